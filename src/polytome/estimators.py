@@ -1,0 +1,291 @@
+"""`LogisticRegression`: binary logistic and softmax regression as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from polytome import numerics
+from polytome.certificate import Certificate
+from polytome.errors import ArgumentError, DataError
+from polytome.features import FeatureScale, checked_features, checked_rows, feature_scale
+from polytome.formula import Formula
+from polytome.labels import Labels, class_weights, hard_labels, row_weights, soft_labels
+from polytome.losses import Logistic, Softmax
+from polytome.objective import Objective, block_scores
+from polytome.penalties import L2, NoPenalty
+from polytome.rows import as_rows
+from polytome.solvers import Progress, Solution, Solver, Stop, minimize, named_solver
+from polytome.solvers.driver import Callback
+
+Array = NDArray[Any]
+
+__all__ = ["LogisticRegression"]
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Logistic regression for two classes, softmax regression for more, with a proof of how good the fit is.
+
+    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row i and `S` their sum: the
+    objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
+
+    Args:
+        C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never penalised.
+        l1_ratio: only 0 (the L2 penalty) is offered.
+        fit_intercept: whether to fit an intercept.
+        class_weight: None, "balanced", or a dict from class to weight.
+        scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard" (its
+            standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the columns as given,
+            and no copy of X is made.
+        solver: "auto", which needs no advice; or "newton", "lbfgs", "gradient-descent", "sgd", or a solver of
+            `polytome.solvers`.
+        tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
+            best intercept alone) of the minimum.
+        max_iter: most iterations.
+        warm_start: start from the coefficients of the last fit.
+        random_state: seed of "sgd"; nothing else is random.
+        verbose: 1 prints a line for each iteration.
+        callback: called with a `Progress` at each iteration; a true answer stops the fit, which keeps the best so far.
+
+    Attributes:
+        classes_: the labels, sorted, shape (K,).
+        coef_: (1, d) for two classes, (K, d) for more, float64.
+        intercept_: (1,) or (K,).
+        certificate_: how far the objective is from its minimum; prints as one sentence.
+        stop_: why the fit stopped.
+        history_: one `Progress` per iteration.
+        objective_: the minimised formula with its numbers.
+        solver_: the solver that ran.
+        n_iter_: number of iterations, shape (1,).
+        n_features_in_, feature_names_in_: as in scikit-learn.
+
+    Example:
+        >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> model = LogisticRegression().fit(X, ["no", "no", "yes", "yes"])
+        >>> model.predict([[2.5]])
+        array(['yes'], dtype='<U3')
+        >>> model.certificate_.holds
+        True
+
+    References: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3; Boehning, Multinomial logistic
+    regression algorithm, Annals of the Institute of Statistical Mathematics 44, 1992.
+    """
+
+    classes_: Array
+    coef_: Array
+    intercept_: Array
+    certificate_: Certificate
+    stop_: Stop
+    history_: tuple[Progress, ...]
+    objective_: Formula
+    solver_: Solver
+    n_iter_: Array
+    n_features_in_: int
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        scale: FeatureScale = None,
+        solver: str | Solver = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 10_000,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callback: Callback | None = None,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.scale = scale
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callback = callback
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model until its certificate holds.
+
+        Args:
+            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
+            y: one label per row, or one row of class probabilities per row, shape (n, K).
+            sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
+
+        Returns:
+            The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how far the fit is from it.
+
+        Raises:
+            DataError: X, y or sample_weight cannot be used; the message names the place.
+            ArgumentError: a setting cannot be used.
+        """
+        self._check_settings()
+        X, y = checked_features(self, X, y)
+        weight = row_weights(sample_weight, X.shape[0])
+        labels = _labels(y, weight)
+        weight = class_weights(self.class_weight, labels, weight)
+        objective = self._objective(X, labels, weight)
+        self.solver_ = named_solver(self.solver, objective, self.random_state)
+        solution = minimize(
+            objective,
+            self.solver_,
+            self._start(objective, labels),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            callback=self._reporter(),
+        )
+        self._keep(objective, labels, solution)
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive means the second), (n, K) for more."""
+        scores = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row, shape (n,)."""
+        scores = self._scores(X)
+        codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
+        predicted: Array = self.classes_[codes]
+        return predicted
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probability of each class, shape (n, K), columns in the order of `classes_`."""
+        scores = self._scores(X)
+        if scores.shape[1] == 1:
+            # The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
+            return numerics.sigmoid(np.hstack([-scores, scores]))
+        return numerics.softmax(scores, axis=1)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithm of the probabilities, finite even where the probability itself is below the smallest float."""
+        scores = self._scores(X)
+        if scores.shape[1] == 1:
+            return numerics.log_sigmoid(np.hstack([-scores, scores]))
+        return numerics.log_softmax(scores, axis=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one safetensors file, atomically; `polytome.load` reads it back."""
+        from polytome.model_file import save
+
+        save(self, path)
+
+    def _scores(self, X: Any) -> Array:
+        check_is_fitted(self)
+        X = checked_rows(self, X)
+        raw = np.vstack([self.coef_.T, self.intercept_])
+        rows = as_rows(X, np.zeros(X.shape[0]))
+        scores = np.concatenate([block_scores(block, raw) for block in rows.blocks()])
+        return _finite_scores(scores)
+
+    def _check_settings(self) -> None:
+        if not (isinstance(self.C, (int, float, np.number)) and self.C > 0):
+            raise ArgumentError(f"C={self.C!r}: needs a positive number, or numpy.inf for no penalty")
+        if self.l1_ratio not in (0, None):
+            raise ArgumentError(
+                f"l1_ratio={self.l1_ratio!r}: only the L2 penalty, l1_ratio=0, is offered by this version"
+            )
+
+    def _objective(self, X: Any, labels: Labels, weight: Array) -> Objective:
+        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight), X)
+        n_classes = len(labels.classes)
+        if n_classes == 2:
+            target = labels.target[:, 1] if labels.is_soft else labels.target
+            loss: Logistic | Softmax = Logistic()
+        else:
+            target, loss = labels.target, Softmax(n_classes)
+        penalty = NoPenalty() if np.isinf(self.C) else L2(1 / (self.C * float(weight.sum())))
+        return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
+
+    def _start(self, objective: Objective, labels: Labels) -> Array | None:
+        """Coefficients of the last fit if they are wanted and fit, else None: the null model."""
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        same_shape = self.coef_.shape == (objective.shape[1], objective.shape[0] - 1)
+        if not (same_shape and np.array_equal(self.classes_, labels.classes)):
+            return None
+        raw = np.vstack([self.coef_.T, self.intercept_])
+        start = objective.rows.columns.from_raw_coefficients(raw)
+        if not self.fit_intercept:
+            start[-1] = 0.0
+        return start
+
+    def _reporter(self) -> Callback | None:
+        if not self.verbose:
+            return self.callback
+
+        def report(progress: Progress) -> object:
+            print(
+                f"pass {progress.passes:6.0f}  objective {progress.objective:.8g}  gap {progress.gap:.2e}  "
+                f"{progress.seconds:.2f} s"
+            )
+            return self.callback is not None and self.callback(progress)
+
+        return report
+
+    def _keep(self, objective: Objective, labels: Labels, solution: Solution) -> None:
+        raw = objective.rows.columns.to_raw(solution.coefficients)
+        self.classes_ = labels.classes
+        self.coef_ = np.ascontiguousarray(raw[:-1].T)
+        self.intercept_ = raw[-1].copy()
+        self.certificate_, self.stop_ = solution.certificate, solution.stop
+        self.history_ = solution.history
+        self.n_iter_ = np.array([len(solution.history) - 1])
+        self.objective_ = Formula(
+            loss="softmax" if len(labels.classes) > 2 else "logistic",
+            n_rows=objective.rows.n_rows,
+            total_weight=objective.total_weight,
+            n_features=objective.rows.n_features,
+            n_classes=len(labels.classes),
+            strength=objective.penalty.strength,
+            fit_intercept=objective.fit_intercept,
+            scale="none" if self.scale is None else self.scale if isinstance(self.scale, str) else _numbers(self.scale),
+            value=solution.certificate.objective,
+        )
+        if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
+            warnings.warn(f"{solution.stop.value}. {solution.certificate}", ConvergenceWarning, stacklevel=3)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _labels(y: Any, weight: Array) -> Labels:
+    """Hard labels from one dimension, soft labels from several columns."""
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        return soft_labels(y)
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    return hard_labels(y, weight)
+
+
+def _numbers(scale: Any) -> str:
+    """A number as it is, many as their count."""
+    return f"{scale:g}" if np.ndim(scale) == 0 else f"{np.size(scale)} given numbers"
+
+
+def _finite_scores(scores: Array) -> Array:
+    """Scores beyond the largest float are infinite, which would make probabilities of NaN: the largest float will do."""
+    if not np.isfinite(scores).all():
+        if np.isnan(scores).any():
+            row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
+            raise DataError(f"row {row} of X is so large that its scores cancel beyond the range of float64")
+        scores = np.clip(scores, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+    return scores

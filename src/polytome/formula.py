@@ -1,0 +1,59 @@
+"""The minimised formula with its numbers: what a fit says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Formula"]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The objective of a fit, with the numbers that stand in it.
+
+    Attributes:
+        loss: "softmax" or "logistic".
+        n_rows: rows of the data.
+        total_weight: sum of their weights.
+        n_features: columns of the data.
+        n_classes: classes.
+        strength: of the penalty on the mean-loss scale; 0 without penalty.
+        fit_intercept: whether there is an intercept (never penalised).
+        scale: "none", "standard", or the numbers that the columns are divided by before the penalty.
+        value: of the objective at the fitted coefficients, in nats.
+
+    Example:
+        >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
+        (1/150) sum_i softmax_loss(x_i W + b, y_i) + 0.00666667/2 ||W||^2
+    """
+
+    loss: str
+    n_rows: int
+    total_weight: float
+    n_features: int
+    n_classes: int
+    strength: float
+    fit_intercept: bool
+    scale: str
+    value: float
+
+    @property
+    def C(self) -> float:
+        """The same strength as scikit-learn states it, `1 / (strength * total_weight)`."""
+        return 1 / (self.strength * self.total_weight) if self.strength > 0 else float("inf")
+
+    def __str__(self) -> str:
+        """The formula on one line."""
+        weights = "" if self.total_weight == self.n_rows else "s_i "
+        scores = "x_i W + b" if self.fit_intercept else "x_i W"
+        text = f"(1/{self.total_weight:.10g}) sum_i {weights}{self.loss}_loss({scores}, y_i)"
+        if self.strength > 0:
+            text += f" + {self.strength:.6g}/2 ||W||^2"
+        if self.scale != "none":
+            text += f", x divided by {'its standard deviation' if self.scale == 'standard' else self.scale}"
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers and the text as plain values for JSON; C is None without penalty."""
+        return {**asdict(self), "C": self.C if self.strength > 0 else None, "text": str(self)}

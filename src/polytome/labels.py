@@ -1,0 +1,120 @@
+"""From the user's labels and weights to the codes, probabilities and row weights that a loss takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError, DataError
+
+Array = NDArray[Any]
+
+__all__ = ["Labels", "hard_labels", "row_weights", "soft_labels"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes in order, and for each row its code, shape (n,), or its probabilities, shape (n, n_classes)."""
+
+    classes: Array
+    target: Array
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether rows carry probabilities instead of one class."""
+        return self.target.ndim == 2
+
+
+def hard_labels(y: Array, weight: Array) -> Labels:
+    """Codes of the classes that occur in rows of positive weight.
+
+    Raises:
+        DataError: fewer than two classes.
+    """
+    present = weight > 0
+    classes = np.unique(y[present])
+    if len(classes) < 2:
+        where = "" if present.all() else " among the rows of positive weight"
+        raise DataError(f"y has only one class, {classes[0]!r}{where}: a classifier needs rows of at least two classes")
+    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)  # rows of weight 0 may hold any other class
+    return Labels(classes, codes)
+
+
+def soft_labels(y: Any) -> Labels:
+    """Probabilities of each class, one row per row of X; the classes are the column names of a frame, else 0, 1, 2, ...
+
+    Raises:
+        DataError: an entry is negative or not finite, or a row does not add up to one.
+    """
+    names = getattr(y, "columns", None)
+    target = np.asarray(y, dtype=np.float64)
+    bad = ~np.isfinite(target) | (target < 0)
+    if bad.any():
+        row, column = map(int, np.argwhere(bad)[0])
+        raise DataError(f"y[{row}, {column}] = {target[row, column]}: soft labels are probabilities, from 0 to 1")
+    sums = target.sum(axis=1)
+    wrong = np.flatnonzero(np.abs(sums - 1) > 1e-6)
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"row {row} of y adds up to {sums[row]:.6g}: a y with several columns holds the probability of each class, "
+            "adding up to 1 in each row; for one label per row give a y of one dimension"
+        )
+    classes = np.arange(target.shape[1]) if names is None else np.asarray(list(names))
+    return Labels(classes, target / sums[:, None])
+
+
+def row_weights(sample_weight: Any, n_rows: int) -> Array:
+    """Row weights as float64; ones if None.
+
+    Raises:
+        DataError: wrong length, a negative or non-finite weight, or all of them zero.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    if np.ndim(sample_weight) == 0:
+        return np.full(n_rows, float(sample_weight))
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n_rows,):
+        raise DataError(f"sample_weight has shape {weight.shape}, X has {n_rows} rows: give one weight per row")
+    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if len(bad):
+        row = int(bad[0])
+        raise DataError(f"sample_weight[{row}] = {weight[row]}: weights must be finite and not negative")
+    if not weight.any():
+        raise DataError("sample_weight is zero for every row: at least two rows must count")
+    return weight
+
+
+def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
+    """Row weights times the weight of each row's class.
+
+    "balanced" gives every class the same total, counting rows by their weights, so that weight 2 still equals two rows.
+
+    Raises:
+        ArgumentError: neither None, "balanced" nor a mapping from classes to weights that are not negative.
+    """
+    if class_weight is None:
+        return weight
+    if labels.is_soft:
+        raise ArgumentError("class_weight cannot be used with soft labels: put the weights into sample_weight")
+    n_classes = len(labels.classes)
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(labels.target, weights=weight, minlength=n_classes)
+        per_class = weight.sum() / (n_classes * counts)
+    elif isinstance(class_weight, Mapping):
+        known = {label: code for code, label in enumerate(labels.classes.tolist())}
+        per_class = np.ones(n_classes)
+        for label, value in class_weight.items():
+            if not (np.isfinite(value) and value >= 0):
+                raise ArgumentError(f"class_weight[{label!r}] = {value}: weights must be finite and not negative")
+            if label in known:
+                per_class[known[label]] = value
+    else:
+        raise ArgumentError(f"class_weight={class_weight!r}: needs None, 'balanced' or a dict from class to weight")
+    result: Array = weight * per_class[labels.target]
+    return result

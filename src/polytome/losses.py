@@ -1,0 +1,300 @@
+"""The losses: functions of scores and targets alone.
+
+Conventions. `scores` is `X @ W + b`, shape (n, n_outputs), float64. `target` holds one entry or row per row of scores
+(see each class). All values are in nats per row, unweighted. A loss never sees features or coefficients.
+
+The Hessian of every loss here, with respect to the scores of one row, is `diag(m) - u u'`. `curvature` returns the two
+arrays, so that a solver can form products, diagonals or whole matrices without knowing which loss it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, xlogy
+
+Array = NDArray[Any]
+
+__all__ = ["IndependentSigmoids", "Logistic", "Loss", "Softmax", "Squared"]
+
+
+class Loss(Protocol):
+    """What an objective asks of a loss: values, derivatives, the inverse link and the convex conjugate."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of scores per row."""
+        ...
+
+    @property
+    def smoothness(self) -> float:
+        """A bound on the largest eigenvalue of the Hessian with respect to the scores of one row."""
+        ...
+
+    def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
+        """Loss of each row, shape (n,), and its gradient with respect to the scores, shape (n, n_outputs)."""
+        ...
+
+    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+        """`m`, `u` of the Hessian `diag(m) - u u'` of each row; `u` is None where it is zero."""
+        ...
+
+    def mean(self, scores: Array) -> Array:
+        """The predicted mean (the probabilities), shape (n, n_outputs)."""
+        ...
+
+    def conjugate(self, dual: Array, target: Array) -> Array:
+        """Convex conjugate of each row's loss at `dual`, shape (n,); `inf` outside its domain."""
+        ...
+
+    def null_scores(self, target: Array, weight: Array) -> Array:
+        """The scores of the null model, the best intercept alone, shape (n_outputs,)."""
+        ...
+
+    def margin(self, scores: Array, target: Array) -> Array:
+        """How far each row is on its right side, shape (n,); `-inf` where no side is right (soft labels)."""
+        ...
+
+    def canonical(self, coefficients: Array) -> Array:
+        """The representative of least norm among coefficients that give the same predictions."""
+        ...
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Softmax loss `log sum_k exp(z_k) - <y, z>` for K classes, one score each (symmetric parametrisation).
+
+    `target` is an integer code 0..K-1 per row, shape (n,), or a row of probabilities (soft labels), shape (n, K).
+
+    Example:
+        >>> value, gradient = Softmax(3).value_and_gradient(np.zeros((1, 3)), np.array([0]))
+        >>> value.round(4), gradient.round(3)
+        (array([1.0986]), array([[-0.667,  0.333,  0.333]]))
+
+    Reference: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4.
+    """
+
+    n_outputs: int
+    smoothness = 0.5  # the largest eigenvalue of diag(p) - p p' is at most 1/2 (Boehning 1992)
+
+    def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
+        """`-log p_y` and `p - y`, with one exponential per score; shapes (n,) and (n, K)."""
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        probabilities = np.exp(shifted)
+        total = probabilities.sum(axis=1, keepdims=True)
+        probabilities /= total
+        value = np.log(total[:, 0])
+        if target.ndim == 1:
+            rows = np.arange(len(target))
+            value -= shifted[rows, target]
+            # p_y - 1 cancels where p_y is near 1; minus the sum of the others does not.
+            probabilities[rows, target] = 0.0
+            probabilities[rows, target] = -probabilities.sum(axis=1)
+        else:
+            value -= (target * shifted).sum(axis=1)
+            probabilities -= target
+        return value, probabilities
+
+    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+        """`m = u = p`: the Hessian of a row is `diag(p) - p p'`."""
+        p = self.mean(scores)
+        return p, p
+
+    def mean(self, scores: Array) -> Array:
+        """`softmax(z)`, shape (n, K)."""
+        p: Array = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        return p
+
+    def conjugate(self, dual: Array, target: Array) -> Array:
+        """`sum_k q_k log q_k` where `q = dual + y` is a distribution, else `inf`."""
+        q = dual + (target if target.ndim == 2 else np.eye(self.n_outputs)[target])
+        feasible = (q >= -1e-12).all(axis=1) & (np.abs(q.sum(axis=1) - 1) <= 1e-9)
+        return np.where(feasible, xlogy(np.maximum(q, 0), np.maximum(q, 0)).sum(axis=1), np.inf)
+
+    def null_scores(self, target: Array, weight: Array) -> Array:
+        """`log` of the class frequencies, shifted to sum to zero."""
+        if target.ndim == 1:
+            frequency = np.bincount(target, weights=weight, minlength=self.n_outputs)
+        else:
+            frequency = weight @ target
+        with np.errstate(divide="ignore"):
+            scores = np.log(frequency / frequency.sum())
+        centred: Array = scores - scores.mean()
+        return centred
+
+    def margin(self, scores: Array, target: Array) -> Array:
+        """The score of the true class minus the largest other one."""
+        if target.ndim == 2:
+            return np.full(len(scores), -np.inf)
+        rows = np.arange(len(target))
+        others = scores.copy()
+        others[rows, target] = -np.inf
+        margin: Array = scores[rows, target] - others.max(axis=1)
+        return margin
+
+    def canonical(self, coefficients: Array) -> Array:
+        """Coefficients whose rows sum to zero: adding a constant to all classes changes no prediction."""
+        centred: Array = coefficients - coefficients.mean(axis=1, keepdims=True)
+        return centred
+
+
+@dataclass(frozen=True)
+class IndependentSigmoids:
+    """Sum over outputs of the binary cross-entropy `softplus(z) - y z`, for labels that do not exclude each other.
+
+    `target` holds 0, 1 or a probability per output, shape (n, n_outputs).
+
+    Example:
+        >>> IndependentSigmoids(2).value_and_gradient(np.zeros((1, 2)), np.array([[1, 0]]))[1]
+        array([[-0.5,  0.5]])
+
+    Reference: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.2.
+    """
+
+    n_outputs: int
+    smoothness = 0.25
+
+    def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
+        """`softplus(z) - y z` summed over outputs, and `p - y`, each in the form that does not cancel."""
+        absent = 1.0 - target
+        tail = np.log1p(np.exp(-np.abs(scores)))
+        value = (target * np.maximum(-scores, 0) + absent * np.maximum(scores, 0) + tail).sum(axis=1)
+        gradient = absent * expit(scores) - target * expit(-scores)
+        return value, gradient
+
+    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+        """`m = p (1 - p)` as `sigmoid(z) sigmoid(-z)`; no rank-one part."""
+        return expit(scores) * expit(-scores), None
+
+    def mean(self, scores: Array) -> Array:
+        """`sigmoid(z)`, shape (n, n_outputs)."""
+        p: Array = expit(scores)
+        return p
+
+    def conjugate(self, dual: Array, target: Array) -> Array:
+        """`q log q + (1 - q) log(1 - q)` summed over outputs, `q = dual + y`; `inf` outside [0, 1]."""
+        q = dual + target
+        feasible = ((q >= -1e-12) & (q <= 1 + 1e-12)).all(axis=1)
+        inside = np.clip(q, 0, 1)
+        value = (xlogy(inside, inside) + xlogy(1 - inside, 1 - inside)).sum(axis=1)
+        return np.where(feasible, value, np.inf)
+
+    def null_scores(self, target: Array, weight: Array) -> Array:
+        """Log-odds of the mean target of each output."""
+        present = weight @ target
+        with np.errstate(divide="ignore"):
+            scores: Array = np.log(present) - np.log(weight.sum() - present)
+        return scores
+
+    def margin(self, scores: Array, target: Array) -> Array:
+        """The smallest over outputs of `z` where the target is 1 and `-z` where it is 0."""
+        side = np.where(target == 1, scores, np.where(target == 0, -scores, -np.inf))
+        margin: Array = side.min(axis=1)
+        return margin
+
+    def canonical(self, coefficients: Array) -> Array:
+        """The coefficients themselves: no two give the same predictions."""
+        return coefficients
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic loss `softplus(z) - y z` of one score: binary logistic regression.
+
+    `target` is 0, 1 or the probability of class 1, shape (n,).
+
+    Example:
+        >>> value, gradient = Logistic().value_and_gradient(np.zeros((1, 1)), np.array([1]))
+        >>> value.round(4), gradient
+        (array([0.6931]), array([[-0.5]]))
+
+    Reference: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.2.
+    """
+
+    n_outputs = 1
+    smoothness = 0.25
+
+    # One sigmoid output: the arithmetic is that of `IndependentSigmoids(1)`, targets reshaped to one column.
+
+    def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
+        """`softplus(z) - y z`, shape (n,), and `sigmoid(z) - y`, shape (n, 1)."""
+        return _ONE_SIGMOID.value_and_gradient(scores, target[:, None])
+
+    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+        """`m = p (1 - p)`; no rank-one part."""
+        return _ONE_SIGMOID.curvature(scores)
+
+    def mean(self, scores: Array) -> Array:
+        """`sigmoid(z)`, shape (n, 1)."""
+        return _ONE_SIGMOID.mean(scores)
+
+    def conjugate(self, dual: Array, target: Array) -> Array:
+        """Minus the binary entropy of `q = dual + y`; `inf` outside [0, 1]."""
+        return _ONE_SIGMOID.conjugate(dual, target[:, None])
+
+    def null_scores(self, target: Array, weight: Array) -> Array:
+        """Log-odds of the mean target, shape (1,)."""
+        return _ONE_SIGMOID.null_scores(target[:, None], weight)
+
+    def margin(self, scores: Array, target: Array) -> Array:
+        """`z` where the target is 1, `-z` where it is 0."""
+        return _ONE_SIGMOID.margin(scores, target[:, None])
+
+    def canonical(self, coefficients: Array) -> Array:
+        """The coefficients themselves."""
+        return coefficients
+
+
+_ONE_SIGMOID = IndependentSigmoids(1)
+
+
+@dataclass(frozen=True)
+class Squared:
+    """Squared loss `1/2 ||z - y||^2`: linear regression.
+
+    `target` is a real number per output, shape (n, n_outputs), or (n,) for one output.
+
+    Example:
+        >>> Squared().value_and_gradient(np.array([[3.0]]), np.array([1.0]))
+        (array([2.]), array([[2.]]))
+
+    Reference: Bishop, Pattern Recognition and Machine Learning, 2006, section 3.1.
+    """
+
+    n_outputs: int = 1
+    smoothness = 1.0
+
+    def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
+        """`1/2 ||z - y||^2` and `z - y`."""
+        residual = scores - target.reshape(scores.shape)
+        return 0.5 * (residual * residual).sum(axis=1), residual
+
+    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+        """`m = 1`; no rank-one part."""
+        return np.ones_like(scores), None
+
+    def mean(self, scores: Array) -> Array:
+        """The scores themselves."""
+        return scores
+
+    def conjugate(self, dual: Array, target: Array) -> Array:
+        """`1/2 ||dual||^2 + <dual, y>`."""
+        value: Array = (dual * (0.5 * dual + target.reshape(dual.shape))).sum(axis=1)
+        return value
+
+    def null_scores(self, target: Array, weight: Array) -> Array:
+        """The weighted mean of the target."""
+        scores: Array = weight @ target.reshape(len(target), -1) / weight.sum()
+        return scores
+
+    def margin(self, scores: Array, target: Array) -> Array:
+        """`-inf`: a real target has no right side."""
+        return np.full(len(scores), -np.inf)
+
+    def canonical(self, coefficients: Array) -> Array:
+        """The coefficients themselves."""
+        return coefficients

@@ -1,0 +1,172 @@
+"""Read Parquet and Arrow (Feather) files, and the text columns of every table, through pyarrow."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import DataError, FileError, MissingExtraError
+from polytome.frames import Cells, Frame, NumberCells, TextCells
+from polytome.readers.opening import kind_of_bytes, starting_bytes
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["ArrowText", "import_pyarrow", "read_columnar"]
+
+
+def import_pyarrow(path: Path) -> Any:
+    """Import pyarrow, or say what brings it.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError(f'{path}: reading tables needs pyarrow: pip install "polytome[cli]"') from error
+    return pyarrow
+
+
+class ArrowText:
+    """A column of strings that stays in pyarrow until somebody asks for its values."""
+
+    def __init__(self, array: pyarrow.ChunkedArray) -> None:
+        self._array = array
+
+    @cached_property
+    def _cells(self) -> TextCells:
+        """The words and a code for each row: one Python string per distinct word, not per row."""
+        encoded = self._array.dictionary_encode().combine_chunks()
+        if hasattr(encoded, "chunks"):  # older releases keep a chunked array of one chunk
+            encoded = encoded.chunk(0) if encoded.num_chunks else encoded.type.wrap_array([])
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return TextCells(codes, encoded.dictionary.to_pylist())
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Return the cells as numbers; quick where every cell is a plain finite number."""
+        import pyarrow
+
+        try:
+            values: NDArray[np.float64] = self._array.cast(pyarrow.float64()).to_numpy()
+        except pyarrow.ArrowInvalid:
+            return self._cells.numbers()
+        return values if np.isfinite(values).all() else self._cells.numbers()
+
+    def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Return the codes, -1 where a cell is missing, and the distinct words."""
+        return self._cells.words()
+
+    def text(self, row: int) -> str:
+        """Return one cell as it is written."""
+        return str(self._array[row].as_py() or "").strip()
+
+    def take(self, keep: NDArray[np.bool_]) -> ArrowText:
+        """Return the rows where `keep` is true."""
+        import pyarrow
+
+        return ArrowText(self._array.filter(pyarrow.array(keep)))
+
+    def is_blank(self) -> bool:
+        """Tell whether every cell is empty."""
+        return self._array[0].as_py() == "" and not any(word.strip() for word in self._array.unique().to_pylist())
+
+
+class _UnusableCells:
+    """A column of dates, lists or the like, neither numbers nor words; an error only where it is used."""
+
+    def __init__(self, length: int, complaint: str) -> None:
+        self._length = length
+        self._complaint = complaint
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _refuse(self) -> NoReturn:
+        raise DataError(self._complaint)
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Raise: such a column cannot be used."""
+        self._refuse()
+
+    def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Raise: such a column cannot be used."""
+        self._refuse()
+
+    def text(self, row: int) -> str:
+        """Raise: such a column cannot be used."""
+        self._refuse()
+
+    def take(self, keep: NDArray[np.bool_]) -> _UnusableCells:
+        """Return as many cells as `keep` has true entries."""
+        return _UnusableCells(int(keep.sum()), self._complaint)
+
+
+def read_columnar(path: Path) -> Frame:
+    """Read a Parquet or Arrow file, told apart by their first bytes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The frame. Numbers and Booleans stay numbers, text stays text, nulls are missing cells.
+
+    Raises:
+        FileError: the file is neither, is damaged, names a column twice or holds no rows.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pyarrow = import_pyarrow(path)
+    kind = kind_of_bytes(starting_bytes(path, 16))
+    if kind not in ("Parquet", "Arrow"):
+        raise FileError(f"{path}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
+    try:
+        table = _read_table(path, kind)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise FileError(f"{path}: damaged {kind} file ({error}); fetch or write it again") from error
+    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
+    if twice:
+        raise FileError(f"{path}: has two columns named {twice[0]!r}; give each column its own name")
+    if not table.num_rows or not table.num_columns:
+        raise FileError(f"{path}: holds {table.num_rows} rows and {table.num_columns} columns; nothing to read")
+    named = zip(table.column_names, table.columns, strict=True)
+    cells = tuple(_cells_of(path, name, column) for name, column in named)
+    return Frame(tuple(table.column_names), cells, str(path))
+
+
+def _read_table(path: Path, kind: str) -> pyarrow.Table:
+    """Read the whole file."""
+    if kind == "Parquet":
+        from pyarrow import parquet
+
+        return parquet.read_table(path)
+    from pyarrow import feather
+
+    return feather.read_table(path)
+
+
+def _cells_of(path: Path, name: str, column: pyarrow.ChunkedArray) -> Cells:
+    """Choose the cells that fit a column's type."""
+    import pyarrow
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_dictionary(kind):
+        return _cells_of(path, name, column.cast(kind.value_type))
+    if types.is_string(kind) or types.is_large_string(kind):
+        return ArrowText(column)
+    if types.is_boolean(kind):
+        return NumberCells(column.cast(pyarrow.int8()).cast(pyarrow.float64()).to_numpy(), boolean=True)
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
+        return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
+    return _UnusableCells(
+        len(column),
+        f"{path}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
+        f"convert it, or leave it out with --drop {name}",
+    )

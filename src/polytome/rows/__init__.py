@@ -1,0 +1,12 @@
+"""The data: rows that can be added up, block by block, in a fixed order.
+
+`as_rows` picks the class for a matrix: `ArrayRows` (NumPy, memory maps) or `SparseRows` (SciPy CSR, CSC). Both satisfy the
+`Rows` contract, so nothing above this package knows how the data is stored.
+"""
+
+from polytome.rows.arrays import ArrayRows
+from polytome.rows.blocks import Block, Columns, Rows
+from polytome.rows.choose import as_rows
+from polytome.rows.sparse import SparseRows
+
+__all__ = ["ArrayRows", "Block", "Columns", "Rows", "SparseRows", "as_rows"]

@@ -1,0 +1,61 @@
+"""Rows of a NumPy array or memory map, of any real type and order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from polytome.rows.blocks import Array, Block, Columns, Storage
+from polytome.threads import available_threads
+
+__all__ = ["ArrayRows"]
+
+# A converted block of this size stays in the caches of one core while it is multiplied twice; measured best on 1 MB of L2.
+_BLOCK_BYTES = 2**22
+_MOST_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class ArrayRows(Storage):
+    """Rows of a two-dimensional array: one block at a time is converted to the precision of the products.
+
+    Example:
+        >>> rows = ArrayRows.of(np.array([[1, 2], [3, 4]], dtype=np.uint8), target=np.array([0, 1]))
+        >>> rows.sum(lambda block: (block.X.sum(axis=0),))
+        (array([4., 6.]),)
+    """
+
+    @classmethod
+    def of(
+        cls,
+        X: Array,
+        target: Array,
+        weight: Array | None = None,
+        *,
+        precision: object = np.float64,
+        n_threads: int | None = None,
+    ) -> ArrayRows:
+        """Rows of `X` (n, d) as it is stored, unit weights unless given, columns neither centred nor scaled."""
+        return cls(
+            X,
+            target,
+            np.ones(X.shape[0]) if weight is None else weight,
+            Columns.identity(X.shape[1]),
+            np.dtype(precision),  # type: ignore[call-overload]
+            n_threads or available_threads(),
+        )
+
+    def parts(self) -> list[slice]:
+        """Slices of equal size, so large that a block fills a core's cache and no larger."""
+        size = min(max(_BLOCK_BYTES // (self.precision.itemsize * max(self.n_features, 1)), 16), _MOST_ROWS)
+        return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
+
+    def pick(self, chosen: Array | slice) -> Block:
+        """The chosen rows, converted to the precision of the products."""
+        X = np.ascontiguousarray(self.X[chosen], dtype=self.precision)
+        return Block(X, self.target[chosen], self.weight[chosen])
+
+    def dense(self, block: Block) -> Array:
+        """The standardised columns of a block."""
+        return self.columns.apply(block.X)

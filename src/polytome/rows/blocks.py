@@ -1,0 +1,286 @@
+"""What every kind of rows shares: blocks, implicit centring and scaling, and the ordered sum."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome.errors import ArgumentError
+
+Array = NDArray[Any]
+Sums = tuple[Array, ...]
+
+__all__ = ["Block", "Columns", "Rows", "Storage", "ordered_sum"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A few consecutive rows in raw units: `X` (array or CSR, of the rows' precision), their targets and weights."""
+
+    X: Any
+    target: Array
+    weight: Array
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Implicit columns `(raw - shift) * scale`: the storage is never touched, the coefficients are.
+
+    `raw @ V + v0` with `V, v0 = to_raw(W)` equals `standardised @ W + w0`, and `from_raw` is the transpose of that map, so it
+    turns a gradient with respect to raw coefficients into one with respect to standardised coefficients.
+
+    Args:
+        shift: subtracted from each column, shape (n_features,).
+        scale: multiplies each column, shape (n_features,).
+
+    Example:
+        >>> columns = Columns(np.array([2.0]), np.array([10.0]))
+        >>> columns.to_raw(np.array([[1.0], [0.5]]))
+        array([[ 10. ],
+               [-19.5]])
+    """
+
+    shift: Array
+    scale: Array
+
+    @classmethod
+    def identity(cls, n_features: int) -> Columns:
+        """Columns as they are stored."""
+        return cls(np.zeros(n_features), np.ones(n_features))
+
+    def to_raw(self, W: Array) -> Array:
+        """Coefficients (n_features + 1, n_outputs) for raw columns, intercept last."""
+        raw = np.empty_like(W)
+        np.multiply(W[:-1], self.scale[:, None], out=raw[:-1])
+        raw[-1] = W[-1] - self.shift @ raw[:-1]
+        return raw
+
+    def from_raw(self, gradient: Array) -> Array:
+        """Gradient with respect to standardised coefficients from the one with respect to raw coefficients."""
+        result = np.empty_like(gradient)
+        np.subtract(gradient[:-1], np.multiply.outer(self.shift, gradient[-1]), out=result[:-1])
+        result[:-1] *= self.scale[:, None]
+        result[-1] = gradient[-1]
+        return result
+
+    def from_raw_coefficients(self, V: Array) -> Array:
+        """The inverse of `to_raw`: standardised coefficients from raw ones."""
+        W = V / np.append(self.scale, 1.0)[:, None]
+        W[-1] = V[-1] + self.shift @ V[:-1]
+        return W
+
+    def apply(self, X: Array) -> Array:
+        """The standardised columns of a dense block, float64: the only place where they are formed."""
+        return (X - self.shift) * self.scale
+
+
+class Rows(Protocol):
+    """The data as an objective sees it: sums over all rows, and batches of a few.
+
+    `n_rows`, `n_features`; `target` and `weight` of each row; `columns` (implicit centring and scaling); `precision`, the
+    floating type in which a block is multiplied (sums over blocks are always float64).
+    """
+
+    @property
+    def n_rows(self) -> int: ...  # noqa: D102
+    @property
+    def n_features(self) -> int: ...  # noqa: D102
+    @property
+    def target(self) -> Array: ...  # noqa: D102
+    @property
+    def weight(self) -> Array: ...  # noqa: D102
+    @property
+    def columns(self) -> Columns: ...  # noqa: D102
+    @property
+    def precision(self) -> np.dtype[Any]: ...  # noqa: D102
+    @property
+    def is_sparse(self) -> bool: ...  # noqa: D102
+
+    def sum(self, fn: Callable[[Block], Sums]) -> Sums:
+        """`fn` of every block, added up in the order of the rows whatever the number of threads."""
+        ...
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks one by one, in the order of the rows."""
+        ...
+
+    def batches(self, size: int, rng: np.random.Generator) -> Iterator[Block]:
+        """All rows once in random order, `size` at a time."""
+        ...
+
+    def sample(self, size: int, rng: np.random.Generator) -> Self:
+        """Rows drawn without replacement: a copy of `size` rows."""
+        ...
+
+    def at(self, precision: Any) -> Self:
+        """The same rows multiplied in another floating type."""
+        ...
+
+    def with_columns(self, columns: Columns) -> Self:
+        """The same rows under another centring and scaling."""
+        ...
+
+    def with_target(self, target: Array) -> Self:
+        """The same rows with another target."""
+        ...
+
+    def dense(self, block: Block) -> Array:
+        """The standardised columns of a block as a dense array of the rows' precision."""
+        ...
+
+    def moments(self) -> tuple[Array, Array]:
+        """Weighted mean and standard deviation of the raw columns, each of shape (n_features,)."""
+        ...
+
+
+def ordered_sum(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int) -> Sums:
+    """Sum of `fn(part)` in the order of `parts`, computed by `n_threads` threads, few results held at a time.
+
+    The order of addition does not depend on the number of threads, so neither do the bits of the result.
+    """
+    results = map(fn, parts) if n_threads == 1 or len(parts) == 1 else _in_threads(fn, parts, n_threads)
+    total: list[Array] | None = None
+    for result in results:
+        if total is None:
+            total = [np.array(term, dtype=np.float64) for term in result]
+        else:
+            for accumulated, term in zip(total, result, strict=True):
+                accumulated += term
+    if total is None:
+        raise ArgumentError("a sum over rows needs at least one row")
+    return tuple(total)
+
+
+def _in_threads(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int) -> Iterator[Sums]:
+    """Results of `fn` in order, at most two per thread ahead of the one being added."""
+    with ThreadPoolExecutor(n_threads) as pool:
+        pending: deque[Future[Sums]] = deque()
+        for part in parts:
+            pending.append(pool.submit(fn, part))
+            if len(pending) > 2 * n_threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def weighted_moments(rows: Storage) -> tuple[Array, Array]:
+    """Mean and standard deviation of the raw columns, in one pass around a provisional mean so that nothing cancels."""
+    raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
+    if raw.is_sparse:
+        sums, total = raw.sum(lambda block: (block.X.T @ block.weight, block.weight.sum()))
+        mean = sums / total
+        deviation = np.sqrt(centred_squares(raw, mean) / total)
+        deviation[deviation <= 1e-14 * np.abs(mean)] = 0.0  # a constant column, but for rounding
+        return mean, deviation
+    # The median of some rows is a value of the column itself, so a constant column is found to be exactly that.
+    near = np.median(raw.sample(101, np.random.default_rng(0)).X.astype(np.float64), axis=0)
+
+    def powers(block: Block) -> Sums:
+        centred = block.X - near
+        first = block.weight @ centred
+        np.multiply(centred, centred, out=centred)
+        return first, block.weight @ centred, block.weight.sum()
+
+    first, second, total = raw.sum(powers)
+    offset = first / total
+    return near + offset, np.sqrt(np.maximum(second / total - offset * offset, 0.0))
+
+
+def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Array] | None = None) -> Array:
+    """Weighted sum of `(raw - mean)^2` of each column, never forming a centred sparse matrix."""
+
+    def second(block: Block) -> Sums:
+        w = block.weight if row_weights is None else row_weights(block)
+        if not rows.is_sparse:
+            centred = block.X - mean
+            return (w @ (centred * centred),)
+        # Stored entries one by one, then the zeros of each column all at once: nothing cancels.
+        X = block.X
+        stored = type(X)(((X.data - mean[X.indices]) ** 2, X.indices, X.indptr), shape=X.shape)
+        present = type(X)((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+        return (stored.T @ w + mean * mean * (w.sum() - present.T @ w),)
+
+    (squares,) = rows.sum(second)
+    return squares
+
+
+@dataclass(frozen=True)
+class Storage(ABC):
+    """Base of the two in-memory kinds of rows: everything but how a block is cut from the storage."""
+
+    X: Any
+    target: Array
+    weight: Array
+    columns: Columns
+    precision: np.dtype[Any]
+    n_threads: int
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.X.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return int(self.X.shape[1])
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether blocks are sparse."""
+        return bool(sparse.issparse(self.X))
+
+    @abstractmethod
+    def parts(self) -> list[slice]:
+        """The slices of rows that make the blocks, whatever the number of threads."""
+
+    @abstractmethod
+    def pick(self, chosen: Array | slice) -> Block:
+        """The chosen rows as a block."""
+
+    @abstractmethod
+    def dense(self, block: Block) -> Array:
+        """The standardised columns of a block as a dense array."""
+
+    def sum(self, fn: Callable[[Block], Sums]) -> Sums:
+        """`fn` of every block, added up in the order of the rows."""
+        return ordered_sum(lambda part: fn(self.pick(part)), self.parts(), self.n_threads)
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks in order."""
+        return map(self.pick, self.parts())
+
+    def at(self, precision: Any) -> Self:
+        """The same rows multiplied in another floating type."""
+        return replace(self, precision=np.dtype(precision))
+
+    def with_columns(self, columns: Columns) -> Self:
+        """The same rows under another centring and scaling."""
+        return replace(self, columns=columns)
+
+    def with_target(self, target: Array) -> Self:
+        """The same rows with another target."""
+        return replace(self, target=target)
+
+    def moments(self) -> tuple[Array, Array]:
+        """Weighted mean and standard deviation of the raw columns."""
+        return weighted_moments(self)
+
+    def sample(self, size: int, rng: np.random.Generator) -> Self:
+        """`size` rows drawn without replacement, in the order of the storage."""
+        chosen = np.sort(rng.permutation(self.n_rows)[:size])
+        return replace(self, X=self.X[chosen], target=self.target[chosen], weight=self.weight[chosen])
+
+    def batches(self, size: int, rng: np.random.Generator) -> Iterator[Block]:
+        """All rows once in random order, `size` at a time."""
+        order = rng.permutation(self.n_rows)
+        for start in range(0, self.n_rows, size):
+            yield self.pick(order[start : start + size])

@@ -1,0 +1,27 @@
+"""The solvers, and the one loop that drives them.
+
+A solver is an immutable record of settings with one method, `iterates(objective, start)`, a generator of iterates. `minimize`
+owns the loop: when to stop, the history, the callback and the certificate.
+"""
+
+from polytome.solvers.choose import choose_solver, named_solver
+from polytome.solvers.driver import Iterate, Progress, Solution, Solver, Stop, minimize
+from polytome.solvers.gradient_descent import GradientDescent
+from polytome.solvers.lbfgs import LBFGS
+from polytome.solvers.newton import Newton
+from polytome.solvers.stochastic import StochasticGradientDescent
+
+__all__ = [
+    "LBFGS",
+    "GradientDescent",
+    "Iterate",
+    "Newton",
+    "Progress",
+    "Solution",
+    "Solver",
+    "StochasticGradientDescent",
+    "Stop",
+    "choose_solver",
+    "minimize",
+    "named_solver",
+]

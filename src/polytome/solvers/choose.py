@@ -1,0 +1,83 @@
+"""`auto`: which solver suits an objective, by its shape alone; and the solvers by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from polytome.curvature import LARGEST_HESSIAN
+from polytome.errors import ArgumentError
+from polytome.objective import Objective
+from polytome.solvers.driver import Solver
+from polytome.solvers.gradient_descent import GradientDescent
+from polytome.solvers.lbfgs import LBFGS
+from polytome.solvers.newton import Newton
+from polytome.solvers.stochastic import StochasticGradientDescent
+
+__all__ = ["choose_solver", "named_solver"]
+
+_NAMES = ("auto", "newton", "lbfgs", "gradient-descent", "sgd")
+_LARGEST_NEWTON = 20_000
+
+
+def choose_solver(objective: Objective) -> Solver:
+    """Newton where its Hessians cost less than the many passes that L-BFGS would need, else L-BFGS.
+
+    A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2` and its factor
+    `(d K)^3 / 3`, and Newton's method needs about ten.
+
+    Example:
+        >>> import numpy as np
+        >>> from polytome.losses import Softmax
+        >>> from polytome.penalties import L2
+        >>> from polytome.rows import as_rows
+        >>> choose_solver(Objective(Softmax(3), L2(1.0), as_rows(np.eye(3), np.arange(3))))
+        Newton()
+    """
+    n, size = objective.rows.n_rows, objective.size
+    newton = 10 * (n * size**2 + size**3 / 3)
+    lbfgs = 100 * 4 * n * size
+    return Newton() if size <= LARGEST_HESSIAN and (newton <= 3 * lbfgs or size <= 500) else LBFGS()
+
+
+def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Solver:
+    """The solver that a name stands for ("auto" chooses by shape); a solver stands for itself.
+
+    Args:
+        solver: "auto", "newton", "lbfgs", "gradient-descent", "sgd", or a record such as `GradientDescent(0.1)`.
+        objective: what will be minimised.
+        random_state: seed or RandomState for "sgd".
+
+    Raises:
+        ArgumentError: the name is not known, or Newton's Hessian would not fit into memory.
+    """
+    if not isinstance(solver, str):
+        if not callable(getattr(solver, "iterates", None)):
+            raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}, or a solver of polytome.solvers")
+        return solver
+    if solver == "auto":
+        return choose_solver(objective)
+    if solver == "newton":
+        if objective.size > _LARGEST_NEWTON:
+            raise ArgumentError(
+                f"solver='newton': the Hessian of {objective.size:,} coefficients would take "
+                f"{8 * objective.size**2 / 2**30:.0f} GiB; use solver='auto'"
+            )
+        return Newton()
+    if solver == "lbfgs":
+        return LBFGS()
+    if solver == "gradient-descent":
+        return GradientDescent()
+    if solver == "sgd":
+        return StochasticGradientDescent(batch_size=32, decay=1e-3, seed=_seed(random_state))
+    raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}; 'auto' suits every data set")
+
+
+def _seed(random_state: Any) -> int:
+    """A seed from what scikit-learn accepts as `random_state`; None is 0, so that a fit repeats itself."""
+    if random_state is None:
+        return 0
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    return int(random_state)

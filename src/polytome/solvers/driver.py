@@ -1,0 +1,257 @@
+"""The one loop: draws iterates from a solver, records them, and stops when the certificate holds."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificate import Certificate, certify, is_separated
+from polytome.errors import ArgumentError
+from polytome.objective import Objective
+from polytome.threads import one_blas_thread
+
+Array = NDArray[Any]
+
+__all__ = ["Callback", "Iterate", "Progress", "Solution", "Solver", "Stop", "minimize"]
+
+
+class Stop(enum.Enum):
+    """Why a fit stopped; the value says what happened and what to do."""
+
+    CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
+    SEPARATED = (
+        "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
+        "every larger multiple of these is better; use a penalty (a finite C)"
+    )
+    MAX_ITER = "`max_iter` iterations were made before the certificate held; raise max_iter or tol"
+    STALLED = (
+        "the objective no longer decreases in float64 arithmetic although the certificate does not hold; "
+        "raise tol, strengthen the penalty (a smaller C), or scale columns of very different size"
+    )
+    NONFINITE = "the objective became infinite or NaN; lower the learning rate"
+    INTERRUPTED = "the fit was interrupted; the coefficients are the best so far"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the fit ended as it should."""
+        return self is Stop.CERTIFIED
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One step of a solver.
+
+    Attributes:
+        coefficients: shape (n_features + 1, n_outputs), intercept last.
+        value: the objective there, in nats.
+        gradient: its gradient there, of the same shape.
+        passes: passes over the rows so far.
+        estimate: distance from the minimum that the solver's curvature suggests, in nats; None if it has none.
+    """
+
+    coefficients: Array
+    value: float
+    gradient: Array
+    passes: float
+    estimate: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of the history.
+
+    Attributes:
+        iteration: 0 for the start.
+        passes: passes over the rows so far (certificates not counted).
+        objective: in nats.
+        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without penalty an estimate.
+        seconds: since the start.
+    """
+
+    iteration: int
+    passes: float
+    objective: float
+    gap: float
+    seconds: float
+
+
+Callback = Callable[[Progress], object]
+
+
+class Solver(Protocol):
+    """A record of settings that can walk from a start towards the minimum of an objective."""
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        """Iterates from `start`, the start included; ends when no further progress is possible."""
+        ...
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What `minimize` found; numerical trouble is a value of `stop`, never an exception.
+
+    Attributes:
+        coefficients: shape (n_features + 1, n_outputs) for standardised columns, intercept last.
+        stop: why it stopped.
+        certificate: how far the objective is from its minimum.
+        history: one line per iterate.
+        passes: passes over the rows, those of the certificates not counted.
+    """
+
+    coefficients: Array
+    stop: Stop
+    certificate: Certificate
+    history: tuple[Progress, ...]
+    passes: float
+
+
+def minimize(
+    objective: Objective,
+    solver: Solver,
+    start: Array | None = None,
+    *,
+    tol: float = 1e-4,
+    max_iter: int = 10_000,
+    callback: Callback | None = None,
+) -> Solution:
+    """Minimise an objective until its certificate holds: `gap <= tol * P(null model)`.
+
+    Args:
+        objective: what is minimised.
+        solver: how.
+        start: coefficients to start from; the null model if None.
+        tol: largest gap, relative to the objective of the null model.
+        max_iter: most iterations.
+        callback: called with each `Progress`; a true answer interrupts.
+
+    Returns:
+        The solution with its certificate.
+
+    Raises:
+        ArgumentError: `tol` or `max_iter` cannot be used.
+
+    Example:
+        >>> from polytome.losses import Logistic
+        >>> from polytome.penalties import L2
+        >>> from polytome.rows import as_rows
+        >>> from polytome.solvers import Newton
+        >>> rows = as_rows(np.array([[-1.0], [0.0], [1.0]]), np.array([0, 1, 1]))
+        >>> minimize(Objective(Logistic(), L2(0.1), rows), Newton()).stop.name
+        'CERTIFIED'
+    """
+    if not (np.isfinite(tol) and tol > 0):
+        raise ArgumentError(f"tol={tol}: needs a positive number, the largest gap relative to the null model")
+    if max_iter < 0:
+        raise ArgumentError(f"max_iter={max_iter}: needs zero or a positive whole number")
+    with one_blas_thread():
+        walk = _Walk(objective, tol, max_iter, callback)
+        start = objective.null[0] if start is None else objective.loss.canonical(start)
+        return walk.run(solver, start)
+
+
+@dataclass
+class _Walk:
+    """The state of one call of `minimize`."""
+
+    objective: Objective
+    tol: float
+    max_iter: int
+    callback: Callback | None
+    history: list[Progress] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+    best: Iterate | None = None
+    certificate: Certificate | None = None
+    certified: Array | None = None
+    next_attempt: float = np.inf
+
+    def run(self, solver: Solver, start: Array) -> Solution:
+        """Iterates in the fast precision first; where its rounding halts them, goes on in float64."""
+        stages = [self.objective]
+        if self.objective.rows.precision != np.float64:
+            stages.append(self.objective.at(np.float64))
+        stop: Stop | None = None
+        passes = 0.0
+        for stage in stages:
+            self.next_attempt = np.inf
+            first = self.best is None
+            for iterate in solver.iterates(stage, start):
+                stop = self._visit(iterate, passes, counts=first or iterate.passes > 1)
+                if stop is not None or self._no_progress(stage):
+                    break
+            start, passes = self._best().coefficients, self.history[-1].passes
+            if stop is not None:
+                break
+        return self._finish(stop or Stop.STALLED)
+
+    def _visit(self, iterate: Iterate, passes_before: float, counts: bool) -> Stop | None:
+        """Records an iterate; says why to stop, if there is a reason."""
+        finite = bool(np.isfinite(iterate.value)) and bool(np.isfinite(iterate.gradient).all())
+        if finite and (self.best is None or iterate.value <= self.best.value):
+            self.best = iterate
+        elif finite and self.best is not None and counts is False:
+            self.best = iterate  # the same coefficients, now valued in float64
+        gap = self._gap(iterate) if finite else np.inf
+        seconds = time.perf_counter() - self.began
+        self.history.append(Progress(len(self.history), passes_before + iterate.passes, iterate.value, gap, seconds))
+        interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
+        if not finite:
+            return Stop.NONFINITE
+        if gap <= min(self.tol * self.objective.null[1], self.next_attempt):
+            self.next_attempt = gap / 2
+            if (stop := self._attempt(iterate)) is not None:
+                return stop
+        if interrupted:
+            return Stop.INTERRUPTED
+        return Stop.MAX_ITER if len(self.history) > self.max_iter else None
+
+    def _gap(self, iterate: Iterate) -> float:
+        """The gap as it would be with an exact intercept; without penalty the solver's estimate, or the last ten gains."""
+        strength = self.objective.penalty.strength
+        if strength > 0:
+            return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
+        if iterate.estimate is not None:
+            return iterate.estimate
+        return self.history[-10].objective - iterate.value if len(self.history) >= 10 else np.inf
+
+    def _attempt(self, iterate: Iterate) -> Stop | None:
+        """Asks for a certificate; says to stop where it holds or the classes are separated."""
+        certificate, coefficients = certify(self.objective, iterate.coefficients, self.tol, iterate.estimate)
+        if self.certificate is None or certificate.gap <= self.certificate.gap:
+            self.certificate, self.certified = certificate, coefficients
+        if not certificate.holds:
+            return None
+        separated = certificate.strength == 0 and certificate.kind == "proof"
+        return Stop.SEPARATED if separated else Stop.CERTIFIED
+
+    def _no_progress(self, stage: Objective) -> bool:
+        """Whether the objective has stood still for ten iterations, as far as the stage's rounding lets one see."""
+        if len(self.history) <= 10:
+            return False
+        before, now = self.history[-11], self.history[-1]
+        rounding = np.finfo(stage.rows.precision).eps / 4
+        return before.objective - now.objective < rounding * abs(now.objective) and now.gap > before.gap / 2
+
+    def _best(self) -> Iterate:
+        if self.best is None:
+            raise ArgumentError("the objective is not finite at the start; check the starting coefficients")
+        return self.best
+
+    def _finish(self, stop: Stop) -> Solution:
+        """The certified coefficients, or the best iterate with the certificate that it deserves."""
+        if stop not in (Stop.CERTIFIED, Stop.SEPARATED) or self.certificate is None or self.certified is None:
+            best = self._best()
+            certificate, coefficients = certify(self.objective, best.coefficients, self.tol, best.estimate)
+            if self.certificate is None or certificate.gap <= self.certificate.gap:
+                self.certificate, self.certified = certificate, coefficients
+            if self.objective.penalty.strength == 0 and is_separated(self.objective, best.coefficients):
+                stop = Stop.SEPARATED
+            elif self.certificate.holds and stop is not Stop.NONFINITE:
+                stop = Stop.CERTIFIED
+        assert self.certificate is not None and self.certified is not None
+        return Solution(self.certified, stop, self.certificate, tuple(self.history), self.history[-1].passes)

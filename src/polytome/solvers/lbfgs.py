@@ -1,0 +1,89 @@
+"""L-BFGS started from a preconditioner that is rebuilt as the curvature changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.objective import Objective
+from polytome.preconditioner import Preconditioner, precondition
+from polytome.solvers.driver import Iterate
+from polytome.solvers.line_search import backtrack
+
+Array = NDArray[Any]
+Pairs = deque[tuple[Array, Array, float]]
+
+__all__ = ["LBFGS"]
+
+_MEMORY_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS whose initial matrix is a Kronecker or diagonal approximation of the inverse Hessian.
+
+    Args:
+        memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
+        rebuild: iterations at which the preconditioner is built anew, with the curvature of the coefficients reached.
+
+    Example:
+        >>> LBFGS(memory=10)
+        LBFGS(memory=10, rebuild=(0, 10, 30))
+
+    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.2.
+    """
+
+    memory: int = 20
+    rebuild: tuple[int, ...] = (0, 10, 30)
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        """Iterates from `start`; each step counts the passes of its line search."""
+        affordable = _MEMORY_BYTES // (2 * 8 * objective.size)
+        pairs: Pairs = deque(maxlen=max(3, min(self.memory, affordable)))
+        W = start
+        value, gradient = objective.value_and_gradient(W)
+        passes, iteration = 1, 0
+        inverse: Preconditioner | None = None
+        while True:
+            if inverse is None or iteration in self.rebuild:
+                inverse = precondition(objective, W)
+                passes += 1
+            direction = -_two_loops(pairs, inverse, gradient)
+            yield Iterate(W, value, gradient, passes)
+            step = backtrack(objective, W, value, gradient, direction)
+            if step is None and not pairs:
+                return
+            if step is None:
+                pairs.clear()  # the pairs may mislead after rounding; the preconditioner alone does not
+                inverse = None
+                continue
+            trial, value, trial_gradient, tried = step
+            change, bend = trial - W, trial_gradient - gradient
+            product = float(np.vdot(change, bend))
+            if product > 1e-14 * float(np.vdot(bend, bend)) ** 0.5 * float(np.vdot(change, change)) ** 0.5:
+                pairs.append((change, bend, product))
+            W, gradient = trial, trial_gradient
+            passes += tried
+            iteration += 1
+
+
+def _two_loops(pairs: Pairs, inverse: Preconditioner, gradient: Array) -> Array:
+    """The inverse Hessian that the pairs and the preconditioner imply, times the gradient."""
+    q = gradient.copy()
+    amounts = []
+    for change, bend, product in reversed(pairs):
+        amount = float(np.vdot(change, q)) / product
+        amounts.append(amount)
+        q -= amount * bend
+    r = inverse.solve(q)
+    if pairs:
+        _, bend, product = pairs[-1]
+        r *= product / float(np.vdot(bend, inverse.solve(bend)))
+    for (change, bend, product), amount in zip(pairs, reversed(amounts), strict=True):
+        r += (amount - float(np.vdot(bend, r)) / product) * change
+    return r
