@@ -1,8 +1,7 @@
-"""What columns become: kinds, levels, gaps, unseen levels, and the encoder's way through JSON."""
+"""What columns become in training and in prediction: kinds, levels, gaps, unseen levels, headers."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import replace
@@ -11,15 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from polytome import encoders
-from polytome.encoders import MISSING_LEVEL, Column, Encoder
+from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, DataError, FileError
-from polytome.frames import MISSING_WORDS, Frame, NumberCells, TextCells
+from polytome.frames import Frame, NumberCells, TextCells
 from polytome.schemas import learn_encoder
 from polytome.tables import Table, read_table
 
@@ -186,6 +182,14 @@ def test_places_stay_right_after_rows_are_dropped(tmp_path: Path) -> None:
         _read(tmp_path, 'x,c,z\n,u,"two\nlines"\n\n3,u,0\n4,w,0\n', encoder=encoder, missing="drop")
 
 
+@pytest.mark.parametrize("options", [{"drop": ["c"]}, {"categories": ["c"]}, {"target": "c"}])
+def test_a_trained_encoder_takes_no_training_options(tmp_path: Path, options: dict[str, Any]) -> None:
+    encoder = _read(tmp_path, "c,y\nu,a\nv,b\n", target="y").encoder
+    with pytest.raises(ArgumentError, match=r"t\.csv: target, drop and categories are for training"):
+        _read(tmp_path, "c,y\nu,a\n", encoder=encoder, **options)
+    assert_array_equal(_read(tmp_path, "c,y\nu,a\n", encoder=encoder, target="y").X, [[1, 0]])
+
+
 def test_unseen_levels_can_count_as_none(tmp_path: Path) -> None:
     encoder = _read(tmp_path, "c,y\nu,a\nv,b\n", target="y", unknown="zero").encoder
     assert encoder is not None
@@ -201,143 +205,11 @@ def test_a_word_in_a_number_column_of_new_data_is_named(tmp_path: Path) -> None:
         _read(tmp_path, "x\n1\ntwo\nthree\n", encoder=encoder)
 
 
-# --- dense and sparse
-
-WORDS = (
-    st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
-    .map(str.strip)
-    .filter(lambda word: bool(word) and word not in MISSING_WORDS and word != MISSING_LEVEL)
-)
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-
-
-@st.composite
-def _encoders(draw: st.DrawFn) -> Encoder:
-    names = draw(st.lists(WORDS, min_size=2, max_size=6, unique=True))
-    missing = draw(st.sampled_from(["error", "drop", "mean"]))
-    columns = []
-    for name in names[1:]:
-        if draw(st.booleans()):
-            columns.append(Column(name, "number", (), draw(FLOATS) if missing == "mean" else None))
-        else:
-            levels = draw(st.sets(WORDS, min_size=1, max_size=9))
-            levels |= {MISSING_LEVEL} if missing == "mean" and draw(st.booleans()) else set()
-            columns.append(
-                Column(name, "category", tuple(sorted(levels)), MISSING_LEVEL if missing == "mean" else None)
-            )
-    return Encoder(
-        tuple(columns),
-        draw(st.sampled_from([None, names[0]])),
-        missing,
-        draw(st.sampled_from(["error", "zero"])),
-        draw(st.sampled_from(["integer", "text"])),
-    )
-
-
-@settings(derandomize=True, deadline=None)
-@given(_encoders())
-def test_encoder_survives_json(encoder: Encoder) -> None:
-    text = json.dumps(encoder.to_json(), allow_nan=False)
-    assert Encoder.from_json(json.loads(text)) == encoder
-
-
-@settings(derandomize=True, deadline=None)
-@given(_encoders(), st.data())
-def test_dense_and_sparse_agree_with_the_definition(encoder: Encoder, data: st.DataObject) -> None:
-    n_rows = data.draw(st.integers(1, 5))
-    columns: dict[str, list[Any]] = {}
-    expected: list[np.ndarray] = []
-    for column in encoder.columns:
-        if column.kind == "number":
-            values = data.draw(st.lists(FLOATS, min_size=n_rows, max_size=n_rows))
-            expected.append(np.array(values)[:, None])
-        else:
-            values = data.draw(st.lists(st.sampled_from(column.levels), min_size=n_rows, max_size=n_rows))
-            expected.append(np.array([[float(value == level) for level in column.levels] for value in values]))
-        columns[column.name] = values
-    frame = Frame.of(columns)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoders, "SPARSE_BELOW", 0.0)
-        dense = encoder.encode(frame)
-        patch.setattr(encoders, "SPARSE_BELOW", np.inf)
-        thin = encoder.encode(frame)
-    assert isinstance(dense, np.ndarray)
-    assert sparse.issparse(thin)
-    assert_array_equal(dense, np.hstack(expected))
-    assert_array_equal(thin.toarray(), dense)
-    assert thin.nnz == np.count_nonzero(dense)
-    assert len(encoder.feature_names) == dense.shape[1]
-
-
 def test_many_levels_make_the_rows_sparse(tmp_path: Path) -> None:
     rows = "".join(f"{i % 9},{i % 2}\n" for i in range(40))
     table = _read(tmp_path, "c,y\n" + rows, target="y", categories=["c"])
     assert sparse.issparse(table.X)
     assert_array_equal(table.X.toarray(), np.eye(9)[np.arange(40) % 9])
-
-
-# --- hostile JSON
-
-GOOD = Encoder(
-    (Column("age", "number", (), 3.5), Column("hue", "category", ("(missing)", "red"), "(missing)")),
-    "y",
-    "mean",
-    "zero",
-).to_json()
-
-
-def _with(path: tuple[Any, ...], value: object) -> object:
-    plain = json.loads(json.dumps(GOOD))
-    spot = plain
-    for key in path[:-1]:
-        spot = spot[key]
-    spot[path[-1]] = value
-    return plain
-
-
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (None, "encoder"),
-        ([GOOD], "encoder"),
-        ({}, "the members"),
-        ({**GOOD, "extra": 1}, "extra"),
-        ({1: 2}, "the members"),
-        (_with(("columns",), []), "at least one column"),
-        (_with(("columns",), "age"), "a list of at least one column"),
-        (_with(("columns", 0), 7), "column"),
-        (_with(("columns", 0), {"name": "age"}), "the members"),
-        (_with(("columns", 0, "name"), 7), "column name"),
-        (_with(("columns", 0, "name"), "\ud800"), "text"),
-        (_with(("columns", 0, "name"), "hue"), "differ from each other"),
-        (_with(("columns", 0, "name"), "y"), "differ from each other and from the target"),
-        (_with(("columns", 0, "kind"), "date"), "'age', kind"),
-        (_with(("columns", 0, "kind"), ["number"]), "'age', kind"),
-        (_with(("columns", 0, "fill"), float("nan")), "finite number"),
-        (_with(("columns", 0, "fill"), float("inf")), "finite number"),
-        (_with(("columns", 0, "fill"), 10**400), "finite number"),
-        (_with(("columns", 0, "fill"), True), "finite number"),
-        (_with(("columns", 0, "fill"), "3"), "finite number"),
-        (_with(("columns", 0, "levels"), ["a"]), "it holds numbers"),
-        (_with(("columns", 1, "levels"), "red"), "list of text"),
-        (_with(("columns", 1, "levels"), {"red": 1}), "list of text"),
-        (_with(("columns", 1, "levels"), []), "sorted"),
-        (_with(("columns", 1, "levels"), ["red", "blue"]), "sorted"),
-        (_with(("columns", 1, "levels"), ["red", "red"]), "different levels"),
-        (_with(("columns", 1, "levels"), [None]), "level"),
-        (_with(("columns", 1, "fill"), 0.5), "(missing)"),
-        (_with(("target",), 3), "target"),
-        (_with(("missing",), "guess"), "missing"),
-        (_with(("unknown",), None), "unknown"),
-        (_with(("label_kind",), "float"), "label_kind"),
-    ],
-)
-def test_hostile_json_is_refused(data: object, says: str) -> None:
-    assert Encoder.from_json(GOOD).to_json() == GOOD
-    with pytest.raises(FileError, match="encoder") as caught:
-        Encoder.from_json(data)
-    assert says in str(caught.value)
-    assert len(str(caught.value)) < 250
 
 
 # --- frames in memory

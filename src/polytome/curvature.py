@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 __all__ = ["LARGEST_HESSIAN", "newton_decrement", "newton_direction"]
 
-LARGEST_HESSIAN = 2_000
+LARGEST_HESSIAN = 6_000
 _FIRST_RIDGE = 1e-14
 _MOST_PRODUCTS = 200
 

@@ -1,11 +1,12 @@
 """Approximations of the inverse Hessian: what L-BFGS starts from, and conjugate gradients are preconditioned by.
 
-At the null model every row has the same probabilities, so the Hessian is exactly a Kronecker product `A (x) S + lambda I`,
-with `A = diag(p) - p p'` over outputs and `S` the Gram matrix of the columns. Elsewhere that form is the natural approximation:
-`A` the mean Hessian over rows, `S` the Gram matrix weighted by each row's curvature. Two ways to invert it:
+At the null model every row has the same probabilities, so the Hessian is exactly `A (x) S + lambda I`, a Kronecker product of
+`A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the natural approximation: `A`
+the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by each row's curvature. In the
+eigenvectors of A it falls apart into one matrix `alpha S + lambda I` for each eigenvalue alpha. Two ways to invert those:
 
-    KroneckerPreconditioner   S in full, for up to some thousands of columns
-    DiagonalPreconditioner    the diagonal of S, for any number of columns
+    GramPreconditioner      Cholesky factors, for up to some thousands of columns
+    DiagonalPreconditioner  the diagonal of S, for any number of columns
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block
@@ -23,10 +24,16 @@ from polytome.rows.blocks import centred_squares
 
 Array = NDArray[Any]
 
-__all__ = ["DiagonalPreconditioner", "KroneckerPreconditioner", "Preconditioner", "precondition"]
+__all__ = [
+    "DiagonalPreconditioner",
+    "GramPreconditioner",
+    "Preconditioner",
+    "precondition",
+]
 
-LARGEST_GRAM = 4_096
+_MOST_COLUMNS = 4_096
 _SAMPLE = 20_000
+_MOST_GROUPS = 6
 
 
 class Preconditioner(Protocol):
@@ -47,56 +54,51 @@ class Outputs:
 
     def solve_intercept(self, gradient: Array) -> Array:
         """Inverse of the intercepts' Hessian times their gradient; zero along directions without curvature."""
-        curvature = self.alpha * self.mean_weight
-        usable = curvature > 1e-12 * curvature.max()
-        inverse = np.where(usable, 1 / np.where(usable, curvature, 1.0), 0.0)
-        step: Array = self.V @ (inverse * (self.V.T @ gradient))
+        step: Array = self.V @ (_inverse(self.alpha * self.mean_weight) * (self.V.T @ gradient))
         return step
 
 
 @dataclass(frozen=True)
-class KroneckerPreconditioner:
-    """`(A (x) S + lambda I)^-1` through one generalised eigenproblem.
+class GramPreconditioner:
+    """`(A (x) S + lambda I)^-1` by Cholesky factors of `alpha S + lambda I`, which no scaling of the columns can harm.
 
-    With `M = a S + lambda I` for the mean eigenvalue `a` of A, let `U' M U = I` and `U' (lambda I) U = diag(e)`. Then
-    `U' (alpha S + lambda I) U = diag(alpha / a * (1 - e) + e)` for every eigenvalue alpha of A at once. Unlike the eigenvalues of
-    S, those `e` lie in [0, 1] however differently the columns are scaled.
+    Eigenvalues alpha that differ little share a factor: `groups` holds the eigenvectors of each, and the factor.
     """
 
     outputs: Outputs
-    U: Array
-    denominator: Array
+    groups: tuple[tuple[Array, tuple[Array, bool]], ...]
 
     def solve(self, gradient: Array) -> Array:
-        """Two products with a (d, d) matrix."""
-        rotated = self.U.T @ (gradient[:-1] @ self.outputs.V)
-        features = self.U @ (rotated / self.denominator) @ self.outputs.V.T
+        """Two triangular solves per group of eigenvalues."""
+        features = np.zeros_like(gradient[:-1])
+        for V, factor in self.groups:
+            features += cho_solve(factor, gradient[:-1] @ V, check_finite=False) @ V.T
         return np.vstack([features, self.outputs.solve_intercept(gradient[-1])])
 
 
 @dataclass(frozen=True)
 class DiagonalPreconditioner:
-    """`(A (x) diag(S) + lambda I)^-1`: a division, in the eigenvectors of A."""
+    """`(A (x) diag(S) + lambda I)^-1`: one factor per entry, in the eigenvectors of A."""
 
     outputs: Outputs
-    denominator: Array
+    inverse: Array
 
     def solve(self, gradient: Array) -> Array:
         """Two products with a (K, K) matrix."""
-        features = (gradient[:-1] @ self.outputs.V) / self.denominator @ self.outputs.V.T
+        features = (gradient[:-1] @ self.outputs.V) * self.inverse @ self.outputs.V.T
         return np.vstack([features, self.outputs.solve_intercept(gradient[-1])])
 
 
 def precondition(objective: Objective, W: Array) -> Preconditioner:
-    """The preconditioner that suits the number of columns, with the curvature at `W`; part of a pass over the rows."""
+    """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the rows."""
     n_rows, n_features = objective.rows.n_rows, objective.rows.n_features
-    if n_features > LARGEST_GRAM:
+    if n_features > _MOST_COLUMNS:
         return _diagonal(objective, W)
     # About as much arithmetic as ten passes, and never so few rows that their Gram matrix misleads.
     size = max(_SAMPLE, 20 * n_rows * objective.loss.n_outputs // n_features)
     if size < n_rows:
         objective = replace(objective, rows=objective.rows.sample(size, np.random.default_rng(0)))
-    return _kronecker(objective, W)
+    return _gram(objective, W)
 
 
 def _row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
@@ -118,39 +120,54 @@ def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs
     if not trace > 0:  # every row is classified beyond doubt: any positive curvature will do
         return Outputs(np.eye(n_outputs), np.ones(n_outputs), 1.0)
     alpha, V = np.linalg.eigh(mean_hessian / trace)
-    return Outputs(V, np.maximum(alpha, 0.0), trace / objective.total_weight)
+    # No curvature at all, but for rounding: the same change to every class, which canonical coefficients never need.
+    alpha[alpha <= 1e-12 * alpha.max()] = 0.0
+    return Outputs(V, alpha, trace / objective.total_weight)
 
 
-def _kronecker(objective: Objective, W: Array) -> KroneckerPreconditioner:
+def _gram(objective: Objective, W: Array) -> GramPreconditioner:
     rows, strength = objective.rows, objective.penalty.strength
     raw = rows.columns.to_raw(W)
 
     def block_sums(block: Block) -> tuple[Array, ...]:
         trace, m, u = _row_curvature(objective, block, raw)
-        X = (rows.dense(block) * np.sqrt(trace)[:, None]).astype(rows.precision, copy=False)
+        X = rows.dense(block) * np.sqrt(trace)[:, None]
+        X = X.astype(rows.precision, copy=False)
         return X.T @ X, _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
 
     S, mean_hessian, trace = rows.sum(block_sums)
     outputs = _outputs(objective, mean_hessian, float(trace))
     S /= objective.total_weight
-    typical = float(outputs.alpha.sum()) / max(1, int((outputs.alpha > 1e-12).sum()))
-    M = typical * S
-    diagonal = M.diagonal() + strength
-    diagonal[diagonal <= 0] = 1.0
     ridge = float(np.finfo(rows.precision).eps)
+    groups = tuple(
+        (outputs.V[:, members], _factor(alpha * S, strength, ridge)) for alpha, members in _groups(outputs.alpha)
+    )
+    return GramPreconditioner(outputs, groups)
+
+
+def _groups(alpha: Array) -> list[tuple[float, Array]]:
+    """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and where they stand."""
+    curved = np.flatnonzero(alpha)
+    powers = np.log2(alpha[curved])
+    width = 1.0
+    while len(np.unique(np.round(powers / width))) > _MOST_GROUPS:
+        width *= 2
+    keys = np.round(powers / width)
+    return [(float(2 ** powers[keys == key].mean()), curved[keys == key]) for key in np.unique(keys)]
+
+
+def _factor(S: Array, strength: float, ridge: float) -> tuple[Array, bool]:
+    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite."""
+    diagonal = S.diagonal() + strength
+    diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
     while True:
-        M[np.diag_indices_from(M)] = diagonal * (1 + ridge)
+        S[np.diag_indices_from(S)] = diagonal * (1 + ridge)
         try:
-            e, U = eigh(np.diag(np.full(len(M), strength)), M, check_finite=False)
+            factor: tuple[Array, bool] = cho_factor(S, lower=True, check_finite=False)
         except LinAlgError:
             ridge *= 100
             continue
-        e = np.clip(e, 0.0, 1.0)
-        ratio = outputs.alpha / typical
-        denominator = np.multiply.outer(1 - e, ratio) + e[:, None]
-        # Without penalty a direction that no output bends is left alone, not divided by zero.
-        denominator[denominator < 1e-12] = 1.0
-        return KroneckerPreconditioner(outputs, U, denominator)
+        return factor
 
 
 def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
@@ -166,6 +183,11 @@ def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
     columns = rows.columns
     squares = centred_squares(rows, columns.shift, lambda block: _row_curvature(objective, block, raw)[0])
     squares *= columns.scale**2 / objective.total_weight
-    denominator = np.multiply.outer(squares, outputs.alpha) + strength
-    denominator[denominator <= 0] = 1.0
-    return DiagonalPreconditioner(outputs, denominator)
+    curvature = np.multiply.outer(squares, outputs.alpha) + strength * (outputs.alpha > 0)
+    return DiagonalPreconditioner(outputs, _inverse(curvature))
+
+
+def _inverse(curvature: Array) -> Array:
+    """One over each entry, zero where there is no curvature."""
+    curved = curvature > 0
+    return np.where(curved, 1 / np.where(curved, curvature, 1.0), 0.0)

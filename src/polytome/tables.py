@@ -42,7 +42,14 @@ _ENDINGS = {
     ".npy": "npy",
     ".npz": "npz",
 }
-_MAGIC_KINDS = {"Parquet": "columnar", "Arrow": "columnar", "NumPy array": "npy", "zip": "npz", "IDX": "idx"}
+_MAGIC_KINDS = {
+    "Parquet": "columnar",
+    "Arrow": "columnar",
+    "Arrow stream": "columnar",
+    "NumPy array": "npy",
+    "zip": "npz",
+    "IDX": "idx",
+}
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,15 @@ def read_table(
         expected = {column.name for column in encoder.columns} if encoder else {target or "last"} - {"last"}
         is_text = kind == "delimited"
         frame = read_delimited(path, header=header, expected=expected) if is_text else read_columnar(path)
+        if encoder is not None and (drop or categories or target not in (None, encoder.target)):
+            raise ArgumentError(f"{path}: target, drop and categories are for training; the model knows its columns")
         if encoder is None:
             table = _train(frame, target, missing or "error", unknown or "error", drop, categories)
         else:
             table = _predict(frame, encoder, missing, unknown)
     else:
-        if drop or categories or missing:
-            raise ArgumentError(f"{path}: drop, categories and missing need named columns, and this file has none")
+        if drop or categories or missing in ("drop", "mean") or unknown == "zero":
+            raise ArgumentError(f"{path}: drop, categories, missing and unknown need named columns; this file has none")
         if encoder is not None:
             n_features = len(encoder.feature_names)
         table = _read_arrays(path, kind, target, n_features)

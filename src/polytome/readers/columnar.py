@@ -124,7 +124,7 @@ def read_columnar(path: Path) -> Frame:
     """
     pyarrow = import_pyarrow(path)
     kind = kind_of_bytes(starting_bytes(path, 16))
-    if kind not in ("Parquet", "Arrow"):
+    if kind not in ("Parquet", "Arrow", "Arrow stream"):
         raise FileError(f"{path}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
     try:
         table = _read_table(path, kind)
@@ -146,6 +146,11 @@ def _read_table(path: Path, kind: str) -> pyarrow.Table:
         from pyarrow import parquet
 
         return parquet.read_table(path)
+    if kind == "Arrow stream":
+        from pyarrow import ipc
+
+        with path.open("rb") as stream:
+            return ipc.open_stream(stream).read_all()
     from pyarrow import feather
 
     return feather.read_table(path)
@@ -159,8 +164,8 @@ def _cells_of(path: Path, name: str, column: pyarrow.ChunkedArray) -> Cells:
     kind = column.type
     if types.is_dictionary(kind):
         return _cells_of(path, name, column.cast(kind.value_type))
-    if types.is_string(kind) or types.is_large_string(kind):
-        return ArrowText(column)
+    if str(kind) in ("string", "large_string", "string_view"):
+        return ArrowText(column.cast(pyarrow.large_string()))
     if types.is_boolean(kind):
         return NumberCells(column.cast(pyarrow.int8()).cast(pyarrow.float64()).to_numpy(), boolean=True)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):

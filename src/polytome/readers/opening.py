@@ -19,6 +19,7 @@ _MAGIC = (
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow"),
     (b"FEA1", "Arrow"),
+    (b"\xff\xff\xff\xff", "Arrow stream"),
     (b"\x93NUMPY", "NumPy array"),
     (b"PK\x03\x04", "zip"),
     (b"\x1f\x8b", "gzip"),

@@ -9,6 +9,7 @@ from polytome.solvers.driver import Iterate, Progress, Solution, Solver, Stop, m
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
+from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Iterate",
     "Newton",
     "Progress",
+    "RowSpace",
     "Solution",
     "Solver",
     "StochasticGradientDescent",

@@ -13,19 +13,24 @@ from polytome.solvers.driver import Solver
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
+from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
 
 __all__ = ["choose_solver", "named_solver"]
 
 _NAMES = ("auto", "newton", "lbfgs", "gradient-descent", "sgd")
 _LARGEST_NEWTON = 20_000
+_FEW_COLUMNS = 500
+_LARGEST_ROW_SPACE = 2**23
 
 
 def choose_solver(objective: Objective) -> Solver:
-    """Newton where its Hessians cost less than the many passes that L-BFGS would need, else L-BFGS.
+    """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
-    A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2` and its factor
-    `(d K)^3 / 3`, and Newton's method needs about ten.
+    A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
+    `(d K)^3 / 3`, and Newton's method needs about ten. Where L-BFGS has spent twice Newton's cost without a certificate
+    (nearly separable classes under a weak penalty), Newton's method takes over, if its Hessian fits. Where there are fewer
+    rows than columns, and few enough entries for a decomposition, either works in the space of the rows.
 
     Example:
         >>> import numpy as np
@@ -35,10 +40,19 @@ def choose_solver(objective: Objective) -> Solver:
         >>> choose_solver(Objective(Softmax(3), L2(1.0), as_rows(np.eye(3), np.arange(3))))
         Newton()
     """
-    n, size = objective.rows.n_rows, objective.size
+    n, d, n_outputs = objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs
+    if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
+        return RowSpace(_by_cost(n, (n + 1) * n_outputs))
+    return _by_cost(n, objective.size)
+
+
+def _by_cost(n: int, size: int) -> Solver:
+    """Newton or L-BFGS for n rows and so many coefficients."""
+    one_pass = 4 * n * size
     newton = 10 * (n * size**2 + size**3 / 3)
-    lbfgs = 100 * 4 * n * size
-    return Newton() if size <= LARGEST_HESSIAN and (newton <= 3 * lbfgs or size <= 500) else LBFGS()
+    if size <= 500 or (size <= LARGEST_HESSIAN and newton <= 300 * one_pass):
+        return Newton()
+    return LBFGS(newton_after=int(100 + 2 * newton / one_pass) if size <= LARGEST_HESSIAN else None)
 
 
 def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Solver:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from polytome.objective import Objective
 from polytome.preconditioner import Preconditioner, precondition
 from polytome.solvers.driver import Iterate
 from polytome.solvers.line_search import backtrack
+from polytome.solvers.newton import Newton
 
 Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, float]]
@@ -25,21 +26,23 @@ _MEMORY_BYTES = 2**28
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS whose initial matrix is a Kronecker or diagonal approximation of the inverse Hessian.
+    """Limited-memory BFGS whose initial matrix is a preconditioner, an approximation of the inverse Hessian.
 
     Args:
         memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
         rebuild: iterations at which the preconditioner is built anew, with the curvature of the coefficients reached.
+        newton_after: iterations after which Newton's method finishes the work; None for never.
 
     Example:
         >>> LBFGS(memory=10)
-        LBFGS(memory=10, rebuild=(0, 10, 30))
+        LBFGS(memory=10, rebuild=(0, 10, 30), newton_after=None)
 
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.2.
     """
 
     memory: int = 20
     rebuild: tuple[int, ...] = (0, 10, 30)
+    newton_after: int | None = None
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each step counts the passes of its line search."""
@@ -65,11 +68,16 @@ class LBFGS:
             trial, value, trial_gradient, tried = step
             change, bend = trial - W, trial_gradient - gradient
             product = float(np.vdot(change, bend))
-            if product > 1e-14 * float(np.vdot(bend, bend)) ** 0.5 * float(np.vdot(change, change)) ** 0.5:
+            # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns' units.
+            if product > 1e-12 * float(np.abs(change * bend).sum()):
                 pairs.append((change, bend, product))
             W, gradient = trial, trial_gradient
             passes += tried
             iteration += 1
+            if iteration == self.newton_after:
+                for iterate in Newton().iterates(objective, W):
+                    yield replace(iterate, passes=passes + iterate.passes)
+                return
 
 
 def _two_loops(pairs: Pairs, inverse: Preconditioner, gradient: Array) -> Array:

@@ -1,0 +1,265 @@
+"""Values of a model that go into JSON, and their way back, where every type is checked.
+
+JSON has no infinity and no NaN: they are written as the texts "inf", "-inf" and "nan" where a number is due.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from types import NoneType
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError, FileError
+
+Array = NDArray[Any]
+Record = TypeVar("Record")
+
+__all__ = [
+    "checked",
+    "classes_from_saved",
+    "classes_to_saved",
+    "members",
+    "parameters_from_saved",
+    "parameters_to_saved",
+    "plain",
+    "record_from_saved",
+    "refuse",
+]
+
+_NONFINITE = ("inf", "-inf", "nan")
+_DTYPE = re.compile(r"[<>|][biuf][1248]|[<>]U\d{1,5}|\|O")
+_PARAMETERS: dict[str, Any] = {
+    "C": float,
+    "l1_ratio": float | None,
+    "fit_intercept": int,
+    "class_weight": str | list | None,
+    "scale": float | str | None,
+    "solver": str,
+    "tol": float,
+    "max_iter": int,
+    "warm_start": int,
+    "random_state": int | None,
+    "verbose": int,
+}
+
+
+def refuse(complaint: str) -> NoReturn:
+    """Raise for content that no save has written.
+
+    Example:
+        >>> refuse("coef holds NaN")
+        Traceback (most recent call last):
+        polytome.errors.FileError: damaged or foreign: coef holds NaN
+    """
+    raise FileError(f"damaged or foreign: {complaint}")
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into what JSON can hold: NumPy numbers into Python's, infinities and NaN into text.
+
+    Args:
+        value: None, a number, text, or lists, tuples and dicts (with text keys) of them.
+
+    Raises:
+        ArgumentError: the value is something else.
+
+    Example:
+        >>> plain({"C": np.inf, "tol": np.float64(0.5)})
+        {'C': 'inf', 'tol': 0.5}
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    raise ArgumentError(f"{value!r:.60} is a {type(value).__name__}, which a model file cannot hold")
+
+
+def checked(value: Any, kind: Any, what: str) -> Any:
+    """Return a value from JSON after checking its type.
+
+    Args:
+        value: parsed JSON.
+        kind: `int`, `float` (whole numbers and the texts of `plain` are numbers too), `str`, `bool`, `list`, None, a
+            `Literal`, or a union of these.
+        what: what to call it in the message.
+
+    Raises:
+        FileError: it is something else.
+
+    Example:
+        >>> checked("inf", float, "C")
+        inf
+        >>> checked("high", float, "C")
+        Traceback (most recent call last):
+        polytome.errors.FileError: damaged or foreign: C is 'high'
+    """
+    if get_origin(kind) is Literal:
+        if isinstance(value, str) and value in get_args(kind):
+            return value
+        refuse(f"{what} is {repr(value)[:60]}")
+    kinds = get_args(kind) or (kind,)
+    if float in kinds and isinstance(value, str) and value in _NONFINITE:
+        return float(value)
+    exact = type(value) in kinds or (value is None and NoneType in kinds)
+    if exact or (type(value) is int and float in kinds) or (type(value) is bool and int in kinds):
+        return value
+    refuse(f"{what} is {repr(value)[:60]}")
+
+
+def members(data: Any, names: Collection[str], what: str) -> dict[str, Any]:
+    """Return a JSON object after checking that it has these members and no others.
+
+    Raises:
+        FileError: it is no object, or a member is absent or superfluous.
+
+    Example:
+        >>> members({"gap": 0.0}, ["gap", "tol"], "certificate")
+        Traceback (most recent call last):
+        polytome.errors.FileError: damaged or foreign: certificate lacks ['tol']
+    """
+    if not isinstance(data, dict):
+        refuse(f"{what} is {repr(data)[:60]}, not a JSON object")
+    for problem, found in (("lacks", set(names) - set(data)), ("has also", set(data) - set(names))):
+        if found:
+            refuse(f"{what} {problem} {sorted(found)[:8]}")
+    return data
+
+
+def record_from_saved(kind: type[Record], data: Any, what: str) -> Record:
+    """Rebuild a dataclass from the JSON of its fields, checking each by its annotation.
+
+    Example:
+        >>> from polytome.solvers import Progress
+        >>> saved = {"iteration": 0, "passes": 1.0, "objective": 0.5, "gap": "inf", "seconds": 0.0}
+        >>> record_from_saved(Progress, saved, "history").gap
+        inf
+    """
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every kind here is a dataclass
+    plain_members = members(data, names, what)
+    return kind(**{name: checked(plain_members[name], hints[name], f"{what}.{name}") for name in names})
+
+
+def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
+    """Labels as JSON, or where they are numbers their type as JSON and they themselves as a tensor.
+
+    Raises:
+        ArgumentError: a label is neither text, a number nor a truth value.
+
+    Example:
+        >>> classes_to_saved(np.array(["no", "yes"]))
+        ({'dtype': '<U3', 'values': ['no', 'yes']}, None)
+    """
+    if classes.dtype.kind in "biuf" and classes.itemsize <= 8:
+        return {"dtype": classes.dtype.str}, classes.astype(classes.dtype.newbyteorder("="))
+    if classes.dtype.kind not in "UO":
+        raise ArgumentError(f"classes_ has type {classes.dtype}: labels must be text, numbers or truth values to be saved")
+    return {"dtype": classes.dtype.str, "values": plain(classes.tolist())}, None
+
+
+def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Array:
+    """Labels with the type that they had, checked to be as many as the coefficients need and all different.
+
+    Raises:
+        FileError: they are not.
+
+    Example:
+        >>> classes_from_saved({"dtype": "<U3", "values": ["no", "yes"]}, None, 2)
+        array(['no', 'yes'], dtype='<U3')
+    """
+    saved = members(data, ["dtype"] if numbers is not None else ["dtype", "values"], "classes")
+    if not _DTYPE.fullmatch(checked(saved["dtype"], str, "the type of classes")):
+        refuse(f"the type of classes is {saved['dtype'][:40]!r}")
+    dtype = np.dtype(saved["dtype"])
+    if numbers is not None:
+        if (dtype.kind, dtype.itemsize) != (numbers.dtype.kind, numbers.itemsize):
+            refuse(f"classes are {numbers.dtype}, and should be {dtype}")
+        classes = numbers.astype(dtype)
+    else:
+        classes = _listed_classes(checked(saved["values"], list, "classes"), dtype)
+    if classes.shape != (n_classes,):
+        refuse(f"classes have shape {classes.shape}, and the coefficients need {(n_classes,)}")
+    if len(set(classes.tolist())) != n_classes or not all(label == label for label in classes.tolist()):
+        refuse("two classes are equal, or one is NaN")
+    return classes
+
+
+def _listed_classes(values: list[Any], dtype: np.dtype[Any]) -> Array:
+    """Labels from a JSON list."""
+    allowed = {"U": str, "O": str | int | float}.get(dtype.kind)
+    if allowed is None:
+        refuse(f"classes of type {dtype} are not in a tensor")
+    texts = [checked(value, allowed, "a class") for value in values]
+    if dtype.kind == "U" and max((len(text) for text in texts), default=0) * 4 > dtype.itemsize:
+        refuse(f"a class is longer than its type {dtype} allows")
+    classes = np.empty(len(texts), dtype=dtype)
+    classes[:] = texts
+    return classes
+
+
+def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], Array | None]:
+    """The settings of an estimator as JSON, and the tensor of `scale` where it has one number per column.
+
+    Raises:
+        ArgumentError: a setting is of a kind that a file cannot hold.
+
+    Example:
+        >>> saved, scale = parameters_to_saved(dict.fromkeys(_PARAMETERS) | {"C": np.inf, "scale": [1, 2]})
+        >>> saved["C"], saved["scale"], scale
+        ('inf', 'tensor', array([1., 2.]))
+    """
+    kept = {name: parameters[name] for name in _PARAMETERS}
+    if not isinstance(kept["solver"], str):
+        kept["solver"] = "auto"
+    if isinstance(kept["random_state"], np.random.RandomState):
+        kept["random_state"] = None
+    if isinstance(kept["class_weight"], Mapping):
+        kept["class_weight"] = [list(pair) for pair in kept["class_weight"].items()]
+    scale = None
+    if np.ndim(kept["scale"]) > 0:
+        scale, kept["scale"] = np.asarray(kept["scale"], dtype=np.float64), "tensor"
+    return {name: plain(value) for name, value in kept.items()}, scale
+
+
+def parameters_from_saved(data: Any, scale: Array | None) -> dict[str, Any]:
+    """The settings of an estimator, each of its right type.
+
+    Raises:
+        FileError: one is not.
+
+    Example:
+        >>> parameters_from_saved({"C": 1.0}, None)
+        Traceback (most recent call last):
+        polytome.errors.FileError: damaged or foreign: parameters lacks ['class_weight', 'fit_intercept', ...
+    """
+    saved = members(data, _PARAMETERS, "parameters")
+    settings = {name: checked(saved[name], kind, f"parameters.{name}") for name, kind in _PARAMETERS.items()}
+    if settings["scale"] not in ("tensor", "standard") and isinstance(settings["scale"], str):
+        refuse(f"parameters.scale is {settings['scale'][:40]!r}")
+    if (settings["scale"] == "tensor") != (scale is not None):
+        refuse("the tensor scale and parameters.scale contradict each other")
+    if scale is not None:
+        settings["scale"] = scale
+    weights = settings["class_weight"]
+    if isinstance(weights, list):
+        pairs = [checked(pair, list, "class_weight") for pair in weights]
+        if not all(len(pair) == 2 for pair in pairs):
+            refuse("parameters.class_weight is no list of pairs")
+        settings["class_weight"] = {
+            checked(label, str | int | float, "class_weight"): checked(weight, float, "class_weight")
+            for label, weight in pairs
+        }
+    elif weights not in (None, "balanced"):
+        refuse(f"parameters.class_weight is {weights[:40]!r}")
+    return settings

@@ -1,0 +1,53 @@
+"""Far more columns than rows: the same problem in the space of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import svd
+
+from polytome.objective import Objective
+from polytome.rows import ArrayRows
+from polytome.solvers.driver import Iterate, Solver
+
+Array = NDArray[Any]
+
+__all__ = ["RowSpace"]
+
+
+@dataclass(frozen=True)
+class RowSpace:
+    """Another solver's walk in the at most n dimensions that n rows span, exact for the L2 penalty and for none.
+
+    A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum lies in
+    the span (the representer theorem). With the singular value decomposition `X = F Q'` the problem in `w`, where
+    `W = Q w`, has the same penalty, n rows and at most n columns.
+
+    Args:
+        solver: walks in the reduced problem.
+
+    Reference: Hastie and Tibshirani, Efficient quadratic regularization for expression arrays, Biostatistics 5, 2004.
+    """
+
+    solver: Solver
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        """The iterates of the inner solver, turned back; one pass over the rows in all."""
+        rows = objective.rows.at(np.float64)
+        U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
+        kept = singular > np.finfo(np.float64).eps * singular.max()
+        F, Q = U[:, kept] * singular[kept], Qt[kept].T
+        reduced = replace(objective, rows=ArrayRows.of(F, rows.target, rows.weight))
+
+        def turned(w: Array) -> Array:
+            return np.vstack([Q @ w[:-1], w[-1:]])
+
+        for iterate in self.solver.iterates(reduced, np.vstack([Q.T @ start[:-1], start[-1:]])):
+            # The whole gradient lies in the span of the rows as well, so nothing of it is lost.
+            yield replace(
+                iterate, coefficients=turned(iterate.coefficients), gradient=turned(iterate.gradient), passes=1
+            )
