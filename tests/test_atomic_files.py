@@ -18,18 +18,23 @@ def test_replaces_the_file_at_the_end_only(tmp_path: Path) -> None:
         stream.flush()
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_error_inside_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"old")
-    with pytest.raises(error), atomic_output(path) as stream:
-        stream.write(b"half")
-        raise error
+
+    def write_half() -> None:
+        with atomic_output(path) as stream:
+            stream.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
@@ -41,11 +46,11 @@ def test_disk_error_is_a_file_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(*((os, "fsync") if broken == "fsync" else (Path, "replace")), fail)
-    with pytest.raises(FileError, match=r"a\.txt: could not be written \(No space left on device\)"):
-        with atomic_output(path) as stream:
-            stream.write(b"new")
+    message = r"a\.txt: could not be written \(No space left on device\)"
+    with pytest.raises(FileError, match=message), atomic_output(path) as stream:
+        stream.write(b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_follows_a_symbolic_link(tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_new_file_has_ordinary_permissions(tmp_path: Path) -> None:
 def test_a_device_is_written_to_and_not_replaced() -> None:
     with atomic_output(os.devnull) as stream:
         stream.write(b"x")
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 
 def test_refuses_a_folder_and_a_missing_folder(tmp_path: Path) -> None:

@@ -1,3 +1,51 @@
 """Logistic and softmax regression where every fit comes with a proof of how good it is."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polytome.certificate import Certificate
+    from polytome.datasets import load_dataset
+    from polytome.errors import PolytomeError
+    from polytome.estimators import LogisticRegression
+    from polytome.model_file import load
+    from polytome.solvers import Progress, Stop
+    from polytome.tables import read_table
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Certificate",
+    "LogisticRegression",
+    "PolytomeError",
+    "Progress",
+    "Stop",
+    "load",
+    "load_dataset",
+    "read_table",
+]
+
+_HOMES = {
+    "Certificate": "polytome.certificate",
+    "LogisticRegression": "polytome.estimators",
+    "PolytomeError": "polytome.errors",
+    "Progress": "polytome.solvers",
+    "Stop": "polytome.solvers",
+    "load": "polytome.model_file",
+    "load_dataset": "polytome.datasets",
+    "read_table": "polytome.tables",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for (PEP 562): scikit-learn alone takes most of a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -28,6 +28,7 @@ from polytome.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
 from polytome.formula import Formula
 from polytome.saved_values import (
+    DAMAGED,
     checked,
     classes_from_saved,
     classes_to_saved,
@@ -53,9 +54,9 @@ FORMAT_VERSION = 1
 _KEY = "polytome"
 _LARGEST_HEADER = 100_000_000  # a limit of safetensors itself
 _TENSOR_TYPES = frozenset(["F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"])
-_MEMBERS = frozenset(
-    ["format_version", "checksum", "library_version", "classes", "parameters", "feature_names", "encoder", "image_shape"]
-    + ["positive", "objective", "certificate", "stop", "n_iter", "solver"]
+_MEMBERS = (
+    *("format_version", "checksum", "library_version", "parameters", "classes", "feature_names", "encoder"),
+    *("image_shape", "positive", "objective", "certificate", "stop", "n_iter", "solver"),
 )
 
 
@@ -88,13 +89,16 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
     from polytome.estimators import LogisticRegression
 
     if not isinstance(model, LogisticRegression):
-        raise ArgumentError(f"model is a {type(model).__name__}: only a fitted polytome.LogisticRegression can be saved")
+        raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be saved")
     check_is_fitted(model, "coef_")
-    if not (np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()):
-        raise ArgumentError("model has coefficients that are not finite: fit it again before it is saved")
     record, tensors = _to_saved(model)
     record["checksum"] = _checksum(record, tensors)
-    content = to_bytes(tensors, {_KEY: json.dumps(record, allow_nan=False)})
+    text = json.dumps(record, allow_nan=False)
+    try:
+        _from_saved(json.loads(text), tensors)  # whatever is written can be read again
+    except FileError as error:
+        raise ArgumentError(f"the model cannot be saved: {str(error).removeprefix(DAMAGED)}; fit it again") from error
+    content = to_bytes(tensors, {_KEY: text})
     with atomic_output(path) as stream:
         stream.write(content)
 
@@ -287,8 +291,8 @@ def _restore_names(model: LogisticRegression, record: dict[str, Any]) -> None:
         model.feature_names_in_ = np.array(texts, dtype=object)
     if record["encoder"] is not None:
         model.encoder_ = Encoder.from_json(record["encoder"])
-        if len(model.encoder_.feature_names) != n_features:
-            refuse(f"its encoder makes {len(model.encoder_.feature_names)} features, its coefficients need {n_features}")
+        if (width := len(model.encoder_.feature_names)) != n_features:
+            refuse(f"its encoder makes {width} features, its coefficients need {n_features}")
     if (shape := record["image_shape"]) is not None:
         sides = tuple(checked(side, int, "image_shape") for side in checked(shape, list, "image_shape"))
         if len(sides) != 2 or min(sides) < 1 or sides[0] * sides[1] != n_features:

@@ -98,19 +98,20 @@ class Objective:
         gradient[:-1] += self.penalty.gradient(W[:-1])
         return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient
 
-    def hessian(self, W: Array) -> Array:
+    def hessian(self, W: Array, rows: Rows | None = None) -> Array:
         """Hessian, (size, size), coefficients ordered output by output (`W.T.ravel()`): one pass over the rows.
 
         The Hessian of a row's loss is `diag(m) - u u'`, so each output has a diagonal block `X' diag(m_k) X`, from which
-        the Gram matrix of the rows `u_i (x) x_i` is taken away.
+        the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may be a weighted sample that stands for them all.
         """
+        rows = (self.rows if rows is None else rows).at(np.float64)
         n_columns, n_outputs = self.shape
         raw = self.rows.columns.to_raw(W)
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
             m, u = self.loss.curvature(block_scores(block, raw))
             X = np.empty((len(block.weight), n_columns))
-            X[:, :-1] = self.rows.dense(block)
+            X[:, :-1] = rows.dense(block)
             X[:, -1] = 1.0 if self.fit_intercept else 0.0
             diagonal = np.stack([X.T @ (X * (block.weight * m_k)[:, None]) for m_k in m.T])
             if u is None:
@@ -119,7 +120,7 @@ class Objective:
             kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
             return diagonal, dsyrk(1.0, kronecker.T, lower=True)
 
-        sums = self.rows.at(np.float64).sum(block_hessian)
+        sums = rows.sum(block_hessian)
         H = -(np.tril(sums[1]) + np.tril(sums[1], -1).T) if len(sums) == 2 else np.zeros((self.size, self.size))
         for k in range(n_outputs):
             part = slice(k * n_columns, (k + 1) * n_columns)

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective
 from polytome.rows import Block
 from polytome.rows.blocks import centred_squares
+from polytome.sampling import row_curvature
 
 Array = NDArray[Any]
 
@@ -101,13 +102,6 @@ def precondition(objective: Objective, W: Array) -> Preconditioner:
     return _gram(objective, W)
 
 
-def _row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
-    """Trace of each row's Hessian times its weight, and the `m`, `u` it is made of."""
-    m, u = objective.loss.curvature(block_scores(block, raw))
-    trace = m.sum(axis=1) - (0.0 if u is None else (u * u).sum(axis=1))
-    return block.weight * np.maximum(trace, 0.0), m, u
-
-
 def _mean_hessian(weight: Array, m: Array, u: Array | None) -> Array:
     """Weighted sum of `diag(m) - u u'` over rows, (n_outputs, n_outputs)."""
     hessian = np.diag(weight @ m)
@@ -130,7 +124,7 @@ def _gram(objective: Objective, W: Array) -> GramPreconditioner:
     raw = rows.columns.to_raw(W)
 
     def block_sums(block: Block) -> tuple[Array, ...]:
-        trace, m, u = _row_curvature(objective, block, raw)
+        trace, m, u = row_curvature(objective, block, raw)
         X = rows.dense(block) * np.sqrt(trace)[:, None]
         X = X.astype(rows.precision, copy=False)
         return X.T @ X, _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
@@ -175,13 +169,13 @@ def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
     raw = rows.columns.to_raw(W)
 
     def block_sums(block: Block) -> tuple[Array, ...]:
-        trace, m, u = _row_curvature(objective, block, raw)
+        trace, m, u = row_curvature(objective, block, raw)
         return _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
 
     mean_hessian, trace = rows.sum(block_sums)
     outputs = _outputs(objective, mean_hessian, float(trace))
     columns = rows.columns
-    squares = centred_squares(rows, columns.shift, lambda block: _row_curvature(objective, block, raw)[0])
+    squares = centred_squares(rows, columns.shift, lambda block: row_curvature(objective, block, raw)[0])
     squares *= columns.scale**2 / objective.total_weight
     curvature = np.multiply.outer(squares, outputs.alpha) + strength * (outputs.alpha > 0)
     return DiagonalPreconditioner(outputs, _inverse(curvature))

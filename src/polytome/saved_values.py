@@ -20,6 +20,7 @@ Array = NDArray[Any]
 Record = TypeVar("Record")
 
 __all__ = [
+    "DAMAGED",
     "checked",
     "classes_from_saved",
     "classes_to_saved",
@@ -31,6 +32,8 @@ __all__ = [
     "refuse",
 ]
 
+DAMAGED = "damaged or foreign: "
+"""How every complaint about a file's content begins."""
 _NONFINITE = ("inf", "-inf", "nan")
 _DTYPE = re.compile(r"[<>|][biuf][1248]|[<>]U\d{1,5}|\|O")
 _PARAMETERS: dict[str, Any] = {
@@ -56,7 +59,7 @@ def refuse(complaint: str) -> NoReturn:
         Traceback (most recent call last):
         polytome.errors.FileError: damaged or foreign: coef holds NaN
     """
-    raise FileError(f"damaged or foreign: {complaint}")
+    raise FileError(DAMAGED + complaint)
 
 
 def plain(value: Any) -> Any:
@@ -164,7 +167,9 @@ def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
     if classes.dtype.kind in "biuf" and classes.itemsize <= 8:
         return {"dtype": classes.dtype.str}, classes.astype(classes.dtype.newbyteorder("="))
     if classes.dtype.kind not in "UO":
-        raise ArgumentError(f"classes_ has type {classes.dtype}: labels must be text, numbers or truth values to be saved")
+        raise ArgumentError(
+            f"classes_ has type {classes.dtype}: only labels of text, numbers or truth values can be saved"
+        )
     return {"dtype": classes.dtype.str, "values": plain(classes.tolist())}, None
 
 

@@ -120,6 +120,10 @@ class Rows(Protocol):
         """Rows drawn without replacement: a copy of `size` rows."""
         ...
 
+    def subset(self, chosen: Array, weight: Array) -> Self:
+        """A copy of the chosen rows under new weights."""
+        ...
+
     def at(self, precision: Any) -> Self:
         """The same rows multiplied in another floating type."""
         ...
@@ -277,7 +281,11 @@ class Storage(ABC):
     def sample(self, size: int, rng: np.random.Generator) -> Self:
         """`size` rows drawn without replacement, in the order of the storage."""
         chosen = np.sort(rng.permutation(self.n_rows)[:size])
-        return replace(self, X=self.X[chosen], target=self.target[chosen], weight=self.weight[chosen])
+        return self.subset(chosen, self.weight[chosen])
+
+    def subset(self, chosen: Array, weight: Array) -> Self:
+        """A copy of the chosen rows under new weights."""
+        return replace(self, X=self.X[chosen], target=self.target[chosen], weight=weight)
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Block]:
         """All rows once in random order, `size` at a time."""

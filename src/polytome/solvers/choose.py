@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from polytome.curvature import LARGEST_HESSIAN
 from polytome.errors import ArgumentError
+from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.objective import Objective
 from polytome.solvers.driver import Solver
 from polytome.solvers.gradient_descent import GradientDescent
@@ -28,8 +28,8 @@ def choose_solver(objective: Objective) -> Solver:
     """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
-    `(d K)^3 / 3`, and Newton's method needs about ten. Where L-BFGS has spent twice Newton's cost without a certificate
-    (nearly separable classes under a weak penalty), Newton's method takes over, if its Hessian fits. Where there are fewer
+    `(d K)^3 / 3`, and Newton's method needs about ten. Where fifty iterations of L-BFGS bring no certificate (nearly
+    separable classes under a weak penalty), Newton's method takes over if its Hessian fits, from a sample of many rows. Where there are fewer
     rows than columns, and few enough entries for a decomposition, either works in the space of the rows.
 
     Example:
@@ -38,7 +38,7 @@ def choose_solver(objective: Objective) -> Solver:
         >>> from polytome.penalties import L2
         >>> from polytome.rows import as_rows
         >>> choose_solver(Objective(Softmax(3), L2(1.0), as_rows(np.eye(3), np.arange(3))))
-        Newton()
+        Newton(sample=None)
     """
     n, d, n_outputs = objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs
     if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
@@ -52,7 +52,10 @@ def _by_cost(n: int, size: int) -> Solver:
     newton = 10 * (n * size**2 + size**3 / 3)
     if size <= 500 or (size <= LARGEST_HESSIAN and newton <= 300 * one_pass):
         return Newton()
-    return LBFGS(newton_after=int(100 + 2 * newton / one_pass) if size <= LARGEST_HESSIAN else None)
+    if size > LARGEST_HESSIAN:
+        return LBFGS()
+    sample = max(4 * size, 40 * n // size)
+    return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
 
 
 def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Solver:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from polytome.objective import Objective
 from polytome.preconditioner import Preconditioner, precondition
-from polytome.solvers.driver import Iterate
+from polytome.solvers.driver import Iterate, Solver
 from polytome.solvers.line_search import backtrack
-from polytome.solvers.newton import Newton
 
 Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, float]]
@@ -31,18 +30,19 @@ class LBFGS:
     Args:
         memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
         rebuild: iterations at which the preconditioner is built anew, with the curvature of the coefficients reached.
-        newton_after: iterations after which Newton's method finishes the work; None for never.
+        then: the solver that takes over where the certificate does not hold after `then_after` iterations; None for none.
 
     Example:
         >>> LBFGS(memory=10)
-        LBFGS(memory=10, rebuild=(0, 10, 30), newton_after=None)
+        LBFGS(memory=10, rebuild=(0, 10, 30), then=None, then_after=50)
 
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.2.
     """
 
     memory: int = 20
     rebuild: tuple[int, ...] = (0, 10, 30)
-    newton_after: int | None = None
+    then: Solver | None = None
+    then_after: int = 50
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each step counts the passes of its line search."""
@@ -74,8 +74,8 @@ class LBFGS:
             W, gradient = trial, trial_gradient
             passes += tried
             iteration += 1
-            if iteration == self.newton_after:
-                for iterate in Newton().iterates(objective, W):
+            if self.then is not None and iteration == self.then_after:
+                for iterate in self.then.iterates(objective, W):
                     yield replace(iterate, passes=passes + iterate.passes)
                 return
 

@@ -1,0 +1,76 @@
+"""The commands under one roof, and the one place where an error becomes a line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from polytome import __version__
+from polytome.cli.datasets import datasets
+from polytome.cli.evaluate import evaluate
+from polytome.cli.explain import explain
+from polytome.cli.output import printable
+from polytome.cli.predict import predict
+from polytome.cli.train import train
+
+__all__ = ["app"]
+
+
+class _OneLineErrors(TyperGroup):
+    """Turns expected errors into one line on stderr and exit status 1, Ctrl-C into 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of a pipe has seen enough, as `head` does; typer ends quietly
+        except (ValueError, OSError, MemoryError) as error:  # PolytomeError is a ValueError
+            message = " ".join(str(error).split()) or type(error).__name__
+            print(f"Error: {printable(message)}", file=sys.stderr)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            print("Interrupted.", file=sys.stderr)
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    rich_markup_mode=None,  # plain help: it reads the same in a terminal, a pipe and a log
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"polytome {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def polytome(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Logistic and softmax regression; every fit says how far it is from the optimum.
+
+    \b
+    Examples:
+      polytome train iris
+      polytome train people.csv --target income --test-fraction 0.2
+      polytome train mnist --data DIR --out mnist.safetensors
+      polytome predict mnist.safetensors new.npy --out predictions.csv
+
+    Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 130
+    stopped by Ctrl-C.
+    """
+
+
+for command in (train, predict, evaluate, explain, datasets):
+    app.command()(command)

@@ -1,0 +1,73 @@
+"""`polytome evaluate`: how good a model is on rows with labels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, SourceName, Target, Unknown
+from polytome.cli.output import live_line, make_console, print_json, show_notes
+from polytome.cli.show import show_evaluation, show_facts
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: ModelPath,
+    source: SourceName,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="train|test", show_default=False, help="Of a data set with test rows (default: test)."),
+    ] = None,
+    data: DataFolder = None,
+    target: Target = None,
+    missing: Missing = None,
+    unknown: Unknown = None,
+    header: Header = "auto",
+    as_json: Json = False,
+) -> None:
+    """Compare a model's predictions with true labels.
+
+    The null model predicts the frequencies of the classes in these very rows: no
+    other constant prediction does better. Labels that training never saw are
+    counted and reported apart.
+
+    \b
+    Examples:
+      polytome evaluate mnist.safetensors mnist --data DIR
+      polytome evaluate people.safetensors more-people.csv
+    """
+    from polytome import metrics
+    from polytome.errors import DataError
+    from polytome.model_file import load
+    from polytome.sources import read_for_model
+
+    fitted = load(model)
+    with live_line() as say:
+        say(f"reading {source}")
+        rows = read_for_model(
+            fitted,
+            source,
+            target=target,
+            data_dir=data,
+            split=split,
+            progress=lambda name, done, _: say(f"fetching {name}: {done / 1e6:.1f} MB"),
+            missing=missing,
+            unknown=unknown,
+            header=header,
+        )
+    show_notes(rows.notes)
+    if rows.y is None:
+        encoder = getattr(fitted, "encoder_", None)
+        wanted = (
+            "name their place with --target" if encoder is None else f"they are expected in column {encoder.target!r}"
+        )
+        raise DataError(f"{source}: has no labels to compare the predictions with; {wanted}")
+    evaluation = metrics.evaluate(fitted, rows.X, rows.y)
+    if as_json:
+        print_json({"model": str(model), "source": source, "split": split, "metrics": evaluation.to_json()})
+        return
+    console = make_console()
+    show_facts(console, {"Model": str(model), "Data": f"{rows.name}: {rows.X.shape[0]:,} rows"})
+    show_evaluation(console, evaluation, "rows")

@@ -1,0 +1,128 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Categories",
+    "ClassWeight",
+    "DataFolder",
+    "Drop",
+    "Header",
+    "Intercept",
+    "InverseStrength",
+    "Json",
+    "MaxIter",
+    "Missing",
+    "ModelOut",
+    "ModelPath",
+    "Positive",
+    "Scale",
+    "Seed",
+    "SolverName",
+    "SourceName",
+    "Target",
+    "TestFraction",
+    "Tolerance",
+    "Unknown",
+]
+
+SourceName = Annotated[
+    str, typer.Argument(metavar="SOURCE", show_default=False, help="The name of a data set, or a path.")
+]
+ModelPath = Annotated[
+    Path, typer.Argument(metavar="MODEL", show_default=False, help="A file that train --out wrote (.safetensors).")
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        show_default=False,
+        help="Folder with the four IDX files of mnist or fashion-mnist (else POLYTOME_DATA, else a download).",
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        show_default=False,
+        help="Where the labels are: a column's name, 'last' or its position from 1; in .npz the array's name.",
+    ),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="error|drop|mean",
+        show_default=False,
+        help="What to do with a missing cell: stop (default), leave out its row, or put in the column's mean.",
+    ),
+]
+Unknown = Annotated[
+    str | None,
+    typer.Option(
+        metavar="error|zero",
+        show_default=False,
+        help="What to do with a text level that training never saw: stop (default), or count it as none of them.",
+    ),
+]
+Header = Annotated[
+    str, typer.Option(metavar="auto|yes|no", help="Whether line 1 of a text table holds the columns' names.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+Positive = Annotated[
+    str | None, typer.Option(metavar="LABEL", show_default=False, help="Tell this one class from all the others.")
+]
+TestFraction = Annotated[
+    float | None,
+    typer.Option(metavar="F", show_default=False, help="Hold out this share of each class and report on it."),
+]
+Seed = Annotated[int, typer.Option(help="Of the held-out rows and of --solver sgd.")]
+InverseStrength = Annotated[
+    float, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the L2 penalty; inf for no penalty.")
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="none|standard|NUMBER",
+        show_default=False,
+        help="What each column is divided by before the penalty looks at its coefficient (default: none; for the "
+        "built-in images their largest pixel).",
+    ),
+]
+ClassWeight = Annotated[
+    str | None,
+    typer.Option(metavar="balanced", show_default=False, help="balanced: every class weighs the same in all."),
+]
+Intercept = Annotated[bool, typer.Option("--intercept/--no-intercept", help="Fit an intercept.")]
+Tolerance = Annotated[
+    float,
+    typer.Option("--tol", help="Stop when the gap is proved to be below this share of the null model's objective."),
+]
+MaxIter = Annotated[int, typer.Option(help="Most iterations.")]
+SolverName = Annotated[
+    str, typer.Option(metavar="NAME", help="auto needs no advice; or newton, lbfgs, gradient-descent, sgd.")
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", show_default=False, help="Leave this column out; may be given several times."),
+]
+Categories = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--categories",
+        "--category",
+        metavar="COLUMN",
+        show_default=False,
+        help="Read this column as text even if it looks like numbers; may be given several times.",
+    ),
+]
+ModelOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="MODEL.safetensors", show_default=False, help="Keep the model in this file."),
+]

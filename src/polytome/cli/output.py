@@ -1,0 +1,68 @@
+"""Where words go: results to stdout, everything about the work itself to stderr, JSON alone where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+__all__ = ["live_line", "make_console", "print_json", "printable", "show_notes", "show_warning"]
+
+_WIDEST = 100
+
+
+def make_console(stderr: bool = False) -> Console:
+    """A console that prints text as it is; it knows whether a terminal is there, and NO_COLOR."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console.width = min(console.width, _WIDEST)
+    return console
+
+
+def printable(value: object) -> str:
+    """A label or a name without the control characters that could steer a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object; arrays become lists, and what JSON cannot hold, infinity and NaN, becomes null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The same value in lists, with null for every float that is not finite."""
+    if hasattr(value, "tolist"):  # an array; NumPy need not be imported for this
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Print what a reader of tables noticed."""
+    for note in notes:
+        print(f"Note: {printable(note)}", file=sys.stderr)
+
+
+def show_warning(sentence: str) -> None:
+    """Print a warning that does not stop the command."""
+    make_console(stderr=True).print(Text(f"Warning: {sentence}", style="yellow"), soft_wrap=True)
+
+
+@contextmanager
+def live_line() -> Iterator[Callable[[str], None]]:
+    """A line on stderr that is written over again and again; nothing where stderr is no terminal."""
+    console = make_console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Live(Text(""), console=console, transient=True, refresh_per_second=8) as live:
+        yield lambda text: live.update(Text(printable(text), style="dim", no_wrap=True, overflow="ellipsis"))

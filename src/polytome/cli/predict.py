@@ -1,0 +1,97 @@
+"""`polytome predict`: a model and a file of rows to a CSV of predictions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polytome.cli.options import Header, Json, Missing, ModelPath, Unknown
+from polytome.cli.output import live_line, make_console, print_json, show_notes
+from polytome.cli.show import balance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: ModelPath,
+    file: Annotated[str, typer.Argument(metavar="FILE", show_default=False, help="The rows to predict.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", show_default=False, help="Write the CSV to this file instead of stdout."),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities/--no-probabilities", help="Add one column per class.")
+    ] = True,
+    missing: Missing = None,
+    unknown: Unknown = None,
+    header: Header = "auto",
+    as_json: Json = False,
+) -> None:
+    """Predict the class of each row of a file, as CSV.
+
+    The columns of a table are found by their names, in any order; a table without
+    a header line must have them in the order of training. The CSV has the column
+    prediction and one column probability_CLASS for each class. Where rows were
+    left out (--missing drop) the column row tells which ones are there.
+
+    \b
+    Examples:
+      polytome predict iris.safetensors new.csv
+      polytome predict iris.safetensors new.csv --out predictions.csv
+      polytome predict mnist.safetensors images.npy --no-probabilities
+    """
+    from numpy import flatnonzero
+
+    from polytome.atomic_files import atomic_output, check_writable
+    from polytome.metrics import class_counts
+    from polytome.model_file import load
+    from polytome.sources import read_for_model
+
+    if out is not None:
+        check_writable(out)
+    fitted = load(model)
+    with live_line() as say:
+        say(f"reading {file}")
+        rows = read_for_model(fitted, file, missing=missing, unknown=unknown, header=header)
+    show_notes(rows.notes)
+    columns: dict[str, Array] = {} if rows.kept is None else {"row": flatnonzero(rows.kept) + 1}
+    columns["predictions"] = fitted.predict(rows.X)
+    if probabilities:
+        columns["probabilities"] = fitted.predict_proba(rows.X)
+    counts = class_counts(columns["predictions"])
+    if out is not None:
+        with atomic_output(out) as stream:
+            stream.write(_csv(columns, fitted.classes_).encode())
+    if as_json:
+        names = {"model": str(model), "file": file, "n_rows": len(columns["predictions"]), "classes": fitted.classes_}
+        counted = {"counts": {str(label): count for label, count in counts.items()}}
+        print_json({**names, **counted, **(columns if out is None else {"out": str(out)})})
+    elif out is not None:
+        console = make_console()
+        console.print(f"{len(columns['predictions']):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
+    else:
+        sys.stdout.write(_csv(columns, fitted.classes_))
+
+
+def _csv(columns: dict[str, Array], classes: Array) -> str:
+    """Columns as CSV, one for each class's probability; numbers in the fewest digits that give them back exactly."""
+    flat: dict[str, Array] = {name: columns[name] for name in columns if name == "row"}
+    flat["prediction"] = columns["predictions"]
+    if "probabilities" in columns:
+        names = (f"probability_{label}" for label in classes.tolist())
+        flat.update(zip(names, columns["probabilities"].T, strict=True))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(flat)
+    writer.writerows(zip(*(column.tolist() for column in flat.values()), strict=True))
+    return text.getvalue()

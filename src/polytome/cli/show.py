@@ -1,0 +1,127 @@
+"""Results as text of 80 columns, without boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from polytome.cli.output import printable
+
+if TYPE_CHECKING:
+    from polytome.certificate import Certificate
+    from polytome.explain import Coefficient
+    from polytome.metrics import Evaluation
+
+__all__ = ["balance", "show_certificate", "show_coefficients", "show_evaluation", "show_facts", "show_table"]
+
+_FEW_CLASSES = 8
+
+
+def show_facts(console: Console, facts: Mapping[str, str | Text]) -> None:
+    """Print names on the left and what there is to say about them on the right."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True, width=11)
+    grid.add_column()
+    for name, fact in facts.items():
+        grid.add_row(name, fact if isinstance(fact, Text) else Text(printable(fact)))
+    console.print(grid)
+
+
+def show_table(console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; columns whose cells are all numbers are aligned to the right."""
+    console.print()
+    console.print(Text(printable(title), style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for place, head in enumerate(heads):
+        is_number = all(isinstance(row[place], int | float) for row in rows)
+        table.add_column(Text(printable(head)), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    console.print(table)
+
+
+def show_certificate(console: Console, certificate: Certificate) -> None:
+    """Print the sentence of a certificate, green where it holds."""
+    style = "green" if certificate.holds else "yellow"
+    show_facts(console, {"Certificate": Text(str(certificate), style=style)})
+
+
+def balance(counts: Mapping[Any, int]) -> str:
+    """How many rows each class has, or of many classes the smallest and the largest.
+
+    Example:
+        >>> balance({"no": 2, "yes": 1})
+        'no 2, yes 1'
+    """
+    if len(counts) <= _FEW_CLASSES:
+        return ", ".join(f"{label} {count:,}" for label, count in counts.items())
+    least, most = min(counts, key=lambda label: counts[label]), max(counts, key=lambda label: counts[label])
+    return f"from {counts[least]:,} rows (class {least}) to {counts[most]:,} (class {most})"
+
+
+def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None:
+    """Print accuracy and log-loss beside those of the null model, unseen labels, and what is confused with what."""
+    known = evaluation.n_rows - evaluation.n_unseen
+    rows = [
+        ("accuracy", f"{evaluation.accuracy:.4f}", f"{evaluation.null_accuracy:.4f}"),
+        ("log-loss, nats", f"{evaluation.log_loss:.4f}", f"{evaluation.null_log_loss:.4f}"),
+    ]
+    show_table(console, f"On {known:,} {what}", ("", "model", "null model"), rows)
+    if evaluation.n_unseen:
+        labels = ", ".join(f"{label} {count:,}" for label, count in list(evaluation.unseen.items())[:_FEW_CLASSES])
+        more = len(evaluation.unseen) - _FEW_CLASSES
+        console.print(
+            printable(
+                f"{evaluation.n_unseen:,} more rows have labels that training never saw: {labels}"
+                f"{f' and {more} more' if more > 0 else ''}. With these as errors the accuracy is "
+                f"{evaluation.accuracy_of_all:.4f}."
+            )
+        )
+    _show_confusion(console, evaluation)
+
+
+def _show_confusion(console: Console, evaluation: Evaluation) -> None:
+    """Print the whole table where it fits, else the pairs that are confused most often."""
+    from polytome.metrics import confused_pairs
+
+    labels = [printable(label) for label in evaluation.classes.tolist()]
+    counts = evaluation.confusion.tolist()
+    largest = max(len(str(count)) for row in counts for count in row)
+    if max(map(len, labels)) + 2 + sum(max(len(label), largest) + 2 for label in labels) <= console.width:
+        rows = [(label, *row) for label, row in zip(labels, counts, strict=True)]
+        show_table(console, "Confusion: true classes in rows, predicted in columns", ("", *labels), rows)
+        return
+    pairs = confused_pairs(evaluation.confusion, evaluation.classes)
+    if not pairs:
+        console.print("\nNo class is confused with another.")
+        return
+    pair_rows = [(str(pair.true), str(pair.predicted), pair.n_rows, f"{pair.share:.1%}") for pair in pairs]
+    show_table(console, "Most confused pairs", ("true", "predicted", "rows", "of the class"), pair_rows)
+
+
+def show_coefficients(console: Console, coefficients: Sequence[Coefficient], title: str) -> None:
+    """Print coefficients class by class; in a binary model with their odds ratios."""
+    if not coefficients:
+        console.print("\nEvery coefficient is zero.")
+        return
+    binary = any(coefficient.odds_ratio is not None for coefficient in coefficients)
+    rows: list[tuple[object, ...]] = []
+    previous: Any = None
+    for coefficient in coefficients:
+        label = "" if coefficient.label == previous else str(coefficient.label)
+        previous = coefficient.label
+        row = (label, coefficient.feature, coefficient.value)
+        rows.append((*row[1:], coefficient.odds_ratio) if binary else row)
+    heads = ("feature", "coefficient", "odds ratio") if binary else ("class", "feature", "coefficient")
+    show_table(console, title, heads, rows)
+
+
+def _cell(value: object) -> str:
+    """Text as it is, whole numbers in full, others with four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else printable(value)

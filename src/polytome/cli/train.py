@@ -1,0 +1,296 @@
+"""`polytome train`: from a data set or a file to a fitted model with its certificate."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from polytome.cli.interruption import Interruption
+from polytome.cli.options import (
+    Categories,
+    ClassWeight,
+    DataFolder,
+    Drop,
+    Header,
+    Intercept,
+    InverseStrength,
+    Json,
+    MaxIter,
+    Missing,
+    ModelOut,
+    Positive,
+    Scale,
+    Seed,
+    SolverName,
+    SourceName,
+    Target,
+    TestFraction,
+    Tolerance,
+    Unknown,
+)
+from polytome.cli.output import live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+    from polytome.metrics import Evaluation
+    from polytome.solvers import Progress
+    from polytome.sources import Source
+
+__all__ = ["coefficients_title", "model_line", "train"]
+
+_FEW_CLASSES = 10
+_INTERRUPTED = 130
+
+
+def train(
+    source: SourceName,
+    target: Target = None,
+    positive: Positive = None,
+    test_fraction: TestFraction = None,
+    seed: Seed = 0,
+    C: InverseStrength = 1.0,
+    scale: Scale = None,
+    class_weight: ClassWeight = None,
+    intercept: Intercept = True,
+    tol: Tolerance = 1e-4,
+    max_iter: MaxIter = 10_000,
+    solver: SolverName = "auto",
+    missing: Missing = None,
+    unknown: Unknown = None,
+    header: Header = "auto",
+    drop: Drop = None,
+    categories: Categories = None,
+    data: DataFolder = None,
+    out: ModelOut = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model and say how far it is from the optimum.
+
+    SOURCE is a built-in data set (see: polytome datasets) or a file: CSV, TSV,
+    Parquet, Feather, .npy, .npz, libsvm text, or a folder of IDX images.
+
+    Ctrl-C stops at the next iterate; with --out the best model so far is kept, and
+    the exit status is 130. A second Ctrl-C stops at once.
+
+    \b
+    Examples:
+      polytome train iris
+      polytome train iris --positive virginica
+      polytome train people.csv --target income --test-fraction 0.2 --missing mean
+      polytome train mnist --data DIR --out mnist.safetensors
+    """
+    from polytome.atomic_files import check_writable
+
+    chosen_scale = _scale(scale)
+    if out is not None:
+        check_writable(out)
+    table = {"target": target, "missing": missing, "unknown": unknown, "header": header}
+    rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
+    rows = _prepared(rows, positive, test_fraction, seed)
+    show_notes(rows.notes)
+    settings = {
+        "C": C,
+        "scale": rows.scale if scale is None else chosen_scale,
+        "class_weight": class_weight,
+        "fit_intercept": intercept,
+        "tol": tol,
+        "max_iter": max_iter,
+        "solver": solver,
+        "random_state": seed,
+    }
+    _train(rows, settings, out, as_json)
+
+
+def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
+    """The rows, read or fetched before our eyes."""
+    from polytome.sources import open_source
+
+    with live_line() as say:
+        say(f"reading {source}")
+        return open_source(
+            source,
+            data_dir=data,
+            progress=lambda name, done, _: say(f"fetching {name}: {done / 1e6:.1f} MB"),
+            **options,
+        )
+
+
+def _prepared(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:
+    """The rows with the labels and the test rows that were asked for."""
+    from polytome.sources import hold_out, one_against_rest
+
+    if positive is not None:
+        rows = one_against_rest(rows, positive)
+    if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
+        rows = hold_out(rows, test_fraction, seed)
+    return rows
+
+
+def _train(rows: Source, settings: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    """Fit, save, evaluate; show each result as soon as it is there."""
+    from polytome.metrics import class_counts, evaluate
+
+    counts = class_counts(rows.y)
+    console = Console(quiet=True) if as_json else make_console()
+    with Interruption() as interruption:
+        _show_data(console, rows, counts)
+        began = time.perf_counter()
+        model = _fit(rows, settings, interruption)
+        seconds = time.perf_counter() - began
+    interrupted = interruption.requested
+    if out is not None:
+        model.save(out)
+    _show_fit(console, model, seconds)
+    if not model.stop_.succeeded and not interrupted:
+        show_warning(f"{model.stop_.value}.")
+    evaluation = None
+    if not interrupted:
+        held_out = rows.X_test is not None
+        evaluation = evaluate(model, *((rows.X_test, rows.y_test) if held_out else (rows.X, rows.y)))
+        _show_quality(console, model, evaluation, held_out)
+    _show_place(console, model, rows, out, interrupted)
+    if as_json:
+        print_json(_summary(rows, counts, model, evaluation, out, seconds))
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
+
+
+def _scale(text: str | None) -> float | str | None:
+    """The option `--scale` as the estimator takes it."""
+    if text in (None, "none"):
+        return None
+    if text == "standard":
+        return text
+    try:
+        return float(str(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
+
+
+def _fit(rows: Source, settings: dict[str, Any], interruption: Interruption) -> LogisticRegression:
+    """The model, fitted before our eyes until it is done or interrupted."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    from polytome.estimators import LogisticRegression
+    from polytome.sources import fit_source
+
+    with live_line() as say, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told in our own words, from `stop_`
+
+        def report(progress: Progress) -> bool:
+            say(
+                f"pass {progress.passes:.0f}  objective {progress.objective:.8f}  gap {progress.gap:.1e}  "
+                f"{progress.seconds:.1f} s"
+            )
+            return interruption.requested
+
+        say("preparing")
+        return fit_source(LogisticRegression(**settings, callback=report), rows)
+
+
+def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
+    n_rows, n_features = rows.X.shape
+    size = f"{n_rows:,} rows, {n_features:,} features, {len(counts)} classes"
+    if rows.y_test is not None:
+        size += f"; {len(rows.y_test):,} more rows to test on"
+    show_facts(console, {"Data": f"{rows.name}: {size}", "Classes": balance(counts)})
+
+
+def _show_fit(console: Console, model: LogisticRegression, seconds: float) -> None:
+    passes, n_iter = model.history_[-1].passes, int(model.n_iter_[0])
+    show_facts(
+        console,
+        {
+            "Model": model_line(model),
+            "Objective": str(model.objective_),
+            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {seconds:.2f} s",
+            "Stopped": model.stop_.value,
+        },
+    )
+    show_certificate(console, model.certificate_)
+
+
+def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
+    from polytome.explain import largest_coefficients
+
+    what = "rows that were held out" if held_out else "rows of the training data itself (nothing was held out)"
+    show_evaluation(console, evaluation, what)
+    n_classes = len(model.classes_)
+    coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
+    if n_classes > _FEW_CLASSES:
+        coefficients = sorted(coefficients, key=lambda found: -abs(found.value))[:10]
+    show_coefficients(console, coefficients, coefficients_title(model))
+
+
+def model_line(model: LogisticRegression) -> str:
+    """The kind, size and penalty of a model, in one line."""
+    formula = model.objective_
+    strength = f"C = {formula.C:.6g}" if formula.strength > 0 else "no penalty"
+    size = model.coef_.size + (model.intercept_.size if formula.fit_intercept else 0)
+    return f"{formula.loss} regression, {size:,} coefficients, {strength}"
+
+
+def coefficients_title(model: LogisticRegression) -> str:
+    """What the coefficients of a model mean, in one line."""
+    if len(model.classes_) == 2:
+        first, second = model.classes_.tolist()
+        return f"Largest coefficients: change of the log-odds of {second} against {first}"
+    return "Largest coefficients: change of the class's score per unit of the feature"
+
+
+def _show_place(console: Console, model: LogisticRegression, rows: Source, out: Path | None, interrupted: bool) -> None:
+    """Say where the model went, or how to keep it."""
+    if out is not None:
+        what = "The best model so far, with the certificate above," if interrupted else "The model"
+        console.print(f"\n{what} is in {out}.", soft_wrap=True)
+    elif interrupted:
+        console.print("\nInterrupted; nothing is kept, because no --out was given.")
+    else:
+        name = "model" if Path(rows.name).suffix or Path(rows.name).is_dir() else rows.name
+        console.print(f"\nNot kept: add --out {name}.safetensors to keep the model.", soft_wrap=True)
+
+
+def _summary(
+    rows: Source,
+    counts: dict[Any, int],
+    model: LogisticRegression,
+    evaluation: Evaluation | None,
+    out: Path | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """Everything that is shown, for `--json`."""
+    from polytome.explain import largest_coefficients
+
+    metrics = None
+    if evaluation is not None:
+        metrics = {"rows": "training" if rows.X_test is None else "held-out", **evaluation.to_json()}
+    return {
+        "data": {
+            "name": rows.name,
+            "n_rows": rows.X.shape[0],
+            "n_features": rows.X.shape[1],
+            "n_classes": len(counts),
+            "balance": {str(label): count for label, count in counts.items()},
+            "n_test_rows": 0 if rows.y_test is None else len(rows.y_test),
+            "notes": rows.notes,
+        },
+        "objective": model.objective_.to_json(),
+        "certificate": model.certificate_.to_json(),
+        "stop": {"name": model.stop_.name, "message": model.stop_.value},
+        "metrics": metrics,
+        "model": {
+            "path": None if out is None else str(out),
+            "classes": model.classes_.tolist(),
+            "n_iter": int(model.n_iter_[0]),
+            "passes": model.history_[-1].passes,
+            "solver": str(model.solver_),
+            "largest_coefficients": [found._asdict() for found in largest_coefficients(model)],
+        },
+        "seconds": seconds,
+    }

@@ -1,0 +1,359 @@
+"""What a user names, a built-in data set or a file, as rows to train on or to predict.
+
+A model that is fitted with `fit_source` remembers its source: the columns of its table (`encoder_`), the shape of its
+images (`image_shape_`) and the one label that it tells from the rest (`positive_`). `read_for_model` reads other data
+in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.datasets import Dataset, list_datasets, load_dataset
+from polytome.downloads import Progress
+from polytome.encoders import Column, Encoder, listing
+from polytome.errors import ArgumentError, DataError, FileError
+from polytome.readers.idx import IDX_FILES, find_idx
+from polytome.tables import read_table
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = [
+    "Source",
+    "fit_source",
+    "hold_out",
+    "is_dataset",
+    "is_here",
+    "one_against_rest",
+    "open_source",
+    "read_for_model",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows from a data set or a file.
+
+    Attributes:
+        name: the name of the data set or the path of the file.
+        X: `(n, d)` features, dense or CSR.
+        y: `(n,)` labels, or None where the file has none.
+        X_test: `(m, d)` rows that are not trained on, or None.
+        y_test: `(m,)` their labels, or None.
+        encoder: how the columns of a table become features; None for files without named columns.
+        scale: the number that suits the data as the estimator's `scale`; None for none.
+        image_shape: height and width when each row is an image.
+        notes: sentences that a user should see.
+        kept: which rows of the file are in X, as truth values; None when all are.
+        positive: the label that is told from all others, if there is one; see `one_against_rest`.
+    """
+
+    name: str
+    X: Any
+    y: Array | None
+    X_test: Any = None
+    y_test: Array | None = None
+    encoder: Encoder | None = None
+    scale: float | None = None
+    image_shape: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    kept: NDArray[np.bool_] | None = None
+    positive: str | None = None
+
+
+def is_dataset(name: str) -> bool:
+    """Whether this names a built-in data set; a file of the same name is meant by `./name`.
+
+    Example:
+        >>> is_dataset("iris"), is_dataset("./iris"), is_dataset("iris.csv")
+        (True, False, False)
+    """
+    return name in {info.name for info in list_datasets()}
+
+
+def is_here(name: str, data_dir: str | PathLike[str] | None = None) -> bool:
+    """Whether a built-in data set can be loaded without a download.
+
+    Args:
+        name: its name.
+        data_dir: a folder that may hold its files; see `load_dataset`.
+
+    Example:
+        >>> is_here("iris"), is_here("mnist", "no/such/folder")
+        (True, False)
+    """
+    if any(info.name == name and info.bundled for info in list_datasets()):
+        return True
+    if chosen := data_dir or os.environ.get("POLYTOME_DATA"):
+        found = _has_all_files(Path(chosen, name)) or _has_all_files(Path(chosen))
+        if found or data_dir:
+            return found
+    cache = os.environ.get("POLYTOME_CACHE")
+    home = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "polytome")
+    return _has_all_files(home / name)
+
+
+def open_source(
+    source: str,
+    *,
+    target: str | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+    drop: Sequence[str] = (),
+    categories: Sequence[str] = (),
+) -> Source:
+    """Read what a model is to be trained on.
+
+    Args:
+        source: the name of a built-in data set, or else a path.
+        target: where the labels are; this and the options from `missing` on are those of `read_table`.
+        data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
+        progress: called during a download.
+        missing: what to do with a missing cell.
+        unknown: what the model will do with levels that it never saw.
+        header: whether line 1 of a text table holds names.
+        drop: columns to leave out.
+        categories: columns to read as text.
+
+    Returns:
+        Rows with labels. mnist, fashion-mnist and a folder of IDX files bring their own test rows.
+
+    Raises:
+        PolytomeError: there is no such data set or file, it cannot be read, or it has no labels.
+
+    Example:
+        >>> iris = open_source("iris")
+        >>> iris.X.shape, iris.encoder.feature_names[0]
+        ((150, 4), 'sepal length (cm)')
+    """
+    if is_dataset(source):
+        for_files = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
+        _refuse_options(source, for_files)
+        return _from_dataset(load_dataset(source, data_dir, progress))
+    _check_exists(source)
+    table = read_table(
+        source, target=target, missing=missing, unknown=unknown, header=header, drop=drop, categories=categories
+    )
+    if table.y is None:
+        raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
+    found = Source(source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept)
+    test_images = find_idx(Path(source), IDX_FILES[2]) if Path(source).is_dir() else None
+    if test_images is None:
+        return found
+    test = read_table(test_images, n_features=table.X.shape[1])
+    return replace(found, X_test=test.X, y_test=test.y) if test.y is not None else found
+
+
+def read_for_model(
+    model: LogisticRegression,
+    source: str,
+    *,
+    target: str | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    split: str | None = None,
+    progress: Progress | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+) -> Source:
+    """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
+
+    Args:
+        model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates the labels.
+        source: the name of a built-in data set, or else a path.
+        target: where the labels are, in a file that does not say so itself.
+        data_dir: the folder of the IDX files of mnist or fashion-mnist.
+        split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
+        progress: called during a download.
+        missing: what to do with a missing cell; None is as in training, save that no row is dropped unasked.
+        unknown: what to do with a level that training never saw; None is as in training.
+        header: whether line 1 of a text table holds names.
+
+    Returns:
+        Rows with as many features as the model has, and labels if there are any.
+
+    Raises:
+        PolytomeError: the data cannot be read, or do not suit the model.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = fit_source(LogisticRegression(), one_against_rest(open_source("iris"), "virginica"))
+        >>> read_for_model(model, "iris").y[[0, 149]].tolist()
+        ['not virginica', 'virginica']
+    """
+    if is_dataset(source):
+        _refuse_options(source, {"target": target, "missing": missing, "unknown": unknown})
+        found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
+    else:
+        if split is not None:
+            raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
+        _check_exists(source)
+        encoder = getattr(model, "encoder_", None) or _plain_encoder(model.n_features_in_)
+        table = read_table(source, target=target, encoder=encoder, missing=missing, unknown=unknown, header=header)
+        found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
+    if found.X.shape[1] != model.n_features_in_:
+        raise DataError(
+            f"{source}: has {found.X.shape[1]} features, and the model was trained with {model.n_features_in_}"
+        )
+    positive = getattr(model, "positive_", None)
+    if positive is None or found.y is None:
+        return found
+    return replace(found, y=_against_rest(found.y, positive), positive=positive)
+
+
+def fit_source(model: LogisticRegression, source: Source) -> LogisticRegression:
+    """Fit a model to a source and let it remember what later data must look like.
+
+    Args:
+        model: the classifier.
+        source: rows with labels.
+
+    Returns:
+        The model, fitted, with the attributes `encoder_`, `image_shape_` and `positive_` where the source has them.
+        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, whatever the alphabet says: a
+        positive coefficient speaks for the label.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = fit_source(LogisticRegression(), one_against_rest(open_source("iris"), "virginica"))
+        >>> model.predict([[4.9, 3.2, 1.3, 0.2], [5.9, 3.0, 5.1, 1.8]])
+        array(['not virginica', 'virginica'], dtype='<U13')
+    """
+    if source.positive is None:
+        model.fit(source.X, source.y)
+    else:
+        model.fit(source.X, source.y == source.positive)  # false sorts before true
+        model.classes_ = np.array([f"not {source.positive}", source.positive])
+        model.positive_ = source.positive
+    if source.encoder is not None:
+        model.encoder_ = source.encoder
+    if source.image_shape is not None:
+        model.image_shape_ = source.image_shape
+    return model
+
+
+def one_against_rest(source: Source, positive: str) -> Source:
+    """Tell one label from all others: every other label becomes `"not LABEL"`.
+
+    Args:
+        source: rows with labels.
+        positive: the label.
+
+    Raises:
+        ArgumentError: it is none of the labels.
+
+    Example:
+        >>> source = one_against_rest(open_source("digits"), "3")
+        >>> source.y[:4].tolist()
+        ['not 3', 'not 3', 'not 3', '3']
+    """
+    labels = [str(label) for label in np.unique(np.asarray(source.y)).tolist()]
+    if positive not in labels:
+        raise ArgumentError(f"positive={positive!r}: {source.name} has no such label; it has {listing(labels)}")
+    y, y_test = (None if part is None else _against_rest(part, positive) for part in (source.y, source.y_test))
+    return replace(source, y=y, y_test=y_test, positive=positive)
+
+
+def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
+    """Set rows aside as test rows, the same fraction of every class.
+
+    Args:
+        source: rows with labels and without test rows.
+        fraction: between 0 and 1. Of every class at least one row stays to be trained on.
+        seed: of the choice.
+
+    Raises:
+        ArgumentError: the fraction cannot be used, no row would be held out, or the source has its own test rows.
+
+    Example:
+        >>> halved = hold_out(open_source("iris"), 0.5)
+        >>> np.unique(halved.y_test, return_counts=True)[1]
+        array([25, 25, 25])
+    """
+    if source.X_test is not None:
+        raise ArgumentError(
+            f"test_fraction={fraction:g}: {source.name} has its own test rows; leave --test-fraction out"
+        )
+    if source.y is None or not 0 < fraction < 1:
+        raise ArgumentError(f"test_fraction={fraction:g}: needs a number between 0 and 1")
+    random = np.random.default_rng(seed)
+    is_test = np.zeros(len(source.y), dtype=np.bool_)
+    for label in np.unique(source.y):
+        rows = random.permutation(np.flatnonzero(source.y == label))
+        is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    if not is_test.any():
+        raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
+    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    return replace(source, X=source.X[train], y=source.y[train], X_test=source.X[test], y_test=source.y[test])
+
+
+def _from_dataset(data: Dataset) -> Source:
+    """A built-in data set, with an encoder that finds its columns in other tables."""
+    columns = tuple(Column(name, "number") for name in data.feature_names)
+    kind: Literal["integer", "text"] = "integer" if data.y.dtype.kind in "iu" else "text"
+    return Source(
+        data.name,
+        data.X,
+        data.y,
+        data.X_test,
+        data.y_test,
+        encoder=Encoder(columns, "label", missing="error", unknown="error", label_kind=kind),
+        scale=data.scale,
+        image_shape=data.image_shape,
+    )
+
+
+def _chosen_part(source: Source, split: str | None) -> Source:
+    """The test rows of a source, or the others, in the place of the rows."""
+    if split not in (None, "train", "test"):
+        raise ArgumentError(f"split={split!r}: choose train or test")
+    if split == "test" and source.X_test is None:
+        raise ArgumentError(f"split='test': {source.name} has no test rows; leave --split out")
+    X, y = (source.X, source.y) if split == "train" or source.X_test is None else (source.X_test, source.y_test)
+    return replace(source, X=X, y=y, X_test=None, y_test=None)
+
+
+def _has_all_files(folder: Path) -> bool:
+    """Whether a folder holds the four IDX files."""
+    return all(find_idx(folder, file) for file in IDX_FILES)
+
+
+def _plain_encoder(n_features: int) -> Encoder:
+    """An encoder for a table of numbers without a header line."""
+    columns = tuple(Column(f"column_{j + 1}", "number") for j in range(n_features))
+    return Encoder(columns, None, missing="error", unknown="error")
+
+
+def _against_rest(y: Array, positive: str) -> Array:
+    """One label as it is, and a common one for all others."""
+    return np.where(y.astype(np.str_) == positive, positive, f"not {positive}")
+
+
+def _check_exists(source: str) -> None:
+    """Name the data sets to a user who may have meant one of them."""
+    if not Path(source).exists():
+        names = ", ".join(info.name for info in list_datasets())
+        raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")
+
+
+def _refuse_options(source: str, options: Mapping[str, object]) -> None:
+    """Refuse options that are for files."""
+    for name, value in options.items():
+        if value:
+            raise ArgumentError(
+                f"{name}: {source} is a built-in data set and takes no --{name}; the option is for files"
+            )
