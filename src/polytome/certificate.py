@@ -1,18 +1,18 @@
 """The certificate: how far a fit is from the optimum, proved where it can be proved.
 
 With an L2 penalty of strength `lambda` let `R_i` be the gradient of the loss of row i with respect to its scores and
-`G = X' diag(s) R / S`. If the intercept is exact for the current scores, so that `sum_i s_i R_i = 0`, then `R` is feasible
-for the dual problem, whose value there is `D = -sum_i s_i loss*(R_i) / S - ||G||^2 / (2 lambda)` (for the softmax loss
-`-loss*` is the entropy of the predicted distribution). No value of the objective lies below D. Fenchel's equality
-`loss + loss* = <scores, R>` turns the gap between the two into a form without cancellation:
+`G = X' diag(s) R / S`. If the intercept is exact for the current scores, so that `sum_i s_i R_i = 0`, then `R` is
+feasible for the dual problem, whose value there is `D = -sum_i s_i loss*(R_i) / S - ||G||^2 / (2 lambda)` (for the
+softmax loss `-loss*` is the entropy of the predicted distribution). No value of the objective lies below D.
+Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two into a form without cancellation:
 
     P - P*  <=  P - D  =  ||G + lambda W||^2 / (2 lambda)
 
 the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
 weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
-References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang, Stochastic
-dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
+References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
+Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Certificate:
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
-        Proved: the objective 0.25 is at most 2.0e-05 above its minimum (0.0020 % of the null model's; 0.01 % was asked for).
+        Proved: the objective 0.25 is within 2.0e-05 of its minimum (0.002 % of the null model's; 0.01 % was asked for).
     """
 
     objective: float
@@ -72,7 +72,7 @@ class Certificate:
 
     @property
     def coefficient_bound(self) -> float:
-        """Proved bound on the Frobenius distance of the coefficients from the optimal ones; infinite without penalty."""
+        """Proved bound on the Frobenius distance of the coefficients from the optimal ones; `inf` if unknown."""
         return float(np.sqrt(2 * self.gap / self.strength)) if self.strength > 0 else np.inf
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class Certificate:
         )
         verdict = "was asked for" if self.holds else "was asked for and is NOT reached"
         return (
-            f"{claim} {self.objective:.6g} is at most {self.gap:.1e} above its minimum "
+            f"{claim} {self.objective:.6g} is within {self.gap:.1e} of its minimum "
             f"({100 * self.relative_gap:.2g} % of the null model's; {100 * self.tol:.3g} % {verdict})."
         )
 
@@ -180,10 +180,7 @@ def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Arra
         if not trial_residual < residual:
             if fresh and residual < 1e-9:
                 break  # as exact as rounding allows
-            if fresh:
-                inverse = inverse / 2  # too far from the solution: a shorter step
-            else:
-                inverse = None
+            inverse = inverse / 2 if fresh else None  # far from the solution: a shorter step
             continue
         if trial_residual > 0.1 * residual:
             inverse = None

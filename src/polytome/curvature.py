@@ -20,8 +20,8 @@ __all__ = ["conjugate_gradients", "newton_decrement"]
 def newton_decrement(objective: Objective, W: Array, gradient: Array) -> float:
     """Half the squared Newton decrement `g' H^-1 g / 2`, in nats: an estimate of the distance from the minimum.
 
-    Where the Hessian is too large to form, conjugate gradients solve `H x = g`, one pass over the rows for each of their steps;
-    what they have reached grows with every step, so the estimate errs on the small side.
+    Where the Hessian is too large to form, conjugate gradients solve `H x = g`, one pass over the rows for each of
+    their steps; what they have reached grows with every step, so the estimate errs on the small side.
 
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.1.
     """

@@ -27,7 +27,9 @@ __all__ = ["MISSING_LEVEL", "MISSING_RULES", "UNKNOWN_RULES", "Column", "Encoder
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
 MISSING_RULES = ("error", "drop", "mean")
+"""What may happen to a missing cell."""
 UNKNOWN_RULES = ("error", "zero")
+"""What may happen to a level that training never saw."""
 _BLOCK_ROWS = 2048
 SPARSE_BELOW = 0.25
 """Encoded rows are sparse where fewer than this share of their entries can differ from zero."""

@@ -19,7 +19,7 @@ from polytome.certificate import Certificate
 from polytome.errors import ArgumentError, DataError
 from polytome.features import FeatureScale, checked_features, checked_rows, feature_scale
 from polytome.formula import Formula
-from polytome.labels import Labels, class_weights, hard_labels, row_weights, soft_labels
+from polytome.labels import Labels, class_weights, hard_labels, is_soft, row_weights, soft_labels
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective, block_scores
 from polytome.penalties import L2, NoPenalty
@@ -35,17 +35,17 @@ __all__ = ["LogisticRegression"]
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Logistic regression for two classes, softmax regression for more, with a proof of how good the fit is.
 
-    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row i and `S` their sum: the
-    objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
+    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row i and `S` their
+    sum: the objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
 
     Args:
         C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never penalised.
         l1_ratio: only 0 (the L2 penalty) is offered.
         fit_intercept: whether to fit an intercept.
         class_weight: None, "balanced", or a dict from class to weight.
-        scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard" (its
-            standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the columns as given,
-            and no copy of X is made.
+        scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
+            (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
+            columns as given, and no copy of X is made.
         solver: "auto", which needs no advice; or "newton", "lbfgs", "gradient-descent", "sgd", or a solver of
             `polytome.solvers`.
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
@@ -129,7 +129,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
         Returns:
-            The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how far the fit is from it.
+            The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how far the fit is
+            from it.
 
         Raises:
             DataError: X, y or sample_weight cannot be used; the message names the place.
@@ -154,7 +155,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return self
 
     def decision_function(self, X: Any) -> Array:
-        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive means the second), (n, K) for more."""
+        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second), else (n, K)."""
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
@@ -174,7 +175,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return numerics.softmax(scores, axis=1)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithm of the probabilities, finite even where the probability itself is below the smallest float."""
+        """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
         scores = self._scores(X)
         if scores.shape[1] == 1:
             return numerics.log_sigmoid(np.hstack([-scores, scores]))
@@ -269,7 +270,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
 def _labels(y: Any, weight: Array) -> Labels:
     """Hard labels from one dimension, soft labels from several columns."""
-    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+    if is_soft(y):
         return soft_labels(y)
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
@@ -282,7 +283,7 @@ def _numbers(scale: Any) -> str:
 
 
 def _finite_scores(scores: Array) -> Array:
-    """Scores beyond the largest float are infinite, which would make probabilities of NaN: the largest float will do."""
+    """Infinite scores would make probabilities of NaN: the largest float will do in their place."""
     if not np.isfinite(scores).all():
         if np.isnan(scores).any():
             row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])

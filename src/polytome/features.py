@@ -10,11 +10,13 @@ from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from polytome.errors import ArgumentError, DataError
+from polytome.labels import is_soft
 from polytome.rows import Columns, Rows
 from polytome.rows.choose import fast_precision
 
 Array = NDArray[Any]
 FeatureScale = str | float | ArrayLike | None
+"""What columns are divided by before the penalty: None, "standard", a number, or one number per column."""
 
 __all__ = ["FeatureScale", "checked_features", "checked_rows", "feature_scale"]
 
@@ -26,7 +28,7 @@ def checked_features(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
         DataError: a frame has a column that is not numeric.
     """
     _refuse_text_columns(X)
-    soft = np.ndim(y) == 2 and np.shape(y)[1] > 1
+    soft = is_soft(y)
     settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
     if soft:
         checked = validate_data(estimator, X, **settings)
@@ -71,9 +73,10 @@ def refuse_nonfinite(X: Any, estimator: Any) -> None:
     if (X.dtype.kind not in "fc") or X.shape[0] == 0:
         return
     if sparse.issparse(X):
-        if np.isfinite(X.data).all():
+        matrix: Any = X
+        if np.isfinite(matrix.data).all():
             return
-        entries = X.tocoo()
+        entries = matrix.tocoo()
         at = int(np.flatnonzero(~np.isfinite(entries.data))[0])
         _refuse_entry(estimator, int(entries.row[at]), int(entries.col[at]), entries.data[at])
     size = max(1, 2**20 // max(X.shape[1], 1))
@@ -125,8 +128,8 @@ def _refuse_text_columns(X: Any) -> None:
         numeric = kind in "biuf" if kind is not None else bool(dtype.is_numeric() or str(dtype) == "Boolean")
         if not numeric and not (kind == "O" and _all_numbers(X[name])):
             raise DataError(
-                f"column {name!r} of X has type {dtype}, not numbers: encode it first (sklearn.preprocessing.OneHotEncoder), "
-                "or train from the file with `polytome train`, which does"
+                f"column {name!r} of X has type {dtype}, not numbers: encode it first (for example with "
+                "sklearn.preprocessing.OneHotEncoder), or train from the file with `polytome train`, which does"
             )
 
 

@@ -16,6 +16,7 @@ Array = NDArray[Any]
 __all__ = ["LARGEST_HESSIAN", "HessianFactor", "factor_hessian"]
 
 LARGEST_HESSIAN = 6_000
+"""Most coefficients whose full Hessian is formed: 288 MB of float64."""
 _FIRST_RIDGE = 1e-14
 
 

@@ -13,7 +13,7 @@ from polytome.errors import ArgumentError, DataError
 
 Array = NDArray[Any]
 
-__all__ = ["Labels", "hard_labels", "row_weights", "soft_labels"]
+__all__ = ["Labels", "hard_labels", "is_soft", "row_weights", "soft_labels"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Labels:
     def is_soft(self) -> bool:
         """Whether rows carry probabilities instead of one class."""
         return self.target.ndim == 2
+
+
+def is_soft(y: Any) -> bool:
+    """Whether y has several columns: soft labels, one probability per class."""
+    shape = np.asarray(y).shape
+    return len(shape) == 2 and shape[1] > 1
 
 
 def hard_labels(y: Array, weight: Array) -> Labels:
@@ -76,9 +82,9 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     """
     if sample_weight is None:
         return np.ones(n_rows)
-    if np.ndim(sample_weight) == 0:
-        return np.full(n_rows, float(sample_weight))
     weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n_rows, float(weight))
     if weight.shape != (n_rows,):
         raise DataError(f"sample_weight has shape {weight.shape}, X has {n_rows} rows: give one weight per row")
     bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))

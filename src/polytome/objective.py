@@ -2,8 +2,9 @@
 
     P(W) = sum_i s_i loss(x_i W + b, y_i) / sum_i s_i + penalty(W)
 
-Coefficients have one shape everywhere inside: (n_features + 1, n_outputs), the intercept in the last row. Features are the
-rows' standardised columns. Losses see scores only, penalties feature coefficients only, rows neither: they meet here.
+Coefficients have one shape everywhere inside: (n_features + 1, n_outputs), the intercept in the last row. Features
+are the rows' standardised columns. Losses see scores only, penalties feature coefficients only, rows neither: they
+meet here.
 """
 
 from __future__ import annotations
@@ -101,8 +102,9 @@ class Objective:
     def hessian(self, W: Array, rows: Rows | None = None) -> Array:
         """Hessian, (size, size), coefficients ordered output by output (`W.T.ravel()`): one pass over the rows.
 
-        The Hessian of a row's loss is `diag(m) - u u'`, so each output has a diagonal block `X' diag(m_k) X`, from which
-        the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may be a weighted sample that stands for them all.
+        The Hessian of a row's loss is `diag(m) - u u'`, so each output has a diagonal block `X' diag(m_k) X`, from
+        which the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may be a weighted sample that stands
+        for them all.
         """
         rows = (self.rows if rows is None else rows).at(np.float64)
         n_columns, n_outputs = self.shape

@@ -1,9 +1,10 @@
 """Approximations of the inverse Hessian: what L-BFGS starts from, and conjugate gradients are preconditioned by.
 
-At the null model every row has the same probabilities, so the Hessian is exactly `A (x) S + lambda I`, a Kronecker product of
-`A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the natural approximation: `A`
-the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by each row's curvature. In the
-eigenvectors of A it falls apart into one matrix `alpha S + lambda I` for each eigenvalue alpha. Two ways to invert those:
+At the null model every row has the same probabilities, so the Hessian is exactly `A (x) S + lambda I`, a Kronecker
+product of `A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the
+natural approximation: `A` the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by
+each row's curvature. In the eigenvectors of A it falls apart into one matrix `alpha S + lambda I` for each
+eigenvalue alpha. Two ways to invert those:
 
     GramPreconditioner      Cholesky factors, for up to some thousands of columns
     DiagonalPreconditioner  the diagonal of S, for any number of columns
@@ -140,7 +141,8 @@ def _gram(objective: Objective, W: Array) -> GramPreconditioner:
 
 
 def _groups(alpha: Array) -> list[tuple[float, Array]]:
-    """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and where they stand."""
+    """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and where they
+    stand."""
     curved = np.flatnonzero(alpha)
     powers = np.log2(alpha[curved])
     width = 1.0

@@ -31,9 +31,9 @@ def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array
 def sampled_hessian(objective: Objective, W: Array, size: int) -> Array:
     """The Hessian of about `size` rows that stand for all, ordered as by `Objective.hessian`: a pass over the rows.
 
-    A row is drawn with a probability that grows with the trace of its Hessian and the length of its standardised columns, and
-    counts for the inverse of that probability. Where most rows are classified beyond doubt, few rows hold nearly all of the
-    curvature, and the sampled Hessian is nearly exact.
+    A row is drawn with a probability that grows with the trace of its Hessian and the length of its standardised
+    columns, and counts for the inverse of that probability. Where most rows are classified beyond doubt, few rows
+    hold nearly all of the curvature, and the sampled Hessian is nearly exact.
 
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
     """

@@ -13,7 +13,9 @@ __all__ = ["available_threads", "one_blas_thread"]
 
 
 def available_threads() -> int:
-    """How many threads a pass may use: `POLYTOME_NUM_THREADS`, else `OMP_NUM_THREADS` (set in joblib's workers), else the cores.
+    """How many threads a pass may use: `POLYTOME_NUM_THREADS`, else `OMP_NUM_THREADS`, else the cores.
+
+    joblib sets `OMP_NUM_THREADS` in its workers, so that they do not fight for the cores.
 
     Raises:
         ArgumentError: an environment variable is not a positive whole number.
@@ -37,8 +39,8 @@ def available_threads() -> int:
 def one_blas_thread() -> AbstractContextManager[Any]:
     """A context in which BLAS and LAPACK use one thread.
 
-    Parallel work is shared out by blocks of rows, whose sums are added in a fixed order. A BLAS that splits a product by
-    its own count of threads could change the last bits, and two layers of threads would fight for the cores.
+    Parallel work is shared out by blocks of rows, whose sums are added in a fixed order. A BLAS that splits a
+    product by its own count of threads could change the last bits, and two layers of threads would fight for the cores.
     """
     limiter: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
     return limiter

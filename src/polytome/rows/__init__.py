@@ -1,7 +1,7 @@
 """The data: rows that can be added up, block by block, in a fixed order.
 
-`as_rows` picks the class for a matrix: `ArrayRows` (NumPy, memory maps) or `SparseRows` (SciPy CSR, CSC). Both satisfy the
-`Rows` contract, so nothing above this package knows how the data is stored.
+`as_rows` picks the class for a matrix: `ArrayRows` (NumPy, memory maps) or `SparseRows` (SciPy CSR, CSC). Both
+satisfy the `Rows` contract, so nothing above this package knows how the data is stored.
 """
 
 from polytome.rows.arrays import ArrayRows

@@ -11,7 +11,8 @@ from polytome.threads import available_threads
 
 __all__ = ["ArrayRows"]
 
-# A converted block of this size stays in the caches of one core while it is multiplied twice; measured best on 1 MB of L2.
+# A converted block of this size stays in the caches of one core while it is multiplied twice; measured best on 1 MB
+# of L2.
 _BLOCK_BYTES = 2**22
 _MOST_ROWS = 16_384
 

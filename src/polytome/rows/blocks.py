@@ -34,8 +34,8 @@ class Block:
 class Columns:
     """Implicit columns `(raw - shift) * scale`: the storage is never touched, the coefficients are.
 
-    `raw @ V + v0` with `V, v0 = to_raw(W)` equals `standardised @ W + w0`, and `from_raw` is the transpose of that map, so it
-    turns a gradient with respect to raw coefficients into one with respect to standardised coefficients.
+    `raw @ V + v0` with `V, v0 = to_raw(W)` equals `standardised @ W + w0`, and `from_raw` is the transpose of that
+    map, so it turns a gradient with respect to raw coefficients into one with respect to standardised coefficients.
 
     Args:
         shift: subtracted from each column, shape (n_features,).
@@ -73,7 +73,7 @@ class Columns:
 
     def from_raw_coefficients(self, V: Array) -> Array:
         """The inverse of `to_raw`: standardised coefficients from raw ones."""
-        W = V / np.append(self.scale, 1.0)[:, None]
+        W: Array = V / np.append(self.scale, 1.0)[:, None]
         W[-1] = V[-1] + self.shift @ V[:-1]
         return W
 
@@ -85,8 +85,8 @@ class Columns:
 class Rows(Protocol):
     """The data as an objective sees it: sums over all rows, and batches of a few.
 
-    `n_rows`, `n_features`; `target` and `weight` of each row; `columns` (implicit centring and scaling); `precision`, the
-    floating type in which a block is multiplied (sums over blocks are always float64).
+    `n_rows`, `n_features`; `target` and `weight` of each row; `columns` (implicit centring and scaling);
+    `precision`, the floating type in which a block is multiplied (sums over blocks are always float64).
     """
 
     @property
@@ -208,7 +208,8 @@ def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Arra
             return (w @ (centred * centred),)
         # Stored entries one by one, then the zeros of each column all at once: nothing cancels.
         X = block.X
-        stored = type(X)(((X.data - mean[X.indices]) ** 2, X.indices, X.indptr), shape=X.shape)
+        centre = mean[X.indices] if X.format == "csr" else np.repeat(mean, np.diff(X.indptr))
+        stored = type(X)(((X.data - centre) ** 2, X.indices, X.indptr), shape=X.shape)
         present = type(X)((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
         return (stored.T @ w + mean * mean * (w.sum() - present.T @ w),)
 

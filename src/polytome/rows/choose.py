@@ -28,8 +28,9 @@ def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
         2
     """
     if sparse.issparse(X):
-        X = X if X.format in ("csr", "csc") else X.tocsr()
-        return SparseRows.of(X, target, weight, n_threads=n_threads)
+        matrix: Any = X
+        matrix = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
+        return SparseRows.of(matrix, target, weight, n_threads=n_threads)
     return ArrayRows.of(X, target, weight, n_threads=n_threads)
 
 

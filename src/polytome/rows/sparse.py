@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class SparseRows(Storage):
         by_dense_size = self.n_rows * self.n_features * 8 // _DENSE_BLOCK_BYTES
         count = max(1, min(by_gradient, by_dense_size, self.n_rows // 64))
         bounds = np.linspace(0, self.n_rows, count + 1).astype(int)
-        return [slice(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
 
     def pick(self, chosen: Array | slice) -> Block:
         """The chosen rows; a slice of a CSR matrix shares its storage."""

@@ -70,7 +70,8 @@ class Progress:
         iteration: 0 for the start.
         passes: passes over the rows so far (certificates not counted).
         objective: in nats.
-        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without penalty an estimate.
+        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without penalty an
+            estimate.
         seconds: since the start.
     """
 
@@ -82,6 +83,7 @@ class Progress:
 
 
 Callback = Callable[[Progress], object]
+"""Called at each iteration; a true answer stops the fit."""
 
 
 class Solver(Protocol):
@@ -211,7 +213,7 @@ class _Walk:
         return Stop.MAX_ITER if len(self.history) > self.max_iter else None
 
     def _gap(self, iterate: Iterate) -> float:
-        """The gap as it would be with an exact intercept; without penalty the solver's estimate, or the last ten gains."""
+        """The gap as if the intercept were exact; without penalty the solver's estimate, or the last ten gains."""
         strength = self.objective.penalty.strength
         if strength > 0:
             return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
@@ -253,5 +255,6 @@ class _Walk:
                 stop = Stop.SEPARATED
             elif self.certificate.holds and stop is not Stop.NONFINITE:
                 stop = Stop.CERTIFIED
-        assert self.certificate is not None and self.certified is not None
+        assert self.certificate is not None
+        assert self.certified is not None
         return Solution(self.certified, stop, self.certificate, tuple(self.history), self.history[-1].passes)

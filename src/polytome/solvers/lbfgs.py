@@ -30,7 +30,8 @@ class LBFGS:
     Args:
         memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
         rebuild: iterations at which the preconditioner is built anew, with the curvature of the coefficients reached.
-        then: the solver that takes over where the certificate does not hold after `then_after` iterations; None for none.
+        then: the solver that takes over where the certificate does not hold after `then_after` iterations; None for
+            none.
 
     Example:
         >>> LBFGS(memory=10)
@@ -68,7 +69,8 @@ class LBFGS:
             trial, value, trial_gradient, tried = step
             change, bend = trial - W, trial_gradient - gradient
             product = float(np.vdot(change, bend))
-            # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns' units.
+            # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns'
+            # units.
             if product > 1e-12 * float(np.abs(change * bend).sum()):
                 pairs.append((change, bend, product))
             W, gradient = trial, trial_gradient

@@ -29,9 +29,10 @@ _LEAST_DAMPING = 1e-10
 class Newton:
     """Damped Newton: steps solve `(H + mu M) D = -g`, where `M = smoothness * I (x) X'X / S` bounds every Hessian.
 
-    `M` measures a direction by how much it changes the scores of all rows, also of those that are classified beyond doubt,
-    which `H` does not see. `mu` is 0 until a step disappoints, grows while steps do, and falls as they keep their promise
-    (Levenberg 1944, Marquardt 1963). A plain line search would shorten the whole step for the sake of a few such rows.
+    `M` measures a direction by how much it changes the scores of all rows, also of those that are classified beyond
+    doubt, which `H` does not see. `mu` is 0 until a step disappoints, grows while steps do, and falls as they keep
+    their promise (Levenberg 1944, Marquardt 1963). A plain line search would shorten the whole step for the sake of
+    a few such rows.
 
     Args:
         sample: rows whose curvature makes up the Hessian, drawn anew for each step; conjugate gradients with exact

@@ -23,9 +23,9 @@ __all__ = ["RowSpace"]
 class RowSpace:
     """Another solver's walk in the at most n dimensions that n rows span, exact for the L2 penalty and for none.
 
-    A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum lies in
-    the span (the representer theorem). With the singular value decomposition `X = F Q'` the problem in `w`, where
-    `W = Q w`, has the same penalty, n rows and at most n columns.
+    A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum
+    lies in the span (the representer theorem). With the singular value decomposition `X = F Q'` the problem in `w`,
+    where `W = Q w`, has the same penalty, n rows and at most n columns.
 
     Args:
         solver: walks in the reduced problem.

@@ -24,8 +24,8 @@ __all__ = ["StochasticGradientDescent"]
 class StochasticGradientDescent:
     """Shuffled epochs of steps, each along the gradient of a few rows; `batch_size=1` is classical stochastic descent.
 
-    Step t (counted from 0) has the rate `learning_rate / (1 + decay * t)`. An iterate is the end of an epoch: its value and
-    gradient cost one more pass over the rows.
+    Step t (counted from 0) has the rate `learning_rate / (1 + decay * t)`. An iterate is the end of an epoch: its
+    value and gradient cost one more pass over the rows.
 
     Args:
         learning_rate: the first rate; None for one over the largest curvature of a single row, which is always safe.
