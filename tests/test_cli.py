@@ -84,7 +84,7 @@ def test_train_shows_data_formula_certificate_metrics_confusion_coefficients_and
         "softmax regression, 15 coefficients, C = 1",
         "(1/150) sum_i softmax_loss(x_i W + b, y_i) + 0.00666667/2 ||W||^2",
         "the certificate holds",
-        "Proved: the objective 0.192575 is at most",
+        "Proved: the objective 0.192575",
         "150 rows of the training data itself (nothing was held out)",
         "accuracy        0.9733  0.3333",
         "log-loss, nats  0.1197  1.0986",

@@ -192,8 +192,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         X = checked_rows(self, X)
         raw = np.vstack([self.coef_.T, self.intercept_])
         rows = as_rows(X, np.zeros(X.shape[0]))
-        scores = np.concatenate([block_scores(block, raw) for block in rows.blocks()])
-        return _finite_scores(scores)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite_scores(rows.each(lambda block: block_scores(block, raw)))
 
     def _check_settings(self) -> None:
         if not (isinstance(self.C, (int, float, np.number)) and self.C > 0):

@@ -12,7 +12,7 @@ from polytome.rows import Block, Columns
 
 Array = NDArray[Any]
 
-__all__ = ["row_curvature", "sampled_hessian"]
+__all__ = ["row_curvature", "row_lengths", "sampled_hessian"]
 
 
 def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
@@ -28,25 +28,32 @@ def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array
     return block.weight * np.maximum(trace, 0.0), m, u
 
 
-def sampled_hessian(objective: Objective, W: Array, size: int) -> Array:
+def row_lengths(objective: Objective) -> Array:
+    """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes over the
+    rows."""
+    mean, deviation = objective.rows.moments()
+    standard = objective.rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf)))
+
+    def block_lengths(block: Block) -> Array:
+        X = standard.dense(block)
+        lengths: Array = np.einsum("ij,ij->i", X, X) / X.shape[1]
+        return lengths
+
+    return standard.each(block_lengths)
+
+
+def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -> Array:
     """The Hessian of about `size` rows that stand for all, ordered as by `Objective.hessian`: a pass over the rows.
 
-    A row is drawn with a probability that grows with the trace of its Hessian and the length of its standardised
-    columns, and counts for the inverse of that probability. Where most rows are classified beyond doubt, few rows
-    hold nearly all of the curvature, and the sampled Hessian is nearly exact.
+    A row is drawn with a probability that grows with the trace of its Hessian and with its `lengths` (from
+    `row_lengths`), and counts for the inverse of that probability. Where most rows are classified beyond doubt, few
+    rows hold nearly all of the curvature, and the sampled Hessian is nearly exact.
 
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
-    mean, deviation = rows.moments()
-    standard = rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf)))
-    importance = []
-    for block in standard.blocks():
-        trace, _, _ = row_curvature(objective, block, raw)
-        X = standard.dense(block)
-        importance.append(trace * (1 + (X * X).mean(axis=1)))
-    probability = np.concatenate(importance)
-    probability = np.minimum(1.0, size * probability / max(float(probability.sum()), 1e-300))
+    importance = rows.each(lambda block: row_curvature(objective, block, raw)[0]) * (1 + lengths)
+    probability = np.minimum(1.0, size * importance / max(float(importance.sum()), 1e-300))
     chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)
     if len(chosen) == 0:
         chosen = np.array([int(probability.argmax())])

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,9 @@ from polytome.errors import ArgumentError
 
 Array = NDArray[Any]
 Sums = tuple[Array, ...]
+Result = TypeVar("Result")
 
-__all__ = ["Block", "Columns", "Rows", "Storage", "ordered_sum"]
+__all__ = ["Block", "Columns", "Rows", "Storage", "in_order", "ordered_sum"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,10 @@ class Rows(Protocol):
         """`fn` of every block, added up in the order of the rows whatever the number of threads."""
         ...
 
+    def each(self, fn: Callable[[Block], Array]) -> Array:
+        """`fn` of every block, one entry per row, joined in the order of the rows."""
+        ...
+
     def blocks(self) -> Iterator[Block]:
         """The blocks one by one, in the order of the rows."""
         ...
@@ -150,9 +155,8 @@ def ordered_sum(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int)
 
     The order of addition does not depend on the number of threads, so neither do the bits of the result.
     """
-    results = map(fn, parts) if n_threads == 1 or len(parts) == 1 else _in_threads(fn, parts, n_threads)
     total: list[Array] | None = None
-    for result in results:
+    for result in in_order(fn, parts, n_threads):
         if total is None:
             total = [np.array(term, dtype=np.float64) for term in result]
         else:
@@ -163,10 +167,13 @@ def ordered_sum(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int)
     return tuple(total)
 
 
-def _in_threads(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int) -> Iterator[Sums]:
-    """Results of `fn` in order, at most two per thread ahead of the one being added."""
+def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) -> Iterator[Result]:
+    """`fn(part)` in the order of `parts`, computed by `n_threads` threads at most two parts ahead of the one in use."""
+    if n_threads == 1 or len(parts) == 1:
+        yield from map(fn, parts)
+        return
     with ThreadPoolExecutor(n_threads) as pool:
-        pending: deque[Future[Sums]] = deque()
+        pending: deque[Future[Result]] = deque()
         for part in parts:
             pending.append(pool.submit(fn, part))
             if len(pending) > 2 * n_threads:
@@ -258,6 +265,10 @@ class Storage(ABC):
     def sum(self, fn: Callable[[Block], Sums]) -> Sums:
         """`fn` of every block, added up in the order of the rows."""
         return ordered_sum(lambda part: fn(self.pick(part)), self.parts(), self.n_threads)
+
+    def each(self, fn: Callable[[Block], Array]) -> Array:
+        """`fn` of every block, one entry per row, joined in the order of the rows."""
+        return np.concatenate(list(in_order(lambda part: fn(self.pick(part)), self.parts(), self.n_threads)))
 
     def blocks(self) -> Iterator[Block]:
         """The blocks in order."""

@@ -28,7 +28,7 @@ def choose_solver(objective: Objective) -> Solver:
     """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
-    `(d K)^3 / 3`, and Newton's method needs about ten. Where fifty iterations of L-BFGS bring no certificate (nearly
+    `(d K)^3 / 3`, and Newton's method needs about ten. Where thirty iterations of L-BFGS bring no certificate (nearly
     separable classes under a weak penalty), Newton's method takes over if its Hessian fits, from a sample of many
     rows. Where there are fewer rows than columns, and few enough entries for a decomposition, either works in the
     space of the rows.

@@ -35,7 +35,7 @@ class LBFGS:
 
     Example:
         >>> LBFGS(memory=10)
-        LBFGS(memory=10, rebuild=(0, 10, 30), then=None, then_after=50)
+        LBFGS(memory=10, rebuild=(0, 10, 30), then=None, then_after=30)
 
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.2.
     """
@@ -43,7 +43,7 @@ class LBFGS:
     memory: int = 20
     rebuild: tuple[int, ...] = (0, 10, 30)
     then: Solver | None = None
-    then_after: int = 50
+    then_after: int = 30
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each step counts the passes of its line search."""

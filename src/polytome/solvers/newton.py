@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from polytome.curvature import conjugate_gradients
 from polytome.hessian_factor import factor_hessian
-from polytome.objective import Objective
+from polytome.objective import Objective, block_scores
 from polytome.rows import Block
-from polytome.sampling import sampled_hessian
+from polytome.sampling import row_lengths, sampled_hessian
 from polytome.solvers.driver import Iterate
 
 Array = NDArray[Any]
@@ -52,9 +52,10 @@ class Newton:
         objective = objective.at(np.float64)
         W = start
         value, gradient = objective.value_and_gradient(W)
-        damping, passes = _Damping(objective), 1.0
+        lengths = None if self.sample is None else row_lengths(objective)
+        damping, passes = _Damping(objective, W), 1.0
         while True:
-            H = objective.hessian(W) if self.sample is None else sampled_hessian(objective, W, self.sample)
+            H = objective.hessian(W) if lengths is None else sampled_hessian(objective, W, self.sample or 0, lengths)
             direction, promised, products = self._step(objective, W, gradient, H, damping)
             passes += 1 + products
             decrement = -0.5 * float(np.vdot(gradient, direction)) if damping.mu == 0 else None
@@ -72,6 +73,7 @@ class Newton:
                 direction, promised, products = self._step(objective, W, gradient, H, damping)
                 passes += products
             W, value, gradient = trial, trial_value, trial_gradient
+            damping.move(W)
 
     def _step(
         self, objective: Objective, W: Array, gradient: Array, H: Array, damping: _Damping
@@ -95,18 +97,23 @@ class Newton:
 
 
 class _Damping:
-    """The factor mu and the metric M of the damping; M is formed when it is first needed."""
+    """The factor mu and the metric M of the damping; M is formed only where it is needed."""
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, W: Array) -> None:
         self.objective = objective
         self.mu = 0.0
+        self.move(W)
+
+    def move(self, W: Array) -> None:
+        """Goes to new coefficients, and forgets the metric of the old."""
+        self.W = W
         self._metric: Array | None = None
 
     @property
     def metric(self) -> Array:
-        """`smoothness * X'X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the rows."""
+        """`X' diag(w) X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the rows."""
         if self._metric is None:
-            self._metric = _score_metric(self.objective)
+            self._metric = _score_metric(self.objective, self.W)
         return self._metric
 
     def judge(self, kept: float) -> bool:
@@ -136,14 +143,18 @@ class _Damping:
         return float(np.vdot(x, self.times(x)))
 
 
-def _score_metric(objective: Objective) -> Array:
+def _score_metric(objective: Objective, W: Array) -> Array:
     rows = objective.rows
+    raw = rows.columns.to_raw(W)
 
     def block_gram(block: Block) -> tuple[Array, ...]:
+        margin = np.abs(objective.loss.margin(block_scores(block, raw), block.target))
+        margin[~np.isfinite(margin)] = 0.0  # soft labels have no margin: the largest curvature is safe
+        half = np.maximum(margin / 2, 1e-4)
         X = np.empty((len(block.weight), objective.shape[0]))
         X[:, :-1] = rows.dense(block)
         X[:, -1] = 1.0 if objective.fit_intercept else 0.0
-        X *= np.sqrt(block.weight)[:, None]
+        X *= np.sqrt(block.weight * np.tanh(half) / half)[:, None]
         return (X.T @ X,)
 
     (gram,) = rows.sum(block_gram)

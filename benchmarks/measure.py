@@ -1,0 +1,136 @@
+"""One run in a process of its own: seconds of the fit, its peak memory beyond the data, the objective it reached.
+
+As a program (`python -m benchmarks.measure FOLDER JOB`) this is the measured process: it loads the stored problem, fits
+a few rows so that everything is imported, starts the clock, fits, and prints what it found as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.datasets import restore
+from benchmarks.methods import Method, exact_objective
+
+Row = dict[str, Any]
+
+
+def run(folder: Path, method: Method, limit: float, soft: bool = False) -> Row:
+    """Fit in a child process.
+
+    Args:
+        folder: where the problem is stored.
+        method: what fits it.
+        limit: seconds after which the fit is ended.
+        soft: at the limit keep what was reached (Polytome alone can) instead of ending the process.
+
+    Returns:
+        The facts of the run with "status": "ok"; or else only the method and a status that says what went wrong.
+    """
+    job = json.dumps({"method": asdict(method), "limit": limit, "soft": soft})
+    child = subprocess.run(
+        [sys.executable, "-m", "benchmarks.measure", str(folder), job], capture_output=True, text=True, check=False
+    )
+    row: Row = {"label": method.label, "method": asdict(method)}
+    if child.returncode == 0:
+        return {**row, "status": "ok", **json.loads(child.stdout.splitlines()[-1])}
+    if child.returncode == -signal.SIGALRM:
+        return {**row, "status": f"> {limit:g} s"}
+    if child.returncode < 0:
+        return {**row, "status": f"killed by signal {-child.returncode}"}
+    # The name of the exception alone: its words may hold a path of this machine.
+    return {**row, "status": "failed: " + (child.stderr.strip().splitlines() or ["?"])[-1].split(":")[0]}
+
+
+def merged(runs: list[Row]) -> Row:
+    """Repeats of one method as one row, with medians; a repeat that failed makes the row a failure."""
+    bad = [run for run in runs if run["status"] != "ok"]
+    if bad:
+        return bad[0]
+    row = dict(runs[0])
+    row["all_seconds"] = [run["seconds"] for run in runs]
+    for name in ("seconds", "peak_bytes"):
+        values = [run[name] for run in runs if run[name] is not None]
+        row[name] = median(values) if values else None
+    return row
+
+
+def interleaved(folder: Path, methods: list[Method], limit: float, repeats: int, patience: float) -> list[Row]:
+    """Each method `repeats` times in turns, so that a slow minute of the machine falls on all of them alike.
+
+    What took longer than `patience` seconds, or did not end well, is not run again.
+    """
+    runs: list[list[Row]] = [[] for _ in methods]
+    for _ in range(repeats):
+        for method, mine in zip(methods, runs, strict=True):
+            if mine and (mine[-1]["status"] != "ok" or mine[-1]["seconds"] > patience):
+                continue
+            mine.append(run(folder, method, limit))
+            print(f"  {mine[-1]['label']:36} {mine[-1].get('seconds', mine[-1]['status'])}", flush=True)
+    return [merged(mine) for mine in runs]
+
+
+def main() -> None:
+    """The measured process."""
+    job = json.loads(sys.argv[2])
+    method, limit = Method(**job["method"]), job["limit"]
+    method.warm_up()
+    problem = restore(Path(sys.argv[1]))
+    X, more = method.features(problem), {}
+    if job["soft"]:
+        more["callback"] = lambda progress: progress.seconds > limit
+    else:
+        signal.setitimer(signal.ITIMER_REAL, limit)  # nothing catches its signal: it ends the process
+    model = method.model(problem.C, problem.scale, **more)
+    before = _memory_now()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        began = time.perf_counter()
+        model.fit(X, problem.y)
+        seconds = time.perf_counter() - began
+    peak = _memory_peak()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    complained = any(warning.category.__name__ == "ConvergenceWarning" for warning in caught)
+    found = {
+        "seconds": seconds,
+        "peak_bytes": None if before is None or peak is None else max(0, peak - before),
+        "objective": exact_objective(problem, method.coefficients(model, problem.scale)),
+        "warnings": sorted({warning.category.__name__ for warning in caught}),
+        **method.facts(model, complained),
+    }
+    print(json.dumps(found))
+
+
+def _memory_now() -> int | None:
+    """Memory in use, in bytes, after which the kernel's record of the peak starts anew; None where it keeps none."""
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _memory_peak() -> int | None:
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(name)), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What is compared: a library, the settings of its `LogisticRegression`, and the type of number that it is given."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import Problem
+
+MOST_COEFFICIENTS_FOR_CHOLESKY = 700
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to fit.
+
+    Attributes:
+        library: "polytome" or "scikit-learn".
+        settings: keyword arguments of its LogisticRegression, C excepted.
+        dtype: what X is converted to before the clock starts; None to leave it as it is.
+    """
+
+    library: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    dtype: str | None = None
+
+    @property
+    def label(self) -> str:
+        words = [self.library, *([self.settings["solver"]] if "solver" in self.settings else [])]
+        return " ".join([*words, *([self.dtype] if self.dtype else [])])
+
+    def features(self, problem: Problem) -> Any:
+        """X as this method is given it: Polytome divides by the scale itself, scikit-learn gets X / scale."""
+        dtype = self.dtype or problem.X.dtype
+        if self.library == "polytome" or problem.scale == 1:
+            return problem.X.astype(dtype, copy=False)
+        return np.divide(problem.X, np.dtype(dtype).type(problem.scale), dtype=dtype)
+
+    def model(self, C: float, scale: float, **more: Any) -> Any:
+        if self.library == "scikit-learn":
+            from sklearn.linear_model import LogisticRegression
+
+            return LogisticRegression(C=C, **self.settings)
+        from polytome import LogisticRegression
+
+        return LogisticRegression(C=C, scale=None if scale == 1 else scale, **self.settings, **more)
+
+    def warm_up(self) -> None:
+        """Fit three rows, so that imports and the start of threads are not part of what is measured."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.model(1.0, 1.0).fit(np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]), [0, 1, 2])
+
+    def coefficients(self, model: Any, scale: float) -> np.ndarray:
+        """Coefficients (n_features + 1, n_outputs) for the columns X / scale, intercept last."""
+        coef = model.coef_.astype(np.float64)
+        return np.vstack([(coef * scale if self.library == "polytome" else coef).T, model.intercept_])
+
+    def facts(self, model: Any, complained: bool) -> dict[str, Any]:
+        """What the fitted model says of itself."""
+        if self.library == "scikit-learn":
+            return {
+                "solver": model.solver,
+                "passes": None,
+                "iterations": int(np.max(model.n_iter_)),
+                "verdict": "not converged" if complained else "converged",
+                "gap": None,
+                "relative_gap": None,
+            }
+        certificate = model.certificate_
+        return {
+            "solver": type(model.solver_).__name__,
+            "passes": round(model.history_[-1].passes, 1),
+            "iterations": int(model.n_iter_[0]),
+            "verdict": "holds" if certificate.holds else f"{model.stop_.name.lower()}, does not hold",
+            "gap": certificate.to_json()["gap"],
+            "relative_gap": certificate.to_json()["relative_gap"],
+        }
+
+
+def defaults(problem: Problem) -> list[Method]:
+    """Polytome and scikit-learn as they are, and scikit-learn's Newton solver that suits the size.
+
+    Pixels are given to scikit-learn in float32, in which it is faster.
+    """
+    n_outputs = 1 if problem.n_classes == 2 else problem.n_classes
+    small = n_outputs * (problem.X.shape[1] + 1) <= MOST_COEFFICIENTS_FOR_CHOLESKY
+    dtype = "float32" if problem.scale != 1 else None
+    return [
+        Method("polytome"),
+        Method("scikit-learn", {"solver": "lbfgs"}, dtype),
+        Method("scikit-learn", {"solver": "newton-cholesky" if small else "newton-cg"}, dtype),
+    ]
+
+
+def ladders() -> list[list[Method]]:
+    """For MNIST: each method from loose to tight, in steps of about 3 in its tolerance."""
+    many = {"max_iter": 10_000}
+    peers = [
+        ("newton-cg", "float64", (1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)),
+        ("newton-cg", "float32", (1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)),
+        ("lbfgs", "float64", (1e-5, 3e-6, 1e-6, 3e-7, 1e-7)),
+    ]
+    return [
+        [Method("polytome", {"tol": tol}) for tol in (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6)],
+        *(
+            [Method("scikit-learn", {"solver": solver, "tol": tol, **many}, dtype) for tol in tols]
+            for solver, dtype, tols in peers
+        ),
+    ]
+
+
+def exact_objective(problem: Problem, W: np.ndarray) -> float:
+    """The objective in float64, on the data as stored, of whichever method's coefficients."""
+    from polytome.losses import Logistic, Softmax
+    from polytome.objective import Objective
+    from polytome.penalties import L2
+    from polytome.rows import Columns, as_rows
+
+    n_rows, n_features = problem.X.shape
+    loss = Logistic() if problem.n_classes == 2 else Softmax(problem.n_classes)
+    columns = Columns(np.zeros(n_features), np.full(n_features, 1 / problem.scale))
+    rows = as_rows(problem.X, problem.y).with_columns(columns).at(np.float64)
+    return Objective(loss, L2(1 / (problem.C * n_rows)), rows).value_and_gradient(W)[0]

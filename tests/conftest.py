@@ -1,0 +1,36 @@
+"""One fixture per kind of thing in the registry: a test that asks for it runs once for each."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from registry import LOSSES, PENALTIES, REPRESENTATIONS, SOLVERS
+
+# The suite draws the same examples on every run.
+settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("same-every-time")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(params=LOSSES)
+def loss_name(request):
+    return request.param
+
+
+@pytest.fixture(params=PENALTIES)
+def penalty(request):
+    return PENALTIES[request.param]
+
+
+@pytest.fixture(params=REPRESENTATIONS)
+def representation(request):
+    return request.param
+
+
+@pytest.fixture(params=SOLVERS)
+def solver(request):
+    return SOLVERS[request.param]
