@@ -108,20 +108,6 @@ def _of_type(dtype: Any) -> Representation:
 
 _INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", ">i4"]
 _FLOATS = ["float16", "float32", "longdouble", ">f8"]
-    "float16",
-    "float32",
-    "longdouble",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    ">f8",
-    ">i4",
-]
 
 DENSE: dict[str, Representation] = {
     "c-order": lambda dense, folder: np.ascontiguousarray(dense),

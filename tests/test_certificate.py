@@ -17,10 +17,12 @@ from polytome.rows import Columns, as_rows
 from polytome.solvers import LBFGS, Newton, minimize
 
 DIGITS = 50
+FAR = 2
 STRENGTHS = (1e-6, 1e-3, 1.0, 1e2)
 KINDS = ("hard", "soft", "weighted", "weighted soft", "no intercept", "badly scaled")
-PROBLEMS = [(kind, K, strength) for kind in KINDS for K in (2, 3, 4, 5) for strength in STRENGTHS if (K, strength) !=
-(4, 1e-3)]
+PROBLEMS = [
+    (kind, K, strength) for kind in KINDS for K in (2, 3, 4, 5) for strength in STRENGTHS if (K, strength) != (4, 1e-3)
+]
 
 
 # --- the problems, and the objective once more in mpmath: nothing of the package is used to find the optimum ---
@@ -61,132 +63,108 @@ def make_problem(kind: str, K: int, strength: float) -> Problem:
     return Problem(X, Y, weight, strength, kind != "no intercept", K == 2)
 
 
-def exact_value_gradient_hessian(problem: Problem, W: mpmath.matrix, second: bool = True):
-    """The objective, its gradient and its Hessian (output by output) in mpmath; W is (d + 1, n_outputs)."""
+def exact_value_and_gradient(problem: Problem, W: mpmath.matrix) -> tuple[mpmath.mpf, mpmath.matrix]:
+    """The objective and its gradient in mpmath; W is (d + 1, n_outputs)."""
     n, d = problem.X.shape
-    n_outputs = 1 if problem.binary else problem.Y.shape[1]
-    n_columns = d + 1
-    total = mpmath.fsum(mpmath.mpf(float(s)) for s in problem.weight)
-    value, gradient = mpmath.mpf(0), mpmath.zeros(n_columns * n_outputs, 1)
-    hessian = mpmath.zeros(n_columns * n_outputs)
+    total = mpmath.fsum(map(exact, problem.weight))
+    value, gradient = mpmath.mpf(0), mpmath.zeros(W.rows, W.cols)
     for i in range(n):
-        x = [mpmath.mpf(float(v)) for v in problem.X[i]] + [mpmath.mpf(int(problem.fit_intercept))]
-        share = mpmath.mpf(float(problem.weight[i])) / total
-        scores = [mpmath.fsum(x[j] * W[j, k] for j in range(n_columns)) for k in range(n_outputs)]
-        every = [mpmath.mpf(0), *scores] if problem.binary else scores
-        normaliser = mpmath.fsum(mpmath.exp(z) for z in every)
-        p = [mpmath.exp(z) / normaliser for z in every]
-        y = [mpmath.mpf(float(v)) for v in problem.Y[i]]
-        value += share * (mpmath.log(normaliser) * mpmath.fsum(y) - mpmath.fsum(a * z for a, z in zip(y, every,
-        strict=True))) if problem.binary:
-            p, y = p[1:], y[1:]
-        for k in range(n_outputs):
-            for j in range(n_columns):
-                gradient[k * n_columns + j] += share * (p[k] - y[k]) * x[j]
-        for k in range(n_outputs if second else 0):
-            for m in range(k + 1):
-                bend = share * p[k] * ((1 if k == m else 0) - p[m])
-                for j in range(n_columns):
-                    for h in range(n_columns):
-                        hessian[k * n_columns + j, m * n_columns + h] += bend * x[j] * x[h]
-    for k in range(n_outputs):
-        for m in range(k if second else 0):
-            for j in range(n_columns):
-                for h in range(n_columns):
-                    hessian[m * n_columns + h, k * n_columns + j] = hessian[k * n_columns + j, m * n_columns + h]
-    strength = mpmath.mpf(problem.strength)
-    for k in range(n_outputs):
+        x = [*map(exact, problem.X[i]), mpmath.mpf(int(problem.fit_intercept))]
+        share = exact(problem.weight[i]) / total
+        y = list(map(exact, problem.Y[i]))
+        y = [entry / mpmath.fsum(y) for entry in y]
+        scores = [mpmath.fdot(x, W[:, k]) for k in range(W.cols)]
+        scores = [mpmath.mpf(0), *scores] if problem.binary else scores
+        normaliser = mpmath.fsum(map(mpmath.exp, scores))
+        value += share * (mpmath.log(normaliser) - mpmath.fdot(y, scores))
+        for k in range(W.cols):
+            residual = share * (mpmath.exp(scores[k + problem.binary]) / normaliser - y[k + problem.binary])
+            for j in range(d + 1):
+                gradient[j, k] += residual * x[j]
+    strength = exact(problem.strength)
+    for k in range(W.cols):
         for j in range(d):
-            at = k * n_columns + j
             value += strength / 2 * W[j, k] ** 2
-            gradient[at] += strength * W[j, k]
-            hessian[at, at] += strength
-    return value, gradient, hessian
+            gradient[j, k] += strength * W[j, k]
+    return value, gradient
+
+
+def exact(number: float) -> mpmath.mpf:
+    return mpmath.mpf(float(number))
 
 
 def exact_value(problem: Problem, W: np.ndarray) -> mpmath.mpf:
     """The objective of float coefficients, free of rounding."""
     with mpmath.workdps(DIGITS):
-        return exact_value_gradient_hessian(problem, mpmath.matrix(W.tolist()), second=False)[0]
+        return exact_value_and_gradient(problem, mpmath.matrix(W.tolist()))[0]
 
 
 def exact_optimum(problem: Problem) -> tuple[mpmath.mpf, np.ndarray]:
-    """Smallest value and coefficients: damped Newton in float64, then Newton in fifty digits until the gradient is
-    0."""
-    n_columns, n_outputs = problem.X.shape[1] + 1, 1 if problem.binary else problem.Y.shape[1]
+    """Smallest value and coefficients, proved by a gradient of zero in fifty digits.
+
+    Newton's method in float64 comes near; then its last Hessian, in float64, with gradients in fifty digits, gains
+    several digits with each step.
+    """
+    start, hessian = float_newton(problem)
+    size = 1 / np.sqrt(hessian.diagonal())
+    inverse = np.linalg.pinv(size[:, None] * hessian * size, rcond=1e-14, hermitian=True) * size[:, None] * size
     with mpmath.workdps(DIGITS):
-        W = mpmath.matrix(_float_newton(problem).tolist())
+        W = mpmath.matrix(start.tolist())
         for _ in range(60):
-            value, gradient, hessian = exact_value_gradient_hessian(problem, W)
-            if mpmath.norm(gradient, mpmath.inf) < mpmath.mpf(10) ** (5 - DIGITS):
+            value, gradient = exact_value_and_gradient(problem, W)
+            largest = mpmath.norm(gradient, mpmath.inf)
+            if largest < mpmath.mpf(10) ** (8 - DIGITS):
                 break
-            _fill_flat(problem, hessian, n_columns, n_outputs)
-            step = mpmath.lu_solve(hessian, -gradient)
-            slope, t = mpmath.fdot(gradient, step), mpmath.mpf(1)
-            while True:
-                trial = W.copy()
-                for k in range(n_outputs):
-                    for j in range(n_columns):
-                        trial[j, k] += t * step[k * n_columns + j]
-                tried = exact_value_gradient_hessian(problem, trial, second=False)[0]
-                if tried <= value + slope * t / 4 or t < 1e-6 or abs(slope) < mpmath.mpf(10) ** -40:
-                    break
-                t /= 2
-            W = trial
-        assert mpmath.norm(gradient, mpmath.inf) < mpmath.mpf(10) ** (5 - DIGITS)
-        return value, np.array([[float(W[j, k]) for k in range(n_outputs)] for j in range(n_columns)])
+            scaled = np.array((gradient / largest).tolist(), dtype=float)
+            step = -(inverse @ scaled.T.ravel()).reshape(start.T.shape).T
+            W += largest * mpmath.matrix(step.tolist())
+        assert largest < mpmath.mpf(10) ** (8 - DIGITS)
+        return value, np.array(W.tolist(), dtype=float)
 
 
-def _fill_flat(problem: Problem, hessian: mpmath.matrix, n_columns: int, n_outputs: int) -> None:
-    """Curvature where the objective has none: an absent intercept, and the same change to every class."""
-    for j in range(n_columns):
-        held = j == n_columns - 1 and not problem.fit_intercept
-        flat = not problem.binary and (j == n_columns - 1 or problem.strength == 0)
-        for k in range(n_outputs):
-            if held:
-                hessian[k * n_columns + j, k * n_columns + j] += 1
-            for m in range(n_outputs if flat and not held else 0):
-                hessian[k * n_columns + j, m * n_columns + j] += 1
-
-
-def _float_newton(problem: Problem) -> np.ndarray:
-    """A rough optimum in float64, (d + 1, n_outputs): only a start for the exact one."""
+def float_newton(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Optimum to float64 rounding, (d + 1, n_outputs), and the Hessian there, output by output."""
     X = np.column_stack([problem.X, np.full(len(problem.X), float(problem.fit_intercept))])
-    n_outputs = 1 if problem.binary else problem.Y.shape[1]
-    Y = problem.Y[:, 1:] if problem.binary else problem.Y
+    first = int(problem.binary)  # of two classes only the second has a score
+    n_outputs = problem.Y.shape[1] - first
     share = problem.weight / problem.weight.sum()
-    ridge = np.append(np.full(X.shape[1] - 1, problem.strength), 1e-12)
+    ridge = np.append(np.full(X.shape[1] - 1, problem.strength), 0.0 if problem.fit_intercept else 1.0)
 
     def evaluate(W: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = X @ W
-        every = np.column_stack([np.zeros(len(X)), scores]) if problem.binary else scores
-        top = every.max(axis=1, keepdims=True)
-        p = np.exp(every - top)
-        value = share @ (np.log(p.sum(axis=1)) + top[:, 0] - (problem.Y * every).sum(axis=1))
-        p /= p.sum(axis=1, keepdims=True)
-        return float(value + 0.5 * (ridge[:, None] * W * W).sum()), p[:, 1:] if problem.binary else p
+        scores = np.column_stack([np.zeros((len(X), first)), X @ W])
+        top = scores.max(axis=1, keepdims=True)
+        p = np.exp(scores - top)
+        value = share @ (np.log(p.sum(axis=1)) + top[:, 0] - (problem.Y * scores).sum(axis=1))
+        return float(value + 0.5 * (ridge[:, None] * W * W).sum()), (p / p.sum(axis=1, keepdims=True))[:, first:]
 
     W = np.zeros((X.shape[1], n_outputs))
-    for _ in range(200):
+    for _ in range(100):
         value, p = evaluate(W)
-        gradient = X.T @ ((p - Y) * share[:, None]) + ridge[:, None] * W
-        blocks = [[X.T @ (X * (share * p[:, k] * ((k == m) - p[:, m]))[:, None]) for m in range(n_outputs)] for k in
-        range(n_outputs)] hessian = np.block(blocks) + np.diag(np.tile(ridge, n_outputs))
-        step = -np.linalg.lstsq(hessian, gradient.T.ravel(), rcond=None)[0].reshape(n_outputs, -1).T
+        gradient = X.T @ ((p - problem.Y[:, first:]) * share[:, None]) + ridge[:, None] * W
+        hessian = np.diag(np.tile(ridge, n_outputs)).reshape(n_outputs, X.shape[1], n_outputs, X.shape[1])
+        for k in range(n_outputs):
+            for m in range(n_outputs):
+                hessian[k, :, m] += X.T @ (X * (share * p[:, k] * ((k == m) - p[:, m]))[:, None])
+        hessian = hessian.reshape(gradient.size, gradient.size)
+        size = 1 / np.sqrt(hessian.diagonal())
+        scaled = size[:, None] * hessian * size
+        step = -size * np.linalg.lstsq(scaled, size * gradient.T.ravel(), rcond=1e-14)[0]
+        step = step.reshape(n_outputs, -1).T
         t = 1.0
-        while evaluate(W + t * step)[0] > value and t > 1e-8:
+        while evaluate(W + t * step)[0] > value + 1e-15 and t > 1e-8:
             t /= 2
         W = W + t * step
-        if np.abs(gradient).max() < 1e-13:
+        if np.vdot(gradient, -step) < 1e-28:
             break
-    return W
+    return W, hessian
 
 
 def iterates(best: np.ndarray, fit_intercept: bool, rng: np.random.Generator) -> list[np.ndarray]:
-    """Coefficients far from the optimum, near it, and at it to rounding."""
+    """Coefficients far from the optimum (the first `FAR`), nearer, and at it to rounding."""
     size = np.abs(best).max() + 0.1
-    far = [rng.normal(size=best.shape), np.zeros(best.shape), best * 3]
-    near = [best + scale * size * rng.normal(size=best.shape) for scale in (1e-1, 1e-3, 1e-6)]
+    far = [rng.normal(size=best.shape), best + 0.1 * size * rng.normal(size=best.shape)]
+    near = [np.zeros(best.shape), best * 3]
+    near += [best + scale * size * rng.normal(size=best.shape) for scale in (1e-3, 1e-6)]
     every = [*far, *near, best.copy()]
     for W in every:
         W[-1] *= fit_intercept
@@ -201,12 +179,15 @@ def test_gap_is_never_smaller_than_the_true_distance(kind: str, K: int, strength
     problem = make_problem(kind, K, strength)
     objective = problem.objective()
     smallest, best = exact_optimum(problem)
-    for W in iterates(best, problem.fit_intercept, np.random.default_rng(K)):
+    for index, W in enumerate(iterates(best, problem.fit_intercept, np.random.default_rng(K))):
         certificate, certified = certify(objective, W, tol=1e-4)
         value = exact_value(problem, certified)
         distance = float(value - smallest)
         assert certificate.kind == "proof"
-        assert np.isfinite(certificate.gap)
+        if index >= FAR:
+            assert np.isfinite(certificate.gap)
+        if np.isinf(certificate.gap):
+            continue  # says nothing, hence nothing false
         assert certificate.objective == pytest.approx(float(value), rel=1e-13, abs=1e-13)
         assert certificate.gap >= distance * (1 - 1e-7) - 1e-13
         # The intercept is exact: predicted and observed weight of each class agree.
@@ -215,7 +196,9 @@ def test_gap_is_never_smaller_than_the_true_distance(kind: str, K: int, strength
         dual = dual_value(objective, certified)
         assert dual <= float(smallest) + 1e-11 * (1 + abs(dual))
         scale = abs(certificate.objective) + abs(dual) + certificate.gap
-        assert certificate.gap == pytest.approx(certificate.objective - dual, abs=1e-11 * scale)
+        assert certificate.gap == pytest.approx(
+            certificate.objective - dual, abs=1e-11 * scale + 1e-12 * np.abs(certified).max()
+        )
         # Strong convexity: the coefficients of the features (never the intercept) are within the bound.
         away = np.linalg.norm(certified[:-1] - best[:-1])
         assert certificate.coefficient_bound >= away * (1 - 1e-7) - 1e-7 * np.linalg.norm(best[:-1])
@@ -251,19 +234,18 @@ def test_gap_of_implicitly_centred_and_scaled_columns(K: int) -> None:
         assert certificate.gap >= float(exact_value(problem, certified) - smallest) * (1 - 1e-7) - 1e-12
 
 
-@pytest.mark.parametrize("size", [10.0, 100.0, 1000.0])
-@pytest.mark.parametrize("K", [2, 3])
-def test_gap_far_from_the_optimum(K: int, size: float) -> None:
-    """Saturated scores and an intercept far away: the intercept is still solved, or the gap is infinite."""
+@pytest.mark.parametrize("size", [3.0, 30.0, 300.0, 3000.0])
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_intercept_is_solved_where_scores_are_saturated(K: int, size: float) -> None:
+    """Convex, and solvable from anywhere: a certificate far from the optimum is loose, but it is one."""
     problem = make_problem("hard", K, 1e-3)
     smallest, best = exact_optimum(problem)
     rng = np.random.default_rng(int(size))
     for _ in range(5):
         certificate, certified = certify(problem.objective(), size * rng.normal(size=best.shape), tol=1e-4)
         assert certificate.gap >= float(exact_value(problem, certified) - smallest)
-        assert not certificate.holds
-        if np.isfinite(certificate.gap):
-            assert np.abs(marginal_residual(problem, certified)).max() <= 1e-8
+        assert np.isfinite(certificate.gap)
+        assert np.abs(marginal_residual(problem, certified)).max() <= 1e-8
 
 
 @pytest.mark.parametrize("K", [2, 3, 5])

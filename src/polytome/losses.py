@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, xlogy
+from scipy.special import xlogy
+
+from polytome.numerics import sigmoid, softmax
 
 Array = NDArray[Any]
 
@@ -105,9 +107,7 @@ class Softmax:
 
     def mean(self, scores: Array) -> Array:
         """`softmax(z)`, shape (n, K)."""
-        p: Array = np.exp(scores - scores.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        return p
+        return softmax(scores, axis=1)
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`sum_k q_k log q_k` where `q = dual + y` is a distribution, else `inf`."""
@@ -163,17 +163,16 @@ class IndependentSigmoids:
         absent = 1.0 - target
         tail = np.log1p(np.exp(-np.abs(scores)))
         value = (target * np.maximum(-scores, 0) + absent * np.maximum(scores, 0) + tail).sum(axis=1)
-        gradient = absent * expit(scores) - target * expit(-scores)
+        gradient = absent * sigmoid(scores) - target * sigmoid(-scores)
         return value, gradient
 
     def curvature(self, scores: Array) -> tuple[Array, Array | None]:
         """`m = p (1 - p)` as `sigmoid(z) sigmoid(-z)`; no rank-one part."""
-        return expit(scores) * expit(-scores), None
+        return sigmoid(scores) * sigmoid(-scores), None
 
     def mean(self, scores: Array) -> Array:
         """`sigmoid(z)`, shape (n, n_outputs)."""
-        p: Array = expit(scores)
-        return p
+        return sigmoid(scores)
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`q log q + (1 - q) log(1 - q)` summed over outputs, `q = dual + y`; `inf` outside [0, 1]."""

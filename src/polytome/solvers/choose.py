@@ -21,6 +21,7 @@ __all__ = ["choose_solver", "named_solver"]
 _NAMES = ("auto", "newton", "lbfgs", "gradient-descent", "sgd")
 _LARGEST_NEWTON = 20_000
 _FEW_COLUMNS = 500
+_CHEAP = 1e10  # operations: a tenth of a second or so
 _LARGEST_ROW_SPACE = 2**23
 
 
@@ -51,7 +52,7 @@ def _by_cost(n: int, size: int) -> Solver:
     """Newton or L-BFGS for n rows and so many coefficients."""
     one_pass = 4 * n * size
     newton = 10 * (n * size**2 + size**3 / 3)
-    if size <= 500 or (size <= LARGEST_HESSIAN and newton <= 300 * one_pass):
+    if size <= LARGEST_HESSIAN and newton <= max(300 * one_pass, _CHEAP):
         return Newton()
     if size > LARGEST_HESSIAN:
         return LBFGS()

@@ -31,8 +31,8 @@ class Stop(enum.Enum):
     )
     MAX_ITER = "`max_iter` iterations were made before the certificate held; raise max_iter or tol"
     STALLED = (
-        "the objective no longer decreases in float64 arithmetic although the certificate does not hold; "
-        "raise tol, strengthen the penalty (a smaller C), or scale columns of very different size"
+        "ten iterations brought no progress although the certificate does not hold; raise tol, strengthen the penalty "
+        "(a smaller C), scale columns of very different size, or, in gradient descent, lower the learning rate"
     )
     NONFINITE = "the objective became infinite or NaN; lower the learning rate"
     INTERRUPTED = "the fit was interrupted; the coefficients are the best so far"
@@ -165,12 +165,13 @@ class _Walk:
     tol: float
     max_iter: int
     callback: Callback | None
-    history: list[Progress] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
+    history: list[Progress] = field(default_factory=list)
     best: Iterate | None = None
+    lowest: list[float] = field(default_factory=list)
+    next_attempt: float = np.inf
     certificate: Certificate | None = None
     certified: Array | None = None
-    next_attempt: float = np.inf
 
     def run(self, solver: Solver, start: Array) -> Solution:
         """Iterates in the fast precision first; where its rounding halts them, goes on in float64."""
@@ -180,30 +181,28 @@ class _Walk:
         stop: Stop | None = None
         passes = 0.0
         for stage in stages:
-            self.next_attempt = np.inf
-            first = self.best is None
+            self.best, self.lowest, self.next_attempt = None, [], np.inf
             for iterate in solver.iterates(stage, start):
-                stop = self._visit(iterate, passes, counts=first or iterate.passes > 1)
-                if stop is not None or self._no_progress(stage):
+                stop = self._visit(iterate, passes)
+                if stop is not None or self._stands_still(stage):
                     break
             start, passes = self._best().coefficients, self.history[-1].passes
             if stop is not None:
                 break
         return self._finish(stop or Stop.STALLED)
 
-    def _visit(self, iterate: Iterate, passes_before: float, counts: bool) -> Stop | None:
+    def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
         finite = bool(np.isfinite(iterate.value)) and bool(np.isfinite(iterate.gradient).all())
         if finite and (self.best is None or iterate.value <= self.best.value):
             self.best = iterate
-        elif finite and self.best is not None and counts is False:
-            self.best = iterate  # the same coefficients, now valued in float64
         gap = self._gap(iterate) if finite else np.inf
         seconds = time.perf_counter() - self.began
         self.history.append(Progress(len(self.history), passes_before + iterate.passes, iterate.value, gap, seconds))
         interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
         if not finite:
             return Stop.NONFINITE
+        self.lowest.append(self._best().value)
         if gap <= min(self.tol * self.objective.null[1], self.next_attempt):
             self.next_attempt = gap / 2
             if (stop := self._attempt(iterate)) is not None:
@@ -219,7 +218,7 @@ class _Walk:
             return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
         if iterate.estimate is not None:
             return iterate.estimate
-        return self.history[-10].objective - iterate.value if len(self.history) >= 10 else np.inf
+        return self.lowest[-10] - iterate.value if len(self.lowest) >= 10 else np.inf
 
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
@@ -231,13 +230,13 @@ class _Walk:
         separated = certificate.strength == 0 and certificate.kind == "proof"
         return Stop.SEPARATED if separated else Stop.CERTIFIED
 
-    def _no_progress(self, stage: Objective) -> bool:
-        """Whether the objective has stood still for ten iterations, as far as the stage's rounding lets one see."""
-        if len(self.history) <= 10:
+    def _stands_still(self, stage: Objective) -> bool:
+        """Whether ten iterations of this stage brought no more than its rounding."""
+        if len(self.lowest) <= 10:
             return False
-        before, now = self.history[-11], self.history[-1]
-        rounding = np.finfo(stage.rows.precision).eps / 4
-        return before.objective - now.objective < rounding * abs(now.objective) and now.gap > before.gap / 2
+        before, now = self.lowest[-11], self.lowest[-1]
+        rounding = float(np.finfo(stage.rows.precision).eps) / 4
+        return before - now < rounding * abs(now) and self.history[-1].gap > self.history[-11].gap / 2
 
     def _best(self) -> Iterate:
         if self.best is None:

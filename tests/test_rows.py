@@ -1,0 +1,366 @@
+"""Rows: however a matrix is stored, cut and shared among threads, its sums are those of the dense float64 array."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as drawn_arrays
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from polytome.errors import ArgumentError
+from polytome.losses import Softmax
+from polytome.objective import Objective
+from polytome.penalties import L2
+from polytome.rows import ArrayRows, Columns, SparseRows, as_rows
+from polytome.rows import arrays as array_rows
+from polytome.rows import sparse as sparse_rows
+from polytome.rows.blocks import ordered_sum
+from polytome.rows.choose import fast_precision
+from polytome.threads import one_blas_thread
+from registry import REPRESENTATIONS, SPARSE, integers, twin
+
+N, D, K = 403, 5, 3
+COLUMNS = Columns(np.array([0.0, 1.5, -2.0, 0.3, 4.0]), np.array([1.0, 0.5, 3.0, 1.0, 0.1]))
+
+by_storage = pytest.mark.parametrize("storage", ["c-order", "csr-matrix", "csc-matrix"])
+
+
+@pytest.fixture
+def dense(rng):
+    return integers(rng, N, D)
+
+
+@pytest.fixture
+def target(rng):
+    return rng.integers(0, K, N)
+
+
+@pytest.fixture
+def weight(rng):
+    return np.where(rng.random(N) < 0.2, 0.0, rng.uniform(0.1, 5, N))
+
+
+@pytest.fixture
+def many_blocks(monkeypatch):
+    """Blocks of sixteen rows of an array, six of a CSR matrix."""
+    monkeypatch.setattr(array_rows, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(sparse_rows, "_DENSE_BLOCK_BYTES", 64)
+
+
+def stored(name, dense, folder, target, weight=None, columns=COLUMNS, **settings):
+    return as_rows(REPRESENTATIONS[name](dense, folder), target, weight, **settings).with_columns(columns)
+
+
+def sums(rows):
+    """Everything that an objective adds up over rows."""
+    objective = Objective(Softmax(K), L2(0.1), rows)
+    rng = np.random.default_rng(3)
+    W, direction = 0.3 * rng.normal(size=(2, D + 1, K))
+    value, gradient = objective.value_and_gradient(W)
+    return {
+        "value": np.array(value),
+        "gradient": gradient,
+        "hessian": objective.hessian(W),
+        "product": objective.hessian_product(W, direction),
+        "intercept": objective.intercept_hessian(W),
+    }
+
+
+def assert_close(got, want, tolerance):
+    """Each array within `tolerance` of the size of its largest entry."""
+    for name, array in want.items():
+        assert np.isfinite(got[name]).all(), name
+        assert np.abs(got[name] - array).max() <= tolerance * np.abs(array).max(), name
+
+
+# One representation like another
+
+
+def test_sums_are_those_of_the_dense_twin(representation, dense, target, weight, tmp_path):
+    rows = stored(representation, dense, tmp_path, target, weight)
+    reference = ArrayRows.of(twin(representation, dense), target, weight).with_columns(COLUMNS)
+    assert_close(sums(rows), sums(reference), 1e-12)
+    assert_close(sums(rows.at(np.float32)), sums(reference), 1e-6)
+
+
+@pytest.mark.usefixtures("many_blocks")
+def test_sums_do_not_depend_on_the_blocks(representation, dense, target, weight, tmp_path, monkeypatch):
+    rows = stored(representation, dense, tmp_path, target, weight)
+    n_blocks = len(rows.parts())
+    cut = sums(rows)
+    monkeypatch.undo()
+    assert len(rows.parts()) == 1
+    assert n_blocks == (1 if representation.startswith("csc") else 6 if representation in SPARSE else 26)
+    assert_close(cut, sums(rows), 1e-12)
+
+
+def test_moments_are_those_of_the_dense_twin(representation, dense, target, weight, tmp_path):
+    X = twin(representation, dense)
+    mean = weight @ X / weight.sum()
+    deviation = np.sqrt(weight @ (X - mean) ** 2 / weight.sum())
+    # Those of the raw columns, in float64, whatever the centring, the scaling and the precision.
+    rows = stored(representation, dense, tmp_path, target, weight)
+    for moments in (rows.moments(), rows.at(np.float32).moments()):
+        assert_allclose(moments, (mean, deviation), rtol=1e-12)
+
+
+@pytest.mark.usefixtures("many_blocks")
+def test_blocks_hold_the_rows_in_order(representation, dense, target, weight, tmp_path):
+    rows = stored(representation, dense, tmp_path, target, weight)
+    blocks = list(rows.blocks())
+    assert_array_equal(np.concatenate([block.target for block in blocks]), target)
+    assert_array_equal(np.concatenate([block.weight for block in blocks]), weight)
+    standard = np.vstack([rows.dense(block) for block in blocks])
+    expected = (twin(representation, dense) - COLUMNS.shift) * COLUMNS.scale
+    assert_allclose(standard, expected, rtol=1e-15, atol=1e-15)
+    assert {block.X.dtype for block in rows.at(np.float32).blocks()} == {np.dtype(np.float32)}
+
+
+def test_batches_hold_each_row_once_in_an_order_set_by_the_seed(representation, dense, tmp_path):
+    numbers = np.arange(N)
+    rows = stored(representation, dense, tmp_path, numbers, weight=numbers / 7)
+    batches = list(rows.batches(32, np.random.default_rng(5)))
+    order = np.concatenate([batch.target for batch in batches])
+    assert [len(batch.target) for batch in batches] == [32] * 12 + [19]
+    assert_array_equal(np.sort(order), numbers)
+    assert_array_equal(np.concatenate([batch.weight for batch in batches]), order / 7)
+    expected = (twin(representation, dense)[order] - COLUMNS.shift) * COLUMNS.scale
+    assert_allclose(np.vstack([rows.dense(batch) for batch in batches]), expected, rtol=1e-15, atol=1e-15)
+
+    def order_of(seed):
+        return np.concatenate([batch.target for batch in rows.batches(32, np.random.default_rng(seed))])
+
+    assert_array_equal(order_of(5), order)
+    assert (order_of(6) != order).any()
+
+
+def test_sample_is_some_rows_in_the_order_of_the_storage(representation, dense, tmp_path):
+    numbers = np.arange(N)
+    rows = stored(representation, dense, tmp_path, numbers, weight=numbers / 7)
+    sample = rows.sample(50, np.random.default_rng(5))
+    assert sample.n_rows == 50
+    assert (np.diff(sample.target) > 0).all()
+    assert_array_equal(sample.weight, sample.target / 7)
+    assert_array_equal(sample.target, rows.sample(50, np.random.default_rng(5)).target)
+    X = np.vstack([sample.with_columns(Columns.identity(D)).dense(block) for block in sample.blocks()])
+    assert_array_equal(X, twin(representation, dense)[sample.target])
+    assert_array_equal(sample.columns.scale, COLUMNS.scale)
+
+
+def test_subset_is_the_chosen_rows_under_new_weights(representation, dense, target, tmp_path):
+    chosen, weight = np.array([3, 4, 100, N - 1]), np.array([1.0, 0.5, 2.0, 0.0])
+    subset = stored(representation, dense, tmp_path, target).subset(chosen, weight)
+    direct = ArrayRows.of(twin(representation, dense)[chosen], target[chosen], weight).with_columns(COLUMNS)
+    assert_close(sums(subset), sums(direct), 1e-12)
+
+
+def test_storage_is_left_as_it_was(representation, dense, target, weight, tmp_path):
+    X = REPRESENTATIONS[representation](dense, tmp_path)
+    before = X.copy()
+    rows = as_rows(X, target, weight).with_columns(COLUMNS)
+    sums(rows)
+    rows.moments()
+    list(rows.batches(32, np.random.default_rng(0)))
+    if sparse.issparse(X):
+        assert X.format == before.format
+        assert_array_equal(X.data, before.data)
+        if X.format != "coo":
+            assert_array_equal(X.indices, before.indices)
+    else:
+        assert_array_equal(X, before)
+
+
+def test_as_rows_picks_the_class_by_the_storage(representation, dense, tmp_path):
+    rows = stored(representation, dense, tmp_path, np.zeros(N))
+    assert isinstance(rows, SparseRows if representation in SPARSE else ArrayRows)
+    assert rows.is_sparse == (representation in SPARSE)
+    assert (rows.n_rows, rows.n_features) == (N, D)
+    assert_array_equal(rows.weight, np.ones(N))
+
+
+# Threads
+
+
+@by_storage
+@pytest.mark.usefixtures("many_blocks")
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_bits_do_not_depend_on_the_number_of_threads(storage, precision, dense, target, weight, tmp_path):
+    def all_sums(n_threads):
+        rows = stored(storage, dense, tmp_path, target, weight, n_threads=n_threads).at(precision)
+        mean, deviation = rows.moments()
+        return sums(rows) | {"mean": mean, "deviation": deviation}
+
+    with one_blas_thread():
+        alone = all_sums(1)
+        for n_threads in (2, 3, 5):
+            for name, array in all_sums(n_threads).items():
+                assert array.tobytes() == alone[name].tobytes(), (name, n_threads)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
+def test_ordered_sum_adds_in_order(n_threads):
+    # In floating point 1e16 + 1 + 1 + ... loses every 1; in any other order some would count.
+    parts = [1e16, *[1.0] * 40, -1e16]
+    (total,) = ordered_sum(lambda part: (np.array(part),), parts, n_threads)
+    assert total == 0.0
+
+
+def test_ordered_sum_adds_in_float64():
+    (total,) = ordered_sum(lambda part: (np.float32(part),), [2**24, 1, 1, 1], 1)
+    assert total.dtype == np.float64
+    assert total == 2**24 + 3
+
+
+def test_ordered_sum_leaves_its_terms_alone():
+    terms = [np.ones(2), np.ones(2)]
+    ordered_sum(lambda part: (terms[part],), [0, 1], 1)
+    assert_array_equal(terms, np.ones((2, 2)))
+
+
+def test_ordered_sum_of_nothing_is_an_error():
+    with pytest.raises(ArgumentError, match="at least one row"):
+        ordered_sum(lambda part: (part,), [], 2)
+
+
+@pytest.mark.usefixtures("many_blocks")
+def test_an_error_in_a_thread_reaches_the_caller(dense, target):
+    def broken(block):
+        raise FloatingPointError("in a block")
+
+    with pytest.raises(FloatingPointError, match="in a block"):
+        as_rows(dense, target, n_threads=3).sum(broken)
+
+
+# Columns
+
+numbers = st.floats(-100, 100)
+scales = st.floats(1e-3, 1e3)
+
+
+@given(
+    columns=st.builds(Columns, drawn_arrays(float, 3, elements=numbers), drawn_arrays(float, 3, elements=scales)),
+    W=drawn_arrays(float, (4, 2), elements=numbers),
+    G=drawn_arrays(float, (4, 2), elements=numbers),
+    X=drawn_arrays(float, (5, 3), elements=numbers),
+)
+def test_columns_are_a_change_of_variables(columns, W, G, X):
+    raw = columns.to_raw(W)
+    size = 1 + np.abs(columns.shift).max() * columns.scale.max() * np.abs(W).max() * max(1.0, np.abs(X).max())
+    # The same scores from raw as from standardised columns,
+    assert_allclose(X @ raw[:-1] + raw[-1], columns.apply(X) @ W[:-1] + W[-1], atol=1e-13 * size)
+    # a transpose that turns gradients back,
+    pairing = float(np.vdot(raw, G))
+    assert abs(pairing - np.vdot(W, columns.from_raw(G))) <= 1e-12 * size * (1 + np.abs(G).max())
+    # and an inverse.
+    assert_allclose(columns.from_raw_coefficients(raw), W, rtol=1e-12, atol=1e-13 * size)
+
+
+def test_identity_columns_change_nothing(rng):
+    W, X = rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
+    columns = Columns.identity(3)
+    for changed in (columns.to_raw(W), columns.from_raw(W), columns.from_raw_coefficients(W)):
+        assert_array_equal(changed, W)
+    assert_array_equal(columns.apply(X), X)
+
+
+@pytest.fixture
+def awkward(rng):
+    """Columns with a large mean, of tiny and huge size, constant (no binary fraction), and zero."""
+    X = rng.normal(size=(N, D))
+    X[:, 0] += 1e6
+    X[:, 1] *= 1e-6
+    X[:, 2] *= 1e6
+    X[:, 3] = 0.1
+    X[:, 4] = 0.0
+    return X
+
+
+@by_storage
+@pytest.mark.usefixtures("many_blocks")
+def test_standardised_sums_are_those_of_explicitly_standardised_columns(storage, awkward, target, weight, tmp_path):
+    rows = stored(storage, awkward, tmp_path, target, weight)
+    mean, deviation = rows.moments()
+    divisor = np.where(deviation > 0, deviation, 1.0)
+    explicit = (awkward - mean) / divisor
+    implicit = rows.with_columns(Columns(mean, 1 / divisor))
+    # Implicit centring subtracts numbers a million times larger than the result.
+    assert_close(sums(implicit), sums(as_rows(explicit, target, weight)), 1e-9)
+
+
+@by_storage
+@pytest.mark.usefixtures("many_blocks")
+def test_moments_of_awkward_columns(storage, awkward, target, weight, tmp_path):
+    mean, deviation = stored(storage, awkward, tmp_path, target, weight).moments()
+    X = awkward.astype(np.longdouble)
+    exact_mean = weight @ X / weight.sum()
+    exact_deviation = np.sqrt(weight @ (X - exact_mean) ** 2 / weight.sum())
+    assert (np.abs(mean - exact_mean) <= 1e-13 * (np.abs(exact_mean) + exact_deviation)).all()
+    assert_allclose(deviation[:3], exact_deviation[:3].astype(float), rtol=1e-9)
+    assert_array_equal(deviation[3:], 0.0)
+
+
+@by_storage
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("constant", [1.0, 0.1, -7e5 / 3])
+def test_a_constant_column_has_no_deviation(storage, weighted, constant, rng, tmp_path):
+    n = 100_000
+    weight = rng.random(n) if weighted else None
+    rows = as_rows(REPRESENTATIONS[storage](np.full((n, 1), constant), tmp_path), np.zeros(n), weight)
+    mean, deviation = rows.moments()
+    assert_allclose(mean, constant, rtol=1e-11)
+    assert deviation[0] == 0.0
+
+
+@by_storage
+def test_a_column_constant_among_rows_of_positive_weight_has_no_deviation(storage, rng, tmp_path):
+    X = np.concatenate([np.full((100, 1), 5.0), np.full((50, 1), 0.7)])
+    weight = np.concatenate([np.zeros(100), rng.random(50)])
+    _, deviation = as_rows(REPRESENTATIONS[storage](X, tmp_path), np.zeros(150), weight).moments()
+    assert deviation[0] == 0.0
+
+
+# Memory and precision
+
+
+def test_no_copy_of_all_rows_is_made():
+    n, d = 60_000, 1_000
+    X = np.broadcast_to(np.arange(d, dtype=np.uint8), (n, d)).copy()
+    X.flags.writeable = False
+    objective = Objective(Softmax(K), L2(0.1), as_rows(X, np.zeros(n, dtype=int), n_threads=2))
+    W = np.full((d + 1, K), 1e-3)
+    passes = {
+        "value and gradient": lambda: objective.value_and_gradient(W),
+        "moments": lambda: objective.rows.moments(),
+        "batch": lambda: next(iter(objective.rows.batches(100, np.random.default_rng(0)))),
+    }
+    tracemalloc.start()
+    try:
+        for name, one_pass in passes.items():
+            tracemalloc.reset_peak()
+            one_pass()
+            assert tracemalloc.get_traced_memory()[1] < 20e6, name
+    finally:
+        tracemalloc.stop()
+    assert X.nbytes == 60_000_000
+
+
+def test_a_float64_csr_matrix_is_shared_by_its_blocks(dense, target):
+    X = sparse.csr_matrix(dense)
+    for block in as_rows(X, target).blocks():
+        assert np.shares_memory(block.X.data, X.data)
+
+
+EXACT = ["bool", "int8", "uint8", "int16", "uint16", "float16", "float32"]
+INEXACT = ["int32", "uint32", "int64", "uint64", "float64", "longdouble"]
+
+
+@pytest.mark.parametrize("dtype", EXACT + INEXACT)
+def test_fast_precision_is_float32_where_it_holds_every_value(dtype):
+    mean, deviation = np.array([0.0, 99.0, 5.0]), np.array([1.0, 1.0, 0.0])
+    expected = np.float32 if dtype in EXACT else np.float64
+    assert fast_precision(np.dtype(dtype), mean, deviation) == expected
+    far_from_zero = np.array([0.0, 101.0, 5.0])
+    assert fast_precision(np.dtype(dtype), far_from_zero, deviation) == np.float64

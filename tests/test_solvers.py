@@ -1,0 +1,497 @@
+"""Every solver reaches the same certified optimum, and says truly why it stopped where it does not."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from polytome import LogisticRegression, Progress, Stop
+from polytome.errors import ArgumentError
+from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
+from polytome.objective import Objective
+from polytome.penalties import L2, NoPenalty
+from polytome.rows import as_rows
+from polytome.solvers import (
+    LBFGS,
+    GradientDescent,
+    Newton,
+    RowSpace,
+    StochasticGradientDescent,
+    choose_solver,
+    minimize,
+    named_solver,
+)
+
+EXACT = {
+    "newton": Newton(),
+    "newton from a sample": Newton(sample=60),
+    "lbfgs": LBFGS(),
+    "lbfgs without memory to speak of": LBFGS(memory=3, rebuild=(0,)),
+    "lbfgs then newton": LBFGS(then=Newton(), then_after=3),
+    "row space, newton": RowSpace(Newton()),
+    "row space, lbfgs": RowSpace(LBFGS()),
+}
+SLOW = {
+    "gradient descent": GradientDescent(),
+    "stochastic": StochasticGradientDescent(batch_size=1, decay=1e-2, seed=3),
+    "mini-batch": StochasticGradientDescent(batch_size=32, decay=1e-2, seed=3),
+}
+
+
+def make_objective(K: int = 3, n: int = 150, d: int = 6, strength: float = 0.01, **settings: object) -> Objective:
+    rng = np.random.default_rng([K, n, d])
+    X = rng.normal(size=(n, d))
+    scores = X @ rng.normal(size=(d, K)) + rng.gumbel(size=(n, K))
+    target = scores.argmax(axis=1)
+    target[:K] = np.arange(K)
+    penalty = L2(strength) if strength else NoPenalty()
+    rows = as_rows(X, target, rng.uniform(0.5, 2.0, size=n))
+    return Objective(Logistic() if K == 2 else Softmax(K), penalty, rows, **settings)
+
+
+@pytest.fixture(scope="module")
+def optimum() -> dict[tuple[int, bool], np.ndarray]:
+    """Reference coefficients from plain Newton steps in NumPy, to rounding."""
+    return {(K, fi): plain_newton(make_objective(K, fit_intercept=fi)) for K in (2, 3) for fi in (True, False)}
+
+
+def plain_newton(objective: Objective) -> np.ndarray:
+    """Undamped Newton with a pseudo-inverse: right for these tame problems, and shares no step with the solvers."""
+    W = np.zeros(objective.shape)
+    for _ in range(50):
+        _, gradient = objective.value_and_gradient(W)
+        step = np.linalg.pinv(objective.hessian(W), rcond=1e-12, hermitian=True) @ gradient.T.ravel()
+        W = W - step.reshape(W.T.shape).T
+    assert np.abs(gradient).max() < 1e-13
+    return objective.loss.canonical(W)
+
+
+# --- the same optimum ---
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_solvers_reach_the_optimum(name: str, K: int, fit_intercept: bool, optimum: dict) -> None:
+    objective = make_objective(K, fit_intercept=fit_intercept)
+    solution = minimize(objective, EXACT[name], tol=1e-14)
+    assert solution.stop is Stop.CERTIFIED
+    assert solution.certificate.kind == "proof"
+    np.testing.assert_allclose(solution.coefficients, optimum[K, fit_intercept], atol=1e-6)
+    away = np.linalg.norm((solution.coefficients - optimum[K, fit_intercept])[:-1])
+    assert away <= solution.certificate.coefficient_bound + 1e-12
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("name", SLOW)
+def test_gradient_solvers_reach_the_optimum(name: str, K: int, optimum: dict) -> None:
+    objective = make_objective(K, strength=0.1) if "stochastic" in name else make_objective(K)
+    best = plain_newton(objective)
+    solution = minimize(objective, SLOW[name], tol=1e-5, max_iter=3000)
+    assert solution.stop is Stop.CERTIFIED
+    away = np.linalg.norm((solution.coefficients - best)[:-1])
+    assert away <= solution.certificate.coefficient_bound
+    assert solution.certificate.coefficient_bound < 0.05 * np.linalg.norm(best[:-1])
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_without_penalty(name: str) -> None:
+    objective = make_objective(3, strength=0.0)
+    solution = minimize(objective, EXACT[name], tol=1e-12)
+    assert solution.stop is Stop.CERTIFIED
+    assert solution.certificate.kind == "estimate"
+    best = minimize(objective, Newton(), tol=1e-15).coefficients
+    np.testing.assert_allclose(solution.coefficients, best, atol=1e-4)
+
+
+@pytest.mark.parametrize("loss", [IndependentSigmoids(3), Squared(3)])
+@pytest.mark.parametrize("solver", [Newton(), LBFGS(), GradientDescent()])
+def test_other_losses(loss: object, solver: object) -> None:
+    rng = np.random.default_rng(0)
+    X, target = rng.normal(size=(80, 4)), rng.integers(0, 2, size=(80, 3)).astype(float)
+    objective = Objective(loss, L2(0.05), as_rows(X, target))
+    solution = minimize(objective, solver, tol=1e-9)
+    assert solution.stop is Stop.CERTIFIED
+    np.testing.assert_allclose(solution.coefficients, plain_newton(objective), atol=1e-3)
+
+
+def test_squared_loss_is_ridge_regression_in_closed_form() -> None:
+    rng = np.random.default_rng(1)
+    X, target = rng.normal(size=(40, 5)), rng.normal(size=(40, 2))
+    centred, aim = X - X.mean(axis=0), target - target.mean(axis=0)
+    exact = np.linalg.solve(centred.T @ centred + 40 * 0.3 * np.eye(5), centred.T @ aim)
+    for solver in (Newton(), LBFGS(), RowSpace(Newton())):
+        solution = minimize(Objective(Squared(2), L2(0.3), as_rows(X, target)), solver, tol=1e-20)
+        np.testing.assert_allclose(solution.coefficients[:-1], exact, atol=1e-9)
+        np.testing.assert_allclose(solution.coefficients[-1], target.mean(axis=0) - X.mean(axis=0) @ exact, atol=1e-9)
+
+
+@pytest.mark.parametrize("K", [2, 4])
+@pytest.mark.parametrize("strength", [1e-5, 1e-2, 10.0])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_row_space_equals_the_primal_solution(K: int, strength: float, fit_intercept: bool) -> None:
+    objective = make_objective(K, n=12, d=60, strength=strength, fit_intercept=fit_intercept)
+    primal = minimize(objective, Newton(), tol=1e-16).coefficients
+    for inner in (Newton(), LBFGS()):
+        solution = minimize(objective, RowSpace(inner), tol=1e-16)
+        np.testing.assert_allclose(solution.coefficients, primal, atol=1e-8 * max(1.0, np.abs(primal).max()))
+
+
+def test_row_space_of_sparse_and_shifted_columns() -> None:
+    rng = np.random.default_rng(4)
+    X = sparse.random_array((20, 900), density=0.05, rng=rng, format="csr")
+    y = rng.integers(0, 3, size=20)
+    fits = [LogisticRegression(solver=s, tol=1e-14, scale="standard").fit(X, y) for s in ("auto", "newton", "lbfgs")]
+    assert isinstance(fits[0].solver_, RowSpace)
+    for fit in fits[1:]:
+        np.testing.assert_allclose(fit.coef_, fits[0].coef_, atol=1e-6)
+
+
+# --- gradient descent ---
+
+
+def test_first_steps_of_gradient_descent_by_hand() -> None:
+    """Rows -1 -> 0 and 1 -> 1: from zero the gradient is -1/2, so w = 0.05, and then the sigmoid of 0.05 decides."""
+    objective = Objective(Logistic(), L2(0.1), as_rows(np.array([[-1.0], [1.0]]), np.array([0, 1])))
+    walk = GradientDescent(learning_rate=0.1).iterates(objective, np.zeros((2, 1)))
+    first, second, third = next(walk), next(walk), next(walk)
+    assert first.value == pytest.approx(np.log(2), rel=1e-15)
+    np.testing.assert_allclose(first.gradient, [[-0.5], [0.0]], atol=1e-16)
+    np.testing.assert_allclose(second.coefficients, [[0.05], [0.0]], atol=1e-16)
+    slope = -1 / (1 + np.exp(0.05)) + 0.1 * 0.05
+    np.testing.assert_allclose(second.gradient, [[slope], [0.0]], atol=1e-15)
+    assert second.value == pytest.approx(np.log1p(np.exp(-0.05)) + 0.05 * 0.05**2, rel=1e-14)
+    np.testing.assert_allclose(third.coefficients, [[0.05 - 0.1 * slope], [0.0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("scales", [(1.0,) * 6, (1e-2, 1e2, 1.0, 1e1, 1e-1, 1.0)])
+def test_gradient_descent_descends_at_its_own_rate(K: int, scales: tuple[float, ...]) -> None:
+    objective = make_objective(K)
+    objective = Objective(objective.loss, L2(0.01), as_rows(objective.rows.X * scales, objective.rows.target))
+    history = minimize(objective, GradientDescent(), tol=1e-12, max_iter=200).history
+    assert len(history) > 20
+    assert all(later.objective < earlier.objective for earlier, later in pairwise(history))
+
+
+def test_stochastic_steps_by_hand() -> None:
+    """Batches of one row along the seeded order, the rate falling as 1 / (1 + decay t)."""
+    X, y = np.array([[1.0], [2.0], [-1.0]]), np.array([1, 0, 1])
+    objective = Objective(Logistic(), L2(0.1), as_rows(X, y))
+    order = np.random.default_rng(5).permutation(3)
+    w = b = 0.0
+    for t, i in enumerate(order):
+        residual = 1 / (1 + np.exp(-(w * X[i, 0] + b))) - y[i]
+        rate = 0.5 / (1 + 0.25 * t)
+        w, b = w - rate * (residual * X[i, 0] + 0.1 * w), b - rate * residual
+    walk = StochasticGradientDescent(0.5, batch_size=1, decay=0.25, seed=5).iterates(objective, np.zeros((2, 1)))
+    next(walk)
+    np.testing.assert_allclose(next(walk).coefficients.ravel(), [w, b], atol=1e-14)
+
+
+def test_one_batch_of_all_rows_is_gradient_descent() -> None:
+    objective = make_objective(3)
+    start = objective.null[0]
+    stochastic = StochasticGradientDescent(0.1, batch_size=objective.rows.n_rows).iterates(objective, start)
+    batch = GradientDescent(0.1).iterates(objective, start)
+    for _ in range(5):
+        np.testing.assert_allclose(next(stochastic).coefficients, next(batch).coefficients, atol=1e-12)
+
+
+def test_stochastic_is_seeded() -> None:
+    objective = make_objective(3)
+
+    def coefficients(seed: int) -> np.ndarray:
+        solver = StochasticGradientDescent(batch_size=4, seed=seed)
+        return minimize(objective, solver, tol=1e-12, max_iter=5).coefficients
+
+    assert np.array_equal(coefficients(1), coefficients(1))
+    assert not np.array_equal(coefficients(1), coefficients(2))
+
+
+# --- why a walk stops ---
+
+
+@pytest.mark.parametrize("solver", [*EXACT.values(), *SLOW.values()], ids=[*EXACT, *SLOW])
+def test_max_iter(solver: object) -> None:
+    solution = minimize(make_objective(3), solver, tol=1e-15, max_iter=2)
+    assert solution.stop is Stop.MAX_ITER
+    assert not solution.stop.succeeded
+    assert len(solution.history) == 3
+    assert not solution.certificate.holds
+    assert "max_iter" in solution.stop.value
+
+
+def test_no_iterations_keep_the_start() -> None:
+    objective = make_objective(3)
+    solution = minimize(objective, Newton(), max_iter=0)
+    assert solution.stop is Stop.MAX_ITER
+    np.testing.assert_allclose(solution.coefficients, objective.null[0], atol=1e-12)
+    start = np.random.default_rng(0).normal(size=objective.shape)
+    moved = minimize(objective, Newton(), start, max_iter=0).coefficients
+    np.testing.assert_allclose(moved[:-1], objective.loss.canonical(start)[:-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", [GradientDescent(1e300), StochasticGradientDescent(1e300, batch_size=10)])
+def test_nonfinite_keeps_the_best_finite_iterate(solver: object) -> None:
+    solution = minimize(make_objective(3), solver, tol=1e-12)
+    assert solution.stop is Stop.NONFINITE
+    assert "learning rate" in solution.stop.value
+    assert np.isfinite(solution.coefficients).all()
+    assert solution.certificate.objective <= solution.history[0].objective
+    assert not solution.certificate.holds
+
+
+def test_interrupted_keeps_the_best() -> None:
+    objective = make_objective(3)
+    seen: list[Progress] = []
+
+    def stop_at_third(progress: Progress) -> bool:
+        seen.append(progress)
+        return len(seen) == 3
+
+    solution = minimize(objective, LBFGS(), tol=1e-14, callback=stop_at_third)
+    assert solution.stop is Stop.INTERRUPTED
+    assert tuple(seen) == solution.history
+    assert len(seen) == 3
+    assert solution.certificate.objective == pytest.approx(min(p.objective for p in seen), rel=1e-12)
+
+
+def test_callback_sees_each_iteration_and_a_false_answer_goes_on() -> None:
+    seen: list[Progress] = []
+    solution = minimize(make_objective(2), Newton(), callback=seen.append)
+    assert solution.stop is Stop.CERTIFIED
+    assert [p.iteration for p in seen] == list(range(len(seen)))
+    assert tuple(seen) == solution.history
+
+
+@pytest.mark.parametrize("solver", [Newton(), LBFGS(), RowSpace(Newton()), LBFGS(then=Newton(), then_after=5)])
+@pytest.mark.parametrize("K", [2, 3])
+def test_separated_without_penalty(K: int, solver: object) -> None:
+    rng = np.random.default_rng(K)
+    target = np.arange(30) % K
+    X = np.eye(K)[target] * 4 + 0.1 * rng.normal(size=(30, K))
+    objective = Objective(Logistic() if K == 2 else Softmax(K), NoPenalty(), as_rows(X, target))
+    solution = minimize(objective, solver, tol=1e-4)
+    assert solution.stop is Stop.SEPARATED
+    assert not solution.stop.succeeded
+    assert "separated" in solution.stop.value
+    assert solution.certificate.kind == "proof"
+    assert solution.certificate.gap == solution.certificate.objective
+
+
+@pytest.mark.parametrize("solver", [Newton(), LBFGS(), RowSpace(Newton())])
+def test_stalled_where_rounding_ends_all_progress(solver: object) -> None:
+    solution = minimize(make_objective(3), solver, tol=1e-300, max_iter=2000)
+    assert solution.stop is Stop.STALLED
+    assert solution.certificate.gap < 1e-20
+    assert "float64" in solution.stop.value
+
+
+@pytest.mark.parametrize("name", [*EXACT, *SLOW])
+def test_history_grows(name: str) -> None:
+    solver = {**EXACT, **SLOW}[name]
+    solution = minimize(make_objective(3), solver, tol=1e-6, max_iter=50)
+    for earlier, later in pairwise(solution.history):
+        assert later.iteration == earlier.iteration + 1
+        assert later.seconds >= earlier.seconds
+        assert later.passes > earlier.passes or "row space" in name  # one pass over the rows, whatever comes after it
+        assert later.passes >= earlier.passes
+    assert solution.passes == solution.history[-1].passes
+    assert solution.history[0].passes >= 1
+
+
+def test_null_model_and_tol_have_one_meaning() -> None:
+    """`tol` bounds the gap relative to the objective of the best intercept alone."""
+    objective = make_objective(4)
+    share = np.bincount(objective.rows.target, weights=objective.rows.weight) / objective.rows.weight.sum()
+    assert objective.null[1] == pytest.approx(-(share * np.log(share)).sum(), rel=1e-13)
+    for tol in (1e-2, 1e-5, 1e-9):
+        certificate = minimize(objective, LBFGS(), tol=tol).certificate
+        assert certificate.tol == tol
+        assert certificate.null_objective == objective.null[1]
+        assert certificate.gap <= tol * objective.null[1]
+
+
+def test_start_shortens_the_walk() -> None:
+    objective = make_objective(3)
+    cold = minimize(objective, LBFGS(), tol=1e-8)
+    warm = minimize(objective, LBFGS(), cold.coefficients, tol=1e-8)
+    assert len(warm.history) == 1
+    assert warm.stop is Stop.CERTIFIED
+
+
+# --- settings ---
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: GradientDescent(0.0), "learning_rate=0.0"),
+        (lambda: GradientDescent(-1.0), "learning_rate=-1.0"),
+        (lambda: GradientDescent(np.nan), "learning_rate=nan"),
+        (lambda: GradientDescent(np.inf), "learning_rate=inf"),
+        (lambda: StochasticGradientDescent(-0.1), "learning_rate=-0.1"),
+        (lambda: StochasticGradientDescent(batch_size=0), "batch_size=0"),
+        (lambda: StochasticGradientDescent(decay=-1.0), "decay=-1.0"),
+        (lambda: StochasticGradientDescent(decay=np.nan), "decay=nan"),
+        (lambda: minimize(make_objective(), Newton(), tol=0.0), "tol=0.0"),
+        (lambda: minimize(make_objective(), Newton(), tol=-1e-4), "tol=-0.0001"),
+        (lambda: minimize(make_objective(), Newton(), tol=np.nan), "tol=nan"),
+        (lambda: minimize(make_objective(), Newton(), max_iter=-1), "max_iter=-1"),
+        (lambda: named_solver("saga", make_objective()), "solver='saga'"),
+        (lambda: named_solver(3, make_objective()), "solver=3"),
+        (lambda: L2(0.0), "strength=0.0"),
+        (lambda: L2(np.inf), "strength=inf"),
+    ],
+)
+def test_wrong_settings(make: object, words: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        make()
+    assert words in str(caught.value)
+    assert "needs" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("newton", Newton),
+        ("lbfgs", LBFGS),
+        ("gradient-descent", GradientDescent),
+        ("sgd", StochasticGradientDescent),
+    ],
+)
+def test_solvers_by_name(name: str, kind: type) -> None:
+    assert isinstance(named_solver(name, make_objective()), kind)
+
+
+def test_solver_stands_for_itself_and_seeds_are_kept() -> None:
+    solver = LBFGS(memory=7)
+    assert named_solver(solver, make_objective()) is solver
+    assert named_solver("sgd", make_objective(), 17).seed == 17
+    assert named_solver("sgd", make_objective()) == named_solver("sgd", make_objective())
+    state = np.random.RandomState(3)
+    assert named_solver("sgd", make_objective(), state).seed != named_solver("sgd", make_objective(), state).seed
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "K", "expected"),
+    [
+        (150, 4, 3, "Newton"),
+        (500_000, 30, 2, "Newton"),
+        (60_000, 784, 10, "LBFGS"),
+        (11_314, 130_107, 20, "LBFGS"),
+        (32_561, 123, 2, "Newton"),
+        (102, 12_600, 2, "RowSpace"),
+        (30, 5_000, 3, "RowSpace"),
+        (3, 5, 3, "Newton"),
+        (6_412, 55_197, 105, "LBFGS"),
+    ],
+)
+def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
+    """From a matrix without entries: the choice looks at the shape alone."""
+    rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % K)
+    solver = choose_solver(Objective(Logistic() if K == 2 else Softmax(K), L2(1.0), rows))
+    assert type(solver).__name__ == expected
+
+
+# --- hard cases: the default must need no advice ---
+
+
+def hard_case(
+    n: int, d: int, K: int, *, scales: bool = False, twins: bool = False, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes from noisy linear scores; columns 1e-6 to 1e6 times as large, the first constant and the last doubled."""
+    rng = np.random.default_rng([n, d, K, seed])
+    X = rng.normal(size=(n, d))
+    if scales:
+        X = X * 10.0 ** rng.uniform(-6, 6, size=d)
+    if twins:
+        X[:, : max(1, d // 5)] = 3.7
+        X[:, -1] = X[:, d // 2]
+    deviation = X.std(axis=0)
+    standard = (X - X.mean(axis=0)) / np.where(deviation > 1e-12 * np.abs(X).max(axis=0), deviation, np.inf)
+    y = (standard @ rng.normal(size=(d, K)) / np.sqrt(d) + rng.gumbel(size=(n, K))).argmax(axis=1)
+    y[: min(n, K)] = np.arange(K)[:n]
+    return X, y
+
+
+def assert_certified(X: object, y: np.ndarray, **settings: object) -> LogisticRegression:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the assertion below says more
+        model = LogisticRegression(max_iter=3000, **settings).fit(X, y)
+    told = f"{model.stop_.name}: {model.certificate_} after {model.n_iter_[0]} iterations of {model.solver_}"
+    assert model.stop_ is Stop.CERTIFIED, told
+    assert model.certificate_.relative_gap <= 1e-4
+    assert np.isfinite(model.coef_).all()
+    return model
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("scales", [False, True])
+@pytest.mark.parametrize("twins", [False, True])
+@pytest.mark.parametrize(("n", "d", "K"), [(3, 1, 2), (3, 5, 3), (50, 3, 2), (200, 10, 3), (30, 200, 3)])
+def test_hard_small(n: int, d: int, K: int, twins: bool, scales: bool, fit_intercept: bool) -> None:
+    X, y = hard_case(n, d, K, scales=scales, twins=twins)
+    for C in (1e-6, 1e-2, 1.0, 1e3, 1e6):
+        assert_certified(X, y, C=C, fit_intercept=fit_intercept)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "K", "C", "scales", "twins"),
+    [
+        (400, 15, 30, 1e-6, True, True),
+        (400, 15, 30, 1.0, False, True),
+        (400, 15, 30, 1e6, True, False),
+        (600, 60, 10, 1.0, True, True),
+        (600, 60, 10, 1e4, True, True),
+        (400, 10, 100, 1.0, True, True),
+        (60, 3000, 2, 1e6, True, True),
+        (60, 3000, 2, 1e-6, False, False),
+        (40, 2000, 3, 1.0, True, True),
+    ],
+)
+def test_hard_larger(n: int, d: int, K: int, C: float, scales: bool, twins: bool) -> None:
+    X, y = hard_case(n, d, K, scales=scales, twins=twins)
+    assert_certified(X, y, C=C)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, np.int32])
+def test_hard_types(dtype: type) -> None:
+    X, y = hard_case(300, 8, 4)
+    X = (20 * (X - X.min())).astype(dtype)
+    for C in (1e-6, 1.0, 1e6):
+        assert_certified(X, y, C=C)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e6, -1e8])
+def test_hard_means_far_from_zero(offset: float) -> None:
+    X, y = hard_case(200, 5, 3)
+    near, far = assert_certified(X, y, tol=1e-10), assert_certified(X + offset, y, tol=1e-10)
+    np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("C", [1.0, 1e4, 1e6, 1e9])
+def test_perfectly_separated_under_weak_penalty(C: float, K: int) -> None:
+    y = np.arange(60) % K
+    X = np.eye(K)[y] * 3 + 0.1 * np.random.default_rng(0).normal(size=(60, K))
+    model = assert_certified(X, y, C=C)
+    assert model.score(X, y) == 1.0
+
+
+@pytest.mark.parametrize("scales", [False, True])
+@pytest.mark.parametrize(("n", "d", "K"), [(3, 5, 3), (200, 4, 3), (30, 200, 3), (500, 20, 2)])
+def test_without_penalty_the_stop_is_true(n: int, d: int, K: int, scales: bool) -> None:
+    X, y = hard_case(n, d, K, scales=scales)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression(C=np.inf).fit(X, y)
+    separable = d >= n
+    assert model.stop_ is (Stop.SEPARATED if separable else Stop.CERTIFIED)
+    assert (model.score(X, y) == 1.0) is separable
