@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.datasets import NAMES, Problem, make, store
 from benchmarks.measure import Row, interleaved, merged, run
 from benchmarks.methods import Method, defaults, ladders
-from benchmarks.report import TARGETS, Results, excess, first_within, read_results, write_results
+from benchmarks.report import PATIENCE, TARGETS, Results, excess, first_within, read_results, write_results
 
 TIGHT = 1e-9
 SECONDS_FOR_BOUND = 60.0
@@ -27,7 +27,7 @@ def main() -> None:
         with _stored(name, args.data) as (problem, folder):
             _raise_lower_bound(results, name, folder)
             if args.part == "table":
-                rows = interleaved(folder, defaults(problem), args.limit, args.repeats, args.patience)
+                rows = interleaved(folder, defaults(problem), args.limit, args.repeats, PATIENCE)
                 results["table"][name] = {"data": _facts(problem), "rows": rows}
                 results["table"] = {known: results["table"][known] for known in NAMES if known in results["table"]}
             else:
@@ -45,7 +45,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=os.environ.get("POLYTOME_DATA"), help="folder of the real data")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each method, of which the median is shown")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds after which a fit is ended")
-    parser.add_argument("--patience", type=float, default=20.0, help="a fit of more seconds than this is not repeated")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs", help="folder of benchmarks.md")
     args = parser.parse_args()
     args.data = None if args.data is None else Path(args.data)
@@ -77,32 +76,26 @@ def _raise_lower_bound(results: Results, name: str, folder: Path) -> None:
 
 def _climb(folder: Path, bound: float, args: argparse.Namespace) -> list[list[Row]]:
     """Every method's runs from loose to tight until both targets are met; then repeats of the runs that met them."""
-    climbed: list[list[Row]] = []
-    for ladder in ladders():
-        rows: list[Row] = []
-        for method in ladder:
-            rows.append(run(folder, method, args.limit))
-            row = rows[-1]
-            distance = f"{excess(row, bound):.1e}" if row["status"] == "ok" else ""
-            print(f"  {method.label:30} {method.settings} {row.get('seconds', row['status'])} {distance}", flush=True)
-            if row["status"] != "ok" or excess(row, bound) <= min(TARGETS):
-                break
-        climbed.append(rows)
+    climbed = [_climb_one(folder, ladder, bound, args.limit) for ladder in ladders()]
     counting = [first_within(rows, target, bound) for rows in climbed for target in TARGETS]
-    again = [row for row in counting if row is not None and row["seconds"] <= args.patience]
-    for row in _unique(again):
-        row["repeats"] = [row.copy()]
+    again = {id(row): row for row in counting if row is not None and row["seconds"] <= PATIENCE}.values()
+    runs = [[dict(row)] for row in again]
     for _ in range(args.repeats - 1):
-        for row in _unique(again):
-            row["repeats"].append(run(folder, Method(**row["method"]), args.limit))
-    for row in _unique(again):
-        row.update(merged(row.pop("repeats")))
+        for mine in runs:
+            mine.append(run(folder, Method(**mine[0]["method"]), args.limit))
+    for row, mine in zip(again, runs, strict=True):
+        row.update(merged(mine))
     return climbed
 
 
-def _unique(rows: list[Row]) -> list[Row]:
-    """Each row once: one run may be the first within both targets."""
-    return list({id(row): row for row in rows}.values())
+def _climb_one(folder: Path, ladder: list[Method], bound: float, limit: float) -> list[Row]:
+    """One method's runs, from loose to tight, until both targets are met or a run does not end well."""
+    rows: list[Row] = []
+    for method in ladder:
+        rows.append(run(folder, method, limit))
+        if rows[-1]["status"] != "ok" or excess(rows[-1], bound) <= min(TARGETS):
+            break
+    return rows
 
 
 def _facts(problem: Problem) -> dict[str, int]:

@@ -111,4 +111,4 @@ def _newsgroups(archive: Path) -> Problem:
                 groups.append(parts[-2])
     return Problem(
         "newsgroups", sparse.csr_array(TfidfVectorizer().fit_transform(posts)), _codes(np.array(groups)), C=10
-    )  # noqa: E501
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,18 +38,35 @@ def run(folder: Path, method: Method, limit: float, soft: bool = False) -> Row:
         The facts of the run with "status": "ok"; or else only the method and a status that says what went wrong.
     """
     job = json.dumps({"method": asdict(method), "limit": limit, "soft": soft})
-    child = subprocess.run(
-        [sys.executable, "-m", "benchmarks.measure", str(folder), job], capture_output=True, text=True, check=False
-    )
-    row: Row = {"label": method.label, "method": asdict(method)}
+    program = [sys.executable, "-m", "benchmarks.measure", str(folder), job]
+    child = subprocess.run(program, env=_environment(method), capture_output=True, text=True, check=False)
+    row: Row = {"label": method.label, "method": asdict(method), "status": _status_of(child, limit)}
+    if row["status"] == "ok":
+        row |= json.loads(child.stdout.splitlines()[-1])
+    print(f"  {method} {row['status']} {row.get('seconds', '')}", flush=True)
+    return row
+
+
+def _status_of(child: subprocess.CompletedProcess[str], limit: float) -> str:
+    """How the process ended, in words for the table."""
     if child.returncode == 0:
-        return {**row, "status": "ok", **json.loads(child.stdout.splitlines()[-1])}
+        return "ok"
     if child.returncode == -signal.SIGALRM:
-        return {**row, "status": f"> {limit:g} s"}
+        return f"> {limit:.3g} s"
     if child.returncode < 0:
-        return {**row, "status": f"killed by signal {-child.returncode}"}
+        return f"killed by signal {-child.returncode}"
     # The name of the exception alone: its words may hold a path of this machine.
-    return {**row, "status": "failed: " + (child.stderr.strip().splitlines() or ["?"])[-1].split(":")[0]}
+    return "failed: " + (child.stderr.strip().splitlines() or ["?"])[-1].split(":")[0]
+
+
+def fastest(folder: Path, variants: list[Method], limit: float) -> tuple[Method, Row]:
+    """The fastest variant of a method and its run; a variant need not go on for longer than the one before it took."""
+    best, first = variants[0], run(folder, variants[0], limit)
+    for variant in variants[1:]:
+        row = run(folder, variant, first["seconds"] if first["status"] == "ok" else limit)
+        if row["status"] == "ok":
+            best, first = variant, row
+    return best, first
 
 
 def merged(runs: list[Row]) -> Row:
@@ -64,18 +82,18 @@ def merged(runs: list[Row]) -> Row:
     return row
 
 
-def interleaved(folder: Path, methods: list[Method], limit: float, repeats: int, patience: float) -> list[Row]:
-    """Each method `repeats` times in turns, so that a slow minute of the machine falls on all of them alike.
+def interleaved(folder: Path, methods: list[list[Method]], limit: float, repeats: int, patience: float) -> list[Row]:
+    """The fastest variant of each method `repeats` times in turns, so that a slow minute of the machine falls on all
+    of them alike.
 
     What took longer than `patience` seconds, or did not end well, is not run again.
     """
-    runs: list[list[Row]] = [[] for _ in methods]
-    for _ in range(repeats):
-        for method, mine in zip(methods, runs, strict=True):
-            if mine and (mine[-1]["status"] != "ok" or mine[-1]["seconds"] > patience):
-                continue
-            mine.append(run(folder, method, limit))
-            print(f"  {mine[-1]['label']:36} {mine[-1].get('seconds', mine[-1]['status'])}", flush=True)
+    chosen = [fastest(folder, variants, limit) for variants in methods]
+    runs = [[row] for _, row in chosen]
+    for _ in range(repeats - 1):
+        for (method, first), mine in zip(chosen, runs, strict=True):
+            if first["status"] == "ok" and first["seconds"] <= patience:
+                mine.append(run(folder, method, limit))
     return [merged(mine) for mine in runs]
 
 
@@ -108,6 +126,13 @@ def main() -> None:
         **method.facts(model, complained),
     }
     print(json.dumps(found))
+
+
+def _environment(method: Method) -> dict[str, str]:
+    """The environment in which the BLAS of NumPy's usual builds has the threads that the method wants."""
+    if method.blas_threads is None:
+        return dict(os.environ)
+    return {**os.environ, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(method.blas_threads))}
 
 
 def _memory_now() -> int | None:

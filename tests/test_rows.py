@@ -220,6 +220,16 @@ def test_ordered_sum_leaves_its_terms_alone():
     assert_array_equal(terms, np.ones((2, 2)))
 
 
+@by_storage
+@pytest.mark.usefixtures("many_blocks")
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
+def test_each_gives_one_entry_per_row_in_order(storage, n_threads, dense, tmp_path):
+    rows = stored(storage, dense, tmp_path, np.arange(N), n_threads=n_threads)
+    first = rows.each(lambda block: rows.dense(block)[:, 1])
+    assert_allclose(first, (dense[:, 1] - COLUMNS.shift[1]) * COLUMNS.scale[1], rtol=1e-15)
+    assert_array_equal(rows.each(lambda block: block.target), np.arange(N))
+
+
 def test_ordered_sum_of_nothing_is_an_error():
     with pytest.raises(ArgumentError, match="at least one row"):
         ordered_sum(lambda part: (part,), [], 2)

@@ -19,7 +19,15 @@ from polytome.certificate import Certificate
 from polytome.errors import ArgumentError, DataError
 from polytome.features import FeatureScale, checked_features, checked_rows, feature_scale
 from polytome.formula import Formula
-from polytome.labels import Labels, class_weights, hard_labels, is_soft, row_weights, soft_labels
+from polytome.labels import (
+    Labels,
+    check_every_class_counts,
+    class_weights,
+    hard_labels,
+    is_soft,
+    row_weights,
+    soft_labels,
+)
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective, block_scores
 from polytome.penalties import L2, NoPenalty
@@ -141,6 +149,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         weight = row_weights(sample_weight, X.shape[0])
         labels = _labels(y, weight)
         weight = class_weights(self.class_weight, labels, weight)
+        check_every_class_counts(labels, weight)
         objective = self._objective(X, labels, weight)
         self.solver_ = named_solver(self.solver, objective, self.random_state)
         solution = minimize(

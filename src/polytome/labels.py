@@ -13,7 +13,7 @@ from polytome.errors import ArgumentError, DataError
 
 Array = NDArray[Any]
 
-__all__ = ["Labels", "hard_labels", "is_soft", "row_weights", "soft_labels"]
+__all__ = ["Labels", "check_every_class_counts", "hard_labels", "is_soft", "row_weights", "soft_labels"]
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,18 @@ def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
         raise ArgumentError(f"class_weight={class_weight!r}: needs None, 'balanced' or a dict from class to weight")
     result: Array = weight * per_class[labels.target]
     return result
+
+
+def check_every_class_counts(labels: Labels, weight: Array) -> None:
+    """Raises DataError where a class has no weight at all: its optimal score would be minus infinity."""
+    if labels.is_soft:
+        totals = weight @ labels.target
+    else:
+        totals = np.bincount(labels.target, weights=weight, minlength=len(labels.classes))
+    empty = np.flatnonzero(totals <= 0)
+    if len(empty):
+        name = labels.classes.tolist()[int(empty[0])]
+        raise DataError(
+            f"class {name!r} has weight 0 in total, so no finite coefficients would be optimal: leave its rows out "
+            "(with soft labels, its column of y), or give it a positive weight"
+        )

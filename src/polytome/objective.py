@@ -167,9 +167,14 @@ class Objective:
 
     @cached_property
     def null(self) -> tuple[Array, float]:
-        """Coefficients of the null model, the best intercept alone, and its objective: the yardstick of `tol`."""
+        """Coefficients of the null model and its objective: the yardstick of `tol`.
+
+        The null model is the best intercept alone; where no intercept is wanted, all scores are zero.
+        """
         rows = self.rows
-        scores = self.loss.null_scores(rows.target, rows.weight)
+        scores = np.zeros(self.shape[1])
+        if self.fit_intercept:
+            scores = self.loss.null_scores(rows.target, rows.weight)
         W = np.zeros(self.shape)
         W[-1] = scores
         total = 0.0

@@ -27,7 +27,7 @@ def available_threads() -> int:
     for name in ("POLYTOME_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").split(",")[0].strip()
         if text:
-            if not text.isdigit() or int(text) < 1:
+            if not text.isdecimal() or int(text) < 1:
                 raise ArgumentError(f"environment variable {name}={text!r}: needs a positive whole number")
             return int(text)
     try:

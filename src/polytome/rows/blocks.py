@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -183,16 +184,17 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
 
 
 def weighted_moments(rows: Storage) -> tuple[Array, Array]:
-    """Mean and standard deviation of the raw columns, in one pass around a provisional mean so that nothing cancels."""
+    """Mean and standard deviation of the raw columns, summed around values of the columns so that nothing cancels."""
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
+    # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
+    counting = np.flatnonzero(raw.weight > 0)
+    few = np.sort(np.random.default_rng(0).permutation(counting)[: 1 if raw.is_sparse else 101])
+    block = raw.pick(few)
+    near = np.median(block.X.toarray() if raw.is_sparse else block.X, axis=0)
     if raw.is_sparse:
-        sums, total = raw.sum(lambda block: (block.X.T @ block.weight, block.weight.sum()))
-        mean = sums / total
-        deviation = np.sqrt(centred_squares(raw, mean) / total)
-        deviation[deviation <= 1e-14 * np.abs(mean)] = 0.0  # a constant column, but for rounding
-        return mean, deviation
-    # The median of some rows is a value of the column itself, so a constant column is found to be exactly that.
-    near = np.median(raw.sample(101, np.random.default_rng(0)).X.astype(np.float64), axis=0)
+        offset, total = raw.sum(lambda block: (_sparse_offset(block, near), block.weight.sum()))
+        mean = near + offset / total
+        return mean, np.sqrt(centred_squares(raw, mean) / total)
 
     def powers(block: Block) -> Sums:
         centred = block.X - near
@@ -215,13 +217,34 @@ def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Arra
             return (w @ (centred * centred),)
         # Stored entries one by one, then the zeros of each column all at once: nothing cancels.
         X = block.X
-        centre = mean[X.indices] if X.format == "csr" else np.repeat(mean, np.diff(X.indptr))
-        stored = type(X)(((X.data - centre) ** 2, X.indices, X.indptr), shape=X.shape)
-        present = type(X)((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
-        return (stored.T @ w + mean * mean * (w.sum() - present.T @ w),)
+        stored = type(X)(((X.data - mean[_entry_columns(X)]) ** 2, X.indices, X.indptr), shape=X.shape)
+        return (stored.T @ w + mean * mean * _absent_weight(X, w),)
 
     (squares,) = rows.sum(second)
     return squares
+
+
+def _sparse_offset(block: Block, near: Array) -> Array:
+    """Weighted sum of `raw - near` of each column of a sparse block."""
+    X = block.X
+    shifted = type(X)((X.data - near[_entry_columns(X)], X.indices, X.indptr), shape=X.shape)
+    offset: Array = shifted.T @ block.weight - near * _absent_weight(X, block.weight)
+    return offset
+
+
+def _entry_columns(X: Any) -> Array:
+    """The column of each stored entry of a CSR or CSC matrix."""
+    return X.indices if X.format == "csr" else np.repeat(np.arange(X.shape[1]), np.diff(X.indptr))
+
+
+def _absent_weight(X: Any, w: Array) -> Array:
+    """Weight of the rows in which a column is not stored: exactly zero where none is, never negative."""
+    columns = _entry_columns(X)
+    rows = X.indices if X.format == "csc" else np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    counts = w > 0
+    missing = counts.sum() - np.bincount(columns, weights=counts[rows], minlength=X.shape[1])
+    absent = w.sum() - np.bincount(columns, weights=w[rows], minlength=X.shape[1])
+    return np.where(missing == 0, 0.0, np.maximum(absent, 0.0))
 
 
 @dataclass(frozen=True)
@@ -288,6 +311,10 @@ class Storage(ABC):
 
     def moments(self) -> tuple[Array, Array]:
         """Weighted mean and standard deviation of the raw columns."""
+        return self._moments
+
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
         return weighted_moments(self)
 
     def sample(self, size: int, rng: np.random.Generator) -> Self:

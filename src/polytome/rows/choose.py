@@ -30,6 +30,10 @@ def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
     if sparse.issparse(X):
         matrix: Any = X
         matrix = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
+        if not matrix.has_canonical_format:
+            # Entries stored twice would be squared one by one; the caller's matrix stays as it is.
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
         return SparseRows.of(matrix, target, weight, n_threads=n_threads)
     return ArrayRows.of(X, target, weight, n_threads=n_threads)
 

@@ -154,6 +154,8 @@ def minimize(
     with one_blas_thread():
         walk = _Walk(objective, tol, max_iter, callback)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
+        if not objective.fit_intercept:
+            start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
         return walk.run(solver, start)
 
 

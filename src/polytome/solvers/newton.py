@@ -1,4 +1,4 @@
-"""Newton's method with a damping that measures steps by the change of the scores."""
+"""Newton's method, guarded by curvature that it learns from steps that fail."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ Array = NDArray[Any]
 
 __all__ = ["Newton"]
 
-_FIRST_DAMPING = 1e-2
-_MOST_DAMPING = 1e8
-_LEAST_DAMPING = 1e-10
+_MOST_TRIES = 30
 
 
 @dataclass(frozen=True)
 class Newton:
-    """Damped Newton: steps solve `(H + mu M) D = -g`, where `M = smoothness * I (x) X'X / S` bounds every Hessian.
+    """Guarded Newton: steps solve `(H + M) D = -g`, where `M = I (x) X' diag(e) X / S` is learned from steps that fail.
 
-    `M` measures a direction by how much it changes the scores of all rows, also of those that are classified beyond
-    doubt, which `H` does not see. `mu` is 0 until a step disappoints, grows while steps do, and falls as they keep
-    their promise (Levenberg 1944, Marquardt 1963). A plain line search would shorten the whole step for the sake of
-    a few such rows.
+    H hardly sees rows that are classified beyond doubt. A step may turn some of them into disasters, and a line
+    search would then shorten it for all rows. Instead, each such row gets the extra curvature e that its loss showed
+    along the failed step, and the step is computed anew; it changes for those rows and hardly for others. The curvature
+    fades while steps keep their promise.
 
     Args:
         sample: rows whose curvature makes up the Hessian, drawn anew for each step; conjugate gradients with exact
@@ -42,7 +40,7 @@ class Newton:
         >>> Newton()
         Newton(sample=None)
 
-    References: Nocedal and Wright, Numerical Optimization, 2006, sections 4.1, 7.1 and 10.3.
+    Reference: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1. The guard is our own.
     """
 
     sample: int | None = None
@@ -53,110 +51,129 @@ class Newton:
         W = start
         value, gradient = objective.value_and_gradient(W)
         lengths = None if self.sample is None else row_lengths(objective)
-        damping, passes = _Damping(objective, W), 1.0
+        guard, passes = _Guard(objective), 1.0
         while True:
             H = objective.hessian(W) if lengths is None else sampled_hessian(objective, W, self.sample or 0, lengths)
-            direction, promised, products = self._step(objective, W, gradient, H, damping)
+            direction, promised, products = self._step(objective, W, gradient, H, guard)
             passes += 1 + products
-            decrement = -0.5 * float(np.vdot(gradient, direction)) if damping.mu == 0 else None
+            decrement = None if guard.is_up else -0.5 * float(np.vdot(gradient, direction))
             yield Iterate(W, value, gradient, passes, decrement)
             rounding = 4 * np.finfo(np.float64).eps * abs(value)
-            while True:
-                trial = W + direction
-                trial_value, trial_gradient = objective.value_and_gradient(trial)
+            for _ in range(_MOST_TRIES):
+                trial_value, trial_gradient = objective.value_and_gradient(W + direction)
                 passes += 1
                 kept = (value - trial_value + rounding) / (promised + rounding)
-                if damping.judge(kept if np.isfinite(trial_value) else -np.inf):
+                if kept > 0.1 and np.isfinite(trial_gradient).all():
                     break
-                if damping.mu > _MOST_DAMPING:
-                    return
-                direction, promised, products = self._step(objective, W, gradient, H, damping)
-                passes += products
-            W, value, gradient = trial, trial_value, trial_gradient
-            damping.move(W)
+                guard.learn(W, direction)
+                direction, promised, products = self._step(objective, W, gradient, H, guard)
+                passes += 1 + products
+            else:
+                return
+            guard.fade(kept)
+            W, value, gradient = W + direction, trial_value, trial_gradient
 
     def _step(
-        self, objective: Objective, W: Array, gradient: Array, H: Array, damping: _Damping
+        self, objective: Objective, W: Array, gradient: Array, H: Array, guard: _Guard
     ) -> tuple[Array, float, int]:
-        """The damped Newton step, the decrease that the quadratic model promises, and the passes made."""
-        inverse = factor_hessian(objective, damping.added_to(H))
+        """The guarded Newton step, the decrease that its quadratic model promises, and the products made."""
+        inverse = factor_hessian(objective, guard.added_to(H))
         if self.sample is None:
             direction = -inverse.solve(gradient)
-            slope = float(np.vdot(gradient, direction))
-            return direction, -0.5 * slope + 0.5 * damping.product(direction), 0
+            return direction, -0.5 * float(np.vdot(gradient, direction)), 0
         products = 0
 
         def product(x: Array) -> Array:
             nonlocal products
             products += 1
-            return objective.hessian_product(W, x) + damping.times(x)
+            return objective.hessian_product(W, x) + guard.times(x)
 
         solution, image = conjugate_gradients(product, gradient, inverse, tolerance=0.5, most=20)
-        bent = float(np.vdot(solution, image)) - damping.product(solution)
-        return -solution, float(np.vdot(gradient, solution)) - 0.5 * bent, products
+        promised = float(np.vdot(gradient, solution)) - 0.5 * float(np.vdot(solution, image))
+        return -solution, promised, products
 
 
-class _Damping:
-    """The factor mu and the metric M of the damping; M is formed only where it is needed."""
+class _Guard:
+    """The extra curvature e of each row, and the matrix `X' diag(e) X / S` that it makes."""
 
-    def __init__(self, objective: Objective, W: Array) -> None:
+    def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self.mu = 0.0
-        self.move(W)
-
-    def move(self, W: Array) -> None:
-        """Goes to new coefficients, and forgets the metric of the old."""
-        self.W = W
-        self._metric: Array | None = None
+        self.extra: Array | None = None
+        self._matrix: Array | None = None
 
     @property
-    def metric(self) -> Array:
-        """`X' diag(w) X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the rows."""
-        if self._metric is None:
-            self._metric = _score_metric(self.objective, self.W)
-        return self._metric
+    def is_up(self) -> bool:
+        """Whether any row has extra curvature."""
+        return self.extra is not None
 
-    def judge(self, kept: float) -> bool:
-        """Whether a step that kept this share of its promise is taken; sets mu for the next."""
-        if kept < 0.25:
-            self.mu = 4 * self.mu if self.mu > 0 else _FIRST_DAMPING
-        elif kept > 0.75:
-            self.mu = self.mu / 10 if self.mu > _LEAST_DAMPING else 0.0
-        return kept > 1e-3
+    def learn(self, W: Array, direction: Array) -> None:
+        """Raises each row's extra curvature to what its loss showed beyond its quadratic model: a pass over the
+        rows."""
+        loss, columns = self.objective.loss, self.objective.rows.columns
+        raw, along = columns.to_raw(W), columns.to_raw(direction)
+
+        def block_extra(block: Block) -> Array:
+            scores, change = block_scores(block, raw), block_scores(block, along)
+            value, gradient = loss.value_and_gradient(scores, block.target)
+            changed, _ = loss.value_and_gradient(scores + change, block.target)
+            m, u = loss.curvature(scores)
+            bent = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
+            excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * bent
+            shown: Array = 2 * excess / np.maximum((change * change).sum(axis=1), 1e-300)
+            return shown
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            shown = np.nan_to_num(self.objective.rows.each(block_extra), nan=loss.smoothness)
+        shown = np.clip(shown, 0.0, loss.smoothness)
+        self.extra = shown if self.extra is None else np.maximum(self.extra, shown)
+        self._matrix = None
+
+    def fade(self, kept: float) -> None:
+        """Lowers the extra curvature after a step that kept this share of its promise."""
+        if self.extra is None or kept <= 0.5:
+            return
+        self.extra = self.extra * (0.05 if kept > 1 else 0.25)
+        self.extra[self.extra < 1e-12] = 0.0
+        self._matrix = None
+        if not self.extra.any():
+            self.extra = None
+
+    @property
+    def matrix(self) -> Array:
+        """`X' diag(e) X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the rows it was
+        learned from."""
+        if self._matrix is None:
+            self._matrix = _weighted_gram(self.objective, self.extra)
+        return self._matrix
 
     def added_to(self, H: Array) -> Array:
-        """`H + mu M`, a new matrix."""
-        damped = H.copy()
-        if self.mu > 0:
-            n_columns = len(self.metric)
+        """`H + I (x) matrix`, a new matrix."""
+        guarded = H.copy()
+        if self.is_up:
+            n_columns = len(self.matrix)
             for start in range(0, len(H), n_columns):
                 part = slice(start, start + n_columns)
-                damped[part, part] += self.mu * self.metric
-        return damped
+                guarded[part, part] += self.matrix
+        return guarded
 
     def times(self, x: Array) -> Array:
-        """`mu M x` for coefficients x."""
-        return self.mu * (self.metric @ x) if self.mu > 0 else np.zeros_like(x)
-
-    def product(self, x: Array) -> float:
-        """`mu x'Mx`."""
-        return float(np.vdot(x, self.times(x)))
+        """The matrix times coefficients x."""
+        return self.matrix @ x if self.is_up else np.zeros_like(x)
 
 
-def _score_metric(objective: Objective, W: Array) -> Array:
+def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
+    """`X' diag(s e) X / S` over the rows with extra curvature."""
     rows = objective.rows
-    raw = rows.columns.to_raw(W)
+    assert extra is not None
+    chosen = np.flatnonzero(extra)
+    guarded = rows.subset(chosen, rows.weight[chosen] * extra[chosen])
 
     def block_gram(block: Block) -> tuple[Array, ...]:
-        margin = np.abs(objective.loss.margin(block_scores(block, raw), block.target))
-        margin[~np.isfinite(margin)] = 0.0  # soft labels have no margin: the largest curvature is safe
-        half = np.maximum(margin / 2, 1e-4)
         X = np.empty((len(block.weight), objective.shape[0]))
         X[:, :-1] = rows.dense(block)
         X[:, -1] = 1.0 if objective.fit_intercept else 0.0
-        X *= np.sqrt(block.weight * np.tanh(half) / half)[:, None]
-        return (X.T @ X,)
+        return ((X * block.weight[:, None]).T @ X,)
 
-    (gram,) = rows.sum(block_gram)
-    metric: Array = objective.loss.smoothness / objective.total_weight * gram
-    return metric
+    (gram,) = guarded.sum(block_gram)
+    gram /= objective.total_weight
+    return gram
