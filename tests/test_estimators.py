@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_svmlight_file, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -61,8 +59,8 @@ def centred(intercept: np.ndarray) -> np.ndarray:
 def test_coefficients_of_scikit_learn(name: str, fit_intercept: bool) -> None:
     X, y = LOADERS[name](return_X_y=True)
     model = exact(fit_intercept=fit_intercept, tol=1e-16).fit(X, y)
-    # On digits scikit-learn needs minutes for six digits, so there the proof alone says that ours are right.
-    solver, tol = ("newton-cg", 1e-4) if name == "digits" else ("newton-cholesky", 1e-12)
+    # On digits scikit-learn is slow to its last digits; there the proof alone says that ours are right.
+    solver, tol = ("newton-cg", 1e-6) if name == "digits" else ("newton-cholesky", 1e-12)
     peer = PeerRegression(solver=solver, tol=tol, max_iter=10_000, fit_intercept=fit_intercept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at this tolerance its line search may end in rounding
@@ -70,9 +68,9 @@ def test_coefficients_of_scikit_learn(name: str, fit_intercept: bool) -> None:
     assert model.certificate_.kind == "proof"
     assert model.certificate_.coefficient_bound < 1e-6
     assert model.certificate_.objective <= peer_objective(peer, X, y, 1.0) + 1e-14
-    atol = 1e-2 if name == "digits" else 1e-6
+    atol = 1e-3 if name == "digits" else 1e-6
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=atol)
-    np.testing.assert_allclose(centred(model.intercept_), centred(peer.intercept_), atol=10 * atol, rtol=1e-6)
+    np.testing.assert_allclose(centred(model.intercept_), centred(peer.intercept_), atol=100 * atol, rtol=1e-6)
 
 
 @pytest.mark.data
@@ -211,161 +209,6 @@ def test_class_weight(K: int) -> None:
     assert_same_model(given, exact().fit(X, y, weight * np.array([3.0, 0.5, 1.0, 1.0])[y]))
     peer = PeerRegression(class_weight="balanced", solver="newton-cholesky", tol=1e-12).fit(X, y)
     np.testing.assert_allclose(exact(class_weight="balanced").fit(X, y).coef_, peer.coef_, atol=1e-6)
-
-
-# --- labels ---
-
-
-@pytest.mark.parametrize("K", [3, 5])
-def test_renaming_classes_permutes_columns(K: int) -> None:
-    X, y = data(K)
-    order = np.random.default_rng(4).permutation(K)
-    plain, renamed = exact().fit(X, y), exact().fit(X, order[y])
-    np.testing.assert_allclose(renamed.coef_[order], plain.coef_, atol=1e-6)
-    np.testing.assert_allclose(renamed.predict_proba(X)[:, order], plain.predict_proba(X), atol=1e-6)
-
-
-def test_exchanging_two_classes_turns_the_sign() -> None:
-    X, y = data(2)
-    plain, renamed = exact().fit(X, y), exact().fit(X, 1 - y)
-    np.testing.assert_allclose(renamed.coef_, -plain.coef_, atol=1e-6)
-    np.testing.assert_allclose(renamed.intercept_, -plain.intercept_, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [["ant", "bee", "cat"], [-7, 0, 30], [1.0, 2.0, 5.0], ["a", "ab", "b"], [10**12, 10**12 + 1, 10**13]],
-)
-@pytest.mark.parametrize("as_what", [np.array, list, pd.Series, pl.Series])
-def test_names_of_classes(names: list[object], as_what: object) -> None:
-    X, y = data(3)
-    model = LogisticRegression().fit(X, as_what([names[code] for code in y]))
-    assert model.classes_.tolist() == names
-    assert set(model.predict(X).tolist()) <= set(names)
-    np.testing.assert_allclose(model.coef_, LogisticRegression().fit(X, y).coef_, atol=1e-12)
-
-
-def test_names_of_classes_in_an_object_array() -> None:
-    X, y = data(3)
-    names = np.array(["ant", "bee", "cat"], dtype=object)
-    assert LogisticRegression().fit(X, names[y]).classes_.tolist() == names.tolist()
-
-
-def test_truth_values_as_classes() -> None:
-    X, y = data(2)
-    model = LogisticRegression().fit(X, y == 1)
-    assert model.classes_.tolist() == [False, True]
-    assert model.predict(X).dtype == bool
-    np.testing.assert_array_equal(model.coef_, LogisticRegression().fit(X, y).coef_)
-
-
-@pytest.mark.parametrize("K", [2, 3, 4])
-def test_soft_labels_are_weighted_hard_labels(K: int) -> None:
-    X, _ = data(K)
-    rng = np.random.default_rng(5)
-    soft, weight = rng.dirichlet(np.ones(K), size=len(X)), rng.uniform(0.5, 2.0, size=len(X))
-    one = exact().fit(X, soft, weight)
-    every = np.tile(np.arange(K), len(X))
-    other = exact().fit(np.repeat(X, K, axis=0), every, (soft * weight[:, None]).ravel())
-    assert_same_model(one, other)
-    assert one.certificate_.objective == pytest.approx(other.certificate_.objective, rel=1e-9)
-    assert one.classes_.tolist() == list(range(K))
-
-
-@pytest.mark.parametrize("K", [2, 3])
-def test_certain_soft_labels_are_hard_labels(K: int) -> None:
-    X, y = data(K)
-    assert_same_model(exact().fit(X, np.eye(K)[y]), exact().fit(X, y))
-
-
-@pytest.mark.parametrize("library", [pd, pl])
-def test_soft_labels_take_names_from_a_frame(library: object) -> None:
-    X, _ = data(3)
-    soft = np.random.default_rng(5).dirichlet(np.ones(3), size=len(X))
-    frame = library.DataFrame({name: soft[:, k] for k, name in enumerate(["red", "amber", "green"])})
-    model = exact().fit(X, frame)
-    assert model.classes_.tolist() == ["red", "amber", "green"]
-    np.testing.assert_allclose(model.coef_, exact().fit(X, soft).coef_, atol=1e-12)
-
-
-# --- columns ---
-
-
-@pytest.mark.parametrize("K", [2, 3])
-def test_scale_is_division_of_the_columns(K: int) -> None:
-    X, y = data(K)
-    X = X * [1.0, 100.0, 1e-3, 7.0, 255.0] + [0, 5, 1, -100, 30]
-    divisors = {255: np.full(5, 255.0), "standard": X.std(axis=0), (1.0, 10.0, 0.1, 3.0, 50.0): None}
-    for scale, divisor in divisors.items():
-        divisor = np.array(scale) if divisor is None else divisor
-        ours = exact(scale=np.array(scale) if isinstance(scale, tuple) else scale).fit(X, y)
-        divided = exact().fit(X / divisor, y)
-        np.testing.assert_allclose(ours.coef_ * divisor, divided.coef_, atol=1e-6)
-        np.testing.assert_allclose(ours.intercept_, divided.intercept_, atol=1e-5)
-        np.testing.assert_allclose(ours.predict_proba(X), divided.predict_proba(X / divisor), atol=1e-6)
-        assert ours.certificate_.objective == pytest.approx(divided.certificate_.objective, rel=1e-9)
-
-
-def test_standard_scale_counts_rows_by_their_weights_and_leaves_constant_columns() -> None:
-    X, y = data(3)
-    X[:, 2] = 4.2
-    weight = np.random.default_rng(6).integers(1, 4, size=len(y))
-    mean = np.average(X, axis=0, weights=weight)
-    deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
-    deviation[2] = 1.0
-    ours = exact(scale="standard").fit(X, y, weight)
-    np.testing.assert_allclose(ours.coef_, exact().fit(X / deviation, y, weight).coef_ / deviation, atol=1e-6)
-    np.testing.assert_allclose(ours.coef_[:, 2], 0.0, atol=1e-9)
-
-
-WHOLE = np.random.default_rng(7).integers(0, 200, size=(150, 6)) * (np.random.default_rng(8).random((150, 6)) < 0.7)
-REPRESENTATIONS = {
-    "float32": lambda folder: WHOLE.astype(np.float32),
-    "float16": lambda folder: WHOLE.astype(np.float16),
-    "uint8": lambda folder: WHOLE.astype(np.uint8),
-    "int64": lambda folder: WHOLE,
-    "big-endian": lambda folder: WHOLE.astype(">f8"),
-    "fortran": lambda folder: np.asfortranarray(WHOLE, dtype=float),
-    "every other column of a larger array": lambda folder: np.repeat(WHOLE, 2, axis=1)[:, ::2],
-    "lists": lambda folder: WHOLE.tolist(),
-    "csr": lambda folder: sparse.csr_matrix(WHOLE, dtype=float),
-    "csr, integers": lambda folder: sparse.csr_array(WHOLE.astype(np.int16)),
-    "csc": lambda folder: sparse.csc_array(WHOLE, dtype=float),
-    "coo": lambda folder: sparse.coo_array(WHOLE, dtype=float),
-    "pandas": lambda folder: pd.DataFrame(WHOLE, columns=list("abcdef")),
-    "pandas, nullable": lambda folder: pd.DataFrame(WHOLE, columns=list("abcdef")).astype("Int64"),
-    "polars": lambda folder: pl.DataFrame(WHOLE, schema=list("abcdef"), orient="row"),
-    "memory map": lambda folder: memory_map(folder),
-}
-
-
-def memory_map(folder: Path) -> np.ndarray:
-    np.save(folder / "X.npy", WHOLE.astype(np.uint8))
-    return np.load(folder / "X.npy", mmap_mode="r")
-
-
-@pytest.mark.parametrize("name", REPRESENTATIONS)
-@pytest.mark.parametrize("K", [2, 3])
-def test_every_representation_gives_the_same_model(name: str, K: int, tmp_path: Path) -> None:
-    y = (WHOLE[:, :K] + np.random.default_rng(9).normal(0, 100, size=(150, K))).argmax(axis=1)
-    dense = exact(scale=255).fit(WHOLE.astype(float), y)
-    X = REPRESENTATIONS[name](tmp_path)
-    model = exact(scale=255).fit(X, y)
-    away = np.linalg.norm((model.coef_ - dense.coef_) * 255)
-    assert away <= model.certificate_.coefficient_bound + dense.certificate_.coefficient_bound + 1e-10
-    assert model.certificate_.coefficient_bound < 1e-4
-    tolerance = 1e-5 if "float" in name or "uint8" in name or "memory" in name else 1e-6  # scores in float32
-    np.testing.assert_allclose(model.predict_proba(X), dense.predict_proba(WHOLE.astype(float)), atol=tolerance)
-
-
-@pytest.mark.parametrize("library", [pd, pl])
-def test_feature_names(library: object) -> None:
-    X, y = data(3)
-    frame = library.DataFrame({name: X[:, j] for j, name in enumerate("vwxyz")})
-    model = LogisticRegression().fit(frame, y)
-    assert model.feature_names_in_.tolist() == list("vwxyz")
-    assert model.n_features_in_ == 5
-    assert not hasattr(model.fit(X, y), "feature_names_in_")
 
 
 # --- the course of a fit ---

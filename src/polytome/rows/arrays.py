@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polytome.rows.blocks import Array, Block, Columns, Storage
-from polytome.threads import available_threads
+from polytome.rows.blocks import Array, Block, Storage
 
 __all__ = ["ArrayRows"]
 
@@ -26,26 +25,6 @@ class ArrayRows(Storage):
         >>> rows.sum(lambda block: (block.X.sum(axis=0),))
         (array([4., 6.]),)
     """
-
-    @classmethod
-    def of(
-        cls,
-        X: Array,
-        target: Array,
-        weight: Array | None = None,
-        *,
-        precision: object = np.float64,
-        n_threads: int | None = None,
-    ) -> ArrayRows:
-        """Rows of `X` (n, d) as it is stored, unit weights unless given, columns neither centred nor scaled."""
-        return cls(
-            X,
-            target,
-            np.ones(X.shape[0]) if weight is None else weight,
-            Columns.identity(X.shape[1]),
-            np.dtype(precision),  # type: ignore[call-overload]
-            n_threads or available_threads(),
-        )
 
     def parts(self) -> list[slice]:
         """Slices of equal size, so large that a block fills a core's cache and no larger."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import ArgumentError
+from polytome.threads import available_threads
 
 Array = NDArray[Any]
 Sums = tuple[Array, ...]
@@ -257,6 +258,21 @@ class Storage(ABC):
     columns: Columns
     precision: np.dtype[Any]
     n_threads: int
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        target: Array,
+        weight: Array | None = None,
+        *,
+        precision: Any = np.float64,
+        n_threads: int | None = None,
+    ) -> Self:
+        """Rows of `X` (n, d) as it is stored; unit weights unless given; columns neither centred nor scaled."""
+        weight = np.ones(X.shape[0]) if weight is None else weight
+        columns = Columns.identity(X.shape[1])
+        return cls(X, target, weight, columns, np.dtype(precision), n_threads or available_threads())
 
     @property
     def n_rows(self) -> int:

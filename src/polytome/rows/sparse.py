@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from polytome.rows.blocks import Array, Block, Columns, Storage
-from polytome.threads import available_threads
+from polytome.rows.blocks import Array, Block, Storage
 
 __all__ = ["SparseRows"]
 
@@ -26,26 +24,6 @@ class SparseRows(Storage):
         >>> SparseRows.of(X, target=np.array([0, 1])).sum(lambda block: (block.X.T @ block.weight,))
         (array([3., 2.]),)
     """
-
-    @classmethod
-    def of(
-        cls,
-        X: Any,
-        target: Array,
-        weight: Array | None = None,
-        *,
-        precision: object = np.float64,
-        n_threads: int | None = None,
-    ) -> SparseRows:
-        """Rows of `X` (n, d), CSR or CSC with 32-bit or 64-bit indices; unit weights unless given."""
-        return cls(
-            X,
-            target,
-            np.ones(X.shape[0]) if weight is None else weight,
-            Columns.identity(X.shape[1]),
-            np.dtype(precision),  # type: ignore[call-overload]
-            n_threads or available_threads(),
-        )
 
     def parts(self) -> list[slice]:
         """Few blocks where there are many columns: each adds up a dense gradient of all columns."""
