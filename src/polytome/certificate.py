@@ -160,30 +160,35 @@ def is_separated(objective: Objective, W: Array) -> bool:
 
 
 def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Array]:
-    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end."""
-    W = objective.loss.canonical(W) if objective.fit_intercept else W.copy()
+    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end.
+
+    The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
+    """
+    W = objective.loss.canonical(W)
     value, gradient = objective.value_and_gradient(W)
-    fresh = False
-    inverse: Array | None = None
-    for _ in range(50):
+    hessian, fresh, damping = np.zeros((0, 0)), False, 0.0
+    for _ in range(200):
         residual = np.abs(gradient[-1]).max()
         if not residual > _ROUNDING * max(1.0, objective.null[1]):
             break
-        if inverse is None:
-            hessian = objective.intercept_hessian(W)
+        if not len(hessian):
+            hessian, fresh = objective.intercept_hessian(W), True
             hessian += hessian.diagonal().mean() / len(hessian)  # fills the flat direction of the softmax loss
-            inverse, fresh = np.linalg.pinv(hessian, hermitian=True), True
+        damped = hessian + damping * np.eye(len(hessian))
         trial = W.copy()
-        trial[-1] -= inverse @ gradient[-1]
+        trial[-1] -= np.linalg.pinv(damped, hermitian=True) @ gradient[-1]
         trial_value, trial_gradient = objective.value_and_gradient(trial)
         trial_residual = np.abs(trial_gradient[-1]).max()
-        if not trial_residual < residual:
-            if fresh and residual < 1e-9:
-                break  # as exact as rounding allows
-            inverse = inverse / 2 if fresh else None  # far from the solution: a shorter step
-            continue
-        if trial_residual > 0.1 * residual:
-            inverse = None
-        fresh = False
-        W, value, gradient = trial, trial_value, trial_gradient
+        change = trial_value - value
+        level = abs(change) <= 1e-13 * abs(value) and trial_residual < residual
+        if np.isfinite(trial_value) and (change < -1e-13 * abs(value) or level):
+            if trial_residual > 0.1 * residual:
+                hessian = np.zeros((0, 0))
+            W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10
+        elif fresh and residual < 1e-9:
+            break  # as exact as rounding allows
+        elif fresh:
+            damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
+        else:
+            hessian = np.zeros((0, 0))
     return value, gradient, W

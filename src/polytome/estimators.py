@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,6 +26,7 @@ from polytome.labels import (
     class_weights,
     hard_labels,
     is_soft,
+    refuse_mixed_labels,
     row_weights,
     soft_labels,
 )
@@ -33,7 +35,7 @@ from polytome.objective import Objective, block_scores
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import as_rows
 from polytome.solvers import Progress, Solution, Solver, Stop, minimize, named_solver
-from polytome.solvers.driver import Callback
+from polytome.solvers.driver import Callback, check_limits
 
 Array = NDArray[Any]
 
@@ -205,8 +207,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return _finite_scores(rows.each(lambda block: block_scores(block, raw)))
 
     def _check_settings(self) -> None:
-        if not (isinstance(self.C, (int, float, np.number)) and self.C > 0):
-            raise ArgumentError(f"C={self.C!r}: needs a positive number, or numpy.inf for no penalty")
+        C: Any = self.C
+        if not (isinstance(C, Real) and float(C) > 0):
+            raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
+        if not 1e-100 <= float(C) <= 1e100 and not np.isinf(float(C)):
+            raise ArgumentError(f"C={C!r}: needs a number from 1e-100 to 1e100, or numpy.inf for no penalty")
+        check_limits(self.tol, self.max_iter)
         if self.l1_ratio not in (0, None):
             raise ArgumentError(
                 f"l1_ratio={self.l1_ratio!r}: only the L2 penalty, l1_ratio=0, is offered by this version"
@@ -282,6 +288,7 @@ def _labels(y: Any, weight: Array) -> Labels:
     if is_soft(y):
         return soft_labels(y)
     y = column_or_1d(y, warn=True)
+    refuse_mixed_labels(y)
     check_classification_targets(y)
     return hard_labels(y, weight)
 
@@ -292,10 +299,8 @@ def _numbers(scale: Any) -> str:
 
 
 def _finite_scores(scores: Array) -> Array:
-    """Infinite scores would make probabilities of NaN: the largest float will do in their place."""
+    """The scores; beyond the range of float64 not even their sign could be trusted."""
     if not np.isfinite(scores).all():
-        if np.isnan(scores).any():
-            row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
-            raise DataError(f"row {row} of X is so large that its scores cancel beyond the range of float64")
-        scores = np.clip(scores, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
     return scores

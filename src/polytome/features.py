@@ -108,7 +108,10 @@ def _divisors(scale: FeatureScale, deviation: Array) -> Array:
         if scale != "standard":
             raise ArgumentError(f"scale={scale!r}: needs None, 'standard', a number or one number per column")
         return np.where(deviation > 0, deviation, 1.0)
-    numbers = np.asarray(scale, dtype=np.float64)
+    try:
+        numbers = np.asarray(scale, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"scale={scale!r}: needs None, 'standard', a number or one number per column") from error
     if numbers.shape not in ((), deviation.shape):
         raise ArgumentError(
             f"scale has shape {numbers.shape}, X has {len(deviation)} columns: give one number for each"

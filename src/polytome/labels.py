@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from polytome.errors import ArgumentError, DataError
 
 Array = NDArray[Any]
 
-__all__ = ["Labels", "check_every_class_counts", "hard_labels", "is_soft", "row_weights", "soft_labels"]
+__all__ = [
+    "Labels",
+    "check_every_class_counts",
+    "hard_labels",
+    "is_soft",
+    "refuse_mixed_labels",
+    "row_weights",
+    "soft_labels",
+]
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,16 @@ def is_soft(y: Any) -> bool:
     return len(shape) == 2 and shape[1] > 1
 
 
+def refuse_mixed_labels(y: Array) -> None:
+    """Raises DataError where labels of different types, or None, stand beside each other, naming the first row."""
+    if y.dtype.kind != "O":
+        return
+    first = type(y[0])
+    for row, label in enumerate(y.tolist()):
+        if label is None or not isinstance(label, first):
+            raise DataError(f"y[{row}] = {label!r} beside {y[0]!r}: give every row a label, all of one type")
+
+
 def hard_labels(y: Array, weight: Array) -> Labels:
     """Codes of the classes that occur in rows of positive weight.
 
@@ -45,7 +64,8 @@ def hard_labels(y: Array, weight: Array) -> Labels:
     classes = np.unique(y[present])
     if len(classes) < 2:
         where = "" if present.all() else " among the rows of positive weight"
-        raise DataError(f"y has only one class, {classes[0]!r}{where}: a classifier needs rows of at least two classes")
+        only = classes.tolist()[0]
+        raise DataError(f"y has only one class, {only!r}{where}: a classifier needs rows of at least two classes")
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)  # rows of weight 0 may hold any other class
     return Labels(classes, codes)
 
@@ -116,8 +136,8 @@ def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
         known = {label: code for code, label in enumerate(labels.classes.tolist())}
         per_class = np.ones(n_classes)
         for label, value in class_weight.items():
-            if not (np.isfinite(value) and value >= 0):
-                raise ArgumentError(f"class_weight[{label!r}] = {value}: weights must be finite and not negative")
+            if not (isinstance(value, Real) and np.isfinite(float(value)) and float(value) > 0):
+                raise ArgumentError(f"class_weight[{label!r}] = {value!r}: needs a positive finite number")
             if label in known:
                 per_class[known[label]] = value
     else:

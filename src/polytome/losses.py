@@ -85,20 +85,24 @@ class Softmax:
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`-log p_y` and `p - y`, with one exponential per score; shapes (n,) and (n, K)."""
         shifted = scores - scores.max(axis=1, keepdims=True)
-        probabilities = np.exp(shifted)
-        total = probabilities.sum(axis=1, keepdims=True)
-        probabilities /= total
-        value = np.log(total[:, 0])
-        if target.ndim == 1:
-            rows = np.arange(len(target))
-            value -= shifted[rows, target]
-            # p_y - 1 cancels where p_y is near 1; minus the sum of the others does not.
-            probabilities[rows, target] = 0.0
-            probabilities[rows, target] = -probabilities.sum(axis=1)
-        else:
-            value -= (target * shifted).sum(axis=1)
-            probabilities -= target
-        return value, probabilities
+        exponentials = np.exp(shifted)
+        if target.ndim == 2:
+            total = exponentials.sum(axis=1)
+            value = np.log(total) - (target * shifted).sum(axis=1)
+            exponentials /= total[:, None]
+            exponentials -= target
+            return value, exponentials
+        rows = np.arange(len(target))
+        own = exponentials[rows, target]
+        exponentials[rows, target] = 0.0
+        others = exponentials.sum(axis=1)
+        total = others + own
+        # Where the true class has the largest score the loss is log(1 + others), and p_y - 1 is minus the others:
+        # neither form cancels, however sure the row.
+        value = np.where(own == 1.0, np.log1p(others), np.log(total) - shifted[rows, target])
+        exponentials[rows, target] = -others
+        exponentials /= total[:, None]
+        return value, exponentials
 
     def curvature(self, scores: Array) -> tuple[Array, Array | None]:
         """`m = u = p`: the Hessian of a row is `diag(p) - p p'`."""

@@ -82,7 +82,9 @@ class Columns:
 
     def apply(self, X: Array) -> Array:
         """The standardised columns of a dense block, float64: the only place where they are formed."""
-        return (X - self.shift) * self.scale
+        standardised: Array = X - self.shift
+        standardised *= self.scale
+        return standardised
 
 
 class Rows(Protocol):

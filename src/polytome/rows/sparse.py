@@ -12,7 +12,7 @@ from polytome.rows.blocks import Array, Block, Storage
 
 __all__ = ["SparseRows"]
 
-_DENSE_BLOCK_BYTES = 2**24
+_DENSE_BLOCK_BYTES = 2**22
 
 
 @dataclass(frozen=True)

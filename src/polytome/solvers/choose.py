@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
         ArgumentError: the name is not known, or Newton's Hessian would not fit into memory.
     """
     if not isinstance(solver, str):
-        if not callable(getattr(solver, "iterates", None)):
+        if isinstance(solver, type) or not callable(getattr(solver, "iterates", None)):
             raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}, or a solver of polytome.solvers")
         return solver
     if solver == "auto":
@@ -99,4 +100,6 @@ def _seed(random_state: Any) -> int:
         return 0
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
+    if not isinstance(random_state, Integral) or int(random_state) < 0:
+        raise ArgumentError(f"random_state={random_state!r}: needs None, a whole number from 0, or a RandomState")
     return int(random_state)

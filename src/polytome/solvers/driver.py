@@ -6,6 +6,7 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["Callback", "Iterate", "Progress", "Solution", "Solver", "Stop", "minimize"]
+__all__ = ["Callback", "Iterate", "Progress", "Solution", "Solver", "Stop", "check_limits", "minimize"]
 
 
 class Stop(enum.Enum):
@@ -31,8 +32,8 @@ class Stop(enum.Enum):
     )
     MAX_ITER = "`max_iter` iterations were made before the certificate held; raise max_iter or tol"
     STALLED = (
-        "ten iterations brought no progress although the certificate does not hold; raise tol, strengthen the penalty "
-        "(a smaller C), scale columns of very different size, or, in gradient descent, lower the learning rate"
+        "the iterations bring no more progress although the certificate does not hold; raise tol, strengthen the "
+        "penalty (a smaller C), scale columns of very different size, or, in gradient descent, lower the learning rate"
     )
     NONFINITE = "the objective became infinite or NaN; lower the learning rate"
     INTERRUPTED = "the fit was interrupted; the coefficients are the best so far"
@@ -87,7 +88,13 @@ Callback = Callable[[Progress], object]
 
 
 class Solver(Protocol):
-    """A record of settings that can walk from a start towards the minimum of an objective."""
+    """A record of settings that can walk from a start towards the minimum of an objective.
+
+    `patience` is the number of iterations without a new lowest value after which the driver takes it to stand still.
+    """
+
+    @property
+    def patience(self) -> int: ...  # noqa: D102
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`, the start included; ends when no further progress is possible."""
@@ -147,16 +154,21 @@ def minimize(
         >>> minimize(Objective(Logistic(), L2(0.1), rows), Newton()).stop.name
         'CERTIFIED'
     """
-    if not (np.isfinite(tol) and tol > 0):
-        raise ArgumentError(f"tol={tol}: needs a positive number, the largest gap relative to the null model")
-    if max_iter < 0:
-        raise ArgumentError(f"max_iter={max_iter}: needs zero or a positive whole number")
+    check_limits(tol, max_iter)
     with one_blas_thread():
         walk = _Walk(objective, tol, max_iter, callback)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
         return walk.run(solver, start)
+
+
+def check_limits(tol: Any, max_iter: Any) -> None:
+    """Raises ArgumentError unless `tol` is a positive number and `max_iter` a whole number, zero or more."""
+    if not (isinstance(tol, Real) and np.isfinite(float(tol)) and float(tol) > 0):
+        raise ArgumentError(f"tol={tol!r}: needs a positive number, the largest gap relative to the null model")
+    if not (isinstance(max_iter, Integral) and int(max_iter) >= 0):
+        raise ArgumentError(f"max_iter={max_iter!r}: needs zero or a positive whole number")
 
 
 @dataclass
@@ -186,7 +198,7 @@ class _Walk:
             self.best, self.lowest, self.next_attempt = None, [], np.inf
             for iterate in solver.iterates(stage, start):
                 stop = self._visit(iterate, passes)
-                if stop is not None or self._stands_still(stage):
+                if stop is not None or self._stands_still(stage, solver.patience):
                     break
             start, passes = self._best().coefficients, self.history[-1].passes
             if stop is not None:
@@ -232,13 +244,14 @@ class _Walk:
         separated = certificate.strength == 0 and certificate.kind == "proof"
         return Stop.SEPARATED if separated else Stop.CERTIFIED
 
-    def _stands_still(self, stage: Objective) -> bool:
-        """Whether ten iterations of this stage brought no more than its rounding."""
-        if len(self.lowest) <= 10:
+    def _stands_still(self, stage: Objective, patience: int) -> bool:
+        """Whether as many iterations of this stage brought no more than its rounding."""
+        if len(self.lowest) <= patience:
             return False
-        before, now = self.lowest[-11], self.lowest[-1]
+        before, now = self.lowest[-1 - patience], self.lowest[-1]
         rounding = float(np.finfo(stage.rows.precision).eps) / 4
-        return before - now < rounding * abs(now) and self.history[-1].gap > self.history[-11].gap / 2
+        halved = self.history[-1].gap <= self.history[-1 - patience].gap / 2
+        return before - now < rounding * abs(now) and not halved
 
     def _best(self) -> Iterate:
         if self.best is None:

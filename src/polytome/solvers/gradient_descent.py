@@ -42,6 +42,7 @@ class GradientDescent:
     """
 
     learning_rate: float | None = None
+    patience = 10
 
     def __post_init__(self) -> None:
         check_learning_rate(self.learning_rate)
@@ -58,7 +59,8 @@ class GradientDescent:
             value, gradient = objective.value_and_gradient(W)
             passes += 1
             yield Iterate(W, value, gradient, passes)
-            W = W - rate * gradient
+            with np.errstate(over="ignore", invalid="ignore"):
+                W = W - rate * gradient
 
 
 _POWER_STEPS = 20

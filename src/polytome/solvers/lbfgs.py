@@ -44,6 +44,7 @@ class LBFGS:
     rebuild: tuple[int, ...] = (0, 10, 30)
     then: Solver | None = None
     then_after: int = 30
+    patience = 10
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each step counts the passes of its line search."""

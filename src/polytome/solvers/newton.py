@@ -44,6 +44,7 @@ class Newton:
     """
 
     sample: int | None = None
+    patience = 10
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""
@@ -125,6 +126,8 @@ class _Guard:
         with np.errstate(over="ignore", invalid="ignore"):
             shown = np.nan_to_num(self.objective.rows.each(block_extra), nan=loss.smoothness)
         shown = np.clip(shown, 0.0, loss.smoothness)
+        if not shown.any():  # no row is to blame, so rounding is: every row holds the step back
+            shown[:] = loss.smoothness
         self.extra = shown if self.extra is None else np.maximum(self.extra, shown)
         self._matrix = None
 

@@ -35,6 +35,11 @@ class RowSpace:
 
     solver: Solver
 
+    @property
+    def patience(self) -> int:
+        """That of the inner solver."""
+        return self.solver.patience
+
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The iterates of the inner solver, turned back; one pass over the rows in all."""
         rows = objective.rows.at(np.float64)

@@ -47,6 +47,7 @@ class StochasticGradientDescent:
     batch_size: int = 1
     decay: float = 0.0
     seed: int = 0
+    patience = 100  # epochs: a lowest value is rarer where steps are random
 
     def __post_init__(self) -> None:
         check_learning_rate(self.learning_rate)
@@ -64,9 +65,10 @@ class StochasticGradientDescent:
         while True:
             value, gradient = objective.value_and_gradient(W)
             yield Iterate(W.copy(), value, gradient, 2 * epoch + 1)
-            for batch in objective.rows.batches(self.batch_size, rng):
-                W -= first_rate / (1 + self.decay * step) * _batch_gradient(objective, batch, W)
-                step += 1
+            with np.errstate(over="ignore", invalid="ignore"):
+                for batch in objective.rows.batches(self.batch_size, rng):
+                    W -= first_rate / (1 + self.decay * step) * _batch_gradient(objective, batch, W)
+                    step += 1
             epoch += 1
 
 
