@@ -115,7 +115,8 @@ class Objective:
             X = np.empty((len(block.weight), n_columns))
             X[:, :-1] = rows.dense(block)
             X[:, -1] = 1.0 if self.fit_intercept else 0.0
-            diagonal = np.stack([X.T @ (X * (block.weight * m_k)[:, None]) for m_k in m.T])
+            roots = np.sqrt(block.weight[:, None] * np.maximum(m, 0.0))
+            diagonal = np.stack([dsyrk(1.0, (X * root[:, None]).T, lower=True) for root in roots.T])
             if u is None:
                 return (diagonal,)
             root = np.sqrt(block.weight)[:, None]
@@ -123,10 +124,10 @@ class Objective:
             return diagonal, dsyrk(1.0, kronecker.T, lower=True)
 
         sums = rows.sum(block_hessian)
-        H = -(np.tril(sums[1]) + np.tril(sums[1], -1).T) if len(sums) == 2 else np.zeros((self.size, self.size))
+        H = -_mirrored(sums[1]) if len(sums) == 2 else np.zeros((self.size, self.size))
         for k in range(n_outputs):
             part = slice(k * n_columns, (k + 1) * n_columns)
-            H[part, part] += sums[0][k]
+            H[part, part] += _mirrored(sums[0][k])
         H /= self.total_weight
         penalised = np.tile(np.append(np.ones(n_columns - 1), 0.0), n_outputs)
         H[np.diag_indices_from(H)] += self.penalty.strength * penalised
@@ -184,3 +185,10 @@ class Objective:
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight), 1)), target)
             total += float(weight @ value)
         return W, total / self.total_weight
+
+
+def _mirrored(lower: Array) -> Array:
+    """The symmetric matrix whose lower triangle is given."""
+    symmetric: Array = np.tril(lower)
+    symmetric += np.tril(lower, -1).T
+    return symmetric
