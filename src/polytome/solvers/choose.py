@@ -22,7 +22,7 @@ __all__ = ["choose_solver", "named_solver"]
 _NAMES = ("auto", "newton", "lbfgs", "gradient-descent", "sgd")
 _LARGEST_NEWTON = 20_000
 _FEW_COLUMNS = 500
-_CHEAP = 1e10  # operations: a tenth of a second or so
+_CHEAP = 2e9  # operations: some hundredths of a second
 _LARGEST_ROW_SPACE = 2**23
 
 
