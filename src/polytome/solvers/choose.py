@@ -53,7 +53,7 @@ def _by_cost(n: int, size: int) -> Solver:
     """Newton or L-BFGS for n rows and so many coefficients."""
     one_pass = 4 * n * size
     newton = 10 * (n * size**2 + size**3 / 3)
-    if size <= LARGEST_HESSIAN and newton <= max(300 * one_pass, _CHEAP):
+    if size <= LARGEST_HESSIAN and newton <= max(400 * one_pass, _CHEAP):
         return Newton()
     if size > LARGEST_HESSIAN:
         return LBFGS()

@@ -126,9 +126,10 @@ class _Guard:
         with np.errstate(over="ignore", invalid="ignore"):
             shown = np.nan_to_num(self.objective.rows.each(block_extra), nan=loss.smoothness)
         shown = np.clip(shown, 0.0, loss.smoothness)
-        if not shown.any():  # no row is to blame, so rounding is: every row holds the step back
-            shown[:] = loss.smoothness
-        self.extra = shown if self.extra is None else np.maximum(self.extra, shown)
+        before = np.zeros_like(shown) if self.extra is None else self.extra
+        self.extra = np.maximum(before, shown)
+        if not (self.extra > 1.01 * before).any():  # no row is to blame, so rounding is: all of them hold the step back
+            self.extra = np.maximum(4 * before, 1e-6 * loss.smoothness)
         self._matrix = None
 
     def fade(self, kept: float) -> None:
