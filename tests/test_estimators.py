@@ -14,29 +14,11 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_sv
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as PeerRegression
 
+from fitted_models import assert_same_model, data, exact
 from polytome import LogisticRegression, Progress, Stop
 from polytome.solvers import LBFGS, GradientDescent, Newton, StochasticGradientDescent
 
 LOADERS = {"iris": load_iris, "digits": load_digits, "wine": load_wine, "breast cancer": load_breast_cancer}
-
-
-def data(K: int = 3, n: int = 120, d: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy linear classes: never separable."""
-    rng = np.random.default_rng([K, n, d, seed])
-    X = rng.normal(size=(n, d))
-    y = (X @ rng.normal(size=(d, K)) + 2 * rng.gumbel(size=(n, K))).argmax(axis=1)
-    y[:K] = np.arange(K)
-    return X, y
-
-
-def exact(**settings: object) -> LogisticRegression:
-    return LogisticRegression(**{"tol": 1e-12, **settings})
-
-
-def assert_same_model(one: LogisticRegression, other: LogisticRegression, atol: float = 1e-6) -> None:
-    np.testing.assert_array_equal(one.classes_, other.classes_)
-    np.testing.assert_allclose(one.coef_, other.coef_, atol=atol)
-    np.testing.assert_allclose(one.intercept_, other.intercept_, atol=atol)
 
 
 # --- the same optimum as scikit-learn ---

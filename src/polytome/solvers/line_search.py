@@ -1,4 +1,4 @@
-"""The backtracking line search shared by the solvers that have a sense of scale."""
+"""The backtracking line search of L-BFGS."""
 
 from __future__ import annotations
 
