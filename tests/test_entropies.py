@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from polytome.entropies import (
+from polytome.errors import ArgumentError
+from polytome.numerics import (
     as_distributions,
     binary_cross_entropy,
     binary_cross_entropy_from_scores,
@@ -15,10 +16,11 @@ from polytome.entropies import (
     cross_entropy_from_scores,
     entropy,
     kl_divergence,
-    target_distributions,
+    one_hot,
+    sigmoid,
+    softmax,
 )
-from polytome.errors import ArgumentError
-from polytome.numerics import one_hot, sigmoid, softmax
+from polytome.numerics.entropies import target_distributions
 
 DTYPES = [np.float16, np.float32, np.float64]
 

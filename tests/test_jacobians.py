@@ -4,18 +4,18 @@ import mpmath
 import numpy as np
 import pytest
 
-from polytome.entropies import cross_entropy_from_scores
 from polytome.errors import ArgumentError
-from polytome.jacobians import (
+from polytome.numerics import (
+    cross_entropy_from_scores,
     cross_entropy_softmax_gradient,
     cross_entropy_softmax_layer_gradient,
+    softmax,
     softmax_jacobian,
     softmax_jacobian_product,
     softmax_layer_jacobian,
     softmax_layer_jacobian_product,
     softmax_layer_transposed_jacobian_product,
 )
-from polytome.numerics import softmax
 
 STEP = 1e-3  # truncation about STEP**4 and round-off about epsilon / STEP, both near 1e-12
 CLOSE = {"rtol": 1e-10, "atol": 2e-12}

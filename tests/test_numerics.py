@@ -9,9 +9,6 @@ from hypothesis.extra.numpy import arrays
 
 from polytome.errors import ArgumentError
 from polytome.numerics import (
-    as_floating,
-    as_fractions,
-    first_row,
     log_sigmoid,
     log_softmax,
     logit,
@@ -21,6 +18,7 @@ from polytome.numerics import (
     softmax,
     softplus,
 )
+from polytome.numerics.elementary import as_floating, as_fractions, first_row
 
 HUGE = {np.float16: 6e4, np.float32: 1e38, np.float64: 1e300}
 # The smallest scores whose exponential is still a number, if only a subnormal one.

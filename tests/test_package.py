@@ -53,7 +53,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
     "statement",
     [
         "from polytome import Certificate, PolytomeError, Progress, Stop, load, load_dataset, read_table",
-        "from polytome import certificate, entropies, jacobians, losses, numerics, penalties, rows, solvers",
+        "from polytome import certificate, losses, numerics, penalties, rows, solvers",
     ],
 )
 def test_what_needs_no_estimator_loads_numpy_and_scipy_only(statement: str) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polytome.entropies import target_distributions
 from polytome.errors import ArgumentError
-from polytome.numerics import as_floating, softmax
+from polytome.numerics.elementary import as_floating, softmax
+from polytome.numerics.entropies import target_distributions
 
 __all__ = [
     "cross_entropy_softmax_gradient",

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import entr, xlog1py, xlogy
 
 from polytome.errors import ArgumentError
-from polytome.numerics import as_floating, as_fractions, first_row, log_softmax, one_hot
+from polytome.numerics.elementary import as_floating, as_fractions, first_row, log_softmax, one_hot
 
 __all__ = [
     "as_distributions",
@@ -215,7 +215,7 @@ def as_distributions(values: ArrayLike, name: str, axis: int = -1) -> Array:
         axis: The class axis.
 
     Returns:
-        The array (see `polytome.numerics.as_floating`), of the same shape.
+        The array (see `polytome.numerics.elementary.as_floating`), of the same shape.
 
     Raises:
         ArgumentError: `axis` does not exist, or a row is not a distribution.
