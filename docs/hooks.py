@@ -1,7 +1,8 @@
 """What mkdocs does beside turning Markdown into pages.
 
-It makes the reference, one page for each module with public names, and the page of the command line. It refuses a
-finished site in which a public name has no entry, or a page would load something from elsewhere.
+It makes the reference, one page for each module with public names, the page of the command line, and a page for each
+lesson, which runs it. It refuses a finished site in which a public name has no entry, or a page would load something
+from elsewhere.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any
 from generate_cli import page as command_line_page
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
+from polytome.lessons import catalogue, run_lesson
+from polytome.teaching.html import fragment, lesson_styles
 
 SOURCE = Path(__file__).parent.parent / "src"
 LOADED_FROM_ELSEWHERE = re.compile(r"""<(?:script|img|iframe|source)[^>]+src=["']?(?:https?:)?//[^>]*>""")
@@ -43,7 +47,9 @@ def page_of(module: str) -> str:
 
 
 def on_config(config: Any) -> None:
-    """Adds the section "Reference" to the navigation, before the command line."""
+    """Adds the sections "Lessons", after the start, and "Reference", before the command line, to the navigation."""
+    lessons = [{lesson.title: f"lessons/{lesson.name}.md"} for lesson in catalogue()]
+    config.nav.insert(1, {"Lessons": ["lessons/index.md", *lessons]})
     pages = [{module: page_of(module)} for module in public_modules()]
     config.nav.insert(-3, {"Reference": ["reference/index.md", *pages]})
 
@@ -57,7 +63,26 @@ def on_files(files: Files, config: Any) -> Files:
     for module in modules:
         files.append(File.generated(config, page_of(module), content=f"::: {module}\n"))
     files.append(File.generated(config, "cli.md", content=command_line_page()))
+    add_lessons(files, config)
     return files
+
+
+def add_lessons(files: Files, config: Any) -> None:
+    """Adds a page for each lesson, their list, and their style sheet; the lessons run now."""
+    rows = [f"{place}. [{each.title}]({each.name}.md): {each.summary}" for place, each in enumerate(catalogue(), 1)]
+    text = [
+        "# Lessons",
+        "Everything in five source documents on logistic and softmax regression, computed again.",
+        "`polytome lesson` prints them in a terminal, `polytome check-sources` compares every number with the documents.",
+        "",
+        *rows,
+    ]
+    files.append(File.generated(config, "lessons/index.md", content="\n".join(text) + "\n"))
+    for lesson in catalogue():
+        body = f'<div class="lesson">\n{fragment(lesson, run_lesson(lesson))}\n</div>\n'
+        files.append(File.generated(config, f"lessons/{lesson.name}.md", content=f"# {lesson.title}\n\n{body}"))
+    light, dark = ('[data-md-color-scheme="default"]', '[data-md-color-scheme="slate"]')
+    files.append(File.generated(config, "lessons/lesson.css", content=lesson_styles(light, dark)))
 
 
 def on_post_build(config: Any) -> None:

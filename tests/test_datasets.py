@@ -19,7 +19,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from polytome import datasets
-from polytome.datasets import list_datasets, load_dataset
+from polytome.datasets import is_here, list_datasets, load_dataset
 from polytome.downloads import RemoteFile, fetch
 from polytome.errors import ArgumentError, FileError
 from polytome.readers.idx import IDX_FILES
@@ -285,6 +285,38 @@ def test_mnist_is_downloaded_once(server: Server, sealed: Path, monkeypatch: pyt
     n_asked = len(server.asked)
     assert_array_equal(load_dataset("mnist").y_test, ARRAYS[3])
     assert len(server.asked) == n_asked
+
+
+def _cached(folder: Path, names: tuple[str, ...] = IDX_FILES, suffix: str = ".gz") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / f"{name}{suffix}").touch()
+
+
+def test_whether_a_data_set_is_here(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_here("wine")
+    assert not is_here("mnist")
+    folder = sealed / "cache" / "mnist"
+    _cached(folder)
+    assert is_here("mnist")
+    assert not is_here("fashion-mnist")
+    assert not is_here("mnist", sealed)
+    assert is_here("mnist", folder)
+    monkeypatch.setenv("POLYTOME_DATA", str(sealed / "elsewhere"))
+    assert is_here("mnist")
+    _cached(sealed / "elsewhere" / "fashion-mnist", suffix="")
+    assert is_here("fashion-mnist")
+    with pytest.raises(ArgumentError, match="did you mean 'mnist'"):
+        is_here("minst")
+
+
+@pytest.mark.parametrize(("names", "suffix"), [(IDX_FILES[:3], ".gz"), (IDX_FILES, "")], ids=["three", "unpacked"])
+def test_a_cache_that_would_be_added_to_is_not_enough(sealed: Path, names: tuple[str, ...], suffix: str) -> None:
+    """What is not in the cache under the name it is fetched by is downloaded."""
+    _cached(sealed / "cache" / "mnist", names, suffix)
+    assert not is_here("mnist")
+    with pytest.raises(FileError, match=r"could not be downloaded"):
+        load_dataset("mnist")
 
 
 def test_every_mirror_is_encrypted_and_every_checksum_complete() -> None:

@@ -13,7 +13,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
-from polytome.rows import as_rows
+from polytome.rows import Columns, as_rows
 from polytome.solvers import (
     LBFGS,
     GradientDescent,
@@ -23,7 +23,9 @@ from polytome.solvers import (
     choose_solver,
     minimize,
     named_solver,
+    stochastic,
 )
+from polytome.solvers.driver import Epoch, train
 
 EXACT = {
     "newton": Newton(),
@@ -213,6 +215,126 @@ def test_stochastic_is_seeded() -> None:
     assert not np.array_equal(coefficients(1), coefficients(2))
 
 
+def linear_steps(X: np.ndarray, y: np.ndarray, weight: np.ndarray, size: int, rate: float) -> tuple[np.ndarray, float]:
+    """One epoch of least squares from zero, rows in their order, and the weighted mean of the loss before each step."""
+    X = np.column_stack([X, np.ones(len(X))])
+    w, met = np.zeros(X.shape[1]), 0.0
+    for start in range(0, len(X), size):
+        part = slice(start, start + size)
+        error = X[part] @ w - y[part]
+        met += weight[part] @ (0.5 * error**2)
+        w -= rate * X[part].T @ (weight[part] * error) / len(error) / weight.mean()
+    return w, met / weight.sum()
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 100])
+def test_rows_in_their_order_by_hand(size: int) -> None:
+    """A last batch that is smaller counts as much as the others; weights count in steps and in the running loss."""
+    rng = np.random.default_rng(8)
+    X, y, weight = rng.normal(size=(50, 3)), rng.normal(size=50), rng.uniform(0.5, 2.0, size=50)
+    objective = Objective(Squared(), NoPenalty(), as_rows(X, y, weight))
+    walk = StochasticGradientDescent(0.05, batch_size=size, shuffle=False).iterates(objective, np.zeros((4, 1)))
+    start, epoch = next(walk), next(walk)
+    w, running = linear_steps(X, y, weight, size, 0.05)
+    np.testing.assert_allclose(epoch.coefficients.ravel(), w, atol=1e-14)
+    assert epoch.running == pytest.approx(running, rel=1e-13)
+    assert epoch.updates == -(-50 // size)
+    assert (start.running, start.updates) == (None, None)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_batches_do_not_depend_on_the_chunks_that_they_are_cut_from(
+    kind: object, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(9)
+    X, y = rng.integers(0, 4, size=(100, 5)).astype(float), rng.integers(0, 2, size=100)
+    rows = as_rows(kind(X), y).with_columns(Columns(X.mean(axis=0), 1 / X.std(axis=0)))
+    solver = StochasticGradientDescent(0.1, batch_size=size, seed=2)
+    epochs = []
+    for entries in (0, 200, 10_000):
+        monkeypatch.setattr(stochastic, "_CHUNK_ENTRIES", entries)
+        walk = solver.iterates(Objective(Logistic(), L2(0.1), rows), np.zeros((6, 1)))
+        epochs.append([next(walk), next(walk), next(walk)][-1])
+    for epoch in epochs[1:]:
+        np.testing.assert_allclose(epoch.coefficients, epochs[0].coefficients, atol=1e-13)
+        assert epoch.running == pytest.approx(epochs[0].running, rel=1e-12)
+
+
+def test_a_walk_ends_after_an_epoch_that_changed_nothing() -> None:
+    """y = 2 x + 1 at its solution: all errors are exactly zero."""
+    objective = Objective(Squared(), NoPenalty(), as_rows(np.array([[0.0], [1.0], [4.0]]), np.array([1.0, 3.0, 9.0])))
+    walk = list(StochasticGradientDescent(0.1).iterates(objective, np.array([[2.0], [1.0]])))
+    assert [iterate.updates for iterate in walk] == [None, 0]
+    assert walk[-1].running == 0.0
+
+
+# --- a number of epochs ---
+
+
+def test_epochs_of_gradient_descent() -> None:
+    """Each epoch is one step, and the loss it met is that of the iterate before."""
+    objective = make_objective(3)
+    training = train(objective, GradientDescent(0.1), np.zeros(objective.shape), epochs=4)
+    walk = GradientDescent(0.1).iterates(objective, np.zeros(objective.shape))
+    iterates = [next(walk) for _ in range(5)]
+    np.testing.assert_array_equal(training.coefficients, iterates[-1].coefficients)
+    expected = [
+        Epoch(i, after.value, before.value, None) for i, (before, after) in enumerate(pairwise(iterates), start=1)
+    ]
+    assert training.history == tuple(expected)
+    assert training.stop is Stop.EPOCHS
+    assert training.stop.succeeded
+
+
+def test_epochs_of_single_rows_are_those_of_the_solver() -> None:
+    objective = make_objective(2)
+    solver = StochasticGradientDescent(0.1, seed=6)
+    training = train(objective, solver, np.zeros(objective.shape), epochs=3)
+    walk = solver.iterates(objective, np.zeros(objective.shape))
+    np.testing.assert_array_equal(training.coefficients, [next(walk) for _ in range(4)][-1].coefficients)
+    assert [epoch.updates for epoch in training.history] == [150] * 3
+    assert training.history[-1].running < training.history[0].running
+
+
+def test_training_that_changes_nothing_says_so() -> None:
+    objective = Objective(Squared(), NoPenalty(), as_rows(np.array([[0.0], [1.0]]), np.array([1.0, 3.0])))
+    for epochs in (1, 5):
+        training = train(objective, StochasticGradientDescent(0.1), np.array([[2.0], [1.0]]), epochs=epochs)
+        assert training.stop is Stop.UNCHANGED
+        assert [epoch.updates for epoch in training.history] == [0]
+        assert training.coefficients.ravel().tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("solver", [GradientDescent(1e300), StochasticGradientDescent(1e300, batch_size=10)])
+def test_training_that_overflows_keeps_the_lowest_finite_coefficients(solver: object) -> None:
+    objective = make_objective(3)
+    start = np.zeros(objective.shape)
+    training = train(objective, solver, start, epochs=9)
+    assert training.stop is Stop.NONFINITE
+    assert np.isfinite(training.coefficients).all()
+    assert objective.value_and_gradient(training.coefficients)[0] <= objective.value_and_gradient(start)[0]
+
+
+def test_training_that_climbs_says_so() -> None:
+    rng = np.random.default_rng(3)
+    objective = Objective(Squared(), NoPenalty(), as_rows(rng.normal(size=(30, 2)), rng.normal(size=30)))
+    training = train(objective, GradientDescent(3.0), np.zeros((3, 1)), epochs=6)
+    assert training.stop is Stop.DIVERGED
+    assert not training.stop.succeeded
+    assert training.history[-1].objective > training.history[0].running
+    assert "learning rate" in training.stop.value
+
+
+def test_interrupted_training_keeps_the_coefficients_so_far() -> None:
+    objective = make_objective(2)
+    start, solver = np.zeros(objective.shape), StochasticGradientDescent(0.1)
+    training = train(objective, solver, start, epochs=50, callback=lambda epoch: epoch.number == 2)
+    assert training.stop is Stop.INTERRUPTED
+    assert len(training.history) == 2
+    np.testing.assert_array_equal(training.coefficients, train(objective, solver, start, epochs=2).coefficients)
+
+
 # --- why a walk stops ---
 
 
@@ -337,12 +459,15 @@ def test_start_shortens_the_walk() -> None:
         (lambda: GradientDescent(np.inf), "learning_rate=inf"),
         (lambda: StochasticGradientDescent(-0.1), "learning_rate=-0.1"),
         (lambda: StochasticGradientDescent(batch_size=0), "batch_size=0"),
+        (lambda: StochasticGradientDescent(batch_size=2.5), "batch_size=2.5"),
         (lambda: StochasticGradientDescent(decay=-1.0), "decay=-1.0"),
         (lambda: StochasticGradientDescent(decay=np.nan), "decay=nan"),
         (lambda: minimize(make_objective(), Newton(), tol=0.0), "tol=0.0"),
         (lambda: minimize(make_objective(), Newton(), tol=-1e-4), "tol=-0.0001"),
         (lambda: minimize(make_objective(), Newton(), tol=np.nan), "tol=nan"),
         (lambda: minimize(make_objective(), Newton(), max_iter=-1), "max_iter=-1"),
+        (lambda: train(make_objective(), Newton(), np.zeros((7, 3)), epochs=0), "epochs=0"),
+        (lambda: train(make_objective(), Newton(), np.zeros((7, 3)), epochs=1.5), "epochs=1.5"),
         (lambda: named_solver("saga", make_objective()), "solver='saga'"),
         (lambda: named_solver(3, make_objective()), "solver=3"),
         (lambda: L2(0.0), "strength=0.0"),

@@ -11,7 +11,6 @@ from polytome.estimators import LogisticRegression
 from polytome.sources import (
     fit_source,
     hold_out,
-    is_here,
     one_against_rest,
     open_source,
     read_for_model,
@@ -151,19 +150,3 @@ def test_split_is_for_data_sets_with_test_rows(people: str) -> None:
     with pytest.raises(ArgumentError, match="is a file and has one part"):
         read_for_model(model, people, split="test")
     assert len(read_for_model(model, "iris", split="train").X) == 150
-
-
-def test_whether_a_data_set_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POLYTOME_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("POLYTOME_DATA", raising=False)
-    assert not is_here("mnist")
-    folder = tmp_path / "cache" / "mnist"
-    folder.mkdir(parents=True)
-    for name in IDX:
-        (folder / f"{name}.gz").touch()
-    assert is_here("mnist")
-    assert not is_here("mnist", tmp_path)
-    assert is_here("mnist", folder)
-    monkeypatch.setenv("POLYTOME_DATA", str(tmp_path / "elsewhere"))
-    assert is_here("mnist")
-    assert is_here("wine")

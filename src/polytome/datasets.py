@@ -22,7 +22,7 @@ from polytome.downloads import Progress, RemoteFile, fetch
 from polytome.errors import ArgumentError, FileError
 from polytome.readers.idx import IDX_FILES, find_idx, read_idx_pair
 
-__all__ = ["Dataset", "DatasetInfo", "list_datasets", "load_dataset"]
+__all__ = ["Dataset", "DatasetInfo", "is_here", "list_datasets", "load_dataset"]
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,37 @@ def load_dataset(name: str, data_dir: str | PathLike[str] | None = None, progres
         >>> print(iris.y[0])
         setosa
     """
+    info = _info(name)
+    return _load_bundled(info) if info.bundled else _load_images(info, data_dir, progress)
+
+
+def is_here(name: str, data_dir: str | PathLike[str] | None = None) -> bool:
+    """Tell whether `load_dataset` finds a data set without a network.
+
+    Args:
+        name: one of the names that `list_datasets` gives.
+        data_dir: a folder that may hold its files; without it, POLYTOME_DATA and the cache are looked through.
+
+    Raises:
+        ArgumentError: there is no such data set.
+
+    Example:
+        >>> is_here("iris"), is_here("mnist", "no/such/folder")
+        (True, False)
+    """
+    if _info(name).bundled or _local_files(name, data_dir) is not None:
+        return True
+    return data_dir is None and all((_cache(name) / f"{file}.gz").exists() for file in IDX_FILES)
+
+
+def _info(name: str) -> DatasetInfo:
+    """What is known of a data set; raises ArgumentError, with the nearest name, if there is none."""
     infos = {info.name: info for info in _INFOS}
     if name not in infos:
         close = difflib.get_close_matches(str(name).lower().replace("_", "-"), infos, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ArgumentError(f"name={name!r}: no such data set; choose one of {', '.join(infos)}{hint}")
-    info = infos[name]
-    return _load_bundled(info) if info.bundled else _load_images(info, data_dir, progress)
+    return infos[name]
 
 
 def _load_bundled(info: DatasetInfo) -> Dataset:
@@ -204,7 +228,11 @@ def _load_bundled(info: DatasetInfo) -> Dataset:
 
 def _load_images(info: DatasetInfo, data_dir: str | PathLike[str] | None, progress: Progress | None) -> Dataset:
     """Load the four IDX files of MNIST or a data set in its form."""
-    paths = _find_files(info.name, data_dir) or _fetch_files(info.name, progress)
+    paths = _local_files(info.name, data_dir)
+    if paths is None:
+        if data_dir is not None:
+            raise FileError(f"{data_dir}: neither this folder nor {info.name} in it holds the four files {_needed()}")
+        paths = _fetch_files(info.name, progress)
     images, codes = read_idx_pair(paths[0], paths[1])
     images_test, codes_test = read_idx_pair(paths[2], paths[3])
     names = _GARMENTS if info.name == "fashion-mnist" else tuple("0123456789")
@@ -234,8 +262,8 @@ def _load_images(info: DatasetInfo, data_dir: str | PathLike[str] | None, progre
     )
 
 
-def _find_files(name: str, data_dir: str | PathLike[str] | None) -> list[Path] | None:
-    """Find the four files in the folder the user named, else in that of the environment; None when to download."""
+def _local_files(name: str, data_dir: str | PathLike[str] | None) -> list[Path] | None:
+    """The four files in the folder the user named, else in that of the environment; None where they are not."""
     chosen = data_dir if data_dir is not None else os.environ.get("POLYTOME_DATA")
     if not chosen:
         return None
@@ -245,19 +273,22 @@ def _find_files(name: str, data_dir: str | PathLike[str] | None) -> list[Path] |
         paths = [path for path in found if path is not None]
         if len(paths) == len(IDX_FILES):
             return paths
-    if data_dir is not None:
-        raise FileError(f"{chosen}: neither this folder nor {name} in it holds the four files {_needed()}")
     return None
+
+
+def _cache(name: str) -> Path:
+    """The folder where the files of a data set are kept once they are downloaded."""
+    chosen = os.environ.get("POLYTOME_CACHE")
+    cache = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "polytome")
+    return cache / name
 
 
 def _fetch_files(name: str, progress: Progress | None) -> list[Path]:
     """Return the four files in the cache, downloaded if need be."""
-    chosen = os.environ.get("POLYTOME_CACHE")
-    cache = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "polytome")
     algorithm, checksums = _CHECKSUMS[name]
     files = [RemoteFile(f"{file}.gz", checksum, algorithm) for file, checksum in zip(IDX_FILES, checksums, strict=True)]
     try:
-        return [fetch(file, _MIRRORS[name], cache / name, progress) for file in files]
+        return [fetch(file, _MIRRORS[name], _cache(name), progress) for file in files]
     except FileError as error:
         raise FileError(
             f"{name}: {error}. Without a connection, get the four files {_needed()} "

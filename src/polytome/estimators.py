@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from polytome import numerics
 from polytome.certificate import Certificate
-from polytome.errors import ArgumentError, DataError
-from polytome.features import FeatureScale, checked_features, checked_rows, feature_scale
+from polytome.errors import ArgumentError
+from polytome.features import FeatureScale, checked_features, feature_scale
+from polytome.fitting import check_settings, keep_solution, penalty_of, reporter_of, scores_of
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
@@ -31,11 +29,10 @@ from polytome.labels import (
     soft_labels,
 )
 from polytome.losses import Logistic, Softmax
-from polytome.objective import Objective, block_scores
-from polytome.penalties import L2, NoPenalty
+from polytome.objective import Objective
 from polytome.rows import as_rows
-from polytome.solvers import Progress, Solution, Solver, Stop, minimize, named_solver
-from polytome.solvers.driver import Callback, check_limits
+from polytome.solvers import Progress, Solver, Stop, minimize, named_solver
+from polytome.solvers.driver import Callback
 
 Array = NDArray[Any]
 
@@ -160,26 +157,28 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             self._start(objective, labels),
             tol=self.tol,
             max_iter=self.max_iter,
-            callback=self._reporter(),
+            callback=reporter_of(self),
         )
-        self._keep(objective, labels, solution)
+        self.classes_ = labels.classes
+        n_classes = len(labels.classes)
+        keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self
 
     def decision_function(self, X: Any) -> Array:
         """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second), else (n, K)."""
-        scores = self._scores(X)
+        scores = scores_of(self, X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row, shape (n,)."""
-        scores = self._scores(X)
+        scores = scores_of(self, X)
         codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
         predicted: Array = self.classes_[codes]
         return predicted
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""
-        scores = self._scores(X)
+        scores = scores_of(self, X)
         if scores.shape[1] == 1:
             # The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
             return numerics.sigmoid(np.hstack([-scores, scores]))
@@ -187,7 +186,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
-        scores = self._scores(X)
+        scores = scores_of(self, X)
         if scores.shape[1] == 1:
             return numerics.log_sigmoid(np.hstack([-scores, scores]))
         return numerics.log_softmax(scores, axis=1)
@@ -198,21 +197,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         save(self, path)
 
-    def _scores(self, X: Any) -> Array:
-        check_is_fitted(self)
-        X = checked_rows(self, X)
-        raw = np.vstack([self.coef_.T, self.intercept_])
-        rows = as_rows(X, np.zeros(X.shape[0]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            return _finite_scores(rows.each(lambda block: block_scores(block, raw)))
-
     def _check_settings(self) -> None:
-        C: Any = self.C
-        if not (isinstance(C, Real) and float(C) > 0):
-            raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
-        if not 1e-100 <= float(C) <= 1e100 and not np.isinf(float(C)):
-            raise ArgumentError(f"C={C!r}: needs a number from 1e-100 to 1e100, or numpy.inf for no penalty")
-        check_limits(self.tol, self.max_iter)
+        check_settings(self)
         if self.l1_ratio not in (0, None):
             raise ArgumentError(
                 f"l1_ratio={self.l1_ratio!r}: only the L2 penalty, l1_ratio=0, is offered by this version"
@@ -226,7 +212,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             loss: Logistic | Softmax = Logistic()
         else:
             target, loss = labels.target, Softmax(n_classes)
-        penalty = NoPenalty() if np.isinf(self.C) else L2(1 / (self.C * float(weight.sum())))
+        penalty = penalty_of(self, float(weight.sum()))
         return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
 
     def _start(self, objective: Objective, labels: Labels) -> Array | None:
@@ -242,41 +228,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             start[-1] = 0.0
         return start
 
-    def _reporter(self) -> Callback | None:
-        if not self.verbose:
-            return self.callback
-
-        def report(progress: Progress) -> object:
-            print(
-                f"pass {progress.passes:6.0f}  objective {progress.objective:.8g}  gap {progress.gap:.2e}  "
-                f"{progress.seconds:.2f} s"
-            )
-            return self.callback is not None and self.callback(progress)
-
-        return report
-
-    def _keep(self, objective: Objective, labels: Labels, solution: Solution) -> None:
-        raw = objective.rows.columns.to_raw(solution.coefficients)
-        self.classes_ = labels.classes
-        self.coef_ = np.ascontiguousarray(raw[:-1].T)
-        self.intercept_ = raw[-1].copy()
-        self.certificate_, self.stop_ = solution.certificate, solution.stop
-        self.history_ = solution.history
-        self.n_iter_ = np.array([len(solution.history) - 1])
-        self.objective_ = Formula(
-            loss="softmax" if len(labels.classes) > 2 else "logistic",
-            n_rows=objective.rows.n_rows,
-            total_weight=objective.total_weight,
-            n_features=objective.rows.n_features,
-            n_classes=len(labels.classes),
-            strength=objective.penalty.strength,
-            fit_intercept=objective.fit_intercept,
-            scale="none" if self.scale is None else self.scale if isinstance(self.scale, str) else _numbers(self.scale),
-            value=solution.certificate.objective,
-        )
-        if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
-            warnings.warn(f"{solution.stop.value}. {solution.certificate}", ConvergenceWarning, stacklevel=3)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -291,16 +242,3 @@ def _labels(y: Any, weight: Array) -> Labels:
     refuse_mixed_labels(y)
     check_classification_targets(y)
     return hard_labels(y, weight)
-
-
-def _numbers(scale: Any) -> str:
-    """A number as it is, many as their count."""
-    return f"{scale:g}" if np.ndim(scale) == 0 else f"{np.size(scale)} given numbers"
-
-
-def _finite_scores(scores: Array) -> Array:
-    """The scores; beyond the range of float64 not even their sign could be trusted."""
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-        raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
-    return scores

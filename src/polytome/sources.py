@@ -7,7 +7,6 @@ in the same way.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.datasets import Dataset, list_datasets, load_dataset
+from polytome.datasets import Dataset, is_here, list_datasets, load_dataset
 from polytome.downloads import Progress
 from polytome.encoders import Column, Encoder, listing
 from polytome.errors import ArgumentError, DataError, FileError
@@ -80,28 +79,6 @@ def is_dataset(name: str) -> bool:
         (True, False, False)
     """
     return name in {info.name for info in list_datasets()}
-
-
-def is_here(name: str, data_dir: str | PathLike[str] | None = None) -> bool:
-    """Whether a built-in data set can be loaded without a download.
-
-    Args:
-        name: its name.
-        data_dir: a folder that may hold its files; see `load_dataset`.
-
-    Example:
-        >>> is_here("iris"), is_here("mnist", "no/such/folder")
-        (True, False)
-    """
-    if any(info.name == name and info.bundled for info in list_datasets()):
-        return True
-    if chosen := data_dir or os.environ.get("POLYTOME_DATA"):
-        found = _has_all_files(Path(chosen, name)) or _has_all_files(Path(chosen))
-        if found or data_dir:
-            return found
-    cache = os.environ.get("POLYTOME_CACHE")
-    home = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "polytome")
-    return _has_all_files(home / name)
 
 
 def open_source(
@@ -325,11 +302,6 @@ def _chosen_part(source: Source, split: str | None) -> Source:
         raise ArgumentError(f"split='test': {source.name} has no test rows; leave --split out")
     X, y = (source.X, source.y) if split == "train" or source.X_test is None else (source.X_test, source.y_test)
     return replace(source, X=X, y=y, X_test=None, y_test=None)
-
-
-def _has_all_files(folder: Path) -> bool:
-    """Whether a folder holds the four IDX files."""
-    return all(find_idx(folder, file) for file in IDX_FILES)
 
 
 def _plain_encoder(n_features: int) -> Encoder:

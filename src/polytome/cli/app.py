@@ -9,9 +9,11 @@ import typer
 from typer.core import TyperGroup
 
 from polytome import __version__
+from polytome.cli.check_sources import check_sources
 from polytome.cli.datasets import datasets
 from polytome.cli.evaluate import evaluate
 from polytome.cli.explain import explain
+from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
 from polytome.cli.predict import predict
 from polytome.cli.train import train
@@ -72,5 +74,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, datasets):
+for command in (train, predict, evaluate, explain, datasets, lesson, check_sources):
     app.command()(command)

@@ -5,7 +5,7 @@ A solver is an immutable record of settings with one method, `iterates(objective
 """
 
 from polytome.solvers.choose import choose_solver, named_solver
-from polytome.solvers.driver import Iterate, Progress, Solution, Solver, Stop, minimize
+from polytome.solvers.driver import Epoch, Iterate, Progress, Solution, Solver, Stop, Training, minimize, train
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
@@ -14,6 +14,7 @@ from polytome.solvers.stochastic import StochasticGradientDescent
 
 __all__ = [
     "LBFGS",
+    "Epoch",
     "GradientDescent",
     "Iterate",
     "Newton",
@@ -23,7 +24,9 @@ __all__ = [
     "Solver",
     "StochasticGradientDescent",
     "Stop",
+    "Training",
     "choose_solver",
     "minimize",
     "named_solver",
+    "train",
 ]

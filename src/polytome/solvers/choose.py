@@ -17,7 +17,7 @@ from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
 
-__all__ = ["choose_solver", "named_solver"]
+__all__ = ["choose_solver", "named_solver", "seed_from"]
 
 _NAMES = ("auto", "newton", "lbfgs", "gradient-descent", "sgd")
 _LARGEST_NEWTON = 20_000
@@ -90,11 +90,11 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
     if solver == "gradient-descent":
         return GradientDescent()
     if solver == "sgd":
-        return StochasticGradientDescent(batch_size=32, decay=1e-3, seed=_seed(random_state))
+        return StochasticGradientDescent(batch_size=32, decay=1e-3, seed=seed_from(random_state))
     raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}; 'auto' suits every data set")
 
 
-def _seed(random_state: Any) -> int:
+def seed_from(random_state: Any) -> int:
     """A seed from what scikit-learn accepts as `random_state`; None is 0, so that a fit repeats itself."""
     if random_state is None:
         return 0

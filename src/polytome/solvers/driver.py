@@ -1,4 +1,4 @@
-"""The one loop: draws iterates from a solver, records them, and stops when the certificate holds."""
+"""The one loop: draws a solver's iterates and stops when the certificate holds; its sister `train` counts epochs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Protocol
 
@@ -19,7 +20,19 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["Callback", "Iterate", "Progress", "Solution", "Solver", "Stop", "check_limits", "minimize"]
+__all__ = [
+    "Callback",
+    "Epoch",
+    "Iterate",
+    "Progress",
+    "Solution",
+    "Solver",
+    "Stop",
+    "Training",
+    "check_limits",
+    "minimize",
+    "train",
+]
 
 
 class Stop(enum.Enum):
@@ -35,13 +48,19 @@ class Stop(enum.Enum):
         "the iterations bring no more progress although the certificate does not hold; raise tol, strengthen the "
         "penalty (a smaller C), scale columns of very different size, or, in gradient descent, lower the learning rate"
     )
-    NONFINITE = "the objective became infinite or NaN; lower the learning rate"
+    NONFINITE = "the objective became infinite or NaN; lower the learning rate, or scale columns of very different size"
     INTERRUPTED = "the fit was interrupted; the coefficients are the best so far"
+    EPOCHS = "the epochs that were asked for were made; where the loss still falls, raise epochs"
+    UNCHANGED = "the last epoch changed no coefficient, so no further one would"
+    DIVERGED = (
+        "the epochs ended at a higher objective than they started from; lower the learning rate, or scale columns of "
+        "very different size"
+    )
 
     @property
     def succeeded(self) -> bool:
         """Whether the fit ended as it should."""
-        return self is Stop.CERTIFIED
+        return self in (Stop.CERTIFIED, Stop.EPOCHS, Stop.UNCHANGED)
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,8 @@ class Iterate:
         gradient: its gradient there, of the same shape.
         passes: passes over the rows so far.
         estimate: distance from the minimum that the solver's curvature suggests, in nats; None if it has none.
+        running: mean loss that the rows met before their steps of this epoch, in nats; None where none are counted.
+        updates: steps of this epoch that changed the coefficients; None likewise.
     """
 
     coefficients: Array
@@ -61,6 +82,13 @@ class Iterate:
     gradient: Array
     passes: float
     estimate: float | None = None
+    running: float | None = None
+    updates: int | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether value and gradient are numbers."""
+        return bool(np.isfinite(self.value)) and bool(np.isfinite(self.gradient).all())
 
 
 @dataclass(frozen=True)
@@ -143,7 +171,7 @@ def minimize(
         The solution with its certificate.
 
     Raises:
-        ArgumentError: `tol` or `max_iter` cannot be used.
+        ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -155,6 +183,8 @@ def minimize(
         'CERTIFIED'
     """
     check_limits(tol, max_iter)
+    if not getattr(objective.loss, "has_certificate", True):
+        raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
     with one_blas_thread():
         walk = _Walk(objective, tol, max_iter, callback)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
@@ -169,6 +199,11 @@ def check_limits(tol: Any, max_iter: Any) -> None:
         raise ArgumentError(f"tol={tol!r}: needs a positive number, the largest gap relative to the null model")
     if not (isinstance(max_iter, Integral) and int(max_iter) >= 0):
         raise ArgumentError(f"max_iter={max_iter!r}: needs zero or a positive whole number")
+
+
+def _check_epochs(epochs: Any) -> None:
+    if not (isinstance(epochs, Integral) and int(epochs) >= 1):
+        raise ArgumentError(f"epochs={epochs!r}: needs a positive whole number")
 
 
 @dataclass
@@ -207,7 +242,7 @@ class _Walk:
 
     def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
-        finite = bool(np.isfinite(iterate.value)) and bool(np.isfinite(iterate.gradient).all())
+        finite = iterate.is_finite
         if finite and (self.best is None or iterate.value <= self.best.value):
             self.best = iterate
         gap = self._gap(iterate) if finite else np.inf
@@ -272,3 +307,91 @@ class _Walk:
         assert self.certificate is not None
         assert self.certified is not None
         return Solution(self.certified, stop, self.certificate, tuple(self.history), self.history[-1].passes)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history of `train`.
+
+    Attributes:
+        number: from 1.
+        objective: at the end of the epoch, in nats.
+        running: mean over the rows of the loss that each met before its step, in nats.
+        updates: steps of the epoch that changed the coefficients; None where the solver does not count them.
+    """
+
+    number: int
+    objective: float
+    running: float
+    updates: int | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What `train` made of the coefficients; numerical trouble is a value of `stop`, never an exception.
+
+    Attributes:
+        coefficients: shape (n_features + 1, n_outputs) for standardised columns, intercept last; where the last epoch
+            was not finite, those of the lowest objective.
+        stop: why it stopped.
+        history: one line per epoch.
+    """
+
+    coefficients: Array
+    stop: Stop
+    history: tuple[Epoch, ...]
+
+
+def train(
+    objective: Objective,
+    solver: Solver,
+    start: Array,
+    *,
+    epochs: int,
+    callback: Callable[[Epoch], object] | None = None,
+) -> Training:
+    """Let a solver make a number of epochs: for losses without a certificate, and models that their rule defines.
+
+    Args:
+        objective: what the solver descends on.
+        solver: how; each of its iterates after the start is one epoch.
+        start: coefficients to start from, shape `objective.shape`.
+        epochs: how many, at least one.
+        callback: called after each epoch; a true answer ends the training, which keeps the coefficients so far.
+
+    Returns:
+        The coefficients, and what each epoch did.
+
+    Raises:
+        ArgumentError: `epochs` is not a positive whole number.
+
+    Example:
+        >>> from polytome.losses import Squared
+        >>> from polytome.penalties import NoPenalty
+        >>> from polytome.rows import as_rows
+        >>> from polytome.solvers import GradientDescent
+        >>> objective = Objective(Squared(), NoPenalty(), as_rows(np.array([[-1.0], [1.0]]), np.array([0.0, 1.0])))
+        >>> training = train(objective, GradientDescent(0.5), np.zeros((2, 1)), epochs=2)
+        >>> training.coefficients.ravel(), [epoch.running for epoch in training.history]
+        (array([0.375, 0.375]), [0.25, 0.0625])
+    """
+    _check_epochs(epochs)
+    history: list[Epoch] = []
+    with one_blas_thread():
+        iterates = solver.iterates(objective, start)
+        first = last = lowest = next(iterates)
+        for iterate in islice(iterates, int(epochs)):
+            # Where all rows make one step, the loss that they met is the objective before it.
+            running = last.value if iterate.running is None else iterate.running
+            history.append(Epoch(len(history) + 1, iterate.value, running, iterate.updates))
+            interrupted = callback is not None and bool(callback(history[-1]))
+            if not iterate.is_finite:
+                return Training(lowest.coefficients, Stop.NONFINITE, tuple(history))
+            last, lowest = iterate, iterate if iterate.value <= lowest.value else lowest
+            if interrupted:
+                return Training(last.coefficients, Stop.INTERRUPTED, tuple(history))
+    stop = Stop.UNCHANGED if last.updates == 0 or len(history) < epochs else Stop.EPOCHS
+    # Only along a smooth loss do short steps promise to go down.
+    if last.value > first.value and np.isfinite(objective.loss.smoothness):
+        stop = Stop.DIVERGED
+    return Training(last.coefficients, stop, tuple(history))

@@ -1,0 +1,111 @@
+"""What every certified classifier shares: checks of its settings, its penalty, its reports, and what it keeps.
+
+Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_iter`, `scale`, `fit_intercept`,
+`verbose`, `callback`) and attributes (`coef_`, `intercept_`); the estimators stay thin and have no common ancestor.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from polytome.errors import ArgumentError, DataError
+from polytome.features import checked_rows
+from polytome.formula import Formula
+from polytome.objective import Objective, block_scores
+from polytome.penalties import L2, NoPenalty
+from polytome.rows import as_rows
+from polytome.solvers import Progress, Solution, Stop
+from polytome.solvers.driver import Callback, check_limits
+
+Array = NDArray[Any]
+
+__all__ = ["check_settings", "finite_scores", "keep_solution", "penalty_of", "reporter_of", "scores_of"]
+
+
+def check_settings(estimator: Any) -> None:
+    """Raises ArgumentError unless `C`, `tol` and `max_iter` can be used."""
+    C: Any = estimator.C
+    if not (isinstance(C, Real) and float(C) > 0):
+        raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
+    if not 1e-100 <= float(C) <= 1e100 and not np.isinf(float(C)):
+        raise ArgumentError(f"C={C!r}: needs a number from 1e-100 to 1e100, or numpy.inf for no penalty")
+    check_limits(estimator.tol, estimator.max_iter)
+
+
+def penalty_of(estimator: Any, total_weight: float) -> L2 | NoPenalty:
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums."""
+    return NoPenalty() if np.isinf(estimator.C) else L2(1 / (estimator.C * total_weight))
+
+
+def reporter_of(estimator: Any) -> Callback | None:
+    """The estimator's callback, behind a printed line for each iteration where `verbose` asks for one."""
+    callback: Callback | None = estimator.callback
+    if not estimator.verbose:
+        return callback
+
+    def report(progress: Progress) -> object:
+        print(
+            f"pass {progress.passes:6.0f}  objective {progress.objective:.8g}  gap {progress.gap:.2e}  "
+            f"{progress.seconds:.2f} s"
+        )
+        return callback is not None and callback(progress)
+
+    return report
+
+
+def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
+    """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
+    raw = objective.rows.columns.to_raw(solution.coefficients)
+    scale = estimator.scale
+    estimator.coef_ = np.ascontiguousarray(raw[:-1].T)
+    estimator.intercept_ = raw[-1].copy()
+    estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
+    estimator.history_ = solution.history
+    estimator.n_iter_ = np.array([len(solution.history) - 1])
+    estimator.objective_ = Formula(
+        loss=loss,
+        n_rows=objective.rows.n_rows,
+        total_weight=objective.total_weight,
+        n_features=objective.rows.n_features,
+        n_classes=n_classes,
+        strength=objective.penalty.strength,
+        fit_intercept=objective.fit_intercept,
+        scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
+        value=solution.certificate.objective,
+    )
+    if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
+        warnings.warn(f"{solution.stop.value}. {solution.certificate}", ConvergenceWarning, stacklevel=3)
+
+
+def scores_of(estimator: Any, X: Any) -> Array:
+    """Scores `X @ coef_.T + intercept_` of a fitted classifier, shape (n, n_outputs)."""
+    check_is_fitted(estimator)
+    X = checked_rows(estimator, X)
+    raw = np.vstack([estimator.coef_.T, estimator.intercept_])
+    rows = as_rows(X, np.zeros(X.shape[0]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return finite_scores(rows.each(lambda block: block_scores(block, raw)))
+
+
+def finite_scores(scores: Array) -> Array:
+    """The scores; beyond the range of float64 not even their sign could be trusted.
+
+    Raises:
+        DataError: a score is not finite.
+    """
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
+    return scores
+
+
+def _numbers(scale: Any) -> str:
+    """A number as it is, many as their count."""
+    return f"{scale:g}" if np.ndim(scale) == 0 else f"{np.size(scale)} given numbers"

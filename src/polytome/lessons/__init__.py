@@ -1,0 +1,116 @@
+"""Lessons: everything in the source documents, computed again.
+
+One file each. Its docstring begins with "Title: what it shows."; its function `lesson(page)` computes and fills a page.
+A file runs by itself, `python -m polytome.lessons.softmax_by_hand`; so does `polytome lesson softmax-by-hand`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from polytome.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from polytome.teaching.page import Page
+
+__all__ = ["Lesson", "catalogue", "find_lesson", "run_lesson"]
+
+_IN_ORDER = (
+    "linear-regression",
+    "line-to-sigmoid",
+    "four-neurons",
+    "cost-and-derivatives",
+    "batch-gradient-descent",
+    "stochastic-descent",
+    "iris-virginica",
+    "softmax",
+    "softmax-by-hand",
+    "where-cross-entropy-comes-from",
+    "information",
+    "logits-and-losses",
+    "jacobians",
+    "softmax-iris",
+    "softmax-pytorch",
+    "many-classes",
+    "mnist",
+    "linked-notebooks",
+    "notation",
+    "quizzes",
+    "flashcards",
+)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is known of a lesson before it runs.
+
+    Attributes:
+        name: as the command line takes it, such as "softmax-by-hand".
+        title: its title.
+        summary: what it shows, in one sentence.
+    """
+
+    name: str
+    title: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """The file's name without suffix."""
+        return self.name.replace("-", "_")
+
+
+@cache
+def catalogue() -> tuple[Lesson, ...]:
+    """The lessons, in an order to learn in.
+
+    Example:
+        >>> catalogue()[0].title
+        'Linear regression'
+    """
+    return tuple(
+        _described(name)
+        for name in _IN_ORDER
+        if files("polytome.lessons").joinpath(f"{name.replace(chr(45), chr(95))}.py").is_file()
+    )
+
+
+def find_lesson(name: str) -> Lesson:
+    """The lesson of a name.
+
+    Raises:
+        ArgumentError: there is none; the nearest name is suggested.
+
+    Example:
+        >>> find_lesson("softmax-by-hand").title
+        'Softmax by hand'
+    """
+    known = {lesson.name: lesson for lesson in catalogue()}
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name.lower().replace("_", "-").replace(" ", "-"), known, n=1, cutoff=0.4)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ArgumentError(f"{name!r}: no such lesson{hint} `polytome lesson` lists them all")
+
+
+def run_lesson(lesson: Lesson) -> Page:
+    """The page that a lesson fills: everything on it is computed now."""
+    from polytome.teaching.page import Page
+
+    page = Page()
+    import_module(f"polytome.lessons.{lesson.module}").lesson(page)
+    return page
+
+
+def _described(name: str) -> Lesson:
+    """Title and summary from the first line of a lesson's docstring, without running it."""
+    path = files("polytome.lessons").joinpath(f"{name.replace('-', '_')}.py")
+    documentation = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    title, _, summary = documentation.split("\n\n")[0].replace("\n", " ").partition(": ")
+    return Lesson(name, title, summary[:1].upper() + summary[1:])

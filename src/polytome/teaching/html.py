@@ -1,0 +1,203 @@
+"""A page as HTML that needs nothing else: styles, formulas and figures are in the file.
+
+It follows the reader's light or dark colours, prints on paper, works with the keyboard alone, and has no script.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import singledispatch
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from polytome.lessons import Lesson
+from polytome.teaching import page as blocks
+from polytome.teaching.documents import Verdict
+from polytome.teaching.markup import code_html, code_styles, html, inline_html
+from polytome.teaching.wording import cell_text, comparison, outcome_text
+
+__all__ = ["fragment", "index_page", "lesson_page", "lesson_styles"]
+
+_MARKS = {"agrees": "good", "fault of the document": "fault", "disagrees": "bad", "not computed": "open"}
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="description" content="{description}">
+<title>{title} - Polytome</title>
+<style>
+{styles}
+</style>
+</head>
+<body>
+<a class="skip" href="#content">Skip to the content</a>
+<header><nav aria-label="Lessons">{navigation}</nav></header>
+<main id="content" class="lesson">
+<h1>{title}</h1>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def lesson_page(lesson: Lesson, page: blocks.Page, before: Lesson | None = None, after: Lesson | None = None) -> str:
+    """A whole HTML document with one lesson; its figures are drawn now."""
+    links = ['<a href="index.html">All lessons</a>']
+    if before is not None:
+        links.append(f'<a rel="prev" href="{before.name}.html">Before: {escape(before.title)}</a>')
+    if after is not None:
+        links.append(f'<a rel="next" href="{after.name}.html">Next: {escape(after.title)}</a>')
+    return _document(lesson.title, lesson.summary, " ".join(links), fragment(lesson, page))
+
+
+def index_page(lessons: list[Lesson]) -> str:
+    """A whole HTML document that lists lessons."""
+    entries = "\n".join(
+        f'<li><a href="{lesson.name}.html">{escape(lesson.title)}</a><br>{inline_html(lesson.summary)}</li>'
+        for lesson in lessons
+    )
+    text = "Everything in five source documents on logistic and softmax regression, computed again."
+    return _document("Lessons", text, "", f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>')
+
+
+def fragment(lesson: Lesson, page: blocks.Page) -> str:
+    """The blocks of a page as HTML, to be put into a document that has `lesson_styles()`."""
+    parts = [f'<p class="summary">{inline_html(lesson.summary)}</p>']
+    numbered = 0
+    for block in page.blocks:
+        if isinstance(block, blocks.Figure):
+            numbered += 1
+            parts.append(_figure(block, numbered))
+        else:
+            parts.append(_shown(block))
+    return "\n".join(parts)
+
+
+def lesson_styles(light: str = "", dark: str = "") -> str:
+    """The style sheet of a fragment; `light` and `dark` are the selectors of the colours of code.
+
+    Without them the colours follow the reader's system.
+    """
+    return f"{_sheet('lesson.css')}\n{code_styles(light, dark)}"
+
+
+def _sheet(name: str) -> str:
+    return files("polytome.teaching").joinpath(name).read_text(encoding="utf-8")
+
+
+def _document(title: str, description: str, navigation: str, body: str) -> str:
+    return _PAGE.format(
+        title=escape(title),
+        description=escape(description),
+        styles=f"{_sheet('page.css')}\n{lesson_styles()}",
+        navigation=navigation,
+        body=body,
+    )
+
+
+def _figure(block: blocks.Figure, number: int) -> str:
+    from polytome.teaching.drawing import svg_bytes
+
+    picture = b64encode(svg_bytes(block.draw())).decode("ascii")
+    return (
+        f'<figure id="{escape(block.name)}"><img src="data:image/svg+xml;base64,{picture}" '
+        f'alt="{escape(block.alternative)}"><figcaption><b>Figure {number}.</b> {inline_html(block.caption)}'
+        "</figcaption></figure>"
+    )
+
+
+@singledispatch
+def _shown(block: Any) -> str:
+    raise TypeError(f"no way to show {type(block).__name__}")
+
+
+@_shown.register
+def _(block: blocks.Text) -> str:
+    return html(block.markdown)
+
+
+@_shown.register
+def _(block: blocks.Code) -> str:
+    return code_html(block.source)
+
+
+@_shown.register
+def _(block: blocks.Table) -> str:
+    rows = ["".join(_cell(cell) for cell in row) for row in block.rows]
+    return _table([inline_html(head) for head in block.heads], rows, inline_html(block.caption))
+
+
+@_shown.register
+def _(block: blocks.Check) -> str:
+    rows = [_verdict_row(verdict) for verdict in block.verdicts]
+    return _table(["", "What", "Values", "Verdict"], rows, "Printed and computed", "verdicts")
+
+
+@_shown.register
+def _(block: blocks.Correction) -> str:
+    rows = "".join(
+        f"<dt>{name}</dt><dd>{inline_html(text)}</dd>"
+        for name, text in (("Wrong", block.wrong), ("Right", block.right), ("Shown", block.shown))
+    )
+    return (
+        f'<aside class="erratum" id="erratum-{block.id}"><p><b>Erratum {block.id}</b> ({escape(block.kind)})</p>'
+        f"<dl>{rows}</dl></aside>"
+    )
+
+
+@_shown.register
+def _(block: blocks.Question) -> str:
+    letters = "abcdefghij"
+    options = "".join(f"<li>{inline_html(option)}</li>" for option in block.options)
+    answer = f"<b>{letters[block.answer]})</b> " if block.options else ""
+    return (
+        f'<section class="question"><p><b>{inline_html(block.prompt)}</b></p>'
+        + (f'<ol type="a">{options}</ol>' if options else "")
+        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p></details></section>"
+    )
+
+
+@_shown.register
+def _(block: blocks.Flashcard) -> str:
+    return (
+        f'<section class="question">{html(block.front)}<details><summary>Turn the card</summary>{html(block.back)}'
+        "</details></section>"
+    )
+
+
+@_shown.register
+def _(block: blocks.Skipped) -> str:
+    return f'<p class="skipped"><b>Not run here.</b> {inline_html(block.why)}</p>'
+
+
+def _verdict_row(verdict: Verdict) -> str:
+    note = f"<br><small>{escape(verdict.note)}</small>" if verdict.note else ""
+    values = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in comparison(verdict))
+    return (
+        f'<th scope="row" id="{verdict.id}">{verdict.id}</th><td>{escape(verdict.what)}{note}</td>'
+        f'<td><dl>{values}</dl></td><td class="{_MARKS[verdict.outcome]}">{escape(outcome_text(verdict))}</td>'
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return f"<td>{inline_html(value)}</td>"
+    if isinstance(value, np.ndarray):
+        return f"<td><pre>{escape(cell_text(value))}</pre></td>"
+    return f'<td class="number">{escape(cell_text(value))}</td>'
+
+
+def _table(heads: list[str], rows: list[str], caption: str, kind: str = "values") -> str:
+    head = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    title = f"<caption>{caption}</caption>" if caption else ""
+    return (
+        f'<div class="scroll" tabindex="0"><table class="{kind}">{title}<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )

@@ -1,0 +1,144 @@
+"""The words of a figure: how large they are, how they are broken into lines, and where they stand beside the data."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from polytome.teaching.drawing import house_style
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["EndLabel", "key_above", "label_ends", "literal", "short", "text_size", "wrapped"]
+
+
+def literal(text: object) -> str:
+    """Text in which a dollar sign is a dollar sign: for names that come from data.
+
+    Example:
+        >>> literal("over $50K or under $20K").count(chr(92))
+        2
+    """
+    return str(text).replace("$", r"\$")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Text in lines of at most `width` characters; formulas between dollar signs stay whole.
+
+    Example:
+        >>> wrapped("loss of the test rows $-log p$", 14).splitlines()
+        ['loss of the', 'test rows', '$-log p$']
+    """
+    whole = re.sub(r"(?<!\\)\$.*?(?<!\\)\$", lambda formula: formula.group().replace(" ", "\0"), text)
+    breakable = whole == text and "$" not in text
+    lines = textwrap.fill(whole, width, break_long_words=breakable, break_on_hyphens=breakable)
+    return lines.replace("\0", " ")
+
+
+def short(value: float) -> str:
+    """A number in at most three significant digits, with a true minus sign.
+
+    Example:
+        >>> [short(number) for number in (0.66524, -2.0, 12345.0, 1e-30, float("inf"))]
+        ['0.665', '−2', '12345', '1e−30', '∞']
+    """
+    text = f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    return text.replace("-", "−").replace("inf", "∞")
+
+
+@lru_cache(maxsize=4096)
+def text_size(text: str, size: float = 10) -> tuple[float, float]:
+    """Width and height of a text, possibly of several lines, in points (72 to the inch).
+
+    Example:
+        >>> text_size("wide")[0] > text_size("i")[0]
+        True
+    """
+    with house_style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        # Letters are rounded to whole dots: with 576 to the inch no text is wider on paper than it was measured.
+        figure = Figure((0.1, 0.1), dpi=576)
+        FigureCanvasAgg(figure)
+        box = figure.text(0, 0, text, fontsize=size).get_window_extent()
+        return float(box.width) / 8, float(box.height) / 8
+
+
+class EndLabel(NamedTuple):
+    """A name that stands right of the axes, tied by a thin line to the point it belongs to."""
+
+    name: str
+    x: float
+    y: float
+    color: str
+
+
+def label_ends(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> None:
+    """Write names right of the axes, each as near its point's height as it can be without overlapping another.
+
+    Args:
+        figure: it grows in height if the names need it.
+        axes: with all data drawn and limits set.
+        labels: points in data coordinates.
+
+    Reference:
+        Barlow et al., "Statistical Inference under Order Restrictions" (1972): heights with given gaps that are
+        nearest to wanted ones are an isotonic regression.
+    """
+    from scipy.optimize import isotonic_regression
+
+    labels = [label for label in labels if label.name]
+    if not labels:
+        return
+    texts = [wrapped(label.name, 22) for label in labels]
+    sizes = np.array([text_size(text)[1] + 3 for text in texts])
+    figure.draw_without_rendering()
+    points_high = axes.get_window_extent().height * 72 / figure.dpi
+    if sizes.sum() > points_high:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + (sizes.sum() - points_high) / 72)
+        points_high = sizes.sum()
+    to_axes = axes.transData + axes.transAxes.inverted()
+    wanted = np.clip(to_axes.transform([(label.x, label.y) for label in labels]), 0, 1)
+    order = np.argsort(wanted[:, 1], kind="stable")
+    sizes = sizes[order] / points_high
+    offsets = np.concatenate([[0], np.cumsum((sizes[:-1] + sizes[1:]) / 2)])
+    free = isotonic_regression(wanted[order, 1] - offsets).x
+    heights = np.clip(free, 0, max(0, 1 - offsets[-1])) + offsets
+    for position, place in zip(order, heights, strict=True):
+        color = labels[position].color
+        axes.annotate(
+            texts[position],
+            xy=tuple(wanted[position]),
+            xytext=(1.06, place),
+            xycoords="axes fraction",
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkA": 0, "relpos": (0, 0.5)},
+        )
+
+
+def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
+    """Explain marks in rows above the axes, where they cover no data; the figure grows by the rows it needs.
+
+    Args:
+        figure: before its names at the ends of lines are placed.
+        entries: name of a class or series -> what is drawn for it.
+    """
+    names = [wrapped(name, 40) for name in entries]
+    width, height = figure.get_size_inches()
+    columns = max(1, int((width * 72 - 20) // (max(text_size(name)[0] for name in names) + 36)))
+    rows = -(-len(names) // columns)
+    figure.set_size_inches(width, height + (rows - 1) * max(text_size(name)[1] + 5 for name in names) / 72)
+    figure.legend(
+        list(entries.values()), names, loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.2
+    )

@@ -1,0 +1,145 @@
+"""The plane of two features, divided into the regions that a classifier gives to each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from polytome.errors import ArgumentError
+from polytome.teaching.drawing import INK, PALETTE, chart, mark, new_figure, numbers, tint
+from polytome.teaching.labels import key_above, literal, text_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+
+__all__ = ["decision_regions"]
+
+_GRID = (320, 480)  # rows and columns of predictions
+_SAMPLE = 14.0  # points that a name needs for the mark in front of it
+
+
+@chart
+def decision_regions(
+    X: ArrayLike, y: ArrayLike, predict: Callable[[Array], ArrayLike], *, x_label: str, y_label: str
+) -> Figure:
+    """Draw rows with two features by class, on the regions that `predict` gives to each class.
+
+    Each class's name stands in its own region, beside its mark, where no row lies. If one of them finds no place there,
+    a key above the axes explains all marks.
+
+    Args:
+        X: shape (n, 2).
+        y: labels, shape (n,).
+        predict: (m, 2) rows -> (m,) labels.
+        x_label: the first feature, with its unit.
+        y_label: the second feature, with its unit.
+
+    Raises:
+        ArgumentError: X has not two columns, or as many rows as y has labels, or a value that is not finite.
+
+    Example:
+        >>> def predict(X):
+        ...     return np.where(X.sum(axis=1) > 1, "tall", "small")
+        >>> X = [[0, 0], [1, 1]]
+        >>> figure = decision_regions(X, ["small", "tall"], predict, x_label="width (cm)", y_label="height (cm)")
+        >>> figure.axes[0].get_xlabel()
+        'width (cm)'
+    """
+    X, y = numbers(X, "X", dimensions=2), np.asarray(y)
+    if X.shape[1] != 2 or y.shape != (len(X),):
+        raise ArgumentError(f"X, y: shapes {X.shape} and {y.shape}; give two features and one label for each row")
+    if not np.isfinite(X).all():
+        raise ArgumentError("X: a value is not finite; leave its row out")
+    across, upwards = _range(X[:, 0], _GRID[1]), _range(X[:, 1], _GRID[0])
+    predicted = np.asarray(predict(np.column_stack([part.ravel() for part in np.meshgrid(across, upwards)])))
+    if predicted.shape != (_GRID[0] * _GRID[1],):
+        raise ArgumentError(f"predict: returned shape {predicted.shape}; one label for each row is needed")
+    labels, codes = np.unique(np.concatenate([y, predicted]), return_inverse=True)
+    regions = codes[len(y) :].reshape(_GRID)
+    figure, (axes,) = new_figure()
+    axes.set(xlabel=x_label, ylabel=y_label, xlim=across[[0, -1]], ylim=upwards[[0, -1]])
+    _draw_regions(axes, across, upwards, regions, len(labels))
+    key = {}
+    for code, label in enumerate(labels):
+        rows = X[codes[: len(y)] == code]
+        (key[literal(label)],) = axes.plot(rows[:, 0], rows[:, 1], **_points(code))
+    places = _places(figure, axes, regions, list(key), X)
+    if len(places) < len(labels):
+        key_above(figure, key)
+        places = _places(figure, axes, regions, list(key), X)
+    for code, place in places.items():
+        _write_name(axes, place, list(key)[code], code)
+    return figure
+
+
+def _range(values: Array, n: int) -> Array:
+    """Places from a little below the smallest value to a little above the largest."""
+    low, high = values.min(), values.max()
+    margin = 0.08 * (high - low) or max(0.5, abs(high) / 10)
+    return np.linspace(low - margin, high + margin, n)
+
+
+def _points(code: int) -> dict[str, Any]:
+    looks = {"linestyle": "none", "markersize": 6, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 3}
+    return mark(code) | looks
+
+
+def _draw_regions(axes: Axes, across: Array, upwards: Array, regions: Array, n_classes: int) -> None:
+    """Pale tints, and a thin line wherever two regions meet."""
+    tints = [tint(PALETTE[code % len(PALETTE)]) for code in range(n_classes)]
+    colours = np.array([[int(colour[start : start + 2], 16) for start in (1, 3, 5)] for colour in tints], np.uint8)
+    extent = (across[0], across[-1], upwards[0], upwards[-1])
+    axes.imshow(colours[regions], extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+    for code in np.unique(regions):
+        if (regions != code).any():
+            # Smoothed, so that a sloping border is a line and not the steps of the grid.
+            inside = ndimage.gaussian_filter((regions == code).astype(float), 2.5)
+            axes.contour(across, upwards, inside, levels=[0.5], colors=INK, linewidths=0.6)
+
+
+def _write_name(axes: Axes, place: tuple[float, float], name: str, code: int) -> None:
+    """A mark and a name on white paper, so that the mark is not taken for a row."""
+    from matplotlib.lines import Line2D
+    from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, TextArea
+
+    sample = DrawingArea(_SAMPLE - 4, 8)
+    sample.add_artist(Line2D([5], [4], **_points(code)))
+    packed = HPacker(children=[sample, TextArea(name)], pad=0, sep=4, align="center")
+    looks = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+    axes.add_artist(AnnotationBbox(packed, place, bboxprops=looks))
+
+
+def _places(figure: Figure, axes: Axes, regions: Array, names: list[str], X: Array) -> dict[int, tuple[float, float]]:
+    """Where each name fits into its class's region beside all rows: code -> middle.
+
+    A place is free if the whole rectangle around it is: a minimum over a window of the rectangle's size. Of all free
+    ones the nearest to the middle of the region is taken.
+    """
+    figure.draw_without_rendering()
+    box = axes.get_window_extent()
+    rows, columns = regions.shape
+    per_row, per_column = (72 / figure.dpi * length / n for length, n in ((box.height, rows), (box.width, columns)))
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    taken = np.zeros(regions.shape, bool)
+    at = ((X - [left, bottom]) / [right - left, top - bottom] * [columns - 1, rows - 1]).round().astype(int)
+    taken[at[:, 1], at[:, 0]] = True
+    taken = ndimage.maximum_filter(taken, (round(12 / per_row), round(12 / per_column)))
+    places = {}
+    for code, name in enumerate(names):
+        width, height = text_size(name)
+        window = (int((height + 12) / per_row) + 1, int((width + _SAMPLE + 14) / per_column) + 1)
+        region = regions == code
+        free = np.argwhere(ndimage.minimum_filter(region & ~taken, window, mode="constant", cval=False))
+        if len(free):
+            middle = np.argwhere(region).mean(axis=0)
+            row, column = free[np.argmin((((free - middle) * [per_row, per_column]) ** 2).sum(axis=1))]
+            x = left + (right - left) * column / (columns - 1)
+            places[code] = (float(x), float(bottom + (top - bottom) * row / (rows - 1)))
+    return places

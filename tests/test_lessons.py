@@ -1,0 +1,133 @@
+"""The lessons: each runs, shows what the documents print, and agrees; together they leave nothing out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from polytome.errors import ArgumentError
+from polytome.lessons import catalogue, find_lesson, run_lesson
+from polytome.teaching.documents import errata, identities, numbers
+from polytome.teaching.formulas import FORMULA, mathml, plain
+from polytome.teaching.page import Correction, Figure, Flashcard, Page, Question, Skipped, Table, Text
+
+LESSONS = [lesson.name for lesson in catalogue()]
+
+
+@cache
+def page_of(name: str) -> Page:
+    """The page of a lesson, run once for all tests of a process."""
+    return run_lesson(find_lesson(name))
+
+
+@pytest.fixture(params=LESSONS)
+def page(request: pytest.FixtureRequest) -> Page:
+    return page_of(request.param)
+
+
+@pytest.mark.parametrize("lesson", catalogue(), ids=lambda lesson: lesson.name)
+def test_lessons_say_what_they_are(lesson):
+    assert lesson.title
+    assert lesson.summary.endswith(".")
+    assert len(f"{lesson.title}: {lesson.summary}") <= 130
+
+
+def test_nothing_disagrees_with_the_documents(page):
+    wrong = [verdict for verdict in page.verdicts if verdict.outcome == "disagrees"]
+    assert not wrong
+
+
+def test_what_could_not_run_says_why(page):
+    skipped = [block for block in page.blocks if isinstance(block, Skipped)]
+    assert all(len(block.why) > 20 for block in skipped)
+    if os.environ.get("POLYTOME_DATA"):
+        assert not [block for block in skipped if "POLYTOME_DATA" in block.why]
+
+
+def test_every_number_identity_and_erratum_has_one_place():
+    pages = [page_of(name) for name in LESSONS]
+    checked = Counter(verdict.id for page in pages for verdict in page.verdicts)
+    assert checked == Counter([*numbers(), *identities()])
+    corrected = Counter(block.id for page in pages for block in page.blocks if isinstance(block, Correction))
+    assert corrected == Counter(errata())
+
+
+def test_every_lesson_shows_figures_or_asks(page):
+    assert any(isinstance(block, Figure | Question | Flashcard | Table | Skipped) for block in page.blocks)
+    assert sum(isinstance(block, Text | Question | Flashcard) for block in page.blocks) >= 3
+
+
+def texts(page: Page) -> list[str]:
+    """Every Markdown text of a page."""
+    found: list[str] = []
+    for block in page.blocks:
+        parts = vars(block).values()
+        found += [part for part in parts if isinstance(part, str)]
+        found += [item for part in parts if isinstance(part, tuple) for item in part if isinstance(item, str)]
+        if isinstance(block, Table):
+            found += [cell for row in block.rows for cell in row if isinstance(cell, str)]
+    return found
+
+
+def test_every_formula_can_be_shown_in_a_browser_and_in_a_terminal(page):
+    formulas = [found["display"] or found["inline"] for text in texts(page) for found in FORMULA.finditer(text)]
+    for latex in formulas:
+        assert mathml(latex).startswith("<math")
+        characters = plain(latex)
+        assert characters
+        assert "\\" not in characters.replace("\\n", "")
+
+
+def test_numbers_in_the_text_are_not_the_python_kind(page):
+    """`np.float64(0.5)` or an array's repr in running text is a slip."""
+    assert not [text for text in texts(page) if "np.float64(" in text or "array(" in text]
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_figures_are_drawn_with_labelled_axes(name):
+    pytest.importorskip("matplotlib")
+    from polytome.teaching.drawing import svg_bytes, unlabelled
+
+    figures = [block for block in page_of(name).blocks if isinstance(block, Figure)]
+    names = [figure.name for figure in figures]
+    assert len(names) == len(set(names))
+    for figure in figures:
+        assert len(figure.alternative) > 30, figure.name
+        assert figure.caption.rstrip().endswith((".", "?")), figure.name
+        drawing = figure.draw()
+        assert not unlabelled(drawing), figure.name
+        assert svg_bytes(drawing).startswith(b"<?xml"), figure.name
+
+
+def test_a_lesson_runs_as_a_file():
+    pytest.importorskip("rich")
+    run = subprocess.run(
+        [sys.executable, "-m", "polytome.lessons.softmax"],
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
+        env={**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
+    )
+    assert "0.66524096" in run.stdout
+    assert max(len(line.rstrip()) for line in run.stdout.splitlines()) <= 80
+
+
+def test_an_unknown_lesson_suggests_the_nearest():
+    with pytest.raises(ArgumentError, match="did you mean 'softmax-by-hand'"):
+        find_lesson("softmax by hands")
+    with pytest.raises(ArgumentError, match="lists them all"):
+        find_lesson("zzzz")
+
+
+def test_two_runs_give_the_same_page():
+    def shown(page: Page) -> list[str]:
+        return [repr(block) for block in page.blocks if not isinstance(block, Figure)]
+
+    lesson = find_lesson("stochastic-descent")
+    assert shown(run_lesson(lesson)) == shown(run_lesson(lesson))
