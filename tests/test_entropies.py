@@ -20,7 +20,7 @@ from polytome.numerics import (
     sigmoid,
     softmax,
 )
-from polytome.numerics.entropies import target_distributions
+from polytome.numerics.entropies import looks_like_probabilities, target_distributions
 
 DTYPES = [np.float16, np.float32, np.float64]
 
@@ -188,8 +188,8 @@ def test_the_dtype_is_kept(dtype):
         cross_entropy([0, 1], p),
         cross_entropy(p, p, base=2),
         cross_entropy(p.astype(np.float16), p),
-        cross_entropy_from_scores([0, 1], p),
-        cross_entropy_from_scores(np.eye(2, dtype=bool), p),
+        cross_entropy_from_scores([0, 1], 2 * p),
+        cross_entropy_from_scores(np.eye(2, dtype=bool), 2 * p),
         binary_cross_entropy(p, p),
         binary_cross_entropy([[0, 1], [1, 0]], p, base=2),
         binary_cross_entropy_from_scores(p, p),
@@ -288,7 +288,7 @@ def test_unusable_bases_are_refused(base):
     calls = [
         lambda: entropy(p, base=base),
         lambda: cross_entropy(0, p, base=base),
-        lambda: cross_entropy_from_scores(0, p, base=base),
+        lambda: cross_entropy_from_scores(0, [2.0, 1.0], base=base),
         lambda: kl_divergence(p, p, base=base),
         lambda: binary_cross_entropy(p, p, base=base),
         lambda: binary_cross_entropy_from_scores(p, p, base=base),
@@ -303,3 +303,41 @@ def test_unusable_bases_are_refused(base):
 def test_target_distributions_are_not_copied():
     target = np.array([[0.25, 0.75]], np.float32)
     assert target_distributions(target, (1, 2)) is target
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_probabilities_are_told_from_scores(dtype, axis):
+    scores = np.random.default_rng(5).normal(scale=3, size=(40, 30)).astype(dtype)
+    assert not looks_like_probabilities(scores, axis=axis)
+    assert looks_like_probabilities(softmax(scores, axis), axis=axis)
+    assert not looks_like_probabilities(softmax(scores, axis), axis=1 if axis == 0 else 0)
+
+
+def test_one_row_of_scores_among_probabilities_settles_it():
+    rows = softmax(np.random.default_rng(6).normal(size=(20, 4)))
+    rows[13] += 1e-3
+    assert not looks_like_probabilities(rows)
+    assert not looks_like_probabilities(-rows)
+    assert not looks_like_probabilities([[0.5, 0.5], [np.nan, 0.5]])
+
+
+def test_no_row_and_one_class_tell_nothing():
+    assert not looks_like_probabilities(np.empty((0, 3)))
+    assert not looks_like_probabilities(np.ones((5, 1)))
+    with pytest.raises(ArgumentError, match=r"scores: shape \(2,\) has no axis 1"):
+        looks_like_probabilities([0.5, 0.5], axis=1)
+
+
+def test_probabilities_where_scores_belong_are_warned_of_and_a_constant_ends_it():
+    scores = np.array([[2.0, -1.0, 0.5], [0.0, 1.0, 3.0]])
+    p = softmax(scores)
+    with pytest.warns(UserWarning, match=r"scores: every row is a distribution.*give them to cross_entropy\.") as seen:
+        twice = cross_entropy_from_scores([0, 2], p)
+    assert seen[0].filename == __file__
+    np.testing.assert_allclose(twice, cross_entropy([0, 2], softmax(p)), rtol=1e-14)
+    # Warnings are errors here, so these two are without one.
+    np.testing.assert_allclose(cross_entropy_from_scores([0, 2], p + 1), twice, rtol=1e-14)
+    np.testing.assert_allclose(cross_entropy_from_scores([0, 2], scores), cross_entropy([0, 2], p), rtol=1e-14)
+    with pytest.warns(UserWarning, match="every row"):
+        cross_entropy_from_scores([0, 2], p.T, axis=0)

@@ -258,7 +258,8 @@ scales = st.floats(1e-3, 1e3)
 )
 def test_columns_are_a_change_of_variables(columns, W, G, X):
     raw = columns.to_raw(W)
-    size = 1 + np.abs(columns.shift).max() * columns.scale.max() * np.abs(W).max() * max(1.0, np.abs(X).max())
+    spread = max(1.0, np.abs(columns.shift).max(), np.abs(X).max()) * columns.scale.max()
+    size = 1 + spread * np.abs(W).max() * max(1.0, np.abs(X).max())
     # The same scores from raw as from standardised columns,
     assert_allclose(X @ raw[:-1] + raw[-1], columns.apply(X) @ W[:-1] + W[-1], atol=1e-13 * size)
     # a transpose that turns gradients back,
@@ -374,3 +375,13 @@ def test_fast_precision_is_float32_where_it_holds_every_value(dtype):
     assert fast_precision(np.dtype(dtype), mean, deviation) == expected
     far_from_zero = np.array([0.0, 101.0, 5.0])
     assert fast_precision(np.dtype(dtype), far_from_zero, deviation) == np.float64
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="NumPy 1 keeps errstate per thread")
+def test_threads_share_the_caller_s_word_on_overflow():
+    from polytome.rows.blocks import in_order
+
+    with np.errstate(over="ignore"):
+        assert list(in_order(np.exp, [1000.0] * 8, n_threads=2)) == [np.inf] * 8
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        list(in_order(np.exp, [1000.0] * 8, n_threads=2))

@@ -10,6 +10,7 @@ over the classes, shaped like the predictions.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "cross_entropy_from_scores",
     "entropy",
     "kl_divergence",
+    "looks_like_probabilities",
     "target_distributions",
 ]
 
@@ -90,6 +92,8 @@ def cross_entropy_from_scores(
 ) -> Array:
     """Cross-entropy between a target and `softmax(scores)`, finite and exact where the softmax underflows.
 
+    It warns where the scores look like probabilities: softmax would be applied to them a second time.
+
     Args:
         target: Integer class codes, or distributions (module docstring).
         scores: The classes lie along `axis`; `-inf` forbids a class.
@@ -110,6 +114,13 @@ def cross_entropy_from_scores(
     """
     log_p = log_softmax(scores, axis)
     t = target_distributions(target, log_p.shape, axis, log_p.dtype)
+    if looks_like_probabilities(scores, axis=axis):
+        warnings.warn(
+            "scores: every row is a distribution, so these are probably probabilities, to which softmax would be "
+            "applied a second time; give them to cross_entropy. If they are scores, add a constant to them: the result "
+            "stays the same and this warning goes",
+            stacklevel=2,
+        )
     with np.errstate(invalid="ignore"):
         surprise = np.where(t == 0, 0, t * log_p)  # 0 * -inf: a class that is forbidden and absent costs nothing
     return _in_base(-surprise.sum(axis, dtype=np.float64), base, np.result_type(t, log_p))
@@ -204,6 +215,32 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float | N
     return _in_base(np.maximum(nats, 0), base, np.result_type(p, q))
 
 
+def looks_like_probabilities(scores: ArrayLike, *, axis: int = -1) -> bool:
+    """Whether every row is a distribution, so that what should be scores is probably a softmax of them.
+
+    Scores of a model add up to 1 only by chance, to within the tolerance of `as_distributions` and in all rows at once.
+    Round numbers chosen by hand, such as 1 and 0, may. A lone probability of one of two classes cannot be told from a
+    score at all.
+
+    Args:
+        scores: At least one dimension; the classes lie along `axis`.
+        axis: The class axis.
+
+    Returns:
+        False too where there is no row, or only one class.
+
+    Raises:
+        ArgumentError: `axis` does not exist.
+
+    Example:
+        >>> looks_like_probabilities([[2.0, 1.0], [0.3, 0.7]]), looks_like_probabilities([[0.2, 0.8], [0.3, 0.7]])
+        (False, True)
+    """
+    array = as_floating(scores, "scores")
+    _check_axis(array, "scores", axis)
+    return array.size > 0 and array.shape[axis] > 1 and bool(_are_distributions(array, axis)[0].all())
+
+
 def as_distributions(values: ArrayLike, name: str, axis: int = -1) -> Array:
     """Floating array whose entries along `axis` lie in [0, 1] and sum to 1.
 
@@ -225,13 +262,8 @@ def as_distributions(values: ArrayLike, name: str, axis: int = -1) -> Array:
         array([0.25, 0.75])
     """
     array = as_floating(values, name)
-    if not -array.ndim <= axis < array.ndim:
-        raise ArgumentError(f"{name}: shape {array.shape} has no axis {axis}")
-    tolerance = float(np.finfo(array.dtype).eps) ** 0.5
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum(axis, dtype=np.float64)
-        # With no entry below 0, a sum of 1 leaves none above 1.
-        valid = (array >= 0).all(axis) & (np.abs(total - 1) <= tolerance)
+    _check_axis(array, name, axis)
+    valid, total = _are_distributions(array, axis)
     if not valid.all():
         index, row = first_row(~valid)
         entries = np.moveaxis(array, axis, -1)[index]
@@ -275,6 +307,21 @@ def target_distributions(
             f"give class codes of shape {without_classes} or distributions of shape {shape}"
         )
     return np.moveaxis(one_hot(array, shape[axis], dtype), -1, axis)
+
+
+def _check_axis(array: Array, name: str, axis: int) -> None:
+    """Raises ArgumentError where there is no such axis."""
+    if not -array.ndim <= axis < array.ndim:
+        raise ArgumentError(f"{name}: shape {array.shape} has no axis {axis}")
+
+
+def _are_distributions(array: Array, axis: int) -> tuple[Array, Array]:
+    """Whether the entries along `axis` lie in [0, 1] and sum to 1, and what they sum to, without that axis."""
+    tolerance = float(np.finfo(array.dtype).eps) ** 0.5
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(axis, dtype=np.float64)
+        # With no entry below 0, a sum of 1 leaves none above 1.
+        return (array >= 0).all(axis) & (np.abs(total - 1) <= tolerance), total
 
 
 def _binary_target(target: ArrayLike, prediction: Array, name: str) -> Array:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, Self, TypeVar
@@ -179,7 +180,8 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
     with ThreadPoolExecutor(n_threads) as pool:
         pending: deque[Future[Result]] = deque()
         for part in parts:
-            pending.append(pool.submit(fn, part))
+            # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
+            pending.append(pool.submit(copy_context().run, fn, part))
             if len(pending) > 2 * n_threads:
                 yield pending.popleft().result()
         while pending:

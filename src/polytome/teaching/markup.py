@@ -22,7 +22,7 @@ def html(markdown: str) -> str:
         >>> html("The **sigmoid** of $0$")[:38]
         '<p>The <strong>sigmoid</strong> of <ma'
     """
-    return _converter(_as_mathml).render(markdown)
+    return str(_converter(_as_mathml).render(markdown))
 
 
 def inline_html(markdown: str) -> str:
@@ -32,7 +32,7 @@ def inline_html(markdown: str) -> str:
         >>> inline_html("at most *once*")
         'at most <em>once</em>'
     """
-    return _converter(_as_mathml).renderInline(markdown)
+    return str(_converter(_as_mathml).renderInline(markdown))
 
 
 def html_for_mathjax(markdown: str) -> str:
@@ -42,7 +42,7 @@ def html_for_mathjax(markdown: str) -> str:
         >>> html_for_mathjax("at $x_0$").strip()
         '<p>at \\(x_0\\)</p>'
     """
-    return _converter(_as_mathjax).render(markdown)
+    return str(_converter(_as_mathjax).render(markdown))
 
 
 def code_html(source: str) -> str:
