@@ -127,6 +127,7 @@ class Skipped:
 
 
 Block = Text | Code | Table | Figure | Check | Correction | Question | Flashcard | Skipped
+"""Anything that may stand on a page."""
 
 
 @dataclass
