@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
+from polytome.pairwise import PairwiseSigmoids
 from polytome.penalties import L2, NoPenalty, Penalty
 from polytome.solvers import LBFGS, GradientDescent, Newton, RowSpace, Solver, StochasticGradientDescent
 
@@ -27,6 +28,7 @@ LOSSES: dict[str, Callable[[np.random.Generator, int], tuple[Loss, Array]]] = {
     "logistic-soft": lambda rng, n: (Logistic(), rng.random(n)),
     "sigmoids": lambda rng, n: (IndependentSigmoids(2), rng.permuted((np.arange(n) % 2)[:, None].repeat(2, 1), axis=0)),
     "sigmoids-soft": lambda rng, n: (IndependentSigmoids(2), rng.random((n, 2))),
+    "pairwise": lambda rng, n: (PairwiseSigmoids(3), rng.permutation(np.arange(n) % 3)),
     "squared": lambda rng, n: (Squared(), rng.normal(size=n)),
     "squared-two": lambda rng, n: (Squared(2), rng.normal(size=(n, 2))),
 }

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
+from polytome.pairwise import PairwiseSigmoids
 from registry import LOSSES
 
 EPS = np.finfo(np.float64).eps
@@ -33,7 +34,16 @@ def as_matrix(loss, target):
     """Targets as one column per output: class codes become indicators."""
     if isinstance(loss, Softmax) and target.ndim == 1:
         return np.eye(loss.n_outputs)[target]
+    if isinstance(loss, PairwiseSigmoids):
+        return (loss.pairs[:, 1] == target[:, None]).astype(float)
     return target.reshape(len(target), -1).astype(float)
+
+
+def counts(loss, target):
+    """Whether an output counts for a row: of pairs, only those that the row's class is in."""
+    if isinstance(loss, PairwiseSigmoids):
+        return (loss.pairs == target[:, None, None]).any(axis=2)
+    return np.ones((len(target), loss.n_outputs), dtype=bool)
 
 
 def exact(loss, scores, target):
@@ -51,9 +61,9 @@ def exact(loss, scores, target):
         return partition - mpmath.fdot(z, y), np.subtract(mean, y)
 
 
-def hessian(loss, scores):
+def hessian(loss, scores, target):
     """`diag(m) - u u'` of each row, (n, K, K)."""
-    m, u = loss.curvature(scores)
+    m, u = loss.curvature(scores, target)
     diagonal = m[:, :, None] * np.eye(loss.n_outputs)
     return diagonal if u is None else diagonal - u[:, :, None] * u[:, None, :]
 
@@ -72,10 +82,13 @@ def test_value_and_gradient_are_exact_at_scores_of_every_size(name):
     _, target = case(name, n=len(scores))
     with np.errstate(all="raise", under="ignore"):
         value, gradient = loss.value_and_gradient(scores, target)
+    counted = counts(loss, target)
     for i, y in enumerate(as_matrix(loss, target)):
-        true_value, true_gradient = exact(loss, scores[i], y)
+        own = counted[i]
+        true_value, true_gradient = exact(loss, scores[i][own], y[own])
         assert abs(value[i] - true_value) <= 8 * EPS * max(1, true_value)
-        assert_allclose(gradient[i], true_gradient.astype(float), rtol=4 * EPS, atol=8 * EPS)
+        assert_allclose(gradient[i][own], true_gradient.astype(float), rtol=4 * EPS, atol=8 * EPS)
+        assert not gradient[i][~own].any()
 
 
 @pytest.mark.parametrize("gap", [0, 1, 37, 40, 300, 700])
@@ -106,7 +119,7 @@ def test_gradient_is_the_derivative_of_the_value(name, rng):
 def test_curvature_is_the_derivative_of_the_gradient(name, rng):
     loss, target = case(name)
     scores = 2 * rng.normal(size=(ROWS, loss.n_outputs))
-    H = hessian(loss, scores)
+    H = hessian(loss, scores, target)
     for k in range(loss.n_outputs):
         slope = difference(lambda z: loss.value_and_gradient(z, target)[1], scores, k)
         assert_allclose(H[:, :, k], slope, rtol=1e-9, atol=1e-10)
@@ -115,17 +128,17 @@ def test_curvature_is_the_derivative_of_the_gradient(name, rng):
 @by_loss
 @given(scores=scores_of_any_size)
 def test_curvature_lies_between_zero_and_the_smoothness(name, scores):
-    loss, _ = case(name)
-    eigenvalues = np.linalg.eigvalsh(hessian(loss, scores[:, : loss.n_outputs]))
+    loss, target = case(name)
+    eigenvalues = np.linalg.eigvalsh(hessian(loss, scores[:, : loss.n_outputs], target))
     assert eigenvalues.min() >= -4 * EPS
     assert eigenvalues.max() <= loss.smoothness + 4 * EPS
 
 
 @by_loss
 def test_the_smoothness_is_attained(name):
-    loss, _ = case(name)
+    loss, target = case(name)
     tied = np.where(np.arange(loss.n_outputs) < 2, 0.0, -1e3)[None]
-    assert np.linalg.eigvalsh(hessian(loss, tied)).max() == pytest.approx(loss.smoothness, rel=1e-14)
+    assert np.linalg.eigvalsh(hessian(loss, tied, target[:1])).max() == pytest.approx(loss.smoothness, rel=1e-14)
 
 
 @by_loss
@@ -133,7 +146,8 @@ def test_gradient_is_mean_minus_target(name, rng):
     loss, target = case(name)
     scores = 5 * rng.normal(size=(ROWS, loss.n_outputs))
     _, gradient = loss.value_and_gradient(scores, target)
-    assert_allclose(gradient, loss.mean(scores) - as_matrix(loss, target), atol=4 * EPS)
+    expected = (loss.mean(scores) - as_matrix(loss, target)) * counts(loss, target)
+    assert_allclose(gradient, expected, atol=4 * EPS)
 
 
 @by_loss
@@ -168,7 +182,7 @@ def test_young_inequality_holds_at_every_feasible_dual(name, scores, q, seed):
     scores, q = scores[:, : loss.n_outputs], q[:, : loss.n_outputs]
     if isinstance(loss, Softmax):
         q = (q + 1e-3) / (q + 1e-3).sum(axis=1, keepdims=True)
-    dual = q - as_matrix(loss, target)
+    dual = (q - as_matrix(loss, target)) * counts(loss, target)
     conjugate = loss.conjugate(dual, target)
     assert np.isfinite(conjugate).all()
     value, _ = loss.value_and_gradient(scores, target)
@@ -225,7 +239,7 @@ def test_margin_is_positive_exactly_where_the_prediction_is_right(name, scores, 
         if isinstance(loss, Softmax):
             wanted = scores[i][y[i]].min() - scores[i][~y[i]].max()
         else:
-            wanted = np.where(y[i], scores[i], -scores[i]).min()
+            wanted = np.where(y[i], scores[i], -scores[i])[counts(loss, target)[i]].min()
         assert margin[i] == wanted
 
 
@@ -253,8 +267,8 @@ def test_softmax_of_two_classes_is_logistic_in_the_difference(scores, seed):
     value_of_one, gradient_of_one = Logistic().value_and_gradient(difference, target)
     assert_allclose(value, value_of_one, rtol=4 * EPS, atol=4 * EPS)
     assert_allclose(gradient, np.hstack([-gradient_of_one, gradient_of_one]), rtol=1e-15 + 8 * EPS, atol=1e-300)
-    m, _ = Logistic().curvature(difference)
-    assert_allclose(hessian(Softmax(2), both)[:, 0, 0], m[:, 0], atol=4 * EPS)
+    m, _ = Logistic().curvature(difference, np.zeros(len(difference)))
+    assert_allclose(hessian(Softmax(2), both, target)[:, 0, 0], m[:, 0], atol=4 * EPS)
     assert_allclose(Softmax(2).conjugate(gradient, target), Logistic().conjugate(gradient_of_one, target), atol=1e-14)
 
 
@@ -279,3 +293,22 @@ def test_soft_targets_of_zero_and_one_are_hard_targets(name, rng):
     assert_allclose(
         loss.null_scores(soft, np.ones(ROWS)), loss.null_scores(target, np.ones(ROWS)), rtol=1e-13, atol=1e-15
     )
+
+
+def test_a_dual_in_a_pair_that_does_not_count_is_infeasible():
+    loss, target = PairwiseSigmoids(3), np.array([0, 1, 2])
+    dual = 0.5 * counts(loss, target) - as_matrix(loss, target) * counts(loss, target)
+    assert np.isfinite(loss.conjugate(dual, target)).all()
+    assert (loss.conjugate(dual + 1e-3 * ~counts(loss, target), target) == np.inf).all()
+
+
+def test_pairwise_is_the_sum_of_binary_losses_on_the_rows_of_each_pair(rng):
+    loss, target = PairwiseSigmoids(4), rng.integers(0, 4, 50)
+    scores = 3 * rng.normal(size=(50, loss.n_outputs))
+    total = 0.0
+    for k, (i, j) in enumerate(loss.pairs):
+        rows = np.isin(target, (i, j))
+        value, gradient = Logistic().value_and_gradient(scores[rows, k : k + 1], (target[rows] == j).astype(float))
+        total += value.sum()
+        assert_array_equal(loss.value_and_gradient(scores, target)[1][rows, k : k + 1], gradient)
+    assert loss.value_and_gradient(scores, target)[0].sum() == pytest.approx(total, rel=1e-14)

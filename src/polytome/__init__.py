@@ -10,17 +10,27 @@ if TYPE_CHECKING:
     from polytome.datasets import load_dataset
     from polytome.errors import PolytomeError
     from polytome.estimators import LogisticRegression
+    from polytome.linear_regression import LinearRegression
     from polytome.model_file import load
+    from polytome.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
+    from polytome.neurons import Adaline, Perceptron, SigmoidNeuron
     from polytome.solvers import Progress, Stop
     from polytome.tables import read_table
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adaline",
     "Certificate",
+    "LinearRegression",
     "LogisticRegression",
+    "MultilabelLogistic",
+    "OneVsOne",
+    "OneVsRest",
+    "Perceptron",
     "PolytomeError",
     "Progress",
+    "SigmoidNeuron",
     "Stop",
     "load",
     "load_dataset",
@@ -28,10 +38,17 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Adaline": "polytome.neurons",
     "Certificate": "polytome.certificate",
+    "LinearRegression": "polytome.linear_regression",
     "LogisticRegression": "polytome.estimators",
+    "MultilabelLogistic": "polytome.multiclass",
+    "OneVsOne": "polytome.multiclass",
+    "OneVsRest": "polytome.multiclass",
+    "Perceptron": "polytome.neurons",
     "PolytomeError": "polytome.errors",
     "Progress": "polytome.solvers",
+    "SigmoidNeuron": "polytome.neurons",
     "Stop": "polytome.solvers",
     "load": "polytome.model_file",
     "load_dataset": "polytome.datasets",

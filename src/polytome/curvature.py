@@ -25,8 +25,8 @@ def newton_decrement(objective: Objective, W: Array, gradient: Array) -> float:
 
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.1.
     """
-    if objective.size <= LARGEST_HESSIAN:
-        direction = factor_hessian(objective, objective.hessian(W)).solve(gradient)
+    if objective.hessian_entries <= LARGEST_HESSIAN**2:
+        direction = factor_hessian(objective, objective.hessian_blocks(W)).solve(gradient)
     else:
 
         def product(x: Array) -> Array:

@@ -16,32 +16,39 @@ Array = NDArray[Any]
 __all__ = ["LARGEST_HESSIAN", "HessianFactor", "factor_hessian"]
 
 LARGEST_HESSIAN = 6_000
-"""Most coefficients whose full Hessian is formed: 288 MB of float64."""
+"""Largest side of a Hessian that is formed (its blocks may have as many entries): 288 MB of float64."""
 _FIRST_RIDGE = 1e-14
 
 
 @dataclass(frozen=True)
 class HessianFactor:
-    """Cholesky factor of a Hessian scaled to a unit diagonal: as accurate for columns in millions as in millionths."""
+    """Cholesky factors of a Hessian's blocks scaled to a unit diagonal: as accurate for columns in millions as in
+    millionths."""
 
-    scale: Array
-    factor: tuple[Array, bool]
+    scales: Array
+    factors: list[tuple[Array, bool]]
 
     def solve(self, gradient: Array) -> Array:
         """The inverse Hessian times a gradient of shape (n_features + 1, n_outputs)."""
-        solution = self.scale * cho_solve(self.factor, self.scale * gradient.T.ravel(), check_finite=False)
+        by_block = gradient.T.reshape(self.scales.shape)
+        solution = np.stack(
+            [
+                scale * cho_solve(factor, scale * part, check_finite=False)
+                for scale, factor, part in zip(self.scales, self.factors, by_block, strict=True)
+            ]
+        )
         return np.ascontiguousarray(solution.reshape(gradient.T.shape).T)
 
 
 def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
-    """Factor of a Hessian of the objective, ordered as by `Objective.hessian`; overwrites it."""
+    """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`; overwrites them."""
     _fill_flat_directions(objective, H)
-    diagonal = H.diagonal().copy()
+    diagonal = np.einsum("bii->bi", H).copy()
     diagonal[diagonal <= 0] = 1.0  # a column of zeros, or an intercept that is held
-    scale = 1 / np.sqrt(diagonal)
-    H *= scale[:, None]
-    H *= scale
-    return HessianFactor(scale, _factor(H))
+    scales = 1 / np.sqrt(diagonal)
+    H *= scales[:, :, None]
+    H *= scales[:, None, :]
+    return HessianFactor(scales, [_factor(block) for block in H])
 
 
 def _fill_flat_directions(objective: Objective, H: Array) -> None:
@@ -50,10 +57,10 @@ def _fill_flat_directions(objective: Objective, H: Array) -> None:
     The gradient has no component along these directions (coefficients are kept canonical), so no step changes.
     """
     n_columns, n_outputs = objective.shape
-    if n_outputs == 1 or np.any(objective.loss.canonical(np.ones((1, n_outputs)))):
+    if objective.loss.separable:
         return
-    diagonal = H.diagonal().reshape(n_outputs, n_columns).mean(axis=0)
-    blocks = H.reshape(n_outputs, n_columns, n_outputs, n_columns)
+    diagonal = H[0].diagonal().reshape(n_outputs, n_columns).mean(axis=0)
+    blocks = H[0].reshape(n_outputs, n_columns, n_outputs, n_columns)
     columns = np.arange(n_columns)
     blocks[:, columns, :, columns] += diagonal[:, None, None] / n_outputs
 

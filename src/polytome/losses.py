@@ -32,6 +32,11 @@ class Loss(Protocol):
         ...
 
     @property
+    def separable(self) -> bool:
+        """Whether the loss is a sum over outputs, so that no output's score has to do with another's."""
+        ...
+
+    @property
     def smoothness(self) -> float:
         """A bound on the largest eigenvalue of the Hessian with respect to the scores of one row."""
         ...
@@ -40,8 +45,8 @@ class Loss(Protocol):
         """Loss of each row, shape (n,), and its gradient with respect to the scores, shape (n, n_outputs)."""
         ...
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
-        """`m`, `u` of the Hessian `diag(m) - u u'` of each row; `u` is None where it is zero."""
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
+        """`m`, `u` of the Hessian `diag(m) - u u'` of each row; `u` is None where it is zero (separable losses)."""
         ...
 
     def mean(self, scores: Array) -> Array:
@@ -80,6 +85,7 @@ class Softmax:
     """
 
     n_outputs: int
+    separable = False
     smoothness = 0.5  # the largest eigenvalue of diag(p) - p p' is at most 1/2 (Boehning 1992)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
@@ -104,7 +110,7 @@ class Softmax:
         exponentials /= total[:, None]
         return value, exponentials
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """`m = u = p`: the Hessian of a row is `diag(p) - p p'`."""
         p = self.mean(scores)
         return p, p
@@ -160,6 +166,7 @@ class IndependentSigmoids:
     """
 
     n_outputs: int
+    separable = True
     smoothness = 0.25
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
@@ -170,7 +177,7 @@ class IndependentSigmoids:
         gradient = absent * sigmoid(scores) - target * sigmoid(-scores)
         return value, gradient
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """`m = p (1 - p)` as `sigmoid(z) sigmoid(-z)`; no rank-one part."""
         return sigmoid(scores) * sigmoid(-scores), None
 
@@ -219,6 +226,7 @@ class Logistic:
     """
 
     n_outputs = 1
+    separable = True
     smoothness = 0.25
 
     # One sigmoid output: the arithmetic is that of `IndependentSigmoids(1)`, targets reshaped to one column.
@@ -227,9 +235,9 @@ class Logistic:
         """`softplus(z) - y z`, shape (n,), and `sigmoid(z) - y`, shape (n, 1)."""
         return _ONE_SIGMOID.value_and_gradient(scores, target[:, None])
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """`m = p (1 - p)`; no rank-one part."""
-        return _ONE_SIGMOID.curvature(scores)
+        return _ONE_SIGMOID.curvature(scores, target)
 
     def mean(self, scores: Array) -> Array:
         """`sigmoid(z)`, shape (n, 1)."""
@@ -269,6 +277,7 @@ class Squared:
     """
 
     n_outputs: int = 1
+    separable = True
     smoothness = 1.0
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
@@ -276,7 +285,7 @@ class Squared:
         residual = scores - target.reshape(scores.shape)
         return 0.5 * (residual * residual).sum(axis=1), residual
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """`m = 1`; no rank-one part."""
         return np.ones_like(scores), None
 

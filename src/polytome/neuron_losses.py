@@ -43,6 +43,7 @@ class PerceptronLoss:
     """
 
     n_outputs = 1
+    separable = True
     smoothness = np.inf
     has_certificate = False
 
@@ -51,7 +52,7 @@ class PerceptronLoss:
         error = self.mean(scores) - target[:, None]
         return np.abs(error * scores)[:, 0], error  # no -0 for a mistake at z = 0
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """Zeros: the loss is straight on both sides of its kink."""
         return np.zeros_like(scores), None
 
@@ -96,6 +97,7 @@ class SquaredSigmoid:
     """
 
     n_outputs = 1
+    separable = True
     smoothness = 0.15407  # 2 a^2 (1 - a) (2 - 3a) at a = (15 - sqrt(33)) / 24, rounded up
     has_certificate = False
 
@@ -106,7 +108,7 @@ class SquaredSigmoid:
         error = (1.0 - y) * present - y * absent
         return (error * error)[:, 0], 2.0 * error * present * absent
 
-    def curvature(self, scores: Array) -> tuple[Array, Array | None]:
+    def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """`m = 2 (a (1 - a))^2`, the Gauss-Newton part; the rest of the second derivative may be negative."""
         slope = sigmoid(scores) * sigmoid(-scores)
         return 2.0 * slope * slope, None

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.linalg.blas import dsyrk
 
 from polytome.losses import Loss
@@ -99,46 +100,56 @@ class Objective:
         gradient[:-1] += self.penalty.gradient(W[:-1])
         return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient
 
-    def hessian(self, W: Array, rows: Rows | None = None) -> Array:
-        """Hessian, (size, size), coefficients ordered output by output (`W.T.ravel()`): one pass over the rows.
+    @property
+    def hessian_entries(self) -> int:
+        """Numbers in the blocks of the Hessian."""
+        return self.shape[0] * self.size if self.loss.separable else self.size**2
 
-        The Hessian of a row's loss is `diag(m) - u u'`, so each output has a diagonal block `X' diag(m_k) X`, from
-        which the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may be a weighted sample that stands
-        for them all.
+    def hessian(self, W: Array, rows: Rows | None = None) -> Array:
+        """Hessian, (size, size), coefficients ordered output by output (`W.T.ravel()`); see `hessian_blocks`."""
+        H: Array = block_diag(*self.hessian_blocks(W, rows))
+        return H
+
+    def hessian_blocks(self, W: Array, rows: Rows | None = None) -> Array:
+        """The blocks on the Hessian's diagonal, outside of which it is zero: one pass over the rows.
+
+        Shape (n_outputs, n_features + 1, n_features + 1) for a separable loss, whose outputs have nothing to do with
+        each other, else (1, size, size). The Hessian of a row's loss is `diag(m) - u u'`, so each output has a
+        diagonal block `X' diag(m_k) X`, from which the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may
+        be a weighted sample that stands for them all.
         """
         rows = (self.rows if rows is None else rows).at(np.float64)
-        n_columns, n_outputs = self.shape
+        n_columns = self.shape[0]
         raw = self.rows.columns.to_raw(W)
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
-            m, u = self.loss.curvature(block_scores(block, raw))
+            m, u = self.loss.curvature(block_scores(block, raw), block.target)
             X = np.empty((len(block.weight), n_columns))
             X[:, :-1] = rows.dense(block)
             X[:, -1] = 1.0 if self.fit_intercept else 0.0
-            roots = np.sqrt(block.weight[:, None] * np.maximum(m, 0.0))
-            diagonal = np.stack([dsyrk(1.0, (X * root[:, None]).T, lower=True) for root in roots.T])
+            grams = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
             if u is None:
-                return (diagonal,)
+                return (grams,)
             root = np.sqrt(block.weight)[:, None]
             kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-            return diagonal, dsyrk(1.0, kronecker.T, lower=True)
+            return grams, dsyrk(1.0, kronecker.T, lower=True)
 
-        sums = rows.sum(block_hessian)
-        H = -_mirrored(sums[1]) if len(sums) == 2 else np.zeros((self.size, self.size))
-        for k in range(n_outputs):
-            part = slice(k * n_columns, (k + 1) * n_columns)
-            H[part, part] += _mirrored(sums[0][k])
-        H /= self.total_weight
-        penalised = np.tile(np.append(np.ones(n_columns - 1), 0.0), n_outputs)
-        H[np.diag_indices_from(H)] += self.penalty.strength * penalised
-        return H
+        grams, *joint = rows.sum(block_hessian)
+        blocks = np.stack([_mirrored(gram) for gram in grams])
+        if joint:
+            blocks = (block_diag(*blocks) - _mirrored(joint[0]))[np.newaxis]
+        blocks /= self.total_weight
+        penalised = np.append(np.ones(n_columns - 1), 0.0)
+        diagonal = np.arange(blocks.shape[1])
+        blocks[:, diagonal, diagonal] += self.penalty.strength * np.resize(penalised, blocks.shape[1])
+        return blocks
 
     def hessian_product(self, W: Array, direction: Array) -> Array:
         """Hessian at `W` times a direction of the same shape: one pass over the rows."""
         raw, along = self.rows.columns.to_raw(W), self.rows.columns.to_raw(direction)
 
         def block_product(block: Block) -> tuple[Array, ...]:
-            m, u = self.loss.curvature(block_scores(block, raw))
+            m, u = self.loss.curvature(block_scores(block, raw), block.target)
             change = block_scores(block, along)
             product = m * change
             if u is not None:
@@ -158,7 +169,7 @@ class Objective:
         raw = self.rows.columns.to_raw(W)
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
-            m, u = self.loss.curvature(block_scores(block, raw))
+            m, u = self.loss.curvature(block_scores(block, raw), block.target)
             hessian = np.diag(block.weight @ m)
             return (hessian if u is None else hessian - (u * block.weight[:, None]).T @ u,)
 
@@ -185,6 +196,18 @@ class Objective:
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight), 1)), target)
             total += float(weight @ value)
         return W, total / self.total_weight
+
+
+def _weighted_grams(X: Array, weights: Array) -> Array:
+    """Lower triangles of `X' diag(w) X` for each column w of the weights, (n_weights, n_columns, n_columns)."""
+    n_columns = X.shape[1]
+    if weights.shape[1] <= n_columns:
+        return np.stack([dsyrk(1.0, (X * np.sqrt(w)[:, None]).T, lower=True) for w in weights.T])
+    # Many weights for few columns: every product of two columns once, and one matrix product for all the weights.
+    row, column = np.tril_indices(n_columns)
+    grams = np.zeros((weights.shape[1], n_columns, n_columns))
+    grams[:, row, column] = weights.T @ (X[:, row] * X[:, column])
+    return grams
 
 
 def _mirrored(lower: Array) -> Array:

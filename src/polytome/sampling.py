@@ -23,7 +23,7 @@ def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array
         block: some rows.
         raw: coefficients for raw columns.
     """
-    m, u = objective.loss.curvature(block_scores(block, raw))
+    m, u = objective.loss.curvature(block_scores(block, raw), block.target)
     trace = m.sum(axis=1) - (0.0 if u is None else (u * u).sum(axis=1))
     return block.weight * np.maximum(trace, 0.0), m, u
 
@@ -43,7 +43,7 @@ def row_lengths(objective: Objective) -> Array:
 
 
 def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -> Array:
-    """The Hessian of about `size` rows that stand for all, ordered as by `Objective.hessian`: a pass over the rows.
+    """The Hessian of about `size` rows that stand for all, as from `Objective.hessian_blocks`: a pass over the rows.
 
     A row is drawn with a probability that grows with the trace of its Hessian and with its `lengths` (from
     `row_lengths`), and counts for the inverse of that probability. Where most rows are classified beyond doubt, few
@@ -57,4 +57,5 @@ def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -
     chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)
     if len(chosen) == 0:
         chosen = np.array([int(probability.argmax())])
-    return objective.hessian(W, rows.subset(chosen, rows.weight[chosen] / np.maximum(probability[chosen], 1e-300)))
+    drawn = rows.subset(chosen, rows.weight[chosen] / np.maximum(probability[chosen], 1e-300))
+    return objective.hessian_blocks(W, drawn)

@@ -30,10 +30,10 @@ def choose_solver(objective: Objective) -> Solver:
     """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
-    `(d K)^3 / 3`, and Newton's method needs about ten. Where thirty iterations of L-BFGS bring no certificate (nearly
-    separable classes under a weak penalty), Newton's method takes over if its Hessian fits, from a sample of many
-    rows. Where there are fewer rows than columns, and few enough entries for a decomposition, either works in the
-    space of the rows.
+    `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
+    iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes over
+    if its Hessian fits, from a sample of many rows. Where there are fewer rows than columns, and few enough entries for
+    a decomposition, either works in the space of the rows.
 
     Example:
         >>> import numpy as np
@@ -43,21 +43,26 @@ def choose_solver(objective: Objective) -> Solver:
         >>> choose_solver(Objective(Softmax(3), L2(1.0), as_rows(np.eye(3), np.arange(3))))
         Newton(sample=None)
     """
-    n, d, n_outputs = objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs
+    n, d = objective.rows.n_rows, objective.rows.n_features
     if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
-        return RowSpace(_by_cost(n, (n + 1) * n_outputs))
-    return _by_cost(n, objective.size)
+        return RowSpace(_by_cost(objective, n, n + 1))
+    return _by_cost(objective, n, d + 1)
 
 
-def _by_cost(n: int, size: int) -> Solver:
-    """Newton or L-BFGS for n rows and so many coefficients."""
+def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
+    """Newton or L-BFGS for n rows and so many columns."""
+    n_outputs = objective.loss.n_outputs
+    size = n_columns * n_outputs
+    # The sides of the Hessian's blocks, and how many there are.
+    side, blocks = (n_columns, n_outputs) if objective.loss.separable else (size, 1)
     one_pass = 4 * n * size
-    newton = 10 * (n * size**2 + size**3 / 3)
-    if size <= LARGEST_HESSIAN and newton <= max(400 * one_pass, _CHEAP):
+    newton = 10 * blocks * (n * side**2 + side**3 / 3)
+    fits = blocks * side**2 <= LARGEST_HESSIAN**2
+    if fits and newton <= max(400 * one_pass, _CHEAP):
         return Newton()
-    if size > LARGEST_HESSIAN:
+    if not fits:
         return LBFGS()
-    sample = max(4 * size, 40 * n // size)
+    sample = max(4 * side, 40 * n // side)
     return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
 
 
@@ -79,10 +84,10 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
     if solver == "auto":
         return choose_solver(objective)
     if solver == "newton":
-        if objective.size > _LARGEST_NEWTON:
+        if objective.hessian_entries > _LARGEST_NEWTON**2:
             raise ArgumentError(
                 f"solver='newton': the Hessian of {objective.size:,} coefficients would take "
-                f"{8 * objective.size**2 / 2**30:.0f} GiB; use solver='auto'"
+                f"{8 * objective.hessian_entries / 2**30:.0f} GiB; use solver='auto'"
             )
         return Newton()
     if solver == "lbfgs":

@@ -54,7 +54,10 @@ class Newton:
         lengths = None if self.sample is None else row_lengths(objective)
         guard, passes = _Guard(objective), 1.0
         while True:
-            H = objective.hessian(W) if lengths is None else sampled_hessian(objective, W, self.sample or 0, lengths)
+            if lengths is None:
+                H = objective.hessian_blocks(W)
+            else:
+                H = sampled_hessian(objective, W, self.sample or 0, lengths)
             direction, promised, products = self._step(objective, W, gradient, H, guard)
             passes += 1 + products
             decrement = None if guard.is_up else -0.5 * float(np.vdot(gradient, direction))
@@ -117,7 +120,7 @@ class _Guard:
             scores, change = block_scores(block, raw), block_scores(block, along)
             value, gradient = loss.value_and_gradient(scores, block.target)
             changed, _ = loss.value_and_gradient(scores + change, block.target)
-            m, u = loss.curvature(scores)
+            m, u = loss.curvature(scores, block.target)
             bent = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
             excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * bent
             shown: Array = 2 * excess / np.maximum((change * change).sum(axis=1), 1e-300)
@@ -151,13 +154,13 @@ class _Guard:
         return self._matrix
 
     def added_to(self, H: Array) -> Array:
-        """`H + I (x) matrix`, a new matrix."""
+        """`H + I (x) matrix`, H in blocks; a new array."""
         guarded = H.copy()
         if self.is_up:
             n_columns = len(self.matrix)
-            for start in range(0, len(H), n_columns):
+            for start in range(0, H.shape[1], n_columns):
                 part = slice(start, start + n_columns)
-                guarded[part, part] += self.matrix
+                guarded[:, part, part] += self.matrix
         return guarded
 
     def times(self, x: Array) -> Array:
