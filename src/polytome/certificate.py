@@ -173,7 +173,8 @@ def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Arra
             break
         if not len(hessian):
             hessian, fresh = objective.intercept_hessian(W), True
-            hessian += hessian.diagonal().mean() / len(hessian)  # fills the flat direction of the softmax loss
+            if not objective.loss.separable:
+                hessian += hessian.diagonal().mean() / len(hessian)  # fills the flat direction of the softmax loss
         damped = hessian + damping * np.eye(len(hessian))
         trial = W.copy()
         trial[-1] -= np.linalg.pinv(damped, hermitian=True) @ gradient[-1]
