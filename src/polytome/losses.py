@@ -41,6 +41,10 @@ class Loss(Protocol):
         """A bound on the largest eigenvalue of the Hessian with respect to the scores of one row."""
         ...
 
+    def outputs_of(self, target: Array) -> slice | Array:
+        """The outputs that matter to rows of these targets; the methods below take scores of these, or of all."""
+        ...
+
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """Loss of each row, shape (n,), and its gradient with respect to the scores, shape (n, n_outputs)."""
         ...
@@ -87,6 +91,10 @@ class Softmax:
     n_outputs: int
     separable = False
     smoothness = 0.5  # the largest eigenvalue of diag(p) - p p' is at most 1/2 (Boehning 1992)
+
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`-log p_y` and `p - y`, with one exponential per score; shapes (n,) and (n, K)."""
@@ -169,6 +177,10 @@ class IndependentSigmoids:
     separable = True
     smoothness = 0.25
 
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
+
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`softplus(z) - y z` summed over outputs, and `p - y`, each in the form that does not cancel."""
         absent = 1.0 - target
@@ -231,6 +243,10 @@ class Logistic:
 
     # One sigmoid output: the arithmetic is that of `IndependentSigmoids(1)`, targets reshaped to one column.
 
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
+
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`softplus(z) - y z`, shape (n,), and `sigmoid(z) - y`, shape (n, 1)."""
         return _ONE_SIGMOID.value_and_gradient(scores, target[:, None])
@@ -279,6 +295,10 @@ class Squared:
     n_outputs: int = 1
     separable = True
     smoothness = 1.0
+
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`1/2 ||z - y||^2` and `z - y`."""

@@ -7,6 +7,7 @@ bounds each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -78,9 +79,11 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.verbose = verbose
         self.callback = callback
 
-    def _fit(self, X: Any, loss: Loss, target: Array, weight: Array, name: str, n_classes: int) -> None:
+    def _fit(
+        self, X: Any, loss: Loss, target: Array, weight: Array, name: str, n_classes: int, ends: Sequence[int] = ()
+    ) -> None:
         """Minimises the objective of all the binary models and keeps what came of it."""
-        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight), X)
+        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight).with_ends(ends), X)
         penalty = penalty_of(self, float(weight.sum()))
         objective = Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
         self.solver_ = named_solver(self.solver, objective, self.random_state)
@@ -185,8 +188,8 @@ class OneVsOne(_BinaryModels):
     """One binary logistic regression per pair of classes, on the rows of those two; each casts a vote.
 
     All `K (K - 1) / 2` models are trained together: a row takes part in the K - 1 pairs of its class, in one pass over
-    X per step, and no row is copied. The class with most votes wins; confidence breaks ties: the sum over a class's
-    pairs of the scores for it.
+    X per step, and no row is copied for a pair. The class with most votes wins; confidence breaks ties: the sum over
+    a class's pairs of the scores for it.
 
     Args:
         C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
@@ -229,7 +232,14 @@ class OneVsOne(_BinaryModels):
         self.classes_, n_classes = labels.classes, len(labels.classes)
         loss = PairwiseSigmoids(n_classes)
         self.pairs_ = loss.pairs
-        self._fit(X, loss, labels.target, weight, "one_vs_one", n_classes)
+        target: Array = labels.target
+        ends: Sequence[int] = ()
+        if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
+            # In blocks of one class only the K - 1 scores of its pairs are computed, so its rows come together once.
+            order = np.argsort(target, kind="stable")
+            X, target, weight = X[order], target[order], weight[order]
+            ends = np.cumsum(np.bincount(target)).tolist()
+        self._fit(X, loss, target, weight, "one_vs_one", n_classes, ends)
         return self
 
     def votes(self, X: Any) -> Array:

@@ -47,6 +47,10 @@ class PerceptronLoss:
     smoothness = np.inf
     has_certificate = False
 
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
+
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(step(z) - y) z`, shape (n,), and `step(z) - y`, shape (n, 1)."""
         error = self.mean(scores) - target[:, None]
@@ -100,6 +104,10 @@ class SquaredSigmoid:
     separable = True
     smoothness = 0.15407  # 2 a^2 (1 - a) (2 - 3a) at a = (15 - sqrt(33)) / 24, rounded up
     has_certificate = False
+
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(a - y)^2`, shape (n,), and `2 (a - y) a (1 - a)`, shape (n, 1), with `a = sigmoid(z)`."""

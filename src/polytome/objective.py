@@ -36,11 +36,12 @@ def block_scores(block: Block, raw: Array) -> Array:
 
 def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array]:
     """Weighted loss and its gradient with respect to raw coefficients: the one place where a block becomes both."""
-    value, residual = loss.value_and_gradient(block_scores(block, raw), block.target)
+    outputs = loss.outputs_of(block.target)
+    value, residual = loss.value_and_gradient(block_scores(block, raw[:, outputs]), block.target)
     residual *= block.weight[:, None]
-    gradient = np.empty(raw.shape)
-    gradient[:-1] = block.X.T @ residual.astype(block.X.dtype, copy=False)
-    gradient[-1] = residual.sum(axis=0)
+    gradient = np.zeros(raw.shape)
+    gradient[:-1, outputs] = block.X.T @ residual.astype(block.X.dtype, copy=False)
+    gradient[-1, outputs] = residual.sum(axis=0)
     return np.asarray(block.weight @ value), gradient
 
 
@@ -123,11 +124,13 @@ class Objective:
         raw = self.rows.columns.to_raw(W)
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
-            m, u = self.loss.curvature(block_scores(block, raw), block.target)
+            outputs = self.loss.outputs_of(block.target)
+            m, u = self.loss.curvature(block_scores(block, raw[:, outputs]), block.target)
             X = np.empty((len(block.weight), n_columns))
             X[:, :-1] = rows.dense(block)
             X[:, -1] = 1.0 if self.fit_intercept else 0.0
-            grams = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
+            grams = np.zeros((self.loss.n_outputs, n_columns, n_columns))
+            grams[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
             if u is None:
                 return (grams,)
             root = np.sqrt(block.weight)[:, None]

@@ -26,7 +26,7 @@ class PairwiseSigmoids:
     """Sum over the pairs of classes that a row's class is in of the binary cross-entropy of that pair.
 
     Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score speaks for j. `target` is an integer
-    code 0..K-1 per row, shape (n,).
+    code 0..K-1 per row, shape (n,). Rows of one class need the scores of their K - 1 pairs only.
 
     Args:
         n_classes: K, at least 2.
@@ -66,18 +66,27 @@ class PairwiseSigmoids:
     def _binary(self) -> IndependentSigmoids:
         return IndependentSigmoids(self.n_classes - 1)
 
+    def outputs_of(self, target: Array) -> slice | Array:
+        """The K - 1 pairs of a class, if all rows are of this class; else all pairs."""
+        same = len(target) > 0 and bool((target == target[0]).all())
+        return self._own[0][target[0]] if same else slice(None)
+
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`softplus(z) - y z` summed over the row's own pairs, and `p - y` there, 0 elsewhere."""
         outputs, is_second = self._own
+        if scores.shape[1] < self.n_outputs:
+            return self._binary.value_and_gradient(scores, is_second[target])
         own = outputs[target]
         value, inside = self._binary.value_and_gradient(np.take_along_axis(scores, own, 1), is_second[target])
         return value, _spread(inside, own, self.n_outputs)
 
     def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
         """`m = p (1 - p)` in the row's own pairs, 0 elsewhere; no rank-one part."""
+        if scores.shape[1] < self.n_outputs:
+            return self._binary.curvature(scores, target)
         own = self._own[0][target]
-        inside = np.take_along_axis(scores, own, 1)
-        return _spread(sigmoid(inside) * sigmoid(-inside), own, self.n_outputs), None
+        inside, _ = self._binary.curvature(np.take_along_axis(scores, own, 1), target)
+        return _spread(inside, own, self.n_outputs), None
 
     def mean(self, scores: Array) -> Array:
         """`sigmoid(z)`: the probability of the second class of each pair, shape (n, n_outputs)."""

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -146,6 +147,10 @@ class Rows(Protocol):
         """The same rows with another target."""
         ...
 
+    def with_ends(self, ends: Sequence[int]) -> Self:
+        """The same rows in blocks of which none reaches beyond one of these rows."""
+        ...
+
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block as a dense array of the rows' precision."""
         ...
@@ -262,6 +267,8 @@ class Storage(ABC):
     columns: Columns
     precision: np.dtype[Any]
     n_threads: int
+    ends: tuple[int, ...] = ()
+    """Rows before which a block ends, such as the first rows of classes."""
 
     @classmethod
     def of(
@@ -297,6 +304,12 @@ class Storage(ABC):
     def parts(self) -> list[slice]:
         """The slices of rows that make the blocks, whatever the number of threads."""
 
+    def _parts(self) -> list[slice]:
+        """The parts, cut where a block must end."""
+        parts = self.parts()
+        bounds = sorted({0, *(part.stop for part in parts), *self.ends})
+        return [slice(start, stop) for start, stop in pairwise(bounds)] if self.ends else parts
+
     @abstractmethod
     def pick(self, chosen: Array | slice) -> Block:
         """The chosen rows as a block."""
@@ -307,15 +320,15 @@ class Storage(ABC):
 
     def sum(self, fn: Callable[[Block], Sums]) -> Sums:
         """`fn` of every block, added up in the order of the rows."""
-        return ordered_sum(lambda part: fn(self.pick(part)), self.parts(), self.n_threads)
+        return ordered_sum(lambda part: fn(self.pick(part)), self._parts(), self.n_threads)
 
     def each(self, fn: Callable[[Block], Array]) -> Array:
         """`fn` of every block, one entry per row, joined in the order of the rows."""
-        return np.concatenate(list(in_order(lambda part: fn(self.pick(part)), self.parts(), self.n_threads)))
+        return np.concatenate(list(in_order(lambda part: fn(self.pick(part)), self._parts(), self.n_threads)))
 
     def blocks(self) -> Iterator[Block]:
         """The blocks in order."""
-        return map(self.pick, self.parts())
+        return map(self.pick, self._parts())
 
     def at(self, precision: Any) -> Self:
         """The same rows multiplied in another floating type."""
@@ -328,6 +341,10 @@ class Storage(ABC):
     def with_target(self, target: Array) -> Self:
         """The same rows with another target."""
         return replace(self, target=target)
+
+    def with_ends(self, ends: Sequence[int]) -> Self:
+        """The same rows in blocks of which none reaches beyond one of these rows."""
+        return replace(self, ends=tuple(int(end) for end in ends))
 
     def moments(self) -> tuple[Array, Array]:
         """Weighted mean and standard deviation of the raw columns."""
@@ -344,7 +361,7 @@ class Storage(ABC):
 
     def subset(self, chosen: Array, weight: Array) -> Self:
         """A copy of the chosen rows under new weights."""
-        return replace(self, X=self.X[chosen], target=self.target[chosen], weight=weight)
+        return replace(self, X=self.X[chosen], target=self.target[chosen], weight=weight, ends=())
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Block]:
         """All rows once in random order, `size` at a time."""

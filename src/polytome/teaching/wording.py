@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from polytome.teaching.documents import Verdict, identities
+from polytome.teaching.documents import Verdict, identities, numbers
 
 __all__ = ["array_text", "cell_text", "comparison", "outcome_text", "short_text"]
 
@@ -88,5 +88,9 @@ def comparison(verdict: Verdict) -> list[tuple[str, str]]:
     """
     if verdict.id in identities():
         return [("error", short_text(verdict.computed)), ("at most", short_text(verdict.printed))]
-    computed = [] if verdict.outcome == "not computed" else [("computed", short_text(verdict.computed))]
-    return [("printed", short_text(verdict.printed)), *computed]
+    printed = ("printed", short_text(verdict.printed))
+    if verdict.outcome == "not computed":
+        return [printed]
+    if numbers()[verdict.id].rule == "within":
+        return [printed, *zip(("lowest", "highest"), map(short_text, verdict.computed), strict=True)]
+    return [printed, ("computed", short_text(verdict.computed))]
