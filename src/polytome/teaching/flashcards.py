@@ -10,7 +10,13 @@ Reference: the Anki manual, "Importing text files", https://docs.ankiweb.net/imp
 from __future__ import annotations
 
 import hashlib
+import itertools
+import sqlite3
 import tempfile
+import time
+import zipfile
+from contextlib import closing
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 
@@ -80,7 +86,7 @@ def _text(cards: list[Flashcard]) -> str:
 
 
 def _package(cards: list[Flashcard]) -> bytes:
-    """A package made by genanki."""
+    """A package: a zip with the database that genanki makes."""
     import genanki
 
     model = genanki.Model(
@@ -93,7 +99,14 @@ def _package(cards: list[Flashcard]) -> bytes:
     deck = genanki.Deck(_DECK_ID, _DECK)
     for card in cards:
         deck.add_note(genanki.Note(model, _fields(card), guid=_identity(card), tags=list(card.tags)))
+    # Anki updates a note if the package's is younger, and takes milliseconds for the numbers of notes and cards.
+    now = time.time()
     with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder, "cards.apkg")
-        genanki.Package(deck).write_to_file(written, timestamp=0.0)
-        return written.read_bytes()
+        database = Path(folder, "collection.anki2")
+        with closing(sqlite3.connect(database)) as connection, connection:
+            genanki.Package(deck).write_to_db(connection.cursor(), now, itertools.count(int(1000 * now)))
+        content = BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as package:
+            package.write(database, database.name)
+            package.writestr("media", "{}")
+        return content.getvalue()

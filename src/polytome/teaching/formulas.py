@@ -15,6 +15,8 @@ __all__ = ["FORMULA", "mathml", "plain", "with_plain_formulas"]
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$\n]+?)\$(?!\d)", re.DOTALL)
 """Display and inline formulas in Markdown."""
 
+# The converter sets "log a" without the space that tells it from "loga".
+_NAME_BEFORE_LETTER = re.compile(r'(?<!<msub>)<mi>(log|ln|exp)</mi>(?=<m)(?!<mo stretchy="false">&#x00028;)')
 _RAISED = str.maketrans("0123456789+-=()niTxyk", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀˣʸᵏ")
 _SMALL = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀˣʸᵏ₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
 _LOWERED = str.maketrans("0123456789+-=()aeijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
@@ -30,7 +32,7 @@ def mathml(latex: str, *, display: bool = False) -> str:
     from latex2mathml.converter import convert
 
     element: str = convert(latex.strip(), display="block" if display else "inline")
-    return element
+    return _NAME_BEFORE_LETTER.sub(r'<mrow><mi>\1</mi><mspace width="0.17em"/></mrow>', element)
 
 
 def plain(latex: str) -> str:
