@@ -121,7 +121,7 @@ def main() -> None:
     found = {
         "seconds": seconds,
         "peak_bytes": None if before is None or peak is None else max(0, peak - before),
-        "objective": exact_objective(problem, method.coefficients(model, problem.scale)),
+        "objective": exact_objective(problem, method.coefficients(model, problem.scale), method.reduction),
         "warnings": sorted({warning.category.__name__ for warning in caught}),
         **method.facts(model, complained),
     }

@@ -1,4 +1,4 @@
-"""What is compared: a library, the settings of its `LogisticRegression`, and the type of number that it is given."""
+"""What is compared: a library, the settings of its classifier, and the type of number that it is given."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from benchmarks.datasets import Problem
 # Above this scikit-learn's newton-cg is the faster of its two (digits, 650 coefficients: 0.06 s against 0.3 s).
 MOST_COEFFICIENTS_FOR_CHOLESKY = 200
 LARGE_BYTES = 32_000_000
+MANY = {"max_iter": 10_000}
+
+# Data sets, and how each is made a matter of binary models.
+REDUCTIONS = {"mnist": "one-vs-rest", "newsgroups": "one-vs-rest", "letter": "one-vs-one"}
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,25 @@ class Method:
 
     Attributes:
         library: "polytome" or "scikit-learn".
-        settings: keyword arguments of its LogisticRegression, C excepted.
+        settings: keyword arguments of its classifier, C excepted.
         dtype: what X is converted to before the clock starts; None to leave it as it is.
         blas_threads: threads of the BLAS; None for its own choice, which is all cores.
+        reduction: "one-vs-rest" or "one-vs-one"; None for one model of all classes.
+        n_jobs: processes among which scikit-learn shares out its binary models.
     """
 
     library: str
     settings: dict[str, Any] = field(default_factory=dict)
     dtype: str | None = None
     blas_threads: int | None = None
+    reduction: str | None = None
+    n_jobs: int | None = None
 
     @property
     def label(self) -> str:
         words = [self.library, *([self.settings["solver"]] if "solver" in self.settings else [])]
-        return " ".join([*words, *([self.dtype] if self.dtype else [])])
+        words += [self.dtype] if self.dtype else []
+        return " ".join([*words, *([f"n_jobs={self.n_jobs}"] if self.n_jobs else [])])
 
     def features(self, problem: Problem) -> Any:
         """X as this method is given it: Polytome divides by the scale itself, scikit-learn gets X / scale."""
@@ -46,11 +55,15 @@ class Method:
     def model(self, C: float, scale: float, **more: Any) -> Any:
         if self.library == "scikit-learn":
             from sklearn.linear_model import LogisticRegression
+            from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 
-            return LogisticRegression(C=C, **self.settings)
-        from polytome import LogisticRegression
+            binary = LogisticRegression(C=C, **self.settings)
+            wrappers = {"one-vs-rest": OneVsRestClassifier, "one-vs-one": OneVsOneClassifier}
+            return binary if self.reduction is None else wrappers[self.reduction](binary, n_jobs=self.n_jobs)
+        from polytome import LogisticRegression, OneVsOne, OneVsRest
 
-        return LogisticRegression(C=C, scale=None if scale == 1 else scale, **self.settings, **more)
+        classifier = {None: LogisticRegression, "one-vs-rest": OneVsRest, "one-vs-one": OneVsOne}[self.reduction]
+        return classifier(C=C, scale=None if scale == 1 else scale, **self.settings, **more)
 
     def warm_up(self) -> None:
         """Fit three rows, so that imports and the start of threads are not part of what is measured."""
@@ -60,16 +73,19 @@ class Method:
 
     def coefficients(self, model: Any, scale: float) -> np.ndarray:
         """Coefficients (n_features + 1, n_outputs) for the columns X / scale, intercept last."""
-        coef = model.coef_.astype(np.float64)
-        return np.vstack([(coef * scale if self.library == "polytome" else coef).T, model.intercept_])
+        binary = [model] if self.library == "polytome" or self.reduction is None else model.estimators_
+        coef = np.vstack([part.coef_ for part in binary]).astype(np.float64)
+        intercept = np.concatenate([part.intercept_ for part in binary])
+        return np.vstack([(coef * scale if self.library == "polytome" else coef).T, intercept])
 
     def facts(self, model: Any, complained: bool) -> dict[str, Any]:
         """What the fitted model says of itself."""
         if self.library == "scikit-learn":
+            binary = [model] if self.reduction is None else model.estimators_
             return {
-                "solver": model.solver,
+                "solver": binary[0].solver,
                 "passes": None,
-                "iterations": int(np.max(model.n_iter_)),
+                "iterations": int(max(np.max(part.n_iter_) for part in binary)),
                 "verdict": "not converged" if complained else "converged",
                 "gap": None,
                 "relative_gap": None,
@@ -107,7 +123,6 @@ def defaults(problem: Problem) -> list[list[Method]]:
 
 def ladders() -> list[list[Method]]:
     """For MNIST: each method from loose to tight, in steps of about 3 in its tolerance."""
-    many = {"max_iter": 10_000}
     peers = [
         ("newton-cg", "float64", (3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)),
         ("newton-cg", "float32", (3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)),
@@ -117,21 +132,49 @@ def ladders() -> list[list[Method]]:
     return [
         [Method("polytome", {"tol": tol}) for tol in ours],
         *(
-            [Method("scikit-learn", {"solver": solver, "tol": tol, **many}, dtype) for tol in tols]
+            [Method("scikit-learn", {"solver": solver, "tol": tol, **MANY}, dtype) for tol in tols]
             for solver, dtype, tols in peers
         ),
     ]
 
 
-def exact_objective(problem: Problem, W: np.ndarray) -> float:
-    """The objective in float64, on the data as stored, of whichever method's coefficients."""
-    from polytome.losses import Logistic, Softmax
+def reduced_ladders(name: str) -> list[list[Method]]:
+    """For binary models of many classes: each method from loose to tight, in steps of about 3 in its tolerance.
+
+    scikit-learn gets one process, in which the BLAS may use all cores where the data is large, and two processes.
+    """
+    reduction = REDUCTIONS[name]
+    solvers = ("newton-cholesky", "newton-cg", "lbfgs") if name == "letter" else ("newton-cg", "lbfgs")
+    dtype = "float32" if name == "mnist" else None
+    threads = 1 if name == "letter" else None
+    return [
+        [Method("polytome", {"tol": tol}, reduction=reduction) for tol in (1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)],
+        *(
+            [
+                Method("scikit-learn", {"solver": solver, "tol": tol, **MANY}, dtype, threads, reduction, n_jobs)
+                for tol in (1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
+            ]
+            for solver in solvers
+            for n_jobs in (None, 2)
+        ),
+    ]
+
+
+def exact_objective(problem: Problem, W: np.ndarray, reduction: str | None = None) -> float:
+    """The objective (of binary models: the sum of theirs) in float64, on the data as stored, of any coefficients."""
+    from polytome.losses import IndependentSigmoids, Logistic, Softmax
     from polytome.objective import Objective
+    from polytome.pairwise import PairwiseSigmoids
     from polytome.penalties import L2
     from polytome.rows import Columns, as_rows
 
     n_rows, n_features = problem.X.shape
     loss = Logistic() if problem.n_classes == 2 else Softmax(problem.n_classes)
+    target = problem.y
+    if reduction == "one-vs-rest":
+        loss, target = IndependentSigmoids(problem.n_classes), np.eye(problem.n_classes)[problem.y]
+    elif reduction == "one-vs-one":
+        loss = PairwiseSigmoids(problem.n_classes)
     columns = Columns(np.zeros(n_features), np.full(n_features, 1 / problem.scale))
-    rows = as_rows(problem.X, problem.y).with_columns(columns).at(np.float64)
+    rows = as_rows(problem.X, target).with_columns(columns).at(np.float64)
     return Objective(loss, L2(1 / (problem.C * n_rows)), rows).value_and_gradient(W)[0]

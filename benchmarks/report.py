@@ -17,7 +17,8 @@ TARGETS = (1e-4, 1e-6)
 PATIENCE = 20  # seconds
 
 _HOW = """\
-Made by `python -m benchmarks table` and `python -m benchmarks mnist`. Machine: {machine}.
+Made by `python -m benchmarks table`, `python -m benchmarks mnist` and `python -m benchmarks multiclass`. Machine:
+{machine}.
 
 Every run has a process of its own, which loads the data, fits three rows so that everything is imported, and then
 starts the clock. Runs take turns (ours, a peer, ours, a peer) and medians are shown; a run of more than {patience}
@@ -45,6 +46,14 @@ _MNIST = """\
 
 60,000 digits, pixels / 255, C = 1. Each method is run with smaller and smaller `tol` (steps of about 3, `max_iter` out
 of the way), and the first run that comes within the target counts, measured in the same way for all.
+"""
+_MULTICLASS = """\
+## Many classes by binary models
+
+`OneVsRest` and `OneVsOne` beside scikit-learn's `OneVsRestClassifier` and `OneVsOneClassifier` of its own
+`LogisticRegression`, at equal distance from the minimum of the sum of the binary objectives: every method with smaller
+and smaller `tol`, and the first run within the target counts. C = 1, for the news posts 10. The memory of scikit-learn's
+worker processes (n_jobs) is not counted.
 """
 
 
@@ -107,7 +116,10 @@ def markdown(results: Results) -> str:
     if results["table"]:
         parts += [_TABLE, _defaults_table(results)]
     if results["mnist"]:
-        parts += [_MNIST, _targets_table(results), "Every run:\n", _rungs_table(results)]
+        parts += [_MNIST, *_climbed(results["mnist"]["ladders"], results["lower_bounds"]["mnist"])]
+    for position, (name, entry) in enumerate(results.get("multiclass", {}).items()):
+        heading = f"### {name}: {entry['reduction']}, {_sizes(entry['data'])}\n"
+        parts += [*([_MULTICLASS] if position == 0 else []), heading, *_climbed(entry["ladders"], entry["bound"])]
     return "\n".join(parts)
 
 
@@ -117,10 +129,7 @@ def _defaults_table(results: Results) -> str:
     )
     for name, entry in results["table"].items():
         data, bound = entry["data"], results["lower_bounds"].get(name)
-        sizes = (
-            f"**{name}** {data['n_rows']:,} × {data['n_features']:,}, {data['n_classes']} classes, "
-            f"{data['input_bytes'] / 1e6:.3g} MB"
-        )
+        sizes = f"**{name}** {_sizes(data)}"
         for row in entry["rows"]:
             label = row["label"] + (f" ({row['solver']})" if row.get("passes") is not None else "")
             lines.append(_cells(sizes, label, *_common(row, bound), proved=True))
@@ -128,9 +137,20 @@ def _defaults_table(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _targets_table(results: Results) -> str:
+def _sizes(data: dict[str, int]) -> str:
+    """Rows, columns, classes and megabytes."""
+    return (
+        f"{data['n_rows']:,} × {data['n_features']:,}, {data['n_classes']} classes, {data['input_bytes'] / 1e6:.3g} MB"
+    )
+
+
+def _climbed(ladders: list[list[dict[str, Any]]], bound: float) -> list[str]:
+    """The two tables of methods that were run with smaller and smaller tolerances."""
+    return [_targets_table(ladders, bound), "Every run:\n", _rungs_table(ladders, bound)]
+
+
+def _targets_table(ladders: list[list[dict[str, Any]]], bound: float) -> str:
     """Seconds to each target, and how many times ours that is."""
-    ladders, bound = results["mnist"]["ladders"], results["lower_bounds"]["mnist"]
     heads = [f"{text} {target:.0e}" for target in TARGETS for text in ("seconds to", "times ours,")]
     lines = _head("who", *heads)
     ours = [first_within(ladders[0], target, bound) for target in TARGETS]
@@ -152,12 +172,12 @@ def first_within(ladder: list[dict[str, Any]], target: float, bound: float) -> d
     return next((row for row in ladder if row["status"] == "ok" and excess(row, bound) <= target), None)
 
 
-def _rungs_table(results: Results) -> str:
+def _rungs_table(ladders: list[list[dict[str, Any]]], bound: float) -> str:
     lines = _head("who", "tol", "seconds", "passes", "above the minimum", "its own verdict", "memory, MB")
-    for ladder in results["mnist"]["ladders"]:
+    for ladder in ladders:
         for row in ladder:
             tol = f"{row['method']['settings']['tol']:.0e}"
-            lines.append(_cells(row["label"], tol, *_common(row, results["lower_bounds"]["mnist"]), proved=False))
+            lines.append(_cells(row["label"], tol, *_common(row, bound), proved=False))
     return "\n".join(lines) + "\n"
 
 

@@ -147,6 +147,13 @@ class Objective:
         blocks[:, diagonal, diagonal] += self.penalty.strength * np.resize(penalised, blocks.shape[1])
         return blocks
 
+    def dot(self, one: Array, other: Array) -> Array:
+        """Inner products of coefficients: of each output's, (n_outputs,), for a separable loss, else of all, (1,)."""
+        if self.loss.separable:
+            products: Array = np.einsum("ij,ij->j", one, other)
+            return products
+        return np.array([np.vdot(one, other)])
+
     def hessian_product(self, W: Array, direction: Array) -> Array:
         """Hessian at `W` times a direction of the same shape: one pass over the rows."""
         raw, along = self.rows.columns.to_raw(W), self.rows.columns.to_raw(direction)

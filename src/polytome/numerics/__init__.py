@@ -21,6 +21,7 @@ from polytome.numerics.entropies import (
     cross_entropy_from_scores,
     entropy,
     kl_divergence,
+    looks_like_probabilities,
 )
 from polytome.numerics.jacobians import (
     cross_entropy_softmax_gradient,
@@ -46,6 +47,7 @@ __all__ = [
     "log_softmax",
     "logit",
     "logsumexp",
+    "looks_like_probabilities",
     "one_hot",
     "sigmoid",
     "softmax",

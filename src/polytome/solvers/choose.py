@@ -31,9 +31,10 @@ def choose_solver(objective: Objective) -> Solver:
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
     `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
-    iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes over
-    if its Hessian fits, from a sample of many rows. Where there are fewer rows than columns, and few enough entries for
-    a decomposition, either works in the space of the rows.
+    iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes
+    over if its Hessian fits, from a sample of many rows; not so for several outputs of a separable loss, each of which
+    has a quasi-Newton matrix to itself. Where there are fewer rows than columns, and few enough entries for a
+    decomposition, either works in the space of the rows.
 
     Example:
         >>> import numpy as np
@@ -60,7 +61,7 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
     fits = blocks * side**2 <= LARGEST_HESSIAN**2
     if fits and newton <= max(400 * one_pass, _CHEAP):
         return Newton()
-    if not fits:
+    if not fits or blocks > 1:
         return LBFGS()
     sample = max(4 * side, 40 * n // side)
     return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))

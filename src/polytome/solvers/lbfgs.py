@@ -16,7 +16,7 @@ from polytome.solvers.driver import Iterate, Solver
 from polytome.solvers.line_search import backtrack
 
 Array = NDArray[Any]
-Pairs = deque[tuple[Array, Array, float]]
+Pairs = deque[tuple[Array, Array, Array]]
 
 __all__ = ["LBFGS"]
 
@@ -26,6 +26,9 @@ _MEMORY_BYTES = 2**28
 @dataclass(frozen=True)
 class LBFGS:
     """Limited-memory BFGS whose initial matrix is a preconditioner, an approximation of the inverse Hessian.
+
+    The outputs of a separable loss are problems of their own that share the passes over the rows: each has its own
+    inner products, and so a quasi-Newton matrix to itself.
 
     Args:
         memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
@@ -58,7 +61,7 @@ class LBFGS:
             if inverse is None or iteration in self.rebuild:
                 inverse = precondition(objective, W)
                 passes += 1
-            direction = -_two_loops(pairs, inverse, gradient)
+            direction = -_two_loops(objective, pairs, inverse, gradient)
             yield Iterate(W, value, gradient, passes)
             step = backtrack(objective, W, value, gradient, direction)
             if step is None and not pairs:
@@ -69,10 +72,11 @@ class LBFGS:
                 continue
             trial, value, trial_gradient, tried = step
             change, bend = trial - W, trial_gradient - gradient
-            product = float(np.vdot(change, bend))
+            product = objective.dot(change, bend)
             # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns'
-            # units.
-            if product > 1e-12 * float(np.abs(change * bend).sum()):
+            # units. An infinite product leaves an output out of the pair.
+            product[~(product > 1e-12 * objective.dot(np.abs(change), np.abs(bend)))] = np.inf
+            if np.isfinite(product).any():
                 pairs.append((change, bend, product))
             W, gradient = trial, trial_gradient
             passes += tried
@@ -83,18 +87,19 @@ class LBFGS:
                 return
 
 
-def _two_loops(pairs: Pairs, inverse: Preconditioner, gradient: Array) -> Array:
+def _two_loops(objective: Objective, pairs: Pairs, inverse: Preconditioner, gradient: Array) -> Array:
     """The inverse Hessian that the pairs and the preconditioner imply, times the gradient."""
     q = gradient.copy()
     amounts = []
     for change, bend, product in reversed(pairs):
-        amount = float(np.vdot(change, q)) / product
+        amount = objective.dot(change, q) / product
         amounts.append(amount)
         q -= amount * bend
     r = inverse.solve(q)
     if pairs:
         _, bend, product = pairs[-1]
-        r *= product / float(np.vdot(bend, inverse.solve(bend)))
+        known = np.isfinite(product)
+        r *= np.where(known, product, 1.0) / np.where(known, objective.dot(bend, inverse.solve(bend)), 1.0)
     for (change, bend, product), amount in zip(pairs, reversed(amounts), strict=True):
-        r += (amount - float(np.vdot(bend, r)) / product) * change
+        r += (amount - objective.dot(bend, r) / product) * change
     return r

@@ -1,0 +1,397 @@
+"""Flashcards: the field in questions and answers, to be learned with Anki.
+
+Document 004 (three cards), and what the other lessons compute for documents 000 to 003.
+Method: one question, one answer, as in Wozniak, Effective learning: twenty rules of formulating knowledge, 1999.
+Formulas: Murphy, Probabilistic Machine Learning: An Introduction, 2022, chapters 6 and 10; Cover and Thomas, Elements
+of Information Theory, 2006, chapters 2, 5 and 8.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from string import Template
+
+import numpy as np
+
+from polytome import numerics
+from polytome.teaching.page import Flashcard, Page
+
+
+def lesson(page: Page) -> None:
+    """Fill the page."""
+    how_to_use(page)
+    for part in re.split(r"\n\n(?=\[|## )", Computed(CARDS).substitute(computed()).strip()):
+        if part.startswith("## "):
+            page.text(part)
+        else:
+            add_card(page, part)
+    how_many(page)
+
+
+class Computed(Template):
+    """A text where `@name` stands for a computed value."""
+
+    delimiter = "@"
+
+
+def add_card(page: Page, text: str) -> None:
+    """Add a card: tags in brackets and a question; below it, indented, the answer."""
+    head, answer = text.split("\n    ", 1)
+    tags, question = head.removeprefix("[").split("] ", 1)
+    page.flashcard(reflowed(question), reflowed(answer), [f"polytome::{tag}" for tag in tags.split()])
+
+
+def reflowed(text: str) -> str:
+    """Paragraphs without the line breaks of the program."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def computed() -> dict[str, str]:
+    """The values that the cards name."""
+    steep, sure, wrong = 10.0, 40.0, 0.999
+    sigmoid = numerics.sigmoid
+    perfect = np.eye(10)[0]
+    return {
+        "log_two": f"{math.log(2):.4f}",
+        "log_ten": f"{math.log(10):.4f}",
+        "bits": f"{1 / math.log(2):.4f}",
+        "half": f"{math.log(0.5):.3f}",
+        "slope": f"{sigmoid(0.0) * sigmoid(-0.0):g}",
+        "steep": f"{steep:g}",
+        "of_squared": f"{2 * sigmoid(steep) * sigmoid(steep) * sigmoid(-steep):.6f}",
+        "of_cross": f"{sigmoid(steep):.6f}",
+        "perfect": f"{numerics.cross_entropy(perfect, numerics.softmax(perfect)):.4f}",
+        "mixed": str((np.zeros(3) - np.zeros((3, 1))).shape),
+        "double": f"{math.log(np.finfo(np.float64).max):.2f}",
+        "single": f"{math.log(np.finfo(np.float32).max):.2f}",
+        "sure": f"{sure:g}",
+        "rounded": f"{sigmoid(sure):.1f}",
+        "kept": f"{numerics.softplus(sure):.1f}",
+        "most": f"{-math.log(1e-8):.2f}",
+        "wrong": f"{wrong:g}",
+        "rewarded": f"{math.log1p(-wrong):.2f}",
+        "punished": f"{-math.log1p(-wrong):.2f}",
+    }
+
+
+def how_to_use(page: Page) -> None:
+    """What the cards are and how they get into Anki."""
+    page.text(r"""
+        Answer each card in your own words before you turn it. For daily practice write all of them to a file:
+        `polytome lesson --flashcards cards.apkg`. Anki opens the file with a double click, and asks each card again
+        when you are about to forget it. Importing a newer version later changes the answers and keeps what you have
+        learned.
+
+        Throughout, rows of $X$ are samples; $n$ counts them, $d$ counts features and $K$ classes; $z$ are scores,
+        $\hat y$, $p$ and $S$ probabilities; logarithms are natural and losses in nats unless bits are named.
+    """)
+
+
+def how_many(page: Page) -> None:
+    """The cards by their tags."""
+    cards = [block for block in page.blocks if isinstance(block, Flashcard)]
+    counts = Counter(tag for card in cards for tag in card.tags)
+    page.text(f"""
+        ## What there is
+
+        {len(cards)} cards. In Anki one can learn those of a tag alone; a card may have several tags.
+    """)
+    page.table(("tag", "cards"), sorted(counts.items()), "Cards by tag")
+
+
+CARDS = r"""
+## Two classes
+
+[definition] What is the **sigmoid**?
+    $$\sigma(z) = \frac{1}{1 + e^{-z}} = \frac{e^z}{1 + e^z}$$
+
+[definition] Which values has the sigmoid: at $0$, far to the right, far to the left?
+    $\sigma(0) = \frac{1}{2}$; the limits are 1 and 0. For finite $z$ it lies strictly between them, although a float
+    may round to them.
+
+[identity] $1 - \sigma(z)$ is the sigmoid of what?
+    Of $-z$:
+
+    $$1 - \sigma(z) = \sigma(-z) = \frac{1}{1 + e^z}$$
+
+[definition] What is the inverse of the sigmoid, and what is it called?
+    The **logit**, the logarithm of the odds:
+
+    $$z = \log \frac{p}{1 - p}$$
+
+[definition] **Logits**: what does statistics mean by the word, and what does deep learning?
+    Statistics: the log-odds $\log \frac{p}{1 - p}$. Deep learning: the scores that the last layer hands to softmax or
+    sigmoid. With two classes and a sigmoid the two are the same.
+
+[definition] Logistic regression: which probability does it give to class 1, and when does it answer 1?
+    $$p = \sigma(x \cdot w + b)$$
+
+    It answers 1 if $p > \frac{1}{2}$, which is the same as $x \cdot w + b > 0$. Where this is 0 lies the boundary: with
+    two features a straight line, with three a plane.
+
+[meaning] What does a weight $w_j$ of logistic regression say?
+    If $x_j$ grows by 1 and nothing else changes, the odds $\frac{p}{1 - p}$ are multiplied by $e^{w_j}$.
+
+## Several classes
+
+[definition] What is **softmax**?
+    $$S_j = \frac{e^{z_j}}{\sum_{k=1}^{K} e^{z_k}}$$
+
+[numerics] How does one compute softmax without overflow, and why is that allowed?
+    Take the largest score away from all scores first. This divides numerator and denominator by the same number:
+
+    $$\operatorname{softmax}(z) = \operatorname{softmax}(z - \max_k z_k)$$
+
+[meaning] Which class does softmax make the most probable one?
+    The one with the largest score: softmax keeps the order. To predict a class alone it is not needed.
+
+[identity] What does softmax become for two classes with scores $z_0$ and $z_1$?
+    A sigmoid of their difference: $S_1 = \sigma(z_1 - z_0)$.
+
+[definition multi-class] One-vs-rest and one-vs-one: how many binary classifiers for $K$ classes, and how do they
+decide?
+    One-vs-rest: $K$, and the most confident one decides. One-vs-one: $\frac{K (K - 1)}{2}$, one for each pair; the
+    class with the most votes wins, and confidence breaks ties.
+
+[which-loss multi-class] Softmax with cross-entropy, or a sigmoid with binary cross-entropy for each class: when which?
+    Softmax where exactly one class is true; its probabilities add up to 1. A sigmoid for each class where several
+    labels, or none, may be true; its probabilities need not add up to 1.
+
+## Losses
+
+[definition which-loss document-004] What is the **cross-entropy loss** for several classes, what is it for two, and
+which is used when?
+    Several classes, of which one is true: $y$ and $\hat y$ have $K$ entries each, and
+
+    $$\ell = -\sum_i y_i \log \hat y_i$$
+
+    With $y$ one-hot and $c$ the true class one term is left, $-\log \hat y_c$. It goes with softmax.
+
+    Two classes: one number is enough, since the other probability is what is missing to 1. With $y$ 0 or 1
+
+    $$\ell = -y \log \hat y - (1 - y) \log(1 - \hat y)$$
+
+    It goes with the sigmoid.
+
+[definition] With $p = P(y = 1 \mid x)$, how does one formula cover $y = 1$ and $y = 0$, and which loss follows from it?
+    $P(y \mid x) = p^y (1 - p)^{1 - y}$. Minus its logarithm is the binary cross-entropy.
+
+[meaning] Why does one minimise a sum of $-\log p$ instead of maximising the product of the probabilities $p$?
+    Both are smallest or largest at the same weights. But a product of many probabilities underflows to 0, and a sum has
+    a gradient that is again a sum over samples.
+
+[check] Which loss has a model that gives each of $K$ classes the same probability?
+    $\log K$ nats: @log_two for two classes, @log_ten for ten. Training that starts from weights of zero must begin
+    with it.
+
+[which-loss derivative] Why is the squared error a poor loss for a sigmoid?
+    Its gradient has the factor $\hat y (1 - \hat y)$, which vanishes where the model is sure, also where it is sure and
+    wrong. At $z = @steep$ and $y = 0$ the gradient is @of_squared; that of the cross-entropy is @of_cross. And it is
+    not convex in the weights.
+
+## Which loss takes what
+
+[which-loss pytorch] PyTorch: what do `cross_entropy` and `nll_loss` take?
+    `cross_entropy` takes scores (logits) and applies log-softmax itself. `nll_loss` takes log-probabilities. Both
+    average over the samples unless told otherwise.
+
+[which-loss pytorch] PyTorch: what do `binary_cross_entropy` and `binary_cross_entropy_with_logits` take?
+    The first takes probabilities, the outputs of a sigmoid. The second takes scores and loses no digits.
+
+[trap pytorch] Softmax is applied, and its result goes into a loss that applies softmax again. How does one notice?
+    The program runs, but the loss does not come down to 0. Probabilities taken for scores lie between 0 and 1, so with
+    ten classes even a perfect answer costs @perfect nats. Give such a loss the scores.
+
+## Derivatives
+
+[derivative] $\frac{d \sigma}{d z}$ for the sigmoid $\sigma(z)$?
+    $$\sigma(z) \, (1 - \sigma(z)) = \sigma(z) \, \sigma(-z)$$
+
+[derivative] Where is the slope of the sigmoid largest, and how large is it there?
+    At $z = 0$, where it is @slope.
+
+[derivative] $\frac{\partial S_i}{\partial z_j}$ for $S = \operatorname{softmax}(z)$?
+    $$S_i \, (\delta_{ij} - S_j)$$
+
+    with $\delta_{ij} = 1$ if $i = j$, else 0. On the diagonal it is $S_j (1 - S_j)$, elsewhere $-S_i S_j$.
+
+[derivative] The Jacobian of softmax as a matrix? What do its rows add up to, and why?
+    $$J = \operatorname{diag}(S) - S S^\top$$
+
+    Rows add up to 0: the same number added to all scores changes nothing. So do columns: the probabilities always add
+    up to 1. Its rank is $K - 1$.
+
+[derivative] Binary cross-entropy $\ell$: $\frac{d \ell}{d \hat y}$?
+    $$\frac{\hat y - y}{\hat y (1 - \hat y)}$$
+
+[derivative document-004] Binary cross-entropy after a sigmoid, $\hat y = \sigma(z)$: derive its derivative by the logit
+$z$.
+    By the chain rule. The two factors are
+
+    $$\frac{d \ell}{d \hat y} = -\frac{y}{\hat y} + \frac{1 - y}{1 - \hat y} = \frac{\hat y - y}{\hat y (1 - \hat y)}$$
+
+    and $\frac{d \hat y}{d z} = \hat y (1 - \hat y)$. In the product the denominator cancels:
+
+    $$\frac{d \ell}{d z} = \hat y - y$$
+
+[derivative document-004] Cross-entropy after softmax, $\hat y = \operatorname{softmax}(z)$: derive its gradient by the
+logits $z$.
+    With $\frac{\partial \hat y_i}{\partial z_j} = \hat y_i (\delta_{ij} - \hat y_j)$ the chain rule gives
+
+    $$\frac{\partial \ell}{\partial z_j} = \sum_i -\frac{y_i}{\hat y_i} \hat y_i (\delta_{ij} - \hat y_j) = -y_j + \hat
+    y_j \sum_i y_i$$
+
+    The entries of $y$ add up to 1, so this is $\hat y_j - y_j$; in short $\nabla_z \ell = \hat y - y$.
+
+[derivative trap] The gradient $\hat y - y$ of softmax with cross-entropy: what does it take for granted about $y$?
+    That the entries of $y$ add up to 1. If they add up to $s$, the gradient is $s \hat y - y$.
+
+[derivative shapes] Softmax regression, mean loss over $n$ samples: its gradients by the weights $W$ and the biases $b$?
+    $$\frac{\partial L}{\partial W} = \frac{1}{n} X^\top (\hat Y - Y)$$
+
+    $$\frac{\partial L}{\partial b} = \frac{1}{n} \sum_i (\hat y_i - y_i)$$
+
+[meaning] Why has the cross-entropy of logistic regression no local minimum beside the global one?
+    It is convex in the weights. Its second derivative is $\frac{1}{n} X^\top D X$, where the diagonal matrix $D$ holds
+    the positive numbers $p_i (1 - p_i)$; so it bends downwards in no direction.
+
+## Information
+
+[definition information] What is the **entropy** of a distribution $P$?
+    $$H(P) = -\sum_x p(x) \log p(x)$$
+
+    A term with $p(x) = 0$ counts as 0.
+
+[definition information] What is the **cross-entropy** of a true distribution $P$ and an assumed one $Q$?
+    $$H(P, Q) = -\sum_x p(x) \log q(x)$$
+
+    The average surprise of one who believes $Q$ while the world follows $P$.
+
+[definition information] How do cross-entropy, entropy and Kullback-Leibler divergence $D$ hang together?
+    $$D(P \Vert Q) = H(P, Q) - H(P) \ge 0$$
+
+    It is 0 only where $P = Q$ (Gibbs' inequality). So with $P$ given, the $Q$ of smallest cross-entropy is $P$ itself.
+
+[information trap] When is a cross-entropy infinite?
+    When $P$ may bring what $Q$ calls impossible: $p(x) > 0$ where $q(x) = 0$.
+
+[information] A one-hot distribution: what is its entropy, and what is its cross-entropy with $Q$?
+    Its entropy is 0. The cross-entropy is $-\log q_c$, with $c$ the class that is certain.
+
+[units information] Bits and nats: which logarithm belongs to each, and how does one convert?
+    Bits: base 2. Nats: base $e$. One nat is $\frac{1}{\log 2}$ bits, about @bits; one bit is $\log 2$ nats, about
+    @log_two.
+
+[information trap] $H(P, Q)$ is smallest at $P = Q$: which of the two is varied here, and what if the other is?
+    $Q$ is varied. With $Q$ given and $P$ varied the minimum is $-\log \max_x q(x)$: all of $P$ on what $Q$ finds most
+    probable.
+
+[information units] A code has one binary word for each message. How long is a word on average, if the code is the best?
+    $H \le L < H + 1$ bits, with $H$ the entropy in bits. Huffman's code is the best. Only words for several messages
+    together come nearer to $H$.
+
+[information] Which lengths $l_1, l_2, \ldots$ can the words of a binary prefix code have?
+    Those with $\sum_i 2^{-l_i} \le 1$ (Kraft's inequality).
+
+[information units] $N$ equally probable messages: how many bits do words of the same length need, and what is the
+entropy?
+    $\log_2 N$ rounded up to a whole number. The entropy is $\log_2 N$, the same only where $N$ is a power of two.
+
+[information trap] The entropy of a continuous distribution: what is different from that of a discrete one?
+    It may be negative, and it is no length of a code. On an interval of length $\frac{1}{2}$ the uniform distribution
+    has $\log \frac{1}{2}$, about @half nats.
+
+## Training
+
+[definition training] What is a step of gradient descent, and why has it a minus?
+    $$w := w - \eta \, \nabla L(w)$$
+
+    The gradient points to where the loss rises fastest, and one wants down. $\eta$ is the learning rate.
+
+[definition training] Batch, mini-batch and stochastic gradient descent: what is the difference?
+    The number of samples that one step looks at: all, some, or one.
+
+[training] What does a learning rate do that is too large? One that is too small?
+    Too large: the loss jumps or grows. Too small: it falls, but the epochs are over before the model is trained, which
+    is easily taken for a poor model.
+
+[training units] The loss is a sum over $n$ samples in one text and a mean in another. What changes for the learning
+rate?
+    The gradient of the sum is $n$ times as large: the same steps need $\frac{\eta}{n}$.
+
+[definition training] Perceptron, ADALINE and logistic regression all learn by $w := w + \eta \, (y - a) \, x$. What is
+$a$ in each?
+    Perceptron: the label, 0 or 1. ADALINE: the weighted sum $z$. Logistic regression: $\sigma(z)$.
+
+[training trap] A line separates two classes, and there is no penalty. What do the weights of logistic regression do?
+    They grow without bound: the loss falls towards 0 and has no minimum. A penalty on the weights gives it one.
+
+[units training] Which strength $\lambda$ of the penalty $\frac{\lambda}{2} \lVert W \rVert^2$ beside a mean loss over
+$n$ samples is scikit-learn's $C$?
+    $\lambda = \frac{1}{C n}$. A large $C$ is a weak penalty. The intercept is not penalised.
+
+[training] What proves that a fit is good although the minimum $P^*$ is not known?
+    A lower bound $D$ of the minimum. The objective $P$ that was reached satisfies $P - P^* \le P - D$, the duality gap.
+    Polytome prints it as the certificate of a fit.
+
+## Shapes
+
+[shapes] $n$ samples, $d$ features, $K$ classes: what are the shapes of $X$, $W$, $b$ and the scores?
+    $X$: $(n, d)$. $W$: $(d, K)$. $b$: $(K,)$. Scores $X W + b$: $(n, K)$.
+
+[shapes] How many parameters has softmax regression with $d$ features and $K$ classes?
+    $(d + 1) K$: for each class a weight per feature, and a bias.
+
+[shapes] One sample as a column $x$, its error $\hat y - y$ as a column: which product is the gradient by weights of
+shape (features, classes)?
+    The outer product $x \, (\hat y - y)^\top$.
+
+[shapes trap] Scores have a row for each sample. Along which axis does softmax sum?
+    Along the row, `axis=1`. Along `axis=0` it would mix samples, and no row would add up to 1 but by chance.
+
+[shapes trap] NumPy: the labels have shape `(n,)`, the predictions `(n, 1)`. What is the shape of their difference?
+    `(n, n)`, without a warning: with three samples `@mixed`. Reshape one of them first.
+
+## Traps
+
+[trap numerics] From which number on does `exp` overflow?
+    Above @double as float64, above @single as float32.
+
+[trap numerics] Why not compute $-\log(1 - p)$ from the probability $p = \sigma(z)$?
+    Where $p$ rounds to 1 the loss becomes infinite; at $z = @sure$ the float is @rounded already. From the score it is
+    right, $\log(1 + e^z) = @kept$ nats there.
+
+[trap numerics] A program writes `log(p + 1e-8)`, so that the logarithm stays finite. What is wrong with that?
+    The loss never exceeds @most nats, however wrong the model is, and $\hat y - y$ is no longer its gradient. Compute
+    the loss from the scores.
+
+[trap derivative] A slide gives $\frac{\partial L}{\partial w_j} = (y - a) x_j$ and descends with it. What happens?
+    It climbs. The gradient is $(a - y) x_j$; it is the **step** that has $y - a$.
+
+[trap] A slide prints the loss as $-y \log p + (1 - y) \log(1 - p)$. What is wrong?
+    The second sign. With $y = 0$ it rewards errors: at $p = @wrong$ the printed loss is @rewarded. Right is
+    $-y \log p - (1 - y) \log(1 - p)$, here @punished.
+
+[trap derivative] May one write $\hat y - 1$ for the derivative by the score, instead of $\hat y - y$?
+    Only for $y = 1$, the true class. With $y = 0$ it is $\hat y$; the other has even the wrong sign.
+
+[trap] Training data are scaled by their mean and standard deviation. By which are the test data scaled?
+    By those of the training data. By their own, the same measurement would become another number than in training.
+
+[trap] A model is right on 100 % of its training data. What does that say about new data?
+    Little: it may have learned them by heart. Judge it on data that it never saw.
+
+[definition] **Precision** and **recall**: which share of what is each?
+    Precision: of those called positive, the share that is. Recall: of those that are positive, the share called so.
+
+[check] With what must an accuracy or a log-loss be compared before it says anything?
+    With the null model, which predicts the frequencies of the classes whatever the features. Its accuracy is the share
+    of the largest class, its log-loss the entropy of the labels.
+"""
+
+if __name__ == "__main__":
+    from polytome.teaching.terminal import print_script
+
+    print_script(__file__)
