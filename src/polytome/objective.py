@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
+from polytome import native
 from polytome.losses import Loss
 from polytome.penalties import Penalty
 from polytome.rows import Block, Rows
@@ -35,6 +36,9 @@ def block_scores(block: Block, raw: Array) -> Array:
 
 def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array]:
     """Weighted loss and its gradient with respect to raw coefficients: the one place where a block becomes both."""
+    fused = native.value_and_gradient(loss, block, raw)
+    if fused is not None:
+        return fused
     value, residual = loss.value_and_gradient(block_scores(block, raw), block.target)
     residual *= block.weight[:, None]
     gradient = np.empty(raw.shape)

@@ -26,11 +26,20 @@ __all__ = ["Block", "Columns", "Rows", "Storage", "in_order", "ordered_sum"]
 
 @dataclass(frozen=True)
 class Block:
-    """A few consecutive rows in raw units: `X` (array or CSR, of the rows' precision), their targets and weights."""
+    """A few rows in raw units: as they are `stored` (array, CSR or CSC), their targets and weights."""
 
-    X: Any
+    stored: Any
+    precision: np.dtype[Any]
     target: Array
     weight: Array
+
+    @cached_property
+    def X(self) -> Any:
+        """The rows in the precision of the products, converted when first asked for."""
+        stored: Any = self.stored
+        if sparse.issparse(stored):
+            return stored.astype(self.precision, copy=False)
+        return np.ascontiguousarray(stored, dtype=self.precision)
 
 
 @dataclass(frozen=True)
