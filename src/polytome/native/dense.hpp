@@ -45,15 +45,31 @@ void convert(const Stored* X, const DenseBlock& block, Index start, Index rows, 
     }
 }
 
+// Where the rows of the next tile are stored: they are fetched while this one is multiplied.
+struct Upcoming {
+    const char* first;
+    Index row, entry;  // bytes from one to the next
+};
+
+template <class Stored> Upcoming upcoming_rows(const Stored* X, const DenseBlock& block, Index start) {
+    if (block.column_stride != 1 || start >= block.rows) return {};
+    return {reinterpret_cast<const char*>(X + start * block.row_stride),
+            block.row_stride * static_cast<Index>(sizeof(Stored)), sizeof(Stored)};
+}
+
 // Scores of `rows` rows and `outputs` outputs, without intercept.
-template <class T, int outputs> void multiply_scores(const T* x, const T* w, Index width, Index rows, double* scores) {
+template <class T, int outputs>
+void multiply_scores(const T* x, const T* w, Index width, Index rows, double* scores, const Upcoming& upcoming) {
     constexpr int group = rows_at_once(outputs);
     for (Index i = 0; i < rows; i += group) {
         Vector<T> sum[group][outputs] = {};
         for (Index j = 0; j < width; j += lanes<T>) {
             Vector<T> entries[group];
             POLYTOME_UNROLL
-            for (int r = 0; r < group; ++r) entries[r] = load(x + (i + r) * width + j);
+            for (int r = 0; r < group; ++r) {
+                entries[r] = load(x + (i + r) * width + j);
+                POLYTOME_PREFETCH(upcoming.first + (i + r) * upcoming.row + j * upcoming.entry);
+            }
             POLYTOME_UNROLL
             for (int k = 0; k < outputs; ++k) {
                 const Vector<T> coefficients = load(w + k * width + j);
@@ -105,7 +121,7 @@ void add_gradient(const T* x, const T* residuals, Index width, Index rows, doubl
 
 // The two products for each number of outputs that registers hold, so that every loop over them is unrolled.
 template <class T> struct Products {
-    void (*multiply_scores)(const T*, const T*, Index, Index, double*);
+    void (*multiply_scores)(const T*, const T*, Index, Index, double*, const Upcoming&);
     void (*add_gradient)(const T*, const T*, Index, Index, double*);
 };
 
@@ -140,9 +156,15 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = block.rows - start < tile_rows ? block.rows - start : tile_rows;
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
-        with_type(block.number, block.data, [&](auto* X) { convert(X, block, start, rows, x.get(), width); });
+        Upcoming upcoming{};
+        with_type(block.number, block.data, [&](auto* X) {
+            convert(X, block, start, rows, x.get(), width);
+            upcoming = upcoming_rows(X, block, start + tile_rows);
+        });
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<T>(count).multiply_scores(x.get(), w.get() + first * width, width, rows, entry(tile.scores, first, 0));
+            products<T>(count).multiply_scores(x.get(), w.get() + first * width, width, rows,
+                                               entry(tile.scores, first, 0), upcoming);
+            upcoming = {};  // they are on their way
         });
         for (Index k = 0; k < outputs; ++k) {
             for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercepts[k];

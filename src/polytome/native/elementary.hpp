@@ -13,7 +13,17 @@ constexpr double ln2_high = 0x1.62e42fefap-1;         // 36 bits: its product wi
 constexpr double ln2_low = 0x1.cf79abc9e3b398p-40;    // the rest
 constexpr double whole = 0x1.8p52;  // a small number plus this is rounded to a whole one, which the low bits then hold
 
-constexpr double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1.0; }
+// The Taylor coefficients of e^x, 1 / i!.
+constexpr struct Taylor {
+    double coefficient[14];
+    constexpr Taylor() : coefficient{} {
+        double factorial = 1.0;
+        for (int i = 0; i < 14; ++i) {
+            coefficient[i] = 1.0 / factorial;
+            factorial *= i + 1;
+        }
+    }
+} taylor;
 
 // e^x for x <= 0; NaN stays NaN, and results below 1e-308 lose digits gradually, as they should.
 //
@@ -25,7 +35,7 @@ inline Doubles exp_of_negative(Doubles x) {
     const Doubles r = (x - n * ln2_high) - n * ln2_low;
     Doubles series{};
     POLYTOME_UNROLL
-    for (int i = 13; i >= 0; --i) series = series * r + 1.0 / factorial(i);
+    for (int i = 13; i >= 0; --i) series = series * r + taylor.coefficient[i];
     // Two factors: 2^n itself may be too small for a double.
     const Bits power = std::bit_cast<Bits>(shifted) - std::bit_cast<std::int64_t>(whole);
     const Bits half = power >> 1;
@@ -37,7 +47,7 @@ inline Doubles exp_of_negative(Doubles x) {
 // 1 + x = 2^n m with m from sqrt(1/2) to sqrt(2), and log m = 2 artanh(s), s = (m - 1) / (m + 1), by its series.
 inline Doubles log1p_of_positive(Doubles x) {
     const Doubles u = 1.0 + x;
-    const Doubles lost = (x - (u - 1.0)) / u;  // the rounding of u, relative to it
+    const Doubles lost = (x - (u - 1.0)) * (1.0 / u);  // the rounding of u, relative to it
     const Bits bits = std::bit_cast<Bits>(u);
     const Bits power = (bits - std::bit_cast<std::int64_t>(0x1.6a09e667f3bcdp-1)) >> 52;
     const Doubles m = std::bit_cast<Doubles>(bits - (power << 52));

@@ -78,7 +78,7 @@ inline Doubles sigmoids(const Tile& tile, Index row) {
         const Doubles absent = 1.0 - present, zero{};
         const auto is_positive = score > zero;
         const Doubles small = exp_of_negative(is_positive ? -score : score);
-        const Doubles near = 1.0 / (1.0 + small), far = small / (1.0 + small);
+        const Doubles near = 1.0 / (1.0 + small), far = small * near;
         value += present * larger(-score, zero) + absent * larger(score, zero) + log1p_of_positive(small);
         store(entry(tile.scores, k, row),
               absent * (is_positive ? near : far) - present * (is_positive ? far : near));

@@ -16,27 +16,42 @@ template <class Stored, class Column> struct Entries {
     Index count;
 };
 
-// Some outputs side by side, as many as fit in two vectors. Coefficients (columns, outputs) lie output by output, so
-// a stored entry meets one stretch of memory.
+// `width` outputs side by side, in registers while the entries of a row pass by. Coefficients (columns, outputs) lie
+// output by output, so that an entry meets one stretch of memory.
+template <int width> struct Stretch {
+    static constexpr int size = width < lanes<double> ? width : lanes<double>;
+    Vector<double, size> part[width / size] = {};
+};
+
 template <int width, class Stored, class Column>
 inline void score_some(const Entries<Stored, Column>& row, const double* coefficients, Index outputs, double* scores) {
-    Vector<double, width> sum{};
+    constexpr int size = Stretch<width>::size;
+    Stretch<width> sum;
     for (Index e = 0; e < row.count; ++e) {
-        sum += static_cast<double>(row.values[e]) * load<double, width>(coefficients + row.columns[e] * outputs);
+        const double value = static_cast<double>(row.values[e]);
+        const double* from = coefficients + row.columns[e] * outputs;
+        POLYTOME_UNROLL
+        for (int p = 0; p < width / size; ++p) sum.part[p] += value * load<double, size>(from + p * size);
     }
     double lane[width];
-    store(lane, sum);
+    std::memcpy(lane, sum.part, sizeof lane);
     for (int k = 0; k < width; ++k) *entry(scores, k, 0) = lane[k];
 }
 
 template <int width, class Stored, class Column>
 inline void add_some(const Entries<Stored, Column>& row, const double* residuals, Index outputs, double* gradient) {
+    constexpr int size = Stretch<width>::size;
     double lane[width];
     for (int k = 0; k < width; ++k) lane[k] = residuals[k * tile_rows];
-    const auto residual = load<double, width>(lane);
+    Stretch<width> residual;
+    std::memcpy(residual.part, lane, sizeof lane);
     for (Index e = 0; e < row.count; ++e) {
+        const double value = static_cast<double>(row.values[e]);
         double* to = gradient + row.columns[e] * outputs;
-        store(to, load<double, width>(to) + static_cast<double>(row.values[e]) * residual);
+        POLYTOME_UNROLL
+        for (int p = 0; p < width / size; ++p) {
+            store(to + p * size, load<double, size>(to + p * size) + value * residual.part[p]);
+        }
     }
 }
 
@@ -48,9 +63,9 @@ template <class Column> inline void check_columns(const Column* columns, Index c
 }
 
 #if defined(__GNUC__)
-constexpr Index widest = 2 * lanes<double>;
+constexpr int widest = registers / 4 * lanes<double>;
 #else
-constexpr Index widest = 1;
+constexpr int widest = 1;
 #endif
 
 // Calls `use<width>(first output)` for stretches that make up all outputs, the widest first.

@@ -37,7 +37,7 @@ class Block:
     def X(self) -> Any:
         """The rows in the precision of the products, converted when first asked for."""
         stored: Any = self.stored
-        if sparse.issparse(stored):
+        if sparse.issparse(self.stored):
             return stored.astype(self.precision, copy=False)
         return np.ascontiguousarray(stored, dtype=self.precision)
 
