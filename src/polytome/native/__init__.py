@@ -105,4 +105,4 @@ def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
         name = _LOSSES[type(loss)]
     else:
         return None
-    return name, np.ascontiguousarray(target, np.float64).reshape(len(target), -1)
+    return name, np.ascontiguousarray(target if target.ndim == 2 else target[:, None], np.float64)
