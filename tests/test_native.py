@@ -9,7 +9,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import polytome
@@ -114,6 +114,20 @@ def test_large_scores(size, loss_name, passes, rng):
     raw = size * rng.normal(size=(D + 1, loss.n_outputs))
     rows = as_rows(rng.normal(size=(N, D)), target)
     assert_equal_to_rounding(passes(rows, loss, raw), np.float64)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, np.uint8])
+def test_moments(storage, instruction_set, monkeypatch, rng):
+    X = storage(integers(rng, N, D) + 1e6 * (storage is np.asarray))
+    X[:, 3] = X[0, 3]
+    for d in (1, D):
+        mean_and_deviation = []
+        for chosen in (instruction_set, None):
+            monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
+            mean_and_deviation.append(as_rows(X[:, :d], np.zeros(N), weights(np.random.default_rng(1), N)).moments())
+        for got, want in zip(*mean_and_deviation, strict=True):
+            assert_allclose(got, want, rtol=1e-13, atol=1e-13)
+    assert got[3] == 0.0
 
 
 def test_a_width_of_a_power_of_two_and_many_columns(passes, rng):

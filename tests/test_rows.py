@@ -258,7 +258,7 @@ scales = st.floats(1e-3, 1e3)
 )
 def test_columns_are_a_change_of_variables(columns, W, G, X):
     raw = columns.to_raw(W)
-    size = 1 + np.abs(columns.shift).max() * columns.scale.max() * np.abs(W).max() * max(1.0, np.abs(X).max())
+    size = 1 + max(1.0, np.abs(columns.shift).max()) * columns.scale.max() * np.abs(W).max() * max(1.0, np.abs(X).max())
     # The same scores from raw as from standardised columns,
     assert_allclose(X @ raw[:-1] + raw[-1], columns.apply(X) @ W[:-1] + W[-1], atol=1e-13 * size)
     # a transpose that turns gradients back,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
-from polytome.rows import Block
+
+if TYPE_CHECKING:
+    from polytome.rows import Block
 
 try:
     from polytome.native import _passes
@@ -26,7 +28,7 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["instruction_set", "instruction_sets", "value_and_gradient"]
+__all__ = ["instruction_set", "instruction_sets", "moments", "value_and_gradient"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
@@ -84,15 +86,40 @@ def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Arr
     task = (name, target, np.ascontiguousarray(block.weight, np.float64), np.ascontiguousarray(raw))
     gradient = np.empty(raw.shape)
     X: Any = block.stored
-    readable = X.dtype.char in _NUMBERS and X.dtype.isnative
     if not sparse.issparse(block.stored):
-        X = np.asarray(X) if readable and X.flags.aligned else block.X
-        value = _passes.dense(best, X, block.precision == np.float32, *task, gradient)
-    elif X.format == "csr" and readable:
+        value = _passes.dense(best, _readable(block), block.precision == np.float32, *task, gradient)
+    elif X.format == "csr" and _is_known(X.dtype):
         value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task, gradient)
     else:
         return None
     return np.asarray(value), gradient
+
+
+def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
+    """Weighted sums of `x - near` and of its square over a dense block; None where NumPy has to do it.
+
+    Args:
+        block: rows as they are stored.
+        near: a value near the mean of each column, shape (n_features,), float64.
+    """
+    best = instruction_set()
+    if best is None or sparse.issparse(block.stored):
+        return None
+    first, second = np.empty(near.shape), np.empty(near.shape)
+    weight = np.ascontiguousarray(block.weight, np.float64)
+    _passes.moments(best, _readable(block), weight, np.ascontiguousarray(near, np.float64), first, second)
+    return first, second
+
+
+def _readable(block: Block) -> Array:
+    """A dense block as it is stored, or converted if the extension could not read that."""
+    X = block.stored
+    return np.asarray(X) if _is_known(X.dtype) and X.flags.aligned else block.X
+
+
+def _is_known(dtype: np.dtype[Any]) -> bool:
+    """Whether the extension reads entries of this type."""
+    return dtype.char in _NUMBERS and dtype.isnative
 
 
 def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:

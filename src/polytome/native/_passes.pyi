@@ -24,3 +24,6 @@ def sparse(
     coefficients: NDArray[Any],
     gradient: NDArray[Any],
 ) -> float: ...
+def moments(
+    set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
+) -> None: ...

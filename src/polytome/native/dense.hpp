@@ -22,6 +22,12 @@ constexpr int columns_at_once(int outputs) {
     return fitting > 4 ? 4 : fitting;
 }
 
+// Columns of a tile in memory: whole vectors, and not a power of two, or its rows would share few lines of the cache.
+template <class T> Index padded_width(Index columns) {
+    const Index width = (columns + lanes<T> - 1) / lanes<T> * lanes<T>;
+    return width * sizeof(T) % 4096 == 0 ? width + lanes<T> : width;
+}
+
 // Rows `start` .. `start + rows` of a block, converted: row i at x + i * width, padded with zeros to `width` columns.
 template <class T, class Stored>
 void convert(const Stored* X, const DenseBlock& block, Index start, Index rows, T* x, Index width) {
@@ -142,8 +148,7 @@ template <class Sweep> void for_groups_of_outputs(Index outputs, Sweep sweep) {
 
 template <class T> double dense_pass(const DenseBlock& block, const Task& task) {
     const Index columns = block.columns, outputs = task.outputs;
-    Index width = (columns + lanes<T> - 1) / lanes<T> * lanes<T>;
-    if (width * sizeof(T) % 4096 == 0) width += lanes<T>;  // rows a power of two apart would share few lines of a cache
+    const Index width = padded_width<T>(columns);
     Scratch<T> x(tile_rows * width), w(outputs * width), residuals(outputs * tile_rows);
     Scratch<double> gradient(outputs * width), scores(outputs * tile_rows), target(outputs * tile_rows);
     const double* intercepts = task.coefficients + columns * outputs;
@@ -154,7 +159,7 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
     }
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
-        const Index rows = block.rows - start < tile_rows ? block.rows - start : tile_rows;
+        const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
         Upcoming upcoming{};
         with_type(block.number, block.data, [&](auto* X) {

@@ -24,6 +24,8 @@ struct Tile {
     double weight[tile_rows];
 };
 
+inline Index rows_of_tile(Index rows, Index start) { return rows - start < tile_rows ? rows - start : tile_rows; }
+
 inline double* entry(double* values, Index output, Index row) { return values + output * tile_rows + row; }
 
 // Each of these returns the losses of the rows from `row` on and puts their residuals where the scores were.

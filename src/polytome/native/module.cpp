@@ -22,6 +22,7 @@ using Matrix = nb::ndarray<const double, nb::ndim<2>, nb::device::cpu, nb::c_con
 using Numbers = nb::ndarray<const double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Bounds = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Gradient = nb::ndarray<double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
+using Sums = nb::ndarray<double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 
 void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
@@ -97,18 +98,33 @@ Task checked_task(const std::string& loss, const Matrix& target, const Numbers& 
     return task;
 }
 
+DenseBlock dense_block(const AnyMatrix& X) {
+    return {X.data(),
+            number_of(X.dtype()),
+            static_cast<Index>(X.shape(0)),
+            static_cast<Index>(X.shape(1)),
+            static_cast<Index>(X.stride(0)),
+            static_cast<Index>(X.stride(1))};
+}
+
 double dense(const std::string& set, const AnyMatrix& X, bool single, const std::string& loss, const Matrix& target,
              const Numbers& weight, const Matrix& coefficients, const Gradient& gradient) {
     const InstructionSet& passes = named(set);
     const Task task = checked_task(loss, target, weight, coefficients, gradient, X.shape(0), X.shape(1));
-    const DenseBlock block{X.data(),
-                           number_of(X.dtype()),
-                           static_cast<Index>(X.shape(0)),
-                           static_cast<Index>(X.shape(1)),
-                           static_cast<Index>(X.stride(0)),
-                           static_cast<Index>(X.stride(1))};
+    const DenseBlock block = dense_block(X);
     const nb::gil_scoped_release others_may_run;
     return single ? passes.dense_float(block, task) : passes.dense_double(block, task);
+}
+
+void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& near, const Sums& first,
+             const Sums& second) {
+    const InstructionSet& passes = named(set);
+    const DenseBlock block = dense_block(X);
+    require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
+    require(near.shape(0) == X.shape(1) && first.shape(0) == X.shape(1) && second.shape(0) == X.shape(1),
+            "near, first and second: need one entry for each column");
+    const nb::gil_scoped_release others_may_run;
+    passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
 }
 
 double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
@@ -137,6 +153,8 @@ NB_MODULE(_passes, module) {
     module.def("instruction_sets", &instruction_sets);
     module.def("dense", &dense, "set"_a, "X"_a.noconvert(), "single"_a, "loss"_a, "target"_a.noconvert(),
                "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert());
+    module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
+               "first"_a.noconvert(), "second"_a.noconvert());
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
                "gradient"_a.noconvert());

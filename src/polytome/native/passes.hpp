@@ -42,12 +42,21 @@ struct Task {
     double* gradient;            // of the same shape; written
 };
 
-// The passes as one instruction set computes them. Each returns the weighted loss of the block in nats.
+// Weighted sums of `x - near` and of its square over the rows of a block, for each column.
+struct Moments {
+    const double* weight;
+    const double* near;
+    double* first;   // written
+    double* second;  // written
+};
+
+// The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats.
 struct InstructionSet {
     const char* name;
     double (*dense_float)(const DenseBlock&, const Task&);
     double (*dense_double)(const DenseBlock&, const Task&);
     double (*sparse)(const SparseBlock&, const Task&);
+    void (*moments)(const DenseBlock&, const Moments&);
 };
 
 extern const InstructionSet portable;

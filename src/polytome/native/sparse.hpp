@@ -83,7 +83,7 @@ double sparse_rows(const Stored* values, const Column* columns, const SparseBloc
     std::memset(task.gradient, 0, static_cast<std::size_t>((block.columns + 1) * outputs) * sizeof(double));
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
-        const Index rows = block.rows - start < tile_rows ? block.rows - start : tile_rows;
+        const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
         const std::int64_t first = block.bounds[start];
         check_columns(columns + first, static_cast<Index>(block.bounds[start + rows] - first), block.columns);

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from polytome import native
 from polytome.errors import ArgumentError
 from polytome.threads import available_threads
 
@@ -209,6 +210,9 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
         return mean, np.sqrt(centred_squares(raw, mean) / total)
 
     def powers(block: Block) -> Sums:
+        fused = native.moments(block, near)
+        if fused is not None:
+            return *fused, block.weight.sum()
         centred = block.X - near
         first = block.weight @ centred
         np.multiply(centred, centred, out=centred)
