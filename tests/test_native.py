@@ -16,8 +16,9 @@ import polytome
 from polytome import native
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
-from polytome.objective import block_value_and_gradient
-from polytome.rows import as_rows
+from polytome.objective import Objective, block_value_and_gradient
+from polytome.penalties import L2
+from polytome.rows import Columns, as_rows
 from polytome.rows.blocks import Block
 from registry import LOSSES, REPRESENTATIONS, integers
 
@@ -114,6 +115,20 @@ def test_large_scores(size, loss_name, passes, rng):
     raw = size * rng.normal(size=(D + 1, loss.n_outputs))
     rows = as_rows(rng.normal(size=(N, D)), target)
     assert_equal_to_rounding(passes(rows, loss, raw), np.float64)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", [Logistic(), IndependentSigmoids(1), Squared()])
+def test_hessian_of_one_output(loss, fit_intercept, instruction_set, monkeypatch, rng):
+    for d in (1, 6, D, 255):
+        columns = Columns(rng.normal(size=d), rng.uniform(0.1, 2, d))
+        rows = as_rows(integers(rng, N, d).astype(np.int16), np.zeros((N, 1)), weights(rng, N)).with_columns(columns)
+        W = rng.normal(size=(d + 1, 1)) / d
+        hessians = []
+        for chosen in (instruction_set, None):
+            monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
+            hessians.append(Objective(loss, L2(0.1), rows, fit_intercept).hessian(W))
+        assert np.abs(hessians[0] - hessians[1]).max() <= 1e-13 * np.abs(hessians[1]).max()
 
 
 @pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, np.uint8])

@@ -115,6 +115,9 @@ class Objective:
         raw = self.rows.columns.to_raw(W)
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
+            fused = native.hessian(self.loss, block, W, rows.columns, self.fit_intercept)
+            if fused is not None:
+                return (fused[np.newaxis],)
             m, u = self.loss.curvature(block_scores(block, raw))
             X = np.empty((len(block.weight), n_columns))
             X[:, :-1] = rows.dense(block)

@@ -19,7 +19,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 
 if TYPE_CHECKING:
-    from polytome.rows import Block
+    from polytome.rows import Block, Columns
 
 try:
     from polytome.native import _passes
@@ -28,9 +28,10 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["instruction_set", "instruction_sets", "moments", "value_and_gradient"]
+__all__ = ["hessian", "instruction_set", "instruction_sets", "moments", "value_and_gradient"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
+_MOST_COLUMNS = 256
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
@@ -109,6 +110,32 @@ def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
     weight = np.ascontiguousarray(block.weight, np.float64)
     _passes.moments(best, _readable(block), weight, np.ascontiguousarray(near, np.float64), first, second)
     return first, second
+
+
+def hessian(loss: Loss, block: Block, W: Array, columns: Columns, fit_intercept: bool) -> Array | None:
+    """Hessian of the weighted loss of a dense block and a single output; None where NumPy has to do it.
+
+    Args:
+        loss: a loss of `polytome.losses`.
+        block: rows as they are stored.
+        W: coefficients for standardised columns, shape (n_features + 1, 1), float64.
+        columns: how the columns are standardised.
+        fit_intercept: without, the intercept's row and column are zero.
+
+    Returns:
+        Shape (n_features + 1, n_features + 1); only the lower triangle means something.
+    """
+    best = instruction_set()
+    # BLAS multiplies wide blocks as fast; its trouble is with few columns.
+    if best is None or sparse.issparse(block.stored) or W.shape[1] > 1 or len(W) > _MOST_COLUMNS:
+        return None
+    if type(loss) not in _LOSSES:
+        return None
+    result = np.empty((len(W), len(W)))
+    weight = np.ascontiguousarray(block.weight, np.float64)
+    shape = (np.ascontiguousarray(columns.shift), np.ascontiguousarray(columns.scale), fit_intercept)
+    _passes.hessian(best, _readable(block), _LOSSES[type(loss)], weight, W.ravel(), *shape, result)
+    return result
 
 
 def _readable(block: Block) -> Array:

@@ -27,3 +27,14 @@ def sparse(
 def moments(
     set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 ) -> None: ...
+def hessian(
+    set: str,
+    X: NDArray[Any],
+    loss: str,
+    weight: NDArray[Any],
+    coefficients: NDArray[Any],
+    shift: NDArray[Any],
+    scale: NDArray[Any],
+    intercept: bool,
+    result: NDArray[Any],
+) -> None: ...

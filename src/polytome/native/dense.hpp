@@ -115,20 +115,21 @@ inline void add_columns(const T* x, const T* residuals, Index width, Index rows,
     }
 }
 
+// The gradient's columns before `end`, rounded up to whole vectors.
 template <class T, int outputs>
-void add_gradient(const T* x, const T* residuals, Index width, Index rows, double* gradient) {
+void add_gradient(const T* x, const T* residuals, Index width, Index rows, double* gradient, Index end) {
     constexpr int columns = columns_at_once(outputs);
     Index j = 0;
-    for (; j + columns * lanes<T> <= width; j += columns * lanes<T>) {
+    for (; j + columns * lanes<T> <= end; j += columns * lanes<T>) {
         add_columns<T, outputs, columns>(x, residuals, width, rows, j, gradient);
     }
-    for (; j < width; j += lanes<T>) add_columns<T, outputs, 1>(x, residuals, width, rows, j, gradient);
+    for (; j < end; j += lanes<T>) add_columns<T, outputs, 1>(x, residuals, width, rows, j, gradient);
 }
 
 // The two products for each number of outputs that registers hold, so that every loop over them is unrolled.
 template <class T> struct Products {
     void (*multiply_scores)(const T*, const T*, Index, Index, double*, const Upcoming&);
-    void (*add_gradient)(const T*, const T*, Index, Index, double*);
+    void (*add_gradient)(const T*, const T*, Index, Index, double*, Index);
 };
 
 template <class T, int outputs = most_outputs> Products<T> products(Index wanted) {
@@ -178,7 +179,8 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
         value += loss_and_residuals(tile, task.loss, intercept_gradient);
         for (Index i = 0; i < outputs * tile_rows; ++i) residuals[i] = static_cast<T>(scores[i]);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<T>(count).add_gradient(x.get(), residuals.get() + first * tile_rows, width, rows, gradient.get() + first * width);
+            products<T>(count).add_gradient(x.get(), residuals.get() + first * tile_rows, width, rows,
+                                            gradient.get() + first * width, width);
         });
     }
     for (Index j = 0; j < columns; ++j) {

@@ -127,6 +127,22 @@ void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, 
     passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
 }
 
+void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss, const Numbers& weight,
+             const Numbers& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+             const Gradient& result) {
+    const InstructionSet& passes = named(set);
+    const DenseBlock block = dense_block(X);
+    const std::size_t size = X.shape(1) + 1;
+    const Task task{loss_of(loss), 1, nullptr, weight.data(), coefficients.data(), result.data()};
+    require(task.loss == Loss::sigmoids || task.loss == Loss::squared, "loss: needs one of a single output");
+    require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
+    require(coefficients.shape(0) == size, "coefficients: need one for each column and the intercept");
+    require(shift.shape(0) == X.shape(1) && scale.shape(0) == X.shape(1), "shift, scale: need one for each column");
+    require(result.shape(0) == size && result.shape(1) == size, "result: needs (columns + 1, columns + 1)");
+    const nb::gil_scoped_release others_may_run;
+    passes.hessian(block, task, {shift.data(), scale.data(), intercept});
+}
+
 double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
               const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
               const Gradient& gradient) {
@@ -155,6 +171,9 @@ NB_MODULE(_passes, module) {
                "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert());
     module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
                "first"_a.noconvert(), "second"_a.noconvert());
+    module.def("hessian", &hessian, "set"_a, "X"_a.noconvert(), "loss"_a, "weight"_a.noconvert(),
+               "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
+               "result"_a.noconvert());
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
                "gradient"_a.noconvert());

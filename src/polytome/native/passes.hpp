@@ -50,6 +50,13 @@ struct Moments {
     double* second;  // written
 };
 
+// Implicit columns `(x - shift) * scale`, and last the intercept's: ones, or zeros where there is none.
+struct Columns {
+    const double* shift;
+    const double* scale;
+    bool intercept;
+};
+
 // The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats.
 struct InstructionSet {
     const char* name;
@@ -57,6 +64,7 @@ struct InstructionSet {
     double (*dense_double)(const DenseBlock&, const Task&);
     double (*sparse)(const SparseBlock&, const Task&);
     void (*moments)(const DenseBlock&, const Moments&);
+    void (*hessian)(const DenseBlock&, const Task&, const Columns&);
 };
 
 extern const InstructionSet portable;
