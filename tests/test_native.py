@@ -304,7 +304,35 @@ SPARSE = {
     "indices": np.zeros(4, np.int32),
     "bounds": np.arange(5),
 }
+MOMENTS = {
+    "X": np.zeros((4, 2)),
+    "weight": np.ones(4),
+    "near": np.zeros(2),
+    "first": np.zeros(2),
+    "second": np.zeros(2),
+}
+HESSIAN = {
+    "X": np.zeros((4, 2)),
+    "loss": "sigmoids",
+    "weight": np.ones(4),
+    "coefficients": np.zeros(3),
+    "shift": np.zeros(2),
+    "scale": np.ones(2),
+    "intercept": True,
+    "result": np.zeros((3, 3)),
+}
+CALLS = {id(DENSE): "dense", id(SPARSE): "sparse", id(MOMENTS): "moments", id(HESSIAN): "hessian"}
 WRONG = [
+    (MOMENTS, {"weight": np.ones(3)}, ValueError),
+    (MOMENTS, {"near": np.zeros(3)}, ValueError),
+    (MOMENTS, {"first": np.zeros(1)}, ValueError),
+    (MOMENTS, {"second": np.zeros(3)}, ValueError),
+    (HESSIAN, {"weight": np.ones(3)}, ValueError),
+    (HESSIAN, {"loss": "softmax of codes"}, ValueError),
+    (HESSIAN, {"coefficients": np.zeros(2)}, ValueError),
+    (HESSIAN, {"shift": np.zeros(3)}, ValueError),
+    (HESSIAN, {"scale": np.zeros(3)}, ValueError),
+    (HESSIAN, {"result": np.zeros((3, 2))}, ValueError),
     (DENSE, {"target": np.zeros((3, 1))}, ValueError),
     (DENSE, {"target": np.zeros((4, 3))}, ValueError),
     (DENSE, {"target": np.zeros((4, 1), np.float32)}, TypeError),
@@ -333,7 +361,7 @@ WRONG = [
 def test_the_extension_checks_what_it_is_given(arguments, change, error, instruction_set):
     from polytome.native import _passes
 
-    call = _passes.dense if arguments is DENSE else _passes.sparse
+    call = getattr(_passes, CALLS[id(arguments)])
     call(**{"set": instruction_set, **arguments})
     with pytest.raises(error):
         call(**{"set": instruction_set, **arguments, **change})
