@@ -85,7 +85,7 @@ def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Arr
         return None
     name, target = named
     task = (name, target, np.ascontiguousarray(block.weight, np.float64), np.ascontiguousarray(raw))
-    gradient = np.empty(raw.shape)
+    gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
     X: Any = block.stored
     if not sparse.issparse(block.stored):
         value = _passes.dense(best, _readable(block), block.precision == np.float32, *task, gradient)

@@ -155,7 +155,6 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
     const double* intercepts = task.coefficients + columns * outputs;
     double* intercept_gradient = task.gradient + columns * outputs;
     for (Index k = 0; k < outputs; ++k) {
-        intercept_gradient[k] = 0.0;
         for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(task.coefficients[j * outputs + k]);
     }
     double value = 0.0;
@@ -184,7 +183,7 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
         });
     }
     for (Index j = 0; j < columns; ++j) {
-        for (Index k = 0; k < outputs; ++k) task.gradient[j * outputs + k] = gradient[k * width + j];
+        for (Index k = 0; k < outputs; ++k) task.gradient[j * outputs + k] += gradient[k * width + j];
     }
     return value;
 }

@@ -39,7 +39,7 @@ struct Task {
     const double* target;
     const double* weight;
     const double* coefficients;  // (columns + 1, outputs), the intercept in the last row
-    double* gradient;            // of the same shape; written
+    double* gradient;            // of the same shape; added to
 };
 
 // Weighted sums of `x - near` and of its square over the rows of a block, for each column.

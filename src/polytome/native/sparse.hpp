@@ -80,7 +80,6 @@ double sparse_rows(const Stored* values, const Column* columns, const SparseBloc
     Scratch<double> scores(outputs * tile_rows), target(outputs * tile_rows);
     const double* intercepts = task.coefficients + block.columns * outputs;
     double* intercept_gradient = task.gradient + block.columns * outputs;
-    std::memset(task.gradient, 0, static_cast<std::size_t>((block.columns + 1) * outputs) * sizeof(double));
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
