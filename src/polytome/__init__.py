@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polytome.certificate import Certificate
+    from polytome.configuration import show_config
     from polytome.datasets import load_dataset
     from polytome.errors import PolytomeError
     from polytome.estimators import LogisticRegression
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "load_dataset",
     "read_table",
+    "show_config",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "load": "polytome.model_file",
     "load_dataset": "polytome.datasets",
     "read_table": "polytome.tables",
+    "show_config": "polytome.configuration",
 }
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from scipy.linalg.blas import dsyrk
 
+from polytome import native
 from polytome.losses import Loss
 from polytome.penalties import Penalty
 from polytome.rows import Block, Rows
@@ -36,6 +37,9 @@ def block_scores(block: Block, raw: Array) -> Array:
 
 def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array]:
     """Weighted loss and its gradient with respect to raw coefficients: the one place where a block becomes both."""
+    fused = native.value_and_gradient(loss, block, raw)
+    if fused is not None:
+        return fused
     outputs = loss.outputs_of(block.target)
     value, residual = loss.value_and_gradient(block_scores(block, raw[:, outputs]), block.target)
     residual *= block.weight[:, None]
@@ -124,6 +128,9 @@ class Objective:
         raw = self.rows.columns.to_raw(W)
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
+            fused = native.hessian(self.loss, block, W, rows.columns, self.fit_intercept)
+            if fused is not None:
+                return (fused[np.newaxis],)
             outputs = self.loss.outputs_of(block.target)
             m, u = self.loss.curvature(block_scores(block, raw[:, outputs]), block.target)
             X = np.empty((len(block.weight), n_columns))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from polytome.rows.blocks import Array, Block, Storage
 
 __all__ = ["ArrayRows"]
@@ -32,9 +30,8 @@ class ArrayRows(Storage):
         return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
 
     def pick(self, chosen: Array | slice) -> Block:
-        """The chosen rows, converted to the precision of the products."""
-        X = np.ascontiguousarray(self.X[chosen], dtype=self.precision)
-        return Block(X, self.target[chosen], self.weight[chosen])
+        """The chosen rows; a slice shares the storage."""
+        return Block(self.X[chosen], self.precision, self.target[chosen], self.weight[chosen])
 
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from polytome import native
 from polytome.errors import ArgumentError
 from polytome.threads import available_threads
 
@@ -28,11 +29,20 @@ __all__ = ["Block", "Columns", "Rows", "Storage", "in_order", "ordered_sum"]
 
 @dataclass(frozen=True)
 class Block:
-    """A few consecutive rows in raw units: `X` (array or CSR, of the rows' precision), their targets and weights."""
+    """A few rows in raw units: as they are `stored` (array, CSR or CSC), their targets and weights."""
 
-    X: Any
+    stored: Any
+    precision: np.dtype[Any]
     target: Array
     weight: Array
+
+    @cached_property
+    def X(self) -> Any:
+        """The rows in the precision of the products, converted when first asked for."""
+        stored: Any = self.stored
+        if sparse.issparse(self.stored):
+            return stored.astype(self.precision, copy=False)
+        return np.ascontiguousarray(stored, dtype=self.precision)
 
 
 @dataclass(frozen=True)
@@ -207,6 +217,9 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
         return mean, np.sqrt(centred_squares(raw, mean) / total)
 
     def powers(block: Block) -> Sums:
+        fused = native.moments(block, near)
+        if fused is not None:
+            return *fused, block.weight.sum()
         centred = block.X - near
         first = block.weight @ centred
         np.multiply(centred, centred, out=centred)

@@ -42,14 +42,11 @@ class SparseRows(Storage):
         if isinstance(chosen, slice) and X.format == "csr":
             start, stop = int(X.indptr[chosen.start]), int(X.indptr[chosen.stop])
             indptr = X.indptr[chosen.start : chosen.stop + 1] - X.indptr[chosen.start]
-            data = X.data[start:stop].astype(self.precision, copy=False)
             shape = (chosen.stop - chosen.start, self.n_features)
-            X = sparse.csr_matrix((data, X.indices[start:stop], indptr), shape=shape)
-        elif isinstance(chosen, slice):
-            X = X.astype(self.precision, copy=False)
-        else:
-            X = sparse.csr_matrix(X[chosen], dtype=self.precision)
-        return Block(X, self.target[chosen], self.weight[chosen])
+            X = sparse.csr_matrix((X.data[start:stop], X.indices[start:stop], indptr), shape=shape)
+        elif not isinstance(chosen, slice):
+            X = sparse.csr_matrix(X[chosen])
+        return Block(X, self.precision, self.target[chosen], self.weight[chosen])
 
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block as a dense array."""

@@ -108,7 +108,7 @@ def _batches(rows: Rows, size: int, order: Any) -> Iterator[tuple[Block, Columns
         X = rows.dense(chunk)
         for start in range(0, len(X), size):
             part = slice(start, start + size)
-            yield Block(X[part], chunk.target[part], chunk.weight[part]), standardised
+            yield Block(X[part], X.dtype, chunk.target[part], chunk.weight[part]), standardised
 
 
 _CHUNK_ENTRIES = 2**18  # 2 MB: the chunk stays in the cache of one core

@@ -1,0 +1,40 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def instruction_sets() -> list[str]: ...
+def dense(
+    set: str,
+    X: NDArray[Any],
+    single: bool,
+    loss: str,
+    target: NDArray[Any],
+    weight: NDArray[Any],
+    coefficients: NDArray[Any],
+    gradient: NDArray[Any],
+) -> float: ...
+def sparse(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    loss: str,
+    target: NDArray[Any],
+    weight: NDArray[Any],
+    coefficients: NDArray[Any],
+    gradient: NDArray[Any],
+) -> float: ...
+def moments(
+    set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
+) -> None: ...
+def hessian(
+    set: str,
+    X: NDArray[Any],
+    loss: str,
+    weight: NDArray[Any],
+    coefficients: NDArray[Any],
+    shift: NDArray[Any],
+    scale: NDArray[Any],
+    intercept: bool,
+    result: NDArray[Any],
+) -> None: ...

@@ -1,0 +1,149 @@
+// The losses of losses.py for one tile of rows: each vector holds as many rows as it has lanes, so that sums over
+// outputs are plain loops. The forms are those of losses.py: none cancels, however sure a row.
+#pragma once
+
+#include <stdexcept>
+
+#include "elementary.hpp"
+#include "passes.hpp"
+
+namespace {
+
+using polytome::Index;
+using polytome::Loss;
+using polytome::Task;
+
+constexpr int tile_rows = 64;
+
+// Scores, and what they are compared with, of up to `tile_rows` rows; entry (output k, row i) is at k * tile_rows + i.
+// Every lane is computed, those beyond `rows` with weight zero.
+struct Tile {
+    Index rows, outputs;
+    double* scores;  // residuals once the loss is known
+    double* target;
+    double weight[tile_rows];
+};
+
+inline Index rows_of_tile(Index rows, Index start) { return rows - start < tile_rows ? rows - start : tile_rows; }
+
+inline double* entry(double* values, Index output, Index row) { return values + output * tile_rows + row; }
+
+// Each of these returns the losses of the rows from `row` on and puts their residuals where the scores were.
+
+inline Doubles softmax_of_codes(const Tile& tile, Index row) {
+    const Doubles code = load(tile.target + row);
+    Doubles largest = load(entry(tile.scores, 0, row));
+    for (Index k = 1; k < tile.outputs; ++k) largest = larger(load(entry(tile.scores, k, row)), largest);
+    Doubles own{}, own_shifted{}, others{};
+    for (Index k = 0; k < tile.outputs; ++k) {
+        const auto is_own = code == Doubles{} + static_cast<double>(k);
+        const Doubles shifted = load(entry(tile.scores, k, row)) - largest;
+        const Doubles exponential = exp_of_negative(shifted);
+        own_shifted = is_own ? shifted : own_shifted;
+        own = is_own ? exponential : own;
+        others += is_own ? Doubles{} : exponential;
+        store(entry(tile.scores, k, row), exponential);
+    }
+    const Doubles total = others + own;
+    for (Index k = 0; k < tile.outputs; ++k) {
+        const auto is_own = code == Doubles{} + static_cast<double>(k);
+        const Doubles exponential = load(entry(tile.scores, k, row));
+        store(entry(tile.scores, k, row), (is_own ? -others : exponential) / total);
+    }
+    // The loss is log(total) - own_shifted; where the own score is the largest, that is log(1 + others).
+    const auto is_sure = own == Doubles{} + 1.0;
+    return log1p_of_positive(is_sure ? others : total - 1.0) - own_shifted;
+}
+
+inline Doubles softmax_of_distributions(const Tile& tile, Index row) {
+    Doubles largest = load(entry(tile.scores, 0, row));
+    for (Index k = 1; k < tile.outputs; ++k) largest = larger(load(entry(tile.scores, k, row)), largest);
+    Doubles total{}, expected{};
+    for (Index k = 0; k < tile.outputs; ++k) {
+        const Doubles shifted = load(entry(tile.scores, k, row)) - largest;
+        const Doubles exponential = exp_of_negative(shifted);
+        total += exponential;
+        expected += load(entry(tile.target, k, row)) * shifted;
+        store(entry(tile.scores, k, row), exponential);
+    }
+    for (Index k = 0; k < tile.outputs; ++k) {
+        const Doubles exponential = load(entry(tile.scores, k, row));
+        store(entry(tile.scores, k, row), exponential / total - load(entry(tile.target, k, row)));
+    }
+    return log1p_of_positive(total - 1.0) - expected;
+}
+
+inline Doubles sigmoids(const Tile& tile, Index row) {
+    Doubles value{};
+    for (Index k = 0; k < tile.outputs; ++k) {
+        const Doubles score = load(entry(tile.scores, k, row)), present = load(entry(tile.target, k, row));
+        const Doubles absent = 1.0 - present, zero{};
+        const auto is_positive = score > zero;
+        const Doubles small = exp_of_negative(is_positive ? -score : score);
+        const Doubles near = 1.0 / (1.0 + small), far = small * near;
+        value += present * larger(-score, zero) + absent * larger(score, zero) + log1p_of_positive(small);
+        store(entry(tile.scores, k, row),
+              absent * (is_positive ? near : far) - present * (is_positive ? far : near));
+    }
+    return value;
+}
+
+inline Doubles squared(const Tile& tile, Index row) {
+    Doubles value{};
+    for (Index k = 0; k < tile.outputs; ++k) {
+        const Doubles residual = load(entry(tile.scores, k, row)) - load(entry(tile.target, k, row));
+        value += 0.5 * residual * residual;
+        store(entry(tile.scores, k, row), residual);
+    }
+    return value;
+}
+
+template <Doubles (*row_loss)(const Tile&, Index)> inline double weighted_loss(const Tile& tile) {
+    Doubles sum{};
+    for (Index row = 0; row < tile.rows; row += lanes<double>) {
+        const Doubles weight = load(tile.weight + row);
+        sum += weight * row_loss(tile, row);
+        for (Index k = 0; k < tile.outputs; ++k) {
+            store(entry(tile.scores, k, row), weight * load(entry(tile.scores, k, row)));
+        }
+    }
+    return lane_sum<double>(sum);
+}
+
+// Weighted loss of a tile; its scores become weighted residuals, and their sums are added to `intercepts`.
+inline double loss_and_residuals(Tile& tile, Loss loss, double* intercepts) {
+    double value = 0.0;
+    switch (loss) {
+        case Loss::softmax_of_codes: value = weighted_loss<softmax_of_codes>(tile); break;
+        case Loss::softmax_of_distributions: value = weighted_loss<softmax_of_distributions>(tile); break;
+        case Loss::sigmoids: value = weighted_loss<sigmoids>(tile); break;
+        case Loss::squared: value = weighted_loss<squared>(tile); break;
+    }
+    for (Index k = 0; k < tile.outputs; ++k) {
+        Doubles sum{};
+        for (Index row = 0; row < tile.rows; row += lanes<double>) sum += load(entry(tile.scores, k, row));
+        intercepts[k] += lane_sum<double>(sum);
+    }
+    return value;
+}
+
+// Weights and targets of the rows from `start` on; lanes without a row get score, target and weight zero.
+inline void fill(Tile& tile, const Task& task, Index start) {
+    const Index width = task.loss == Loss::softmax_of_codes ? 1 : task.outputs;
+    for (Index i = 0; i < tile_rows; ++i) {
+        const bool is_row = i < tile.rows;
+        tile.weight[i] = is_row ? task.weight[start + i] : 0.0;
+        for (Index k = 0; k < width; ++k) {
+            *entry(tile.target, k, i) = is_row ? task.target[(start + i) * width + k] : 0.0;
+        }
+        const double code = *entry(tile.target, 0, i);
+        if (task.loss == Loss::softmax_of_codes && !(code >= 0.0 && code < static_cast<double>(task.outputs))) {
+            throw std::out_of_range("a class code is not between 0 and the number of outputs");
+        }
+        if (!is_row) {
+            for (Index k = 0; k < tile.outputs; ++k) *entry(tile.scores, k, i) = 0.0;
+        }
+    }
+}
+
+}  // namespace

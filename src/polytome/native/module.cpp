@@ -1,0 +1,180 @@
+// The Python module: checks shapes and types, lets go of the interpreter's lock and runs the pass of this processor.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "passes.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace polytome;
+
+namespace {
+
+using AnyMatrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
+using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+using Matrix = nb::ndarray<const double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
+using Numbers = nb::ndarray<const double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+using Bounds = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+using Gradient = nb::ndarray<double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
+using Sums = nb::ndarray<double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+// The instruction sets that this processor has, the best first.
+std::vector<const InstructionSet*> available() {
+    std::vector<const InstructionSet*> sets;
+#if defined(POLYTOME_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+            sets.push_back(&avx512);
+        }
+        sets.push_back(&avx2);
+    }
+#endif
+    sets.push_back(&portable);
+    return sets;
+}
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const InstructionSet* set : available()) names.emplace_back(set->name);
+    return names;
+}
+
+const InstructionSet& named(const std::string& name) {
+    static const std::vector<const InstructionSet*> sets = available();
+    for (const InstructionSet* set : sets) {
+        if (name == set->name) return *set;
+    }
+    throw std::invalid_argument("this processor has no instruction set of that name");
+}
+
+Number number_of(nb::dlpack::dtype type) {
+    const auto is = [&](nb::dlpack::dtype_code code, int bits) {
+        return type.lanes == 1 && type.code == static_cast<std::uint8_t>(code) && type.bits == bits;
+    };
+    using Code = nb::dlpack::dtype_code;
+    if (is(Code::Bool, 8) || is(Code::UInt, 8)) return Number::uint8;
+    if (is(Code::Int, 8)) return Number::int8;
+    if (is(Code::UInt, 16)) return Number::uint16;
+    if (is(Code::Int, 16)) return Number::int16;
+    if (is(Code::UInt, 32)) return Number::uint32;
+    if (is(Code::Int, 32)) return Number::int32;
+    if (is(Code::UInt, 64)) return Number::uint64;
+    if (is(Code::Int, 64)) return Number::int64;
+    if (is(Code::Float, 16)) return Number::float16;
+    if (is(Code::Float, 32)) return Number::float32;
+    if (is(Code::Float, 64)) return Number::float64;
+    throw std::invalid_argument("entries of this type are not offered");
+}
+
+Loss loss_of(const std::string& name) {
+    if (name == "softmax of codes") return Loss::softmax_of_codes;
+    if (name == "softmax of distributions") return Loss::softmax_of_distributions;
+    if (name == "sigmoids") return Loss::sigmoids;
+    if (name == "squared") return Loss::squared;
+    throw std::invalid_argument("a loss of this name is not offered");
+}
+
+Task checked_task(const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
+                  const Gradient& gradient, std::size_t rows, std::size_t columns) {
+    const Task task{loss_of(loss),   static_cast<Index>(coefficients.shape(1)), target.data(), weight.data(),
+                    coefficients.data(), gradient.data()};
+    const std::size_t width = task.loss == Loss::softmax_of_codes ? 1 : coefficients.shape(1);
+    require(coefficients.shape(0) == columns + 1 && task.outputs > 0, "coefficients: needs (columns + 1, outputs)");
+    require(gradient.shape(0) == columns + 1 && gradient.shape(1) == coefficients.shape(1), "gradient: needs the shape of the coefficients");
+    require(target.shape(0) == rows && target.shape(1) == width, "target: needs an entry or a row for each row");
+    require(weight.shape(0) == rows, "weight: needs one entry for each row");
+    return task;
+}
+
+DenseBlock dense_block(const AnyMatrix& X) {
+    return {X.data(),
+            number_of(X.dtype()),
+            static_cast<Index>(X.shape(0)),
+            static_cast<Index>(X.shape(1)),
+            static_cast<Index>(X.stride(0)),
+            static_cast<Index>(X.stride(1))};
+}
+
+double dense(const std::string& set, const AnyMatrix& X, bool single, const std::string& loss, const Matrix& target,
+             const Numbers& weight, const Matrix& coefficients, const Gradient& gradient) {
+    const InstructionSet& passes = named(set);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, X.shape(0), X.shape(1));
+    const DenseBlock block = dense_block(X);
+    const nb::gil_scoped_release others_may_run;
+    return single ? passes.dense_float(block, task) : passes.dense_double(block, task);
+}
+
+void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& near, const Sums& first,
+             const Sums& second) {
+    const InstructionSet& passes = named(set);
+    const DenseBlock block = dense_block(X);
+    require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
+    require(near.shape(0) == X.shape(1) && first.shape(0) == X.shape(1) && second.shape(0) == X.shape(1),
+            "near, first and second: need one entry for each column");
+    const nb::gil_scoped_release others_may_run;
+    passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
+}
+
+void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss, const Numbers& weight,
+             const Numbers& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+             const Gradient& result) {
+    const InstructionSet& passes = named(set);
+    const DenseBlock block = dense_block(X);
+    const std::size_t size = X.shape(1) + 1;
+    const Task task{loss_of(loss), 1, nullptr, weight.data(), coefficients.data(), result.data()};
+    require(task.loss == Loss::sigmoids || task.loss == Loss::squared, "loss: needs one of a single output");
+    require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
+    require(coefficients.shape(0) == size, "coefficients: need one for each column and the intercept");
+    require(shift.shape(0) == X.shape(1) && scale.shape(0) == X.shape(1), "shift, scale: need one for each column");
+    require(result.shape(0) == size && result.shape(1) == size, "result: needs (columns + 1, columns + 1)");
+    const nb::gil_scoped_release others_may_run;
+    passes.hessian(block, task, {shift.data(), scale.data(), intercept});
+}
+
+double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+              const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
+              const Gradient& gradient) {
+    const InstructionSet& passes = named(set);
+    require(bounds.shape(0) > 0 && coefficients.shape(0) > 0, "bounds and coefficients: need at least one entry");
+    const std::size_t rows = bounds.shape(0) - 1, columns = coefficients.shape(0) - 1;
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, columns);
+    const Number index = number_of(indices.dtype());
+    require(index == Number::int32 || index == Number::int64, "indices: needs int32 or int64");
+    const SparseBlock block{data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
+                            bounds.data(), static_cast<Index>(rows), static_cast<Index>(columns)};
+    bool in_order = bounds.data()[0] >= 0;
+    for (std::size_t i = 0; i < rows; ++i) in_order &= bounds.data()[i] <= bounds.data()[i + 1];
+    const auto end = static_cast<std::uint64_t>(bounds.data()[rows]);
+    require(in_order && end <= data.shape(0) && end <= indices.shape(0), "bounds: needs growing places of the entries");
+    const nb::gil_scoped_release others_may_run;
+    return passes.sparse(block, task);
+}
+
+}  // namespace
+
+NB_MODULE(_passes, module) {
+    module.attr("__doc__") = "Loss and gradient of a block of rows; polytome.native offers them.";
+    module.def("instruction_sets", &instruction_sets);
+    module.def("dense", &dense, "set"_a, "X"_a.noconvert(), "single"_a, "loss"_a, "target"_a.noconvert(),
+               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert());
+    module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
+               "first"_a.noconvert(), "second"_a.noconvert());
+    module.def("hessian", &hessian, "set"_a, "X"_a.noconvert(), "loss"_a, "weight"_a.noconvert(),
+               "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
+               "result"_a.noconvert());
+    module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
+               "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
+               "gradient"_a.noconvert());
+}

@@ -1,0 +1,14 @@
+// The passes, compiled once for each instruction set: the compiler's flags decide what a vector is. Everything they
+// use has internal linkage, so that no function of one set can stand in for another's.
+#include "dense.hpp"
+#include "hessian.hpp"
+#include "moments.hpp"
+#include "sparse.hpp"
+
+namespace polytome {
+
+extern const InstructionSet POLYTOME_INSTRUCTION_SET;
+const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, dense_pass<double>, sparse_pass,
+                                               dense_moments, dense_hessian};
+
+}  // namespace polytome

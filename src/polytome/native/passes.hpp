@@ -1,0 +1,76 @@
+// What a pass over a block of rows takes, and the passes of each instruction set. Plain data only: this header is
+// shared by files that are compiled for different processors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace polytome {
+
+using Index = std::ptrdiff_t;
+
+// How an entry of X is stored.
+enum class Number { uint8, int8, uint16, int16, uint32, int32, uint64, int64, float16, float32, float64 };
+
+// The losses of losses.py. Logistic regression is one independent sigmoid.
+enum class Loss { softmax_of_codes, softmax_of_distributions, sigmoids, squared };
+
+// A block of a NumPy array; strides count entries, not bytes.
+struct DenseBlock {
+    const void* data;
+    Number number;
+    Index rows, columns, row_stride, column_stride;
+};
+
+// A block of a CSR matrix: row i holds the entries bounds[i] .. bounds[i + 1] of `data` and `indices`.
+struct SparseBlock {
+    const void* data;
+    Number number;
+    const void* indices;
+    bool wide_indices;  // int64, else int32
+    const std::int64_t* bounds;
+    Index rows, columns;
+};
+
+// What is asked of each row. `target` is (rows, 1) where it holds codes and (rows, outputs) elsewhere.
+struct Task {
+    Loss loss;
+    Index outputs;
+    const double* target;
+    const double* weight;
+    const double* coefficients;  // (columns + 1, outputs), the intercept in the last row
+    double* gradient;            // of the same shape; added to
+};
+
+// Weighted sums of `x - near` and of its square over the rows of a block, for each column.
+struct Moments {
+    const double* weight;
+    const double* near;
+    double* first;   // written
+    double* second;  // written
+};
+
+// Implicit columns `(x - shift) * scale`, and last the intercept's: ones, or zeros where there is none.
+struct Columns {
+    const double* shift;
+    const double* scale;
+    bool intercept;
+};
+
+// The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats.
+struct InstructionSet {
+    const char* name;
+    double (*dense_float)(const DenseBlock&, const Task&);
+    double (*dense_double)(const DenseBlock&, const Task&);
+    double (*sparse)(const SparseBlock&, const Task&);
+    void (*moments)(const DenseBlock&, const Moments&);
+    void (*hessian)(const DenseBlock&, const Task&, const Columns&);
+};
+
+extern const InstructionSet portable;
+#if defined(POLYTOME_X86)
+extern const InstructionSet avx2;
+extern const InstructionSet avx512;
+#endif
+
+}  // namespace polytome

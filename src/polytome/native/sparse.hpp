@@ -1,0 +1,121 @@
+// One pass over a block of a CSR matrix. Products are in double: the time goes into fetching coefficients.
+#pragma once
+
+#include "losses.hpp"
+#include "numbers.hpp"
+#include "scratch.hpp"
+
+namespace {
+
+using polytome::SparseBlock;
+
+// The stored entries of one row.
+template <class Stored, class Column> struct Entries {
+    const Stored* values;
+    const Column* columns;
+    Index count;
+};
+
+// `width` outputs side by side, in registers while the entries of a row pass by. Coefficients (columns, outputs) lie
+// output by output, so that an entry meets one stretch of memory.
+template <int width> struct Stretch {
+    static constexpr int size = width < lanes<double> ? width : lanes<double>;
+    Vector<double, size> part[width / size] = {};
+};
+
+template <int width, class Stored, class Column>
+inline void score_some(const Entries<Stored, Column>& row, const double* coefficients, Index outputs, double* scores) {
+    constexpr int size = Stretch<width>::size;
+    Stretch<width> sum;
+    for (Index e = 0; e < row.count; ++e) {
+        const double value = static_cast<double>(row.values[e]);
+        const double* from = coefficients + row.columns[e] * outputs;
+        POLYTOME_UNROLL
+        for (int p = 0; p < width / size; ++p) sum.part[p] += value * load<double, size>(from + p * size);
+    }
+    double lane[width];
+    std::memcpy(lane, sum.part, sizeof lane);
+    for (int k = 0; k < width; ++k) *entry(scores, k, 0) = lane[k];
+}
+
+template <int width, class Stored, class Column>
+inline void add_some(const Entries<Stored, Column>& row, const double* residuals, Index outputs, double* gradient) {
+    constexpr int size = Stretch<width>::size;
+    double lane[width];
+    for (int k = 0; k < width; ++k) lane[k] = residuals[k * tile_rows];
+    Stretch<width> residual;
+    std::memcpy(residual.part, lane, sizeof lane);
+    for (Index e = 0; e < row.count; ++e) {
+        const double value = static_cast<double>(row.values[e]);
+        double* to = gradient + row.columns[e] * outputs;
+        POLYTOME_UNROLL
+        for (int p = 0; p < width / size; ++p) {
+            store(to + p * size, load<double, size>(to + p * size) + value * residual.part[p]);
+        }
+    }
+}
+
+// Refuses an index that would reach outside the coefficients: SciPy does not check the matrices it is given.
+template <class Column> inline void check_columns(const Column* columns, Index count, Index n_columns) {
+    bool inside = true;
+    for (Index e = 0; e < count; ++e) inside &= columns[e] >= 0 && columns[e] < n_columns;
+    if (!inside) throw std::out_of_range("a column index of the sparse matrix is outside its shape");
+}
+
+#if defined(__GNUC__)
+constexpr int widest = registers / 4 * lanes<double>;
+#else
+constexpr int widest = 1;
+#endif
+
+// Calls `use<width>(first output)` for stretches that make up all outputs, the widest first.
+template <int width, class Use> inline void for_stretches(Index first, Index outputs, Use use) {
+    for (; first + width <= outputs; first += width) use.template operator()<width>(first);
+    if constexpr (width > 1) for_stretches<width / 2>(first, outputs, use);
+}
+
+template <class Stored, class Column>
+double sparse_rows(const Stored* values, const Column* columns, const SparseBlock& block, const Task& task) {
+    const Index outputs = task.outputs;
+    Scratch<double> scores(outputs * tile_rows), target(outputs * tile_rows);
+    const double* intercepts = task.coefficients + block.columns * outputs;
+    double* intercept_gradient = task.gradient + block.columns * outputs;
+    double value = 0.0;
+    for (Index start = 0; start < block.rows; start += tile_rows) {
+        const Index rows = rows_of_tile(block.rows, start);
+        Tile tile{rows, outputs, scores.get(), target.get(), {}};
+        const std::int64_t first = block.bounds[start];
+        check_columns(columns + first, static_cast<Index>(block.bounds[start + rows] - first), block.columns);
+        const auto entries = [&](Index i) {
+            const std::int64_t from = block.bounds[start + i];
+            return Entries<Stored, Column>{values + from, columns + from,
+                                           static_cast<Index>(block.bounds[start + i + 1] - from)};
+        };
+        for (Index i = 0; i < rows; ++i) {
+            for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
+                score_some<width>(entries(i), task.coefficients + k, outputs, entry(tile.scores, k, i));
+            });
+            for (Index k = 0; k < outputs; ++k) *entry(tile.scores, k, i) += intercepts[k];
+        }
+        fill(tile, task, start);
+        value += loss_and_residuals(tile, task.loss, intercept_gradient);
+        for (Index i = 0; i < rows; ++i) {
+            for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
+                add_some<width>(entries(i), entry(tile.scores, k, i), outputs, task.gradient + k);
+            });
+        }
+    }
+    return value;
+}
+
+double sparse_pass(const SparseBlock& block, const Task& task) {
+    double value = 0.0;
+    with_type(block.number, block.data, [&](auto* values) {
+        value = block.wide_indices
+                    ? sparse_rows(values, static_cast<const std::int64_t*>(block.indices), block, task)
+                    : sparse_rows(values, static_cast<const std::int32_t*>(block.indices), block, task);
+    });
+    return value;
+}
+
+}  // namespace

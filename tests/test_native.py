@@ -1,0 +1,426 @@
+"""The native passes: equal to NumPy's on every representation and loss, exact in the tails, safe with bad input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+import polytome
+from polytome import native
+from polytome.errors import ArgumentError
+from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
+from polytome.objective import Objective, block_value_and_gradient
+from polytome.penalties import L2
+from polytome.rows import Columns, as_rows
+from polytome.rows.blocks import Block
+from registry import LOSSES, REPRESENTATIONS, integers
+
+SETS = native.instruction_sets()
+pytestmark = pytest.mark.skipif(not SETS, reason="the extension was not built")
+
+N, D = 403, 37  # several tiles and a rest of each
+
+
+@pytest.fixture(params=SETS)
+def instruction_set(request):
+    return request.param
+
+
+@pytest.fixture
+def passes(monkeypatch, instruction_set):
+    """Value and gradient of rows: as the instruction set computes them, and as NumPy does."""
+
+    def both(rows, loss, raw):
+        results = []
+        for chosen in (instruction_set, None):
+            monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
+            with np.errstate(all="ignore"):
+                results.append(rows.sum(lambda block: block_value_and_gradient(loss, block, raw)))
+        return results
+
+    return both
+
+
+def assert_equal_to_rounding(results, precision):
+    """Each array within some units in the last place of its largest entry."""
+    tolerance = 40 * np.finfo(precision).eps
+    for got, want in zip(*results, strict=True):
+        assert got.shape == want.shape
+        assert np.isfinite(want).all()
+        assert np.abs(got - want).max() <= tolerance * max(np.abs(want).max(), 1e-300)
+
+
+def weights(rng, n):
+    return np.where(rng.random(n) < 0.2, 0.0, rng.uniform(0.1, 5, n))
+
+
+def block_of(X, target, precision=np.float64):
+    return Block(X, np.dtype(precision), target, np.ones(len(target)))
+
+
+# Equal to NumPy
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_every_representation_and_loss(representation, precision, passes, rng, tmp_path):
+    X = REPRESENTATIONS[representation](integers(rng, N, D), tmp_path)
+    for make in LOSSES.values():
+        loss, target = make(rng, N)
+        raw = 0.1 * rng.normal(size=(D + 1, loss.n_outputs))
+        rows = as_rows(X, target, weights(rng, N)).at(precision)
+        assert_equal_to_rounding(passes(rows, loss, raw), precision)
+
+
+def targets(family, K, rng):
+    return {
+        "codes": lambda: (Softmax(K), rng.integers(0, K, N)),
+        "distributions": lambda: (Softmax(K), rng.dirichlet(np.ones(K), N)),
+        "sigmoids": lambda: (IndependentSigmoids(K), rng.random((N, K))),
+        "squared": lambda: (Squared(K), rng.normal(size=(N, K))),
+    }[family]()
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 7, 10, 26, 105])
+@pytest.mark.parametrize("family", ["codes", "distributions", "sigmoids", "squared"])
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sparse.csr_matrix])
+def test_any_number_of_outputs(storage, family, K, passes, rng):
+    loss, target = targets(family, K, rng)
+    for d in (1, D, 64):
+        X = storage(integers(rng, N, d).astype(np.float32))
+        raw = 0.1 * rng.normal(size=(d + 1, K))
+        for precision in (np.float32, np.float64):
+            rows = as_rows(X, target, weights(rng, N)).at(precision)
+            assert_equal_to_rounding(passes(rows, loss, raw), precision)
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 129])
+def test_any_number_of_rows(n, passes, rng):
+    for K in (1, 2, 10):
+        loss = Softmax(K) if K > 1 else Logistic()
+        raw = rng.normal(size=(5, K))
+        rows = as_rows(rng.normal(size=(n, 4)), rng.integers(0, max(K, 2), n))
+        assert_equal_to_rounding(passes(rows, loss, raw), np.float64)
+
+
+@pytest.mark.parametrize("size", [30.0, 800.0, 1e5])
+def test_large_scores(size, loss_name, passes, rng):
+    loss, target = LOSSES[loss_name](rng, N)
+    raw = size * rng.normal(size=(D + 1, loss.n_outputs))
+    rows = as_rows(rng.normal(size=(N, D)), target)
+    assert_equal_to_rounding(passes(rows, loss, raw), np.float64)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", [Logistic(), IndependentSigmoids(1), Squared()])
+def test_hessian_of_one_output(loss, fit_intercept, instruction_set, monkeypatch, rng):
+    for d in (1, 6, D, 255):
+        columns = Columns(rng.normal(size=d), rng.uniform(0.1, 2, d))
+        rows = as_rows(integers(rng, N, d).astype(np.int16), np.zeros((N, 1)), weights(rng, N)).with_columns(columns)
+        W = rng.normal(size=(d + 1, 1)) / d
+        hessians = []
+        for chosen in (instruction_set, None):
+            monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
+            hessians.append(Objective(loss, L2(0.1), rows, fit_intercept).hessian(W))
+        assert np.abs(hessians[0] - hessians[1]).max() <= 1e-13 * np.abs(hessians[1]).max()
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, np.uint8])
+def test_moments(storage, instruction_set, monkeypatch, rng):
+    X = storage(integers(rng, N, D) + 1e6 * (storage is np.asarray))
+    X[:, 3] = X[0, 3]
+    for d in (1, D):
+        mean_and_deviation = []
+        for chosen in (instruction_set, None):
+            monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
+            mean_and_deviation.append(as_rows(X[:, :d], np.zeros(N), weights(np.random.default_rng(1), N)).moments())
+        for got, want in zip(*mean_and_deviation, strict=True):
+            assert_allclose(got, want, rtol=1e-13, atol=1e-13)
+    assert got[3] == 0.0
+
+
+def test_a_width_of_a_power_of_two_and_many_columns(passes, rng):
+    for d in (512, 1024, 5000):
+        rows = as_rows(rng.normal(size=(70, d)), rng.integers(0, 3, 70))
+        assert_equal_to_rounding(passes(rows, Softmax(3), 0.01 * rng.normal(size=(d + 1, 3))), np.float64)
+
+
+def test_every_half_is_converted_exactly(passes):
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)][:, None]
+    rows = as_rows(halves, np.zeros((len(halves), 1)))
+    # The gradient of the squared loss at zero scores and target 1 for one row is minus its entry.
+    for start in range(0, len(halves), 9973):
+        target = np.zeros((len(halves), 1))
+        target[start] = 1.0
+        (_, gradient), _ = passes(rows.with_target(target), Squared(1), np.zeros((2, 1)))
+        assert gradient[0, 0] == -float(halves[start, 0])
+    value, reference = passes(rows.with_target(halves.astype(float)), Squared(1), np.array([[1.0], [0.0]]))
+    assert value[0] == reference[0] == 0.0
+
+
+# Exact in the tails
+
+
+def softplus(z):
+    return mpmath.log1p(mpmath.exp(z))
+
+
+def test_loss_and_residual_of_sure_and_unsure_rows_are_exact_to_a_few_units(monkeypatch, instruction_set):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    rng = np.random.default_rng(0)
+    near, far, small = rng.uniform(-40, 40, 150), rng.uniform(-700, 700, 50), 10 ** rng.uniform(-18, 0, 50)
+    scores = np.concatenate([near, far, small, [0.0]])
+    raw = np.array([[1.0], [0.0]])
+    with mpmath.workdps(60):
+        for z in scores:
+            value, gradient = native.value_and_gradient(Logistic(), block_of(np.array([[z]]), np.array([0])), raw)
+            exact = softplus(mpmath.mpf(z))
+            slope = 1 / (1 + mpmath.exp(-mpmath.mpf(z)))
+            assert abs(mpmath.mpf(float(value)) / exact - 1) < 1e-15
+            assert abs(mpmath.mpf(gradient[1, 0]) / slope - 1) < 1e-15
+            two = np.array([[0.0, 1.0], [0.0, 0.0]])
+            value, gradient = native.value_and_gradient(Softmax(2), block_of(np.array([[z]]), np.array([0])), two)
+            assert abs(mpmath.mpf(float(value)) / exact - 1) < 1e-15
+            assert_array_equal(gradient[1, 0], -gradient[1, 1])
+            assert abs(mpmath.mpf(gradient[1, 1]) / slope - 1) < 1e-15
+
+
+def test_the_smallest_probabilities_fade_out(monkeypatch, instruction_set):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    raw = np.array([[1.0], [0.0]])
+    for z in (-708.0, -720.0, -740.0, -744.0, -746.0, -800.0, -np.inf):
+        _, gradient = native.value_and_gradient(Logistic(), block_of(np.array([[z]]), np.array([0])), raw)
+        assert gradient[1, 0] == pytest.approx(float(mpmath.exp(z)), abs=5e-324, rel=1e-14)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
+def test_a_value_that_is_not_finite_stays_so(storage, bad, loss_name, passes, rng):
+    dense = rng.normal(size=(N, D))
+    dense[100, 3] = bad
+    loss, target = LOSSES[loss_name](rng, N)
+    raw = rng.normal(size=(D + 1, loss.n_outputs))
+    (value, gradient), (want, want_gradient) = passes(as_rows(storage(dense), target), loss, raw)
+    assert not np.isfinite(gradient[3]).all()
+    assert_array_equal(np.isnan(value), np.isnan(want))
+    assert_array_equal(np.isfinite(gradient).all(axis=1), np.isfinite(want_gradient).all(axis=1))
+
+
+def test_large_sums_do_not_lose_small_gradients(monkeypatch, instruction_set):
+    """In float32 a tile is summed in float32, the tiles in float64."""
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    n = 2**20
+    X = np.full((n, 1), np.float32(1 / 3))
+    _, gradient = native.value_and_gradient(Squared(1), block_of(X, -np.ones(n), np.float32), np.zeros((2, 1)))
+    exact = float(n * Fraction(float(np.float32(1 / 3))))
+    assert gradient[0, 0] == pytest.approx(exact, rel=1e-6)
+    assert gradient[1, 0] == n
+
+
+# Bad input
+
+
+@pytest.fixture
+def block(rng):
+    return block_of(rng.normal(size=(9, 4)), rng.integers(0, 3, 9))
+
+
+def test_without_rows_or_columns_there_is_nothing_to_add(instruction_set, monkeypatch):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    for storage in (np.asarray, sparse.csr_matrix):
+        value, gradient = native.value_and_gradient(
+            Softmax(3), block_of(storage(np.zeros((0, 4))), np.zeros(0, int)), np.ones((5, 3))
+        )
+        assert value == 0.0
+        assert_array_equal(gradient, np.zeros((5, 3)))
+        value, gradient = native.value_and_gradient(
+            Softmax(2), block_of(storage(np.zeros((5, 0))), np.zeros(5, int)), np.ones((1, 2))
+        )
+        assert value == pytest.approx(5 * np.log(2), rel=1e-15)
+        assert_array_equal(gradient, [[-2.5, 2.5]])
+
+
+def test_misaligned_and_foreign_bytes(passes, rng):
+    dense = rng.normal(size=(N, D))
+    buffer = bytearray(dense.nbytes + 1)
+    misaligned = np.frombuffer(buffer, dtype=np.float64, offset=1).reshape(N, D)
+    misaligned[:] = dense
+    assert not misaligned.flags.aligned
+    raw = rng.normal(size=(D + 1, 3))
+    target = rng.integers(0, 3, N)
+    want, _ = passes(as_rows(dense, target), Softmax(3), raw)
+    for X in (misaligned, dense.astype(">f8"), dense[::-1][::-1], np.broadcast_to(dense, dense.shape)):
+        X.flags.writeable = False
+        got, _ = passes(as_rows(X, target), Softmax(3), raw)
+        assert_array_equal(got[1], want[1])
+
+
+def test_one_row_repeated_without_copies(passes, rng):
+    X = np.broadcast_to(rng.normal(size=D), (N, D))
+    assert X.strides[0] == 0
+    rows = as_rows(X, rng.integers(0, 3, N))
+    assert_equal_to_rounding(passes(rows, Softmax(3), rng.normal(size=(D + 1, 3))), np.float64)
+
+
+@pytest.mark.parametrize("code", [-1, 3, 2**40])
+def test_a_code_out_of_range_is_refused(code, block, monkeypatch, instruction_set):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    target = block.target.copy()
+    target[5] = code
+    with pytest.raises(IndexError, match="class code"):
+        native.value_and_gradient(Softmax(3), block_of(block.X, target), np.zeros((5, 3)))
+
+
+@pytest.mark.parametrize("column", [-1, 4, 2**30])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_a_column_index_out_of_range_is_refused(column, index, monkeypatch, instruction_set):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    X = sparse.csr_matrix(np.eye(4))
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    X.indices[2] = column
+    with pytest.raises(IndexError, match="column index"):
+        native.value_and_gradient(Softmax(3), block_of(X, np.zeros(4, int)), np.zeros((5, 3)))
+
+
+DENSE = {
+    "X": np.zeros((4, 2)),
+    "single": False,
+    "loss": "softmax of codes",
+    "target": np.zeros((4, 1)),
+    "weight": np.ones(4),
+    "coefficients": np.zeros((3, 3)),
+    "gradient": np.zeros((3, 3)),
+}
+SPARSE = {
+    **{name: value for name, value in DENSE.items() if name not in ("X", "single")},
+    "data": np.ones(4),
+    "indices": np.zeros(4, np.int32),
+    "bounds": np.arange(5),
+}
+MOMENTS = {
+    "X": np.zeros((4, 2)),
+    "weight": np.ones(4),
+    "near": np.zeros(2),
+    "first": np.zeros(2),
+    "second": np.zeros(2),
+}
+HESSIAN = {
+    "X": np.zeros((4, 2)),
+    "loss": "sigmoids",
+    "weight": np.ones(4),
+    "coefficients": np.zeros(3),
+    "shift": np.zeros(2),
+    "scale": np.ones(2),
+    "intercept": True,
+    "result": np.zeros((3, 3)),
+}
+CALLS = {id(DENSE): "dense", id(SPARSE): "sparse", id(MOMENTS): "moments", id(HESSIAN): "hessian"}
+WRONG = [
+    (MOMENTS, {"weight": np.ones(3)}, ValueError),
+    (MOMENTS, {"near": np.zeros(3)}, ValueError),
+    (MOMENTS, {"first": np.zeros(1)}, ValueError),
+    (MOMENTS, {"second": np.zeros(3)}, ValueError),
+    (HESSIAN, {"weight": np.ones(3)}, ValueError),
+    (HESSIAN, {"loss": "softmax of codes"}, ValueError),
+    (HESSIAN, {"coefficients": np.zeros(2)}, ValueError),
+    (HESSIAN, {"shift": np.zeros(3)}, ValueError),
+    (HESSIAN, {"scale": np.zeros(3)}, ValueError),
+    (HESSIAN, {"result": np.zeros((3, 2))}, ValueError),
+    (DENSE, {"target": np.zeros((3, 1))}, ValueError),
+    (DENSE, {"target": np.zeros((4, 3))}, ValueError),
+    (DENSE, {"target": np.zeros((4, 1), np.float32)}, TypeError),
+    (DENSE, {"weight": np.ones(5)}, ValueError),
+    (DENSE, {"coefficients": np.zeros((4, 3))}, ValueError),
+    (DENSE, {"coefficients": np.zeros((3, 0)), "gradient": np.zeros((3, 0))}, ValueError),
+    (DENSE, {"coefficients": np.asfortranarray(np.zeros((3, 3)))}, TypeError),
+    (DENSE, {"gradient": np.zeros((2, 3))}, ValueError),
+    (DENSE, {"gradient": np.zeros((3, 3), np.float32)}, TypeError),
+    (DENSE, {"X": np.zeros((4, 2), np.complex128)}, ValueError),
+    (DENSE, {"X": np.zeros(4)}, TypeError),
+    (DENSE, {"loss": "hinge"}, ValueError),
+    (DENSE, {"set": "abacus"}, ValueError),
+    (SPARSE, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
+    (SPARSE, {"bounds": np.array([0, 2, 1, 3, 4])}, ValueError),
+    (SPARSE, {"bounds": np.array([-1, 1, 2, 3, 4])}, ValueError),
+    (SPARSE, {"bounds": np.zeros(0, np.int64)}, ValueError),
+    (SPARSE, {"bounds": np.arange(5, dtype=np.int32)}, TypeError),
+    (SPARSE, {"indices": np.zeros(3, np.int32)}, ValueError),
+    (SPARSE, {"indices": np.zeros(4)}, ValueError),
+    (SPARSE, {"data": np.ones(8)[::2]}, TypeError),
+]
+
+
+@pytest.mark.parametrize(("arguments", "change", "error"), WRONG)
+def test_the_extension_checks_what_it_is_given(arguments, change, error, instruction_set):
+    from polytome.native import _passes
+
+    call = getattr(_passes, CALLS[id(arguments)])
+    call(**{"set": instruction_set, **arguments})
+    with pytest.raises(error):
+        call(**{"set": instruction_set, **arguments, **change})
+
+
+def test_a_read_only_gradient_is_refused(instruction_set):
+    from polytome.native import _passes
+
+    gradient = np.zeros((3, 3))
+    gradient.flags.writeable = False
+    with pytest.raises(TypeError):
+        _passes.dense(**{"set": instruction_set, **DENSE, "gradient": gradient})
+
+
+# What NumPy keeps, and who chooses
+
+
+def test_other_losses_and_matrices_are_left_to_numpy(block):
+    class Own(Softmax):
+        pass
+
+    raw = np.zeros((5, 3))
+    assert native.value_and_gradient(Softmax(3), block, raw) is not None
+    assert native.value_and_gradient(Own(3), block, raw) is None
+    assert native.value_and_gradient(Softmax(3), block_of(sparse.csc_matrix(block.X), block.target), raw) is None
+    assert native.value_and_gradient(Softmax(3), block_of(block.X, block.target.astype(float)), raw) is None
+
+
+def configuration(value):
+    """The last line of `show_config` under a value of POLYTOME_NATIVE, or the last line of the error."""
+    run = subprocess.run(
+        [sys.executable, "-c", "import polytome; polytome.show_config()"],
+        env={"POLYTOME_NATIVE": value, "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    return (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()[-1]
+
+
+def test_a_variable_chooses():
+    assert configuration("").startswith(f"passes        native, {SETS[0]} ")
+    assert configuration(SETS[-1]).startswith(f"passes        native, {SETS[-1]} ")
+    assert configuration("0").startswith("passes        NumPy (POLYTOME_NATIVE=0")
+    assert "needs one of 0, 1, " in configuration("abacus")
+
+
+def test_a_value_that_is_no_choice_names_the_choices(monkeypatch):
+    monkeypatch.setenv("POLYTOME_NATIVE", "abacus")
+    native.instruction_set.cache_clear()
+    with pytest.raises(ArgumentError, match="POLYTOME_NATIVE='abacus': needs one of 0, 1, "):
+        native.instruction_set()
+    monkeypatch.setenv("POLYTOME_NATIVE", "0")
+    assert native.instruction_set() is None
+    native.instruction_set.cache_clear()
+
+
+def test_without_the_extension_numpy_does_the_work(monkeypatch, capsys):
+    monkeypatch.setattr(native, "_passes", None)
+    native.instruction_set.cache_clear()
+    polytome.show_config()
+    assert "passes        NumPy (the extension was not built" in capsys.readouterr().out
+    native.instruction_set.cache_clear()
