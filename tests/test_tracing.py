@@ -106,11 +106,15 @@ def test_gradients_are_finite_differences(loss_name, rng):
 def test_every_line_follows_from_those_above(loss_name, rng):
     loss, x, y, W = problem(loss_name, rng)
     step = trace(loss, x, y, W, RATE)
-    indicator = np.eye(loss.n_outputs)[y] if loss_name in ("softmax", "softmax-two") else y.reshape(len(x), -1)
+    if loss_name == "pairwise":  # a row counts in the pairs of its class only
+        counts, indicator = (loss.pairs == y[:, None, None]).any(axis=2), loss.pairs[:, 1] == y[:, None]
+    else:
+        counts = np.ones((len(x), loss.n_outputs))
+        indicator = np.eye(loss.n_outputs)[y] if loss_name in ("softmax", "softmax-two") else y.reshape(len(x), -1)
     assert_array_equal(step.coefficients_before, W)
     assert_allclose(step.scores, x @ W[:-1] + W[-1], rtol=1e-14)
     assert_array_equal(step.mean, loss.mean(step.scores))
-    assert_allclose(step.score_gradient, (step.mean - indicator) / len(x), atol=1e-15)
+    assert_allclose(step.score_gradient, counts * (step.mean - indicator) / len(x), atol=1e-15)
     assert_allclose(step.weight_gradient, x.T @ step.score_gradient, rtol=1e-14)
     assert_allclose(step.intercept_gradient, step.score_gradient.sum(axis=0), rtol=1e-14)
     assert_allclose(step.coefficients[:-1], W[:-1] - RATE * step.weight_gradient, rtol=1e-14)
@@ -168,7 +172,7 @@ def test_rows_hold_every_quantity_in_order(step):
 def test_a_batch_is_said_to_be_a_mean(loss_name, rng):
     formulas = {row.symbol: row.formula for row in trace(*problem(loss_name, rng), RATE).rows()}
     assert formulas["L"] == "mean of loss(z, y)"
-    assert formulas["dL/dz"] == "(yhat - y) / 5"
+    assert formulas["dL/dz"] == ("(loss.gradient) / 5" if loss_name == "pairwise" else "(yhat - y) / 5")
 
 
 class Doubled(Logistic):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective, block_scores
-from polytome.rows import Block, Columns
+from polytome.rows import Block, Columns, Rows
 
 Array = NDArray[Any]
 
-__all__ = ["row_curvature", "row_lengths", "sampled_hessian"]
+__all__ = ["drawn_by_curvature", "row_curvature", "row_lengths", "sampled_hessian"]
 
 
 def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
@@ -42,12 +42,12 @@ def row_lengths(objective: Objective) -> Array:
     return standard.each(block_lengths)
 
 
-def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -> Array:
-    """The Hessian of about `size` rows that stand for all, as from `Objective.hessian_blocks`: a pass over the rows.
+def drawn_by_curvature(objective: Objective, W: Array, size: int, lengths: Array) -> Rows:
+    """About `size` rows that stand for all: a pass over the rows.
 
     A row is drawn with a probability that grows with the trace of its Hessian and with its `lengths` (from
     `row_lengths`), and counts for the inverse of that probability. Where most rows are classified beyond doubt, few
-    rows hold nearly all of the curvature, and the sampled Hessian is nearly exact.
+    rows hold nearly all of the curvature; and a column that few rows have is seen by these.
 
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
     """
@@ -57,5 +57,9 @@ def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -
     chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)
     if len(chosen) == 0:
         chosen = np.array([int(probability.argmax())])
-    drawn = rows.subset(chosen, rows.weight[chosen] / np.maximum(probability[chosen], 1e-300))
-    return objective.hessian_blocks(W, drawn)
+    return rows.subset(chosen, rows.weight[chosen] / np.maximum(probability[chosen], 1e-300))
+
+
+def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -> Array:
+    """The Hessian of rows `drawn_by_curvature`, as from `Objective.hessian_blocks`."""
+    return objective.hessian_blocks(W, drawn_by_curvature(objective, W, size, lengths))
