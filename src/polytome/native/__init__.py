@@ -84,12 +84,12 @@ def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Arr
     if best is None or (named := _named(loss, block.target)) is None:
         return None
     name, target = named
-    task = (name, target, np.ascontiguousarray(block.weight, np.float64), np.ascontiguousarray(raw))
+    task = (name, target, _doubles(block.weight), _doubles(raw))
     gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
     X: Any = block.stored
     if not sparse.issparse(block.stored):
         value = _passes.dense(best, _readable(block), block.precision == np.float32, *task, gradient)
-    elif X.format == "csr" and _is_known(X.dtype):
+    elif X.format == "csr" and _is_known(X.dtype) and X.data.flags.aligned and X.indices.flags.aligned:
         value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task, gradient)
     else:
         return None
@@ -107,8 +107,8 @@ def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
     if best is None or sparse.issparse(block.stored):
         return None
     first, second = np.empty(near.shape), np.empty(near.shape)
-    weight = np.ascontiguousarray(block.weight, np.float64)
-    _passes.moments(best, _readable(block), weight, np.ascontiguousarray(near, np.float64), first, second)
+    weight = _doubles(block.weight)
+    _passes.moments(best, _readable(block), weight, _doubles(near), first, second)
     return first, second
 
 
@@ -132,16 +132,21 @@ def hessian(loss: Loss, block: Block, W: Array, columns: Columns, fit_intercept:
     if type(loss) not in _LOSSES:
         return None
     result = np.empty((len(W), len(W)))
-    weight = np.ascontiguousarray(block.weight, np.float64)
-    shape = (np.ascontiguousarray(columns.shift), np.ascontiguousarray(columns.scale), fit_intercept)
-    _passes.hessian(best, _readable(block), _LOSSES[type(loss)], weight, W.ravel(), *shape, result)
+    weight = _doubles(block.weight)
+    shape = (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
+    _passes.hessian(best, _readable(block), _LOSSES[type(loss)], weight, _doubles(W.ravel()), *shape, result)
     return result
 
 
 def _readable(block: Block) -> Array:
     """A dense block as it is stored, or converted if the extension could not read that."""
-    X = block.stored
-    return np.asarray(X) if _is_known(X.dtype) and X.flags.aligned else block.X
+    X = block.stored if _is_known(block.stored.dtype) else block.X
+    return np.require(np.asarray(X), requirements=("ALIGNED",))
+
+
+def _doubles(values: Array) -> Array:
+    """Values as the extension reads all but X; copied only where they are stored in another way."""
+    return np.require(values, np.float64, ("C_CONTIGUOUS", "ALIGNED"))
 
 
 def _is_known(dtype: np.dtype[Any]) -> bool:
@@ -159,4 +164,4 @@ def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
         name = _LOSSES[type(loss)]
     else:
         return None
-    return name, np.ascontiguousarray(target if target.ndim == 2 else target[:, None], np.float64)
+    return name, _doubles(target if target.ndim == 2 else target[:, None])

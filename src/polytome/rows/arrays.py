@@ -19,6 +19,7 @@ class ArrayRows(Storage):
     """Rows of a two-dimensional array: one block at a time is converted to the precision of the products.
 
     Example:
+        >>> import numpy as np
         >>> rows = ArrayRows.of(np.array([[1, 2], [3, 4]], dtype=np.uint8), target=np.array([0, 1]))
         >>> rows.sum(lambda block: (block.X.sum(axis=0),))
         (array([4., 6.]),)
