@@ -54,7 +54,7 @@ def test_every_number_identity_and_erratum_has_one_place():
     checked = Counter(verdict.id for page in pages for verdict in page.verdicts)
     assert checked == Counter([*numbers(), *identities()])
     corrected = Counter(block.id for page in pages for block in page.blocks if isinstance(block, Correction))
-    assert corrected == Counter(errata())
+    assert corrected == Counter([*errata()])
 
 
 def test_every_lesson_shows_figures_or_asks(page):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.datasets import Dataset, is_here, list_datasets, load_dataset
+from polytome.datasets import Dataset, list_datasets, load_dataset
 from polytome.downloads import Progress
 from polytome.encoders import Column, Encoder, listing
 from polytome.errors import ArgumentError, DataError, FileError
@@ -33,7 +33,6 @@ __all__ = [
     "fit_source",
     "hold_out",
     "is_dataset",
-    "is_here",
     "one_against_rest",
     "open_source",
     "read_for_model",

@@ -222,10 +222,10 @@ def the_fit(page: Page, digits: Digits, statistics: Statistics) -> LogisticRegre
     page.number("S0-19b", settings_of_old(), "The arguments of the document, and the defaults of the rest.")
     if digits.is_mnist:
         page.number("S0-17", [standardised(X, *statistics).shape for X in (digits.X, digits.X_test)])
-    said = str(caught[0].message).partition(". ")[0] if caught else ""
+    said = f'A warning said so: "{str(caught[0].message).partition(". ")[0]}."' if caught else ""
     page.text(f"""
         Document 000 allows {ITERATIONS} iterations and takes what they give for the solution. Here they are the limit
-        too, and the certificate says what was reached: *{model.certificate_}* {f"A warning said so: *{said}.*" if said else ""}
+        too, and the certificate says what was reached: *{model.certificate_}* {said}
         Of the training images {model.score(digits.X, digits.y):.2%} are classified right, of the test images
         {model.score(digits.X_test, digits.y_test):.2%}.
     """)
@@ -308,9 +308,10 @@ def one_image(page: Page, digits: Digits, model: LogisticRegression) -> None:
 def rare_pixels(page: Page, digits: Digits, statistics: Statistics, model: LogisticRegression) -> None:
     """Why the fit is hard, and what is better."""
     mean, deviation = statistics
+    brightest = f"{digits.brightest:g}"
     inked = np.count_nonzero(digits.X, axis=0)
     farthest = ((digits.X.max(axis=0) - mean) / deviation).max()
-    plain = LogisticRegression(C=1.0, scale=digits.brightest).fit(digits.X, digits.y)
+    weak, strong = (LogisticRegression(C=C, scale=digits.brightest).fit(digits.X, digits.y) for C in (1.0, 0.01))
     page.text(rf"""
         ## Pixels that hardly ever change
 
@@ -318,34 +319,35 @@ def rare_pixels(page: Page, digits: Digits, statistics: Statistics, model: Logis
         {((inked > 0) & (inked <= 10)).sum()} more have ink in ten images or fewer. Dividing by such a pixel's
         tiny deviation makes much of nothing: the few drops of ink become numbers up to {farthest:.0f}. The weights of
         these pixels are large steps for single images, and a fit spends its time on them. Dividing all pixels by the
-        same number, the brightest, {digits.brightest:g}, keeps them as small as they are. With $C = 1$:
+        same number, the brightest, {brightest}, keeps them as small as they are:
     """)
     page.table(
         ("divided by", "$C$", "iterations", "proved gap (nats)", "accuracy", "log-loss (nats)"),
         [
             (divisor, each.C, int(each.n_iter_[0]), f"{each.certificate_.gap:.1e}", *judged(each, digits))
-            for divisor, each in (("their deviation", model), (f"{digits.brightest:g}", plain))
+            for divisor, each in (("their deviation", model), (brightest, weak), (brightest, strong))
         ],
         "Two scalings, judged on the test images",
     )
-    the_second_fit(page, digits, plain)
+    page.text(f"The second fit: *{weak.certificate_}*")
+    weights_and_errors(page, digits, weak, strong)
 
 
-def the_second_fit(page: Page, digits: Digits, model: LogisticRegression) -> None:
-    """Weights and errors of a fit that is proved to be at its minimum."""
-    result = evaluate(model, digits.X_test, digits.y_test)
+def weights_and_errors(page: Page, digits: Digits, weak: LogisticRegression, strong: LogisticRegression) -> None:
+    """What the fits with the right scaling look for, and what they take for what."""
+    result = evaluate(weak, digits.X_test, digits.y_test)
     worst = confused_pairs(result.confusion, result.classes, most=3)
     errors = [f"a {pair.true} is taken for a {pair.predicted}, {pair.n_rows} times" for pair in worst]
-    page.text(f"The second fit: *{model.certificate_}*")
     page.figure(
         "mnist-weights",
         lambda: weight_images(
-            (model.coef_ * digits.brightest).reshape(-1, *digits.shape),
-            [str(digit) for digit in model.classes_],
+            (strong.coef_ * digits.brightest).reshape(-1, *digits.shape),
+            [str(digit) for digit in strong.classes_],
             value_label="weight (score for full ink)",
         ),
-        "The weights of the second fit. Ink on blue speaks for the digit, ink on orange against it.",
-        "Ten images of weights, one for each digit, with blue and orange patches where the digits have ink.",
+        "The weights of the third fit. Ink on blue speaks for the digit, ink on orange against it. A strong penalty "
+        "spreads the weights evenly over pixels that go together, so one can read them.",
+        "Ten images of weights: the 0 has an orange spot in its middle, the 1 a blue stroke.",
     )
     page.figure(
         "mnist-confusion",
