@@ -31,7 +31,7 @@ def joint_bound(models: list[Any]) -> float:
     return float(np.linalg.norm([model.certificate_.coefficient_bound for model in models]))
 
 
-def same_model(one: Estimator, other: Estimator) -> None:
+def assert_same_models(one: Estimator, other: Estimator) -> None:
     """As far as both certificates know, and no bound is loose."""
     bounds = one.certificate_.coefficient_bound + other.certificate_.coefficient_bound
     assert away(one.coef_, other.coef_) <= bounds + 1e-10

@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from binary_models import KINDS, TIGHT, Array, Estimator, labels_for, same_model
+from binary_models import KINDS, TIGHT, Array, Estimator, assert_same_models, labels_for
 from fitted_models import data
 from polytome import MultilabelLogistic, OneVsOne, OneVsRest, Stop
 from polytome.errors import ArgumentError, DataError
+from polytome.rows import as_rows
 from registry import REPRESENTATIONS, integers, twin
 
 # --- labels ---
@@ -46,7 +47,7 @@ def test_labels_of_every_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [OneVsRest, OneVsOne])
-@pytest.mark.parametrize("names", [["ant", "bee", "cat"], [-7, 0, 30], [1.5, 2.0, 5.0]])
+@pytest.mark.parametrize("names", [["ant", "bee", "cat"], [-7, 0, 30], [1.0, 2.0, 5.0]])
 def test_names_of_classes(kind: type[Estimator], names: list[Any]) -> None:
     X, y = data()
     model = kind().fit(X, [names[code] for code in y])
@@ -68,7 +69,7 @@ def test_every_representation_gives_the_same_model(
     X = REPRESENTATIONS[representation](dense, tmp_path)
     model = kind(tol=TIGHT).fit(X, target)
     assert model.stop_ is Stop.CERTIFIED
-    same_model(model, plain)
+    assert_same_models(model, plain)
     np.testing.assert_array_equal(model.predict(X), plain.predict(twin(representation, dense)))
 
 
@@ -92,7 +93,7 @@ def test_pixels_divided_by_their_scale(kind: type[Estimator]) -> None:
     model = kind(scale=255, tol=TIGHT).fit(pixels, target)
     assert "255" in str(model.objective_)
     model.coef_ = model.coef_ * 255
-    same_model(model, divided)
+    assert_same_models(model, divided)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +102,7 @@ def test_a_weight_counts_how_often_a_row_occurs(kind: type[Estimator]) -> None:
     target, times = labels_for(kind, X, 3), np.arange(len(X)) % 3
     repeated = kind(tol=TIGHT).fit(X.repeat(times, axis=0), target.repeat(times, axis=0))
     weighted = kind(tol=TIGHT).fit(X, target, times)
-    same_model(weighted, repeated)
+    assert_same_models(weighted, repeated)
     assert weighted.certificate_.objective == pytest.approx(repeated.certificate_.objective, rel=1e-10)
 
 
@@ -110,7 +111,7 @@ def test_a_class_without_weight_is_not_there(kind: type[Estimator]) -> None:
     X, y = data(4)
     model = kind(tol=TIGHT).fit(X, y, y != 2)
     assert model.classes_.tolist() == [0, 1, 3]
-    same_model(model, kind(tol=TIGHT).fit(X[y != 2], y[y != 2]))
+    assert_same_models(model, kind(tol=TIGHT).fit(X[y != 2], y[y != 2]))
 
 
 WIDE = np.random.default_rng(1).normal(size=(1600, 700))  # blocks of 748 rows in float64, 1497 in float32
@@ -139,6 +140,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(
         arrays = (model.coef_, model.intercept_, objectives, np.array(model.certificate_.gap))
         bits.append([array.tobytes() for array in arrays])
     assert len(model.history_) > 1
+    assert len(as_rows(X, np.zeros(X.shape[0])).at(np.float32).parts()) > 1, "otherwise this could not fail"
     assert bits[0] == bits[1] == bits[2]
 
 
@@ -203,7 +205,7 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...]]] 
             ("label below 0", {"y": spoilt(L8, -0.5)}, ("y[2, 1] = -0.5",)),
             ("NaN among labels", {"y": spoilt(L8, np.nan)}, ("y[2, 1] = nan",)),
             ("infinity among labels", {"y": spoilt(L8, np.inf)}, ("y[2, 1] = inf",)),
-            ("missing label, pandas", {"y": pd.DataFrame({"sun": pd.array([0, 1, None, 1] * 2)})}, ("not numbers",)),
+            ("missing label, pandas", {"y": pd.DataFrame({"sun": pd.array([0, 1, None, 1] * 2)})}, ("y[2, 0] = nan",)),
             ("always there", {"y": NAMED}, ("label 'rain' is 1 in every row", "leave the column out")),
             ("never there", {"y": 1 - NAMED}, ("label 'rain' is 0 in every row", "infinite")),
             ("never there, by number", {"y": L8 * [0, 1]}, ("label 0 is 0 in every row",)),

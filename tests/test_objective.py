@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.stats import entropy
 
 from polytome.losses import Logistic, Softmax, Squared
-from polytome.objective import Objective, block_value_and_gradient
+from polytome.objective import Objective, _weighted_grams, block_value_and_gradient
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import Newton, minimize
@@ -92,6 +92,43 @@ def test_hessian_product_is_the_hessian_times_the_direction(loss_name, penalty, 
         direction[-1] = 0.0
     product = objective.hessian_product(W, direction)
     assert_allclose(by_output(product), objective.hessian(W) @ by_output(direction), rtol=1e-12, atol=1e-14)
+
+
+def test_hessian_blocks_are_all_that_is_not_zero(loss_name, penalty, fit_intercept):
+    """Those of a separable loss from differences: a change to one output bends its own gradient and no other."""
+    objective = make(loss_name, penalty, fit_intercept)
+    W, (n_columns, n_outputs) = point(objective), objective.shape
+    blocks = objective.hessian_blocks(W)
+    assert objective.hessian_entries == blocks.size
+    if not objective.loss.separable:
+        assert blocks.shape == (1, objective.size, objective.size)
+        return
+    assert blocks.shape == (n_outputs, n_columns, n_columns)
+    for towards in free(objective):
+        change = difference(lambda V: objective.value_and_gradient(V)[1], W, towards)
+        assert_allclose(np.einsum("kij,jk->ik", blocks, towards), change, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("n_weights", [1, 3, 4, 5, 30])
+def test_weighted_grams_of_few_and_of_many_weights(n_weights, rng):
+    """Four columns: up to four weights one by one, more of them from the products of columns."""
+    X, weights = rng.normal(size=(50, 4)), rng.random((50, n_weights)) * (rng.random((50, n_weights)) < 0.7)
+    grams = _weighted_grams(X, weights)
+    expected = np.einsum("ia,ik,ib->kab", X, weights, X)
+    assert_allclose(np.tril(grams), np.tril(expected), rtol=1e-12, atol=1e-13)
+
+
+def test_blocks_of_one_class_add_up_to_the_same(rng):
+    """Pairs of classes: only a class's own scores are computed where a block holds no other class."""
+    loss, target = LOSSES["pairwise"](rng, N)
+    target = np.sort(target)
+    rows = as_rows(rng.normal(size=(N, D)), target, rng.uniform(0.2, 3, N)).with_columns(COLUMNS)
+    whole = Objective(loss, L2(0.3), rows)
+    by_class = Objective(loss, L2(0.3), rows.with_ends(np.cumsum(np.bincount(target))))
+    assert [len(set(block.target)) for block in by_class.rows.blocks()] == [1, 1, 1]
+    W = point(whole)
+    for one, other in zip(sums(by_class, W), sums(whole, W), strict=True):
+        assert_allclose(one, other, rtol=1e-13, atol=1e-15)
 
 
 def test_intercept_hessian_is_a_part_of_the_hessian(loss_name):

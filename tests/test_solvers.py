@@ -10,8 +10,9 @@ from scipy import sparse
 
 from polytome import LogisticRegression, Progress, Stop
 from polytome.errors import ArgumentError
-from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
+from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 from polytome.objective import Objective
+from polytome.pairwise import PairwiseSigmoids
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import (
@@ -522,3 +523,21 @@ def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
     rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % K)
     solver = choose_solver(Objective(Logistic() if K == 2 else Softmax(K), L2(1.0), rows))
     assert type(solver).__name__ == expected
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "loss", "expected"),
+    [
+        (15_000, 16, PairwiseSigmoids(26), "Newton"),  # 325 blocks of 17 x 17, not one of 5,525
+        (15_000, 16, IndependentSigmoids(26), "Newton"),
+        (1_797, 64, PairwiseSigmoids(10), "Newton"),
+        (60_000, 784, IndependentSigmoids(10), "LBFGS"),
+        (60_000, 784, PairwiseSigmoids(10), "LBFGS"),
+        (11_314, 130_107, IndependentSigmoids(20), "LBFGS"),
+        (102, 12_600, IndependentSigmoids(4), "RowSpace"),
+    ],
+)
+def test_choice_by_shape_of_many_binary_models(n: int, d: int, loss: Loss, expected: str) -> None:
+    """As dear as their blocks: the joint Hessian of 26 letters in pairs would have had the side 5,525."""
+    rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % 3)
+    assert type(choose_solver(Objective(loss, L2(1.0), rows))).__name__ == expected

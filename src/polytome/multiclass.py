@@ -7,7 +7,6 @@ bounds each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -33,8 +32,8 @@ from polytome.labels import (
 from polytome.losses import IndependentSigmoids, Logistic, Loss
 from polytome.objective import Objective
 from polytome.pairwise import PairwiseSigmoids
-from polytome.rows import as_rows
-from polytome.solvers import Progress, Solver, Stop, minimize, named_solver
+from polytome.rows import Rows, as_rows
+from polytome.solvers import Progress, Solution, Solver, Stop, minimize, named_solver
 from polytome.solvers.driver import Callback
 
 Array = NDArray[Any]
@@ -79,17 +78,14 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.verbose = verbose
         self.callback = callback
 
-    def _fit(
-        self, X: Any, loss: Loss, target: Array, weight: Array, name: str, n_classes: int, ends: Sequence[int] = ()
-    ) -> None:
-        """Minimises the objective of all the binary models and keeps what came of it."""
-        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight).with_ends(ends), X)
-        penalty = penalty_of(self, float(weight.sum()))
-        objective = Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
+    def _minimum(self, loss: Loss, rows: Rows, X: Any) -> tuple[Objective, Solution]:
+        """The objective of all the binary models and its minimum; `X` is given to name an entry that is not finite."""
+        rows = feature_scale(self, rows, X)
+        penalty = penalty_of(self, float(rows.weight.sum()))
+        objective = Objective(loss, penalty, rows, bool(self.fit_intercept))
         self.solver_ = named_solver(self.solver, objective, self.random_state)
         report = reporter_of(self)
-        solution = minimize(objective, self.solver_, tol=self.tol, max_iter=self.max_iter, callback=report)
-        keep_solution(self, objective, solution, name, n_classes)
+        return objective, minimize(objective, self.solver_, tol=self.tol, max_iter=self.max_iter, callback=report)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -153,11 +149,13 @@ class OneVsRest(_BinaryModels):
         check_settings(self)
         X, labels, weight = _checked(self, X, y, sample_weight)
         self.classes_, n_classes = labels.classes, len(labels.classes)
-        if n_classes == 2:
-            self._fit(X, Logistic(), labels.target, weight, "logistic", 2)
-        else:
-            one_hot = labels.target[:, None] == np.arange(n_classes)
-            self._fit(X, IndependentSigmoids(n_classes), one_hot.view(np.uint8), weight, "one_vs_rest", n_classes)
+        loss: Loss = Logistic()
+        target, name = labels.target, "logistic"
+        if n_classes > 2:
+            loss = IndependentSigmoids(n_classes)
+            target, name = (target[:, None] == np.arange(n_classes)).view(np.uint8), "one_vs_rest"
+        objective, solution = self._minimum(loss, as_rows(X, target, weight), X)
+        keep_solution(self, objective, solution, name, n_classes)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -232,14 +230,14 @@ class OneVsOne(_BinaryModels):
         self.classes_, n_classes = labels.classes, len(labels.classes)
         loss = PairwiseSigmoids(n_classes)
         self.pairs_ = loss.pairs
-        target: Array = labels.target
-        ends: Sequence[int] = ()
+        rows = as_rows(X, labels.target, weight)
         if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
             # In blocks of one class only the K - 1 scores of its pairs are computed, so its rows come together once.
-            order = np.argsort(target, kind="stable")
-            X, target, weight = X[order], target[order], weight[order]
-            ends = np.cumsum(np.bincount(target)).tolist()
-        self._fit(X, loss, target, weight, "one_vs_one", n_classes, ends)
+            order = np.argsort(labels.target, kind="stable")
+            rows = as_rows(X[order], labels.target[order], weight[order])
+            rows = rows.with_ends(np.cumsum(np.bincount(labels.target)).tolist())
+        objective, solution = self._minimum(loss, rows, X)
+        keep_solution(self, objective, solution, "one_vs_one", n_classes)
         return self
 
     def votes(self, X: Any) -> Array:
@@ -247,13 +245,14 @@ class OneVsOne(_BinaryModels):
 
         A score of 0 is a vote for the first class of its pair.
         """
-        return self._votes_and_confidence(X)[0]
+        return self._votes_and_confidence(scores_of(self, X))[0]
 
     def decision_function(self, X: Any) -> Array:
         """Votes plus a confidence between -1/3 and 1/3, shape (n, K); for two classes the score, shape (n,)."""
-        if len(self.classes_) == 2:
-            return scores_of(self, X)[:, 0]
-        votes, confidence = self._votes_and_confidence(X)
+        scores = scores_of(self, X)
+        if scores.shape[1] == 1:
+            return scores[:, 0]
+        votes, confidence = self._votes_and_confidence(scores)
         decision: Array = votes + confidence / (3 * (np.abs(confidence) + 1))
         return decision
 
@@ -264,8 +263,7 @@ class OneVsOne(_BinaryModels):
         predicted: Array = self.classes_[codes]
         return predicted
 
-    def _votes_and_confidence(self, X: Any) -> tuple[Array, Array]:
-        scores = scores_of(self, X)
+    def _votes_and_confidence(self, scores: Array) -> tuple[Array, Array]:
         # One column per class: +1 where it is the second of a pair, -1 where it is the first.
         sides = np.zeros((len(self.pairs_), len(self.classes_)))
         models = np.arange(len(self.pairs_))
@@ -293,6 +291,7 @@ class MultilabelLogistic(_BinaryModels):
 
     Attributes:
         labels_: the names of the L labels: the columns of a frame, else 0..L-1.
+        classes_: 0..L-1, by which scikit-learn's scorers and cross-validation count the labels.
         coef_, intercept_: (L, d) and (L,).
         certificate_: how far the sum of the objectives is from its minimum, and so at most each of them.
         stop_, history_, objective_, solver_, n_iter_: as in `LogisticRegression`.
@@ -308,6 +307,7 @@ class MultilabelLogistic(_BinaryModels):
     """
 
     labels_: Array
+    classes_: Array
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit all the models until the certificate holds.
@@ -327,9 +327,11 @@ class MultilabelLogistic(_BinaryModels):
         X, _ = checked_features(self, X, np.zeros(len(target)))
         weight = row_weights(sample_weight, X.shape[0])
         self.labels_ = np.arange(target.shape[1]) if names is None else np.asarray(list(names))
-        _refuse_constant_labels(target, weight, self.labels_)
+        _refuse_constant_labels(target[weight > 0], self.labels_)
         n_labels = target.shape[1]
-        self._fit(X, IndependentSigmoids(n_labels), target, weight, "multilabel", n_labels)
+        self.classes_ = np.arange(n_labels)
+        objective, solution = self._minimum(IndependentSigmoids(n_labels), as_rows(X, target, weight), X)
+        keep_solution(self, objective, solution, "multilabel", n_labels)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -375,10 +377,17 @@ def _label_table(y: Any) -> Array:
     """y as (n, L) numbers from 0 to 1: bytes where they are whole.
 
     Raises:
-        DataError: y has one dimension, or an entry outside.
+        DataError: y is not a table, or has an entry outside.
     """
-    table = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-    if table.ndim != 2:
+    if y is None:
+        raise DataError("MultilabelLogistic requires y to be passed, but the target y is None")
+    try:
+        table = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    except ValueError as error:
+        raise DataError(
+            "y has rows of unequal length: sklearn.preprocessing.MultiLabelBinarizer makes a column per label of lists"
+        ) from error
+    if table.ndim != 2 or table.shape[1] == 0:
         raise DataError(
             f"y has shape {table.shape}: MultilabelLogistic needs a column per label, (n, L); one label per row is for "
             "LogisticRegression or OneVsRest, lists of labels for sklearn.preprocessing.MultiLabelBinarizer"
@@ -395,12 +404,11 @@ def _label_table(y: Any) -> Array:
     return values.astype(np.uint8) if whole else values
 
 
-def _refuse_constant_labels(target: Array, weight: Array, names: Array) -> None:
+def _refuse_constant_labels(target: Array, names: Array) -> None:
     """Raises DataError where a label is never, or always, there: its intercept would be infinite."""
-    present = weight @ target
-    for column in np.flatnonzero((present <= 0) | (present >= weight.sum())):
-        always = present[column] > 0
+    never, always = (target == 0).all(axis=0), (target == 1).all(axis=0)
+    for column in np.flatnonzero(never | always):
         raise DataError(
-            f"label {names.tolist()[column]!r} is {'1' if always else '0'} in every row of positive weight: there is "
-            "nothing to learn, and its intercept would be infinite; leave the column out"
+            f"label {names.tolist()[column]!r} is {'1' if always[column] else '0'} in every row of positive weight: "
+            "there is nothing to learn, and its intercept would be infinite; leave the column out"
         )
