@@ -73,7 +73,7 @@ def add_lessons(files: Files, config: Any) -> None:
     text = [
         "# Lessons",
         "Everything in five source documents on logistic and softmax regression, computed again.",
-        "`polytome lesson` prints them in a terminal, `polytome check-sources` compares every number with the documents.",
+        "`polytome lesson` prints them in a terminal; `polytome check-sources` compares them with the documents.",
         "",
         *rows,
     ]
