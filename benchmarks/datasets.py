@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class Problem:
         parts = (self.X.data, self.X.indices, self.X.indptr) if sparse.issparse(self.X) else (self.X,)
         return sum(part.nbytes for part in parts)
 
+    def sample(self, n_rows: int) -> Problem:
+        """The same problem of some rows, drawn at random."""
+        chosen = np.sort(np.random.default_rng(0).permutation(len(self.y))[:n_rows])
+        return replace(self, X=self.X[chosen], y=_codes(self.y[chosen]))
+
 
 def make(name: str, data: Path | None) -> Problem:
     """The problem of that name, from the data folder where it does not come with scikit-learn."""
@@ -58,7 +63,8 @@ def make(name: str, data: Path | None) -> Problem:
     if name in TABLES:
         file, options = TABLES[name]
         table = read_table(data / file, **options)
-        return Problem(name, table.X, _codes(table.y))
+        full = sparse.issparse(table.X) and table.X.nnz == np.prod(table.X.shape)  # letter: a sparse file without zeros
+        return Problem(name, table.X.toarray() if full else table.X, _codes(table.y))
     if name == "newsgroups":
         return _newsgroups(data / "newsgroups20/20news-bydate.tar.gz")
     dataset = load_dataset(name, data)

@@ -39,7 +39,9 @@ def run(folder: Path, method: Method, limit: float, soft: bool = False) -> Row:
     """
     job = json.dumps({"method": asdict(method), "limit": limit, "soft": soft})
     program = [sys.executable, "-m", "benchmarks.measure", str(folder), job]
-    child = subprocess.run(program, env=_environment(method), capture_output=True, text=True, check=False)
+    child = subprocess.run(
+        program, env=_environment(method), capture_output=True, text=True, check=False, start_new_session=True
+    )
     row: Row = {"label": method.label, "method": asdict(method), "status": _status_of(child, limit)}
     if row["status"] == "ok":
         row |= json.loads(child.stdout.splitlines()[-1])
@@ -107,7 +109,9 @@ def main() -> None:
     if job["soft"]:
         more["callback"] = lambda progress: progress.seconds > limit
     else:
-        signal.setitimer(signal.ITIMER_REAL, limit)  # nothing catches its signal: it ends the process
+        if method.n_jobs is not None:
+            signal.signal(signal.SIGALRM, _end_with_workers)
+        signal.setitimer(signal.ITIMER_REAL, limit)  # where nothing catches its signal, it ends the process
     model = method.model(problem.C, problem.scale, **more)
     before = _memory_now()
     with warnings.catch_warnings(record=True) as caught:
@@ -120,12 +124,20 @@ def main() -> None:
     complained = any(warning.category.__name__ == "ConvergenceWarning" for warning in caught)
     found = {
         "seconds": seconds,
-        "peak_bytes": None if before is None or peak is None else max(0, peak - before),
+        "peak_bytes": None if before is None or peak is None or method.n_jobs else max(0, peak - before),
         "objective": exact_objective(problem, method.coefficients(model, problem.scale), method.reduction),
         "warnings": sorted({warning.category.__name__ for warning in caught}),
         **method.facts(model, complained),
     }
     print(json.dumps(found))
+
+
+def _end_with_workers(*_: Any) -> None:
+    """Ends the worker processes as well, which otherwise go on and hold the pipes that the parent reads."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGALRM)
 
 
 def _environment(method: Method) -> dict[str, str]:

@@ -52,8 +52,8 @@ _MULTICLASS = """\
 
 `OneVsRest` and `OneVsOne` beside scikit-learn's `OneVsRestClassifier` and `OneVsOneClassifier` of its own
 `LogisticRegression`, at equal distance from the minimum of the sum of the binary objectives: every method with smaller
-and smaller `tol`, and the first run within the target counts. C = 1, for the news posts 10. The memory of
-scikit-learn's worker processes (n_jobs) is not counted.
+and smaller `tol`, and the first run within the target counts; two processes (`n_jobs=2`) begin with the `tol` that one
+needed. Of scikit-learn's iterations those of the binary model with the most are shown. C = 1, for the news posts 10.
 """
 
 
