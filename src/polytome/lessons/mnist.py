@@ -210,6 +210,7 @@ def the_fit(page: Page, digits: Digits, statistics: Statistics) -> LogisticRegre
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = LogisticRegression(C=10, scale="standard", max_iter=ITERATIONS).fit(digits.X, digits.y)
+    factor, power = f"{1 / (20 * len(digits.y)):.1e}".split("e")
     page.text(rf"""
         ## The fit
 
@@ -217,7 +218,7 @@ def the_fit(page: Page, digits: Digits, statistics: Statistics) -> LogisticRegre
         deviations come from the training images. Polytome needs no copy of the images for that: with
         `scale="standard"` the weights are scaled instead, and the model goes on taking pixels. $C = 10$ is a weak
         penalty: beside the mean loss of {len(digits.y):,} images stands
-        $\frac{{1}}{{2 C n}} \lVert W \rVert^2 = {1 / (20 * len(digits.y)):.1e} \, \lVert W \rVert^2$.
+        $\frac{{1}}{{2 C n}} \lVert W \rVert^2 = {factor} \cdot 10^{{{int(power)}}} \, \lVert W \rVert^2$.
     """)
     page.number("S0-19b", settings_of_old(), "The arguments of the document, and the defaults of the rest.")
     if digits.is_mnist:
