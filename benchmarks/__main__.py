@@ -7,10 +7,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.datasets import NAMES, Problem, make, store
-from benchmarks.measure import Row, interleaved, merged, run
+from benchmarks.measure import Row, fastest, interleaved, merged, run
 from benchmarks.methods import REDUCTIONS, Method, defaults, ladders, reduced_ladders
 from benchmarks.report import PATIENCE, TARGETS, Results, excess, first_within, read_results, write_results
 
@@ -89,9 +90,12 @@ def _climb(folder: Path, methods: list[list[Method]], bound: float, args: argpar
     """Every method's runs from loose to tight until both targets are met; then repeats of the runs that met them."""
     climbed: list[list[Row]] = []
     for ladder in methods:
-        # Several processes make the coefficients that one made: they need not try the looser tolerances again.
-        begin = 0 if ladder[0].n_jobs is None else len(climbed[-1]) - 1
-        climbed.append(_climb_one(folder, ladder[begin:], bound, args.limit))
+        begun: list[Row] = []
+        if ladder[0].n_jobs is not None:
+            ladder = _rungs_that_count(ladder, climbed[-1], bound)
+        elif ladder[0].reduction is not None and ladder[0].library == "scikit-learn":
+            ladder, begun = _faster_threads(folder, ladder, args.limit)
+        climbed.append(_climb_one(folder, ladder, bound, args.limit, begun))
     counting = [first_within(rows, target, bound) for rows in climbed for target in TARGETS]
     again = {id(row): row for row in counting if row is not None and row["seconds"] <= PATIENCE}.values()
     runs = [[dict(row)] for row in again]
@@ -103,13 +107,29 @@ def _climb(folder: Path, methods: list[list[Method]], bound: float, args: argpar
     return climbed
 
 
-def _climb_one(folder: Path, ladder: list[Method], bound: float, limit: float) -> list[Row]:
-    """One method's runs, from loose to tight, until both targets are met or a run does not end well."""
-    rows: list[Row] = []
-    for method in ladder:
-        rows.append(run(folder, method, limit))
-        if rows[-1]["status"] != "ok" or excess(rows[-1], bound) <= min(TARGETS):
+def _rungs_that_count(ladder: list[Method], alone: list[Row], bound: float) -> list[Method]:
+    """Where one process met a target, and the last that it tried: several processes make the same coefficients."""
+    counting = [first_within(alone, target, bound) for target in TARGETS]
+    tolerances = {row["method"]["settings"]["tol"] for row in (*counting, alone[-1]) if row is not None}
+    return [method for method in ladder if method.settings["tol"] in tolerances]
+
+
+def _faster_threads(folder: Path, ladder: list[Method], limit: float) -> tuple[list[Method], list[Row]]:
+    """The ladder with one thread of the BLAS or all, whichever is faster on its first rung, and the run of that."""
+    chosen, row = fastest(folder, [replace(ladder[0], blas_threads=count) for count in (1, None)], limit)
+    return [replace(method, blas_threads=chosen.blas_threads) for method in ladder], [row]
+
+
+def _climb_one(folder: Path, ladder: list[Method], bound: float, limit: float, begun: list[Row]) -> list[Row]:
+    """One method's runs, from loose to tight, until both targets are met or a run does not end well.
+
+    `begun` holds the runs of the first rungs that were made already.
+    """
+    rows = list(begun)
+    for method in ladder[len(begun) :]:
+        if rows and (rows[-1]["status"] != "ok" or excess(rows[-1], bound) <= min(TARGETS)):
             break
+        rows.append(run(folder, method, limit))
     return rows
 
 

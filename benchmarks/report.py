@@ -52,8 +52,9 @@ _MULTICLASS = """\
 
 `OneVsRest` and `OneVsOne` beside scikit-learn's `OneVsRestClassifier` and `OneVsOneClassifier` of its own
 `LogisticRegression`, at equal distance from the minimum of the sum of the binary objectives: every method with smaller
-and smaller `tol`, and the first run within the target counts; two processes (`n_jobs=2`) begin with the `tol` that one
-needed. Of scikit-learn's iterations those of the binary model with the most are shown. C = 1, for the news posts 10.
+and smaller `tol`, and the first run within the target counts. One process of scikit-learn uses one thread of the BLAS
+or all, whichever is faster at its largest `tol`; two processes (`n_jobs=2`) get the `tol` that one needed. Of its
+iterations those of the binary model with the most are shown. C = 1, for the news posts 10.
 """
 
 
@@ -86,6 +87,7 @@ def read_results(folder: Path) -> Results:
 
 def write_results(results: Results, folder: Path) -> None:
     """Both files, whole each time, so that an interrupted series keeps what it has."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "benchmarks.md").write_text(markdown(results))
 
