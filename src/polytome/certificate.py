@@ -175,9 +175,8 @@ def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Arra
             hessian, fresh = objective.intercept_hessian(W), True
             if not objective.loss.separable:
                 hessian += hessian.diagonal().mean() / len(hessian)  # fills the flat direction of the softmax loss
-        damped = hessian + damping * np.eye(len(hessian))
         trial = W.copy()
-        trial[-1] -= np.linalg.pinv(damped, hermitian=True) @ gradient[-1]
+        trial[-1] -= _damped_step(hessian, damping, gradient[-1], objective.loss.separable)
         trial_value, trial_gradient = objective.value_and_gradient(trial)
         trial_residual = np.abs(trial_gradient[-1]).max()
         change = trial_value - value
@@ -193,3 +192,12 @@ def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Arra
         else:
             hessian = np.zeros((0, 0))
     return value, gradient, W
+
+
+def _damped_step(hessian: Array, damping: float, gradient: Array, separable: bool) -> Array:
+    """The inverse of `hessian + damping I` times the gradient; directions without curvature get no step."""
+    if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
+        bend = hessian.diagonal() + damping
+        return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
+    step: Array = np.linalg.pinv(hessian + damping * np.eye(len(hessian)), hermitian=True) @ gradient
+    return step

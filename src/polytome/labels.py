@@ -19,6 +19,8 @@ __all__ = [
     "check_every_class_counts",
     "hard_labels",
     "is_soft",
+    "label_table",
+    "refuse_constant_labels",
     "refuse_mixed_labels",
     "row_weights",
     "soft_labels",
@@ -158,4 +160,45 @@ def check_every_class_counts(labels: Labels, weight: Array) -> None:
         raise DataError(
             f"class {name!r} has weight 0 in total, so no finite coefficients would be optimal: leave its rows out "
             "(with soft labels, its column of y), or give it a positive weight"
+        )
+
+
+def label_table(y: Any) -> Array:
+    """y as (n, L) numbers from 0 to 1: bytes where they are whole.
+
+    Raises:
+        DataError: y is not a table, or has an entry outside.
+    """
+    if y is None:
+        raise DataError("MultilabelLogistic requires y to be passed, but the target y is None")
+    try:
+        table = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    except ValueError as error:
+        raise DataError(
+            "y has rows of unequal length: sklearn.preprocessing.MultiLabelBinarizer makes a column per label of lists"
+        ) from error
+    if table.ndim != 2 or table.shape[1] == 0:
+        raise DataError(
+            f"y has shape {table.shape}: MultilabelLogistic needs a column per label, (n, L); one label per row is for "
+            "LogisticRegression or OneVsRest, lists of labels for sklearn.preprocessing.MultiLabelBinarizer"
+        )
+    try:
+        values = table.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"y holds {table.dtype}, not numbers: give 0 or 1 for each row and label") from error
+    outside = np.argwhere(~((values >= 0) & (values <= 1)))
+    if len(outside):
+        row, column = map(int, outside[0])
+        raise DataError(f"y[{row}, {column}] = {values[row, column]:g}: needs 0, 1 or a probability between them")
+    whole = bool(np.isin(values, (0.0, 1.0)).all())
+    return values.astype(np.uint8) if whole else values
+
+
+def refuse_constant_labels(target: Array, names: Array) -> None:
+    """Raises DataError where a label is never, or always, there: its intercept would be infinite."""
+    never, always = (target == 0).all(axis=0), (target == 1).all(axis=0)
+    for column in np.flatnonzero(never | always):
+        raise DataError(
+            f"label {names.tolist()[column]!r} is {'1' if always[column] else '0'} in every row of positive weight: "
+            "there is nothing to learn, and its intercept would be infinite; leave the column out"
         )
