@@ -346,7 +346,7 @@ def test_labels_come_back_in_their_type(neuron: object, kind: type) -> None:
 @pytest.mark.parametrize(
     ("y", "words"),
     [
-        ([0, 1, 2, 0], r"y\[2\] = 2 is one of 3 classes.*OneVsRest\("),
+        ([0, 1, 2, 0], r"y\[2\] = 2 is one of 3 classes.*OneVsRestClassifier\("),
         (["no", "yes", "no", "no"], r"y\[0\] = 'no'.*\(y == 'yes'\)\.astype\(int\)"),
         ([-1, 1, 1, -1], r"y\[0\] = -1.*needs the labels 0 and 1.*\(y == 1\)"),
         ([1, 2, 1, 2], r"y\[1\] = 2.*needs the labels 0 and 1"),

@@ -338,7 +338,7 @@ def _zeros_and_ones(y: Any, name: str) -> tuple[Array, Array]:
         if len(labels) > 2:
             raise DataError(
                 f"{found} is one of {len(labels)} classes. Only binary classification is supported by {name}, with "
-                f"labels 0 and 1: wrap it, OneVsRest({name}())"
+                f"labels 0 and 1: wrap it, sklearn.multiclass.OneVsRestClassifier({name}())"
             )
         raise DataError(f"{found}: {name} needs the labels 0 and 1, for example (y == {labels[-1]!r}).astype(int)")
     if len(labels) < 2:
