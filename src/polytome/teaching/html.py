@@ -48,7 +48,8 @@ _PAGE = """\
 
 def lesson_page(lesson: Lesson, page: blocks.Page, before: Lesson | None = None, after: Lesson | None = None) -> str:
     """A whole HTML document with one lesson; its figures are drawn now."""
-    links = ['<a href="index.html">All lessons</a>']
+    # A page that stands alone has no list beside it.
+    links = ['<a href="index.html">All lessons</a>'] if before or after else []
     if before is not None:
         links.append(f'<a rel="prev" href="{before.name}.html">Before: {escape(before.title)}</a>')
     if after is not None:
