@@ -16,7 +16,7 @@ from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.preconditioner import DiagonalPreconditioner, GramPreconditioner, precondition
 from polytome.rows import as_rows
-from polytome.sampling import row_curvature, row_lengths, sampled_hessian
+from polytome.sampling import row_curvature, sampled_hessian
 from registry import LOSSES, PENALTIES
 
 N, D = 80, 4
@@ -290,7 +290,7 @@ def test_preconditioner_where_every_row_is_sure(most_columns, monkeypatch):
 
 
 def sample_of(objective, W, size):
-    return block_diag(*sampled_hessian(objective, W, size, row_lengths(objective)))
+    return block_diag(*sampled_hessian(objective, W, size))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -337,7 +337,7 @@ def test_row_lengths_are_mean_squares_of_standardised_columns(rng):
     mean = np.average(X, axis=0, weights=weight)
     deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
     standard = (X[:, :2] - mean[:2]) / deviation[:2]  # a constant column counts as zeros
-    assert_allclose(row_lengths(objective), (standard**2).sum(axis=1) / 3, rtol=1e-10)
+    assert_allclose(objective.row_lengths, (standard**2).sum(axis=1) / 3, rtol=1e-10)
 
 
 def test_row_curvature_is_the_weighted_trace(loss_name):

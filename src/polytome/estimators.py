@@ -16,7 +16,7 @@ from polytome import numerics
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
-from polytome.fitting import check_settings, keep_solution, penalty_of, reporter_of, scores_of
+from polytome.fitting import check_settings, classes_of, keep_solution, penalty_of, reporter_of, scores_of
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
@@ -171,10 +171,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row, shape (n,)."""
-        scores = scores_of(self, X)
-        codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
-        predicted: Array = self.classes_[codes]
-        return predicted
+        return classes_of(self, scores_of(self, X))
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""

@@ -26,7 +26,7 @@ from polytome.solvers.driver import Callback, check_limits
 
 Array = NDArray[Any]
 
-__all__ = ["check_settings", "finite_scores", "keep_solution", "penalty_of", "reporter_of", "scores_of"]
+__all__ = ["check_settings", "classes_of", "finite_scores", "keep_solution", "penalty_of", "reporter_of", "scores_of"]
 
 
 def check_settings(estimator: Any) -> None:
@@ -92,6 +92,13 @@ def scores_of(estimator: Any, X: Any) -> Array:
     rows = as_rows(X, np.zeros(X.shape[0]))
     with np.errstate(over="ignore", invalid="ignore"):
         return finite_scores(rows.each(lambda block: block_scores(block, raw)))
+
+
+def classes_of(estimator: Any, scores: Array) -> Array:
+    """The class of each row: the one of the largest score, or by the sign of a single one (positive: the second)."""
+    codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    classes: Array = estimator.classes_[codes]
+    return classes
 
 
 def finite_scores(scores: Array) -> Array:

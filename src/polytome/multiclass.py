@@ -19,7 +19,7 @@ from polytome import numerics
 from polytome.certificate import Certificate
 from polytome.errors import DataError
 from polytome.features import FeatureScale, checked_features, feature_scale
-from polytome.fitting import check_settings, keep_solution, penalty_of, reporter_of, scores_of
+from polytome.fitting import check_settings, classes_of, keep_solution, penalty_of, reporter_of, scores_of
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
@@ -167,10 +167,7 @@ class OneVsRest(_BinaryModels):
 
     def predict(self, X: Any) -> Array:
         """The class with the largest score, shape (n,)."""
-        scores = scores_of(self, X)
-        codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
-        predicted: Array = self.classes_[codes]
-        return predicted
+        return classes_of(self, scores_of(self, X))
 
     def predict_proba(self, X: Any) -> Array:
         """The sigmoids of the scores divided by their sum, shape (n, K).

@@ -22,7 +22,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from polytome.objective import Objective
 from polytome.rows import Block
 from polytome.rows.blocks import centred_squares
-from polytome.sampling import drawn_by_curvature, row_curvature, row_lengths
+from polytome.sampling import drawn_by_curvature, row_curvature
 
 Array = NDArray[Any]
 
@@ -99,7 +99,7 @@ def precondition(objective: Objective, W: Array) -> Preconditioner:
     # About as much arithmetic as ten passes, and never so few rows that their Gram matrix misleads.
     size = max(_SAMPLE, 20 * n_rows * objective.loss.n_outputs // n_features)
     if size < n_rows:
-        objective = replace(objective, rows=drawn_by_curvature(objective, W, size, row_lengths(objective)))
+        objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     return _gram(objective, W)
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective, block_scores
-from polytome.rows import Block, Columns, Rows
+from polytome.rows import Block, Rows
 
 Array = NDArray[Any]
 
-__all__ = ["drawn_by_curvature", "row_curvature", "row_lengths", "sampled_hessian"]
+__all__ = ["drawn_by_curvature", "row_curvature", "sampled_hessian"]
 
 
 def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
@@ -28,31 +28,17 @@ def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array
     return block.weight * np.maximum(trace, 0.0), m, u
 
 
-def row_lengths(objective: Objective) -> Array:
-    """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes over the
-    rows."""
-    mean, deviation = objective.rows.moments()
-    standard = objective.rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf)))
-
-    def block_lengths(block: Block) -> Array:
-        X = standard.dense(block)
-        lengths: Array = np.einsum("ij,ij->i", X, X) / X.shape[1]
-        return lengths
-
-    return standard.each(block_lengths)
-
-
-def drawn_by_curvature(objective: Objective, W: Array, size: int, lengths: Array) -> Rows:
+def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Rows:
     """About `size` rows that stand for all: a pass over the rows.
 
-    A row is drawn with a probability that grows with the trace of its Hessian and with its `lengths` (from
-    `row_lengths`), and counts for the inverse of that probability. Where most rows are classified beyond doubt, few
-    rows hold nearly all of the curvature; and a column that few rows have is seen by these.
+    A row is drawn with a probability that grows with the trace of its Hessian and with `Objective.row_lengths`, and
+    counts for the inverse of that probability. Where most rows are classified beyond doubt, few rows hold nearly all of
+    the curvature; and a column that few rows have is seen by these.
 
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
-    importance = rows.each(lambda block: row_curvature(objective, block, raw)[0]) * (1 + lengths)
+    importance = rows.each(lambda block: row_curvature(objective, block, raw)[0]) * (1 + objective.row_lengths)
     probability = np.minimum(1.0, size * importance / max(float(importance.sum()), 1e-300))
     chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)
     if len(chosen) == 0:
@@ -60,6 +46,6 @@ def drawn_by_curvature(objective: Objective, W: Array, size: int, lengths: Array
     return rows.subset(chosen, rows.weight[chosen] / np.maximum(probability[chosen], 1e-300))
 
 
-def sampled_hessian(objective: Objective, W: Array, size: int, lengths: Array) -> Array:
+def sampled_hessian(objective: Objective, W: Array, size: int) -> Array:
     """The Hessian of rows `drawn_by_curvature`, as from `Objective.hessian_blocks`."""
-    return objective.hessian_blocks(W, drawn_by_curvature(objective, W, size, lengths))
+    return objective.hessian_blocks(W, drawn_by_curvature(objective, W, size))

@@ -13,7 +13,7 @@ from polytome.curvature import conjugate_gradients
 from polytome.hessian_factor import factor_hessian
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block
-from polytome.sampling import row_lengths, sampled_hessian
+from polytome.sampling import sampled_hessian
 from polytome.solvers.driver import Iterate
 
 Array = NDArray[Any]
@@ -51,13 +51,9 @@ class Newton:
         objective = objective.at(np.float64)
         W = start
         value, gradient = objective.value_and_gradient(W)
-        lengths = None if self.sample is None else row_lengths(objective)
         guard, passes = _Guard(objective), 1.0
         while True:
-            if lengths is None:
-                H = objective.hessian_blocks(W)
-            else:
-                H = sampled_hessian(objective, W, self.sample or 0, lengths)
+            H = objective.hessian_blocks(W) if self.sample is None else sampled_hessian(objective, W, self.sample)
             direction, promised, products = self._step(objective, W, gradient, H, guard)
             passes += 1 + products
             decrement = None if guard.is_up else -0.5 * float(np.vdot(gradient, direction))
