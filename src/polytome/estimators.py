@@ -53,7 +53,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
             (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
             columns as given, and no copy of X is made.
-        solver: "auto", which needs no advice; or "newton", "lbfgs", "gradient-descent", "sgd", or a solver of
+        solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
             `polytome.solvers`.
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
             best intercept alone) of the minimum.

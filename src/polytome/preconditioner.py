@@ -33,7 +33,7 @@ __all__ = [
     "precondition",
 ]
 
-_MOST_COLUMNS = 4_096
+MOST_GRAM_COLUMNS = 4_096
 _SAMPLE = 20_000
 _MOST_GROUPS = 6
 
@@ -94,7 +94,7 @@ class DiagonalPreconditioner:
 def precondition(objective: Objective, W: Array) -> Preconditioner:
     """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the rows."""
     n_rows, n_features = objective.rows.n_rows, objective.rows.n_features
-    if n_features > _MOST_COLUMNS:
+    if n_features > MOST_GRAM_COLUMNS:
         return _diagonal(objective, W)
     # About as much arithmetic as ten passes, and never so few rows that their Gram matrix misleads.
     size = max(_SAMPLE, 20 * n_rows * objective.loss.n_outputs // n_features)

@@ -106,7 +106,7 @@ Tolerance = Annotated[
 ]
 MaxIter = Annotated[int, typer.Option(help="Most iterations.")]
 SolverName = Annotated[
-    str, typer.Option(metavar="NAME", help="auto needs no advice; or newton, lbfgs, gradient-descent, sgd.")
+    str, typer.Option(metavar="NAME", help="auto needs no advice; or newton, lbfgs, dual, gradient-descent, sgd.")
 ]
 Drop = Annotated[
     list[str] | None,

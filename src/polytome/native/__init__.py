@@ -28,7 +28,17 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["hessian", "instruction_set", "instruction_sets", "moments", "value_and_gradient"]
+__all__ = [
+    "dual_steps",
+    "has_duplicates",
+    "hessian",
+    "instruction_set",
+    "instruction_sets",
+    "moments",
+    "reads_csr",
+    "sparse_moments",
+    "value_and_gradient",
+]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _MOST_COLUMNS = 256
@@ -89,11 +99,58 @@ def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Arr
     X: Any = block.stored
     if not sparse.issparse(block.stored):
         value = _passes.dense(best, _readable(block), block.precision == np.float32, *task, gradient)
-    elif X.format == "csr" and _is_known(X.dtype) and X.data.flags.aligned and X.indices.flags.aligned:
-        value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task, gradient)
+    elif reads_csr(X):
+        data, indices, bounds = _csr(X)
+        value = _passes.sparse(best, data, indices, bounds, *task, gradient)
     else:
         return None
     return np.asarray(value), gradient
+
+
+def dual_steps(
+    loss: Loss,
+    block: Block,
+    order: Array,
+    settings: tuple[Array, Array, float, float],
+    state: tuple[Array, Array, Array],
+) -> tuple[float, float] | None:
+    """Steps of dual coordinate ascent for rows of a CSR block, one after the other; None where NumPy has to do them.
+
+    Args:
+        loss: `Softmax`, `Logistic` or `IndependentSigmoids`.
+        block: rows as they are stored.
+        order: numbers of the rows, one step for each.
+        settings: how far each row's scores follow its prediction, shape (n,); the squared scale of each column;
+            `1 / (S lambda)`; the square of the constant column that stands for the intercept.
+        state: raw coefficients (n_features, n_outputs), intercepts (n_outputs,) and dual scores (n, n_outputs), the
+            first and last of the same type, float32 or float64; changed in place.
+
+    Returns:
+        The weighted losses of the rows and their shares of the duality gap, as each row was met.
+
+    Raises:
+        IndexError: a class code or a column index is out of range.
+    """
+    best = instruction_set()
+    X: Any = block.stored
+    named = None if best is None or not reads_csr(X) else _named(loss, block.target)
+    if best is None or named is None:
+        return None
+    bend, scale_squares, per_weight, intercept_square = settings
+    name, target = named
+    return _passes.dual(
+        best,
+        *_csr(X),
+        name,
+        target,
+        _doubles(block.weight),
+        _doubles(bend),
+        order.astype(np.int64, copy=False),
+        _doubles(scale_squares),
+        *state,
+        per_weight,
+        intercept_square,
+    )
 
 
 def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
@@ -110,6 +167,31 @@ def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
     weight = _doubles(block.weight)
     _passes.moments(best, _readable(block), weight, _doubles(near), first, second)
     return first, second
+
+
+def sparse_moments(block: Block, near: Array) -> Array | None:
+    """Sums over the stored entries of each column of a CSR block, (4, n_features); None where NumPy has to do it.
+
+    Weighted sums of `x - near` and of its square, the weight of the entries, and how many of them have weight.
+
+    Args:
+        block: rows as they are stored.
+        near: a value of each column, shape (n_features,), float64.
+    """
+    best = instruction_set()
+    if best is None or not reads_csr(block.stored):
+        return None
+    sums = np.zeros((4, len(near)))
+    _passes.sparse_moments(best, *_csr(block.stored), _doubles(block.weight), _doubles(near), sums)
+    return sums
+
+
+def has_duplicates(X: Any) -> bool | None:
+    """Whether a row of a CSR matrix stores a column twice, in whatever order; None where SciPy has to find out."""
+    best = instruction_set()
+    if best is None or not reads_csr(X):
+        return None
+    return _passes.has_duplicates(best, *_csr(X), X.shape[1])
 
 
 def hessian(loss: Loss, block: Block, W: Array, columns: Columns, fit_intercept: bool) -> Array | None:
@@ -136,6 +218,20 @@ def hessian(loss: Loss, block: Block, W: Array, columns: Columns, fit_intercept:
     shape = (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
     _passes.hessian(best, _readable(block), _LOSSES[type(loss)], weight, _doubles(W.ravel()), *shape, result)
     return result
+
+
+def reads_csr(X: Any) -> bool:
+    """Whether the extension is there, and a matrix is CSR and of a type that it reads."""
+    if instruction_set() is None or not sparse.issparse(X):
+        return False
+    matrix: Any = X
+    known = matrix.format == "csr" and _is_known(matrix.dtype)
+    return known and bool(matrix.data.flags.aligned and matrix.indices.flags.aligned)
+
+
+def _csr(X: Any) -> tuple[Array, Array, Array]:
+    """Entries, their columns and the bounds of the rows."""
+    return X.data, X.indices, X.indptr.astype(np.int64, copy=False)
 
 
 def _readable(block: Block) -> Array:

@@ -38,3 +38,30 @@ def hessian(
     intercept: bool,
     result: NDArray[Any],
 ) -> None: ...
+def dual(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    loss: str,
+    target: NDArray[Any],
+    weight: NDArray[Any],
+    bend: NDArray[Any],
+    order: NDArray[Any],
+    scale_squares: NDArray[Any],
+    coefficients: NDArray[Any],
+    intercepts: NDArray[Any],
+    duals: NDArray[Any],
+    per_weight: float,
+    intercept_square: float,
+) -> tuple[float, float]: ...
+def sparse_moments(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    weight: NDArray[Any],
+    near: NDArray[Any],
+    sums: NDArray[Any],
+) -> None: ...
+def has_duplicates(set: str, data: NDArray[Any], indices: NDArray[Any], bounds: NDArray[Any], columns: int) -> bool: ...

@@ -1,11 +1,13 @@
 // The Python module: checks shapes and types, lets go of the interpreter's lock and runs the pass of this processor.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "passes.hpp"
@@ -22,6 +24,8 @@ using Matrix = nb::ndarray<const double, nb::ndim<2>, nb::device::cpu, nb::c_con
 using Numbers = nb::ndarray<const double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Bounds = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Gradient = nb::ndarray<double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
+using Order = Bounds;
+using Changed = nb::ndarray<nb::ndim<2>, nb::device::cpu, nb::c_contig>;
 using Sums = nb::ndarray<double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 
 void require(bool condition, const char* message) {
@@ -143,23 +147,81 @@ void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss
     passes.hessian(block, task, {shift.data(), scale.data(), intercept});
 }
 
-double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
-              const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
-              const Gradient& gradient) {
-    const InstructionSet& passes = named(set);
-    require(bounds.shape(0) > 0 && coefficients.shape(0) > 0, "bounds and coefficients: need at least one entry");
-    const std::size_t rows = bounds.shape(0) - 1, columns = coefficients.shape(0) - 1;
-    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, columns);
+SparseBlock sparse_block(const AnyVector& data, const AnyVector& indices, const Bounds& bounds, std::size_t columns) {
+    require(bounds.shape(0) > 0, "bounds: needs at least one entry");
+    const std::size_t rows = bounds.shape(0) - 1;
     const Number index = number_of(indices.dtype());
     require(index == Number::int32 || index == Number::int64, "indices: needs int32 or int64");
-    const SparseBlock block{data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
-                            bounds.data(), static_cast<Index>(rows), static_cast<Index>(columns)};
     bool in_order = bounds.data()[0] >= 0;
     for (std::size_t i = 0; i < rows; ++i) in_order &= bounds.data()[i] <= bounds.data()[i + 1];
     const auto end = static_cast<std::uint64_t>(bounds.data()[rows]);
     require(in_order && end <= data.shape(0) && end <= indices.shape(0), "bounds: needs growing places of the entries");
+    return {data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
+            bounds.data(), static_cast<Index>(rows), static_cast<Index>(columns)};
+}
+
+double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+              const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
+              const Gradient& gradient) {
+    const InstructionSet& passes = named(set);
+    require(coefficients.shape(0) > 0, "coefficients: need at least one entry");
+    const std::size_t columns = coefficients.shape(0) - 1;
+    const SparseBlock block = sparse_block(data, indices, bounds, columns);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, bounds.shape(0) - 1, columns);
     const nb::gil_scoped_release others_may_run;
     return passes.sparse(block, task);
+}
+
+void sparse_moments(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                    const Numbers& weight, const Numbers& near, const Gradient& sums) {
+    const InstructionSet& passes = named(set);
+    const SparseBlock block = sparse_block(data, indices, bounds, near.shape(0));
+    require(weight.shape(0) == bounds.shape(0) - 1, "weight: needs one entry for each row");
+    require(sums.shape(0) == 4 && sums.shape(1) == near.shape(0), "sums: needs four rows, of an entry for each column");
+    double* first = sums.data();
+    const std::size_t columns = near.shape(0);
+    const nb::gil_scoped_release others_may_run;
+    passes.sparse_moments(block, {weight.data(), near.data(), first, first + columns, first + 2 * columns, first + 3 * columns});
+}
+
+bool has_duplicates(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                    std::size_t columns) {
+    const InstructionSet& passes = named(set);
+    const SparseBlock block = sparse_block(data, indices, bounds, columns);
+    const nb::gil_scoped_release others_may_run;
+    return passes.has_duplicates(block);
+}
+
+std::pair<double, double> dual(const std::string& set, const AnyVector& data, const AnyVector& indices,
+                               const Bounds& bounds, const std::string& loss, const Matrix& target,
+                               const Numbers& weight, const Numbers& bend, const Order& order,
+                               const Numbers& scale_squares, const Changed& coefficients, const Sums& intercepts,
+                               const Changed& duals, double per_weight, double intercept_square) {
+    const InstructionSet& passes = named(set);
+    const std::size_t rows = bounds.shape(0) - 1, outputs = coefficients.shape(1);
+    const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(0));
+    const Number number = number_of(coefficients.dtype());
+    require(number == Number::float32 || number == Number::float64, "coefficients: need float32 or float64");
+    require(number == number_of(duals.dtype()), "duals: need the type of the coefficients");
+    require(duals.shape(0) == rows && duals.shape(1) == outputs && outputs > 0, "duals: need (rows, outputs)");
+    require(scale_squares.shape(0) == coefficients.shape(0), "scale_squares: needs one entry for each column");
+    require(intercepts.shape(0) == outputs, "intercepts: need one for each output");
+    require(weight.shape(0) == rows && bend.shape(0) == rows, "weight and bend: need one entry for each row");
+    const Loss named_loss = loss_of(loss);
+    require(named_loss != Loss::squared, "loss: needs one with probabilities");
+    const std::size_t width = named_loss == Loss::softmax_of_codes ? 1 : outputs;
+    require(target.shape(0) == rows && target.shape(1) == width, "target: needs an entry or a row for each row");
+    bool inside = true;
+    for (std::size_t turn = 0; turn < order.shape(0); ++turn) {
+        inside &= order.data()[turn] >= 0 && order.data()[turn] < static_cast<std::int64_t>(rows);
+    }
+    require(inside, "order: needs numbers of rows");
+    const DualTask task{named_loss, static_cast<Index>(outputs), target.data(), weight.data(), bend.data(),
+                        order.data(), static_cast<Index>(order.shape(0)), scale_squares.data(), coefficients.data(),
+                        intercepts.data(), duals.data(), per_weight, intercept_square};
+    const nb::gil_scoped_release others_may_run;
+    const DualSums sums = number == Number::float32 ? passes.dual_float(block, task) : passes.dual_double(block, task);
+    return {sums.loss, sums.gap};
 }
 
 }  // namespace
@@ -177,4 +239,12 @@ NB_MODULE(_passes, module) {
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
                "gradient"_a.noconvert());
+    module.def("dual", &dual, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
+               "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "bend"_a.noconvert(), "order"_a.noconvert(),
+               "scale_squares"_a.noconvert(), "coefficients"_a.noconvert(), "intercepts"_a.noconvert(),
+               "duals"_a.noconvert(), "per_weight"_a, "intercept_square"_a);
+    module.def("sparse_moments", &sparse_moments, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(), "sums"_a.noconvert());
+    module.def("has_duplicates", &has_duplicates, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "columns"_a);
 }

@@ -1,14 +1,16 @@
 // The passes, compiled once for each instruction set: the compiler's flags decide what a vector is. Everything they
 // use has internal linkage, so that no function of one set can stand in for another's.
 #include "dense.hpp"
+#include "dual.hpp"
 #include "hessian.hpp"
 #include "moments.hpp"
 #include "sparse.hpp"
+#include "sparse_moments.hpp"
 
 namespace polytome {
 
 extern const InstructionSet POLYTOME_INSTRUCTION_SET;
 const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, dense_pass<double>, sparse_pass,
-                                               dense_moments, dense_hessian};
+                                               dense_moments, dense_hessian, sparse_moments, has_duplicates, dual_pass<float>, dual_pass<double>};
 
 }  // namespace polytome

@@ -50,11 +50,45 @@ struct Moments {
     double* second;  // written
 };
 
+// Over the stored entries of each column: weighted sums of `x - near` and of its square, their weight and, of those with
+// weight, their number; added to.
+struct SparseMoments {
+    const double* weight;
+    const double* near;
+    double* first;
+    double* second;
+    double* present;
+    double* count;
+};
+
 // Implicit columns `(x - shift) * scale`, and last the intercept's: ones, or zeros where there is none.
 struct Columns {
     const double* shift;
     const double* scale;
     bool intercept;
+};
+
+// One walk of dual coordinate ascent over rows of a CSR matrix. `coefficients` (columns, outputs) and `duals` (rows,
+// outputs) are float or double; they and the intercepts are changed.
+struct DualTask {
+    Loss loss;
+    Index outputs;
+    const double* target;  // as in `Task`
+    const double* weight;
+    const double* bend;  // of each row: its weight times its squared length / (S lambda), the intercept counted
+    const std::int64_t* order;
+    Index turns;  // entries of `order`
+    const double* scale_squares;  // of each column
+    void* coefficients;
+    double* intercepts;
+    void* duals;
+    double per_weight;        // 1 / (S lambda)
+    double intercept_square;  // of the column that stands for the intercept
+};
+
+// Weighted losses of the rows and their shares of the duality gap, each as it was met, in nats.
+struct DualSums {
+    double loss, gap;
 };
 
 // The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats.
@@ -65,6 +99,10 @@ struct InstructionSet {
     double (*sparse)(const SparseBlock&, const Task&);
     void (*moments)(const DenseBlock&, const Moments&);
     void (*hessian)(const DenseBlock&, const Task&, const Columns&);
+    void (*sparse_moments)(const SparseBlock&, const SparseMoments&);
+    bool (*has_duplicates)(const SparseBlock&);  // whether a row stores a column twice
+    DualSums (*dual_float)(const SparseBlock&, const DualTask&);
+    DualSums (*dual_double)(const SparseBlock&, const DualTask&);
 };
 
 extern const InstructionSet portable;

@@ -161,6 +161,10 @@ class Rows(Protocol):
         """The same rows in blocks of which none reaches beyond one of these rows."""
         ...
 
+    def pick(self, chosen: Array | slice) -> Block:
+        """The chosen rows as a block."""
+        ...
+
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block as a dense array of the rows' precision."""
         ...
@@ -212,9 +216,10 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
     block = raw.pick(few)
     near = np.median(block.X.toarray() if raw.is_sparse else block.X, axis=0)
     if raw.is_sparse:
-        offset, total = raw.sum(lambda block: (_sparse_offset(block, near), block.weight.sum()))
-        mean = near + offset / total
-        return mean, np.sqrt(centred_squares(raw, mean) / total)
+        weight = float(raw.weight.sum())
+        (offset,) = raw.sum(lambda block: (_sparse_offset(block, near),))
+        mean = near + offset / weight
+        return mean, np.sqrt(centred_squares(raw, mean) / weight)
 
     def powers(block: Block) -> Sums:
         fused = native.moments(block, near)
@@ -239,6 +244,9 @@ def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Arra
             centred = block.X - mean
             return (w @ (centred * centred),)
         # Stored entries one by one, then the zeros of each column all at once: nothing cancels.
+        sums = native.sparse_moments(replace(block, weight=w), mean)
+        if sums is not None:
+            return (sums[1] + mean * mean * _rest(w, *sums[2:]),)
         X = block.X
         stored = type(X)(((X.data - mean[_entry_columns(X)]) ** 2, X.indices, X.indptr), shape=X.shape)
         return (stored.T @ w + mean * mean * _absent_weight(X, w),)
@@ -249,6 +257,9 @@ def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Arra
 
 def _sparse_offset(block: Block, near: Array) -> Array:
     """Weighted sum of `raw - near` of each column of a sparse block."""
+    sums = native.sparse_moments(block, near)
+    if sums is not None:
+        return np.asarray(sums[0] - near * _rest(block.weight, *sums[2:]))
     X = block.X
     shifted = type(X)((X.data - near[_entry_columns(X)], X.indices, X.indptr), shape=X.shape)
     offset: Array = shifted.T @ block.weight - near * _absent_weight(X, block.weight)
@@ -264,10 +275,13 @@ def _absent_weight(X: Any, w: Array) -> Array:
     """Weight of the rows in which a column is not stored: exactly zero where none is, never negative."""
     columns = _entry_columns(X)
     rows = X.indices if X.format == "csc" else np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    counts = w > 0
-    missing = counts.sum() - np.bincount(columns, weights=counts[rows], minlength=X.shape[1])
-    absent = w.sum() - np.bincount(columns, weights=w[rows], minlength=X.shape[1])
-    return np.where(missing == 0, 0.0, np.maximum(absent, 0.0))
+    present = np.bincount(columns, weights=w[rows], minlength=X.shape[1])
+    return _rest(w, present, np.bincount(columns, weights=(w > 0)[rows], minlength=X.shape[1]))
+
+
+def _rest(w: Array, present: Array, count: Array) -> Array:
+    """What the entries of a column leave of the weight of all rows: zero where no row with weight lacks one."""
+    return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ A solver is an immutable record of settings with one method, `iterates(objective
 """
 
 from polytome.solvers.choose import choose_solver, named_solver
-from polytome.solvers.driver import Epoch, Iterate, Progress, Solution, Solver, Stop, Training, minimize, train
+from polytome.solvers.driver import Epoch, Progress, Solution, Solver, Stop, Training, minimize, train
+from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
 from polytome.solvers.gradient_descent import GradientDescent
+from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
@@ -14,6 +16,8 @@ from polytome.solvers.stochastic import StochasticGradientDescent
 
 __all__ = [
     "LBFGS",
+    "DualCoordinateAscent",
+    "DualIterate",
     "Epoch",
     "GradientDescent",
     "Iterate",

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from polytome import native
 from polytome.errors import ArgumentError
 from polytome.hessian_factor import LARGEST_HESSIAN
+from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
+from polytome.preconditioner import MOST_GRAM_COLUMNS
+from polytome.rows import SparseRows
 from polytome.solvers.driver import Solver
+from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
@@ -19,11 +24,13 @@ from polytome.solvers.stochastic import StochasticGradientDescent
 
 __all__ = ["choose_solver", "named_solver", "seed_from"]
 
-_NAMES = ("auto", "newton", "lbfgs", "gradient-descent", "sgd")
+_NAMES = ("auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd")
 _LARGEST_NEWTON = 20_000
 _FEW_COLUMNS = 500
 _CHEAP = 2e9  # operations: some hundredths of a second
 _LARGEST_ROW_SPACE = 2**23
+_ROWS_LOOKED_AT = 1000
+_MOST_BEND = 1000.0  # C times the mean squared length of a row
 
 
 def choose_solver(objective: Objective) -> Solver:
@@ -33,8 +40,11 @@ def choose_solver(objective: Objective) -> Solver:
     `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
     iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes
     over if its Hessian fits, from a sample of many rows; not so for several outputs of a separable loss, each of which
-    has a quasi-Newton matrix to itself. Where there are fewer rows than columns, and few enough entries for a
-    decomposition, either works in the space of the rows.
+    has a quasi-Newton matrix to itself.
+
+    Sparse rows in very many columns go to `DualCoordinateAscent`, whose step costs no more than a row's own entries,
+    unless the penalty is so weak that it would be slow. Where there are fewer rows than columns, and few enough entries
+    for a decomposition, Newton or L-BFGS works in the space of the rows.
 
     Example:
         >>> import numpy as np
@@ -45,6 +55,8 @@ def choose_solver(objective: Objective) -> Solver:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
+    if suits_dual_ascent(objective):
+        return DualCoordinateAscent()
     if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
         return RowSpace(_by_cost(objective, n, n + 1))
     return _by_cost(objective, n, d + 1)
@@ -67,11 +79,27 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
     return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
 
 
+def suits_dual_ascent(objective: Objective) -> bool:
+    """Whether rows are sparse, columns too many for a matrix of them, and the penalty not too weak."""
+    rows, strength = objective.rows, objective.penalty.strength
+    if not (isinstance(rows, SparseRows) and rows.n_features > MOST_GRAM_COLUMNS and strength > 0):
+        return False
+    if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
+        return False
+    if not native.reads_csr(rows.X):
+        return False  # one row after the other would be slow in Python
+    first = rows.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
+    squares = first.X.multiply(first.X) @ rows.columns.scale**2
+    bend = float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * strength)
+    return bend <= _MOST_BEND
+
+
 def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Solver:
     """The solver that a name stands for ("auto" chooses by shape); a solver stands for itself.
 
     Args:
-        solver: "auto", "newton", "lbfgs", "gradient-descent", "sgd", or a record such as `GradientDescent(0.1)`.
+        solver: "auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a record such as
+            `GradientDescent(0.1)`.
         objective: what will be minimised.
         random_state: seed or RandomState for "sgd".
 
@@ -93,6 +121,8 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
         return Newton()
     if solver == "lbfgs":
         return LBFGS()
+    if solver == "dual":
+        return DualCoordinateAscent()
     if solver == "gradient-descent":
         return GradientDescent()
     if solver == "sgd":

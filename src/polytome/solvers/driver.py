@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import Certificate, certify, is_separated
+from polytome.certificate import Certificate, is_separated
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
+from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -23,7 +24,6 @@ Array = NDArray[Any]
 __all__ = [
     "Callback",
     "Epoch",
-    "Iterate",
     "Progress",
     "Solution",
     "Solver",
@@ -61,34 +61,6 @@ class Stop(enum.Enum):
     def succeeded(self) -> bool:
         """Whether the fit ended as it should."""
         return self in (Stop.CERTIFIED, Stop.EPOCHS, Stop.UNCHANGED)
-
-
-@dataclass(frozen=True)
-class Iterate:
-    """One step of a solver.
-
-    Attributes:
-        coefficients: shape (n_features + 1, n_outputs), intercept last.
-        value: the objective there, in nats.
-        gradient: its gradient there, of the same shape.
-        passes: passes over the rows so far.
-        estimate: distance from the minimum that the solver's curvature suggests, in nats; None if it has none.
-        running: mean loss that the rows met before their steps of this epoch, in nats; None where none are counted.
-        updates: steps of this epoch that changed the coefficients; None likewise.
-    """
-
-    coefficients: Array
-    value: float
-    gradient: Array
-    passes: float
-    estimate: float | None = None
-    running: float | None = None
-    updates: int | None = None
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether value and gradient are numbers."""
-        return bool(np.isfinite(self.value)) and bool(np.isfinite(self.gradient).all())
 
 
 @dataclass(frozen=True)
@@ -230,12 +202,14 @@ class _Walk:
         stop: Stop | None = None
         passes = 0.0
         for stage in stages:
+            if self.best is not None:
+                start = np.asarray(self.best.coefficients, dtype=np.float64)
+                passes = self.history[-1].passes
             self.best, self.lowest, self.next_attempt = None, [], np.inf
             for iterate in solver.iterates(stage, start):
                 stop = self._visit(iterate, passes)
                 if stop is not None or self._stands_still(stage, solver.patience):
                     break
-            start, passes = self._best().coefficients, self.history[-1].passes
             if stop is not None:
                 break
         return self._finish(stop or Stop.STALLED)
@@ -262,6 +236,8 @@ class _Walk:
 
     def _gap(self, iterate: Iterate) -> float:
         """The gap as if the intercept were exact; without penalty the solver's estimate, or the last ten gains."""
+        if isinstance(iterate, DualIterate):
+            return iterate.gap
         strength = self.objective.penalty.strength
         if strength > 0:
             return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
@@ -271,7 +247,7 @@ class _Walk:
 
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
-        certificate, coefficients = certify(self.objective, iterate.coefficients, self.tol, iterate.estimate)
+        certificate, coefficients = iterate.certify(self.objective, self.tol)
         if self.certificate is None or certificate.gap <= self.certificate.gap:
             self.certificate, self.certified = certificate, coefficients
         if not certificate.holds:
@@ -297,7 +273,7 @@ class _Walk:
         """The certified coefficients, or the best iterate with the certificate that it deserves."""
         if stop not in (Stop.CERTIFIED, Stop.SEPARATED) or self.certificate is None or self.certified is None:
             best = self._best()
-            certificate, coefficients = certify(self.objective, best.coefficients, self.tol, best.estimate)
+            certificate, coefficients = best.certify(self.objective, self.tol)
             if self.certificate is None or certificate.gap <= self.certificate.gap:
                 self.certificate, self.certified = certificate, coefficients
             if self.objective.penalty.strength == 0 and is_separated(self.objective, best.coefficients):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.rows import Block
-from polytome.solvers.driver import Iterate
+from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 

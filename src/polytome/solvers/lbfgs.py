@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from polytome.objective import Objective
 from polytome.preconditioner import Preconditioner, precondition
-from polytome.solvers.driver import Iterate, Solver
+from polytome.solvers.driver import Solver
+from polytome.solvers.iterates import Iterate
 from polytome.solvers.line_search import backtrack
 
 Array = NDArray[Any]

@@ -14,7 +14,7 @@ from polytome.hessian_factor import factor_hessian
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block
 from polytome.sampling import sampled_hessian
-from polytome.solvers.driver import Iterate
+from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 

@@ -12,7 +12,8 @@ from scipy.linalg import svd
 
 from polytome.objective import Objective
 from polytome.rows import ArrayRows
-from polytome.solvers.driver import Iterate, Solver
+from polytome.solvers.driver import Solver
+from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError
 from polytome.objective import Objective, block_value_and_gradient
 from polytome.rows import Block, Columns, Rows
-from polytome.solvers.driver import Iterate
 from polytome.solvers.gradient_descent import check_learning_rate
+from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 

@@ -1,0 +1,74 @@
+"""What a solver yields at each step, from which the driver sees how far it is, and can have it certified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificate import Certificate, certify
+from polytome.dual_certificate import certify_dual
+from polytome.objective import Objective
+
+Array = NDArray[Any]
+
+__all__ = ["DualIterate", "Iterate"]
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One step of a solver.
+
+    Attributes:
+        coefficients: shape (n_features + 1, n_outputs), intercept last.
+        value: the objective there, in nats.
+        gradient: its gradient there, of the same shape.
+        passes: passes over the rows so far.
+        estimate: distance from the minimum that the solver's curvature suggests, in nats; None if it has none.
+        running: mean loss that the rows met before their steps of this epoch, in nats; None where none are counted.
+        updates: steps of this epoch that changed the coefficients; None likewise.
+    """
+
+    coefficients: Array
+    value: float
+    gradient: Array
+    passes: float
+    estimate: float | None = None
+    running: float | None = None
+    updates: int | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether value and gradient are numbers."""
+        return bool(np.isfinite(self.value)) and bool(np.isfinite(self.gradient).all())
+
+    def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
+        """The certificate of these coefficients, and the coefficients it is about."""
+        return certify(objective, self.coefficients, tol, self.estimate)
+
+
+@dataclass(frozen=True)
+class DualIterate(Iterate):
+    """One step of a solver that works on the dual: no gradient is formed, and the rows' predictions prove the gap.
+
+    Attributes:
+        coefficients: what the solver has, in its own precision; those of the certificate follow from the predictions.
+        value: the objective as the rows met it on the way here, in nats.
+        gradient: empty.
+        dual: predictions as the scores that give them, shape (n, n_outputs), changed in place by later steps.
+        gap: the duality gap as the rows met it, in nats.
+    """
+
+    dual: Array = field(kw_only=True)
+    gap: float = field(kw_only=True)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether value and gap are numbers."""
+        return bool(np.isfinite(self.value)) and bool(np.isfinite(self.gap))
+
+    def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
+        """The certificate of the coefficients that the predictions imply, and the coefficients."""
+        return certify_dual(objective, self.dual, tol)

@@ -1,0 +1,306 @@
+"""Dual coordinate ascent: its steps, its certificate, its native form, and the models that it fits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from polytome import LogisticRegression, OneVsRest, native
+from polytome.dual_certificate import certify_dual, exact_intercept, raw_coefficients
+from polytome.dual_steps import sigmoid_step, softmax_step
+from polytome.errors import ArgumentError
+from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
+from polytome.numerics import log_softmax, sigmoid
+from polytome.objective import Objective
+from polytome.penalties import L2, NoPenalty
+from polytome.rows import Columns, as_rows
+from polytome.solvers import LBFGS, DualCoordinateAscent, Newton, Stop, choose_solver, minimize
+from polytome.solvers.dual_coordinate_ascent import DualState
+
+needs_native = pytest.mark.skipif(native.instruction_set() is None, reason="the extension was not built or is off")
+numbers = st.floats(-60, 60)
+
+
+# The step of a row
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=7), st.floats(-4, 3))
+def test_softmax_step_solves_its_equation(pairs: list[tuple[float, float]], power: float) -> None:
+    z, u = np.array(pairs).T[:, None, :]
+    u, c = log_softmax(u, axis=1), 10.0**power
+    new = softmax_step(z, u, np.array([c]))
+    q = np.exp(new)
+    assert_allclose(q.sum(), 1, atol=1e-12)
+    off = (new + c * q - z - c * np.exp(u))[0]
+    mu = q[0] @ off
+    # Where the prediction has weight, the equation holds but for one constant.
+    assert (q[0] * np.abs(off - mu)).max() <= 1e-4 * max(1.0, c)
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(numbers, numbers, st.floats(-4, 5))
+def test_sigmoid_step_solves_its_equation(z: float, u: float, power: float) -> None:
+    c = 10.0**power
+    new = sigmoid_step(np.array([[z]]), np.array([[u]]), np.array([c]))[0, 0]
+    off = new + c * (sigmoid(new) - sigmoid(u)) - z
+    assert abs(off) <= 1e-5 * (1 + c)
+
+
+def test_steps_agree_for_two_classes(rng: np.random.Generator) -> None:
+    """The softmax of the scores (0, z) is a sigmoid; the bend counts once per class."""
+    z, u, c = rng.normal(size=(40, 1)) * 3, rng.normal(size=(40, 1)) * 3, rng.uniform(0, 20, 40)
+    both = softmax_step(np.hstack([0 * z, z]), log_softmax(np.hstack([0 * u, u]), axis=1), c)
+    assert_allclose(both[:, 1] - both[:, 0], sigmoid_step(z, u, 2 * c)[:, 0], atol=1e-6)
+
+
+def test_steps_find_the_maximum(rng: np.random.Generator) -> None:
+    z, u, c = rng.normal(size=(50, 5)) * 4, log_softmax(rng.normal(size=(50, 5)) * 4, axis=1), rng.uniform(0, 50, 50)
+
+    def worth(logs: np.ndarray) -> np.ndarray:
+        q = np.exp(logs)
+        return -(q * logs).sum(axis=1) + (z * q).sum(axis=1) - c / 2 * ((q - np.exp(u)) ** 2).sum(axis=1)
+
+    best = softmax_step(z, u, c)
+    for _ in range(20):
+        other = log_softmax(best + rng.normal(size=best.shape) * rng.choice([1e-3, 0.1, 2]), axis=1)
+        assert (worth(other) <= worth(best) + 1e-9 * (1 + c)).all()
+
+
+# The certificate
+
+
+def text(rng: np.random.Generator, n: int = 150, d: int = 240, K: int = 4) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Rows of unit length with a dozen entries each, and labels that they say something about."""
+    X = sparse.random(n, d, 12 / d, "csr", random_state=np.random.default_rng(5))
+    X.data = rng.uniform(0.5, 2, X.nnz)
+    lengths = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    X = sparse.csr_matrix(sparse.diags(1 / np.maximum(lengths, 1e-9)) @ X)
+    y = (X @ rng.normal(size=(d, K)) * 3 + rng.gumbel(size=(n, K))).argmax(axis=1)
+    y[:K] = np.arange(K)
+    return X, y
+
+
+KINDS = {
+    "softmax": lambda y, rng: (Softmax(4), y),
+    "softmax of distributions": lambda y, rng: (Softmax(4), rng.dirichlet(np.ones(4), len(y))),
+    "logistic": lambda y, rng: (Logistic(), (y > 1).astype(np.int64)),
+    "logistic of probabilities": lambda y, rng: (Logistic(), rng.random(len(y))),
+    "sigmoids": lambda y, rng: (IndependentSigmoids(4), np.eye(4)[y]),
+}
+
+
+def make(kind: str, rng: np.random.Generator, strength: float = 1e-3, fit_intercept: bool = True) -> Objective:
+    X, y = text(rng)
+    loss, target = KINDS[kind](y, rng)
+    rows = as_rows(X, target, rng.uniform(0.2, 3, len(y)))
+    return Objective(loss, L2(strength), rows, fit_intercept)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_any_predictions_prove_a_bound(kind: str, fit_intercept: bool, rng: np.random.Generator) -> None:
+    objective = make(kind, rng, fit_intercept=fit_intercept)
+    minimum = minimize(objective, Newton(), tol=1e-13).certificate.objective
+    for size in (0.1, 1, 4):
+        certificate, W = certify_dual(objective, rng.normal(size=(150, objective.loss.n_outputs)) * size, 1e-4)
+        value, gradient = objective.value_and_gradient(W)
+        assert_allclose(certificate.objective, value, rtol=1e-12)
+        assert certificate.kind == "proof"
+        assert certificate.objective - certificate.gap <= minimum + 1e-12
+        if fit_intercept:
+            assert np.abs(gradient[-1]).max() < 1e-9
+
+
+def test_predictions_of_the_optimum_prove_it(rng: np.random.Generator) -> None:
+    objective = make("softmax", rng)
+    W = minimize(objective, Newton(), tol=1e-15).coefficients
+    scores = objective.rows.X @ W[:-1] + W[-1]
+    certificate, again = certify_dual(objective, scores, 1e-9)
+    assert certificate.holds
+    assert_allclose(again, W, atol=1e-6)
+
+
+def test_coefficients_of_residuals(rng: np.random.Generator) -> None:
+    objective = make("softmax", rng, strength=0.05)
+    R = rng.normal(size=(150, 4))
+    R -= objective.rows.weight @ R / objective.rows.weight.sum()
+    got = raw_coefficients(objective, R)
+    want = -(objective.rows.X.T @ (R * objective.rows.weight[:, None])) / objective.total_weight / 0.05
+    assert_allclose(got[:-1], want, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exact_intercept(kind: str, rng: np.random.Generator) -> None:
+    objective = make(kind, rng)
+    target, weight = objective.rows.target, objective.rows.weight
+    scores = rng.normal(size=(150, objective.loss.n_outputs)) * 20
+    b = exact_intercept(objective.loss, scores, target, weight)
+    _, residual = objective.loss.value_and_gradient(scores + b, target)
+    assert np.abs(weight @ residual).max() <= 1e-10 * weight.sum()
+
+
+# The solver
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("strength", [3e-2, 1e-3])
+def test_reaches_the_optimum(kind: str, fit_intercept: bool, strength: float, rng: np.random.Generator) -> None:
+    objective = make(kind, rng, strength, fit_intercept)
+    solution = minimize(objective, DualCoordinateAscent(), tol=1e-9)
+    assert solution.stop is Stop.CERTIFIED
+    reference = minimize(objective, Newton(), tol=1e-13)
+    difference = solution.certificate.objective - reference.certificate.objective
+    assert -1e-13 <= difference <= solution.certificate.gap
+    away = np.linalg.norm((solution.coefficients - reference.coefficients)[:-1])
+    assert away <= solution.certificate.coefficient_bound
+
+
+def test_columns_that_are_scaled(rng: np.random.Generator) -> None:
+    objective = make("softmax", rng)
+    scale = rng.uniform(0.1, 3, objective.rows.n_features)
+    mean, _ = objective.rows.moments()
+    scaled = Objective(objective.loss, objective.penalty, objective.rows.with_columns(Columns(mean, scale)))
+    solution = minimize(scaled, DualCoordinateAscent(), tol=1e-10)
+    assert_allclose(solution.coefficients, minimize(scaled, Newton(), tol=1e-14).coefficients, atol=1e-3)
+    assert solution.stop is Stop.CERTIFIED
+
+
+@needs_native
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("chosen", native.instruction_sets())
+def test_native_steps_are_those_of_numpy(
+    kind: str, precision: type, index: type, chosen: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = make(kind, rng)
+    X = objective.rows.X
+    X = sparse.csr_matrix((X.data.astype(precision), X.indices.astype(index), X.indptr.astype(index)), X.shape)
+    outputs, order = objective.loss.n_outputs, rng.permutation(150)
+    start = rng.normal(size=(150, outputs))
+    start = log_softmax(start, axis=1) if outputs == 4 and kind != "sigmoids" else start
+    results = []
+    for instruction_set in (chosen, None):
+        monkeypatch.setattr(native, "instruction_set", lambda instruction_set=instruction_set: instruction_set)
+        state = DualState(
+            Objective(objective.loss, objective.penalty, as_rows(X, objective.rows.target, objective.rows.weight)),
+            np.zeros(objective.shape),
+        )
+        state.dual = start.astype(precision)
+        state.form_coefficients()
+        met = state.epoch(order)
+        results.append((*met, state.coefficients, state.intercepts, state.dual))
+    tolerance = 2e-4 if precision == np.float32 else 1e-9
+    for got, want in zip(*results, strict=True):
+        assert_allclose(got, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
+
+
+@needs_native
+def test_a_column_outside_the_matrix_is_refused(rng: np.random.Generator) -> None:
+    objective = make("softmax", rng)
+    state = DualState(objective, np.zeros(objective.shape))
+    state.block.stored.indices[7] = 10**6
+    with pytest.raises(IndexError, match="outside its shape"):
+        state.epoch(np.arange(150))
+
+
+def test_warm_start_is_close_at_once(rng: np.random.Generator) -> None:
+    X, y = text(rng)
+    model = LogisticRegression(solver="dual", tol=1e-6, warm_start=True).fit(X, y)
+    cold = model.n_iter_[0]
+    assert model.fit(X, y).n_iter_[0] < cold
+
+
+def test_goes_on_with_another_solver_where_it_is_slow(rng: np.random.Generator) -> None:
+    objective = make("softmax", rng, strength=1e-9)
+    solution = minimize(objective, DualCoordinateAscent(then=LBFGS()), tol=1e-3)
+    assert solution.stop is Stop.CERTIFIED
+    assert solution.passes > 31
+
+
+@pytest.mark.parametrize(
+    ("penalty", "loss", "words"), [(NoPenalty(), Softmax(4), "needs a penalty"), (L2(1.0), Squared(), "does not know")]
+)
+def test_refuses_what_it_cannot_solve(penalty: object, loss: object, words: str, rng: np.random.Generator) -> None:
+    X, y = text(rng)
+    target = y if isinstance(loss, Softmax) else y.astype(float)
+    with pytest.raises(ArgumentError, match=words):
+        minimize(Objective(loss, penalty, as_rows(X, target)), DualCoordinateAscent())
+
+
+# The models
+
+
+def wide(rng: np.random.Generator) -> tuple[sparse.csr_matrix, np.ndarray]:
+    return text(rng, n=300, d=6000)
+
+
+@needs_native
+def test_auto_takes_it_for_text_and_not_elsewhere(rng: np.random.Generator) -> None:
+    X, y = wide(rng)
+    rows = as_rows(X, y)
+    assert isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), rows)), DualCoordinateAscent)
+    assert not isinstance(choose_solver(Objective(Softmax(4), NoPenalty(), rows)), DualCoordinateAscent)
+    assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-9), rows)), DualCoordinateAscent)  # too weak
+    assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), as_rows(X.tocsc(), y))), DualCoordinateAscent)
+
+
+def test_models_agree_with_lbfgs(rng: np.random.Generator) -> None:
+    X, y = wide(rng)
+    weight = rng.uniform(0, 2, len(y))
+    for kind, labels in ((LogisticRegression, y), (LogisticRegression, y > 1), (OneVsRest, y)):
+        model = kind(C=5.0, tol=1e-8).fit(X, labels, sample_weight=weight)
+        peer = kind(C=5.0, tol=1e-9, solver="lbfgs").fit(X, labels, sample_weight=weight)
+        assert model.certificate_.holds
+        assert_allclose(model.certificate_.objective, peer.certificate_.objective, rtol=1e-7)
+        assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=2e-3)
+
+
+@needs_native
+def test_entries_in_any_order_and_none_twice(rng: np.random.Generator) -> None:
+    X, y = wide(rng)
+    mixed = X.copy()
+    for i in range(X.shape[0]):
+        part = slice(X.indptr[i], X.indptr[i + 1])
+        turn = rng.permutation(X.indptr[i + 1] - X.indptr[i])
+        mixed.indices[part], mixed.data[part] = X.indices[part][turn], X.data[part][turn]
+    mixed.has_sorted_indices = False
+    mixed.has_canonical_format = False
+    assert native.has_duplicates(mixed) is False
+    assert as_rows(mixed, y).X is mixed  # no copy
+    doubled = sparse.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape)
+    assert native.has_duplicates(doubled) is True
+    for other in (mixed, doubled):
+        for got, want in zip(as_rows(other, y).moments(), as_rows(X, y).moments(), strict=True):
+            assert_allclose(got, want, rtol=1e-12, atol=1e-15)
+
+
+@needs_native
+def test_native_moments_of_sparse_columns(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    X = sparse.csr_matrix(rng.integers(0, 3, (100, 30)) * (1e8 + rng.normal(size=(100, 30))))
+    weight = np.where(rng.random(100) < 0.3, 0.0, rng.uniform(0.1, 2, 100))
+    got = as_rows(X, np.zeros(100), weight).moments()
+    monkeypatch.setattr(native, "instruction_set", lambda: None)
+    for one, other in zip(got, as_rows(X, np.zeros(100), weight).moments(), strict=True):
+        assert_allclose(one, other, rtol=1e-12)
+    dense = X.toarray()
+    mean = weight @ dense / weight.sum()
+    assert_allclose(got[0], mean, rtol=1e-12)
+    assert_allclose(got[1], np.sqrt(weight @ (dense - mean) ** 2 / weight.sum()), rtol=1e-10)
+
+
+@needs_native
+def test_same_bits_for_any_number_of_threads(rng: np.random.Generator) -> None:
+    X, y = wide(rng)
+    fits = []
+    for threads in (1, 2, 5):
+        rows = as_rows(X, y, n_threads=threads)
+        fits.append(minimize(Objective(Softmax(4), L2(1e-3), rows), DualCoordinateAscent(), tol=1e-8).coefficients)
+    assert_array_equal(fits[0], fits[1])
+    assert_array_equal(fits[0], fits[2])
