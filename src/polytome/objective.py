@@ -108,9 +108,10 @@ class Objective:
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient: one pass over the rows."""
-        loss, raw = self.loss, self.rows.columns.to_raw(W)
+        loss, rows, raw = self.loss, self.rows, self.rows.columns.to_raw(W)
         with np.errstate(over="ignore", invalid="ignore"):
-            value, gradient = self.rows.sum(lambda block: block_value_and_gradient(loss, block, raw))
+            fused = native.value_and_gradient(loss, rows.whole, raw, rows.ends_of_blocks, rows.n_threads)
+            value, gradient = fused or rows.sum(lambda block: block_value_and_gradient(loss, block, raw))
             gradient = self.rows.columns.from_raw(gradient)
         gradient /= self.total_weight
         if not self.fit_intercept:

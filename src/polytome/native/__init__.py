@@ -1,8 +1,8 @@
-"""Loss and gradient of a block of rows in compiled code, one read of the rows as they are stored.
+"""Loss and gradient of rows in compiled code, one read of the rows as they are stored.
 
 The reference is NumPy's path in `polytome.objective`, which runs wherever this one does not: where the extension could
 not be built, for losses and matrices that it does not know, and with the environment variable `POLYTOME_NATIVE=0`.
-Threads, blocks and the order of addition are none of its business: it sees one block and lets other threads run.
+Which rows make a block is none of its business: it is told, and adds up the blocks in their order.
 """
 
 from __future__ import annotations
@@ -69,13 +69,17 @@ def instruction_set() -> str | None:
     return None if wanted == "0" else wanted
 
 
-def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array] | None:
-    """Weighted loss of a block and its gradient with respect to raw coefficients; None where NumPy has to do it.
+def value_and_gradient(
+    loss: Loss, block: Block, raw: Array, ends: Array | None = None, n_threads: int = 1
+) -> tuple[Array, Array] | None:
+    """Weighted loss of rows and its gradient with respect to raw coefficients; None where NumPy has to do it.
 
     Args:
         loss: a loss of `polytome.losses`.
         block: rows as they are stored.
         raw: coefficients for raw columns, shape (n_features + 1, n_outputs), float64.
+        ends: the rows before which the parts end that are added up in order, int64; one part if None.
+        n_threads: threads that share the parts.
 
     Raises:
         IndexError: a class code or a column index is out of range.
@@ -84,15 +88,19 @@ def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Arr
     if best is None or (named := _named(loss, block.target)) is None:
         return None
     name, target = named
-    task = (name, target, _doubles(block.weight), _doubles(raw))
-    gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
+    ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
     X: Any = block.stored
     if not sparse.issparse(block.stored):
-        value = _passes.dense(best, _readable(block), block.precision == np.float32, *task, gradient)
-    elif X.format == "csr" and _is_known(X.dtype) and X.data.flags.aligned and X.indices.flags.aligned:
-        value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task, gradient)
-    else:
+        coefficients = np.ascontiguousarray(raw.T)
+        gradient = np.zeros(coefficients.shape)
+        task = (name, target, _doubles(block.weight), coefficients, gradient, ends, n_threads)
+        value = _passes.dense(best, _readable(block), block.precision == np.float32, *task)
+        return np.asarray(value), np.ascontiguousarray(gradient.T)
+    if not (X.format == "csr" and _is_known(X.dtype) and X.data.flags.aligned and X.indices.flags.aligned):
         return None
+    gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
+    task = (name, target, _doubles(block.weight), _doubles(raw), gradient, ends, n_threads)
+    value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task)
     return np.asarray(value), gradient
 
 
@@ -155,7 +163,7 @@ def _is_known(dtype: np.dtype[Any]) -> bool:
 
 
 def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
-    """The loss as the extension calls it, and the target as a float64 matrix; None for other losses."""
+    """The loss as the extension calls it, and the target as a matrix that it reads; None for other losses."""
     if type(loss) is Softmax and target.ndim == 2:
         name = "softmax of distributions"
     elif type(loss) is Softmax and target.dtype.kind in "iu":
@@ -164,4 +172,5 @@ def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
         name = _LOSSES[type(loss)]
     else:
         return None
-    return name, _doubles(target if target.ndim == 2 else target[:, None])
+    matrix = target if target.ndim == 2 else target[:, None]
+    return name, matrix if matrix.flags.aligned and _is_known(matrix.dtype) else _doubles(matrix)

@@ -12,6 +12,8 @@ def dense(
     weight: NDArray[Any],
     coefficients: NDArray[Any],
     gradient: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
 ) -> float: ...
 def sparse(
     set: str,
@@ -23,6 +25,8 @@ def sparse(
     weight: NDArray[Any],
     coefficients: NDArray[Any],
     gradient: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
 ) -> float: ...
 def moments(
     set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]

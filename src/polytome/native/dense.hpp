@@ -152,10 +152,10 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
     const Index width = padded_width<T>(columns);
     Scratch<T> x(tile_rows * width), w(outputs * width), residuals(outputs * tile_rows);
     Scratch<double> gradient(outputs * width), scores(outputs * tile_rows), target(outputs * tile_rows);
-    const double* intercepts = task.coefficients + columns * outputs;
-    double* intercept_gradient = task.gradient + columns * outputs;
+    Scratch<double> intercept_gradient(outputs);
     for (Index k = 0; k < outputs; ++k) {
-        for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(task.coefficients[j * outputs + k]);
+        const double* coefficients = task.coefficients + k * (columns + 1);
+        for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(coefficients[j]);
     }
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
@@ -172,18 +172,21 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
             upcoming = {};  // they are on their way
         });
         for (Index k = 0; k < outputs; ++k) {
-            for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercepts[k];
+            const double intercept = task.coefficients[k * (columns + 1) + columns];
+            for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercept;
         }
         fill(tile, task, start);
-        value += loss_and_residuals(tile, task.loss, intercept_gradient);
+        value += loss_and_residuals(tile, task.loss, intercept_gradient.get());
         for (Index i = 0; i < outputs * tile_rows; ++i) residuals[i] = static_cast<T>(scores[i]);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
             products<T>(count).add_gradient(x.get(), residuals.get() + first * tile_rows, width, rows,
                                             gradient.get() + first * width, width);
         });
     }
-    for (Index j = 0; j < columns; ++j) {
-        for (Index k = 0; k < outputs; ++k) task.gradient[j * outputs + k] += gradient[k * width + j];
+    for (Index k = 0; k < outputs; ++k) {
+        double* to = task.gradient + k * (columns + 1);
+        for (Index j = 0; j < columns; ++j) to[j] += gradient[k * width + j];
+        to[columns] += intercept_gradient[k];
     }
     return value;
 }

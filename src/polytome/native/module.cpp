@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "passes.hpp"
+#include "shares.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -86,18 +87,6 @@ Loss loss_of(const std::string& name) {
     throw std::invalid_argument("a loss of this name is not offered");
 }
 
-Task checked_task(const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
-                  const Gradient& gradient, std::size_t rows, std::size_t columns) {
-    const Task task{loss_of(loss),   static_cast<Index>(coefficients.shape(1)), target.data(), weight.data(),
-                    coefficients.data(), gradient.data()};
-    const std::size_t width = task.loss == Loss::softmax_of_codes ? 1 : coefficients.shape(1);
-    require(coefficients.shape(0) == columns + 1 && task.outputs > 0, "coefficients: needs (columns + 1, outputs)");
-    require(gradient.shape(0) == columns + 1 && gradient.shape(1) == coefficients.shape(1), "gradient: needs the shape of the coefficients");
-    require(target.shape(0) == rows && target.shape(1) == width, "target: needs an entry or a row for each row");
-    require(weight.shape(0) == rows, "weight: needs one entry for each row");
-    return task;
-}
-
 DenseBlock dense_block(const AnyMatrix& X) {
     return {X.data(),
             number_of(X.dtype()),
@@ -107,13 +96,45 @@ DenseBlock dense_block(const AnyMatrix& X) {
             static_cast<Index>(X.stride(1))};
 }
 
-double dense(const std::string& set, const AnyMatrix& X, bool single, const std::string& loss, const Matrix& target,
-             const Numbers& weight, const Matrix& coefficients, const Gradient& gradient) {
-    const InstructionSet& passes = named(set);
-    const Task task = checked_task(loss, target, weight, coefficients, gradient, X.shape(0), X.shape(1));
-    const DenseBlock block = dense_block(X);
+Task checked_task(const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
+                  const Gradient& gradient, std::size_t rows, std::size_t outputs) {
+    const Task task{loss_of(loss),   static_cast<Index>(outputs), dense_block(target), weight.data(),
+                    coefficients.data(), gradient.data()};
+    const std::size_t width = task.loss == Loss::softmax_of_codes ? 1 : outputs;
+    require(outputs > 0, "coefficients: need an output");
+    require(gradient.shape(0) == coefficients.shape(0) && gradient.shape(1) == coefficients.shape(1),
+            "gradient: needs the shape of the coefficients");
+    require(target.shape(0) == rows && target.shape(1) == width, "target: needs an entry or a row for each row");
+    require(weight.shape(0) == rows, "weight: needs one entry for each row");
+    return task;
+}
+
+// Runs a pass over the blocks of rows that end at `ends`, shared out to threads.
+template <class Block>
+double shared_pass(double (*pass)(const Block&, const Task&), const Block& block, const Task& task, std::size_t size,
+                   const Bounds& ends, int threads) {
+    const std::int64_t* end = ends.data();
+    const auto blocks = static_cast<Index>(ends.shape(0));
+    bool in_order = blocks > 0 && end[0] >= 0;
+    for (Index b = 1; b < blocks; ++b) in_order &= end[b - 1] <= end[b];
+    require(in_order && end[blocks - 1] == block.rows, "ends: needs growing numbers up to that of the rows");
+    require(threads > 0, "threads: needs a positive number");
     const nb::gil_scoped_release others_may_run;
-    return single ? passes.dense_float(block, task) : passes.dense_double(block, task);
+    if (blocks == 1) return pass(block, task);
+    return Shares(blocks, threads, static_cast<Index>(size), task.gradient, [&](Index b, double* sums) {
+        const Index start = b == 0 ? 0 : end[b - 1];
+        return pass(block.part(start, end[b]), task.part(start, end[b], sums));
+    }).value();
+}
+
+double dense(const std::string& set, const AnyMatrix& X, bool single, const std::string& loss, const AnyMatrix& target,
+             const Numbers& weight, const Matrix& coefficients, const Gradient& gradient, const Bounds& ends,
+             int threads) {
+    const InstructionSet& passes = named(set);
+    require(coefficients.shape(1) == X.shape(1) + 1, "coefficients: need (outputs, columns + 1)");
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, X.shape(0), coefficients.shape(0));
+    const auto pass = single ? passes.dense_float : passes.dense_double;
+    return shared_pass(pass, dense_block(X), task, coefficients.size(), ends, threads);
 }
 
 void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& near, const Sums& first,
@@ -133,7 +154,7 @@ void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss
     const InstructionSet& passes = named(set);
     const DenseBlock block = dense_block(X);
     const std::size_t size = X.shape(1) + 1;
-    const Task task{loss_of(loss), 1, nullptr, weight.data(), coefficients.data(), result.data()};
+    const Task task{loss_of(loss), 1, {}, weight.data(), coefficients.data(), result.data()};
     require(task.loss == Loss::sigmoids || task.loss == Loss::squared, "loss: needs one of a single output");
     require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
     require(coefficients.shape(0) == size, "coefficients: need one for each column and the intercept");
@@ -144,12 +165,12 @@ void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss
 }
 
 double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
-              const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
-              const Gradient& gradient) {
+              const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
+              const Gradient& gradient, const Bounds& ends, int threads) {
     const InstructionSet& passes = named(set);
     require(bounds.shape(0) > 0 && coefficients.shape(0) > 0, "bounds and coefficients: need at least one entry");
     const std::size_t rows = bounds.shape(0) - 1, columns = coefficients.shape(0) - 1;
-    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, columns);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, coefficients.shape(1));
     const Number index = number_of(indices.dtype());
     require(index == Number::int32 || index == Number::int64, "indices: needs int32 or int64");
     const SparseBlock block{data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
@@ -158,8 +179,7 @@ double sparse(const std::string& set, const AnyVector& data, const AnyVector& in
     for (std::size_t i = 0; i < rows; ++i) in_order &= bounds.data()[i] <= bounds.data()[i + 1];
     const auto end = static_cast<std::uint64_t>(bounds.data()[rows]);
     require(in_order && end <= data.shape(0) && end <= indices.shape(0), "bounds: needs growing places of the entries");
-    const nb::gil_scoped_release others_may_run;
-    return passes.sparse(block, task);
+    return shared_pass(passes.sparse, block, task, coefficients.size(), ends, threads);
 }
 
 }  // namespace
@@ -168,7 +188,8 @@ NB_MODULE(_passes, module) {
     module.attr("__doc__") = "Loss and gradient of a block of rows; polytome.native offers them.";
     module.def("instruction_sets", &instruction_sets);
     module.def("dense", &dense, "set"_a, "X"_a.noconvert(), "single"_a, "loss"_a, "target"_a.noconvert(),
-               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert());
+               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert(), "ends"_a.noconvert(),
+               "threads"_a);
     module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
                "first"_a.noconvert(), "second"_a.noconvert());
     module.def("hessian", &hessian, "set"_a, "X"_a.noconvert(), "loss"_a, "weight"_a.noconvert(),
@@ -176,5 +197,5 @@ NB_MODULE(_passes, module) {
                "result"_a.noconvert());
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
-               "gradient"_a.noconvert());
+               "gradient"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
 }
