@@ -10,11 +10,15 @@ namespace {
 
 using polytome::DenseBlock;
 
-// How many outputs one sweep keeps in registers: two rows of sums, and what they are multiplied with.
-constexpr int most_outputs = (registers - 4) / 2 > 12 ? 12 : (registers - 4) / 2;
+// Outputs of one sweep: so few that several rows fit beside them, and each vector that is loaded serves several times.
+constexpr int most_outputs = 6;
 
-// Rows of a sweep over `outputs` of them: enough independent sums to keep the multipliers busy.
-constexpr int rows_at_once(int outputs) { return outputs == 1 ? 8 : outputs == 2 ? 4 : 2; }
+// Rows of a sweep over `outputs` of them: their sums fill the registers, with room for what is multiplied.
+constexpr int rows_at_once(int outputs) {
+    int rows = 8;
+    while (rows * outputs > registers - 4) rows /= 2;
+    return rows;
+}
 
 // Vectors of columns in a sweep over the rows of a tile, for the same reason.
 constexpr int columns_at_once(int outputs) {
@@ -68,7 +72,7 @@ template <class T, int outputs>
 void multiply_scores(const T* x, const T* w, Index width, Index rows, double* scores, const Upcoming& upcoming) {
     constexpr int group = rows_at_once(outputs);
     for (Index i = 0; i < rows; i += group) {
-        Vector<T> sum[group][outputs] = {};
+        Vector<T> sum[outputs][group] = {};
         for (Index j = 0; j < width; j += lanes<T>) {
             Vector<T> entries[group];
             POLYTOME_UNROLL
@@ -80,13 +84,13 @@ void multiply_scores(const T* x, const T* w, Index width, Index rows, double* sc
             for (int k = 0; k < outputs; ++k) {
                 const Vector<T> coefficients = load(w + k * width + j);
                 POLYTOME_UNROLL
-                for (int r = 0; r < group; ++r) sum[r][k] += entries[r] * coefficients;
+                for (int r = 0; r < group; ++r) sum[k][r] += entries[r] * coefficients;
             }
         }
         POLYTOME_UNROLL
         for (int k = 0; k < outputs; ++k) {
             POLYTOME_UNROLL
-            for (int r = 0; r < group; ++r) *entry(scores, k, i + r) = lane_sum<T>(sum[r][k]);
+            for (int r = 0; r < group; ++r) *entry(scores, k, i + r) = lane_sum<T>(sum[k][r]);
         }
     }
 }
