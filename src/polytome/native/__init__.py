@@ -28,10 +28,11 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["hessian", "instruction_set", "instruction_sets", "moments", "value_and_gradient"]
+__all__ = ["derivatives", "instruction_set", "instruction_sets", "moments", "value_and_gradient"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _MOST_COLUMNS = 256
+_MOST_COEFFICIENTS = 2_048
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
@@ -89,18 +90,17 @@ def value_and_gradient(
         return None
     name, target = named
     ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
-    X: Any = block.stored
     if not sparse.issparse(block.stored):
         coefficients = np.ascontiguousarray(raw.T)
         gradient = np.zeros(coefficients.shape)
         task = (name, target, _doubles(block.weight), coefficients, gradient, ends, n_threads)
         value = _passes.dense(best, _readable(block), block.precision == np.float32, *task)
         return np.asarray(value), np.ascontiguousarray(gradient.T)
-    if not (X.format == "csr" and _is_known(X.dtype) and X.data.flags.aligned and X.indices.flags.aligned):
+    if (entries := _entries(block.stored)) is None:
         return None
     gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
-    task = (name, target, _doubles(block.weight), _doubles(raw), gradient, ends, n_threads)
-    value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task)
+    arrays = (target, _doubles(block.weight), _doubles(raw), gradient)
+    value = _passes.sparse(best, *entries, name, *arrays, ends, n_threads)
     return np.asarray(value), gradient
 
 
@@ -120,30 +120,62 @@ def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
     return first, second
 
 
-def hessian(loss: Loss, block: Block, W: Array, columns: Columns, fit_intercept: bool) -> Array | None:
-    """Hessian of the weighted loss of a dense block and a single output; None where NumPy has to do it.
+def derivatives(
+    loss: Loss,
+    block: Block,
+    W: Array,
+    columns: Columns,
+    fit_intercept: bool,
+    ends: Array | None = None,
+    n_threads: int = 1,
+) -> tuple[Array, Array, Array] | None:
+    """Weighted loss of rows, its gradient and its Hessian, in one read; None where NumPy has to do it.
 
     Args:
         loss: a loss of `polytome.losses`.
         block: rows as they are stored.
-        W: coefficients for standardised columns, shape (n_features + 1, 1), float64.
+        W: coefficients for standardised columns, shape (n_features + 1, n_outputs), float64.
         columns: how the columns are standardised.
-        fit_intercept: without, the intercept's row and column are zero.
+        fit_intercept: without, the intercepts' derivatives are zero.
+        ends: the rows before which the parts end that are added up in order, int64; one part if None.
+        n_threads: threads that share the parts.
 
     Returns:
-        Shape (n_features + 1, n_features + 1); only the lower triangle means something.
+        The loss in nats; its gradient with respect to W, of the shape of W; the Hessian in blocks, as from
+        `polytome.objective.Objective.hessian_blocks`.
+
+    Raises:
+        IndexError: a class code or a column index is out of range.
     """
     best = instruction_set()
     # BLAS multiplies wide blocks as fast; its trouble is with few columns.
-    if best is None or sparse.issparse(block.stored) or W.shape[1] > 1 or len(W) > _MOST_COLUMNS:
+    if best is None or len(W) > _MOST_COLUMNS or W.size > _MOST_COEFFICIENTS:
         return None
-    if type(loss) not in _LOSSES:
+    if (named := _named(loss, block.target)) is None:
         return None
-    result = np.empty((len(W), len(W)))
-    weight = _doubles(block.weight)
-    shape = (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
-    _passes.hessian(best, _readable(block), _LOSSES[type(loss)], weight, _doubles(W.ravel()), *shape, result)
-    return result
+    name, target = named
+    (n_columns, n_outputs), size = W.shape, W.size
+    shape = (n_outputs, n_columns, n_columns) if loss.separable else (1, size, size)
+    sums = np.zeros(size + shape[0] * shape[1] ** 2)
+    coefficients = np.ascontiguousarray(W.T)
+    arrays = (target, _doubles(block.weight), coefficients, _doubles(columns.shift), _doubles(columns.scale))
+    ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
+    if not sparse.issparse(block.stored):
+        X = _readable(block)
+        value = _passes.dense_derivatives(best, X, name, *arrays, fit_intercept, sums, ends, n_threads)
+    elif (entries := _entries(block.stored)) is not None:
+        value = _passes.sparse_derivatives(best, *entries, name, *arrays, fit_intercept, sums, ends, n_threads)
+    else:
+        return None
+    gradient = np.ascontiguousarray(sums[:size].reshape(n_outputs, n_columns).T)
+    return np.asarray(value), gradient, sums[size:].reshape(shape)
+
+
+def _entries(X: Any) -> tuple[Array, Array, Array] | None:
+    """The entries of a CSR matrix, their columns and where rows begin; None where the extension cannot read them."""
+    if X.format == "csr" and _is_known(X.dtype) and X.data.flags.aligned and X.indices.flags.aligned:
+        return X.data, X.indices, X.indptr.astype(np.int64, copy=False)
+    return None
 
 
 def _readable(block: Block) -> Array:

@@ -110,9 +110,8 @@ Task checked_task(const std::string& loss, const AnyMatrix& target, const Number
 }
 
 // Runs a pass over the blocks of rows that end at `ends`, shared out to threads.
-template <class Block>
-double shared_pass(double (*pass)(const Block&, const Task&), const Block& block, const Task& task, std::size_t size,
-                   const Bounds& ends, int threads) {
+template <class Pass, class Block>
+double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t size, const Bounds& ends, int threads) {
     const std::int64_t* end = ends.data();
     const auto blocks = static_cast<Index>(ends.shape(0));
     bool in_order = blocks > 0 && end[0] >= 0;
@@ -148,38 +147,62 @@ void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, 
     passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
 }
 
-void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss, const Numbers& weight,
-             const Numbers& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
-             const Gradient& result) {
-    const InstructionSet& passes = named(set);
-    const DenseBlock block = dense_block(X);
-    const std::size_t size = X.shape(1) + 1;
-    const Task task{loss_of(loss), 1, {}, weight.data(), coefficients.data(), result.data()};
-    require(task.loss == Loss::sigmoids || task.loss == Loss::squared, "loss: needs one of a single output");
-    require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
-    require(coefficients.shape(0) == size, "coefficients: need one for each column and the intercept");
-    require(shift.shape(0) == X.shape(1) && scale.shape(0) == X.shape(1), "shift, scale: need one for each column");
-    require(result.shape(0) == size && result.shape(1) == size, "result: needs (columns + 1, columns + 1)");
-    const nb::gil_scoped_release others_may_run;
-    passes.hessian(block, task, {shift.data(), scale.data(), intercept});
+SparseBlock sparse_block(const AnyVector& data, const AnyVector& indices, const Bounds& bounds, std::size_t columns) {
+    require(bounds.shape(0) > 0, "bounds: needs at least one entry");
+    const std::size_t rows = bounds.shape(0) - 1;
+    const Number index = number_of(indices.dtype());
+    require(index == Number::int32 || index == Number::int64, "indices: needs int32 or int64");
+    bool in_order = bounds.data()[0] >= 0;
+    for (std::size_t i = 0; i < rows; ++i) in_order &= bounds.data()[i] <= bounds.data()[i + 1];
+    const auto end = static_cast<std::uint64_t>(bounds.data()[rows]);
+    require(in_order && end <= data.shape(0) && end <= indices.shape(0), "bounds: needs growing places of the entries");
+    return {data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
+            bounds.data(), static_cast<Index>(rows), static_cast<Index>(columns)};
 }
 
 double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
               const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
               const Gradient& gradient, const Bounds& ends, int threads) {
     const InstructionSet& passes = named(set);
-    require(bounds.shape(0) > 0 && coefficients.shape(0) > 0, "bounds and coefficients: need at least one entry");
-    const std::size_t rows = bounds.shape(0) - 1, columns = coefficients.shape(0) - 1;
-    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, coefficients.shape(1));
-    const Number index = number_of(indices.dtype());
-    require(index == Number::int32 || index == Number::int64, "indices: needs int32 or int64");
-    const SparseBlock block{data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
-                            bounds.data(), static_cast<Index>(rows), static_cast<Index>(columns)};
-    bool in_order = bounds.data()[0] >= 0;
-    for (std::size_t i = 0; i < rows; ++i) in_order &= bounds.data()[i] <= bounds.data()[i + 1];
-    const auto end = static_cast<std::uint64_t>(bounds.data()[rows]);
-    require(in_order && end <= data.shape(0) && end <= indices.shape(0), "bounds: needs growing places of the entries");
+    require(coefficients.shape(0) > 0, "coefficients: need at least the intercept");
+    const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(0) - 1);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, bounds.shape(0) - 1, coefficients.shape(1));
     return shared_pass(passes.sparse, block, task, coefficients.size(), ends, threads);
+}
+
+// Value, gradient and Hessian for standardised columns; `sums` receives the gradient and, behind it, the Hessian.
+template <class Block>
+double shared_derivatives(double (*pass)(const Block&, const Task&, const Columns&), const Block& block,
+                          const std::string& loss, const AnyMatrix& target, const Numbers& weight,
+                          const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+                          const Sums& sums, const Bounds& ends, int threads) {
+    const auto columns = static_cast<std::size_t>(block.columns), outputs = coefficients.shape(0);
+    const Gradient gradient(sums.data(), {outputs, coefficients.shape(1)});
+    require(coefficients.shape(1) == columns + 1, "coefficients: need (outputs, columns + 1)");
+    require(shift.shape(0) == columns && scale.shape(0) == columns, "shift, scale: need one for each column");
+    const auto rows = static_cast<std::size_t>(block.rows);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, outputs);
+    const std::size_t entries = coefficients.size() * (is_softmax(task.loss) ? coefficients.size() : columns + 1);
+    require(sums.shape(0) == coefficients.size() + entries, "sums: need room for the gradient and the Hessian");
+    const Columns implicit{shift.data(), scale.data(), intercept};
+    const auto with_columns = [&](const Block& part, const Task& its) { return pass(part, its, implicit); };
+    return shared_pass(with_columns, block, task, sums.shape(0), ends, threads);
+}
+
+double dense_derivatives(const std::string& set, const AnyMatrix& X, const std::string& loss, const AnyMatrix& target,
+                         const Numbers& weight, const Matrix& coefficients, const Numbers& shift, const Numbers& scale,
+                         bool intercept, const Sums& sums, const Bounds& ends, int threads) {
+    return shared_derivatives(named(set).dense_derivatives, dense_block(X), loss, target, weight, coefficients, shift,
+                              scale, intercept, sums, ends, threads);
+}
+
+double sparse_derivatives(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                          const std::string& loss, const AnyMatrix& target, const Numbers& weight,
+                          const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+                          const Sums& sums, const Bounds& ends, int threads) {
+    const SparseBlock block = sparse_block(data, indices, bounds, shift.shape(0));
+    return shared_derivatives(named(set).sparse_derivatives, block, loss, target, weight, coefficients, shift, scale,
+                              intercept, sums, ends, threads);
 }
 
 }  // namespace
@@ -192,10 +215,14 @@ NB_MODULE(_passes, module) {
                "threads"_a);
     module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
                "first"_a.noconvert(), "second"_a.noconvert());
-    module.def("hessian", &hessian, "set"_a, "X"_a.noconvert(), "loss"_a, "weight"_a.noconvert(),
-               "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
-               "result"_a.noconvert());
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
                "gradient"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
+    module.def("dense_derivatives", &dense_derivatives, "set"_a, "X"_a.noconvert(), "loss"_a, "target"_a.noconvert(),
+               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(),
+               "intercept"_a, "sums"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
+    module.def("sparse_derivatives", &sparse_derivatives, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(),
+               "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
+               "sums"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
 }

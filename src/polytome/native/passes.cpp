@@ -9,6 +9,6 @@ namespace polytome {
 
 extern const InstructionSet POLYTOME_INSTRUCTION_SET;
 const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, dense_pass<double>, sparse_pass,
-                                               dense_moments, dense_hessian};
+                                               dense_moments, dense_derivatives, sparse_derivatives};
 
 }  // namespace polytome

@@ -15,6 +15,8 @@ enum class Number { uint8, int8, uint16, int16, uint32, int32, uint64, int64, fl
 // The losses of losses.py. Logistic regression is one independent sigmoid.
 enum class Loss { softmax_of_codes, softmax_of_distributions, sigmoids, squared };
 
+constexpr bool is_softmax(Loss loss) { return loss == Loss::softmax_of_codes || loss == Loss::softmax_of_distributions; }
+
 constexpr Index bytes_of(Number number) {
     switch (number) {
         case Number::uint8: case Number::int8: return 1;
@@ -87,7 +89,8 @@ struct InstructionSet {
     double (*dense_double)(const DenseBlock&, const Task&);
     double (*sparse)(const SparseBlock&, const Task&);
     void (*moments)(const DenseBlock&, const Moments&);
-    void (*hessian)(const DenseBlock&, const Task&, const Columns&);
+    double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);
+    double (*sparse_derivatives)(const SparseBlock&, const Task&, const Columns&);
 };
 
 extern const InstructionSet portable;
