@@ -103,7 +103,9 @@ class Objective:
         return standard.each(block_lengths)
 
     def at(self, precision: Any) -> Objective:
-        """The same objective with its products in another floating type."""
+        """The same objective with its products in another floating type; itself where that is its own."""
+        if self.rows.precision == precision:
+            return self
         return replace(self, rows=self.rows.at(precision))
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
@@ -220,18 +222,20 @@ class Objective:
 
         The null model is the best intercept alone; where no intercept is wanted, all scores are zero.
         """
-        rows = self.rows
+        target, weight = self.rows.target, self.rows.weight
         scores = np.zeros(self.shape[1])
         if self.fit_intercept:
-            scores = self.loss.null_scores(rows.target, rows.weight)
+            scores = self.loss.null_scores(target, weight)
         W = np.zeros(self.shape)
         W[-1] = scores
+        if target.ndim == 1 and target.dtype.kind == "i":  # rows of one class have one loss
+            weight = np.bincount(target, weights=weight)
+            target = np.arange(len(weight))
         total = 0.0
-        for start in range(0, rows.n_rows, 65_536):
+        for start in range(0, len(weight), 65_536):
             part = slice(start, start + 65_536)
-            target, weight = rows.target[part], rows.weight[part]
-            value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight), 1)), target)
-            total += float(weight @ value)
+            value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
+            total += float(weight[part] @ value)
         return W, total / self.total_weight
 
 

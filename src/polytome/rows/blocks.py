@@ -215,7 +215,7 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
     counting = np.flatnonzero(raw.weight > 0)
-    few = np.sort(np.random.default_rng(0).permutation(counting)[: 1 if raw.is_sparse else 101])
+    few = np.sort(np.random.default_rng(0).choice(counting, 1 if raw.is_sparse else 101))
     block = raw.pick(few)
     near = np.median(block.X.toarray() if raw.is_sparse else block.X, axis=0)
     if raw.is_sparse:

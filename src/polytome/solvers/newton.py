@@ -117,7 +117,16 @@ class _Descent:
 
     def here(self, estimate: float | None) -> Iterate:
         """The point as an iterate."""
-        return Iterate(self.W, self.value, self.gradient, self.passes, estimate)
+        point = Iterate(self.W, self.value, self.gradient, self.passes, estimate)
+        return replace(point, in_float64=True, intercept_hessian=self._intercept_hessian())
+
+    def _intercept_hessian(self) -> Array | None:
+        """The entries of the Hessian at hand that belong to the intercepts."""
+        if self.H is None:
+            return None
+        last = self.objective.shape[0] - 1
+        own = [block[last :: last + 1, last :: last + 1] for block in self.H]
+        return own[0] if len(own) == 1 else np.diag(np.ravel(own))
 
     def aim(self) -> Iterate:
         """The point as an iterate, its next step being known: from the Hessian at hand if that serves, else a new
