@@ -238,7 +238,7 @@ def test_refuses_what_it_cannot_solve(penalty: object, loss: object, words: str,
 
 
 def wide(rng: np.random.Generator) -> tuple[sparse.csr_matrix, np.ndarray]:
-    return text(rng, n=300, d=6000)
+    return text(rng, n=1500, d=6000)
 
 
 @needs_native

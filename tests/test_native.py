@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -118,17 +122,36 @@ def test_large_scores(size, loss_name, passes, rng):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("loss", [Logistic(), IndependentSigmoids(1), Squared()])
-def test_hessian_of_one_output(loss, fit_intercept, instruction_set, monkeypatch, rng):
-    for d in (1, 6, D, 255):
+@pytest.mark.parametrize("family", ["codes", "distributions", "sigmoids", "squared"])
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.int16, sparse.csr_matrix, sparse.csc_matrix])
+def test_derivatives_for_standardised_columns(storage, family, fit_intercept, instruction_set, monkeypatch, rng):
+    for d, K in ((1, 1), (6, 3), (7, 2), (D, 1), (D, 10), (255, 1)):
+        loss, target = targets(family, K, rng)
         columns = Columns(rng.normal(size=d), rng.uniform(0.1, 2, d))
-        rows = as_rows(integers(rng, N, d).astype(np.int16), np.zeros((N, 1)), weights(rng, N)).with_columns(columns)
-        W = rng.normal(size=(d + 1, 1)) / d
-        hessians = []
+        rows = as_rows(storage(integers(rng, N, d)), target, weights(rng, N)).with_columns(columns)
+        W = rng.normal(size=(d + 1, K)) / d
+        results = []
         for chosen in (instruction_set, None):
             monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
-            hessians.append(Objective(loss, L2(0.1), rows, fit_intercept).hessian(W))
-        assert np.abs(hessians[0] - hessians[1]).max() <= 1e-13 * np.abs(hessians[1]).max()
+            results.append(Objective(loss, L2(0.1), rows, fit_intercept).derivatives(W))
+        assert results[0][0] == pytest.approx(results[1][0], rel=1e-14)
+        for got, want in zip(results[0][1:], results[1][1:], strict=True):
+            assert got.shape == want.shape
+            assert np.abs(got - want).max() <= 2e-13 * max(np.abs(want).max(), 1e-300)
+
+
+def test_the_hessian_of_sure_rows_keeps_its_digits(instruction_set, monkeypatch):
+    """The variance p (1 - p) of a class that a row is sure of, against fifty digits."""
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    scores = np.array([[40.0, 0.0, 3.0], [-3.0, 38.0, 38.0], [0.0, 0.0, 0.0], [5.0, 700.0, 5.0]])
+    for row in scores:
+        block = block_of(np.zeros((1, 0)), np.array([0]))
+        _, _, hessian = native.derivatives(Softmax(3), block, row[None, :], Columns.identity(0), True)
+        with mpmath.workdps(400):
+            exponentials = [mpmath.exp(score) for score in row]
+            p = [e / mpmath.fsum(exponentials) for e in exponentials]
+            exact = [[float(one * ((k == j) - other)) for j, other in enumerate(p)] for k, one in enumerate(p)]
+        assert_allclose(hessian[0], exact, rtol=2e-15)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, np.uint8])
@@ -224,6 +247,78 @@ def test_large_sums_do_not_lose_small_gradients(monkeypatch, instruction_set):
     assert gradient[1, 0] == n
 
 
+# Threads
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
+def test_threads_change_no_bit_and_parts_are_summed_in_order(storage, instruction_set, monkeypatch, rng):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    whole = block_of(storage(rng.normal(size=(N, D))), rng.integers(0, 3, N))
+    raw = rng.normal(size=(D + 1, 3))
+    ends = np.sort(rng.integers(0, N, 30))
+    ends[-1] = N
+    parts = [
+        native.value_and_gradient(Softmax(3), block_of(whole.stored[start:end], whole.target[start:end]), raw)
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
+    value, gradient = np.float64(0.0), np.zeros(raw.shape)
+    for part in parts:
+        value, gradient = value + part[0], gradient + part[1]
+    for n_threads in (1, 2, 3, 50):
+        for _ in range(5):
+            got = native.value_and_gradient(Softmax(3), whole, raw, ends, n_threads)
+            assert got[0] == value
+            assert_array_equal(got[1], gradient)
+
+
+def test_an_error_in_any_thread_is_raised(instruction_set, monkeypatch, rng):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    target = rng.integers(0, 3, N)
+    target[N // 2] = 7
+    block = block_of(rng.normal(size=(N, D)), target)
+    for n_threads in (1, 3):
+        with pytest.raises(IndexError, match="class code"):
+            native.value_and_gradient(Softmax(3), block, np.zeros((D + 1, 3)), np.arange(1, N + 1), n_threads)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that signal")
+def test_a_long_pass_is_interrupted(instruction_set, monkeypatch):
+    def interrupt(*_):
+        raise TimeoutError
+
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    n, K = 2**16, 2000  # one row, repeated without taking memory: many seconds of work
+    X = np.broadcast_to(np.ones(2000), (n, 2000))
+    block = Block(X, np.dtype(float), np.zeros(n, int), np.ones(n))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(TimeoutError):
+            native.value_and_gradient(Softmax(K), block, np.zeros((2001, K)), np.arange(64, n + 1, 64), 2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_makes_passes(rng):
+    rows = as_rows(rng.normal(size=(N, D)), rng.integers(0, 3, N)).with_ends(range(10, N, 10))
+    rows = replace(rows, n_threads=2)
+    objective = Objective(Softmax(3), L2(1.0), rows)
+    W = rng.normal(size=(D + 1, 3))
+    want, _ = objective.value_and_gradient(W)
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # BLAS may have threads; this process has none of its own
+        child = os.fork()
+    if child == 0:
+        os.write(writing, np.float64(objective.value_and_gradient(W)[0]).tobytes())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        assert np.frombuffer(answer.read()) == want
+    os.waitpid(child, 0)
+
+
 # Bad input
 
 
@@ -297,6 +392,8 @@ DENSE = {
     "weight": np.ones(4),
     "coefficients": np.zeros((3, 3)),
     "gradient": np.zeros((3, 3)),
+    "ends": np.array([1, 4]),
+    "threads": 2,
 }
 SPARSE = {
     **{name: value for name, value in DENSE.items() if name not in ("X", "single")},
@@ -311,31 +408,49 @@ MOMENTS = {
     "first": np.zeros(2),
     "second": np.zeros(2),
 }
-HESSIAN = {
-    "X": np.zeros((4, 2)),
-    "loss": "sigmoids",
-    "weight": np.ones(4),
-    "coefficients": np.zeros(3),
+DERIVATIVES = {
+    **{name: value for name, value in DENSE.items() if name not in ("single", "gradient")},
     "shift": np.zeros(2),
     "scale": np.ones(2),
     "intercept": True,
-    "result": np.zeros((3, 3)),
+    "sums": np.zeros(9 + 81),
 }
-CALLS = {id(DENSE): "dense", id(SPARSE): "sparse", id(MOMENTS): "moments", id(HESSIAN): "hessian"}
+SPARSE_DERIVATIVES = {
+    **{name: value for name, value in DERIVATIVES.items() if name != "X"},
+    **{name: value for name, value in SPARSE.items() if name != "gradient"},
+}
+CALLS = {
+    id(DENSE): "dense",
+    id(SPARSE): "sparse",
+    id(MOMENTS): "moments",
+    id(DERIVATIVES): "dense_derivatives",
+    id(SPARSE_DERIVATIVES): "sparse_derivatives",
+}
 WRONG = [
     (MOMENTS, {"weight": np.ones(3)}, ValueError),
     (MOMENTS, {"near": np.zeros(3)}, ValueError),
     (MOMENTS, {"first": np.zeros(1)}, ValueError),
     (MOMENTS, {"second": np.zeros(3)}, ValueError),
-    (HESSIAN, {"weight": np.ones(3)}, ValueError),
-    (HESSIAN, {"loss": "softmax of codes"}, ValueError),
-    (HESSIAN, {"coefficients": np.zeros(2)}, ValueError),
-    (HESSIAN, {"shift": np.zeros(3)}, ValueError),
-    (HESSIAN, {"scale": np.zeros(3)}, ValueError),
-    (HESSIAN, {"result": np.zeros((3, 2))}, ValueError),
+    (DERIVATIVES, {"weight": np.ones(3)}, ValueError),
+    (DERIVATIVES, {"coefficients": np.zeros((2, 3))}, ValueError),
+    (DERIVATIVES, {"shift": np.zeros(3)}, ValueError),
+    (DERIVATIVES, {"scale": np.zeros(3)}, ValueError),
+    (DERIVATIVES, {"loss": "sigmoids", "target": np.zeros((4, 3)), "sums": np.zeros(9 + 81)}, ValueError),
+    (DERIVATIVES, {"sums": np.zeros(81)}, ValueError),
+    (DERIVATIVES, {"ends": np.array([1, 5])}, ValueError),
+    (SPARSE_DERIVATIVES, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
+    (SPARSE_DERIVATIVES, {"indices": np.zeros(3, np.int32)}, ValueError),
+    (SPARSE_DERIVATIVES, {"indices": np.full(4, 2, np.int32)}, IndexError),
+    (SPARSE_DERIVATIVES, {"coefficients": np.zeros((3, 0))}, ValueError),
+    (SPARSE_DERIVATIVES, {"sums": np.zeros(81)}, ValueError),
     (DENSE, {"target": np.zeros((3, 1))}, ValueError),
     (DENSE, {"target": np.zeros((4, 3))}, ValueError),
-    (DENSE, {"target": np.zeros((4, 1), np.float32)}, TypeError),
+    (DENSE, {"target": np.zeros((4, 1), np.complex64)}, ValueError),
+    (DENSE, {"ends": np.array([2, 3])}, ValueError),
+    (DENSE, {"ends": np.array([2, 1, 4])}, ValueError),
+    (DENSE, {"ends": np.array([-1, 4])}, ValueError),
+    (DENSE, {"ends": np.array([1, 4], np.int32)}, TypeError),
+    (DENSE, {"threads": 0}, ValueError),
     (DENSE, {"weight": np.ones(5)}, ValueError),
     (DENSE, {"coefficients": np.zeros((4, 3))}, ValueError),
     (DENSE, {"coefficients": np.zeros((3, 0)), "gradient": np.zeros((3, 0))}, ValueError),
@@ -346,6 +461,7 @@ WRONG = [
     (DENSE, {"X": np.zeros(4)}, TypeError),
     (DENSE, {"loss": "hinge"}, ValueError),
     (DENSE, {"set": "abacus"}, ValueError),
+    (SPARSE, {"ends": np.zeros(0, np.int64)}, ValueError),
     (SPARSE, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
     (SPARSE, {"bounds": np.array([0, 2, 1, 3, 4])}, ValueError),
     (SPARSE, {"bounds": np.array([-1, 1, 2, 3, 4])}, ValueError),

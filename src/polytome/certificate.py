@@ -71,6 +71,11 @@ class Certificate:
         return bool(self.gap <= self.tol * self.null_objective)
 
     @property
+    def is_of_separation(self) -> bool:
+        """Whether it proves that the classes are separated, so that without penalty the loss falls to 0."""
+        return self.kind == "proof" and self.strength == 0
+
+    @property
     def coefficient_bound(self) -> float:
         """Proved bound on the Frobenius distance of the coefficients from the optimal ones; `inf` if unknown."""
         return float(np.sqrt(2 * self.gap / self.strength)) if self.strength > 0 else np.inf
@@ -104,7 +109,14 @@ class Certificate:
         }
 
 
-def certify(objective: Objective, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Array]:
+def certify(
+    objective: Objective,
+    W: Array,
+    tol: float,
+    estimate: float | None = None,
+    known: tuple[float, Array] | None = None,
+    intercept_hessian: Array | None = None,
+) -> tuple[Certificate, Array]:
     """Certificate of coefficients `W`, and `W` with its intercept made exact: a few passes over the rows in float64.
 
     Args:
@@ -112,12 +124,14 @@ def certify(objective: Objective, W: Array, tol: float, estimate: float | None =
         W: coefficients, shape `objective.shape`.
         tol: the tolerance to be judged by, relative to the null model.
         estimate: the distance from the minimum that the solver's curvature suggests, if it has one.
+        known: value and gradient at `W`, if they were computed in float64.
+        intercept_hessian: the Hessian with respect to the intercepts at `W` or near it, (n_outputs, n_outputs).
 
     Returns:
         The certificate, and the coefficients it is about.
     """
     objective = objective.at(np.float64)
-    value, gradient, W = _solve_intercept(objective, W)
+    value, gradient, W = _solve_intercept(objective, W, known, intercept_hessian)
     null, strength = objective.null[1], objective.penalty.strength
     if strength > 0:
         exact = np.abs(gradient[-1]).max() <= 1e-9 * max(1.0, null)
@@ -159,22 +173,22 @@ def is_separated(objective: Objective, W: Array) -> bool:
     return float(objective.rows.sum(block_wrong)[0]) == 0
 
 
-def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Array]:
+def _solve_intercept(
+    objective: Objective, W: Array, known: tuple[float, Array] | None, hessian: Array | None
+) -> tuple[float, Array, Array]:
     """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end.
 
     The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
     """
     W = objective.loss.canonical(W)
-    value, gradient = objective.value_and_gradient(W)
-    hessian, fresh, damping = np.zeros((0, 0)), False, 0.0
+    value, gradient = objective.value_and_gradient(W) if known is None else known
+    fresh, damping = False, 0.0
     for _ in range(200):
         residual = np.abs(gradient[-1]).max()
         if not residual > _ROUNDING * max(1.0, objective.null[1]):
             break
-        if not len(hessian):
+        if hessian is None:
             hessian, fresh = objective.intercept_hessian(W), True
-            if not objective.loss.separable:
-                hessian += hessian.diagonal().mean() / len(hessian)  # fills the flat direction of the softmax loss
         trial = W.copy()
         trial[-1] -= _damped_step(hessian, damping, gradient[-1], objective.loss.separable)
         trial_value, trial_gradient = objective.value_and_gradient(trial)
@@ -183,14 +197,14 @@ def _solve_intercept(objective: Objective, W: Array) -> tuple[float, Array, Arra
         level = abs(change) <= 1e-13 * abs(value) and trial_residual < residual
         if np.isfinite(trial_value) and (change < -1e-13 * abs(value) or level):
             if trial_residual > 0.1 * residual:
-                hessian = np.zeros((0, 0))
+                hessian = None
             W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10
         elif fresh and residual < 1e-9:
             break  # as exact as rounding allows
         elif fresh:
             damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
         else:
-            hessian = np.zeros((0, 0))
+            hessian = None
     return value, gradient, W
 
 
@@ -199,5 +213,7 @@ def _damped_step(hessian: Array, damping: float, gradient: Array, separable: boo
     if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
         bend = hessian.diagonal() + damping
         return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
-    step: Array = np.linalg.pinv(hessian + damping * np.eye(len(hessian)), hermitian=True) @ gradient
+    # The mean fills the flat direction of the softmax loss: the same change to every intercept.
+    filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))
+    step: Array = np.linalg.pinv(filled, hermitian=True) @ gradient
     return step

@@ -150,16 +150,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         weight = class_weights(self.class_weight, labels, weight)
         check_every_class_counts(labels, weight)
         objective = self._objective(X, labels, weight)
-        self.solver_ = named_solver(self.solver, objective, self.random_state)
+        solver = named_solver(self.solver, objective, self.random_state)
         solution = minimize(
             objective,
-            self.solver_,
+            solver,
             self._start(objective, labels),
             tol=self.tol,
             max_iter=self.max_iter,
             callback=reporter_of(self),
         )
-        self.classes_ = labels.classes
+        self.classes_, self.solver_ = labels.classes, solver
         n_classes = len(labels.classes)
         keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self
@@ -237,5 +237,6 @@ def _labels(y: Any, weight: Array) -> Labels:
         return soft_labels(y)
     y = column_or_1d(y, warn=True)
     refuse_mixed_labels(y)
-    check_classification_targets(y)
+    if y.dtype.kind not in "iu":  # whole numbers are classes
+        check_classification_targets(y)
     return hard_labels(y, weight)

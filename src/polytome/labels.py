@@ -63,13 +63,25 @@ def hard_labels(y: Array, weight: Array) -> Labels:
         DataError: fewer than two classes.
     """
     present = weight > 0
-    classes = np.unique(y[present])
+    classes, codes = _classes_and_codes(y, present)
     if len(classes) < 2:
         where = "" if present.all() else " among the rows of positive weight"
         only = classes.tolist()[0]
         raise DataError(f"y has only one class, {only!r}{where}: a classifier needs rows of at least two classes")
-    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)  # rows of weight 0 may hold any other class
     return Labels(classes, codes)
+
+
+def _classes_and_codes(y: Array, present: Array) -> tuple[Array, Array]:
+    """The labels of rows that are present, sorted, and the place of each row's label among them."""
+    if y.dtype.kind in "iu" and y.dtype != np.uint64:
+        smallest = int(y.min())
+        if int(y.max()) - smallest < len(y):  # a table of all numbers between is no larger than y, and sorts by itself
+            offsets = y.astype(np.int64, copy=False) - smallest
+            found = np.bincount(offsets, weights=present) > 0
+            classes = (np.flatnonzero(found) + smallest).astype(y.dtype)
+            return classes, np.maximum(np.cumsum(found) - 1, 0)[offsets]
+    classes = np.unique(y[present])
+    return classes, np.minimum(np.searchsorted(classes, y), len(classes) - 1)  # a row of weight 0 may hold another one
 
 
 def soft_labels(y: Any) -> Labels:

@@ -366,7 +366,8 @@ def _checked(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, L
     weight = row_weights(sample_weight, X.shape[0])
     y = column_or_1d(y, warn=True)
     refuse_mixed_labels(y)
-    check_classification_targets(y)
+    if y.dtype.kind not in "iu":  # whole numbers are classes
+        check_classification_targets(y)
     labels = hard_labels(y, weight)
     check_every_class_counts(labels, weight)
     return X, labels, weight

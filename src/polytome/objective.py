@@ -103,14 +103,17 @@ class Objective:
         return standard.each(block_lengths)
 
     def at(self, precision: Any) -> Objective:
-        """The same objective with its products in another floating type."""
+        """The same objective with its products in another floating type; itself where that is its own."""
+        if self.rows.precision == precision:
+            return self
         return replace(self, rows=self.rows.at(precision))
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient: one pass over the rows."""
-        loss, raw = self.loss, self.rows.columns.to_raw(W)
+        loss, rows, raw = self.loss, self.rows, self.rows.columns.to_raw(W)
         with np.errstate(over="ignore", invalid="ignore"):
-            value, gradient = self.rows.sum(lambda block: block_value_and_gradient(loss, block, raw))
+            fused = native.value_and_gradient(loss, rows.whole, raw, rows.ends_of_blocks, rows.n_threads)
+            value, gradient = fused or rows.sum(lambda block: block_value_and_gradient(loss, block, raw))
             gradient = self.rows.columns.from_raw(gradient)
         gradient /= self.total_weight
         if not self.fit_intercept:
@@ -136,36 +139,42 @@ class Objective:
         diagonal block `X' diag(m_k) X`, from which the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may
         be a weighted sample that stands for them all.
         """
-        rows = (self.rows if rows is None else rows).at(np.float64)
-        n_columns = self.shape[0]
-        raw = self.rows.columns.to_raw(W)
+        return self.derivatives(W, rows)[2]
 
-        def block_hessian(block: Block) -> tuple[Array, ...]:
-            fused = native.hessian(self.loss, block, W, rows.columns, self.fit_intercept)
-            if fused is not None:
-                return (fused[np.newaxis],)
-            outputs = self.loss.outputs_of(block.target)
-            m, u = self.loss.curvature(block_scores(block, raw[:, outputs]), block.target)
-            X = np.empty((len(block.weight), n_columns))
-            X[:, :-1] = rows.dense(block)
-            X[:, -1] = 1.0 if self.fit_intercept else 0.0
-            grams = np.zeros((self.loss.n_outputs, n_columns, n_columns))
-            grams[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
-            if u is None:
-                return (grams,)
+    def derivatives(self, W: Array, rows: Rows | None = None) -> tuple[float, Array, Array]:
+        """`P(W)` in nats, its gradient, and its Hessian as in `hessian_blocks`: one pass over the rows in float64."""
+        rows = (self.rows if rows is None else rows).at(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            shape = (rows.columns, self.fit_intercept, rows.ends_of_blocks, rows.n_threads)
+            fused = native.derivatives(self.loss, rows.whole, W, *shape)
+            value, gradient, blocks = fused or rows.sum(lambda block: self._block_derivatives(rows, block, W))
+        for sums in (gradient, blocks):
+            sums /= self.total_weight
+        gradient[:-1] += self.penalty.gradient(W[:-1])
+        diagonal = blocks.reshape(len(blocks), -1)[:, :: blocks.shape[1] + 1]
+        diagonal.reshape(-1, self.shape[0])[:, :-1] += self.penalty.strength
+        return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient, blocks
+
+    def _block_derivatives(self, rows: Rows, block: Block, W: Array) -> tuple[Array, Array, Array]:
+        """Weighted loss of a block, its gradient for standardised columns, and the blocks of its Hessian."""
+        raw = rows.columns.to_raw(W)
+        value, gradient = block_value_and_gradient(self.loss, block, raw)
+        gradient = rows.columns.from_raw(gradient)
+        if not self.fit_intercept:
+            gradient[-1] = 0.0
+        outputs = self.loss.outputs_of(block.target)
+        m, u = self.loss.curvature(block_scores(block, raw[:, outputs]), block.target)
+        X = np.empty((len(block.weight), self.shape[0]))
+        X[:, :-1] = rows.dense(block)
+        X[:, -1] = 1.0 if self.fit_intercept else 0.0
+        grams = np.zeros((self.loss.n_outputs, X.shape[1], X.shape[1]))
+        grams[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
+        blocks = np.stack([_mirrored(gram) for gram in grams])
+        if u is not None:
             root = np.sqrt(block.weight)[:, None]
             kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-            return grams, dsyrk(1.0, kronecker.T, lower=True)
-
-        grams, *joint = rows.sum(block_hessian)
-        blocks = np.stack([_mirrored(gram) for gram in grams])
-        if joint:
-            blocks = (block_diag(*blocks) - _mirrored(joint[0]))[np.newaxis]
-        blocks /= self.total_weight
-        penalised = np.append(np.ones(n_columns - 1), 0.0)
-        diagonal = np.arange(blocks.shape[1])
-        blocks[:, diagonal, diagonal] += self.penalty.strength * np.resize(penalised, blocks.shape[1])
-        return blocks
+            blocks = (block_diag(*blocks) - _mirrored(dsyrk(1.0, kronecker.T, lower=True)))[np.newaxis]
+        return value, gradient, blocks
 
     def dot(self, one: Array, other: Array) -> Array:
         """Inner products of coefficients: of each output's, (n_outputs,), for a separable loss, else of all, (1,)."""
@@ -213,18 +222,20 @@ class Objective:
 
         The null model is the best intercept alone; where no intercept is wanted, all scores are zero.
         """
-        rows = self.rows
+        target, weight = self.rows.target, self.rows.weight
         scores = np.zeros(self.shape[1])
         if self.fit_intercept:
-            scores = self.loss.null_scores(rows.target, rows.weight)
+            scores = self.loss.null_scores(target, weight)
         W = np.zeros(self.shape)
         W[-1] = scores
+        if target.ndim == 1 and target.dtype.kind == "i":  # rows of one class have one loss
+            weight = np.bincount(target, weights=weight)
+            target = np.arange(len(weight))
         total = 0.0
-        for start in range(0, rows.n_rows, 65_536):
+        for start in range(0, len(weight), 65_536):
             part = slice(start, start + 65_536)
-            target, weight = rows.target[part], rows.weight[part]
-            value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight), 1)), target)
-            total += float(weight @ value)
+            value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
+            total += float(weight[part] @ value)
         return W, total / self.total_weight
 
 

@@ -1,8 +1,8 @@
-"""Loss and gradient of a block of rows in compiled code, one read of the rows as they are stored.
+"""Loss and gradient of rows in compiled code, one read of the rows as they are stored.
 
 The reference is NumPy's path in `polytome.objective`, which runs wherever this one does not: where the extension could
 not be built, for losses and matrices that it does not know, and with the environment variable `POLYTOME_NATIVE=0`.
-Threads, blocks and the order of addition are none of its business: it sees one block and lets other threads run.
+Which rows make a block is none of its business: it is told, and adds up the blocks in their order.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ except ImportError:  # installed without a compiler
 Array = NDArray[Any]
 
 __all__ = [
+    "derivatives",
     "dual_steps",
     "has_duplicates",
-    "hessian",
     "instruction_set",
     "instruction_sets",
     "moments",
@@ -42,6 +42,7 @@ __all__ = [
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _MOST_COLUMNS = 256
+_MOST_COEFFICIENTS = 2_048
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
@@ -79,13 +80,17 @@ def instruction_set() -> str | None:
     return None if wanted == "0" else wanted
 
 
-def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array] | None:
-    """Weighted loss of a block and its gradient with respect to raw coefficients; None where NumPy has to do it.
+def value_and_gradient(
+    loss: Loss, block: Block, raw: Array, ends: Array | None = None, n_threads: int = 1
+) -> tuple[Array, Array] | None:
+    """Weighted loss of rows and its gradient with respect to raw coefficients; None where NumPy has to do it.
 
     Args:
         loss: a loss of `polytome.losses`.
         block: rows as they are stored.
         raw: coefficients for raw columns, shape (n_features + 1, n_outputs), float64.
+        ends: the rows before which the parts end that are added up in order, int64; one part if None.
+        n_threads: threads that share the parts.
 
     Raises:
         IndexError: a class code or a column index is out of range.
@@ -94,16 +99,18 @@ def value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Arr
     if best is None or (named := _named(loss, block.target)) is None:
         return None
     name, target = named
-    task = (name, target, _doubles(block.weight), _doubles(raw))
-    gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
-    X: Any = block.stored
+    ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
     if not sparse.issparse(block.stored):
-        value = _passes.dense(best, _readable(block), block.precision == np.float32, *task, gradient)
-    elif reads_csr(X):
-        data, indices, bounds = _csr(X)
-        value = _passes.sparse(best, data, indices, bounds, *task, gradient)
-    else:
+        coefficients = np.ascontiguousarray(raw.T)
+        gradient = np.zeros(coefficients.shape)
+        task = (name, target, _doubles(block.weight), coefficients, gradient, ends, n_threads)
+        value = _passes.dense(best, _readable(block), block.precision == np.float32, *task)
+        return np.asarray(value), np.ascontiguousarray(gradient.T)
+    if (entries := _entries(block.stored)) is None:
         return None
+    gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
+    arrays = (target, _doubles(block.weight), _doubles(raw), gradient)
+    value = _passes.sparse(best, *entries, name, *arrays, ends, n_threads)
     return np.asarray(value), gradient
 
 
@@ -131,18 +138,16 @@ def dual_steps(
     Raises:
         IndexError: a class code or a column index is out of range.
     """
-    best = instruction_set()
-    X: Any = block.stored
-    named = None if best is None or not reads_csr(X) else _named(loss, block.target)
-    if best is None or named is None:
+    best, entries = instruction_set(), _entries(block.stored)
+    if best is None or entries is None or (named := _named(loss, block.target)) is None:
         return None
     bend, scale_squares, per_weight, intercept_square = settings
     name, target = named
     return _passes.dual(
         best,
-        *_csr(X),
+        *entries,
         name,
-        target,
+        _doubles(target),
         _doubles(block.weight),
         _doubles(bend),
         order.astype(np.int64, copy=False),
@@ -178,60 +183,86 @@ def sparse_moments(block: Block, near: Array) -> Array | None:
         block: rows as they are stored.
         near: a value of each column, shape (n_features,), float64.
     """
-    best = instruction_set()
-    if best is None or not reads_csr(block.stored):
+    best, entries = instruction_set(), _entries(block.stored)
+    if best is None or entries is None:
         return None
     sums = np.zeros((4, len(near)))
-    _passes.sparse_moments(best, *_csr(block.stored), _doubles(block.weight), _doubles(near), sums)
+    _passes.sparse_moments(best, *entries, _doubles(block.weight), _doubles(near), sums)
     return sums
 
 
 def has_duplicates(X: Any) -> bool | None:
     """Whether a row of a CSR matrix stores a column twice, in whatever order; None where SciPy has to find out."""
-    best = instruction_set()
-    if best is None or not reads_csr(X):
+    best, entries = instruction_set(), _entries(X)
+    if best is None or entries is None:
         return None
-    return _passes.has_duplicates(best, *_csr(X), X.shape[1])
+    return _passes.has_duplicates(best, *entries, X.shape[1])
 
 
-def hessian(loss: Loss, block: Block, W: Array, columns: Columns, fit_intercept: bool) -> Array | None:
-    """Hessian of the weighted loss of a dense block and a single output; None where NumPy has to do it.
+def derivatives(
+    loss: Loss,
+    block: Block,
+    W: Array,
+    columns: Columns,
+    fit_intercept: bool,
+    ends: Array | None = None,
+    n_threads: int = 1,
+) -> tuple[Array, Array, Array] | None:
+    """Weighted loss of rows, its gradient and its Hessian, in one read; None where NumPy has to do it.
 
     Args:
         loss: a loss of `polytome.losses`.
         block: rows as they are stored.
-        W: coefficients for standardised columns, shape (n_features + 1, 1), float64.
+        W: coefficients for standardised columns, shape (n_features + 1, n_outputs), float64.
         columns: how the columns are standardised.
-        fit_intercept: without, the intercept's row and column are zero.
+        fit_intercept: without, the intercepts' derivatives are zero.
+        ends: the rows before which the parts end that are added up in order, int64; one part if None.
+        n_threads: threads that share the parts.
 
     Returns:
-        Shape (n_features + 1, n_features + 1); only the lower triangle means something.
+        The loss in nats; its gradient with respect to W, of the shape of W; the Hessian in blocks, as from
+        `polytome.objective.Objective.hessian_blocks`.
+
+    Raises:
+        IndexError: a class code or a column index is out of range.
     """
     best = instruction_set()
     # BLAS multiplies wide blocks as fast; its trouble is with few columns.
-    if best is None or sparse.issparse(block.stored) or W.shape[1] > 1 or len(W) > _MOST_COLUMNS:
+    if best is None or len(W) > _MOST_COLUMNS or W.size > _MOST_COEFFICIENTS:
         return None
-    if type(loss) not in _LOSSES:
+    if (named := _named(loss, block.target)) is None:
         return None
-    result = np.empty((len(W), len(W)))
-    weight = _doubles(block.weight)
-    shape = (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
-    _passes.hessian(best, _readable(block), _LOSSES[type(loss)], weight, _doubles(W.ravel()), *shape, result)
-    return result
+    name, target = named
+    (n_columns, n_outputs), size = W.shape, W.size
+    shape = (n_outputs, n_columns, n_columns) if loss.separable else (1, size, size)
+    sums = np.zeros(size + shape[0] * shape[1] ** 2)
+    coefficients = np.ascontiguousarray(W.T)
+    arrays = (target, _doubles(block.weight), coefficients, _doubles(columns.shift), _doubles(columns.scale))
+    ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
+    if not sparse.issparse(block.stored):
+        X = _readable(block)
+        value = _passes.dense_derivatives(best, X, name, *arrays, fit_intercept, sums, ends, n_threads)
+    elif (entries := _entries(block.stored)) is not None:
+        value = _passes.sparse_derivatives(best, *entries, name, *arrays, fit_intercept, sums, ends, n_threads)
+    else:
+        return None
+    gradient = np.ascontiguousarray(sums[:size].reshape(n_outputs, n_columns).T)
+    return np.asarray(value), gradient, sums[size:].reshape(shape)
+
+
+def _entries(X: Any) -> tuple[Array, Array, Array] | None:
+    """The entries of a CSR matrix, their columns and where rows begin; None where the extension cannot read them."""
+    matrix: Any = X
+    if not (sparse.issparse(X) and matrix.format == "csr" and _is_known(matrix.dtype)):
+        return None
+    if not (matrix.data.flags.aligned and matrix.indices.flags.aligned):
+        return None
+    return matrix.data, matrix.indices, matrix.indptr.astype(np.int64, copy=False)
 
 
 def reads_csr(X: Any) -> bool:
     """Whether the extension is there, and a matrix is CSR and of a type that it reads."""
-    if instruction_set() is None or not sparse.issparse(X):
-        return False
-    matrix: Any = X
-    known = matrix.format == "csr" and _is_known(matrix.dtype)
-    return known and bool(matrix.data.flags.aligned and matrix.indices.flags.aligned)
-
-
-def _csr(X: Any) -> tuple[Array, Array, Array]:
-    """Entries, their columns and the bounds of the rows."""
-    return X.data, X.indices, X.indptr.astype(np.int64, copy=False)
+    return instruction_set() is not None and _entries(X) is not None
 
 
 def _readable(block: Block) -> Array:
@@ -251,7 +282,7 @@ def _is_known(dtype: np.dtype[Any]) -> bool:
 
 
 def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
-    """The loss as the extension calls it, and the target as a float64 matrix; None for other losses."""
+    """The loss as the extension calls it, and the target as a matrix that it reads; None for other losses."""
     if type(loss) is Softmax and target.ndim == 2:
         name = "softmax of distributions"
     elif type(loss) is Softmax and target.dtype.kind in "iu":
@@ -260,4 +291,5 @@ def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
         name = _LOSSES[type(loss)]
     else:
         return None
-    return name, _doubles(target if target.ndim == 2 else target[:, None])
+    matrix = target if target.ndim == 2 else target[:, None]
+    return name, matrix if matrix.flags.aligned and _is_known(matrix.dtype) else _doubles(matrix)

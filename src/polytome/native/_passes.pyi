@@ -12,6 +12,8 @@ def dense(
     weight: NDArray[Any],
     coefficients: NDArray[Any],
     gradient: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
 ) -> float: ...
 def sparse(
     set: str,
@@ -23,21 +25,42 @@ def sparse(
     weight: NDArray[Any],
     coefficients: NDArray[Any],
     gradient: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
 ) -> float: ...
 def moments(
     set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 ) -> None: ...
-def hessian(
+def dense_derivatives(
     set: str,
     X: NDArray[Any],
     loss: str,
+    target: NDArray[Any],
     weight: NDArray[Any],
     coefficients: NDArray[Any],
     shift: NDArray[Any],
     scale: NDArray[Any],
     intercept: bool,
-    result: NDArray[Any],
-) -> None: ...
+    sums: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
+) -> float: ...
+def sparse_derivatives(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    loss: str,
+    target: NDArray[Any],
+    weight: NDArray[Any],
+    coefficients: NDArray[Any],
+    shift: NDArray[Any],
+    scale: NDArray[Any],
+    intercept: bool,
+    sums: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
+) -> float: ...
 def dual(
     set: str,
     data: NDArray[Any],

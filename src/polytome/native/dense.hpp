@@ -10,11 +10,15 @@ namespace {
 
 using polytome::DenseBlock;
 
-// How many outputs one sweep keeps in registers: two rows of sums, and what they are multiplied with.
-constexpr int most_outputs = (registers - 4) / 2 > 12 ? 12 : (registers - 4) / 2;
+// Outputs of one sweep: so few that several rows fit beside them, and each vector that is loaded serves several times.
+constexpr int most_outputs = 6;
 
-// Rows of a sweep over `outputs` of them: enough independent sums to keep the multipliers busy.
-constexpr int rows_at_once(int outputs) { return outputs == 1 ? 8 : outputs == 2 ? 4 : 2; }
+// Rows of a sweep over `outputs` of them: their sums fill the registers, with room for what is multiplied.
+constexpr int rows_at_once(int outputs) {
+    int rows = 8;
+    while (rows * outputs > registers - 4) rows /= 2;
+    return rows;
+}
 
 // Vectors of columns in a sweep over the rows of a tile, for the same reason.
 constexpr int columns_at_once(int outputs) {
@@ -68,7 +72,7 @@ template <class T, int outputs>
 void multiply_scores(const T* x, const T* w, Index width, Index rows, double* scores, const Upcoming& upcoming) {
     constexpr int group = rows_at_once(outputs);
     for (Index i = 0; i < rows; i += group) {
-        Vector<T> sum[group][outputs] = {};
+        Vector<T> sum[outputs][group] = {};
         for (Index j = 0; j < width; j += lanes<T>) {
             Vector<T> entries[group];
             POLYTOME_UNROLL
@@ -80,13 +84,13 @@ void multiply_scores(const T* x, const T* w, Index width, Index rows, double* sc
             for (int k = 0; k < outputs; ++k) {
                 const Vector<T> coefficients = load(w + k * width + j);
                 POLYTOME_UNROLL
-                for (int r = 0; r < group; ++r) sum[r][k] += entries[r] * coefficients;
+                for (int r = 0; r < group; ++r) sum[k][r] += entries[r] * coefficients;
             }
         }
         POLYTOME_UNROLL
         for (int k = 0; k < outputs; ++k) {
             POLYTOME_UNROLL
-            for (int r = 0; r < group; ++r) *entry(scores, k, i + r) = lane_sum<T>(sum[r][k]);
+            for (int r = 0; r < group; ++r) *entry(scores, k, i + r) = lane_sum<T>(sum[k][r]);
         }
     }
 }
@@ -152,10 +156,10 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
     const Index width = padded_width<T>(columns);
     Scratch<T> x(tile_rows * width), w(outputs * width), residuals(outputs * tile_rows);
     Scratch<double> gradient(outputs * width), scores(outputs * tile_rows), target(outputs * tile_rows);
-    const double* intercepts = task.coefficients + columns * outputs;
-    double* intercept_gradient = task.gradient + columns * outputs;
+    Scratch<double> intercept_gradient(outputs);
     for (Index k = 0; k < outputs; ++k) {
-        for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(task.coefficients[j * outputs + k]);
+        const double* coefficients = task.coefficients + k * (columns + 1);
+        for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(coefficients[j]);
     }
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
@@ -172,18 +176,21 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
             upcoming = {};  // they are on their way
         });
         for (Index k = 0; k < outputs; ++k) {
-            for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercepts[k];
+            const double intercept = task.coefficients[k * (columns + 1) + columns];
+            for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercept;
         }
         fill(tile, task, start);
-        value += loss_and_residuals(tile, task.loss, intercept_gradient);
+        value += loss_and_residuals(tile, task.loss, intercept_gradient.get());
         for (Index i = 0; i < outputs * tile_rows; ++i) residuals[i] = static_cast<T>(scores[i]);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
             products<T>(count).add_gradient(x.get(), residuals.get() + first * tile_rows, width, rows,
                                             gradient.get() + first * width, width);
         });
     }
-    for (Index j = 0; j < columns; ++j) {
-        for (Index k = 0; k < outputs; ++k) task.gradient[j * outputs + k] += gradient[k * width + j];
+    for (Index k = 0; k < outputs; ++k) {
+        double* to = task.gradient + k * (columns + 1);
+        for (Index j = 0; j < columns; ++j) to[j] += gradient[k * width + j];
+        to[columns] += intercept_gradient[k];
     }
     return value;
 }

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "elementary.hpp"
-#include "passes.hpp"
+#include "numbers.hpp"
 
 namespace {
 
@@ -129,20 +129,26 @@ inline double loss_and_residuals(Tile& tile, Loss loss, double* intercepts) {
 
 // Weights and targets of the rows from `start` on; lanes without a row get score, target and weight zero.
 inline void fill(Tile& tile, const Task& task, Index start) {
-    const Index width = task.loss == Loss::softmax_of_codes ? 1 : task.outputs;
+    const auto& target = task.target;
+    for (Index k = 0; k < tile.outputs; ++k) {
+        for (Index i = tile.rows; i < tile_rows; ++i) *entry(tile.scores, k, i) = 0.0;
+    }
+    with_type(target.number, target.data, [&](auto* stored) {
+        for (Index k = 0; k < target.columns; ++k) {
+            for (Index i = 0; i < tile_rows; ++i) {
+                const Index at = (start + i) * target.row_stride + k * target.column_stride;
+                *entry(tile.target, k, i) = i < tile.rows ? static_cast<double>(stored[at]) : 0.0;
+            }
+        }
+    });
+    bool in_range = true;
     for (Index i = 0; i < tile_rows; ++i) {
-        const bool is_row = i < tile.rows;
-        tile.weight[i] = is_row ? task.weight[start + i] : 0.0;
-        for (Index k = 0; k < width; ++k) {
-            *entry(tile.target, k, i) = is_row ? task.target[(start + i) * width + k] : 0.0;
-        }
-        const double code = *entry(tile.target, 0, i);
-        if (task.loss == Loss::softmax_of_codes && !(code >= 0.0 && code < static_cast<double>(task.outputs))) {
-            throw std::out_of_range("a class code is not between 0 and the number of outputs");
-        }
-        if (!is_row) {
-            for (Index k = 0; k < tile.outputs; ++k) *entry(tile.scores, k, i) = 0.0;
-        }
+        tile.weight[i] = i < tile.rows ? task.weight[start + i] : 0.0;
+        const double code = tile.target[i];
+        in_range &= code >= 0.0 && code < static_cast<double>(task.outputs);
+    }
+    if (task.loss == Loss::softmax_of_codes && !in_range) {
+        throw std::out_of_range("a class code is not between 0 and the number of outputs");
     }
 }
 

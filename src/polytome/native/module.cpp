@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "passes.hpp"
+#include "shares.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -90,18 +91,6 @@ Loss loss_of(const std::string& name) {
     throw std::invalid_argument("a loss of this name is not offered");
 }
 
-Task checked_task(const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
-                  const Gradient& gradient, std::size_t rows, std::size_t columns) {
-    const Task task{loss_of(loss),   static_cast<Index>(coefficients.shape(1)), target.data(), weight.data(),
-                    coefficients.data(), gradient.data()};
-    const std::size_t width = task.loss == Loss::softmax_of_codes ? 1 : coefficients.shape(1);
-    require(coefficients.shape(0) == columns + 1 && task.outputs > 0, "coefficients: needs (columns + 1, outputs)");
-    require(gradient.shape(0) == columns + 1 && gradient.shape(1) == coefficients.shape(1), "gradient: needs the shape of the coefficients");
-    require(target.shape(0) == rows && target.shape(1) == width, "target: needs an entry or a row for each row");
-    require(weight.shape(0) == rows, "weight: needs one entry for each row");
-    return task;
-}
-
 DenseBlock dense_block(const AnyMatrix& X) {
     return {X.data(),
             number_of(X.dtype()),
@@ -111,13 +100,44 @@ DenseBlock dense_block(const AnyMatrix& X) {
             static_cast<Index>(X.stride(1))};
 }
 
-double dense(const std::string& set, const AnyMatrix& X, bool single, const std::string& loss, const Matrix& target,
-             const Numbers& weight, const Matrix& coefficients, const Gradient& gradient) {
-    const InstructionSet& passes = named(set);
-    const Task task = checked_task(loss, target, weight, coefficients, gradient, X.shape(0), X.shape(1));
-    const DenseBlock block = dense_block(X);
+Task checked_task(const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
+                  const Gradient& gradient, std::size_t rows, std::size_t outputs) {
+    const Task task{loss_of(loss),   static_cast<Index>(outputs), dense_block(target), weight.data(),
+                    coefficients.data(), gradient.data()};
+    const std::size_t width = task.loss == Loss::softmax_of_codes ? 1 : outputs;
+    require(outputs > 0, "coefficients: need an output");
+    require(gradient.shape(0) == coefficients.shape(0) && gradient.shape(1) == coefficients.shape(1),
+            "gradient: needs the shape of the coefficients");
+    require(target.shape(0) == rows && target.shape(1) == width, "target: needs an entry or a row for each row");
+    require(weight.shape(0) == rows, "weight: needs one entry for each row");
+    return task;
+}
+
+// Runs a pass over the blocks of rows that end at `ends`, shared out to threads.
+template <class Pass, class Block>
+double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t size, const Bounds& ends, int threads) {
+    const std::int64_t* end = ends.data();
+    const auto blocks = static_cast<Index>(ends.shape(0));
+    bool in_order = blocks > 0 && end[0] >= 0;
+    for (Index b = 1; b < blocks; ++b) in_order &= end[b - 1] <= end[b];
+    require(in_order && end[blocks - 1] == block.rows, "ends: needs growing numbers up to that of the rows");
+    require(threads > 0, "threads: needs a positive number");
     const nb::gil_scoped_release others_may_run;
-    return single ? passes.dense_float(block, task) : passes.dense_double(block, task);
+    if (blocks == 1) return pass(block, task);
+    return Shares(blocks, threads, static_cast<Index>(size), task.gradient, [&](Index b, double* sums) {
+        const Index start = b == 0 ? 0 : end[b - 1];
+        return pass(block.part(start, end[b]), task.part(start, end[b], sums));
+    }).value();
+}
+
+double dense(const std::string& set, const AnyMatrix& X, bool single, const std::string& loss, const AnyMatrix& target,
+             const Numbers& weight, const Matrix& coefficients, const Gradient& gradient, const Bounds& ends,
+             int threads) {
+    const InstructionSet& passes = named(set);
+    require(coefficients.shape(1) == X.shape(1) + 1, "coefficients: need (outputs, columns + 1)");
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, X.shape(0), coefficients.shape(0));
+    const auto pass = single ? passes.dense_float : passes.dense_double;
+    return shared_pass(pass, dense_block(X), task, coefficients.size(), ends, threads);
 }
 
 void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& near, const Sums& first,
@@ -129,22 +149,6 @@ void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, 
             "near, first and second: need one entry for each column");
     const nb::gil_scoped_release others_may_run;
     passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
-}
-
-void hessian(const std::string& set, const AnyMatrix& X, const std::string& loss, const Numbers& weight,
-             const Numbers& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
-             const Gradient& result) {
-    const InstructionSet& passes = named(set);
-    const DenseBlock block = dense_block(X);
-    const std::size_t size = X.shape(1) + 1;
-    const Task task{loss_of(loss), 1, nullptr, weight.data(), coefficients.data(), result.data()};
-    require(task.loss == Loss::sigmoids || task.loss == Loss::squared, "loss: needs one of a single output");
-    require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
-    require(coefficients.shape(0) == size, "coefficients: need one for each column and the intercept");
-    require(shift.shape(0) == X.shape(1) && scale.shape(0) == X.shape(1), "shift, scale: need one for each column");
-    require(result.shape(0) == size && result.shape(1) == size, "result: needs (columns + 1, columns + 1)");
-    const nb::gil_scoped_release others_may_run;
-    passes.hessian(block, task, {shift.data(), scale.data(), intercept});
 }
 
 SparseBlock sparse_block(const AnyVector& data, const AnyVector& indices, const Bounds& bounds, std::size_t columns) {
@@ -161,15 +165,48 @@ SparseBlock sparse_block(const AnyVector& data, const AnyVector& indices, const 
 }
 
 double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
-              const std::string& loss, const Matrix& target, const Numbers& weight, const Matrix& coefficients,
-              const Gradient& gradient) {
+              const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
+              const Gradient& gradient, const Bounds& ends, int threads) {
     const InstructionSet& passes = named(set);
-    require(coefficients.shape(0) > 0, "coefficients: need at least one entry");
-    const std::size_t columns = coefficients.shape(0) - 1;
-    const SparseBlock block = sparse_block(data, indices, bounds, columns);
-    const Task task = checked_task(loss, target, weight, coefficients, gradient, bounds.shape(0) - 1, columns);
-    const nb::gil_scoped_release others_may_run;
-    return passes.sparse(block, task);
+    require(coefficients.shape(0) > 0, "coefficients: need at least the intercept");
+    const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(0) - 1);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, bounds.shape(0) - 1, coefficients.shape(1));
+    return shared_pass(passes.sparse, block, task, coefficients.size(), ends, threads);
+}
+
+// Value, gradient and Hessian for standardised columns; `sums` receives the gradient and, behind it, the Hessian.
+template <class Block>
+double shared_derivatives(double (*pass)(const Block&, const Task&, const Columns&), const Block& block,
+                          const std::string& loss, const AnyMatrix& target, const Numbers& weight,
+                          const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+                          const Sums& sums, const Bounds& ends, int threads) {
+    const auto columns = static_cast<std::size_t>(block.columns), outputs = coefficients.shape(0);
+    const Gradient gradient(sums.data(), {outputs, coefficients.shape(1)});
+    require(coefficients.shape(1) == columns + 1, "coefficients: need (outputs, columns + 1)");
+    require(shift.shape(0) == columns && scale.shape(0) == columns, "shift, scale: need one for each column");
+    const auto rows = static_cast<std::size_t>(block.rows);
+    const Task task = checked_task(loss, target, weight, coefficients, gradient, rows, outputs);
+    const std::size_t entries = coefficients.size() * (is_softmax(task.loss) ? coefficients.size() : columns + 1);
+    require(sums.shape(0) == coefficients.size() + entries, "sums: need room for the gradient and the Hessian");
+    const Columns implicit{shift.data(), scale.data(), intercept};
+    const auto with_columns = [&](const Block& part, const Task& its) { return pass(part, its, implicit); };
+    return shared_pass(with_columns, block, task, sums.shape(0), ends, threads);
+}
+
+double dense_derivatives(const std::string& set, const AnyMatrix& X, const std::string& loss, const AnyMatrix& target,
+                         const Numbers& weight, const Matrix& coefficients, const Numbers& shift, const Numbers& scale,
+                         bool intercept, const Sums& sums, const Bounds& ends, int threads) {
+    return shared_derivatives(named(set).dense_derivatives, dense_block(X), loss, target, weight, coefficients, shift,
+                              scale, intercept, sums, ends, threads);
+}
+
+double sparse_derivatives(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                          const std::string& loss, const AnyMatrix& target, const Numbers& weight,
+                          const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+                          const Sums& sums, const Bounds& ends, int threads) {
+    const SparseBlock block = sparse_block(data, indices, bounds, shift.shape(0));
+    return shared_derivatives(named(set).sparse_derivatives, block, loss, target, weight, coefficients, shift, scale,
+                              intercept, sums, ends, threads);
 }
 
 void sparse_moments(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
@@ -230,15 +267,20 @@ NB_MODULE(_passes, module) {
     module.attr("__doc__") = "Loss and gradient of a block of rows; polytome.native offers them.";
     module.def("instruction_sets", &instruction_sets);
     module.def("dense", &dense, "set"_a, "X"_a.noconvert(), "single"_a, "loss"_a, "target"_a.noconvert(),
-               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert());
+               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert(), "ends"_a.noconvert(),
+               "threads"_a);
     module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
                "first"_a.noconvert(), "second"_a.noconvert());
-    module.def("hessian", &hessian, "set"_a, "X"_a.noconvert(), "loss"_a, "weight"_a.noconvert(),
-               "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
-               "result"_a.noconvert());
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
-               "gradient"_a.noconvert());
+               "gradient"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
+    module.def("dense_derivatives", &dense_derivatives, "set"_a, "X"_a.noconvert(), "loss"_a, "target"_a.noconvert(),
+               "weight"_a.noconvert(), "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(),
+               "intercept"_a, "sums"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
+    module.def("sparse_derivatives", &sparse_derivatives, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(),
+               "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
+               "sums"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
     module.def("dual", &dual, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "bend"_a.noconvert(), "order"_a.noconvert(),
                "scale_squares"_a.noconvert(), "coefficients"_a.noconvert(), "intercepts"_a.noconvert(),

@@ -15,11 +15,27 @@ enum class Number { uint8, int8, uint16, int16, uint32, int32, uint64, int64, fl
 // The losses of losses.py. Logistic regression is one independent sigmoid.
 enum class Loss { softmax_of_codes, softmax_of_distributions, sigmoids, squared };
 
+constexpr bool is_softmax(Loss loss) { return loss == Loss::softmax_of_codes || loss == Loss::softmax_of_distributions; }
+
+constexpr Index bytes_of(Number number) {
+    switch (number) {
+        case Number::uint8: case Number::int8: return 1;
+        case Number::uint16: case Number::int16: case Number::float16: return 2;
+        case Number::uint32: case Number::int32: case Number::float32: return 4;
+        default: return 8;
+    }
+}
+
 // A block of a NumPy array; strides count entries, not bytes.
 struct DenseBlock {
     const void* data;
     Number number;
     Index rows, columns, row_stride, column_stride;
+
+    DenseBlock part(Index start, Index end) const {
+        const char* first = static_cast<const char*>(data) + start * row_stride * bytes_of(number);
+        return {first, number, end - start, columns, row_stride, column_stride};
+    }
 };
 
 // A block of a CSR matrix: row i holds the entries bounds[i] .. bounds[i + 1] of `data` and `indices`.
@@ -30,16 +46,25 @@ struct SparseBlock {
     bool wide_indices;  // int64, else int32
     const std::int64_t* bounds;
     Index rows, columns;
+
+    SparseBlock part(Index start, Index end) const {
+        return {data, number, indices, wide_indices, bounds + start, end - start, columns};
+    }
 };
 
-// What is asked of each row. `target` is (rows, 1) where it holds codes and (rows, outputs) elsewhere.
+// What is asked of each row. `target` is (rows, 1) where it holds codes and (rows, outputs) elsewhere. Coefficients lie as
+// their pass reads them, the intercept last: (outputs, columns + 1) for dense blocks, (columns + 1, outputs) for sparse.
 struct Task {
     Loss loss;
     Index outputs;
-    const double* target;
+    DenseBlock target;
     const double* weight;
-    const double* coefficients;  // (columns + 1, outputs), the intercept in the last row
-    double* gradient;            // of the same shape; added to
+    const double* coefficients;
+    double* gradient;  // of the same shape; added to
+
+    Task part(Index start, Index end, double* sums) const {
+        return {loss, outputs, target.part(start, end), weight + start, coefficients, sums};
+    }
 };
 
 // Weighted sums of `x - near` and of its square over the rows of a block, for each column.
@@ -98,7 +123,8 @@ struct InstructionSet {
     double (*dense_double)(const DenseBlock&, const Task&);
     double (*sparse)(const SparseBlock&, const Task&);
     void (*moments)(const DenseBlock&, const Moments&);
-    void (*hessian)(const DenseBlock&, const Task&, const Columns&);
+    double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);
+    double (*sparse_derivatives)(const SparseBlock&, const Task&, const Columns&);
     void (*sparse_moments)(const SparseBlock&, const SparseMoments&);
     bool (*has_duplicates)(const SparseBlock&);  // whether a row stores a column twice
     DualSums (*dual_float)(const SparseBlock&, const DualTask&);

@@ -103,7 +103,8 @@ class Rows(Protocol):
     """The data as an objective sees it: sums over all rows, and batches of a few.
 
     `n_rows`, `n_features`; `target` and `weight` of each row; `columns` (implicit centring and scaling);
-    `precision`, the floating type in which a block is multiplied (sums over blocks are always float64).
+    `precision`, the floating type in which a block is multiplied (sums over blocks are always float64). `whole` are all
+    rows as they are stored, `ends_of_blocks` the rows before which a block ends, and `n_threads` share the blocks.
     """
 
     @property
@@ -120,6 +121,12 @@ class Rows(Protocol):
     def precision(self) -> np.dtype[Any]: ...  # noqa: D102
     @property
     def is_sparse(self) -> bool: ...  # noqa: D102
+    @property
+    def n_threads(self) -> int: ...  # noqa: D102
+    @property
+    def whole(self) -> Block: ...  # noqa: D102
+    @property
+    def ends_of_blocks(self) -> Array: ...  # noqa: D102
 
     def sum(self, fn: Callable[[Block], Sums]) -> Sums:
         """`fn` of every block, added up in the order of the rows whatever the number of threads."""
@@ -212,7 +219,7 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
     counting = np.flatnonzero(raw.weight > 0)
-    few = np.sort(np.random.default_rng(0).permutation(counting)[: 1 if raw.is_sparse else 101])
+    few = np.sort(np.random.default_rng(0).choice(counting, 1 if raw.is_sparse else 101))
     block = raw.pick(few)
     near = np.median(block.X.toarray() if raw.is_sparse else block.X, axis=0)
     if raw.is_sparse:
@@ -326,6 +333,16 @@ class Storage(ABC):
     def is_sparse(self) -> bool:
         """Whether blocks are sparse."""
         return bool(sparse.issparse(self.X))
+
+    @cached_property
+    def whole(self) -> Block:
+        """All rows as they are stored."""
+        return Block(self.X, self.precision, self.target, self.weight)
+
+    @cached_property
+    def ends_of_blocks(self) -> Array:
+        """The rows before which a block ends, int64."""
+        return np.array([part.stop for part in self._parts()], dtype=np.int64)
 
     @abstractmethod
     def parts(self) -> list[slice]:

@@ -55,10 +55,10 @@ def choose_solver(objective: Objective) -> Solver:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
-    if suits_dual_ascent(objective):
-        return DualCoordinateAscent()
     if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
         return RowSpace(_by_cost(objective, n, n + 1))
+    if suits_dual_ascent(objective):
+        return DualCoordinateAscent()
     return _by_cost(objective, n, d + 1)
 
 

@@ -139,9 +139,6 @@ def minimize(
         max_iter: most iterations.
         callback: called with each `Progress`; a true answer interrupts.
 
-    Returns:
-        The solution with its certificate.
-
     Raises:
         ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate.
 
@@ -191,8 +188,7 @@ class _Walk:
     best: Iterate | None = None
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
-    certificate: Certificate | None = None
-    certified: Array | None = None
+    certified: tuple[Certificate, Array] | None = None
 
     def run(self, solver: Solver, start: Array) -> Solution:
         """Iterates in the fast precision first; where its rounding halts them, goes on in float64."""
@@ -247,13 +243,17 @@ class _Walk:
 
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
-        certificate, coefficients = iterate.certify(self.objective, self.tol)
-        if self.certificate is None or certificate.gap <= self.certificate.gap:
-            self.certificate, self.certified = certificate, coefficients
+        certificate = self._certify(iterate)
         if not certificate.holds:
             return None
-        separated = certificate.strength == 0 and certificate.kind == "proof"
-        return Stop.SEPARATED if separated else Stop.CERTIFIED
+        return Stop.SEPARATED if certificate.is_of_separation else Stop.CERTIFIED
+
+    def _certify(self, iterate: Iterate) -> Certificate:
+        """The certificate of an iterate, kept if none is better."""
+        certified = iterate.certify(self.objective, self.tol)
+        if self.certified is None or certified[0].gap <= self.certified[0].gap:
+            self.certified = certified
+        return certified[0]
 
     def _stands_still(self, stage: Objective, patience: int) -> bool:
         """Whether as many iterations of this stage brought no more than its rounding."""
@@ -271,18 +271,16 @@ class _Walk:
 
     def _finish(self, stop: Stop) -> Solution:
         """The certified coefficients, or the best iterate with the certificate that it deserves."""
-        if stop not in (Stop.CERTIFIED, Stop.SEPARATED) or self.certificate is None or self.certified is None:
-            best = self._best()
-            certificate, coefficients = best.certify(self.objective, self.tol)
-            if self.certificate is None or certificate.gap <= self.certificate.gap:
-                self.certificate, self.certified = certificate, coefficients
-            if self.objective.penalty.strength == 0 and is_separated(self.objective, best.coefficients):
+        if stop not in (Stop.CERTIFIED, Stop.SEPARATED):
+            found, W = self._certify(self._best()), self._best().coefficients
+            # The best intercept for coefficients that separate the classes need not separate them itself.
+            if found.is_of_separation or (found.strength == 0 and is_separated(self.objective, W)):
                 stop = Stop.SEPARATED
-            elif self.certificate.holds and stop is not Stop.NONFINITE:
+            elif found.holds and stop is not Stop.NONFINITE:
                 stop = Stop.CERTIFIED
-        assert self.certificate is not None
         assert self.certified is not None
-        return Solution(self.certified, stop, self.certificate, tuple(self.history), self.history[-1].passes)
+        certificate, coefficients = self.certified
+        return Solution(coefficients, stop, certificate, tuple(self.history), self.history[-1].passes)
 
 
 @dataclass(frozen=True)
@@ -334,9 +332,6 @@ def train(
         start: coefficients to start from, shape `objective.shape`.
         epochs: how many, at least one.
         callback: called after each epoch; a true answer ends the training, which keeps the coefficients so far.
-
-    Returns:
-        The coefficients, and what each epoch did.
 
     Raises:
         ArgumentError: `epochs` is not a positive whole number.

@@ -29,6 +29,8 @@ class Iterate:
         estimate: distance from the minimum that the solver's curvature suggests, in nats; None if it has none.
         running: mean loss that the rows met before their steps of this epoch, in nats; None where none are counted.
         updates: steps of this epoch that changed the coefficients; None likewise.
+        in_float64: whether value and gradient are those of the rows themselves, in float64.
+        intercept_hessian: the Hessian with respect to the intercepts, there or nearby; None if it is not known.
     """
 
     coefficients: Array
@@ -38,6 +40,8 @@ class Iterate:
     estimate: float | None = None
     running: float | None = None
     updates: int | None = None
+    in_float64: bool = False
+    intercept_hessian: Array | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -46,7 +50,8 @@ class Iterate:
 
     def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
         """The certificate of these coefficients, and the coefficients it is about."""
-        return certify(objective, self.coefficients, tol, self.estimate)
+        known = (self.value, self.gradient) if self.in_float64 else None
+        return certify(objective, self.coefficients, tol, self.estimate, known, self.intercept_hessian)
 
 
 @dataclass(frozen=True)

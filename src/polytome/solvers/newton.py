@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ Array = NDArray[Any]
 __all__ = ["Newton"]
 
 _MOST_TRIES = 30
+_SERVES = 0.03
+_FEW_COLUMNS = 64
+_FEWER_ROWS = 20
+_ROWS_PER_COEFFICIENT = 50
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class Newton:
     along the failed step, and the step is computed anew; it changes for those rows and hardly for others. The curvature
     fades while steps keep their promise.
 
+    A Hessian costs as much as several gradients. So it is kept while it serves: while each step promises 3 % or less
+    of what the one before promised. And where rows are far more than coefficients, the optimum of some of the rows, and
+    their Hessian there, are a good start for all of them.
+
     Args:
         sample: rows whose curvature makes up the Hessian, drawn anew for each step; conjugate gradients with exact
             products then mend what the sample misses. None for all rows, where a Cholesky factor gives the exact step.
@@ -40,7 +49,8 @@ class Newton:
         >>> Newton()
         Newton(sample=None)
 
-    Reference: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1. The guard is our own.
+    References: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1; for the kept Hessian Shamanskii,
+    Ukrainian Mathematical Journal 19, 1967. The guard is our own.
     """
 
     sample: int | None = None
@@ -49,48 +59,145 @@ class Newton:
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""
         objective = objective.at(np.float64)
-        W = start
-        value, gradient = objective.value_and_gradient(W)
-        guard, passes = _Guard(objective), 1.0
-        while True:
-            H = objective.hessian_blocks(W) if self.sample is None else sampled_hessian(objective, W, self.sample)
-            direction, promised, products = self._step(objective, W, gradient, H, guard)
-            passes += 1 + products
-            decrement = None if guard.is_up else -0.5 * float(np.vdot(gradient, direction))
-            yield Iterate(W, value, gradient, passes, decrement)
-            rounding = 4 * np.finfo(np.float64).eps * abs(value)
-            for _ in range(_MOST_TRIES):
-                trial_value, trial_gradient = objective.value_and_gradient(W + direction)
-                passes += 1
-                kept = (value - trial_value + rounding) / (promised + rounding)
-                if kept > 0.1 and np.isfinite(trial_gradient).all():
-                    break
-                guard.learn(W, direction)
-                direction, promised, products = self._step(objective, W, gradient, H, guard)
-                passes += 1 + products
-            else:
-                return
-            guard.fade(kept)
-            W, value, gradient = W + direction, trial_value, trial_gradient
+        descent = _Descent(objective, self.sample)
+        few = self._few_rows(objective, start)
+        descent.begin(start, with_hessian=few is None)
+        if few is not None:
+            yield descent.here(None)
+            descent.go_on_from(*self._optimum(few, start))
+        yield descent.aim()
+        while descent.move():
+            yield descent.aim()
 
-    def _step(
-        self, objective: Objective, W: Array, gradient: Array, H: Array, guard: _Guard
-    ) -> tuple[Array, float, int]:
-        """The guarded Newton step, the decrease that its quadratic model promises, and the products made."""
-        inverse = factor_hessian(objective, guard.added_to(H))
+    def _few_rows(self, objective: Objective, start: Array) -> Objective | None:
+        """One row of every twenty, drawn at random, if these are many and no coefficients are known; else None."""
+        n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
+        side *= 1 if objective.loss.separable else n_outputs
+        size = max(n_rows // _FEWER_ROWS, _ROWS_PER_COEFFICIENT * side)
+        if self.sample is not None or size > n_rows // 4 or start[:-1].any():
+            return None
+        bounds = np.linspace(0, n_rows, size + 1).astype(int)
+        chosen = np.random.default_rng(0).integers(bounds[:-1], bounds[1:])
+        return replace(objective, rows=objective.rows.subset(chosen, objective.rows.weight[chosen]))
+
+    def _optimum(self, few: Objective, start: Array) -> tuple[Array, Array, float]:
+        """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the way."""
+        # All rows have their optimum elsewhere, at about this distance in nats: it is no use to come much nearer.
+        noise = few.size / few.rows.n_rows
+        for iterate in islice(self.iterates(few, start), _MOST_TRIES):
+            if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:
+                break
+        W = iterate.coefficients
+        return W, few.hessian_blocks(W), (iterate.passes + 1) * few.rows.n_rows
+
+
+class _Descent:
+    """Where Newton's method stands: a point with its value and gradient, a Hessian of it or of an earlier point, and
+    the next step."""
+
+    def __init__(self, objective: Objective, sample: int | None) -> None:
+        self.objective, self.sample = objective, sample
+        self.guard = _Guard(objective)
+        self.passes = 0.0
+        self.promised = 0.0
+        self.serves = False
+        self.H: Array | None = None
+
+    def begin(self, W: Array, with_hessian: bool) -> None:
+        """Starts at a point."""
+        self._settle(W, *self._look_at(W, with_hessian))
+
+    def go_on_from(self, W: Array, H: Array, rows_read: float) -> None:
+        """Goes on from the optimum of few rows, and their Hessian, unless all rows like the start better."""
+        value, gradient, _ = self._look_at(W, with_hessian=False)
+        self.passes += rows_read / self.objective.rows.n_rows
+        if value < self.value and np.isfinite(gradient).all():
+            self._settle(W, value, gradient, None)
+            self.H, self.promised = H, np.inf
+
+    def here(self, estimate: float | None) -> Iterate:
+        """The point as an iterate."""
+        point = Iterate(self.W, self.value, self.gradient, self.passes, estimate)
+        return replace(point, in_float64=True, intercept_hessian=self._intercept_hessian())
+
+    def _intercept_hessian(self) -> Array | None:
+        """The entries of the Hessian at hand that belong to the intercepts."""
+        if self.H is None:
+            return None
+        last = self.objective.shape[0] - 1
+        own = [block[last :: last + 1, last :: last + 1] for block in self.H]
+        return own[0] if len(own) == 1 else np.diag(np.ravel(own))
+
+    def aim(self) -> Iterate:
+        """The point as an iterate, its next step being known: from the Hessian at hand if that serves, else a new
+        one."""
+        before = self.promised
+        if self.H is None:
+            self._form_hessian()
+        self._solve()
+        self.serves = self.sample is None and self.promised <= _SERVES * before
+        if not (self.is_fresh or self.serves):
+            self._form_hessian()
+            self._solve()
+        return self.here(None if self.guard.is_up else -0.5 * float(np.vdot(self.gradient, self.direction)))
+
+    def move(self) -> bool:
+        """Makes the step; where it breaks its promise, an old Hessian is to blame, else some rows. False: nothing
+        helps."""
+        rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
+        for _ in range(_MOST_TRIES):
+            W = self.W + self.direction
+            value, gradient, H = self._look_at(W, with_hessian=not self.serves)
+            kept = (self.value - value + rounding) / (self.promised + rounding)
+            if kept > 0.1 and np.isfinite(gradient).all():
+                self.guard.fade(kept)
+                self._settle(W, value, gradient, H)
+                return True
+            if self.is_fresh:
+                self.guard.learn(self.W, self.direction)
+                self.passes += 1
+            else:
+                self._form_hessian()
+            self._solve()
+        return False
+
+    def _look_at(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
+        """Value and gradient, and the Hessian where it is wanted and so small that it comes along at little cost."""
+        self.passes += 1
+        if with_hessian and self.sample is None and self.objective.shape[0] <= _FEW_COLUMNS:
+            return self.objective.derivatives(W)
+        return *self.objective.value_and_gradient(W), None
+
+    def _settle(self, W: Array, value: float, gradient: Array, H: Array | None) -> None:
+        self.W, self.value, self.gradient = W, value, gradient
+        self.is_fresh = H is not None
+        if self.is_fresh or not self.serves:
+            self.H = H
+
+    def _form_hessian(self) -> None:
+        self.passes += 1
+        self.is_fresh = True
         if self.sample is None:
-            direction = -inverse.solve(gradient)
-            return direction, -0.5 * float(np.vdot(gradient, direction)), 0
-        products = 0
+            self.H = self.objective.hessian_blocks(self.W)
+        else:
+            self.H = sampled_hessian(self.objective, self.W, self.sample)
+
+    def _solve(self) -> None:
+        """The guarded Newton step, and the decrease that its quadratic model promises."""
+        assert self.H is not None
+        inverse = factor_hessian(self.objective, self.guard.added_to(self.H))
+        if self.sample is None:
+            self.direction = -inverse.solve(self.gradient)
+            self.promised = -0.5 * float(np.vdot(self.gradient, self.direction))
+            return
 
         def product(x: Array) -> Array:
-            nonlocal products
-            products += 1
-            return objective.hessian_product(W, x) + guard.times(x)
+            self.passes += 1
+            return self.objective.hessian_product(self.W, x) + self.guard.times(x)
 
-        solution, image = conjugate_gradients(product, gradient, inverse, tolerance=0.5, most=20)
-        promised = float(np.vdot(gradient, solution)) - 0.5 * float(np.vdot(solution, image))
-        return -solution, promised, products
+        solution, image = conjugate_gradients(product, self.gradient, inverse, tolerance=0.5, most=20)
+        self.direction = -solution
+        self.promised = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
 
 
 class _Guard:
