@@ -5,15 +5,18 @@ A solver is an immutable record of settings with one method, `iterates(objective
 """
 
 from polytome.solvers.choose import choose_solver, named_solver
+from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Epoch, Iterate, Progress, Solution, Solver, Stop, Training, minimize, train
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
+from polytome.solvers.tempered_newton import TemperedNewton
 
 __all__ = [
     "LBFGS",
+    "DistinctRows",
     "Epoch",
     "GradientDescent",
     "Iterate",
@@ -24,6 +27,7 @@ __all__ = [
     "Solver",
     "StochasticGradientDescent",
     "Stop",
+    "TemperedNewton",
     "Training",
     "choose_solver",
     "minimize",

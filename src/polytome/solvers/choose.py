@@ -10,12 +10,14 @@ import numpy as np
 from polytome.errors import ArgumentError
 from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.objective import Objective
+from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solver
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
+from polytome.solvers.tempered_newton import TemperedNewton
 
 __all__ = ["choose_solver", "named_solver", "seed_from"]
 
@@ -32,8 +34,8 @@ def choose_solver(objective: Objective) -> Solver:
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
     `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
     iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes
-    over if its Hessian fits, from a sample of many rows; not so for several outputs of a separable loss, each of which
-    has a quasi-Newton matrix to itself. Where there are fewer rows than columns, and few enough entries for a
+    over if its Hessian fits, from a sample of many rows or of pairs of classes, the rows that are equal merged; not so
+    for several outputs of a separable loss, each of which has a quasi-Newton matrix to itself. Where there are fewer rows than columns, and few enough entries for a
     decomposition, either works in the space of the rows.
 
     Example:
@@ -63,6 +65,8 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
         return Newton()
     if not fits or blocks > 1:
         return LBFGS()
+    if n_outputs > 1:
+        return DistinctRows(LBFGS(then=TemperedNewton()))
     sample = max(4 * side, 40 * n // side)
     return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
 
