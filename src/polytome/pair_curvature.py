@@ -29,9 +29,10 @@ Array = NDArray[Any]
 __all__ = ["pair_hessian"]
 
 _MOST_ROWS = 16_384
+_GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
 
-def pair_hessian(objective: Objective, W: Array, temperature: Array, size: int) -> Array:
+def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int = 0) -> Array:
     """An unbiased estimate of the Hessian of a softmax objective whose rows are at a temperature each.
 
     A row at temperature T has the curvature of `softmax(scores / T)`: at 1 its own, above more where it is sure.
@@ -40,7 +41,8 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, size: int) 
         objective: one with the softmax loss.
         W: coefficients, shape `objective.shape`.
         temperature: one per row, 1 or more.
-        size: about how many pairs are drawn at most; those that matter most are certain to be.
+        pairs: about how many pairs are drawn for each coefficient, at most; those that matter most are certain to be.
+        turn: another number, another draw.
 
     Returns:
         Shape (1, objective.size, objective.size), as from `Objective.hessian_blocks`.
@@ -58,7 +60,7 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, size: int) 
     """
     n_columns, n_classes = objective.shape
     H = np.zeros((n_classes, n_columns, n_classes, n_columns))
-    parts = _parts_of_pairs(_draw(objective, W, temperature, size))
+    parts = _parts_of_pairs(_draw(objective, W, temperature, pairs, turn))
     grams = in_order(lambda part: _gram(objective, part), parts, available_threads())
     first, second = np.tril_indices(n_classes, -1)
     for part, gram in zip(parts, grams, strict=True):
@@ -96,47 +98,53 @@ def _gram(objective: Objective, part: Array) -> Array:
     return symmetric
 
 
-def _draw(objective: Objective, W: Array, temperature: Array, size: int) -> Array:
+def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int) -> Array:
     """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3).
 
-    A pair's importance is its curvature relative to that of its classes, times `Objective.row_lengths`: so rare classes
-    and columns keep theirs. Two passes over the rows.
+    A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
+    columns keep what curvature they have. Two passes over the rows.
     """
-    n = objective.rows.n_rows
-    described = np.column_stack([np.arange(n), 1 / temperature, 1 + objective.row_lengths])
+    described = np.column_stack([np.arange(objective.rows.n_rows), 1 / temperature])
     rows, raw = objective.rows.at(np.float64).with_target(described), objective.rows.columns.to_raw(W)
 
     def spread(block: Block) -> tuple[Array, ...]:
         p = _tempered(block, raw)
-        p *= 1 - p
-        return block.weight @ p, (block.weight * block.target[:, 2]) @ p
+        bend = p * (1 - p) * block.weight[:, None]
+        return _squares(block).T @ bend, bend.sum(axis=0)
 
-    own, lengthy = rows.sum(spread)
-    share = 1 / np.maximum(own, 1e-300)
-    share *= size / max(float(share @ lengthy), 1e-300)
+    features, intercept = rows.sum(spread)
+    features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in (features, intercept))
     first, second = np.tril_indices(objective.shape[1], -1)
 
     def block_pairs(block: Block) -> Array:
-        p, importance = _tempered(block, raw), block.weight * block.target[:, 2]
-        whole_row = np.minimum(importance * ((p * (1 - p)) @ share), 1.0)
-        row = _systematic(whole_row)
-        p, importance, chance = p[row], importance[row], whole_row[row]
+        p = _tempered(block, raw)
+        importance = (_squares(block) @ features + intercept) * block.weight[:, None]
+        chance = np.minimum((p * (1 - p) * importance).sum(axis=1), 1.0)
+        row = _systematic(chance, turn)
+        p, importance, chance = p[row], importance[row], chance[row]
         curvature = p[:, first] * p[:, second]
-        expected = curvature * (share[first] + share[second]) * (importance / chance)[:, None]
+        expected = curvature * (importance[:, first] + importance[:, second]) / chance[:, None]
         np.minimum(expected, 1.0, out=expected)
-        place, pair = np.divmod(_systematic(expected.ravel()), len(first))
+        place, pair = np.divmod(_systematic(expected.ravel(), turn), len(first))
         weight = block.weight[row][place] * curvature[place, pair] / (expected[place, pair] * chance[place])
         return np.column_stack([block.target[row, 0][place], pair, weight])
 
     return rows.each(block_pairs)
 
 
-def _systematic(expected: Array) -> Array:
+def _squares(block: Block) -> Any:
+    """The squared entries of a block, as it is stored."""
+    X = block.X
+    return X * X if isinstance(X, np.ndarray) else X.multiply(X).tocsr()
+
+
+def _systematic(expected: Array, turn: int) -> Array:
     """What systematic sampling draws: the places where the sum of the expectations so far passes a whole number.
 
     Reference: Madow, On the theory of systematic sampling, Annals of Mathematical Statistics 20, 1949.
     """
-    return np.flatnonzero(np.diff(np.floor(np.cumsum(expected) + 0.5), prepend=0.0))
+    begin = (0.5 + turn * _GOLDEN) % 1.0
+    return np.flatnonzero(np.diff(np.floor(np.cumsum(expected) + begin), prepend=0.0))
 
 
 def _tempered(block: Block, raw: Array) -> Array:

@@ -53,25 +53,26 @@ class TemperedNewton:
         if not isinstance(objective.loss, Softmax):
             raise ArgumentError(f"TemperedNewton: needs the softmax loss, not {objective.loss}; use solver='auto'")
         objective = objective.at(np.float64)
-        W, passes = start, 1.0
+        W, passes, pairs, turn = start, 1.0, self.pairs, 0
         value, gradient = objective.value_and_gradient(W)
         excess = np.ones(objective.rows.n_rows)  # temperature minus 1
         while True:
-            H = pair_hessian(objective, W, 1 + excess, self.pairs * objective.size)
+            H = pair_hessian(objective, W, 1 + excess, pairs, turn)
             direction = -factor_hessian(objective, H).solve(gradient)
             decrement = -0.5 * float(np.vdot(gradient, direction))
             passes += 2
             yield Iterate(W, value, gradient, passes, None if excess.any() else decrement)
             length, tried, trials = _step_length(objective, W, direction, value, decrement)
             passes += trials
-            if length < 1:
-                guilty = _ruined(objective, W, direction, excess, decrement)
-                excess *= 0.8
-                excess[guilty] = np.clip(9 * excess[guilty], 0.2, _HOTTEST)
-                passes += 1
-            else:
-                excess *= 0.5
+            turn += 1
+            guilty = _ruined(objective, W, direction, excess, decrement)
+            raised = np.clip(9 * excess, 0.2, _HOTTEST)
+            excess *= 0.5 if length >= 1 else 0.8
             excess[excess < 0.01] = 0.0
+            excess[guilty] = raised[guilty]
+            passes += 1
+            if length >= 1 and not excess.any():
+                pairs *= 4
             if tried[0] <= value:
                 W, (value, gradient) = W + length * direction, tried
 
