@@ -40,12 +40,12 @@ class TemperedNewton:
 
     Example:
         >>> TemperedNewton()
-        TemperedNewton(pairs=100)
+        TemperedNewton(pairs=200)
 
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4. The temperatures are our own.
     """
 
-    pairs: int = 100
+    pairs: int = 200
     patience = 10
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
