@@ -19,7 +19,10 @@ from registry import PENALTIES
 STORED = {"array": np.asarray, "csr": sparse.csr_array, "csc": sparse.csc_array, "float32": np.float32}
 
 
-def make(stored="array", penalty=L2(0.01), fit_intercept=True, n=300, d=4, n_classes=5, soft=False, spread=1.0):
+PENALTY = L2(0.01)
+
+
+def make(stored="array", penalty=PENALTY, fit_intercept=True, n=300, d=4, n_classes=5, soft=False, spread=1.0):
     rng = np.random.default_rng(7)
     X = np.where(rng.random((n, d)) < 0.5, rng.normal(size=(n, d)), 0.0) * np.geomspace(1, spread, d)
     scores = X / np.geomspace(1, spread, d) @ rng.normal(size=(d, n_classes))
@@ -45,7 +48,7 @@ def point(objective, seed=3):
 def test_all_pairs_make_the_hessian(stored, fit_intercept, soft):
     objective = make(stored, fit_intercept=fit_intercept, soft=soft)
     W = point(objective)
-    all_pairs = pair_hessian(objective, W, np.ones(objective.rows.n_rows), 10**9)
+    all_pairs = pair_hessian(objective, W, np.ones(objective.rows.n_rows), 1e18)
     assert_allclose(all_pairs, objective.hessian_blocks(W), rtol=1e-6 if stored == "float32" else 1e-10, atol=1e-13)
 
 
@@ -53,7 +56,7 @@ def test_all_pairs_make_the_hessian(stored, fit_intercept, soft):
 def test_a_temperature_divides_the_scores(temperature):
     objective = make()
     W = point(objective)
-    hot = pair_hessian(objective, W, np.full(objective.rows.n_rows, temperature), 10**9)
+    hot = pair_hessian(objective, W, np.full(objective.rows.n_rows, temperature), 1e18)
     assert_allclose(hot, objective.hessian_blocks(W / temperature), rtol=1e-10, atol=1e-13)
 
 
@@ -63,7 +66,7 @@ def test_each_row_has_its_own_temperature():
     hot = np.arange(n) % 3 == 0
     parts = [objective.rows.subset(np.flatnonzero(some), objective.rows.weight[some]) for some in (~hot, hot)]
     expected = objective.hessian_blocks(W, parts[0]) + objective.hessian_blocks(W / 4, parts[1])
-    assert_allclose(pair_hessian(objective, W, np.where(hot, 4.0, 1.0), 10**9), expected, rtol=1e-10, atol=1e-13)
+    assert_allclose(pair_hessian(objective, W, np.where(hot, 4.0, 1.0), 1e18), expected, rtol=1e-10, atol=1e-13)
 
 
 def test_drawn_pairs_come_close_and_their_mean_closer():
@@ -117,7 +120,7 @@ def test_columns_in_millions_and_classes_nearly_separated():
     outlier[::50] = 1e7
     rows = as_rows(np.asarray(objective.rows.X) + outlier, objective.rows.target)
     objective = Objective(Softmax(5), L2(1e-7), rows)
-    found, expected = (minimize(objective, solver, tol=1e-6) for solver in (TemperedNewton(), Newton()))
+    found, expected = (minimize(objective, solver, tol=1e-5) for solver in (TemperedNewton(), Newton()))
     assert found.stop is Stop.CERTIFIED
     assert_allclose(found.certificate.objective, expected.certificate.objective, rtol=1e-5)
 

@@ -71,7 +71,9 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
         H[other, :, k] -= gram
     blocks = H.reshape(1, objective.size, objective.size)
     diagonal = np.arange(objective.size)
-    blocks[0, diagonal, diagonal] += np.tile(np.append(np.full(n_columns - 1, objective.penalty.strength), 0), n_classes)
+    blocks[0, diagonal, diagonal] += np.tile(
+        np.append(np.full(n_columns - 1, objective.penalty.strength), 0), n_classes
+    )
     return blocks
 
 
@@ -135,7 +137,7 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
 def _squares(block: Block) -> Any:
     """The squared entries of a block, as it is stored."""
     X = block.X
-    return X * X if isinstance(X, np.ndarray) else X.multiply(X).tocsr()
+    return X * X if isinstance(X, np.ndarray) else type(X)((X.data * X.data, X.indices, X.indptr), shape=X.shape)
 
 
 def _systematic(expected: Array, turn: int) -> Array:

@@ -33,7 +33,9 @@ def distinct_rows(rows: Rows) -> Rows:
     if rows.is_sparse and rows.X.format != "csr":
         return rows
     target = rows.target.reshape(rows.n_rows, -1)
-    some = np.sort(np.random.default_rng(0).permutation(rows.n_rows)[: min(_MOST_SAMPLED, 8 * _PIECE // rows.n_features)])
+    some = np.sort(
+        np.random.default_rng(0).permutation(rows.n_rows)[: min(_MOST_SAMPLED, 8 * _PIECE // rows.n_features)]
+    )
     if len(np.unique(_keys(rows.X[some], target[some]))) > 0.9 * len(some):
         return rows
     _, first, member = np.unique(_keys(rows.X, target), return_index=True, return_inverse=True)
@@ -50,10 +52,12 @@ def distinct_rows(rows: Rows) -> Rows:
 def _keys(X: Any, target: Array) -> Array:
     """A 64-bit number for each row that equal rows share: a sum of products that wraps around, exact in any order."""
     factors = np.random.default_rng(0).integers(2**63, size=(2, X.shape[1] + target.shape[1]), dtype=np.uint64) * 2 + 1
-    keys = (_bits(target) * factors[0, X.shape[1] :]).sum(axis=1)
+    keys: Array = (_bits(target) * factors[0, X.shape[1] :]).sum(axis=1)
     if sparse.issparse(X):
-        entries = np.cumsum(_bits(X.data) * factors[0, X.indices] + factors[1, X.indices])
-        keys += np.diff(np.append(np.uint64(0), entries)[X.indptr])
+        stored: Any = X
+        entries = np.cumsum(_bits(stored.data) * factors[0, stored.indices] + factors[1, stored.indices])
+        ends: Array = np.append(np.uint64(0), entries)[stored.indptr]
+        keys += ends[1:] - ends[:-1]
         return keys
     for piece in _pieces(X):
         keys[piece] += (_bits(X[piece]) * factors[0, : X.shape[1]]).sum(axis=1)
@@ -62,7 +66,7 @@ def _keys(X: Any, target: Array) -> Array:
 
 def _bits(values: Array) -> Array:
     """The bits of numbers as 64-bit whole numbers, the high ones mixed into the low ones."""
-    bits = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}").astype(np.uint64)
+    bits: Array = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}").astype(np.uint64)
     bits ^= bits >> np.uint64(29)
     return bits
 
@@ -78,7 +82,7 @@ def _all_equal(X: Any, target: Array, twin: Array) -> bool:
 
 def _picked(X: Any, chosen: Array) -> Any:
     """The chosen rows, as CSR where most entries are zero."""
-    if sparse.issparse(X):
+    if not isinstance(X, np.ndarray):
         return X[chosen]
     pieces = [X[chosen[piece]] for piece in _pieces(X[: len(chosen)])]
     if sum(np.count_nonzero(piece) for piece in pieces) > _MOSTLY_ZERO * len(chosen) * X.shape[1]:

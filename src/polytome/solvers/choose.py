@@ -34,9 +34,10 @@ def choose_solver(objective: Objective) -> Solver:
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
     `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
     iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes
-    over if its Hessian fits, from a sample of many rows or of pairs of classes, the rows that are equal merged; not so
-    for several outputs of a separable loss, each of which has a quasi-Newton matrix to itself. Where there are fewer rows than columns, and few enough entries for a
-    decomposition, either works in the space of the rows.
+    over if its Hessian fits, from a sample of many rows, or, where that is cheaper (many classes), of pairs of classes,
+    with equal rows merged; not so for several outputs of a separable loss, each of which has a quasi-Newton matrix to
+    itself. Where there are fewer rows than columns, and few enough entries for a decomposition, either works in the
+    space of the rows.
 
     Example:
         >>> import numpy as np
@@ -65,9 +66,12 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
         return Newton()
     if not fits or blocks > 1:
         return LBFGS()
-    if n_outputs > 1:
-        return DistinctRows(LBFGS(then=TemperedNewton()))
     sample = max(4 * side, 40 * n // side)
+    # What one Hessian takes from a sample of rows, and from one of pairs of classes.
+    by_rows = min(sample, n) * side**2
+    by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
+    if n_outputs > 1 and max(by_pairs, _CHEAP) < by_rows:
+        return DistinctRows(LBFGS(then=TemperedNewton()))
     return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
 
 

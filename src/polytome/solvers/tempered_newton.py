@@ -23,6 +23,7 @@ Array = NDArray[Any]
 __all__ = ["TemperedNewton"]
 
 _HOTTEST = 30.0
+_ALL_PAIRS = 10**12  # for each coefficient: so many that none is left out that matters
 _LONGEST, _SHORTEST = 16.0, 1e-3
 
 
@@ -33,7 +34,7 @@ class TemperedNewton:
     A row that is classified beyond doubt has no curvature, so a step may ruin it, and a line search would then shorten
     the step for all rows. At a temperature above 1 it has some: a step that moves its margin by a share of
     itself is foreseen. Temperatures start at 2, fall towards 1 while steps succeed, and rise for the rows that made a
-    step fail. Hessians come from a sample of pairs of classes (`pair_hessian`).
+    step fail. Hessians come from a sample of pairs of classes (`pair_hessian`), which grows once all rows are at 1.
 
     Args:
         pairs: about how many pairs of classes are drawn for each coefficient.
@@ -65,15 +66,15 @@ class TemperedNewton:
             length, tried, trials = _step_length(objective, W, direction, value, decrement)
             passes += trials
             turn += 1
-            guilty = _ruined(objective, W, direction, excess, decrement)
+            guilty = _ruined(objective, W, direction, excess, decrement + 1e3 * _rounding(value))
             raised = np.clip(9 * excess, 0.2, _HOTTEST)
             excess *= 0.5 if length >= 1 else 0.8
             excess[excess < 0.01] = 0.0
             excess[guilty] = raised[guilty]
             passes += 1
             if length >= 1 and not excess.any():
-                pairs *= 4
-            if tried[0] <= value:
+                pairs = min(4 * pairs, _ALL_PAIRS)
+            if tried[0] <= value + _rounding(value):
                 W, (value, gradient) = W + length * direction, tried
 
 
@@ -90,8 +91,9 @@ def _step_length(
         trial, gradient = objective.value_and_gradient(W + length * direction)
         return (trial if np.isfinite(gradient).all() else np.inf), gradient
 
+    rounding = _rounding(value)
     length, reached, passes = 1.0, at(1.0), 1
-    if reached[0] < value - 0.5 * decrement:
+    if reached[0] < value - 1.2 * decrement - rounding:  # flatter than foreseen
         while length < _LONGEST:
             further = at(2 * length)
             passes += 1
@@ -99,20 +101,25 @@ def _step_length(
                 break
             length, reached = 2 * length, further
         return length, reached, passes
-    while not reached[0] <= value - 0.1 * length * decrement and length > _SHORTEST:
+    while not reached[0] <= value - 0.1 * length * decrement + rounding and length > _SHORTEST:
         length /= 2
         reached = at(length)
         passes += 1
     return length, reached, passes
 
 
-def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, decrement: float) -> Array:
+def _rounding(value: float) -> float:
+    """What may be rounding alone in the difference of two such values."""
+    return 4 * float(np.finfo(np.float64).eps) * abs(value)
+
+
+def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, promised: float) -> Array:
     """Whether the whole step costs a row much more than its tempered curvature foresees: a pass over the rows."""
     loss, columns, target = objective.loss, objective.rows.columns, objective.rows.target
     rows = objective.rows.with_target(np.column_stack([1 / (1 + excess), target]))
     raw, along = columns.to_raw(W), columns.to_raw(direction)
     # A row matters if it alone eats up a thousandth of what the step promised.
-    least = 1e-3 * decrement * objective.total_weight
+    least = 1e-3 * promised * objective.total_weight
 
     def block_ruined(block: Block) -> Array:
         own = block.target[:, 1:] if target.ndim == 2 else block.target[:, 1].astype(target.dtype)
