@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from polytome import LogisticRegression
 from polytome.errors import ArgumentError
 from polytome.rows import as_rows
-from polytome.solvers import LBFGS, GradientDescent, Newton, StochasticGradientDescent
+from polytome.solvers import LBFGS, DistinctRows, GradientDescent, Newton, StochasticGradientDescent, TemperedNewton
 
 WIDE = np.random.default_rng(1).normal(size=(2400, 700))  # blocks of 748 rows in float64, 1497 in float32
 TALL = np.random.default_rng(2).normal(size=(50_000, 6))  # blocks of 16,384 rows
@@ -34,6 +34,8 @@ CASES = {
     "float32, newton": (TALL.astype(np.float32), 2, {"solver": Newton()}),
     "float64, newton, softmax": (TALL, 3, {"solver": Newton()}),
     "float64, sampled newton": (TALL, 3, {"solver": Newton(sample=2000)}),
+    "float64, tempered newton": (TALL, 4, {"solver": TemperedNewton()}),
+    "csr, tempered newton": (TEXT[:, :60], 3, {"solver": DistinctRows(TemperedNewton())}),
     "uint8, auto": ((20 * np.abs(WIDE)).astype(np.uint8), 3, {"scale": 255}),
     "integers, auto": ((20 * TALL).astype(np.int32), 3, {"scale": "standard"}),
     "fortran order": (np.asfortranarray(TALL), 4, {}),

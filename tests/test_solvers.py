@@ -516,6 +516,7 @@ def test_solver_stands_for_itself_and_seeds_are_kept() -> None:
         (30, 5_000, 3, "RowSpace"),
         (3, 5, 3, "Newton"),
         (6_412, 55_197, 105, "DualCoordinateAscent" if native.instruction_set() else "LBFGS"),
+        (494_021, 118, 23, "DistinctRows"),
     ],
 )
 def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:

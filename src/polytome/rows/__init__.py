@@ -7,6 +7,7 @@ satisfy the `Rows` contract, so nothing above this package knows how the data is
 from polytome.rows.arrays import ArrayRows
 from polytome.rows.blocks import Block, Columns, Rows
 from polytome.rows.choose import as_rows
+from polytome.rows.distinct import distinct_rows
 from polytome.rows.sparse import SparseRows
 
-__all__ = ["ArrayRows", "Block", "Columns", "Rows", "SparseRows", "as_rows"]
+__all__ = ["ArrayRows", "Block", "Columns", "Rows", "SparseRows", "as_rows", "distinct_rows"]

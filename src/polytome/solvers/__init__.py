@@ -5,6 +5,7 @@ A solver is an immutable record of settings with one method, `iterates(objective
 """
 
 from polytome.solvers.choose import choose_solver, named_solver
+from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Epoch, Progress, Solution, Solver, Stop, Training, minimize, train
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
 from polytome.solvers.gradient_descent import GradientDescent
@@ -13,9 +14,11 @@ from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
+from polytome.solvers.tempered_newton import TemperedNewton
 
 __all__ = [
     "LBFGS",
+    "DistinctRows",
     "DualCoordinateAscent",
     "DualIterate",
     "Epoch",
@@ -28,6 +31,7 @@ __all__ = [
     "Solver",
     "StochasticGradientDescent",
     "Stop",
+    "TemperedNewton",
     "Training",
     "choose_solver",
     "minimize",

@@ -14,6 +14,7 @@ from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
 from polytome.preconditioner import MOST_GRAM_COLUMNS
 from polytome.rows import SparseRows
+from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solver
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
 from polytome.solvers.gradient_descent import GradientDescent
@@ -21,6 +22,7 @@ from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
+from polytome.solvers.tempered_newton import TemperedNewton
 
 __all__ = ["choose_solver", "named_solver", "seed_from"]
 
@@ -39,8 +41,9 @@ def choose_solver(objective: Objective) -> Solver:
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
     `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
     iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes
-    over if its Hessian fits, from a sample of many rows; not so for several outputs of a separable loss, each of which
-    has a quasi-Newton matrix to itself.
+    over if its Hessian fits, from a sample of many rows, or, where that is cheaper (many classes), of pairs of classes,
+    with equal rows merged; not so for several outputs of a separable loss, each of which has a quasi-Newton matrix to
+    itself.
 
     Sparse rows in very many columns go to `DualCoordinateAscent`, whose step costs no more than a row's own entries,
     unless the penalty is so weak that it would be slow. Where there are fewer rows than columns, and few enough entries
@@ -76,6 +79,11 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
     if not fits or blocks > 1:
         return LBFGS()
     sample = max(4 * side, 40 * n // side)
+    # What one Hessian takes from a sample of rows, and from one of pairs of classes.
+    by_rows = min(sample, n) * side**2
+    by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
+    if n_outputs > 1 and max(by_pairs, _CHEAP) < by_rows:
+        return DistinctRows(LBFGS(then=TemperedNewton()))
     return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
 
 

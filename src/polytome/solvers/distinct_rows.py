@@ -1,0 +1,45 @@
+"""Many equal rows: the same problem over those that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from polytome.objective import Objective
+from polytome.rows import distinct_rows
+from polytome.solvers.driver import Solver
+from polytome.solvers.iterates import Iterate
+
+Array = NDArray[Any]
+
+__all__ = ["DistinctRows"]
+
+
+@dataclass(frozen=True)
+class DistinctRows:
+    """Another solver's walk over rows of which no two are equal, each with the weight of all that equal it.
+
+    The objective is the same function; the certificate still sees every row.
+
+    Args:
+        solver: walks over the distinct rows.
+
+    Example:
+        >>> from polytome.solvers import Newton
+        >>> DistinctRows(Newton())
+        DistinctRows(solver=Newton(sample=None))
+    """
+
+    solver: Solver
+
+    @property
+    def patience(self) -> int:
+        """That of the inner solver."""
+        return self.solver.patience
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        """The iterates of the inner solver; finding equal rows takes about as long as a pass."""
+        yield from self.solver.iterates(replace(objective, rows=distinct_rows(objective.rows)), start)

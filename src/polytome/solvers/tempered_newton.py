@@ -1,0 +1,136 @@
+"""Newton's method for the softmax loss in which rows that steps would ruin are taken for less sure than they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError
+from polytome.hessian_factor import factor_hessian
+from polytome.losses import Softmax
+from polytome.numerics import softmax
+from polytome.objective import Objective, block_scores
+from polytome.pair_curvature import pair_hessian
+from polytome.rows import Block
+from polytome.solvers.iterates import Iterate
+
+Array = NDArray[Any]
+
+__all__ = ["TemperedNewton"]
+
+_HOTTEST = 30.0
+_ALL_PAIRS = 10**12  # for each coefficient: so many that none is left out that matters
+_LONGEST, _SHORTEST = 16.0, 1e-3
+
+
+@dataclass(frozen=True)
+class TemperedNewton:
+    """Newton steps with the curvature of `softmax(scores / T)`, a temperature T for each row.
+
+    A row that is classified beyond doubt has no curvature, so a step may ruin it, and a line search would then shorten
+    the step for all rows. At a temperature above 1 it has some: a step that moves its margin by a share of
+    itself is foreseen. Temperatures start at 2, fall towards 1 while steps succeed, and rise for the rows that made a
+    step fail. Hessians come from a sample of pairs of classes (`pair_hessian`), which grows once all rows are at 1.
+
+    Args:
+        pairs: about how many pairs of classes are drawn for each coefficient.
+
+    Example:
+        >>> TemperedNewton()
+        TemperedNewton(pairs=200)
+
+    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4. The temperatures are our own.
+    """
+
+    pairs: int = 200
+    patience = 10
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
+        if not isinstance(objective.loss, Softmax):
+            raise ArgumentError(f"TemperedNewton: needs the softmax loss, not {objective.loss}; use solver='auto'")
+        objective = objective.at(np.float64)
+        W, passes, pairs, turn = start, 1.0, self.pairs, 0
+        value, gradient = objective.value_and_gradient(W)
+        excess = np.ones(objective.rows.n_rows)  # temperature minus 1
+        while True:
+            H = pair_hessian(objective, W, 1 + excess, pairs, turn)
+            direction = -factor_hessian(objective, H).solve(gradient)
+            decrement = -0.5 * float(np.vdot(gradient, direction))
+            passes += 2
+            yield Iterate(W, value, gradient, passes, None if excess.any() else decrement)
+            length, tried, trials = _step_length(objective, W, direction, value, decrement)
+            passes += trials
+            turn += 1
+            guilty = _ruined(objective, W, direction, excess, decrement + 1e3 * _rounding(value))
+            raised = np.clip(9 * excess, 0.2, _HOTTEST)
+            excess *= 0.5 if length >= 1 else 0.8
+            excess[excess < 0.01] = 0.0
+            excess[guilty] = raised[guilty]
+            passes += 1
+            if length >= 1 and not excess.any():
+                pairs = min(4 * pairs, _ALL_PAIRS)
+            if tried[0] <= value + _rounding(value):
+                W, (value, gradient) = W + length * direction, tried
+
+
+def _step_length(
+    objective: Objective, W: Array, direction: Array, value: float, decrement: float
+) -> tuple[float, tuple[float, Array], int]:
+    """Powers of two: up while the objective falls further, or down until it falls.
+
+    Returns:
+        The length, the value and the gradient there, and the passes made.
+    """
+
+    def at(length: float) -> tuple[float, Array]:
+        trial, gradient = objective.value_and_gradient(W + length * direction)
+        return (trial if np.isfinite(gradient).all() else np.inf), gradient
+
+    rounding = _rounding(value)
+    length, reached, passes = 1.0, at(1.0), 1
+    if reached[0] < value - 1.2 * decrement - rounding:  # flatter than foreseen
+        while length < _LONGEST:
+            further = at(2 * length)
+            passes += 1
+            if not further[0] < reached[0]:
+                break
+            length, reached = 2 * length, further
+        return length, reached, passes
+    while not reached[0] <= value - 0.1 * length * decrement + rounding and length > _SHORTEST:
+        length /= 2
+        reached = at(length)
+        passes += 1
+    return length, reached, passes
+
+
+def _rounding(value: float) -> float:
+    """What may be rounding alone in the difference of two such values."""
+    return 4 * float(np.finfo(np.float64).eps) * abs(value)
+
+
+def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, promised: float) -> Array:
+    """Whether the whole step costs a row much more than its tempered curvature foresees: a pass over the rows."""
+    loss, columns, target = objective.loss, objective.rows.columns, objective.rows.target
+    rows = objective.rows.with_target(np.column_stack([1 / (1 + excess), target]))
+    raw, along = columns.to_raw(W), columns.to_raw(direction)
+    # A row matters if it alone eats up a thousandth of what the step promised.
+    least = 1e-3 * promised * objective.total_weight
+
+    def block_ruined(block: Block) -> Array:
+        own = block.target[:, 1:] if target.ndim == 2 else block.target[:, 1].astype(target.dtype)
+        scores, change = block_scores(block, raw), block_scores(block, along)
+        value, gradient = loss.value_and_gradient(scores, own)
+        changed, _ = loss.value_and_gradient(scores + change, own)
+        p = softmax(scores * block.target[:, :1], axis=1)
+        bent = (p * change * change).sum(axis=1) - (p * change).sum(axis=1) ** 2
+        beyond = changed - value - (gradient * change).sum(axis=1)
+        ruined: Array = ~(beyond <= 0.75 * bent) & ~(block.weight * (beyond - 0.5 * bent) <= least)
+        return ruined
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return rows.each(block_ruined)
