@@ -69,7 +69,7 @@ def softmax_step(scores: Array, dual: Array, bend: Array) -> Array:
 def sigmoid_step(scores: Array, dual: Array, bend: Array) -> Array:
     """The log-odds of the best new probabilities, shape (n, n_outputs): `u + c sigmoid(u) = z + c sigmoid(u_old)`.
 
-    Newton's method between bounds that close in on the one solution.
+    Newton's method between bounds that close in on the one solution, halving them where it does not pay.
 
     Args:
         scores: z of each row, shape (n, n_outputs).
@@ -83,15 +83,16 @@ def sigmoid_step(scores: Array, dual: Array, bend: Array) -> Array:
     """
     c, q = bend[:, None], sigmoid(dual)
     low, high = scores - c * sigmoid(-dual), scores + c * q
-    u = np.clip(dual, low, high)
-    for _ in range(60):
+    u, before = np.clip(dual, low, high), np.inf
+    for _ in range(100):
         now = sigmoid(u)
         off = u + c * (now - q) - scores
         low, high = np.where(off < 0, u, low), np.where(off > 0, u, high)
         newton = u - off / (1.0 + c * now * sigmoid(-u))
-        there = np.where((newton < low) | (newton > high), 0.5 * (low + high), newton)
+        pays = (np.abs(off) <= 0.5 * before) & (newton >= low) & (newton <= high)
+        there = np.where(pays, newton, 0.5 * (low + high))
         moved = np.abs(there - u).max()
-        u = there
+        u, before = there, np.abs(off)
         if not moved > 1e-6:
             break
     return u

@@ -130,7 +130,8 @@ inline DualSums softmax_step(DualRow& row, double bend, const double* target, bo
     return sums;
 }
 
-// Each output for itself: u + c sigmoid(u) = z + c q, by Newton's method between bounds that close in.
+// Each output for itself: u + c sigmoid(u) = z + c q, by Newton's method between bounds that close in, which are halved
+// where it does not pay.
 inline DualSums sigmoid_step(DualRow& row, double bend, const double* target) {
     DualSums sums{0.0, 0.0};
     row.each([&](Index k) {
@@ -140,13 +141,16 @@ inline DualSums sigmoid_step(DualRow& row, double bend, const double* target) {
         store(&row.work[k], softplus(z));
         Doubles low = z - bend * sigmoid(-old), high = z + bend * q, u = old;
         u = u < low ? low : (u > high ? high : u);
-        for (int tries = 0; tries < 60; ++tries) {
+        Doubles least = Doubles{} + 1e300;
+        for (int tries = 0; tries < 100; ++tries) {
             const Doubles now = sigmoid(u), off = u + bend * (now - q) - z, zero{};
             low = off < zero ? u : low;
             high = off > zero ? u : high;
             const Doubles newton = u - off / (1.0 + bend * now * sigmoid(-u));
-            const Doubles there = (newton < low) | (newton > high) ? 0.5 * (low + high) : newton;
+            const auto strays = (newton < low) | (newton > high) | (magnitude(off) > 0.5 * least);
+            const Doubles there = strays ? 0.5 * (low + high) : newton;
             const Doubles moved = magnitude(there - u);
+            least = magnitude(off);
             u = there;
             if (!any_above(moved, 1e-6)) break;
         }
