@@ -24,6 +24,7 @@ __all__ = ["Newton"]
 _MOST_TRIES = 30
 _SERVES = 0.03
 _FEW_COLUMNS = 64
+_NOTHING = 1_000_000  # operations: less than it takes to call them
 _FEWER_ROWS = 20
 _ROWS_PER_COEFFICIENT = 50
 
@@ -162,10 +163,13 @@ class _Descent:
         return False
 
     def _look_at(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
-        """Value and gradient, and the Hessian where it is wanted and so small that it comes along at little cost."""
+        """Value and gradient, and the Hessian where it is wanted, or nothing to speak of, and comes along at little
+        cost."""
         self.passes += 1
-        if with_hessian and self.sample is None and self.objective.shape[0] <= _FEW_COLUMNS:
-            return self.objective.derivatives(W)
+        objective = self.objective
+        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= _NOTHING
+        if with_hessian and self.sample is None and objective.shape[0] <= _FEW_COLUMNS:
+            return objective.derivatives(W)
         return *self.objective.value_and_gradient(W), None
 
     def _settle(self, W: Array, value: float, gradient: Array, H: Array | None) -> None:
