@@ -61,7 +61,7 @@ def _fill_flat_directions(objective: Objective, H: Array) -> None:
         return
     blocks = H[0].reshape(n_outputs, n_columns, n_outputs, n_columns)
     own = np.einsum("kala->akl", blocks)  # a view: what the outputs have to do with each other in each column
-    own += np.trace(own, axis1=1, axis2=2)[:, None, None] / n_outputs**2
+    own += np.einsum("akk->a", own)[:, None, None] / n_outputs**2
 
 
 def _factor(H: Array) -> Array:

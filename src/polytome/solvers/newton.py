@@ -118,8 +118,9 @@ class _Descent:
 
     def here(self, estimate: float | None) -> Iterate:
         """The point as an iterate."""
-        point = Iterate(self.W, self.value, self.gradient, self.passes, estimate)
-        return replace(point, in_float64=True, intercept_hessian=self._intercept_hessian())
+        bend = self._intercept_hessian()
+        at = (self.W, self.value, self.gradient, self.passes, estimate)
+        return Iterate(*at, in_float64=True, intercept_hessian=bend)
 
     def _intercept_hessian(self) -> Array | None:
         """The entries of the Hessian at hand that belong to the intercepts."""
