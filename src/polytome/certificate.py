@@ -215,5 +215,7 @@ def _damped_step(hessian: Array, damping: float, gradient: Array, separable: boo
         return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
     # The mean fills the flat direction of the softmax loss: the same change to every intercept.
     filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))
-    step: Array = np.linalg.pinv(filled, hermitian=True) @ gradient
+    bends, directions = np.linalg.eigh(filled)
+    along = np.divide(directions.T @ gradient, bends, out=np.zeros_like(gradient), where=bends > 1e-15 * bends[-1])
+    step: Array = directions @ along
     return step

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from polytome.objective import Objective
 
@@ -26,14 +26,14 @@ class HessianFactor:
     millionths."""
 
     scales: Array
-    factors: list[tuple[Array, bool]]
+    factors: list[Array]
 
     def solve(self, gradient: Array) -> Array:
         """The inverse Hessian times a gradient of shape (n_features + 1, n_outputs)."""
         by_block = gradient.T.reshape(self.scales.shape)
         solution = np.stack(
             [
-                scale * cho_solve(factor, scale * part, check_finite=False)
+                scale * dpotrs(factor, scale * part, lower=1)[0]
                 for scale, factor, part in zip(self.scales, self.factors, by_block, strict=True)
             ]
         )
@@ -59,22 +59,20 @@ def _fill_flat_directions(objective: Objective, H: Array) -> None:
     n_columns, n_outputs = objective.shape
     if objective.loss.separable:
         return
-    diagonal = H[0].diagonal().reshape(n_outputs, n_columns).mean(axis=0)
     blocks = H[0].reshape(n_outputs, n_columns, n_outputs, n_columns)
-    columns = np.arange(n_columns)
-    blocks[:, columns, :, columns] += diagonal[:, None, None] / n_outputs
+    own = np.einsum("kala->akl", blocks)  # a view: what the outputs have to do with each other in each column
+    own += np.einsum("akk->a", own)[:, None, None] / n_outputs**2
 
 
-def _factor(H: Array) -> tuple[Array, bool]:
+def _factor(H: Array) -> Array:
     """Cholesky factor of H (unit diagonal) plus the smallest ridge in powers of 100 that makes it definite."""
+    diagonal = np.einsum("ii->i", H)
+    unit = np.maximum(diagonal, 0.0)
     ridge = _FIRST_RIDGE
-    on_diagonal = np.diag_indices_from(H)
-    unit = H[on_diagonal].copy()
     while True:
-        H[on_diagonal] = np.maximum(unit, 0) + ridge
-        try:
-            factor: tuple[Array, bool] = cho_factor(H, lower=True, check_finite=False)
-        except LinAlgError:
-            ridge *= 100
-            continue
-        return factor
+        diagonal[:] = unit + ridge
+        factor: Array
+        factor, failed = dpotrf(H.T, lower=1, clean=0)
+        if not failed:
+            return factor
+        ridge *= 100

@@ -104,9 +104,8 @@ class Objective:
 
     def at(self, precision: Any) -> Objective:
         """The same objective with its products in another floating type; itself where that is its own."""
-        if self.rows.precision == precision:
-            return self
-        return replace(self, rows=self.rows.at(precision))
+        rows = self.rows.at(precision)
+        return self if rows is self.rows else replace(self, rows=rows)
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient: one pass over the rows."""

@@ -273,6 +273,8 @@ def _readable(block: Block) -> Array:
 
 def _doubles(values: Array) -> Array:
     """Values as the extension reads all but X; copied only where they are stored in another way."""
+    if values.dtype == np.float64 and values.flags.c_contiguous and values.flags.aligned:
+        return values
     return np.require(values, np.float64, ("C_CONTIGUOUS", "ALIGNED"))
 
 

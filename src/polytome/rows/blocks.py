@@ -375,8 +375,8 @@ class Storage(ABC):
         return map(self.pick, self._parts())
 
     def at(self, precision: Any) -> Self:
-        """The same rows multiplied in another floating type."""
-        return replace(self, precision=np.dtype(precision))
+        """The same rows multiplied in another floating type; themselves where that is their own."""
+        return self if self.precision == precision else replace(self, precision=np.dtype(precision))
 
     def with_columns(self, columns: Columns) -> Self:
         """The same rows under another centring and scaling."""

@@ -24,6 +24,7 @@ __all__ = ["Newton"]
 _MOST_TRIES = 30
 _SERVES = 0.03
 _FEW_COLUMNS = 64
+_NOTHING = 1_000_000  # operations: less than it takes to call them
 _FEWER_ROWS = 20
 _ROWS_PER_COEFFICIENT = 50
 
@@ -117,8 +118,9 @@ class _Descent:
 
     def here(self, estimate: float | None) -> Iterate:
         """The point as an iterate."""
-        point = Iterate(self.W, self.value, self.gradient, self.passes, estimate)
-        return replace(point, in_float64=True, intercept_hessian=self._intercept_hessian())
+        bend = self._intercept_hessian()
+        at = (self.W, self.value, self.gradient, self.passes, estimate)
+        return Iterate(*at, in_float64=True, intercept_hessian=bend)
 
     def _intercept_hessian(self) -> Array | None:
         """The entries of the Hessian at hand that belong to the intercepts."""
@@ -162,10 +164,13 @@ class _Descent:
         return False
 
     def _look_at(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
-        """Value and gradient, and the Hessian where it is wanted and so small that it comes along at little cost."""
+        """Value and gradient, and the Hessian where it is wanted, or nothing to speak of, and comes along at little
+        cost."""
         self.passes += 1
-        if with_hessian and self.sample is None and self.objective.shape[0] <= _FEW_COLUMNS:
-            return self.objective.derivatives(W)
+        objective = self.objective
+        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= _NOTHING
+        if with_hessian and self.sample is None and objective.shape[0] <= _FEW_COLUMNS:
+            return objective.derivatives(W)
         return *self.objective.value_and_gradient(W), None
 
     def _settle(self, W: Array, value: float, gradient: Array, H: Array | None) -> None:
