@@ -37,7 +37,7 @@ void dense_hessian(const DenseBlock& block, const Task& task, const polytome::Co
                 store(row + j, (load(row + j) - load(shift.get() + j)) * load(scale.get() + j));
             }
         }
-        multiply_scores<double, 1>(x.get(), w.get(), width, rows, scores.get(), Upcoming{});
+        multiply_scores<double, 1>({x.get(), width}, w.get(), width, rows, scores.get(), Upcoming{});
         for (Index i = 0; i < tile_rows; i += lanes<double>) {
             store(scores.get() + i, curvature(task.loss, load(scores.get() + i) + intercept));
         }
@@ -46,7 +46,7 @@ void dense_hessian(const DenseBlock& block, const Task& task, const polytome::Co
             for (Index j = 0; j < size; ++j) products_of_rows[j * tile_rows + i] = weight * x[i * width + j];
         }
         for_groups_of_outputs(size, [&](Index first, Index count) {
-            products<double>(count).add_gradient(x.get(), products_of_rows.get() + first * tile_rows, width, rows,
+            products<double>(count).add_gradient({x.get(), width}, products_of_rows.get() + first * tile_rows, width, rows,
                                                  hessian.get() + first * width, first + count);
         });
     }
