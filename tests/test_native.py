@@ -20,6 +20,7 @@ import polytome
 from polytome import native
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
+from polytome.numerics import sigmoid, softmax
 from polytome.objective import Objective, block_value_and_gradient
 from polytome.penalties import L2
 from polytome.rows import Columns, as_rows
@@ -167,6 +168,63 @@ def test_every_half_is_converted_exactly(passes):
         assert gradient[0, 0] == -float(halves[start, 0])
     value, reference = passes(rows.with_target(halves.astype(float)), Squared(1), np.array([[1.0], [0.0]]))
     assert value[0] == reference[0] == 0.0
+
+
+# Predictions
+
+
+LINKS = {"scores": np.asarray, "softmax": softmax, "sigmoids": sigmoid}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("K", [1, 2, 3, 10, 26])
+def test_predictions_of_every_representation(representation, K, link, instruction_set, monkeypatch, rng, tmp_path):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    X = REPRESENTATIONS[representation](integers(rng, N, D), tmp_path)
+    coefficients = 0.1 * rng.normal(size=(K, D + 1))
+    got = native.linked_scores(X, coefficients, link)
+    if got is None:
+        assert (sparse.issparse(X) and X.format != "csr") or not native._is_known(X.dtype)
+        return
+    dense = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
+    want = LINKS[link](dense @ coefficients[:, :-1].T + coefficients[:, -1])
+    # A score is wrong by some units of its largest term, a probability relatively by as much.
+    error = 40 * np.finfo(float).eps * max(np.abs(dense).max(), 1)
+    assert_allclose(got, want, rtol=error, atol=error if link == "scores" else 0)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sparse.csr_matrix])
+def test_a_prediction_does_not_depend_on_other_rows_or_threads(storage, instruction_set, monkeypatch, rng):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    X = rng.normal(size=(3001, 64))
+    coefficients = rng.normal(size=(7, 65))
+    results = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("POLYTOME_NUM_THREADS", threads)
+        results.append(native.linked_scores(storage(X), coefficients, "softmax"))
+    assert_array_equal(*results)
+    for start, end in ((0, 1), (1, 3), (2990, 3001), (17, 200)):
+        part = native.linked_scores(storage(X[start:end]), coefficients, "softmax")
+        assert_array_equal(part, results[0][start:end])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e308])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
+def test_scores_that_are_not_finite_are_left_to_numpy(storage, bad, instruction_set, monkeypatch):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    X = np.zeros((5000, 3))
+    X[4321, 1] = bad
+    coefficients = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 10.0, 1.0, 1.0]])
+    assert native.linked_scores(storage(X), coefficients, "softmax") is None
+
+
+def test_probabilities_of_scores_far_apart(instruction_set, monkeypatch):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    X = np.array([[0.0], [1.0], [700.0], [740.0], [800.0], [1.6e308], [-1.6e308]])
+    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "softmax")
+    assert_allclose(got, softmax(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
+    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "sigmoids")
+    assert_allclose(got, sigmoid(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
 
 
 # Exact in the tails
@@ -399,8 +457,36 @@ HESSIAN = {
     "intercept": True,
     "result": np.zeros((3, 3)),
 }
-CALLS = {id(DENSE): "dense", id(SPARSE): "sparse", id(MOMENTS): "moments", id(HESSIAN): "hessian"}
+DENSE_SCORES = {
+    "X": np.zeros((4, 2)),
+    "link": "softmax",
+    "coefficients": np.zeros((3, 3)),
+    "result": np.zeros((4, 3)),
+    "threads": 2,
+}
+SPARSE_SCORES = {
+    **{name: value for name, value in DENSE_SCORES.items() if name != "X"},
+    "data": np.ones(4),
+    "indices": np.zeros(4, np.int32),
+    "bounds": np.arange(5),
+}
+CALLS = {id(DENSE_SCORES): "dense_scores", id(SPARSE_SCORES): "sparse_scores"}
+CALLS |= {id(DENSE): "dense", id(SPARSE): "sparse", id(MOMENTS): "moments", id(HESSIAN): "hessian"}
 WRONG = [
+    *(
+        (arguments, change, ValueError)
+        for arguments in (DENSE_SCORES, SPARSE_SCORES)
+        for change in (
+            {"link": "identity"},
+            {"coefficients": np.zeros((0, 0))},
+            {"result": np.zeros((3, 3))},
+            {"result": np.zeros((4, 2))},
+            {"threads": 0},
+        )
+    ),
+    (DENSE_SCORES, {"coefficients": np.zeros((3, 4))}, ValueError),
+    (DENSE_SCORES, {"result": np.zeros((4, 3), np.float32)}, TypeError),
+    (SPARSE_SCORES, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
     (MOMENTS, {"weight": np.ones(3)}, ValueError),
     (MOMENTS, {"near": np.zeros(3)}, ValueError),
     (MOMENTS, {"first": np.zeros(1)}, ValueError),

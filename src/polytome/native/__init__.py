@@ -17,6 +17,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
+from polytome.threads import available_threads
 
 if TYPE_CHECKING:
     from polytome.rows import Block, Columns
@@ -28,10 +29,11 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["hessian", "instruction_set", "instruction_sets", "moments", "value_and_gradient"]
+__all__ = ["hessian", "instruction_set", "instruction_sets", "linked_scores", "moments", "value_and_gradient"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _MOST_COLUMNS = 256
+_FEW_ROWS = 1_000  # that are not worth a second thread
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
@@ -102,6 +104,38 @@ def value_and_gradient(
     task = (name, target, _doubles(block.weight), _doubles(raw), gradient, ends, n_threads)
     value = _passes.sparse(best, X.data, X.indices, X.indptr.astype(np.int64, copy=False), *task)
     return np.asarray(value), gradient
+
+
+def linked_scores(X: Any, coefficients: Array, link: str) -> Array | None:
+    """Scores of rows, or the probabilities that belong to them; None where NumPy has to do it.
+
+    Products are in float64, whatever X is stored in.
+
+    Args:
+        X: an array or a CSR matrix, (n, n_features).
+        coefficients: shape (n_outputs, n_features + 1), the intercept in the last column, float64.
+        link: "scores" leaves them as they are, "softmax" is taken of each row, "sigmoids" of each score.
+
+    Returns:
+        Shape (n, n_outputs), float64. None as well where a score is not finite: NumPy will say which.
+
+    Raises:
+        IndexError: a column index is out of range.
+    """
+    best = instruction_set()
+    is_sparse = sparse.issparse(X)
+    if best is None or not _is_known(X.dtype) or (is_sparse and X.format != "csr"):
+        return None
+    n_rows = X.shape[0]
+    result = np.empty((n_rows, len(coefficients)))
+    how = (result, 1 if n_rows < _FEW_ROWS else available_threads())
+    if not is_sparse:
+        finite = X.flags.aligned and _passes.dense_scores(best, X, link, _doubles(coefficients), *how)
+    else:
+        parts = (X.data, X.indices, X.indptr.astype(np.int64, copy=False))
+        aligned = X.data.flags.aligned and X.indices.flags.aligned
+        finite = aligned and _passes.sparse_scores(best, *parts, link, _doubles(coefficients.T), *how)
+    return result if finite else None
 
 
 def moments(block: Block, near: Array) -> tuple[Array, Array] | None:

@@ -42,3 +42,16 @@ def hessian(
     intercept: bool,
     result: NDArray[Any],
 ) -> None: ...
+def dense_scores(
+    set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int
+) -> bool: ...
+def sparse_scores(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    link: str,
+    coefficients: NDArray[Any],
+    result: NDArray[Any],
+    threads: int,
+) -> bool: ...

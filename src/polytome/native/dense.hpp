@@ -196,36 +196,60 @@ template <class Sweep> void for_groups_of_outputs(Index outputs, Sweep sweep) {
     }
 }
 
+// Multiplies the tiles of a block with coefficients (outputs, columns + 1), the intercept last.
+template <class T> class Scorer {
+  public:
+    Scorer(const DenseBlock& block, const double* coefficients, Index outputs)
+        : width(padded_width<T>(block.columns)), block_(block), coefficients_(coefficients), outputs_(outputs),
+          x_(tile_rows * width), w_(outputs * width) {
+        for (Index k = 0; k < outputs; ++k) {
+            const double* from = coefficients + k * (block.columns + 1);
+            for (Index j = 0; j < block.columns; ++j) w_[k * width + j] = static_cast<T>(from[j]);
+        }
+    }
+
+    // Writes the scores of a tile, and returns its rows as they were multiplied.
+    TileRows<T> score(Index start, Index rows, double* scores) {
+        const TileRows<T> x = rows_of(block_, start, rows, x_.get(), width);
+        Upcoming upcoming = upcoming_rows(block_, start + tile_rows);
+        for_groups_of_outputs(outputs_, [&](Index first, Index count) {
+            products<T>(count).multiply_scores(x, w_.get() + first * width, width, rows, entry(scores, first, 0),
+                                               upcoming);
+            upcoming = {};  // they are on their way
+        });
+        for (Index k = 0; k < outputs_; ++k) {
+            const double intercept = coefficients_[k * (block_.columns + 1) + block_.columns];
+            for (Index i = 0; i < tile_rows; ++i) *entry(scores, k, i) += intercept;
+        }
+        return x;
+    }
+
+    const Index width;  // of the converted rows, padded
+
+  private:
+    const DenseBlock& block_;
+    const double* coefficients_;
+    const Index outputs_;
+    Scratch<T> x_, w_;
+};
+
 template <class T> double dense_pass(const DenseBlock& block, const Task& task) {
     const Index columns = block.columns, outputs = task.outputs;
-    const Index width = padded_width<T>(columns);
-    Scratch<T> x(tile_rows * width), w(outputs * width), residuals(outputs * tile_rows);
+    Scorer<T> scorer(block, task.coefficients, outputs);
+    const Index width = scorer.width;
+    Scratch<T> residuals(outputs * tile_rows);
     Scratch<double> gradient(outputs * width), scores(outputs * tile_rows), target(outputs * tile_rows);
     Scratch<double> intercept_gradient(outputs);
-    for (Index k = 0; k < outputs; ++k) {
-        const double* coefficients = task.coefficients + k * (columns + 1);
-        for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(coefficients[j]);
-    }
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
-        const TileRows<T> tile_x = rows_of(block, start, rows, x.get(), width);
-        Upcoming upcoming = upcoming_rows(block, start + tile_rows);
-        for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<T>(count).multiply_scores(tile_x, w.get() + first * width, width, rows,
-                                               entry(tile.scores, first, 0), upcoming);
-            upcoming = {};  // they are on their way
-        });
-        for (Index k = 0; k < outputs; ++k) {
-            const double intercept = task.coefficients[k * (columns + 1) + columns];
-            for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercept;
-        }
+        const TileRows<T> x = scorer.score(start, rows, tile.scores);
         fill(tile, task, start);
         value += loss_and_residuals(tile, task.loss, intercept_gradient.get());
         for (Index i = 0; i < outputs * tile_rows; ++i) residuals[i] = static_cast<T>(scores[i]);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<T>(count).add_gradient(tile_x, residuals.get() + first * tile_rows, width, rows,
+            products<T>(count).add_gradient(x, residuals.get() + first * tile_rows, width, rows,
                                             gradient.get() + first * width, width);
         });
     }

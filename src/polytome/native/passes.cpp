@@ -3,12 +3,12 @@
 #include "dense.hpp"
 #include "hessian.hpp"
 #include "moments.hpp"
-#include "sparse.hpp"
+#include "scores.hpp"
 
 namespace polytome {
 
 extern const InstructionSet POLYTOME_INSTRUCTION_SET;
 const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, dense_pass<double>, sparse_pass,
-                                               dense_moments, dense_hessian};
+                                               dense_scores, sparse_scores, dense_moments, dense_hessian};
 
 }  // namespace polytome
