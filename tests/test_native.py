@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import warnings
-from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -20,7 +16,6 @@ import polytome
 from polytome import native
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
-from polytome.numerics import sigmoid, softmax
 from polytome.objective import Objective, block_value_and_gradient
 from polytome.penalties import L2
 from polytome.rows import Columns, as_rows
@@ -170,63 +165,6 @@ def test_every_half_is_converted_exactly(passes):
     assert value[0] == reference[0] == 0.0
 
 
-# Predictions
-
-
-LINKS = {"scores": np.asarray, "softmax": softmax, "sigmoids": sigmoid}
-
-
-@pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("K", [1, 2, 3, 10, 26])
-def test_predictions_of_every_representation(representation, K, link, instruction_set, monkeypatch, rng, tmp_path):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    X = REPRESENTATIONS[representation](integers(rng, N, D), tmp_path)
-    coefficients = 0.1 * rng.normal(size=(K, D + 1))
-    got = native.linked_scores(X, coefficients, link)
-    if got is None:
-        assert (sparse.issparse(X) and X.format != "csr") or not native._is_known(X.dtype)
-        return
-    dense = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
-    want = LINKS[link](dense @ coefficients[:, :-1].T + coefficients[:, -1])
-    # A score is wrong by some units of its largest term, a probability relatively by as much.
-    error = 40 * np.finfo(float).eps * max(np.abs(dense).max(), 1)
-    assert_allclose(got, want, rtol=error, atol=error if link == "scores" else 0)
-
-
-@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sparse.csr_matrix])
-def test_a_prediction_does_not_depend_on_other_rows_or_threads(storage, instruction_set, monkeypatch, rng):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    X = rng.normal(size=(3001, 64))
-    coefficients = rng.normal(size=(7, 65))
-    results = []
-    for threads in ("1", "3"):
-        monkeypatch.setenv("POLYTOME_NUM_THREADS", threads)
-        results.append(native.linked_scores(storage(X), coefficients, "softmax"))
-    assert_array_equal(*results)
-    for start, end in ((0, 1), (1, 3), (2990, 3001), (17, 200)):
-        part = native.linked_scores(storage(X[start:end]), coefficients, "softmax")
-        assert_array_equal(part, results[0][start:end])
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e308])
-@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
-def test_scores_that_are_not_finite_are_left_to_numpy(storage, bad, instruction_set, monkeypatch):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    X = np.zeros((5000, 3))
-    X[4321, 1] = bad
-    coefficients = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 10.0, 1.0, 1.0]])
-    assert native.linked_scores(storage(X), coefficients, "softmax") is None
-
-
-def test_probabilities_of_scores_far_apart(instruction_set, monkeypatch):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    X = np.array([[0.0], [1.0], [700.0], [740.0], [800.0], [1.6e308], [-1.6e308]])
-    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "softmax")
-    assert_allclose(got, softmax(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
-    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "sigmoids")
-    assert_allclose(got, sigmoid(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
-
-
 # Exact in the tails
 
 
@@ -284,78 +222,6 @@ def test_large_sums_do_not_lose_small_gradients(monkeypatch, instruction_set):
     exact = float(n * Fraction(float(np.float32(1 / 3))))
     assert gradient[0, 0] == pytest.approx(exact, rel=1e-6)
     assert gradient[1, 0] == n
-
-
-# Threads
-
-
-@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
-def test_threads_change_no_bit_and_parts_are_summed_in_order(storage, instruction_set, monkeypatch, rng):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    whole = block_of(storage(rng.normal(size=(N, D))), rng.integers(0, 3, N))
-    raw = rng.normal(size=(D + 1, 3))
-    ends = np.sort(rng.integers(0, N, 30))
-    ends[-1] = N
-    parts = [
-        native.value_and_gradient(Softmax(3), block_of(whole.stored[start:end], whole.target[start:end]), raw)
-        for start, end in zip([0, *ends], ends, strict=False)
-    ]
-    value, gradient = np.float64(0.0), np.zeros(raw.shape)
-    for part in parts:
-        value, gradient = value + part[0], gradient + part[1]
-    for n_threads in (1, 2, 3, 50):
-        for _ in range(5):
-            got = native.value_and_gradient(Softmax(3), whole, raw, ends, n_threads)
-            assert got[0] == value
-            assert_array_equal(got[1], gradient)
-
-
-def test_an_error_in_any_thread_is_raised(instruction_set, monkeypatch, rng):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    target = rng.integers(0, 3, N)
-    target[N // 2] = 7
-    block = block_of(rng.normal(size=(N, D)), target)
-    for n_threads in (1, 3):
-        with pytest.raises(IndexError, match="class code"):
-            native.value_and_gradient(Softmax(3), block, np.zeros((D + 1, 3)), np.arange(1, N + 1), n_threads)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that signal")
-def test_a_long_pass_is_interrupted(instruction_set, monkeypatch):
-    def interrupt(*_):
-        raise TimeoutError
-
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    n, K = 2**16, 2000  # one row, repeated without taking memory: many seconds of work
-    X = np.broadcast_to(np.ones(2000), (n, 2000))
-    block = Block(X, np.dtype(float), np.zeros(n, int), np.ones(n))
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(TimeoutError):
-            native.value_and_gradient(Softmax(K), block, np.zeros((2001, K)), np.arange(64, n + 1, 64), 2)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_process_makes_passes(rng):
-    rows = as_rows(rng.normal(size=(N, D)), rng.integers(0, 3, N)).with_ends(range(10, N, 10))
-    rows = replace(rows, n_threads=2)
-    objective = Objective(Softmax(3), L2(1.0), rows)
-    W = rng.normal(size=(D + 1, 3))
-    want, _ = objective.value_and_gradient(W)
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # BLAS may have threads; this process has none of its own
-        child = os.fork()
-    if child == 0:
-        os.write(writing, np.float64(objective.value_and_gradient(W)[0]).tobytes())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        assert np.frombuffer(answer.read()) == want
-    os.waitpid(child, 0)
 
 
 # Bad input
