@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -365,3 +366,66 @@ def test_solvers_agree_through_the_estimator() -> None:
         # The bound is on the coefficients of the scaled columns, in which the penalty is measured.
         away = np.linalg.norm((model.coef_ - best.coef_) * X.std(axis=0))
         assert away <= model.certificate_.coefficient_bound + best.certificate_.coefficient_bound
+
+
+# --- the short way to a prediction ---
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_one_row_is_predicted_as_among_others(K: int) -> None:
+    X, y = data(K)
+    model = LogisticRegression().fit(X, y)
+    for method in (model.predict, model.predict_proba, model.predict_log_proba, model.decision_function):
+        one, among_others = method(X[3:4]), method(X)[3:4]
+        if one.dtype.kind == "f":
+            np.testing.assert_allclose(one, among_others, rtol=1e-12)  # BLAS may add in another order
+        else:
+            assert one.tolist() == among_others.tolist()
+
+
+def test_coefficients_set_by_hand_are_the_ones_that_predict() -> None:
+    X, y = data(3)
+    model = LogisticRegression().fit(X, y)
+    model.predict_proba(X)
+    model.coef_[0] += 1.0
+    changed = X @ model.coef_.T + model.intercept_
+    np.testing.assert_allclose(model.decision_function(X), changed, atol=1e-13)
+    model.coef_, model.intercept_ = -model.coef_, -model.intercept_
+    np.testing.assert_allclose(model.decision_function(X), -changed, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X[:, :4],
+        lambda X: np.hstack([X, X]),
+        lambda X: X[:0],
+        lambda X: X[0],
+        lambda X: X[np.newaxis],
+        lambda X: X.astype(complex),
+        lambda X: X.astype(str).astype(object) + "?",
+        lambda X: np.where(X[3, 2] == X, np.nan, X),
+        lambda X: np.where(X[3, 2] == X, np.inf, X).astype(np.float32),
+    ],
+)
+def test_rows_that_cannot_be_predicted_are_refused_as_scikit_learn_refuses_them(change: Callable) -> None:
+    X, y = data(3)
+    model = LogisticRegression().fit(X, y)
+    wrong = change(X)
+    with pytest.raises((ValueError, TypeError)) as peer:
+        PeerRegression().fit(X, y).predict_proba(wrong)
+    with pytest.raises(type(peer.value)) as ours:
+        model.predict_proba(wrong)
+    if "NaN" in str(peer.value) or "infinity" in str(peer.value):
+        assert "at row 3, column 2" in str(ours.value)
+    else:
+        assert str(ours.value) == str(peer.value).replace("PeerRegression", "LogisticRegression")
+
+
+def test_an_array_is_warned_about_where_names_were_fitted() -> None:
+    X, y = data(3)
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    model = LogisticRegression().fit(frame, y)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        got = model.predict_proba(X)
+    np.testing.assert_array_equal(got, model.predict_proba(frame))

@@ -249,7 +249,7 @@ def test_one_vs_rest_predicts_what_scikit_learn_does(K: int) -> None:
     peer = peer_with_models_of(model, OneVsRestClassifier(PeerRegression()), X, y)
     wide = 3 * np.random.default_rng(5).normal(size=(2000, X.shape[1]))
     np.testing.assert_array_equal(model.predict(wide), peer.predict(wide))
-    np.testing.assert_allclose(model.decision_function(wide), peer.decision_function(wide), rtol=1e-12)
+    np.testing.assert_allclose(model.decision_function(wide), peer.decision_function(wide), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(model.predict_proba(wide), peer.predict_proba(wide), rtol=1e-9)
 
 

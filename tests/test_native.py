@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import warnings
-from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -247,78 +243,6 @@ def test_large_sums_do_not_lose_small_gradients(monkeypatch, instruction_set):
     assert gradient[1, 0] == n
 
 
-# Threads
-
-
-@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
-def test_threads_change_no_bit_and_parts_are_summed_in_order(storage, instruction_set, monkeypatch, rng):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    whole = block_of(storage(rng.normal(size=(N, D))), rng.integers(0, 3, N))
-    raw = rng.normal(size=(D + 1, 3))
-    ends = np.sort(rng.integers(0, N, 30))
-    ends[-1] = N
-    parts = [
-        native.value_and_gradient(Softmax(3), block_of(whole.stored[start:end], whole.target[start:end]), raw)
-        for start, end in zip([0, *ends], ends, strict=False)
-    ]
-    value, gradient = np.float64(0.0), np.zeros(raw.shape)
-    for part in parts:
-        value, gradient = value + part[0], gradient + part[1]
-    for n_threads in (1, 2, 3, 50):
-        for _ in range(5):
-            got = native.value_and_gradient(Softmax(3), whole, raw, ends, n_threads)
-            assert got[0] == value
-            assert_array_equal(got[1], gradient)
-
-
-def test_an_error_in_any_thread_is_raised(instruction_set, monkeypatch, rng):
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    target = rng.integers(0, 3, N)
-    target[N // 2] = 7
-    block = block_of(rng.normal(size=(N, D)), target)
-    for n_threads in (1, 3):
-        with pytest.raises(IndexError, match="class code"):
-            native.value_and_gradient(Softmax(3), block, np.zeros((D + 1, 3)), np.arange(1, N + 1), n_threads)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that signal")
-def test_a_long_pass_is_interrupted(instruction_set, monkeypatch):
-    def interrupt(*_):
-        raise TimeoutError
-
-    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
-    n, K = 2**16, 2000  # one row, repeated without taking memory: many seconds of work
-    X = np.broadcast_to(np.ones(2000), (n, 2000))
-    block = Block(X, np.dtype(float), np.zeros(n, int), np.ones(n))
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(TimeoutError):
-            native.value_and_gradient(Softmax(K), block, np.zeros((2001, K)), np.arange(64, n + 1, 64), 2)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_process_makes_passes(rng):
-    rows = as_rows(rng.normal(size=(N, D)), rng.integers(0, 3, N)).with_ends(range(10, N, 10))
-    rows = replace(rows, n_threads=2)
-    objective = Objective(Softmax(3), L2(1.0), rows)
-    W = rng.normal(size=(D + 1, 3))
-    want, _ = objective.value_and_gradient(W)
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # BLAS may have threads; this process has none of its own
-        child = os.fork()
-    if child == 0:
-        os.write(writing, np.float64(objective.value_and_gradient(W)[0]).tobytes())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        assert np.frombuffer(answer.read()) == want
-    os.waitpid(child, 0)
-
-
 # Bad input
 
 
@@ -426,7 +350,35 @@ CALLS = {
     id(DERIVATIVES): "dense_derivatives",
     id(SPARSE_DERIVATIVES): "sparse_derivatives",
 }
+DENSE_SCORES = {
+    "X": np.zeros((4, 2)),
+    "link": "softmax",
+    "coefficients": np.zeros((3, 3)),
+    "result": np.zeros((4, 3)),
+    "threads": 2,
+}
+SPARSE_SCORES = {
+    **{name: value for name, value in DENSE_SCORES.items() if name != "X"},
+    "data": np.ones(4),
+    "indices": np.zeros(4, np.int32),
+    "bounds": np.arange(5),
+}
+CALLS |= {id(DENSE_SCORES): "dense_scores", id(SPARSE_SCORES): "sparse_scores"}
 WRONG = [
+    *(
+        (arguments, change, ValueError)
+        for arguments in (DENSE_SCORES, SPARSE_SCORES)
+        for change in (
+            {"link": "identity"},
+            {"coefficients": np.zeros((0, 0))},
+            {"result": np.zeros((3, 3))},
+            {"result": np.zeros((4, 2))},
+            {"threads": 0},
+        )
+    ),
+    (DENSE_SCORES, {"coefficients": np.zeros((3, 4))}, ValueError),
+    (DENSE_SCORES, {"result": np.zeros((4, 3), np.float32)}, TypeError),
+    (SPARSE_SCORES, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
     (MOMENTS, {"weight": np.ones(3)}, ValueError),
     (MOMENTS, {"near": np.zeros(3)}, ValueError),
     (MOMENTS, {"first": np.zeros(1)}, ValueError),

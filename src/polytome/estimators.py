@@ -16,7 +16,15 @@ from polytome import numerics
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
-from polytome.fitting import check_settings, classes_of, keep_solution, penalty_of, reporter_of, scores_of
+from polytome.fitting import (
+    check_settings,
+    classes_of,
+    keep_solution,
+    penalty_of,
+    probabilities_of,
+    reporter_of,
+    scores_of,
+)
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
@@ -175,11 +183,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""
-        scores = scores_of(self, X)
-        if scores.shape[1] == 1:
-            # The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
-            return numerics.sigmoid(np.hstack([-scores, scores]))
-        return numerics.softmax(scores, axis=1)
+        return probabilities_of(self, X)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest float."""

@@ -18,7 +18,14 @@ Array = NDArray[Any]
 FeatureScale = str | float | ArrayLike | None
 """What columns are divided by before the penalty: None, "standard", a number, or one number per column."""
 
-__all__ = ["FeatureScale", "checked_features", "checked_rows", "feature_scale"]
+__all__ = [
+    "FeatureScale",
+    "checked_columns",
+    "checked_features",
+    "checked_rows",
+    "feature_scale",
+    "refuse_nonfinite",
+]
 
 
 def checked_features(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
@@ -42,10 +49,26 @@ def checked_features(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
 
 def checked_rows(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training, all finite."""
-    _refuse_text_columns(X)
-    X = validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype="numeric", ensure_all_finite=False, reset=False)
+    X = checked_columns(estimator, X)
     refuse_nonfinite(X, estimator)
     return X
+
+
+def checked_columns(estimator: Any, X: Any) -> Any:
+    """X to be predicted: the same columns as in training; whether its entries are finite is left to the caller."""
+    if _is_plain(estimator, X):
+        return X
+    _refuse_text_columns(X)
+    settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
+    return validate_data(estimator, X, reset=False, **settings)
+
+
+def _is_plain(estimator: Any, X: Any) -> bool:
+    """Whether scikit-learn would find nothing wrong with X: for few rows its checks would take most of the time."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "biuf" or len(X) == 0:
+        return False
+    fitted = vars(estimator)
+    return X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted
 
 
 def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:

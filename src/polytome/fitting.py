@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from polytome import native, numerics
 from polytome.errors import ArgumentError, DataError
-from polytome.features import checked_rows
+from polytome.features import checked_columns, refuse_nonfinite
 from polytome.formula import Formula
 from polytome.objective import Objective, block_scores
 from polytome.penalties import L2, NoPenalty
@@ -26,7 +27,16 @@ from polytome.solvers.driver import Callback, check_limits
 
 Array = NDArray[Any]
 
-__all__ = ["check_settings", "classes_of", "finite_scores", "keep_solution", "penalty_of", "reporter_of", "scores_of"]
+__all__ = [
+    "check_settings",
+    "classes_of",
+    "keep_solution",
+    "penalty_of",
+    "probabilities_of",
+    "reporter_of",
+    "scores_of",
+    "sigmoids_of",
+]
 
 
 def check_settings(estimator: Any) -> None:
@@ -86,12 +96,45 @@ def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss
 
 def scores_of(estimator: Any, X: Any) -> Array:
     """Scores `X @ coef_.T + intercept_` of a fitted classifier, shape (n, n_outputs)."""
-    check_is_fitted(estimator)
-    X = checked_rows(estimator, X)
-    raw = np.vstack([estimator.coef_.T, estimator.intercept_])
+    return _linked_scores(estimator, X, "scores")
+
+
+def probabilities_of(estimator: Any, X: Any) -> Array:
+    """The softmax of the scores of several classes, the sigmoids of plus and minus the score of two; shape (n, K).
+
+    The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
+    """
+    return _linked_scores(estimator, X, "probabilities")
+
+
+def sigmoids_of(estimator: Any, X: Any) -> Array:
+    """The sigmoid of each score, shape (n, n_outputs)."""
+    return _linked_scores(estimator, X, "sigmoids")
+
+
+def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
+    if "coef_" not in vars(estimator):
+        check_is_fitted(estimator)
+    X = checked_columns(estimator, X)
+    # Put together anew for each call: nothing can go stale where a user changes `coef_`.
+    coefficients = np.column_stack([estimator.coef_, estimator.intercept_])
+    if link == "probabilities":
+        link = "softmax" if len(coefficients) > 1 else "sigmoids"
+        coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
+    linked = native.linked_scores(X, coefficients, link)
+    if linked is not None:
+        return linked
     rows = as_rows(X, np.zeros(X.shape[0]))
     with np.errstate(over="ignore", invalid="ignore"):
-        return finite_scores(rows.each(lambda block: block_scores(block, raw)))
+        scores = rows.each(lambda block: block_scores(block, coefficients.T))
+    if not np.isfinite(scores).all():
+        refuse_nonfinite(X, estimator)
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        # Beyond the range of float64 not even the sign of a score could be trusted.
+        raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
+    if link == "softmax":
+        return numerics.softmax(scores, axis=1)
+    return numerics.sigmoid(scores) if link == "sigmoids" else scores
 
 
 def classes_of(estimator: Any, scores: Array) -> Array:
@@ -99,18 +142,6 @@ def classes_of(estimator: Any, scores: Array) -> Array:
     codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
     classes: Array = estimator.classes_[codes]
     return classes
-
-
-def finite_scores(scores: Array) -> Array:
-    """The scores; beyond the range of float64 not even their sign could be trusted.
-
-    Raises:
-        DataError: a score is not finite.
-    """
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-        raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
-    return scores
 
 
 def _numbers(scale: Any) -> str:

@@ -19,7 +19,15 @@ from polytome import numerics
 from polytome.certificate import Certificate
 from polytome.errors import DataError
 from polytome.features import FeatureScale, checked_features, feature_scale
-from polytome.fitting import check_settings, classes_of, keep_solution, penalty_of, reporter_of, scores_of
+from polytome.fitting import (
+    check_settings,
+    classes_of,
+    keep_solution,
+    penalty_of,
+    reporter_of,
+    scores_of,
+    sigmoids_of,
+)
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
@@ -344,7 +352,7 @@ class MultilabelLogistic(_BinaryModels):
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each label, shape (n, L); rows need not add up to 1."""
-        return numerics.sigmoid(scores_of(self, X))
+        return sigmoids_of(self, X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

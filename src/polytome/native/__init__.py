@@ -17,6 +17,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
+from polytome.threads import available_threads
 
 if TYPE_CHECKING:
     from polytome.rows import Block, Columns
@@ -34,6 +35,7 @@ __all__ = [
     "has_duplicates",
     "instruction_set",
     "instruction_sets",
+    "linked_scores",
     "moments",
     "reads_csr",
     "sparse_moments",
@@ -43,6 +45,7 @@ __all__ = [
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _MOST_COLUMNS = 256
 _MOST_COEFFICIENTS = 2_048
+_FEW_ROWS = 1_000  # that are not worth a second thread
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
@@ -156,6 +159,37 @@ def dual_steps(
         per_weight,
         intercept_square,
     )
+
+
+def linked_scores(X: Any, coefficients: Array, link: str) -> Array | None:
+    """Scores of rows, or the probabilities that belong to them; None where NumPy has to do it.
+
+    Products are in float64, whatever X is stored in.
+
+    Args:
+        X: an array or a CSR matrix, (n, n_features).
+        coefficients: shape (n_outputs, n_features + 1), the intercept in the last column, float64.
+        link: "scores" leaves them as they are, "softmax" is taken of each row, "sigmoids" of each score.
+
+    Returns:
+        Shape (n, n_outputs), float64. None as well where a score is not finite: NumPy will say which.
+
+    Raises:
+        IndexError: a column index is out of range.
+    """
+    best = instruction_set()
+    if best is None or not _is_known(X.dtype):
+        return None
+    n_rows = X.shape[0]
+    result = np.empty((n_rows, len(coefficients)))
+    how = (result, 1 if n_rows < _FEW_ROWS else available_threads())
+    if not sparse.issparse(X):
+        finite = X.flags.aligned and _passes.dense_scores(best, X, link, _doubles(coefficients), *how)
+    elif (entries := _entries(X)) is not None:
+        finite = _passes.sparse_scores(best, *entries, link, _doubles(coefficients.T), *how)
+    else:
+        return None
+    return result if finite else None
 
 
 def moments(block: Block, near: Array) -> tuple[Array, Array] | None:

@@ -88,3 +88,16 @@ def sparse_moments(
     sums: NDArray[Any],
 ) -> None: ...
 def has_duplicates(set: str, data: NDArray[Any], indices: NDArray[Any], bounds: NDArray[Any], columns: int) -> bool: ...
+def dense_scores(
+    set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int
+) -> bool: ...
+def sparse_scores(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    link: str,
+    coefficients: NDArray[Any],
+    result: NDArray[Any],
+    threads: int,
+) -> bool: ...

@@ -2,6 +2,8 @@
 // they are multiplied twice: once into scores, once, weighted by the residuals, into the gradient.
 #pragma once
 
+#include <type_traits>
+
 #include "losses.hpp"
 #include "numbers.hpp"
 #include "scratch.hpp"
@@ -32,27 +34,69 @@ template <class T> Index padded_width(Index columns) {
     return width * sizeof(T) % 4096 == 0 ? width + lanes<T> : width;
 }
 
+// `count` entries that are `stride` apart, converted; a loop of its own where they are side by side, for speed.
+template <class T, class Stored> inline void convert_line(const Stored* from, Index stride, Index count, T* to) {
+    if (stride == 1) {
+        for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]);
+    } else {
+        for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(from[i * stride]);
+    }
+}
+
 // Rows `start` .. `start + rows` of a block, converted: row i at x + i * width, padded with zeros to `width` columns.
 template <class T, class Stored>
 void convert(const Stored* X, const DenseBlock& block, Index start, Index rows, T* x, Index width) {
     const Stored* first = X + start * block.row_stride;
     if (block.column_stride == 1) {
-        for (Index i = 0; i < rows; ++i) {
-            const Stored* row = first + i * block.row_stride;
-            T* to = x + i * width;
-            for (Index j = 0; j < block.columns; ++j) to[j] = static_cast<T>(row[j]);
-        }
+        for (Index i = 0; i < rows; ++i) convert_line(first + i * block.row_stride, 1, block.columns, x + i * width);
         return;
     }
-    constexpr Index group = 16;  // columns side by side, so that the lines of x are filled one after the other
-    for (Index j0 = 0; j0 < block.columns; j0 += group) {
-        const Index j1 = j0 + group < block.columns ? j0 + group : block.columns;
-        for (Index i = 0; i < rows; ++i) {
-            for (Index j = j0; j < j1; ++j) {
-                x[i * width + j] = static_cast<T>(first[i * block.row_stride + j * block.column_stride]);
+    // Columns are converted one by one, as many as a vector has lanes, and turned into rows square by square.
+    constexpr Index group = lanes<T>;
+    Scratch<T> lines(group * tile_rows);
+    for (Index j = 0; j < block.columns; j += group) {
+        for (Index c = 0; c < group && j + c < block.columns; ++c) {
+            const Stored* column = first + (j + c) * block.column_stride;
+            for (Index i = 0; i < tile_rows; i += 64 / static_cast<Index>(sizeof(Stored))) {
+                POLYTOME_PREFETCH(column + (tile_rows + i) * block.row_stride);  // of the next tile
             }
+            convert_line(column, block.row_stride, rows, lines.get() + c * tile_rows);
+        }
+        if (block.columns - j < group) {
+            const Index c = block.columns - j;
+            std::memset(static_cast<void*>(lines.get() + c * tile_rows), 0, static_cast<std::size_t>((group - c) * tile_rows) * sizeof(T));
+        }
+        for (Index i = 0; i < rows; i += group) {
+            Vector<T> square[group];
+            for (Index c = 0; c < group; ++c) square[c] = load(lines.get() + c * tile_rows + i);
+            transpose<T>(square);
+            for (Index r = 0; r < group; ++r) store(x + (i + r) * width + j, square[r]);
         }
     }
+}
+
+// The rows of a tile in the type of the products.
+template <class T> struct TileRows {
+    const T* first;
+    Index stride;
+
+    const T* row(Index i) const { return first + i * stride; }
+};
+
+// A whole tile of whole vectors that is stored as it is multiplied is left where it is; others are converted into `x`.
+template <class T> TileRows<T> rows_of(const DenseBlock& block, Index start, Index rows, T* x, Index width) {
+    TileRows<T> converted{x, width};
+    with_type(block.number, block.data, [&]<class Stored>(const Stored* X) {
+        if constexpr (std::is_same_v<T, Stored>) {
+            const bool is_whole = rows == tile_rows && block.column_stride == 1 && block.columns == width;
+            if (is_whole && block.row_stride * sizeof(T) % 4096 != 0) {
+                converted = {X + start * block.row_stride, block.row_stride};
+                return;
+            }
+        }
+        convert(X, block, start, rows, x, width);
+    });
+    return converted;
 }
 
 // Where the rows of the next tile are stored: they are fetched while this one is multiplied.
@@ -61,15 +105,16 @@ struct Upcoming {
     Index row, entry;  // bytes from one to the next
 };
 
-template <class Stored> Upcoming upcoming_rows(const Stored* X, const DenseBlock& block, Index start) {
+inline Upcoming upcoming_rows(const DenseBlock& block, Index start) {
     if (block.column_stride != 1 || start >= block.rows) return {};
-    return {reinterpret_cast<const char*>(X + start * block.row_stride),
-            block.row_stride * static_cast<Index>(sizeof(Stored)), sizeof(Stored)};
+    const Index bytes = bytes_of(block.number);
+    return {static_cast<const char*>(block.data) + start * block.row_stride * bytes, block.row_stride * bytes, bytes};
 }
 
 // Scores of `rows` rows and `outputs` outputs, without intercept.
 template <class T, int outputs>
-void multiply_scores(const T* x, const T* w, Index width, Index rows, double* scores, const Upcoming& upcoming) {
+void multiply_scores(const TileRows<T>& x, const T* w, Index width, Index rows, double* scores,
+                     const Upcoming& upcoming) {
     constexpr int group = rows_at_once(outputs);
     for (Index i = 0; i < rows; i += group) {
         Vector<T> sum[outputs][group] = {};
@@ -77,7 +122,7 @@ void multiply_scores(const T* x, const T* w, Index width, Index rows, double* sc
             Vector<T> entries[group];
             POLYTOME_UNROLL
             for (int r = 0; r < group; ++r) {
-                entries[r] = load(x + (i + r) * width + j);
+                entries[r] = load(x.row(i + r) + j);
                 POLYTOME_PREFETCH(upcoming.first + (i + r) * upcoming.row + j * upcoming.entry);
             }
             POLYTOME_UNROLL
@@ -97,12 +142,12 @@ void multiply_scores(const T* x, const T* w, Index width, Index rows, double* sc
 
 // Adds `columns` vectors of the gradient from column `j` on, summed over the rows of a tile.
 template <class T, int outputs, int columns>
-inline void add_columns(const T* x, const T* residuals, Index width, Index rows, Index j, double* gradient) {
+inline void add_columns(const TileRows<T>& x, const T* residuals, Index width, Index rows, Index j, double* gradient) {
     Vector<T> sum[outputs][columns] = {};
     for (Index i = 0; i < rows; ++i) {
         Vector<T> entries[columns];
         POLYTOME_UNROLL
-        for (int c = 0; c < columns; ++c) entries[c] = load(x + i * width + j + c * lanes<T>);
+        for (int c = 0; c < columns; ++c) entries[c] = load(x.row(i) + j + c * lanes<T>);
         POLYTOME_UNROLL
         for (int k = 0; k < outputs; ++k) {
             const T residual = residuals[k * tile_rows + i];
@@ -121,7 +166,7 @@ inline void add_columns(const T* x, const T* residuals, Index width, Index rows,
 
 // The gradient's columns before `end`, rounded up to whole vectors.
 template <class T, int outputs>
-void add_gradient(const T* x, const T* residuals, Index width, Index rows, double* gradient, Index end) {
+void add_gradient(const TileRows<T>& x, const T* residuals, Index width, Index rows, double* gradient, Index end) {
     constexpr int columns = columns_at_once(outputs);
     Index j = 0;
     for (; j + columns * lanes<T> <= end; j += columns * lanes<T>) {
@@ -132,8 +177,8 @@ void add_gradient(const T* x, const T* residuals, Index width, Index rows, doubl
 
 // The two products for each number of outputs that registers hold, so that every loop over them is unrolled.
 template <class T> struct Products {
-    void (*multiply_scores)(const T*, const T*, Index, Index, double*, const Upcoming&);
-    void (*add_gradient)(const T*, const T*, Index, Index, double*, Index);
+    void (*multiply_scores)(const TileRows<T>&, const T*, Index, Index, double*, const Upcoming&);
+    void (*add_gradient)(const TileRows<T>&, const T*, Index, Index, double*, Index);
 };
 
 template <class T, int outputs = most_outputs> Products<T> products(Index wanted) {
@@ -151,39 +196,60 @@ template <class Sweep> void for_groups_of_outputs(Index outputs, Sweep sweep) {
     }
 }
 
+// Multiplies the tiles of a block with coefficients (outputs, columns + 1), the intercept last.
+template <class T> class Scorer {
+  public:
+    Scorer(const DenseBlock& block, const double* coefficients, Index outputs)
+        : width(padded_width<T>(block.columns)), block_(block), coefficients_(coefficients), outputs_(outputs),
+          x_(tile_rows * width), w_(outputs * width) {
+        for (Index k = 0; k < outputs; ++k) {
+            const double* from = coefficients + k * (block.columns + 1);
+            for (Index j = 0; j < block.columns; ++j) w_[k * width + j] = static_cast<T>(from[j]);
+        }
+    }
+
+    // Writes the scores of a tile, and returns its rows as they were multiplied.
+    TileRows<T> score(Index start, Index rows, double* scores) {
+        const TileRows<T> x = rows_of(block_, start, rows, x_.get(), width);
+        Upcoming upcoming = upcoming_rows(block_, start + tile_rows);
+        for_groups_of_outputs(outputs_, [&](Index first, Index count) {
+            products<T>(count).multiply_scores(x, w_.get() + first * width, width, rows, entry(scores, first, 0),
+                                               upcoming);
+            upcoming = {};  // they are on their way
+        });
+        for (Index k = 0; k < outputs_; ++k) {
+            const double intercept = coefficients_[k * (block_.columns + 1) + block_.columns];
+            for (Index i = 0; i < tile_rows; ++i) *entry(scores, k, i) += intercept;
+        }
+        return x;
+    }
+
+    const Index width;  // of the converted rows, padded
+
+  private:
+    const DenseBlock& block_;
+    const double* coefficients_;
+    const Index outputs_;
+    Scratch<T> x_, w_;
+};
+
 template <class T> double dense_pass(const DenseBlock& block, const Task& task) {
     const Index columns = block.columns, outputs = task.outputs;
-    const Index width = padded_width<T>(columns);
-    Scratch<T> x(tile_rows * width), w(outputs * width), residuals(outputs * tile_rows);
+    Scorer<T> scorer(block, task.coefficients, outputs);
+    const Index width = scorer.width;
+    Scratch<T> residuals(outputs * tile_rows);
     Scratch<double> gradient(outputs * width), scores(outputs * tile_rows), target(outputs * tile_rows);
     Scratch<double> intercept_gradient(outputs);
-    for (Index k = 0; k < outputs; ++k) {
-        const double* coefficients = task.coefficients + k * (columns + 1);
-        for (Index j = 0; j < columns; ++j) w[k * width + j] = static_cast<T>(coefficients[j]);
-    }
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
-        Upcoming upcoming{};
-        with_type(block.number, block.data, [&](auto* X) {
-            convert(X, block, start, rows, x.get(), width);
-            upcoming = upcoming_rows(X, block, start + tile_rows);
-        });
-        for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<T>(count).multiply_scores(x.get(), w.get() + first * width, width, rows,
-                                               entry(tile.scores, first, 0), upcoming);
-            upcoming = {};  // they are on their way
-        });
-        for (Index k = 0; k < outputs; ++k) {
-            const double intercept = task.coefficients[k * (columns + 1) + columns];
-            for (Index i = 0; i < tile_rows; ++i) *entry(tile.scores, k, i) += intercept;
-        }
+        const TileRows<T> x = scorer.score(start, rows, tile.scores);
         fill(tile, task, start);
         value += loss_and_residuals(tile, task.loss, intercept_gradient.get());
         for (Index i = 0; i < outputs * tile_rows; ++i) residuals[i] = static_cast<T>(scores[i]);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<T>(count).add_gradient(x.get(), residuals.get() + first * tile_rows, width, rows,
+            products<T>(count).add_gradient(x, residuals.get() + first * tile_rows, width, rows,
                                             gradient.get() + first * width, width);
         });
     }

@@ -171,7 +171,7 @@ double all_derivatives(Index n_rows, Index columns, const Task& task, const poly
             row[columns] = one;  // the intercept's column
         }
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<double>(count).multiply_scores(x.get(), w.get() + first * width, width, rows,
+            products<double>(count).multiply_scores({x.get(), width}, w.get() + first * width, width, rows,
                                                     entry(scores.get(), first, 0), upcoming);
             upcoming = {};  // they are on their way
         });
@@ -186,7 +186,7 @@ double all_derivatives(Index n_rows, Index columns, const Task& task, const poly
         tile.scores = residuals.get();
         value += loss_and_residuals(tile, task.loss, intercepts.get());
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
-            products<double>(count).add_gradient(x.get(), residuals.get() + first * tile_rows, width, rows,
+            products<double>(count).add_gradient({x.get(), width}, residuals.get() + first * tile_rows, width, rows,
                                                  gradient.get() + first * width, width);
         });
         for (Index g = 0; g < n_grams; ++g) {
@@ -204,12 +204,8 @@ double all_derivatives(Index n_rows, Index columns, const Task& task, const poly
 double dense_derivatives(const DenseBlock& block, const Task& task, const polytome::Columns& implicit) {
     return all_derivatives(block.rows, block.columns, task, implicit,
                            [&](Index start, Index rows, double* x, Index width) {
-        Upcoming upcoming{};
-        with_type(block.number, block.data, [&](auto* X) {
-            convert(X, block, start, rows, x, width);
-            upcoming = upcoming_rows(X, block, start + tile_rows);
-        });
-        return upcoming;
+        with_type(block.number, block.data, [&](auto* X) { convert(X, block, start, rows, x, width); });
+        return upcoming_rows(block, start + tile_rows);
     });
 }
 

@@ -261,6 +261,48 @@ std::pair<double, double> dual(const std::string& set, const AnyVector& data, co
     return {sums.loss, sums.gap};
 }
 
+Link link_of(const std::string& name) {
+    if (name == "scores") return Link::scores;
+    if (name == "softmax") return Link::softmax;
+    if (name == "sigmoids") return Link::sigmoids;
+    throw std::invalid_argument("a link of this name is not offered");
+}
+
+// Whether all scores are finite, from a pass over blocks of any size: no row's prediction depends on another's.
+template <class Block>
+bool shared_prediction(double (*pass)(const Block&, const Prediction&), const Block& block, const Prediction& prediction,
+                       const Gradient& result, int threads) {
+    require(prediction.outputs > 0, "coefficients: need an output");
+    require(result.shape(0) == static_cast<std::size_t>(block.rows) &&
+                result.shape(1) == static_cast<std::size_t>(prediction.outputs),
+            "result: needs (rows, outputs)");
+    require(threads > 0, "threads: needs a positive number");
+    constexpr Index size = 512;
+    const nb::gil_scoped_release others_may_run;
+    if (block.rows <= size) return pass(block, prediction) == 0.0;
+    return Shares((block.rows + size - 1) / size, threads, 0, nullptr, [&](Index b, double*) {
+        const Index start = b * size;
+        return pass(block.part(start, std::min(start + size, block.rows)), prediction.part(start));
+    }).value() == 0.0;
+}
+
+bool dense_scores(const std::string& set, const AnyMatrix& X, const std::string& link, const Matrix& coefficients,
+                  const Gradient& result, int threads) {
+    const InstructionSet& passes = named(set);
+    require(coefficients.shape(1) == X.shape(1) + 1, "coefficients: need (outputs, columns + 1)");
+    const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(0)), coefficients.data(), result.data()};
+    return shared_prediction(passes.dense_scores, dense_block(X), prediction, result, threads);
+}
+
+bool sparse_scores(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                   const std::string& link, const Matrix& coefficients, const Gradient& result, int threads) {
+    const InstructionSet& passes = named(set);
+    require(coefficients.shape(0) > 0, "coefficients: need (columns + 1, outputs)");
+    const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(0) - 1);
+    const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(1)), coefficients.data(), result.data()};
+    return shared_prediction(passes.sparse_scores, block, prediction, result, threads);
+}
+
 }  // namespace
 
 NB_MODULE(_passes, module) {
@@ -289,4 +331,8 @@ NB_MODULE(_passes, module) {
                "bounds"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(), "sums"_a.noconvert());
     module.def("has_duplicates", &has_duplicates, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
                "bounds"_a.noconvert(), "columns"_a);
+    module.def("dense_scores", &dense_scores, "set"_a, "X"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(),
+               "result"_a.noconvert(), "threads"_a);
+    module.def("sparse_scores", &sparse_scores, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
 }

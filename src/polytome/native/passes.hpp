@@ -67,6 +67,19 @@ struct Task {
     }
 };
 
+// What scores are turned into: nothing else, the softmax of each row, or the sigmoid of each score.
+enum class Link { scores, softmax, sigmoids };
+
+// What is predicted for each row. Coefficients lie as those of a task.
+struct Prediction {
+    Link link;
+    Index outputs;
+    const double* coefficients;
+    double* result;  // (rows, outputs); written
+
+    Prediction part(Index start) const { return {link, outputs, coefficients, result + start * outputs}; }
+};
+
 // Weighted sums of `x - near` and of its square over the rows of a block, for each column.
 struct Moments {
     const double* weight;
@@ -116,12 +129,15 @@ struct DualSums {
     double loss, gap;
 };
 
-// The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats.
+// The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats, those
+// with a prediction the number of tiles in which a score is not finite.
 struct InstructionSet {
     const char* name;
     double (*dense_float)(const DenseBlock&, const Task&);
     double (*dense_double)(const DenseBlock&, const Task&);
     double (*sparse)(const SparseBlock&, const Task&);
+    double (*dense_scores)(const DenseBlock&, const Prediction&);
+    double (*sparse_scores)(const SparseBlock&, const Prediction&);
     void (*moments)(const DenseBlock&, const Moments&);
     double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);
     double (*sparse_derivatives)(const SparseBlock&, const Task&, const Columns&);

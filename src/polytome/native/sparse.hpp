@@ -75,46 +75,61 @@ template <int width, class Use> inline void for_stretches(Index first, Index out
 }
 
 template <class Stored, class Column>
+inline Entries<Stored, Column> entries_of_row(const Stored* values, const Column* columns, const std::int64_t* bounds) {
+    return {values + bounds[0], columns + bounds[0], static_cast<Index>(bounds[1] - bounds[0])};
+}
+
+// Scores of the rows of a tile, intercept included.
+template <class Stored, class Column>
+void score_rows(const Stored* values, const Column* columns, const SparseBlock& block, Index start, Index rows,
+                const double* coefficients, Index outputs, double* scores) {
+    const std::int64_t* bounds = block.bounds + start;
+    const double* intercepts = coefficients + block.columns * outputs;
+    check_columns(columns + bounds[0], static_cast<Index>(bounds[rows] - bounds[0]), block.columns);
+    for (Index i = 0; i < rows; ++i) {
+        for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
+            score_some<width>(entries_of_row(values, columns, bounds + i), coefficients + k, outputs, entry(scores, k, i));
+        });
+        for (Index k = 0; k < outputs; ++k) *entry(scores, k, i) += intercepts[k];
+    }
+}
+
+template <class Stored, class Column>
 double sparse_rows(const Stored* values, const Column* columns, const SparseBlock& block, const Task& task) {
     const Index outputs = task.outputs;
     Scratch<double> scores(outputs * tile_rows), target(outputs * tile_rows);
-    const double* intercepts = task.coefficients + block.columns * outputs;
     double* intercept_gradient = task.gradient + block.columns * outputs;
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
-        const std::int64_t first = block.bounds[start];
-        check_columns(columns + first, static_cast<Index>(block.bounds[start + rows] - first), block.columns);
-        const auto entries = [&](Index i) {
-            const std::int64_t from = block.bounds[start + i];
-            return Entries<Stored, Column>{values + from, columns + from,
-                                           static_cast<Index>(block.bounds[start + i + 1] - from)};
-        };
-        for (Index i = 0; i < rows; ++i) {
-            for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
-                score_some<width>(entries(i), task.coefficients + k, outputs, entry(tile.scores, k, i));
-            });
-            for (Index k = 0; k < outputs; ++k) *entry(tile.scores, k, i) += intercepts[k];
-        }
+        score_rows(values, columns, block, start, rows, task.coefficients, outputs, tile.scores);
         fill(tile, task, start);
         value += loss_and_residuals(tile, task.loss, intercept_gradient);
         for (Index i = 0; i < rows; ++i) {
             for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
-                add_some<width>(entries(i), entry(tile.scores, k, i), outputs, task.gradient + k);
+                add_some<width>(entries_of_row(values, columns, block.bounds + start + i), entry(tile.scores, k, i),
+                                outputs, task.gradient + k);
             });
         }
     }
     return value;
 }
 
+// Calls `use` with pointers to the entries and to their columns as they are stored.
+template <class Use> void with_entries(const SparseBlock& block, Use use) {
+    with_type(block.number, block.data, [&](auto* values) {
+        if (block.wide_indices) {
+            use(values, static_cast<const std::int64_t*>(block.indices));
+        } else {
+            use(values, static_cast<const std::int32_t*>(block.indices));
+        }
+    });
+}
+
 double sparse_pass(const SparseBlock& block, const Task& task) {
     double value = 0.0;
-    with_type(block.number, block.data, [&](auto* values) {
-        value = block.wide_indices
-                    ? sparse_rows(values, static_cast<const std::int64_t*>(block.indices), block, task)
-                    : sparse_rows(values, static_cast<const std::int32_t*>(block.indices), block, task);
-    });
+    with_entries(block, [&](auto* values, auto* columns) { value = sparse_rows(values, columns, block, task); });
     return value;
 }
 

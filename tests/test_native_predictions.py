@@ -1,0 +1,72 @@
+"""Native predictions: equal to NumPy's on every representation, and each row's its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from polytome import native
+from polytome.numerics import sigmoid, softmax
+from registry import REPRESENTATIONS, integers
+
+SETS = native.instruction_sets()
+pytestmark = pytest.mark.skipif(not SETS, reason="the extension was not built")
+
+N, D = 403, 37  # several tiles and a rest of each
+
+
+@pytest.fixture(params=SETS, autouse=True)
+def instruction_set(request, monkeypatch):
+    monkeypatch.setattr(native, "instruction_set", lambda: request.param)
+
+
+LINKS = {"scores": np.asarray, "softmax": softmax, "sigmoids": sigmoid}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("K", [1, 2, 3, 10, 26])
+def test_predictions_of_every_representation(representation, K, link, rng, tmp_path):
+    X = REPRESENTATIONS[representation](integers(rng, N, D), tmp_path)
+    coefficients = 0.1 * rng.normal(size=(K, D + 1))
+    got = native.linked_scores(X, coefficients, link)
+    if got is None:
+        assert (sparse.issparse(X) and X.format != "csr") or not native._is_known(X.dtype)
+        return
+    dense = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
+    want = LINKS[link](dense @ coefficients[:, :-1].T + coefficients[:, -1])
+    # A score is wrong by some units of its largest term, a probability relatively by as much.
+    error = 40 * np.finfo(float).eps * max(np.abs(dense).max(), 1)
+    assert_allclose(got, want, rtol=error, atol=error if link == "scores" else 0)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sparse.csr_matrix])
+def test_a_prediction_does_not_depend_on_other_rows_or_threads(storage, monkeypatch, rng):
+    X = rng.normal(size=(3001, 64))
+    coefficients = rng.normal(size=(7, 65))
+    results = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("POLYTOME_NUM_THREADS", threads)
+        results.append(native.linked_scores(storage(X), coefficients, "softmax"))
+    assert_array_equal(*results)
+    for start, end in ((0, 1), (1, 3), (2990, 3001), (17, 200)):
+        part = native.linked_scores(storage(X[start:end]), coefficients, "softmax")
+        assert_array_equal(part, results[0][start:end])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e308])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
+def test_scores_that_are_not_finite_are_left_to_numpy(storage, bad):
+    X = np.zeros((5000, 3))
+    X[4321, 1] = bad
+    coefficients = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 10.0, 1.0, 1.0]])
+    assert native.linked_scores(storage(X), coefficients, "softmax") is None
+
+
+def test_probabilities_of_scores_far_apart():
+    X = np.array([[0.0], [1.0], [700.0], [740.0], [800.0], [1.6e308], [-1.6e308]])
+    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "softmax")
+    assert_allclose(got, softmax(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
+    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "sigmoids")
+    assert_allclose(got, sigmoid(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
