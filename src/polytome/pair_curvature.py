@@ -120,7 +120,7 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
     def block_pairs(block: Block) -> Array:
         p = _tempered(block, raw)
         importance = (_squares(block) @ features + intercept) * block.weight[:, None]
-        # First a row and a class that is not its most probable one, then a more probable class as the other of the pair.
+        # First a row and a class that is not its most probable one, then a more probable class to make the pair.
         chance = p * (importance + (p * importance).sum(axis=1, keepdims=True))
         chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
         np.minimum(chance, 1.0, out=chance)
