@@ -194,6 +194,14 @@ def test_a_mostly_empty_array_becomes_sparse_and_keeps_its_columns(rng):
     assert merged.precision == np.float32
 
 
+def test_a_mostly_empty_array_of_float16_stays_dense():
+    X = np.zeros((100, 20), np.float16)
+    X[::2, 0] = 0.5
+    merged = distinct_rows(as_rows(X, np.zeros(100, int)))
+    assert merged.n_rows == 2
+    assert merged.X.dtype == np.float16
+
+
 def test_rows_that_share_a_key_by_accident_are_not_merged(monkeypatch, rng):
     monkeypatch.setattr(distinct_module, "_keys", lambda X, target: np.zeros(X.shape[0], np.uint64))
     rows = as_rows(rng.normal(size=(500, 3)), np.zeros(500, int))

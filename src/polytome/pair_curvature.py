@@ -116,20 +116,24 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
 
     features, intercept = rows.sum(spread)
     features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in (features, intercept))
-    first, second = np.tril_indices(objective.shape[1], -1)
 
     def block_pairs(block: Block) -> Array:
         p = _tempered(block, raw)
         importance = (_squares(block) @ features + intercept) * block.weight[:, None]
-        chance = np.minimum((p * (1 - p) * importance).sum(axis=1), 1.0)
-        row = _systematic(chance, turn)
-        p, importance, chance = p[row], importance[row], chance[row]
-        curvature = p[:, first] * p[:, second]
-        expected = curvature * (importance[:, first] + importance[:, second]) / chance[:, None]
-        np.minimum(expected, 1.0, out=expected)
-        place, pair = np.divmod(_systematic(expected.ravel(), turn), len(first))
-        weight = block.weight[row][place] * curvature[place, pair] / (expected[place, pair] * chance[place])
-        return np.column_stack([block.target[row, 0][place], pair, weight])
+        # First a row and a class that is not its most probable one, then a more probable class to make the pair.
+        chance = p * (importance + (p * importance).sum(axis=1, keepdims=True))
+        chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
+        np.minimum(chance, 1.0, out=chance)
+        row, k = np.divmod(_systematic(chance.ravel(), turn), p.shape[1])
+        own, drawn, rivals = p[row, k, None], chance[row, k, None], p[row]
+        earlier = np.arange(p.shape[1]) < k[:, None]
+        curvature = own * np.where((rivals > own) | (earlier & (rivals == own)), rivals, 0.0)
+        expected = np.minimum(curvature * (importance[row, k, None] + importance[row]) / drawn, 1.0)
+        place, other = np.divmod(_systematic(expected.ravel(), turn), p.shape[1])
+        row, k, drawn = row[place], k[place], drawn[place, 0]
+        weight = block.weight[row] * curvature[place, other] / (expected[place, other] * drawn)
+        higher, lower = np.maximum(k, other), np.minimum(k, other)
+        return np.column_stack([block.target[row, 0], higher * (higher - 1) // 2 + lower, weight])
 
     return rows.each(block_pairs)
 

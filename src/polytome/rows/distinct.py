@@ -33,9 +33,8 @@ def distinct_rows(rows: Rows) -> Rows:
     if rows.is_sparse and rows.X.format != "csr":
         return rows
     target = rows.target.reshape(rows.n_rows, -1)
-    some = np.sort(
-        np.random.default_rng(0).permutation(rows.n_rows)[: min(_MOST_SAMPLED, 8 * _PIECE // rows.n_features)]
-    )
+    size = min(_MOST_SAMPLED, 8 * _PIECE // max(1, rows.n_features))
+    some = np.sort(np.random.default_rng(0).permutation(rows.n_rows)[:size])
     if len(np.unique(_keys(rows.X[some], target[some]))) > 0.9 * len(some):
         return rows
     _, first, member = np.unique(_keys(rows.X, target), return_index=True, return_inverse=True)
@@ -85,7 +84,8 @@ def _picked(X: Any, chosen: Array) -> Any:
     if not isinstance(X, np.ndarray):
         return X[chosen]
     pieces = [X[chosen[piece]] for piece in _pieces(X[: len(chosen)])]
-    if sum(np.count_nonzero(piece) for piece in pieces) > _MOSTLY_ZERO * len(chosen) * X.shape[1]:
+    stored = sum(np.count_nonzero(piece) for piece in pieces)
+    if stored > _MOSTLY_ZERO * len(chosen) * X.shape[1] or X.dtype == np.float16:  # SciPy has no sparse float16
         return np.concatenate(pieces)
     return sparse.csr_matrix(sparse.vstack([sparse.csr_matrix(piece) for piece in pieces]))
 
