@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs
 
 from polytome.objective import Objective
 from polytome.rows import Block
@@ -74,7 +74,8 @@ class GramPreconditioner:
         """Two triangular solves per group of eigenvalues."""
         features = np.zeros_like(gradient[:-1])
         for V, factor in self.groups:
-            features += cho_solve(factor, gradient[:-1] @ V, check_finite=False) @ V.T
+            along = (gradient[:-1] @ V).astype(factor[0].dtype, copy=False)
+            features += cho_solve(factor, along, check_finite=False) @ V.T
         return np.vstack([features, self.outputs.solve_intercept(gradient[-1])])
 
 
@@ -123,19 +124,22 @@ def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs
 def _gram(objective: Objective, W: Array) -> GramPreconditioner:
     rows, strength = objective.rows, objective.penalty.strength
     raw = rows.columns.to_raw(W)
+    (syrk,) = get_blas_funcs(("syrk",), dtype=rows.precision)
 
     def block_sums(block: Block) -> tuple[Array, ...]:
         trace, m, u = row_curvature(objective, block, raw)
-        X = rows.dense(block) * np.sqrt(trace)[:, None]
-        X = X.astype(rows.precision, copy=False)
-        return X.T @ X, _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
+        X = rows.dense(block)
+        X *= np.sqrt(trace).astype(X.dtype)[:, None]
+        return syrk(1.0, X.T, lower=True), _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
 
     S, mean_hessian, trace = rows.sum(block_sums)
+    S += np.tril(S, -1).T
     outputs = _outputs(objective, mean_hessian, float(trace))
     S /= objective.total_weight
     ridge = float(np.finfo(rows.precision).eps)
     groups = tuple(
-        (outputs.V[:, members], _factor(alpha * S, strength, ridge)) for alpha, members in _groups(outputs.alpha)
+        (outputs.V[:, members], _factor((alpha * S).astype(rows.precision), strength, ridge))
+        for alpha, members in _groups(outputs.alpha)
     )
     return GramPreconditioner(outputs, groups)
 

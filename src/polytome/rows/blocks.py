@@ -93,9 +93,9 @@ class Columns:
         return W
 
     def apply(self, X: Array) -> Array:
-        """The standardised columns of a dense block, float64: the only place where they are formed."""
-        standardised: Array = X - self.shift
-        standardised *= self.scale
+        """The standardised columns of a dense block, in its precision: the only place where they are formed."""
+        standardised: Array = X - self.shift.astype(X.dtype, copy=False)
+        standardised *= self.scale.astype(X.dtype, copy=False)
         return standardised
 
 
