@@ -34,8 +34,9 @@ __all__ = [
 ]
 
 MOST_GRAM_COLUMNS = 4_096
-_SAMPLE = 20_000
-_MOST_GROUPS = 6
+_SAMPLE = 15_000
+_PASSES = 15
+_MOST_GROUPS = 3
 
 
 class Preconditioner(Protocol):
@@ -98,7 +99,7 @@ def precondition(objective: Objective, W: Array) -> Preconditioner:
     if n_features > MOST_GRAM_COLUMNS:
         return _diagonal(objective, W)
     # About as much arithmetic as ten passes, and never so few rows that their Gram matrix misleads.
-    size = max(_SAMPLE, 20 * n_rows * objective.loss.n_outputs // n_features)
+    size = max(_SAMPLE, _PASSES * n_rows * objective.loss.n_outputs // n_features)
     if size < n_rows:
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     return _gram(objective, W)

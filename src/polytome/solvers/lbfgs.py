@@ -44,7 +44,7 @@ class LBFGS:
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.2.
     """
 
-    memory: int = 20
+    memory: int = 30
     rebuild: tuple[int, ...] = (0, 10, 30)
     then: Solver | None = None
     then_after: int = 30
