@@ -19,9 +19,11 @@ PATIENCE = 20.0  # seconds; what takes longer is run once
 PATIENCE_WITH_SLOWER = 3.0  # times the seconds of the fastest peer so far
 _SHORTEST_LIMIT = 5.0
 _TIGHTEST = 1e-13
+_LOOSEST = 1e6
 _SMALL_BYTES = 1_000_000
 _LARGE_BYTES = 32_000_000
 _STEP = 10.0
+_FAR = 1e5
 
 Ladder = list[Row]
 
@@ -80,24 +82,32 @@ def climb(
 
 
 def next_tolerance(ladder: Ladder, targets: tuple[float, ...]) -> float | None:
-    """Ten times smaller until the tightest target is met; then half-way between a target's last miss and first hit.
+    """Which tolerance tells most, after those of the ladder; None when there is nothing more to learn.
 
-    None when there is nothing more to learn: every target has its run, four runs in a row came no closer, or no
-    tolerance can be set.
+    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times larger where even the largest so far met the loosest
+    target; then half-way between a target's last miss and first hit. A ladder ends when every target has its run, when
+    four runs in a row came no closer, or when no tolerance can be set.
     """
-    tolerances = sorted((_tolerance(row) for row in ladder), reverse=True)
     if ladder[0]["method"]["tol"] is None:
         return None
+    tolerances = sorted(map(_tolerance, ladder), reverse=True)
     if first_within(ladder, targets[-1]) is None:
         stalled = len(ladder) >= 4 and ladder[-1]["suboptimality"] >= 0.99 * ladder[-4]["suboptimality"]
-        following = float(f"{tolerances[-1] / _STEP:.1e}")
-        return None if stalled or following < _TIGHTEST else following
+        far = ladder[-1]["suboptimality"] > _FAR * targets[-1]
+        smaller = _rounded(tolerances[-1] / (_STEP**2 if far else _STEP))
+        return None if stalled or smaller < _TIGHTEST else smaller
+    if _tolerance(first_within(ladder, targets[0])) == tolerances[0] < _LOOSEST:
+        return _rounded(tolerances[0] * _STEP)
     for target in targets:
         hit = _tolerance(first_within(ladder, target))
         misses = [tol for tol in tolerances if tol > hit]
         if misses and misses[-1] / hit > 0.9 * _STEP:
-            return float(f"{math.sqrt(misses[-1] * hit):.0e}")
+            return _rounded(math.sqrt(misses[-1] * hit))
     return None
+
+
+def _rounded(tol: float) -> float:
+    return float(f"{tol:.0e}")
 
 
 def first_within(ladder: Ladder, target: float) -> Row | None:
@@ -117,7 +127,7 @@ def ratio(ladders: list[Ladder], target: float, chosen: Callable[[Row], bool]) -
 
     Returns:
         The ratio and whether it was measured; where no chosen peer came within the target in the time that it had,
-        that time counts, and the true ratio is larger. None where ours did not reach the target, or there is no peer.
+        that time counts, and the true ratio is larger. None where ours did not reach the target, or no peer ran.
     """
     ours = first_within(ladders[0], target)
     peers = [ladder for ladder in ladders if not _is_ours(ladder) and chosen(ladder[0])]
@@ -126,8 +136,8 @@ def ratio(ladders: list[Ladder], target: float, chosen: Callable[[Row], bool]) -
     best = fastest_within(peers, target)
     if best is not None:
         return best["seconds"] / ours["seconds"], True
-    given_up = [max(_seconds_given(row) for row in ladder) for ladder in peers]
-    return min(seconds for seconds in given_up if seconds > 0) / ours["seconds"], False
+    given = [seconds for ladder in peers if (seconds := max(map(_seconds_given, ladder))) > 0]
+    return (min(given) / ours["seconds"], False) if given else None
 
 
 def _seconds_given(row: Row) -> float:

@@ -57,7 +57,14 @@ class Method:
         if self.layout is not None:
             X = X.toarray() if sparse.issparse(X) else X
             X = np.asarray(X, order="F" if self.layout == "columns" else "C")
+        return X if self.library == OURS else _with_short_indices(X)
+
+
+def _with_short_indices(X: Any) -> Any:
+    """Sparse X with indices of 32 bits, which some peers insist on."""
+    if not sparse.issparse(X) or X.indices.dtype == np.int32:
         return X
+    return sparse.csr_array((X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)), shape=X.shape)
 
 
 def exact_objective(problem: Problem, W: np.ndarray, reduction: str | None = None) -> float:
