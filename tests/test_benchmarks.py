@@ -116,7 +116,7 @@ def test_where_no_peer_came_close_the_time_it_had_bounds_the_ratio() -> None:
 
 def test_only_runs_that_may_decide_are_repeated() -> None:
     ours = [row(1e-2, 1e-7, 30.0, "polytome")]
-    quick, slower, much_slower = [row(1e-2, 1e-7, 2.0)], [row(1e-2, 1e-7, 6.0)], [row(1e-2, 1e-7, 6.1)]
+    quick, slower, much_slower = [row(1e-2, 1e-7, 2.0)], [row(1e-2, 1e-7, 4.0)], [row(1e-2, 1e-7, 4.1)]
     assert runs_to_repeat([ours, quick, slower, much_slower], (1e-6,)) == [*quick, *slower]
     ours[0]["seconds"] = 10.0
     assert runs_to_repeat([ours, much_slower], (1e-6,)) == [*ours, *much_slower]
