@@ -144,7 +144,8 @@ def page(results: Results) -> str:
     ]
     for heading, shapes in (("## Races\n", SHAPES), (_MODELS, MODELS)):
         races = {name: results["races"][name] for name in shapes if name in results["races"]}
-        parts += [*([heading] if races else []), *(_race(name, race) for name, race in races.items())]
+        if races:
+            parts += [heading, tables.fastest_table(races), *(_race(name, race) for name, race in races.items())]
     return "\n".join([*parts, *_others(results)])
 
 

@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from benchmarks.goals import GOALS, Results
-from benchmarks.ladder import Ladder, first_within
+from benchmarks.ladder import Ladder, fastest_within, first_within, ratio
 from benchmarks.measure import Row
+from benchmarks.methods import OURS
 
 
 def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
@@ -18,6 +19,29 @@ def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
 def goals_table(results: Results) -> str:
     """What must hold, what is aimed at, what was measured."""
     return table(("work", "must hold", "aim", "measured", "reached"), [goal.line(results) for goal in GOALS])
+
+
+def fastest_table(races: dict[str, dict[str, Any]]) -> str:
+    """Each race to each of its targets: ours, the fastest of all peers, and the ratio."""
+    lines = []
+    for name, race in races.items():
+        for target in race["targets"]:
+            ours = first_within(race["ladders"][0], target)
+            peer = fastest_within(
+                [ladder for ladder in race["ladders"] if ladder[0]["method"]["library"] != OURS], target
+            )
+            known = ratio(race["ladders"], target, lambda _: True)
+            lines.append(
+                (
+                    name,
+                    f"{target:.0e}",
+                    number(ours and ours["seconds"]),
+                    "none" if peer is None else peer["label"],
+                    "" if peer is None else number(peer["seconds"]),
+                    "" if known is None else ("" if known[1] else "more than ") + f"{known[0]:.2g}",
+                )
+            )
+    return table(("data", "to", "polytome, s", "fastest peer of all", "its seconds", "ratio"), lines)
 
 
 def race_table(race: dict[str, Any]) -> str:

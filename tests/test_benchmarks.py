@@ -25,7 +25,7 @@ from benchmarks.peers import FITS, installed, warm_up
 from benchmarks.references import PROVED, bound, suboptimality, tightest
 from benchmarks.report import page
 from benchmarks.shapes import MODELS, SHAPES, loosest
-from benchmarks.tables import number, race_table, rungs_table
+from benchmarks.tables import fastest_table, number, race_table, rungs_table
 from scipy import sparse
 
 from polytome import LogisticRegression
@@ -266,6 +266,8 @@ def test_the_page_shows_each_method_and_every_run() -> None:
     }
     text = race_table(race)
     assert "| scikit-learn lbfgs | 4.00 | 8 | > 9 s |  | 1e-05 | 2 |" in text
+    assert "| iris | 1e-06 | 0.500 | none |  | more than 18 |" in fastest_table({"iris": race})
+    assert "| iris | 1e-04 | 0.500 | scikit-learn lbfgs | 4.00 | 8 |" in fastest_table({"iris": race})
     assert rungs_table(ladders).count("\n") == 2 + 4
     machine = {"cpu": "a processor", "cores": 2, "memory_gib": 24, "versions": {"Python": "3"}}
     shown = page({"machine": machine, "races": {"iris": race}})
