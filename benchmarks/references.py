@@ -7,6 +7,7 @@ difference of the two, is what every objective is compared with: nothing can lie
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,19 @@ _STORED = Path(__file__).with_name("references.json")
 def reference(name: str, problem: Problem, reduction: str | None = None) -> Reference:
     """The stored reference of that name, made and stored first if there is none for these very data."""
     stored = json.loads(_STORED.read_text()) if _STORED.exists() else {}
-    digest = problem.digest()
-    if name not in stored or stored[name]["data"] != digest:
-        stored[name] = {**tightest(problem, reduction), "data": digest}
+    known = fingerprint(problem)
+    if name not in stored or not math.isclose(stored[name]["fingerprint"], known, rel_tol=PROVED):
+        stored[name] = {**tightest(problem, reduction), "fingerprint": known}
         _STORED.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
     entry: Reference = stored[name]
     return entry
+
+
+def fingerprint(problem: Problem) -> float:
+    """The objective at fixed coefficients: it tells other data apart, but not the last bits of the same data."""
+    n_outputs = 1 if problem.n_classes == 2 else problem.n_classes
+    W = np.random.default_rng(0).standard_normal((problem.X.shape[1] + 1, n_outputs)) / 10
+    return exact_objective(problem, W)
 
 
 def tightest(problem: Problem, reduction: str | None = None) -> Reference:
