@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ladder import Ladder
 from benchmarks.methods import OURS
 
 # Okabe and Ito's colours, which those who cannot tell red from green can tell apart; one for each library.
@@ -18,7 +17,16 @@ _COLOURS = {
     "PyTorch": "#d55e00",
     "adelie": "#e69f00",
 }
-_MARKERS = "osD^vP*X<>hd"
+# The solvers of a library differ in marker and line.
+_MARKERS = {
+    "newton-cg": "s",
+    "lbfgs": "D",
+    "bfgs": "D",
+    "sag": "^",
+    "saga": "v",
+    "liblinear": "P",
+}
+_LINES = {"lbfgs": "--", "bfgs": "--", "sag": ":", "saga": ":", "liblinear": "-."}
 _EXACT = 1e-13
 _STYLE = {
     "svg.hashsalt": "polytome",
@@ -39,24 +47,24 @@ def draw_race(race: dict[str, Any], path: Path) -> None:
     figure, axes = _empty("seconds", "relative suboptimality")
     for target in race["targets"]:
         axes.axhline(target, color="#888888", linewidth=0.8, linestyle=(0, (2, 3)))
-    seen: dict[str, int] = {}
     for ladder in race["ladders"]:
         points = [(row["seconds"], max(row["suboptimality"], _EXACT)) for row in ladder if row["status"] == "ok"]
         if points:
-            axes.plot(*zip(*points, strict=True), label=ladder[0]["label"], **_look(ladder, seen))
+            axes.plot(*zip(*points, strict=True), label=ladder[0]["label"], **_look(ladder[0]["method"]))
     _finish(figure, axes, path)
 
 
-def _look(ladder: Ladder, seen: dict[str, int]) -> dict[str, Any]:
-    """The library's colour, a marker of its own within the library, dashes for float64 where float32 is drawn too."""
-    method = ladder[0]["method"]
+def _look(method: dict[str, Any]) -> dict[str, Any]:
+    """The library's colour, the solver's marker and line, hollow where the same method is drawn in another form."""
     ours = method["library"] == OURS
-    position = seen.get(method["library"], 0)
-    seen[method["library"]] = position + 1
+    other_form = (
+        method["dtype"] == ("float32" if ours else "float64") or method["layout"] == "dense" or method["n_jobs"]
+    )
     return {
         "color": _COLOURS[method["library"]],
-        "marker": _MARKERS[position % len(_MARKERS)],
-        "linestyle": "--" if method["dtype"] == "float64" or method["layout"] == "dense" else "-",
+        "marker": _MARKERS.get(method["solver"] or "", "o"),
+        "markerfacecolor": "white" if other_form else None,
+        "linestyle": _LINES.get(method["solver"] or "", "-"),
         "linewidth": 2.4 if ours else 1.2,
         "markersize": 6 if ours else 4.5,
         "zorder": 3 if ours else 2,

@@ -128,12 +128,12 @@ GOALS = (
         "linear probe in float16, to 1e-4, against scikit-learn's fastest", 5, 20, "×", against("probe", 1e-4, _SKLEARN)
     ),
     Goal("MNIST, seconds on one thread over those on two", 1.7, 1.9, "×", _threads),
-    Goal("predict_proba, 10,000 images, against scikit-learn", 3, 8, "×", _predict),
+    Goal("`predict_proba`, 10,000 images, against scikit-learn", 3, 8, "×", _predict),
     Goal("Iris from end to end, against scikit-learn's fastest", 1, 1, "×", _iris),
     Goal(
         "Iris, the solver alone", 1, 1, "ms", _startup("iris", "polytome, its solver alone", 1e3), more_is_better=False
     ),
-    Goal("import polytome", 0.2, 0.2, "s", _startup("processes", "import polytome"), more_is_better=False),
-    Goal("polytome --help", 0.4, 0.4, "s", _startup("processes", "polytome --help"), more_is_better=False),
-    Goal("predict_proba of one row", 50, 50, "µs", _startup("row", "polytome", 1e6), more_is_better=False),
+    Goal("`import polytome`", 0.2, 0.2, "s", _startup("processes", "import polytome"), more_is_better=False),
+    Goal("`polytome --help`", 0.4, 0.4, "s", _startup("processes", "polytome --help"), more_is_better=False),
+    Goal("`predict_proba` of one row", 50, 50, "µs", _startup("row", "polytome", 1e6), more_is_better=False),
 )

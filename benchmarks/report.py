@@ -43,7 +43,7 @@ run. *More than* says that no peer came so close in the time that it had.
   no further.
 - **Form and threads.** Each library is given the format that it prefers, in memory, before the clock starts. Peers use
   all threads, on data below 1 MB one, between 1 and 32 MB whichever is faster at the first tolerance.
-- **Memory** is the peak during the fit beyond what was in use just before it, the data included.
+- **Memory** is the peak during the fit beyond what was in use just before it, when the data was in memory already.
 - liblinear penalises the intercept as well: what it misses by that is part of its distance.
 """
 _MODELS = """\

@@ -102,7 +102,7 @@ def predict_table(rows: list[dict[str, Any]]) -> str:
 
 def startup_table(found: dict[str, dict[str, float]]) -> str:
     """Seconds of processes, of small fits and of one row, in milliseconds."""
-    names = {"processes": "a process that does `{}`", "iris": "Iris: {}", "row": "one row: {}"}
+    names = {"processes": "process: `{}`", "iris": "Iris: {}", "row": "one row: {}"}
     return table(
         ("what", "ms"),
         [

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.datasets import Problem, gaussian, prepared, restore, store
+from benchmarks.figures import draw_race, draw_scaling
 from benchmarks.goals import GOALS, Goal
 from benchmarks.ladder import (
     fastest_within,
@@ -31,6 +32,7 @@ from scipy import sparse
 
 from polytome import LogisticRegression
 
+OPTIONS = ("dtype", "layout", "threads", "reduction", "n_jobs")
 ALL = {**SHAPES, **MODELS}
 REFERENCES = json.loads((Path(__file__).parents[1] / "benchmarks" / "references.json").read_text())
 
@@ -39,7 +41,7 @@ def row(tol: float | None, distance: float, seconds: float = 1.0, library: str =
     method = Method(library, "lbfgs", tol)
     return {
         "label": method.label,
-        "method": {"library": library, "solver": "lbfgs", "tol": tol, "threads": None, "dtype": None, "layout": None},
+        "method": {"library": library, "solver": "lbfgs", "tol": tol, **dict.fromkeys(OPTIONS)},
         "status": "ok",
         "limit": 60.0,
         "suboptimality": distance,
@@ -210,6 +212,21 @@ def test_a_peer_is_given_the_form_that_it_prefers() -> None:
     assert Method("polytome").features(words).indices.dtype == np.int64
     assert Method("scikit-learn").features(words).indices.dtype == np.int32
     assert Method("adelie", layout="columns").features(words).flags.f_contiguous
+
+
+def test_figures_can_be_drawn_again_to_the_same_bits(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    ours = [row(1e-1, 1e-2, 0.1, "polytome"), row(1e-2, 0.0, 0.5, "polytome")]
+    race = {"targets": [1e-4], "ladders": [ours, [row(1e-3, 1e-5, 4.0), ended(1e-4, 9)]]}
+    points = [{"size": [100, 5, 2], "seconds": {"polytome": 0.1, "scikit-learn": None}}]
+    for name in ("one", "two"):
+        draw_race(race, tmp_path / name / "race.svg")
+        draw_scaling(points, "rows", tmp_path / name / "rows.svg")
+    for name in ("race.svg", "rows.svg"):
+        text = (tmp_path / "one" / name).read_text()
+        assert text == (tmp_path / "two" / name).read_text()
+        assert "polytome" in text
+        assert "<svg" in text
 
 
 def test_a_library_that_is_not_there_is_known_to_be_missing() -> None:
