@@ -19,7 +19,7 @@ PATIENCE = 20.0  # seconds; what takes longer is run once
 PATIENCE_WITH_SLOWER = 2.0  # times the seconds of the fastest peer so far
 _SHORTEST_LIMIT = 5.0
 _TIGHTEST = 1e-13
-_LOOSEST = 1e6
+_UPWARDS = 50.0
 _SMALL_BYTES = 1_000_000
 _LARGE_BYTES = 32_000_000
 _STEP = 10.0
@@ -84,8 +84,8 @@ def climb(
 def next_tolerance(ladder: Ladder, targets: tuple[float, ...]) -> float | None:
     """Which tolerance tells most, after those of the ladder; None when there is nothing more to learn.
 
-    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times larger where even the
-    largest so far met the loosest target; then half-way between a target's last miss and first hit. A ladder ends when
+    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times larger (twice at
+    most) where even the largest so far met the loosest target; then half-way between a target's last miss and first hit. A ladder ends when
     every target has its run, when four runs in a row came no closer, or when no tolerance can be set.
     """
     if ladder[0]["method"]["tol"] is None:
@@ -96,7 +96,7 @@ def next_tolerance(ladder: Ladder, targets: tuple[float, ...]) -> float | None:
         far = ladder[-1]["suboptimality"] > _FAR * targets[-1]
         smaller = _rounded(tolerances[-1] / (_STEP**2 if far else _STEP))
         return None if stalled or smaller < _TIGHTEST else smaller
-    if _tolerance(first_within(ladder, targets[0])) == tolerances[0] < _LOOSEST:
+    if _tolerance(first_within(ladder, targets[0])) == tolerances[0] < _UPWARDS * _tolerance(ladder[0]):
         return _rounded(tolerances[0] * _STEP)
     for target in targets:
         hit = _tolerance(first_within(ladder, target))

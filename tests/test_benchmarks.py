@@ -78,6 +78,7 @@ def test_a_ladder_whose_first_run_is_close_enough_goes_up() -> None:
     assert next_tolerance(ladder, (1e-4,)) == 1e-1
     assert next_tolerance([*ladder, row(1e-1, 1e-2)], (1e-4,)) == 3e-2
     assert next_tolerance([*ladder, row(1e-1, 1e-2), row(3e-2, 1e-3)], (1e-4,)) is None
+    assert next_tolerance([*ladder, row(1e-1, 1e-9), row(1.0, 1e-9)], (1e-4,)) is None
 
 
 def test_a_ladder_ends_where_nothing_more_comes() -> None:
