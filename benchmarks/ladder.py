@@ -84,9 +84,9 @@ def climb(
 def next_tolerance(ladder: Ladder, targets: tuple[float, ...]) -> float | None:
     """Which tolerance tells most, after those of the ladder; None when there is nothing more to learn.
 
-    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times larger (twice at
-    most) where even the largest so far met the loosest target; then half-way between a target's last miss and first hit. A ladder ends when
-    every target has its run, when four runs in a row came no closer, or when no tolerance can be set.
+    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times larger (twice at most)
+    where even the largest so far met the loosest target; then half-way between a target's last miss and first hit. A
+    ladder ends when every target has its run, when four runs in a row came no closer, or when no tolerance can be set.
     """
     if ladder[0]["method"]["tol"] is None:
         return None
