@@ -39,7 +39,7 @@ run. *More than* says that no peer came so close in the time that it had.
   and those of peers at most {slower:.0f} times slower than the fastest) are then repeated in turns, and medians are
   shown; a run of more than {patience:.0f} seconds is not repeated.
 - **Time limits.** A peer gets {slower:.0f} times the seconds of the fastest peer before it, five seconds at least; what
-  takes longer than its limit is ended and says so, and a method whose runs have taken longer than that in all climbs
+  takes longer than its limit is ended and says so, and a peer whose runs have taken longer than that in all climbs
   no further.
 - **Form and threads.** Each library is given the format that it prefers, in memory, before the clock starts. Peers use
   all threads, on data below 1 MB one, between 1 and 32 MB whichever is faster at the first tolerance.
