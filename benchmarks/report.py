@@ -29,9 +29,9 @@ run. *More than* says that no peer came so close in the time that it had.
 ## How it is measured
 
 - **The distance** is the true relative suboptimality `(P - P*) / P*`. P is the objective of the fitted coefficients,
-  evaluated in float64 by the same code for every library; P* is the minimum, found once for each problem, to 1e-12, and kept in
-  `benchmarks/references.json` together with the duality gap that proves it. What a library says of its own accuracy
-  plays no part.
+  evaluated in float64 by the same code for every library; P* is the minimum, found once for each problem, to 1e-12,
+  and kept in `benchmarks/references.json` together with the duality gap that proves it. What a library says of its own
+  accuracy plays no part.
 - **A ladder** is a method at smaller and smaller tolerances: ten times smaller until it comes as close as is asked,
   then half-way between the last tolerance that did not and the first that did. The loosest that did counts.
 - **Every run has a process of its own**, which loads the data, fits six rows so that everything is imported, and then

@@ -211,7 +211,7 @@ SHAPES = {
                 *_each("PyTorch", "lbfgs", tol=1.0),
                 *_each(_SKLEARN, "sag", "saga"),
             ),
-            (Method(OURS, tol=1e-4),),
+            (Method(OURS, tol=1e-3),),
         ),
     )
 }
