@@ -45,12 +45,12 @@ _STYLE = {
 def draw_race(race: dict[str, Any], path: Path) -> None:
     """Suboptimality against seconds: one line for each method, from its loosest tolerance to its tightest."""
     figure, axes = _empty("seconds", "relative suboptimality")
-    for target in race["targets"]:
-        axes.axhline(target, color="#888888", linewidth=0.8, linestyle=(0, (2, 3)))
     for ladder in race["ladders"]:
         points = [(row["seconds"], max(row["suboptimality"], _EXACT)) for row in ladder if row["status"] == "ok"]
         if points:
             axes.plot(*zip(*points, strict=True), label=ladder[0]["label"], **_look(ladder[0]["method"]))
+    for target in race["targets"]:
+        axes.axhline(target, color="#888888", linewidth=0.8, linestyle=(0, (2, 3)))
     _finish(figure, axes, path)
 
 
