@@ -1,14 +1,14 @@
 """The problems: a data set, its labels as codes, and the strength C of its penalty.
 
-A problem is made once from the files in the data folder and stored as plain arrays, so that a measured process loads
-it without parsing, and its memory before the fit is the data and nothing else.
+A problem is made once, from the files in the data folder or from random numbers, and stored as plain arrays, so that
+a measured process loads it without parsing, and its memory before the fit is the data and nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,13 @@ from scipy import sparse
 from polytome import load_dataset, read_table
 
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
-    "adult": ("adult/adult-train.csv", {"target": "last", "missing": "mean"}),
     "a9a": ("a9a/a9a", {}),
     "letter": ("letter/letter.scale", {}),
     "sector": ("sector/sector.scale.bz2", {}),
     "kdd99": ("kdd99/kddcup.data_10_percent.gz", {"target": "last"}),
     "singh": ("singh/ma_singh.npz", {}),
 }
-NAMES = (
-    *("iris", "digits", "wine", "breast-cancer", "adult", "a9a", "letter"),
-    *("sector", "newsgroups", "kdd99", "singh", "mnist"),
-)
+BUNDLED = ("iris", "digits")  # they come with scikit-learn
 
 
 @dataclass(frozen=True)
@@ -50,15 +46,20 @@ class Problem:
         parts = (self.X.data, self.X.indices, self.X.indptr) if sparse.issparse(self.X) else (self.X,)
         return sum(part.nbytes for part in parts)
 
-    def sample(self, n_rows: int) -> Problem:
-        """The same problem of some rows, drawn at random."""
-        chosen = np.sort(np.random.default_rng(0).permutation(len(self.y))[:n_rows])
-        return replace(self, X=self.X[chosen], y=_codes(self.y[chosen]))
+
+def prepared(name: str, data: Path | None, work: Path) -> Path:
+    """The folder in which the problem is stored, which is made first if it is not there yet."""
+    folder = work / name
+    if not folder.exists():
+        store(make(name, data), folder)
+    return folder
 
 
 def make(name: str, data: Path | None) -> Problem:
-    """The problem of that name, from the data folder where it does not come with scikit-learn."""
-    if name not in ("iris", "digits", "wine", "breast-cancer") and data is None:
+    """The problem of that name, from the data folder unless it is drawn at random or comes with scikit-learn."""
+    if name in RANDOM:
+        return RANDOM[name]()
+    if name not in BUNDLED and data is None:
         raise SystemExit(f"{name} needs the data folder: name it with --data DIR or POLYTOME_DATA")
     if name in TABLES:
         file, options = TABLES[name]
@@ -74,16 +75,18 @@ def make(name: str, data: Path | None) -> Problem:
 
 
 def store(problem: Problem, folder: Path) -> None:
-    """Write the problem as plain arrays."""
-    folder.mkdir(parents=True)
+    """Write the problem as plain arrays, under another name until all are written."""
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    unfinished.mkdir(parents=True, exist_ok=True)
     facts = {"name": problem.name, "C": problem.C, "scale": problem.scale, "shape": problem.X.shape}
-    Path(folder, "facts.json").write_text(json.dumps(facts))
-    np.save(folder / "y.npy", problem.y)
+    Path(unfinished, "facts.json").write_text(json.dumps(facts))
+    np.save(unfinished / "y.npy", problem.y)
     if sparse.issparse(problem.X):
         for part in ("data", "indices", "indptr"):
-            np.save(folder / f"{part}.npy", getattr(problem.X, part))
+            np.save(unfinished / f"{part}.npy", getattr(problem.X, part))
     else:
-        np.save(folder / "X.npy", problem.X)
+        np.save(unfinished / "X.npy", problem.X)
+    unfinished.rename(folder)
 
 
 def restore(folder: Path) -> Problem:
@@ -118,3 +121,39 @@ def _newsgroups(archive: Path) -> Problem:
     return Problem(
         "newsgroups", sparse.csr_array(TfidfVectorizer().fit_transform(posts)), _codes(np.array(groups)), C=10
     )
+
+
+def tall() -> Problem:
+    """Two classes, 500,000 rows, 30 columns whose scales go from 0.01 to 1000."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((500_000, 30))
+    w = rng.standard_normal(30) / 5
+    y = (rng.random(500_000) < 1 / (1 + np.exp(-Z @ w - 0.3))).astype(np.int64)
+    return Problem("tall", Z * np.logspace(-2, 3, 30), y)
+
+
+def probe() -> Problem:
+    """Like the embeddings of a network: 50,000 rows, 768 columns in float16, a few of which carry much, 100 classes.
+
+    All is computed in float64, so that rounding to float16 gives the same bits with every BLAS.
+    """
+    rng = np.random.default_rng(0)
+    means = 0.35 * rng.standard_normal((100, 768))
+    y = rng.integers(0, 100, 50_000)
+    spectrum = 1 / np.sqrt(1 + np.arange(768) / 8)
+    turn = np.linalg.qr(rng.standard_normal((768, 768)))[0]
+    X = ((rng.standard_normal((50_000, 768)) + means[y]) * spectrum) @ turn
+    return Problem("probe", X.astype(np.float16), y)
+
+
+def gaussian(n_rows: int, n_features: int, n_classes: int) -> Problem:
+    """Classes as overlapping clouds of float32 points, so that no two of them can be separated: for scaling."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, n_classes, n_rows)
+    y[:n_classes] = np.arange(n_classes)
+    means = rng.standard_normal((n_classes, n_features)).astype(np.float32) * np.float32(2 / np.sqrt(n_features))
+    X = rng.standard_normal((n_rows, n_features), dtype=np.float32) + means[y]
+    return Problem(f"gaussian-{n_rows}-{n_features}-{n_classes}", X, y)
+
+
+RANDOM = {"tall": tall, "probe": probe}

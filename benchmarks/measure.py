@@ -15,37 +15,50 @@ import sys
 import time
 import warnings
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.datasets import restore
-from benchmarks.methods import Method, exact_objective
+from benchmarks.methods import OURS, Method, exact_objective
+from benchmarks.peers import FITS, Fitted, fit_polytome, warm_up
 
 Row = dict[str, Any]
 
+BRIEF = 0.1  # seconds; a fit shorter than this is made again in the same process
+MOST_BRIEF = 5
+_ROOT = Path(__file__).parents[1]
+_BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
-def run(folder: Path, method: Method, limit: float, soft: bool = False) -> Row:
+
+def run(folder: Path, method: Method, limit: float) -> Row:
     """Fit in a child process.
 
     Args:
         folder: where the problem is stored.
         method: what fits it.
         limit: seconds after which the fit is ended.
-        soft: at the limit keep what was reached (Polytome alone can) instead of ending the process.
 
     Returns:
         The facts of the run with "status": "ok"; or else only the method and a status that says what went wrong.
     """
-    job = json.dumps({"method": asdict(method), "limit": limit, "soft": soft})
-    program = [sys.executable, "-m", "benchmarks.measure", str(folder), job]
+    job = json.dumps({"method": asdict(method), "limit": limit})
+    program = [sys.executable, "-m", "benchmarks.measure", str(folder.absolute()), job]
     child = subprocess.run(
-        program, env=_environment(method), capture_output=True, text=True, check=False, start_new_session=True
+        program,
+        env=_environment(method),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
     )
-    row: Row = {"label": method.label, "method": asdict(method), "status": _status_of(child, limit)}
+    row: Row = {"label": method.label, "method": asdict(method), "limit": limit, "status": _status_of(child, limit)}
     if row["status"] == "ok":
         row |= json.loads(child.stdout.splitlines()[-1])
-    print(f"  {method} {row['status']} {row.get('seconds', '')}", flush=True)
+    tol = "" if method.tol is None else f" tol {method.tol:.0e}"
+    print(f"  {method.label}{tol} {row['status']} {row.get('seconds', '')}", flush=True)
     return row
 
 
@@ -61,16 +74,6 @@ def _status_of(child: subprocess.CompletedProcess[str], limit: float) -> str:
     return "failed: " + (child.stderr.strip().splitlines() or ["?"])[-1].split(":")[0]
 
 
-def fastest(folder: Path, variants: list[Method], limit: float) -> tuple[Method, Row]:
-    """The fastest variant of a method and its run; a variant need not go on for longer than the one before it took."""
-    best, first = variants[0], run(folder, variants[0], limit)
-    for variant in variants[1:]:
-        row = run(folder, variant, first["seconds"] if first["status"] == "ok" else limit)
-        if row["status"] == "ok":
-            best, first = variant, row
-    return best, first
-
-
 def merged(runs: list[Row]) -> Row:
     """Repeats of one method as one row, with medians; a repeat that failed makes the row a failure."""
     bad = [run for run in runs if run["status"] != "ok"]
@@ -84,52 +87,41 @@ def merged(runs: list[Row]) -> Row:
     return row
 
 
-def interleaved(folder: Path, methods: list[list[Method]], limit: float, repeats: int, patience: float) -> list[Row]:
-    """The fastest variant of each method `repeats` times in turns, so that a slow minute of the machine falls on all
-    of them alike.
-
-    What took longer than `patience` seconds, or did not end well, is not run again.
-    """
-    chosen = [fastest(folder, variants, limit) for variants in methods]
-    runs = [[row] for _, row in chosen]
-    for _ in range(repeats - 1):
-        for (method, first), mine in zip(chosen, runs, strict=True):
-            if first["status"] == "ok" and first["seconds"] <= patience:
-                mine.append(run(folder, method, limit))
-    return [merged(mine) for mine in runs]
-
-
 def main() -> None:
     """The measured process."""
     job = json.loads(sys.argv[2])
     method, limit = Method(**job["method"]), job["limit"]
-    method.warm_up()
     problem = restore(Path(sys.argv[1]))
-    X, more = method.features(problem), {}
-    if job["soft"]:
-        more["callback"] = lambda progress: progress.seconds > limit
-    else:
-        if method.n_jobs is not None:
-            signal.signal(signal.SIGALRM, _end_with_workers)
-        signal.setitimer(signal.ITIMER_REAL, limit)  # where nothing catches its signal, it ends the process
-    model = method.model(problem.C, problem.scale, **more)
+    warm_up(method, problem.n_classes == 2 and method.reduction is None)
+    X = method.features(problem)
+    fit = partial(fit_polytome, scale=problem.scale) if method.library == OURS else FITS[method.library]
+    if method.n_jobs is not None:
+        signal.signal(signal.SIGALRM, _end_with_workers)
+    signal.setitimer(signal.ITIMER_REAL, limit)  # where nothing catches its signal, it ends the process
     before = _memory_now()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        began = time.perf_counter()
-        model.fit(X, problem.y)
-        seconds = time.perf_counter() - began
-    peak = _memory_peak()
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    complained = any(warning.category.__name__ == "ConvergenceWarning" for warning in caught)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seconds, fitted = _timed(lambda: fit(X, problem.y, problem.C, method))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        peak = _memory_peak()
+        times = [seconds]
+        while seconds < BRIEF and len(times) < MOST_BRIEF:
+            times.append(_timed(lambda: fit(X, problem.y, problem.C, method))[0])
     found = {
-        "seconds": seconds,
+        "seconds": median(times),
         "peak_bytes": None if before is None or peak is None or method.n_jobs else max(0, peak - before),
-        "objective": exact_objective(problem, method.coefficients(model, problem.scale), method.reduction),
-        "warnings": sorted({warning.category.__name__ for warning in caught}),
-        **method.facts(model, complained),
+        "objective": exact_objective(problem, fitted.coefficients, method.reduction),
+        "iterations": fitted.iterations,
+        "verdict": fitted.verdict,
+        **(fitted.more or {}),
     }
     print(json.dumps(found))
+
+
+def _timed(fit: Any) -> tuple[float, Fitted]:
+    began = time.perf_counter()
+    fitted = fit()
+    return time.perf_counter() - began, fitted
 
 
 def _end_with_workers(*_: Any) -> None:
@@ -141,10 +133,11 @@ def _end_with_workers(*_: Any) -> None:
 
 
 def _environment(method: Method) -> dict[str, str]:
-    """The environment in which the BLAS of NumPy's usual builds has the threads that the method wants."""
-    if method.blas_threads is None:
+    """The environment in which the library has the threads that the method wants."""
+    if method.threads is None:
         return dict(os.environ)
-    return {**os.environ, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(method.blas_threads))}
+    names = ("POLYTOME_NUM_THREADS",) if method.library == OURS else _BLAS
+    return {**os.environ, **dict.fromkeys(names, str(method.threads))}
 
 
 def _memory_now() -> int | None:

@@ -1,82 +1,110 @@
-"""The results: kept in benchmarks.json, where later runs are merged in, and shown as tables in benchmarks.md."""
+"""The results: kept in benchmarks.json, where later runs are merged in, and shown in benchmarks.md with its figures."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import polytome
+from benchmarks import tables
+from benchmarks.figures import draw_race, draw_scaling
+from benchmarks.goals import Results
+from benchmarks.ladder import PATIENCE, PATIENCE_WITH_SLOWER
+from benchmarks.shapes import MODELS, SHAPES
 
-Results = dict[str, Any]
-TARGETS = (1e-4, 1e-6)
-PATIENCE = 20  # seconds
-
+FIGURES = "images"
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "glum", "statsmodels", "torch", "adelie")
 _HOW = """\
-Made by `python -m benchmarks table`, `python -m benchmarks mnist` and `python -m benchmarks multiclass`. Machine:
-{machine}.
+Made by `python -m benchmarks`. Machine: {machine}. {versions}.
 
-Every run has a process of its own, which loads the data, fits three rows so that everything is imported, and then
-starts the clock. Runs take turns (ours, a peer, ours, a peer) and medians are shown; a run of more than {patience}
-seconds is not repeated; what takes longer than the time limit or fails says so. The peers use all threads of the BLAS,
-on data below 32 MB also one alone, and the faster of the two counts.
+{goals}
+A ratio is seconds of the fastest of the peers over ours, to the same distance from the minimum, side by side in one
+run. *More than* says that no peer came so close in the time that it had.
 
-- **Above the minimum** is `(P - D) / D`: P is the objective of the fitted coefficients, evaluated in float64 by the
-  same code for every library, and D the dual value of a tight fit by Polytome, below which no objective can lie. The
-  true distance is at most this.
-- **Memory** is the peak during the fit beyond what was in use just before it, the data included.
-- Each library is given the format that it prefers: pixels as bytes to Polytome, as floating numbers between 0 and 1 to
-  scikit-learn.
+## How it is measured
+
+- **The distance** is the true relative suboptimality `(P - P*) / P*`. P is the objective of the fitted coefficients,
+  evaluated in float64 by the same code for every library; P* is the minimum, found once for each problem, to 1e-12,
+  and kept in `benchmarks/references.json` together with the duality gap that proves it. What a library says of its own
+  accuracy plays no part.
+- **A ladder** is a method at smaller and smaller tolerances: ten times smaller until it comes as close as is asked,
+  then half-way between the last tolerance that did not and the first that did. The loosest that did counts.
+- **Every run has a process of its own**, which loads the data, fits six rows so that everything is imported, and then
+  starts the clock. A fit of less than a tenth of a second is made five times there. The runs that may decide (ours,
+  and those of peers at most {slower:.0f} times slower than the fastest) are then repeated in turns, and medians are
+  shown; a run of more than {patience:.0f} seconds is not repeated.
+- **Time limits.** A peer gets {slower:.0f} times the seconds of the fastest peer before it, five seconds at least; what
+  takes longer than its limit is ended and says so, and a peer whose runs have taken longer than that in all climbs
+  no further.
+- **Form and threads.** Each library is given the format that it prefers, in memory, before the clock starts. Peers use
+  all threads, on data below 1 MB one, between 1 and 32 MB whichever is faster at the first tolerance.
+- **Memory** is the peak during the fit beyond what was in use just before it, when the data was in memory already.
+- liblinear penalises the intercept as well: what it misses by that is part of its distance.
 """
-_TABLE = """\
-## Default options
-
-No option is set except C = 10 for the news posts. scikit-learn: `LogisticRegression()` as it is (lbfgs, at most 100
-iterations), and the Newton solver that suits the size of the problem. *Proved gap* is what Polytome itself reports,
-relative to the null model. scikit-learn does not count passes over the data; its iterations are shown, each of
-which is about one pass for lbfgs and many for newton-cg. Where the minimum is close to zero (digits, singh) a distance
-relative to it is large although the gap is small.
-"""
-_MNIST = """\
-## MNIST at equal distance from the minimum
-
-60,000 digits, pixels / 255, C = 1. Each method is run with smaller and smaller `tol` (steps of about 3, `max_iter` out
-of the way), and the first run that comes within the target counts, measured in the same way for all.
-"""
-_MULTICLASS = """\
+_MODELS = """\
 ## Many classes by binary models
 
 `OneVsRest` and `OneVsOne` beside scikit-learn's `OneVsRestClassifier` and `OneVsOneClassifier` of its own
-`LogisticRegression`, at equal distance from the minimum of the sum of the binary objectives: every method with smaller
-and smaller `tol`, and the first run within the target counts. One process of scikit-learn uses one thread of the BLAS
-or all, whichever is faster at its largest `tol`; two processes (`n_jobs=2`) get the `tol` that one needed. Of its
-iterations those of the binary model with the most are shown. C = 1, for the news posts 10.
+`LogisticRegression`, to the same distance from the minimum of the sum of the binary objectives; scikit-learn with one
+process and with two (`n_jobs=2`).
+"""
+_PREDICT = """\
+## Prediction
+
+MNIST with the same coefficients, both libraries in one process in turns, medians.
+"""
+_STARTUP = """\
+## Start-up and small data
+
+Medians. Processes include the start of Python (*nothing*: `python -c pass`); fits have default options.
+"""
+_ROOFLINE = """\
+## One pass over MNIST
+
+Objective and gradient for ten classes, the best of several. Read in the same run: {gigabytes:.1f} GB/s from memory and
+{gigaflops:.0f} billion operations per second in a large product of matrices by the BLAS, in float32 on all threads. The
+bound is the larger of the time to read X once and the time of {operations:.2f} billion operations at that rate.
+"""
+_SCALING = """\
+## Scaling
+
+Seconds to 1e-4 on overlapping clouds of points in float32, beside scikit-learn's newton-cholesky (up to 200
+coefficients) or newton-cg; what took scikit-learn more than 20 seconds is left out.
 """
 
 
 def machine() -> dict[str, Any]:
     """The processor, the cores and the versions; nothing that names this computer or its folders."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    text = info.read_text() if info.exists() else ""
+    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "python": platform.python_version(),
-        "polytome": polytome.__version__,
-        **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
+        "versions": {"Python": platform.python_version(), "polytome": polytome.__version__, **_versions()},
     }
+
+
+def _versions() -> dict[str, str]:
+    """Those of the packages that are installed."""
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def read_results(folder: Path) -> Results:
     """What earlier runs left, or an empty beginning."""
     path, here = folder / "benchmarks.json", machine()
     if not path.exists():
-        return {"machine": here, "lower_bounds": {}, "table": {}, "mnist": {}}
+        return {"machine": here, "races": {}}
     results: Results = json.loads(path.read_text())
     if results["machine"] != here:
         raise SystemExit(
@@ -86,127 +114,81 @@ def read_results(folder: Path) -> Results:
 
 
 def write_results(results: Results, folder: Path) -> None:
-    """Both files, whole each time, so that an interrupted series keeps what it has."""
+    """The data, the page and its figures, whole each time, so that an interrupted series keeps what it has."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "benchmarks.md").write_text(markdown(results))
+    for name, race in results["races"].items():
+        draw_race(race, folder / FIGURES / figure_of(name))
+    for axis, points in results.get("scaling", {}).get("axes", {}).items():
+        draw_scaling(points, axis, folder / FIGURES / figure_of(f"scaling {axis}"))
+    (folder / "benchmarks.md").write_text(page(results))
 
 
-def excess(row: dict[str, Any], lower_bound: float) -> float:
-    """How far above the lower bound the row's objective lies, relative to the bound; rounding may make it zero."""
-    return max(0.0, row["objective"] - lower_bound) / lower_bound
+def figure_of(name: str) -> str:
+    """The file of a figure."""
+    return f"benchmark-{name.replace(' ', '-')}.svg"
 
 
-def markdown(results: Results) -> str:
-    """The page."""
-    facts = dict(results["machine"])
-    versions = ", ".join(
-        f"{name} {facts[key]}"
-        for name, key in (
-            ("Python", "python"),
-            ("NumPy", "numpy"),
-            ("SciPy", "scipy"),
-            ("scikit-learn", "scikit-learn"),
-        )
-    )
+def page(results: Results) -> str:
+    """The page as Markdown."""
+    facts = results["machine"]
     parts = [
         "# Benchmarks\n",
         _HOW.format(
-            machine=f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB; {versions}", patience=PATIENCE
+            machine=f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB",
+            versions=", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
+            goals=tables.goals_table(results),
+            slower=PATIENCE_WITH_SLOWER,
+            patience=PATIENCE,
         ),
     ]
-    if results["table"]:
-        parts += [_TABLE, _defaults_table(results)]
-    if results["mnist"]:
-        parts += [_MNIST, *_climbed(results["mnist"]["ladders"], results["lower_bounds"]["mnist"])]
-    for position, (name, entry) in enumerate(results.get("multiclass", {}).items()):
-        heading = f"### {name}: {entry['reduction']}, {_sizes(entry['data'])}\n"
-        parts += [*([_MULTICLASS] if position == 0 else []), heading, *_climbed(entry["ladders"], entry["bound"])]
-    return "\n".join(parts)
+    for heading, shapes in (("## Races\n", SHAPES), (_MODELS, MODELS)):
+        races = {name: results["races"][name] for name in shapes if name in results["races"]}
+        if races:
+            parts += [heading, tables.fastest_table(races), *(_race(name, race) for name, race in races.items())]
+    return "\n".join([*parts, *_others(results)])
 
 
-def _defaults_table(results: Results) -> str:
-    lines = _head(
-        "data", "who", "seconds", "passes", "above the minimum", "proved gap", "its own verdict", "memory, MB"
-    )
-    for name, entry in results["table"].items():
-        data, bound = entry["data"], results["lower_bounds"].get(name)
-        sizes = f"**{name}** {_sizes(data)}"
-        for row in entry["rows"]:
-            label = row["label"] + (f" ({row['solver']})" if row.get("passes") is not None else "")
-            lines.append(_cells(sizes, label, *_common(row, bound), proved=True))
-            sizes = ""
-    return "\n".join(lines) + "\n"
-
-
-def _sizes(data: dict[str, int]) -> str:
-    """Rows, columns, classes and megabytes."""
-    return (
+def _race(name: str, race: dict[str, Any]) -> str:
+    data, lowest = race["data"], race["reference"]
+    sizes = (
         f"{data['n_rows']:,} × {data['n_features']:,}, {data['n_classes']} classes, {data['input_bytes'] / 1e6:.3g} MB"
     )
-
-
-def _climbed(ladders: list[list[dict[str, Any]]], bound: float) -> list[str]:
-    """The two tables of methods that were run with smaller and smaller tolerances."""
-    return [_targets_table(ladders, bound), "Every run:\n", _rungs_table(ladders, bound)]
-
-
-def _targets_table(ladders: list[list[dict[str, Any]]], bound: float) -> str:
-    """Seconds to each target, and how many times ours that is."""
-    heads = [f"{text} {target:.0e}" for target in TARGETS for text in ("seconds to", "times ours,")]
-    lines = _head("who", *heads)
-    ours = [first_within(ladders[0], target, bound) for target in TARGETS]
-    for ladder in ladders:
-        cells = [ladder[0]["label"]]
-        for target, best in zip(TARGETS, ours, strict=True):
-            row = first_within(ladder, target, bound)
-            if row is None:
-                end = ladder[-1]["status"]
-                cells += ["not reached" if end == "ok" else end, ""]
-            else:
-                cells += [_number(row["seconds"]), "" if best is None else f"{row['seconds'] / best['seconds']:.1f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def first_within(ladder: list[dict[str, Any]], target: float, bound: float) -> dict[str, Any] | None:
-    """The first run, from loose to tight, that comes within the target."""
-    return next((row for row in ladder if row["status"] == "ok" and excess(row, bound) <= target), None)
-
-
-def _rungs_table(ladders: list[list[dict[str, Any]]], bound: float) -> str:
-    lines = _head("who", "tol", "seconds", "passes", "above the minimum", "its own verdict", "memory, MB")
-    for ladder in ladders:
-        for row in ladder:
-            tol = f"{row['method']['settings']['tol']:.0e}"
-            lines.append(_cells(row["label"], tol, *_common(row, bound), proved=False))
-    return "\n".join(lines) + "\n"
-
-
-def _common(row: dict[str, Any], bound: float | None) -> list[str]:
-    """The cells that every table shows: a run that did not end well has its status in place of the seconds."""
-    if row["status"] != "ok":
-        return [row["status"], "", "", "", "", ""]
-    effort = f"{row['passes']:g}" if row["passes"] is not None else f"({row['iterations']} iterations)"
-    return [
-        _number(row["seconds"]),
-        effort,
-        "unknown" if bound is None else f"{excess(row, bound):.1e}",
-        "" if row["relative_gap"] is None else f"{row['relative_gap']:.1e}",
-        row["verdict"],
-        "not measured" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:.0f}",
+    lines = [
+        f"### {name}\n",
+        f"{race['about'][0].upper()}{race['about'][1:]}: {sizes}. Minimum {lowest['objective']:.10g}, "
+        f"proved to {lowest['proved']:.0e} of it ({lowest['how']}).\n",
+        f"![{name}: relative suboptimality against seconds, one line for each method]({FIGURES}/{figure_of(name)})\n",
+        tables.race_table(race),
     ]
+    if race["skipped"]:
+        lines.append(f"Not installed, and so not measured: {', '.join(race['skipped'])}.\n")
+    return "\n".join([*lines, _folded("Every run", tables.rungs_table(race["ladders"]))])
 
 
-def _cells(first: str, second: str, *rest: str, proved: bool) -> str:
-    cells = list(rest) if proved else [cell for position, cell in enumerate(rest) if position != 3]
-    return "| " + " | ".join([first, second, *cells]) + " |"
+def _folded(title: str, text: str) -> str:
+    return f'<details markdown="1">\n<summary>{title}</summary>\n\n{text}\n</details>\n'
 
 
-def _head(*names: str) -> list[str]:
-    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-
-
-def _number(value: float) -> str:
-    """Three significant digits, never in powers of ten."""
-    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+def _others(results: Results) -> list[str]:
+    """The parts that are no races, those of them that were measured."""
+    parts: list[str] = []
+    if "predict" in results:
+        parts += [_PREDICT, tables.predict_table(results["predict"]["rows"])]
+    if "startup" in results:
+        parts += [_STARTUP, tables.startup_table(results["startup"])]
+    if "roofline" in results:
+        found = results["roofline"]
+        facts = {
+            "gigabytes": found["bytes_per_second"] / 1e9,
+            "gigaflops": found["operations_per_second"] / 1e9,
+            "operations": found["operations"] / 1e9,
+        }
+        parts += [_ROOFLINE.format(**facts), tables.roofline_table(found)]
+    if "scaling" in results:
+        found = results["scaling"]
+        figures = [f"![seconds against {axis}]({FIGURES}/{figure_of(f'scaling {axis}')})\n" for axis in found["axes"]]
+        threads = ", ".join(f"{seconds:.3g} s on {count}" for count, seconds in found["threads"].items())
+        parts += [_SCALING, *figures, tables.scaling_table(found["axes"])]
+        parts.append(f"Threads: MNIST to 1e-6 takes {threads}.\n")
+    return parts
