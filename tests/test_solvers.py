@@ -526,6 +526,21 @@ def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
     assert type(solver).__name__ == expected
 
 
+def test_lbfgs_goes_on_for_as_long_as_the_rest_of_newtons_method_would_take() -> None:
+    """A Hessian grows with the square of the coefficients, a pass does not: the more, the later is the change."""
+
+    def chosen(d: int) -> LBFGS:
+        rows = as_rows(sparse.csr_array((20_000, d)), np.arange(20_000) % 10)
+        solver = choose_solver(Objective(Softmax(10), L2(1.0), rows))
+        assert isinstance(solver, LBFGS)
+        assert isinstance(solver.then, Newton)
+        return solver
+
+    patience = [chosen(d).then_after for d in (50, 200, 220)]
+    assert patience[0] >= 100
+    assert patience[0] < patience[1] < patience[2]
+
+
 @pytest.mark.parametrize(
     ("n", "d", "loss", "expected"),
     [
