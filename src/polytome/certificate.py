@@ -31,7 +31,7 @@ from polytome.rows import ArrayRows, Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "is_separated"]
+__all__ = ["Certificate", "certify", "dual_value", "is_separated", "separated_outputs"]
 
 _ROUNDING = 1e-13
 _SHORTER = 4
@@ -171,13 +171,23 @@ def dual_value(objective: Objective, W: Array) -> float:
 
 def is_separated(objective: Objective, W: Array) -> bool:
     """Whether `W` puts every row of positive weight strictly on its right side: one pass over the rows."""
+    return bool(separated_outputs(objective, W).all())
+
+
+def separated_outputs(objective: Objective, W: Array) -> Array:
+    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its right side.
+
+    Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
+    """
     raw = objective.rows.columns.to_raw(W)
 
     def block_wrong(block: Block) -> tuple[Array, ...]:
         margin = objective.loss.margin(block_scores(block, raw), block.target)
-        return (np.asarray(((margin <= 0) & (block.weight > 0)).sum()),)
+        return (((margin <= 0) & (block.weight > 0)[:, None]).sum(axis=0),)
 
-    return float(objective.rows.sum(block_wrong)[0]) == 0
+    (wrong,) = objective.rows.sum(block_wrong)
+    separated: Array = wrong == 0
+    return separated
 
 
 def _has_short_scores(objective: Objective) -> bool:
