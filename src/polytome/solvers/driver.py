@@ -193,20 +193,24 @@ class _Walk:
     certified: tuple[Certificate, Array] | None = None
 
     def run(self, solver: Solver, start: Array) -> Solution:
-        """Iterates in the fast precision first; where its rounding halts them, goes on in float64."""
-        stages = [self.objective]
-        if self.objective.rows.precision != np.float64:
-            stages.append(self.objective.at(np.float64))
+        """Iterates in the fast precision first; where its rounding halts them, goes on in float64, and where that does
+        too, with the solver that was to take over later, if there is one."""
+        exact = self.objective.at(np.float64)
+        stages = [(self.objective, solver)]
+        if exact is not self.objective:
+            stages.append((exact, solver))
+        if (then := getattr(solver, "then", None)) is not None:
+            stages.append((exact, then))
         stop: Stop | None = None
         passes = 0.0
-        for stage in stages:
+        for stage, walker in stages:
             if self.best is not None:
                 start = np.asarray(self.best.coefficients, dtype=np.float64)
                 passes = self.history[-1].passes
             self.best, self.lowest, self.next_attempt = None, [], np.inf
-            for iterate in solver.iterates(stage, start):
+            for iterate in walker.iterates(stage, start):
                 stop = self._visit(iterate, passes)
-                if stop is not None or self._stands_still(stage, solver.patience):
+                if stop is not None or self._stands_still(stage, walker.patience):
                     break
             if stop is not None:
                 break
