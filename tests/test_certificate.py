@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import mpmath
 import numpy as np
 import pytest
+from scipy import sparse
 
 from polytome.certificate import Certificate, certify, dual_value, is_separated
-from polytome.losses import Logistic, Softmax
+from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
@@ -361,3 +362,29 @@ def test_json_of_a_computed_certificate_holds_only_plain_values() -> None:
         problem.strength = strength
         certificate = minimize(problem.objective(), Newton(), tol=1e-6).certificate
         assert json.loads(json.dumps(certificate.to_json(), allow_nan=False))["holds"] is True
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array, sparse.csc_array], ids=["dense", "csr", "csc"])
+@pytest.mark.parametrize("loss", [Softmax(3), Logistic(), IndependentSigmoids(3)], ids=lambda loss: type(loss).__name__)
+def test_short_scores_stand_for_the_rows_while_the_intercept_becomes_exact(loss, stored, monkeypatch) -> None:
+    """Far from its exact value to begin with, and still the rows are passed over once for value and gradient."""
+    rng = np.random.default_rng(5)
+    X = stored(rng.normal(size=(80, 40)) * (rng.random((80, 40)) < 0.5))
+    codes = rng.integers(0, 3, size=80)
+    target = np.eye(3, dtype=int)[codes] if isinstance(loss, IndependentSigmoids) else np.minimum(codes, loss.n_outputs)
+    columns = Columns(rng.normal(size=40), rng.uniform(0.5, 2.0, size=40))
+    rows = as_rows(X, target, rng.uniform(0.5, 2.0, size=80)).with_columns(columns)
+    objective = Objective(loss, L2(0.1), rows)
+    W = loss.canonical(0.3 * rng.normal(size=objective.shape) + 5.0 * np.eye(*objective.shape)[::-1])
+    widths = []
+    once = Objective.value_and_gradient
+    monkeypatch.setattr(
+        Objective, "value_and_gradient", lambda self, W: widths.append(self.rows.n_features) or once(self, W)
+    )
+    certificate, exact = certify(objective, W, 1e-4)
+    assert widths.count(40) == 1
+    np.testing.assert_allclose(exact[:-1], W[:-1], rtol=0, atol=1e-15)
+    value, gradient = once(objective, exact)
+    assert np.abs(gradient[-1]).max() <= 1e-12
+    assert certificate.objective == pytest.approx(value, rel=1e-14)
+    assert certificate.gap == pytest.approx(value - dual_value(objective, exact), rel=1e-8)

@@ -323,6 +323,28 @@ def test_separated_classes_without_penalty_warn_what_to_do(kind: type[Estimator]
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+@pytest.mark.parametrize(("kind", "named"), [(OneVsRest, "far"), (OneVsOne, "far against left, far against right")])
+def test_the_models_that_separate_are_named_where_others_have_an_optimum(kind, named: str, solver: str) -> None:
+    x = np.array([0.0, 1.0, 2.0, 3.0, 1.5, 2.5, 3.5, 4.5, 20.0, 21.0])
+    X, y = np.column_stack([x, x * x]), np.repeat(["left", "right", "far"], [4, 4, 2])
+    with pytest.warns(ConvergenceWarning, match=f"separated perfectly.*concerns {named}, and not the others"):
+        model = kind(C=np.inf, tol=1e-8, solver=solver).fit(X, y)
+    assert model.stop_ is Stop.SEPARATED
+    if kind is OneVsOne:  # left against right, the one with an optimum
+        alone = LogisticRegression(C=np.inf, tol=1e-12).fit(X[:8], y[:8])
+        assert alone.stop_ is Stop.CERTIFIED
+        np.testing.assert_allclose(model.coef_[2], alone.coef_[0], atol=1e-3)
+    assert kind(C=1.0).fit(X, y).stop_ is Stop.CERTIFIED
+
+
+def test_a_label_that_is_separated_is_named() -> None:
+    X = np.arange(6.0)[:, None]
+    Y = np.column_stack([[0, 0, 0, 1, 1, 1], [0, 1, 0, 1, 0, 1]])
+    with pytest.warns(ConvergenceWarning, match="concerns 0, and not the others"):
+        assert MultilabelLogistic(C=np.inf, tol=1e-8).fit(X, Y).stop_ is Stop.SEPARATED
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fit_cut_short_warns_where_it_was_called(kind: type[Estimator]) -> None:
     X, _ = data()

@@ -26,7 +26,7 @@ def test_perceptron_loss_is_its_definition(z: np.ndarray, y: np.ndarray) -> None
     np.testing.assert_array_equal(gradient[:, 0], step - y)
     np.testing.assert_array_equal(value, (step - y) * z)
     np.testing.assert_array_equal(PerceptronLoss().mean(z[:, None])[:, 0], step)
-    margin = PerceptronLoss().margin(z[:, None], y)
+    margin = PerceptronLoss().margin(z[:, None], y)[:, 0]
     assert ((value > 0) == (margin < 0)).all()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise, repeat
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from polytome.rows import Columns, as_rows
 from polytome.solvers import (
     LBFGS,
     GradientDescent,
+    Iterate,
     Newton,
     RowSpace,
     StochasticGradientDescent,
@@ -524,6 +527,41 @@ def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
     rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % K)
     solver = choose_solver(Objective(Logistic() if K == 2 else Softmax(K), L2(1.0), rows))
     assert type(solver).__name__ == expected
+
+
+@dataclass(frozen=True)
+class StandsStill:
+    """A solver whose steps lead nowhere, with one that may take over."""
+
+    then: Newton | None
+    patience = 3
+
+    def iterates(self, objective: Objective, start: np.ndarray) -> Iterator[Iterate]:
+        yield from repeat(Iterate(start, *objective.value_and_gradient(start), 1.0), 50)
+
+
+@pytest.mark.parametrize(("then", "stop"), [(Newton(), Stop.CERTIFIED), (None, Stop.STALLED)])
+def test_where_a_solver_stands_still_the_one_that_was_to_follow_takes_over(then: Newton | None, stop: Stop) -> None:
+    solution = minimize(make_objective(3), StandsStill(then))
+    assert solution.stop is stop
+    assert len(solution.history) == 4 if then is None else len(solution.history) > 5
+    passes = [progress.passes for progress in solution.history]
+    assert passes == sorted(passes)
+
+
+def test_lbfgs_goes_on_for_as_long_as_the_rest_of_newtons_method_would_take() -> None:
+    """A Hessian grows with the square of the coefficients, a pass does not: the more, the later is the change."""
+
+    def chosen(d: int) -> LBFGS:
+        rows = as_rows(sparse.csr_array((20_000, d)), np.arange(20_000) % 10)
+        solver = choose_solver(Objective(Softmax(10), L2(1.0), rows))
+        assert isinstance(solver, LBFGS)
+        assert isinstance(solver.then, Newton)
+        return solver
+
+    patience = [chosen(d).then_after for d in (50, 200, 220)]
+    assert patience[0] >= 100
+    assert patience[0] < patience[1] < patience[2]
 
 
 @pytest.mark.parametrize(

@@ -17,21 +17,25 @@ Stochastic dual coordinate ascent methods for regularized loss minimization, JML
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome import native
 from polytome.curvature import newton_decrement
 from polytome.objective import Objective, block_scores
-from polytome.rows import Block
+from polytome.penalties import NoPenalty
+from polytome.rows import ArrayRows, Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "is_separated"]
+__all__ = ["Certificate", "certify", "dual_value", "is_separated", "separated_outputs"]
 
 _ROUNDING = 1e-13
+_SHORTER = 4
+_MOST_SCORES = 2**23  # 64 MiB
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,9 @@ def certify(
         The certificate, and the coefficients it is about.
     """
     objective = objective.at(np.float64)
+    W = objective.loss.canonical(W)
+    if known is None and _has_short_scores(objective):
+        W = _with_intercept_from_scores(objective, W)
     value, gradient, W = _solve_intercept(objective, W, known, intercept_hessian)
     null, strength = objective.null[1], objective.penalty.strength
     if strength > 0:
@@ -164,13 +171,45 @@ def dual_value(objective: Objective, W: Array) -> float:
 
 def is_separated(objective: Objective, W: Array) -> bool:
     """Whether `W` puts every row of positive weight strictly on its right side: one pass over the rows."""
+    return bool(separated_outputs(objective, W).all())
+
+
+def separated_outputs(objective: Objective, W: Array) -> Array:
+    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its right side.
+
+    Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
+    """
     raw = objective.rows.columns.to_raw(W)
 
     def block_wrong(block: Block) -> tuple[Array, ...]:
         margin = objective.loss.margin(block_scores(block, raw), block.target)
-        return (np.asarray(((margin <= 0) & (block.weight > 0)).sum()),)
+        return (((margin <= 0) & (block.weight > 0)[:, None]).sum(axis=0),)
 
-    return float(objective.rows.sum(block_wrong)[0]) == 0
+    (wrong,) = objective.rows.sum(block_wrong)
+    separated: Array = wrong == 0
+    return separated
+
+
+def _has_short_scores(objective: Objective) -> bool:
+    """Whether rows of scores are much shorter than rows, and few enough to be kept."""
+    n_features, n_outputs = objective.rows.n_features, objective.loss.n_outputs
+    short = _SHORTER * n_outputs <= n_features and objective.rows.n_rows * n_outputs <= _MOST_SCORES
+    return objective.fit_intercept and short
+
+
+def _with_intercept_from_scores(objective: Objective, W: Array) -> Array:
+    """`W` with its intercept made exact: one reading of the rows makes their scores, and these stand for the rows."""
+    rows, raw = objective.rows, objective.rows.columns.to_raw(W)
+    scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
+    if scores is None:
+        scores = rows.each(lambda block: block_scores(block, raw))
+    rows = ArrayRows.of(scores, rows.target, rows.weight, n_threads=rows.n_threads)
+    stand_in = replace(objective, penalty=NoPenalty(), rows=rows)
+    n_outputs = objective.loss.n_outputs
+    _, _, found = _solve_intercept(stand_in, np.eye(n_outputs + 1, n_outputs), None, None)
+    exact: Array = W.copy()
+    exact[-1] += found[-1]
+    return exact
 
 
 def _solve_intercept(
@@ -180,7 +219,6 @@ def _solve_intercept(
 
     The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
     """
-    W = objective.loss.canonical(W)
     value, gradient = objective.value_and_gradient(W) if known is None else known
     fresh, damping = False, 0.0
     for _ in range(200):

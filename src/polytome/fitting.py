@@ -91,7 +91,17 @@ def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss
         value=solution.certificate.objective,
     )
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
-        warnings.warn(f"{solution.stop.value}. {solution.certificate}", ConvergenceWarning, stacklevel=3)
+        alone = ", ".join(_name_of(estimator, output) for output in solution.separated)
+        alone = f" This concerns {alone}, and not the others." if alone else ""
+        warnings.warn(f"{solution.stop.value}.{alone} {solution.certificate}", ConvergenceWarning, stacklevel=3)
+
+
+def _name_of(estimator: Any, output: int) -> str:
+    """What one of several binary models tells apart."""
+    if hasattr(estimator, "pairs_"):
+        first, second = estimator.classes_[estimator.pairs_[output]]
+        return f"{first} against {second}"
+    return str(getattr(estimator, "labels_", estimator.classes_)[output])
 
 
 def scores_of(estimator: Any, X: Any) -> Array:

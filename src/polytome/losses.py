@@ -66,7 +66,8 @@ class Loss(Protocol):
         ...
 
     def margin(self, scores: Array, target: Array) -> Array:
-        """How far each row is on its right side, shape (n,); `-inf` where no side is right (soft labels)."""
+        """How far each row is on its right side, for each output of a separable loss, shape (n, n_outputs), else for
+        all of them, shape (n, 1); `-inf` where no side is right (soft labels)."""
         ...
 
     def canonical(self, coefficients: Array) -> Array:
@@ -147,12 +148,12 @@ class Softmax:
     def margin(self, scores: Array, target: Array) -> Array:
         """The score of the true class minus the largest other one."""
         if target.ndim == 2:
-            return np.full(len(scores), -np.inf)
+            return np.full((len(scores), 1), -np.inf)
         rows = np.arange(len(target))
         others = scores.copy()
         others[rows, target] = -np.inf
         margin: Array = scores[rows, target] - others.max(axis=1)
-        return margin
+        return margin[:, None]
 
     def canonical(self, coefficients: Array) -> Array:
         """Coefficients whose rows sum to zero: adding a constant to all classes changes no prediction."""
@@ -213,10 +214,8 @@ class IndependentSigmoids:
         return scores
 
     def margin(self, scores: Array, target: Array) -> Array:
-        """The smallest over outputs of `z` where the target is 1 and `-z` where it is 0."""
-        side = np.where(target == 1, scores, np.where(target == 0, -scores, -np.inf))
-        margin: Array = side.min(axis=1)
-        return margin
+        """`z` where the target is 1, `-z` where it is 0."""
+        return np.where(target == 1, scores, np.where(target == 0, -scores, -np.inf))
 
     def canonical(self, coefficients: Array) -> Array:
         """The coefficients themselves: no two give the same predictions."""
@@ -325,7 +324,7 @@ class Squared:
 
     def margin(self, scores: Array, target: Array) -> Array:
         """`-inf`: a real target has no right side."""
-        return np.full(len(scores), -np.inf)
+        return np.full(scores.shape, -np.inf)
 
     def canonical(self, coefficients: Array) -> Array:
         """The coefficients themselves."""

@@ -112,9 +112,12 @@ class PairwiseSigmoids:
         return scores
 
     def margin(self, scores: Array, target: Array) -> Array:
-        """The smallest over the row's own pairs of the score for its class."""
+        """The score for the row's class in its own pairs, `inf` in the others, where no side is wrong."""
         outputs, is_second = self._own
-        return self._binary.margin(np.take_along_axis(scores, outputs[target], 1), is_second[target])
+        own = outputs[target]
+        margin = np.full(scores.shape, np.inf)
+        np.put_along_axis(margin, own, self._binary.margin(np.take_along_axis(scores, own, 1), is_second[target]), 1)
+        return margin
 
     def canonical(self, coefficients: Array) -> Array:
         """The coefficients themselves: no two give the same predictions."""

@@ -29,7 +29,11 @@ __all__ = ["choose_solver", "named_solver", "seed_from"]
 _NAMES = ("auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd")
 _LARGEST_NEWTON = 20_000
 _FEW_COLUMNS = 500
-_CHEAP = 2e9  # operations: some hundredths of a second
+_CHEAP = 2e8  # operations: some milliseconds, as the calls of a short L-BFGS take
+_DEAR = 2e9
+_STEPS_LEFT = 5  # of Newton's method, where L-BFGS hands over
+_FASTER = 8  # operations of a Hessian in the time that one of a pass takes
+_LEAST_PATIENCE = 100  # iterations: what the products of a sampled Newton's method cost at least
 _LARGEST_ROW_SPACE = 2**23
 _ROWS_LOOKED_AT = 1000
 _MOST_BEND = 1000.0  # C times the mean squared length of a row
@@ -39,11 +43,12 @@ def choose_solver(objective: Objective) -> Solver:
     """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
-    `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where thirty
-    iterations of L-BFGS bring no certificate (nearly separable classes under a weak penalty), Newton's method takes
-    over if its Hessian fits, from a sample of many rows, or, where that is cheaper (many classes), of pairs of classes,
-    with equal rows merged; not so for several outputs of a separable loss, each of which has a quasi-Newton matrix to
-    itself.
+    `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where L-BFGS
+    brings no certificate in the time that the rest of Newton's method would take (nearly separable classes under a weak
+    penalty), that takes over if its Hessian fits, from a sample of many rows: so neither wrong guess costs more than
+    twice the better solver. Where pairs of classes are cheaper (many classes), a sample of them takes over after thirty
+    iterations, with equal rows merged; not so for several outputs of a separable loss, each of which has a quasi-Newton
+    matrix to itself.
 
     Sparse rows in very many columns go to `DualCoordinateAscent`, whose step costs no more than a row's own entries,
     unless the penalty is so weak that it would be slow. Where there are fewer rows than columns, and few enough entries
@@ -82,9 +87,10 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
     # What one Hessian takes from a sample of rows, and from one of pairs of classes.
     by_rows = min(sample, n) * side**2
     by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
-    if n_outputs > 1 and max(by_pairs, _CHEAP) < by_rows:
+    if n_outputs > 1 and max(by_pairs, _DEAR) < by_rows:
         return DistinctRows(LBFGS(then=TemperedNewton()))
-    return LBFGS(then=Newton(sample=sample if sample < n // 2 else None))
+    patience = max(_LEAST_PATIENCE, int(_STEPS_LEFT * by_rows / (_FASTER * one_pass)))
+    return LBFGS(then=Newton(sample=sample if sample < n // 2 else None), then_after=patience)
 
 
 def suits_dual_ascent(objective: Objective) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import Certificate, is_separated
+from polytome.certificate import Certificate, is_separated, separated_outputs
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.solvers.iterates import DualIterate, Iterate
@@ -111,6 +111,7 @@ class Solution:
         certificate: how far the objective is from its minimum.
         history: one line per iterate.
         passes: passes over the rows, those of the certificates not counted.
+        separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others have an optimum.
     """
 
     coefficients: Array
@@ -118,6 +119,7 @@ class Solution:
     certificate: Certificate
     history: tuple[Progress, ...]
     passes: float
+    separated: tuple[int, ...] = ()
 
 
 def minimize(
@@ -191,20 +193,24 @@ class _Walk:
     certified: tuple[Certificate, Array] | None = None
 
     def run(self, solver: Solver, start: Array) -> Solution:
-        """Iterates in the fast precision first; where its rounding halts them, goes on in float64."""
-        stages = [self.objective]
-        if self.objective.rows.precision != np.float64:
-            stages.append(self.objective.at(np.float64))
+        """Iterates in the fast precision first; where its rounding halts them, goes on in float64, and where that does
+        too, with the solver that was to take over later, if there is one."""
+        exact = self.objective.at(np.float64)
+        stages = [(self.objective, solver)]
+        if exact is not self.objective:
+            stages.append((exact, solver))
+        if (then := getattr(solver, "then", None)) is not None:
+            stages.append((exact, then))
         stop: Stop | None = None
         passes = 0.0
-        for stage in stages:
+        for stage, walker in stages:
             if self.best is not None:
                 start = np.asarray(self.best.coefficients, dtype=np.float64)
                 passes = self.history[-1].passes
             self.best, self.lowest, self.next_attempt = None, [], np.inf
-            for iterate in solver.iterates(stage, start):
+            for iterate in walker.iterates(stage, start):
                 stop = self._visit(iterate, passes)
-                if stop is not None or self._stands_still(stage, solver.patience):
+                if stop is not None or self._stands_still(stage, walker.patience):
                     break
             if stop is not None:
                 break
@@ -280,7 +286,17 @@ class _Walk:
                 stop = Stop.CERTIFIED
         assert self.certified is not None
         certificate, coefficients = self.certified
-        return Solution(coefficients, stop, certificate, tuple(self.history), self.history[-1].passes)
+        separated = self._separated_alone(coefficients) if stop is Stop.CERTIFIED else ()
+        stop = Stop.SEPARATED if separated else stop
+        return Solution(coefficients, stop, certificate, tuple(self.history), self.history[-1].passes, separated)
+
+    def _separated_alone(self, W: Array) -> tuple[int, ...]:
+        """The outputs that rise for ever while others have an optimum: each output of a separable loss is a problem of
+        its own."""
+        objective = self.objective
+        if objective.penalty.strength > 0 or not objective.loss.separable or objective.loss.n_outputs == 1:
+            return ()
+        return tuple(np.flatnonzero(separated_outputs(objective, W)).tolist())
 
 
 @dataclass(frozen=True)
