@@ -95,7 +95,7 @@ class Method:
             }
         certificate = model.certificate_
         return {
-            "solver": type(model.solver_).__name__,
+            "solver": type(model.solver_.solver).__name__,
             "passes": round(model.history_[-1].passes, 1),
             "iterations": int(model.n_iter_[0]),
             "verdict": "holds" if certificate.holds else f"{model.stop_.name.lower()}, does not hold",

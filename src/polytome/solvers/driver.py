@@ -111,6 +111,7 @@ class Solution:
         certificate: how far the objective is from its minimum.
         history: one line per iterate.
         passes: passes over the rows, those of the certificates not counted.
+        took_over: in words, which solver or precision took over on the way; empty if none did.
     """
 
     coefficients: Array
@@ -118,6 +119,7 @@ class Solution:
     certificate: Certificate
     history: tuple[Progress, ...]
     passes: float
+    took_over: tuple[str, ...] = ()
 
 
 def minimize(
@@ -189,6 +191,7 @@ class _Walk:
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
     certified: tuple[Certificate, Array] | None = None
+    took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
     def run(self, solver: Solver, start: Array) -> Solution:
         """Iterates in the fast precision first; where its rounding halts them, goes on in float64."""
@@ -199,6 +202,7 @@ class _Walk:
         passes = 0.0
         for stage in stages:
             if self.best is not None:
+                self.took_over["float64"] = len(self.history)
                 start = np.asarray(self.best.coefficients, dtype=np.float64)
                 passes = self.history[-1].passes
             self.best, self.lowest, self.next_attempt = None, [], np.inf
@@ -218,6 +222,8 @@ class _Walk:
         gap = self._gap(iterate) if finite else np.inf
         seconds = time.perf_counter() - self.began
         self.history.append(Progress(len(self.history), passes_before + iterate.passes, iterate.value, gap, seconds))
+        for name in iterate.took_over:
+            self.took_over.setdefault(name, len(self.history) - 1)
         interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
         if not finite:
             return Stop.NONFINITE
@@ -280,7 +286,8 @@ class _Walk:
                 stop = Stop.CERTIFIED
         assert self.certified is not None
         certificate, coefficients = self.certified
-        return Solution(coefficients, stop, certificate, tuple(self.history), self.history[-1].passes)
+        took_over = tuple(f"{name} took over at iteration {at}" for name, at in self.took_over.items())
+        return Solution(coefficients, stop, certificate, tuple(self.history), self.history[-1].passes, took_over)
 
 
 @dataclass(frozen=True)
