@@ -33,6 +33,7 @@ from polytome.solvers import (
 __all__ = ["available_memory", "forecast", "planned_solver"]
 
 _NUMBER = 8  # bytes of a float64
+_BEGIN = 2**20  # numbers: threads, and the modules that are loaded when first needed
 _SMALL = 2**26  # no machine lacks so little, and asking takes longer than a small fit
 _FUSED_COLUMNS, _FUSED_COEFFICIENTS = 255, 2048  # up to which a native pass forms Hessians
 
@@ -49,7 +50,10 @@ def planned_solver(solver: str | Solver, objective: Objective, random_state: Any
     available = available_memory() if needed > _SMALL else None
     if available is None or needed <= available:
         return choice
-    frugal = next((other for other in (LBFGS(), LBFGS(memory=3)) if forecast(objective, other) <= available), None)
+    others: list[Solver] = [LBFGS(), LBFGS(memory=3)]
+    if isinstance(choice.solver, DualCoordinateAscent):
+        others.insert(0, replace(choice.solver, then=None))
+    frugal = next((other for other in others if forecast(objective, other) <= available), None)
     short = f"{type(choice.solver).__name__} would need {_gigabytes(needed)}, {_gigabytes(available)} are available"
     if frugal is not None and solver == "auto":
         return Choice(frugal, short)
@@ -79,7 +83,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
     """
     size = _Size.of(objective)
     certificate = _newton(size) if objective.penalty.strength == 0 and size.hessian <= LARGEST_HESSIAN**2 else 0
-    numbers = _labels(size) + _passes(size) + max(_solver(size, solver), certificate)
+    numbers = _BEGIN + _labels(size) + _passes(size) + max(_solver(size, solver), certificate)
     return int(_NUMBER * numbers)
 
 
@@ -164,7 +168,7 @@ def _solver(size: _Size, solver: Solver | None) -> float:
             # The dense rows, their copy in the decomposition, and its two factors; then as many columns as rows.
             rank = min(size.rows, size.columns)
             reduced = replace(size, columns=rank + 1, is_sparse=False, row=rank)
-            decomposition = 4 * size.rows * size.columns + 4 * rank**2
+            decomposition = 5 * size.rows * size.columns + 4 * rank**2
             return decomposition + _passes(reduced) + _solver(reduced, solver.solver)
         case DistinctRows():
             # A copy of X at most, and the keys of the rows.
@@ -179,14 +183,14 @@ def _preconditioner(size: _Size) -> float:
         return 4 * size.coefficients
     sample = max(20_000, 20 * size.rows * size.outputs // size.columns)
     copied = sample * (size.row + 3) if sample < size.rows else 0
-    return (min(6, size.outputs) + 2 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
+    return (min(6, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
 
 
 def _newton(size: _Size) -> int:
     """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its terms."""
     if size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS:
         few_rows = size.rows * size.row // 20
-        return int((4 + 2 * size.threads) * size.hessian + few_rows)
+        return int((6 + 3 * size.threads) * size.hessian + few_rows)
     kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
     return (4 + 5 * size.threads) * size.hessian + kronecker + size.dense_blocks
 

@@ -33,7 +33,7 @@ _CHEAP = 2e9  # operations: some hundredths of a second
 _LARGEST_ROW_SPACE = 2**23
 _ROWS_LOOKED_AT = 1000
 _MOST_BEND = 1000.0  # C times the mean squared length of a row
-_PASSES = 400  # that a fit by Newton's method may cost: in BLAS they are quicker than those of L-BFGS
+_PASSES = 400  # that L-BFGS may need; what costs no more is left to Newton's method, whose steps are surer
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,9 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     newton = 10 * blocks * (n * side**2 + side**3 / 3)
     fits = blocks * side**2 <= LARGEST_HESSIAN**2
     what = f"{size:,} coefficients, {n:,} rows"
-    cost = f"Newton's method would cost as much as {newton / one_pass:,.0f} passes"
-    if fits and newton <= _CHEAP:
-        return Choice(Newton(), f"{what}: so few that a Hessian costs next to nothing")
-    if fits and newton <= _PASSES * one_pass:
-        return Choice(Newton(), f"{what}: its ten Hessians cost as much as {newton / one_pass:,.0f} passes, L-BFGS more")
+    cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_PASSES}"
+    if fits and newton <= max(_PASSES * one_pass, _CHEAP):
+        return Choice(Newton(), f"{what}: {cost if newton > _CHEAP else 'so few that Hessians cost next to nothing'}")
     if not fits:
         return Choice(LBFGS(), f"{what}: a Hessian would take {8 * blocks * side**2 / 1e9:,.1f} GB")
     if blocks > 1:
