@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from file_makers import CSV, IMAGES, LABELS, idx_bytes
-from polytome import __version__, cli
+from polytome import __version__, cli, memory
 from polytome.cli.app import app
 from polytome.cli.interruption import Interruption
 from polytome.model_file import load

@@ -248,7 +248,9 @@ def test_auto_takes_it_for_text_and_not_elsewhere(rng: np.random.Generator) -> N
     assert isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), rows)).solver, DualCoordinateAscent)
     assert not isinstance(choose_solver(Objective(Softmax(4), NoPenalty(), rows)).solver, DualCoordinateAscent)
     assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-9), rows)).solver, DualCoordinateAscent)  # too weak
-    assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), as_rows(X.tocsc(), y))).solver, DualCoordinateAscent)
+    assert not isinstance(
+        choose_solver(Objective(Softmax(4), L2(1e-3), as_rows(X.tocsc(), y))).solver, DualCoordinateAscent
+    )
 
 
 def test_models_agree_with_lbfgs(rng: np.random.Generator) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from polytome import native
 from polytome.errors import DataError
 from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.objective import Objective
@@ -144,8 +145,10 @@ def _labels(size: _Size) -> int:
 
 
 def _passes(size: _Size) -> int:
-    """Coefficients in raw and in standard units and the gradient; two sums in each thread; what the driver keeps."""
-    return (8 + 2 * size.threads) * size.coefficients + size.threads * size.block * 2 * size.outputs
+    """Coefficients in raw and in standard units, the gradient, what the driver keeps; in each thread two sums and a
+    block in the precision of its products."""
+    block = size.block * (size.entries // size.rows + 2 * size.outputs)
+    return (8 + 2 * size.threads) * size.coefficients + size.threads * block
 
 
 def _solver(size: _Size, solver: Solver | None) -> float:
@@ -188,7 +191,8 @@ def _preconditioner(size: _Size) -> float:
 
 def _newton(size: _Size) -> int:
     """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its terms."""
-    if size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS:
+    fused = native.instruction_set() and size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS
+    if fused:
         few_rows = size.rows * size.row // 20
         return int((6 + 3 * size.threads) * size.hessian + few_rows)
     kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
