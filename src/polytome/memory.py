@@ -1,7 +1,8 @@
 """Memory is planned: how many bytes beyond X a fit will need at its peak, how many there are, and what to do about it.
 
 A forecast adds up the arrays that a solver holds at once, from the shape of the problem alone. It errs on the large
-side, by a factor of two or less where it matters: a fit that is begun can be finished.
+side, mostly by a factor of two or less, and counts a solver that may have to take over: a fit that is begun can be
+finished.
 """
 
 from __future__ import annotations
