@@ -49,7 +49,7 @@ def fit_polytome(X: Any, y: np.ndarray, C: float, method: Method, scale: float =
     model = classifier(C=C, scale=None if scale == 1 else scale, tol=method.tol).fit(X, y)
     certificate = model.certificate_.to_json()
     facts = {
-        "solver": type(model.solver_).__name__,
+        "solver": type(model.solver_.solver).__name__,
         "passes": round(model.history_[-1].passes, 1),
         "gap": certificate["gap"],
         "relative_gap": certificate["relative_gap"],

@@ -56,11 +56,12 @@ def tightest(problem: Problem, reduction: str | None = None) -> Reference:
         model = classifier(C=problem.C, scale=scale, tol=tol).fit(problem.X, problem.y)
     certificate = model.certificate_
     W = np.vstack([model.coef_.T * problem.scale, model.intercept_])
+    name = type(model.solver_.solver).__name__
     return {
         "objective": exact_objective(problem, W, reduction),
         "gap": certificate.gap,
         "proved": certificate.gap / certificate.objective,
-        "how": f"{type(model.solver_).__name__}, {model.history_[-1].passes:.0f} passes, {model.stop_.name.lower()}",
+        "how": f"{name}, {model.history_[-1].passes:.0f} passes, {model.stop_.name.lower()}",
     }
 
 

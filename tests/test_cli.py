@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from file_makers import CSV, IMAGES, LABELS, idx_bytes
-from polytome import __version__, cli
+from polytome import __version__, cli, memory
 from polytome.cli.app import app
 from polytome.cli.interruption import Interruption
 from polytome.model_file import load
@@ -149,6 +149,13 @@ def test_json_turns_infinity_into_null() -> None:
     assert json.loads(stream.getvalue()) == {"a": None, "b": [None, [1.5, None]], "c": {"d": 1}}
 
 
+def test_the_solver_and_the_reason_are_shown() -> None:
+    reason = "Newton(sample=None): 15 coefficients, 150 rows: so few that Hessians cost next to nothing"
+    assert parsed("train", "iris")["model"]["solver"] == reason
+    assert reason in " ".join(done("train", "iris").split())
+    assert "solver='lbfgs' was asked for" in done("train", "iris", "--solver", "lbfgs")
+
+
 def test_the_held_out_rows_depend_on_the_seed_alone() -> None:
     first, again, other = (
         parsed("train", "wine", "--scale", "standard", "--test-fraction", "0.5", "--seed", seed)["metrics"]
@@ -260,6 +267,12 @@ def test_control_characters_in_names_do_not_reach_the_terminal(tmp_path: Path) -
 )
 def test_errors_are_one_line_and_status_1(words: list[str], message: str) -> None:
     assert message in refused(*words)
+
+
+def test_a_fit_that_memory_cannot_hold_is_one_line_and_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 2_000_000)
+    monkeypatch.setattr(memory, "_SMALL", 0)
+    assert "a fit of 4 columns and 3 outputs by Newton would need" in refused("train", "iris")
 
 
 @pytest.mark.parametrize(

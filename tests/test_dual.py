@@ -245,10 +245,12 @@ def wide(rng: np.random.Generator) -> tuple[sparse.csr_matrix, np.ndarray]:
 def test_auto_takes_it_for_text_and_not_elsewhere(rng: np.random.Generator) -> None:
     X, y = wide(rng)
     rows = as_rows(X, y)
-    assert isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), rows)), DualCoordinateAscent)
-    assert not isinstance(choose_solver(Objective(Softmax(4), NoPenalty(), rows)), DualCoordinateAscent)
-    assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-9), rows)), DualCoordinateAscent)  # too weak
-    assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), as_rows(X.tocsc(), y))), DualCoordinateAscent)
+    assert isinstance(choose_solver(Objective(Softmax(4), L2(1e-3), rows)).solver, DualCoordinateAscent)
+    assert not isinstance(choose_solver(Objective(Softmax(4), NoPenalty(), rows)).solver, DualCoordinateAscent)
+    assert not isinstance(choose_solver(Objective(Softmax(4), L2(1e-9), rows)).solver, DualCoordinateAscent)  # too weak
+    assert not isinstance(
+        choose_solver(Objective(Softmax(4), L2(1e-3), as_rows(X.tocsc(), y))).solver, DualCoordinateAscent
+    )
 
 
 def test_models_agree_with_lbfgs(rng: np.random.Generator) -> None:

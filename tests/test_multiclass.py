@@ -363,7 +363,7 @@ def test_letters() -> None:
     table = read_table(Path(os.environ["POLYTOME_DATA"], "letter/letter.scale"))
     X, y = table.X.toarray(), np.asarray(table.y)
     pairs, rest = OneVsOne(tol=1e-8).fit(X, y), OneVsRest(tol=1e-8).fit(X, y)
-    assert isinstance(pairs.solver_, Newton)
+    assert isinstance(pairs.solver_.solver, Newton)
     for model in (pairs, rest):
         assert model.stop_ is Stop.CERTIFIED
         assert model.certificate_.kind == "proof"

@@ -37,9 +37,10 @@ from polytome.labels import (
     soft_labels,
 )
 from polytome.losses import Logistic, Softmax
+from polytome.memory import planned_solver
 from polytome.objective import Objective
 from polytome.rows import as_rows
-from polytome.solvers import Progress, Solver, Stop, minimize, named_solver
+from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 
 Array = NDArray[Any]
@@ -79,7 +80,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         stop_: why the fit stopped.
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
-        solver_: the solver that ran.
+        solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one line.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -102,7 +103,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     stop_: Stop
     history_: tuple[Progress, ...]
     objective_: Formula
-    solver_: Solver
+    solver_: Choice
     n_iter_: Array
     n_features_in_: int
 
@@ -148,7 +149,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             from it.
 
         Raises:
-            DataError: X, y or sample_weight cannot be used; the message names the place.
+            DataError: X, y or sample_weight cannot be used, or the fit would not fit into memory; the message names
+                the place and the remedy.
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
@@ -158,16 +160,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         weight = class_weights(self.class_weight, labels, weight)
         check_every_class_counts(labels, weight)
         objective = self._objective(X, labels, weight)
-        solver = named_solver(self.solver, objective, self.random_state)
+        choice = planned_solver(self.solver, objective, self.random_state)
         solution = minimize(
             objective,
-            solver,
+            choice.solver,
             self._start(objective, labels),
             tol=self.tol,
             max_iter=self.max_iter,
             callback=reporter_of(self),
         )
-        self.classes_, self.solver_ = labels.classes, solver
+        self.classes_, self.solver_ = labels.classes, choice.after(solution)
         n_classes = len(labels.classes)
         keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self

@@ -40,10 +40,11 @@ from polytome.labels import (
     row_weights,
 )
 from polytome.losses import IndependentSigmoids, Logistic, Loss
+from polytome.memory import planned_solver
 from polytome.objective import Objective
 from polytome.pairwise import PairwiseSigmoids
 from polytome.rows import Rows, as_rows
-from polytome.solvers import Progress, Solution, Solver, Stop, minimize, named_solver
+from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 
 Array = NDArray[Any]
@@ -61,7 +62,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     stop_: Stop
     history_: tuple[Progress, ...]
     objective_: Formula
-    solver_: Solver
+    solver_: Choice
     n_iter_: Array
     n_features_in_: int
 
@@ -93,9 +94,11 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         rows = feature_scale(self, rows, X)
         penalty = penalty_of(self, float(rows.weight.sum()))
         objective = Objective(loss, penalty, rows, bool(self.fit_intercept))
-        self.solver_ = named_solver(self.solver, objective, self.random_state)
+        choice = planned_solver(self.solver, objective, self.random_state)
         report = reporter_of(self)
-        return objective, minimize(objective, self.solver_, tol=self.tol, max_iter=self.max_iter, callback=report)
+        solution = minimize(objective, choice.solver, tol=self.tol, max_iter=self.max_iter, callback=report)
+        self.solver_ = choice.after(solution)
+        return objective, solution
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

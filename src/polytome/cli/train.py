@@ -210,6 +210,7 @@ def _show_fit(console: Console, model: LogisticRegression, seconds: float) -> No
             "Model": model_line(model),
             "Objective": str(model.objective_),
             "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {seconds:.2f} s",
+            "Solver": str(model.solver_),
             "Stopped": model.stop_.value,
         },
     )

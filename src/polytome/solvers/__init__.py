@@ -4,7 +4,7 @@ A solver is an immutable record of settings with one method, `iterates(objective
 `minimize` owns the loop: when to stop, the history, the callback and the certificate.
 """
 
-from polytome.solvers.choose import choose_solver, named_solver
+from polytome.solvers.choose import Choice, choose_solver, named_solver
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Epoch, Progress, Solution, Solver, Stop, Training, minimize, train
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
@@ -18,6 +18,7 @@ from polytome.solvers.tempered_newton import TemperedNewton
 
 __all__ = [
     "LBFGS",
+    "Choice",
     "DistinctRows",
     "DualCoordinateAscent",
     "DualIterate",

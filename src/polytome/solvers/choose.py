@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +16,7 @@ from polytome.objective import Objective
 from polytome.preconditioner import MOST_GRAM_COLUMNS
 from polytome.rows import SparseRows
 from polytome.solvers.distinct_rows import DistinctRows
-from polytome.solvers.driver import Solver
+from polytome.solvers.driver import Solution, Solver
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
@@ -24,10 +25,9 @@ from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
 from polytome.solvers.tempered_newton import TemperedNewton
 
-__all__ = ["choose_solver", "named_solver", "seed_from"]
+__all__ = ["Choice", "choose_solver", "named_solver", "seed_from"]
 
 _NAMES = ("auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd")
-_LARGEST_NEWTON = 20_000
 _FEW_COLUMNS = 500
 _CHEAP = 2e8  # operations: some milliseconds, as the calls of a short L-BFGS take
 _DEAR = 2e9
@@ -37,9 +37,35 @@ _LEAST_PATIENCE = 100  # iterations: what the products of a sampled Newton's met
 _LARGEST_ROW_SPACE = 2**23
 _ROWS_LOOKED_AT = 1000
 _MOST_BEND = 1000.0  # C times the mean squared length of a row
+_PASSES = 400  # that L-BFGS may need; what costs no more is left to Newton's method, whose steps are surer
 
 
-def choose_solver(objective: Objective) -> Solver:
+@dataclass(frozen=True)
+class Choice:
+    """A solver, and why it is the one: what a fitted model keeps as `solver_`.
+
+    Attributes:
+        solver: the record of its settings.
+        reason: in words, with the numbers of this fit; and what took over on the way, if anything did.
+
+    Example:
+        >>> print(Choice(Newton(), "solver='newton' was asked for"))
+        Newton(sample=None): solver='newton' was asked for
+    """
+
+    solver: Solver
+    reason: str
+
+    def __str__(self) -> str:
+        """The solver and the reason, in one line."""
+        return f"{self.solver}: {self.reason}"
+
+    def after(self, solution: Solution) -> Choice:
+        """The choice as it turned out: the reason also says which solver or precision took over."""
+        return replace(self, reason="; ".join([self.reason, *solution.took_over]))
+
+
+def choose_solver(objective: Objective) -> Choice:
     """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
@@ -59,18 +85,22 @@ def choose_solver(objective: Objective) -> Solver:
         >>> from polytome.losses import Softmax
         >>> from polytome.penalties import L2
         >>> from polytome.rows import as_rows
-        >>> choose_solver(Objective(Softmax(3), L2(1.0), as_rows(np.eye(3), np.arange(3))))
+        >>> choose_solver(Objective(Softmax(3), L2(1.0), as_rows(np.eye(3), np.arange(3)))).solver
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
     if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
-        return RowSpace(_by_cost(objective, n, n + 1))
-    if suits_dual_ascent(objective):
-        return DualCoordinateAscent()
+        inner = _by_cost(objective, n, n + 1)
+        return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
+    bend = _dual_bend(objective)
+    if bend <= _MOST_BEND:
+        entries = objective.rows.whole.stored.nnz / n
+        size = f"rows of {entries:.0f} entries on average in {d:,} columns"
+        return Choice(DualCoordinateAscent(), f"{size}; C times their mean squared length is {bend:.2g}")
     return _by_cost(objective, n, d + 1)
 
 
-def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
+def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     """Newton or L-BFGS for n rows and so many columns."""
     n_outputs = objective.loss.n_outputs
     size = n_columns * n_outputs
@@ -79,36 +109,41 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Solver:
     one_pass = 4 * n * size
     newton = 10 * blocks * (n * side**2 + side**3 / 3)
     fits = blocks * side**2 <= LARGEST_HESSIAN**2
-    if fits and newton <= max(400 * one_pass, _CHEAP):
-        return Newton()
-    if not fits or blocks > 1:
-        return LBFGS()
+    what = f"{size:,} coefficients, {n:,} rows"
+    cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_PASSES}"
+    if fits and newton <= max(_PASSES * one_pass, _CHEAP):
+        return Choice(Newton(), f"{what}: {cost if newton > _CHEAP else 'so few that Hessians cost next to nothing'}")
+    if not fits:
+        return Choice(LBFGS(), f"{what}: a Hessian would take {8 * blocks * side**2 / 1e9:,.1f} GB")
+    if blocks > 1:
+        return Choice(LBFGS(), f"{what}: {cost}")
     sample = max(4 * side, 40 * n // side)
     # What one Hessian takes from a sample of rows, and from one of pairs of classes.
     by_rows = min(sample, n) * side**2
     by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
     if n_outputs > 1 and max(by_pairs, _DEAR) < by_rows:
-        return DistinctRows(LBFGS(then=TemperedNewton()))
+        return Choice(DistinctRows(LBFGS(then=TemperedNewton())), f"{what}, {n_outputs} classes: {cost}")
     patience = max(_LEAST_PATIENCE, int(_STEPS_LEFT * by_rows / (_FASTER * one_pass)))
-    return LBFGS(then=Newton(sample=sample if sample < n // 2 else None), then_after=patience)
+    then = Newton(sample=sample if sample < n // 2 else None)
+    return Choice(LBFGS(then=then, then_after=patience), f"{what}: {cost}")
 
 
-def suits_dual_ascent(objective: Objective) -> bool:
-    """Whether rows are sparse, columns too many for a matrix of them, and the penalty not too weak."""
+def _dual_bend(objective: Objective) -> float:
+    """C times the mean squared length of a row, if rows are sparse and columns too many for a matrix of them; else
+    infinity."""
     rows, strength = objective.rows, objective.penalty.strength
     if not (isinstance(rows, SparseRows) and rows.n_features > MOST_GRAM_COLUMNS and strength > 0):
-        return False
+        return np.inf
     if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
-        return False
+        return np.inf
     if not native.reads_csr(rows.X):
-        return False  # one row after the other would be slow in Python
+        return np.inf  # one row after the other would be slow in Python
     first = rows.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
     squares = first.X.multiply(first.X) @ rows.columns.scale**2
-    bend = float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * strength)
-    return bend <= _MOST_BEND
+    return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * strength)
 
 
-def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Solver:
+def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Choice:
     """The solver that a name stands for ("auto" chooses by shape); a solver stands for itself.
 
     Args:
@@ -118,30 +153,28 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
         random_state: seed or RandomState for "sgd".
 
     Raises:
-        ArgumentError: the name is not known, or Newton's Hessian would not fit into memory.
+        ArgumentError: the name is not known.
     """
     if not isinstance(solver, str):
         if isinstance(solver, type) or not callable(getattr(solver, "iterates", None)):
             raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}, or a solver of polytome.solvers")
-        return solver
+        return Choice(solver, "given with its settings")
     if solver == "auto":
         return choose_solver(objective)
+    named: Solver
     if solver == "newton":
-        if objective.hessian_entries > _LARGEST_NEWTON**2:
-            raise ArgumentError(
-                f"solver='newton': the Hessian of {objective.size:,} coefficients would take "
-                f"{8 * objective.hessian_entries / 2**30:.0f} GiB; use solver='auto'"
-            )
-        return Newton()
-    if solver == "lbfgs":
-        return LBFGS()
-    if solver == "dual":
-        return DualCoordinateAscent()
-    if solver == "gradient-descent":
-        return GradientDescent()
-    if solver == "sgd":
-        return StochasticGradientDescent(batch_size=32, decay=1e-3, seed=seed_from(random_state))
-    raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}; 'auto' suits every data set")
+        named = Newton()
+    elif solver == "lbfgs":
+        named = LBFGS()
+    elif solver == "dual":
+        named = DualCoordinateAscent()
+    elif solver == "gradient-descent":
+        named = GradientDescent()
+    elif solver == "sgd":
+        named = StochasticGradientDescent(batch_size=32, decay=1e-3, seed=seed_from(random_state))
+    else:
+        raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}; 'auto' suits every data set")
+    return Choice(named, f"solver={solver!r} was asked for")
 
 
 def seed_from(random_state: Any) -> int:

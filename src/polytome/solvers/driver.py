@@ -112,6 +112,7 @@ class Solution:
         history: one line per iterate.
         passes: passes over the rows, those of the certificates not counted.
         separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others have an optimum.
+        took_over: in words, which solver or precision took over on the way; empty if none did.
     """
 
     coefficients: Array
@@ -120,6 +121,7 @@ class Solution:
     history: tuple[Progress, ...]
     passes: float
     separated: tuple[int, ...] = ()
+    took_over: tuple[str, ...] = ()
 
 
 def minimize(
@@ -191,6 +193,7 @@ class _Walk:
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
     certified: tuple[Certificate, Array] | None = None
+    took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
     def run(self, solver: Solver, start: Array) -> Solution:
         """Iterates in the fast precision first; where its rounding halts them, goes on in float64, and where that does
@@ -205,6 +208,8 @@ class _Walk:
         passes = 0.0
         for stage, walker in stages:
             if self.best is not None:
+                name = "float64" if walker is solver else type(walker).__name__
+                self.took_over[name] = len(self.history)
                 start = np.asarray(self.best.coefficients, dtype=np.float64)
                 passes = self.history[-1].passes
             self.best, self.lowest, self.next_attempt = None, [], np.inf
@@ -224,6 +229,8 @@ class _Walk:
         gap = self._gap(iterate) if finite else np.inf
         seconds = time.perf_counter() - self.began
         self.history.append(Progress(len(self.history), passes_before + iterate.passes, iterate.value, gap, seconds))
+        for name in iterate.took_over:
+            self.took_over.setdefault(name, len(self.history) - 1)
         interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
         if not finite:
             return Stop.NONFINITE
@@ -288,7 +295,9 @@ class _Walk:
         certificate, coefficients = self.certified
         separated = self._separated_alone(coefficients) if stop is Stop.CERTIFIED else ()
         stop = Stop.SEPARATED if separated else stop
-        return Solution(coefficients, stop, certificate, tuple(self.history), self.history[-1].passes, separated)
+        took_over = tuple(f"{name} took over at iteration {at}" for name, at in self.took_over.items())
+        passes = self.history[-1].passes
+        return Solution(coefficients, stop, certificate, tuple(self.history), passes, separated, took_over)
 
     def _separated_alone(self, W: Array) -> tuple[int, ...]:
         """The outputs that rise for ever while others have an optimum: each output of a separable loss is a problem of

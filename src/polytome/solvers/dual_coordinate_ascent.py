@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from polytome.numerics import log_softmax
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block
 from polytome.solvers.driver import Solver
-from polytome.solvers.iterates import DualIterate, Iterate
+from polytome.solvers.iterates import DualIterate, Iterate, taken_over
 from polytome.solvers.lbfgs import LBFGS
 
 Array = NDArray[Any]
@@ -84,8 +84,7 @@ class DualCoordinateAscent:
             if gap <= 1e-7 * abs(value):
                 state.refine()
         _, W = reached.certify(objective, np.inf)
-        for iterate in self.then.iterates(objective, W):
-            yield replace(iterate, passes=reached.passes + iterate.passes)
+        yield from taken_over(self.then, objective, W, reached.passes)
 
 
 class DualState:

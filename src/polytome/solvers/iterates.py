@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["DualIterate", "Iterate"]
+__all__ = ["DualIterate", "Iterate", "taken_over"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Iterate:
         updates: steps of this epoch that changed the coefficients; None likewise.
         in_float64: whether value and gradient are those of the rows themselves, in float64.
         intercept_hessian: the Hessian with respect to the intercepts, there or nearby; None if it is not known.
+        took_over: the names of the solvers to which the first one has given way, the present one last.
     """
 
     coefficients: Array
@@ -42,6 +44,7 @@ class Iterate:
     updates: int | None = None
     in_float64: bool = False
     intercept_hessian: Array | None = None
+    took_over: tuple[str, ...] = ()
 
     @property
     def is_finite(self) -> bool:
@@ -77,3 +80,10 @@ class DualIterate(Iterate):
     def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
         """The certificate of the coefficients that the predictions imply, and the coefficients."""
         return certify_dual(objective, self.dual, tol)
+
+
+def taken_over(solver: Any, objective: Objective, W: Array, passes: float) -> Iterator[Iterate]:
+    """The iterates of a solver that goes on from where another gave way: they name it, and count the passes so far."""
+    for iterate in solver.iterates(objective, W):
+        names = (type(solver).__name__, *iterate.took_over)
+        yield replace(iterate, passes=passes + iterate.passes, took_over=names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polytome.objective import Objective
 from polytome.preconditioner import Preconditioner, precondition
 from polytome.solvers.driver import Solver
-from polytome.solvers.iterates import Iterate
+from polytome.solvers.iterates import Iterate, taken_over
 from polytome.solvers.line_search import backtrack
 
 Array = NDArray[Any]
@@ -50,10 +50,13 @@ class LBFGS:
     then_after: int = 30
     patience = 10
 
+    def pairs_kept(self, size: int) -> int:
+        """How many pairs are kept of so many coefficients."""
+        return max(3, min(self.memory, _MEMORY_BYTES // (2 * 8 * size)))
+
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each step counts the passes of its line search."""
-        affordable = _MEMORY_BYTES // (2 * 8 * objective.size)
-        pairs: Pairs = deque(maxlen=max(3, min(self.memory, affordable)))
+        pairs: Pairs = deque(maxlen=self.pairs_kept(objective.size))
         W = start
         value, gradient = objective.value_and_gradient(W)
         passes, iteration = 1, 0
@@ -83,8 +86,7 @@ class LBFGS:
             passes += tried
             iteration += 1
             if self.then is not None and iteration == self.then_after:
-                for iterate in self.then.iterates(objective, W):
-                    yield replace(iterate, passes=passes + iterate.passes)
+                yield from taken_over(self.then, objective, W, passes)
                 return
 
 
