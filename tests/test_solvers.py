@@ -554,7 +554,7 @@ def test_lbfgs_goes_on_for_as_long_as_the_rest_of_newtons_method_would_take() ->
 
     def chosen(d: int) -> LBFGS:
         rows = as_rows(sparse.csr_array((20_000, d)), np.arange(20_000) % 10)
-        solver = choose_solver(Objective(Softmax(10), L2(1.0), rows))
+        solver = choose_solver(Objective(Softmax(10), L2(1.0), rows)).solver
         assert isinstance(solver, LBFGS)
         assert isinstance(solver.then, Newton)
         return solver

@@ -66,7 +66,7 @@ class TemperedNewton:
             length, tried, trials = _step_length(objective, W, direction, value, decrement)
             passes += trials
             turn += 1
-            guilty = _ruined(objective, W, direction, excess, decrement + 1e3 * _rounding(value))
+            guilty = _ruined(objective, W, direction, excess, decrement + 40 * _rounding(value))
             raised = np.clip(9 * excess, 0.2, _HOTTEST)
             excess *= 0.5 if length >= 1 else 0.8
             excess[excess < 0.01] = 0.0
@@ -109,8 +109,8 @@ def _step_length(
 
 
 def _rounding(value: float) -> float:
-    """What may be rounding alone in the difference of two such values."""
-    return 4 * float(np.finfo(np.float64).eps) * abs(value)
+    """What may be rounding alone in the difference of two such values: scores are sums of terms that cancel."""
+    return 100 * float(np.finfo(np.float64).eps) * abs(value)
 
 
 def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, promised: float) -> Array:
