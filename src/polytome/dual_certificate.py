@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from polytome.certificate import Certificate
 from polytome.losses import Loss
 from polytome.objective import Objective, block_scores
-from polytome.rows import Block
 
 Array = NDArray[Any]
 
@@ -56,7 +55,8 @@ def certify_dual(objective: Objective, dual: Array, tol: float) -> tuple[Certifi
     P = float(weight @ value) / objective.total_weight + objective.penalty.value(W[:-1])
     # Rounding may bring the mean of numbers that are not negative below zero.
     certificate = Certificate(P, max(gap, 0.0) if exact else np.inf, objective.null[1], tol, "proof", strength)
-    return certificate, loss.canonical(W)
+    W[-1:] = loss.canonical(W[-1:])  # the others are: residuals of a softmax row sum to zero
+    return certificate, W
 
 
 def raw_coefficients(objective: Objective, residual: Array) -> Array:
@@ -67,13 +67,13 @@ def raw_coefficients(objective: Objective, residual: Array) -> Array:
         residual: predictions minus targets, shape (n, n_outputs), float64.
     """
     rows = objective.rows.at(np.float64).with_target(residual)
-
-    def block_gradient(block: Block) -> tuple[Array, ...]:
-        return (block.X.T @ (block.target * block.weight[:, None]),)
-
-    (gradient,) = rows.sum(block_gradient)
-    gradient *= (rows.columns.scale**2 / (-objective.total_weight * objective.penalty.strength))[:, None]
-    return np.vstack([gradient, np.zeros(gradient.shape[1])])
+    # A block of sparse rows has a gradient of all columns, and adding these up would take longer than making them.
+    blocks = [rows.whole] if rows.is_sparse else rows.blocks()
+    raw = np.zeros(objective.shape)
+    for block in blocks:
+        raw[:-1] += block.X.T @ (block.target * block.weight[:, None])
+    raw[:-1] *= (rows.columns.scale**2 / (-objective.total_weight * objective.penalty.strength))[:, None]
+    return raw
 
 
 def exact_intercept(loss: Loss, scores: Array, target: Array, weight: Array) -> Array:

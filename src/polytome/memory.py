@@ -19,7 +19,7 @@ from polytome import native
 from polytome.errors import DataError
 from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.objective import Objective
-from polytome.preconditioner import MOST_GRAM_COLUMNS
+from polytome.preconditioner import MOST_GRAM_COLUMNS, MOST_GROUPS, gram_sample
 from polytome.solvers import (
     LBFGS,
     Choice,
@@ -182,12 +182,12 @@ def _solver(size: _Size, solver: Solver | None) -> float:
 
 
 def _preconditioner(size: _Size) -> float:
-    """A Gram matrix, its sums, up to six factors and the sample it is made from; or its diagonal."""
+    """A Gram matrix, its sums, its factors and the sample it is made from; or its diagonal."""
     if size.columns > MOST_GRAM_COLUMNS + 1:
         return 4 * size.coefficients
-    sample = max(20_000, 20 * size.rows * size.outputs // size.columns)
-    copied = sample * (size.row + 3) if sample < size.rows else 0
-    return (min(6, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
+    sample = gram_sample(size.rows, size.columns - 1, size.outputs) or 0
+    copied = sample * (size.row + 3)
+    return (min(MOST_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
 
 
 def _newton(size: _Size) -> int:

@@ -30,13 +30,14 @@ __all__ = [
     "DiagonalPreconditioner",
     "GramPreconditioner",
     "Preconditioner",
+    "gram_sample",
     "precondition",
 ]
 
 MOST_GRAM_COLUMNS = 4_096
 _SAMPLE = 15_000
 _PASSES = 15
-_MOST_GROUPS = 3
+MOST_GROUPS = 3
 
 
 class Preconditioner(Protocol):
@@ -98,11 +99,22 @@ def precondition(objective: Objective, W: Array) -> Preconditioner:
     n_rows, n_features = objective.rows.n_rows, objective.rows.n_features
     if n_features > MOST_GRAM_COLUMNS:
         return _diagonal(objective, W)
-    # About as much arithmetic as ten passes, and never so few rows that their Gram matrix misleads.
-    size = max(_SAMPLE, _PASSES * n_rows * objective.loss.n_outputs // n_features)
-    if size < n_rows:
+    if (size := gram_sample(n_rows, n_features, objective.loss.n_outputs)) is not None:
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     return _gram(objective, W)
+
+
+def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
+    """How many rows are copied for the Gram matrix; None where it is made of all, which need no copy.
+
+    About as much arithmetic as some passes, and never so few rows that their Gram matrix misleads.
+
+    Example:
+        >>> gram_sample(60_000, 784, 10), gram_sample(20_000, 784, 10)
+        (15000, None)
+    """
+    size = max(_SAMPLE, _PASSES * n_rows * n_outputs // n_features)
+    return size if 2 * size <= n_rows else None
 
 
 def _mean_hessian(weight: Array, m: Array, u: Array | None) -> Array:
@@ -151,7 +163,7 @@ def _groups(alpha: Array) -> list[tuple[float, Array]]:
     curved = np.flatnonzero(alpha)
     powers = np.log2(alpha[curved])
     width = 1.0
-    while len(np.unique(np.round(powers / width))) > _MOST_GROUPS:
+    while len(np.unique(np.round(powers / width))) > MOST_GROUPS:
         width *= 2
     keys = np.round(powers / width)
     return [(float(2 ** powers[keys == key].mean()), curved[keys == key]) for key in np.unique(keys)]

@@ -17,7 +17,7 @@ from polytome.preconditioner import MOST_GRAM_COLUMNS
 from polytome.rows import SparseRows
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution, Solver
-from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
+from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_squares
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
@@ -139,7 +139,7 @@ def _dual_bend(objective: Objective) -> float:
     if not native.reads_csr(rows.X):
         return np.inf  # one row after the other would be slow in Python
     first = rows.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
-    squares = first.X.multiply(first.X) @ rows.columns.scale**2
+    squares = row_squares(first, rows.columns.scale**2)
     return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * strength)
 
 

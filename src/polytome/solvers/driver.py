@@ -210,7 +210,7 @@ class _Walk:
             if self.best is not None:
                 name = "float64" if walker is solver else type(walker).__name__
                 self.took_over[name] = len(self.history)
-                start = np.asarray(self.best.coefficients, dtype=np.float64)
+                start = self.best.point(self.objective)
                 passes = self.history[-1].passes
             self.best, self.lowest, self.next_attempt = None, [], np.inf
             for iterate in walker.iterates(stage, start):

@@ -23,7 +23,7 @@ from polytome.solvers.lbfgs import LBFGS
 
 Array = NDArray[Any]
 
-__all__ = ["DualCoordinateAscent"]
+__all__ = ["DualCoordinateAscent", "row_squares"]
 
 _CERTAIN = 60.0  # e^-60 is nothing beside the rounding of a probability near one
 _INTERCEPT_BEND = 0.2
@@ -73,18 +73,17 @@ class DualCoordinateAscent:
             raise ArgumentError(f"dual coordinate ascent does not know the loss {objective.loss}; use solver='auto'")
         state = DualState(objective, start)
         # No loss is below zero, so neither is the minimum.
-        yield DualIterate(start, state.value, np.empty((0, 0)), 0, dual=state.dual, gap=state.value)
+        yield DualIterate.of(state.dual, state.value, 0, state.value)
         rng = np.random.default_rng(self.seed)
         gaps: list[float] = []
         while len(gaps) <= _SLOW or gaps[-1] <= 0.5 * gaps[-1 - _SLOW] or self.then is None:
             value, gap = state.epoch(rng.permutation(objective.rows.n_rows))
             gaps.append(gap)
-            reached = DualIterate(state.W(), value, np.empty((0, 0)), len(gaps), dual=state.dual, gap=gap)
+            reached = DualIterate.of(state.dual, value, len(gaps), gap)
             yield reached
             if gap <= 1e-7 * abs(value):
                 state.refine()
-        _, W = reached.certify(objective, np.inf)
-        yield from taken_over(self.then, objective, W, reached.passes)
+        yield from taken_over(self.then, objective, reached.point(objective), reached.passes)
 
 
 class DualState:
@@ -97,7 +96,7 @@ class DualState:
         self.objective = objective
         self.block = _all_rows(objective)
         self.scale_squares = objective.rows.columns.scale**2
-        squares = _row_squares(self.block, self.scale_squares)
+        squares = row_squares(self.block, self.scale_squares)
         self.per_weight = 1 / (objective.total_weight * objective.penalty.strength)
         # A row's step feels the constant column as a bend of this size, whatever C: measured on text, where ten times
         # more made the multipliers swing, and ten times less made them slow.
@@ -135,16 +134,9 @@ class DualState:
             gap += gap_met
         if self.intercept_square:
             self._centre_intercept()
-        total = self.objective.total_weight
-        return loss / total + self.objective.penalty.value(self.W()[:-1]), gap / total
-
-    def W(self) -> Array:
-        """Standardised coefficients and intercepts as they are now, in the precision of the steps."""
-        columns, precision = self.objective.rows.columns, self.coefficients.dtype
-        W = np.empty(self.objective.shape, precision)
-        np.divide(self.coefficients, columns.scale[:, None].astype(precision), out=W[:-1])
-        W[-1] = self.intercepts + columns.shift @ self.coefficients
-        return W
+        total, strength = self.objective.total_weight, self.objective.penalty.strength
+        squares = np.einsum("ij,ij->i", self.coefficients, self.coefficients)
+        return loss / total + 0.5 * strength * float((squares / self.scale_squares).sum()), gap / total
 
     def _steps(self, order: Array) -> tuple[float, float]:
         """What the native steps do, row by row."""
@@ -189,11 +181,11 @@ def _all_rows(objective: Objective) -> Block:
     return objective.rows.at(np.float64).pick(slice(0, objective.rows.n_rows))
 
 
-def _row_squares(block: Block, scale_squares: Array) -> Array:
+def row_squares(block: Block, scale_squares: Array) -> Array:
     """Squared length of each scaled row, (n,)."""
     X = block.X
-    squares = X.multiply(X) @ scale_squares if hasattr(X, "multiply") else (X * X) @ scale_squares
-    return np.asarray(squares)
+    squared = X * X if isinstance(X, np.ndarray) else type(X)((X.data * X.data, X.indices, X.indptr), shape=X.shape)
+    return np.asarray(squared @ scale_squares)
 
 
 def _certain(objective: Objective) -> Array:

@@ -51,6 +51,10 @@ class Iterate:
         """Whether value and gradient are numbers."""
         return bool(np.isfinite(self.value)) and bool(np.isfinite(self.gradient).all())
 
+    def point(self, objective: Objective) -> Array:
+        """The coefficients, from which another walk can go on."""
+        return self.coefficients
+
     def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
         """The certificate of these coefficients, and the coefficients it is about."""
         known = (self.value, self.gradient) if self.in_float64 else None
@@ -62,7 +66,7 @@ class DualIterate(Iterate):
     """One step of a solver that works on the dual: no gradient is formed, and the rows' predictions prove the gap.
 
     Attributes:
-        coefficients: what the solver has, in its own precision; those of the certificate follow from the predictions.
+        coefficients: empty; they follow from the predictions.
         value: the objective as the rows met it on the way here, in nats.
         gradient: empty.
         dual: predictions as the scores that give them, shape (n, n_outputs), changed in place by later steps.
@@ -71,6 +75,16 @@ class DualIterate(Iterate):
 
     dual: Array = field(kw_only=True)
     gap: float = field(kw_only=True)
+
+    @classmethod
+    def of(cls, dual: Array, value: float, passes: float, gap: float) -> DualIterate:
+        """An iterate without coefficients and gradient."""
+        nothing = np.empty((0, 0))
+        return cls(nothing, value, nothing, passes, dual=dual, gap=gap)
+
+    def point(self, objective: Objective) -> Array:
+        """The coefficients that the predictions imply: a pass over the rows."""
+        return self.certify(objective, np.inf)[1]
 
     @property
     def is_finite(self) -> bool:
