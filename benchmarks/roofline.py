@@ -49,13 +49,14 @@ def measure_roofline(data: Path | None, work: Path, limit: float) -> dict[str, A
 
 
 def _a_pass(problem: Problem, X: np.ndarray) -> Callable[[], Any]:
-    """Objective and gradient at coefficients of ordinary size."""
+    """Objective and gradient at coefficients of ordinary size, in the precision in which a fit begins."""
     from polytome.losses import Softmax
     from polytome.objective import Objective
     from polytome.penalties import L2
     from polytome.rows import as_rows
 
-    objective = Objective(Softmax(problem.n_classes), L2(1 / len(problem.y)), as_rows(X, problem.y))
+    rows = as_rows(X, problem.y).at(np.float32)
+    objective = Objective(Softmax(problem.n_classes), L2(1 / len(problem.y)), rows)
     W = np.random.default_rng(0).standard_normal(objective.shape) / (30 * float(X.max()))
     return lambda: objective.value_and_gradient(W)
 

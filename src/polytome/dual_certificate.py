@@ -44,14 +44,17 @@ def certify_dual(objective: Objective, dual: Array, tol: float) -> tuple[Certifi
     raw = raw_coefficients(objective, residual)
     scores = rows.each(lambda block: block_scores(block, raw))
     if objective.fit_intercept:
-        raw[-1] = exact_intercept(loss, scores, target, weight)
+        raw[-1] = exact_intercept(loss, scores, target, weight, objective.null[0][-1])
         scores += raw[-1]
     value, gradient = loss.value_and_gradient(scores, target)
     distance = value + loss.conjugate(residual, target) - (scores * residual).sum(axis=1)
     gap = float(weight @ distance) / objective.total_weight
     unbalanced = max(float(np.abs(weight @ part).max()) for part in (residual, gradient)) / objective.total_weight
     exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
-    W = rows.columns.from_raw_coefficients(raw)
+    # In place: where there are many columns, each array of all coefficients takes as long as an epoch.
+    raw[-1] += rows.columns.shift @ raw[:-1]
+    raw[:-1] /= rows.columns.scale[:, None]
+    W = raw
     P = float(weight @ value) / objective.total_weight + objective.penalty.value(W[:-1])
     # Rounding may bring the mean of numbers that are not negative below zero.
     certificate = Certificate(P, max(gap, 0.0) if exact else np.inf, objective.null[1], tol, "proof", strength)
@@ -66,17 +69,21 @@ def raw_coefficients(objective: Objective, residual: Array) -> Array:
         objective: what is minimised; its columns' shifts do not matter, since the intercept makes up for them.
         residual: predictions minus targets, shape (n, n_outputs), float64.
     """
-    rows = objective.rows.at(np.float64).with_target(residual)
-    # A block of sparse rows has a gradient of all columns, and adding these up would take longer than making them.
-    blocks = [rows.whole] if rows.is_sparse else rows.blocks()
-    raw = np.zeros(objective.shape)
-    for block in blocks:
-        raw[:-1] += block.X.T @ (block.target * block.weight[:, None])
-    raw[:-1] *= (rows.columns.scale**2 / (-objective.total_weight * objective.penalty.strength))[:, None]
+    rows, weight = objective.rows.at(np.float64), objective.rows.weight
+    share = residual * (weight / (-objective.total_weight * objective.penalty.strength))[:, None]
+    if rows.is_sparse and rows.whole.stored.format == "csr":
+        # All rows at once: a block has a gradient of all columns, and adding these up takes longer than making them.
+        # A column of zeros stands for the intercept.
+        X = rows.whole.X
+        raw: Array = type(X)((X.data, X.indices, X.indptr), shape=(X.shape[0], X.shape[1] + 1)).T @ share
+    else:
+        (features,) = rows.with_target(share).sum(lambda block: (block.X.T @ block.target,))
+        raw = np.vstack([features, np.zeros(features.shape[1])])
+    raw[:-1] *= (rows.columns.scale**2)[:, None]
     return raw
 
 
-def exact_intercept(loss: Loss, scores: Array, target: Array, weight: Array) -> Array:
+def exact_intercept(loss: Loss, scores: Array, target: Array, weight: Array, start: Array | None = None) -> Array:
     """The intercepts b for which the weighted residuals of `scores + b` sum to zero, shape (n_outputs,).
 
     Newton's method with halved steps on a convex function of b; the features stay out of it.
@@ -87,12 +94,12 @@ def exact_intercept(loss: Loss, scores: Array, target: Array, weight: Array) -> 
         >>> bool(np.isclose(b[0], np.log(3)))
         True
     """
-    b = np.zeros(scores.shape[1])
+    b = np.zeros(scores.shape[1]) if start is None else start.copy()
     total = float(weight.sum())
-    value, gradient = loss.value_and_gradient(scores, target)
+    value, gradient = loss.value_and_gradient(scores + b, target)
     best, slope = float(weight @ value), weight @ gradient
     for _ in range(100):
-        if not np.abs(slope).max() > 1e-14 * total:
+        if not np.abs(slope).max() > 1e-13 * total:
             break
         m, u = loss.curvature(scores + b, target)
         hessian = np.diag(weight @ m)

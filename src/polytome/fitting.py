@@ -72,10 +72,8 @@ def reporter_of(estimator: Any) -> Callback | None:
 
 def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
-    raw = objective.rows.columns.to_raw(solution.coefficients)
+    estimator.coef_, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
     scale = estimator.scale
-    estimator.coef_ = np.ascontiguousarray(raw[:-1].T)
-    estimator.intercept_ = raw[-1].copy()
     estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
     estimator.history_ = solution.history
     estimator.n_iter_ = np.array([len(solution.history) - 1])

@@ -78,6 +78,10 @@ class Columns:
         raw[-1] = W[-1] - self.shift @ raw[:-1]
         return raw
 
+    def as_given(self, W: Array) -> tuple[Array, Array]:
+        """Coefficients for raw columns as a user sees them: (n_outputs, n_features), and the intercepts."""
+        return np.multiply(W[:-1].T, self.scale, order="C"), W[-1] - (self.shift * self.scale) @ W[:-1]
+
     def from_raw(self, gradient: Array) -> Array:
         """Gradient with respect to standardised coefficients from the one with respect to raw coefficients."""
         result = np.empty_like(gradient)

@@ -103,14 +103,15 @@ class DualState:
         wanted = _INTERCEPT_BEND / (float(objective.rows.weight.mean()) * self.per_weight)
         self.intercept_square = wanted if objective.fit_intercept else 0.0
         self.bend = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
-        raw = objective.rows.columns.to_raw(start)
-        self.intercepts = raw[-1].copy()
         if start[:-1].any():
+            raw = objective.rows.columns.to_raw(start)
+            self.intercepts = raw[-1].copy()
             scores = objective.rows.at(np.float64).each(lambda block: block_scores(block, raw))
             self.dual = _normalised(objective, scores).astype(np.float32)
             self.form_coefficients()
         else:
-            scores = np.tile(raw[-1], (objective.rows.n_rows, 1))
+            self.intercepts = start[-1].copy()
+            scores = np.tile(self.intercepts, (objective.rows.n_rows, 1))
             self.dual = _certain(objective).astype(np.float32)
             self.coefficients = np.zeros((objective.shape[0] - 1, objective.shape[1]), np.float32)
         value, _ = objective.loss.value_and_gradient(scores, objective.rows.target)
