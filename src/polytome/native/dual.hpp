@@ -175,12 +175,6 @@ template <class T> constexpr int most_beside = registers / 4 * lanes<T>;
 template <class T> constexpr int most_beside = 1;
 #endif
 
-// Calls `use<width>(first output)` for stretches that make up all outputs, the widest first.
-template <int width, class Use> inline void for_widths(Index first, Index outputs, Use use) {
-    for (; first + width <= outputs; first += width) use.template operator()<width>(first);
-    if constexpr (width > 1) for_widths<width / 2>(first, outputs, use);
-}
-
 // Asks for the coefficients of a row that comes next; they lie far apart.
 template <class T, class Column>
 inline void fetch_row(const Column* columns, const SparseBlock& block, const DualTask& task, Index row) {
@@ -212,7 +206,7 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
         const Column* column = columns + block.bounds[i];
         const Index count = static_cast<Index>(block.bounds[i + 1] - block.bounds[i]);
         check_columns(column, count, block.columns);
-        for_widths<most_beside<T>>(0, outputs, [&]<int width>(Index k) {
+        for_stretches<most_beside<T>>(0, outputs, [&]<int width>(Index k) {
             constexpr int size = Beside<T, width>::size;
             Beside<T, width> sum;
             for (Index e = 0; e < count; ++e) {
@@ -254,7 +248,7 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
             sums[k] = static_cast<T>(change);
             task.intercepts[k] += change * task.intercept_square;
         }
-        for_widths<most_beside<T>>(0, outputs, [&]<int width>(Index k) {
+        for_stretches<most_beside<T>>(0, outputs, [&]<int width>(Index k) {
             constexpr int size = Beside<T, width>::size;
             Beside<T, width> change;
             std::memcpy(change.part, &sums[k], width * sizeof(T));

@@ -172,10 +172,6 @@ class Rows(Protocol):
         """The same rows in blocks of which none reaches beyond one of these rows."""
         ...
 
-    def pick(self, chosen: Array | slice) -> Block:
-        """The chosen rows as a block."""
-        ...
-
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block as a dense array of the rows' precision."""
         ...

@@ -94,7 +94,7 @@ class DualState:
 
     def __init__(self, objective: Objective, start: Array) -> None:
         self.objective = objective
-        self.block = _all_rows(objective)
+        self.block = objective.rows.at(np.float64).whole
         self.scale_squares = objective.rows.columns.scale**2
         squares = row_squares(self.block, self.scale_squares)
         self.per_weight = 1 / (objective.total_weight * objective.penalty.strength)
@@ -175,11 +175,6 @@ class DualState:
         dual, target = self.dual.astype(np.float64), self.objective.rows.target
         _, residual = self.objective.loss.value_and_gradient(dual, target)
         self.coefficients = raw_coefficients(self.objective, residual)[:-1].astype(self.dual.dtype)
-
-
-def _all_rows(objective: Objective) -> Block:
-    """All rows as one block, as they are stored."""
-    return objective.rows.at(np.float64).pick(slice(0, objective.rows.n_rows))
 
 
 def row_squares(block: Block, scale_squares: Array) -> Array:
