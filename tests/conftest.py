@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from browsing import chromium_or_skip
 from registry import LOSSES, PENALTIES, REPRESENTATIONS, SOLVERS
 
 # The suite draws the same examples on every run.
@@ -34,3 +35,14 @@ def representation(request):
 @pytest.fixture(params=SOLVERS)
 def solver(request):
     return SOLVERS[request.param]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running Chromium; tests open windows of their own in it with `browsing.visit`."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is absent")
+    path = chromium_or_skip()
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from polytome.lessons import Lesson
+from polytome.pages import base_styles, document
 from polytome.teaching import page as blocks
 from polytome.teaching.documents import Verdict
 from polytome.teaching.markup import code_html, code_styles, html, inline_html
@@ -22,28 +23,6 @@ from polytome.teaching.wording import cell_text, comparison, outcome_text
 __all__ = ["fragment", "index_page", "lesson_page", "lesson_styles"]
 
 _MARKS = {"agrees": "good", "fault of the document": "fault", "disagrees": "bad", "not computed": "open"}
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="description" content="{description}">
-<title>{title} - Polytome</title>
-<style>
-{styles}
-</style>
-</head>
-<body>
-<a class="skip" href="#content">Skip to the content</a>
-<header><nav aria-label="Lessons">{navigation}</nav></header>
-<main id="content" class="lesson">
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"""
 
 
 def lesson_page(lesson: Lesson, page: blocks.Page, before: Lesson | None = None, after: Lesson | None = None) -> str:
@@ -85,20 +64,18 @@ def lesson_styles(light: str = "", dark: str = "") -> str:
 
     Without them the colours follow the reader's system.
     """
-    return f"{_sheet('lesson.css')}\n{code_styles(light, dark)}"
+    sheet = files("polytome.teaching").joinpath("lesson.css").read_text(encoding="utf-8")
+    return f"{sheet}\n{code_styles(light, dark)}"
 
 
-def _sheet(name: str) -> str:
-    return files("polytome.teaching").joinpath(name).read_text(encoding="utf-8")
-
-
-def _document(title: str, description: str, navigation: str, body: str) -> str:
-    return _PAGE.format(
-        title=escape(title),
-        description=escape(description),
-        styles=f"{_sheet('page.css')}\n{lesson_styles()}",
-        navigation=navigation,
-        body=body,
+def _document(title: str, description: str, links: str, body: str) -> str:
+    return document(
+        title,
+        description,
+        body,
+        head=f"<style>\n{base_styles()}\n{lesson_styles()}\n</style>",
+        navigation=f'<nav aria-label="Lessons">{links}</nav>' if links else "",
+        kind="lesson",
     )
 
 

@@ -1,0 +1,88 @@
+"""Pages as a person meets them: in Chromium without a network, by the rules of accessibility and of HTML."""
+
+import json
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_NODE = Path(__file__).parent / "node" / "node_modules"
+_AXE = _NODE / "axe-core" / "axe.min.js"
+_VALIDATOR = _NODE / "vnu-jar" / "build" / "dist" / "vnu.jar"
+
+
+def chromium_or_skip():
+    """The path of Chromium; skips the test where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    return found
+
+
+@contextmanager
+def visit(browser, address, *, dark=False, width=1200, height=900, touch=False):
+    """A page of its own window at `address` (a URL, or the path of a file).
+
+    Nothing else than what comes from that place can be reached. At the end the page must have asked for nothing
+    foreign, and no script may have failed.
+    """
+    target = address if str(address).startswith("http") else Path(address).resolve().as_uri()
+    home = "/".join(target.split("/")[:3]) + "/"
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        has_touch=touch,
+        reduced_motion="reduce",
+    )
+    foreign, failed = [], []
+
+    def gate(route):
+        if route.request.url.startswith((home, "data:", "blob:")):
+            route.continue_()
+        else:
+            foreign.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", gate)
+    page = context.new_page()
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    try:
+        page.goto(target)
+        yield page
+    finally:
+        context.close()
+    assert not foreign, foreign
+    assert not failed, failed
+
+
+def accessibility_faults(page):
+    """Serious and critical faults that axe-core finds, one line each; skips the test where axe-core is absent."""
+    if not _AXE.exists():
+        pytest.skip("axe-core is absent: npm install --prefix tests/node")
+    page.evaluate(_AXE.read_text(encoding="utf-8") + "; undefined")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{fault['id']}: {fault['help']} at {[node['target'] for node in fault['nodes']][:3]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+def html_faults(html):
+    """Errors and warnings of the Nu HTML checker, one line each; skips the test where it or Java is absent."""
+    if not _VALIDATOR.exists() or shutil.which("java") is None:
+        pytest.skip("the HTML validator is absent: npm install --prefix tests/node, and Java")
+    command = ["java", "-jar", str(_VALIDATOR), "--format", "json", "--stdout", "-"]
+    done = subprocess.run(command, input=html.encode(), capture_output=True, timeout=120, check=False)
+    return [
+        f"line {message.get('lastLine')}: {message['message']}"
+        for message in json.loads(done.stdout)["messages"]
+        if message["type"] == "error" or message.get("subType") == "warning"
+    ]
+
+
+def overflows(page):
+    """Whether the page is wider than its window, so that a reader would have to push it sideways."""
+    return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
