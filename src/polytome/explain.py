@@ -349,8 +349,8 @@ def _one_row(model: LogisticRegression, x: Any) -> Array:
 
 def _dense_rows(model: LogisticRegression, X: Any) -> Array:
     """Checked rows as a float64 array, whatever they were stored in."""
-    rows: Any = checked_rows(model, X)
-    return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float64)
+    rows = checked_rows(model, X)
+    return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float64)
 
 
 def _reference(model: LogisticRegression, reference: ArrayLike | None) -> Array:
