@@ -17,6 +17,7 @@ __all__ = ["Content", "explanation", "prediction"]
 
 MOST_EXPLAINED = 100
 """Rows that are explained at once."""
+_BLOCK_ROWS = 512
 
 
 class Content(NamedTuple):
@@ -52,7 +53,7 @@ def prediction(served: ServedModel, kind: str, body: bytes, most_rows: int, acce
     members = [
         f'"classes": {served.classes_json}',
         f'"predictions": {json.dumps(found.predictions.tolist())}',
-        f'"probabilities": {json.dumps(np.asarray(found.probabilities).tolist())}',
+        f'"probabilities": {_matrix(found.probabilities)}',
     ]
     if rows.seen is not None:
         members.append(f'"seen": {json.dumps(rows.seen)}')
@@ -103,6 +104,12 @@ def explanation(
     if rows.seen is not None:
         answer["seen"] = rows.seen
     return Content(JSON, json.dumps(answer).encode(), len(predicted.predictions))
+
+
+def _matrix(values: Any) -> str:
+    """An array as JSON, some rows at a time: other threads get their turn between them."""
+    blocks = (json.dumps(values[top : top + _BLOCK_ROWS].tolist())[1:-1] for top in range(0, len(values), _BLOCK_ROWS))
+    return f"[{', '.join(blocks)}]"
 
 
 def _wanted(accept: str) -> str:

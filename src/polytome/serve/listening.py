@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
@@ -60,6 +62,10 @@ def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[
         ready: called when requests are accepted.
     """
     server = make_server(app, seconds, ready)
+    # A thread with a large request lets go of the interpreter as often as this; a small one waits no longer for it.
+    sys.setswitchinterval(0.001)
+    gc.collect()
+    gc.freeze()  # what is here now stays: to look at it again and again would stop every request
     server.run([listening])
 
 
