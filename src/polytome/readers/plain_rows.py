@@ -59,7 +59,7 @@ def plain_frame(encoder: Encoder, rows: Sequence[Any]) -> Frame:
     return Frame.of(columns, source="rows")
 
 
-def _by_position(encoder: Encoder, names: Sequence[str], row: Any, number: int) -> Sequence[Value]:
+def _by_position(encoder: Encoder, names: list[str], row: Any, number: int) -> Sequence[Value]:
     """One row as values in the order of the columns."""
     place = f"rows, row {number}"
     if isinstance(row, Mapping):
@@ -75,7 +75,8 @@ def _by_position(encoder: Encoder, names: Sequence[str], row: Any, number: int) 
     for name, value in zip(names, row, strict=True):
         if not (value is None or isinstance(value, str | int | float)):
             raise DataError(f"{place}, column {name!r}: is {_kind(value)}; send a number, text, true, false or null")
-    return row
+    values: Sequence[Value] = row
+    return values
 
 
 def _kind(value: Any) -> str:

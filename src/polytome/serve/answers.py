@@ -84,7 +84,7 @@ def explanation(
     found = contributions(model, rows.X).by_column(served.encoder)
     if of is not None or against is not None:
         found = found.between(_label(model.classes_, "of", of), _label(model.classes_, "against", against))
-    predicted = predict_rows(model, rows.X)
+    predictions, probabilities = model.predict(rows.X), model.predict_proba(rows.X)
     answer: dict[str, Any] = {
         "classes": model.classes_.tolist(),
         "columns": list(found.features),
@@ -93,17 +93,17 @@ def explanation(
         "baseline": _plain(found.baseline),
         "rows": [
             {
-                "prediction": predicted.predictions[row].item(),
-                "probabilities": predicted.probabilities[row].tolist(),
+                "prediction": predictions[row].item(),
+                "probabilities": probabilities[row].tolist(),
                 "contributions": _plain(found.values[row]),
                 "flips": [_flip(flip) for flip in smallest_flips(model, rows.X[[row]])],
             }
-            for row in range(len(predicted.predictions))
+            for row in range(len(predictions))
         ],
     }
     if rows.seen is not None:
         answer["seen"] = rows.seen
-    return Content(JSON, json.dumps(answer).encode(), len(predicted.predictions))
+    return Content(JSON, json.dumps(answer).encode(), len(predictions))
 
 
 def _matrix(values: Any) -> str:

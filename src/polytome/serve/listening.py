@@ -126,7 +126,7 @@ def _protocol(seconds: float) -> Any:
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self._wait_for_head()
-            self.scope["extensions"] = {"polytome.abort": self.transport.abort}
+            self.scope["extensions"] = {"polytome.abort": {"call": self.transport.abort}}
 
         def on_headers_complete(self) -> None:
             self._stop_waiting()
