@@ -10,6 +10,7 @@ import numpy as np
 from polytome.readers.columnar import parse_arrow_stream
 from polytome.readers.delimited import parse_delimited
 from polytome.readers.plain_rows import encode_plain_rows
+from polytome.serve.descriptions import full_value
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 
@@ -115,10 +116,9 @@ def _check_count(n_rows: int, most_rows: int) -> None:
 
 def _image(served: ServedModel, body: bytes) -> Rows:
     """A drawn or photographed image in the form of those that the model was trained on."""
-    from polytome.images import training_form
-    from polytome.serve.descriptions import full_value
-
     if served.image_shape is None:
         raise Refusal(415, f"the model {served.name} was trained on tables, not on images; send rows as {JSON}")
+    from polytome.images import training_form
+
     form = training_form(body, served.image_shape, full_value(served.model))
     return Rows(np.asarray(form, dtype=np.float64).reshape(1, -1), form.tolist())
