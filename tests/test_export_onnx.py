@@ -169,7 +169,7 @@ def test_labels_of_other_types(y: list[Any], tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_adult_with_its_missing_cells(tmp_path: Path) -> None:
-    model, path = models.adult()
+    model, _ = models.adult()
     cells = models.adult_cells(5000)
     seen = write_onnx(model, tmp_path / "adult.onnx")
     assert seen.largest_difference < 1e-12

@@ -22,13 +22,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polytome.export.agreement import Agreement
+    from polytome.export.c_header import to_c, write_c
     from polytome.export.onnx_graph import to_onnx, write_onnx
+    from polytome.export.sklearn_twin import from_sklearn, to_sklearn, write_sklearn
+    from polytome.export.sql_query import to_sql, write_sql
+    from polytome.export.torch_module import from_torch, to_torch, write_torch
 
-__all__ = ["to_onnx", "write_onnx"]
+__all__ = [
+    "Agreement",
+    "from_sklearn",
+    "from_torch",
+    "to_c",
+    "to_onnx",
+    "to_sklearn",
+    "to_sql",
+    "to_torch",
+    "write_c",
+    "write_onnx",
+    "write_sklearn",
+    "write_sql",
+    "write_torch",
+]
 
 _HOMES = {
+    "Agreement": "polytome.export.agreement",
+    "from_sklearn": "polytome.export.sklearn_twin",
+    "from_torch": "polytome.export.torch_module",
+    "to_c": "polytome.export.c_header",
     "to_onnx": "polytome.export.onnx_graph",
+    "to_sklearn": "polytome.export.sklearn_twin",
+    "to_sql": "polytome.export.sql_query",
+    "to_torch": "polytome.export.torch_module",
+    "write_c": "polytome.export.c_header",
     "write_onnx": "polytome.export.onnx_graph",
+    "write_sklearn": "polytome.export.sklearn_twin",
+    "write_sql": "polytome.export.sql_query",
+    "write_torch": "polytome.export.torch_module",
 }
 
 
