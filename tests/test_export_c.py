@@ -13,7 +13,7 @@ import pytest
 import exported_models as models
 from polytome import LogisticRegression
 from polytome.errors import ArgumentError, FileError
-from polytome.export import to_c, write_c
+from polytome.export import c_header, to_c, write_c
 
 COMPILER = shutil.which("cc")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1")
@@ -154,16 +154,15 @@ def test_the_header_says_what_it_is() -> None:
     assert "eval" not in text
 
 
-def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for prefix in ("", "2x", "a b", "x;", "é"):
         with pytest.raises(ArgumentError, match="needs a letter, followed by"):
             to_c(models.iris(), prefix=prefix)
     with pytest.raises(FileError, match="no folder"):
         write_c(models.iris(), tmp_path / "absent" / "model.h")
-    wide = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-    wide.coef_, wide.n_features_in_ = np.ones((1, 500_001)), 500_001
-    with pytest.raises(ArgumentError, match=r"1,000,002 coefficients are too many .* export to ONNX"):
-        to_c(wide)
+    monkeypatch.setattr(c_header, "_MOST_COEFFICIENTS", 639)
+    with pytest.raises(ArgumentError, match=r"640 coefficients are too many .* export to ONNX"):
+        to_c(models.digits())
 
 
 @needs_compiler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -78,11 +79,12 @@ def checked_agreement(
         ArgumentError: a difference is larger, or a label differs although its two best classes do not tie.
     """
     labels, probabilities = found
-    rows = encoded(model, cells)
-    expected = model.predict_proba(rows)
+    rows, nameless = encoded(model, cells), copy(model)
+    vars(nameless).pop("feature_names_in_", None)  # rows without names would be warned of
+    expected = nameless.predict_proba(rows)
     # A model may give classes that float64 cannot tell apart in another order; nobody is deceived by that.
     best = np.sort(expected, axis=1)[:, -2:]
-    differs = np.array([str(label) for label in labels]) != model.predict(rows).astype(np.str_)
+    differs = np.array([str(label) for label in labels]) != nameless.predict(rows).astype(np.str_)
     difference = np.abs(expected - probabilities).max()
     agreement = Agreement(runtime, len(expected), float(difference), int(differs.sum()))
     if not difference <= allowed or (differs & (best[:, 1] - best[:, 0] > 2 * allowed)).any():

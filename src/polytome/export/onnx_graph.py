@@ -165,18 +165,10 @@ class _Graph:
         """From the cells of the rows to one score for each class."""
         form = self.form
         parts = [self.constant(form.intercepts[None, :], "intercepts")]
-        numbers = []
-        for place, (column, coefficients) in enumerate(form.placed_columns):
-            if form.is_matrix:
-                continue
-            if column.kind == "number":
-                numbers.append(self.input(column.name, self.number_type, 1))
-            else:
-                parts.append(self._category(column, coefficients, place))
         if form.is_matrix:
-            parts.append(self._numbers(self.input("X", self.number_type, len(form.columns))))
-        elif numbers:
-            parts.append(self._numbers(self.node("Concat", numbers, "numbers", axis=1)))
+            parts.append(self._numbers(self.input("X", self.number_type, len(form.columns)), form.coefficients))
+        else:
+            parts.extend(self._columns())
         self.node("Sum", parts, "scores")
 
     def add_outputs(self) -> None:
@@ -213,15 +205,28 @@ class _Graph:
         make.set_model_props(proto, form.facts | facts)
         return proto
 
-    def _numbers(self, cells: str) -> str:
+    def _columns(self) -> list[str]:
+        """The shares of the columns of a table in the scores: those of its numbers together, and of each category."""
+        shares, cells, weights = [], [], []
+        for place, (column, coefficients) in enumerate(self.form.placed_columns):
+            if column.kind == "number":
+                cells.append(self.input(column.name, self.number_type, 1))
+                weights.append(coefficients)
+            else:
+                shares.append(self._category(column, coefficients, place))
+        if cells:
+            shares.append(self._numbers(self.node("Concat", cells, "numbers", axis=1), np.hstack(weights)))
+        return shares
+
+    def _numbers(self, cells: str, coefficients: Array) -> str:
         """The share of the number columns in the scores."""
-        form = self.form
-        if not np.isnan(form.fills).all():
+        fills = self.form.fills
+        if not np.isnan(fills).all():
             missing = self.node("IsNaN", [cells], "missing")
-            cells = self.node("Where", [missing, self.constant(form.fills[None, :], "fills"), cells], "filled")
-        weights = [coefficients for column, coefficients in form.placed_columns if column.kind == "number"]
-        coefficients = self.constant(np.ascontiguousarray(np.hstack(weights).T), "coefficients")
-        return self.node("MatMul", [cells, coefficients], "products")
+            cells = self.node("Where", [missing, self.constant(fills[None, :], "fills"), cells], "filled")
+        return self.node(
+            "MatMul", [cells, self.constant(np.ascontiguousarray(coefficients.T), "coefficients")], "products"
+        )
 
     def _category(self, column: Column, coefficients: Array, place: int) -> str:
         """The share of one category in the scores: the row of coefficients of its level."""

@@ -204,8 +204,8 @@ def _agreement(model: LogisticRegression, form: Form) -> Agreement:
 
     twin, cells = to_sklearn(model), sample_cells(model, form)
     rows: Any = encoded(model, cells)
-    names = getattr(model, "feature_names_in_", None)
-    if hasattr(twin, "steps") or names is not None:
+    vars(twin).pop("feature_names_in_", None)  # rows without names would be warned of
+    if hasattr(twin, "steps"):
         import pandas
 
         columns = cells.T if isinstance(cells, np.ndarray) else cells
