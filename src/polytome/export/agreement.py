@@ -80,7 +80,7 @@ def checked_agreement(
     """
     labels, probabilities = found
     rows, nameless = encoded(model, cells), copy(model)
-    vars(nameless).pop("feature_names_in_", None)  # rows without names would be warned of
+    nameless.__dict__.pop("feature_names_in_", None)  # rows without names would be warned of
     expected = nameless.predict_proba(rows)
     # A model may give classes that float64 cannot tell apart in another order; nobody is deceived by that.
     best = np.sort(expected, axis=1)[:, -2:]

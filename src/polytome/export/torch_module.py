@@ -49,9 +49,9 @@ def to_torch(model: LogisticRegression) -> Any:
         import torch
     except ModuleNotFoundError as error:
         raise MissingExtraError('PyTorch modules need torch: pip install "polytome[torch]"') from error
-    module = torch.nn.utils.skip_init(
-        torch.nn.Linear, form.coefficients.shape[1], len(form.classes), dtype=torch.float64
-    )
+    shape = form.coefficients.shape[::-1]
+    # Without it PyTorch would draw random numbers, and so change the course of a program with a seed.
+    module = torch.nn.utils.skip_init(torch.nn.Linear, *shape, dtype=torch.float64)  # type: ignore[no-untyped-call]
     module.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in _state(model).items()})
     return module
 
