@@ -2,8 +2,8 @@
 
 The query has four steps: the cells with missing ones filled, a score for each class, the exponentials of the scores
 less the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
-expressions, for SQLite (with its mathematical functions, 3.35), PostgreSQL, DuckDB, MariaDB, MySQL 8 (in its mode
-ANSI_QUOTES, NO_BACKSLASH_ESCAPES) and others.
+expressions. SQLite (from 3.35, with its mathematical functions) runs it here; by their manuals PostgreSQL 12 and DuckDB
+do as well, and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES and without the word MATERIALIZED.
 
 Reference:
     ISO/IEC 9075-2, sections 5.2 (quotation marks are doubled) and 7.17 (WITH).
