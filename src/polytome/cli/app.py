@@ -24,6 +24,10 @@ __all__ = ["app"]
 class _OneLineErrors(TyperGroup):
     """Turns expected errors into one line on stderr and exit status 1, Ctrl-C into 130."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
