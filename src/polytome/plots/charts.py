@@ -1,6 +1,6 @@
 """Charts of numbers: curves, points with curves, and bars.
 
-Every function takes plain arrays and returns a figure in the style of `polytome.teaching.drawing`.
+Every function takes plain arrays and returns a figure in the style of `polytome.plots.drawing`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import GREY, INK, PALETTE, chart, mark, new_figure, numbers, stroke
-from polytome.teaching.labels import EndLabel, key_above, label_ends, short, text_size, wrapped
+from polytome.plots.drawing import GREY, INK, PALETTE, chart, mark, new_figure, numbers, stroke
+from polytome.plots.labels import EndLabel, key_above, label_ends, short, text_size, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

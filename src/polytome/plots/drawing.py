@@ -117,7 +117,7 @@ def house_style() -> Iterator[None]:
     try:
         from matplotlib import style
     except ImportError as error:
-        raise MissingExtraError('figures need matplotlib: pip install "polytome[lessons]"') from error
+        raise MissingExtraError('figures need matplotlib: pip install "polytome[report]"') from error
     with _SETTINGS_LOCK, style.context(["default", _STYLE]):
         yield
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import INK, PALETTE, chart, mark, new_figure, numbers, tint
-from polytome.teaching.labels import key_above, literal, text_size
+from polytome.plots.drawing import INK, PALETTE, chart, mark, new_figure, numbers, tint
+from polytome.plots.labels import key_above, literal, text_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

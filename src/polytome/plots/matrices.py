@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import GREY, PALETTE, chart, new_figure, numbers
-from polytome.teaching.labels import short, text_size, wrapped
+from polytome.plots.drawing import GREY, PALETTE, chart, new_figure, numbers
+from polytome.plots.labels import short, text_size, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from polytome.teaching.drawing import house_style
+from polytome.plots.drawing import house_style
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -1,0 +1,1 @@
+"""Figures: one style, charts of plain numbers, and displays of fitted models."""
