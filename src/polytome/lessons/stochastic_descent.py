@@ -348,7 +348,7 @@ def draw_band(losses: Array, single: dict[str, Any]) -> Figure:
     axes.set(xlabel="epoch", ylabel="running loss (nats)", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02)
-    label_ends(figure, axes, ends)
+    label_ends(axes, ends)
     return figure
 
 
