@@ -1,15 +1,27 @@
-"""Which rows deserve a look: the least certain, the most confidently wrong, examples of what is confused with what."""
+"""What deserves a look: rows that are uncertain, confidently wrong or confused, and the features that weigh most."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.explain import feature_names
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
 Array = NDArray[Any]
 
-__all__ = ["JudgedRow", "confidently_wrong_rows", "confused_rows", "least_certain_rows"]
+__all__ = [
+    "Effect",
+    "JudgedRow",
+    "confidently_wrong_rows",
+    "confused_rows",
+    "largest_effects",
+    "least_certain_rows",
+]
 
 
 class JudgedRow(NamedTuple):
@@ -79,6 +91,63 @@ def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: 
     """
     rows = np.flatnonzero((codes == true) & (log_probabilities.argmax(axis=1) == predicted))
     return _judged(codes, log_probabilities, rows[_smallest(-log_probabilities[rows, predicted], most)])
+
+
+class Effect(NamedTuple):
+    """What one feature does to one score."""
+
+    label: Any
+    """The class whose score it is; in a binary model the second class, against the first."""
+    feature: str
+    coefficient: float
+    """Change of the score for one unit of the feature."""
+    odds_ratio: float | None
+    """`exp(coefficient)`; None with more than two classes."""
+    low: float
+    """Smallest value in training; NaN where it was not recorded."""
+    high: float
+    over_range: float
+    """`coefficient * (high - low)`: change of the score from one end to the other."""
+
+
+def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effect]]:
+    """The features that move each score most between their smallest and their largest value in training.
+
+    Unlike coefficients, these can be compared between features of different units. Where the training was not recorded,
+    the sizes of the coefficients decide. Features without effect are left out.
+
+    Args:
+        model: a fitted model.
+        most: how many for each score at most.
+
+    Returns:
+        One list for each score, the largest effect first: for two classes one list, of the second class.
+
+    Example:
+        >>> from polytome.sources import fit_source, open_source
+        >>> from polytome.estimators import LogisticRegression
+        >>> effect = largest_effects(fit_source(LogisticRegression(), open_source("iris")), most=1)[0][0]
+        >>> effect.label, effect.feature, round(effect.coefficient, 1), round(effect.over_range, 1)
+        ('setosa', 'petal length (cm)', -2.5, -14.8)
+    """
+    names, binary = feature_names(model), len(model.coef_) == 1
+    record = getattr(model, "training_", None)
+    unknown = np.full(model.n_features_in_, np.nan)
+    low, high = (unknown, unknown) if record is None else (record.low, record.high)
+    labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
+    found = []
+    for label, row in zip(labels, model.coef_, strict=True):
+        with np.errstate(over="ignore"):
+            over_range, ratios = row * (high - low), np.exp(row)
+        size = np.abs(row if record is None else over_range)
+        effects = []
+        for j in _smallest(-size, most).tolist():
+            if size[j] > 0:
+                ratio = float(ratios[j]) if binary else None
+                numbers = (float(low[j]), float(high[j]), float(over_range[j]))
+                effects.append(Effect(label, names[j], float(row[j]), ratio, *numbers))
+        found.append(effects)
+    return found
 
 
 def _smallest(values: Array, most: int) -> NDArray[np.intp]:
