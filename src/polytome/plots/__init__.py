@@ -6,27 +6,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polytome.plots.boundaries import DecisionRegionsDisplay, SigmoidDisplay, SimplexDisplay
+    from polytome.plots.coefficients import CoefficientsDisplay
     from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay, PrecisionRecallDisplay, RocDisplay
     from polytome.plots.training import ConvergenceDisplay, LearningRatesDisplay, RegularizationDisplay
 
 __all__ = [
     "CalibrationDisplay",
+    "CoefficientsDisplay",
     "ConfusionDisplay",
     "ConvergenceDisplay",
+    "DecisionRegionsDisplay",
     "LearningRatesDisplay",
     "PrecisionRecallDisplay",
     "RegularizationDisplay",
     "RocDisplay",
+    "SigmoidDisplay",
+    "SimplexDisplay",
 ]
 
 _HOMES = {
     "CalibrationDisplay": "quality",
+    "CoefficientsDisplay": "coefficients",
     "ConfusionDisplay": "quality",
     "ConvergenceDisplay": "training",
+    "DecisionRegionsDisplay": "boundaries",
     "LearningRatesDisplay": "training",
     "PrecisionRecallDisplay": "quality",
     "RegularizationDisplay": "training",
     "RocDisplay": "quality",
+    "SigmoidDisplay": "boundaries",
+    "SimplexDisplay": "boundaries",
 }
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "draw_bars",
     "draw_curves",
     "draw_points_with_curves",
+    "make_room",
     "points_with_curves",
 ]
 
@@ -387,14 +388,26 @@ def draw_bars(axes: Axes, names: Sequence[str], series: Sequence[Array]) -> list
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=INK, linewidth=0.8)
-    _make_room(figure_of(axes), axes, np.concatenate(series))
+    make_room(axes, np.concatenate(series))
     return samples
 
 
-def _make_room(figure: Figure, axes: Axes, values: Array) -> None:
-    """Limits so that the values written at the ends of the bars stay inside the axes."""
+def make_room(axes: Axes, values: Array) -> None:
+    """Set limits at which the values written at the ends of bars stay inside the axes.
+
+    Args:
+        axes: with the bars drawn.
+        values: the lengths of the bars, or those of all panels that are to share a scale.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> make_room(axes, np.array([1.0, 2.0]))
+        >>> bool(axes.get_xlim()[1] > 2)
+        True
+    """
     from matplotlib.ticker import MaxNLocator
 
+    figure = figure_of(axes)
     figure.draw_without_rendering()
     width = axes.get_window_extent().width * 72 / figure.dpi
     ends = np.where(np.isfinite(values), values, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from polytome.plots.drawing import INK, PALETTE, chart, figure_of, mark, new_fig
 from polytome.plots.labels import key_above, literal, text_size
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -67,6 +68,7 @@ def draw_decision_regions(
     x_label: str,
     y_label: str,
     strength: Callable[[Array], ArrayLike] | None = None,
+    strengths_key: Mapping[str, Artist] | None = None,
 ) -> None:
     """Draw what `decision_regions` draws on axes that are there, with tints as strong as is asked for.
 
@@ -78,6 +80,7 @@ def draw_decision_regions(
         x_label: the first feature, with its unit.
         y_label: the second feature, with its unit.
         strength: (m, 2) rows -> (m,) strengths of the region's colour, from 0 (white) to 1; the same for all if None.
+        strengths_key: what a strength means -> a sample of it, for the key above the axes.
 
     Raises:
         ArgumentError: X has not two columns, or as many rows as y has labels, or a value that is not finite.
@@ -111,8 +114,9 @@ def draw_decision_regions(
         (key[literal(label)],) = axes.plot(rows[:, 0], rows[:, 1], **_points(code), rasterized=len(X) > _FEW)
     figure = figure_of(axes)
     places = _places(figure, axes, regions, list(key), X)
-    if len(places) < len(labels):
-        key_above(figure, key)
+    above = dict(strengths_key or {}) | (key if len(places) < len(labels) else {})
+    if above:
+        key_above(figure, above)
         places = _places(figure, axes, regions, list(key), X)
     for code, place in places.items():
         _write_name(axes, place, list(key)[code], code)
