@@ -15,6 +15,7 @@ from polytome.cli.evaluate import evaluate
 from polytome.cli.explain import explain
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
+from polytome.cli.play import play
 from polytome.cli.predict import predict
 from polytome.cli.train import train
 
@@ -74,5 +75,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, datasets, lesson, check_sources):
+for command in (train, predict, evaluate, explain, datasets, lesson, play, check_sources):
     app.command()(command)

@@ -37,8 +37,9 @@ class Table:
         class_names: in order; empty where a number is to be predicted, not a class.
         suggested: names of the features to show first.
         target: the name of the number that is to be predicted; empty where there are classes.
-        columns: all columns of a table of one's own, from which features and labels can be chosen.
-        label: its column of labels.
+        columns: all columns, from which features can be chosen.
+        label: the column of labels of a table of one's own, which may be any of them.
+        every_class: all classes, from which some can be chosen.
         notes: sentences that a user should see.
     """
 
@@ -51,6 +52,7 @@ class Table:
     target: str = ""
     columns: tuple[str, ...] = ()
     label: str = ""
+    every_class: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -111,7 +113,11 @@ def _blobs(settings: Settings) -> Table:
     from sklearn.datasets import make_blobs
 
     X, y = make_blobs(
-        settings.rows, centers=settings.groups, cluster_std=settings.spread, random_state=settings.seed, center_box=(-4, 4)
+        settings.rows,
+        centers=settings.groups,
+        cluster_std=settings.spread,
+        random_state=settings.seed,
+        center_box=(-4, 4),
     )
     return _drawn(f"{settings.rows} points in {settings.groups} blobs", X, y, settings.groups)
 
@@ -265,7 +271,7 @@ def _with_classes(table: Table, names: tuple[str, ...]) -> Table:
         raise ArgumentError(f"{table.title}: {len(kept)} classes; choose at most {_MOST_CLASSES} of them")
     position = np.array([kept.index(name) if name in kept else -1 for name in table.class_names])
     codes = position[table.y]
-    return replace(table, X=table.X[codes >= 0], y=codes[codes >= 0], class_names=kept)
+    return replace(table, X=table.X[codes >= 0], y=codes[codes >= 0], class_names=kept, every_class=table.class_names)
 
 
 def _with_few_rows(table: Table) -> Table:

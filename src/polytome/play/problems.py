@@ -94,7 +94,9 @@ class Problem:
         """A name for each coefficient, row by row: weights, then intercepts; with the class where there are several."""
         symbols = [f"w{position + 1}" if len(self.X[0]) > 1 else "w" for position in range(self.X.shape[1])] + ["b"]
         n_outputs = self.objective.shape[1]
-        return [f"{symbol} {self.classes[k]}" if n_outputs > 1 else symbol for symbol in symbols for k in range(n_outputs)]
+        return [
+            f"{symbol} {self.classes[k]}" if n_outputs > 1 else symbol for symbol in symbols for k in range(n_outputs)
+        ]
 
     @cached_property
     def curvature_bound(self) -> float:
@@ -163,7 +165,9 @@ def make_problem(settings: Settings, file: tuple[str, bytes] | None = None) -> P
     loss, target, codes, classes = _loss(settings, table)
     penalty = L2(settings.penalty) if settings.penalty > 0 else NoPenalty()
     objective = Objective(loss, penalty, as_rows(np.ascontiguousarray(X), target))
-    return Problem(settings, table, X, target, codes, classes, objective, _solver(settings), _start(settings, objective))
+    return Problem(
+        settings, table, X, target, codes, classes, objective, _solver(settings), _start(settings, objective)
+    )
 
 
 def _standardised(table: Table) -> Array:

@@ -82,7 +82,9 @@ class Move:
     @property
     def is_finite(self) -> bool:
         """Whether there is anything to go on from."""
-        return bool(np.isfinite(self.value) and np.isfinite(self.gradient).all() and np.isfinite(self.coefficients).all())
+        return bool(
+            np.isfinite(self.value) and np.isfinite(self.gradient).all() and np.isfinite(self.coefficients).all()
+        )
 
 
 def moves(problem: Problem) -> Iterator[Move]:
@@ -185,7 +187,7 @@ def _frame(
         "gradient": here.gradient,
         "gap": gap,
         "gap_kind": kind,
-        "right": _right(problem, W) if len(problem.codes) and here.is_finite else None,
+        "wrong": _wrong(problem, W) if here.is_finite else None,
         "state": found.state,
         "words": found.words,
         "last": is_last,
@@ -213,9 +215,9 @@ def _gap(problem: Problem, here: Move) -> tuple[float | None, str | None]:
     return (gap, certificate.kind) if np.isfinite(gap) else (None, None)
 
 
-def _right(problem: Problem, W: Array) -> int:
-    """How many points the model puts into their class."""
-    return int((problem.classify(W, problem.X) == problem.codes).sum())
+def _wrong(problem: Problem, W: Array) -> Array | None:
+    """Positions of the points that the model does not put into their class; None where there are no classes."""
+    return np.flatnonzero(problem.classify(W, problem.X) != problem.codes) if problem.classes else None
 
 
 def _picture(problem: Problem, W: Array) -> dict[str, Any]:

@@ -47,10 +47,10 @@ def verdict(
         times = f"{value / yardstick:,.0f}" if value < 1e6 * yardstick else f"{value / yardstick:.0e}"
         words = f"Diverged: the loss is {value:.4g}, {times} times that of the start."
         return Verdict("diverged", f"{words} {rate_advice(problem)}")
-    if before is None:
-        return Verdict("start", f"The start: the loss is {value:.4g}.")
     if is_last:
         return Verdict("settled", _settled(problem))
+    if before is None:
+        return Verdict("start", f"The start: the loss is {value:.4g}.")
     if gap is not None and gap <= _ARRIVED * problem.objective.null[1] and not problem.settings.decay:
         return Verdict("arrived", f"Arrived: the loss {value:.6g} is within {max(gap, 1e-16):.0e} of its lowest value.")
     if value == before:

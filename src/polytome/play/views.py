@@ -51,7 +51,8 @@ def opening(problem: Problem) -> dict[str, Any]:
         "label": table.label,
         "unit": unit,
         "target_name": table.target,
-        "all_classes": _all_classes(problem),
+        "every_class": table.every_class,
+        "kept_classes": table.class_names,
         "classes": problem.classes,
         "points": problem.X,
         "codes": problem.codes,
@@ -68,11 +69,6 @@ def opening(problem: Problem) -> dict[str, Any]:
         "formulas": _formulas(problem),
         "has_gap": problem.has_certificate and problem.is_convex,
     }
-
-
-def _all_classes(problem: Problem) -> tuple[str, ...]:
-    """The names of the classes among which one counts as 1, where the model has one output."""
-    return problem.table.class_names
 
 
 def _formulas(problem: Problem) -> dict[str, str]:
@@ -136,7 +132,9 @@ def loss_surface(
     """
     names, objective = problem.parameter_names(), problem.objective
     if across == upwards or not all(0 <= position < objective.size for position in (across, upwards)):
-        raise ArgumentError(f"parameters {across} and {upwards}: choose two different ones of 0 to {objective.size - 1}")
+        raise ArgumentError(
+            f"parameters {across} and {upwards}: choose two different ones of 0 to {objective.size - 1}"
+        )
     best = problem.optimum.coefficients
     if held is None and best is None:
         raise ArgumentError(f"held: there are no optimal values to hold. {problem.optimum.words}")
