@@ -74,14 +74,9 @@ class Problem:
         return 0.5 if isinstance(self.objective.loss, Squared) else 0.0
 
     @property
-    def is_convex(self) -> bool:
-        """Whether every descent ends at the same height."""
-        return not isinstance(self.objective.loss, SquaredSigmoid)
-
-    @property
     def has_certificate(self) -> bool:
-        """Whether a bound on the distance from the minimum can be proved."""
-        return getattr(self.objective.loss, "has_certificate", True)
+        """Whether the loss is one of which a distance from the minimum can be proved or estimated."""
+        return bool(getattr(self.objective.loss, "has_certificate", True))
 
     def classify(self, coefficients: Array, X: Array) -> Array:
         """The class of each row, as a position in `classes`."""
@@ -132,11 +127,11 @@ class Problem:
         """The lowest point, found by Newton's method and certified."""
         if isinstance(self.objective.loss, PerceptronLoss):
             return Optimum(None, None, "The perceptron's loss is 0 wherever no point is on the wrong side.")
-        if not self.is_convex:
+        if isinstance(self.objective.loss, SquaredSigmoid):
             return Optimum(None, None, "This loss is not convex: where descent ends depends on where it starts.")
         solution = minimize(self.objective, Newton(), tol=_OPTIMUM_TOL, max_iter=200)
         if solution.stop is Stop.SEPARATED:
-            words = "The classes can be separated: without a penalty the loss falls towards 0 and the weights grow for ever."
+            words = "A line separates the classes: without a penalty the loss falls towards 0, and the weights grow for ever."
             return Optimum(None, 0.0, words)
         value, certificate = self.objective.value_and_gradient(solution.coefficients)[0], solution.certificate
         claim = "proved" if certificate.kind == "proof" else "estimated"

@@ -45,13 +45,13 @@ def class_regions(coefficients: Array, window: Window, threshold: float = 0.0) -
         return [np.empty((0, 2))] * max(n_outputs, 2)
     if n_outputs == 1:
         shifted = coefficients[:, 0] - [0.0, 0.0, threshold]
-        return [_cut(whole, -shifted), _cut(whole, shifted)]
+        return [_cut(whole, -shifted, ties=True), _cut(whole, shifted, ties=False)]
     regions = []
     for k in range(n_outputs):
         region = whole
         for rival in range(n_outputs):
             if rival != k:
-                region = _cut(region, coefficients[:, k] - coefficients[:, rival])
+                region = _cut(region, coefficients[:, k] - coefficients[:, rival], ties=k < rival)
         regions.append(region)
     return regions
 
@@ -82,10 +82,11 @@ def level_line(coefficients: Array, window: Window, level: float) -> Array:
     return np.array([above[edge], following[edge]]) if on_line else np.empty((0, 2))
 
 
-def _cut(polygon: Array, line: Array) -> Array:
-    """The part of a convex polygon where `line[0] x + line[1] y + line[2] >= 0`."""
-    if not len(polygon):
-        return polygon
+def _cut(polygon: Array, line: Array, *, ties: bool) -> Array:
+    """The part of a convex polygon where `line[0] x + line[1] y + line[2] >= 0`; all of it, where that is 0 everywhere,
+    if ties count."""
+    if not len(polygon) or not (line.any() or ties):
+        return polygon[:0]
     with np.errstate(over="ignore", invalid="ignore"):
         side = polygon @ line[:2] + line[2]
         if not np.isfinite(side).all():

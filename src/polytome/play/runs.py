@@ -177,7 +177,7 @@ def _frame(
 ) -> dict[str, Any]:
     """One frame, as values for JSON."""
     W = here.coefficients
-    gap, kind = _gap(problem, here) if here.is_finite else (None, None)
+    gap = _gap(problem, here)
     found = verdict(problem, start_value, before.value if before else None, here.value, gap, is_last)
     frame: dict[str, Any] = {
         "step": step,
@@ -186,7 +186,6 @@ def _frame(
         "value": here.value,
         "gradient": here.gradient,
         "gap": gap,
-        "gap_kind": kind,
         "wrong": _wrong(problem, W) if here.is_finite else None,
         "state": found.state,
         "words": found.words,
@@ -201,18 +200,18 @@ def _frame(
     return frame
 
 
-def _gap(problem: Problem, here: Move) -> tuple[float | None, str | None]:
-    """A bound on how far the loss is above its lowest value, and whether it is a proof or an estimate.
+def _gap(problem: Problem, here: Move) -> float | None:
+    """A proved bound on how far the loss is above its lowest value; None where nothing is proved.
 
     A certificate is about the coefficients with the best intercept. Its objective less its gap is a value below
     which no coefficients come, and so bounds these, with the intercept that they have.
     """
-    if not problem.has_certificate or not problem.is_convex:
-        return None, None
+    if not problem.has_certificate or not here.is_finite:
+        return None
     with np.errstate(all="ignore"):
         certificate, _ = certify(problem.objective, here.coefficients, _TOL)
     gap = here.value - (certificate.objective - certificate.gap)
-    return (gap, certificate.kind) if np.isfinite(gap) else (None, None)
+    return gap if certificate.kind == "proof" and np.isfinite(gap) else None
 
 
 def _wrong(problem: Problem, W: Array) -> Array | None:

@@ -51,8 +51,11 @@ def verdict(
         return Verdict("settled", _settled(problem))
     if before is None:
         return Verdict("start", f"The start: the loss is {value:.4g}.")
-    if gap is not None and gap <= _ARRIVED * problem.objective.null[1] and not problem.settings.decay:
-        return Verdict("arrived", f"Arrived: the loss {value:.6g} is within {max(gap, 1e-16):.0e} of its lowest value.")
+    lowest = problem.optimum.value
+    distance = gap if lowest is None else value - lowest
+    if distance is not None and distance <= _ARRIVED * problem.objective.null[1]:
+        distance = max(distance, 1e-16)
+        return Verdict("arrived", f"Arrived: the loss {value:.6g} is within {distance:.0e} of its lowest value.")
     if value == before:
         return Verdict("level", f"The loss stays at {value:.4g}.")
     if value < before:

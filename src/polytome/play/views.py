@@ -67,7 +67,7 @@ def opening(problem: Problem) -> dict[str, Any]:
         "curvature": problem.curvature_bound if settings.way == "batch" else problem.row_curvature_bound,
         "safe_rate": problem.safe_rate,
         "formulas": _formulas(problem),
-        "has_gap": problem.has_certificate and problem.is_convex,
+        "has_gap": problem.has_certificate and settings.penalty > 0,
     }
 
 

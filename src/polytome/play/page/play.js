@@ -16,8 +16,9 @@ const REDRAW = 500; // milliseconds between two pictures of the loss surface whi
 
 const find = (id) => document.getElementById(id);
 
-let settings = readAddress(location.search, DEFAULTS);
-let view = readAddress(location.search, VIEW);
+const query = location.search.length > 1 ? location.search : new URL(document.querySelector(".presets a").href).search;
+let settings = readAddress(query, DEFAULTS);
+const view = readAddress(query, VIEW);
 let opening = null;
 let frames = [];
 let at = 0;
@@ -179,10 +180,10 @@ function showVerdict(frame) {
 
 function showFacts(frame) {
   const facts = [["Loss", text(frame.value, 6)]];
-  if (opening.has_gap) facts.push([frame.gap_kind === "estimate" ? "Gap (estimated)" : "Gap (proved)", frame.gap === null ? "not yet" : `≤ ${text(Math.max(frame.gap, 0), 3)}`]);
   if (opening.optimum.value !== null) facts.push(["Lowest value", text(opening.optimum.value, 6)]);
+  if (opening.has_gap) facts.push(["Gap, proved", frame.gap === null ? "none yet" : `at most ${text(Math.max(frame.gap, 0), 3)}`]);
   if ("average_value" in frame) facts.push(["Loss of the average", text(frame.average_value, 6)]);
-  if (frame.wrong) facts.push(["In their class", `${opening.points.length - frame.wrong.length} of ${opening.points.length}`]);
+  if (frame.wrong || opening.classes.length) facts.push(["In their class", `${frame.wrong ? opening.points.length - frame.wrong.length : 0} of ${opening.points.length}`]);
   facts.push(["Passes over the data", text(frame.passes, 4)]);
   find("facts").replaceChildren(
     ...facts.map(([name, value]) => {
