@@ -45,7 +45,7 @@ def page_html(file_name: str = "") -> str:
     sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "A table of your own (CSV)"}
     options = "\n".join(f'<option value="{name}">{escape(title)}</option>' for name, title in sets.items())
     presets = "\n".join(
-        f'<li><a href="{escape(link(preset))}" title="{escape(preset.hint)}">{escape(preset.title)}</a></li>'
+        f'<li><a href="{escape(link(preset))}" data-hint="{escape(preset.hint)}">{escape(preset.title)}</a></li>'
         for preset in PRESETS
     )
     body = files("polytome.play").joinpath("page", "play.html").read_text(encoding="utf-8")

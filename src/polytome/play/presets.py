@@ -36,7 +36,7 @@ PRESETS = (
     Preset(
         "A line finds its place",
         "Four areas and prices, one weight and one bias: the whole loss is a bowl, and every step goes downhill.",
-        {"data": "houses", "loss": "adaline", "rate": 0.05},
+        {"data": "houses", "loss": "adaline", "rate": 0.02},
         {"across": 0, "upwards": 1, "speed": 5},
     ),
     Preset(
@@ -55,7 +55,7 @@ PRESETS = (
             "loss": "adaline",
             "rate": 0.045,
         },
-        {"across": 0, "upwards": 2, "held": "optimal", "speed": 10},
+        {"across": 0, "upwards": 1, "held": "optimal", "speed": 10},
     ),
     Preset(
         "Noise and averaging",

@@ -131,7 +131,9 @@ class Problem:
             return Optimum(None, None, "This loss is not convex: where descent ends depends on where it starts.")
         solution = minimize(self.objective, Newton(), tol=_OPTIMUM_TOL, max_iter=200)
         if solution.stop is Stop.SEPARATED:
-            words = "A line separates the classes: without a penalty the loss falls towards 0, and the weights grow for ever."
+            words = (
+                "The classes can be separated: without a penalty the loss falls towards 0 and weights grow for ever."
+            )
             return Optimum(None, 0.0, words)
         value, certificate = self.objective.value_and_gradient(solution.coefficients)[0], solution.certificate
         claim = "proved" if certificate.kind == "proof" else "estimated"

@@ -258,8 +258,9 @@ def json_line(values: Any) -> str:
 
 def _plain(values: Any) -> Any:
     """Arrays as lists, and None for numbers that are not finite."""
-    if isinstance(values, np.ndarray | np.generic):
-        values = values.tolist()
+    if isinstance(values, np.ndarray):
+        plain = values.tolist()
+        return plain if np.isfinite(values).all() else _plain(plain)
     if isinstance(values, dict):
         return {name: _plain(value) for name, value in values.items()}
     if isinstance(values, list | tuple):

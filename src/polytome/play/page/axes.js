@@ -68,7 +68,15 @@ export function axes(place, { across, upwards, acrossName, upwardsName, log = fa
   const describe = (words) => {
     whole.firstChild.textContent = words;
   };
-  return { whole, inside, x, y, describe };
+  // From a place in the window to the two numbers there; null outside the frame.
+  const at = (clientX, clientY) => {
+    const box = whole.getBoundingClientRect();
+    const a = (((clientX - box.left) / box.width) * width - left) / (right - left);
+    const b = (bottom - ((clientY - box.top) / box.height) * height) / (bottom - top);
+    if (a < 0 || a > 1 || b < 0 || b > 1) return null;
+    return [across[0] + a * (across[1] - across[0]), upwards[0] + b * (upwards[1] - upwards[0])];
+  };
+  return { whole, inside, x, y, at, describe };
 }
 
 export function line(points, x, y) {

@@ -15,7 +15,7 @@ function row(cells, first = "th") {
   return made;
 }
 
-export function showUpdate(table, place, opening, frame) {
+export function showUpdate(table, worked, place, opening, frame, example) {
   const head = document.createElement("thead");
   const body = document.createElement("tbody");
   const after = frame.coefficients.flat();
@@ -32,8 +32,18 @@ export function showUpdate(table, place, opening, frame) {
       body.append(row([name, text(old[k]), text(gradient[k]), text(step), text(after[k])]));
     });
   }
+  worked.textContent = frame.update ? workedStep(opening, frame, example) : "";
   table.replaceChildren(head, body);
   place.replaceChildren(...(frame.update ? points(opening, frame.update) : []));
+}
+
+// One parameter's step written out, as by hand.
+function workedStep(opening, frame, k) {
+  const { before, gradient, rate } = frame.update;
+  if (rate === null) return "";
+  const slope = gradient.flat()[k];
+  const signed = slope !== null && slope < 0 ? `(${text(slope)})` : text(slope);
+  return `${opening.parameters[k]} := ${text(before.flat()[k])} − ${text(rate)} · ${signed} = ${text(frame.coefficients.flat()[k])}`;
 }
 
 const difference = (a, b) => (a === null || b === null ? null : a - b);

@@ -9,10 +9,14 @@ import { DEFAULTS, VIEW, fillForm, offer, readAddress, readForm, showWhatMatters
 import { drawSurface, pathBox } from "./surface.js";
 
 const AT_ONCE = 500; // frames of one request
+const AT_FIRST = 60; // and of the first one, so that there is soon something to see
 const AHEAD = 200; // when fewer frames than this wait to be shown, more are asked for
 const MOST = 5000;
 const CALM = 3000; // milliseconds between two announcements to a screen reader while playing
+const LEGIBLE = 400; // and between two sentences about how it goes
 const REDRAW = 500; // milliseconds between two pictures of the loss surface while playing
+
+const ROUNDING = 1e-16; // a smaller gap is none that could be told from 0
 
 const find = (id) => document.getElementById(id);
 
@@ -27,7 +31,9 @@ let surface = null;
 let asked = new AbortController();
 let coming = false; // frames are on their way
 let told = 0;
+let judged = 0;
 let drawnSurface = 0;
+let placeAt = () => null; // from a place in the picture of the loss surface to two parameters
 let asking = false; // a picture of the loss surface is on its way
 
 // ---- a new problem
@@ -51,6 +57,7 @@ async function begin(step = 0) {
     showSafeRate();
     await more(step + 1);
     show(Math.min(step, frames.length - 1));
+    more(frames.length + 1).catch(lostFrames);
     announce(true);
     rememberAddress();
   } catch (error) {
@@ -72,12 +79,10 @@ async function more(needed) {
   while (frames.length < Math.min(needed, MOST) && !atEnd(frames.length - 1) && !coming) {
     coming = true;
     try {
-      await fetchFrames(settings, frames.length, AT_ONCE, signal, (arrived) => {
+      await fetchFrames(settings, frames.length, frames.length ? AT_ONCE : AT_FIRST, signal, (arrived) => {
         if (signal.aborted) return;
-        const first = frames.length === 0;
         frames.push(...arrived);
         find("at").max = Math.max(1, frames.length - 1);
-        if (first) show(0);
       });
     } finally {
       if (!signal.aborted) coming = false;
@@ -160,16 +165,20 @@ function show(step) {
   showFacts(frame);
   drawPlane(find("plane"), opening, frame);
   drawKey(find("key"), opening, frame);
+  find("plane-name").textContent = `Points and ${opening.window ? "regions" : opening.classes.length ? "curves" : "line"}`;
   find("plane-words").textContent = [opening.title, ...opening.notes].join(". ");
   const series = drawCurve(find("curve"), opening, frames, at, view.log);
   nameSeries(series);
   find("formula").textContent = [opening.formulas.model, opening.formulas.loss, opening.formulas.step].join("\n");
-  showUpdate(find("update"), find("chain"), opening, frame);
+  showUpdate(find("update"), find("worked"), find("chain"), opening, frame, view.across);
   showSurface();
 }
 
 // A run that has once gone astray stays so, unless it comes back below its start.
 function showVerdict(frame) {
+  const calm = ["falls", "rises", "level"].includes(frame.state);
+  if (playing && calm && performance.now() - judged < LEGIBLE) return;
+  judged = performance.now();
   const astray = frames.slice(0, at + 1).find((each) => each.state === "diverged");
   const back = frame.value !== null && frame.value < frames[0].value;
   const place = find("verdict");
@@ -181,7 +190,7 @@ function showVerdict(frame) {
 function showFacts(frame) {
   const facts = [["Loss", text(frame.value, 6)]];
   if (opening.optimum.value !== null) facts.push(["Lowest value", text(opening.optimum.value, 6)]);
-  if (opening.has_gap) facts.push(["Gap, proved", frame.gap === null ? "none yet" : `at most ${text(Math.max(frame.gap, 0), 3)}`]);
+  if (opening.has_gap) facts.push(["Gap, proved", frame.gap === null ? "none yet" : `at most ${text(Math.max(frame.gap, ROUNDING), 3)}`]);
   if ("average_value" in frame) facts.push(["Loss of the average", text(frame.average_value, 6)]);
   if (frame.wrong || opening.classes.length) facts.push(["In their class", `${frame.wrong ? opening.points.length - frame.wrong.length : 0} of ${opening.points.length}`]);
   facts.push(["Passes over the data", text(frame.passes, 4)]);
@@ -206,8 +215,8 @@ function nameSeries(series) {
 
 function showSafeRate() {
   const { safe_rate: safe, curvature } = opening;
-  const whose = settings.way === "batch" ? "of this data" : "of its steepest point";
-  find("safe").textContent = safe === null ? "No rate is promised to descend here." : `Below 2/L = ${text(safe, 3)} every step descends; L = ${text(curvature, 3)} is the largest curvature ${whose}.`;
+  const [what, whose] = settings.way === "batch" ? ["every step descends", "of this data"] : ["a step lowers the loss of its own points", "that one point has"];
+  find("safe").textContent = safe === null ? "No rate is promised to descend here." : `Below 2/L = ${text(safe, 3)} ${what}; L = ${text(curvature, 3)} is the largest curvature ${whose}.`;
 }
 
 // ---- the loss surface
@@ -227,8 +236,9 @@ function offerParameters() {
 
 function showSurface() {
   if (surface) {
-    const words = drawSurface(find("surface"), opening, frames, at, surface, view);
-    find("surface-words").textContent = words.shown;
+    const drawn = drawSurface(find("surface"), opening, frames, at, surface, view);
+    find("surface-words").textContent = drawn.shown;
+    placeAt = drawn.at;
   }
   const waited = performance.now() - drawnSurface > REDRAW;
   if (!playing || (waited && isOutgrown())) refreshSurface();
@@ -279,20 +289,31 @@ function announce(now) {
 
 // ---- the address
 
+let remembering = 0;
+
+// Soon, not at once: browsers refuse an address that changes with every step.
 function rememberAddress() {
+  clearTimeout(remembering);
+  remembering = setTimeout(writeNow, 150);
+}
+
+function writeNow() {
   view.at = at;
-  const address = writeAddress(settings, view);
-  history.replaceState(null, "", address);
+  history.replaceState(null, "", writeAddress(settings, view));
+  const here = writeAddress(settings, VIEW);
+  let hint = "";
   for (const each of document.querySelectorAll(".presets a")) {
-    const asks = new URL(each.href);
-    const same = writeAddress(readAddress(asks.search, DEFAULTS), VIEW) === writeAddress(settings, VIEW);
+    const same = writeAddress(readAddress(new URL(each.href).search, DEFAULTS), VIEW) === here;
+    each.toggleAttribute("aria-current", same);
     if (same) each.setAttribute("aria-current", "true");
-    else each.removeAttribute("aria-current");
+    if (same) hint = each.dataset.hint;
   }
+  find("hint").textContent = hint;
+  find("hint").hidden = !hint;
 }
 
 async function copyLink() {
-  rememberAddress();
+  writeNow();
   const warning = tableStaysHere(settings) ? " It does not hold your table, which is too long: send the file along." : "";
   try {
     await navigator.clipboard.writeText(location.href);
@@ -307,6 +328,9 @@ async function copyLink() {
 let waiting = 0;
 
 function changed() {
+  if (find("start").value === "numbers" && !find("numbers").value && frames.length) {
+    find("numbers").value = asNumbers(frames[at].coefficients.flat());
+  }
   settings = readForm(settings);
   showWhatMatters(settings, opening);
   clearTimeout(waiting);
@@ -316,6 +340,19 @@ function changed() {
     return;
   }
   waiting = setTimeout(() => begin(), 200);
+}
+
+const asNumbers = (values) => values.map((value) => Number((value || 0).toPrecision(4))).join(", ");
+
+// A click on the loss surface starts there, with the other parameters as they were at the start.
+function startThere(event) {
+  const there = placeAt(event.clientX, event.clientY);
+  if (!there) return;
+  const values = opening.start.flat();
+  [values[view.across], values[view.upwards]] = there;
+  settings = { ...settings, start: asNumbers(values) };
+  fillForm(settings);
+  begin();
 }
 
 async function takeFile(file) {
@@ -366,6 +403,8 @@ function start() {
   find("forward").addEventListener("click", () => step(1));
   find("at").addEventListener("input", (event) => step(Number(event.target.value) - at));
   for (const id of ["across", "upwards", "held", "log", "speed"]) find(id).addEventListener("change", changedView);
+  find("surface").classList.add("takes-clicks");
+  find("surface").addEventListener("click", startThere);
   find("copy").addEventListener("click", copyLink);
   document.addEventListener("keydown", pressed);
   let width = innerWidth;

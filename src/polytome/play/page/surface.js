@@ -27,6 +27,17 @@ function contour({ x, y, values }, level) {
   return pieces;
 }
 
+// The same lines serve every step until the surface or the width changes.
+function contours(place, surface, x, y) {
+  if (surface.drawn && surface.drawnWidth === place.clientWidth) return surface.drawn;
+  surface.drawnWidth = place.clientWidth;
+  surface.drawn = surface.levels.map((level, k) => {
+    const d = contour(surface, level).map((piece) => line(piece, x, y)).join("");
+    return svg("path", { class: "contour", d, "stroke-opacity": (0.95 - (0.6 * k) / surface.levels.length).toFixed(2) });
+  });
+  return surface.drawn;
+}
+
 const entry = (coefficients, position) => coefficients.flat()[position];
 
 export function drawSurface(place, opening, frames, at, surface, view) {
@@ -35,10 +46,7 @@ export function drawSurface(place, opening, frames, at, surface, view) {
   const [bottom, top] = [surface.y[0], surface.y[surface.y.length - 1]];
   const drawing = axes(place, { across: [left, right], upwards: [bottom, top], acrossName: surface.names[0], upwardsName: surface.names[1] });
   const { whole, inside, x, y } = drawing;
-  surface.levels.forEach((level, k) => {
-    const d = contour(surface, level).map((piece) => line(piece, x, y)).join("");
-    if (d) inside.append(svg("path", { class: "contour", d, "stroke-opacity": (0.95 - (0.6 * k) / surface.levels.length).toFixed(2) }));
-  });
+  inside.append(...contours(place, surface, x, y));
   const spot = (coefficients) => pair.map((position) => entry(coefficients, position));
   const path = frames.slice(0, at + 1).map((frame) => spot(frame.coefficients));
   const averages = frames.slice(0, at + 1).filter((frame) => frame.average).map((frame) => spot(frame.average));
@@ -58,7 +66,7 @@ export function drawSurface(place, opening, frames, at, surface, view) {
   const words = describeSurface(opening, frames[at], surface, view, pair, best, averages.length > 0);
   drawing.describe(words.alternative);
   place.replaceChildren(whole);
-  return words;
+  return { shown: words.shown, at: drawing.at };
 }
 
 function describeSurface(opening, frame, surface, view, pair, best, averaged) {
@@ -71,7 +79,7 @@ function describeSurface(opening, frame, surface, view, pair, best, averaged) {
   const [a, b] = pair.map((position) => entry(frame.coefficients, position));
   const where = `Now ${surface.names[0]} is ${text(a)} and ${surface.names[1]} is ${text(b)}`;
   const goal = best ? `; the lowest point is at ${text(best[0])} and ${text(best[1])}.` : ".";
-  return { shown, alternative: `Contours of the loss and the path of the parameters. ${where}${goal}` };
+  return { shown: `${shown} Click to start there.`, alternative: `Contours of the loss and the path of the parameters. ${where}${goal}` };
 }
 
 // The part of the plane of two parameters that the run has visited so far.
