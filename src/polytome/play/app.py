@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["make_app", "page_html"]
 
-_SCRIPTS = ("play", "settings", "server", "axes", "plane", "surface", "curve", "numbers", "marks")
+_STYLES = ("play", "figures")
+_SCRIPTS = ("play", "settings", "server", "axes", "plane", "surface", "curve", "numbers", "facts", "marks")
 _MOST_BODY = 4 * MOST_BYTES  # a table takes more room as JSON
 _SECONDS = 30.0
 _LINES = 10  # frames that are computed at a stretch
@@ -51,7 +52,8 @@ def page_html(file_name: str = "") -> str:
     body = files("polytome.play").joinpath("page", "play.html").read_text(encoding="utf-8")
     head = (
         '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="base.css">\n'
-        '<link rel="stylesheet" href="play.css">\n<script type="module" src="play.js"></script>'
+        '<link rel="stylesheet" href="play.css">\n<link rel="stylesheet" href="figures.css">\n'
+        '<script type="module" src="play.js"></script>'
     )
     body = body.replace("<!-- data sets -->", options).replace("<!-- presets -->", presets)
     return document("Playground", "Watch gradient descent learn, step by step.", body, head=head, kind="play")
@@ -91,7 +93,8 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
 
     folder = files("polytome.play").joinpath("page")
     add_part("base.css", "text/css", base_styles())
-    add_part("play.css", "text/css", folder.joinpath("play.css").read_text(encoding="utf-8"))
+    for name in _STYLES:
+        add_part(f"{name}.css", "text/css", folder.joinpath(f"{name}.css").read_text(encoding="utf-8"))
     for name in _SCRIPTS:
         add_part(f"{name}.js", "text/javascript", folder.joinpath(f"{name}.js").read_text(encoding="utf-8"))
 

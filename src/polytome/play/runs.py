@@ -151,7 +151,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
     """
     if not (0 <= first <= MOST_STEPS and 1 <= count <= MOST_FRAMES):
         raise ArgumentError(
-            f"first={first}, count={count}: a run has {MOST_STEPS:,} steps, of which a request may ask for {MOST_FRAMES}"
+            f"first={first}, count={count}: a run has {MOST_STEPS:,} steps, and a request can have {MOST_FRAMES} frames"
         )
     return _frames(problem, first, count)
 

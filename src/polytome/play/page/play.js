@@ -1,7 +1,7 @@
 // The playground: what is asked for, what has arrived, where the play head is, and what is drawn of it.
 
 import { drawCurve } from "./curve.js";
-import { text } from "./marks.js";
+import { nameSeries, showFacts, showSafeRate, showVerdict } from "./facts.js";
 import { showUpdate } from "./numbers.js";
 import { describePlane, drawKey, drawPlane } from "./plane.js";
 import { fetchFrames, fetchProblem, fetchSurface } from "./server.js";
@@ -16,7 +16,6 @@ const CALM = 3000; // milliseconds between two announcements to a screen reader 
 const LEGIBLE = 400; // and between two sentences about how it goes
 const REDRAW = 500; // milliseconds between two pictures of the loss surface while playing
 
-const ROUNDING = 1e-16; // a smaller gap is none that could be told from 0
 
 const find = (id) => document.getElementById(id);
 
@@ -54,7 +53,7 @@ async function begin(step = 0) {
     offer(settings, opening);
     showWhatMatters(settings, opening);
     offerParameters();
-    showSafeRate();
+    showSafeRate(find("safe"), opening, settings.way);
     await more(step + 1);
     show(Math.min(step, frames.length - 1));
     more(frames.length + 1).catch(lostFrames);
@@ -161,62 +160,21 @@ function show(step) {
   find("back").disabled = find("reset").disabled = at === 0;
   find("forward").disabled = ended();
   find("play").disabled = ended() && !playing;
-  showVerdict(frame);
-  showFacts(frame);
+  const news = !["falls", "rises", "level"].includes(frame.state);
+  if (news || !playing || performance.now() - judged > LEGIBLE) {
+    judged = performance.now();
+    showVerdict(find("verdict"), frames, at);
+  }
+  showFacts(find("facts"), opening, frame);
   drawPlane(find("plane"), opening, frame);
   drawKey(find("key"), opening, frame);
   find("plane-name").textContent = `Points and ${opening.window ? "regions" : opening.classes.length ? "curves" : "line"}`;
   find("plane-words").textContent = [opening.title, ...opening.notes].join(". ");
   const series = drawCurve(find("curve"), opening, frames, at, view.log);
-  nameSeries(series);
+  find("curve-words").textContent = nameSeries(series, opening, view.log);
   find("formula").textContent = [opening.formulas.model, opening.formulas.loss, opening.formulas.step].join("\n");
   showUpdate(find("update"), find("worked"), find("chain"), opening, frame, view.across);
   showSurface();
-}
-
-// A run that has once gone astray stays so, unless it comes back below its start.
-function showVerdict(frame) {
-  const calm = ["falls", "rises", "level"].includes(frame.state);
-  if (playing && calm && performance.now() - judged < LEGIBLE) return;
-  judged = performance.now();
-  const astray = frames.slice(0, at + 1).find((each) => each.state === "diverged");
-  const back = frame.value !== null && frame.value < frames[0].value;
-  const place = find("verdict");
-  const diverged = astray && !back;
-  place.dataset.state = diverged ? "diverged" : frame.state;
-  place.textContent = diverged && frame.state !== "diverged" ? `${astray.words} (That was step ${astray.step}.)` : frame.words;
-}
-
-function showFacts(frame) {
-  const facts = [["Loss", text(frame.value, 6)]];
-  if (opening.optimum.value !== null) facts.push(["Lowest value", text(opening.optimum.value, 6)]);
-  if (opening.has_gap) facts.push(["Gap, proved", frame.gap === null ? "none yet" : `at most ${text(Math.max(frame.gap, ROUNDING), 3)}`]);
-  if ("average_value" in frame) facts.push(["Loss of the average", text(frame.average_value, 6)]);
-  if (frame.wrong || opening.classes.length) facts.push(["In their class", `${frame.wrong ? opening.points.length - frame.wrong.length : 0} of ${opening.points.length}`]);
-  facts.push(["Passes over the data", text(frame.passes, 4)]);
-  find("facts").replaceChildren(
-    ...facts.map(([name, value]) => {
-      const pair = document.createElement("div");
-      const [term, definition] = [document.createElement("dt"), document.createElement("dd")];
-      term.textContent = name;
-      definition.textContent = value;
-      pair.append(term, definition);
-      return pair;
-    }),
-  );
-}
-
-function nameSeries(series) {
-  const looks = { "loss-line": "solid", average: "dashed", "gap-line": "dotted" };
-  const named = series.map(({ name, kind }) => `${looks[kind]}: ${name}`).join(", ");
-  const floor = !view.log && opening.optimum.value !== null ? ", level line: the lowest value" : "";
-  find("curve-words").textContent = `${named[0].toUpperCase()}${named.slice(1)}${floor}. ${opening.optimum.words}`;
-}
-
-function showSafeRate() {
-  const { safe_rate: safe, curvature } = opening;
-  const [what, whose] = settings.way === "batch" ? ["every step descends", "of this data"] : ["a step lowers the loss of its own points", "that one point has"];
-  find("safe").textContent = safe === null ? "No rate is promised to descend here." : `Below 2/L = ${text(safe, 3)} ${what}; L = ${text(curvature, 3)} is the largest curvature ${whose}.`;
 }
 
 // ---- the loss surface
