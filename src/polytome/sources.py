@@ -30,6 +30,7 @@ Array = NDArray[Any]
 
 __all__ = [
     "Source",
+    "encoder_of",
     "fit_source",
     "hold_out",
     "is_dataset",
@@ -178,7 +179,7 @@ def read_for_model(
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
-        encoder = getattr(model, "encoder_", None) or _plain_encoder(model.n_features_in_)
+        encoder = encoder_of(model)
         table = read_table(source, target=target, encoder=encoder, missing=missing, unknown=unknown, header=header)
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
@@ -189,6 +190,27 @@ def read_for_model(
     if positive is None or found.y is None:
         return found
     return replace(found, y=_against_rest(found.y, positive), positive=positive)
+
+
+def encoder_of(model: LogisticRegression) -> Encoder:
+    """How the columns of a table become a model's features.
+
+    Args:
+        model: a fitted model; one that was trained on no table takes numbers, by the names of the frame that it was
+            trained on where it had names, else by position.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> encoder_of(LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])).feature_names
+        ('column_1',)
+    """
+    encoder: Encoder | None = getattr(model, "encoder_", None)
+    if encoder is not None:
+        return encoder
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        names = [f"column_{j + 1}" for j in range(model.n_features_in_)]
+    return Encoder(tuple(Column(str(name), "number") for name in names), None, missing="error", unknown="error")
 
 
 def fit_source(model: LogisticRegression, source: Source) -> LogisticRegression:
@@ -301,12 +323,6 @@ def _chosen_part(source: Source, split: str | None) -> Source:
         raise ArgumentError(f"split='test': {source.name} has no test rows; leave --split out")
     X, y = (source.X, source.y) if split == "train" or source.X_test is None else (source.X_test, source.y_test)
     return replace(source, X=X, y=y, X_test=None, y_test=None)
-
-
-def _plain_encoder(n_features: int) -> Encoder:
-    """An encoder for a table of numbers without a header line."""
-    columns = tuple(Column(f"column_{j + 1}", "number") for j in range(n_features))
-    return Encoder(columns, None, missing="error", unknown="error")
 
 
 def _against_rest(y: Array, positive: str) -> Array:

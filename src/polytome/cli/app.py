@@ -17,6 +17,7 @@ from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
 from polytome.cli.play import play
 from polytome.cli.predict import predict
+from polytome.cli.serve import serve
 from polytome.cli.train import train
 
 __all__ = ["app"]
@@ -75,5 +76,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, datasets, lesson, play, check_sources):
+for command in (train, predict, evaluate, explain, serve, play, datasets, lesson, check_sources):
     app.command()(command)

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
-import socket
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from polytome.cli.output import make_console
+
 __all__ = ["play"]
 
 _MOST_FILE_BYTES = 5_000_000
+_SECONDS = 30.0
 
 
 def play(
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE.csv]", show_default=False, help="A table of your own, offered beside the others."
-        ),
+        typer.Argument(metavar="[FILE.csv]", show_default=False, help="A table of your own, beside the others."),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where it listens; 0 for any free port.")] = 8001,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Which address; any but this machine's own needs --token.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Any but loopback demands --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,
     token: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", envvar="POLYTOME_TOKEN", show_default=False, help="What visitors must know."),
+        typer.Option(
+            envvar="POLYTOME_TOKEN", show_envvar=True, show_default=False, help="What the page asks visitors for."
+        ),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
 ) -> None:
@@ -41,31 +42,34 @@ def play(
     Examples:
       polytome play
       polytome play people.csv
-      polytome play --host 0.0.0.0 --token SECRET --no-browser
+      POLYTOME_TOKEN=... polytome play --host 0.0.0.0 --no-browser
     """
     from polytome.errors import ArgumentError, MissingExtraError
 
     try:
-        import uvicorn
-
         from polytome.play.app import make_app
+        from polytome.serve.listening import address_of, bound_socket, listen
         from polytome.serve.protection import is_loopback
     except ModuleNotFoundError as error:
-        if error.name not in ("uvicorn", "fastapi", "starlette"):
-            raise
-        raise MissingExtraError(f'the playground needs {error.name}: pip install "polytome[serve]"') from error
-    if token is None and not is_loopback(host):
-        raise ArgumentError(f"--host {host}: others could reach it; give --token as well, which visitors are asked for")
-    app = make_app(None if file is None else _table(file), token)
-    sock = _listen(host, port)
-    address = f"http://{_in_address(host)}:{sock.getsockname()[1]}/"
-    print(f"Playground: {address}  (Ctrl-C stops it)", flush=True)
-    if not no_browser and _has_display():
-        import webbrowser
+        raise MissingExtraError(f'polytome play needs {error.name}: pip install "polytome[serve]"') from error
+    if not is_loopback(host) and not token:
+        raise ArgumentError(
+            f"host={host!r}: other machines can reach this address, so it needs --token (or POLYTOME_TOKEN), such as "
+            f"{secrets.token_urlsafe(24)}"
+        )
+    app = make_app(None if file is None else _table(file), token or None)
+    listening = bound_socket(host, port)
+    console = make_console()
 
-        webbrowser.open(address)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[sock])
+    def ready() -> None:
+        address = address_of(listening)
+        console.print(f"The playground is at {address} (Ctrl-C stops).", soft_wrap=True)
+        if not no_browser and _has_display():
+            import webbrowser
+
+            webbrowser.open(address)
+
+    listen(app, listening, _SECONDS, ready)
 
 
 def _table(path: Path) -> tuple[str, bytes]:
@@ -74,31 +78,11 @@ def _table(path: Path) -> tuple[str, bytes]:
     from polytome.play.points import load_points
     from polytome.play.settings import Settings
 
+    if path.stat().st_size > _MOST_FILE_BYTES:
+        raise FileError(f"{path}: has {path.stat().st_size:,} bytes, at most {_MOST_FILE_BYTES:,} can be played with")
     content = path.read_bytes()
-    if len(content) > _MOST_FILE_BYTES:
-        raise FileError(f"{path}: has {len(content):,} bytes, at most {_MOST_FILE_BYTES:,} can be played with")
     load_points(Settings(data="file"), (path.name, content))
     return path.name, content
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, or an error that names the remedy."""
-    from polytome.errors import ArgumentError
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ArgumentError(
-            f"--port {port}: cannot listen at {host} ({error.strerror}); choose another port"
-        ) from error
-
-
-def _in_address(host: str) -> str:
-    """A host as it stands in an address; one that stands for all of this machine's, by the name of one."""
-    if host in ("0.0.0.0", "::"):
-        return "localhost"
-    return f"[{host}]" if ":" in host else host
 
 
 def _has_display() -> bool:
