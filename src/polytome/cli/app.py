@@ -16,6 +16,7 @@ from polytome.cli.explain import explain
 from polytome.cli.export import export
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
+from polytome.cli.play import play
 from polytome.cli.predict import predict
 from polytome.cli.serve import serve
 from polytome.cli.train import train
@@ -80,5 +81,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, serve, export, datasets, lesson, check_sources):
+for command in (train, predict, evaluate, explain, serve, play, export, datasets, lesson, check_sources):
     app.command()(command)
