@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ from polytome.objective import Objective
 from polytome.rows import as_rows
 from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
+
+if TYPE_CHECKING:
+    from polytome.training_record import TrainingRecord
 
 Array = NDArray[Any]
 
@@ -81,6 +84,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
         solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one line.
+        training_: what the data were (a `TrainingRecord`), of models that `polytome train` or `fit_source` made.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -106,6 +110,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     solver_: Choice
     n_iter_: Array
     n_features_in_: int
+    training_: TrainingRecord
 
     def __init__(
         self,
@@ -170,6 +175,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             callback=reporter_of(self),
         )
         self.classes_, self.solver_ = labels.classes, choice.after(solution)
+        if hasattr(self, "training_"):
+            del self.training_  # of an earlier fit
         n_classes = len(labels.classes)
         keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self

@@ -33,7 +33,7 @@ from polytome.cli.options import (
     Tolerance,
     Unknown,
 )
-from polytome.cli.output import live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _INTERRUPTED = 130
 
 
 def train(
+    context: typer.Context,
     source: SourceName,
     target: Target = None,
     positive: Positive = None,
@@ -104,7 +105,7 @@ def train(
         "solver": solver,
         "random_state": seed,
     }
-    _train(rows, settings, out, as_json)
+    _train(rows, settings, command_line(context), out, as_json)
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
@@ -132,7 +133,7 @@ def _prepared(rows: Source, positive: str | None, test_fraction: float | None, s
     return rows
 
 
-def _train(rows: Source, settings: dict[str, Any], out: Path | None, as_json: bool) -> None:
+def _train(rows: Source, settings: dict[str, Any], command: str, out: Path | None, as_json: bool) -> None:
     """Fit, save, evaluate; show each result as soon as it is there."""
     from polytome.metrics import class_counts, evaluate
 
@@ -141,7 +142,7 @@ def _train(rows: Source, settings: dict[str, Any], out: Path | None, as_json: bo
     with Interruption() as interruption:
         _show_data(console, rows, counts)
         began = time.perf_counter()
-        model = _fit(rows, settings, interruption)
+        model = _fit(rows, settings, command, interruption)
         seconds = time.perf_counter() - began
     interrupted = interruption.requested
     if out is not None:
@@ -173,7 +174,7 @@ def _scale(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
-def _fit(rows: Source, settings: dict[str, Any], interruption: Interruption) -> LogisticRegression:
+def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Interruption) -> LogisticRegression:
     """The model, fitted before our eyes until it is done or interrupted."""
     from sklearn.exceptions import ConvergenceWarning
 
@@ -191,7 +192,7 @@ def _fit(rows: Source, settings: dict[str, Any], interruption: Interruption) -> 
             return interruption.requested
 
         say("preparing")
-        return fit_source(LogisticRegression(**settings, callback=report), rows)
+        return fit_source(LogisticRegression(**settings, callback=report), rows, command=command)
 
 
 def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
