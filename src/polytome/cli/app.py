@@ -16,6 +16,7 @@ from polytome.cli.explain import explain
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
 from polytome.cli.predict import predict
+from polytome.cli.report import report
 from polytome.cli.serve import serve
 from polytome.cli.train import train
 
@@ -79,5 +80,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, serve, datasets, lesson, check_sources):
+for command in (train, predict, evaluate, explain, report, serve, datasets, lesson, check_sources):
     app.command()(command)
