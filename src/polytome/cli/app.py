@@ -18,6 +18,7 @@ from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
 from polytome.cli.play import play
 from polytome.cli.predict import predict
+from polytome.cli.report import report
 from polytome.cli.serve import serve
 from polytome.cli.train import train
 
@@ -81,5 +82,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, serve, play, export, datasets, lesson, check_sources):
+for command in (train, predict, evaluate, explain, report, serve, play, export, datasets, lesson, check_sources):
     app.command()(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytome.atomic_files import atomic_output
@@ -93,4 +94,4 @@ def _title(model: LogisticRegression) -> str:
     record = getattr(model, "training_", None)
     if record is None or record.source is None:
         return f"Report on a model of {len(model.classes_)} classes"
-    return f"Report on a model of {record.source}"
+    return f"Report on a model of {Path(record.source).name}"

@@ -14,10 +14,12 @@ from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows,
 from polytome.explain import contributions
 from polytome.intervals import ClassQuality, Quality, class_qualities, quality
 from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
+from polytome.report.wording import number
 from polytome.settled import settled_rows
 
 if TYPE_CHECKING:
     from polytome.curves import Bin, Curve
+    from polytome.encoders import Encoder
     from polytome.estimators import LogisticRegression
 
 Array = NDArray[Any]
@@ -30,12 +32,12 @@ _REASONS = 4
 
 
 class Reason(NamedTuple):
-    """A feature of a row that speaks for its predicted class against another."""
+    """What a column of a row adds to the log odds between its predicted class and another."""
 
-    feature: str
-    value: float
+    column: str
+    value: str
     contribution: float
-    """To the log odds, counted from the mean of training."""
+    """Counted from the mean of training, where that was recorded; positive for the predicted class."""
 
 
 @dataclass(frozen=True)
@@ -173,18 +175,40 @@ class _Window:
     def _one(self, judged: JudgedRow) -> Shown:
         row = _rows(self.X, [judged.row])
         other = judged.runner_up if judged.true == judged.predicted else judged.true
-        number = int(self.numbers[judged.row])
+        position = int(self.numbers[judged.row])
         if hasattr(self.model, "image_shape_"):
-            return Shown(number, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
-        return Shown(number, judged, other, self._reasons(row, judged.predicted, other), None)
+            return Shown(position, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
+        return Shown(position, judged, other, self._reasons(row, judged.predicted, other), None)
 
     def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
-        labels = self.model.classes_.tolist()
+        labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)
         found = contributions(self.model, row).between(labels[predicted], labels[other])
-        values = found.values[0, 0]
         given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
+        cells = given
+        if encoder is not None:
+            found, cells = found.by_column(encoder), _cells(encoder, given)
+        values = found.values[0, 0]
         largest = np.argsort(-np.abs(values), kind="stable")[:_REASONS].tolist()
-        return tuple(Reason(found.features[j], float(given[j]), float(values[j])) for j in largest if values[j] != 0)
+        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in largest if values[j] != 0)
+
+
+def _cells(encoder: Encoder, given: Array) -> list[float | str]:
+    """A row as it was in its table: the level of each category in the place of zeros and ones."""
+    cells: list[float | str] = []
+    place = 0
+    for column in encoder.columns:
+        part = given[place : place + column.width]
+        cells.append(float(part[0]) if column.kind == "number" else _level(column.levels, part))
+        place += column.width
+    return cells
+
+
+def _level(levels: tuple[str, ...], part: Array) -> str:
+    return levels[int(part.argmax())] if part.any() else "none of its levels"
+
+
+def _text(cell: float | str) -> str:
+    return cell if isinstance(cell, str) else number(cell)
 
 
 def _rows(X: Any, rows: Any) -> Any:
