@@ -50,12 +50,12 @@ class Page {
 
   async #explain(question) {
     const { chosen } = this.pair;
-    document.querySelector("#why").hidden = false;
     document.querySelector("#same-class").hidden = chosen !== null;
     if (chosen === null) return;
     const [label, other] = chosen.map((position) => String(this.model.classes[position]));
     const explanation = await ask(`/explain?${new URLSearchParams({ of: label, against: other })}`, question);
     this.reasons.show(explanation, sumsOf(explanation), label, other);
+    document.querySelector("#why").hidden = this.input.isEmpty;
     const [row] = explanation.rows;
     this.flips?.show(row.flips, String(row.prediction));
   }
