@@ -97,12 +97,6 @@ def test_explicit_zeros_do_not_change_the_hash_and_stay_in_the_callers_matrix():
     assert padded.nnz == 3
 
 
-def test_very_large_numbers_have_a_mean():
-    X = np.array([[1.7e308], [1.7e308], [1.6e308]])
-    model = fitted(X / 1e308, [0, 1, 1])
-    assert record_training(model, X, [0, 1, 1]).mean[0] == pytest.approx(5 / 3 * 1e308)
-
-
 def test_labels_that_do_not_belong_to_the_model_are_refused():
     model = fitted(IRIS.data, IRIS.target)
     with pytest.raises(DataError, match="y holds 7 in row 1, which is no class"):
@@ -202,6 +196,10 @@ LIES = [
     ({}, {"training_duplicates": np.array([0, 1])}, "training_duplicates has shape"),
     ({}, {"training_class_counts": np.array([121, -1, 0])}, "class counts"),
     ({}, {"training_class_counts": np.array([60, 60])}, "class counts"),
+    ({"training.could_change": 121}, {}, "could_change is 121 of 120"),
+    ({}, {"training_divisor": np.zeros(4)}, "training_divisor is not one positive"),
+    ({}, {"training_centre_bounds": np.zeros((2, 2))}, "training_centre_bounds does not bound"),
+    ({}, {"training_centre_bounds": np.full((3, 3), np.nan)}, "training_centre_bounds does not bound"),
     ({}, {"training_more": np.zeros(3)}, "its tensors are"),
 ]
 

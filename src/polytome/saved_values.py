@@ -55,13 +55,15 @@ _PARAMETERS: dict[str, Any] = {
     "verbose": int,
 }
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TRAINING_ARRAYS = ("class_counts", "low", "mean", "high", "constant", "duplicates")
+_WHOLE_NUMBERS = ("class_counts", "constant", "duplicates")
+_TRAINING_ARRAYS = (*_WHOLE_NUMBERS, "low", "mean", "high", "divisor", "centre_bounds")
 TRAINING_TENSORS = frozenset(_PREFIX + name for name in _TRAINING_ARRAYS)
 """The tensors that a file has where the training was recorded."""
 _TRAINING_VALUES: dict[str, Any] = {
     "source": str | None,
     "data_sha256": str,
     "n_rows": int,
+    "could_change": int | None,
     "notes": list,
     "command": str | None,
     "test_fraction": float | None,
@@ -328,14 +330,18 @@ def training_from_saved(data: Any, tensors: Mapping[str, Array], n_classes: int,
     for name in values["versions"].values():
         checked(name, str, "a version of training")
     found = {name: tensors[_PREFIX + name] for name in _TRAINING_ARRAYS}
-    kinds = {"low": np.float64, "mean": np.float64, "high": np.float64}
     for name, tensor in found.items():
-        if tensor.dtype != kinds.get(name, np.int64):
+        if tensor.dtype != (np.int64 if name in _WHOLE_NUMBERS else np.float64):
             refuse(f"{_PREFIX}{name} is {tensor.dtype}")
     _check_features(found, n_features)
     counts = found["class_counts"]
     if counts.shape != (n_classes,) or (counts < 0).any() or counts.sum() != values["n_rows"]:
         refuse(f"the class counts of training do not make {values['n_rows']} rows of {n_classes} classes")
+    if values["could_change"] is not None and not 0 <= values["could_change"] <= values["n_rows"]:
+        refuse(f"training.could_change is {values['could_change']} of {values['n_rows']} rows")
+    bounds = found["centre_bounds"]
+    if bounds.shape not in ((0, 0), (n_classes, n_classes)) or not (bounds >= 0).all():
+        refuse("training_centre_bounds does not bound the difference of each two classes")
     return TrainingRecord(**(values | found))
 
 
@@ -346,6 +352,9 @@ def _check_features(found: Mapping[str, Array], n_features: int) -> None:
         refuse(f"training_low, _mean and _high are not one number for each of {n_features} features")
     if not (np.isfinite(low) & np.isfinite(high) & (low <= mean) & (mean <= high)).all():
         refuse("training_low, _mean and _high are out of order or not finite")
+    divisor = found["divisor"]
+    if divisor.shape != (n_features,) or not (np.isfinite(divisor) & (divisor > 0)).all():
+        refuse("training_divisor is not one positive number for each feature")
     constant, duplicates = found["constant"], found["duplicates"]
     if not np.array_equal(constant, np.flatnonzero(low == high)):
         refuse("training_constant does not name the features whose smallest value is their largest")

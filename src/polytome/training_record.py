@@ -22,6 +22,7 @@ from scipy import sparse
 from polytome import __version__
 from polytome.errors import DataError
 from polytome.metrics import class_codes
+from polytome.settled import centre_bounds, centred_lengths, cost_of_change, most_changes, score_radius, settled_scores
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -47,8 +48,13 @@ class TrainingRecord:
         mean: of each feature, (d,) float64.
         high: largest value of each feature, (d,) float64.
         constant: positions of the features that never change, (c,) int64.
+        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
         duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
             (m, 2) int64 with the earlier one first; constant features are not repeated here.
+        could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
+            proved by `polytome.settled`; None where nothing is proved (without penalty, or with weights of rows).
+        centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
+            has its mean, (K, K) float64; (0, 0) where nothing is proved.
         command: the command line; None for a fit from Python.
         test_fraction: the share of each class that was held out of the source; None where none was chosen.
         seed: of that choice; None where none was made.
@@ -67,6 +73,9 @@ class TrainingRecord:
     high: NDArray[np.float64]
     constant: NDArray[np.int64]
     duplicates: NDArray[np.int64]
+    divisor: NDArray[np.float64]
+    could_change: int | None
+    centre_bounds: NDArray[np.float64]
     command: str | None
     test_fraction: float | None
     seed: int | None
@@ -112,8 +121,12 @@ def record_training(
         >>> record.class_counts, record.mean, record.constant
         (array([1, 2]), array([1., 7.]), array([1]))
     """
-    from polytome.features import checked_rows  # scikit-learn, which reading a model's file does not need
+    # These bring scikit-learn, which reading a model's file does not need.
+    from polytome.features import checked_rows, feature_scale
+    from polytome.labels import Labels, class_weights
+    from polytome.rows import as_rows
 
+    log_probabilities = model.predict_log_proba(X)
     X, y = checked_rows(model, X), np.asarray(y)
     if y.shape != (X.shape[0],):
         raise DataError(f"y has shape {y.shape} for {X.shape[0]} rows of X: a record needs one label for each row")
@@ -123,6 +136,9 @@ def record_training(
         raise DataError(f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is no class of the model")
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
+    weight = class_weights(model.class_weight, Labels(model.classes_, codes), np.ones(len(codes)))
+    divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
+    could_change, bounds = _settle(model, X, log_probabilities, weight, mean, divisor)
     return TrainingRecord(
         source=source,
         data_sha256=data_hash(X, y),
@@ -134,6 +150,9 @@ def record_training(
         high=high,
         constant=constant,
         duplicates=_duplicates(X, constant),
+        divisor=divisor,
+        could_change=could_change,
+        centre_bounds=bounds,
         command=command,
         test_fraction=test_fraction,
         seed=seed,
@@ -172,19 +191,39 @@ def data_hash(X: Any, y: Any) -> str:
     return digest.hexdigest()
 
 
+def _settle(
+    model: LogisticRegression, X: Any, log_probabilities: Array, weight: Array, mean: Array, divisor: Array
+) -> tuple[int | None, Array]:
+    """What the certificate proves about predictions, while the rows of training are at hand; see `polytome.settled`."""
+    certificate, formula = model.certificate_, model.objective_
+    budget = certificate.gap * formula.total_weight
+    proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)
+    if not proved or not np.isclose(
+        weight.sum(), formula.total_weight, rtol=1e-9
+    ):  # else rows had weights of their own
+        return None, np.zeros((0, 0))
+    radius = score_radius(certificate.gap, certificate.strength, len(model.coef_))
+    reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
+    bounds = np.zeros((len(model.classes_),) * 2)
+    if formula.fit_intercept:
+        bounds = centre_bounds(log_probabilities, reach, weight, budget)
+    cost = np.where(settled_scores(log_probabilities, reach, bounds), np.inf, cost_of_change(log_probabilities))
+    return most_changes(cost, weight, budget), bounds
+
+
 def _extremes(X: Any) -> tuple[Array, Array, Array]:
     """Smallest value, mean and largest value of each column, float64."""
     n_rows, n_features = X.shape
     if sparse.issparse(X):
         columns = _canonical(X, "csc").astype(np.float64)
         low, high = (found.toarray().ravel() for found in (columns.min(axis=0), columns.max(axis=0)))
-        mean = np.asarray((columns / n_rows).sum(axis=0)).ravel()
+        mean = np.asarray(columns.sum(axis=0)).ravel() / n_rows
         return low, np.clip(mean, low, high), high
     low, high, mean = np.full(n_features, np.inf), np.full(n_features, -np.inf), np.zeros(n_features)
     for block in _blocks(X):
         numbers = block.astype(np.float64)
         low, high = np.minimum(low, numbers.min(axis=0)), np.maximum(high, numbers.max(axis=0))
-        mean += (numbers / n_rows).sum(axis=0)  # divided first: a sum may leave the range of float64
+        mean += numbers.sum(axis=0) / n_rows
     return low, np.clip(mean, low, high), high
 
 

@@ -65,8 +65,8 @@ def serve(
         )
     limits = Limits(most_rows=most_rows, most_bytes=most_bytes)
     app = create_app(model, limits=limits, token=token or None, origins=origin or ())
-    _log_to_stderr()
     listening = bound_socket(host, port)
+    _log_to_stderr()
     console = make_console()
     listen(
         app,

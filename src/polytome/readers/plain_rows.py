@@ -15,6 +15,8 @@ from polytome.frames import Frame
 __all__ = ["encode_plain_rows", "plain_frame"]
 
 Value: TypeAlias = str | float | bool | None
+_NUMBERS = {float, int}
+_BLOCK_ROWS = 1024
 
 
 def encode_plain_rows(encoder: Encoder, rows: Sequence[Any]) -> Any:
@@ -57,7 +59,7 @@ def plain_frame(encoder: Encoder, rows: Sequence[Any]) -> Frame:
     return Frame.of(columns, source="rows")
 
 
-def _by_position(encoder: Encoder, names: Sequence[str], row: Any, number: int) -> Sequence[Value]:
+def _by_position(encoder: Encoder, names: list[str], row: Any, number: int) -> Sequence[Value]:
     """One row as values in the order of the columns."""
     place = f"rows, row {number}"
     if isinstance(row, Mapping):
@@ -73,7 +75,8 @@ def _by_position(encoder: Encoder, names: Sequence[str], row: Any, number: int) 
     for name, value in zip(names, row, strict=True):
         if not (value is None or isinstance(value, str | int | float)):
             raise DataError(f"{place}, column {name!r}: is {_kind(value)}; send a number, text, true, false or null")
-    return row
+    values: Sequence[Value] = row
+    return values
 
 
 def _kind(value: Any) -> str:
@@ -83,13 +86,21 @@ def _kind(value: Any) -> str:
 
 
 def _numbers_alone(encoder: Encoder, rows: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Rows of finite numbers for columns of numbers, the usual case, at once; None where it is another."""
-    width = len(encoder.columns)
-    if not all(type(row) is list and len(row) == width for row in rows):
-        return None
+    """Rows of finite numbers for columns of numbers, the usual case, without a frame; None where it is another."""
+    names = [column.name for column in encoder.columns]
     if not all(column.kind == "number" for column in encoder.columns):
         return None
-    if not {type(value) for row in rows for value in row} <= {float, int}:
-        return None
-    X = np.array(rows, dtype=np.float64)
+    X = np.empty((len(rows), len(names)))
+    for top in range(0, len(rows), _BLOCK_ROWS):  # each assignment is one step for Python: threads wait for its end
+        block = [_values(names, row) for row in rows[top : top + _BLOCK_ROWS]]
+        if not all(len(row) == len(names) and {*map(type, row)} <= _NUMBERS for row in block):
+            return None
+        X[top : top + _BLOCK_ROWS] = block
     return X if X.size and np.isfinite(X).all() else None
+
+
+def _values(names: Sequence[str], row: Any) -> Sequence[Any]:
+    """The values of a row in the order of the columns; none where it is no good row."""
+    if isinstance(row, Mapping):
+        return [row[name] for name in names] if row.keys() >= set(names) else ()
+    return row if isinstance(row, list | tuple) else ()

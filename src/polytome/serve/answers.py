@@ -17,6 +17,7 @@ __all__ = ["Content", "explanation", "prediction"]
 
 MOST_EXPLAINED = 100
 """Rows that are explained at once."""
+_BLOCK_ROWS = 512
 
 
 class Content(NamedTuple):
@@ -52,7 +53,7 @@ def prediction(served: ServedModel, kind: str, body: bytes, most_rows: int, acce
     members = [
         f'"classes": {served.classes_json}',
         f'"predictions": {json.dumps(found.predictions.tolist())}',
-        f'"probabilities": {json.dumps(np.asarray(found.probabilities).tolist())}',
+        f'"probabilities": {_matrix(found.probabilities)}',
     ]
     if rows.seen is not None:
         members.append(f'"seen": {json.dumps(rows.seen)}')
@@ -83,7 +84,7 @@ def explanation(
     found = contributions(model, rows.X).by_column(served.encoder)
     if of is not None or against is not None:
         found = found.between(_label(model.classes_, "of", of), _label(model.classes_, "against", against))
-    predicted = predict_rows(model, rows.X)
+    predictions, probabilities = model.predict(rows.X), model.predict_proba(rows.X)
     answer: dict[str, Any] = {
         "classes": model.classes_.tolist(),
         "columns": list(found.features),
@@ -92,17 +93,23 @@ def explanation(
         "baseline": _plain(found.baseline),
         "rows": [
             {
-                "prediction": predicted.predictions[row].item(),
-                "probabilities": predicted.probabilities[row].tolist(),
+                "prediction": predictions[row].item(),
+                "probabilities": probabilities[row].tolist(),
                 "contributions": _plain(found.values[row]),
                 "flips": [_flip(flip) for flip in smallest_flips(model, rows.X[[row]])],
             }
-            for row in range(len(predicted.predictions))
+            for row in range(len(predictions))
         ],
     }
     if rows.seen is not None:
         answer["seen"] = rows.seen
-    return Content(JSON, json.dumps(answer).encode(), len(predicted.predictions))
+    return Content(JSON, json.dumps(answer).encode(), len(predictions))
+
+
+def _matrix(values: Any) -> str:
+    """An array as JSON, some rows at a time: other threads get their turn between them."""
+    blocks = (json.dumps(values[top : top + _BLOCK_ROWS].tolist())[1:-1] for top in range(0, len(values), _BLOCK_ROWS))
+    return f"[{', '.join(blocks)}]"
 
 
 def _wanted(accept: str) -> str:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from polytome import __version__
 from polytome.serve.counting import Counts
 from polytome.serve.desk import Desk
+from polytome.serve.documentation import document
 from polytome.serve.models import ModelFile
 from polytome.serve.page_routes import add_page
 from polytome.serve.protection import Protection, protect
@@ -86,6 +87,7 @@ def create_app(
     )
     add_routes(app, models, desk, counts, limits.most_rows)
     add_page(app)
+    app.openapi = lambda: document(app, models.current)  # type: ignore[method-assign]  # FastAPI's own way to change it
     return protect(
         app,
         token=token,

@@ -10,6 +10,7 @@ import numpy as np
 from polytome.readers.columnar import parse_arrow_stream
 from polytome.readers.delimited import parse_delimited
 from polytome.readers.plain_rows import encode_plain_rows
+from polytome.serve.descriptions import full_value
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 
@@ -87,8 +88,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON; send null for a missing value")
 
 
-# Every number becomes a float as it does in a table: a whole number of 400 digits is infinite, not an error in Python.
-_DECODER = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant)
+def _number(text: str) -> float:
+    """Every number as a float, as in a table: a whole number of 400 digits is infinite, not an error in Python.
+
+    A function in Python, though `float` would be quicker: between its calls other threads get their turn, which the
+    decoder in C would not let them have before the end of the body.
+    """
+    return float(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
 
 
 def _without_data(error: ValueError) -> str:
@@ -107,10 +116,9 @@ def _check_count(n_rows: int, most_rows: int) -> None:
 
 def _image(served: ServedModel, body: bytes) -> Rows:
     """A drawn or photographed image in the form of those that the model was trained on."""
-    from polytome.images import training_form
-    from polytome.serve.descriptions import full_value
-
     if served.image_shape is None:
         raise Refusal(415, f"the model {served.name} was trained on tables, not on images; send rows as {JSON}")
+    from polytome.images import training_form
+
     form = training_form(body, served.image_shape, full_value(served.model))
     return Rows(np.asarray(form, dtype=np.float64).reshape(1, -1), form.tolist())

@@ -151,8 +151,8 @@ class Answer:
     def hang_up(self) -> None:
         """End the connection at once: a client that does not take its answer can be told nothing more."""
         abort = self._scope.get("extensions", {}).get("polytome.abort")
-        if abort is not None:
-            abort()
+        if abort is not None:  # an extension is a dict by the rules of ASGI
+            abort["call"]()
 
     def _with_security(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The headers of the application, and those that it has not set itself."""

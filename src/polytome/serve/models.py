@@ -59,7 +59,8 @@ class ServedModel:
         """
         model = load(path)
         model.encoder_ = encoder_of(model)
-        vars(model).pop("feature_names_in_", None)  # its encoder has found the columns; arrays come without names
+        if hasattr(model, "feature_names_in_"):
+            del model.feature_names_in_  # its encoder finds the columns; the arrays that it makes have no names
         model.predict_proba(np.zeros((1, model.n_features_in_)))
         return cls(path.name, model, model.encoder_)
 

@@ -244,7 +244,7 @@ def is_loopback(host: str) -> bool:
         >>> is_loopback("localhost"), is_loopback("127.0.0.7"), is_loopback("::1"), is_loopback("0.0.0.0")
         (True, True, True, False)
     """
-    if host.lower() == "localhost":
+    if host.lower() in ("localhost", "127.0.0.1", "::1"):  # the usual ones, without taking an address apart
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

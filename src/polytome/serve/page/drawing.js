@@ -188,9 +188,8 @@ function drawStrokes(context, strokes, ink) {
   context.lineJoin = "round";
   for (const { points } of strokes) {
     context.beginPath();
-    context.moveTo(points[0].x * width, points[0].y * width);
-    // A line to its own beginning is a dot.
-    for (const point of points.length > 1 ? points.slice(1) : points) context.lineTo(point.x * width, point.y * width);
+    context.moveTo(points[0].x * width, points[0].y * width + 0.1); // a line without length would leave no dot
+    for (const point of points) context.lineTo(point.x * width, point.y * width);
     context.stroke();
   }
 }

@@ -30,7 +30,7 @@ export class Field {
   constructor(feature, place, typed) {
     this.feature = feature;
     const id = `feature-${place}`;
-    this.box = element("div", `field ${feature.kind}`);
+    this.box = element("div", `field of-${feature.kind}`);
     const label = element("label", "", feature.name);
     label.htmlFor = id;
     this.control = controlOf(feature);
@@ -77,11 +77,14 @@ export class Field {
     const { kind, low, high } = this.feature;
     if (kind !== "number" || low === null) return "";
     const range = `${short(low)} to ${short(high)}`;
-    return value < low || value > high ? `Outside of what training saw, ${range}.` : range;
+    const isOutside = value < low || value > high;
+    this.note.classList.toggle("outside", isOutside);
+    return isOutside ? `Outside of what training saw, ${range}.` : range;
   }
 }
 
-function stepOf(feature) {
+/** The distance of values that the form offers. */
+export function stepOf(feature) {
   return feature.low === null ? 0.01 : stepIn(feature.low, feature.high);
 }
 

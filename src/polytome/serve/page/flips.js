@@ -1,34 +1,35 @@
 // The smallest changes that would change the answer, as sentences with a button each.
 
-import { count, justBeyond } from "./format.js";
+import { count, justBeyond, listed } from "./format.js";
 import { element } from "./probabilities.js";
 
 const MOST_FLIPS = 6;
 
 export class Flips {
-  /** @param apply called with the name of a feature and its new value */
-  constructor(apply) {
-    this.apply = apply;
+  /** @param input the form, in which a change can be tried */
+  constructor(input) {
+    this.input = input;
     this.section = document.querySelector("#flips");
     this.lead = document.querySelector("#flips-lead");
     this.list = document.querySelector("#flips-list");
   }
 
-  show(flips, labelNow, textOf) {
+  show(flips, labelNow) {
     const possible = flips.filter((flip) => flip.flipped !== null);
-    const fixed = flips.length - possible.length;
+    const fixed = flips.filter((flip) => flip.flipped === null).map((flip) => flip.feature);
     this.section.hidden = false;
     this.lead.textContent = leadOf(labelNow, possible.length, fixed);
-    this.list.replaceChildren(...possible.slice(0, MOST_FLIPS).map((flip) => this.#line(flip, textOf(flip.feature))));
+    this.list.replaceChildren(...possible.slice(0, MOST_FLIPS).map((flip) => this.#line(flip)));
   }
 
-  #line(flip, now) {
+  #line(flip) {
+    const { input } = this;
     const isNumber = typeof flip.flipped === "number";
-    const next = isNumber ? String(justBeyond(flip.value, flip.flipped)) : flip.flipped;
+    const next = isNumber ? String(justBeyond(flip.value, flip.flipped, input.stepOf(flip.feature))) : flip.flipped;
     const words = element("p", "");
     words.append(
       element("b", "", flip.feature),
-      ` from ${now} to `,
+      ` from ${input.textOf(flip.feature)} to `,
       element("b", "", next),
       " would make it ",
       element("b", "", flip.label),
@@ -36,7 +37,7 @@ export class Flips {
     const button = element("button", "", "Try it");
     button.type = "button";
     button.setAttribute("aria-label", `Try it: ${flip.feature} ${next}`);
-    button.addEventListener("click", () => this.apply(flip.feature, next));
+    button.addEventListener("click", () => input.change(flip.feature, next));
     const line = document.createElement("li");
     line.append(words, button);
     return line;
@@ -44,7 +45,11 @@ export class Flips {
 }
 
 function leadOf(label, possible, fixed) {
-  if (possible === 0) return `No single feature, within its range in training, can change the answer ${label}.`;
-  const rest = fixed === 0 ? "" : ` ${count(fixed, "feature")} cannot change the answer alone.`;
+  if (possible === 0) return `No feature alone, within its range in training, changes the answer ${label}.`;
+  const rest = fixed.length === 0 ? "" : ` Within their range ${namesOrCount(fixed)} cannot.`;
   return `Each of these alone, and nothing smaller, takes the answer away from ${label}.${rest}`;
+}
+
+function namesOrCount(names) {
+  return names.length > 3 ? count(names.length, "other feature") : listed(names);
 }

@@ -38,16 +38,18 @@ export function onGrid(value, step) {
   return String(Number((Math.round(value / step) * step).toFixed(Math.min(decimals, 15))));
 }
 
-/** The first value on a grid beyond `limit`, coming from `start`: with the fewest digits that hardly overshoot it. */
-export function justBeyond(start, limit) {
+/**
+ * A value beyond `limit`, coming from `start`, with as few digits as overshoot it by no more than a twentieth of the
+ * way or by `step`.
+ */
+export function justBeyond(start, limit, step = 0) {
   const outwards = limit > start ? Math.ceil : Math.floor;
-  const tolerated = 0.05 * Math.abs(limit - start) || 1e-9;
+  const tolerated = Math.max(0.05 * Math.abs(limit - start), step);
   for (let digits = -Math.ceil(Math.log10(Math.max(Math.abs(limit), tolerated))); digits < 15; digits += 1) {
-    const unit = 10 ** -digits;
-    const value = Number(digits > 0 ? (outwards(limit * 10 ** digits) * unit).toFixed(digits) : outwards(limit / unit) * unit);
+    const value = Number(`${outwards(Number(`${limit}e${digits}`))}e${-digits}`); // moves the point, and rounds nothing
     if (value !== limit && Math.abs(value - limit) <= tolerated) return value;
   }
-  return limit + (limit - start) * 1e-6;
+  return limit + 1e-6 * (limit - start);
 }
 
 /** Some names as a sentence has them. */

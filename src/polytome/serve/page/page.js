@@ -19,7 +19,7 @@ class Page {
     this.pair = new Pair(model.classes, () => this.update());
     this.input = new Input(model, () => this.update());
     this.reasons = isPicture ? new PictureReasons(model) : new TableReasons(model, this.input);
-    this.flips = isPicture ? null : new Flips((feature, value) => this.input.change(feature, value));
+    this.flips = isPicture ? null : new Flips(this.input);
     document.querySelector("#input-heading").textContent = this.input.heading;
     document.querySelector("#bench").hidden = false;
     this.update();
@@ -28,6 +28,7 @@ class Page {
   async #answer(isNewest) {
     if (this.input.isEmpty) this.#rest();
     const question = await this.input.question();
+    document.querySelector("#older").hidden = question !== null || this.input.isEmpty;
     if (question === null) return; // the input says why, and the last good answer stays
     try {
       const answer = await ask("/predict", question);
@@ -56,7 +57,7 @@ class Page {
     const explanation = await ask(`/explain?${new URLSearchParams({ of: label, against: other })}`, question);
     this.reasons.show(explanation, sumsOf(explanation), label, other);
     const [row] = explanation.rows;
-    this.flips?.show(row.flips, String(row.prediction), (feature) => this.input.textOf(feature));
+    this.flips?.show(row.flips, String(row.prediction));
   }
 }
 
@@ -69,10 +70,13 @@ function introduce(model) {
   document.querySelector("#name").textContent = name;
   const kind = model.classes.length === 2 ? "Logistic" : "Softmax";
   const { rows, source } = model.trained_on;
-  const inputs = model.image_shape ? `images of ${model.image_shape.join(" \u00d7 ")} pixels` : count(model.features.length, "feature");
+  const inputs = model.image_shape
+    ? `in images of ${model.image_shape.join(" \u00d7 ")} pixels`
+    : `by ${count(model.features.length, "feature")}`;
+  const origin = source === null ? "" : ` of ${source.split(/[\\/]/).at(-1)}`;
   document.querySelector("#facts").textContent =
-    `${kind} regression. It tells ${listed(model.classes)} apart by ${inputs}, ` +
-    `and was trained on ${count(rows, "row")}${source === null ? "" : ` of ${source}`}.`;
+    `${kind} regression. It tells ${listed(model.classes)} apart ${inputs}, ` +
+    `and was trained on ${count(rows, "row")}${origin}.`;
   const sentence = document.querySelector("#certificate");
   sentence.textContent = certificate.sentence;
   sentence.classList.toggle("holds", certificate.holds);

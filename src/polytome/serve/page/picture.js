@@ -101,6 +101,7 @@ export class PictureReasons {
       mixed(colour.paper, value > 0 ? colour.for : colour.against, Math.abs(value) / largest),
     );
     document.querySelector("#seen-words").textContent = `What the model saw: ${this.width} \u00d7 ${this.height} pixels`;
+    document.querySelector("#map-words").textContent = `What each pixel adds, ${label} against ${other}`;
     document.querySelector("#legend-against").textContent = `${short(-largest)} for ${other}`;
     document.querySelector("#legend-for").textContent = `+${short(largest)} for ${label}`;
     document.querySelector("#sum").replaceChildren(inWords(label, other, sums, this.start));

@@ -40,7 +40,7 @@ export class Probabilities {
     [...this.body.rows].forEach((row, place) => {
       const { position, probability } = entries[place];
       const [label, bar, number] = row.cells;
-      label.textContent = this.classes[position];
+      label.textContent = label.title = this.classes[position];
       bar.firstChild.style.width = `${100 * (probability ?? 0)}%`;
       number.textContent = probability === null ? "" : percent(probability);
       row.classList.toggle("first", probability !== null && probability === highest);

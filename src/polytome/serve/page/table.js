@@ -1,6 +1,6 @@
 // The page of a model of tables: a form with its features, and what each of them adds.
 
-import { Field, beginning, faultIn } from "./fields.js";
+import { Field, beginning, faultIn, stepOf } from "./fields.js";
 import { count, decimalsFor, signed } from "./format.js";
 import { element } from "./probabilities.js";
 import { rowOf } from "./pasted.js";
@@ -39,6 +39,10 @@ export class TableInput {
     return this.texts[this.#placeOf(name)] ?? "";
   }
 
+  stepOf(name) {
+    return stepOf(this.features[this.#placeOf(name)]);
+  }
+
   /** Give one feature another value, show it, and go there. */
   change(name, text) {
     const place = this.#placeOf(name);
@@ -48,6 +52,7 @@ export class TableInput {
       this.#find(name);
     }
     this.fields.get(place).show(text);
+    this.fields.get(place).focus();
     this.changed();
   }
 
@@ -137,7 +142,11 @@ export class TableReasons {
     const rows = lines.map((line) => reasonRow(line, largest));
     document.querySelector("#contributions-rows").replaceChildren(...rows);
     document.querySelector("#contributions-caption").textContent =
-      `What each feature adds to the score of ${label} minus that of ${other}, their log odds`;
+      `What each feature adds to the score of ${label} minus that of ${other}, their log odds.`;
+    const isAverage = sums.gains - sums.losses < 0.01 * Math.abs(sums.total);
+    document.querySelector("#contributions-remark").textContent = isAverage
+      ? "These are the average values: change one, and see what the change adds."
+      : "";
     document.querySelector("#side-against").textContent = `\u2190 ${other}`;
     document.querySelector("#side-for").textContent = `${label} \u2192`;
     document.querySelector("#sum").replaceChildren(inWords(label, other, sums, this.start));

@@ -46,9 +46,6 @@ export function sumsOf(explanation) {
 
 /** The sum in words. */
 export function inWords(label, other, { start, gains, losses, total }, beginning) {
-  const odds = Math.exp(Math.abs(total));
-  const [likelier, rarer] = total >= 0 ? [label, other] : [other, label];
-  const ratio = odds < 1e6 ? `${short(odds)} times as probable as` : "far more probable than";
   const sentence = element("span", "");
   sentence.append(
     `${beginning} the score of `,
@@ -56,9 +53,17 @@ export function inWords(label, other, { start, gains, losses, total }, beginning
     " minus that of ",
     element("b", "against", other),
     ` is ${signed(start)}. What speaks for ${label} adds ${signed(gains)}, what speaks for ${other} ${signed(losses)}; `,
-    `together ${signed(total)}, so ${likelier} is ${ratio} ${rarer}.`,
+    `together ${signed(total)}, so ${oddsInWords(label, other, total)}.`,
   );
   return sentence;
+}
+
+function oddsInWords(label, other, total) {
+  const [likelier, rarer] = total >= 0 ? [label, other] : [other, label];
+  const odds = Math.exp(Math.abs(total));
+  if (odds < 1.05) return `${label} and ${other} are about equally probable`;
+  const times = odds < 1e6 ? short(odds) : "more than a million";
+  return `${likelier} is ${times} times as probable as ${rarer}`;
 }
 
 /** Whether the model knows the means of its training data, from which contributions then count. */
