@@ -108,7 +108,7 @@ def _grey(image: Any) -> tuple[Picture, str]:
     pillow = _import_pillow()
     if isinstance(image, np.ndarray):
         name = "image"
-        if image.dtype != np.uint8 or not (image.ndim == 2 or image.ndim == 3 and image.shape[2] in (3, 4)):
+        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
             raise ArgumentError(
                 f"image: is an array of {image.dtype} and shape {image.shape}; needs uint8 and (h, w), (h, w, 3) or "
                 "(h, w, 4)"
