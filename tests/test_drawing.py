@@ -15,7 +15,8 @@ import pytest
 
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.numerics import sigmoid, softmax, softmax_jacobian
-from polytome.teaching import charts, diagrams, drawing, graphs, matrices, regions
+from polytome.plots import charts, drawing, matrices, regions
+from polytome.teaching import diagrams, graphs
 from polytome.teaching.sketch import Node, Sketch
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -263,7 +264,8 @@ def test_threads_draw_what_the_main_thread_draws() -> None:
 def test_matplotlib_is_loaded_when_something_is_drawn_and_pyplot_never() -> None:
     program = """
 import sys
-from polytome.teaching import charts, diagrams, drawing, graphs, matrices, regions
+from polytome.plots import charts, drawing, matrices, regions
+from polytome.teaching import diagrams, graphs
 assert "matplotlib" not in sys.modules
 drawing.svg_bytes(charts.bars(["a"], {"P": [1]}, value_label="p", name_label="k"))
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
@@ -273,7 +275,7 @@ assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r"polytome\[lessons\]"):
+    with pytest.raises(MissingExtraError, match=r"polytome\[report\]"):
         drawing.new_figure()
 
 

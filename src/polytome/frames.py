@@ -160,10 +160,16 @@ class NumberCells:
         return NumberCells(self._values[keep], self._boolean)
 
     def _spell(self, value: np.float64) -> str:
-        """Write whole numbers without a point, as a text file would."""
-        if self._boolean:
-            return "true" if value else "false"
-        return f"{value:.0f}" if float(value).is_integer() else repr(float(value))
+        return _spelled(bool(value) if self._boolean else float(value))
+
+
+def _spelled(value: str | float | bool) -> str:
+    """Write a value as a text file would: whole numbers without a point."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.0f}" if float(value).is_integer() else repr(float(value))
 
 
 def _row_place(row: int) -> str:
@@ -239,6 +245,6 @@ class Frame:
 def _cells_of(values: Sequence[str | float | bool | None]) -> Cells:
     """Choose the cells for plain Python values."""
     if any(isinstance(value, str) for value in values):
-        return TextCells.of([None if value is None else str(value) for value in values])
+        return TextCells.of([None if value is None else _spelled(value) for value in values])
     boolean = bool(values) and all(isinstance(value, bool) for value in values)
     return NumberCells(np.array([np.nan if value is None else value for value in values], dtype=np.float64), boolean)

@@ -1,12 +1,13 @@
 """What a user names, a built-in data set or a file, as rows to train on or to predict.
 
 A model that is fitted with `fit_source` remembers its source: the columns of its table (`encoder_`), the shape of its
-images (`image_shape_`) and the one label that it tells from the rest (`positive_`). `read_for_model` reads other data
-in the same way.
+images (`image_shape_`), the one label that it tells from the rest (`positive_`), and what the data were
+(`training_`). `read_for_model` reads other data in the same way.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -22,6 +23,7 @@ from polytome.encoders import Column, Encoder, listing
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.tables import read_table
+from polytome.training_record import record_training
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -30,6 +32,7 @@ Array = NDArray[Any]
 
 __all__ = [
     "Source",
+    "encoder_of",
     "fit_source",
     "hold_out",
     "is_dataset",
@@ -55,6 +58,9 @@ class Source:
         notes: sentences that a user should see.
         kept: which rows of the file are in X, as truth values; None when all are.
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
+        test_fraction: the share of each class that `hold_out` set aside; None where it did not.
+        seed: of its choice.
+        test_numbers: the numbers of its test rows in the file, counted from 1 without a header line.
     """
 
     name: str
@@ -68,6 +74,9 @@ class Source:
     notes: tuple[str, ...] = ()
     kept: NDArray[np.bool_] | None = None
     positive: str | None = None
+    test_fraction: float | None = None
+    seed: int | None = None
+    test_numbers: NDArray[np.intp] | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -178,7 +187,7 @@ def read_for_model(
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
-        encoder = getattr(model, "encoder_", None) or _plain_encoder(model.n_features_in_)
+        encoder = encoder_of(model)
         table = read_table(source, target=target, encoder=encoder, missing=missing, unknown=unknown, header=header)
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
@@ -191,15 +200,38 @@ def read_for_model(
     return replace(found, y=_against_rest(found.y, positive), positive=positive)
 
 
-def fit_source(model: LogisticRegression, source: Source) -> LogisticRegression:
+def encoder_of(model: LogisticRegression) -> Encoder:
+    """How the columns of a table become a model's features.
+
+    Args:
+        model: a fitted model; one that was trained on no table takes numbers, by the names of the frame that it was
+            trained on where it had names, else by position.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> encoder_of(LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])).feature_names
+        ('column_1',)
+    """
+    encoder: Encoder | None = getattr(model, "encoder_", None)
+    if encoder is not None:
+        return encoder
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        names = [f"column_{j + 1}" for j in range(model.n_features_in_)]
+    return Encoder(tuple(Column(str(name), "number") for name in names), None, missing="error", unknown="error")
+
+
+def fit_source(model: LogisticRegression, source: Source, *, command: str | None = None) -> LogisticRegression:
     """Fit a model to a source and let it remember what later data must look like.
 
     Args:
         model: the classifier.
         source: rows with labels.
+        command: the command line that asks for the fit, for its record.
 
     Returns:
-        The model, fitted, with the attributes `encoder_`, `image_shape_` and `positive_` where the source has them.
+        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes `encoder_`,
+        `image_shape_` and `positive_` where the source has them.
         For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, whatever the alphabet says: a
         positive coefficient speaks for the label.
 
@@ -209,12 +241,25 @@ def fit_source(model: LogisticRegression, source: Source) -> LogisticRegression:
         >>> model.predict([[4.9, 3.2, 1.3, 0.2], [5.9, 3.0, 5.1, 1.8]])
         array(['not virginica', 'virginica'], dtype='<U13')
     """
+    began = time.perf_counter()
     if source.positive is None:
         model.fit(source.X, source.y)
     else:
         model.fit(source.X, source.y == source.positive)  # false sorts before true
         model.classes_ = np.array([f"not {source.positive}", source.positive])
         model.positive_ = source.positive
+    model.training_ = record_training(
+        model,
+        source.X,
+        source.y,
+        source=source.name,
+        notes=source.notes,
+        command=command,
+        test_fraction=source.test_fraction,
+        seed=source.seed,
+        n_test_rows=0 if source.y_test is None else len(source.y_test),
+        seconds=time.perf_counter() - began,
+    )
     if source.encoder is not None:
         model.encoder_ = source.encoder
     if source.image_shape is not None:
@@ -274,7 +319,17 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    return replace(source, X=source.X[train], y=source.y[train], X_test=source.X[test], y_test=source.y[test])
+    numbers = np.arange(len(is_test)) if source.kept is None else np.flatnonzero(source.kept)
+    return replace(
+        source,
+        X=source.X[train],
+        y=source.y[train],
+        X_test=source.X[test],
+        y_test=source.y[test],
+        test_fraction=fraction,
+        seed=seed,
+        test_numbers=numbers[test] + 1,
+    )
 
 
 def _from_dataset(data: Dataset) -> Source:
@@ -301,12 +356,6 @@ def _chosen_part(source: Source, split: str | None) -> Source:
         raise ArgumentError(f"split='test': {source.name} has no test rows; leave --split out")
     X, y = (source.X, source.y) if split == "train" or source.X_test is None else (source.X_test, source.y_test)
     return replace(source, X=X, y=y, X_test=None, y_test=None)
-
-
-def _plain_encoder(n_features: int) -> Encoder:
-    """An encoder for a table of numbers without a header line."""
-    columns = tuple(Column(f"column_{j + 1}", "number") for j in range(n_features))
-    return Encoder(columns, None, missing="error", unknown="error")
 
 
 def _against_rest(y: Array, positive: str) -> Array:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from polytome.cli.options import Header, Json, Missing, ModelPath, Unknown
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import balance
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
 
 __all__ = ["predict"]
 
@@ -50,11 +43,10 @@ def predict(
       polytome predict iris.safetensors new.csv --out predictions.csv
       polytome predict mnist.safetensors images.npy --no-probabilities
     """
-    from numpy import flatnonzero
-
     from polytome.atomic_files import atomic_output, check_writable
     from polytome.metrics import class_counts
     from polytome.model_file import load
+    from polytome.predictions import predict_rows
     from polytome.sources import read_for_model
 
     if out is not None:
@@ -64,34 +56,19 @@ def predict(
         say(f"reading {file}")
         rows = read_for_model(fitted, file, missing=missing, unknown=unknown, header=header)
     show_notes(rows.notes)
-    columns: dict[str, Array] = {} if rows.kept is None else {"row": flatnonzero(rows.kept) + 1}
-    columns["predictions"] = fitted.predict(rows.X)
-    if probabilities:
-        columns["probabilities"] = fitted.predict_proba(rows.X)
-    counts = class_counts(columns["predictions"])
+    found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept)
+    counts = class_counts(found.predictions)
     if out is not None:
         with atomic_output(out) as stream:
-            stream.write(_csv(columns, fitted.classes_).encode())
+            stream.write(found.to_csv().encode())
     if as_json:
-        names = {"model": str(model), "file": file, "n_rows": len(columns["predictions"]), "classes": fitted.classes_}
+        names = {"model": str(model), "file": file, "n_rows": len(found.predictions), "classes": fitted.classes_}
         counted = {"counts": {str(label): count for label, count in counts.items()}}
-        print_json({**names, **counted, **(columns if out is None else {"out": str(out)})})
+        columns = {"row": found.rows, "predictions": found.predictions, "probabilities": found.probabilities}
+        shown = {name: column for name, column in columns.items() if column is not None}
+        print_json({**names, **counted, **(shown if out is None else {"out": str(out)})})
     elif out is not None:
         console = make_console()
-        console.print(f"{len(columns['predictions']):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
+        console.print(f"{len(found.predictions):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
     else:
-        sys.stdout.write(_csv(columns, fitted.classes_))
-
-
-def _csv(columns: dict[str, Array], classes: Array) -> str:
-    """Columns as CSV, one for each class's probability; numbers in the fewest digits that give them back exactly."""
-    flat: dict[str, Array] = {name: columns[name] for name in columns if name == "row"}
-    flat["prediction"] = columns["predictions"]
-    if "probabilities" in columns:
-        names = (f"probability_{label}" for label in classes.tolist())
-        flat.update(zip(names, columns["probabilities"].T, strict=True))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(flat)
-    writer.writerows(zip(*(column.tolist() for column in flat.values()), strict=True))
-    return text.getvalue()
+        sys.stdout.write(found.to_csv())

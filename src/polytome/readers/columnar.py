@@ -16,10 +16,10 @@ from polytome.readers.opening import kind_of_bytes, starting_bytes
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ArrowText", "import_pyarrow", "read_columnar"]
+__all__ = ["ArrowText", "import_pyarrow", "parse_arrow_stream", "read_columnar"]
 
 
-def import_pyarrow(path: Path) -> Any:
+def import_pyarrow(source: str | Path) -> Any:
     """Import pyarrow, or say what brings it.
 
     Raises:
@@ -28,7 +28,7 @@ def import_pyarrow(path: Path) -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise MissingExtraError(f'{path}: reading tables needs pyarrow: pip install "polytome[cli]"') from error
+        raise MissingExtraError(f'{source}: reading tables needs pyarrow: pip install "polytome[cli]"') from error
     return pyarrow
 
 
@@ -130,14 +130,41 @@ def read_columnar(path: Path) -> Frame:
         table = _read_table(path, kind)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise FileError(f"{path}: damaged {kind} file ({error}); fetch or write it again") from error
+    return _frame_of(table, str(path))
+
+
+def parse_arrow_stream(data: bytes, source: str) -> Frame:
+    """Read an Arrow stream that is in memory, such as the body of a request.
+
+    Args:
+        data: the stream.
+        source: what messages call it.
+
+    Raises:
+        FileError: it is no Arrow stream, is damaged, names a column twice or holds no rows.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pyarrow = import_pyarrow(source)
+    from pyarrow import ipc
+
+    try:
+        table = ipc.open_stream(data).read_all()
+        table.validate(full=True)  # lengths and offsets come from outside
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise FileError(f"{source}: no Arrow stream, or a damaged one ({error}); write it again") from error
+    return _frame_of(table, source)
+
+
+def _frame_of(table: pyarrow.Table, source: str) -> Frame:
+    """The columns of an Arrow table."""
     twice = [name for name in table.column_names if table.column_names.count(name) > 1]
     if twice:
-        raise FileError(f"{path}: has two columns named {twice[0]!r}; give each column its own name")
+        raise FileError(f"{source}: has two columns named {twice[0]!r}; give each column its own name")
     if not table.num_rows or not table.num_columns:
-        raise FileError(f"{path}: holds {table.num_rows} rows and {table.num_columns} columns; nothing to read")
+        raise FileError(f"{source}: holds {table.num_rows} rows and {table.num_columns} columns; nothing to read")
     named = zip(table.column_names, table.columns, strict=True)
-    cells = tuple(_cells_of(path, name, column) for name, column in named)
-    return Frame(tuple(table.column_names), cells, str(path))
+    cells = tuple(_cells_of(source, name, column) for name, column in named)
+    return Frame(tuple(table.column_names), cells, source)
 
 
 def _read_table(path: Path, kind: str) -> pyarrow.Table:
@@ -156,14 +183,14 @@ def _read_table(path: Path, kind: str) -> pyarrow.Table:
     return feather.read_table(path)
 
 
-def _cells_of(path: Path, name: str, column: pyarrow.ChunkedArray) -> Cells:
+def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
     """Choose the cells that fit a column's type."""
     import pyarrow
     from pyarrow import types
 
     kind = column.type
     if types.is_dictionary(kind):
-        return _cells_of(path, name, column.cast(kind.value_type))
+        return _cells_of(source, name, column.cast(kind.value_type))
     if str(kind) in ("string", "large_string", "string_view"):
         return ArrowText(column.cast(pyarrow.large_string()))
     if types.is_boolean(kind):
@@ -172,6 +199,6 @@ def _cells_of(path: Path, name: str, column: pyarrow.ChunkedArray) -> Cells:
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
     return _UnusableCells(
         len(column),
-        f"{path}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
+        f"{source}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
         f"convert it, or leave it out with --drop {name}",
     )

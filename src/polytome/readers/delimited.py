@@ -19,7 +19,7 @@ from polytome.readers.opening import kind_of_bytes, opened
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["read_delimited"]
+__all__ = ["parse_delimited", "read_delimited"]
 
 _SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank"}
 _SAMPLE_BYTES = 1 << 17
@@ -60,36 +60,56 @@ def read_delimited(path: Path, *, header: str = "auto", expected: Collection[str
         >>> frame.names, frame["age"].numbers()
         (('age', 'colour'), array([25., 31.]))
     """
-    import_pyarrow(path)
     with opened(path) as stream:
-        data = stream.read().removeprefix(b"\xef\xbb\xbf")
-    _check_is_text(path, data)
+        return parse_delimited(stream.read(), str(path), header=header, expected=expected)
+
+
+def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:
+    """Read a text table that is in memory, such as the body of a request; see `read_delimited`.
+
+    Args:
+        data: the text, in UTF-8.
+        source: what messages call it.
+        header: as for `read_delimited`.
+        expected: as for `read_delimited`.
+
+    Raises:
+        FileError: as for `read_delimited`.
+        MissingExtraError: pyarrow is not installed.
+
+    Example:
+        >>> parse_delimited(b"age,colour\\n25,red\\n", "the body").names
+        ('age', 'colour')
+    """
+    import_pyarrow(source)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    _check_is_text(source, data)
     sample = _sample_lines(data)
     dialect = _find_dialect(sample)
     rows = [row for row in csv.reader(sample, delimiter=dialect.separator, quotechar=dialect.quote) if row]
     if not rows:
-        raise FileError(f"{path}: holds no rows, only blank lines")
+        raise FileError(f"{source}: holds no rows, only blank lines")
     headed = header == "yes" or (header == "auto" and _has_header(rows, expected))
-    columns = _read_columns(path, data, dialect, len(rows[0]))
+    columns = _read_columns(source, data, dialect, len(rows[0]))
     if headed:
         columns = [column.slice(1) for column in columns]
     if not columns[0]:
-        raise FileError(f"{path}: holds a header line and no rows; add rows, or say --header no if line 1 is data")
-    names, cells = _name_columns(path, rows[0] if headed else None, [ArrowText(column) for column in columns])
+        raise FileError(f"{source}: holds a header line and no rows; add rows, or say --header no if line 1 is data")
+    names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
     locate = partial(_line_of_row, data, dialect, headed)
-    return Frame(names, cells, str(path), headed=headed, locate=locate)
+    return Frame(names, cells, source, headed=headed, locate=locate)
 
 
-def _check_is_text(path: Path, data: bytes) -> None:
+def _check_is_text(source: str, data: bytes) -> None:
     """Refuse what is no UTF-8 text, naming the line of the first byte that is not."""
     kind = kind_of_bytes(data)
     if kind:
-        raise FileError(f"{path}: is a {kind} file, not text; give it the right ending, or unpack it")
+        raise FileError(f"{source}: is a {kind} file, not text; give it the right ending, or unpack it")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FileError(f"{path}: is UTF-16 text; save it as UTF-8")
+        raise FileError(f"{source}: is UTF-16 text; save it as UTF-8")
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise FileError(f"{path}, line {line}: holds a zero byte, so this is not a text file; check the file's kind")
+        raise FileError(f"{source}, line {line}: holds a zero byte, so this is not a text file; check the file's kind")
 
 
 def _sample_lines(data: bytes) -> list[str]:
@@ -140,7 +160,7 @@ def _all_numbers(cells: Sequence[str]) -> bool:
     return bool(present) and all(np.isfinite(parse_number(cell)) for cell in present)
 
 
-def _read_columns(path: Path, data: bytes, dialect: _Dialect, width: int) -> list[pyarrow.ChunkedArray]:
+def _read_columns(source: str, data: bytes, dialect: _Dialect, width: int) -> list[pyarrow.ChunkedArray]:
     """Cut the whole text into columns of strings."""
     import pyarrow
     from pyarrow import csv as arrow_csv
@@ -160,13 +180,13 @@ def _read_columns(path: Path, data: bytes, dialect: _Dialect, width: int) -> lis
             ),
         )
     except pyarrow.ArrowInvalid as error:
-        raise FileError(_explain(path, data, dialect, width, str(error))) from error
+        raise FileError(_explain(source, data, dialect, width, str(error))) from error
     if data.count(dialect.quote.encode()) % 2:
-        _refuse_open_quote(path, data, dialect)
+        _refuse_open_quote(source, data, dialect)
     return list(table.columns)
 
 
-def _refuse_open_quote(path: Path, data: bytes, dialect: _Dialect) -> None:
+def _refuse_open_quote(source: str, data: bytes, dialect: _Dialect) -> None:
     """Refuse a quotation mark that is never closed: it makes one cell of all that follows, without an error."""
     text = io.StringIO(data.decode("utf-8"), newline="")
     reader = csv.reader(text, delimiter=dialect.separator, quotechar=dialect.quote, strict=True)
@@ -176,11 +196,11 @@ def _refuse_open_quote(path: Path, data: bytes, dialect: _Dialect) -> None:
             line = reader.line_num + 1
     except csv.Error as error:
         if "unexpected end" in str(error):
-            raise FileError(f"{path}, line {line}: a quotation mark is opened and never closed; close it") from error
+            raise FileError(f"{source}, line {line}: a quotation mark is opened and never closed; close it") from error
 
 
 def _name_columns(
-    path: Path, header: Sequence[str] | None, cells: Sequence[ArrowText]
+    source: str, header: Sequence[str] | None, cells: Sequence[ArrowText]
 ) -> tuple[tuple[str, ...], tuple[Cells, ...]]:
     """Give every column its name, leave out the nameless empty ones, and refuse a name that comes twice."""
     named: dict[str, Cells] = {}
@@ -190,7 +210,7 @@ def _name_columns(
             continue
         name = name or f"column_{number}"
         if name in named:
-            raise FileError(f"{path}, line 1: the header names {name!r} twice; give each column its own name")
+            raise FileError(f"{source}, line 1: the header names {name!r} twice; give each column its own name")
         named[name] = column
     return tuple(named), tuple(named.values())
 
@@ -215,23 +235,23 @@ def _line_of_row(data: bytes, dialect: _Dialect, headed: bool, row: int) -> str:
     return f"row {row + 1}"
 
 
-def _explain(path: Path, data: bytes, dialect: _Dialect, width: int, reason: str) -> str:
+def _explain(source: str, data: bytes, dialect: _Dialect, width: int, reason: str) -> str:
     """Say which line cannot be read, what it holds and what to do."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = data[error.start]
-        return f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8 (maybe Latin-1); save the file as UTF-8"
+        return f"{source}, line {line}: byte 0x{byte:02x} is not UTF-8 (maybe Latin-1); save the file as UTF-8"
     name = _SEPARATORS[dialect.separator]
     try:
         for line, row in _numbered_rows(data, dialect):
             if len(row) != width:
                 hint = "; is a quotation mark left open?" if any("\n" in cell for cell in row) else ""
                 return (
-                    f"{path}, line {line}: {len(row)} cells where the first line has {width} "
+                    f"{source}, line {line}: {len(row)} cells where the first line has {width} "
                     f"(separator: {name}){hint}; give every line the same number of cells"
                 )
     except csv.Error as error:
         reason = str(error)
-    return f"{path}: cannot be read as a text table ({reason}); is a quotation mark left open?"
+    return f"{source}: cannot be read as a text table ({reason}); is a quotation mark left open?"

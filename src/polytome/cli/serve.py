@@ -1,0 +1,87 @@
+"""`polytome serve`: a model behind HTTP, for people and programs."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from typing import Annotated
+
+import typer
+
+from polytome.cli.options import ModelPath
+from polytome.cli.output import make_console
+
+__all__ = ["serve"]
+
+
+def serve(
+    model: ModelPath,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Any but loopback demands --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="POLYTOME_TOKEN",
+            show_envvar=True,
+            show_default=False,
+            help="What clients must send as 'Authorization: Bearer TOKEN'; the page asks for it.",
+        ),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="https://NAME", show_default=False, help="Let pages of this origin ask; may be given several times."
+        ),
+    ] = None,
+    most_rows: Annotated[int, typer.Option(min=1, help="Rows in one request.")] = 100_000,
+    most_bytes: Annotated[int, typer.Option(min=1, help="Bytes in one request.")] = 16 << 20,
+) -> None:
+    """Serve a model: a page to try it, and predictions over HTTP.
+
+    POST /predict takes JSON {"rows": [...]}, CSV, an Arrow stream or, for a model
+    of images, a PNG or JPEG file. POST /explain, GET /model, /healthz, /metrics and
+    /openapi.json tell the rest. When the file is replaced, the new model is served.
+    Ctrl-C finishes the requests that were accepted and ends with status 0.
+
+    \b
+    Examples:
+      polytome serve iris.safetensors
+      polytome serve mnist.safetensors --port 0
+      POLYTOME_TOKEN=... polytome serve people.safetensors --host 0.0.0.0
+    """
+    from polytome.errors import ArgumentError, MissingExtraError
+
+    try:
+        from polytome.serve.app import Limits, create_app
+        from polytome.serve.listening import address_of, bound_socket, listen
+        from polytome.serve.protection import is_loopback
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f'polytome serve needs {error.name}: pip install "polytome[serve]"') from error
+    if not is_loopback(host) and not token:
+        raise ArgumentError(
+            f"host={host!r}: other machines can reach this address, so it needs --token (or POLYTOME_TOKEN), such as "
+            f"{secrets.token_urlsafe(24)}"
+        )
+    limits = Limits(most_rows=most_rows, most_bytes=most_bytes)
+    app = create_app(model, limits=limits, token=token or None, origins=origin or ())
+    listening = bound_socket(host, port)
+    _log_to_stderr()
+    console = make_console()
+    listen(
+        app,
+        listening,
+        limits.seconds,
+        lambda: console.print(f"{model.name} is served at {address_of(listening)} (Ctrl-C stops).", soft_wrap=True),
+    )
+
+
+def _log_to_stderr() -> None:
+    """One line for each request; of uvicorn only what went wrong."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    for name, level in (("polytome.serve", logging.INFO), ("uvicorn.error", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.addHandler(handler)
+        logger.propagate = False

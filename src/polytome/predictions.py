@@ -1,0 +1,98 @@
+"""Predictions of many rows as a file or an answer holds them: classes, and the probability of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["Predictions", "predict_rows"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of each row.
+
+    Attributes:
+        classes: the labels, (K,).
+        predictions: the most probable class of each row, (n,).
+        probabilities: of each class, (n, K); None where they are not wanted.
+        rows: which rows of the file these are, counted from 1, (n,); None when they are all.
+    """
+
+    classes: Array
+    predictions: Array
+    probabilities: Array | None = None
+    rows: Array | None = None
+
+    def columns(self) -> dict[str, Array]:
+        """The columns of a table: `row` where rows were left out, `prediction`, and one `probability_CLASS` each."""
+        flat = {} if self.rows is None else {"row": self.rows}
+        flat["prediction"] = self.predictions
+        if self.probabilities is not None:
+            names = (f"probability_{label}" for label in self.classes.tolist())
+            flat.update(zip(names, self.probabilities.T, strict=True))
+        return flat
+
+    def to_csv(self) -> str:
+        """CSV with a header line; numbers in the fewest digits that give them back exactly.
+
+        Example:
+            >>> predictions = Predictions(np.array(["no", "yes"]), np.array(["yes"]), np.array([[0.25, 0.75]]))
+            >>> print(predictions.to_csv(), end="")
+            prediction,probability_no,probability_yes
+            yes,0.25,0.75
+        """
+        columns = self.columns()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+        return text.getvalue()
+
+    def to_arrow(self) -> bytes:
+        """An Arrow stream of the same columns; needs pyarrow."""
+        import pyarrow
+
+        table = pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()})
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return bytes(sink.getvalue())
+
+
+def predict_rows(
+    model: LogisticRegression, X: Any, *, probabilities: bool = True, kept: NDArray[np.bool_] | None = None
+) -> Predictions:
+    """Predict rows with a fitted classifier.
+
+    Args:
+        model: fitted.
+        X: (n, d) rows.
+        probabilities: whether they are wanted.
+        kept: which rows of a file X holds, as `Source.kept` says it.
+
+    Raises:
+        DataError: X does not suit the model.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> predict_rows(model, [[2.5]], probabilities=False).to_csv()
+        'prediction\\nyes\\n'
+    """
+    return Predictions(
+        model.classes_,
+        model.predict(X),
+        model.predict_proba(X) if probabilities else None,
+        None if kept is None else np.flatnonzero(kept) + 1,
+    )

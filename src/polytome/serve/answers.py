@@ -1,0 +1,146 @@
+"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and why they are what they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from polytome.predictions import predict_rows
+from polytome.serve.bodies import ARROW, CSV, JSON, read_rows
+from polytome.serve.exchange import Refusal
+from polytome.serve.models import ServedModel
+
+__all__ = ["Content", "explanation", "prediction"]
+
+MOST_EXPLAINED = 100
+"""Rows that are explained at once."""
+_BLOCK_ROWS = 512
+
+
+class Content(NamedTuple):
+    """The body of an answer."""
+
+    kind: str
+    body: bytes
+    n_rows: int
+
+
+def prediction(served: ServedModel, kind: str, body: bytes, most_rows: int, accept: str) -> Content:
+    """Predict what a client sent.
+
+    Args:
+        served: the model.
+        kind: the media type of the body.
+        body: as it came.
+        most_rows: that are taken at once.
+        accept: the header of that name.
+
+    Raises:
+        Refusal: the body cannot be read.
+        PolytomeError: the rows do not suit the model.
+    """
+    rows = read_rows(served, kind, body, most_rows)
+    found = predict_rows(served.model, rows.X)
+    n_rows = len(found.predictions)
+    wanted = _wanted(accept)
+    if wanted == CSV:
+        return Content("text/csv; charset=utf-8", found.to_csv().encode(), n_rows)
+    if wanted == ARROW:
+        return Content(ARROW, found.to_arrow(), n_rows)
+    members = [
+        f'"classes": {served.classes_json}',
+        f'"predictions": {json.dumps(found.predictions.tolist())}',
+        f'"probabilities": {_matrix(found.probabilities)}',
+    ]
+    if rows.seen is not None:
+        members.append(f'"seen": {json.dumps(rows.seen)}')
+    return Content(JSON, ("{" + ", ".join(members) + "}").encode(), n_rows)
+
+
+def explanation(
+    served: ServedModel, kind: str, body: bytes, most_rows: int, of: str | None, against: str | None
+) -> Content:
+    """Explain what a client sent: what each column adds to each score, and the smallest changes that flip the class.
+
+    Args:
+        served: the model.
+        kind: the media type of the body.
+        body: as it came.
+        most_rows: that are taken at once.
+        of: the class whose score is explained against that of another; None for every score.
+        against: the other class.
+
+    Raises:
+        Refusal: the body cannot be read, or a class is none.
+        PolytomeError: the rows do not suit the model.
+    """
+    from polytome.explain import contributions, smallest_flips
+
+    model = served.model
+    rows = read_rows(served, kind, body, min(most_rows, MOST_EXPLAINED))
+    found = contributions(model, rows.X).by_column(served.encoder)
+    if of is not None or against is not None:
+        found = found.between(_label(model.classes_, "of", of), _label(model.classes_, "against", against))
+    predictions, probabilities = model.predict(rows.X), model.predict_proba(rows.X)
+    answer: dict[str, Any] = {
+        "classes": model.classes_.tolist(),
+        "columns": list(found.features),
+        "reference": _plain(found.reference),
+        "outputs": list(found.labels),
+        "baseline": _plain(found.baseline),
+        "rows": [
+            {
+                "prediction": predictions[row].item(),
+                "probabilities": probabilities[row].tolist(),
+                "contributions": _plain(found.values[row]),
+                "flips": [_flip(flip) for flip in smallest_flips(model, rows.X[[row]])],
+            }
+            for row in range(len(predictions))
+        ],
+    }
+    if rows.seen is not None:
+        answer["seen"] = rows.seen
+    return Content(JSON, json.dumps(answer).encode(), len(predictions))
+
+
+def _matrix(values: Any) -> str:
+    """An array as JSON, some rows at a time: other threads get their turn between them."""
+    blocks = (json.dumps(values[top : top + _BLOCK_ROWS].tolist())[1:-1] for top in range(0, len(values), _BLOCK_ROWS))
+    return f"[{', '.join(blocks)}]"
+
+
+def _wanted(accept: str) -> str:
+    """The first media type of the header that can be had; JSON where it names none."""
+    for part in accept.split(","):
+        kind = part.partition(";")[0].strip().lower()
+        if kind in (JSON, CSV, ARROW):
+            return kind
+    return JSON
+
+
+def _label(classes: Any, name: str, text: str | None) -> Any:
+    """The class that a query names."""
+    if text is None:
+        raise Refusal(422, f"{name}: is missing; give both classes, of=CLASS and against=CLASS, or none")
+    for label in classes.tolist():
+        if str(label) == text:
+            return label
+    shown = ", ".join(str(label) for label in classes[:12].tolist())
+    raise Refusal(422, f"{name}={text[:100]!r}: is none of the classes {shown}{', ...' if len(classes) > 12 else ''}")
+
+
+def _flip(flip: Any) -> dict[str, Any]:
+    """A flip as JSON; an infinite size becomes null."""
+    plain: dict[str, Any] = flip._asdict()
+    return {**plain, "size": plain["size"] if math.isfinite(plain["size"]) else None}
+
+
+def _plain(values: Any) -> Any:
+    """An array as lists, with null for what is no number."""
+    array = np.asarray(values)
+    if np.isfinite(array).all():
+        return array.tolist()
+    return np.where(np.isfinite(array), array, None).tolist()  # type: ignore[call-overload]  # an array of objects

@@ -1,0 +1,98 @@
+"""The application: a model's routes, behind their protection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from polytome import __version__
+from polytome.serve.counting import Counts
+from polytome.serve.desk import Desk
+from polytome.serve.documentation import document
+from polytome.serve.models import ModelFile
+from polytome.serve.page_routes import add_page
+from polytome.serve.protection import Protection, protect
+from polytome.serve.routes import add_routes
+
+__all__ = ["Limits", "create_app"]
+
+_ABOUT = """\
+Predictions of one logistic or softmax regression, their explanations, and the certificate that says how far the fit is
+from the best one. Every error is answered with {"error": "plain words"}.
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes.
+
+    Attributes:
+        most_rows: rows in one request.
+        most_bytes: bytes of its body.
+        seconds: for the body to come in, and for the answer to begin.
+    """
+
+    most_rows: int = 100_000
+    most_bytes: int = 16 << 20
+    seconds: float = 30.0
+
+
+def create_app(
+    path: str | PathLike[str],
+    *,
+    limits: Limits | None = None,
+    token: str | None = None,
+    origins: Sequence[str] = (),
+) -> Protection:
+    """Make the ASGI application that serves a model file.
+
+    Args:
+        path: a file that `save` wrote; when it is replaced, the new model is served.
+        limits: what it takes.
+        token: what a client must know; None for none, which suits loopback only.
+        origins: pages of other origins that may ask.
+
+    Returns:
+        The application, for `listening.listen` or any ASGI server.
+
+    Raises:
+        FileError: there is no good model in the file.
+        ArgumentError: the token or an origin cannot be used.
+    """
+    limits = limits or Limits()
+    counts = Counts()
+    models = ModelFile(Path(path), counts.reload)
+    desk = Desk()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(models.watch())
+        yield
+        watching.cancel()
+        desk.close()
+
+    app = FastAPI(
+        title="Polytome",
+        description=_ABOUT,
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages of documentation load scripts from another machine
+        redoc_url=None,
+    )
+    add_routes(app, models, desk, counts, limits.most_rows)
+    add_page(app)
+    app.openapi = lambda: document(app, models.current)  # type: ignore[method-assign]  # FastAPI's own way to change it
+    return protect(
+        app,
+        token=token,
+        most_bytes=limits.most_bytes,
+        seconds=limits.seconds,
+        origins=origins,
+        finished=counts.exchange,
+    )

@@ -1,0 +1,124 @@
+"""From the body of a request to rows of numbers: JSON, CSV, an Arrow stream, or an image."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from polytome.readers.columnar import parse_arrow_stream
+from polytome.readers.delimited import parse_delimited
+from polytome.readers.plain_rows import encode_plain_rows
+from polytome.serve.descriptions import full_value
+from polytome.serve.exchange import Refusal
+from polytome.serve.models import ServedModel
+
+__all__ = ["ARROW", "CSV", "IMAGES", "JSON", "Rows", "read_rows"]
+
+ARROW = "application/vnd.apache.arrow.stream"
+CSV = "text/csv"
+IMAGES = ("image/png", "image/jpeg")
+JSON = "application/json"
+
+
+class Rows(NamedTuple):
+    """What was sent."""
+
+    X: Any
+    """(n, d) features."""
+    seen: list[Any] | None = None
+    """For an image: what the model sees, rows of pixels."""
+
+
+def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Rows:
+    """Read and encode what a client sent.
+
+    Args:
+        served: the model.
+        kind: the media type of the body.
+        body: as it came.
+        most_rows: that are taken at once.
+
+    Raises:
+        Refusal: the body cannot be read as its type, or holds too many rows.
+        PolytomeError: the rows do not suit the model; the texts are those of the command line.
+    """
+    if kind == JSON:
+        rows = _json_rows(body)
+        _check_count(len(rows), most_rows)
+        return Rows(encode_plain_rows(served.encoder, rows))
+    if kind == CSV:
+        expected = {column.name for column in served.encoder.columns}
+        frame = parse_delimited(body, "the body", expected=expected)
+    elif kind == ARROW:
+        frame = parse_arrow_stream(body, "the body")
+    elif kind in IMAGES:
+        return _image(served, body)
+    else:
+        said = f"not {kind[:100]!r}" if kind else "and the header Content-Type says none"
+        raise Refusal(415, f"the body may be {', '.join((JSON, CSV, ARROW, *IMAGES))}, {said}")
+    _check_count(frame.n_rows, most_rows)
+    return Rows(served.encoder.encode(frame))
+
+
+def _json_rows(body: bytes) -> list[Any]:
+    """The rows of a JSON document; one flat row counts as a list of one."""
+    try:
+        content = _DECODER.decode(body.decode("utf-8-sig"))
+    except RecursionError:
+        raise Refusal(400, "the body is nested too deeply; rows are lists of values, or objects") from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are
+        raise Refusal(400, f"the body is no JSON in UTF-8: {_without_data(error)}") from None
+    if not isinstance(content, dict) or "rows" not in content:
+        raise Refusal(422, 'the body needs the form {"rows": [...]}, each row a list of values or an object')
+    if len(content) > 1:
+        others = ", ".join(repr(name[:40]) for name in list(content)[:8] if name != "rows")
+        raise Refusal(422, f'the body has {others} beside "rows"; send {{"rows": [...]}} alone')
+    rows = content["rows"]
+    if isinstance(rows, dict):
+        return [rows]
+    if not isinstance(rows, list):
+        raise Refusal(422, '"rows" needs a list of rows, each a list of values or an object')
+    is_flat = bool(rows) and not any(isinstance(row, list | dict) for row in rows)
+    return [rows] if is_flat else rows
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON; send null for a missing value")
+
+
+def _number(text: str) -> float:
+    """Every number as a float, as in a table: a whole number of 400 digits is infinite, not an error in Python.
+
+    A function in Python, though `float` would be quicker: between its calls other threads get their turn, which the
+    decoder in C would not let them have before the end of the body.
+    """
+    return float(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
+
+
+def _without_data(error: ValueError) -> str:
+    """Where and why the decoder stopped; the error itself holds the whole text."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} cannot be decoded"
+    return str(error)
+
+
+def _check_count(n_rows: int, most_rows: int) -> None:
+    if n_rows > most_rows:
+        raise Refusal(413, f"{n_rows:,} rows at once, and this server takes {most_rows:,}; send them in parts")
+
+
+def _image(served: ServedModel, body: bytes) -> Rows:
+    """A drawn or photographed image in the form of those that the model was trained on."""
+    if served.image_shape is None:
+        raise Refusal(415, f"the model {served.name} was trained on tables, not on images; send rows as {JSON}")
+    from polytome.images import training_form
+
+    form = training_form(body, served.image_shape, full_value(served.model))
+    return Rows(np.asarray(form, dtype=np.float64).reshape(1, -1), form.tolist())

@@ -1,0 +1,69 @@
+"""What a model says about itself: the columns that it wants, its classes, its objective and its certificate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytome import __version__
+from polytome.sources import encoder_of
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["describe", "full_value"]
+
+
+def describe(name: str, model: LogisticRegression) -> dict[str, Any]:
+    """A model as plain values for JSON.
+
+    Args:
+        name: what to call it.
+        model: fitted.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> found = describe("m", LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1]))
+        >>> found["classes"], found["features"][0]["name"], found["certificate"]["holds"]
+        ([0, 1], 'column_1', True)
+    """
+    training = getattr(model, "training_", None)
+    shape = getattr(model, "image_shape_", None)
+    return {
+        "name": name,
+        "classes": model.classes_.tolist(),
+        "features": _features(model, training),
+        "image_shape": None if shape is None else list(shape),
+        "full": None if shape is None else full_value(model),
+        "objective": model.objective_.to_json(),
+        "certificate": {**model.certificate_.to_json(), "sentence": str(model.certificate_)},
+        "trained_on": {"source": getattr(training, "source", None), "rows": model.objective_.n_rows},
+        "version": __version__,
+    }
+
+
+def full_value(model: LogisticRegression) -> float:
+    """What full ink is in the training images: the largest value seen, else the number that they are scaled by."""
+    training = getattr(model, "training_", None)
+    if training is not None:
+        return float(np.max(training.high))
+    return float(model.scale) if isinstance(model.scale, int | float) else 255.0
+
+
+def _features(model: LogisticRegression, training: Any) -> list[dict[str, Any]]:
+    """The columns of a table as a user sees them; the range of a number where training was recorded."""
+    found = []
+    start = 0
+    for column in encoder_of(model).columns:
+        known = training is not None and column.kind == "number"
+        found.append(
+            {
+                "name": column.name,
+                "kind": column.kind,
+                "levels": list(column.levels),
+                **{end: float(getattr(training, end)[start]) if known else None for end in ("low", "mean", "high")},
+            }
+        )
+        start += column.width
+    return found

@@ -1,0 +1,131 @@
+"""The model that is served: read from its file, checked, described, and replaced when the file is.
+
+A request takes `ModelFile.current` once and keeps it: a new model is put in its place by one assignment, when it has
+been read and has predicted a row, and what is on its way ends with the model that it began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from polytome.encoders import Encoder
+from polytome.errors import PolytomeError
+from polytome.model_file import load
+from polytome.serve.descriptions import describe
+from polytome.sources import encoder_of
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["ModelFile", "ServedModel"]
+
+_log = logging.getLogger("polytome.serve")
+_EVERY = 0.5
+Signature = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model and what answers need of it again and again.
+
+    Attributes:
+        name: of its file.
+        model: fitted; it has an `encoder_`, so that every face speaks of the same columns.
+        encoder: how the columns of a table become its features.
+        loaded_at: when it was read.
+    """
+
+    name: str
+    model: LogisticRegression
+    encoder: Encoder
+    loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def read(cls, path: Path) -> ServedModel:
+        """Read a model and see that it predicts.
+
+        Raises:
+            FileError: the file is missing, damaged or no model.
+        """
+        model = load(path)
+        model.encoder_ = encoder_of(model)
+        if hasattr(model, "feature_names_in_"):
+            del model.feature_names_in_  # its encoder finds the columns; the arrays that it makes have no names
+        model.predict_proba(np.zeros((1, model.n_features_in_)))
+        return cls(path.name, model, model.encoder_)
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int] | None:
+        """Height and width where a row is an image."""
+        shape: tuple[int, int] | None = getattr(self.model, "image_shape_", None)
+        return shape
+
+    @cached_property
+    def classes_json(self) -> str:
+        """The labels, written once."""
+        return json.dumps(self.model.classes_.tolist())
+
+    @cached_property
+    def description(self) -> bytes:
+        """What `GET /model` answers."""
+        facts = {**describe(self.name, self.model), "loaded_at": self.loaded_at.isoformat(timespec="seconds")}
+        return json.dumps(facts).encode()
+
+
+class ModelFile:
+    """A file of which the newest good content is served.
+
+    Args:
+        path: the model file.
+        reloaded: called with "done" or "refused" each time that the file was found changed.
+
+    Raises:
+        FileError: there is no good model at the start.
+    """
+
+    def __init__(self, path: Path, reloaded: Callable[[str], None]) -> None:
+        self.path = path
+        self._reloaded = reloaded
+        self._seen = _signature(path)
+        self.current = ServedModel.read(path)
+
+    async def watch(self) -> None:
+        """Look at the file again and again; a change counts when the file has been still since the last look."""
+        last = self._seen
+        while True:
+            await asyncio.sleep(_EVERY)
+            found = _signature(self.path)
+            if found == last and found != self._seen:
+                self._seen = found
+                await self._replace()
+            last = found
+
+    async def _replace(self) -> None:
+        """Take the new content, or keep the old model and say why."""
+        try:
+            self.current = await asyncio.to_thread(ServedModel.read, self.path)
+        except (PolytomeError, OSError, MemoryError) as error:
+            _log.error("%s", f"the model is kept as it was read at {self.current.loaded_at:%H:%M:%S} UTC: {error}")
+            self._reloaded("refused")
+        else:
+            _log.info("%s", f"{self.path} was replaced: {self.current.model.certificate_}")
+            self._reloaded("done")
+
+
+def _signature(path: Path) -> Signature | None:
+    """What changes when a file is written or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,0 +1,320 @@
+"""What stands between a network and an application: limits, who may ask, what a browser may do, and one shape of error.
+
+`protect` puts a FastAPI application behind `Protection`, plain ASGI, so that nothing reaches a route unchecked:
+
+* a body is read whole before the application is called, and only up to a number of bytes and seconds;
+* an answer begins within the same number of seconds, and a client that does not take it is let go;
+* without a token only names of this machine may be asked for (`Host`), so that a foreign page cannot reach a server
+  on loopback by pointing its own name at 127.0.0.1 (DNS rebinding); a page of another origin is refused unless allowed;
+* with a token every path but those in `open_paths` demands it: `Authorization: Bearer TOKEN`, or for a browser the
+  cookie that the sign-in page sets;
+* every failure is answered with `{"error": "plain words"}`, and an unforeseen one never shows its traceback;
+* one line is logged for each request: method, path, status, milliseconds, rows, and nothing of the data.
+
+Reference:
+    Fielding, Nottingham and Reschke, "HTTP Semantics", RFC 9110 (2022), section 15; Jones and Hardt, "Bearer Token
+    Usage", RFC 6750 (2012).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from polytome.errors import ArgumentError, PolytomeError
+from polytome.serve.exchange import Answer, Exchange, Gone, Message, Receive, Refusal, Scope, Send, error_body
+from polytome.serve.sign_in import SignIn
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["Protection", "is_loopback", "protect"]
+
+_log = logging.getLogger("polytome.serve")
+_BODIES_HELD = 8
+_CLOSED_BY_CLIENT = 499
+
+
+def protect(
+    app: FastAPI,
+    *,
+    token: str | None,
+    most_bytes: int,
+    seconds: float,
+    origins: Sequence[str] = (),
+    open_paths: Sequence[str] = ("/healthz",),
+    finished: Callable[[Exchange], None] | None = None,
+) -> Protection:
+    """Put an application behind its protection, and give all of its errors one shape.
+
+    A route that fails raises `Refusal(status, words)`; a `PolytomeError` becomes status 422 with its message.
+
+    Args:
+        app: the application; handlers of its errors are added to it.
+        token: what a client must know; None for none, which only a server on loopback may do.
+        most_bytes: of a body; all bodies in memory at once may hold eight times as many.
+        seconds: for a body to come in, for an answer to begin, and for each piece of it to be taken.
+        origins: pages of other origins that may ask, as `https://example.org`.
+        open_paths: paths that need no token.
+        finished: called after each exchange.
+
+    Returns:
+        The ASGI application to serve.
+
+    Raises:
+        ArgumentError: an origin is none, or the token holds what a header cannot.
+    """
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+    from starlette.responses import Response
+
+    def handler(refusal_of: Callable[[Any, Any], Refusal]) -> Callable[[Any, Any], Awaitable[Response]]:
+        async def handle(request: Any, error: Any) -> Response:
+            refusal = refusal_of(request, error)
+            response = Response(error_body(refusal.words), refusal.status, media_type="application/json")
+            response.raw_headers.extend(refusal.headers)
+            return response
+
+        return handle
+
+    app.add_exception_handler(Refusal, handler(lambda _, error: error))
+    app.add_exception_handler(PolytomeError, handler(lambda _, error: Refusal(422, str(error))))
+    app.add_exception_handler(HTTPException, handler(_from_framework))
+    app.add_exception_handler(RequestValidationError, handler(_from_validation))
+    # Starlette raises an unforeseen error again once this answer is sent, and Protection logs it.
+    app.add_exception_handler(Exception, handler(lambda _, error: _fault()))
+    return Protection(app, token, most_bytes, seconds, origins, open_paths, finished)
+
+
+class Protection:
+    """An ASGI application that lets through to another what may pass; see `protect`."""
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        token: str | None,
+        most_bytes: int,
+        seconds: float,
+        origins: Sequence[str] = (),
+        open_paths: Sequence[str] = (),
+        finished: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        self._app = app
+        self._most_bytes, self._seconds = most_bytes, seconds
+        self._sign_in = None if token is None else SignIn(token)
+        self._origins = {_checked_origin(origin) for origin in origins}
+        self._hosts = {urlsplit(origin).hostname for origin in self._origins}
+        self._open_paths = frozenset(open_paths)
+        self._finished = finished
+        self._held = 0  # bytes of all bodies that are in memory now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the start and the stop of the server pass untouched, WebSockets not at all."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope["polytome"] = Exchange(scope["method"], scope["path"])
+        answer = Answer(scope, send, self._seconds, self._origins)
+        try:
+            await self._answer(scope, receive, answer)
+        finally:
+            self._held -= answer.held
+            exchange.seconds = time.perf_counter() - exchange.began
+            _log_line(exchange)
+            if self._finished is not None:
+                self._finished(exchange)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+        """Check, read the body, hand over; whatever goes wrong becomes an error answer."""
+        try:
+            headers = dict(scope["headers"])
+            self._check_caller(headers)
+            if answer.allowed_origin and scope["method"] == "OPTIONS":
+                await answer.preflight()
+                return
+            if await self._signing_in(scope, headers, receive, answer):
+                return
+            body = await self._read(headers, receive, answer)
+            async with asyncio.timeout(self._seconds) as answer.limit:
+                await self._app(scope, _replay(body, receive), answer.send)
+        except Refusal as refusal:
+            await answer.refuse(refusal, receive)
+        except Gone:
+            answer.exchange.status = _CLOSED_BY_CLIENT
+        except TimeoutError:
+            if answer.started:
+                answer.hang_up()
+            words = f"the answer took longer than {self._seconds:g} seconds; send less at once, or try again later"
+            await answer.refuse(Refusal(503, words, [("Retry-After", "5")]), receive)
+        except Exception as error:
+            _log_fault(error)
+            await answer.refuse(_fault(), receive)
+
+    def _check_caller(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse names that are not this machine's, and pages of other origins."""
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._sign_in is None:
+            name = _split(f"//{host}")[1]
+            if not (is_loopback(name) or name in self._hosts):
+                raise Refusal(
+                    403,
+                    f"this server answers to the names of its own machine only, not to {host[:100]!r}; behind a proxy "
+                    "start it with --origin https://THAT.NAME, or with --token",
+                )
+        if b"origin" not in headers:
+            return
+        origin = headers[b"origin"].decode("latin-1")
+        if origin not in self._origins and _split(origin)[0] != host.lower():
+            raise Refusal(
+                403, f"pages of {origin[:100]!r} may not ask this server; start it with --origin to allow them"
+            )
+
+    async def _signing_in(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> bool:
+        """Answer those who must sign in, or are doing so; true when the request is answered with that."""
+        if self._sign_in is None or scope["path"] in self._open_paths:
+            return False
+        if scope["path"] == "/login" and scope["method"] == "POST":
+            form = await self._read(headers, receive, answer)
+            page = self._sign_in.attempt(form, scope.get("scheme") == "https")
+        elif self._sign_in.is_known(headers):
+            if scope["path"] != "/login":
+                return False
+            page = self._sign_in.welcome("/")
+        elif scope["method"] == "GET" and b"text/html" in headers.get(b"accept", b""):
+            query = scope["query_string"].decode("latin-1")
+            page = self._sign_in.page(scope["path"] + ("?" + query if query else ""))
+        else:
+            raise Refusal(
+                401,
+                "this server asks for a token: send the header 'Authorization: Bearer TOKEN' with the one that it "
+                "was started with",
+                [("WWW-Authenticate", "Bearer")],
+            )
+        await answer.whole(page.status, page.headers, page.body)
+        return True
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> bytes:
+        """The whole body, of which neither the size nor the pace is believed."""
+        if int(headers.get(b"content-length", b"0")) > self._most_bytes:
+            raise self._too_large()
+        pieces: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Gone
+                    piece = message.get("body", b"")
+                    pieces.append(piece)
+                    answer.held += len(piece)
+                    self._held += len(piece)
+                    if answer.held > self._most_bytes:
+                        raise self._too_large()
+                    if self._held > _BODIES_HELD * self._most_bytes:
+                        raise Refusal(503, "the server is busy with large requests; try again", [("Retry-After", "1")])
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            words = f"the body did not arrive within {self._seconds:g} seconds; send it faster, or less of it"
+            raise Refusal(408, words) from None
+        answer.body_is_read = True
+        return b"".join(pieces)
+
+    def _too_large(self) -> Refusal:
+        return Refusal(
+            413,
+            f"the body is larger than {self._most_bytes:,} bytes; send less at once, or start the server with a "
+            "larger --most-bytes",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address can be reached from this machine alone.
+
+    Example:
+        >>> is_loopback("localhost"), is_loopback("127.0.0.7"), is_loopback("::1"), is_loopback("0.0.0.0")
+        (True, True, True, False)
+    """
+    if host.lower() in ("localhost", "127.0.0.1", "::1"):  # the usual ones, without taking an address apart
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body in one piece, and afterwards what the client does."""
+    waiting = True
+
+    async def replay() -> Message:
+        nonlocal waiting
+        if waiting:
+            waiting = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay
+
+
+def _fault() -> Refusal:
+    return Refusal(500, "the server failed at this request; its log says where")
+
+
+def _from_framework(request: Any, error: Any) -> Refusal:
+    """What a route that is not there, or not for this method, says."""
+    headers = list((error.headers or {}).items())
+    path, method = request.url.path[:100], request.method
+    if error.status_code == 404 and error.detail == "Not Found":
+        return Refusal(404, f"there is no {path!r} here; /openapi.json lists what there is", headers)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return Refusal(405, f"{path!r} does not take {method}; use {allowed}", headers)
+    return Refusal(error.status_code, str(error.detail), headers)
+
+
+def _from_validation(request: Any, error: Any) -> Refusal:
+    """The first thing that FastAPI found wrong with a request."""
+    first = error.errors()[0]
+    place = " ".join(str(part) for part in first["loc"])
+    return Refusal(422, f"{place}: {first['msg']}; /openapi.json says what is asked for")
+
+
+def _log_line(exchange: Exchange) -> None:
+    rows = "" if exchange.rows is None else f" {exchange.rows} rows"
+    path = exchange.path[:200].encode("unicode_escape").decode("ascii")  # cannot forge a line or steer a terminal
+    _log.info("%s %s %d %.1f ms%s", exchange.method, path, exchange.status, 1e3 * exchange.seconds, rows)
+
+
+def _log_fault(error: Exception) -> None:
+    """Say where an unforeseen error came from; its message may hold a client's data and is left out."""
+    place = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("%s in:\n%s", type(error).__name__, place.rstrip())
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Host with port, and host alone, in lower case; empty where there is none."""
+    try:
+        parts = urlsplit(address)
+        return parts.netloc.lower(), parts.hostname or ""
+    except ValueError:
+        return "", ""
+
+
+def _checked_origin(origin: str) -> str:
+    """An origin as a browser sends it: scheme, host, and the port where it is not the scheme's own."""
+    given = origin.rstrip("/").lower()
+    scheme, _, rest = given.partition("://")
+    host, name = _split(given)
+    if scheme not in ("http", "https") or not name or host != rest or "@" in rest:
+        raise ArgumentError(f"origin={origin!r}: needs a scheme and a host, such as https://example.org")
+    return given
