@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,25 @@ from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 
-__all__ = ["StochasticGradientDescent"]
+__all__ = ["Step", "StochasticGradientDescent"]
+
+
+class Step(NamedTuple):
+    """One step within an epoch.
+
+    Attributes:
+        rows: positions of the rows that it used.
+        loss: their loss before the step, weighted and summed, in nats.
+        rate: how far it went along the gradient.
+        gradient: mean gradient of these rows and the penalty's, shape (n_features + 1, n_outputs).
+        coefficients: those after the step, of the same shape.
+    """
+
+    rows: Array
+    loss: float
+    rate: float
+    gradient: Array
+    coefficients: Array
 
 
 @dataclass(frozen=True)
@@ -64,9 +82,8 @@ class StochasticGradientDescent:
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`, one per epoch; ends after an epoch that changed nothing."""
         objective = objective.at(np.float64)
-        order = np.random.default_rng(self.seed) if self.shuffle else _AsStored()
-        first_rate = self.learning_rate or 1 / _steepest_row(objective)
-        W, step, epoch = start.copy(), 0, 0
+        order, first_rate = _Order(self), self._first_rate(objective)
+        W, taken, epoch = start.copy(), 0, 0
         running = updates = None
         while True:
             value, gradient = objective.value_and_gradient(W)
@@ -75,21 +92,63 @@ class StochasticGradientDescent:
                 return
             running, updates = 0.0, 0
             with np.errstate(over="ignore", invalid="ignore"):
-                for batch, columns in _batches(objective.rows, self.batch_size, order):
-                    met, gradient = _batch_value_and_gradient(objective, batch, columns, W)
-                    moved = W - first_rate / (1 + self.decay * step) * gradient
-                    running += met / objective.total_weight
-                    updates += int((moved != W).any())
-                    W, step = moved, step + 1
+                for step in self._epoch(objective, W, order, first_rate, taken):
+                    running += step.loss / objective.total_weight
+                    updates += int((step.coefficients != W).any())
+                    W, taken = step.coefficients, taken + 1
             epoch += 1
 
+    def steps(self, objective: Objective, start: Array) -> Iterator[Step]:
+        """Every step after the start, one by one: the epochs of `iterates` seen from near.
 
-class _AsStored:
-    """Stands where a generator of random numbers would, and shuffles nothing."""
+        Example:
+            >>> from polytome.losses import Squared
+            >>> from polytome.penalties import NoPenalty
+            >>> from polytome.rows import as_rows
+            >>> rows = as_rows(np.array([[1.0], [2.0]]), np.array([2.0, 4.0]))
+            >>> solver = StochasticGradientDescent(0.1, shuffle=False)
+            >>> walk = solver.steps(Objective(Squared(), NoPenalty(), rows), np.zeros((2, 1)))
+            >>> next(walk).rows, next(walk).rows
+            (array([0]), array([1]))
+        """
+        objective = objective.at(np.float64)
+        order, first_rate = _Order(self), self._first_rate(objective)
+        W, taken, changed = start.copy(), 0, True
+        while changed:
+            changed = False
+            epoch = self._epoch(objective, W, order, first_rate, taken)
+            while True:
+                with np.errstate(over="ignore", invalid="ignore"):  # not around the yield: whoever steps is outside
+                    step = next(epoch, None)
+                if step is None:
+                    break
+                changed = changed or bool((step.coefficients != W).any())
+                W, taken = step.coefficients, taken + 1
+                yield step
 
-    @staticmethod
-    def permutation(n: int) -> Array:
-        return np.arange(n)
+    def _epoch(self, objective: Objective, W: Array, order: _Order, first_rate: float, taken: int) -> Iterator[Step]:
+        """The steps of one epoch, after so many of those before it."""
+        for number, (batch, columns) in enumerate(_batches(objective.rows, self.batch_size, order)):
+            loss, gradient = _batch_value_and_gradient(objective, batch, columns, W)
+            rate = first_rate / (1 + self.decay * (taken + number))
+            W = W - rate * gradient
+            rows = order.drawn[number * self.batch_size : (number + 1) * self.batch_size]
+            yield Step(rows, loss, rate, gradient, W)
+
+    def _first_rate(self, objective: Objective) -> float:
+        return self.learning_rate or 1 / _steepest_row(objective)
+
+
+class _Order:
+    """Draws the order of the rows in each epoch, as the settings ask for, and keeps the last one."""
+
+    def __init__(self, solver: StochasticGradientDescent) -> None:
+        self.rng = np.random.default_rng(solver.seed) if solver.shuffle else None
+        self.drawn: Array = np.arange(0)
+
+    def permutation(self, n: int) -> Array:
+        self.drawn = np.arange(n) if self.rng is None else self.rng.permutation(n)
+        return self.drawn
 
 
 def _batches(rows: Rows, size: int, order: Any) -> Iterator[tuple[Block, Columns]]:

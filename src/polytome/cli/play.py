@@ -1,0 +1,90 @@
+"""`polytome play`: the playground in the browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polytome.cli.output import make_console
+
+__all__ = ["play"]
+
+_MOST_FILE_BYTES = 5_000_000
+_SECONDS = 30.0
+
+
+def play(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE.csv]", show_default=False, help="A table of your own, beside the others."),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Any but loopback demands --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="POLYTOME_TOKEN", show_envvar=True, show_default=False, help="What the page asks visitors for."
+        ),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
+) -> None:
+    """Watch gradient descent learn, step by step, in the browser.
+
+    Points, a loss, a way to descend and a learning rate of your choice; every
+    step is one of the library's own solvers. A link holds the whole state.
+
+    \b
+    Examples:
+      polytome play
+      polytome play people.csv
+      POLYTOME_TOKEN=... polytome play --host 0.0.0.0 --no-browser
+    """
+    from polytome.errors import ArgumentError, MissingExtraError
+
+    try:
+        from polytome.play.app import make_app
+        from polytome.serve.listening import address_of, bound_socket, listen
+        from polytome.serve.protection import is_loopback
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f'polytome play needs {error.name}: pip install "polytome[serve]"') from error
+    if not is_loopback(host) and not token:
+        raise ArgumentError(
+            f"host={host!r}: other machines can reach this address, so it needs --token (or POLYTOME_TOKEN), such as "
+            f"{secrets.token_urlsafe(24)}"
+        )
+    app = make_app(None if file is None else _table(file), token or None)
+    listening = bound_socket(host, port)
+    console = make_console()
+
+    def ready() -> None:
+        address = address_of(listening)
+        console.print(f"The playground is at {address} (Ctrl-C stops).", soft_wrap=True)
+        if not no_browser and _has_display():
+            import webbrowser
+
+            webbrowser.open(address)
+
+    listen(app, listening, _SECONDS, ready)
+
+
+def _table(path: Path) -> tuple[str, bytes]:
+    """Name and content of a table; raises where it cannot be used, before anything listens."""
+    from polytome.errors import FileError
+    from polytome.play.points import load_points
+    from polytome.play.settings import Settings
+
+    if path.stat().st_size > _MOST_FILE_BYTES:
+        raise FileError(f"{path}: has {path.stat().st_size:,} bytes, at most {_MOST_FILE_BYTES:,} can be played with")
+    content = path.read_bytes()
+    load_points(Settings(data="file"), (path.name, content))
+    return path.name, content
+
+
+def _has_display() -> bool:
+    """Whether a browser could open a window here."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
