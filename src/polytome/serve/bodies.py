@@ -18,9 +18,13 @@ from polytome.serve.models import ServedModel
 __all__ = ["ARROW", "CSV", "IMAGES", "JSON", "Rows", "read_rows"]
 
 ARROW = "application/vnd.apache.arrow.stream"
+"""Media type of an Arrow stream."""
 CSV = "text/csv"
+"""Media type of a text table."""
 IMAGES = ("image/png", "image/jpeg")
+"""Media types of images."""
 JSON = "application/json"
+"""Media type of `{"rows": [...]}`."""
 _NESTED = 4
 """Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
 _FEW = 1000

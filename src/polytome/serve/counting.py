@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 
 from polytome.serve.exchange import Exchange
 
-__all__ = ["CONTENT_TYPE_LATEST", "Counts"]
+__all__ = ["Counts"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -53,6 +53,9 @@ class Counts:
     def reload(self, outcome: str) -> None:
         """Count one change of the model file: "done" or "refused"."""
         self._reloads.labels(outcome).inc()
+
+    content_type = CONTENT_TYPE_LATEST
+    """Media type of `text`."""
 
     def text(self) -> bytes:
         """All counts, as Prometheus reads them."""

@@ -135,13 +135,18 @@ PREDICT: Json = {
     ),
     "openapi_extra": _body(),
 }
+"""Of `POST /predict`, for FastAPI's decorator; the other names alike."""
 EXPLAIN: Json = {
     "responses": _answers("The explanations.", {JSON: {"schema": _EXPLANATION}}, 415, 422),
     "openapi_extra": _body(),
 }
+"""Of `POST /explain`."""
 MODEL: Json = {"responses": _answers("The model.", {JSON: {"schema": _MODEL}})}
+"""Of `GET /model`."""
 HEALTH: Json = {"responses": _answers("The server is up.", {JSON: {"example": {"status": "ok"}}})}
+"""Of `GET /healthz`."""
 METRICS: Json = {"responses": _answers("Counts for Prometheus.", {"text/plain": {"schema": {"type": "string"}}})}
+"""Of `GET /metrics`."""
 
 
 def document(app: FastAPI, served: ServedModel) -> Json:

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Scope = MutableMapping[str, Any]
+"""What ASGI says of a request."""
 Message = MutableMapping[str, Any]
+"""A piece of a request or of its answer."""
 Receive = Callable[[], Awaitable[Message]]
+"""Waits for the next piece of a request."""
 Send = Callable[[Message], Awaitable[None]]
+"""Sends the next piece of an answer."""
 Headers = list[tuple[bytes, bytes]]
+"""Names and values."""
 
 __all__ = ["Answer", "Exchange", "Gone", "Headers", "Message", "Receive", "Refusal", "Scope", "Send", "error_body"]
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query, Request, Response
 
 from polytome.serve.answers import Content, explanation, prediction
 from polytome.serve.bodies import IMAGES
-from polytome.serve.counting import CONTENT_TYPE_LATEST, Counts
+from polytome.serve.counting import Counts
 from polytome.serve.desk import Desk
 from polytome.serve.documentation import EXPLAIN, HEALTH, METRICS, MODEL, PREDICT
 from polytome.serve.models import ModelFile
@@ -70,7 +70,7 @@ def add_routes(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts, most
     async def metrics(request: Request) -> Response:
         """Counts for Prometheus."""
         request.scope["polytome"].route = "/metrics"
-        return Response(counts.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(counts.text(), headers={"content-type": counts.content_type})
 
 
 def _kind(request: Request) -> str:
