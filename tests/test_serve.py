@@ -471,6 +471,27 @@ def test_neither_the_import_nor_the_help_loads_the_server():
     assert done.stdout == "[]\n"
 
 
+def test_a_person_signs_in_with_the_token_and_meets_the_page(iris_path, chromium):
+    from browsing import accessibility_faults, overflows, visit
+
+    token = "a-token-for-friends"
+    with (
+        served(iris_path, token=token) as client,
+        visit(chromium, f"{client.address}/", width=360, dark=True) as page,
+    ):
+        assert page.title() == "Sign in - Polytome"
+        assert accessibility_faults(page) == []
+        assert not overflows(page)
+        page.get_by_label("Token").fill("a guess")
+        page.keyboard.press("Enter")
+        page.get_by_role("alert").wait_for()
+        assert "not the token" in page.get_by_role("alert").inner_text()
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{client.address}/")
+        page.get_by_text("setosa").first.wait_for()
+
+
 def test_openapi_names_every_route_and_an_example_that_works(people):
     document = people.get("/openapi.json").json
     assert set(document["paths"]) == {"/predict", "/explain", "/model", "/healthz", "/metrics"}

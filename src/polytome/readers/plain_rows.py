@@ -69,14 +69,15 @@ def _by_position(encoder: Encoder, names: list[str], row: Any, number: int) -> S
     elif not isinstance(row, list | tuple):
         raise DataError(f"{place}: is {_kind(row)}; send a list of values, or an object with a value for each name")
     elif len(row) != len(names):
+        values = "value" if len(row) == 1 else "values"
         raise DataError(
-            f"{place}: has {len(row)} values where the model needs {len(names)}, in this order: {listing(names)}"
+            f"{place}: has {len(row)} {values} where the model needs {len(names)}, in this order: {listing(names)}"
         )
     for name, value in zip(names, row, strict=True):
         if not (value is None or isinstance(value, str | int | float)):
             raise DataError(f"{place}, column {name!r}: is {_kind(value)}; send a number, text, true, false or null")
-    values: Sequence[Value] = row
-    return values
+    checked: Sequence[Value] = row
+    return checked
 
 
 def _kind(value: Any) -> str:

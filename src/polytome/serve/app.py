@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def create_app(
     )
     add_routes(app, models, desk, counts, limits.most_rows)
     add_page(app)
-    app.openapi = lambda: document(app, models.current)  # type: ignore[method-assign]  # FastAPI's own way to change it
+    document_of = lru_cache(maxsize=1)(partial(document, app))
+    app.openapi = lambda: document_of(models.current)  # type: ignore[method-assign]  # FastAPI's own way to change it
     return protect(
         app,
         token=token,

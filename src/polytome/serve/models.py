@@ -33,7 +33,7 @@ _EVERY = 0.5
 Signature = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedModel:
     """A model and what answers need of it again and again.
 
