@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from polytome.explain import Contributions, contributions, smallest_flips
 from polytome.predictions import predict_rows
 from polytome.serve.bodies import ARROW, CSV, JSON, read_rows
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
 
 __all__ = ["Content", "explanation", "prediction"]
 
@@ -84,33 +88,38 @@ def explanation(
         Refusal: the body cannot be read, or a class is none.
         PolytomeError: the rows do not suit the model.
     """
-    from polytome.explain import contributions, smallest_flips
-
     model = served.model
     rows = read_rows(served, kind, body, min(most_rows, MOST_EXPLAINED))
     found = contributions(model, rows.X).by_column(served.encoder)
     if of is not None or against is not None:
         found = found.between(_label(model.classes_, "of", of), _label(model.classes_, "against", against))
-    predictions, probabilities = model.predict(rows.X), model.predict_proba(rows.X)
     answer: dict[str, Any] = {
         "classes": model.classes_.tolist(),
         "columns": list(found.features),
         "reference": _plain(found.reference),
         "outputs": list(found.labels),
         "baseline": _plain(found.baseline),
-        "rows": [
-            {
-                "prediction": predictions[row].item(),
-                "probabilities": probabilities[row].tolist(),
-                "contributions": _plain(found.values[row]),
-                "flips": [_flip(flip) for flip in smallest_flips(model, rows.X[[row]], most_flips)],
-            }
-            for row in range(len(predictions))
-        ],
+        "rows": _explained_rows(model, rows.X, found, most_flips),
     }
     if rows.seen is not None:
         answer["seen"] = rows.seen
-    return Content(JSON, json.dumps(answer).encode(), len(predictions))
+    return Content(JSON, json.dumps(answer).encode(), len(found.values))
+
+
+def _explained_rows(
+    model: LogisticRegression, X: Any, found: Contributions, most_flips: int | None
+) -> list[dict[str, Any]]:
+    """What concerns each row by itself."""
+    predictions, probabilities = model.predict(X), model.predict_proba(X)
+    return [
+        {
+            "prediction": predictions[row].item(),
+            "probabilities": probabilities[row].tolist(),
+            "contributions": _plain(found.values[row]),
+            "flips": [_flip(flip) for flip in smallest_flips(model, X[[row]], most_flips)],
+        }
+        for row in range(len(predictions))
+    ]
 
 
 def _matrix(values: Any) -> str:

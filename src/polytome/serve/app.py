@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -19,7 +20,7 @@ from polytome.serve.documentation import document
 from polytome.serve.models import ModelFile
 from polytome.serve.page_routes import add_page
 from polytome.serve.protection import Protection, protect
-from polytome.serve.routes import add_routes
+from polytome.serve.routes import add_answers, add_facts
 
 __all__ = ["Limits", "create_app"]
 
@@ -27,6 +28,13 @@ _ABOUT = """\
 Predictions of one logistic or softmax regression, their explanations, and the certificate that says how far the fit is
 from the best one. Every error is answered with {"error": "plain words"}.
 """
+_SETTINGS: dict[str, Any] = {
+    "title": "Polytome",
+    "description": _ABOUT,
+    "version": __version__,
+    "docs_url": None,  # FastAPI's pages of documentation load scripts from another machine
+    "redoc_url": None,
+}
 
 
 @dataclass(frozen=True)
@@ -78,15 +86,9 @@ def create_app(
         watching.cancel()
         desk.close()
 
-    app = FastAPI(
-        title="Polytome",
-        description=_ABOUT,
-        version=__version__,
-        lifespan=lifespan,
-        docs_url=None,  # FastAPI's pages of documentation load scripts from another machine
-        redoc_url=None,
-    )
-    add_routes(app, models, desk, counts, limits.most_rows)
+    app = FastAPI(lifespan=lifespan, **_SETTINGS)
+    add_answers(app, models, desk, limits.most_rows)
+    add_facts(app, models, counts)
     add_page(app)
     document_of = lru_cache(maxsize=1)(partial(document, app))
     app.openapi = lambda: document_of(models.current)  # type: ignore[method-assign]  # FastAPI's own way to change it

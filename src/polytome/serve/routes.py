@@ -14,13 +14,13 @@ from polytome.serve.desk import Desk
 from polytome.serve.documentation import EXPLAIN, HEALTH, METRICS, MODEL, PREDICT
 from polytome.serve.models import ModelFile
 
-__all__ = ["add_routes"]
+__all__ = ["add_answers", "add_facts"]
 
 _SMALL = 1 << 17
 
 
-def add_routes(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts, most_rows: int) -> None:
-    """Add predictions, explanations, the description of the model, health and metrics."""
+def add_answers(app: FastAPI, models: ModelFile, desk: Desk, most_rows: int) -> None:
+    """Add predictions and explanations."""
 
     @app.post("/predict", **PREDICT)
     async def predict(request: Request) -> Response:
@@ -53,6 +53,10 @@ def add_routes(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts, most
         request.scope["polytome"].route = "/explain"
         work = partial(explanation, served, kind, body, most_rows, of, against, most_flips)
         return _response(request, await desk.run(False, work))
+
+
+def add_facts(app: FastAPI, models: ModelFile, counts: Counts) -> None:
+    """Add the description of the model, health and metrics."""
 
     @app.get("/model", **MODEL)
     async def model(request: Request) -> Response:
