@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.errors import ArgumentError
 from polytome.explain import Contributions, contributions
 from polytome.numerics import sigmoid
-from polytome.plots.charts import bars_height
+from polytome.plots.bars import bars_height
 from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest, picture_paper
 from polytome.plots.display import Display, Paper
 from polytome.plots.labels import literal, short
