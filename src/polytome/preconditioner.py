@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs
 
-from polytome.objective import Objective
+from polytome.objective import Objective, hessian_of_scores
 from polytome.rows import Block
 from polytome.rows.blocks import centred_squares
 from polytome.sampling import drawn_by_curvature, row_curvature
@@ -131,12 +131,6 @@ def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
     return size if 2 * size <= n_rows else None
 
 
-def _mean_hessian(weight: Array, m: Array, u: Array | None) -> Array:
-    """Weighted sum of `diag(m) - u u'` over rows, (n_outputs, n_outputs)."""
-    hessian = np.diag(weight @ m)
-    return hessian if u is None else hessian - (u * weight[:, None]).T @ u
-
-
 def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs:
     """Eigenvectors of A, normalised so that `A (x) S` has the trace of the Hessian."""
     n_outputs = len(mean_hessian)
@@ -159,7 +153,7 @@ def _gram(objective: Objective, W: Array) -> GramPreconditioner:
         X = rows.dense(block)
         means = X.T @ bends.astype(X.dtype)
         X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return syrk(1.0, X.T, lower=True), means, bends.sum(axis=0), _mean_hessian(block.weight, m, u)
+        return syrk(1.0, X.T, lower=True), means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
 
     S, centres, bends, mean_hessian = rows.sum(block_sums)
     S += np.tril(S, -1).T
@@ -207,7 +201,7 @@ def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
 
     def block_sums(block: Block) -> tuple[Array, ...]:
         trace, m, u = row_curvature(objective, block, raw)
-        return _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
+        return hessian_of_scores(block.weight, m, u), np.asarray(trace.sum())
 
     mean_hessian, trace = rows.sum(block_sums)
     outputs = _outputs(objective, mean_hessian, float(trace))
