@@ -288,6 +288,9 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
         >>> truth
         array([False,  True,  True])
     """
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model)
     codes = known_codes(y, model.classes_)
     if len(model.classes_) == 2 and hasattr(model, "decision_function"):
         scores = np.column_stack([np.empty(len(codes)), model.decision_function(X)])

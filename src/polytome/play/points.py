@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -185,7 +184,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
     if settings.data == "own":
         if not settings.csv.strip():
             raise ArgumentError("data='own': the table is empty; choose a file, or paste its text")
-        table = read_own(settings.name, settings.csv.encode(), settings)
+        table = read_own(settings.name, settings.content, settings)
     elif settings.data == "file" and file is not None:
         table = read_own(*file, settings)
     elif settings.data in _SETS:
@@ -206,12 +205,13 @@ def read_own(name: str, content: bytes, settings: Settings) -> Table:
         settings: which columns; those that it does not name are the first two of numbers, and the last one.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, Path(name).name or "table.csv")
+        path = Path(folder, "table.csv")
         path.write_bytes(content)
         try:
-            return _read(path, settings)
-        except PolytomeError as error:  # a user does not know the folder
-            raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from error
+            table = _read(path, settings)
+        except PolytomeError as error:  # a user knows the name, and not where the file was put
+            raise type(error)(str(error).replace(str(path), name[:100])) from error
+    return replace(table, title=f"{name[:100]}: {len(table.y)} rows")
 
 
 def _read(path: Path, settings: Settings) -> Table:
@@ -237,7 +237,7 @@ def _read(path: Path, settings: Settings) -> Table:
         text = next(column for column in chosen if column not in (read.feature_names or ()))
         raise DataError(f"{path}: column {text!r} does not hold numbers; choose one of {', '.join(numeric)}")
     return Table(
-        title=f"{path.name}: {len(codes)} rows",
+        title=str(path),
         X=np.asarray(read.X, dtype=np.float64),
         feature_names=read.feature_names,
         y=codes,

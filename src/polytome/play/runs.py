@@ -253,7 +253,7 @@ def json_line(values: Any) -> str:
         >>> json_line({"value": float("inf"), "w": np.array([0.1, 2.0])})
         '{"value":null,"w":[0.1,2.0]}\\n'
     """
-    return json.dumps(_plain(values), separators=(",", ":"), allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(_plain(values), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def _plain(values: Any) -> Any:

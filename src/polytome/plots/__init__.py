@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from polytome.plots.boundaries import DecisionRegionsDisplay, SigmoidDisplay, SimplexDisplay
     from polytome.plots.coefficients import CoefficientsDisplay
     from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay, PrecisionRecallDisplay, RocDisplay
+    from polytome.plots.reasons import ContributionsDisplay
     from polytome.plots.training import ConvergenceDisplay, LearningRatesDisplay, RegularizationDisplay
 
 __all__ = [
     "CalibrationDisplay",
     "CoefficientsDisplay",
     "ConfusionDisplay",
+    "ContributionsDisplay",
     "ConvergenceDisplay",
     "DecisionRegionsDisplay",
     "LearningRatesDisplay",
@@ -29,6 +31,7 @@ _HOMES = {
     "CalibrationDisplay": "quality",
     "CoefficientsDisplay": "coefficients",
     "ConfusionDisplay": "quality",
+    "ContributionsDisplay": "reasons",
     "ConvergenceDisplay": "training",
     "DecisionRegionsDisplay": "boundaries",
     "LearningRatesDisplay": "training",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from polytome.curves import (
     Bin,
@@ -73,6 +74,7 @@ class ConfusionDisplay(Display):
         Raises:
             DataError: a label is no class of the model.
         """
+        check_is_fitted(model)
         codes = known_codes(y, model.classes_)
         predicted = known_codes(model.predict(X), model.classes_)
         return cls(confusion_matrix(codes, predicted, len(model.classes_)), model.classes_).plot(ax)
@@ -126,8 +128,10 @@ class ConfusionDisplay(Display):
         signed = np.sqrt(shares) * np.where(np.eye(k, dtype=bool), 1, -1)
         draw_cells(panel, signed, self._texts(shares), size=10 if k <= _COUNTED else 7)
         names = [literal(label) for label in self.classes.tolist()]
-        wide, _ = self._cell()
-        across = -(-12 // int(wide)) if k > _WRITTEN else 1  # every name has room for its letters' height
+        figure_of(panel).draw_without_rendering()
+        box = panel.get_window_extent()
+        wide, high = (length * 72 / figure_of(panel).dpi / k for length in (box.width, box.height))
+        across = int(np.ceil(12 / min(wide, high)))  # every name shown has room for its letters' height
         upright = max(text_size(name)[0] for name in names) + 4 > wide * across
         shown = np.arange(0, k, across)
         shown_names = [names[place] for place in shown]
@@ -209,6 +213,7 @@ class CalibrationDisplay(Display):
             ArgumentError: `label` is no class of the model.
             DataError: a label of y is no class of the model.
         """
+        check_is_fitted(model)
         codes, probabilities = known_codes(y, model.classes_), np.asarray(model.predict_proba(X))
         classes = model.classes_.tolist()
         if label is None and len(classes) > 2:
@@ -217,7 +222,7 @@ class CalibrationDisplay(Display):
         if label is not None and label not in classes:
             raise ArgumentError(f"label={label!r}: is no class of the model; its classes begin {classes[:5]}")
         place = 1 if label is None else classes.index(label)
-        return cls(calibration_bins(codes == place, probabilities[:, place], bins), repr(classes[place])).plot(ax)
+        return cls(calibration_bins(codes == place, probabilities[:, place], bins), str(classes[place])).plot(ax)
 
     @classmethod
     def from_predictions(

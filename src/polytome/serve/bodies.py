@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from polytome.readers.columnar import parse_arrow_stream
+from polytome.readers.arrow_streams import count_stream_rows, parse_arrow_stream
 from polytome.readers.delimited import parse_delimited
 from polytome.readers.plain_rows import encode_plain_rows
 from polytome.serve.descriptions import full_value
@@ -52,6 +52,7 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
         expected = {column.name for column in served.encoder.columns}
         frame = parse_delimited(body, "the body", expected=expected)
     elif kind == ARROW:
+        _check_count(count_stream_rows(body, "the body"), most_rows)
         frame = parse_arrow_stream(body, "the body")
     elif kind in IMAGES:
         return _image(served, body)

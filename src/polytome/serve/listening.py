@@ -24,6 +24,7 @@ __all__ = ["address_of", "bound_socket", "listen", "make_server"]
 _MOST_HEADER_BYTES = 64 << 10
 _STOPPING = 20
 _IDLE = 30
+_LINGER = 1.0
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -124,6 +125,7 @@ class _Protocol(HttpToolsProtocol):
         self._seconds = seconds
         self._waiting: asyncio.TimerHandle | None = None
         self._head = 0
+        self._deaf = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -143,10 +145,12 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         if self._waiting is not None:
             self._head += len(data)
         super().data_received(data)
-        if self._waiting is not None and self._head > _MOST_HEADER_BYTES and not self.transport.is_closing():
+        if self._waiting is not None and self._head > _MOST_HEADER_BYTES and not self._deaf:
             self._refuse(b"431 Request Header Fields Too Large", "the head of the request is too large")
 
     def send_400_response(self, msg: str) -> None:
@@ -167,7 +171,21 @@ class _Protocol(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: bytes, words: str) -> None:
+        """Answer what is no request, and take nothing more; a request before it that is complete is still answered.
+
+        The connection stays half open for a moment: closed at once, it would be reset while the client still sends,
+        and the client might never see why.
+        """
+        self._deaf = True
+        self._stop_waiting()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if not self.cycle.more_body:
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = error_body(words)
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)

@@ -98,6 +98,7 @@ const ended = () => at === frames.length - 1 && atEnd(at);
 function play() {
   if (!opening || ended()) return;
   playing = true;
+  shownAt = performance.now();
   find("play").textContent = "Pause";
   announce(true);
   tick(performance.now());
@@ -116,14 +117,18 @@ function stop() {
   refreshSurface();
 }
 
+const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 let shownAt = 0;
 
+// As many steps as are due since the last picture; after a long wait no more than belong to one picture.
 function tick(now) {
   if (!playing) return;
+  const pictures = calmly.matches ? 3 : 30; // at most so many a second
   const due = Math.floor(((now - shownAt) / 1000) * view.speed);
-  if (due >= 1) {
-    shownAt = due > 5 * view.speed ? now : shownAt + (1000 * due) / view.speed;
-    advance(Math.min(due, Math.max(1, Math.ceil(view.speed / 10))));
+  if (due >= 1 && now - shownAt >= 1000 / pictures) {
+    const waitedLong = now - shownAt > 1000;
+    shownAt = waitedLong ? now : shownAt + (1000 * due) / view.speed;
+    advance(waitedLong ? 1 : due);
   }
   if (playing) requestAnimationFrame(tick);
 }

@@ -3,7 +3,9 @@
 import { count, justBeyond, listed } from "./format.js";
 import { element } from "./probabilities.js";
 
-const MOST_FLIPS = 6;
+/** How many are asked for; of fewer features all are known. */
+export const MOST_FLIPS = 30;
+const MOST_SHOWN = 6;
 
 export class Flips {
   /** @param input the form, in which a change can be tried */
@@ -19,7 +21,7 @@ export class Flips {
     const fixed = flips.filter((flip) => flip.flipped === null).map((flip) => flip.feature);
     this.section.hidden = false;
     this.lead.textContent = leadOf(labelNow, possible.length, fixed);
-    this.list.replaceChildren(...possible.slice(0, MOST_FLIPS).map((flip) => this.#line(flip)));
+    this.list.replaceChildren(...possible.slice(0, MOST_SHOWN).map((flip) => this.#line(flip)));
   }
 
   #line(flip) {

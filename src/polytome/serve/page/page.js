@@ -1,6 +1,6 @@
 // The page of the server: asks for the model, builds its input, and shows an answer to whatever is put in.
 
-import { Flips } from "./flips.js";
+import { Flips, MOST_FLIPS } from "./flips.js";
 import { count, listed } from "./format.js";
 import { PictureInput, PictureReasons } from "./picture.js";
 import { Probabilities } from "./probabilities.js";
@@ -50,12 +50,13 @@ class Page {
 
   async #explain(question) {
     const { chosen } = this.pair;
-    document.querySelector("#why").hidden = false;
     document.querySelector("#same-class").hidden = chosen !== null;
     if (chosen === null) return;
     const [label, other] = chosen.map((position) => String(this.model.classes[position]));
-    const explanation = await ask(`/explain?${new URLSearchParams({ of: label, against: other })}`, question);
+    const wanted = new URLSearchParams({ of: label, against: other, most_flips: MOST_FLIPS });
+    const explanation = await ask(`/explain?${wanted}`, question);
     this.reasons.show(explanation, sumsOf(explanation), label, other);
+    document.querySelector("#why").hidden = this.input.isEmpty;
     const [row] = explanation.rows;
     this.flips?.show(row.flips, String(row.prediction));
   }

@@ -71,12 +71,12 @@ export class PictureInput {
     document.addEventListener("drop", (event) => this.#take(event.dataTransfer.files));
   }
 
-  async #take(files) {
-    if (files.length === 0) return;
+  async #take([file]) {
+    if (file === undefined) return;
     try {
-      await this.drawing.show(files[0]);
+      await this.drawing.show(file);
     } catch {
-      this.refused(`${files[0].name} is no picture that this browser can read; choose a PNG or JPEG file.`);
+      this.refused(`${file.name} is no picture that this browser can read; choose a PNG or JPEG file.`);
     }
   }
 }
