@@ -243,7 +243,7 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
     from polytome.report import make_report
 
     if rows.X_test is None:
-        make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}", of_training=True).save(report)
+        make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}").save(report)
     else:
         name = f"rows of {rows.name} that were held out"
         make_report(model, rows.X_test, rows.y_test, name=name, numbers=rows.test_numbers).save(report)
