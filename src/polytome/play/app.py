@@ -43,7 +43,7 @@ def page_html(file_name: str = "") -> str:
     Args:
         file_name: name of the table that the server was started with; empty if there is none.
     """
-    sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "A table of your own (CSV)"}
+    sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "Your own (CSV)"}
     options = "\n".join(f'<option value="{name}">{escape(title)}</option>' for name, title in sets.items())
     presets = "\n".join(
         f'<li><a href="{escape(link(preset))}" data-hint="{escape(preset.hint)}">{escape(preset.title)}</a></li>'

@@ -68,7 +68,7 @@ function fail(error) {
   pause();
   const lost = error instanceof TypeError ? "The server does not answer; is polytome play still running?" : error.message;
   find("fault").textContent = lost;
-  find("fault").scrollIntoView({ block: "nearest" });
+  if (!frames.length) find("verdict").textContent = "Nothing to show yet.";
   showWhatMatters(settings, opening);
 }
 
