@@ -335,7 +335,7 @@ def test_the_surface_is_the_loss(loss):
     held = np.arange(float(found.objective.size)).reshape(found.objective.shape)
     last = found.objective.size - 1
     surface = loss_surface(found, 1, last, held.tolist(), [[-1, 2], [0, 3]])
-    for row, column in [(0, 0), (40, 7), (13, 40)]:
+    for row, column in [(0, 0), (60, 7), (13, 60)]:
         W = held.copy()
         W.flat[1], W.flat[last] = surface["x"][column], surface["y"][row]
         assert surface["values"][row, column] == found.objective.value_and_gradient(W)[0]
@@ -512,7 +512,7 @@ def test_a_run_over_http(client):
         each["coefficients"].tobytes() for each in own
     ]
     assert ask(client, "/problem", settings={}).json["parameters"] == ["w1", "w2", "b"]
-    assert len(ask(client, "/surface", settings={}, held=[[0], [0], [0]]).json["values"]) == 41
+    assert len(ask(client, "/surface", settings={}, held=[[0], [0], [0]]).json["values"]) == 61
 
 
 @pytest.mark.parametrize("place", ["/problem", "/run", "/surface"])

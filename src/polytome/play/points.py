@@ -232,9 +232,11 @@ def _read(path: Path, settings: Settings) -> Table:
             raise ArgumentError(f"{path}: has no column {column!r}; its columns are {', '.join(frame.names)}")
     others = [column for column in frame.names if column not in (*chosen, label)]
     read = read_table(path, target=label, drop=others, missing="drop")
-    classes, codes = np.unique(read.y, return_inverse=True)  # type: ignore[arg-type]  # a target was named
+    assert read.y is not None  # since a target was named
+    assert read.feature_names is not None
+    classes, codes = np.unique(read.y, return_inverse=True)
     if read.feature_names != tuple(column for column in frame.names if column in chosen):
-        text = next(column for column in chosen if column not in (read.feature_names or ()))
+        text = next(column for column in chosen if column not in read.feature_names)
         raise DataError(f"{path}: column {text!r} does not hold numbers; choose one of {', '.join(numeric)}")
     return Table(
         title=str(path),

@@ -204,13 +204,13 @@ def _gap(problem: Problem, here: Move) -> float | None:
     """A proved bound on how far the loss is above its lowest value; None where nothing is proved.
 
     A certificate is about the coefficients with the best intercept. Its objective less its gap is a value below
-    which no coefficients come, and so bounds these, with the intercept that they have.
+    which no coefficients come, and so bounds these, with the intercept that they have. Nor do any come below zero.
     """
     if not problem.has_certificate or not here.is_finite:
         return None
     with np.errstate(all="ignore"):
         certificate, _ = certify(problem.objective, here.coefficients, _TOL)
-    gap = here.value - (certificate.objective - certificate.gap)
+    gap = here.value - max(certificate.objective - certificate.gap, 0.0)
     return gap if certificate.kind == "proof" and np.isfinite(gap) else None
 
 

@@ -355,6 +355,7 @@ function pressed(event) {
 
 function start() {
   fillForm(settings);
+  showWhatMatters(settings, opening);
   find("log").checked = view.log;
   find("speed").value = [...find("speed").options].some((option) => Number(option.value) === view.speed) ? view.speed : VIEW.speed;
   view.speed = Number(find("speed").value);
