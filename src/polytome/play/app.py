@@ -79,6 +79,7 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
 
     app = FastAPI(title="Polytome's playground", docs_url=None, redoc_url=None, openapi_url=None)
     page = page_html(file[0] if file else "")
+    make_problem(Settings())  # loads libraries for which the first visitor would wait
     given = Annotated[Any, Body()]
 
     def problem_of(asked: Any) -> Problem:
