@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+<<<<<<< HEAD
 from dataclasses import dataclass, replace
 from itertools import pairwise, repeat
+=======
+from dataclasses import dataclass
+from itertools import islice, pairwise, repeat
+>>>>>>> speed-play
 
 import numpy as np
 import pytest
@@ -248,6 +253,29 @@ def test_rows_in_their_order_by_hand(size: int) -> None:
     assert epoch.running == pytest.approx(running, rel=1e-13)
     assert epoch.updates == -(-50 // size)
     assert (start.running, start.updates) == (None, None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_ends_of_epochs_of_single_steps_are_the_iterates(size: int, shuffle: bool) -> None:
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, size=50)
+    objective = Objective(Logistic(), L2(0.1), as_rows(X, y))
+    solver = StochasticGradientDescent(0.3, batch_size=size, decay=0.1, seed=6, shuffle=shuffle)
+    walk, steps = solver.iterates(objective, np.zeros((4, 1))), solver.steps(objective, np.zeros((4, 1)))
+    before = next(walk).coefficients
+    for _ in range(3):
+        epoch, used, running = next(walk), [], 0.0
+        for step in islice(steps, -(-50 // size)):
+            np.testing.assert_array_equal(step.coefficients, before - step.rate * step.gradient)
+            gradient = Objective(Logistic(), L2(0.1), as_rows(X[step.rows], y[step.rows])).value_and_gradient(before)[1]
+            np.testing.assert_allclose(step.gradient, gradient, atol=1e-14)
+            before = step.coefficients
+            used.extend(step.rows.tolist())
+            running += step.loss / 50
+        np.testing.assert_array_equal(before, epoch.coefficients)
+        assert sorted(used) == list(range(50))
+        assert running == epoch.running
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
