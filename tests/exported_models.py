@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytome import LogisticRegression, load
+from polytome import LogisticRegression
 from polytome.frames import Frame
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.sources import fit_source, one_against_rest, open_source
@@ -98,14 +98,11 @@ def adult_cells(n_rows: int) -> dict[str, list[Any]]:
 
 @cache
 def mnist() -> tuple[LogisticRegression, np.ndarray]:
-    """A model of digits and its test images: a stored model where there is one, else a quick fit."""
+    """A quick model of digits, and its test images."""
     images = find_idx(data_folder() / "mnist", IDX_FILES[2])
     if images is None:
         pytest.skip("no MNIST")
     X = read_table(images).X.reshape(10_000, 784).astype(np.float64)
-    stored = os.environ.get("POLYTOME_MNIST_MODEL")
-    if stored:
-        return load(stored), X
     rows = open_source("mnist", data_dir=data_folder() / "mnist")
     few = np.arange(0, 60_000, 20)
     return LogisticRegression(C=0.01, scale=255).fit(rows.X[few], rows.y[few]), X

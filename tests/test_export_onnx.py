@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import exported_models as models
 from polytome import LogisticRegression, OneVsRest
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.export import agreement, onnx_graph, to_onnx, write_onnx
+from polytome.export.form import form_of
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -122,8 +124,21 @@ def test_the_rows_to_compare_on_can_be_given(tmp_path: Path) -> None:
     assert write_onnx(models.iris(), tmp_path / "m.onnx", rows=np.ones((3, 4))).n_rows == 3
     with pytest.raises(DataError, match="lacks the column"):
         write_onnx(table, tmp_path / "m.onnx", rows={"label": ["b c"]})
+    with pytest.raises(DataError, match=r"rows has shape \(3, 5\), and the model predicts rows of 4 numbers"):
+        write_onnx(models.iris(), tmp_path / "m.onnx", rows=np.ones((3, 5)))
     with pytest.raises(DataError, match="no named columns"):
         write_onnx(table, tmp_path / "m.onnx", rows=np.ones((3, 5)))
+
+
+def test_rows_are_drawn_from_the_ranges_of_training(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(np.eye(4), [0, 1, 1, 2])
+    model.training_ = SimpleNamespace(low=np.array([0.0, -5, 9, 1]), high=np.array([1.0, 5, 9, 2]))
+    X = agreement.sample_cells(model, form_of(model))
+    assert X.shape == (256, 4)
+    assert (np.clip(X, model.training_.low, model.training_.high) == X).all()
+    assert write_onnx(model, tmp_path / "model.onnx").n_rows == 256
+    probabilities = models.digits().predict_proba(agreement.sample_cells(models.digits(), form_of(models.digits())))
+    assert probabilities.max() - probabilities.min() > 0.9  # without ranges: rows that tell classes apart
 
 
 def test_a_file_that_predicts_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +159,8 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         to_onnx(models.iris(), precision="float16")
     with pytest.raises(FileError, match="no folder"):
         write_onnx(models.iris(), tmp_path / "absent" / "model.onnx")
+    with pytest.raises(FileError, match="is a folder"):
+        write_onnx(models.iris(), tmp_path)
     broken = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     broken.coef_ = np.array([[np.nan]])
     with pytest.raises(ArgumentError, match="holds NaN"):

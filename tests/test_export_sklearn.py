@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.linear_model import LogisticRegressionCV, SGDClassifier
 from sklearn.pipeline import make_pipeline
@@ -128,6 +129,25 @@ def test_a_fit_that_was_stopped_early_shows() -> None:
     assert best < model.certificate_.objective <= best + model.certificate_.gap
     assert "NOT reached" in str(model.certificate_)
     assert model.solver_ == "scikit-learn, lbfgs"
+
+
+def test_liblinear_loses_by_penalising_its_intercept() -> None:
+    X, y = data(K=2)
+    theirs = Theirs(solver="liblinear", tol=1e-12).fit(X + 5, y)
+    best = exact().fit(X + 5, y).certificate_.objective
+    found = from_sklearn(theirs, X + 5, y).certificate_
+    assert not found.holds
+    assert best + 1e-4 < found.objective <= best + found.gap
+
+
+def test_sparse_rows_and_models_without_certificate_travel_on(tmp_path: Path) -> None:
+    X, y = data(K=3)
+    theirs = Theirs(solver="newton-cg", tol=1e-12).fit(csr_array(X), y)
+    assert from_sklearn(theirs, csr_array(X), y).certificate_.gap < 1e-9
+    program = tmp_path / "twin.py"
+    write_sklearn(from_sklearn(theirs), program)
+    assert "certificate" not in program.read_text()
+    np.testing.assert_array_equal(runpy.run_path(str(program))["estimator"].coef_, theirs.coef_)
 
 
 def test_weights_and_frames_are_those_of_their_fit() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import exported_models as models
 from polytome import LogisticRegression
+from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, FileError
 from polytome.export import sql_query, to_sql, write_sql
 
@@ -112,8 +113,6 @@ def test_labels_and_columns_with_quotes_are_texts_and_nothing_else() -> None:
     model.feature_names_in_ = np.array(['x"; DROP TABLE rows; --'], dtype=object)
     tables = database({'x"; DROP TABLE rows; --': X[:, 0].tolist()})
     answer = tables.execute(to_sql(model)).fetchall()
-    model_names = model.predict_proba(X) if not hasattr(model, "feature_names_in_") else None
-    assert model_names is None
     assert {row[0] for row in answer} <= {evil, '"no"\n\''}
     assert tables.execute("SELECT count(*) FROM rows").fetchone() == (20,)
 
@@ -124,6 +123,28 @@ def test_whole_numbers_in_a_table_do_not_lead_to_whole_number_arithmetic() -> No
     X = np.array([[5, 3, 1, 0], [6, 3, 5, 2]])
     _, probabilities = answered(model, as_columns(model, X))
     assert np.abs(probabilities - model.predict_proba(X.astype(float))).max() < 1e-12
+
+
+def test_many_levels_and_columns_that_differ_in_case_only(tmp_path: Path) -> None:
+    levels = tuple(sorted(f"level {number}" for number in range(3000)))
+    model = LogisticRegression().fit(np.eye(8), np.arange(8) % 3)
+    model.encoder_ = Encoder((Column("a", "category", levels), Column("A", "number")), None, "error", "error")
+    model.coef_ = np.random.default_rng(0).normal(size=(3, 3001))
+    model.n_features_in_ = 3001
+    assert write_sql(model, tmp_path / "model.sql") is None
+    assert '"A"' in (tmp_path / "model.sql").read_text()
+    columns = (model.encoder_.columns[0], Column("b", "number"))
+    model.encoder_ = Encoder(columns, None, "error", "error")
+    seen = write_sql(model, tmp_path / "model.sql")
+    assert seen is not None
+    assert seen.largest_difference < 1e-12
+
+
+def test_a_query_that_sqlite_does_not_answer_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_query, "to_sql", lambda model, **options: "SELECT nonsense(")
+    with pytest.raises(ArgumentError, match=r"SQLite does not answer the query \(.*\); to_sql"):
+        write_sql(models.iris(), tmp_path / "model.sql")
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_exp_the_file_is_written_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +164,10 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         to_sql(models.iris(), table="")
     with pytest.raises(FileError, match="no folder"):
         write_sql(models.iris(), tmp_path / "absent" / "model.sql")
+    twice = LogisticRegression().fit(np.eye(3), [0, 1, 1])
+    twice.feature_names_in_ = np.array(["a", "b", "b"], dtype=object)
+    with pytest.raises(ArgumentError, match="two columns are called 'b'"):
+        to_sql(twice)
     wide = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     wide.coef_, wide.n_features_in_ = np.ones((1, 1601)), 1601
     with pytest.raises(ArgumentError, match=r"1,601 columns .* export to ONNX"):

@@ -60,6 +60,7 @@ class Source:
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
+        test_numbers: the numbers of its test rows in the file, counted from 1 without a header line.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Source:
     positive: str | None = None
     test_fraction: float | None = None
     seed: int | None = None
+    test_numbers: NDArray[np.intp] | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -317,6 +319,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    numbers = np.arange(len(is_test)) if source.kept is None else np.flatnonzero(source.kept)
     return replace(
         source,
         X=source.X[train],
@@ -325,6 +328,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         y_test=source.y[test],
         test_fraction=fraction,
         seed=seed,
+        test_numbers=numbers[test] + 1,
     )
 
 

@@ -127,7 +127,10 @@ def given_cells(model: LogisticRegression, form: Form, rows: Any) -> Cells:
     if not named and not form.is_matrix:
         raise DataError("rows has no named columns: give a data frame, or a dict from each column to its values")
     if not named:
-        return np.asarray(rows, dtype=np.float64)
+        X = np.asarray(rows, dtype=np.float64)
+        if X.ndim != 2 or X.shape[1] != len(form.columns) or len(X) == 0:
+            raise DataError(f"rows has shape {X.shape}, and the model predicts rows of {len(form.columns)} numbers")
+        return X
     lacking = [column.name for column in form.columns if column.name not in rows]
     if lacking:
         raise DataError(f"rows lacks the column {lacking[0]!r}")

@@ -34,7 +34,7 @@ class Form:
         coefficients: (K, d) float64; of two classes the first row is zero.
         intercepts: (K,) float64.
         unknown: what a level that training never saw does: "error" or "zero".
-        facts: sentences about the model by name: version, objective and certificate.
+        facts: sentences about the model by name: version, shape of its images, objective and certificate.
     """
 
     classes: tuple[int, ...] | tuple[str, ...]
@@ -107,6 +107,9 @@ def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
 def _facts(model: LogisticRegression) -> dict[str, str]:
     """What a file should say of its origin; a model made by another library may have no certificate."""
     facts = {"polytome_version": __version__}
+    if hasattr(model, "image_shape_"):
+        height, width = model.image_shape_
+        facts["image"] = f"each row is an image of {height} x {width} pixels, row after row"
     for name in ("objective", "certificate"):
         if hasattr(model, f"{name}_"):
             facts[name] = str(getattr(model, f"{name}_"))

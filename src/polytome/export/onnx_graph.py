@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Precision = Literal["float64", "float32"]
+"""The type of numbers in a graph: of its inputs, its arithmetic and its probabilities."""
 
 __all__ = ["Precision", "to_onnx", "write_onnx"]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytome.atomic_files import atomic_output
+from polytome.atomic_files import atomic_output, check_writable
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.explain import feature_names
 from polytome.export.agreement import Agreement, checked_agreement, encoded, sample_cells
@@ -76,7 +76,7 @@ def write_sklearn(model: LogisticRegression, path: str | PathLike[str]) -> Agree
         ArgumentError: the model cannot be exported, or is too large for a program.
         FileError: the file cannot be written.
     """
-    form = form_of(model)
+    path, form = check_writable(path), form_of(model)
     if form.coefficients.size > _MOST_COEFFICIENTS:
         raise ArgumentError(
             f"{form.coefficients.size:,} coefficients are too many for a program in text (at most "
@@ -102,6 +102,8 @@ def from_sklearn(
 
     Returns:
         A fitted model with the same predictions. Without X and y it has no `certificate_`, `objective_` and `stop_`.
+        The certificate is about the usual objective, whose intercept is free: what the solver "liblinear" loses by
+        penalising it too, it counts as distance.
 
     Raises:
         ArgumentError: the estimator is another one, fits one class against the rest, or has an L1 penalty and is to

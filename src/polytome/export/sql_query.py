@@ -2,8 +2,8 @@
 
 The query has four steps: the cells with missing ones filled, a score for each class, the exponentials of the scores
 less the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
-expressions. SQLite (from 3.35, with its mathematical functions) runs it here; by their manuals PostgreSQL 12 and DuckDB
-do as well, and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES and without the word MATERIALIZED.
+expressions, for SQLite (from 3.35, with its mathematical functions), PostgreSQL (from 12), and by their manuals DuckDB,
+and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES and without the word MATERIALIZED.
 
 Reference:
     ISO/IEC 9075-2, sections 5.2 (quotation marks are doubled) and 7.17 (WITH).
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,10 @@ def to_sql(model: LogisticRegression, *, table: str = "rows", keep: Sequence[str
     answers = ["prediction", *(f"probability_{label}" for label in form.classes)]
     if clash := sorted({*keep} & {*answers}):
         raise ArgumentError(f"keep={clash[0]!r}: the answer has a column of this name; rename yours in a view")
-    for name in (table, *keep, *(column.name for column in form.columns)):
+    names = [column.name for column in form.columns]
+    if len({*names}) < len(names):
+        raise ArgumentError(f"two columns are called {max(names, key=names.count)!r}: no table has both; rename one")
+    for name in (table, *keep, *names):
         if not name or "\0" in name:
             raise ArgumentError(f"{name!r}: no column or table of a database can have this name; rename it")
     places = range(len(form.classes))
@@ -100,7 +104,7 @@ def write_sql(
         keep: columns of the table that the answer begins with.
 
     Returns:
-        How closely both agreed; None where this Python's SQLite has no `exp`.
+        How closely both agreed; None where this Python's SQLite has no `exp`, or two columns differ in case only.
 
     Raises:
         ArgumentError: the model cannot be exported, a name cannot be used, or the answers differ.
@@ -210,20 +214,25 @@ def _comment(text: str) -> str:
 
 
 def _agreement(model: LogisticRegression, form: Form) -> Agreement | None:
-    """SQLite's answer beside the model on rows drawn from the model's ranges."""
+    """SQLite's answer beside the model on rows drawn from the model's ranges; None where SQLite cannot give one."""
+    names = [column.name for column in form.columns]
+    if len({name.lower() for name in names}) < len(names):
+        return None  # to SQLite a and A are one column, to other databases two
     cells = sample_cells(model, form)
-    columns = [*cells.T] if isinstance(cells, np.ndarray) else cells
-    with sqlite3.connect(":memory:") as database:
+    columns = [values.tolist() for values in (cells.T if isinstance(cells, np.ndarray) else cells)]
+    with closing(sqlite3.connect(":memory:")) as database:
         try:
             database.execute("SELECT exp(1)")
         except sqlite3.OperationalError:
             return None
-        names = ", ".join(_name(column.name) for column in form.columns)
-        database.execute(f'CREATE TABLE "rows" ({names})')
-        marks = ", ".join("?" * len(columns))
-        lists = [values.tolist() for values in columns]  # NaN becomes NULL in SQLite
-        database.executemany(f'INSERT INTO "rows" VALUES ({marks})', zip(*lists, strict=True))
-        answer = database.execute(to_sql(model)).fetchall()
-    labels = np.array([row[0] for row in answer], dtype=object)
-    probabilities = np.array([row[1:] for row in answer], dtype=np.float64)
-    return checked_agreement(model, form, cells, (labels, probabilities), f"SQLite {sqlite3.sqlite_version}", _ALLOWED)
+        database.execute(f'CREATE TABLE "rows" ({", ".join(map(_name, names))})')
+        marks = ", ".join("?" * len(names))
+        database.executemany(f'INSERT INTO "rows" VALUES ({marks})', zip(*columns, strict=True))  # NaN becomes NULL
+        try:
+            answer = database.execute(to_sql(model)).fetchall()
+        except sqlite3.Error as error:
+            raise ArgumentError(
+                f"SQLite does not answer the query ({error}); to_sql, or --sql - in a shell, gives it unchecked"
+            ) from error
+    found = np.array([row[0] for row in answer], dtype=object), np.array([row[1:] for row in answer], dtype=np.float64)
+    return checked_agreement(model, form, cells, found, f"SQLite {sqlite3.sqlite_version}", _ALLOWED)

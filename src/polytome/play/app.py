@@ -43,7 +43,7 @@ def page_html(file_name: str = "") -> str:
     Args:
         file_name: name of the table that the server was started with; empty if there is none.
     """
-    sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "A table of your own (CSV)"}
+    sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "Your own (CSV)"}
     options = "\n".join(f'<option value="{name}">{escape(title)}</option>' for name, title in sets.items())
     presets = "\n".join(
         f'<li><a href="{escape(link(preset))}" data-hint="{escape(preset.hint)}">{escape(preset.title)}</a></li>'
@@ -79,6 +79,7 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
 
     app = FastAPI(title="Polytome's playground", docs_url=None, redoc_url=None, openapi_url=None)
     page = page_html(file[0] if file else "")
+    make_problem(Settings())  # loads libraries for which the first visitor would wait
     given = Annotated[Any, Body()]
 
     def problem_of(asked: Any) -> Problem:
@@ -131,7 +132,9 @@ def _stretches(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 def _field(asked: Any, name: str, kind: type[Any], default: Any) -> Any:
     """One part of a request, of the type that it must have; the default where it is absent or null."""
-    value = asked.get(name) if isinstance(asked, Mapping) else None
+    if not isinstance(asked, Mapping):
+        raise ArgumentError("the request is no JSON object; send one as application/json")
+    value = asked.get(name)
     if value is None:
         return default
     if not isinstance(value, kind) or isinstance(value, bool):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -143,13 +142,13 @@ def _drawn(title: str, X: Array, y: Array, n_classes: int) -> Table:
 
 _SETS: dict[str, tuple[str, Callable[[Settings], Table]]] = {
     "iris": ("Iris", _iris),
-    "nine-flowers": ("Nine flowers (document 003)", _nine_flowers),
-    "six-petals": ("Six petals (document 003)", _lengths),
-    "six-petals-again": ("Six petals, second table (document 003)", _other_lengths),
-    "nine-petals": ("Nine petals, three kinds", _nine_lengths),
-    "houses": ("Areas and prices, a line", _houses),
-    "and": ("AND, a truth table", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
-    "xor": ("XOR, a truth table", lambda settings: _truth_table("XOR: true where one of the two is", [0, 1, 1, 0])),
+    "nine-flowers": ("Nine flowers", _nine_flowers),
+    "six-petals": ("Six petals", _lengths),
+    "six-petals-again": ("Six petals, again", _other_lengths),
+    "nine-petals": ("Nine petals", _nine_lengths),
+    "houses": ("Areas and prices", _houses),
+    "and": ("AND", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
+    "xor": ("XOR", lambda settings: _truth_table("XOR: true where one of the two is", [0, 1, 1, 0])),
     "blobs": ("Blobs", _blobs),
     "moons": ("Two moons", _moons),
     "rings": ("Two rings", _rings),
@@ -160,8 +159,8 @@ def data_sets() -> dict[str, str]:
     """The data sets that every playground has: their titles by name.
 
     Example:
-        >>> data_sets()["xor"]
-        'XOR, a truth table'
+        >>> data_sets()["moons"]
+        'Two moons'
     """
     return {name: title for name, (title, _) in _SETS.items()}
 
@@ -185,7 +184,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
     if settings.data == "own":
         if not settings.csv.strip():
             raise ArgumentError("data='own': the table is empty; choose a file, or paste its text")
-        table = read_own(settings.name, settings.csv.encode(), settings)
+        table = read_own(settings.name, settings.content, settings)
     elif settings.data == "file" and file is not None:
         table = read_own(*file, settings)
     elif settings.data in _SETS:
@@ -206,12 +205,13 @@ def read_own(name: str, content: bytes, settings: Settings) -> Table:
         settings: which columns; those that it does not name are the first two of numbers, and the last one.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, Path(name).name or "table.csv")
+        path = Path(folder, "table.csv")
         path.write_bytes(content)
         try:
-            return _read(path, settings)
-        except PolytomeError as error:  # a user does not know the folder
-            raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from error
+            table = _read(path, settings)
+        except PolytomeError as error:  # a user knows the name, and not where the file was put
+            raise type(error)(str(error).replace(str(path), name[:100])) from error
+    return replace(table, title=f"{name[:100]}: {len(table.y)} rows")
 
 
 def _read(path: Path, settings: Settings) -> Table:
@@ -232,12 +232,14 @@ def _read(path: Path, settings: Settings) -> Table:
             raise ArgumentError(f"{path}: has no column {column!r}; its columns are {', '.join(frame.names)}")
     others = [column for column in frame.names if column not in (*chosen, label)]
     read = read_table(path, target=label, drop=others, missing="drop")
-    classes, codes = np.unique(read.y, return_inverse=True)  # type: ignore[arg-type]  # a target was named
+    assert read.y is not None  # since a target was named
+    assert read.feature_names is not None
+    classes, codes = np.unique(read.y, return_inverse=True)
     if read.feature_names != tuple(column for column in frame.names if column in chosen):
-        text = next(column for column in chosen if column not in (read.feature_names or ()))
+        text = next(column for column in chosen if column not in read.feature_names)
         raise DataError(f"{path}: column {text!r} does not hold numbers; choose one of {', '.join(numeric)}")
     return Table(
-        title=f"{path.name}: {len(codes)} rows",
+        title=str(path),
         X=np.asarray(read.X, dtype=np.float64),
         feature_names=read.feature_names,
         y=codes,

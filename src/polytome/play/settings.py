@@ -102,8 +102,8 @@ class Settings:
                 raise ArgumentError(f"{name}={value:g}: needs a number from {least:g} to {most:g}")
         if len(self.features) > 2 or len(set(self.features)) < len(self.features):
             raise ArgumentError(f"features={', '.join(self.features)}: choose one, or two different ones")
-        if len(self.csv.encode()) > MOST_BYTES:
-            raise ArgumentError(f"the table has {len(self.csv.encode()):,} bytes, at most {MOST_BYTES:,} can be used")
+        if len(self.content) > MOST_BYTES:
+            raise ArgumentError(f"the table has {len(self.content):,} bytes, at most {MOST_BYTES:,} can be used")
         if self.start not in STARTS:
             self.start_numbers()
 
@@ -125,6 +125,11 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Every setting but the table itself, as plain values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @property
+    def content(self) -> bytes:
+        """The table as a file would hold it; half a character, which JSON allows, is left to its reader to refuse."""
+        return self.csv.encode("utf-8", "surrogatepass")
 
     def start_numbers(self) -> list[float]:
         """The numbers of a start of one's own.

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
-from polytome.plots.charts import bars_height, draw_bars, make_room
+from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
-from polytome.plots.drawing import figure_of
+from polytome.plots.drawing import PALETTE, figure_of
 from polytome.plots.labels import literal, short, text_size, wrapped
 from polytome.plots.matrices import PICTURE, draw_picture, signed_colours
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["CoefficientsDisplay", "draw_signed_pictures", "largest"]
+__all__ = ["CoefficientsDisplay", "draw_signed_bars", "draw_signed_pictures", "largest", "picture_paper"]
 
 _COLUMNS = 5  # pictures beside one another
 
@@ -119,12 +119,15 @@ class CoefficientsDisplay(Display):
             return
         chosen = [row[largest(row, self.most)] for row in self.coefficients]
         for row, panel in enumerate(axes[:k]):
-            draw_bars(panel, self._names(row), [chosen[row]])
+            draw_signed_bars(panel, self._names(row), chosen[row])
             panel.set(xlabel=f"{'log-odds' if k == 1 else 'score'} per {self.unit}", ylabel="feature")
             if k > 1:
                 panel.set_title(wrapped(literal(self.labels[row]), 40), fontsize=10)
         for panel in axes[:k]:
             make_room(panel, np.concatenate(chosen))
+        limits = np.array([panel.get_xlim() for panel in axes[:k]])
+        for panel in axes[:k]:
+            panel.set_xlim(limits[:, 0].min(), limits[:, 1].max())
 
     def title(self) -> str:
         """What the picture shows."""
@@ -155,7 +158,7 @@ def largest(values: Array, most: int) -> NDArray[np.intp]:
     kept = chosen[values[chosen] != 0]
     if not len(kept):
         kept = chosen
-    return kept[np.argsort(-values[kept], kind="stable")]
+    return np.asarray(kept[np.argsort(-values[kept], kind="stable")])
 
 
 def picture_paper(n: int, shape: tuple[int, int]) -> Paper:
@@ -166,7 +169,22 @@ def picture_paper(n: int, shape: tuple[int, int]) -> Paper:
     return max(4.4, columns * (size + 0.12)), rows * (size * min(3.0, shape[0] / shape[1]) + 0.3) + 0.75, rows, columns
 
 
-def draw_signed_pictures(axes: Sequence[Axes], pictures: Array, captions: Sequence[str], label: str) -> None:
+def draw_signed_bars(axes: Axes, names: Sequence[str], values: Array) -> None:
+    """Draw bars that are blue above zero and vermillion below, as the pixels of a picture are.
+
+    Args:
+        axes: where to draw.
+        names: one for each value.
+        values: shape (n,).
+    """
+    draw_bars(axes, names, [values])
+    for bar, value in zip(axes.patches, values, strict=True):
+        bar.set_facecolor(PALETTE[0] if value >= 0 else PALETTE[1])
+
+
+def draw_signed_pictures(
+    axes: Sequence[Axes], pictures: Array, captions: Sequence[str], label: str, beside: Sequence[Axes] = ()
+) -> None:
     """Draw pictures of signed numbers with one scale of colours, as far below zero as above.
 
     The scale ends where one number in two hundred is beyond it, so that a few pixels do not make all others pale.
@@ -176,11 +194,17 @@ def draw_signed_pictures(axes: Sequence[Axes], pictures: Array, captions: Sequen
         pictures: shape (n, height, width).
         captions: one for each.
         label: what the numbers are, at the scale.
+        beside: other axes that the scale stands below.
     """
+    from matplotlib.ticker import MaxNLocator
+
     most = float(np.quantile(np.abs(pictures), 0.995, method="higher")) or 1.0
     for panel, picture, caption in zip(axes, pictures, captions, strict=True):
         text = wrapped(caption, 15) if text_size(caption, 9)[0] > 72 * PICTURE else caption
         drawn = draw_picture(panel, picture, text, cmap=signed_colours(), vmin=-most, vmax=most)
     beyond = "both" if np.abs(pictures).max() > most else "neither"
-    looks: dict[str, Any] = {"location": "bottom", "aspect": 45, "fraction": 0.06, "extend": beyond}
-    figure_of(axes[0]).colorbar(drawn, ax=list(axes), label=label, **looks)
+    figure, all_axes = figure_of(axes[0]), [*beside, *axes]
+    width = float(figure.get_size_inches()[0])
+    ticks = MaxNLocator(max(2, int(width)), steps=[1, 2, 5, 10])
+    looks: dict[str, Any] = {"ticks": ticks, "location": "bottom", "aspect": 45, "fraction": 0.06, "extend": beyond}
+    figure.colorbar(drawn, ax=all_axes, label=label, **looks)

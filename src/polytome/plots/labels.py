@@ -173,10 +173,10 @@ def key_beside(figure: Figure, entries: Mapping[str, Artist], heading: str) -> N
         _legend(axes, entries)
 
 
-def _legend(axes: Axes, entries: Mapping[str, Artist]) -> None:
+def _legend(axes: Any, entries: Mapping[str, Artist]) -> None:
     """Entries in the legend inside the axes, after those that it has."""
     before = axes.get_legend()
     if before is not None:
         texts = [text.get_text() for text in before.get_texts()]
-        entries = {**dict(zip(texts, before.legend_handles, strict=True)), **entries}  # type: ignore[arg-type]
+        entries = {**dict(zip(texts, before.legend_handles, strict=True)), **entries}
     axes.legend(list(entries.values()), list(entries), frameon=True, framealpha=0.85, edgecolor="none")

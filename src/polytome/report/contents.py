@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from polytome import curves
 from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
 from polytome.explain import contributions
+from polytome.features import checked_rows
 from polytome.intervals import ClassQuality, Quality, class_qualities, quality
 from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
+from polytome.report.wording import number
 from polytome.settled import settled_rows
+from polytome.training_record import data_hash
 
 if TYPE_CHECKING:
     from polytome.curves import Bin, Curve
+    from polytome.encoders import Encoder
     from polytome.estimators import LogisticRegression
 
 Array = NDArray[Any]
@@ -30,12 +34,12 @@ _REASONS = 4
 
 
 class Reason(NamedTuple):
-    """A feature of a row that speaks for its predicted class against another."""
+    """What a column of a row adds to the log odds between its predicted class and another."""
 
-    feature: str
-    value: float
+    column: str
+    value: str
     contribution: float
-    """To the log odds, counted from the mean of training."""
+    """Counted from the mean of training, where that was recorded; positive for the predicted class."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Judged:
 
     Attributes:
         name: where the rows come from.
-        of_training: whether they are those that the model was fitted to.
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
         evaluation: metrics, null model, confusion, unseen labels.
         quality: metrics with intervals.
         classes: the same for each class.
@@ -88,7 +92,7 @@ class Judged:
     """
 
     name: str
-    of_training: bool
+    training_rows: Literal["none", "some", "all"]
     evaluation: Evaluation
     quality: Quality
     classes: list[ClassQuality]
@@ -107,9 +111,7 @@ class Judged:
         return self.evaluation.n_rows - self.evaluation.n_unseen
 
 
-def judge(
-    model: LogisticRegression, X: Any, y: Any, *, name: str, of_training: bool = False, numbers: Array | None = None
-) -> Judged:
+def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Array | None = None) -> Judged:
     """Compute all that a report says about rows with known labels.
 
     Args:
@@ -117,7 +119,6 @@ def judge(
         X: features, shape (n, d).
         y: labels, shape (n,); rows with a label that the model never saw are counted and left out.
         name: where they come from.
-        of_training: whether the model was fitted to them.
         numbers: the number of each row in its file; None counts them from 1.
 
     Raises:
@@ -129,9 +130,10 @@ def judge(
         >>> iris = load_dataset("iris")
         >>> judged = judge(LogisticRegression().fit(iris.X, iris.y), iris.X, iris.y, name="iris")
         >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].number
-        ('versicolor', 'virginica', 84)
+        ('versicolor', 'virginica', 107)
     """
     y = np.asarray(y)
+    training_rows = _training_rows(model, X, y, name)
     evaluation = evaluate(model, X, y)
     codes = class_codes(y, model.classes_)
     known = np.flatnonzero(codes >= 0)
@@ -144,7 +146,7 @@ def judge(
     roc, precision_recall = _curves(model, X, y)
     return Judged(
         name=name,
-        of_training=of_training,
+        training_rows=training_rows,
         evaluation=evaluation,
         quality=quality(codes, log_probabilities),
         classes=class_qualities(evaluation.confusion, model.classes_),
@@ -157,6 +159,17 @@ def judge(
         confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES)),
         n_settled=int(settled_rows(model, X).sum()) if hasattr(model, "training_") else None,
     )
+
+
+def _training_rows(model: LogisticRegression, X: Any, y: Array, name: str) -> Literal["none", "some", "all"]:
+    """How many of the rows the model was fitted to, by the record of its training."""
+    record = getattr(model, "training_", None)
+    if record is None:
+        return "none"
+    if len(y) == record.n_rows and data_hash(checked_rows(model, X), y) == record.data_sha256:
+        return "all"
+    whole = record.test_fraction is not None and len(y) == record.n_rows + record.n_test_rows
+    return "some" if whole and name == record.source else "none"
 
 
 @dataclass(frozen=True)
@@ -173,18 +186,40 @@ class _Window:
     def _one(self, judged: JudgedRow) -> Shown:
         row = _rows(self.X, [judged.row])
         other = judged.runner_up if judged.true == judged.predicted else judged.true
-        number = int(self.numbers[judged.row])
+        position = int(self.numbers[judged.row])
         if hasattr(self.model, "image_shape_"):
-            return Shown(number, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
-        return Shown(number, judged, other, self._reasons(row, judged.predicted, other), None)
+            return Shown(position, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
+        return Shown(position, judged, other, self._reasons(row, judged.predicted, other), None)
 
     def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
-        labels = self.model.classes_.tolist()
+        labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)
         found = contributions(self.model, row).between(labels[predicted], labels[other])
-        values = found.values[0, 0]
         given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
+        cells = given
+        if encoder is not None:
+            found, cells = found.by_column(encoder), _cells(encoder, given)
+        values = found.values[0, 0]
         largest = np.argsort(-np.abs(values), kind="stable")[:_REASONS].tolist()
-        return tuple(Reason(found.features[j], float(given[j]), float(values[j])) for j in largest if values[j] != 0)
+        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in largest if values[j] != 0)
+
+
+def _cells(encoder: Encoder, given: Array) -> list[float | str]:
+    """A row as it was in its table: the level of each category in the place of zeros and ones."""
+    cells: list[float | str] = []
+    place = 0
+    for column in encoder.columns:
+        part = given[place : place + column.width]
+        cells.append(float(part[0]) if column.kind == "number" else _level(column.levels, part))
+        place += column.width
+    return cells
+
+
+def _level(levels: tuple[str, ...], part: Array) -> str:
+    return levels[int(part.argmax())] if part.any() else "none of its levels"
+
+
+def _text(cell: float | str) -> str:
+    return cell if isinstance(cell, str) else number(cell)
 
 
 def _rows(X: Any, rows: Any) -> Any:

@@ -14,7 +14,7 @@ from polytome.explain import feature_names
 from polytome.pages import base_styles, document
 from polytome.report import wording
 from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
-from polytome.report.pictures import Picture, coefficient_picture, figure, row_picture
+from polytome.report.pictures import Picture, figure, row_picture
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -50,7 +50,6 @@ def report_page(model: LogisticRegression, judged: Judged | None, title: str) ->
         classes=_classes(model),
         columns=_columns(model),
         effects=_effects(model),
-        coefficient_pictures=_coefficient_pictures(model),
         class_table=_class_table(judged),
         ink=lambda shown: _ink(model, shown),
         labels=[str(label) for label in model.classes_.tolist()],
@@ -78,7 +77,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": wording.number, "percent": wording.percent, "interval": wording.interval}
+    environment.filters |= {name: getattr(wording, name) for name in ("interval", "number", "percent", "points")}
     return environment.get_template("report.html")
 
 
@@ -99,6 +98,7 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
     """All that is drawn, by name."""
     from polytome.plots import (
         CalibrationDisplay,
+        CoefficientsDisplay,
         ConfusionDisplay,
         ConvergenceDisplay,
         PrecisionRecallDisplay,
@@ -106,6 +106,8 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
     )
 
     found = {"convergence": figure(ConvergenceDisplay.from_estimator(model))}
+    if hasattr(model, "image_shape_"):
+        found["coefficients"] = figure(CoefficientsDisplay.from_estimator(model))
     if judged is None:
         return found
     found["calibration"] = figure(CalibrationDisplay(judged.bins, judged.event).plot())
@@ -158,19 +160,6 @@ def _effects(model: LogisticRegression) -> list[Any]:
         known = hasattr(model, "training_")
         found = sorted(found, key=lambda each: -abs(each.over_range if known else each.coefficient))[:30]
     return found
-
-
-def _coefficient_pictures(model: LogisticRegression) -> list[tuple[str, Picture]]:
-    """A picture of the coefficients of each score of a model of images."""
-    shape = getattr(model, "image_shape_", None)
-    if shape is None:
-        return []
-    labels = [str(label) for label in model.classes_.tolist()][1 if len(model.coef_) == 1 else 0 :]
-    largest = float(np.quantile(np.abs(model.coef_), 0.995))
-    return [
-        (label, coefficient_picture(row, shape, largest, f"Coefficients of class {label}, pixel by pixel"))
-        for label, row in zip(labels, model.coef_, strict=True)
-    ]
 
 
 def _class_table(judged: Judged | None) -> dict[str, Any]:

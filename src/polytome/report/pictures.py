@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Picture", "coefficient_picture", "figure", "row_picture"]
+__all__ = ["Picture", "figure", "row_picture"]
 
 _LARGEST_SVG = 120_000  # bytes; a figure with more lines than that is smaller as pixels
-_BLUE, _VERMILLION = np.array([0, 114, 178]), np.array([213, 94, 0])  # Okabe and Ito's, as in the figures
 
 
 class Picture(NamedTuple):
@@ -54,20 +53,6 @@ def row_picture(values: Array, shape: tuple[int, int], full: float, alt: str) ->
     """
     ink = np.clip(values.reshape(shape) / (full or 1.0), 0.0, 1.0)
     return _pixels(np.rint(255 * (1 - ink)).astype(np.uint8), alt)
-
-
-def coefficient_picture(values: Array, shape: tuple[int, int], largest: float, alt: str) -> Picture:
-    """Coefficients of pixels: blue speaks for the class, vermillion against it, white not at all.
-
-    Args:
-        values: shape (height * width,).
-        shape: height and width.
-        largest: the size that has the full colour.
-        alt: the words for it.
-    """
-    strength = np.clip(values.reshape(shape) / (largest or 1.0), -1.0, 1.0)[..., None]
-    full = np.where(strength > 0, _BLUE, _VERMILLION)
-    return _pixels(np.rint(255 + np.abs(strength) * (full - 255.0)).astype(np.uint8), alt)
 
 
 def _pixels(pixels: NDArray[np.uint8], alt: str) -> Picture:

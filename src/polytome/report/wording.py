@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.settled import mean_variation_bound
@@ -19,6 +19,7 @@ __all__ = [
     "listing",
     "number",
     "percent",
+    "points",
     "prediction_sentences",
     "short_number",
     "verdict",
@@ -38,41 +39,63 @@ def number(value: float | int | None, digits: int = 4) -> str:
         return "infinite" if value > 0 else "-infinite"
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    return (
+        f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    )
 
 
 def short_number(value: float | None) -> str:
-    """A number with three digits."""
-    return number(value, 3)
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent; one that is small but not zero is not rounded to it.
+    """A number with three digits, zeros at its end included, so that the ends of an interval are told alike.
 
     Example:
-        >>> percent(0.9264), percent(0.00004), percent(1.0)
-        ('92.6 %', '0.004 %', '100 %')
+        >>> short_number(0.25), short_number(4.8e-5), short_number(1234.5)
+        ('0.250', '4.80e-05', '1,234')
+    """
+    if value is None or not math.isfinite(value) or value == 0 or abs(value) >= 100:
+        return number(value, 3)
+    return f"{value:#.3g}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent; neither a small one nor a nearly complete one is rounded away.
+
+    Example:
+        >>> percent(0.9264), percent(0.000057), percent(0.99998), percent(1.0)
+        ('92.6 %', '0.0057 %', '99.998 %', '100 %')
     """
     if math.isnan(share):
         return "-"
-    value = 100 * share
+    return f"{_points(100 * share)} %"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares, in percentage points.
+
+    Example:
+        >>> points(0.6), points(-0.0123)
+        ('+60.0 points', '-1.2 points')
+    """
+    return "-" if math.isnan(difference) else f"{'+' if difference > 0 else ''}{_points(100 * difference)} points"
+
+
+def _points(value: float) -> str:
     if value in (0, 100):
-        return f"{value:.0f} %"
-    rounded = f"{value:.{digits}f}"
-    return f"{value:.2g} %" if float(rounded) in (0, 100) and abs(value) < 50 else f"{rounded} %"
+        return f"{value:.0f}"
+    if abs(value) < 0.995:
+        return f"{value:.2g}"
+    return f"{value:.1f}" if value < 99.95 else f"{value:.5g}"
 
 
-def interval(estimate: Estimate, as_percent: bool = False) -> str:
-    """The ends of an interval, from low to high.
+def interval(estimate: Estimate, form: Callable[[float], str]) -> str:
+    """The ends of an interval, from low to high, each in the given form.
 
     Example:
         >>> from polytome.intervals import wilson_interval
-        >>> interval(wilson_interval(9, 10), as_percent=True)
+        >>> interval(wilson_interval(9, 10), percent)
         '59.6 % to 98.2 %'
     """
     if math.isnan(estimate.low):
         return "-"
-    form = percent if as_percent else short_number
     return f"{form(estimate.low)} to {form(estimate.high)}"
 
 
@@ -125,8 +148,8 @@ def certificate_sentence(model: LogisticRegression) -> str:
         'It is proved that no other coefficients bring the objective'
     """
     certificate = model.certificate_
-    reached, asked = short_number(certificate.gap), percent(certificate.tol, 2)
-    share = percent(certificate.relative_gap, 2) if math.isfinite(certificate.gap) else "-"
+    reached, asked = short_number(certificate.gap), percent(certificate.tol)
+    share = percent(certificate.relative_gap) if math.isfinite(certificate.gap) else "-"
     if certificate.is_of_separation:
         return (
             "These coefficients put every row of training on its right side, which proves that the classes can be "
@@ -166,10 +189,10 @@ def prediction_sentences(model: LogisticRegression, n_settled: int | None, n_row
     certificate, record = model.certificate_, getattr(model, "training_", None)
     if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
         return ["About predictions nothing is proved: that takes a penalty and a finite gap."]
-    average = percent(mean_variation_bound(certificate.gap), 2)
+    average = points(mean_variation_bound(certificate.gap)).lstrip("+").replace("points", "percentage points")
     told = [
         "Proved: on average over the rows of training, the predicted probabilities differ from those of the exact "
-        f"minimum by at most {average} of the probability (total variation)."
+        f"minimum by at most {average} (total variation)."
     ]
     if record is not None and record.could_change is not None:
         told.append(_training_sentence(record.could_change, record.n_rows))

@@ -68,7 +68,7 @@ function fail(error) {
   pause();
   const lost = error instanceof TypeError ? "The server does not answer; is polytome play still running?" : error.message;
   find("fault").textContent = lost;
-  find("fault").scrollIntoView({ block: "nearest" });
+  if (!frames.length) find("verdict").textContent = "Nothing to show yet.";
   showWhatMatters(settings, opening);
 }
 
@@ -98,6 +98,7 @@ const ended = () => at === frames.length - 1 && atEnd(at);
 function play() {
   if (!opening || ended()) return;
   playing = true;
+  shownAt = performance.now();
   find("play").textContent = "Pause";
   announce(true);
   tick(performance.now());
@@ -116,14 +117,18 @@ function stop() {
   refreshSurface();
 }
 
+const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 let shownAt = 0;
 
+// As many steps as are due since the last picture; after a long wait no more than belong to one picture.
 function tick(now) {
   if (!playing) return;
+  const pictures = calmly.matches ? 3 : 30; // at most so many a second
   const due = Math.floor(((now - shownAt) / 1000) * view.speed);
-  if (due >= 1) {
-    shownAt = due > 5 * view.speed ? now : shownAt + (1000 * due) / view.speed;
-    advance(Math.min(due, Math.max(1, Math.ceil(view.speed / 10))));
+  if (due >= 1 && now - shownAt >= 1000 / pictures) {
+    const waitedLong = now - shownAt > 1000;
+    shownAt = waitedLong ? now : shownAt + (1000 * due) / view.speed;
+    advance(waitedLong ? 1 : due);
   }
   if (playing) requestAnimationFrame(tick);
 }
@@ -350,6 +355,7 @@ function pressed(event) {
 
 function start() {
   fillForm(settings);
+  showWhatMatters(settings, opening);
   find("log").checked = view.log;
   find("speed").value = [...find("speed").options].some((option) => Number(option.value) === view.speed) ? view.speed : VIEW.speed;
   view.speed = Number(find("speed").value);
