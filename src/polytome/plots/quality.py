@@ -115,7 +115,8 @@ class ConfusionDisplay(Display):
     def _paper(self) -> Paper:
         k, (wide, high) = len(self.classes), self._cell()
         name = max(text_size(literal(label))[0] for label in self.classes.tolist())
-        return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + 60) / 72), 1, 1
+        below = name if name + 4 > wide else 0.0  # names that stand upright
+        return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + below + 60) / 72), 1, 1
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), k = axes, len(self.classes)

@@ -47,7 +47,6 @@ def make_report(
     y: Any = None,
     *,
     name: str = "rows given in Python",
-    of_training: bool = False,
     numbers: Any = None,
     title: str | None = None,
 ) -> Report:
@@ -55,10 +54,10 @@ def make_report(
 
     Args:
         model: the model; what its `training_` recorded is told, and that it is missing where it is.
-        X: features of rows with known labels, best such as the model was not fitted to, shape (n, d); None for none.
+        X: features of rows with known labels, best such as the model was not fitted to (the report says plainly where
+            the record of training shows that it was), shape (n, d); None for none.
         y: their labels, shape (n,).
         name: where these rows come from.
-        of_training: whether the model was fitted to them, which the report then says plainly.
         numbers: the number of each row in its file; None counts them from 1.
         title: of the page; None makes one from the data.
 
@@ -85,7 +84,7 @@ def make_report(
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
-        judged = judge(model, X, y, name=name, of_training=of_training, numbers=numbers)
+        judged = judge(model, X, y, name=name, numbers=numbers)
     return Report(report_page(model, judged, title or _title(model)))
 
 

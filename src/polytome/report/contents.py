@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from polytome import curves
 from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
 from polytome.explain import contributions
+from polytome.features import checked_rows
 from polytome.intervals import ClassQuality, Quality, class_qualities, quality
 from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
 from polytome.report.wording import number
 from polytome.settled import settled_rows
+from polytome.training_record import data_hash
 
 if TYPE_CHECKING:
     from polytome.curves import Bin, Curve
@@ -74,13 +76,13 @@ class Judged:
 
     Attributes:
         name: where the rows come from.
-        of_training: whether they are those that the model was fitted to.
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
         evaluation: metrics, null model, confusion, unseen labels.
         quality: metrics with intervals.
         classes: the same for each class.
         pairs: what is confused with what, the most frequent first.
         bins: of the calibration.
-        event: what the probabilities in them are of.
+        event_class: the class whose probability they judge; None for that of the class predicted.
         roc: a curve for each class that has rows, and rows beside it.
         precision_recall: the same.
         least_certain: rows close to a tie.
@@ -90,13 +92,13 @@ class Judged:
     """
 
     name: str
-    of_training: bool
+    training_rows: Literal["none", "some", "all"]
     evaluation: Evaluation
     quality: Quality
     classes: list[ClassQuality]
     pairs: list[Pair]
     bins: tuple[Bin, ...]
-    event: str
+    event_class: Any
     roc: Mapping[Any, Curve]
     precision_recall: Mapping[Any, Curve]
     least_certain: tuple[Shown, ...]
@@ -109,9 +111,7 @@ class Judged:
         return self.evaluation.n_rows - self.evaluation.n_unseen
 
 
-def judge(
-    model: LogisticRegression, X: Any, y: Any, *, name: str, of_training: bool = False, numbers: Array | None = None
-) -> Judged:
+def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Array | None = None) -> Judged:
     """Compute all that a report says about rows with known labels.
 
     Args:
@@ -119,7 +119,6 @@ def judge(
         X: features, shape (n, d).
         y: labels, shape (n,); rows with a label that the model never saw are counted and left out.
         name: where they come from.
-        of_training: whether the model was fitted to them.
         numbers: the number of each row in its file; None counts them from 1.
 
     Raises:
@@ -131,9 +130,10 @@ def judge(
         >>> iris = load_dataset("iris")
         >>> judged = judge(LogisticRegression().fit(iris.X, iris.y), iris.X, iris.y, name="iris")
         >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].number
-        ('versicolor', 'virginica', 84)
+        ('versicolor', 'virginica', 107)
     """
     y = np.asarray(y)
+    training_rows = _training_rows(model, X, y, name)
     evaluation = evaluate(model, X, y)
     codes = class_codes(y, model.classes_)
     known = np.flatnonzero(codes >= 0)
@@ -142,23 +142,34 @@ def judge(
         X, y, codes, numbers = _rows(X, known), y[known], codes[known], numbers[known]
     log_probabilities = model.predict_log_proba(X)
     show = _Window(model, X, numbers)
-    bins, event = _calibration(model, codes, np.exp(log_probabilities))
+    bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
     return Judged(
         name=name,
-        of_training=of_training,
+        training_rows=training_rows,
         evaluation=evaluation,
         quality=quality(codes, log_probabilities),
         classes=class_qualities(evaluation.confusion, model.classes_),
         pairs=_pairs(model, evaluation, codes, log_probabilities, show),
         bins=bins,
-        event=event,
+        event_class=event_class,
         roc=roc,
         precision_recall=precision_recall,
         least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
         confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES)),
         n_settled=int(settled_rows(model, X).sum()) if hasattr(model, "training_") else None,
     )
+
+
+def _training_rows(model: LogisticRegression, X: Any, y: Array, name: str) -> Literal["none", "some", "all"]:
+    """How many of the rows the model was fitted to, by the record of its training."""
+    record = getattr(model, "training_", None)
+    if record is None:
+        return "none"
+    if len(y) == record.n_rows and data_hash(checked_rows(model, X), y) == record.data_sha256:
+        return "all"
+    whole = record.test_fraction is not None and len(y) == record.n_rows + record.n_test_rows
+    return "some" if whole and name == record.source else "none"
 
 
 @dataclass(frozen=True)
@@ -227,11 +238,11 @@ def _pairs(
     return found
 
 
-def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], str]:
+def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
     """Of two classes the probability of the second is judged, of more that of the predicted one."""
     if len(model.classes_) == 2:
-        return curves.calibration_bins(codes == 1, probabilities[:, 1]), repr(model.classes_.tolist()[1])
-    return curves.calibration_bins(*curves.confidence(codes, probabilities)), "the predicted class"
+        return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
+    return curves.calibration_bins(*curves.confidence(codes, probabilities)), None
 
 
 def _curves(model: LogisticRegression, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:
