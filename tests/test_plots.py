@@ -116,7 +116,7 @@ DRAW: dict[str, Callable[[], plots.display.Display]] = {
     "why-3": lambda: why(iris, 40),
     "why-image": lambda: why(digits, 5, label=8, against=3),
 }
-LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 140, "regions-2": 130}
+LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 120, "regions-2": 90}
 
 
 def again(display: plots.display.Display) -> plots.display.Display:
