@@ -450,6 +450,14 @@ def test_the_penalty_s_paths_are_the_coefficients() -> None:
     assert {text.get_text() for text in display.ax_[1].texts} == set(NAMES)
 
 
+@pytest.mark.parametrize(("make", "names"), [(pd.DataFrame, ["a", "b"]), (None, ["feature_0", "feature_1"])])
+def test_the_penalty_s_paths_have_names_before_the_model_is_fitted(make: Any, names: list[str]) -> None:
+    X, y = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.5]]), [0, 1, 0, 1]
+    X = X if make is None else make(X, columns=names)
+    display = plots.RegularizationDisplay.from_estimator(LogisticRegression(), X, y, X, y, Cs=[1, 10])
+    assert list(display.names) == names
+
+
 class NearestCentroidLike(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Labels alone."""
 
