@@ -59,8 +59,8 @@ function tidy(value) {
   return Number(value.toPrecision(14));
 }
 
-/** Some names as a sentence has them. */
-export function listed(names, most = 12) {
+/** Some names as a sentence has them; fewer where they are long. */
+export function listed(names, most = names.join("").length < 80 ? 12 : 5) {
   const shown = names.slice(0, most).map(String);
   if (names.length > most) return `${shown.join(", ")} and ${(names.length - most).toLocaleString("en")} more`;
   return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
