@@ -17,7 +17,7 @@ from polytome.numerics import sigmoid
 from polytome.plots.charts import draw_points_with_curves
 from polytome.plots.display import Display, Paper, feature_position, plain_rows, shown_rows
 from polytome.plots.drawing import GREY, INK, REFERENCE, figure_of, mark
-from polytome.plots.labels import key_above, literal, short
+from polytome.plots.labels import key_above, literal, percent, short
 from polytome.plots.regions import draw_decision_regions
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class DecisionRegionsDisplay(Display):
         held = f", the other {self.others} features at their medians" if self.others else ""
         return (
             f"Regions of {len(self.classes)} classes in the plane of {self.names[0]} and {self.names[1]}{held}; "
-            f"{right:.0%} of the {len(self.points)} rows shown lie in the region of their class."
+            f"{percent(right)} of the {len(self.points)} rows shown lie in the region of their class."
         )
 
 

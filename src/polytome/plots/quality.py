@@ -21,7 +21,7 @@ from polytome.errors import ArgumentError
 from polytome.metrics import confused_pairs, confusion_matrix
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, PALETTE, REFERENCE, figure_of
-from polytome.plots.labels import literal, text_size
+from polytome.plots.labels import counted, literal, percent, text_size
 from polytome.plots.matrices import draw_cells
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class ConfusionDisplay(Display):
     def _paper(self) -> Paper:
         k, (wide, high) = len(self.classes), self._cell()
         name = max(text_size(literal(label))[0] for label in self.classes.tolist())
-        return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + 60) / 72), 1, 1
+        below = name if name + 4 > wide else 0.0  # names that stand upright
+        return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + below + 60) / 72), 1, 1
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), k = axes, len(self.classes)
@@ -151,14 +152,17 @@ class ConfusionDisplay(Display):
         """What the picture shows."""
         unit = {True: " (counts, % of the true class)", False: " (% of the true class)"}
         k = len(self.classes)
-        return f"{self.accuracy:.1%} predicted right" + (unit[k <= _COUNTED] if k <= _WRITTEN else "")
+        return f"{percent(self.accuracy, 1)} predicted right" + (unit[k <= _COUNTED] if k <= _WRITTEN else "")
 
     def description(self) -> str:
         """The accuracy and the most frequent errors."""
         pairs = confused_pairs(self.confusion, self.classes, most=3)
-        worst = [f"{pair.true} for {pair.predicted} ({pair.n_rows} of its rows, {pair.share:.1%})" for pair in pairs]
+        worst = [
+            f"{pair.true} for {pair.predicted} ({pair.n_rows} of its rows, {percent(pair.share, 1)})" for pair in pairs
+        ]
         errors = f"The most frequent errors take {'; '.join(worst)}." if worst else "There is no error."
-        return f"Of {self.confusion.sum()} rows in {len(self.classes)} classes {self.accuracy:.1%} are right. {errors}"
+        rows, right = counted(int(self.confusion.sum()), "row"), percent(self.accuracy, 1)
+        return f"Of {rows} in {len(self.classes)} classes {right} are right. {errors}"
 
 
 def _percent(share: float) -> str:
@@ -260,7 +264,7 @@ class CalibrationDisplay(Display):
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         panel.set(xlabel=literal(f"predicted probability of {self.event}"), ylabel="share in which it was true")
         panel.annotate(
-            f"bars below: rows per bin, at most {rows.max()}", (0.02, 0.98), va="top", fontsize=9, color=GREY
+            f"bars below: rows per bin, at most {rows.max():,}", (0.02, 0.98), va="top", fontsize=9, color=GREY
         )
 
     def title(self) -> str:
@@ -274,6 +278,6 @@ class CalibrationDisplay(Display):
         return (
             f"The expected calibration error of the probabilities of {self.event} is {self.error:.3f}; {outside} of "
             f"{len(self.bins)} bins lie outside of their 95 % binomial intervals. Farthest off is the bin from "
-            f"{worst.low:.2g} to {worst.high:.2g}: {worst.n_rows} rows, {worst.mean_probability:.3f} predicted, "
-            f"{worst.frequency:.3f} observed."
+            f"{worst.low:.2g} to {worst.high:.2g}: {counted(worst.n_rows, 'row')}, {worst.mean_probability:.3f} "
+            f"predicted, {worst.frequency:.3f} observed."
         )

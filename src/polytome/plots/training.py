@@ -32,6 +32,7 @@ Array = NDArray[Any]
 __all__ = ["ConvergenceDisplay", "LearningRatesDisplay", "RegularizationDisplay"]
 
 _FEW = 25  # so few iterations are marked one by one
+_MANY = 4000  # so many numbers of grey paths are shapes in an SVG; more of them become one picture
 _NAMED = 6  # so many paths of coefficients have a colour and a name
 
 
@@ -309,7 +310,7 @@ class RegularizationDisplay(Display):
         paths = self.lengths
         named = np.argsort(-np.abs(paths[-1]), kind="stable")[:_NAMED]
         for j in np.setdiff1d(np.arange(paths.shape[1]), named)[:200]:
-            lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=True)
+            lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=paths.size > _MANY)
         ends = []
         for place, j in enumerate(named):
             (line,) = lower.plot(Cs, paths[:, j], **stroke(place))

@@ -82,7 +82,7 @@ class Judged:
         classes: the same for each class.
         pairs: what is confused with what, the most frequent first.
         bins: of the calibration.
-        event: what the probabilities in them are of.
+        event_class: the class whose probability they judge; None for that of the class predicted.
         roc: a curve for each class that has rows, and rows beside it.
         precision_recall: the same.
         least_certain: rows close to a tie.
@@ -98,7 +98,7 @@ class Judged:
     classes: list[ClassQuality]
     pairs: list[Pair]
     bins: tuple[Bin, ...]
-    event: str
+    event_class: Any
     roc: Mapping[Any, Curve]
     precision_recall: Mapping[Any, Curve]
     least_certain: tuple[Shown, ...]
@@ -142,7 +142,7 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Arra
         X, y, codes, numbers = _rows(X, known), y[known], codes[known], numbers[known]
     log_probabilities = model.predict_log_proba(X)
     show = _Window(model, X, numbers)
-    bins, event = _calibration(model, codes, np.exp(log_probabilities))
+    bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
     return Judged(
         name=name,
@@ -152,7 +152,7 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Arra
         classes=class_qualities(evaluation.confusion, model.classes_),
         pairs=_pairs(model, evaluation, codes, log_probabilities, show),
         bins=bins,
-        event=event,
+        event_class=event_class,
         roc=roc,
         precision_recall=precision_recall,
         least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
@@ -238,11 +238,11 @@ def _pairs(
     return found
 
 
-def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], str]:
+def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
     """Of two classes the probability of the second is judged, of more that of the predicted one."""
     if len(model.classes_) == 2:
-        return curves.calibration_bins(codes == 1, probabilities[:, 1]), repr(model.classes_.tolist()[1])
-    return curves.calibration_bins(*curves.confidence(codes, probabilities)), "the predicted class"
+        return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
+    return curves.calibration_bins(*curves.confidence(codes, probabilities)), None
 
 
 def _curves(model: LogisticRegression, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:

@@ -27,6 +27,7 @@ __all__ = ["report_page"]
 _FEW_CLASSES = 12
 _MOST_LISTED = 40
 _MOST_COLUMNS = 60
+_LONGEST_NAME = 32
 
 
 def report_page(model: LogisticRegression, judged: Judged | None, title: str) -> str:
@@ -110,12 +111,27 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
         found["coefficients"] = figure(CoefficientsDisplay.from_estimator(model))
     if judged is None:
         return found
-    found["calibration"] = figure(CalibrationDisplay(judged.bins, judged.event).plot())
-    found["confusion"] = figure(ConfusionDisplay(judged.evaluation.confusion, judged.evaluation.classes).plot())
+    names = _names_in_figures(model)
+    event = "the predicted class" if judged.event_class is None else repr(names[judged.event_class])
+    classes = np.array([names[label] for label in judged.evaluation.classes.tolist()])
+    found["calibration"] = figure(CalibrationDisplay(judged.bins, event).plot())
+    found["confusion"] = figure(ConfusionDisplay(judged.evaluation.confusion, classes).plot())
     if judged.roc:
-        found["roc"] = figure(RocDisplay(judged.roc).plot())
-        found["precision_recall"] = figure(PrecisionRecallDisplay(judged.precision_recall).plot())
+        roc, precision_recall = (
+            {names[label]: curve for label, curve in curves.items()} for curves in (judged.roc, judged.precision_recall)
+        )
+        found["roc"] = figure(RocDisplay(roc).plot())
+        found["precision_recall"] = figure(PrecisionRecallDisplay(precision_recall).plot())
     return found
+
+
+def _names_in_figures(model: LogisticRegression) -> dict[Any, str]:
+    """Each class as a figure has room for it; long ones end with their position, so that none are alike."""
+    names = {}
+    for k, label in enumerate(model.classes_.tolist()):
+        text = " ".join(str(label).split())
+        names[label] = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 10]}... ({k + 1})"
+    return names
 
 
 def _classes(model: LogisticRegression) -> dict[str, Any] | None:
