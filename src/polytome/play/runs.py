@@ -108,7 +108,12 @@ def _moves(problem: Problem) -> Iterator[Move]:
     """The iterates of a solver that steps with all points."""
     rate = problem.settings.rate if problem.settings.way == "batch" else None
     update: Update | None = None
-    for iterate in walk(problem.objective, problem.solver, problem.start, MOST_STEPS):
+    iterates = walk(problem.objective, problem.solver, problem.start, MOST_STEPS)
+    while True:
+        with np.errstate(all="ignore"):  # a user may start where nothing but infinities comes of it
+            iterate = next(iterates, None)
+        if iterate is None:
+            return
         yield Move(iterate.coefficients, iterate.value, iterate.gradient, iterate.passes, update)
         update = Update(iterate.coefficients, iterate.gradient, rate)
 
