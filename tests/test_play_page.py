@@ -27,7 +27,7 @@ def play(chromium, address, query="", **options):
 
 def until(page, condition):
     """Waits until a condition in JavaScript holds; the page forbids Playwright's own way, which evaluates text."""
-    for _ in range(200):
+    for _ in range(600):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)

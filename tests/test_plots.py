@@ -310,7 +310,7 @@ def test_confusion_counts_and_shares_are_those_of_scikit_learn() -> None:
     assert display.accuracy == pytest.approx(metrics.accuracy_score(y, model.predict(X)))
     texts = [text.get_text() for text in display.ax_.texts]
     assert [int(text.split("\n")[0]) for text in texts] == expected.ravel().tolist()
-    assert f"{display.accuracy:.1%}" in display.title()
+    assert f"{100 * display.accuracy:.1f} %" in display.title()
 
 
 def test_a_class_without_rows_has_empty_shares() -> None:

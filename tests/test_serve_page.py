@@ -182,7 +182,8 @@ def test_what_the_model_saw_and_what_each_pixel_adds_are_pictures_of_its_shape(c
                 }""",
                 name,
             )
-            assert size == [8, 8]
+            assert size[0] == size[1]
+            assert size[0] % 8 == 0
             assert colours > 8
         settled(page, lambda: field(page, "against").select_option("5"))
         page.locator("#map-words", has_text="What each pixel adds, 3 against 5").wait_for()
@@ -345,7 +346,7 @@ def test_a_pasted_row_fills_the_form(chromium, people):
         take = page.get_by_role("button", name="Use these values")
         for pasted, words in (
             ("30,red,low", "The row has 3 values, the model 2 features; leave out the column of the labels."),
-            ("30,violet", "colour: \u201cviolet\u201d is none of its levels: blue, green, red."),
+            ("30,violet", "colour: \u201cviolet\u201d is none of its levels: blue, green and red."),
             ("old,red", "age: \u201cold\u201d is not a number"),
             ("age,hue\n30,red", "The feature \u201ccolour\u201d is not among the names."),
         ):
@@ -359,8 +360,8 @@ def test_a_pasted_row_fills_the_form(chromium, people):
 
 def test_many_features_are_found_by_name_and_pasted(chromium, pixels):
     with visit(chromium, pixels.address) as page:
-        page.get_by_text("64 features, the first 24 shown.").wait_for()
-        assert page.locator("#fields input").count() == 24
+        page.get_by_text("64 features, the first 12 shown.").wait_for()
+        assert page.locator("#fields .field").count() == 12
         page.get_by_label("Find a feature").fill("column_6")
         page.get_by_text("6 features found.").wait_for()
         page.get_by_text("Paste a row").click()
@@ -422,8 +423,7 @@ def test_the_head_of_the_page_says_what_the_model_is(chromium, iris):
             assert page.request.get(iris.address + address).ok
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("kind", ["iris", "people", "digits", "pixels"])
+@pytest.mark.parametrize(("kind", "dark"), [("iris", True), ("people", False), ("digits", True), ("pixels", False)])
 def test_the_page_suits_a_phone(chromium, request, kind, dark):
     with visit(chromium, request.getfixturevalue(kind).address, dark=dark, width=360, height=740) as page:
         if kind == "digits":
@@ -436,8 +436,8 @@ def test_the_page_suits_a_phone(chromium, request, kind, dark):
         assert below["y"] + below["height"] <= 741  # the answer stays in sight while one fills in
 
 
-def test_the_page_is_valid_html_before_and_after_its_script(chromium, iris):
+def test_the_page_is_valid_html_with_what_its_script_adds(chromium, iris):
     with visit(chromium, iris.address) as page:
-        assert html_faults(page.request.get(iris.address).text()) == []
         page.locator("#flips").wait_for()
-        assert [fault for fault in html_faults(page.content()) if "style" not in fault] == []
+        page.locator("#contributions-rows tr").first.wait_for()
+        assert html_faults(page.content()) == []

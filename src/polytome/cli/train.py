@@ -76,7 +76,8 @@ def train(
     """Train a model and say how far it is from the optimum.
 
     SOURCE is a built-in data set (see: polytome datasets) or a file: CSV, TSV,
-    Parquet, Feather, .npy, .npz, libsvm text, or a folder of IDX images.
+    Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
+    of images with a sub-folder for each class.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is kept, and
     the exit status is 130. A second Ctrl-C stops at once.

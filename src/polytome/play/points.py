@@ -142,13 +142,13 @@ def _drawn(title: str, X: Array, y: Array, n_classes: int) -> Table:
 
 _SETS: dict[str, tuple[str, Callable[[Settings], Table]]] = {
     "iris": ("Iris", _iris),
-    "nine-flowers": ("Nine flowers (document 003)", _nine_flowers),
-    "six-petals": ("Six petals (document 003)", _lengths),
-    "six-petals-again": ("Six petals, second table (document 003)", _other_lengths),
-    "nine-petals": ("Nine petals, three kinds", _nine_lengths),
-    "houses": ("Areas and prices, a line", _houses),
-    "and": ("AND, a truth table", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
-    "xor": ("XOR, a truth table", lambda settings: _truth_table("XOR: true where one of the two is", [0, 1, 1, 0])),
+    "nine-flowers": ("Nine flowers", _nine_flowers),
+    "six-petals": ("Six petals", _lengths),
+    "six-petals-again": ("Six petals, again", _other_lengths),
+    "nine-petals": ("Nine petals", _nine_lengths),
+    "houses": ("Areas and prices", _houses),
+    "and": ("AND", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
+    "xor": ("XOR", lambda settings: _truth_table("XOR: true where one of the two is", [0, 1, 1, 0])),
     "blobs": ("Blobs", _blobs),
     "moons": ("Two moons", _moons),
     "rings": ("Two rings", _rings),
@@ -159,8 +159,8 @@ def data_sets() -> dict[str, str]:
     """The data sets that every playground has: their titles by name.
 
     Example:
-        >>> data_sets()["xor"]
-        'XOR, a truth table'
+        >>> data_sets()["moons"]
+        'Two moons'
     """
     return {name: title for name, (title, _) in _SETS.items()}
 
@@ -232,9 +232,11 @@ def _read(path: Path, settings: Settings) -> Table:
             raise ArgumentError(f"{path}: has no column {column!r}; its columns are {', '.join(frame.names)}")
     others = [column for column in frame.names if column not in (*chosen, label)]
     read = read_table(path, target=label, drop=others, missing="drop")
-    classes, codes = np.unique(read.y, return_inverse=True)  # type: ignore[arg-type]  # a target was named
+    assert read.y is not None  # since a target was named
+    assert read.feature_names is not None
+    classes, codes = np.unique(read.y, return_inverse=True)
     if read.feature_names != tuple(column for column in frame.names if column in chosen):
-        text = next(column for column in chosen if column not in (read.feature_names or ()))
+        text = next(column for column in chosen if column not in read.feature_names)
         raise DataError(f"{path}: column {text!r} does not hold numbers; choose one of {', '.join(numeric)}")
     return Table(
         title=str(path),

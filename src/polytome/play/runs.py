@@ -95,7 +95,7 @@ def moves(problem: Problem) -> Iterator[Move]:
         >>> from polytome.play.settings import Settings
         >>> problem = make_problem(Settings(data="six-petals", rate=0.5))
         >>> [round(move.value, 4) for move in islice(moves(problem), 3)]
-        [0.6931, 0.5776, 0.5123]
+        [0.6931, 0.6002, 0.5835]
     """
     walking = _stochastic_moves(problem) if problem.settings.way in ("mini-batch", "stochastic") else _moves(problem)
     for move in walking:
@@ -147,7 +147,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
         >>> from polytome.play.settings import Settings
         >>> problem = make_problem(Settings(data="six-petals", rate=0.5))
         >>> [frame["words"] for frame in frames(problem, first=1, count=1)]
-        ['The loss fell from 0.6931 to 0.5776.']
+        ['The loss fell from 0.6931 to 0.6002.']
     """
     if not (0 <= first <= MOST_STEPS and 1 <= count <= MOST_FRAMES):
         raise ArgumentError(
@@ -204,13 +204,13 @@ def _gap(problem: Problem, here: Move) -> float | None:
     """A proved bound on how far the loss is above its lowest value; None where nothing is proved.
 
     A certificate is about the coefficients with the best intercept. Its objective less its gap is a value below
-    which no coefficients come, and so bounds these, with the intercept that they have.
+    which no coefficients come, and so bounds these, with the intercept that they have. Nor do any come below zero.
     """
     if not problem.has_certificate or not here.is_finite:
         return None
     with np.errstate(all="ignore"):
         certificate, _ = certify(problem.objective, here.coefficients, _TOL)
-    gap = here.value - (certificate.objective - certificate.gap)
+    gap = here.value - max(certificate.objective - certificate.gap, 0.0)
     return gap if certificate.kind == "proof" and np.isfinite(gap) else None
 
 

@@ -91,13 +91,15 @@ class Display(ABC):
 
 def _write_title(figure: Figure, title: str) -> None:
     """The title above everything, on the key where there is one, in room of its own."""
+    from matplotlib.font_manager import FontProperties
+
     width, height = figure.get_size_inches()
     text = wrapped(title, int(width * 11.5))
     figure.set_size_inches(width, height + (text_size(text, 11)[1] + 6) / 72)
     above = [key for key in figure.legends if not key.get_title().get_text()]
     if above:
         (key,) = above
-        key.set_title(text, prop={"size": 11})
+        key.set_title(text, prop=FontProperties(size=11))
         key.set_alignment("left")
     else:
         figure.suptitle(text, x=0.012, ha="left", fontsize=11)

@@ -37,6 +37,7 @@ __all__ = [
     "LINE_STYLES",
     "MARKERS",
     "PALETTE",
+    "REFERENCE",
     "WARM_INK",
     "chart",
     "figure_of",
@@ -70,6 +71,9 @@ INK = "#222222"
 
 GREY = "#707070"
 """What stands back: lines to compare with, headings."""
+
+REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0, "zorder": 1}
+"""A line to compare with, as arguments of `Axes.plot`."""
 
 WARM_INK = "#A84A00"
 """The palette's vermillion, darker: letters need more contrast than lines (WCAG 2.2 asks for 4.5)."""

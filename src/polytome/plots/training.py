@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from polytome.curves import Descent, PathPoint, column_spreads, learning_rate_descents, regularization_path
+from polytome.curves import column_spreads
 from polytome.explain import feature_names
 from polytome.metrics import class_codes, null_log_loss
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
-from polytome.plots.drawing import GREY, figure_of, stroke
+from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
 from polytome.plots.labels import EndLabel, key_above, label_ends, literal, short
+from polytome.sweeps import Descent, PathPoint, learning_rate_descents, regularization_path
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -31,8 +32,8 @@ Array = NDArray[Any]
 __all__ = ["ConvergenceDisplay", "LearningRatesDisplay", "RegularizationDisplay"]
 
 _FEW = 25  # so few iterations are marked one by one
+_MANY = 4000  # so many numbers of grey paths are shapes in an SVG; more of them become one picture
 _NAMED = 6  # so many paths of coefficients have a colour and a name
-_DASHES: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0}
 
 
 @dataclass
@@ -108,7 +109,7 @@ class ConvergenceDisplay(Display):
             end, tolerance = f"gap of the certificate, {short(self.certificate.gap)}", short(self.tolerance)
             gap_above_zero = self.certificate.gap if self.certificate.gap > 0 else np.nan
             (key[end],) = panel.plot(x[-1:], [gap_above_zero], "k*", markersize=10, linestyle="none", zorder=4)
-            key[f"tolerance, {tolerance}"] = panel.axhline(self.tolerance, **_DASHES)
+            key[f"tolerance, {tolerance}"] = panel.axhline(self.tolerance, **REFERENCE)
             panel.set(xlabel=label, yscale="log")
             panel.minorticks_off()
         axes[0].set_ylabel("distance from the minimum (nats)")
@@ -137,7 +138,7 @@ class LearningRatesDisplay(Display):
     """The objective against epochs for several learning rates; those that lead nowhere are marked.
 
     Args:
-        descents: from `polytome.curves.learning_rate_descents`.
+        descents: from `polytome.sweeps.learning_rate_descents`.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -175,7 +176,6 @@ class LearningRatesDisplay(Display):
         Raises:
             ArgumentError: there is no learning rate, one is not positive, or the solver is another one.
         """
-        X = np.asarray(X) if isinstance(X, list) else X
         return cls(learning_rate_descents(model, X, y, learning_rates, epochs=epochs, solver=solver)).plot(ax)
 
     def _draw(self, axes: list[Axes]) -> None:
@@ -220,7 +220,7 @@ class RegularizationDisplay(Display):
     path is the length of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
 
     Args:
-        path: from `polytome.curves.regularization_path`.
+        path: from `polytome.sweeps.regularization_path`.
         names: of the features.
         spreads: their standard deviations.
         null_loss: log-loss of the held-out rows under their own frequencies, in nats.
@@ -310,7 +310,7 @@ class RegularizationDisplay(Display):
         paths = self.lengths
         named = np.argsort(-np.abs(paths[-1]), kind="stable")[:_NAMED]
         for j in np.setdiff1d(np.arange(paths.shape[1]), named)[:200]:
-            lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=True)
+            lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=paths.size > _MANY)
         ends = []
         for place, j in enumerate(named):
             (line,) = lower.plot(Cs, paths[:, j], **stroke(place))
@@ -324,7 +324,7 @@ class RegularizationDisplay(Display):
         lower.margins(x=0.02)
         for panel in axes:
             panel.minorticks_off()
-            panel.axvline(self.best.C, **_DASHES, zorder=1)
+            panel.axvline(self.best.C, **REFERENCE)
         upper.tick_params(labelbottom=False)
         label_ends(lower, ends)
 

@@ -68,7 +68,7 @@ function fail(error) {
   pause();
   const lost = error instanceof TypeError ? "The server does not answer; is polytome play still running?" : error.message;
   find("fault").textContent = lost;
-  find("fault").scrollIntoView({ block: "nearest" });
+  if (!frames.length) find("verdict").textContent = "Nothing to show yet.";
   showWhatMatters(settings, opening);
 }
 
@@ -355,6 +355,7 @@ function pressed(event) {
 
 function start() {
   fillForm(settings);
+  showWhatMatters(settings, opening);
   find("log").checked = view.log;
   find("speed").value = [...find("speed").options].some((option) => Number(option.value) === view.speed) ? view.speed : VIEW.speed;
   view.speed = Number(find("speed").value);

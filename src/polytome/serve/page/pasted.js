@@ -6,7 +6,9 @@ import { faultIn } from "./fields.js";
 export function rowOf(pasted, features) {
   const lines = pasted.split(/\r?\n/).filter((line) => line.trim() !== "");
   if (lines.length === 0) return { fault: "There is nothing to use yet: paste a row." };
-  if (lines.length > 2) return { fault: `These are ${lines.length} lines: paste one row, or a line of names and one row.` };
+  if (lines.length > 2) {
+    return { fault: `These are ${lines.length} lines: paste one row, or a line of names and one row.` };
+  }
   const separator = lines[0].includes("\t") ? "\t" : ",";
   const [first, second] = lines.map((line) => cellsOf(line, separator));
   return judged(second === undefined ? byPosition(first, features) : byName(first, second, features), features);
