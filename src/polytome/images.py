@@ -225,12 +225,12 @@ def _is_light_on_dark(grey: Picture) -> bool:
     """Whether the ground is dark: what stands out from its surroundings is then lighter than they are."""
     level = grey - _slope(grey)
     surroundings = ndimage.uniform_filter(level, max(grey.shape) // 2 + 1, mode="nearest")
-    return bool(np.sum((level - surroundings).astype(np.float64) ** 3) > 0)
+    return bool(np.sum((level - surroundings) ** 3, dtype=np.float64) > 0)
 
 
 def _slope(grey: Picture) -> Picture:
     """How brightness changes across the ground: the quadratic that goes through the border, but for ink at it."""
-    rows, columns = (np.linspace(-1, 1, side) for side in grey.shape)
+    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
     y, x = np.broadcast_arrays(rows[:, None], columns[None, :])
     terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1)
     border, at = _border(grey), _border(terms)
@@ -239,7 +239,8 @@ def _slope(grey: Picture) -> Picture:
         factors = np.linalg.lstsq(at[near], border[near])[0]
         off = np.abs(border - at @ factors)
         near = off <= 3 * np.median(off) + 1 / 255
-    return (terms @ factors).astype(np.float32)
+    slope: Picture = terms @ factors
+    return slope
 
 
 def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
