@@ -203,6 +203,7 @@ def _ink(grey: Picture, name: str) -> _Ink:
     """
     if _is_light_on_dark(grey):
         grey = 1 - grey
+    grey = grey / np.maximum(_slope(grey), 1 / 255)
     window = max(3, max(grey.shape) // 3)
     smooth = ndimage.gaussian_filter(grey, max(grey.shape) / 400, mode="nearest")
     ground = np.maximum(ndimage.grey_closing(smooth, (window, window), mode="nearest"), 1 / 255)
@@ -222,8 +223,24 @@ def _ink(grey: Picture, name: str) -> _Ink:
 
 def _is_light_on_dark(grey: Picture) -> bool:
     """Whether the ground is dark: what stands out from its surroundings is then lighter than they are."""
-    surroundings = ndimage.uniform_filter(grey, max(grey.shape) // 2 + 1, mode="nearest")
-    return bool(np.sum((grey - surroundings).astype(np.float64) ** 3) > 0)
+    level = grey - _slope(grey)
+    surroundings = ndimage.uniform_filter(level, max(grey.shape) // 2 + 1, mode="nearest")
+    return bool(np.sum((level - surroundings) ** 3, dtype=np.float64) > 0)
+
+
+def _slope(grey: Picture) -> Picture:
+    """How brightness changes across the ground: the quadratic that goes through the border, but for ink at it."""
+    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
+    y, x = np.broadcast_arrays(rows[:, None], columns[None, :])
+    terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1)
+    border, at = _border(grey), _border(terms)
+    near = np.ones(len(border), dtype=np.bool_)
+    for _ in range(2):  # the second time without what is far off
+        factors = np.linalg.lstsq(at[near], border[near])[0]
+        off = np.abs(border - at @ factors)
+        near = off <= 3 * np.median(off) + 1 / 255
+    slope: Picture = terms @ factors
+    return slope
 
 
 def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
