@@ -30,6 +30,8 @@ Picture = NDArray[np.float32]
 __all__ = ["IMAGE_SUFFIXES", "training_form"]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+"""What the names of image files end with."""
+
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _MOST_BYTES = 64 << 20
 _MOST_PIXELS = 80_000_000  # below the number at which Pillow itself begins to warn

@@ -115,9 +115,7 @@ def needs(model: Any, method: str) -> None:
     """
     check_is_fitted(model)
     if not hasattr(model, method):
-        raise ArgumentError(
-            f"model is a {type(model).__name__}, which has no {method}: this display needs it"
-        )
+        raise ArgumentError(f"model is a {type(model).__name__}, which has no {method}: this display needs it")
 
 
 def feature_position(feature: int | str, names: Sequence[str]) -> int:
