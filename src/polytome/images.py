@@ -39,6 +39,7 @@ _WORKING_SIDE = 400  # pixels: strokes stay several pixels wide, and noise avera
 _LEAST_CONTRAST = 0.1  # of the ground's brightness
 _LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is no digit
 _LEAST_STROKE = 0.1  # of the digit's longer side; four of five digits of MNIST have broader strokes
+_AROUND = np.ones((3, 3), dtype=np.bool_)  # a pixel and its eight neighbours
 _SMALL = 14  # images with a smaller side have no margin
 
 
@@ -205,7 +206,7 @@ def _ink(grey: Picture, name: str) -> _Ink:
     """
     if _is_light_on_dark(grey):
         grey = 1 - grey
-    grey = grey / np.maximum(_slope(grey), 1 / 255)
+    grey = (grey / np.maximum(_slope(grey), 1 / 255)).astype(np.float32)
     window = max(3, max(grey.shape) // 3)
     smooth = ndimage.gaussian_filter(grey, max(grey.shape) / 400, mode="nearest")
     ground = np.maximum(ndimage.grey_closing(smooth, (window, window), mode="nearest"), 1 / 255)
@@ -251,7 +252,7 @@ def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Parts with less than a twentieth of the largest one's pixels are specks. Unless the largest one touches the border
     too, those that do are shadows and whatever else looks in from the side.
     """
-    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    labels, count = ndimage.label(mask, _AROUND)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     main = sizes >= max(1, sizes.max() / 20)
@@ -289,7 +290,8 @@ def _normalised(ink: _Ink, shape: tuple[int, int]) -> Picture:
         return _placed(_scaled(ink, box), shape)
     finer = (4 * height, 4 * width)
     form = _placed(_scaled(ink, finer), finer)
-    return form.reshape(height, 4, width, 4).mean(axis=(1, 3))
+    blocks: Picture = form.reshape(height, 4, width, 4).mean(axis=(1, 3))
+    return blocks
 
 
 def _scaled(ink: _Ink, box: tuple[int, int]) -> Picture:
@@ -299,7 +301,7 @@ def _scaled(ink: _Ink, box: tuple[int, int]) -> Picture:
     crop = ndimage.find_objects(ink.sure.astype(np.int8))[0]
     height, width = _extent(ink.sure)
     scale = min(box[0] / height, box[1] / width)
-    near = ndimage.binary_dilation(ink.sure, np.ones((3, 3)), iterations=max(1, round(1 / scale)))
+    near = ndimage.binary_dilation(ink.sure, _AROUND, iterations=max(1, round(1 / scale)))
     alone = Image.fromarray(np.where(near, ink.amount, np.float32(0))[crop])
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.clip(np.asarray(alone.resize(size, Image.Resampling.BICUBIC), dtype=np.float32), 0, 1)
