@@ -166,6 +166,14 @@ def test_by_keyboard_alone(chromium, address):
         assert page.locator("#play").inner_text() == "Play"
         page.keyboard.press("Home")
         assert shown_step(page) == 0
+        page.get_by_role("button", name="Play").focus()
+        page.keyboard.press("ArrowRight")  # on a button the arrows still step, and space presses the button
+        assert shown_step(page) == 1
+        page.keyboard.press("Space")
+        wait_for_step(page, 3)
+        page.keyboard.press("Space")
+        assert page.locator("#play").inner_text() == "Play"
+        page.keyboard.press("Home")
         page.get_by_label("Steps").focus()
         page.keyboard.press("ArrowDown")  # in a field the arrows are the field's
         until(page, "location.search.includes('way=mini-batch')")
