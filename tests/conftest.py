@@ -37,9 +37,12 @@ def solver(request):
     return SOLVERS[request.param]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A running Chromium; tests open windows of their own in it with `browsing.visit`."""
+    """A running Chromium; tests open windows of their own in it with `browsing.visit`.
+
+    Playwright's event loop runs in this thread for as long, so a test that starts its own needs another module.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is absent")
     path = chromium_or_skip()
     with playwright.sync_playwright() as driver:

@@ -48,11 +48,11 @@ class Client:
 
 
 @contextmanager
-def running(app, seconds=30.0):
+def running(app, seconds=30.0, **settings):
     """A client of an ASGI application that runs in a thread until the end of the block."""
     listening = bound_socket("127.0.0.1", 0)
     ready = threading.Event()
-    server = make_server(app, seconds, ready.set)
+    server = make_server(app, seconds, ready.set, **settings)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

@@ -15,13 +15,16 @@ import pytest
 
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.numerics import sigmoid, softmax, softmax_jacobian
-from polytome.teaching import charts, diagrams, drawing, graphs, matrices, regions
+from polytome.plots import charts, drawing, matrices, regions
+from polytome.teaching import diagrams, graphs
 from polytome.teaching.sketch import Node, Sketch
 
 matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.colors import to_rgb  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
+
+from pictures import assert_legible, drawn_texts  # noqa: E402
 
 LETTERS = [chr(97 + place) for place in range(26)]
 LONG = [f"a class with quite a long name, {letter}" for letter in LETTERS]
@@ -181,21 +184,6 @@ def texts_of(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """Each text that is really drawn (not the ticks beyond an axis' end), with its rectangle in dots."""
-    found = []
-    draw_text = Text.draw
-
-    def recording(text: Text, renderer: Any) -> None:
-        draw_text(text, renderer)
-        if text.get_visible() and text.get_text().strip():
-            found.append((text.get_text(), Text.get_window_extent(text, renderer)))
-
-    monkeypatch.setattr(Text, "draw", recording)
-    figure.canvas.draw()
-    return found
-
-
 @pytest.mark.parametrize("name", DRAW)
 def test_every_axis_says_what_it_shows(name: str) -> None:
     figure = drawn(name)
@@ -205,15 +193,7 @@ def test_every_axis_says_what_it_shows(name: str) -> None:
 
 @pytest.mark.parametrize("name", DRAW)
 def test_no_text_is_cut_off_or_covers_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = drawn(name)
-    found = drawn_texts(figure, monkeypatch)
-    for text, box in found:
-        inside = box.x0 > -1 and box.y0 > -1 and box.x1 < figure.bbox.x1 + 1 and box.y1 < figure.bbox.y1 + 1
-        assert inside, f"{text!r} is cut off"
-    for (text, box), (other, other_box) in combinations(found, 2):
-        wide = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
-        high = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
-        assert wide < 2 or high < 2, f"{text!r} and {other!r} overlap by {wide:.0f} x {high:.0f} dots"
+    assert_legible(drawn(name), monkeypatch)
 
 
 def test_the_check_for_overlaps_sees_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +243,8 @@ def test_threads_draw_what_the_main_thread_draws() -> None:
 def test_matplotlib_is_loaded_when_something_is_drawn_and_pyplot_never() -> None:
     program = """
 import sys
-from polytome.teaching import charts, diagrams, drawing, graphs, matrices, regions
+from polytome.plots import charts, drawing, matrices, regions
+from polytome.teaching import diagrams, graphs
 assert "matplotlib" not in sys.modules
 drawing.svg_bytes(charts.bars(["a"], {"P": [1]}, value_label="p", name_label="k"))
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
@@ -273,7 +254,7 @@ assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r"polytome\[lessons\]"):
+    with pytest.raises(MissingExtraError, match=r"polytome\[report\]"):
         drawing.new_figure()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from polytome import LogisticRegression, OneVsRest, native
-from polytome.dual_certificate import certify_dual, exact_intercept, raw_coefficients
+from polytome.certificate import exact_intercept
+from polytome.dual_certificate import certify_dual, implied_coefficients
 from polytome.dual_steps import sigmoid_step, softmax_step
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
@@ -125,13 +128,23 @@ def test_predictions_of_the_optimum_prove_it(rng: np.random.Generator) -> None:
     assert_allclose(again, W, atol=1e-6)
 
 
-def test_coefficients_of_residuals(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("path", ["native", "numpy"])
+@pytest.mark.parametrize(
+    "storage", [sparse.csr_matrix, sparse.csc_matrix, lambda X: X.toarray()], ids=["csr", "csc", "array"]
+)
+def test_coefficients_of_residuals(storage: Any, path: str, rng: np.random.Generator, monkeypatch: Any) -> None:
+    if path == "numpy":
+        monkeypatch.setattr(native, "linked_scores", lambda *_: None)
     objective = make("softmax", rng, strength=0.05)
+    scale = rng.uniform(0.5, 2, objective.rows.n_features)
+    rows = as_rows(storage(objective.rows.X), objective.rows.target, objective.rows.weight)
+    rows = rows.with_columns(Columns(rng.normal(size=len(scale)), scale))
     R = rng.normal(size=(150, 4))
-    R -= objective.rows.weight @ R / objective.rows.weight.sum()
-    got = raw_coefficients(objective, R)
-    want = -(objective.rows.X.T @ (R * objective.rows.weight[:, None])) / objective.total_weight / 0.05
+    R -= rows.weight @ R / rows.weight.sum()
+    got = implied_coefficients(Objective(objective.loss, objective.penalty, rows), R)
+    want = -(objective.rows.X.T @ (R * rows.weight[:, None])) * scale[:, None] / objective.total_weight / 0.05
     assert_allclose(got[:-1], want, rtol=1e-11, atol=1e-12)
+    assert not got[-1].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,7 +152,7 @@ def test_exact_intercept(kind: str, rng: np.random.Generator) -> None:
     objective = make(kind, rng)
     target, weight = objective.rows.target, objective.rows.weight
     scores = rng.normal(size=(150, objective.loss.n_outputs)) * 20
-    b = exact_intercept(objective.loss, scores, target, weight)
+    b = exact_intercept(objective, scores)
     _, residual = objective.loss.value_and_gradient(scores + b, target)
     assert np.abs(weight @ residual).max() <= 1e-10 * weight.sum()
 

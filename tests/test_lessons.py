@@ -92,7 +92,7 @@ def test_numbers_in_the_text_are_not_the_python_kind(page):
 @pytest.mark.parametrize("name", LESSONS)
 def test_figures_are_drawn_with_labelled_axes(name):
     pytest.importorskip("matplotlib")
-    from polytome.teaching.drawing import svg_bytes, unlabelled
+    from polytome.plots.drawing import svg_bytes, unlabelled
 
     figures = [block for block in page_of(name).blocks if isinstance(block, Figure)]
     names = [figure.name for figure in figures]

@@ -224,7 +224,10 @@ def test_a_click_on_the_surface_starts_there(chromium, address):
 
 
 def test_a_link_survives_the_question_for_the_token(chromium):
-    with running(make_app(token="for-friends")) as client, visit(chromium, f"{client.address}/?data=moons&at=3") as page:
+    with (
+        running(make_app(token="for-friends")) as client,
+        visit(chromium, f"{client.address}/?data=moons&at=3") as page,
+    ):
         page.get_by_label("Token").fill("for-friends")
         page.get_by_role("button", name="Sign in").click()
         is_ready(page)

@@ -271,6 +271,32 @@ def test_the_model_describes_itself(people, people_path, digits_path):
         assert (facts["image_shape"], facts["full"]) == ([8, 8], 16.0)
 
 
+def test_images_are_seen_as_the_library_sees_them(digits_path):
+    image = pytest.importorskip("PIL.Image")
+    from polytome.images import training_form
+
+    model = polytome.load(digits_path)
+    drawn = np.full((120, 90), 250, dtype=np.uint8)
+    drawn[20:100, 40:52] = 10
+    with served(digits_path) as client:
+        for kind in ("png", "jpeg"):
+            file = io.BytesIO()
+            image.fromarray(drawn).save(file, kind)
+            answer = client("POST", "/predict", file.getvalue(), content_type=f"image/{kind}")
+            form = training_form(file.getvalue(), (8, 8), 16.0)
+            assert answer.status == 200
+            assert_equals_model(answer.json, model, form.reshape(1, -1))
+            assert answer.json["seen"] == form.tolist()
+            explained = client("POST", "/explain", file.getvalue(), content_type=f"image/{kind}").json
+            assert explained["seen"] == form.tolist()
+        blank = io.BytesIO()
+        image.new("L", (50, 50), 255).save(blank, "png")
+        for body, words in ((blank.getvalue(), "is blank"), (file.getvalue()[:200], "image"), (b"no image", "image")):
+            answer = client("POST", "/predict", body, content_type="image/png")
+            assert answer.status == 422
+            assert words in answer.json["error"]
+
+
 def test_a_model_that_was_fitted_to_a_frame_takes_rows_by_name(folder):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"b": [0.0, 1.0, 2.0, 3.0], "a": [1.0, 0.0, 1.0, 0.5]})

@@ -31,7 +31,7 @@ from polytome.rows import ArrayRows, Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "is_separated", "separated_outputs"]
+__all__ = ["Certificate", "certify", "dual_value", "exact_intercept", "is_separated", "separated_outputs"]
 
 _ROUNDING = 1e-13
 _SHORTER = 4
@@ -203,13 +203,34 @@ def _with_intercept_from_scores(objective: Objective, W: Array) -> Array:
     scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
     if scores is None:
         scores = rows.each(lambda block: block_scores(block, raw))
-    rows = ArrayRows.of(scores, rows.target, rows.weight, n_threads=rows.n_threads)
-    stand_in = replace(objective, penalty=NoPenalty(), rows=rows)
-    n_outputs = objective.loss.n_outputs
-    _, _, found = _solve_intercept(stand_in, np.eye(n_outputs + 1, n_outputs), None, None)
     exact: Array = W.copy()
-    exact[-1] += found[-1]
+    exact[-1] += exact_intercept(objective, scores)
     return exact
+
+
+def exact_intercept(objective: Objective, scores: Array) -> Array:
+    """What to add to the scores of all rows so that the weighted residuals sum to zero, shape (n_outputs,).
+
+    Args:
+        objective: gives the loss, the targets and the weights.
+        scores: shape (n, n_outputs), float64.
+
+    Example:
+        >>> from polytome.losses import Logistic
+        >>> from polytome.rows import as_rows
+        >>> objective = Objective(Logistic(), NoPenalty(), as_rows(np.zeros((4, 1)), np.array([0, 1, 1, 1])))
+        >>> bool(np.isclose(exact_intercept(objective, np.zeros((4, 1)))[0], np.log(3)))
+        True
+    """
+    loss, target, weight = objective.loss, objective.rows.target, objective.rows.weight
+    m, u = loss.curvature(scores, target)
+    hessian = np.diag(weight @ m)
+    hessian = (hessian if u is None else hessian - (u * weight[:, None]).T @ u) / objective.total_weight
+    rows = ArrayRows.of(scores, target, weight, n_threads=objective.rows.n_threads)
+    stand_in = replace(objective, penalty=NoPenalty(), rows=rows, fit_intercept=True)
+    _, _, W = _solve_intercept(stand_in, np.eye(loss.n_outputs + 1, loss.n_outputs), None, hessian)
+    found: Array = W[-1]
+    return found
 
 
 def _solve_intercept(

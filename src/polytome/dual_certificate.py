@@ -16,106 +16,97 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from polytome.certificate import Certificate
-from polytome.losses import Loss
-from polytome.objective import Objective, block_scores
+from polytome import native
+from polytome.certificate import Certificate, exact_intercept
+from polytome.objective import Objective
+from polytome.rows import Block
 
 Array = NDArray[Any]
 
-__all__ = ["certify_dual", "exact_intercept", "raw_coefficients"]
+__all__ = ["certify_dual", "implied_coefficients"]
 
 
-def certify_dual(objective: Objective, dual: Array, tol: float) -> tuple[Certificate, Array]:
+def certify_dual(
+    objective: Objective, dual: Array, tol: float, intercepts: Array | None = None
+) -> tuple[Certificate, Array]:
     """Certificate of the coefficients that a dual point implies, and the coefficients: a pass over the rows in float64.
 
     Args:
         objective: what was minimised, with an L2 penalty.
         dual: predictions as the scores that give them (`loss.mean(dual)`), shape (n, n_outputs).
         tol: the tolerance to be judged by, relative to the null model.
+        intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null model's.
     """
     objective = objective.at(np.float64)
     loss, rows, strength = objective.loss, objective.rows, objective.penalty.strength
     target, weight = rows.target, rows.weight
     dual = dual.astype(np.float64)
     if objective.fit_intercept:
-        dual += exact_intercept(loss, dual, target, weight)
+        dual += exact_intercept(objective, dual)
     _, residual = loss.value_and_gradient(dual, target)
-    raw = raw_coefficients(objective, residual)
-    scores = rows.each(lambda block: block_scores(block, raw))
+    W = implied_coefficients(objective, residual)
+    scores = _scores_without_intercept(objective, W)
+    intercept = np.array(objective.null[0][-1] if intercepts is None else intercepts)
+    scores += intercept
     if objective.fit_intercept:
-        raw[-1] = exact_intercept(loss, scores, target, weight, objective.null[0][-1])
-        scores += raw[-1]
+        found = exact_intercept(objective, scores)
+        scores += found
+        intercept += found
     value, gradient = loss.value_and_gradient(scores, target)
-    distance = value + loss.conjugate(residual, target) - (scores * residual).sum(axis=1)
+    distance = value + loss.conjugate(residual, target) - np.einsum("ij,ij->i", scores, residual)
     gap = float(weight @ distance) / objective.total_weight
     unbalanced = max(float(np.abs(weight @ part).max()) for part in (residual, gradient)) / objective.total_weight
     exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
-    # In place: where there are many columns, each array of all coefficients takes as long as an epoch.
-    raw[-1] += rows.columns.shift @ raw[:-1]
-    raw[:-1] /= rows.columns.scale[:, None]
-    W = raw
+    W[-1] = loss.canonical((intercept + (rows.columns.shift * rows.columns.scale) @ W[:-1])[np.newaxis])
     P = float(weight @ value) / objective.total_weight + objective.penalty.value(W[:-1])
     # Rounding may bring the mean of numbers that are not negative below zero.
     certificate = Certificate(P, max(gap, 0.0) if exact else np.inf, objective.null[1], tol, "proof", strength)
-    W[-1:] = loss.canonical(W[-1:])  # the others are: residuals of a softmax row sum to zero
     return certificate, W
 
 
-def raw_coefficients(objective: Objective, residual: Array) -> Array:
-    """Coefficients `-G / lambda` for raw columns that residuals of weighted sum zero imply, intercepts zero: a pass.
+def implied_coefficients(objective: Objective, residual: Array) -> Array:
+    """Coefficients `-G / lambda` that residuals of weighted sum zero imply, the intercepts left at zero: a pass.
+
+    They are those of scaled columns, canonical where the residuals are (a softmax row's sum to zero). The shifts of the
+    columns do not matter, since the intercept makes up for them.
 
     Args:
-        objective: what is minimised; its columns' shifts do not matter, since the intercept makes up for them.
+        objective: what is minimised.
         residual: predictions minus targets, shape (n, n_outputs), float64.
     """
     rows, weight = objective.rows.at(np.float64), objective.rows.weight
-    share = residual * (weight / (-objective.total_weight * objective.penalty.strength))[:, None]
-    if rows.is_sparse and rows.whole.stored.format == "csr":
-        # All rows at once: a block has a gradient of all columns, and adding these up takes longer than making them.
-        # A column of zeros stands for the intercept.
-        X = rows.whole.X
-        raw: Array = type(X)((X.data, X.indices, X.indptr), shape=(X.shape[0], X.shape[1] + 1)).T @ share
-    else:
-        (features,) = rows.with_target(share).sum(lambda block: (block.X.T @ block.target,))
-        raw = np.vstack([features, np.zeros(features.shape[1])])
-    raw[:-1] *= (rows.columns.scale**2)[:, None]
-    return raw
+    share = np.zeros((rows.n_rows + 1, residual.shape[1]))
+    np.multiply(residual, (weight / (-objective.total_weight * objective.penalty.strength))[:, None], out=share[:-1])
+    if not rows.is_sparse:
+        (features,) = rows.with_target(share[:-1]).sum(lambda block: (block.X.T @ block.target,))
+        return np.vstack([features * rows.columns.scale[:, None], np.zeros(features.shape[1])])
+    # Column by column: each line of the coefficients is written once, and the residuals stay in the cache. They are
+    # to the columns what coefficients are to the rows. An empty column makes room for the intercepts.
+    X = _scaled(rows.whole.stored, rows.columns.scale).tocsc()
+    bounds = np.append(X.indptr, X.indptr[-1:])
+    columns: Any = sparse.csr_matrix((X.data, X.indices, bounds), shape=(X.shape[1] + 1, X.shape[0]))
+    W = native.linked_scores(columns, share.T, "scores")
+    return np.asarray(columns @ share[:-1]) if W is None else W
 
 
-def exact_intercept(loss: Loss, scores: Array, target: Array, weight: Array, start: Array | None = None) -> Array:
-    """The intercepts b for which the weighted residuals of `scores + b` sum to zero, shape (n_outputs,).
+def _scores_without_intercept(objective: Objective, W: Array) -> Array:
+    """Scores of all rows for scaled columns, float64; the last row of W has to be zero."""
+    rows = objective.rows
+    if not rows.is_sparse:
+        raw = W[:-1] * rows.columns.scale[:, None]
 
-    Newton's method with halved steps on a convex function of b; the features stay out of it.
+        def block_product(block: Block) -> Array:
+            return np.asarray(block.X @ raw)
 
-    Example:
-        >>> from polytome.losses import Logistic
-        >>> b = exact_intercept(Logistic(), np.zeros((4, 1)), np.array([0, 1, 1, 1]), np.ones(4))
-        >>> bool(np.isclose(b[0], np.log(3)))
-        True
-    """
-    b = np.zeros(scores.shape[1]) if start is None else start.copy()
-    total = float(weight.sum())
-    value, gradient = loss.value_and_gradient(scores + b, target)
-    best, slope = float(weight @ value), weight @ gradient
-    for _ in range(100):
-        if not np.abs(slope).max() > 1e-13 * total:
-            break
-        m, u = loss.curvature(scores + b, target)
-        hessian = np.diag(weight @ m)
-        if u is not None:
-            hessian -= (u * weight[:, None]).T @ u
-            hessian += hessian.diagonal().mean() / len(b)  # fills the flat direction of the softmax loss
-        hessian[np.diag_indices_from(hessian)] += 1e-14 * hessian.diagonal().max() + 1e-300
-        step = np.linalg.solve(hessian, slope)
-        for _ in range(40):
-            value, gradient = loss.value_and_gradient(scores + (b - step), target)
-            reached = float(weight @ value)
-            smaller = np.abs(weight @ gradient).max() < np.abs(slope).max()
-            if reached < best - 1e-13 * abs(best) or (smaller and reached <= best + 1e-13 * abs(best)):
-                break
-            step /= 2
-        else:
-            break
-        b, best, slope = b - step, reached, weight @ gradient
-    return b
+        return rows.each(block_product)
+    X = _scaled(rows.whole.stored, rows.columns.scale)
+    scores = native.linked_scores(X, W.T, "scores")
+    return np.asarray(X @ W[:-1]) if scores is None else scores
+
+
+def _scaled(X: Any, scale: Array) -> Any:
+    """A sparse matrix as CSR, its columns scaled, in float64: cheaper than scaling the coefficients of many outputs."""
+    X = X.tocsr()
+    return sparse.csr_matrix((X.data * scale[X.indices], X.indices, X.indptr), shape=X.shape)

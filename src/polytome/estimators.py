@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,10 @@ from polytome.objective import Objective
 from polytome.rows import as_rows
 from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
+
+if TYPE_CHECKING:
+    from polytome.report import Report
+    from polytome.training_record import TrainingRecord
 
 Array = NDArray[Any]
 
@@ -81,6 +85,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
         solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one line.
+        training_: what the data were (a `TrainingRecord`), of models that `polytome train` or `fit_source` made.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -106,6 +111,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     solver_: Choice
     n_iter_: Array
     n_features_in_: int
+    training_: TrainingRecord
 
     def __init__(
         self,
@@ -170,6 +176,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             callback=reporter_of(self),
         )
         self.classes_, self.solver_ = labels.classes, choice.after(solution)
+        if hasattr(self, "training_"):
+            del self.training_  # of an earlier fit
         n_classes = len(labels.classes)
         keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self
@@ -199,6 +207,44 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         from polytome.model_file import save
 
         save(self, path)
+
+    def report(self, X: Any = None, y: Any = None, *, X_train: Any = None, y_train: Any = None) -> Report:
+        """Write the report on the fitted model: what was minimised, the certificate, the data, and how good it is.
+
+        Args:
+            X: features of rows that the model was not fitted to, shape (n, d); without them the report says nothing
+                about the quality of predictions.
+            y: their labels, shape (n,).
+            X_train: features of the rows of training, which `training_` then describes; None leaves it as it is.
+            y_train: their labels.
+
+        Returns:
+            The report: `report.save("report.html")`, or the last line of a notebook's cell.
+
+        Raises:
+            ArgumentError: features come without labels, or labels without features.
+            DataError: rows do not suit the model.
+            MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
+        """
+        from polytome.report import make_report
+        from polytome.training_record import record_training
+
+        if (X_train is None) != (y_train is None):
+            raise ArgumentError("X_train, y_train: the data need both features and labels; give both or neither")
+        if X_train is not None:
+            self.training_ = record_training(self, X_train, y_train)
+        return make_report(self, X, y)
+
+    def _repr_html_inner(self) -> str:
+        from polytome.report.notebook import summary
+
+        return f"{super()._repr_html_inner()}{summary(self)}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        from polytome.report.notebook import summary
+
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        return {kind: text + summary(self) if kind == "text/html" else text for kind, text in bundle.items()}
 
     def _check_settings(self) -> None:
         check_settings(self)

@@ -270,14 +270,14 @@ def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -
     encoder = getattr(model, "encoder_", None)
     columns = [Column(name, "number") for name in feature_names(model)] if encoder is None else list(encoder.columns)
     scores = coef @ row + intercept
-    flips = _number_flips(model, columns, row, coef, scores) + _level_flips(model, columns, row, coef, scores)
+    flips = _number_flips(model, columns, row, coef, scores, most) + _level_flips(model, columns, row, coef, scores)
     return sorted(flips, key=lambda flip: flip.size)[:most]
 
 
 def _number_flips(
-    model: LogisticRegression, columns: Sequence[Column], row: Array, coef: Array, scores: Array
+    model: LogisticRegression, columns: Sequence[Column], row: Array, coef: Array, scores: Array, most: int | None
 ) -> list[Flip]:
-    """The nearest crossing of each number, in either direction and within its range."""
+    """The nearest crossing of each number, in either direction and within its range; those of least size."""
     of_numbers = [column.kind == "number" for column in columns]
     at = _starts(columns)[of_numbers]
     names = [column.name for column in columns if column.kind == "number"]
@@ -294,15 +294,14 @@ def _number_flips(
     upwards = up <= down
     change = np.where(upwards, up, down)
     flipped = values + np.where(upwards, change, -change)
-    labels = model.classes_[rivals[np.where(upwards, rival_above, rival_below)]].tolist()
+    rival = rivals[np.where(upwards, rival_above, rival_below)]
     span = high - low
     size = change / np.where(np.isfinite(span) & (span > 0), span, 1.0)
-    return [
-        Flip(name, value, crossing, label, share) if share < np.inf else Flip(name, value, None, None, np.inf)
-        for name, value, crossing, label, share in zip(
-            names, values.tolist(), flipped.tolist(), labels, size.tolist(), strict=True
-        )
-    ]
+    classes, flips = model.classes_.tolist(), []
+    for j in np.argsort(size, kind="stable")[:most]:
+        found = (float(flipped[j]), classes[rival[j]]) if size[j] < np.inf else (None, None)
+        flips.append(Flip(names[j], float(values[j]), *found, float(size[j])))
+    return flips
 
 
 def _first_crossing(leads: Array, rates: Array) -> tuple[Array, Array]:

@@ -1,7 +1,8 @@
 """A fitted model in one safetensors file: nothing in it is ever executed, and nothing in it is believed unchecked.
 
-The file holds tensors (`coef`, `intercept`, `history`, and where they are numbers `classes` and `scale`) and one entry
-of text metadata, `polytome`: JSON with a format version, all that is not a tensor, and a SHA-256 checksum of both.
+The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes` and `scale`, and
+`training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
+all that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training.
 
 Not saved: the callback, a `RandomState`, and a solver object, whose place is taken by `solver="auto"`; `solver_` of a
 loaded model is the text that described the solver.
@@ -29,6 +30,7 @@ from polytome.errors import ArgumentError, FileError
 from polytome.formula import Formula
 from polytome.saved_values import (
     DAMAGED,
+    TRAINING_TENSORS,
     checked,
     classes_from_saved,
     classes_to_saved,
@@ -38,6 +40,8 @@ from polytome.saved_values import (
     plain,
     record_from_saved,
     refuse,
+    training_from_saved,
+    training_to_saved,
 )
 from polytome.solvers import Progress, Stop
 
@@ -48,16 +52,17 @@ Tensors = dict[str, NDArray[Any]]
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The newest file format that this version reads, and the one that it writes."""
 
 _KEY = "polytome"
 _LARGEST_HEADER = 100_000_000  # a limit of safetensors itself
 _TENSOR_TYPES = frozenset(["F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"])
-_MEMBERS = (
+_MEMBERS_OF_1 = (
     *("format_version", "checksum", "library_version", "parameters", "classes", "feature_names", "encoder"),
     *("image_shape", "positive", "objective", "certificate", "stop", "n_iter", "solver"),
 )
+_MEMBERS = (*_MEMBERS_OF_1, "training")
 
 
 def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
@@ -124,7 +129,7 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
     try:
         record, tensors = _read(Path(path))
         _check_version(record)
-        members(record, _MEMBERS, "the model")
+        members(record, _MEMBERS if record["format_version"] > 1 else _MEMBERS_OF_1, "the model")
         if record["checksum"] != _checksum(record, tensors):
             refuse("the checksum does not match the content; copy the file again")
         return _from_saved(record, tensors)
@@ -162,6 +167,10 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     for name, numbers in (("classes", class_numbers), ("scale", scale)):
         if numbers is not None:
             tensors[name] = numbers
+    record["training"] = None
+    if hasattr(model, "training_"):
+        record["training"], of_training = training_to_saved(model.training_)
+        tensors |= of_training
     return record, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
@@ -242,8 +251,11 @@ def _from_saved(record: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     """The model, after each of its parts has been checked and the parts against each other."""
     from polytome.estimators import LogisticRegression
 
-    if not {"coef", "intercept", "history"} <= set(tensors) <= {"coef", "intercept", "history", "classes", "scale"}:
-        refuse(f"its tensors are {sorted(tensors)[:8]}")
+    needed = {"coef", "intercept", "history"}
+    if (training := record.get("training")) is not None:
+        needed |= TRAINING_TENSORS
+    if not needed <= set(tensors) <= needed | {"classes", "scale"}:
+        refuse(f"its tensors are {sorted(tensors)[:12]}")
     coef, intercept = tensors["coef"], tensors["intercept"]
     if coef.dtype != np.float64 or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
         refuse(f"coef is {coef.dtype} of shape {coef.shape}, not float64 of shape (1, d) or (K, d) with K above 2")
@@ -266,6 +278,8 @@ def _from_saved(record: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     model.n_iter_ = np.array([checked(record["n_iter"], int, "n_iter")])
     model.history_ = _history(tensors["history"])
     model.solver_ = checked(record["solver"], str, "solver")
+    if training is not None:
+        model.training_ = training_from_saved(training, tensors, n_classes, n_features)
     _restore_names(model, record)
     return model
 

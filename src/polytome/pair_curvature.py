@@ -11,15 +11,17 @@ two different classes are weighted Gram matrices of rows, and the others are min
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyrk
 
+from polytome.losses import Squared
 from polytome.numerics import softmax
 from polytome.objective import Objective, block_scores
+from polytome.penalties import NoPenalty
 from polytome.rows import Block
 from polytome.rows.blocks import in_order
 from polytome.threads import available_threads
@@ -87,17 +89,13 @@ def _parts_of_pairs(drawn: Array) -> list[Array]:
 
 def _gram(objective: Objective, part: Array) -> Array:
     """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights; the intercept's column of ones last."""
-    rows = objective.rows.at(np.float64).subset(part[:, 0].astype(np.intp), part[:, 2])
-    gram = np.zeros((objective.shape[0], objective.shape[0]))
-    for block in rows.blocks():
-        X = np.empty((len(block.weight), len(gram)))
-        X[:, :-1] = rows.dense(block)
-        X[:, -1] = 1.0 if objective.fit_intercept else 0.0
-        X *= np.sqrt(block.weight)[:, None]
-        gram += dsyrk(1.0, X.T, lower=True)
-    gram /= objective.total_weight
-    symmetric: Array = np.tril(gram) + np.tril(gram, -1).T
-    return symmetric
+    drawn: Any = objective.rows.at(np.float64).subset(part[:, 0].astype(np.intp), part[:, 2])
+    rows = replace(drawn, target=np.zeros(len(part)), n_threads=1)  # other parts have the other threads
+    # The squared loss has curvature 1 everywhere, so its Hessian is this matrix but for the sum of the weights.
+    squared = Objective(Squared(), NoPenalty(), rows, objective.fit_intercept)
+    gram: Array = squared.hessian_blocks(np.zeros((objective.shape[0], 1)))[0]
+    gram *= squared.total_weight / objective.total_weight
+    return gram
 
 
 def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int) -> Array:
@@ -150,7 +148,10 @@ def _systematic(expected: Array, turn: int) -> Array:
     Reference: Madow, On the theory of systematic sampling, Annals of Mathematical Statistics 20, 1949.
     """
     begin = (0.5 + turn * _GOLDEN) % 1.0
-    return np.flatnonzero(np.diff(np.floor(np.cumsum(expected) + begin), prepend=0.0))
+    so_far = np.cumsum(expected)
+    total = so_far[-1] if len(so_far) else 0.0
+    wanted = np.arange(1.0, total + 2) - begin
+    return np.searchsorted(so_far, wanted[wanted <= total])
 
 
 def _tempered(block: Block, raw: Array) -> Array:

@@ -4,7 +4,9 @@ At the null model every row has the same probabilities, so the Hessian is exactl
 product of `A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the
 natural approximation: `A` the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by
 each row's curvature. In the eigenvectors of A it falls apart into one matrix `alpha S + lambda I` for each
-eigenvalue alpha. Two ways to invert those:
+eigenvalue alpha. Before that each output's columns are centred at the mean of the rows that bend it: the intercept of
+an output stands for that mean, and without this a direction along it would pass for as curved as any. Two ways to
+invert those matrices:
 
     GramPreconditioner      Cholesky factors, for up to some thousands of columns
     DiagonalPreconditioner  the diagonal of S, for any number of columns
@@ -61,24 +63,36 @@ class Outputs:
         step: Array = self.V @ (_inverse(self.alpha * self.mean_weight) * (self.V.T @ gradient))
         return step
 
+    def curved(self, values: Array) -> Array:
+        """Values of the outputs without their part along directions without curvature."""
+        V = self.V[:, self.alpha > 0]
+        projected: Array = V @ (V.T @ values)
+        return projected
+
 
 @dataclass(frozen=True)
 class GramPreconditioner:
     """`(A (x) S + lambda I)^-1` by Cholesky factors of `alpha S + lambda I`, which no scaling of the columns can harm.
 
     Eigenvalues alpha that differ little share a factor: `groups` holds the eigenvectors of each, and the factor.
+    `centres` (n_features, n_outputs) are the means of the rows that bend each output: `S` is centred there, and a score
+    is `(x - centre) w + (b + centre w)`, so that the coefficients w have nothing to do with the term in brackets.
     """
 
     outputs: Outputs
     groups: tuple[tuple[Array, tuple[Array, bool]], ...]
+    centres: Array
 
     def solve(self, gradient: Array) -> Array:
         """Two triangular solves per group of eigenvalues."""
-        features = np.zeros_like(gradient[:-1])
+        centred = gradient[:-1] - self.centres * gradient[-1]
+        step = np.zeros_like(gradient)
         for V, factor in self.groups:
-            along = (gradient[:-1] @ V).astype(factor[0].dtype, copy=False)
-            features += cho_solve(factor, along, check_finite=False) @ V.T
-        return np.vstack([features, self.outputs.solve_intercept(gradient[-1])])
+            along = (centred @ V).astype(factor[0].dtype, copy=False)
+            step[:-1] += cho_solve(factor, along, check_finite=False) @ V.T
+        moved = np.einsum("jk,jk->k", self.centres, step[:-1])
+        step[-1] = self.outputs.solve_intercept(gradient[-1]) - self.outputs.curved(moved)
+        return step
 
 
 @dataclass(frozen=True)
@@ -141,20 +155,24 @@ def _gram(objective: Objective, W: Array) -> GramPreconditioner:
 
     def block_sums(block: Block) -> tuple[Array, ...]:
         trace, m, u = row_curvature(objective, block, raw)
+        bends = block.weight[:, None] * (m if u is None else m - u * u)
         X = rows.dense(block)
+        means = X.T @ bends.astype(X.dtype)
         X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return syrk(1.0, X.T, lower=True), _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
+        return syrk(1.0, X.T, lower=True), means, bends.sum(axis=0), _mean_hessian(block.weight, m, u)
 
-    S, mean_hessian, trace = rows.sum(block_sums)
+    S, centres, bends, mean_hessian = rows.sum(block_sums)
     S += np.tril(S, -1).T
-    outputs = _outputs(objective, mean_hessian, float(trace))
+    outputs = _outputs(objective, mean_hessian, float(bends.sum()))
+    centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
+    S -= (centres * bends) @ centres.T
     S /= objective.total_weight
     ridge = float(np.finfo(rows.precision).eps)
     groups = tuple(
         (outputs.V[:, members], _factor((alpha * S).astype(rows.precision), strength, ridge))
         for alpha, members in _groups(outputs.alpha)
     )
-    return GramPreconditioner(outputs, groups)
+    return GramPreconditioner(outputs, groups, centres)
 
 
 def _groups(alpha: Array) -> list[tuple[float, Array]]:

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, FileError
+from polytome.training_record import TrainingRecord
 
 Array = NDArray[Any]
 Record = TypeVar("Record")
 
 __all__ = [
     "DAMAGED",
+    "TRAINING_TENSORS",
     "checked",
     "classes_from_saved",
     "classes_to_saved",
@@ -30,10 +32,13 @@ __all__ = [
     "plain",
     "record_from_saved",
     "refuse",
+    "training_from_saved",
+    "training_to_saved",
 ]
 
 DAMAGED = "damaged or foreign: "
 """How every complaint about a file's content begins."""
+_PREFIX = "training_"
 _NONFINITE = ("inf", "-inf", "nan")
 _DTYPE = re.compile(r"[<>|][biuf][1248]|[<>]U\d{1,5}|\|O")
 _PARAMETERS: dict[str, Any] = {
@@ -48,6 +53,24 @@ _PARAMETERS: dict[str, Any] = {
     "warm_start": int,
     "random_state": int | None,
     "verbose": int,
+}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WHOLE_NUMBERS = ("class_counts", "constant", "duplicates")
+_TRAINING_ARRAYS = (*_WHOLE_NUMBERS, "low", "mean", "high", "divisor", "centre_bounds")
+TRAINING_TENSORS = frozenset(_PREFIX + name for name in _TRAINING_ARRAYS)
+"""The tensors that a file has where the training was recorded."""
+_TRAINING_VALUES: dict[str, Any] = {
+    "source": str | None,
+    "data_sha256": str,
+    "n_rows": int,
+    "could_change": int | None,
+    "notes": list,
+    "command": str | None,
+    "test_fraction": float | None,
+    "seed": int | None,
+    "n_test_rows": int,
+    "versions": dict,
+    "seconds": float,
 }
 
 
@@ -268,3 +291,75 @@ def parameters_from_saved(data: Any, scale: Array | None) -> dict[str, Any]:
     elif weights not in (None, "balanced"):
         refuse(f"parameters.class_weight is {weights[:40]!r}")
     return settings
+
+
+def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The record of a training as JSON, and as tensors whose names begin with `training_`.
+
+    Example:
+        >>> from polytome.training_record import record_training
+        >>> from polytome.estimators import LogisticRegression
+        >>> X, y = np.array([[0.0], [1.0], [2.0]]), ["no", "yes", "yes"]
+        >>> saved, tensors = training_to_saved(record_training(LogisticRegression().fit(X, y), X, y))
+        >>> saved["n_rows"], tensors["training_high"]
+        (3, array([2.]))
+    """
+    values = {name: plain(getattr(record, name)) for name in _TRAINING_VALUES}
+    return values, {_PREFIX + name: getattr(record, name) for name in _TRAINING_ARRAYS}
+
+
+def training_from_saved(data: Any, tensors: Mapping[str, Array], n_classes: int, n_features: int) -> TrainingRecord:
+    """The record of a training, its parts checked against each other and against the model.
+
+    Args:
+        data: its JSON.
+        tensors: those of the file.
+        n_classes: of the model.
+        n_features: of the model.
+
+    Raises:
+        FileError: it is none that a training has written.
+    """
+    saved = members(data, _TRAINING_VALUES, "training")
+    values = {name: checked(saved[name], kind, f"training.{name}") for name, kind in _TRAINING_VALUES.items()}
+    if not _SHA256.fullmatch(values["data_sha256"]):
+        refuse(f"training.data_sha256 is {values['data_sha256'][:40]!r}")
+    if not (values["seconds"] >= 0 and values["n_rows"] > 0 and values["n_test_rows"] >= 0):
+        refuse("training counts less than nothing")
+    values["notes"] = tuple(checked(note, str, "a note of training") for note in values["notes"])
+    for name in values["versions"].values():
+        checked(name, str, "a version of training")
+    found = {name: tensors[_PREFIX + name] for name in _TRAINING_ARRAYS}
+    for name, tensor in found.items():
+        if tensor.dtype != (np.int64 if name in _WHOLE_NUMBERS else np.float64):
+            refuse(f"{_PREFIX}{name} is {tensor.dtype}")
+    _check_features(found, n_features)
+    counts = found["class_counts"]
+    if counts.shape != (n_classes,) or (counts < 0).any() or counts.sum() != values["n_rows"]:
+        refuse(f"the class counts of training do not make {values['n_rows']} rows of {n_classes} classes")
+    if values["could_change"] is not None and not 0 <= values["could_change"] <= values["n_rows"]:
+        refuse(f"training.could_change is {values['could_change']} of {values['n_rows']} rows")
+    bounds = found["centre_bounds"]
+    if bounds.shape not in ((0, 0), (n_classes, n_classes)) or not (bounds >= 0).all():
+        refuse("training_centre_bounds does not bound the difference of each two classes")
+    return TrainingRecord(**(values | found))
+
+
+def _check_features(found: Mapping[str, Array], n_features: int) -> None:
+    """Refuse numbers about features that contradict each other or the model."""
+    low, mean, high = (found[name] for name in ("low", "mean", "high"))
+    if not low.shape == mean.shape == high.shape == (n_features,):
+        refuse(f"training_low, _mean and _high are not one number for each of {n_features} features")
+    if not (np.isfinite(low) & np.isfinite(high) & (low <= mean) & (mean <= high)).all():
+        refuse("training_low, _mean and _high are out of order or not finite")
+    divisor = found["divisor"]
+    if divisor.shape != (n_features,) or not (np.isfinite(divisor) & (divisor > 0)).all():
+        refuse("training_divisor is not one positive number for each feature")
+    constant, duplicates = found["constant"], found["duplicates"]
+    if not np.array_equal(constant, np.flatnonzero(low == high)):
+        refuse("training_constant does not name the features whose smallest value is their largest")
+    if duplicates.ndim != 2 or duplicates.shape[1] != 2:
+        refuse(f"training_duplicates has shape {duplicates.shape}")
+    first, second = duplicates.T
+    if not ((first >= 0) & (first < second) & (second < n_features)).all():
+        refuse("training_duplicates does not hold pairs of features")

@@ -1,12 +1,13 @@
 """What a user names, a built-in data set or a file, as rows to train on or to predict.
 
 A model that is fitted with `fit_source` remembers its source: the columns of its table (`encoder_`), the shape of its
-images (`image_shape_`) and the one label that it tells from the rest (`positive_`). `read_for_model` reads other data
-in the same way.
+images (`image_shape_`), the one label that it tells from the rest (`positive_`), and what the data were
+(`training_`). `read_for_model` reads other data in the same way.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -22,6 +23,7 @@ from polytome.encoders import Column, Encoder, listing
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.tables import read_table
+from polytome.training_record import record_training
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -56,6 +58,9 @@ class Source:
         notes: sentences that a user should see.
         kept: which rows of the file are in X, as truth values; None when all are.
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
+        test_fraction: the share of each class that `hold_out` set aside; None where it did not.
+        seed: of its choice.
+        test_numbers: the numbers of its test rows in the file, counted from 1 without a header line.
     """
 
     name: str
@@ -69,6 +74,9 @@ class Source:
     notes: tuple[str, ...] = ()
     kept: NDArray[np.bool_] | None = None
     positive: str | None = None
+    test_fraction: float | None = None
+    seed: int | None = None
+    test_numbers: NDArray[np.intp] | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -213,15 +221,17 @@ def encoder_of(model: LogisticRegression) -> Encoder:
     return Encoder(tuple(Column(str(name), "number") for name in names), None, missing="error", unknown="error")
 
 
-def fit_source(model: LogisticRegression, source: Source) -> LogisticRegression:
+def fit_source(model: LogisticRegression, source: Source, *, command: str | None = None) -> LogisticRegression:
     """Fit a model to a source and let it remember what later data must look like.
 
     Args:
         model: the classifier.
         source: rows with labels.
+        command: the command line that asks for the fit, for its record.
 
     Returns:
-        The model, fitted, with the attributes `encoder_`, `image_shape_` and `positive_` where the source has them.
+        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes `encoder_`,
+        `image_shape_` and `positive_` where the source has them.
         For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, whatever the alphabet says: a
         positive coefficient speaks for the label.
 
@@ -231,12 +241,25 @@ def fit_source(model: LogisticRegression, source: Source) -> LogisticRegression:
         >>> model.predict([[4.9, 3.2, 1.3, 0.2], [5.9, 3.0, 5.1, 1.8]])
         array(['not virginica', 'virginica'], dtype='<U13')
     """
+    began = time.perf_counter()
     if source.positive is None:
         model.fit(source.X, source.y)
     else:
         model.fit(source.X, source.y == source.positive)  # false sorts before true
         model.classes_ = np.array([f"not {source.positive}", source.positive])
         model.positive_ = source.positive
+    model.training_ = record_training(
+        model,
+        source.X,
+        source.y,
+        source=source.name,
+        notes=source.notes,
+        command=command,
+        test_fraction=source.test_fraction,
+        seed=source.seed,
+        n_test_rows=0 if source.y_test is None else len(source.y_test),
+        seconds=time.perf_counter() - began,
+    )
     if source.encoder is not None:
         model.encoder_ = source.encoder
     if source.image_shape is not None:
@@ -296,7 +319,17 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    return replace(source, X=source.X[train], y=source.y[train], X_test=source.X[test], y_test=source.y[test])
+    numbers = np.arange(len(is_test)) if source.kept is None else np.flatnonzero(source.kept)
+    return replace(
+        source,
+        X=source.X[train],
+        y=source.y[train],
+        X_test=source.X[test],
+        y_test=source.y[test],
+        test_fraction=fraction,
+        seed=seed,
+        test_numbers=numbers[test] + 1,
+    )
 
 
 def _from_dataset(data: Dataset) -> Source:

@@ -13,10 +13,12 @@ from polytome.cli.check_sources import check_sources
 from polytome.cli.datasets import datasets
 from polytome.cli.evaluate import evaluate
 from polytome.cli.explain import explain
+from polytome.cli.export import export
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
 from polytome.cli.play import play
 from polytome.cli.predict import predict
+from polytome.cli.report import report
 from polytome.cli.serve import serve
 from polytome.cli.train import train
 
@@ -25,6 +27,10 @@ __all__ = ["app"]
 
 class _OneLineErrors(TyperGroup):
     """Turns expected errors into one line on stderr and exit status 1, Ctrl-C into 130."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -76,5 +82,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, serve, play, datasets, lesson, check_sources):
+for command in (train, predict, evaluate, explain, report, serve, play, export, datasets, lesson, check_sources):
     app.command()(command)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,16 +11,22 @@ from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, S
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+    from polytome.sources import Source
+
+__all__ = ["Split", "evaluate", "read_labelled"]
+
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="train|test", show_default=False, help="Of a data set with test rows (default: test)."),
+]
 
 
 def evaluate(
     model: ModelPath,
     source: SourceName,
-    split: Annotated[
-        str | None,
-        typer.Option(metavar="train|test", show_default=False, help="Of a data set with test rows (default: test)."),
-    ] = None,
+    split: Split = None,
     data: DataFolder = None,
     target: Target = None,
     missing: Missing = None,
@@ -39,11 +46,37 @@ def evaluate(
       polytome evaluate people.safetensors more-people.csv
     """
     from polytome import metrics
-    from polytome.errors import DataError
     from polytome.model_file import load
-    from polytome.sources import read_for_model
 
     fitted = load(model)
+    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+    evaluation = metrics.evaluate(fitted, rows.X, rows.y)
+    if as_json:
+        print_json({"model": str(model), "source": source, "split": split, "metrics": evaluation.to_json()})
+        return
+    console = make_console()
+    show_facts(console, {"Model": str(model), "Data": f"{rows.name}: {rows.X.shape[0]:,} rows"})
+    show_evaluation(console, evaluation, "rows")
+
+
+def read_labelled(
+    fitted: LogisticRegression,
+    source: str,
+    split: str | None,
+    data: Path | None,
+    target: str | None,
+    missing: str | None,
+    unknown: str | None,
+    header: str,
+) -> Source:
+    """Rows with labels for a model, read or fetched before our eyes.
+
+    Raises:
+        DataError: the rows do not suit the model, or have no labels.
+    """
+    from polytome.errors import DataError
+    from polytome.sources import read_for_model
+
     with live_line() as say:
         say(f"reading {source}")
         rows = read_for_model(
@@ -64,10 +97,4 @@ def evaluate(
             "name their place with --target" if encoder is None else f"they are expected in column {encoder.target!r}"
         )
         raise DataError(f"{source}: has no labels to compare the predictions with; {wanted}")
-    evaluation = metrics.evaluate(fitted, rows.X, rows.y)
-    if as_json:
-        print_json({"model": str(model), "source": source, "split": split, "metrics": evaluation.to_json()})
-        return
-    console = make_console()
-    show_facts(console, {"Model": str(model), "Data": f"{rows.name}: {rows.X.shape[0]:,} rows"})
-    show_evaluation(console, evaluation, "rows")
+    return rows

@@ -100,7 +100,7 @@ def _print(chosen: Lesson, page: Page, folder: Path | None) -> None:
     target = folder or Path(chosen.name)
 
     def save(figure: Figure) -> str:
-        from polytome.teaching.drawing import png_bytes
+        from polytome.plots.drawing import png_bytes
 
         target.mkdir(parents=True, exist_ok=True)
         path = target / f"{figure.name}.png"

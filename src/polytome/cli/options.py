@@ -21,6 +21,7 @@ __all__ = [
     "ModelOut",
     "ModelPath",
     "Positive",
+    "ReportOut",
     "Scale",
     "Seed",
     "SolverName",
@@ -125,4 +126,8 @@ Categories = Annotated[
 ModelOut = Annotated[
     Path | None,
     typer.Option("--out", metavar="MODEL.safetensors", show_default=False, help="Keep the model in this file."),
+]
+ReportOut = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", show_default=False, help="Write a report on the model to this file."),
 ]

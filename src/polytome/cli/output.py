@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-__all__ = ["live_line", "make_console", "print_json", "printable", "show_notes", "show_warning"]
+__all__ = ["command_line", "live_line", "make_console", "print_json", "printable", "show_notes", "show_warning"]
 
 _WIDEST = 100
+
+
+def command_line(context: typer.Context) -> str:
+    """The command that runs, as one would type it."""
+    return shlex.join(["polytome", *context.meta["polytome.arguments"]])
 
 
 def make_console(stderr: bool = False) -> Console:

@@ -24,6 +24,7 @@ from polytome.cli.options import (
     Missing,
     ModelOut,
     Positive,
+    ReportOut,
     Scale,
     Seed,
     SolverName,
@@ -33,7 +34,7 @@ from polytome.cli.options import (
     Tolerance,
     Unknown,
 )
-from polytome.cli.output import live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ _INTERRUPTED = 130
 
 
 def train(
+    context: typer.Context,
     source: SourceName,
     target: Target = None,
     positive: Positive = None,
@@ -68,6 +70,7 @@ def train(
     categories: Categories = None,
     data: DataFolder = None,
     out: ModelOut = None,
+    report: ReportOut = None,
     as_json: Json = False,
 ) -> None:
     """Train a model and say how far it is from the optimum.
@@ -83,13 +86,14 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
-      polytome train mnist --data DIR --out mnist.safetensors
+      polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.atomic_files import check_writable
 
     chosen_scale = _scale(scale)
-    if out is not None:
-        check_writable(out)
+    for place in (out, report):
+        if place is not None:
+            check_writable(place)
     table = {"target": target, "missing": missing, "unknown": unknown, "header": header}
     rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
     rows = _prepared(rows, positive, test_fraction, seed)
@@ -104,7 +108,7 @@ def train(
         "solver": solver,
         "random_state": seed,
     }
-    _train(rows, settings, out, as_json)
+    _train(rows, settings, command_line(context), out, report, as_json)
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
@@ -132,7 +136,9 @@ def _prepared(rows: Source, positive: str | None, test_fraction: float | None, s
     return rows
 
 
-def _train(rows: Source, settings: dict[str, Any], out: Path | None, as_json: bool) -> None:
+def _train(
+    rows: Source, settings: dict[str, Any], command: str, out: Path | None, report: Path | None, as_json: bool
+) -> None:
     """Fit, save, evaluate; show each result as soon as it is there."""
     from polytome.metrics import class_counts, evaluate
 
@@ -141,7 +147,7 @@ def _train(rows: Source, settings: dict[str, Any], out: Path | None, as_json: bo
     with Interruption() as interruption:
         _show_data(console, rows, counts)
         began = time.perf_counter()
-        model = _fit(rows, settings, interruption)
+        model = _fit(rows, settings, command, interruption)
         seconds = time.perf_counter() - began
     interrupted = interruption.requested
     if out is not None:
@@ -155,6 +161,9 @@ def _train(rows: Source, settings: dict[str, Any], out: Path | None, as_json: bo
         evaluation = evaluate(model, *((rows.X_test, rows.y_test) if held_out else (rows.X, rows.y)))
         _show_quality(console, model, evaluation, held_out)
     _show_place(console, model, rows, out, interrupted)
+    if report is not None and not interrupted:
+        _write_report(model, rows, report)
+        console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
         print_json(_summary(rows, counts, model, evaluation, out, seconds))
     if interrupted:
@@ -173,7 +182,7 @@ def _scale(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
-def _fit(rows: Source, settings: dict[str, Any], interruption: Interruption) -> LogisticRegression:
+def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Interruption) -> LogisticRegression:
     """The model, fitted before our eyes until it is done or interrupted."""
     from sklearn.exceptions import ConvergenceWarning
 
@@ -191,7 +200,7 @@ def _fit(rows: Source, settings: dict[str, Any], interruption: Interruption) -> 
             return interruption.requested
 
         say("preparing")
-        return fit_source(LogisticRegression(**settings, callback=report), rows)
+        return fit_source(LogisticRegression(**settings, callback=report), rows, command=command)
 
 
 def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
@@ -227,6 +236,17 @@ def _show_quality(console: Console, model: LogisticRegression, evaluation: Evalu
     if n_classes > _FEW_CLASSES:
         coefficients = sorted(coefficients, key=lambda found: -abs(found.value))[:10]
     show_coefficients(console, coefficients, coefficients_title(model))
+
+
+def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None:
+    """The report on a model just trained: judged on rows held out, or where there are none on those of training."""
+    from polytome.report import make_report
+
+    if rows.X_test is None:
+        make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}", of_training=True).save(report)
+    else:
+        name = f"rows of {rows.name} that were held out"
+        make_report(model, rows.X_test, rows.y_test, name=name, numbers=rows.test_numbers).save(report)
 
 
 def model_line(model: LogisticRegression) -> str:

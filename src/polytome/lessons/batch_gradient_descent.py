@@ -312,7 +312,7 @@ def how_far(page: Page, rows: Array, y: Array, costs: list[float]) -> None:
 
 def draw_flowers(rows: Array, species: Array, names: Array) -> Figure:
     """Petals by species."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     groups = {str(name): (rows[species == code, 2], rows[species == code, 3]) for code, name in enumerate(names)}
     return points_with_curves(groups, {}, x_label="petal length (cm)", y_label="petal width (cm)")
@@ -337,7 +337,7 @@ def draw_graph(x: Array, label: int, weights: Array, bias: float) -> Figure:
 
 def draw_costs(costs: list[float], least: float) -> Figure:
     """Costs by iteration, with the document's five on them."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     printed = numbers()["S0-11"].printed
     between = np.full(len(printed), np.nan)  # so that no line joins the points

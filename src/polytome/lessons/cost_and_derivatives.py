@@ -368,7 +368,7 @@ def measured_derivatives(X: Array, y: Array, v: Array) -> Array:
 
 def draw_costs() -> Figure:
     """Minus the logarithms of p and of 1 - p."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     p = np.linspace(0.005, 0.995, 400)
     series = {r"$-\log\, p$ ($y = 1$)": (p, cost(1, p)), r"$-\log\,(1 - p)$ ($y = 0$)": (p, cost(0, p))}
@@ -377,7 +377,7 @@ def draw_costs() -> Figure:
 
 def draw_pulls() -> Figure:
     """Derivatives of both losses against the score."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     z, labels = np.linspace(-6, 8, 400), np.zeros(400)
     losses: dict[str, Loss] = {"logarithm": Logistic(), "squared error": SquaredSigmoid()}
@@ -387,7 +387,7 @@ def draw_pulls() -> Figure:
 
 def draw_runs(runs: dict[str, list[float]]) -> Figure:
     """Costs over the steps."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     series = {name: (np.arange(len(costs)), costs) for name, costs in runs.items()}
     return curves(series, x_label="step", y_label="mean cost (nats)", levels={"log 2": float(np.log(2))})

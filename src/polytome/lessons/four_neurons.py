@@ -361,7 +361,7 @@ def add_neuron(page: Page, activation: Any, threshold: str | None, name: str, ca
 
 def draw_mistakes(both: dict[str, list[int]]) -> Figure:
     """Mistakes per epoch of two perceptrons."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     series = {name: (np.arange(len(counts)) + 1, np.array(counts)) for name, counts in both.items()}
     return curves(series, x_label="epoch", y_label="mistakes in the epoch", log_x=True)
@@ -369,7 +369,7 @@ def draw_mistakes(both: dict[str, list[int]]) -> Figure:
 
 def draw_losses() -> Figure:
     """Four losses of a sample with label 1."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     z = np.linspace(-4, 4, 400)
     names = ("perceptron", "ADALINE", "sigmoid", "logistic")
@@ -381,7 +381,7 @@ def draw_losses() -> Figure:
 
 def draw_decisions(X: Array, y: Array, neurons: dict[str, Any]) -> Figure:
     """Two species and the line of each neuron: w1 x1 + w2 x2 + level = 0."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     def line(model: Any) -> Callable[[Array], Array]:
         (w1, w2), level = model.coef_[0], model.decision_function(np.zeros((1, 2)))[0]

@@ -355,7 +355,7 @@ def draw_tree(code: dict[str, str], weather: Weather) -> Figure:
 
 def draw_weathers() -> Figure:
     """The three distributions side by side."""
-    from polytome.teaching.charts import bars
+    from polytome.plots.charts import bars
 
     series = {name: list(weather.values()) for name, weather in WEATHERS.items()}
     return bars(list(CODE), series, value_label="probability", name_label="message")
@@ -363,7 +363,7 @@ def draw_weathers() -> Figure:
 
 def draw_binary_entropy() -> Figure:
     """Entropy of (p, 1 - p)."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     p = np.linspace(0, 1, 401)
     series = {"": (p, numerics.entropy(np.column_stack([p, 1 - p]), base=2))}
@@ -372,7 +372,7 @@ def draw_binary_entropy() -> Figure:
 
 def draw_cross_entropy() -> Figure:
     """What is paid and what is expected, by belief."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     q = np.linspace(0.02, 0.98, 300)
     belief = np.column_stack([q, 1 - q])
@@ -387,7 +387,7 @@ def draw_cross_entropy() -> Figure:
 
 def draw_animals() -> Figure:
     """The label and two answers."""
-    from polytome.teaching.charts import bars
+    from polytome.plots.charts import bars
 
     series = {"label $P$": DOG, "untrained answer $Q$": UNTRAINED, "trained answer $Q$": TRAINED}
     return bars(ANIMALS, series, value_label="probability", name_label="animal")

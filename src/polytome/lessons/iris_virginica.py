@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polytome.datasets import load_dataset
 from polytome.estimators import LogisticRegression
 from polytome.metrics import confusion_matrix
-from polytome.teaching.drawing import chart
+from polytome.plots.drawing import chart
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -265,8 +265,8 @@ def old_programs(page: Page) -> None:
 @chart
 def draw_folds(rules: dict[str, Array], shown: Array, moved: Array) -> Figure:
     """A row of marks per rule, by fold, for the flowers that are shown."""
-    from polytome.teaching.drawing import INK, mark, new_figure
-    from polytome.teaching.labels import key_above
+    from polytome.plots.drawing import INK, mark, new_figure
+    from polytome.plots.labels import key_above
 
     figure, (axes,) = new_figure(height=2.4)
     key = {}
@@ -284,7 +284,7 @@ def draw_folds(rules: dict[str, Array], shown: Array, moved: Array) -> Figure:
 
 def draw_probabilities(X: Array, y: Array, before: Array, today: Array, flower: int) -> Figure:
     """Probabilities of unseen flowers by petal width."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     width, others = X[:, 3], np.arange(len(y)) != flower
     groups = {

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import numerics
+from polytome.plots.drawing import INK, PALETTE, chart, new_figure, tint
+from polytome.plots.matrices import heat_map
 from polytome.teaching.diagrams import two_layer_network
-from polytome.teaching.drawing import INK, PALETTE, chart, new_figure, tint
-from polytome.teaching.matrices import heat_map
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -334,7 +334,7 @@ def by_kind() -> dict[str, tuple[Array, Array]]:
 
 def draw_lines(line: LinearRegression, tilted: LinearRegression) -> Figure:
     """The lines of six and of eight flowers."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     groups = by_kind() | {"two large, kind B": (TWO_LARGE, np.ones(2))}
     lines = {"line of six": lambda x: line.predict(x[:, None]), "line of eight": lambda x: tilted.predict(x[:, None])}
@@ -344,7 +344,7 @@ def draw_lines(line: LinearRegression, tilted: LinearRegression) -> Figure:
 
 def draw_line_and_sigmoid(line: LinearRegression, model: LogisticRegression) -> Figure:
     """Line and sigmoid through the six flowers."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     names: dict[str, Any] = {"x_label": "petal length (cm)", "y_label": "kind, or its probability"}
     through = {"line": lambda x: line.predict(x[:, None]), "sigmoid": lambda x: model.predict_proba(x[:, None])[:, 1]}
@@ -353,7 +353,7 @@ def draw_line_and_sigmoid(line: LinearRegression, model: LogisticRegression) -> 
 
 def draw_logit() -> Figure:
     """Log-odds against probability."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     p = numerics.sigmoid(np.linspace(-6, 6, 400))
     return curves({"logit": (p, logit(p))}, x_label="probability $p$", y_label="log-odds", levels={"0": 0.0})
@@ -361,7 +361,7 @@ def draw_logit() -> Figure:
 
 def draw_derivative() -> Figure:
     """The sigmoid and its derivative."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     z = np.linspace(-7.5, 7.5, 400)
     p = sigmoid(z)
@@ -371,8 +371,8 @@ def draw_derivative() -> Figure:
 
 def draw_cut_off(z: Array, kinds: Array) -> Figure:
     """Points on the sigmoid, by class, and the cut-off."""
-    from polytome.teaching.drawing import GREY, INK, chart, mark, new_figure
-    from polytome.teaching.labels import key_above
+    from polytome.plots.drawing import GREY, INK, chart, mark, new_figure
+    from polytome.plots.labels import key_above
 
     @chart
     def draw() -> Figure:

@@ -353,8 +353,8 @@ def right_digits(way: Callable[[Array, Array], Array], first: int) -> float:
 
 def draw_houses() -> Figure:
     """The four houses, their line and their residuals."""
-    from polytome.teaching.charts import points_with_curves
-    from polytome.teaching.drawing import GREY
+    from polytome.plots.charts import points_with_curves
+    from polytome.plots.drawing import GREY
 
     w, b = best_line(AREA, PRICE)
     names: dict[str, Any] = {"x_label": "area (unit not given)", "y_label": "price (unit not given)"}
@@ -365,7 +365,7 @@ def draw_houses() -> Figure:
 
 def draw_parabola() -> Figure:
     """Mean squared error against slope."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     def cost(slopes: Array) -> Array:
         return np.array([mean_squared_error(PRICE, PRICE.mean() + w * (AREA - AREA.mean())) for w in slopes])
@@ -377,7 +377,7 @@ def draw_parabola() -> Figure:
 
 def draw_toy(X: Array, y: Array) -> Figure:
     """Points with the true and the fitted line."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     true, fitted = TRUE_WEIGHTS, normal_equations(X, y)
     lines = {"true line": lambda x: true[0] + true[1] * x, "fitted line": lambda x: fitted[0] + fitted[1] * x}
@@ -386,7 +386,7 @@ def draw_toy(X: Array, y: Array) -> Figure:
 
 def draw_digits(kept: Array) -> Figure:
     """Right digits against the first time."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     names = ("normal equations", "pseudo-inverse", "factors $Q R$", "LinearRegression")
     series = {name: (np.maximum(FIRST_TIMES, 1), digits) for name, digits in zip(names, kept.T, strict=True)}

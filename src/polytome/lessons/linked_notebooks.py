@@ -375,7 +375,7 @@ def names_of_losses(page: Page) -> None:
 
 def draw_regions(parts: Parts, W: Array, classes: tuple[str, ...], features: tuple[str, str]) -> Figure:
     """The rows of the training on the regions of a model with two features."""
-    from polytome.teaching.regions import decision_regions
+    from polytome.plots.regions import decision_regions
 
     names = np.array(classes)
     x_label, y_label = (f"{feature} (standard deviations)" for feature in features)
@@ -387,7 +387,7 @@ def draw_regions(parts: Parts, W: Array, classes: tuple[str, ...], features: tup
 
 def draw_epochs(series: dict[str, Any], y_label: str) -> Figure:
     """Curves by epoch, from 1."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     named = {name: (np.arange(1, len(values) + 1), values) for name, values in series.items()}
     return curves(named, x_label="epoch", y_label=y_label)

@@ -359,8 +359,8 @@ def draw_examples(losses: Array) -> Figure:
     """The matrix of probabilities with each example's loss."""
     from matplotlib.patches import Rectangle
 
-    from polytome.teaching.drawing import PALETTE
-    from polytome.teaching.matrices import heat_map
+    from polytome.plots.drawing import PALETTE
+    from polytome.plots.matrices import heat_map
 
     examples = enumerate(zip(LABELS, losses, strict=True))
     figure = heat_map(
@@ -378,7 +378,7 @@ def draw_examples(losses: Array) -> Figure:
 
 def draw_twice() -> Figure:
     """The loss against the score of the true class, once and twice."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     t = np.linspace(-10, 10, 401)
     z = np.column_stack([t, np.zeros_like(t), np.full_like(t, -5.0)])

@@ -251,14 +251,14 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
 
 def regions(X: Array, y: Array, model: Classifier) -> Figure:
     """What the model says in the plane of the petals."""
-    from polytome.teaching.regions import decision_regions
+    from polytome.plots.regions import decision_regions
 
     return decision_regions(X, y, model.predict, x_label="petal length (cm)", y_label="petal width (cm)")
 
 
 def multilabel_regions(X: Array, labels: Array, model: MultilabelLogistic) -> Figure:
     """The number of labels in the plane of the petals."""
-    from polytome.teaching.regions import decision_regions
+    from polytome.plots.regions import decision_regions
 
     names = np.array(["no label", "one label", "both labels"])
 

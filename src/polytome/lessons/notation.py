@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from polytome import layouts, numerics
 from polytome.datasets import load_dataset
-from polytome.teaching.drawing import GREY, INK, PALETTE, chart, new_figure, tint
+from polytome.plots.drawing import GREY, INK, PALETTE, chart, new_figure, tint
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

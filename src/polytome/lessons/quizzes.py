@@ -19,7 +19,7 @@ from polytome.coding import average_length, decode, huffman
 from polytome.datasets import load_dataset
 from polytome.estimators import LogisticRegression
 from polytome.linear_regression import LinearRegression
-from polytome.teaching.charts import points_with_curves
+from polytome.plots.charts import points_with_curves
 from polytome.teaching.diagrams import layer
 from polytome.teaching.page import Page
 

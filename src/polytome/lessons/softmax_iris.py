@@ -277,7 +277,7 @@ def draw_losses(losses: Array, running: list[float], printed: Array) -> Figure:
 
 def draw_regions(iris: Dataset, model: LogisticRegression) -> Figure:
     """Regions of the species on petals."""
-    from polytome.teaching.regions import decision_regions
+    from polytome.plots.regions import decision_regions
 
     return decision_regions(
         iris.X[:, 2:], iris.y, model.predict, x_label="petal length (cm)", y_label="petal width (cm)"
@@ -286,7 +286,7 @@ def draw_regions(iris: Dataset, model: LogisticRegression) -> Figure:
 
 def draw_weights(model: LogisticRegression, iris: Dataset) -> Figure:
     """Standardised weights as bars, one series per species."""
-    from polytome.teaching.charts import bars
+    from polytome.plots.charts import bars
 
     names = [name.removesuffix(" (cm)") for name in iris.feature_names]
     per_deviation = model.coef_ * iris.X.std(axis=0)

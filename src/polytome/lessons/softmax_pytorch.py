@@ -222,7 +222,7 @@ def draw_layer() -> Figure:
 
 def draw_losses(losses: list[float], others: list[list[float]]) -> Figure:
     """Losses by step from several starts."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     steps = np.arange(EPOCHS)
     series = {"start of the worked step": (steps, losses)}
@@ -232,7 +232,7 @@ def draw_losses(losses: list[float], others: list[list[float]]) -> Figure:
 
 def draw_probabilities(X: Array, y: Array, W: Array) -> Figure:
     """Labels, and the two probabilities over petal length."""
-    from polytome.teaching.charts import points_with_curves
+    from polytome.plots.charts import points_with_curves
 
     def probability(label: int) -> Any:
         return lambda x: numerics.softmax(x[:, None] * W[0] + W[1], axis=1)[:, label]

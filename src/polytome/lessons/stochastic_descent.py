@@ -18,11 +18,11 @@ from polytome.estimators import LogisticRegression
 from polytome.losses import Logistic
 from polytome.objective import Objective
 from polytome.penalties import NoPenalty
+from polytome.plots.drawing import chart
 from polytome.rows import as_rows
 from polytome.solvers import StochasticGradientDescent, Stop
 from polytome.solvers.driver import Training, train
 from polytome.teaching.documents import numbers
-from polytome.teaching.drawing import chart
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ def on_new_flowers(features: Array, species: Array) -> tuple[int, float]:
 
 def draw_paths(X: Array, y: Array, paths: dict[str, Array]) -> Figure:
     """Loss of all rows after each step, against the rows seen."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     series = {}
     for name, path in paths.items():
@@ -329,8 +329,8 @@ def draw_band(losses: Array, single: dict[str, Any]) -> Figure:
     """All runs as a band, the middle ninety per cent darker, and single runs as curves with their names."""
     from matplotlib.ticker import MaxNLocator
 
-    from polytome.teaching.drawing import PALETTE, new_figure, stroke, tint
-    from polytome.teaching.labels import EndLabel, label_ends
+    from polytome.plots.drawing import PALETTE, new_figure, stroke, tint
+    from polytome.plots.labels import EndLabel, label_ends
 
     figure, (axes,) = new_figure()
     epochs = np.arange(1, len(losses) + 1)
@@ -348,15 +348,15 @@ def draw_band(losses: Array, single: dict[str, Any]) -> Figure:
     axes.set(xlabel="epoch", ylabel="running loss (nats)", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02)
-    label_ends(figure, axes, ends)
+    label_ends(axes, ends)
     return figure
 
 
 @chart
 def draw_accuracies(found: dict[float, Array], printed: list[float]) -> Figure:
     """Ranges of the accuracy by learning rate, with the document's runs."""
-    from polytome.teaching.drawing import PALETTE, mark, new_figure
-    from polytome.teaching.labels import key_above
+    from polytome.plots.drawing import PALETTE, mark, new_figure
+    from polytome.plots.labels import key_above
 
     figure, (axes,) = new_figure()
     for rate, values in found.items():

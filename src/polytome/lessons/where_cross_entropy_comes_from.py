@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import numerics
-from polytome.teaching.drawing import chart, new_figure, stroke
-from polytome.teaching.labels import key_above
+from polytome.plots.drawing import chart, new_figure, stroke
+from polytome.plots.labels import key_above
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def differences(X: Array, targets: Array, theta: Array, change: float = 1e-5) ->
 
 def draw_two_ways() -> Figure:
     """Probability of the true class while one score changes."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     t = np.linspace(0, 8, 200)
     zero = np.zeros_like(t)
@@ -322,7 +322,7 @@ def draw_prices() -> Figure:
 
 def draw_polynomials() -> Figure:
     """The factors of the three logarithms."""
-    from polytome.teaching.charts import curves
+    from polytome.plots.charts import curves
 
     y = np.linspace(0, 2, 200)
     series = {rf"of $\log \hat y_{k}$": (y, factor) for k, factor in enumerate(label_polynomials(y))}

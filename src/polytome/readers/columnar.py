@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,7 @@ from polytome.readers.opening import kind_of_bytes, starting_bytes
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ArrowText", "import_pyarrow", "parse_arrow_stream", "read_columnar"]
+__all__ = ["ArrowText", "import_pyarrow", "read_columnar", "table_frame"]
 
 
 def import_pyarrow(source: str | Path) -> Any:
@@ -30,6 +31,9 @@ def import_pyarrow(source: str | Path) -> Any:
     except ImportError as error:
         raise MissingExtraError(f'{source}: reading tables needs pyarrow: pip install "polytome[cli]"') from error
     return pyarrow
+
+
+_TEXT = ("string", "large_string", "string_view")
 
 
 class ArrowText:
@@ -130,34 +134,20 @@ def read_columnar(path: Path) -> Frame:
         table = _read_table(path, kind)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise FileError(f"{path}: damaged {kind} file ({error}); fetch or write it again") from error
-    return _frame_of(table, str(path))
+    return table_frame(table, str(path))
 
 
-def parse_arrow_stream(data: bytes, source: str) -> Frame:
-    """Read an Arrow stream that is in memory, such as the body of a request.
+def table_frame(table: pyarrow.Table, source: str) -> Frame:
+    """Turn an Arrow table into a frame.
 
     Args:
-        data: the stream.
+        table: the table.
         source: what messages call it.
 
     Raises:
-        FileError: it is no Arrow stream, is damaged, names a column twice or holds no rows.
-        MissingExtraError: pyarrow is not installed.
+        FileError: it names a column twice or holds no rows.
     """
-    pyarrow = import_pyarrow(source)
-    from pyarrow import ipc
-
-    try:
-        table = ipc.open_stream(data).read_all()
-        table.validate(full=True)  # lengths and offsets come from outside
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise FileError(f"{source}: no Arrow stream, or a damaged one ({error}); write it again") from error
-    return _frame_of(table, source)
-
-
-def _frame_of(table: pyarrow.Table, source: str) -> Frame:
-    """The columns of an Arrow table."""
-    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
     if twice:
         raise FileError(f"{source}: has two columns named {twice[0]!r}; give each column its own name")
     if not table.num_rows or not table.num_columns:
@@ -189,16 +179,39 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
     from pyarrow import types
 
     kind = column.type
-    if types.is_dictionary(kind):
+    if types.is_dictionary(kind) and str(kind.value_type) in _TEXT:
+        return _coded_text(column)
+    if types.is_dictionary(kind) and _is_numeric(kind.value_type):
         return _cells_of(source, name, column.cast(kind.value_type))
-    if str(kind) in ("string", "large_string", "string_view"):
+    if str(kind) in _TEXT:
         return ArrowText(column.cast(pyarrow.large_string()))
     if types.is_boolean(kind):
         return NumberCells(column.cast(pyarrow.int8()).cast(pyarrow.float64()).to_numpy(), boolean=True)
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
+    if _is_numeric(kind):
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
     return _UnusableCells(
         len(column),
         f"{source}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
         f"convert it, or leave it out with --drop {name}",
     )
+
+
+def _is_numeric(kind: pyarrow.DataType) -> bool:
+    """Tell whether values of a type become numbers."""
+    from pyarrow import types
+
+    tests = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal, types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _coded_text(column: pyarrow.ChunkedArray) -> TextCells:
+    """Text that is stored as codes; it is never written out, since few words can stand for very many long cells."""
+    import pyarrow
+
+    codes = [np.empty(0, dtype=np.int64)]
+    words: list[str | None] = []
+    for chunk in column.chunks:
+        present = chunk.indices.cast(pyarrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        codes.append(np.where(present < 0, -1, present + len(words)))
+        words += chunk.dictionary.to_pylist()
+    return TextCells(np.concatenate(codes), words)

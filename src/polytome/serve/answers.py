@@ -61,7 +61,13 @@ def prediction(served: ServedModel, kind: str, body: bytes, most_rows: int, acce
 
 
 def explanation(
-    served: ServedModel, kind: str, body: bytes, most_rows: int, of: str | None, against: str | None
+    served: ServedModel,
+    kind: str,
+    body: bytes,
+    most_rows: int,
+    of: str | None,
+    against: str | None,
+    most_flips: int | None,
 ) -> Content:
     """Explain what a client sent: what each column adds to each score, and the smallest changes that flip the class.
 
@@ -72,6 +78,7 @@ def explanation(
         most_rows: that are taken at once.
         of: the class whose score is explained against that of another; None for every score.
         against: the other class.
+        most_flips: of each row, the smallest ones; None for all.
 
     Raises:
         Refusal: the body cannot be read, or a class is none.
@@ -96,7 +103,7 @@ def explanation(
                 "prediction": predictions[row].item(),
                 "probabilities": probabilities[row].tolist(),
                 "contributions": _plain(found.values[row]),
-                "flips": [_flip(flip) for flip in smallest_flips(model, rows.X[[row]])],
+                "flips": [_flip(flip) for flip in smallest_flips(model, rows.X[[row]], most_flips)],
             }
             for row in range(len(predictions))
         ],

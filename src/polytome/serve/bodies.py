@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from polytome.readers.columnar import parse_arrow_stream
+from polytome.readers.arrow_streams import count_stream_rows, parse_arrow_stream
 from polytome.readers.delimited import parse_delimited
 from polytome.readers.plain_rows import encode_plain_rows
 from polytome.serve.descriptions import full_value
@@ -20,6 +21,12 @@ ARROW = "application/vnd.apache.arrow.stream"
 CSV = "text/csv"
 IMAGES = ("image/png", "image/jpeg")
 JSON = "application/json"
+_NESTED = 4
+"""Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
+_FEW = 1000
+"""Brackets that do not count: they may stand in text."""
+_MORE_COLUMNS = 10_000
+"""Columns that a text table may have beside those of the model."""
 
 
 class Rows(NamedTuple):
@@ -45,13 +52,17 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
         PolytomeError: the rows do not suit the model; the texts are those of the command line.
     """
     if kind == JSON:
+        nested = body.count(b"[") + body.count(b"{")
+        _check_count((nested - _FEW) // _NESTED, most_rows)
         rows = _json_rows(body)
         _check_count(len(rows), most_rows)
         return Rows(encode_plain_rows(served.encoder, rows))
     if kind == CSV:
+        _check_width(body, len(served.encoder.columns))
         expected = {column.name for column in served.encoder.columns}
         frame = parse_delimited(body, "the body", expected=expected)
     elif kind == ARROW:
+        _check_count(count_stream_rows(body, "the body"), most_rows)
         frame = parse_arrow_stream(body, "the body")
     elif kind in IMAGES:
         return _image(served, body)
@@ -112,6 +123,14 @@ def _without_data(error: ValueError) -> str:
 def _check_count(n_rows: int, most_rows: int) -> None:
     if n_rows > most_rows:
         raise Refusal(413, f"{n_rows:,} rows at once, and this server takes {most_rows:,}; send them in parts")
+
+
+def _check_width(body: bytes, n_columns: int) -> None:
+    """Refuse a text table of very many columns: each of them takes memory and time, however short it is."""
+    line = re.split(rb"[\r\n]", body.lstrip(), maxsplit=1)[0]
+    width = max(line.count(separator) for separator in (b",", b";", b"\t", b"|")) + 1
+    if width > n_columns + _MORE_COLUMNS:
+        raise Refusal(413, f"the body has {width:,} columns, and the model needs {n_columns:,}; send those alone")
 
 
 def _image(served: ServedModel, body: bytes) -> Rows:

@@ -94,7 +94,7 @@ class Answer:
             self.exchange.status = message["status"]
             message["headers"] = self._with_security(message.get("headers", ()))
             await self._send(message)
-        elif self.limit is None:
+        elif self.limit is None or not message.get("more_body", False):
             await self._send(message)
         else:  # a stream may rest between its pieces for as long as it likes; each piece must be taken in time
             self.limit.reschedule(asyncio.get_running_loop().time() + self._seconds)

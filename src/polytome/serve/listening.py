@@ -22,8 +22,10 @@ from polytome.serve.exchange import error_body
 __all__ = ["address_of", "bound_socket", "listen", "make_server"]
 
 _MOST_HEADER_BYTES = 64 << 10
+_MOST_CONNECTIONS = 800  # systems let a process have 1024 files open, if nobody asks for more
 _STOPPING = 20
 _IDLE = 30
+_LINGER = 1.0
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -73,12 +75,22 @@ def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[
     server.run([listening])
 
 
-def make_server(app: Any, seconds: float, ready: Callable[[], None]) -> uvicorn.Server:
-    """The server of `listen`, for those who start and stop it themselves."""
-    protocol: Any = partial(_Protocol, seconds=seconds)
+def make_server(
+    app: Any, seconds: float, ready: Callable[[], None], most_connections: int = _MOST_CONNECTIONS
+) -> uvicorn.Server:
+    """The server of `listen`, for those who start and stop it themselves.
+
+    Args:
+        app: an ASGI application.
+        seconds: for the head of a request to come in.
+        ready: called when requests are accepted.
+        most_connections: that are open at once; beyond them the one that has been idle longest is ended.
+    """
+    protocol: Any = partial(_Protocol, seconds=seconds, most_connections=most_connections)
     config = uvicorn.Config(
         app,
         http=protocol,
+        loop="asyncio",  # uvloop is no quicker here, and accepts one client a turn: when it is busy, new ones wait
         ws="none",
         lifespan="on",
         log_config=None,
@@ -119,15 +131,19 @@ class _Server(uvicorn.Server):
 class _Protocol(HttpToolsProtocol):
     """uvicorn's protocol, with a limit on the time and the bytes that the head of a request may take."""
 
-    def __init__(self, *args: Any, seconds: float, **settings: Any) -> None:
+    def __init__(self, *args: Any, seconds: float, most_connections: int, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._seconds = seconds
+        self._seconds, self._most_connections = seconds, most_connections
         self._waiting: asyncio.TimerHandle | None = None
         self._head = 0
+        self._deaf = False
+        self._idle_since = 0.0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._wait_for_head()
+        if len(self.connections) > self._most_connections:
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -143,10 +159,12 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         if self._waiting is not None:
             self._head += len(data)
         super().data_received(data)
-        if self._waiting is not None and self._head > _MOST_HEADER_BYTES and not self.transport.is_closing():
+        if self._waiting is not None and self._head > _MOST_HEADER_BYTES and not self._deaf:
             self._refuse(b"431 Request Header Fields Too Large", "the head of the request is too large")
 
     def send_400_response(self, msg: str) -> None:
@@ -156,9 +174,17 @@ class _Protocol(HttpToolsProtocol):
         """Let an idle connection go, even one that never took its last answer."""
         self.transport.abort()
 
+    def _make_room(self) -> None:
+        """End the connection that has waited longest without a request: a system has few, and new clients need one."""
+        others = [other for other in self.connections if isinstance(other, _Protocol) and other is not self]
+        idle = [other for other in others if other.cycle is None or other.cycle.response_complete]
+        if idle:
+            min(idle, key=lambda other: other._idle_since).transport.abort()
+
     def _wait_for_head(self) -> None:
         self._stop_waiting()
         self._head = 0
+        self._idle_since = self.loop.time()
         self._waiting = self.loop.call_later(self._seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
@@ -167,7 +193,21 @@ class _Protocol(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: bytes, words: str) -> None:
+        """Answer what is no request, and take nothing more; a request before it that is complete is still answered.
+
+        The connection stays half open for a moment: closed at once, it would be reset while the client still sends,
+        and the client might never see why.
+        """
+        self._deaf = True
+        self._stop_waiting()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if not self.cycle.more_body:
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = error_body(words)
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)

@@ -38,6 +38,8 @@ __all__ = ["Protection", "is_loopback", "protect"]
 
 _log = logging.getLogger("polytome.serve")
 _BODIES_HELD = 8
+_SMALL_BODY = 64 << 10
+"""Bytes of a body that is always taken: large ones that wait must not keep small ones out."""
 _CLOSED_BY_CLIENT = 499
 
 
@@ -220,7 +222,7 @@ class Protection:
                     self._held += len(piece)
                     if answer.held > self._most_bytes:
                         raise self._too_large()
-                    if self._held > _BODIES_HELD * self._most_bytes:
+                    if answer.held > _SMALL_BODY and self._held > _BODIES_HELD * self._most_bytes:
                         raise Refusal(503, "the server is busy with large requests; try again", [("Retry-After", "1")])
                     more = message.get("more_body", False)
         except TimeoutError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 
 from polytome.serve.answers import Content, explanation, prediction
 from polytome.serve.bodies import IMAGES
@@ -37,16 +38,21 @@ def add_routes(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts, most
         return _response(request, await desk.run(small, partial(prediction, served, kind, body, most_rows, accept)))
 
     @app.post("/explain", **EXPLAIN)
-    async def explain(request: Request, of: str | None = None, against: str | None = None) -> Response:
+    async def explain(
+        request: Request,
+        of: str | None = None,
+        against: str | None = None,
+        most_flips: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response:
         """Explain predictions: what each column adds to each score, and the smallest changes that flip the class.
 
-        Rows are sent as to `/predict`. With `of` and `against` the log odds between two classes are explained.
+        Rows are sent as to `/predict`. With `of` and `against` the log odds between two classes are explained; with
+        `most_flips` each row has that many flips at most, the smallest ones.
         """
         served, kind, body = models.current, _kind(request), await request.body()
         request.scope["polytome"].route = "/explain"
-        return _response(
-            request, await desk.run(False, partial(explanation, served, kind, body, most_rows, of, against))
-        )
+        work = partial(explanation, served, kind, body, most_rows, of, against, most_flips)
+        return _response(request, await desk.run(False, work))
 
     @app.get("/model", **MODEL)
     async def model(request: Request) -> Response:

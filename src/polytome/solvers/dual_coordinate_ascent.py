@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import native
-from polytome.dual_certificate import raw_coefficients
+from polytome.dual_certificate import implied_coefficients
 from polytome.dual_steps import sigmoid_step, softmax_step
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
@@ -73,13 +73,13 @@ class DualCoordinateAscent:
             raise ArgumentError(f"dual coordinate ascent does not know the loss {objective.loss}; use solver='auto'")
         state = DualState(objective, start)
         # No loss is below zero, so neither is the minimum.
-        yield DualIterate.of(state.dual, state.value, 0, state.value)
+        yield DualIterate.of(state.dual, state.intercepts, state.value, 0, state.value)
         rng = np.random.default_rng(self.seed)
         gaps: list[float] = []
         while len(gaps) <= _SLOW or gaps[-1] <= 0.5 * gaps[-1 - _SLOW] or self.then is None:
             value, gap = state.epoch(rng.permutation(objective.rows.n_rows))
             gaps.append(gap)
-            reached = DualIterate.of(state.dual, value, len(gaps), gap)
+            reached = DualIterate.of(state.dual, state.intercepts, value, len(gaps), gap)
             yield reached
             if gap <= 1e-7 * abs(value):
                 state.refine()
@@ -174,7 +174,8 @@ class DualState:
     def form_coefficients(self) -> None:
         dual, target = self.dual.astype(np.float64), self.objective.rows.target
         _, residual = self.objective.loss.value_and_gradient(dual, target)
-        self.coefficients = raw_coefficients(self.objective, residual)[:-1].astype(self.dual.dtype)
+        W = implied_coefficients(self.objective, residual)
+        self.coefficients = (W[:-1] * self.objective.rows.columns.scale[:, None]).astype(self.dual.dtype)
 
 
 def row_squares(block: Block, scale_squares: Array) -> Array:

@@ -71,16 +71,18 @@ class DualIterate(Iterate):
         gradient: empty.
         dual: predictions as the scores that give them, shape (n, n_outputs), changed in place by later steps.
         gap: the duality gap as the rows met it, in nats.
+        intercepts: for raw columns, shape (n_outputs,), changed in place by later steps.
     """
 
     dual: Array = field(kw_only=True)
     gap: float = field(kw_only=True)
+    intercepts: Array = field(kw_only=True)
 
     @classmethod
-    def of(cls, dual: Array, value: float, passes: float, gap: float) -> DualIterate:
+    def of(cls, dual: Array, intercepts: Array, value: float, passes: float, gap: float) -> DualIterate:
         """An iterate without coefficients and gradient."""
         nothing = np.empty((0, 0))
-        return cls(nothing, value, nothing, passes, dual=dual, gap=gap)
+        return cls(nothing, value, nothing, passes, dual=dual, gap=gap, intercepts=intercepts)
 
     def point(self, objective: Objective) -> Array:
         """The coefficients that the predictions imply: a pass over the rows."""
@@ -93,7 +95,7 @@ class DualIterate(Iterate):
 
     def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
         """The certificate of the coefficients that the predictions imply, and the coefficients."""
-        return certify_dual(objective, self.dual, tol)
+        return certify_dual(objective, self.dual, tol, self.intercepts)
 
 
 def taken_over(solver: Any, objective: Objective, W: Array, passes: float) -> Iterator[Iterate]:

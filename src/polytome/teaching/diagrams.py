@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import GREY, LINE_STYLES, PALETTE, WARM_INK, tint
-from polytome.teaching.labels import text_size, wrapped
+from polytome.plots.drawing import GREY, LINE_STYLES, PALETTE, WARM_INK, tint
+from polytome.plots.labels import text_size, wrapped
 from polytome.teaching.sketch import Node, Sketch
 
 if TYPE_CHECKING:

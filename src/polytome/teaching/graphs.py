@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import PALETTE, WARM_INK, tint
-from polytome.teaching.labels import literal, short, text_size
+from polytome.plots.drawing import PALETTE, WARM_INK, tint
+from polytome.plots.labels import literal, short, text_size
 from polytome.teaching.sketch import Sketch
 
 if TYPE_CHECKING:

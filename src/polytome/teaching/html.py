@@ -80,7 +80,7 @@ def _document(title: str, description: str, links: str, body: str) -> str:
 
 
 def _figure(block: blocks.Figure, number: int) -> str:
-    from polytome.teaching.drawing import svg_bytes
+    from polytome.plots.drawing import svg_bytes
 
     picture = b64encode(svg_bytes(block.draw())).decode("ascii")
     return (

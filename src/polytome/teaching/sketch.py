@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.teaching.drawing import INK, chart, new_figure
-from polytome.teaching.labels import text_size
+from polytome.plots.drawing import INK, chart, new_figure
+from polytome.plots.labels import text_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,18 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import INK, PALETTE, chart, mark, new_figure, numbers, tint
-from polytome.teaching.labels import key_above, literal, text_size
+from polytome.plots.drawing import INK, PALETTE, chart, figure_of, mark, new_figure, numbers, tint
+from polytome.plots.labels import key_above, literal, text_size
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[Any]
 
-__all__ = ["decision_regions"]
+__all__ = ["decision_regions", "draw_decision_regions"]
 
 _GRID = (320, 480)  # rows and columns of predictions
+_FEW = 600  # so many points are shapes in an SVG; more of them become one picture
 _SAMPLE = 14.0  # points that a name needs for the mark in front of it
 
 
@@ -52,31 +54,72 @@ def decision_regions(
         >>> figure.axes[0].get_xlabel()
         'width (cm)'
     """
+    figure, (axes,) = new_figure()
+    draw_decision_regions(axes, X, y, predict, x_label=x_label, y_label=y_label)
+    return figure
+
+
+def draw_decision_regions(
+    axes: Axes,
+    X: ArrayLike,
+    y: ArrayLike,
+    predict: Callable[[Array], ArrayLike],
+    *,
+    x_label: str,
+    y_label: str,
+    strength: Callable[[Array], ArrayLike] | None = None,
+    strengths_key: Mapping[str, Artist] | None = None,
+) -> None:
+    """Draw what `decision_regions` draws on axes that are there, with tints as strong as is asked for.
+
+    Args:
+        axes: where to draw.
+        X: shape (n, 2).
+        y: labels, shape (n,).
+        predict: (m, 2) rows -> (m,) labels.
+        x_label: the first feature, with its unit.
+        y_label: the second feature, with its unit.
+        strength: (m, 2) rows -> (m,) strengths of the region's colour, from 0 (white) to 1; the same for all if None.
+        strengths_key: what a strength means -> a sample of it, for the key above the axes.
+
+    Raises:
+        ArgumentError: X has not two columns, or as many rows as y has labels, or a value that is not finite.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> def predict(X):
+        ...     return X[:, 0] > 1
+        >>> draw_decision_regions(axes, [[0, 0], [2, 1]], [False, True], predict, x_label="a", y_label="b")
+        >>> [line.get_xdata().tolist() for line in axes.lines]
+        [[0.0], [2.0]]
+    """
     X, y = numbers(X, "X", dimensions=2), np.asarray(y)
     if X.shape[1] != 2 or y.shape != (len(X),):
         raise ArgumentError(f"X, y: shapes {X.shape} and {y.shape}; give two features and one label for each row")
     if not np.isfinite(X).all():
         raise ArgumentError("X: a value is not finite; leave its row out")
     across, upwards = _range(X[:, 0], _GRID[1]), _range(X[:, 1], _GRID[0])
-    predicted = np.asarray(predict(np.column_stack([part.ravel() for part in np.meshgrid(across, upwards)])))
+    plane = np.column_stack([part.ravel() for part in np.meshgrid(across, upwards)])
+    predicted = np.asarray(predict(plane))
     if predicted.shape != (_GRID[0] * _GRID[1],):
         raise ArgumentError(f"predict: returned shape {predicted.shape}; one label for each row is needed")
     labels, codes = np.unique(np.concatenate([y, predicted]), return_inverse=True)
     regions = codes[len(y) :].reshape(_GRID)
-    figure, (axes,) = new_figure()
+    strengths = np.full(_GRID, 0.2) if strength is None else np.asarray(strength(plane), np.float64).reshape(_GRID)
     axes.set(xlabel=x_label, ylabel=y_label, xlim=across[[0, -1]], ylim=upwards[[0, -1]])
-    _draw_regions(axes, across, upwards, regions, len(labels))
+    _draw_regions(axes, across, upwards, regions, strengths)
     key = {}
     for code, label in enumerate(labels):
         rows = X[codes[: len(y)] == code]
-        (key[literal(label)],) = axes.plot(rows[:, 0], rows[:, 1], **_points(code))
+        (key[literal(label)],) = axes.plot(rows[:, 0], rows[:, 1], **_points(code), rasterized=len(X) > _FEW)
+    figure = figure_of(axes)
     places = _places(figure, axes, regions, list(key), X)
-    if len(places) < len(labels):
-        key_above(figure, key)
+    above = dict(strengths_key or {}) | (key if len(places) < len(labels) else {})
+    if above:
+        key_above(figure, above)
         places = _places(figure, axes, regions, list(key), X)
     for code, place in places.items():
         _write_name(axes, place, list(key)[code], code)
-    return figure
 
 
 def _range(values: Array, n: int) -> Array:
@@ -91,12 +134,15 @@ def _points(code: int) -> dict[str, Any]:
     return mark(code) | looks
 
 
-def _draw_regions(axes: Axes, across: Array, upwards: Array, regions: Array, n_classes: int) -> None:
-    """Pale tints, and a thin line wherever two regions meet."""
-    tints = [tint(PALETTE[code % len(PALETTE)]) for code in range(n_classes)]
-    colours = np.array([[int(colour[start : start + 2], 16) for start in (1, 3, 5)] for colour in tints], np.uint8)
+def _draw_regions(axes: Axes, across: Array, upwards: Array, regions: Array, strengths: Array) -> None:
+    """Tints, and a thin line wherever two regions meet."""
+    colours = np.zeros((*regions.shape, 3), np.uint8)
+    for code, strength in np.unique(np.column_stack([regions.ravel(), strengths.ravel()]), axis=0):
+        colour = tint(PALETTE[int(code) % len(PALETTE)], strength)
+        here = (regions == code) & (strengths == strength)
+        colours[here] = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
     extent = (across[0], across[-1], upwards[0], upwards[-1])
-    axes.imshow(colours[regions], extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+    axes.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
     for code in np.unique(regions):
         if (regions != code).any():
             # Smoothed, so that a sloping border is a line and not the steps of the grid.

@@ -6,18 +6,18 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from polytome.teaching.drawing import house_style
+from polytome.plots.drawing import figure_of, house_style, is_ours
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["EndLabel", "key_above", "label_ends", "literal", "short", "text_size", "wrapped"]
+__all__ = ["EndLabel", "key_above", "key_beside", "label_ends", "literal", "short", "text_size", "wrapped"]
 
 
 def literal(text: object) -> str:
@@ -80,13 +80,16 @@ class EndLabel(NamedTuple):
     x: float
     y: float
     color: str
+    line: Artist | None = None
+    """What the name belongs to, for a legend where there is no room beside the axes."""
 
 
-def label_ends(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> None:
+def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
     """Write names right of the axes, each as near its point's height as it can be without overlapping another.
 
+    The figure grows in height if the names need it. In a figure that is not ours they stand in a legend.
+
     Args:
-        figure: it grows in height if the names need it.
         axes: with all data drawn and limits set.
         labels: points in data coordinates.
 
@@ -98,6 +101,10 @@ def label_ends(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> None:
 
     labels = [label for label in labels if label.name]
     if not labels:
+        return
+    figure = figure_of(axes)
+    if not is_ours(figure):
+        _legend(axes, {label.name: label.line for label in labels if label.line is not None})
         return
     texts = [wrapped(label.name, 22) for label in labels]
     sizes = np.array([text_size(text)[1] + 3 for text in texts])
@@ -130,10 +137,17 @@ def label_ends(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> None:
 def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
     """Explain marks in rows above the axes, where they cover no data; the figure grows by the rows it needs.
 
+    In a figure that is not ours they are explained in a legend inside the axes.
+
     Args:
         figure: before its names at the ends of lines are placed.
         entries: name of a class or series -> what is drawn for it.
     """
+    if not is_ours(figure):
+        first = next(iter(entries.values()))
+        if first.axes is not None:
+            _legend(first.axes, entries)
+        return
     names = [wrapped(name, 40) for name in entries]
     width, height = figure.get_size_inches()
     columns = max(1, int((width * 72 - 20) // (max(text_size(name)[0] for name in names) + 36)))
@@ -142,3 +156,27 @@ def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
     figure.legend(
         list(entries.values()), names, loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.2
     )
+
+
+def key_beside(figure: Figure, entries: Mapping[str, Artist], heading: str) -> None:
+    """Explain lines in a column right of the axes; in a figure that is not ours, in a legend inside them.
+
+    Args:
+        figure: its axes make room for the column.
+        entries: name of a line -> the line.
+        heading: what the names say.
+    """
+    if is_ours(figure):
+        place: dict[str, Any] = {"loc": "outside right upper", "title": heading, "alignment": "left"}
+        figure.legend(list(entries.values()), list(entries), handlelength=2.4, **place)
+    elif (axes := next(iter(entries.values())).axes) is not None:
+        _legend(axes, entries)
+
+
+def _legend(axes: Axes, entries: Mapping[str, Artist]) -> None:
+    """Entries in the legend inside the axes, after those that it has."""
+    before = axes.get_legend()
+    if before is not None:
+        texts = [text.get_text() for text in before.get_texts()]
+        entries = {**dict(zip(texts, before.legend_handles, strict=True)), **entries}  # type: ignore[arg-type]
+    axes.legend(list(entries.values()), list(entries), frameon=True, framealpha=0.85, edgecolor="none")

@@ -1,6 +1,6 @@
 """Charts of numbers: curves, points with curves, and bars.
 
-Every function takes plain arrays and returns a figure in the style of `polytome.teaching.drawing`.
+Every function takes plain arrays and returns a figure in the style of `polytome.plots.drawing`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import GREY, INK, PALETTE, chart, mark, new_figure, numbers, stroke
-from polytome.teaching.labels import EndLabel, key_above, label_ends, short, text_size, wrapped
+from polytome.plots.drawing import GREY, INK, PALETTE, chart, figure_of, mark, new_figure, numbers, stroke
+from polytome.plots.labels import EndLabel, key_above, label_ends, short, text_size, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
 Array = NDArray[Any]
 
-__all__ = ["bar_panels", "bars", "curves", "points_with_curves"]
+__all__ = [
+    "bar_panels",
+    "bars",
+    "bars_height",
+    "curves",
+    "draw_bars",
+    "draw_curves",
+    "draw_points_with_curves",
+    "make_room",
+    "points_with_curves",
+]
 
 _HATCHES = ("", "////", "....", "xxxx")
 _FEW = 25  # so few points of a curve are marked one by one
@@ -70,26 +81,62 @@ def curves(
         >>> figure.axes[0].get_xlabel()
         'score $z$'
     """
+    figure, (axes,) = new_figure()
+    draw_curves(
+        axes, series, x_label=x_label, y_label=y_label, levels=levels, log_x=log_x, log_y=log_y, y_limits=y_limits
+    )
+    return figure
+
+
+def draw_curves(
+    axes: Axes,
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    x_label: str,
+    y_label: str,
+    levels: Mapping[str, float] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+    y_limits: tuple[float, float] | None = None,
+) -> None:
+    """Draw what `curves` draws on axes that are there.
+
+    Args:
+        axes: where to draw.
+        series: as for `curves`, and so are the others.
+        x_label: what x is, with its unit.
+        y_label: what y is, with its unit.
+        levels: name -> height of a dashed line to compare with.
+        log_x: logarithmic x.
+        log_y: logarithmic y.
+        y_limits: the part of y to show; all of it if None.
+
+    Raises:
+        ArgumentError: there is no series, lengths differ, or a series has nothing that can be drawn.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> draw_curves(axes, {"loss": ([1, 2], [0.7, 0.5])}, x_label="epoch", y_label="loss (nats)")
+        >>> axes.lines[0].get_ydata()
+        array([0.7, 0.5])
+    """
     if not series:
         raise ArgumentError("series: there are none; give at least one")
-    figure, (axes,) = new_figure()
     axes.set(xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
-    drawn: dict[str, tuple[Array, Array]] = {}
+    lines = {}
     for position, (name, pair) in enumerate(series.items()):
         x, y = _pair(name, pair)
         if not (np.isfinite(y) & ((x > 0) | (not log_x)) & ((y > 0) | (not log_y))).any():
             raise ArgumentError(f"series {name!r}: no value can be drawn; give finite ones, positive on a log axis")
         marked = {"marker": mark(position)["marker"], "markersize": 5} if len(x) <= _FEW else {}
-        axes.plot(x, y, **stroke(position), **marked)
-        drawn[name] = (x, y)
-    for height in (levels or {}).values():
-        axes.axhline(height, **_LEVEL)
+        (lines[name],) = axes.plot(x, y, **stroke(position), **marked)
+    drawn_levels = [axes.axhline(height, **_LEVEL) for height in (levels or {}).values()]
     axes.margins(x=0.02)
     if y_limits is not None:
         axes.set_ylim(*y_limits)
-    ends = [_end(axes, name, x, y, stroke(i)["color"]) for i, (name, (x, y)) in enumerate(drawn.items())]
-    label_ends(figure, axes, ends + _level_labels(axes, levels))
-    return figure
+    if log_y:
+        _plain_decades(axes)
+    label_ends(axes, [_end(name, line) for name, line in lines.items()] + _level_labels(axes, levels, drawn_levels))
 
 
 @chart
@@ -124,11 +171,43 @@ def points_with_curves(
         >>> len(figure.axes)
         1
     """
+    figure, (axes,) = new_figure()
+    draw_points_with_curves(axes, groups, functions, x_label=x_label, y_label=y_label, levels=levels)
+    return figure
+
+
+def draw_points_with_curves(
+    axes: Axes,
+    groups: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    functions: Mapping[str, Callable[[Array], ArrayLike]],
+    *,
+    x_label: str,
+    y_label: str,
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Draw what `points_with_curves` draws on axes that are there.
+
+    Args:
+        axes: where to draw.
+        groups: as for `points_with_curves`, and so are the others.
+        functions: name -> function of an array of x.
+        x_label: what x is, with its unit.
+        y_label: what y is, with its unit.
+        levels: name -> height of a dashed line.
+
+    Raises:
+        ArgumentError: there is no point, or a group's lengths differ.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> draw_points_with_curves(axes, {"a": ([0, 1], [0, 1])}, {}, x_label="x (cm)", y_label="y (cm)")
+        >>> axes.lines[0].get_xdata()
+        array([0., 1.])
+    """
     pairs = {name: _pair(name, pair) for name, pair in groups.items()}
     finite = np.concatenate([x[np.isfinite(x + y)] for x, y in pairs.values()]) if pairs else np.empty(0)
     if not finite.size:
         raise ArgumentError("groups: there is no point with finite x and y; give at least one")
-    figure, (axes,) = new_figure()
     axes.set(xlabel=x_label, ylabel=y_label)
     key = {}
     for position, (name, (x, y)) in enumerate(pairs.items()):
@@ -139,17 +218,14 @@ def points_with_curves(
     ends = []
     for position, (name, function) in enumerate(functions.items(), start=len(pairs)):
         _, y = _pair(name, (grid, function(grid)))
-        axes.plot(grid, y, **stroke(position))
-        ends.append((name, y, stroke(position)["color"]))
-    for height in (levels or {}).values():
-        axes.axhline(height, **_LEVEL, zorder=1)
+        ends.append((name, *axes.plot(grid, y, **stroke(position))))
+    drawn_levels = [axes.axhline(height, **_LEVEL, zorder=1) for height in (levels or {}).values()]
     axes.set_xlim(grid[0], grid[-1])
     key.pop("", None)
+    labels = [_end(name, line) for name, line in ends] + _level_labels(axes, levels, drawn_levels)
     if key:
-        key_above(figure, key)
-    labels = [_end(axes, name, grid, y, color) for name, y, color in ends]
-    label_ends(figure, axes, labels + _level_labels(axes, levels))
-    return figure
+        key_above(figure_of(axes), key)
+    label_ends(axes, labels)
 
 
 @chart
@@ -175,8 +251,8 @@ def bars(names: Sequence[str], series: Mapping[str, ArrayLike], *, value_label: 
         ['1', '0', '0.7', '0.3']
     """
     values = _columns(names, series)
-    figure, (axes,) = new_figure(height=_bars_height(names, len(values)))
-    drawn = _draw_bars(figure, axes, names, list(values.values()))
+    figure, (axes,) = new_figure(height=bars_height(names, len(values)))
+    drawn = draw_bars(axes, names, list(values.values()))
     axes.set(xlabel=value_label, ylabel=name_label)
     if len(values) > 1:
         key_above(figure, dict(zip(values, drawn, strict=True)))
@@ -201,9 +277,9 @@ def bar_panels(names: Sequence[str], panels: Mapping[str, ArrayLike], *, name_la
         ['score', 'probability']
     """
     values = _columns(names, panels)
-    figure, all_axes = new_figure(height=_bars_height(names, 1), columns=len(values))
+    figure, all_axes = new_figure(height=bars_height(names, 1), columns=len(values))
     for axes, (label, column) in zip(all_axes, values.items(), strict=True):
-        _draw_bars(figure, axes, names, [column])
+        draw_bars(axes, names, [column])
         axes.set_xlabel(wrapped(label, 60 // len(values)))
     all_axes[0].set_ylabel(name_label)
     for axes in all_axes[1:]:
@@ -219,8 +295,22 @@ def _pair(name: str, pair: tuple[ArrayLike, ArrayLike]) -> tuple[Array, Array]:
     return x, y
 
 
-def _end(axes: Axes, name: str, x: Array, y: Array, color: str) -> EndLabel:
+def _plain_decades(axes: Axes) -> None:
+    """On a logarithmic axis of few decades plain numbers, 1, 2, 5, 10, in place of powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axes.yaxis.minorticks_off()
+    low, high = axes.get_ylim()
+    if high < 1000 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def _end(name: str, line: Line2D) -> EndLabel:
     """Where a curve's name is tied: its rightmost point that can be seen, or its rightmost finite one."""
+    x, y = (np.asarray(part, np.float64) for part in line.get_data())
+    axes = line.axes
+    assert axes is not None
     bottom, top = sorted(axes.get_ylim())
     finite = np.isfinite(x) & np.isfinite(y)
     seen = finite & (y >= bottom) & (y <= top)
@@ -228,12 +318,13 @@ def _end(axes: Axes, name: str, x: Array, y: Array, color: str) -> EndLabel:
         raise ArgumentError(f"{name!r}: no value is finite; there is nothing to draw")
     candidates = np.flatnonzero(seen if seen.any() else finite)
     last = candidates[np.argmax(x[candidates])]
-    return EndLabel(name, float(x[last]), float(y[last]), color)
+    return EndLabel(name, float(x[last]), float(y[last]), str(line.get_color()), line)
 
 
-def _level_labels(axes: Axes, levels: Mapping[str, float] | None) -> list[EndLabel]:
+def _level_labels(axes: Axes, levels: Mapping[str, float] | None, lines: Sequence[Line2D]) -> list[EndLabel]:
     right = axes.get_xlim()[1]
-    return [EndLabel(name, right, height, GREY) for name, height in (levels or {}).items()]
+    named = zip((levels or {}).items(), lines, strict=True)
+    return [EndLabel(name, right, height, GREY, line) for (name, height), line in named]
 
 
 def _columns(names: Sequence[str], series: Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -247,14 +338,38 @@ def _columns(names: Sequence[str], series: Mapping[str, ArrayLike]) -> dict[str,
     return columns
 
 
-def _bars_height(names: Sequence[str], n_series: int) -> float:
-    """Height in inches at which every bar and every line of a name has room."""
+def bars_height(names: Sequence[str], n_series: int) -> float:
+    """Height in inches of axes in which every bar and every line of a name has room.
+
+    Args:
+        names: one per value.
+        n_series: how many bars each has.
+
+    Example:
+        >>> bars_height(["a", "b"], 1)
+        2.0
+    """
     lines = sum(max(n_series, wrapped(name, 24).count("\n") + 1) for name in names)
     return max(2.0, 0.9 + 0.2 * lines + 0.12 * len(names))
 
 
-def _draw_bars(figure: Figure, axes: Axes, names: Sequence[str], series: Sequence[Array]) -> list[Patch]:
-    """Bars of all series, the first name and the first series on top; returns a bar of each series."""
+def draw_bars(axes: Axes, names: Sequence[str], series: Sequence[Array]) -> list[Patch]:
+    """Draw flat bars of all series with their values, the first name and the first series on top.
+
+    Args:
+        axes: where to draw.
+        names: one per value.
+        series: of float64 arrays, one value per name.
+
+    Returns:
+        A bar of each series, for a key.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> (bar,) = draw_bars(axes, ["a"], [np.array([2.0])])
+        >>> bar.get_width()
+        np.float64(2.0)
+    """
     places = np.arange(len(names))
     thickness = 0.8 / len(series)
     samples: list[Patch] = []
@@ -273,14 +388,26 @@ def _draw_bars(figure: Figure, axes: Axes, names: Sequence[str], series: Sequenc
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=INK, linewidth=0.8)
-    _make_room(figure, axes, np.concatenate(series))
+    make_room(axes, np.concatenate(series))
     return samples
 
 
-def _make_room(figure: Figure, axes: Axes, values: Array) -> None:
-    """Limits so that the values written at the ends of the bars stay inside the axes."""
+def make_room(axes: Axes, values: Array) -> None:
+    """Set limits at which the values written at the ends of bars stay inside the axes.
+
+    Args:
+        axes: with the bars drawn.
+        values: the lengths of the bars, or those of all panels that are to share a scale.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> make_room(axes, np.array([1.0, 2.0]))
+        >>> bool(axes.get_xlim()[1] > 2)
+        True
+    """
     from matplotlib.ticker import MaxNLocator
 
+    figure = figure_of(axes)
     figure.draw_without_rendering()
     width = axes.get_window_extent().width * 72 / figure.dpi
     ends = np.where(np.isfinite(values), values, 0)

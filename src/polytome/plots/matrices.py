@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.teaching.drawing import GREY, PALETTE, chart, new_figure, numbers
-from polytome.teaching.labels import short, text_size, wrapped
+from polytome.plots.drawing import GREY, PALETTE, chart, new_figure, numbers
+from polytome.plots.labels import short, text_size, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["heat_map", "image_grid", "weight_images"]
+__all__ = ["PICTURE", "draw_cells", "draw_picture", "heat_map", "image_grid", "signed_colours", "weight_images"]
 
 _BLUE, _VERMILLION = PALETTE[:2]
-_PICTURE = 1.15  # inches: width of one picture of a grid
+PICTURE = 1.15
+"""Inches: width of one picture of a grid."""
+
+_FEW = 900  # so many cells are shapes in an SVG; more of them become one picture
 
 
 @chart
@@ -66,30 +69,68 @@ def heat_map(
         raise ArgumentError(f"matrix: shape {matrix.shape} but {expected}; give one name for each row and column")
     finite = np.ma.masked_invalid(matrix)
     most = float(np.abs(finite).max()) if finite.count() else 0.0
-    signed = bool((finite < 0).any())
-    colours = _colours(signed)
-    figure, (axes,) = new_figure()
-    axes.pcolormesh(
-        finite, cmap=colours, vmin=-most if signed else 0, vmax=most or 1, edgecolors="#cccccc", linewidth=0.5
-    )
-    scaled = (finite / (most or 1) + 1) / 2 if signed else finite / (most or 1)
     texts = [[short(value) for value in row] for row in matrix]
-    for (row, column), value in np.ndenumerate(scaled.filled(np.nan)):
-        color = _readable_on(colours(np.ma.masked_invalid(value)))
-        axes.text(column + 0.5, row + 0.5, texts[row][column], ha="center", va="center_baseline", color=color)
+    figure, (axes,) = new_figure()
+    draw_cells(axes, finite / (most or 1), texts)
     cell = max(30.0, *(text_size(text)[0] + 10 for row in texts for text in row))
     upright = max(text_size(name)[0] for name in column_names) + 4 > cell
     axes.set_xticks(np.arange(len(column_names)) + 0.5, column_names, rotation=90 if upright else 0)
     axes.set_yticks(np.arange(len(row_names)) + 0.5, row_names)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.invert_yaxis()
     axes.set(xlabel=column_label, ylabel=row_label)
     figure.suptitle(value_label, x=0.01, ha="left", fontsize=11)
     width = max(len(column_names) * cell, text_size(column_label, 11)[0])
     height = max(len(row_names) * max(24.0, 0.62 * cell), text_size(row_label, 11)[0])
     _fit(figure, axes, (width, height), value_label)
     return figure
+
+
+def draw_cells(axes: Axes, shares: Array, texts: Sequence[Sequence[str]] | None, size: float = 10) -> None:
+    """Draw cells on axes that are there: white for 0, blue for 1, vermillion for -1, the first row on top.
+
+    Args:
+        axes: where to draw; the middle of the first cell is at (0.5, 0.5).
+        shares: shape (rows, columns), from -1 to 1; a masked or missing one is grey.
+        texts: what is written in each cell; None for nothing.
+        size: of the texts, in points.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> draw_cells(axes, np.array([[1.0, -0.5]]), [["9", "-4"]])
+        >>> [text.get_text() for text in axes.texts]
+        ['9', '-4']
+    """
+    shares = np.ma.masked_invalid(shares)
+    colours = signed_colours()
+    looks: dict[str, Any] = {"edgecolors": "#cccccc", "linewidth": 0.5} if shares.size <= _FEW else {"rasterized": True}
+    axes.pcolormesh(shares, cmap=colours, vmin=-1, vmax=1, **looks)
+    for (row, column), text in np.ndenumerate(np.array([] if texts is None else texts, dtype=object)):
+        color = _readable_on(colours((shares[row, column] + 1) / 2))
+        place: dict[str, Any] = {"ha": "center", "va": "center_baseline" if "\n" not in text else "center"}
+        axes.text(column + 0.5, row + 0.5, text, fontsize=size, color=color, **place)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.invert_yaxis()
+
+
+def draw_picture(axes: Axes, image: Array, caption: str, **looks: Any) -> AxesImage:
+    """Draw one image above its caption, in a thin frame.
+
+    Args:
+        axes: where to draw.
+        image: shape (height, width).
+        caption: below it.
+        **looks: colours and their limits, as arguments of `Axes.imshow`.
+
+    Example:
+        >>> figure, (axes,) = new_figure()
+        >>> draw_picture(axes, np.eye(2), "a matrix", cmap="gray_r").get_clim()
+        (0.0, 1.0)
+    """
+    drawn = axes.imshow(image, interpolation="nearest", **looks)
+    axes.set_title(caption, fontsize=9, loc="center", y=0, va="top", pad=-4)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=GREY, linewidth=0.5)
+    return drawn
 
 
 @chart
@@ -137,7 +178,7 @@ def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: st
     """
     images = numbers(images, "images", dimensions=3)
     most = np.abs(images).max() or 1
-    figure, drawn = _grid(images, captions, columns, cmap=_colours(True), vmin=-most, vmax=most)
+    figure, drawn = _grid(images, captions, columns, cmap=signed_colours(), vmin=-most, vmax=most)
     width, height = figure.get_size_inches()
     least = text_size(value_label, 11)[0] / 72 + 0.3
     figure.set_size_inches(max(width, least), height + 0.65)
@@ -145,12 +186,17 @@ def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: st
     return figure
 
 
-def _colours(signed: bool) -> Colormap:
-    """White to blue, or vermillion over white to blue; both are told apart by people with any colour vision."""
+def signed_colours() -> Colormap:
+    """Vermillion over white to blue: the ends are told apart by people with any colour vision.
+
+    Example:
+        >>> print(*signed_colours()(0.5))
+        1.0 1.0 1.0 1.0
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
-    ends = [_VERMILLION, "#ffffff", _BLUE] if signed else ["#ffffff", _BLUE]
-    return LinearSegmentedColormap.from_list("polytome", ends).with_extremes(bad="#dddddd")
+    ends = [_VERMILLION, "#ffffff", _BLUE]
+    return LinearSegmentedColormap.from_list("polytome", ends, N=257).with_extremes(bad="#dddddd")
 
 
 def _readable_on(rgba: Any) -> str:
@@ -182,13 +228,10 @@ def _grid(images: Array, captions: Sequence[str], columns: int, **looks: Any) ->
     rows = -(-len(images) // columns)
     texts = [wrapped(caption, 15) for caption in captions]
     captions_high = max(text_size(text, 9)[1] for text in texts) / 72 + 0.12
-    picture_high = _PICTURE * min(3.0, images.shape[1] / images.shape[2])
-    figure, all_axes = new_figure(columns * (_PICTURE + 0.12), rows * (picture_high + captions_high), rows, columns)
+    picture_high = PICTURE * min(3.0, images.shape[1] / images.shape[2])
+    figure, all_axes = new_figure(columns * (PICTURE + 0.12), rows * (picture_high + captions_high), rows, columns)
     for axes, image, text in zip(all_axes, images, texts, strict=False):
-        drawn = axes.imshow(image, interpolation="nearest", **looks)
-        axes.set_title(text, fontsize=9, loc="center", y=0, va="top", pad=-4)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(visible=True, color=GREY, linewidth=0.5)
+        drawn = draw_picture(axes, image, text, **looks)
     for axes in all_axes[len(images) :]:
         axes.set_axis_off()
     return figure, drawn

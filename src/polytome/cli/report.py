@@ -1,0 +1,74 @@
+"""`polytome report`: everything about a model in one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polytome.cli.evaluate import Split, read_labelled
+from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, Target, Unknown
+from polytome.cli.output import make_console, print_json
+
+__all__ = ["report"]
+
+
+def report(
+    model: ModelPath,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            show_default=False,
+            help="Rows with labels, best such as training did not see: the name of a data set, or a path.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html", show_default=False, help="The report (default: MODEL with the suffix .html)."
+        ),
+    ] = None,
+    split: Split = None,
+    data: DataFolder = None,
+    target: Target = None,
+    missing: Missing = None,
+    unknown: Unknown = None,
+    header: Header = "auto",
+    as_json: Json = False,
+) -> None:
+    """Write a report on a model: one HTML file that needs no network.
+
+    It tells what was minimised and on which data, what the certificate proves,
+    how good the predictions are on the rows of SOURCE, what the model has learnt,
+    which rows deserve a look, and how to make the model again. It shows values
+    of some rows: whoever may read the report may read those.
+
+    \b
+    Examples:
+      polytome report people.safetensors more-people.csv --out report.html
+      polytome report mnist.safetensors mnist --data DIR
+      polytome train iris --test-fraction 0.3 --report iris.html
+    """
+    from numpy import flatnonzero
+
+    from polytome.atomic_files import check_writable
+    from polytome.model_file import load
+    from polytome.report import make_report
+
+    place = check_writable(model.with_suffix(".html") if out is None else out)
+    fitted = load(model)
+    if source is None:
+        finished = make_report(fitted)
+    else:
+        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+        numbers = None if rows.kept is None else flatnonzero(rows.kept) + 1
+        name = source if split is None else f"{source}, {split} rows"
+        of_training = split == "train"
+        finished = make_report(fitted, rows.X, rows.y, name=name, of_training=of_training, numbers=numbers)
+    finished.save(place)
+    if as_json:
+        print_json({"model": str(model), "source": source, "split": split, "out": str(place)})
+        return
+    make_console().print(f"The report is in {place}.", soft_wrap=True)

@@ -1,0 +1,281 @@
+"""C: the model as one header that any C99 or C++ program includes; it needs nothing but the standard library.
+
+    #include "model.h"
+    double row[POLYTOME_COLUMNS] = {5.9, 3.0, 5.1, 1.8}, probabilities[POLYTOME_CLASSES];
+    int found = polytome_predict(row, probabilities);
+    puts(polytome_class_names[found]);
+
+Numbers are written in hexadecimal, which gives back every bit. A cell of a category holds the code of its level, which
+`polytome_level(column, text)` looks up; a missing cell is NAN.
+
+Reference:
+    ISO/IEC 9899:1999, section 6.4.4.2 (hexadecimal floating constants).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from polytome.atomic_files import atomic_output
+from polytome.encoders import Column
+from polytome.errors import ArgumentError
+from polytome.export.form import Form, form_of
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["to_c", "write_c"]
+
+_MOST_COEFFICIENTS = 1_000_000
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+_HEAD = """\
+/*
+ * A {kind} regression with {classes} classes, written by Polytome.
+ *{facts}
+ *
+ * int {prefix}_predict(const double *row, double *probabilities)
+ *
+ * row: {columns} numbers, in the order of {prefix}_column_names. {cells}
+ * probabilities: room for {classes} numbers, one for each of {prefix}_class_names.
+ * Returns the place of the most probable class; -1, with NAN for probabilities, for a row that the model refuses:
+ * {refused}.
+ */
+#ifndef {guard}_H
+#define {guard}_H
+
+#include <math.h>
+#include <string.h>
+
+#define {guard}_COLUMNS {columns}
+#define {guard}_CLASSES {classes}
+
+"""
+
+_CATEGORY_CELLS = """\
+A column of
+ * categories holds the code of a level: {prefix}_level(column, text), which is -1 for a level never seen. NAN stands
+ * for a missing cell."""
+
+_TABLES = """\
+/* For each column: its place among the coefficients, its number of levels (0: numbers), what replaces NAN. */
+static const int {prefix}_starts[{columns}] = {{
+{starts}
+}};
+static const int {prefix}_widths[{columns}] = {{
+{widths}
+}};
+static const double {prefix}_fills[{columns}] = {{
+{fills}
+}};
+
+/* The levels of all categories, in the places of their coefficients. */
+static const char *const {prefix}_levels[{features}] = {{
+{levels}
+}};
+
+/* The code of a level of a column of categories; -1 where training never saw it. */
+static inline int {prefix}_level(int column, const char *text)
+{{
+    int code;
+    for (code = 0; code < {prefix}_widths[column]; code++)
+        if (strcmp({prefix}_levels[{prefix}_starts[column] + code], text) == 0)
+            return code;
+    return -1;
+}}
+
+"""
+
+_TABLE_LOOP = """\
+    for (column = 0; column < {guard}_COLUMNS; column++) {{
+        const double (*coefficients)[{guard}_CLASSES] = {prefix}_coefficients + {prefix}_starts[column];
+        const int width = {prefix}_widths[column];
+        double value = isnan(row[column]) ? {prefix}_fills[column] : row[column];
+        if (width == 0) {{
+            refused |= !isfinite(value);
+        }} else if (value >= 0 && value < width && value == floor(value)) {{
+            coefficients += (int)value;
+            value = 1;
+        }} else {{
+            refused |= {unseen};
+            value = 0;
+        }}
+        for (k = 0; k < {guard}_CLASSES; k++)
+            scores[k] += value * coefficients[0][k];
+    }}
+"""
+
+_MATRIX_LOOP = """\
+    for (column = 0; column < {guard}_COLUMNS; column++) {{
+        refused |= !isfinite(row[column]);
+        for (k = 0; k < {guard}_CLASSES; k++)
+            scores[k] += row[column] * {prefix}_coefficients[column][k];
+    }}
+"""
+
+_PREDICT = """\
+static inline int {prefix}_predict(const double *row, double *probabilities)
+{{
+    double scores[{guard}_CLASSES], total = 0;
+    int column, k, best = 0, refused = 0;
+
+    for (k = 0; k < {guard}_CLASSES; k++)
+        scores[k] = {prefix}_intercepts[k];
+{loop}
+    for (k = 1; k < {guard}_CLASSES; k++)
+        if (scores[k] > scores[best])
+            best = k;
+    /* The largest score is taken away first: no exponential overflows, and at least one is 1. */
+    for (k = 0; k < {guard}_CLASSES; k++) {{
+        probabilities[k] = exp(scores[k] - scores[best]);
+        total += probabilities[k];
+    }}
+    for (k = 0; k < {guard}_CLASSES; k++)
+        probabilities[k] = refused ? NAN : probabilities[k] / total;
+    return refused ? -1 : best;
+}}
+
+#endif
+"""
+
+
+def write_c(model: LogisticRegression, path: str | PathLike[str], *, prefix: str = "polytome") -> None:
+    """Write `to_c(model)` to a file.
+
+    Args:
+        model: a fitted `LogisticRegression` of at most a million coefficients.
+        path: the file.
+        prefix: what all names begin with.
+
+    Raises:
+        ArgumentError: the model cannot be exported, or the prefix is no C identifier.
+        FileError: the file cannot be written.
+    """
+    text = to_c(model, prefix=prefix)
+    with atomic_output(path) as stream:
+        stream.write(text.encode())
+
+
+def to_c(model: LogisticRegression, *, prefix: str = "polytome") -> str:
+    """The model as a C99 header.
+
+    Args:
+        model: a fitted `LogisticRegression` of at most a million coefficients.
+        prefix: what all names begin with; two models in one program need two.
+
+    Raises:
+        ArgumentError: the model cannot be exported, or the prefix is no C identifier.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> "static inline int polytome_predict(" in to_c(model)
+        True
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise ArgumentError(f"prefix={prefix!r}: needs a letter, followed by letters, digits and underscores")
+    form = form_of(model)
+    if form.coefficients.size > _MOST_COEFFICIENTS:
+        raise ArgumentError(
+            f"{form.coefficients.size:,} coefficients are too many for a program in text (at most "
+            f"{_MOST_COEFFICIENTS:,}): export to ONNX"
+        )
+    is_table = not form.is_matrix or not np.isnan(form.fills).all()
+    names = {
+        "prefix": prefix,
+        "guard": prefix.upper(),
+        "columns": len(form.columns),
+        "classes": len(form.classes),
+        "features": form.coefficients.shape[1],
+    }
+    loop = _TABLE_LOOP if is_table else _MATRIX_LOOP
+    unseen = "1" if form.unknown == "error" else "isnan(value) != 0"
+    columns = [column.name for column in form.columns]
+    return "".join(
+        [
+            _head(form, names, is_table),
+            _array(f"const char *const {prefix}_class_names", len(form.classes), map(_quoted, form.classes)),
+            _array(f"const char *const {prefix}_column_names", len(columns), map(_quoted, columns)),
+            _tables(form, names) if is_table else "",
+            _array(f"const double {prefix}_intercepts", len(form.classes), map(_hexadecimal, form.intercepts)),
+            "/* One line for each feature, one number for each class. */\n",
+            _array(
+                f"const double {prefix}_coefficients",
+                f"{names['features']}][{names['classes']}",
+                ("{" + ", ".join(map(_hexadecimal, row)) + "}" for row in form.coefficients.T),
+            ),
+            _PREDICT.format(loop=loop.format(**names, unseen=unseen), **names),
+        ]
+    )
+
+
+def _head(form: Form, names: dict[str, object], is_table: bool) -> str:
+    """The comment that says what this is, and the guard."""
+    facts = "".join(f"\n * {name.replace('_', ' ')}: {_comment(fact)}" for name, fact in form.facts.items())
+    refused = ["a number that is infinite, or missing where training filled none"]
+    if is_table and form.unknown == "error":
+        refused.append("a level that training never saw")
+    return _HEAD.format(
+        kind="logistic" if len(form.classes) == 2 else "softmax",
+        facts=facts,
+        cells=_CATEGORY_CELLS.format(**names) if is_table else "",
+        refused=", ".join(refused),
+        **names,
+    )
+
+
+def _tables(form: Form, names: dict[str, object]) -> str:
+    """How the columns of a table become features."""
+    columns = form.columns
+    starts = np.cumsum([0, *(column.width for column in columns)])[:-1]
+    levels = [level for column in columns for level in (column.levels or ("",))]
+    return _TABLES.format(
+        starts=_lines(map(str, starts)),
+        widths=_lines(str(len(column.levels)) for column in columns),
+        fills=_lines(map(_fill, columns)),
+        levels=_lines(map(_quoted, levels)),
+        **names,
+    )
+
+
+def _fill(column: Column) -> str:
+    """What replaces a missing cell: a number, the code of a level, or NAN for nothing."""
+    if column.fill is None:
+        return "NAN"
+    if isinstance(column.fill, str):
+        return str(column.levels.index(column.fill)) if column.fill in column.levels else "-1"
+    return _hexadecimal(column.fill)
+
+
+def _array(declaration: str, size: int | str, items: Iterable[str]) -> str:
+    return f"static {declaration}[{size}] = {{\n{_lines(items)}\n}};\n\n"
+
+
+def _lines(items: Iterable[str]) -> str:
+    return ",\n".join(f"    {item}" for item in items)
+
+
+def _hexadecimal(number: float) -> str:
+    return float(number).hex()
+
+
+def _quoted(text: object) -> str:
+    """A C string: whatever is not a plain ASCII character is written as its UTF-8 bytes, in octal.
+
+    Octal ends after three digits, where hexadecimal would go on into the text; `?` could begin a trigraph.
+    """
+    plain = (
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in str(text).encode()
+    )
+    return '"' + "".join(plain) + '"'
+
+
+def _comment(text: str) -> str:
+    """Text that cannot end a comment."""
+    return json.dumps(text)[1:-1].replace("*/", "* /").replace("/*", "/ *").replace("??/", "?? /")

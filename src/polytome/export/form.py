@@ -1,0 +1,116 @@
+"""A fitted model as every target of an export sees it: columns, one row of coefficients per class, and labels.
+
+Two classes are written as softmax regression with scores `(0, s)`: `softmax(0, s) = (sigmoid(-s), sigmoid(s))`, so one
+form serves any number of classes, and no probability is computed as `1 - p`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome import __version__
+from polytome.encoders import Column
+from polytome.errors import ArgumentError
+from polytome.explain import feature_names
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["Form", "form_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """What is needed to predict, and nothing else.
+
+    Attributes:
+        classes: labels: whole numbers, or texts for all other types.
+        columns: the columns of the rows to be predicted.
+        coefficients: (K, d) float64; of two classes the first row is zero.
+        intercepts: (K,) float64.
+        unknown: what a level that training never saw does: "error" or "zero".
+        facts: sentences about the model by name: version, shape of its images, objective and certificate.
+    """
+
+    classes: tuple[int, ...] | tuple[str, ...]
+    columns: tuple[Column, ...]
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    unknown: str
+    facts: dict[str, str]
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether every column holds numbers, so that rows are rows of a matrix."""
+        return all(column.kind == "number" for column in self.columns)
+
+    @property
+    def placed_columns(self) -> Iterator[tuple[Column, NDArray[np.float64]]]:
+        """Each column with its coefficients, shape (K, width)."""
+        start = 0
+        for column in self.columns:
+            yield column, self.coefficients[:, start : start + column.width]
+            start += column.width
+
+    @property
+    def fills(self) -> NDArray[np.float64]:
+        """What replaces a missing number, for each column of numbers; NaN where nothing does."""
+        numbers = [column.fill for column in self.columns if column.kind == "number"]
+        return np.array([np.nan if fill is None else fill for fill in numbers], dtype=np.float64)
+
+
+def form_of(model: LogisticRegression) -> Form:
+    """The form of a fitted model.
+
+    Raises:
+        ArgumentError: this is no `LogisticRegression`, or a coefficient is not finite.
+        sklearn.exceptions.NotFittedError: the model has not been fitted.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> form = form_of(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
+        >>> form.classes, form.columns[0].name, form.coefficients.shape
+        (('no', 'yes'), 'feature_0', (2, 1))
+    """
+    from sklearn.utils.validation import check_is_fitted
+
+    from polytome.estimators import LogisticRegression
+
+    if not isinstance(model, LogisticRegression):
+        raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be exported")
+    check_is_fitted(model, "coef_")
+    coefficients, intercepts = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
+    if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
+        raise ArgumentError("the model cannot be exported: coef_ or intercept_ holds NaN or infinity; fit it again")
+    if len(coefficients) == 1:
+        coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
+        intercepts = np.array([0.0, *intercepts])
+    encoder = getattr(model, "encoder_", None)
+    names = feature_names(model)
+    columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
+    unknown = "error" if encoder is None else encoder.unknown
+    return Form(_labels(model.classes_.tolist()), columns, coefficients, intercepts, unknown, _facts(model))
+
+
+def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
+    """Labels that every target knows: 64-bit whole numbers or texts."""
+    if all(type(label) is int and -(2**63) < label < 2**63 for label in classes):
+        return tuple(classes)
+    return tuple(map(str, classes))
+
+
+def _facts(model: LogisticRegression) -> dict[str, str]:
+    """What a file should say of its origin; a model made by another library may have no certificate."""
+    facts = {"polytome_version": __version__}
+    if hasattr(model, "image_shape_"):
+        height, width = model.image_shape_
+        facts["image"] = f"each row is an image of {height} x {width} pixels, row after row"
+    for name in ("objective", "certificate"):
+        if hasattr(model, f"{name}_"):
+            facts[name] = str(getattr(model, f"{name}_"))
+    return facts

@@ -1,0 +1,113 @@
+"""Coefficients that another library has found, as a Polytome model, with a certificate where data are given.
+
+A certificate does not care who found the coefficients. It is about the coefficients as they came: with the intercept
+made exact, duality gives a lower bound D of the objective, and `P(as given) - D >= P(as given) - P*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificate import certify
+from polytome.encoders import listing
+from polytome.errors import ArgumentError, DataError
+from polytome.features import checked_features
+from polytome.fitting import keep_solution
+from polytome.labels import class_weights, hard_labels, refuse_mixed_labels, row_weights
+from polytome.solvers import Progress, Solution, Stop
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["certify_as_given", "imported_model"]
+
+
+def imported_model(scores: tuple[Array, Array], classes: Any, **settings: Any) -> LogisticRegression:
+    """A fitted model from coefficients and intercepts.
+
+    Args:
+        scores: coefficients and intercepts, (K, d) and (K,), or of two classes (1, d) and (1,) for the second one.
+        classes: the K labels in this order; the model sorts them.
+        settings: of `LogisticRegression`.
+
+    Returns:
+        A model that predicts. It has no `certificate_`, `objective_`, `stop_`, `history_`, `solver_` and `n_iter_`,
+        since these would be about data that nobody has shown.
+
+    Raises:
+        ArgumentError: the shapes do not fit each other, a number is not finite, or two labels are equal.
+
+    Example:
+        >>> model = imported_model((np.array([[1.0, -1.0]]), np.array([0.0])), ["yes", "no"])
+        >>> model.classes_, model.coef_, hasattr(model, "certificate_")
+        (array(['no', 'yes'], dtype='<U3'), array([[-1.,  1.]]), False)
+    """
+    from polytome.estimators import LogisticRegression
+
+    coefficients, intercepts = (np.array(part, dtype=np.float64) for part in scores)
+    labels = np.asarray(classes)
+    if labels.ndim != 1 or len(labels) < 2 or len(set(labels.tolist())) != len(labels):
+        raise ArgumentError(f"classes={repr(classes)[:60]}: needs a list of at least two different labels")
+    outputs = {len(labels)} if len(labels) > 2 else {1, 2}
+    if coefficients.ndim != 2 or 0 in coefficients.shape or len(coefficients) not in outputs:
+        raise ArgumentError(
+            f"coefficients of shape {coefficients.shape} for {len(labels)} classes: one row is needed for each class"
+        )
+    if intercepts.shape != (len(coefficients),):
+        raise ArgumentError(f"intercepts of shape {intercepts.shape} for {len(coefficients)} rows of coefficients")
+    if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
+        raise ArgumentError("a coefficient or an intercept is NaN or infinite: the training of this model has failed")
+    order = np.argsort(labels, kind="stable")
+    model = LogisticRegression(**settings)
+    model.classes_, model.n_features_in_ = labels[order], coefficients.shape[1]
+    if len(labels) > 2:
+        model.coef_, model.intercept_ = coefficients[order], intercepts[order]
+    else:
+        sign = 1 if order[0] == 0 else -1
+        if len(coefficients) == 2:
+            coefficients, intercepts = coefficients[1:] - coefficients[:1], intercepts[1:] - intercepts[:1]
+        model.coef_, model.intercept_ = sign * coefficients, sign * intercepts
+    return model
+
+
+def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: Any, origin: str) -> None:
+    """Say how far a model's coefficients, just as they are, are from the optimum on these data.
+
+    Args:
+        model: from `imported_model`; it gets the attributes of a fit.
+        X: features, shape (n, d).
+        y: one label per row.
+        sample_weight: one weight per row, or None.
+        origin: who found the coefficients.
+
+    Raises:
+        DataError: X or y does not fit the model.
+    """
+    given = model.coef_, model.intercept_, model.n_features_in_
+    X, y = checked_features(model, X, y)
+    if X.shape[1] != given[2]:
+        raise DataError(f"X has {X.shape[1]} features, and the coefficients are for {given[2]}")
+    y = np.asarray(y)
+    refuse_mixed_labels(y)
+    weight = row_weights(sample_weight, X.shape[0])
+    labels = hard_labels(y, weight)
+    known, found = model.classes_.tolist(), labels.classes.tolist()
+    if found != known:
+        raise DataError(f"y has the labels {listing(found)}, and the coefficients are for {listing(known)}")
+    # The model states the objective, so that a certificate means the same whoever found the coefficients.
+    objective = model._objective(X, labels, class_weights(model.class_weight, labels, weight)).at(np.float64)
+    W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
+    value, _ = objective.value_and_gradient(W)
+    certificate, _ = certify(objective, W, model.tol)
+    gap = certificate.gap + max(0.0, value - certificate.objective)
+    certificate = replace(certificate, objective=value, gap=gap)
+    stop = Stop.CERTIFIED if certificate.holds else Stop.INTERRUPTED
+    solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
+    keep_solution(model, objective, solution, "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_))
+    model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]

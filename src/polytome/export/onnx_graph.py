@@ -1,0 +1,286 @@
+"""ONNX: the model as a graph that onnxruntime and others run, from the cells of a table to the label.
+
+    number columns  -> [fill missing] -> MatMul ------+
+    text column     -> LabelEncoder -> Gather --------+-> Sum -> scores -> Softmax -> probabilities
+    intercepts ----------------------------------------+           |
+                                                                   +-> ArgMax -> Gather -> label
+
+The coefficients of a category are a table with a row for each level: looking a row up is the product with a one-hot
+vector. One more row serves levels that training never saw: zeros, or NaN where the model refuses them.
+
+Reference:
+    Open Neural Network Exchange, https://onnx.ai/onnx/operators/: operator sets ai.onnx 21 and ai.onnx.ml 3.
+"""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.atomic_files import atomic_output, check_writable
+from polytome.encoders import Column
+from polytome.errors import ArgumentError, MissingExtraError
+from polytome.export.agreement import Agreement, Cells, checked_agreement, given_cells, sample_cells
+from polytome.export.form import Form, form_of
+from polytome.frames import MISSING_WORDS
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+Precision = Literal["float64", "float32"]
+"""The type of numbers in a graph: of its inputs, its arithmetic and its probabilities."""
+
+__all__ = ["Precision", "to_onnx", "write_onnx"]
+
+_OPSET, _ML_OPSET, _IR_VERSION = 21, 3, 10
+"""The newest that every version of onnxruntime in the extra reads (1.18); a later set has no operator to gain from."""
+_ALLOWED = {"float64": 1e-10, "float32": 1e-3}
+_LARGEST_FILE = 2**31 - 2**20
+_OUTPUTS = ("label", "probabilities", "scores")
+
+
+def write_onnx(
+    model: LogisticRegression, path: str | PathLike[str], *, precision: Precision = "float64", rows: Any = None
+) -> Agreement:
+    """Write a model as an ONNX file, after onnxruntime has been seen to predict the same with it.
+
+    Inputs: where all columns are numbers one matrix `X` of shape (n, d), in the order of the property `columns`; else
+    one input of shape (n, 1) for each column, by its name, numbers or texts (a missing text is empty). Outputs:
+    `label`, (n,), `probabilities` and `scores`, (n, K), with `probabilities = softmax(scores)`. A row that the model
+    refuses gets NaN, and the label of the property `refused_label`.
+
+    Args:
+        model: a fitted `LogisticRegression`; the encoder of its table becomes part of the graph.
+        path: the file.
+        precision: of the input and of all arithmetic: "float64", or "float32" for half the size.
+        rows: rows to compare on, as a data frame, a dict of columns or an (n, d) array; None draws some.
+
+    Returns:
+        How closely both agreed. The file keeps it among its metadata, with objective and certificate.
+
+    Raises:
+        ArgumentError: the model cannot be exported, or the file would predict something else.
+        FileError: the file cannot be written.
+        MissingExtraError: onnx or onnxruntime is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     agreement = write_onnx(model, Path(folder, "model.onnx"))
+        >>> agreement.largest_difference < 1e-12, agreement.n_labels_differ
+        (True, 0)
+    """
+    path = check_writable(path)
+    form = form_of(model)
+    proto = to_onnx(model, precision=precision)
+    runtime = _import("onnxruntime")
+    cells = sample_cells(model, form) if rows is None else given_cells(model, form, rows)
+    session = runtime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run(["label", "probabilities"], _feed(session, cells, precision))
+    agreement = checked_agreement(
+        model, form, cells, tuple(found), f"onnxruntime {runtime.__version__}", _ALLOWED[precision]
+    )
+    _import("onnx").helper.set_model_props(
+        proto, {entry.key: entry.value for entry in proto.metadata_props} | {"agreement": str(agreement)}
+    )
+    with atomic_output(path) as stream:
+        stream.write(proto.SerializeToString())
+    return agreement
+
+
+def to_onnx(model: LogisticRegression, *, precision: Precision = "float64") -> Any:
+    """The model as an `onnx.ModelProto`, checked by `onnx.checker`; see `write_onnx` for inputs and outputs.
+
+    Args:
+        model: a fitted `LogisticRegression`.
+        precision: "float64" or "float32".
+
+    Raises:
+        ArgumentError: the model cannot be exported, or would need more than the 2 GiB of a protobuf message.
+        MissingExtraError: onnx is not installed.
+    """
+    if precision not in _ALLOWED:
+        raise ArgumentError(f"precision={precision!r}: choose 'float64' or 'float32'")
+    form = form_of(model)
+    size = form.coefficients.size * np.dtype(precision).itemsize
+    if size > _LARGEST_FILE:
+        raise ArgumentError(
+            f"{form.coefficients.size:,} coefficients in {precision} need {size / 2**30:.1f} GiB, and an ONNX file "
+            "holds at most 2 GiB; use precision='float32', or PyTorch's safetensors"
+        )
+    onnx = _import("onnx")
+    graph = _Graph(onnx, form, precision)
+    graph.add_scores()
+    graph.add_outputs()
+    proto = graph.proto()
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+class _Graph:
+    """Nodes and constants as they are added; a node's output is called as the node."""
+
+    def __init__(self, onnx: Any, form: Form, precision: Precision) -> None:
+        self.onnx, self.form, self.precision = onnx, form, precision
+        self.number_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(precision))
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.inputs: dict[str, Any] = {}
+        # A column may have any name: those inside the graph begin with what no column begins with.
+        self.prefix = "/"
+        while any(column.name.startswith(self.prefix) for column in form.columns):
+            self.prefix += "/"
+        self.axis = self.constant(np.array([1]), "axis")
+
+    def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        domain = "ai.onnx.ml" if operator == "LabelEncoder" else ""
+        output = name if name in _OUTPUTS else self.prefix + name
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [output], output, domain=domain, **attributes))
+        return output
+
+    def constant(self, values: Array, name: str) -> str:
+        """Add a constant and return its name; numbers with a fraction get the graph's precision."""
+        name = self.prefix + name
+        if values.dtype.kind == "f":
+            values = values.astype(self.precision)
+        self.constants.append(self.onnx.numpy_helper.from_array(values, name))
+        return name
+
+    def input(self, name: str, element: int, width: int) -> str:
+        """Add an input of shape (n, width) and return its name, which differs from all others."""
+        while name in self.inputs or name in ("", *_OUTPUTS):
+            name += "_"
+        self.inputs[name] = self.onnx.helper.make_tensor_value_info(name, element, ["n", width])
+        return name
+
+    def add_scores(self) -> None:
+        """From the cells of the rows to one score for each class."""
+        form = self.form
+        parts = [self.constant(form.intercepts[None, :], "intercepts")]
+        if form.is_matrix:
+            parts.append(self._numbers(self.input("X", self.number_type, len(form.columns)), form.coefficients))
+        else:
+            parts.extend(self._columns())
+        self.node("Sum", parts, "scores")
+
+    def add_outputs(self) -> None:
+        """From scores to probabilities and the label; NaN among the scores of a row leads to a label of its own."""
+        form = self.form
+        self.node("Softmax", ["scores"], "probabilities", axis=1)
+        best = self.node("ArgMax", ["scores"], "best", axis=1, keepdims=0)
+        total = self.node("ReduceSum", ["scores", self.axis], "total", keepdims=0)
+        refused = self.node("IsNaN", [total], "refused")
+        last = self.constant(np.array(len(form.classes)), "last")
+        place = self.node("Where", [refused, last, best], "place")
+        labels = np.array([*form.classes, _refused_label(form)])
+        if labels.dtype.kind == "U":
+            labels = labels.astype(object)
+        self.node("Gather", [self.constant(labels, "labels"), place], "label")
+
+    def proto(self) -> Any:
+        """The finished model."""
+        make, form = self.onnx.helper, self.form
+        types = self.onnx.TensorProto
+        label = types.INT64 if isinstance(form.classes[0], int) else types.STRING
+        outputs = [make.make_tensor_value_info("label", label, ["n"])]
+        for name in ("probabilities", "scores"):
+            outputs.append(make.make_tensor_value_info(name, self.number_type, ["n", len(form.classes)]))
+        graph = make.make_graph(self.nodes, "polytome", list(self.inputs.values()), outputs, self.constants)
+        operators = [make.make_opsetid("", _OPSET), make.make_opsetid("ai.onnx.ml", _ML_OPSET)]
+        proto = make.make_model(graph, producer_name="polytome", opset_imports=operators, ir_version=_IR_VERSION)
+        proto.producer_version = form.facts["polytome_version"]
+        facts = {
+            "classes": json.dumps(form.classes),
+            "columns": json.dumps([column.name for column in form.columns]),
+            "refused_label": str(_refused_label(form)),
+        }
+        make.set_model_props(proto, form.facts | facts)
+        return proto
+
+    def _columns(self) -> list[str]:
+        """The shares of the columns of a table in the scores: those of its numbers together, and of each category."""
+        shares, cells, weights = [], [], []
+        for place, (column, coefficients) in enumerate(self.form.placed_columns):
+            if column.kind == "number":
+                cells.append(self.input(column.name, self.number_type, 1))
+                weights.append(coefficients)
+            else:
+                shares.append(self._category(column, coefficients, place))
+        if cells:
+            shares.append(self._numbers(self.node("Concat", cells, "numbers", axis=1), np.hstack(weights)))
+        return shares
+
+    def _numbers(self, cells: str, coefficients: Array) -> str:
+        """The share of the number columns in the scores."""
+        fills = self.form.fills
+        if not np.isnan(fills).all():
+            missing = self.node("IsNaN", [cells], "missing")
+            cells = self.node("Where", [missing, self.constant(fills[None, :], "fills"), cells], "filled")
+        return self.node(
+            "MatMul", [cells, self.constant(np.ascontiguousarray(coefficients.T), "coefficients")], "products"
+        )
+
+    def _category(self, column: Column, coefficients: Array, place: int) -> str:
+        """The share of one category in the scores: the row of coefficients of its level."""
+        unseen = np.zeros(len(coefficients)) if self.form.unknown == "zero" else np.full(len(coefficients), np.nan)
+        refused = np.full(len(coefficients), np.nan)
+        table = self.constant(np.vstack([coefficients.T, unseen, refused]), f"coefficients_{place}")
+        codes = {level: code for code, level in enumerate(column.levels)}
+        gap = len(column.levels) + 1 if column.fill is None else codes.get(str(column.fill), len(column.levels))
+        codes |= dict.fromkeys(sorted(MISSING_WORDS), gap)
+        code = self.node(
+            "LabelEncoder",
+            [self.input(column.name, self.onnx.TensorProto.STRING, 1)],
+            f"code_{place}",
+            keys_strings=list(codes),
+            values_int64s=list(codes.values()),
+            default_int64=len(column.levels),
+        )
+        row = self.node("Gather", [table, code], f"row_{place}", axis=0)
+        return self.node("Squeeze", [row, self.axis], f"share_{place}")
+
+
+def _refused_label(form: Form) -> int | str:
+    """The label of a row that the model refuses: no class has it."""
+    if isinstance(form.classes[0], str):
+        label = ""
+        while label in form.classes:
+            label += "?"
+        return label
+    return min(0, *(int(label) for label in form.classes)) - 1
+
+
+def _feed(session: Any, cells: Cells, precision: Precision) -> dict[str, Array]:
+    """What onnxruntime is given, by the names and in the types of its inputs."""
+    names = [entry.name for entry in session.get_inputs()]
+    if isinstance(cells, np.ndarray):
+        return {names[0]: cells.astype(precision)}
+    feed = {}
+    for name, values in zip(names, cells, strict=True):
+        if values.dtype == object:
+            values = np.array(["" if value is None else value for value in values], dtype=object)
+        else:
+            values = values.astype(precision)
+        feed[name] = values[:, None]
+    return feed
+
+
+def _import(package: str) -> Any:
+    """Raises MissingExtraError where a package of the extra is not installed."""
+    from importlib import import_module
+
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f'ONNX needs {package}, which is not installed: pip install "polytome[onnx]"'
+        ) from error

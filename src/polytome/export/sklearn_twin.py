@@ -1,0 +1,269 @@
+"""scikit-learn: a fitted twin that predicts the same, and a Polytome model of what scikit-learn has fitted.
+
+The twin of a model without categories and filled cells is a `sklearn.linear_model.LogisticRegression`; that of a model
+of a table is a `Pipeline` which takes a data frame with the table's columns.
+
+As a file the twin is a Python program: literal numbers and the function below that puts them together. One can read
+what it does, and it works with the scikit-learn that is there. A pickle is neither: it runs whatever its author wrote
+when it is opened, and scikit-learn does not promise to open those of another version.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pprint
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytome.atomic_files import atomic_output, check_writable
+from polytome.errors import ArgumentError, MissingExtraError
+from polytome.explain import feature_names
+from polytome.export.agreement import Agreement, checked_agreement, encoded, sample_cells
+from polytome.export.form import Form, form_of
+from polytome.export.imported import certify_as_given, imported_model
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["from_sklearn", "to_sklearn", "write_sklearn"]
+
+_MOST_COEFFICIENTS = 1_000_000
+_ALLOWED = 1e-10
+
+
+def to_sklearn(model: LogisticRegression) -> Any:
+    """A fitted scikit-learn estimator with the same `predict`, `predict_proba` and `decision_function`.
+
+    Args:
+        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are handed on, its `scale` is not: the
+            coefficients belong to the columns as given, and a new fit of the twin would penalise these.
+
+    Returns:
+        A `sklearn.linear_model.LogisticRegression`, or where the model encodes a table a `Pipeline` that takes its
+        data frame: categories as text, missing cells as NaN or None.
+
+    Raises:
+        ArgumentError: the model cannot be exported.
+        MissingExtraError: the model encodes a table, and pandas is not installed.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> twin = to_sklearn(model)
+        >>> type(twin).__module__.partition(".")[0], twin.predict([[2.5]])
+        ('sklearn', array(['yes'], dtype='<U3'))
+    """
+    try:
+        return build(**_parts(model, form_of(model)))
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a table's twin takes data frames and needs pandas: pip install pandas") from error
+
+
+def write_sklearn(model: LogisticRegression, path: str | PathLike[str]) -> Agreement:
+    """Write a Python program that makes `to_sklearn(model)`: `from NAME import estimator`.
+
+    Args:
+        model: a fitted `LogisticRegression` of at most a million coefficients.
+        path: the file.
+
+    Returns:
+        How closely the twin agreed with the model on rows drawn from its ranges.
+
+    Raises:
+        ArgumentError: the model cannot be exported, or is too large for a program.
+        FileError: the file cannot be written.
+    """
+    path, form = check_writable(path), form_of(model)
+    if form.coefficients.size > _MOST_COEFFICIENTS:
+        raise ArgumentError(
+            f"{form.coefficients.size:,} coefficients are too many for a program in text (at most "
+            f"{_MOST_COEFFICIENTS:,}): use polytome.export.to_sklearn in Python, or write_torch"
+        )
+    agreement = _agreement(model, form)
+    with atomic_output(path) as stream:
+        stream.write(_program(model, form, agreement).encode())
+    return agreement
+
+
+def from_sklearn(
+    estimator: Any, X: Any = None, y: Any = None, *, tol: float = 1e-4, sample_weight: Any = None
+) -> LogisticRegression:
+    """A model of what scikit-learn has fitted, and with the data of the fit how far that is from the optimum.
+
+    Args:
+        estimator: a fitted `sklearn.linear_model.LogisticRegression`.
+        X: rows that it was fitted to, (n, d); None for no certificate.
+        y: their labels.
+        tol: the tolerance to judge by.
+        sample_weight: the weights of the rows in that fit.
+
+    Returns:
+        A fitted model with the same predictions. Without X and y it has no `certificate_`, `objective_` and `stop_`.
+        The certificate is about the usual objective, whose intercept is free: what the solver "liblinear" loses by
+        penalising it too, it counts as distance.
+
+    Raises:
+        ArgumentError: the estimator is another one, fits one class against the rest, or has an L1 penalty and is to
+            get a certificate.
+        DataError: X or y does not fit the estimator.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression as Theirs
+        >>> X, y = load_iris(return_X_y=True)
+        >>> theirs = Theirs(max_iter=1000).fit(X, y)
+        >>> print(from_sklearn(theirs, X, y).certificate_)  # doctest: +ELLIPSIS
+        Proved: the objective 0.1... is within ... of its minimum (... % of the null model's; 0.01 % was asked for...).
+    """
+    _check_estimator(estimator)
+    model = imported_model(
+        _their_scores(estimator),
+        estimator.classes_,
+        C=np.inf if getattr(estimator, "penalty", "l2") is None else float(estimator.C),
+        fit_intercept=bool(estimator.fit_intercept),
+        class_weight=estimator.class_weight,
+        tol=tol,
+    )
+    if hasattr(estimator, "feature_names_in_"):
+        model.feature_names_in_ = estimator.feature_names_in_
+    if (X is None) != (y is None):
+        raise ArgumentError("X and y belong together: give both for a certificate, or neither")
+    if X is not None:
+        if not _has_l2(estimator):
+            raise ArgumentError(
+                "the estimator has an L1 penalty, and this version certifies none or L2: leave X and y out"
+            )
+        certify_as_given(model, X, y, sample_weight, f"scikit-learn, {estimator.solver}")
+    return model
+
+
+def build(
+    classes: list[object],
+    coef: list[list[float]],
+    intercept: list[float],
+    settings: dict[str, object],
+    columns: list[tuple[str, list[str], float | str | None]] | None,
+    unknown: str,
+    feature_names: list[str] | None,
+) -> object:
+    """Put a fitted estimator together. This function is part of the written programs: it imports all it needs."""
+    import numpy as np
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    classifier = LogisticRegression(**settings)
+    classifier.classes_ = np.array(classes)
+    classifier.coef_, classifier.intercept_ = np.array(coef), np.array(intercept)
+    classifier.n_features_in_ = classifier.coef_.shape[1]
+    classifier.n_iter_ = np.array([0])
+    if feature_names is not None:
+        classifier.feature_names_in_ = np.array(feature_names, dtype=object)
+    if columns is None:
+        return classifier
+    steps, example = [], {}
+    for place, (name, levels, fill) in enumerate(columns):
+        parts = []
+        if fill is not None:
+            parts.append(SimpleImputer(strategy="constant", fill_value=fill))
+            if levels:  # in data frames None marks a missing text as well as NaN
+                parts.append(SimpleImputer(missing_values=None, strategy="constant", fill_value=fill))
+        if levels:
+            ignore = "ignore" if unknown == "zero" else "error"
+            parts.append(OneHotEncoder(categories=[np.array(levels, dtype=object)], handle_unknown=ignore))
+        steps.append((f"column {place}", make_pipeline(*parts) if parts else "passthrough", [name]))
+        example[name] = np.array(levels[:1], dtype=object) if levels else np.zeros(1)
+    import pandas
+
+    # Nothing is learnt from the example: levels and fills are given, and scikit-learn wants to have seen the columns.
+    encoder = ColumnTransformer(steps).fit(pandas.DataFrame(example))
+    return make_pipeline(encoder, classifier)
+
+
+def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
+    """The arguments of `build`, all of them plain values."""
+    encodes = not form.is_matrix or not np.isnan(form.fills).all()
+    names = getattr(model, "feature_names_in_", None)
+    return {
+        "classes": model.classes_.tolist(),
+        "coef": model.coef_.tolist(),
+        "intercept": model.intercept_.tolist(),
+        "settings": {"C": float(model.C), "fit_intercept": bool(model.fit_intercept)},
+        "columns": [(c.name, list(c.levels), c.fill) for c in form.columns] if encodes else None,
+        "unknown": form.unknown,
+        "feature_names": None if names is None else [str(name) for name in names],
+    }
+
+
+def _agreement(model: LogisticRegression, form: Form) -> Agreement:
+    """The twin beside the model on rows drawn from the model's ranges."""
+    import sklearn
+
+    twin, cells = to_sklearn(model), sample_cells(model, form)
+    rows: Any = encoded(model, cells)
+    vars(twin).pop("feature_names_in_", None)  # rows without names would be warned of
+    if hasattr(twin, "steps"):
+        import pandas
+
+        columns = cells.T if isinstance(cells, np.ndarray) else cells
+        rows = pandas.DataFrame({c.name: values for c, values in zip(form.columns, columns, strict=True)})
+    found = twin.predict(rows), twin.predict_proba(rows)
+    return checked_agreement(model, form, cells, found, f"scikit-learn {sklearn.__version__}", _ALLOWED)
+
+
+def _program(model: LogisticRegression, form: Form, agreement: Agreement) -> str:
+    """The text of the program: facts, the source of `build`, and one call of it with literal values."""
+    facts = form.facts | {"agreement": str(agreement), "features": json.dumps(feature_names(model))}
+    values = _parts(model, form).items()
+    lines = [
+        "# A fitted scikit-learn estimator, written by Polytome: from THIS_FILE import estimator",
+        *(f"# {name}: {fact}" for name, fact in facts.items()),
+        "from math import inf  # C without penalty",
+        "",
+        "",
+        inspect.getsource(build),
+        "",
+        "estimator = build(",
+        *(f"    {name}={pprint.pformat(value, width=116, compact=True)}," for name, value in values),
+        ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _check_estimator(estimator: Any) -> None:
+    """Refuse what is not softmax or logistic regression."""
+    from sklearn.linear_model import LogisticRegression as Theirs
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(estimator, Theirs) or isinstance(estimator, LogisticRegressionCV):
+        remedy = "; give its last step, and transform X with the others" if hasattr(estimator, "steps") else ""
+        raise ArgumentError(
+            f"estimator is a {type(estimator).__name__}: needs a sklearn.linear_model.LogisticRegression{remedy}"
+        )
+    check_is_fitted(estimator)
+    # Before version 1.8 scikit-learn could also fit one model for each class against the rest.
+    way = getattr(estimator, "multi_class", "auto")
+    if len(estimator.classes_) > 2 and (way == "ovr" or estimator.solver == "liblinear"):
+        raise ArgumentError(
+            "the estimator tells each class from the rest, which is no softmax regression: fit it with "
+            "multi_class='multinomial', or use polytome.OneVsRest"
+        )
+
+
+def _their_scores(estimator: Any) -> tuple[Any, Any]:
+    """Coefficients and intercepts whose softmax, or sigmoid for two classes, are the estimator's probabilities."""
+    # With multi_class="multinomial" (before version 1.8) the scores of two classes are minus and plus the one stored.
+    doubled = len(estimator.classes_) == 2 and getattr(estimator, "multi_class", "auto") == "multinomial"
+    factor = 2.0 if doubled else 1.0
+    return factor * np.asarray(estimator.coef_, np.float64), factor * np.asarray(estimator.intercept_, np.float64)
+
+
+def _has_l2(estimator: Any) -> bool:
+    """Whether the penalty is L2, or there is none."""
+    return getattr(estimator, "penalty", "l2") != "l1" and getattr(estimator, "l1_ratio", 0) in (0, None)

@@ -1,0 +1,238 @@
+"""SQL: the model as one query that a database answers without anything installed.
+
+The query has four steps: the cells with missing ones filled, a score for each class, the exponentials of the scores
+less the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
+expressions, for SQLite (from 3.35, with its mathematical functions), PostgreSQL (from 12), and by their manuals DuckDB,
+and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES and without the word MATERIALIZED.
+
+Reference:
+    ISO/IEC 9075-2, sections 5.2 (quotation marks are doubled) and 7.17 (WITH).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.atomic_files import atomic_output, check_writable
+from polytome.encoders import Column
+from polytome.errors import ArgumentError
+from polytome.export.agreement import Agreement, checked_agreement, sample_cells
+from polytome.export.form import Form, form_of
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["to_sql", "write_sql"]
+
+_MOST_COLUMNS = 1600
+"""Of a table in PostgreSQL; SQLite allows 2,000."""
+_ALLOWED = 1e-10
+_SMALLEST = -700
+"""PostgreSQL refuses exponentials that underflow; exp(-700) is 1e-304."""
+
+
+def to_sql(model: LogisticRegression, *, table: str = "rows", keep: Sequence[str] = ()) -> str:
+    """The model as a query of a table with its columns: `prediction` and one `probability_CLASS` for each class.
+
+    A missing cell is NULL. A row that the model refuses, for a missing cell that it does not fill or a level that it
+    never saw, gets NULL in all these columns.
+
+    Args:
+        model: a fitted `LogisticRegression` with at most 1,600 columns.
+        table: the name of the table or view.
+        keep: columns of the table that the answer begins with, such as its key.
+
+    Raises:
+        ArgumentError: the model cannot be exported, or a name cannot be used.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> query = to_sql(model, table="people", keep=["id"])
+        >>> query.splitlines()[-2:]
+        ['  e_1 / (e_0 + e_1) AS "probability_yes"', 'FROM exponentials;']
+    """
+    form = form_of(model)
+    if len(form.columns) > _MOST_COLUMNS:
+        raise ArgumentError(
+            f"{len(form.columns):,} columns are more than a table of a database holds ({_MOST_COLUMNS:,}): export to "
+            "ONNX"
+        )
+    answers = ["prediction", *(f"probability_{label}" for label in form.classes)]
+    if clash := sorted({*keep} & {*answers}):
+        raise ArgumentError(f"keep={clash[0]!r}: the answer has a column of this name; rename yours in a view")
+    names = [column.name for column in form.columns]
+    if len({*names}) < len(names):
+        raise ArgumentError(f"two columns are called {max(names, key=names.count)!r}: no table has both; rename one")
+    for name in (table, *keep, *names):
+        if not name or "\0" in name:
+            raise ArgumentError(f"{name!r}: no column or table of a database can have this name; rename it")
+    places = range(len(form.classes))
+    kept = [f"k_{place}" for place in range(len(keep))]
+    scores, exponentials = [f"s_{k}" for k in places], [f"e_{k}" for k in places]
+    steps = [
+        _step("cells", [*_renamed(keep, kept), *_cells(form)], _name(table)),
+        _step("scores", [*kept, *(f"{_score(form, k)} AS s_{k}" for k in places)], "cells"),
+        _step("compared", [*kept, *scores, f"{_largest(scores)} AS largest"], "scores"),
+        _step("exponentials", [*kept, *scores, "largest", *map(_exponential, places)], "compared"),
+    ]
+    total = " + ".join(exponentials)
+    shares = [f"{e} / ({total}) AS {_name(answer)}" for e, answer in zip(exponentials, answers[1:], strict=True)]
+    answer = [*(f"{k} AS {_name(name)}" for k, name in zip(kept, keep, strict=True)), _prediction(form), *shares]
+    facts = "".join(f"-- {name}: {_comment(fact)}\n" for name, fact in form.facts.items())
+    return f"{facts}WITH {', '.join(steps)}\n{_select(answer, 'exponentials')};\n"
+
+
+def write_sql(
+    model: LogisticRegression, path: str | PathLike[str], *, table: str = "rows", keep: Sequence[str] = ()
+) -> Agreement | None:
+    """Write `to_sql(model)` to a file, after SQLite has been seen to answer it as the model predicts.
+
+    Args:
+        model: a fitted `LogisticRegression` with at most 1,600 columns.
+        path: the file.
+        table: the name of the table or view.
+        keep: columns of the table that the answer begins with.
+
+    Returns:
+        How closely both agreed; None where this Python's SQLite has no `exp`, or two columns differ in case only.
+
+    Raises:
+        ArgumentError: the model cannot be exported, a name cannot be used, or the answers differ.
+        FileError: the file cannot be written.
+    """
+    path = check_writable(path)
+    text = to_sql(model, table=table, keep=keep)
+    agreement = _agreement(model, form_of(model))
+    with atomic_output(path) as stream:
+        stream.write(text.encode())
+    return agreement
+
+
+def _step(name: str, columns: Iterable[str], source: str) -> str:
+    # Without MATERIALIZED a database may put each step's expressions into the next, and the query would explode.
+    return f"{name} AS MATERIALIZED (\n{_select(columns, source)}\n)"
+
+
+def _select(columns: Iterable[str], source: str) -> str:
+    return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {source}"
+
+
+def _renamed(names: Iterable[str], new: Iterable[str]) -> list[str]:
+    return [f"{_name(name)} AS {other}" for name, other in zip(names, new, strict=True)]
+
+
+def _cells(form: Form) -> list[str]:
+    """The columns of the table, filled, under names of our own."""
+    cells = []
+    for place, column in enumerate(form.columns):
+        cell = f"CAST({_name(column.name)} AS DOUBLE PRECISION)" if column.kind == "number" else _name(column.name)
+        if column.fill is not None:
+            fill = _text(column.fill) if isinstance(column.fill, str) else _number(column.fill)
+            cell = f"COALESCE({cell}, {fill})"
+        cells.append(f"{cell} AS x_{place}")
+    return cells
+
+
+def _score(form: Form, k: int) -> str:
+    """The score of one class."""
+    terms = [_number(form.intercepts[k])]
+    if k == 0 and len(form.classes) == 2:
+        return terms[0]
+    for place, (column, coefficients) in enumerate(form.placed_columns):
+        if column.kind == "number":
+            terms.append(f"{_number(coefficients[k, 0])} * x_{place}")
+        else:
+            terms.append(_level_term(column, coefficients[k], form.unknown, place))
+    return _sum(terms)
+
+
+def _level_term(column: Column, coefficients: Array, unknown: str, place: int) -> str:
+    """The coefficient of the level in a cell. A missing cell leaves NULL, a level never seen leaves 0 or NULL."""
+    levels = " ".join(
+        f"WHEN {_text(level)} THEN {_number(value)}" for level, value in zip(column.levels, coefficients, strict=True)
+    )
+    unseen = f" ELSE CASE WHEN x_{place} IS NOT NULL THEN 0E0 END" if unknown == "zero" else ""
+    return f"CASE x_{place} {levels}{unseen} END"
+
+
+def _sum(terms: list[str]) -> str:
+    """A sum in a tree: databases limit how deep an expression may be, and rounding errors add up less."""
+    if len(terms) <= 8:
+        return "(" + " + ".join(terms) + ")"
+    half = len(terms) // 2
+    return f"({_sum(terms[:half])}\n    + {_sum(terms[half:])})"
+
+
+def _largest(scores: list[str]) -> str:
+    """The largest of several columns, which only some databases call GREATEST."""
+    cases = [
+        f"WHEN {' AND '.join(f'{score} >= {other}' for other in scores if other != score)} THEN {score}"
+        for score in scores[:-1]
+    ]
+    return f"CASE {' '.join(cases)} ELSE {scores[-1]} END"
+
+
+def _exponential(k: int) -> str:
+    return f"CASE WHEN s_{k} - largest < {_SMALLEST} THEN 0E0 ELSE exp(s_{k} - largest) END AS e_{k}"
+
+
+def _prediction(form: Form) -> str:
+    """The first class with the largest score; NULL where there is none."""
+    values = [_text(label) if isinstance(label, str) else str(label) for label in form.classes]
+    cases = " ".join(f"WHEN s_{k} = largest THEN {value}" for k, value in enumerate(values))
+    return f'CASE {cases} END AS "prediction"'
+
+
+def _number(value: float) -> str:
+    """The shortest number that float64 reads back; with an exponent it is approximate, and no decimal fraction."""
+    digits = repr(float(value))
+    return digits if "e" in digits else f"{digits}E0"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ArgumentError(f"{text!r}: no text of a database can hold this; rename the level or the class")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _agreement(model: LogisticRegression, form: Form) -> Agreement | None:
+    """SQLite's answer beside the model on rows drawn from the model's ranges; None where SQLite cannot give one."""
+    names = [column.name for column in form.columns]
+    if len({name.lower() for name in names}) < len(names):
+        return None  # to SQLite a and A are one column, to other databases two
+    cells = sample_cells(model, form)
+    columns = [values.tolist() for values in (cells.T if isinstance(cells, np.ndarray) else cells)]
+    with closing(sqlite3.connect(":memory:")) as database:
+        try:
+            database.execute("SELECT exp(1)")
+        except sqlite3.OperationalError:
+            return None
+        database.execute(f'CREATE TABLE "rows" ({", ".join(map(_name, names))})')
+        marks = ", ".join("?" * len(names))
+        database.executemany(f'INSERT INTO "rows" VALUES ({marks})', zip(*columns, strict=True))  # NaN becomes NULL
+        try:
+            answer = database.execute(to_sql(model)).fetchall()
+        except sqlite3.Error as error:
+            raise ArgumentError(
+                f"SQLite does not answer the query ({error}); to_sql, or --sql - in a shell, gives it unchecked"
+            ) from error
+    found = np.array([row[0] for row in answer], dtype=object), np.array([row[1:] for row in answer], dtype=np.float64)
+    return checked_agreement(model, form, cells, found, f"SQLite {sqlite3.sqlite_version}", _ALLOWED)

@@ -1,0 +1,188 @@
+"""How sure one can be of a number that was computed from a sample of rows: 95 % intervals.
+
+Each says what other samples of as many rows, drawn alike, would make of it. The model is held fixed: that another
+training set would have made another model is not in them. Shares have Wilson's interval; means of one number per row,
+and with them differences between a model and the null model on the same rows (paired, so that what makes a row hard
+for both cancels), have Student's.
+
+References:
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
+    Statistical Association 22 (1927); Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
+    Statistical Science 16 (2001): why Wilson's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from polytome.errors import ArgumentError
+
+Array = NDArray[Any]
+
+__all__ = ["ClassQuality", "Estimate", "Quality", "class_qualities", "mean_interval", "quality", "wilson_interval"]
+
+
+class Estimate(NamedTuple):
+    """A number from a sample, and the ends of its interval; NaN where the sample does not allow one."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A model on rows with known labels, beside the null model on the same rows.
+
+    Attributes:
+        n_rows: how many rows.
+        accuracy: share of the rows that were predicted right.
+        accuracy_gain: accuracy minus that of the most frequent class.
+        log_loss: mean of minus the log-probability of the true class, in nats.
+        log_loss_gain: log-loss of the null model minus log-loss, in nats: positive where the model is better.
+    """
+
+    n_rows: int
+    accuracy: Estimate
+    accuracy_gain: Estimate
+    log_loss: Estimate
+    log_loss_gain: Estimate
+
+
+@dataclass(frozen=True)
+class ClassQuality:
+    """How well one class is found.
+
+    Attributes:
+        label: the class.
+        n_rows: rows that are of it.
+        n_predicted: rows that were taken for it.
+        precision: share of those that are of it, among the rows taken for it.
+        recall: share of those taken for it, among the rows of it.
+        f1: harmonic mean of the two; NaN where the class neither occurs nor is predicted.
+    """
+
+    label: Any
+    n_rows: int
+    n_predicted: int
+    precision: Estimate
+    recall: Estimate
+    f1: float
+
+
+def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
+    """A share with Wilson's interval: the values that a score test would not reject.
+
+    Args:
+        successes: how often it happened.
+        n: of how many times; of none at all nothing is known.
+        level: how often the interval is to cover the true share, between 0 and 1.
+
+    Raises:
+        ArgumentError: more successes than times, or a level that is none.
+
+    Example:
+        >>> print(*(round(number, 3) for number in wilson_interval(0, 10)))
+        0.0 0.0 0.278
+    """
+    if not 0 <= successes <= n:
+        raise ArgumentError(f"successes={successes}: needs a number from 0 to n={n}")
+    if n == 0:
+        return Estimate(np.nan, 0.0, 1.0)
+    z = _normal_quantile(level)
+    share, room = successes / n, z**2 / n
+    middle = (share + room / 2) / (1 + room)
+    half = z / (1 + room) * np.sqrt(share * (1 - share) / n + room / (4 * n))
+    # At the ends the formula gives 0 and 1, but for rounding.
+    low = 0.0 if successes == 0 else float(middle - half)
+    return Estimate(share, low, 1.0 if successes == n else float(middle + half))
+
+
+def mean_interval(values: Array, level: float = 0.95) -> Estimate:
+    """A mean with Student's interval.
+
+    Args:
+        values: one per row, shape (n,).
+        level: how often the interval is to cover the true mean, between 0 and 1.
+
+    Example:
+        >>> print(*(round(number, 3) for number in mean_interval(np.array([1.0, 2.0, 3.0]))))
+        2.0 -0.484 4.484
+    """
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(mean, np.nan, np.nan)
+    quantile = float(special.stdtrit(len(values) - 1, (1 + _checked_level(level)) / 2))
+    half = quantile * float(values.std(ddof=1)) / np.sqrt(len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def quality(codes: Array, log_probabilities: Array) -> Quality:
+    """Accuracy and log-loss with intervals, and what the model gains over the null model of these very rows.
+
+    Args:
+        codes: true classes as positions, shape (n,).
+        log_probabilities: predicted, natural logarithms, shape (n, K).
+
+    Example:
+        >>> found = quality(np.array([0, 0, 1, 1]), np.log([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7], [0.6, 0.4]]))
+        >>> found.accuracy.value, found.accuracy_gain.value, round(found.log_loss_gain.value, 3)
+        (0.75, 0.25, 0.191)
+    """
+    n_rows = len(codes)
+    counts = np.bincount(codes)
+    right = log_probabilities.argmax(axis=1) == codes
+    null_right = codes == counts.argmax()
+    loss = -log_probabilities[np.arange(n_rows), codes]
+    null_loss = -np.log(counts[codes] / n_rows)
+    return Quality(
+        n_rows=n_rows,
+        accuracy=wilson_interval(int(right.sum()), n_rows),
+        accuracy_gain=mean_interval(right.astype(np.float64) - null_right),
+        log_loss=mean_interval(loss),
+        log_loss_gain=mean_interval(null_loss - loss),
+    )
+
+
+def class_qualities(confusion: Array, classes: Array) -> list[ClassQuality]:
+    """Precision, recall and F1 of each class, shares with Wilson's interval.
+
+    Args:
+        confusion: counts, shape (K, K), true classes in rows.
+        classes: their labels, shape (K,).
+
+    Example:
+        >>> found = class_qualities(np.array([[8, 2], [1, 9]]), np.array(["cat", "dog"]))[0]
+        >>> found.label, round(found.precision.value, 3), found.recall.value, round(found.f1, 3)
+        ('cat', 0.889, 0.8, 0.842)
+    """
+    right, n_rows, n_predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    return [
+        ClassQuality(
+            label,
+            int(n_rows[k]),
+            int(n_predicted[k]),
+            wilson_interval(int(right[k]), int(n_predicted[k])),
+            wilson_interval(int(right[k]), int(n_rows[k])),
+            float(2 * right[k] / (n_rows[k] + n_predicted[k])) if n_rows[k] + n_predicted[k] else np.nan,
+        )
+        for k, label in enumerate(classes.tolist())
+    ]
+
+
+def _normal_quantile(level: float) -> float:
+    """The z of a two-sided level."""
+    return float(special.ndtri((1 + _checked_level(level)) / 2))
+
+
+def _checked_level(level: float) -> float:
+    """A level, after checking that it is one."""
+    if not 0 < level < 1:
+        raise ArgumentError(f"level={level!r}: needs a number between 0 and 1")
+    return level

@@ -1,0 +1,55 @@
+"""Figures: displays of fitted models in the manner of scikit-learn, and the style and the charts that they share."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polytome.plots.boundaries import DecisionRegionsDisplay, SigmoidDisplay, SimplexDisplay
+    from polytome.plots.coefficients import CoefficientsDisplay
+    from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay, PrecisionRecallDisplay, RocDisplay
+    from polytome.plots.reasons import ContributionsDisplay
+    from polytome.plots.training import ConvergenceDisplay, LearningRatesDisplay, RegularizationDisplay
+
+__all__ = [
+    "CalibrationDisplay",
+    "CoefficientsDisplay",
+    "ConfusionDisplay",
+    "ContributionsDisplay",
+    "ConvergenceDisplay",
+    "DecisionRegionsDisplay",
+    "LearningRatesDisplay",
+    "PrecisionRecallDisplay",
+    "RegularizationDisplay",
+    "RocDisplay",
+    "SigmoidDisplay",
+    "SimplexDisplay",
+]
+
+_HOMES = {
+    "CalibrationDisplay": "quality",
+    "CoefficientsDisplay": "coefficients",
+    "ConfusionDisplay": "quality",
+    "ContributionsDisplay": "reasons",
+    "ConvergenceDisplay": "training",
+    "DecisionRegionsDisplay": "boundaries",
+    "LearningRatesDisplay": "training",
+    "PrecisionRecallDisplay": "quality",
+    "RegularizationDisplay": "training",
+    "RocDisplay": "quality",
+    "SigmoidDisplay": "boundaries",
+    "SimplexDisplay": "boundaries",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A display, imported when it is first asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,181 @@
+"""The display of one prediction's reasons: what each feature adds to the log-odds between two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from polytome.errors import ArgumentError
+from polytome.explain import Contributions, contributions
+from polytome.numerics import sigmoid
+from polytome.plots.charts import bars_height
+from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest, picture_paper
+from polytome.plots.display import Display, Paper
+from polytome.plots.labels import literal, short
+from polytome.plots.matrices import draw_picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from polytome.encoders import Encoder
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["ContributionsDisplay"]
+
+
+@dataclass
+class ContributionsDisplay(Display):
+    """Why one row is taken for one class and not for another: what each feature adds to the log-odds between the two.
+
+    They are counted from a reference, such as the mean row; all bars together make the log-odds. A picture is shown
+    beside the contributions of its pixels: blue speaks for the first class, vermillion for the other.
+
+    Args:
+        values: what each feature adds, shape (d,), in nats.
+        baseline: the log-odds at the reference.
+        names: of the features, with the row's values.
+        label: the class for which positive contributions speak.
+        against: the other class.
+        most: how many bars; the remaining features are added up.
+        picture: the row as a picture, shape (height, width), or None.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> display = ContributionsDisplay.from_estimator(model, [3.0], reference=[1.5])
+        >>> display.label, bool(np.isclose(display.log_odds, model.decision_function([[3.0]])[0]))
+        ('yes', True)
+
+    Reference:
+        Lundberg and Lee, "A unified approach to interpreting model predictions", NeurIPS 2017, section 4.
+    """
+
+    values: Array
+    baseline: float
+    names: Sequence[str]
+    label: Any
+    against: Any
+    most: int = 10
+    picture: Array | None = None
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model: LogisticRegression,
+        x: Any,
+        *,
+        label: Any = None,
+        against: Any = None,
+        reference: ArrayLike | None = None,
+        most: int = 10,
+        ax: Any = None,
+    ) -> Self:
+        """Explain a row.
+
+        Args:
+            model: a fitted classifier with linear scores.
+            x: one row, shape (d,) or (1, d), dense, sparse or a frame.
+            label: the class for which positive contributions speak; None for the most probable one.
+            against: the other class; None for the most probable one beside `label`.
+            reference: the row to count from, shape (d,); None for the training means where the model has a record of
+                them, else zeros.
+            most: how many bars at most.
+            ax: axes, two for a picture; None for a figure of its own.
+
+        Raises:
+            ArgumentError: there are several rows, a label is no class of the model, or both are the same.
+        """
+        check_is_fitted(model, ["coef_", "classes_"])
+        rows = np.asarray(x, np.float64)[None] if np.ndim(x) == 1 and not hasattr(x, "tocsr") else x
+        if rows.shape[0] != 1:
+            raise ArgumentError(f"x has {rows.shape[0]} rows: give the one that is to be explained")
+        ranking = model.classes_[np.argsort(-model.predict_proba(rows)[0], kind="stable")].tolist()
+        label = ranking[0] if label is None else label
+        against = next(other for other in ranking if other != label) if against is None else against
+        if label == against:
+            raise ArgumentError(f"label and against are both {label!r}: give two different classes")
+        found = contributions(model, rows, reference).between(label, against)
+        row = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, np.float64)[0]
+        shape, encoder = getattr(model, "image_shape_", None), getattr(model, "encoder_", None)
+        if encoder is not None and shape is None:
+            found, texts = found.by_column(encoder), _texts(encoder, row)
+        else:
+            texts = [short(value) for value in row]
+        names = [f"{name} = {text}" for name, text in zip(found.features, texts, strict=True)]
+        picture = None if shape is None else row.reshape(shape)
+        return cls(*_one(found), names, label, against, most, picture).plot(ax)
+
+    @property
+    def log_odds(self) -> float:
+        """The logarithm of how many times as probable `label` is as `against`."""
+        return float(self.baseline + self.values.sum())
+
+    def bars(self) -> tuple[list[str], Array]:
+        """Names and values of the bars; their sum is `log_odds`."""
+        chosen = largest(self.values, self.most)
+        names, values = [self.names[j] for j in chosen], list(self.values[chosen])
+        if rest := len(self.values) - len(chosen):
+            names.append(f"the other {rest} together")
+            values.append(self.values.sum() - self.values[chosen].sum())
+        return [*names, "at the reference"], np.array([*values, self.baseline])
+
+    def _paper(self) -> Paper:
+        if self.picture is not None:
+            return picture_paper(2, (self.picture.shape[0], self.picture.shape[1]))
+        return 6.8, bars_height(self.bars()[0], 1), 1, 1
+
+    def _draw(self, axes: list[Axes]) -> None:
+        label = f"log-odds of {literal(self.label)} against {literal(self.against)} (nats)"
+        if self.picture is not None:
+            shape, most = self.picture.shape, self.picture.max()
+            draw_picture(axes[0], self.picture, "the image", cmap="gray_r", vmin=0, vmax=most if most > 0 else 1)
+            caption = f"blue: for {literal(self.label)}, orange: for {literal(self.against)}"
+            draw_signed_pictures(axes[1:], self.values.reshape(1, *shape), [caption], label, beside=axes[:1])
+            return
+        names, values = self.bars()
+        draw_signed_bars(axes[0], [literal(name) for name in names], values)
+        axes[0].set(xlabel=label, ylabel="feature and its value")
+
+    def title(self) -> str:
+        """What the picture shows."""
+        share = float(sigmoid(np.array([self.log_odds]))[0])
+        parts = f"{share:.1%} to {1 - share:.1%}".replace("%", " %")
+        return literal(f"Why {self.label}, not {self.against}: log-odds {short(self.log_odds)}, that is {parts}")
+
+    def description(self) -> str:
+        """The features that speak loudest for and against."""
+        parts = []
+        for word, j in (("for", int(self.values.argmax())), ("against", int(self.values.argmin()))):
+            if (self.values[j] > 0) == (word == "for") and self.values[j] != 0:
+                parts.append(f"{self.names[j]} speaks most {word} it ({short(self.values[j])})")
+        reasons = f" {' and '.join(parts)}." if parts else ""
+        return (
+            f"The log-odds of {self.label} against {self.against} are {short(self.log_odds)} nats, of which "
+            f"{short(self.baseline)} at the reference.{reasons}"
+        )
+
+
+def _one(found: Contributions) -> tuple[Array, float]:
+    """The values and the baseline of the only row and output."""
+    return found.values[0, 0], float(found.baseline[0])
+
+
+def _texts(encoder: Encoder, row: Array) -> list[str]:
+    """The value of each column of a table, as it was before it was encoded."""
+    texts, start = [], 0
+    for column in encoder.columns:
+        block = row[start : start + column.width]
+        start += column.width
+        if column.kind == "number":
+            texts.append(short(float(block[0])))
+        else:
+            texts.append(column.levels[int(block.argmax())] if block.any() else "none of its levels")
+    return texts

@@ -1,0 +1,97 @@
+"""A report on a fitted model: one HTML file that reads without a network, without scripts, and on paper."""
+
+from __future__ import annotations
+
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polytome.atomic_files import atomic_output
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["Report", "make_report"]
+
+
+class Report:
+    """A finished report.
+
+    A notebook shows it in a frame of its own, so that its style does not touch the notebook's.
+
+    Attributes:
+        html: the whole page.
+    """
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the page to a file, whole or not at all.
+
+        Raises:
+            FileError: the file cannot be written; an old one is as it was.
+        """
+        with atomic_output(path) as stream:
+            stream.write(self.html.encode())
+
+    def _repr_html_(self) -> str:
+        frame = 'style="width: 100%; height: 40rem; border: 1px solid #d0d7de" sandbox title="Report"'
+        return f'<iframe {frame} srcdoc="{escape(self.html)}"></iframe>'
+
+
+def make_report(
+    model: LogisticRegression,
+    X: Any = None,
+    y: Any = None,
+    *,
+    name: str = "rows given in Python",
+    of_training: bool = False,
+    numbers: Any = None,
+    title: str | None = None,
+) -> Report:
+    """Write the report on a fitted model.
+
+    Args:
+        model: the model; what its `training_` recorded is told, and that it is missing where it is.
+        X: features of rows with known labels, best such as the model was not fitted to, shape (n, d); None for none.
+        y: their labels, shape (n,).
+        name: where these rows come from.
+        of_training: whether the model was fitted to them, which the report then says plainly.
+        numbers: the number of each row in its file; None counts them from 1.
+        title: of the page; None makes one from the data.
+
+    Raises:
+        ArgumentError: only one of X and y is given.
+        DataError: X does not suit the model, or not one label is a class of it.
+        MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
+        sklearn.exceptions.NotFittedError: the model has not been fitted.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
+        >>> "<h1>Report on a model of 2 classes</h1>" in make_report(model).html
+        True
+    """
+    from sklearn.utils.validation import check_is_fitted
+
+    from polytome.errors import ArgumentError
+    from polytome.report.contents import judge
+    from polytome.report.page import report_page
+
+    check_is_fitted(model, "coef_")
+    if (X is None) != (y is None):
+        raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
+    judged = None
+    if X is not None:
+        judged = judge(model, X, y, name=name, of_training=of_training, numbers=numbers)
+    return Report(report_page(model, judged, title or _title(model)))
+
+
+def _title(model: LogisticRegression) -> str:
+    """A title from what is known."""
+    record = getattr(model, "training_", None)
+    if record is None or record.source is None:
+        return f"Report on a model of {len(model.classes_)} classes"
+    return f"Report on a model of {Path(record.source).name}"

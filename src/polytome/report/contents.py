@@ -1,0 +1,245 @@
+"""What a report tells, as plain data: gathered from the model and from rows with known labels, nothing drawn yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome import curves
+from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
+from polytome.explain import contributions
+from polytome.intervals import ClassQuality, Quality, class_qualities, quality
+from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
+from polytome.report.wording import number
+from polytome.settled import settled_rows
+
+if TYPE_CHECKING:
+    from polytome.curves import Bin, Curve
+    from polytome.encoders import Encoder
+    from polytome.estimators import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["Judged", "Pair", "Reason", "Shown", "judge"]
+
+_PAIRS = 8
+_EXAMPLES = 8
+_REASONS = 4
+
+
+class Reason(NamedTuple):
+    """What a column of a row adds to the log odds between its predicted class and another."""
+
+    column: str
+    value: str
+    contribution: float
+    """Counted from the mean of training, where that was recorded; positive for the predicted class."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row that a reader sees.
+
+    Attributes:
+        number: its number in the file, counted from 1.
+        judged: what the model thinks of it.
+        other: the class with which the predicted one is compared: the true one, or where that was predicted the
+            runner-up; a position.
+        reasons: what weighs most between these two, the strongest first; none for images.
+        values: its features where it is an image, else None.
+    """
+
+    number: int
+    judged: JudgedRow
+    other: int
+    reasons: tuple[Reason, ...]
+    values: Array | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two classes that are confused, with rows in which it happened."""
+
+    pair: ConfusedPair
+    rows: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model on rows with known labels.
+
+    Attributes:
+        name: where the rows come from.
+        of_training: whether they are those that the model was fitted to.
+        evaluation: metrics, null model, confusion, unseen labels.
+        quality: metrics with intervals.
+        classes: the same for each class.
+        pairs: what is confused with what, the most frequent first.
+        bins: of the calibration.
+        event: what the probabilities in them are of.
+        roc: a curve for each class that has rows, and rows beside it.
+        precision_recall: the same.
+        least_certain: rows close to a tie.
+        confidently_wrong: rows whose true class the model thought least possible.
+        n_settled: rows that are proved to keep their class at the exact minimum; None where the training was not
+            recorded.
+    """
+
+    name: str
+    of_training: bool
+    evaluation: Evaluation
+    quality: Quality
+    classes: list[ClassQuality]
+    pairs: list[Pair]
+    bins: tuple[Bin, ...]
+    event: str
+    roc: Mapping[Any, Curve]
+    precision_recall: Mapping[Any, Curve]
+    least_certain: tuple[Shown, ...]
+    confidently_wrong: tuple[Shown, ...]
+    n_settled: int | None
+
+    @property
+    def n_known(self) -> int:
+        """The number of rows whose label is a class of the model."""
+        return self.evaluation.n_rows - self.evaluation.n_unseen
+
+
+def judge(
+    model: LogisticRegression, X: Any, y: Any, *, name: str, of_training: bool = False, numbers: Array | None = None
+) -> Judged:
+    """Compute all that a report says about rows with known labels.
+
+    Args:
+        model: a fitted model.
+        X: features, shape (n, d).
+        y: labels, shape (n,); rows with a label that the model never saw are counted and left out.
+        name: where they come from.
+        of_training: whether the model was fitted to them.
+        numbers: the number of each row in its file; None counts them from 1.
+
+    Raises:
+        DataError: X does not suit the model, or not one label is a class of it.
+
+    Example:
+        >>> from polytome.datasets import load_dataset
+        >>> from polytome.estimators import LogisticRegression
+        >>> iris = load_dataset("iris")
+        >>> judged = judge(LogisticRegression().fit(iris.X, iris.y), iris.X, iris.y, name="iris")
+        >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].number
+        ('versicolor', 'virginica', 84)
+    """
+    y = np.asarray(y)
+    evaluation = evaluate(model, X, y)
+    codes = class_codes(y, model.classes_)
+    known = np.flatnonzero(codes >= 0)
+    numbers = np.arange(1, len(y) + 1) if numbers is None else np.asarray(numbers)
+    if len(known) < len(y):
+        X, y, codes, numbers = _rows(X, known), y[known], codes[known], numbers[known]
+    log_probabilities = model.predict_log_proba(X)
+    show = _Window(model, X, numbers)
+    bins, event = _calibration(model, codes, np.exp(log_probabilities))
+    roc, precision_recall = _curves(model, X, y)
+    return Judged(
+        name=name,
+        of_training=of_training,
+        evaluation=evaluation,
+        quality=quality(codes, log_probabilities),
+        classes=class_qualities(evaluation.confusion, model.classes_),
+        pairs=_pairs(model, evaluation, codes, log_probabilities, show),
+        bins=bins,
+        event=event,
+        roc=roc,
+        precision_recall=precision_recall,
+        least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
+        confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES)),
+        n_settled=int(settled_rows(model, X).sum()) if hasattr(model, "training_") else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The rows themselves, of which a few are shown."""
+
+    model: LogisticRegression
+    X: Any
+    numbers: Array
+
+    def all(self, judged: list[JudgedRow]) -> tuple[Shown, ...]:
+        return tuple(self._one(each) for each in judged)
+
+    def _one(self, judged: JudgedRow) -> Shown:
+        row = _rows(self.X, [judged.row])
+        other = judged.runner_up if judged.true == judged.predicted else judged.true
+        position = int(self.numbers[judged.row])
+        if hasattr(self.model, "image_shape_"):
+            return Shown(position, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
+        return Shown(position, judged, other, self._reasons(row, judged.predicted, other), None)
+
+    def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
+        labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)
+        found = contributions(self.model, row).between(labels[predicted], labels[other])
+        given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
+        cells = given
+        if encoder is not None:
+            found, cells = found.by_column(encoder), _cells(encoder, given)
+        values = found.values[0, 0]
+        largest = np.argsort(-np.abs(values), kind="stable")[:_REASONS].tolist()
+        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in largest if values[j] != 0)
+
+
+def _cells(encoder: Encoder, given: Array) -> list[float | str]:
+    """A row as it was in its table: the level of each category in the place of zeros and ones."""
+    cells: list[float | str] = []
+    place = 0
+    for column in encoder.columns:
+        part = given[place : place + column.width]
+        cells.append(float(part[0]) if column.kind == "number" else _level(column.levels, part))
+        place += column.width
+    return cells
+
+
+def _level(levels: tuple[str, ...], part: Array) -> str:
+    return levels[int(part.argmax())] if part.any() else "none of its levels"
+
+
+def _text(cell: float | str) -> str:
+    return cell if isinstance(cell, str) else number(cell)
+
+
+def _rows(X: Any, rows: Any) -> Any:
+    """Some rows of an array, a sparse matrix or a frame."""
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _pairs(
+    model: LogisticRegression, evaluation: Evaluation, codes: Array, log_probabilities: Array, show: _Window
+) -> list[Pair]:
+    found = []
+    for pair in confused_pairs(evaluation.confusion, model.classes_, most=_PAIRS):
+        labels = model.classes_.tolist()
+        true, predicted = labels.index(pair.true), labels.index(pair.predicted)
+        found.append(Pair(pair, show.all(confused_rows(codes, log_probabilities, true, predicted))))
+    return found
+
+
+def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], str]:
+    """Of two classes the probability of the second is judged, of more that of the predicted one."""
+    if len(model.classes_) == 2:
+        return curves.calibration_bins(codes == 1, probabilities[:, 1]), repr(model.classes_.tolist()[1])
+    return curves.calibration_bins(*curves.confidence(codes, probabilities)), "the predicted class"
+
+
+def _curves(model: LogisticRegression, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:
+    """ROC and precision-recall curves of the classes that have rows of both kinds."""
+    kinds = {
+        label: each for label, each in curves.one_against_rest(model, X, y).items() if 0 < each[0].sum() < len(each[0])
+    }
+    return (
+        {label: curves.roc_curve(*each) for label, each in kinds.items()},
+        {label: curves.precision_recall_curve(*each) for label, each in kinds.items()},
+    )

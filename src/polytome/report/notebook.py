@@ -1,0 +1,37 @@
+"""What a notebook shows below scikit-learn's diagram of a fitted model."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+
+__all__ = ["summary"]
+
+_CELL = 'style="text-align: left; vertical-align: top; padding: 0.2em 1em 0.2em 0"'
+
+
+def summary(model: LogisticRegression) -> str:
+    """Objective, certificate and stop as a small HTML table; nothing before the model is fitted.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> summary(LogisticRegression())
+        ''
+        >>> "Certificate" in summary(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
+        True
+    """
+    if not hasattr(model, "certificate_"):
+        return ""
+    facts = {
+        "Objective": str(model.objective_),
+        "Certificate": str(model.certificate_),
+        "Stopped": model.stop_.value.replace("`", ""),
+        "Solver": str(model.solver_),
+    }
+    rows = "".join(
+        f'<tr><th scope="row" {_CELL}>{name}</th><td {_CELL}>{escape(text)}</td></tr>' for name, text in facts.items()
+    )
+    return f'<table style="margin-top: 0.5em"><tbody>{rows}</tbody></table>'

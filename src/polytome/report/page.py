@@ -1,0 +1,183 @@
+"""A report as one HTML page: the template, and the few things that it asks for while it is filled."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytome.diagnosis import largest_effects
+from polytome.errors import MissingExtraError
+from polytome.explain import feature_names
+from polytome.pages import base_styles, document
+from polytome.report import wording
+from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
+from polytome.report.pictures import Picture, figure, row_picture
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from polytome.estimators import LogisticRegression
+    from polytome.report.contents import Judged, Shown
+
+__all__ = ["report_page"]
+
+_FEW_CLASSES = 12
+_MOST_LISTED = 40
+_MOST_COLUMNS = 60
+
+
+def report_page(model: LogisticRegression, judged: Judged | None, title: str) -> str:
+    """The whole page.
+
+    Args:
+        model: a fitted model.
+        judged: what it does on rows with known labels; None where there are none.
+        title: of the page.
+
+    Raises:
+        MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
+    """
+    record = getattr(model, "training_", None)
+    body = _template().render(
+        model=model,
+        record=record,
+        judged=judged,
+        say=wording,
+        figures=_figures(model, judged),
+        classes=_classes(model),
+        columns=_columns(model),
+        effects=_effects(model),
+        class_table=_class_table(judged),
+        ink=lambda shown: _ink(model, shown),
+        labels=[str(label) for label in model.classes_.tolist()],
+        objective_facts=objective_facts(model),
+        data_facts=[] if record is None else data_facts(model, record),
+        reproduction_facts=[] if record is None else reproduction_facts(record),
+        in_python=fit_in_python(model),
+        is_image=hasattr(model, "image_shape_"),
+    )
+    sheet = files("polytome.report").joinpath("report.css").read_text(encoding="utf-8")
+    head = f"<style>\n{base_styles()}{sheet}</style>"
+    return document(title, wording.verdict(model) + ".", body, head=head, navigation=_contents(judged), kind="report")
+
+
+@cache
+def _template() -> Template:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingExtraError('a report needs Jinja2: pip install "polytome[report]"') from error
+    environment = Environment(
+        loader=PackageLoader("polytome.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(wording, name) for name in ("interval", "number", "percent", "points")}
+    return environment.get_template("report.html")
+
+
+def _contents(judged: Judged | None) -> str:
+    """Links to the sections that there are."""
+    sections = {"objective": "Objective", "data": "Data", "certificate": "Certificate"}
+    if judged is not None:
+        sections |= {"quality": "Quality", "calibration": "Calibration", "confusion": "Confusion"}
+    sections["effects"] = "What it has learnt"
+    if judged is not None:
+        sections["rows"] = "Rows to look at"
+    sections |= {"fit": "How the fit went", "reproduce": "Reproduce"}
+    links = "".join(f'<li><a href="#{place}">{name}</a></li>' for place, name in sections.items())
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+
+
+def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Picture]:
+    """All that is drawn, by name."""
+    from polytome.plots import (
+        CalibrationDisplay,
+        CoefficientsDisplay,
+        ConfusionDisplay,
+        ConvergenceDisplay,
+        PrecisionRecallDisplay,
+        RocDisplay,
+    )
+
+    found = {"convergence": figure(ConvergenceDisplay.from_estimator(model))}
+    if hasattr(model, "image_shape_"):
+        found["coefficients"] = figure(CoefficientsDisplay.from_estimator(model))
+    if judged is None:
+        return found
+    found["calibration"] = figure(CalibrationDisplay(judged.bins, judged.event).plot())
+    found["confusion"] = figure(ConfusionDisplay(judged.evaluation.confusion, judged.evaluation.classes).plot())
+    if judged.roc:
+        found["roc"] = figure(RocDisplay(judged.roc).plot())
+        found["precision_recall"] = figure(PrecisionRecallDisplay(judged.precision_recall).plot())
+    return found
+
+
+def _classes(model: LogisticRegression) -> dict[str, Any] | None:
+    """Rows of each class: all of few, the rarest and the most frequent of many."""
+    record = getattr(model, "training_", None)
+    if record is None:
+        return None
+    counts = list(zip(map(str, model.classes_.tolist()), record.class_counts.tolist(), strict=True))
+    if len(counts) <= _MOST_LISTED:
+        return {"all": True, "counts": counts}
+    counts.sort(key=lambda each: each[1])
+    return {"all": False, "counts": counts[:5] + counts[-5:]}
+
+
+def _columns(model: LogisticRegression) -> list[tuple[str, float, float, float]]:
+    """Name, smallest value, mean and largest value of the columns of numbers, where they are few enough to be read."""
+    record, encoder = getattr(model, "training_", None), getattr(model, "encoder_", None)
+    if record is None or hasattr(model, "image_shape_"):
+        return []
+    positions, place = list(range(model.n_features_in_)), 0
+    if encoder is not None:
+        positions = []
+        for column in encoder.columns:
+            if column.kind == "number":
+                positions.append(place)
+            place += column.width
+    if len(positions) > _MOST_COLUMNS:
+        return []
+    names = feature_names(model)
+    return [(names[j], float(record.low[j]), float(record.mean[j]), float(record.high[j])) for j in positions]
+
+
+def _effects(model: LogisticRegression) -> list[Any]:
+    """The largest effects: of few classes some for each, of many the largest of all."""
+    if hasattr(model, "image_shape_"):
+        return []
+    n_classes = len(model.classes_)
+    if n_classes == 2:
+        return largest_effects(model, most=15)[0]
+    found = [each for effects in largest_effects(model, most=5) for each in effects]
+    if n_classes > _FEW_CLASSES:
+        known = hasattr(model, "training_")
+        found = sorted(found, key=lambda each: -abs(each.over_range if known else each.coefficient))[:30]
+    return found
+
+
+def _class_table(judged: Judged | None) -> dict[str, Any]:
+    """Quality of each class: of all, or of many those that are found worst."""
+    if judged is None:
+        return {"all": True, "rows": []}
+    rows = judged.classes
+    if len(rows) <= _MOST_LISTED:
+        return {"all": True, "rows": rows}
+    present = [each for each in rows if each.n_rows > 0]
+    return {"all": False, "rows": sorted(present, key=lambda each: each.recall.value)[:20]}
+
+
+def _ink(model: LogisticRegression, shown: Shown) -> Picture:
+    """A row of pixels as a picture."""
+    record = getattr(model, "training_", None)
+    values = np.asarray(shown.values)
+    full = float(values.max()) if record is None else float(record.high.max())
+    true, predicted = (str(model.classes_[k]) for k in (shown.judged.true, shown.judged.predicted))
+    alt = f"Row {shown.number}: {true}" if true == predicted else f"Row {shown.number}: {true}, taken for {predicted}"
+    return row_picture(values, model.image_shape_, full, alt)

@@ -1,0 +1,226 @@
+"""What a report says in sentences: plain text, from numbers that are computed elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from polytome.settled import mean_variation_bound
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+    from polytome.intervals import Estimate
+
+__all__ = [
+    "certificate_sentence",
+    "count",
+    "interval",
+    "listing",
+    "number",
+    "percent",
+    "points",
+    "prediction_sentences",
+    "short_number",
+    "verdict",
+]
+
+
+def number(value: float | int | None, digits: int = 4) -> str:
+    """A number for a reader: whole ones in full, others with a few digits, a dash for none.
+
+    Example:
+        >>> number(60000), number(0.23212003), number(1.6e-5), number(float("nan"))
+        ('60,000', '0.2321', '1.6e-05', '-')
+    """
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return (
+        f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    )
+
+
+def short_number(value: float | None) -> str:
+    """A number with three digits."""
+    return number(value, 3)
+
+
+def percent(share: float) -> str:
+    """A share in per cent; neither a small one nor a nearly complete one is rounded away.
+
+    Example:
+        >>> percent(0.9264), percent(0.000057), percent(0.99998), percent(1.0)
+        ('92.6 %', '0.0057 %', '99.998 %', '100 %')
+    """
+    if math.isnan(share):
+        return "-"
+    return f"{_points(100 * share)} %"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares, in percentage points.
+
+    Example:
+        >>> points(0.6), points(-0.0123)
+        ('+60.0 points', '-1.2 points')
+    """
+    return "-" if math.isnan(difference) else f"{'+' if difference > 0 else ''}{_points(100 * difference)} points"
+
+
+def _points(value: float) -> str:
+    if value in (0, 100):
+        return f"{value:.0f}"
+    if abs(value) < 0.995:
+        return f"{value:.2g}"
+    return f"{value:.1f}" if value < 99.95 else f"{value:.5g}"
+
+
+def interval(estimate: Estimate, form: Callable[[float], str]) -> str:
+    """The ends of an interval, from low to high, each in the given form.
+
+    Example:
+        >>> from polytome.intervals import wilson_interval
+        >>> interval(wilson_interval(9, 10), percent)
+        '59.6 % to 98.2 %'
+    """
+    if math.isnan(estimate.low):
+        return "-"
+    return f"{form(estimate.low)} to {form(estimate.high)}"
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """A number of things.
+
+    Example:
+        >>> count(1, "row"), count(2000, "row"), count(2, "class", "classes")
+        ('1 row', '2,000 rows', '2 classes')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listing(names: Sequence[Any], most: int = 12) -> str:
+    """Names one after the other, only the first few of many.
+
+    Example:
+        >>> listing(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def verdict(model: LogisticRegression) -> str:
+    """The certificate in a few words.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> verdict(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
+        'Proved to be at its minimum within the tolerance'
+    """
+    certificate = model.certificate_
+    if certificate.is_of_separation:
+        return "Proved to have no minimum: the classes are separated"
+    if not certificate.holds:
+        return "NOT at its minimum within the tolerance"
+    if certificate.kind == "estimate":
+        return "Estimated, not proved, to be at its minimum within the tolerance"
+    return "Proved to be at its minimum within the tolerance"
+
+
+def certificate_sentence(model: LogisticRegression) -> str:
+    """What the certificate says about the objective, for a reader who has not heard of duality.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
+        >>> certificate_sentence(model).split(",")[0]
+        'It is proved that no other coefficients bring the objective'
+    """
+    certificate = model.certificate_
+    reached, asked = short_number(certificate.gap), percent(certificate.tol)
+    share = percent(certificate.relative_gap) if math.isfinite(certificate.gap) else "-"
+    if certificate.is_of_separation:
+        return (
+            "These coefficients put every row of training on its right side, which proves that the classes can be "
+            "separated perfectly. Without a penalty no finite coefficients are then the best: multiplied by any "
+            f"larger number they bring the objective, now {number(certificate.objective)} nats, closer to 0."
+        )
+    if not math.isfinite(certificate.gap):
+        return "No distance from the minimum could be proved: the fit stopped before its intercept was exact."
+    if certificate.kind == "estimate":
+        told = (
+            "Without a penalty there is no proof. From the curvature at these coefficients it is estimated that the "
+            f"objective, {number(certificate.objective)} nats, is {reached} nats above its minimum, {share} of the "
+            f"objective of the null model."
+        )
+    else:
+        told = (
+            f"It is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
+            f"by more than {reached} nats, {share} of the objective of the null model."
+        )
+    return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
+
+
+def prediction_sentences(model: LogisticRegression, n_settled: int | None, n_rows: int | None) -> list[str]:
+    """What the certificate means for predictions; only what is proved is called so.
+
+    Args:
+        model: a fitted model.
+        n_settled: how many of other rows are proved to keep their class; None where none were looked at.
+        n_rows: how many were.
+
+    Example:
+        >>> from polytome.sources import fit_source, open_source
+        >>> from polytome.estimators import LogisticRegression
+        >>> prediction_sentences(fit_source(LogisticRegression(), open_source("iris")), None, None)[1]
+        'Proved: at the exact minimum every row of training would be given the class that it is given now.'
+    """
+    certificate, record = model.certificate_, getattr(model, "training_", None)
+    if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
+        return ["About predictions nothing is proved: that takes a penalty and a finite gap."]
+    average = points(mean_variation_bound(certificate.gap)).lstrip("+").replace("points", "percentage points")
+    told = [
+        "Proved: on average over the rows of training, the predicted probabilities differ from those of the exact "
+        f"minimum by at most {average} (total variation)."
+    ]
+    if record is not None and record.could_change is not None:
+        told.append(_training_sentence(record.could_change, record.n_rows))
+    if record is not None and record.centre_bounds.size and n_settled is not None and n_rows:
+        told.append(_new_rows_sentence(n_settled, n_rows))
+    told.append(
+        f"Proved: the coefficients are within a distance of {short_number(certificate.coefficient_bound)} of the best "
+        "ones (root of the sum of squares, columns as the penalty sees them)."
+    )
+    if certificate.estimate is not None and certificate.estimate < certificate.gap:
+        told.append(
+            f"Estimated, not proved: the curvature suggests that the objective is only "
+            f"{short_number(certificate.estimate)} nats above its minimum."
+        )
+    return told
+
+
+def _training_sentence(could_change: int, n_rows: int) -> str:
+    if could_change == 0:
+        return "Proved: at the exact minimum every row of training would be given the class that it is given now."
+    if could_change == n_rows:
+        return "Not proved: that any row of training would be given the same class at the exact minimum."
+    return (
+        f"Proved: of the {n_rows:,} rows of training at most {could_change:,} ({percent(could_change / n_rows)}) would "
+        "be given another class at the exact minimum."
+    )
+
+
+def _new_rows_sentence(n_settled: int, n_rows: int) -> str:
+    if n_settled == n_rows:
+        return f"Proved: so would each of the {n_rows:,} rows below, which get the same class at the exact minimum."
+    remedy = "The bound for rows outside of training is coarse; a smaller tolerance (tol) proves more."
+    if n_settled == 0:
+        return f"Not proved: that any of the {n_rows:,} rows below would keep its class at the exact minimum. {remedy}"
+    return (
+        f"Proved: of the {n_rows:,} rows below {n_settled:,} ({percent(n_settled / n_rows)}) keep their class at the "
+        f"exact minimum; about the others nothing is proved. {remedy}"
+    )

@@ -1,0 +1,57 @@
+// The smallest changes that would change the answer, as sentences with a button each.
+
+import { count, justBeyond, listed } from "./format.js";
+import { element } from "./probabilities.js";
+
+/** How many are asked for; of fewer features all are known. */
+export const MOST_FLIPS = 30;
+const MOST_SHOWN = 6;
+
+export class Flips {
+  /** @param input the form, in which a change can be tried */
+  constructor(input) {
+    this.input = input;
+    this.section = document.querySelector("#flips");
+    this.lead = document.querySelector("#flips-lead");
+    this.list = document.querySelector("#flips-list");
+  }
+
+  show(flips, labelNow) {
+    const possible = flips.filter((flip) => flip.flipped !== null);
+    const fixed = flips.filter((flip) => flip.flipped === null).map((flip) => flip.feature);
+    this.section.hidden = false;
+    this.lead.textContent = leadOf(labelNow, possible.length, fixed);
+    this.list.replaceChildren(...possible.slice(0, MOST_SHOWN).map((flip) => this.#line(flip)));
+  }
+
+  #line(flip) {
+    const { input } = this;
+    const isNumber = typeof flip.flipped === "number";
+    const next = isNumber ? String(justBeyond(flip.value, flip.flipped, input.stepOf(flip.feature))) : flip.flipped;
+    const words = element("p", "");
+    words.append(
+      element("b", "", flip.feature),
+      ` from ${input.textOf(flip.feature)} to `,
+      element("b", "", next),
+      " would make it ",
+      element("b", "", flip.label),
+    );
+    const button = element("button", "", "Try it");
+    button.type = "button";
+    button.setAttribute("aria-label", `Try it: ${flip.feature} ${next}`);
+    button.addEventListener("click", () => input.change(flip.feature, next));
+    const line = document.createElement("li");
+    line.append(words, button);
+    return line;
+  }
+}
+
+function leadOf(label, possible, fixed) {
+  if (possible === 0) return `No feature alone, within its range in training, changes the answer ${label}.`;
+  const rest = fixed.length === 0 ? "" : ` Within their range ${namesOrCount(fixed)} cannot.`;
+  return `Each of these alone, and nothing smaller, takes the answer away from ${label}.${rest}`;
+}
+
+function namesOrCount(names) {
+  return names.length > 3 ? count(names.length, "other feature") : listed(names);
+}

@@ -1,0 +1,68 @@
+// Numbers as people read them.
+
+/** A probability in percent; what is not certain is never written as 0 or 100. */
+export function percent(probability) {
+  const value = 100 * probability;
+  if (probability > 0 && value < 0.05) return "< 0.1 %";
+  if (probability < 1 && value >= 99.95) return "> 99.9 %";
+  return `${value.toFixed(1)} %`;
+}
+
+/** A number with three significant digits, or its whole part where that is longer. */
+export function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e6 || size < 1e-3) return minus(value.toExponential(1));
+  return minus(size >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3))));
+}
+
+/** A change: with its sign, and as many decimals as those beside it. */
+export function signed(value, decimals = 2) {
+  const text = Math.abs(value).toFixed(decimals);
+  return Number(text) === 0 ? text : (value < 0 ? "\u2212" : "+") + text;
+}
+
+/** As many decimals as let the largest of some numbers be told to three digits. */
+export function decimalsFor(largest) {
+  return largest > 0 ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(largest)))) : 2;
+}
+
+/** The distance of values in a range that a person tells apart: a power of ten, 100 to 1,000 of them in the range. */
+export function stepIn(low, high) {
+  return high > low ? 10 ** Math.floor(Math.log10((high - low) / 100)) : 1;
+}
+
+/** A value on the grid of `step`, as the shortest text. */
+export function onGrid(value, step) {
+  const decimals = Math.max(0, Math.round(-Math.log10(step)));
+  return String(Number((Math.round(value / step) * step).toFixed(Math.min(decimals, 15))));
+}
+
+/**
+ * A value beyond `limit`, coming from `start`, with as few digits as overshoot it by no more than a twentieth of the
+ * way or by `step`.
+ */
+export function justBeyond(start, limit, step = 0) {
+  const outwards = limit > start ? Math.ceil : Math.floor;
+  const tolerated = Math.max(0.05 * Math.abs(limit - start), step);
+  for (let digits = -Math.ceil(Math.log10(Math.max(Math.abs(limit), tolerated))); digits < 15; digits += 1) {
+    const value = Number(`${outwards(Number(`${limit}e${digits}`))}e${-digits}`); // moves the point, and rounds nothing
+    if (value !== limit && Math.abs(value - limit) <= tolerated) return value;
+  }
+  return limit + 1e-6 * (limit - start);
+}
+
+/** Some names as a sentence has them. */
+export function listed(names, most = 12) {
+  const shown = names.slice(0, most).map(String);
+  if (names.length > most) return `${shown.join(", ")} and ${(names.length - most).toLocaleString("en")} more`;
+  return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
+}
+
+export function count(number, thing, things = `${thing}s`) {
+  return `${number.toLocaleString("en")} ${number === 1 ? thing : things}`;
+}
+
+function minus(text) {
+  return text.replace(/-/g, "\u2212");
+}

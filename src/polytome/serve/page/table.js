@@ -1,0 +1,166 @@
+// The page of a model of tables: a form with its features, and what each of them adds.
+
+import { Field, beginning, faultIn, stepOf } from "./fields.js";
+import { count, decimalsFor, signed } from "./format.js";
+import { element } from "./probabilities.js";
+import { rowOf } from "./pasted.js";
+import { hasMeans, inWords } from "./why.js";
+
+const MOST_FIELDS = 24;
+const MOST_REASONS = 12;
+
+export class TableInput {
+  heading = "Fill in a row";
+  waiting = "Fill in a row, and the answer follows.";
+
+  constructor(model, changed) {
+    this.features = model.features;
+    this.changed = changed;
+    this.fields = new Map();
+    document.querySelector("#input").append(document.querySelector("#table-input").content.cloneNode(true));
+    this.texts = this.features.map(beginning);
+    this.#find("");
+    this.#listen();
+  }
+
+  isEmpty = false;
+
+  /** What to ask the server about; null where a value cannot be sent. */
+  async question() {
+    const isFaulty = this.texts.some((text, place) => faultIn(this.features[place], text) !== "");
+    return isFaulty ? null : { rows: [this.row] };
+  }
+
+  get row() {
+    return this.texts.map((text, place) => (this.features[place].kind === "number" ? Number(text) : text));
+  }
+
+  textOf(name) {
+    return this.texts[this.#placeOf(name)] ?? "";
+  }
+
+  stepOf(name) {
+    return stepOf(this.features[this.#placeOf(name)]);
+  }
+
+  /** Give one feature another value, show it, and go there. */
+  change(name, text) {
+    const place = this.#placeOf(name);
+    this.texts[place] = text;
+    if (!this.fields.get(place)?.box.isConnected) {
+      document.querySelector("#search").value = name;
+      this.#find(name);
+    }
+    this.fields.get(place).show(text);
+    this.fields.get(place).focus();
+    this.changed();
+  }
+
+  /** The server knows better than the fields what is wrong; no place beside them is known. */
+  refused() {
+    return false;
+  }
+
+  #placeOf(name) {
+    return this.features.findIndex((feature) => feature.name === name);
+  }
+
+  #listen() {
+    const search = document.querySelector("#search");
+    search.addEventListener("input", () => this.#find(search.value));
+    document.querySelector("#finder").hidden = this.features.length <= MOST_FIELDS;
+    document.querySelector("#fields").addEventListener("submit", (event) => event.preventDefault());
+    document.querySelector("#reset").addEventListener("click", () => this.#replace(this.features.map(beginning)));
+    document.querySelector("#take").addEventListener("click", () => this.#paste());
+  }
+
+  /** Show the fields whose names hold the words, the first few of them. */
+  #find(words) {
+    const wanted = words.trim().toLowerCase();
+    const places = [];
+    let matches = 0;
+    this.features.forEach((feature, place) => {
+      if (!feature.name.toLowerCase().includes(wanted)) return;
+      matches += 1;
+      if (places.length < MOST_FIELDS) places.push(place);
+    });
+    document.querySelector("#fields").replaceChildren(...places.map((place) => this.#fieldAt(place).box));
+    const found = wanted === "" ? `${count(this.features.length, "feature")}` : `${count(matches, "feature")} found`;
+    const shown = matches > MOST_FIELDS ? `, the first ${MOST_FIELDS} shown` : "";
+    document.querySelector("#found").textContent = `${found}${shown}.`;
+  }
+
+  #fieldAt(place) {
+    if (!this.fields.has(place)) {
+      const typed = (text) => {
+        this.texts[place] = text;
+        this.changed();
+      };
+      this.fields.set(place, new Field(this.features[place], place, typed));
+    }
+    this.fields.get(place).show(this.texts[place]);
+    return this.fields.get(place);
+  }
+
+  #replace(texts) {
+    this.texts = texts;
+    for (const [place, field] of this.fields) field.show(texts[place]);
+    this.changed();
+  }
+
+  #paste() {
+    const fault = document.querySelector("#pasted-fault");
+    const found = rowOf(document.querySelector("#pasted").value, this.features);
+    fault.textContent = found.fault ?? "";
+    fault.hidden = found.fault === undefined;
+    if (found.texts) this.#replace(found.texts);
+  }
+}
+
+export class TableReasons {
+  constructor(model, input) {
+    this.start = hasMeans(model) ? "At the average of the training" : "With zeros everywhere";
+    this.input = input;
+    document.querySelector("#reasons").append(document.querySelector("#table-reasons").content.cloneNode(true));
+  }
+
+  show(explanation, sums, label, other) {
+    const { values } = sums;
+    const order = values.map((_, place) => place).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
+    const lines = order.slice(0, MOST_REASONS).map((place) => {
+      const name = explanation.columns[place];
+      return { name, value: this.input.textOf(name), adds: values[place] };
+    });
+    const others = order.slice(MOST_REASONS);
+    if (others.length > 0) {
+      const adds = others.reduce((sum, place) => sum + values[place], 0);
+      lines.push({ name: count(others.length, "other feature"), value: "", adds });
+    }
+    lines.push({ name: this.start, value: "", adds: sums.start, kind: "start" });
+    lines.push({ name: "Together", value: "", adds: sums.total, kind: "total" });
+    const largest = Math.max(...lines.map((line) => Math.abs(line.adds))) || 1;
+    const rows = lines.map((line) => reasonRow(line, largest));
+    document.querySelector("#contributions-rows").replaceChildren(...rows);
+    document.querySelector("#contributions-caption").textContent =
+      `What each feature adds to the score of ${label} minus that of ${other}, their log odds.`;
+    const isAverage = sums.gains - sums.losses < 0.01 * Math.abs(sums.total);
+    document.querySelector("#contributions-remark").textContent = isAverage
+      ? "These are the average values: change one, and see what the change adds."
+      : "";
+    document.querySelector("#side-against").textContent = `\u2190 ${other}`;
+    document.querySelector("#side-for").textContent = `${label} \u2192`;
+    document.querySelector("#sum").replaceChildren(inWords(label, other, sums, this.start));
+  }
+}
+
+function reasonRow({ name, value, adds, kind = "" }, largest) {
+  const row = element("tr", kind);
+  const heading = element("th", "", name);
+  heading.scope = "row";
+  const bars = element("td", "diverging");
+  const bar = element("div", adds < 0 ? "bar against" : "bar for");
+  bar.style.width = `${(50 * Math.abs(adds)) / largest}%`;
+  bars.append(bar);
+  row.append(heading, element("td", "number", value), element("td", "number", signed(adds, decimalsFor(largest))), bars);
+  return row;
+}
