@@ -184,7 +184,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
     """
     if settings.data == "own":
         if not settings.csv.strip():
-            raise ArgumentError("data='own': the table is empty; choose a file, or paste its text")
+            raise ArgumentError("data='own': the table is empty; choose a file")
         table = read_own(settings.name, settings.content, settings)
     elif settings.data == "file" and file is not None:
         table = read_own(*file, settings)

@@ -89,7 +89,7 @@ class Move:
 
 
 def moves(problem: Problem) -> Iterator[Move]:
-    """The start and every step after it, until the solver ends or a number is not finite; computed when asked for.
+    """The start and every step after it, until the solver ends or a number is not finite.
 
     Example:
         >>> from polytome.play.problems import make_problem
@@ -138,7 +138,7 @@ def _stochastic_moves(problem: Problem) -> Iterator[Move]:
 
 
 def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterator[dict[str, Any]]:
-    """Some frames of a run, as values for JSON; numbers that are not finite become None.
+    """Some frames of a run, each as values that `json_line` takes; computed when asked for.
 
     Args:
         problem: what is descended on, and how.
