@@ -271,7 +271,8 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
     if len(model.classes_) == 2 and hasattr(model, "decision_function"):
         scores = np.column_stack([np.empty(len(codes)), model.decision_function(X)])
     else:
-        scores = np.asarray(getattr(model, "predict_proba", getattr(model, "decision_function", None))(X))
+        of_rows = model.predict_proba if hasattr(model, "predict_proba") else model.decision_function
+        scores = np.asarray(of_rows(X))
     first = 1 if len(model.classes_) == 2 else 0
     return {
         label: (codes == k, scores[:, k])
