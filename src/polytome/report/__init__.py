@@ -62,7 +62,7 @@ def make_report(
         title: of the page; None makes one from the data.
 
     Raises:
-        ArgumentError: only one of X and y is given.
+        ArgumentError: the model is of another kind, or only one of X and y is given.
         DataError: X does not suit the model, or not one label is a class of it.
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
@@ -76,9 +76,12 @@ def make_report(
     from sklearn.utils.validation import check_is_fitted
 
     from polytome.errors import ArgumentError
+    from polytome.estimators import LogisticRegression
     from polytome.report.contents import judge
     from polytome.report.page import report_page
 
+    if not isinstance(model, LogisticRegression):
+        raise ArgumentError(f"model is a {type(model).__name__}: a report tells about a polytome.LogisticRegression")
     check_is_fitted(model, "coef_")
     if (X is None) != (y is None):
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")

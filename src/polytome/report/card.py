@@ -68,7 +68,7 @@ def model_card(model: LogisticRegression, judged: Judged | None = None, *, name:
         _bullets(f"{title}: {text}" for title, text in objective_facts(model)),
         "## Certificate\n",
         certificate_sentence(model) + "\n",
-        _bullets(prediction_sentences(model, judged and judged.n_settled, judged and judged.n_known)),
+        _bullets(_proved(model, judged)),
         f"Why the fit stopped: {model.stop_.value}.\n",
         "## Metrics\n",
         *_metrics(judged),
@@ -94,6 +94,12 @@ def _front_matter(model: LogisticRegression, judged: Judged | None, name: str) -
         for kind, value in (("accuracy", judged.evaluation.accuracy), ("log_loss", judged.evaluation.log_loss)):
             lines += [f"    - type: {kind}", f"      value: {value!r}"]
     return "\n".join([*lines, "---", ""])
+
+
+def _proved(model: LogisticRegression, judged: Judged | None) -> list[str]:
+    if judged is None:
+        return prediction_sentences(model, None, None)
+    return prediction_sentences(model, judged.n_settled, judged.n_known)
 
 
 def _data(model: LogisticRegression) -> list[str]:

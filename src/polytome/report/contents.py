@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -195,7 +195,7 @@ class _Window:
         labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)
         found = contributions(self.model, row).between(labels[predicted], labels[other])
         given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
-        cells = given
+        cells: Sequence[float | str] = given.tolist()
         if encoder is not None:
             found, cells = found.by_column(encoder), _cells(encoder, given)
         values = found.values[0, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def report_page(model: LogisticRegression, judged: Judged | None, title: str) ->
         effects=_effects(model),
         class_table=_class_table(judged),
         ink=lambda shown: _ink(model, shown),
+        source=Path(record.source).name if record is not None and record.source else "",
         labels=[str(label) for label in model.classes_.tolist()],
         objective_facts=objective_facts(model),
         data_facts=[] if record is None else data_facts(model, record),
