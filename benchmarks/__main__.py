@@ -20,6 +20,7 @@ from benchmarks.references import reference
 from benchmarks.report import read_results, write_results
 from benchmarks.roofline import measure_roofline
 from benchmarks.scaling import measure_scaling
+from benchmarks.serve import measure_serve
 from benchmarks.shapes import MODELS, SHAPES, Shape
 from benchmarks.startup import measure_startup
 
@@ -28,6 +29,7 @@ SINGLE: dict[str, Callable[..., dict[str, Any]]] = {
     "predict": measure_predict,
     "roofline": measure_roofline,
     "scaling": measure_scaling,
+    "serve": measure_serve,
     "startup": measure_startup,
 }
 

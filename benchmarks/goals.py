@@ -40,7 +40,8 @@ class Goal:
         return "the aim" if sign * value >= sign * self.aim else "yes" if sign * value >= sign * self.least else "no"
 
     def _text(self, value: float) -> str:
-        return f"{value:.3g} {self.unit}"
+        shown = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        return f"{shown} {self.unit}".rstrip()
 
 
 def against(shape: str, target: float, *peers: tuple[str, str | None]) -> Callable[[Results], Measured]:
@@ -96,6 +97,16 @@ def _iris(results: Results) -> Measured:
     return min(peers) / found["iris"]["polytome"], True
 
 
+def _serve(name: str, factor: float = 1.0) -> Callable[[Results], Measured]:
+    """One of the numbers of single rows from 32 connections, nothing beside them."""
+
+    def measure(results: Results) -> Measured:
+        found = results.get("serve")
+        return None if found is None else (factor * found["rows"][1][name], True)
+
+    return measure
+
+
 _SKLEARN = ("scikit-learn", None)
 GOALS = (
     Goal("MNIST, C = 1, to 1e-6, against scikit-learn's fastest", 10, 30, "×", against("mnist", 1e-6, _SKLEARN)),
@@ -136,4 +147,7 @@ GOALS = (
     Goal("`import polytome`", 0.2, 0.2, "s", _startup("processes", "import polytome"), more_is_better=False),
     Goal("`polytome --help`", 0.4, 0.4, "s", _startup("processes", "polytome --help"), more_is_better=False),
     Goal("`predict_proba` of one row", 50, 50, "µs", _startup("row", "polytome", 1e6), more_is_better=False),
+    Goal("`polytome serve`, single rows a second, 32 connections", 2000, 5000, "", _serve("per_second")),
+    Goal("the same, 99 of 100 answered within", 50, 20, "ms", _serve("p99", 1e3), more_is_better=False),
+    Goal("the same, errors", 0, 0, "", _serve("errors"), more_is_better=False),
 )

@@ -52,14 +52,7 @@ def put_under_load(address: str, request: bytes, connections: int, seconds: floa
         connections: how many send at the same time.
         seconds: for how long.
     """
-    try:
-        import uvloop
-
-        run = uvloop.run
-    except ImportError:
-        run = asyncio.run
-    load: Load = run(_load(address, request, connections, seconds))
-    return load
+    return asyncio.run(_load(address, request, connections, seconds))
 
 
 async def _load(address: str, request: bytes, connections: int, seconds: float) -> Load:

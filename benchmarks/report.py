@@ -63,6 +63,12 @@ _STARTUP = """\
 
 Medians. Processes include the start of Python (*nothing*: `python -c pass`); fits have default options.
 """
+_SERVE = """\
+## Server
+
+`polytome serve` with a model of Iris in a process of its own; each connection of loopback is kept open and sends its
+next single row when it has its answer. The clients run on the same cores.
+"""
 _ROOFLINE = """\
 ## One pass over MNIST
 
@@ -177,6 +183,8 @@ def _others(results: Results) -> list[str]:
         parts += [_PREDICT, tables.predict_table(results["predict"]["rows"])]
     if "startup" in results:
         parts += [_STARTUP, tables.startup_table(results["startup"])]
+    if "serve" in results:
+        parts += [_SERVE, tables.serve_table(results["serve"]["rows"])]
     if "roofline" in results:
         found = results["roofline"]
         facts = {

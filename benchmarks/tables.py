@@ -113,6 +113,24 @@ def startup_table(found: dict[str, dict[str, float]]) -> str:
     )
 
 
+def serve_table(rows: list[dict[str, Any]]) -> str:
+    """Requests a second and latencies, one line for each load."""
+    return table(
+        ("connections", "beside them", "requests a second", "half within, ms", "99 of 100 within, ms", "errors"),
+        [
+            (
+                str(row["connections"]),
+                row["beside"],
+                f"{row['per_second']:,.0f}",
+                number(1e3 * row["p50"]),
+                number(1e3 * row["p99"]),
+                str(row["errors"]),
+            )
+            for row in rows
+        ],
+    )
+
+
 def roofline_table(found: dict[str, Any]) -> str:
     """The pass beside its bound."""
     return table(

@@ -467,6 +467,7 @@ def test_a_table_of_ones_own():
         ("a,b,c\n1,2,x\n", {}, r"^table\.csv, column 'c': holds only the label 'x'"),
         ("a,c\nred,x\nblue,y\n", {}, "no column but 'c' holds numbers alone"),
         ("c\nx\ny\n", {}, "has 1 column"),
+        ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; numbers up to 1e[+]09"),
         (PEOPLE, {"features": ("age",)}, r"has no column 'age'; its columns are height, weight, name, kind"),
         (PEOPLE, {"features": ("name",)}, "column 'name' does not hold numbers; choose one of height, weight"),
         (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, "^a\0/../b.csv: has no column 'sort'"),

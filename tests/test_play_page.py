@@ -166,6 +166,14 @@ def test_by_keyboard_alone(chromium, address):
         assert page.locator("#play").inner_text() == "Play"
         page.keyboard.press("Home")
         assert shown_step(page) == 0
+        page.get_by_role("button", name="Play").focus()
+        page.keyboard.press("ArrowRight")  # on a button the arrows still step, and space presses the button
+        assert shown_step(page) == 1
+        page.keyboard.press("Space")
+        wait_for_step(page, 3)
+        page.keyboard.press("Space")
+        assert page.locator("#play").inner_text() == "Play"
+        page.keyboard.press("Home")
         page.get_by_label("Steps").focus()
         page.keyboard.press("ArrowDown")  # in a field the arrows are the field's
         until(page, "location.search.includes('way=mini-batch')")
@@ -213,6 +221,18 @@ def test_a_click_on_the_surface_starts_there(chromium, address):
         assert page.locator("#start").input_value() == "numbers"
         start = [float(number) for number in page.locator("#numbers").input_value().split(",")]
         assert page.locator("#update tbody td").first.inner_text().replace("−", "-") == f"{start[0]:g}"
+
+
+def test_a_link_survives_the_question_for_the_token(chromium):
+    with (
+        running(make_app(token="for-friends")) as client,
+        visit(chromium, f"{client.address}/?data=moons&at=3") as page,
+    ):
+        page.get_by_label("Token").fill("for-friends")
+        page.get_by_role("button", name="Sign in").click()
+        is_ready(page)
+        wait_for_step(page, 3)
+        assert page.get_by_label("Data set").input_value() == "moons"
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import calibration_curve
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 
 import polytome
@@ -310,7 +312,7 @@ def test_confusion_counts_and_shares_are_those_of_scikit_learn() -> None:
     assert display.accuracy == pytest.approx(metrics.accuracy_score(y, model.predict(X)))
     texts = [text.get_text() for text in display.ax_.texts]
     assert [int(text.split("\n")[0]) for text in texts] == expected.ravel().tolist()
-    assert f"{100 * display.accuracy:.1f} %" in display.title()
+    assert f"{100 * display.accuracy:.1f}\xa0%" in display.title()
 
 
 def test_a_class_without_rows_has_empty_shares() -> None:
@@ -430,8 +432,9 @@ def test_learning_rates_are_named_and_the_diverging_one_is_marked() -> None:
     texts = {text.get_text() for text in drawn("rates").ax_.texts}
     assert texts == {"rate 0.01", "rate 0.1", "rate 1000: diverges"}
     for line, descent in zip(drawn("rates").ax_.lines, drawn("rates").descents, strict=False):
-        finite = np.isfinite(descent.objectives)
-        assert np.allclose(np.asarray(line.get_ydata())[finite], np.array(descent.objectives)[finite])
+        top = drawn("rates").ax_.get_ylim()[1]
+        expected = [min(value, top) if np.isfinite(value) else top for value in descent.objectives]
+        assert np.allclose(line.get_ydata(), expected)
     assert "Diverging: 1000" in drawn("rates").description()
 
 
@@ -445,6 +448,14 @@ def test_the_penalty_s_paths_are_the_coefficients() -> None:
     assert list(held_out.get_ydata()) == [point.held_out_loss for point in display.path]
     assert display.best.held_out_loss == min(held_out.get_ydata())
     assert {text.get_text() for text in display.ax_[1].texts} == set(NAMES)
+
+
+class NearestCentroidLike(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Labels alone."""
+
+    def fit(self, X: Any, y: Any) -> NearestCentroidLike:
+        self.classes_ = np.unique(y)
+        return self
 
 
 def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
@@ -493,6 +504,16 @@ def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
             lambda: plots.RocDisplay.from_estimator(three, X, ["rose"] * 75),
             DataError,
             "no class of the model",
+        ),
+        "no-probabilities": (
+            lambda: plots.CalibrationDisplay.from_estimator(RidgeClassifier().fit(two_X, two_y), two_X, two_y),
+            ArgumentError,
+            "RidgeClassifier, which has no predict_proba",
+        ),
+        "no-scores": (
+            lambda: plots.RocDisplay.from_estimator(NearestCentroidLike().fit(two_X, two_y), two_X, two_y),
+            ArgumentError,
+            "has no scores",
         ),
         "lengths": (lambda: plots.ConfusionDisplay.from_predictions([1, 2], [1]), ArgumentError, "shapes"),
         "unfitted": (lambda: plots.ConvergenceDisplay.from_estimator(fresh), NotFittedError, "not fitted"),

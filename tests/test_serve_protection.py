@@ -376,6 +376,7 @@ def test_idle_connections_make_room_for_new_ones():
         parts = urlsplit(client.address)
         busy = socket.create_connection((parts.hostname, parts.port), timeout=10)
         busy.sendall(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n")
+        time.sleep(0.3)  # its head has come, and it is idle no more
         idle = [socket.create_connection((parts.hostname, parts.port), timeout=10) for _ in range(40)]
         assert client.get("/healthz").status == 200
         busy.sendall(b"abc")

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-<<<<<<< HEAD
 from dataclasses import dataclass, replace
-from itertools import pairwise, repeat
-=======
-from dataclasses import dataclass
 from itertools import islice, pairwise, repeat
->>>>>>> speed-play
 
 import numpy as np
 import pytest

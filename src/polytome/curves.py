@@ -251,6 +251,7 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
         label -> (truth values, scores), for two classes of the second one alone. A class without a row is left out.
 
     Raises:
+        ArgumentError: the model has no scores.
         DataError: a label is no class of the model.
 
     Example:
@@ -265,10 +266,13 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
 
     check_is_fitted(model)
     codes = known_codes(y, model.classes_)
+    if not (hasattr(model, "decision_function") or hasattr(model, "predict_proba")):
+        raise ArgumentError(f"model is a {type(model).__name__}, which has no scores: its labels alone rank no rows")
     if len(model.classes_) == 2 and hasattr(model, "decision_function"):
         scores = np.column_stack([np.empty(len(codes)), model.decision_function(X)])
     else:
-        scores = np.asarray(model.predict_proba(X))
+        of_rows = model.predict_proba if hasattr(model, "predict_proba") else model.decision_function
+        scores = np.asarray(of_rows(X))
     first = 1 if len(model.classes_) == 2 else 0
     return {
         label: (codes == k, scores[:, k])

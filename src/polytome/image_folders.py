@@ -22,8 +22,8 @@ __all__ = ["ImageRows", "find_images", "images_for_model", "is_images", "read_im
 class ImageRows(NamedTuple):
     """Images as rows."""
 
-    X: NDArray[np.uint8] | NDArray[np.float64]
-    """`(n, height * width)`, each image in its training form, row by row."""
+    X: NDArray[Any]
+    """`(n, height * width)` uint8 or float64, each image in its training form, row by row."""
     y: NDArray[Any] | None
     """`(n,)` labels, int64 where all are whole numbers, else `str`; None where an image has none."""
     files: tuple[str, ...]
@@ -107,12 +107,12 @@ def images_for_model(model: LogisticRegression, paths: Sequence[str | PathLike[s
     shape, full = getattr(model, "image_shape_", None), model.scale
     if shape is None:
         raise DataError(f"{paths[0]}: is an image, and the model was not trained on images but on a table of numbers")
-    if isinstance(full, str) or full is None:
+    if not isinstance(full, int | float | np.integer | np.floating):
         raise DataError(
             f"{paths[0]}: what full ink is in the images of the model is not known, because it was trained with "
             f"scale={full!r}; train it with their largest pixel as the scale"
         )
-    rows = read_images(paths, shape, full)
+    rows = read_images(paths, shape, float(full))
     if rows.y is None or rows.y.dtype.kind == model.classes_.dtype.kind:
         return rows
     if rows.y.dtype.kind == "i":  # folders may be named by numbers where the classes are text

@@ -30,6 +30,8 @@ Picture = NDArray[np.float32]
 __all__ = ["IMAGE_SUFFIXES", "training_form"]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+"""What the names of image files end with."""
+
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _MOST_BYTES = 64 << 20
 _MOST_PIXELS = 80_000_000  # below the number at which Pillow itself begins to warn
@@ -37,6 +39,7 @@ _WORKING_SIDE = 400  # pixels: strokes stay several pixels wide, and noise avera
 _LEAST_CONTRAST = 0.1  # of the ground's brightness
 _LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is no digit
 _LEAST_STROKE = 0.1  # of the digit's longer side; four of five digits of MNIST have broader strokes
+_AROUND = np.ones((3, 3), dtype=np.bool_)  # a pixel and its eight neighbours
 _SMALL = 14  # images with a smaller side have no margin
 
 
@@ -203,6 +206,7 @@ def _ink(grey: Picture, name: str) -> _Ink:
     """
     if _is_light_on_dark(grey):
         grey = 1 - grey
+    grey = (grey / np.maximum(_slope(grey), 1 / 255)).astype(np.float32)
     window = max(3, max(grey.shape) // 3)
     smooth = ndimage.gaussian_filter(grey, max(grey.shape) / 400, mode="nearest")
     ground = np.maximum(ndimage.grey_closing(smooth, (window, window), mode="nearest"), 1 / 255)
@@ -222,8 +226,24 @@ def _ink(grey: Picture, name: str) -> _Ink:
 
 def _is_light_on_dark(grey: Picture) -> bool:
     """Whether the ground is dark: what stands out from its surroundings is then lighter than they are."""
-    surroundings = ndimage.uniform_filter(grey, max(grey.shape) // 2 + 1, mode="nearest")
-    return bool(np.sum((grey - surroundings).astype(np.float64) ** 3) > 0)
+    level = grey - _slope(grey)
+    surroundings = ndimage.uniform_filter(level, max(grey.shape) // 2 + 1, mode="nearest")
+    return bool(np.sum((level - surroundings) ** 3, dtype=np.float64) > 0)
+
+
+def _slope(grey: Picture) -> Picture:
+    """How brightness changes across the ground: the quadratic that goes through the border, but for ink at it."""
+    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
+    y, x = np.broadcast_arrays(rows[:, None], columns[None, :])
+    terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1)
+    border, at = _border(grey), _border(terms)
+    near = np.ones(len(border), dtype=np.bool_)
+    for _ in range(2):  # the second time without what is far off
+        factors = np.linalg.lstsq(at[near], border[near])[0]
+        off = np.abs(border - at @ factors)
+        near = off <= 3 * np.median(off) + 1 / 255
+    slope: Picture = terms @ factors
+    return slope
 
 
 def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -232,7 +252,7 @@ def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Parts with less than a twentieth of the largest one's pixels are specks. Unless the largest one touches the border
     too, those that do are shadows and whatever else looks in from the side.
     """
-    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    labels, count = ndimage.label(mask, _AROUND)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     main = sizes >= max(1, sizes.max() / 20)
@@ -270,7 +290,8 @@ def _normalised(ink: _Ink, shape: tuple[int, int]) -> Picture:
         return _placed(_scaled(ink, box), shape)
     finer = (4 * height, 4 * width)
     form = _placed(_scaled(ink, finer), finer)
-    return form.reshape(height, 4, width, 4).mean(axis=(1, 3))
+    blocks: Picture = form.reshape(height, 4, width, 4).mean(axis=(1, 3))
+    return blocks
 
 
 def _scaled(ink: _Ink, box: tuple[int, int]) -> Picture:
@@ -280,7 +301,7 @@ def _scaled(ink: _Ink, box: tuple[int, int]) -> Picture:
     crop = ndimage.find_objects(ink.sure.astype(np.int8))[0]
     height, width = _extent(ink.sure)
     scale = min(box[0] / height, box[1] / width)
-    near = ndimage.binary_dilation(ink.sure, np.ones((3, 3)), iterations=max(1, round(1 / scale)))
+    near = ndimage.binary_dilation(ink.sure, _AROUND, iterations=max(1, round(1 / scale)))
     alone = Image.fromarray(np.where(near, ink.amount, np.float32(0))[crop])
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.clip(np.asarray(alone.resize(size, Image.Resampling.BICUBIC), dtype=np.float32), 0, 1)

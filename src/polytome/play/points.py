@@ -22,6 +22,7 @@ __all__ = ["Table", "data_sets", "load_points", "read_own"]
 
 _MOST_CLASSES = 6  # colours and shapes that are told apart at a glance
 _MOST_COLUMNS = 200
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
     """
     if settings.data == "own":
         if not settings.csv.strip():
-            raise ArgumentError("data='own': the table is empty; choose a file, or paste its text")
+            raise ArgumentError("data='own': the table is empty; choose a file")
         table = read_own(settings.name, settings.content, settings)
     elif settings.data == "file" and file is not None:
         table = read_own(*file, settings)
@@ -238,9 +239,17 @@ def _read(path: Path, settings: Settings) -> Table:
     if read.feature_names != tuple(column for column in frame.names if column in chosen):
         text = next(column for column in chosen if column not in read.feature_names)
         raise DataError(f"{path}: column {text!r} does not hold numbers; choose one of {', '.join(numeric)}")
+    X = np.asarray(read.X, dtype=np.float64)
+    far = np.argwhere(np.abs(X) > _FARTHEST)
+    if len(far):
+        row, column = far[0]
+        raise DataError(
+            f"{path}, column {read.feature_names[column]!r}: holds {X[row, column]:g}; numbers up to {_FARTHEST:g} can "
+            "be played with, so choose a larger unit"
+        )
     return Table(
         title=str(path),
-        X=np.asarray(read.X, dtype=np.float64),
+        X=X,
         feature_names=read.feature_names,
         y=codes,
         class_names=tuple(str(each) for each in classes),

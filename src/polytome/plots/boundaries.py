@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from polytome.curves import known_codes, typical_row
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
 from polytome.numerics import sigmoid
 from polytome.plots.charts import draw_points_with_curves
-from polytome.plots.display import Display, Paper, feature_position, plain_rows, shown_rows
+from polytome.plots.display import Display, Paper, feature_position, needs, plain_rows, shown_rows
 from polytome.plots.drawing import GREY, INK, REFERENCE, figure_of, mark
 from polytome.plots.labels import key_above, literal, percent, short
 from polytome.plots.regions import draw_decision_regions
@@ -83,7 +82,7 @@ class DecisionRegionsDisplay(Display):
             ArgumentError: there is no such feature, or it is twice the same one.
             DataError: a label is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba")
         names = feature_names(model)
         positions = [feature_position(feature, names) for feature in features]
         if len(set(positions)) != 2 or len(positions) != 2:
@@ -190,7 +189,7 @@ class SigmoidDisplay(Display):
             ArgumentError: the model has more classes, there is no such feature, or the cut-off is no probability.
             DataError: a label is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba" if feature is not None else "decision_function")
         if len(model.classes_) != 2:
             raise ArgumentError(f"the model has {len(model.classes_)} classes; a sigmoid tells two apart")
         if not 0 < cut_off < 1:
@@ -305,7 +304,7 @@ class SimplexDisplay(Display):
             ArgumentError: the model has another number of classes.
             DataError: a label is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba")
         if len(model.classes_) != 3:
             raise ArgumentError(f"the model has {len(model.classes_)} classes; a triangle shows exactly three")
         codes = known_codes(y, model.classes_)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from polytome.errors import ArgumentError
 from polytome.plots.drawing import figure_of, house_style, is_ours, new_figure, settle, svg_bytes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Display", "Paper", "feature_position", "plain_rows", "shown_rows"]
+__all__ = ["Display", "Paper", "feature_position", "needs", "plain_rows", "shown_rows"]
 
 Paper = tuple[float, float, int, int]
 """Width and height in inches, rows and columns of axes."""
@@ -103,6 +104,18 @@ def _write_title(figure: Figure, title: str) -> None:
         key.set_alignment("left")
     else:
         figure.suptitle(text, x=0.012, ha="left", fontsize=11)
+
+
+def needs(model: Any, method: str) -> None:
+    """Refuse a model that is not fitted, or lacks a method that a display calls.
+
+    Raises:
+        sklearn.exceptions.NotFittedError: the model has not been fitted.
+        ArgumentError: it has no such method.
+    """
+    check_is_fitted(model)
+    if not hasattr(model, method):
+        raise ArgumentError(f"model is a {type(model).__name__}, which has no {method}: this display needs it")
 
 
 def feature_position(feature: int | str, names: Sequence[str]) -> int:

@@ -55,13 +55,13 @@ def short(value: float) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in per cent.
+    """A share in per cent; no line is broken before the sign.
 
     Example:
-        >>> percent(0.925), percent(0.925, 1)
-        ('92 %', '92.5 %')
+        >>> percent(0.925, 1).split()
+        ['92.5', '%']
     """
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def counted(n: int, noun: str) -> str:

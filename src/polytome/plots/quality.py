@@ -19,7 +19,7 @@ from polytome.curves import (
 )
 from polytome.errors import ArgumentError
 from polytome.metrics import confused_pairs, confusion_matrix
-from polytome.plots.display import Display, Paper
+from polytome.plots.display import Display, Paper, needs
 from polytome.plots.drawing import GREY, PALETTE, REFERENCE, figure_of
 from polytome.plots.labels import counted, literal, percent, text_size
 from polytome.plots.matrices import draw_cells
@@ -212,7 +212,7 @@ class CalibrationDisplay(Display):
             ArgumentError: `label` is no class of the model.
             DataError: a label of y is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba")
         codes, probabilities = known_codes(y, model.classes_), np.asarray(model.predict_proba(X))
         classes = model.classes_.tolist()
         if label is None and len(classes) > 2:
@@ -269,7 +269,7 @@ class CalibrationDisplay(Display):
 
     def title(self) -> str:
         """What the picture shows."""
-        return literal(f"Calibration of {self.event}: expected calibration error {self.error:.2g}")
+        return f"Calibration: expected calibration error {self.error:.2g}"
 
     def description(self) -> str:
         """The expected calibration error and the worst bin."""

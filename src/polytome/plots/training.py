@@ -187,8 +187,8 @@ class LearningRatesDisplay(Display):
         for descent in self.descents:
             name = f"rate {short(descent.learning_rate)}" + (": diverges" if descent.diverges else "")
             values = np.array(descent.objectives)
-            # What leaves the picture is drawn up to its edge.
-            series[name] = (np.arange(len(values)), np.where(np.isfinite(values), values, 1e3 * high))
+            # What leaves the picture goes on along its edge.
+            series[name] = (np.arange(len(values)), np.fmin(values, high))
         limits = (bottom, high)
         draw_curves(axes[0], series, x_label="epoch", y_label="objective (nats)", log_y=True, y_limits=limits)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from polytome.serve.exchange import Exchange
 
-__all__ = ["CONTENT_TYPE_LATEST", "Counts"]
+__all__ = ["Counts"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

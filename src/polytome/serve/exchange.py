@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Scope = MutableMapping[str, Any]
+"""What ASGI says of a request."""
+
 Message = MutableMapping[str, Any]
+"""What ASGI passes on: a part of a request or of an answer."""
+
 Receive = Callable[[], Awaitable[Message]]
+"""Gives the next part of a request."""
+
 Send = Callable[[Message], Awaitable[None]]
+"""Takes the next part of an answer."""
+
 Headers = list[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
 
 __all__ = ["Answer", "Exchange", "Gone", "Headers", "Message", "Receive", "Refusal", "Scope", "Send", "error_body"]
 
@@ -94,7 +103,7 @@ class Answer:
             self.exchange.status = message["status"]
             message["headers"] = self._with_security(message.get("headers", ()))
             await self._send(message)
-        elif self.limit is None:
+        elif self.limit is None or not message.get("more_body", False):
             await self._send(message)
         else:  # a stream may rest between its pieces for as long as it likes; each piece must be taken in time
             self.limit.reschedule(asyncio.get_running_loop().time() + self._seconds)

@@ -90,6 +90,7 @@ def make_server(
     config = uvicorn.Config(
         app,
         http=protocol,
+        loop="asyncio",  # uvloop is no quicker here, and accepts one client a turn: when it is busy, new ones wait
         ws="none",
         lifespan="on",
         log_config=None,

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from polytome.serve.answers import Content, explanation, prediction
 from polytome.serve.bodies import IMAGES
-from polytome.serve.counting import CONTENT_TYPE_LATEST, Counts
+from polytome.serve.counting import Counts
 from polytome.serve.desk import Desk
 from polytome.serve.documentation import EXPLAIN, HEALTH, METRICS, MODEL, PREDICT
 from polytome.serve.models import ModelFile

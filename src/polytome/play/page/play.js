@@ -345,8 +345,9 @@ function changedView() {
 }
 
 function pressed(event) {
-  const typing = event.target.closest("input, select, textarea, button, a, summary");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || !frames.length) return;
+  const field = event.target.closest("input:not([type=checkbox]), select, textarea, .scroll");
+  const takesSpace = event.key === " " && event.target.closest("button, a, input");
+  if (field || takesSpace || event.ctrlKey || event.metaKey || event.altKey || !frames.length) return;
   const actions = { " ": () => (playing ? stop() : play()), ArrowRight: () => step(1), ArrowLeft: () => step(-1), Home: () => step(-at) };
   if (!(event.key in actions)) return;
   event.preventDefault();

@@ -84,9 +84,9 @@ export class Field {
   }
 }
 
-/** The distance of values that the form offers. */
+/** The distance of values that the form offers; 0 where the range is unknown. */
 export function stepOf(feature) {
-  return feature.low === null ? 0.01 : stepIn(feature.low, feature.high);
+  return feature.low === null ? 0 : stepIn(feature.low, feature.high);
 }
 
 function controlOf(feature) {

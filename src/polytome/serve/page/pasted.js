@@ -40,11 +40,10 @@ function judged(found, features) {
 /** The cells of a line; a cell in double quotes may hold the separator, and two double quotes for one. */
 function cellsOf(line, separator) {
   const cells = [];
-  let cell = "";
-  let quoted = false;
-  for (const [place, sign] of [...line].entries()) {
+  let [cell, before, quoted] = ["", "", false];
+  for (const sign of line) {
     if (sign === '"') {
-      if (!quoted && place > 0 && line[place - 1] === '"') cell += '"';
+      if (!quoted && before === '"') cell += '"';
       quoted = !quoted;
     } else if (sign === separator && !quoted) {
       cells.push(cell.trim());
@@ -52,6 +51,7 @@ function cellsOf(line, separator) {
     } else {
       cell += sign;
     }
+    before = sign;
   }
   return [...cells, cell.trim()];
 }

@@ -145,9 +145,9 @@ export class TableReasons {
     document.querySelector("#contributions-rows").replaceChildren(...rows);
     document.querySelector("#contributions-caption").textContent =
       `What each feature adds to the score of ${label} minus that of ${other}, their log odds.`;
-    const isAverage = sums.gains - sums.losses < 0.01 * Math.abs(sums.total);
-    document.querySelector("#contributions-remark").textContent = isAverage
-      ? "These are the average values: change one, and see what the change adds."
+    const isStart = sums.gains - sums.losses < 0.01 * Math.abs(sums.total);
+    document.querySelector("#contributions-remark").textContent = isStart
+      ? "Nothing is added yet to where they start from: change a value."
       : "";
     document.querySelector("#side-against").textContent = `\u2190 ${other}`;
     document.querySelector("#side-for").textContent = `${label} \u2192`;
