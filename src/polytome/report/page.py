@@ -184,7 +184,7 @@ def _class_table(judged: Judged | None) -> dict[str, Any]:
     """Quality of each class: of all, or of many those that are found worst."""
     if judged is None:
         return {"all": True, "rows": []}
-    rows = judged.classes
+    rows = [each for each in judged.classes if each.n_rows or each.n_predicted]
     if len(rows) <= _MOST_LISTED:
         return {"all": True, "rows": rows}
     present = [each for each in rows if each.n_rows > 0]
