@@ -94,7 +94,7 @@ def iris():
 @pytest.fixture(scope="module")
 def iris_html(iris):
     model, source = iris
-    return make_report(model, source.X_test, source.y_test, numbers=source.test_numbers, name="held out").html
+    return make_report(model, source.X_test, source.y_test, row_names=source.test_names, name="held out").html
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_a_category_is_named_with_its_level(tmp_path, words_only):
     pd.DataFrame({"size": rng.normal(size=200), "colour": colour, "kind": kind}).to_csv(path, index=False)
     source = hold_out(open_source(str(path), target="kind"), 0.5)
     model = fit_source(LogisticRegression(), source)
-    text, tables = read(make_report(model, source.X_test, source.y_test, numbers=source.test_numbers).html)
+    text, tables = read(make_report(model, source.X_test, source.y_test, row_names=source.test_names).html)
     for row in table(tables, "Least certain")[1:]:
         assert f"colour = {colour[int(row[0]) - 1]}" in row[5]
     assert len(table(tables, "Columns of numbers")) == 2

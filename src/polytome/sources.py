@@ -61,7 +61,7 @@ class Source:
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
-        test_numbers: the numbers of its test rows in the file, counted from 1 without a header line.
+        test_names: the numbers of its test rows in the file, counted from 1 without a header line.
         files: the names of the image files, one for each row; None for other data.
     """
 
@@ -78,7 +78,7 @@ class Source:
     positive: str | None = None
     test_fraction: float | None = None
     seed: int | None = None
-    test_numbers: NDArray[np.intp] | None = None
+    test_names: Array | None = None
     files: tuple[str, ...] | None = None
 
 
@@ -331,7 +331,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    numbers = np.arange(len(is_test)) if source.kept is None else np.flatnonzero(source.kept)
+    names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
     return replace(
         source,
         X=source.X[train],
@@ -340,7 +340,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         y_test=source.y[test],
         test_fraction=fraction,
         seed=seed,
-        test_numbers=numbers[test] + 1,
+        test_names=names[test],
     )
 
 

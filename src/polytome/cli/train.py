@@ -247,7 +247,7 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
         make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}").save(report)
     else:
         name = f"rows of {rows.name} that were held out"
-        make_report(model, rows.X_test, rows.y_test, name=name, numbers=rows.test_numbers).save(report)
+        make_report(model, rows.X_test, rows.y_test, name=name, row_names=rows.test_names).save(report)
 
 
 def model_line(model: LogisticRegression) -> str:

@@ -47,7 +47,7 @@ def make_report(
     y: Any = None,
     *,
     name: str = "rows given in Python",
-    numbers: Any = None,
+    row_names: Any = None,
     title: str | None = None,
 ) -> Report:
     """Write the report on a fitted model.
@@ -58,7 +58,7 @@ def make_report(
             the record of training shows that it was), shape (n, d); None for none.
         y: their labels, shape (n,).
         name: where these rows come from.
-        numbers: the number of each row in its file; None counts them from 1.
+        row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
         title: of the page; None makes one from the data.
 
     Raises:
@@ -87,7 +87,7 @@ def make_report(
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
-        judged = judge(model, X, y, name=name, numbers=numbers)
+        judged = judge(model, X, y, name=name, row_names=row_names)
     return Report(report_page(model, judged, title or _title(model)))
 
 

@@ -47,7 +47,7 @@ class Shown:
     """A row that a reader sees.
 
     Attributes:
-        number: its number in the file, counted from 1.
+        name: "row" and its number in the file, counted from 1; or the name of its file, where it has one of its own.
         judged: what the model thinks of it.
         other: the class with which the predicted one is compared: the true one, or where that was predicted the
             runner-up; a position.
@@ -55,7 +55,7 @@ class Shown:
         values: its features where it is an image, else None.
     """
 
-    number: int
+    name: str
     judged: JudgedRow
     other: int
     reasons: tuple[Reason, ...]
@@ -111,7 +111,7 @@ class Judged:
         return self.evaluation.n_rows - self.evaluation.n_unseen
 
 
-def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Array | None = None) -> Judged:
+def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:
     """Compute all that a report says about rows with known labels.
 
     Args:
@@ -119,7 +119,7 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Arra
         X: features, shape (n, d).
         y: labels, shape (n,); rows with a label that the model never saw are counted and left out.
         name: where they come from.
-        numbers: the number of each row in its file; None counts them from 1.
+        row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
 
     Raises:
         DataError: X does not suit the model, or not one label is a class of it.
@@ -129,19 +129,19 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, numbers: Arra
         >>> from polytome.estimators import LogisticRegression
         >>> iris = load_dataset("iris")
         >>> judged = judge(LogisticRegression().fit(iris.X, iris.y), iris.X, iris.y, name="iris")
-        >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].number
-        ('versicolor', 'virginica', 107)
+        >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].name
+        ('versicolor', 'virginica', 'row 107')
     """
     y = np.asarray(y)
     training_rows = _training_rows(model, X, y, name)
     evaluation = evaluate(model, X, y)
     codes = class_codes(y, model.classes_)
     known = np.flatnonzero(codes >= 0)
-    numbers = np.arange(1, len(y) + 1) if numbers is None else np.asarray(numbers)
+    names = np.arange(1, len(y) + 1) if row_names is None else np.asarray(row_names)
     if len(known) < len(y):
-        X, y, codes, numbers = _rows(X, known), y[known], codes[known], numbers[known]
+        X, y, codes, names = _rows(X, known), y[known], codes[known], names[known]
     log_probabilities = model.predict_log_proba(X)
-    show = _Window(model, X, numbers)
+    show = _Window(model, X, names)
     bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
     return Judged(
@@ -178,7 +178,7 @@ class _Window:
 
     model: LogisticRegression
     X: Any
-    numbers: Array
+    names: Array
 
     def all(self, judged: list[JudgedRow]) -> tuple[Shown, ...]:
         return tuple(self._one(each) for each in judged)
@@ -186,10 +186,11 @@ class _Window:
     def _one(self, judged: JudgedRow) -> Shown:
         row = _rows(self.X, [judged.row])
         other = judged.runner_up if judged.true == judged.predicted else judged.true
-        position = int(self.numbers[judged.row])
+        name = self.names[judged.row]
+        name = str(name) if isinstance(name, str) else f"row {name:,}"
         if hasattr(self.model, "image_shape_"):
-            return Shown(position, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
-        return Shown(position, judged, other, self._reasons(row, judged.predicted, other), None)
+            return Shown(name, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
+        return Shown(name, judged, other, self._reasons(row, judged.predicted, other), None)
 
     def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
         labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)

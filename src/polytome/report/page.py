@@ -184,7 +184,7 @@ def _class_table(judged: Judged | None) -> dict[str, Any]:
     """Quality of each class: of all, or of many those that are found worst."""
     if judged is None:
         return {"all": True, "rows": []}
-    rows = judged.classes
+    rows = [each for each in judged.classes if each.n_rows or each.n_predicted]
     if len(rows) <= _MOST_LISTED:
         return {"all": True, "rows": rows}
     present = [each for each in rows if each.n_rows > 0]
@@ -197,5 +197,5 @@ def _ink(model: LogisticRegression, shown: Shown) -> Picture:
     values = np.asarray(shown.values)
     full = float(values.max()) if record is None else float(record.high.max())
     true, predicted = (str(model.classes_[k]) for k in (shown.judged.true, shown.judged.predicted))
-    alt = f"Row {shown.number}: {true}" if true == predicted else f"Row {shown.number}: {true}, taken for {predicted}"
+    alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, taken for {predicted}"
     return row_picture(values, model.image_shape_, full, alt)
