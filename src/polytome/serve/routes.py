@@ -6,7 +6,6 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from polytome.serve.answers import Content, explanation, prediction
 from polytome.serve.bodies import IMAGES
