@@ -73,16 +73,15 @@ def make_report(
         >>> "<h1>Report on a model of 2 classes</h1>" in make_report(model).html
         True
     """
-    from sklearn.utils.validation import check_is_fitted
-
     from polytome.errors import ArgumentError
     from polytome.estimators import LogisticRegression
+    from polytome.fitting import check_certified
     from polytome.report.contents import judge
     from polytome.report.page import report_page
 
     if not isinstance(model, LogisticRegression):
         raise ArgumentError(f"model is a {type(model).__name__}: a report tells about a polytome.LogisticRegression")
-    check_is_fitted(model, "coef_")
+    check_certified(model)
     if (X is None) != (y is None):
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
