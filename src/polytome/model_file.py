@@ -89,6 +89,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
         (True, array(['no', 'yes'], dtype='<U3'), True)
     """
     from safetensors.numpy import save as to_bytes
+
     from polytome.estimators import LogisticRegression
     from polytome.fitting import check_certified
 
