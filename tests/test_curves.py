@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse, stats
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from polytome import LogisticRegression, curves, load_dataset, sweeps
@@ -161,3 +162,9 @@ def test_what_cannot_be_used_is_refused(call: Any, error: type[Exception], messa
 
 def descents(rates: Any, **settings: Any) -> Any:
     return sweeps.learning_rate_descents(LogisticRegression(), IRIS.X, IRIS.y, rates, **settings)
+
+
+def test_scores_rank_where_there_are_no_probabilities() -> None:
+    model = RidgeClassifier().fit(IRIS.X, IRIS.y)
+    pairs = curves.one_against_rest(model, IRIS.X, IRIS.y)
+    assert (pairs[model.classes_[2]][1] == model.decision_function(IRIS.X)[:, 2]).all()

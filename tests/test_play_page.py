@@ -79,6 +79,18 @@ def test_a_rate_of_100_diverges_and_says_so(chromium, address):
         assert re.search(r"Diverged: .* Try a rate below 2/L = 0\.399\.", page.locator("#verdict").inner_text())
 
 
+def test_a_new_rate_goes_on_playing_from_the_start(chromium, address):
+    with play(chromium, address, "?data=houses&loss=adaline&rate=0.02") as page:
+        is_ready(page)
+        page.get_by_role("button", name="Play").click()
+        wait_for_step(page, 3)
+        page.get_by_role("button", name="Double the rate").click()
+        until(page, "location.search.includes('rate=0.04')")
+        page.get_by_role("button", name="Double the rate").click()
+        page.wait_for_selector("#verdict[data-state=diverged]")
+        assert page.locator("#rate").input_value() == "0.08"
+
+
 def test_a_link_restores_everything(chromium, address):
     with play(chromium, address) as page:
         is_ready(page)

@@ -116,7 +116,7 @@ DRAW: dict[str, Callable[[], plots.display.Display]] = {
     "why-3": lambda: why(iris, 40),
     "why-image": lambda: why(digits, 5, label=8, against=3),
 }
-LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 140, "regions-2": 130}
+LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 120, "regions-2": 90}
 
 
 def again(display: plots.display.Display) -> plots.display.Display:
@@ -448,6 +448,14 @@ def test_the_penalty_s_paths_are_the_coefficients() -> None:
     assert list(held_out.get_ydata()) == [point.held_out_loss for point in display.path]
     assert display.best.held_out_loss == min(held_out.get_ydata())
     assert {text.get_text() for text in display.ax_[1].texts} == set(NAMES)
+
+
+@pytest.mark.parametrize(("make", "names"), [(pd.DataFrame, ["a", "b"]), (None, ["feature_0", "feature_1"])])
+def test_the_penalty_s_paths_have_names_before_the_model_is_fitted(make: Any, names: list[str]) -> None:
+    X, y = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.5]]), [0, 1, 0, 1]
+    X = X if make is None else make(X, columns=names)
+    display = plots.RegularizationDisplay.from_estimator(LogisticRegression(), X, y, X, y, Cs=[1, 10])
+    assert list(display.names) == names
 
 
 class NearestCentroidLike(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -266,14 +266,15 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
 
     check_is_fitted(model)
     codes = known_codes(y, model.classes_)
-    if not (hasattr(model, "decision_function") or hasattr(model, "predict_proba")):
+    two, has_scores = len(model.classes_) == 2, hasattr(model, "decision_function")
+    if not (has_scores or hasattr(model, "predict_proba")):
         raise ArgumentError(f"model is a {type(model).__name__}, which has no scores: its labels alone rank no rows")
-    if len(model.classes_) == 2 and hasattr(model, "decision_function"):
-        scores = np.column_stack([np.empty(len(codes)), model.decision_function(X)])
+    if has_scores and (two or not hasattr(model, "predict_proba")):
+        scores = np.asarray(model.decision_function(X))
+        scores = np.column_stack([-scores, scores]) if two else scores
     else:
-        of_rows = model.predict_proba if hasattr(model, "predict_proba") else model.decision_function
-        scores = np.asarray(of_rows(X))
-    first = 1 if len(model.classes_) == 2 else 0
+        scores = np.asarray(model.predict_proba(X))
+    first = 1 if two else 0
     return {
         label: (codes == k, scores[:, k])
         for k, label in enumerate(model.classes_.tolist())

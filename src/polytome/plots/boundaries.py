@@ -242,7 +242,7 @@ class SigmoidDisplay(Display):
             levels={f"cut-off {short(self.cut_off)}": self.cut_off},
         )
         for line in panel.lines[: len(groups)]:
-            line.set(alpha=0.35, rasterized=len(self.x) > 200)
+            line.set(alpha=0.35)
         panel.lines[len(groups)].set_linestyle("-")
         if np.isfinite(crossing := self.crossing):
             panel.axvline(crossing, **REFERENCE)
@@ -338,7 +338,7 @@ class SimplexDisplay(Display):
         looks: dict[str, Any] = {"linestyle": "none", "markersize": 6, "alpha": 0.8, "zorder": 3}
         for k, (label, (x, y, ha, va)) in enumerate(zip(self.classes.tolist(), places_of_names, strict=True)):
             here = places[self.codes == k]
-            edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5, "rasterized": len(places) > 400}
+            edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}
             (key[literal(label)],) = panel.plot(here[:, 0], here[:, 1], **mark(k), **looks, **edge)
             shift = {"right": 0.08, "left": -0.08}.get(ha, 0.0)
             panel.text(x + shift, y, f"certainly\n{literal(label)}", ha=ha, va=va)

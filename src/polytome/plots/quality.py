@@ -169,7 +169,7 @@ def _percent(share: float) -> str:
     """A share in per cent, with a decimal where it would be less than one."""
     if not np.isfinite(share):
         return ""
-    return "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}" if 0 < share < 0.00995 else f"{100 * share:.0f}"
+    return "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}" if 0 < share < 0.0095 else f"{100 * share:.0f}"
 
 
 @dataclass

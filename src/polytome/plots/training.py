@@ -268,19 +268,10 @@ class RegularizationDisplay(Display):
             ArgumentError: there is no C.
             DataError: a held-out label is no class of the model.
         """
-        from sklearn.base import clone
-
         path = regularization_path(model, X, y, X_held_out, y_held_out, Cs)
-        n_features = path[0].coefficients.shape[1]
-        shell = clone(model)
-        shell.n_features_in_ = n_features
-        if (given := getattr(X, "columns", getattr(model, "feature_names_in_", None))) is not None:
-            shell.feature_names_in_ = np.asarray(given, dtype=object)
-        if hasattr(model, "encoder_"):
-            shell.encoder_ = model.encoder_
         y_held_out = np.asarray(y_held_out)
         null_loss = null_log_loss(class_codes(y_held_out, np.unique(y_held_out)))
-        return cls(path, feature_names(shell), column_spreads(X), null_loss).plot(ax)
+        return cls(path, _names(model, X), column_spreads(X), null_loss).plot(ax)
 
     @property
     def best(self) -> PathPoint:
@@ -340,3 +331,11 @@ class RegularizationDisplay(Display):
             f"at {short(best.C)}, {best.held_out_loss:.4g} nats; at the ends it is {first.held_out_loss:.4g} and "
             f"{last.held_out_loss:.4g} (null model: {self.null_loss:.4g})."
         )
+
+
+def _names(model: LogisticRegression, X: Any) -> Sequence[str]:
+    """The names of the features, also of a model that is not fitted yet."""
+    if hasattr(model, "n_features_in_"):
+        return feature_names(model)
+    columns = getattr(X, "columns", None)
+    return [f"feature_{j}" for j in range(np.shape(X)[1])] if columns is None else [str(name) for name in columns]

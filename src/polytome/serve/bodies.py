@@ -18,17 +18,13 @@ from polytome.serve.models import ServedModel
 __all__ = ["ARROW", "CSV", "IMAGES", "JSON", "Rows", "read_rows"]
 
 ARROW = "application/vnd.apache.arrow.stream"
-"""Media type of a table as a stream of Arrow."""
-
+"""Media type of an Arrow stream."""
 CSV = "text/csv"
-"""Media type of a table as text."""
-
+"""Media type of a text table."""
 IMAGES = ("image/png", "image/jpeg")
-"""Media types of pictures."""
-
+"""Media types of images."""
 JSON = "application/json"
-"""Media type of rows, of answers and of errors."""
-
+"""Media type of `{"rows": [...]}`."""
 _NESTED = 4
 """Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
 _FEW = 1000

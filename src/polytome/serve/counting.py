@@ -54,6 +54,9 @@ class Counts:
         """Count one change of the model file: "done" or "refused"."""
         self._reloads.labels(outcome).inc()
 
+    content_type = CONTENT_TYPE_LATEST
+    """Media type of `text`."""
+
     def text(self) -> bytes:
         """All counts, as Prometheus reads them."""
         return generate_latest(self._registry)

@@ -135,22 +135,18 @@ PREDICT: Json = {
     ),
     "openapi_extra": _body(),
 }
-"""What OpenAPI says of the route `/predict`."""
-
+"""Of `POST /predict`, for FastAPI's decorator; the other names alike."""
 EXPLAIN: Json = {
     "responses": _answers("The explanations.", {JSON: {"schema": _EXPLANATION}}, 415, 422),
     "openapi_extra": _body(),
 }
-"""What OpenAPI says of the route `/explain`."""
-
+"""Of `POST /explain`."""
 MODEL: Json = {"responses": _answers("The model.", {JSON: {"schema": _MODEL}})}
-"""What OpenAPI says of the route `/model`."""
-
+"""Of `GET /model`."""
 HEALTH: Json = {"responses": _answers("The server is up.", {JSON: {"example": {"status": "ok"}}})}
-"""What OpenAPI says of the route `/healthz`."""
-
+"""Of `GET /healthz`."""
 METRICS: Json = {"responses": _answers("Counts for Prometheus.", {"text/plain": {"schema": {"type": "string"}}})}
-"""What OpenAPI says of the route `/metrics`."""
+"""Of `GET /metrics`."""
 
 
 def document(app: FastAPI, served: ServedModel) -> Json:

@@ -11,18 +11,14 @@ from typing import Any
 
 Scope = MutableMapping[str, Any]
 """What ASGI says of a request."""
-
 Message = MutableMapping[str, Any]
-"""What ASGI passes on: a part of a request or of an answer."""
-
+"""A piece of a request or of its answer."""
 Receive = Callable[[], Awaitable[Message]]
-"""Gives the next part of a request."""
-
+"""Waits for the next piece of a request."""
 Send = Callable[[Message], Awaitable[None]]
-"""Takes the next part of an answer."""
-
+"""Sends the next piece of an answer."""
 Headers = list[tuple[bytes, bytes]]
-"""Names in lower case, and values."""
+"""Names and values."""
 
 __all__ = ["Answer", "Exchange", "Gone", "Headers", "Message", "Receive", "Refusal", "Scope", "Send", "error_body"]
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polytome.encoders import Encoder
-from polytome.errors import PolytomeError
 from polytome.model_file import load
 from polytome.serve.descriptions import describe
 from polytome.sources import encoder_of
@@ -114,7 +113,7 @@ class ModelFile:
         """Take the new content, or keep the old model and say why."""
         try:
             self.current = await asyncio.to_thread(ServedModel.read, self.path)
-        except (PolytomeError, OSError, MemoryError) as error:
+        except Exception as error:  # whatever a file does to its reader, the old model is served and the next is read
             _log.error("%s", f"the model is kept as it was read at {self.current.loaded_at:%H:%M:%S} UTC: {error}")
             self._reloaded("refused")
         else:

@@ -71,7 +71,7 @@ def add_routes(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts, most
     async def metrics(request: Request) -> Response:
         """Counts for Prometheus."""
         request.scope["polytome"].route = "/metrics"
-        return Response(counts.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(counts.text(), headers={"content-type": counts.content_type})
 
 
 def _kind(request: Request) -> str:

@@ -302,7 +302,13 @@ function changed() {
     find("file").focus();
     return;
   }
-  waiting = setTimeout(() => begin(), 200);
+  const wasPlaying = playing;
+  waiting = setTimeout(() => begin().then(() => wasPlaying && play()), 200);
+}
+
+function scaleRate(factor) {
+  find("rate").value = Number((Number(find("rate").value) * factor).toPrecision(4));
+  changed();
 }
 
 const asNumbers = (values) => values.map((value) => Number((value || 0).toPrecision(4))).join(", ");
@@ -362,6 +368,8 @@ function start() {
   view.speed = Number(find("speed").value);
   find("settings").addEventListener("change", (event) => (event.target.id === "file" ? takeFile(event.target.files[0]) : changed()));
   find("settings").addEventListener("submit", (event) => event.preventDefault());
+  find("halve").addEventListener("click", () => scaleRate(0.5));
+  find("double").addEventListener("click", () => scaleRate(2));
   find("play").addEventListener("click", () => (playing ? stop() : play()));
   find("reset").addEventListener("click", () => step(-at));
   find("back").addEventListener("click", () => step(-1));
