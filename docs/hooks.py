@@ -1,8 +1,8 @@
 """What mkdocs does beside turning Markdown into pages.
 
-It makes the reference, one page for each module with public names, the page of the command line, and a page for each
-lesson, which runs it. It refuses a finished site in which a public name has no entry, or a page would load something
-from elsewhere.
+It makes the reference, one page for each module with public names, the page of the command line, a page for each
+lesson, which runs it, and the pictures of pages that draw. It refuses a finished site in which a public name has no
+entry, or a page would load something from elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from gallery import with_figures
 from generate_cli import page as command_line_page
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -21,6 +22,7 @@ from polytome.lessons import catalogue, run_lesson
 from polytome.teaching.html import fragment, lesson_styles
 
 SOURCE = Path(__file__).parent.parent / "src"
+DRAWN = ("howto-plots.md",)
 LOADED_FROM_ELSEWHERE = re.compile(r"""<(?:script|img|iframe|source)[^>]+src=["']?(?:https?:)?//[^>]*>""")
 LINKED_FROM_ELSEWHERE = re.compile(r"""<link[^>]+href=["']?(?:https?:)?//[^>]*>""")
 
@@ -83,6 +85,16 @@ def add_lessons(files: Files, config: Any) -> None:
         files.append(File.generated(config, f"lessons/{lesson.name}.md", content=f"# {lesson.title}\n\n{body}"))
     light, dark = ('[data-md-color-scheme="default"]', '[data-md-color-scheme="slate"]')
     files.append(File.generated(config, "lessons/lesson.css", content=lesson_styles(light, dark)))
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Draws the pictures of a page that draws."""
+    if page.file.src_uri not in DRAWN:
+        return markdown
+    markdown, pictures = with_figures(markdown, "images/" + page.file.src_uri.removesuffix(".md"))
+    for path, svg in pictures.items():
+        files.append(File.generated(config, path, content=svg))
+    return markdown
 
 
 def on_post_build(config: Any) -> None:

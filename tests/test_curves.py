@@ -9,9 +9,10 @@ import pytest
 from scipy import sparse, stats
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from polytome import LogisticRegression, curves, load_dataset
+from polytome import LogisticRegression, curves, load_dataset, sweeps
 from polytome.errors import ArgumentError, DataError
 from polytome.numerics import log_sigmoid, sigmoid
 
@@ -101,7 +102,7 @@ def test_medians_and_spreads_of_sparse_columns_are_those_of_dense_ones() -> None
 def test_a_descent_is_gradient_descent_written_out() -> None:
     X, y = IRIS.X[50:, 2:3], (IRIS.y[50:] == IRIS.y[-1]).astype(float)
     n, C, rate = len(y), 2.0, 0.05
-    (walk,) = curves.learning_rate_descents(LogisticRegression(C=C), X, y, [rate], epochs=7)
+    (walk,) = sweeps.learning_rate_descents(LogisticRegression(C=C), X, y, [rate], epochs=7)
     w, b = 0.0, np.log(y.mean() / (1 - y.mean()))
     centred = X[:, 0] - X[:, 0].mean()  # the library descends along centred columns
     values = []
@@ -116,14 +117,14 @@ def test_a_descent_is_gradient_descent_written_out() -> None:
 
 @pytest.mark.parametrize("solver", ["gradient-descent", "sgd"])
 def test_large_rates_diverge_and_small_ones_do_not(solver: Any) -> None:
-    walks = curves.learning_rate_descents(LogisticRegression(), IRIS.X, IRIS.y, [1e-3, 1e4], epochs=10, solver=solver)
+    walks = sweeps.learning_rate_descents(LogisticRegression(), IRIS.X, IRIS.y, [1e-3, 1e4], epochs=10, solver=solver)
     assert [walk.diverges for walk in walks] == [False, True]
     assert [walk.learning_rate for walk in walks] == [1e-3, 1e4]
 
 
 def test_a_regularization_path_is_made_of_the_fits_of_scikit_learn() -> None:
     X, y, X_other, y_other = IRIS.X[::2], IRIS.y[::2], IRIS.X[1::2], IRIS.y[1::2]
-    path = curves.regularization_path(LogisticRegression(tol=1e-9), X, y, X_other, y_other, [10, 0.1])
+    path = sweeps.regularization_path(LogisticRegression(tol=1e-9), X, y, X_other, y_other, [10, 0.1])
     assert [point.C for point in path] == [0.1, 10]
     for point in path:
         peer = SklearnLogisticRegression(C=point.C, tol=1e-8, max_iter=10_000).fit(X, y)
@@ -148,7 +149,7 @@ def test_a_regularization_path_is_made_of_the_fits_of_scikit_learn() -> None:
         (lambda: descents([-1.0]), ArgumentError, "learning_rate=-1.0"),
         (lambda: descents([1.0], solver="newton"), ArgumentError, "solver='newton'"),
         (
-            lambda: curves.regularization_path(LogisticRegression(), IRIS.X, IRIS.y, IRIS.X, IRIS.y, []),
+            lambda: sweeps.regularization_path(LogisticRegression(), IRIS.X, IRIS.y, IRIS.X, IRIS.y, []),
             ArgumentError,
             "Cs: there is none",
         ),
@@ -160,4 +161,10 @@ def test_what_cannot_be_used_is_refused(call: Any, error: type[Exception], messa
 
 
 def descents(rates: Any, **settings: Any) -> Any:
-    return curves.learning_rate_descents(LogisticRegression(), IRIS.X, IRIS.y, rates, **settings)
+    return sweeps.learning_rate_descents(LogisticRegression(), IRIS.X, IRIS.y, rates, **settings)
+
+
+def test_scores_rank_where_there_are_no_probabilities() -> None:
+    model = RidgeClassifier().fit(IRIS.X, IRIS.y)
+    pairs = curves.one_against_rest(model, IRIS.X, IRIS.y)
+    assert (pairs[model.classes_[2]][1] == model.decision_function(IRIS.X)[:, 2]).all()

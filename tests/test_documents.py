@@ -91,6 +91,15 @@ def test_the_reference_has_every_public_name(site: Path, hooks: ModuleType) -> N
         assert {f"{module}.{name}" for name in names} <= documented, module
 
 
+def test_a_page_that_draws_shows_its_displays(site: Path) -> None:
+    text = (site / "howto-plots.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img alt="([^"]+)" src="(images/howto-plots/[^"]+\.svg)"', text)
+    assert len(pictures) == 15
+    for words, path in pictures:
+        assert words.endswith(".")
+        assert (site / path).read_bytes().startswith(b"<?xml")
+
+
 def test_the_page_of_the_command_line_has_every_command(site: Path) -> None:
     text = (site / "cli.html").read_text(encoding="utf-8")
     for command in ("train", "predict", "evaluate", "explain", "datasets"):

@@ -15,7 +15,7 @@ import pytest
 
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.numerics import sigmoid, softmax, softmax_jacobian
-from polytome.plots import charts, drawing, matrices, regions
+from polytome.plots import bars, charts, drawing, matrices, regions
 from polytome.teaching import diagrams, graphs
 from polytome.teaching.sketch import Node, Sketch
 
@@ -122,14 +122,14 @@ DRAW: dict[str, Callable[[], Figure]] = {
     "points": one_feature,
     "points-one": lambda: charts.points_with_curves({"one": ([5], [1])}, {}, **AXES),
     "points-26": lambda: charts.points_with_curves(dict.fromkeys(LONG, (X[:3, 0], X[:3, 1])), {}, **AXES),
-    "bars": lambda: charts.bars(
+    "bars": lambda: bars.bars(
         LETTERS[:4], {"P": [0.6, 0.38, 0.01, 0.01], "Q": [0.25] * 4}, value_label="p", name_label="k"
     ),
-    "bars-26": lambda: charts.bars(LONG, {"P": 10.0 ** -np.arange(0, 260, 10)}, value_label="p", name_label="class"),
-    "bars-odd": lambda: charts.bars(
+    "bars-26": lambda: bars.bars(LONG, {"P": 10.0 ** -np.arange(0, 260, 10)}, value_label="p", name_label="class"),
+    "bars-odd": lambda: bars.bars(
         LETTERS[:5], {"P": [np.inf, -3, np.nan, 0, 2e9]}, value_label="p", name_label="class"
     ),
-    "bar-panels": lambda: charts.bar_panels(
+    "bar-panels": lambda: bars.bar_panels(
         ["setosa", "versicolor", "virginica"],
         {"score $z$": [-1.2, 2, -30.3], "probability, the softmax of the scores": softmax([-1.2, 2.0, -30.3])},
         name_label="class",
@@ -243,10 +243,10 @@ def test_threads_draw_what_the_main_thread_draws() -> None:
 def test_matplotlib_is_loaded_when_something_is_drawn_and_pyplot_never() -> None:
     program = """
 import sys
-from polytome.plots import charts, drawing, matrices, regions
+from polytome.plots import bars, charts, drawing, matrices, regions
 from polytome.teaching import diagrams, graphs
 assert "matplotlib" not in sys.modules
-drawing.svg_bytes(charts.bars(["a"], {"P": [1]}, value_label="p", name_label="k"))
+drawing.svg_bytes(bars.bars(["a"], {"P": [1]}, value_label="p", name_label="k"))
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -322,7 +322,7 @@ def test_curves_show_the_numbers_given() -> None:
 
 def test_bars_are_as_long_as_their_values_and_inside_the_axes() -> None:
     values = [0.25, -2, 1e-9]
-    figure = charts.bars(["a", "b", "c"], {"P": values, "Q": [3, 2, 1]}, value_label="p", name_label="k")
+    figure = bars.bars(["a", "b", "c"], {"P": values, "Q": [3, 2, 1]}, value_label="p", name_label="k")
     axes = figure.axes[0]
     assert [patch.get_width() for patch in axes.patches] == [*values, 3, 2, 1]
     tops = [patch.get_y() for patch in axes.patches]
@@ -458,9 +458,9 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         r"predict: returned shape \(153600, 2\)",
     ),
     "not-finite-images": (lambda: matrices.image_grid([[[np.nan]]], ["a"]), "images: a value is not finite"),
-    "bars": (lambda: charts.bars(["a"], {"P": [1, 2]}, value_label="p", name_label="k"), "'P': 2 values for 1 names"),
-    "no-bars": (lambda: charts.bar_panels(["a"], {}, name_label="k"), "series: there are none"),
-    "empty": (lambda: charts.bars([], {"P": []}, value_label="p", name_label="k"), "P: shape .*at least one number"),
+    "bars": (lambda: bars.bars(["a"], {"P": [1, 2]}, value_label="p", name_label="k"), "'P': 2 values for 1 names"),
+    "no-bars": (lambda: bars.bar_panels(["a"], {}, name_label="k"), "series: there are none"),
+    "empty": (lambda: bars.bars([], {"P": []}, value_label="p", name_label="k"), "P: shape .*at least one number"),
     "three-features": (lambda: regions.decision_regions(np.eye(3), [1, 2, 3], names_of, **AXES), "two features"),
     "not-finite": (lambda: regions.decision_regions([[np.nan, 1]], [1], names_of, **AXES), "X: a value is not finite"),
     "names": (lambda: matrix(np.eye(3), LETTERS[:2]), r"matrix: shape \(3, 3\) but 2 row names and 2 column"),

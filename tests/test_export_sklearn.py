@@ -161,6 +161,16 @@ def test_weights_and_frames_are_those_of_their_fit() -> None:
     assert from_sklearn(theirs, frame, y).certificate_.gap > 1e-5  # of another objective
 
 
+def test_without_data_there_is_no_certificate_and_so_no_file_and_no_report(tmp_path: Path) -> None:
+    iris = load_dataset("iris")
+    model = from_sklearn(Theirs(max_iter=1000).fit(iris.X, iris.y))
+    with pytest.raises(ArgumentError, match=r"no certificate; .* from_sklearn\(estimator, X, y\)"):
+        model.save(tmp_path / "model.safetensors")
+    with pytest.raises(ArgumentError, match="no certificate"):
+        model.report(iris.X, iris.y)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_no_softmax_regression_is_refused() -> None:
     X, y = data(K=3)
     with pytest.raises(ArgumentError, match="estimator is a SGDClassifier"):

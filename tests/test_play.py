@@ -1,17 +1,23 @@
 """The playground without a browser: its steps are the library's, its words and pictures follow from them."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 import warnings
 from itertools import islice, pairwise
 
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from typer.testing import CliRunner
 
 pytest.importorskip("fastapi", reason="FastAPI is absent")
 
 from polytome import LogisticRegression
 from polytome.certificate import certify
+from polytome.cli.app import app as cli_app
 from polytome.errors import PolytomeError
 from polytome.layouts import intercept_last
 from polytome.lessons.softmax_by_hand import THETA
@@ -27,9 +33,10 @@ from polytome.play.regions import class_regions, level_line
 from polytome.play.runs import frames, json_line, moves
 from polytome.play.settings import LOSSES, MOST_ROWS, WAYS, Settings
 from polytome.play.views import loss_surface, opening, plane_window
+from polytome.serve.listening import bound_socket
 from polytome.solvers import LBFGS, GradientDescent, Newton, StochasticGradientDescent
 from polytome.tracing import trace
-from serving import running
+from serving import Client, running
 
 TWO = ("versicolor", "virginica")
 PEOPLE = "height,weight,name,kind\n1.8,80,a,tall\n1.9,85,b,tall\n1.5,60,c,small\n1.6,?,d,small\n1.4,50,e,small\n"
@@ -328,7 +335,7 @@ def test_the_surface_is_the_loss(loss):
     held = np.arange(float(found.objective.size)).reshape(found.objective.shape)
     last = found.objective.size - 1
     surface = loss_surface(found, 1, last, held.tolist(), [[-1, 2], [0, 3]])
-    for row, column in [(0, 0), (40, 7), (13, 40)]:
+    for row, column in [(0, 0), (60, 7), (13, 60)]:
         W = held.copy()
         W.flat[1], W.flat[last] = surface["x"][column], surface["y"][row]
         assert surface["values"][row, column] == found.objective.value_and_gradient(W)[0]
@@ -460,6 +467,7 @@ def test_a_table_of_ones_own():
         ("a,b,c\n1,2,x\n", {}, r"^table\.csv, column 'c': holds only the label 'x'"),
         ("a,c\nred,x\nblue,y\n", {}, "no column but 'c' holds numbers alone"),
         ("c\nx\ny\n", {}, "has 1 column"),
+        ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; numbers up to 1e[+]09"),
         (PEOPLE, {"features": ("age",)}, r"has no column 'age'; its columns are height, weight, name, kind"),
         (PEOPLE, {"features": ("name",)}, "column 'name' does not hold numbers; choose one of height, weight"),
         (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, "^a\0/../b.csv: has no column 'sort'"),
@@ -505,7 +513,7 @@ def test_a_run_over_http(client):
         each["coefficients"].tobytes() for each in own
     ]
     assert ask(client, "/problem", settings={}).json["parameters"] == ["w1", "w2", "b"]
-    assert len(ask(client, "/surface", settings={}, held=[[0], [0], [0]]).json["values"]) == 41
+    assert len(ask(client, "/surface", settings={}, held=[[0], [0], [0]]).json["values"]) == 61
 
 
 @pytest.mark.parametrize("place", ["/problem", "/run", "/surface"])
@@ -561,7 +569,7 @@ def test_who_stops_reading_stops_the_computation(monkeypatch):
         host, port = client.address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(
-                b"POST /run HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+                b"POST /run HTTP/1.1\r\nhost: [::1]\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
             )
             assert b"200" in connection.recv(4096)
         time.sleep(0.3)
@@ -579,3 +587,50 @@ def test_clients_have_nothing_to_do_with_each_other(client):
         together = list(pool.map(lambda each: ask(client, "/run", settings=each, count=60).body, questions))
     assert together == alone
     assert len(set(alone)) == 6
+
+
+# ---- the command
+
+
+def refused(*words):
+    result = CliRunner().invoke(cli_app, ["play", *map(str, words)])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_what_the_command_refuses_before_it_listens(tmp_path):
+    bad, long = tmp_path / "bad.csv", tmp_path / "long.csv"
+    bad.write_text("a,b\n1,x\n2\n")
+    long.write_text("a,b\n" + "1,x\n" * 1_300_000)
+    assert "bad.csv, line 3: 1 cells where the first line has 2" in refused(bad)
+    assert "at most 5,000,000 can be played with" in refused(long)
+    assert "No such file" in refused(tmp_path / "none.csv")
+    assert "so it needs --token" in refused("--host", "0.0.0.0")
+    taken = bound_socket("127.0.0.1", 0)
+    try:
+        taken.listen()
+        assert "choose another with --port" in refused("--port", taken.getsockname()[1])
+    finally:
+        taken.close()
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert 'pip install "polytome[serve]"' in refused()
+
+
+def test_the_command_serves_until_it_is_stopped(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text(PEOPLE)
+    command = [sys.executable, "-m", "polytome", "play", str(path), "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            said = server.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+            question = {"settings": {"data": "file"}}
+            assert ask(Client(address), "/problem", **question).json["title"] == "people.csv: 4 rows"
+            server.send_signal(signal.SIGINT)
+            assert server.wait(20) == 0
+        finally:
+            server.kill()

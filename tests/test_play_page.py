@@ -27,7 +27,7 @@ def play(chromium, address, query="", **options):
 
 def until(page, condition):
     """Waits until a condition in JavaScript holds; the page forbids Playwright's own way, which evaluates text."""
-    for _ in range(200):
+    for _ in range(600):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)
@@ -77,6 +77,18 @@ def test_a_rate_of_100_diverges_and_says_so(chromium, address):
             page.get_by_role("button", name="One step forward").click()
         page.wait_for_selector("#verdict[data-state=diverged]")
         assert re.search(r"Diverged: .* Try a rate below 2/L = 0\.399\.", page.locator("#verdict").inner_text())
+
+
+def test_a_new_rate_goes_on_playing_from_the_start(chromium, address):
+    with play(chromium, address, "?data=houses&loss=adaline&rate=0.02") as page:
+        is_ready(page)
+        page.get_by_role("button", name="Play").click()
+        wait_for_step(page, 3)
+        page.get_by_role("button", name="Double the rate").click()
+        until(page, "location.search.includes('rate=0.04')")
+        page.get_by_role("button", name="Double the rate").click()
+        page.wait_for_selector("#verdict[data-state=diverged]")
+        assert page.locator("#rate").input_value() == "0.08"
 
 
 def test_a_link_restores_everything(chromium, address):
@@ -166,6 +178,14 @@ def test_by_keyboard_alone(chromium, address):
         assert page.locator("#play").inner_text() == "Play"
         page.keyboard.press("Home")
         assert shown_step(page) == 0
+        page.get_by_role("button", name="Play").focus()
+        page.keyboard.press("ArrowRight")  # on a button the arrows still step, and space presses the button
+        assert shown_step(page) == 1
+        page.keyboard.press("Space")
+        wait_for_step(page, 3)
+        page.keyboard.press("Space")
+        assert page.locator("#play").inner_text() == "Play"
+        page.keyboard.press("Home")
         page.get_by_label("Steps").focus()
         page.keyboard.press("ArrowDown")  # in a field the arrows are the field's
         until(page, "location.search.includes('way=mini-batch')")
@@ -213,6 +233,18 @@ def test_a_click_on_the_surface_starts_there(chromium, address):
         assert page.locator("#start").input_value() == "numbers"
         start = [float(number) for number in page.locator("#numbers").input_value().split(",")]
         assert page.locator("#update tbody td").first.inner_text().replace("−", "-") == f"{start[0]:g}"
+
+
+def test_a_link_survives_the_question_for_the_token(chromium):
+    with (
+        running(make_app(token="for-friends")) as client,
+        visit(chromium, f"{client.address}/?data=moons&at=3") as page,
+    ):
+        page.get_by_label("Token").fill("for-friends")
+        page.get_by_role("button", name="Sign in").click()
+        is_ready(page)
+        wait_for_step(page, 3)
+        assert page.get_by_label("Data set").input_value() == "moons"
 
 
 @pytest.mark.parametrize("dark", [False, True])

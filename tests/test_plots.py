@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import calibration_curve
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 
 import polytome
@@ -114,7 +116,7 @@ DRAW: dict[str, Callable[[], plots.display.Display]] = {
     "why-3": lambda: why(iris, 40),
     "why-image": lambda: why(digits, 5, label=8, against=3),
 }
-LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 140, "regions-2": 130}
+LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 120, "regions-2": 90}
 
 
 def again(display: plots.display.Display) -> plots.display.Display:
@@ -310,7 +312,7 @@ def test_confusion_counts_and_shares_are_those_of_scikit_learn() -> None:
     assert display.accuracy == pytest.approx(metrics.accuracy_score(y, model.predict(X)))
     texts = [text.get_text() for text in display.ax_.texts]
     assert [int(text.split("\n")[0]) for text in texts] == expected.ravel().tolist()
-    assert f"{display.accuracy:.1%}" in display.title()
+    assert f"{100 * display.accuracy:.1f}\xa0%" in display.title()
 
 
 def test_a_class_without_rows_has_empty_shares() -> None:
@@ -430,8 +432,9 @@ def test_learning_rates_are_named_and_the_diverging_one_is_marked() -> None:
     texts = {text.get_text() for text in drawn("rates").ax_.texts}
     assert texts == {"rate 0.01", "rate 0.1", "rate 1000: diverges"}
     for line, descent in zip(drawn("rates").ax_.lines, drawn("rates").descents, strict=False):
-        finite = np.isfinite(descent.objectives)
-        assert np.allclose(np.asarray(line.get_ydata())[finite], np.array(descent.objectives)[finite])
+        top = drawn("rates").ax_.get_ylim()[1]
+        expected = [min(value, top) if np.isfinite(value) else top for value in descent.objectives]
+        assert np.allclose(line.get_ydata(), expected)
     assert "Diverging: 1000" in drawn("rates").description()
 
 
@@ -445,6 +448,22 @@ def test_the_penalty_s_paths_are_the_coefficients() -> None:
     assert list(held_out.get_ydata()) == [point.held_out_loss for point in display.path]
     assert display.best.held_out_loss == min(held_out.get_ydata())
     assert {text.get_text() for text in display.ax_[1].texts} == set(NAMES)
+
+
+@pytest.mark.parametrize(("make", "names"), [(pd.DataFrame, ["a", "b"]), (None, ["feature_0", "feature_1"])])
+def test_the_penalty_s_paths_have_names_before_the_model_is_fitted(make: Any, names: list[str]) -> None:
+    X, y = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.5]]), [0, 1, 0, 1]
+    X = X if make is None else make(X, columns=names)
+    display = plots.RegularizationDisplay.from_estimator(LogisticRegression(), X, y, X, y, Cs=[1, 10])
+    assert list(display.names) == names
+
+
+class NearestCentroidLike(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Labels alone."""
+
+    def fit(self, X: Any, y: Any) -> NearestCentroidLike:
+        self.classes_ = np.unique(y)
+        return self
 
 
 def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
@@ -493,6 +512,16 @@ def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
             lambda: plots.RocDisplay.from_estimator(three, X, ["rose"] * 75),
             DataError,
             "no class of the model",
+        ),
+        "no-probabilities": (
+            lambda: plots.CalibrationDisplay.from_estimator(RidgeClassifier().fit(two_X, two_y), two_X, two_y),
+            ArgumentError,
+            "RidgeClassifier, which has no predict_proba",
+        ),
+        "no-scores": (
+            lambda: plots.RocDisplay.from_estimator(NearestCentroidLike().fit(two_X, two_y), two_X, two_y),
+            ArgumentError,
+            "has no scores",
         ),
         "lengths": (lambda: plots.ConfusionDisplay.from_predictions([1, 2], [1]), ArgumentError, "shapes"),
         "unfitted": (lambda: plots.ConvergenceDisplay.from_estimator(fresh), NotFittedError, "not fitted"),

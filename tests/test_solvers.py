@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise, repeat
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise, repeat
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy import sparse
 
 from polytome import LogisticRegression, Progress, Stop, native
@@ -16,6 +17,7 @@ from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Square
 from polytome.objective import Objective
 from polytome.pairwise import PairwiseSigmoids
 from polytome.penalties import L2, NoPenalty
+from polytome.preconditioner import precondition
 from polytome.rows import Columns, as_rows
 from polytome.solvers import (
     LBFGS,
@@ -25,11 +27,13 @@ from polytome.solvers import (
     RowSpace,
     StochasticGradientDescent,
     choose_solver,
+    lbfgs,
     minimize,
     named_solver,
     stochastic,
 )
 from polytome.solvers.driver import Epoch, train
+from polytome.solvers.ridge_start import ridge_start
 
 EXACT = {
     "newton": Newton(),
@@ -244,6 +248,29 @@ def test_rows_in_their_order_by_hand(size: int) -> None:
     assert epoch.running == pytest.approx(running, rel=1e-13)
     assert epoch.updates == -(-50 // size)
     assert (start.running, start.updates) == (None, None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_ends_of_epochs_of_single_steps_are_the_iterates(size: int, shuffle: bool) -> None:
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, size=50)
+    objective = Objective(Logistic(), L2(0.1), as_rows(X, y))
+    solver = StochasticGradientDescent(0.3, batch_size=size, decay=0.1, seed=6, shuffle=shuffle)
+    walk, steps = solver.iterates(objective, np.zeros((4, 1))), solver.steps(objective, np.zeros((4, 1)))
+    before = next(walk).coefficients
+    for _ in range(3):
+        epoch, used, running = next(walk), [], 0.0
+        for step in islice(steps, -(-50 // size)):
+            np.testing.assert_array_equal(step.coefficients, before - step.rate * step.gradient)
+            gradient = Objective(Logistic(), L2(0.1), as_rows(X[step.rows], y[step.rows])).value_and_gradient(before)[1]
+            np.testing.assert_allclose(step.gradient, gradient, atol=1e-14)
+            before = step.coefficients
+            used.extend(step.rows.tolist())
+            running += step.loss / 50
+        np.testing.assert_array_equal(before, epoch.coefficients)
+        assert sorted(used) == list(range(50))
+        assert running == epoch.running
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
@@ -580,3 +607,38 @@ def test_choice_by_shape_of_many_binary_models(n: int, d: int, loss: Loss, expec
     """As dear as their blocks: the joint Hessian of 26 letters in pairs would have had the side 5,525."""
     rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % 3)
     assert type(choose_solver(Objective(loss, L2(1.0), rows)).solver).__name__ == expected
+
+
+# Where a long descent begins
+
+
+def clouds(rng, strength, soft=False):
+    """Six classes of 600 rows in twelve columns of different size, centred."""
+    y = rng.integers(0, 6, 600)
+    X = (rng.normal(size=(600, 12)) + 2 * rng.normal(size=(6, 12))[y]) * np.logspace(-1, 1, 12)
+    target = 0.9 * np.eye(6)[y] + 0.1 / 6 if soft else y
+    return Objective(Softmax(6), L2(strength), as_rows(X - X.mean(axis=0), target))
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("strength", [1e-5, 1e-3, 1e-1])
+def test_ridge_start_is_below_newtons_step_from_the_null_model_however_long(strength, soft, rng):
+    objective = clouds(rng, strength, soft)
+    null, _ = objective.null
+    _, gradient = objective.value_and_gradient(null)
+    step = -precondition(objective, null).solve(gradient)
+    best = min(objective.value_and_gradient(null + length * step)[0] for length in np.geomspace(0.01, 100, 200))
+    start = ridge_start(objective, null, gradient)
+    assert objective.value_and_gradient(start)[0] <= best * 1.001
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_lbfgs_from_a_ridge_regression_comes_to_the_same_minimum(fit_intercept, rng, monkeypatch):
+    objective = replace(clouds(rng, 1e-3), fit_intercept=fit_intercept)
+    reference = minimize(objective, LBFGS(), tol=1e-10)
+    monkeypatch.setattr(lbfgs, "_LONG", 0)
+    solution = minimize(objective, LBFGS(), tol=1e-10)
+    assert solution.stop is Stop.CERTIFIED
+    assert solution.history[0].objective < reference.history[0].objective / 2
+    assert solution.passes < reference.passes
+    assert_allclose(solution.coefficients, reference.coefficients, atol=1e-3)

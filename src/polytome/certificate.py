@@ -17,7 +17,7 @@ Stochastic dual coordinate ascent methods for regularized loss minimization, JML
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from polytome import native
 from polytome.curvature import newton_decrement
-from polytome.objective import Objective, block_scores
-from polytome.penalties import NoPenalty
+from polytome.objective import Objective, block_scores, hessian_of_scores
 from polytome.rows import ArrayRows, Block
 
 Array = NDArray[Any]
@@ -198,7 +197,7 @@ def _has_short_scores(objective: Objective) -> bool:
 
 
 def _with_intercept_from_scores(objective: Objective, W: Array) -> Array:
-    """`W` with its intercept made exact: one reading of the rows makes their scores, and these stand for the rows."""
+    """`W` with its intercept made exact: one reading of the rows makes their scores, and the rest needs only these."""
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
     scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
     if scores is None:
@@ -211,26 +210,47 @@ def _with_intercept_from_scores(objective: Objective, W: Array) -> Array:
 def exact_intercept(objective: Objective, scores: Array) -> Array:
     """What to add to the scores of all rows so that the weighted residuals sum to zero, shape (n_outputs,).
 
+    Newton's method with halved steps on a convex function of the intercepts; the rows stay out of it.
+
     Args:
         objective: gives the loss, the targets and the weights.
         scores: shape (n, n_outputs), float64.
 
     Example:
         >>> from polytome.losses import Logistic
+        >>> from polytome.penalties import NoPenalty
         >>> from polytome.rows import as_rows
         >>> objective = Objective(Logistic(), NoPenalty(), as_rows(np.zeros((4, 1)), np.array([0, 1, 1, 1])))
         >>> bool(np.isclose(exact_intercept(objective, np.zeros((4, 1)))[0], np.log(3)))
         True
     """
-    loss, target, weight = objective.loss, objective.rows.target, objective.rows.weight
-    m, u = loss.curvature(scores, target)
-    hessian = np.diag(weight @ m)
-    hessian = (hessian if u is None else hessian - (u * weight[:, None]).T @ u) / objective.total_weight
-    rows = ArrayRows.of(scores, target, weight, n_threads=objective.rows.n_threads)
-    stand_in = replace(objective, penalty=NoPenalty(), rows=rows, fit_intercept=True)
-    _, _, W = _solve_intercept(stand_in, np.eye(loss.n_outputs + 1, loss.n_outputs), None, hessian)
-    found: Array = W[-1]
-    return found
+    loss, weight = objective.loss, objective.rows.weight
+    rows = ArrayRows.of(scores, objective.rows.target, weight, n_threads=objective.rows.n_threads)
+
+    def at(b: Array) -> tuple[float, Array, Array]:
+        def block_sums(block: Block) -> tuple[Array, ...]:
+            moved = block.X + b
+            value, residual = loss.value_and_gradient(moved, block.target)
+            hessian = hessian_of_scores(block.weight, *loss.curvature(moved, block.target))
+            return np.asarray(block.weight @ value), block.weight @ residual, hessian
+
+        value, slope, hessian = (total / objective.total_weight for total in rows.sum(block_sums))
+        return float(value), slope, hessian
+
+    b = np.zeros(loss.n_outputs)
+    value, slope, hessian = at(b)
+    while np.abs(slope).max() > _ROUNDING:
+        step = _damped_step(hessian, 0.0, slope, loss.separable)
+        for _ in range(40):
+            reached, there, bend = at(b - step)
+            change, smaller = reached - value, np.abs(there).max() < np.abs(slope).max()
+            if change < -_ROUNDING * abs(value) or (smaller and change <= _ROUNDING * abs(value)):
+                break
+            step /= 2
+        else:
+            break
+        b, value, slope, hessian = b - step, reached, there, bend
+    return b
 
 
 def _solve_intercept(

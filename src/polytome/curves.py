@@ -1,6 +1,6 @@
-"""How a classifier does at every cut-off, in every bin of its probabilities, at every strength of its penalty.
+"""How a classifier does at every cut-off, and in every bin of its probabilities.
 
-Plain functions on arrays, and two that fit models; `polytome.plots` draws what they return.
+Plain functions on arrays; `polytome.plots` draws what they return.
 
 Reference:
     Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 5.1.3 (ROC and precision-recall curves);
@@ -9,38 +9,33 @@ Reference:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
 from polytome.errors import ArgumentError, DataError
-from polytome.metrics import class_codes, log_loss
+from polytome.metrics import class_codes
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    pass
 
 Array = NDArray[Any]
 
 __all__ = [
     "Bin",
     "Curve",
-    "Descent",
-    "PathPoint",
     "binomial_interval",
     "calibration_bins",
     "calibration_error",
     "column_spreads",
     "confidence",
     "known_codes",
-    "learning_rate_descents",
     "one_against_rest",
     "precision_recall_curve",
-    "regularization_path",
     "roc_curve",
     "typical_row",
 ]
@@ -75,28 +70,6 @@ class Curve:
     y: Array
     area: float
     share: float
-
-
-class Descent(NamedTuple):
-    """The objective along a walk with one learning rate."""
-
-    learning_rate: float
-    objectives: tuple[float, ...]
-    """At the start and after each epoch, in nats; the last one may be infinite or NaN."""
-    diverges: bool
-    """It left the finite numbers, or was above its start in the second half of its epochs."""
-
-
-class PathPoint(NamedTuple):
-    """A fit with one strength of the penalty."""
-
-    C: float
-    train_loss: float
-    """Mean log-loss of the rows that it was fitted to, in nats."""
-    held_out_loss: float
-    """Mean log-loss of other rows, in nats."""
-    coefficients: Array
-    """Shape (1, d) or (K, d)."""
 
 
 def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
@@ -278,6 +251,7 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
         label -> (truth values, scores), for two classes of the second one alone. A class without a row is left out.
 
     Raises:
+        ArgumentError: the model has no scores.
         DataError: a label is no class of the model.
 
     Example:
@@ -292,11 +266,15 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
 
     check_is_fitted(model)
     codes = known_codes(y, model.classes_)
-    if len(model.classes_) == 2 and hasattr(model, "decision_function"):
-        scores = np.column_stack([np.empty(len(codes)), model.decision_function(X)])
+    two, has_scores = len(model.classes_) == 2, hasattr(model, "decision_function")
+    if not (has_scores or hasattr(model, "predict_proba")):
+        raise ArgumentError(f"model is a {type(model).__name__}, which has no scores: its labels alone rank no rows")
+    if has_scores and (two or not hasattr(model, "predict_proba")):
+        scores = np.asarray(model.decision_function(X))
+        scores = np.column_stack([-scores, scores]) if two else scores
     else:
         scores = np.asarray(model.predict_proba(X))
-    first = 1 if len(model.classes_) == 2 else 0
+    first = 1 if two else 0
     return {
         label: (codes == k, scores[:, k])
         for k, label in enumerate(model.classes_.tolist())
@@ -331,12 +309,10 @@ def typical_row(X: Any) -> Array:
         >>> typical_row([[0, 1.0], [0, 2.0], [1, 9.0]])
         array([0., 2.])
     """
-    from scipy import sparse
-
-    if sparse.issparse(X):
+    if hasattr(X, "tocsc"):
         from sklearn.utils.sparsefuncs import csc_median_axis_0
 
-        return np.asarray(csc_median_axis_0(sparse.csc_matrix(X, dtype=np.float64)))
+        return np.asarray(csc_median_axis_0(X.tocsc().astype(np.float64)))
     return np.asarray(np.median(np.asarray(X, dtype=np.float64), axis=0))
 
 
@@ -350,106 +326,8 @@ def column_spreads(X: Any) -> Array:
         >>> column_spreads([[0, 1.0], [2, 1.0]])
         array([1., 0.])
     """
-    from scipy import sparse
-
-    if sparse.issparse(X):
+    if hasattr(X, "tocsr"):
         from sklearn.utils.sparsefuncs import mean_variance_axis
 
-        return np.sqrt(mean_variance_axis(sparse.csr_matrix(X, dtype=np.float64), axis=0)[1])  # type: ignore[no-any-return]
+        return np.asarray(np.sqrt(mean_variance_axis(X.tocsr().astype(np.float64), axis=0)[1]))
     return np.asarray(np.std(np.asarray(X, dtype=np.float64), axis=0))
-
-
-def learning_rate_descents(
-    model: LogisticRegression,
-    X: Any,
-    y: Any,
-    learning_rates: Sequence[float],
-    *,
-    epochs: int = 50,
-    solver: Literal["gradient-descent", "sgd"] = "gradient-descent",
-) -> tuple[Descent, ...]:
-    """Walk down the model's objective with each learning rate, from the null model on.
-
-    Args:
-        model: its settings say what is minimised; it is not changed and need not be fitted.
-        X: features, shape (n, d).
-        y: labels, shape (n,).
-        learning_rates: positive numbers, in units of the columns as they are scaled by `model.scale`.
-        epochs: at most so many passes over the rows for each.
-        solver: "gradient-descent" makes one step in an epoch, "sgd" one for each row.
-
-    Raises:
-        ArgumentError: there is no learning rate, one is not positive, or the solver is another one.
-
-    Example:
-        >>> from polytome.estimators import LogisticRegression
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1]
-        >>> slow, fast = learning_rate_descents(LogisticRegression(), X, y, [0.1, 1e3], epochs=5)
-        >>> slow.diverges, fast.diverges
-        (False, True)
-    """
-    from sklearn.base import clone
-    from sklearn.exceptions import ConvergenceWarning
-
-    from polytome.solvers import GradientDescent, StochasticGradientDescent
-
-    kinds = {"gradient-descent": GradientDescent, "sgd": StochasticGradientDescent}
-    if solver not in kinds:
-        raise ArgumentError(f"solver={solver!r}: give one of {', '.join(kinds)}")
-    if not len(learning_rates):
-        raise ArgumentError("learning_rates: there is none; give at least one")
-    walkers = [kinds[solver](learning_rate=float(rate)) for rate in learning_rates]
-    descents = []
-    for rate, walker in zip(learning_rates, walkers, strict=True):
-        # A tolerance below rounding: no walk ends because it has come near enough.
-        settings = {"solver": walker, "max_iter": epochs, "tol": 1e-300, "verbose": 0, "callback": None}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = clone(model).set_params(**settings).fit(X, y)
-        objectives = tuple(line.objective for line in fitted.history_)
-        later = objectives[len(objectives) // 2 :]
-        diverges = not all(value <= objectives[0] for value in later)
-        descents.append(Descent(float(rate), objectives, diverges))
-    return tuple(descents)
-
-
-def regularization_path(
-    model: LogisticRegression, X: Any, y: Any, X_held_out: Any, y_held_out: Any, Cs: Sequence[float]
-) -> tuple[PathPoint, ...]:
-    """Fit the model with each strength of its penalty, and judge each fit on the rows that it saw and on others.
-
-    Args:
-        model: a classifier with the setting `C`; it is not changed and need not be fitted.
-        X: features to fit to, shape (n, d).
-        y: their labels.
-        X_held_out: other rows.
-        y_held_out: their labels.
-        Cs: positive numbers, the inverse strengths.
-
-    Returns:
-        One point for each C, in ascending order.
-
-    Raises:
-        ArgumentError: there is no C.
-        DataError: a held-out label is no class of the model.
-
-    Example:
-        >>> from polytome.estimators import LogisticRegression
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1]
-        >>> weak, strong = regularization_path(LogisticRegression(), X, y, X[1:], y[1:], [1e-3, 1e3])
-        >>> weak.train_loss > strong.train_loss
-        True
-    """
-    from sklearn.base import clone
-
-    if not len(Cs):
-        raise ArgumentError("Cs: there is none; give at least one")
-    points = []
-    for C in sorted(map(float, Cs)):
-        fitted = clone(model).set_params(C=C).fit(X, y)
-        losses = [
-            log_loss(known_codes(labels, fitted.classes_), fitted.predict_log_proba(rows))
-            for rows, labels in ((X, y), (X_held_out, y_held_out))
-        ]
-        points.append(PathPoint(C, losses[0], losses[1], fitted.coef_))
-    return tuple(points)

@@ -299,8 +299,9 @@ def _number_flips(
     size = change / np.where(np.isfinite(span) & (span > 0), span, 1.0)
     classes, flips = model.classes_.tolist(), []
     for j in np.argsort(size, kind="stable")[:most]:
-        found = (float(flipped[j]), classes[rival[j]]) if size[j] < np.inf else (None, None)
-        flips.append(Flip(names[j], float(values[j]), *found, float(size[j])))
+        beyond = classes[rival[j]] if size[j] < np.inf else None
+        crossing = float(flipped[j]) if size[j] < np.inf else None
+        flips.append(Flip(names[j], float(values[j]), crossing, beyond, float(size[j])))
     return flips
 
 

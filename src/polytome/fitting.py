@@ -28,6 +28,7 @@ from polytome.solvers.driver import Callback, check_limits
 Array = NDArray[Any]
 
 __all__ = [
+    "check_certified",
     "check_settings",
     "classes_of",
     "keep_solution",
@@ -37,6 +38,16 @@ __all__ = [
     "scores_of",
     "sigmoids_of",
 ]
+
+
+def check_certified(estimator: Any) -> None:
+    """Raises NotFittedError without coefficients, ArgumentError without the certificate that a fit brings along."""
+    check_is_fitted(estimator, "coef_")
+    if not hasattr(estimator, "certificate_"):
+        raise ArgumentError(
+            "model has coefficients from elsewhere and no certificate; bring them in with the data that they were "
+            "fitted on, as from_sklearn(estimator, X, y)"
+        )
 
 
 def check_settings(estimator: Any) -> None:

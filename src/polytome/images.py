@@ -30,13 +30,17 @@ Picture = NDArray[np.float32]
 __all__ = ["IMAGE_SUFFIXES", "training_form"]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+"""What the names of image files end with."""
+
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _MOST_BYTES = 64 << 20
 _MOST_PIXELS = 80_000_000  # below the number at which Pillow itself begins to warn
 _WORKING_SIDE = 400  # pixels: strokes stay several pixels wide, and noise averages out
 _LEAST_CONTRAST = 0.1  # of the ground's brightness
+_LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is no digit
 _LEAST_STROKE = 0.1  # of the digit's longer side; four of five digits of MNIST have broader strokes
-_WHOLE_BELOW = 14  # images with a smaller side have no margin
+_AROUND = np.ones((3, 3), dtype=np.bool_)  # a pixel and its eight neighbours
+_SMALL = 14  # images with a smaller side have no margin
 
 
 class _Ink(NamedTuple):
@@ -53,9 +57,10 @@ def training_form(
 
     The image is turned upright as its camera says, laid on white where it is transparent, and made grey. The ground is
     found under the ink, however unevenly it is lit, and taken away; ground may be light or dark. The ink is cropped,
-    scaled with antialiasing to fit 5/7 of each side (20 of 28 pixels; the whole of sides below 14) with its shape kept,
-    and moved by whole pixels until its centre of mass is nearest to pixel `side // 2`, the place that it has in MNIST
-    (counted from 0), without a loss of ink.
+    scaled with antialiasing to fit 5/7 of each side (20 of 28 pixels) with its shape kept, and moved by whole pixels
+    until its centre of mass is nearest to pixel `side // 2` (counted from 0), its place in MNIST, no ink being lost.
+    Forms with a side below 14 are made as those of digits were: the ink fills four times as many pixels each way, and
+    each pixel is the mean of 4 x 4 of them.
 
     An image that has exactly the wanted shape and a dark ground is a training image already: it is taken as it is.
 
@@ -88,7 +93,7 @@ def training_form(
             raise _blank(name)
         form = grey
     else:
-        form = _placed(_scaled(_thickened(_ink(grey, name)), shape), shape)
+        form = _normalised(_thickened(_ink(grey, name)), shape)
     return np.rint(form * 255).astype(np.uint8) if full == 255 else form.astype(np.float64) * full
 
 
@@ -201,6 +206,7 @@ def _ink(grey: Picture, name: str) -> _Ink:
     """
     if _is_light_on_dark(grey):
         grey = 1 - grey
+    grey = (grey / np.maximum(_slope(grey), 1 / 255)).astype(np.float32)
     window = max(3, max(grey.shape) // 3)
     smooth = ndimage.gaussian_filter(grey, max(grey.shape) / 400, mode="nearest")
     ground = np.maximum(ndimage.grey_closing(smooth, (window, window), mode="nearest"), 1 / 255)
@@ -212,7 +218,7 @@ def _ink(grey: Picture, name: str) -> _Ink:
     if darkest < max(_LEAST_CONTRAST, typical + 6 * spread):
         raise _blank(name)
     sure = _main_parts(amount > (floor + darkest) / 2)
-    if not sure.any():
+    if max(_extent(sure)) < _LEAST_SIDE * max(grey.shape):  # noise, or dust
         raise _blank(name)
     deep = np.quantile(amount[sure], 0.75)
     return _Ink(np.clip((amount - floor) / (deep - floor), 0, 1).astype(np.float32), sure)
@@ -220,8 +226,24 @@ def _ink(grey: Picture, name: str) -> _Ink:
 
 def _is_light_on_dark(grey: Picture) -> bool:
     """Whether the ground is dark: what stands out from its surroundings is then lighter than they are."""
-    surroundings = ndimage.gaussian_filter(grey, max(grey.shape) / 4, mode="nearest")
-    return bool(np.sum((grey - surroundings).astype(np.float64) ** 3) > 0)
+    level = grey - _slope(grey)
+    surroundings = ndimage.uniform_filter(level, max(grey.shape) // 2 + 1, mode="nearest")
+    return bool(np.sum((level - surroundings) ** 3, dtype=np.float64) > 0)
+
+
+def _slope(grey: Picture) -> Picture:
+    """How brightness changes across the ground: the quadratic that goes through the border, but for ink at it."""
+    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
+    y, x = np.broadcast_arrays(rows[:, None], columns[None, :])
+    terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1)
+    border, at = _border(grey), _border(terms)
+    near = np.ones(len(border), dtype=np.bool_)
+    for _ in range(2):  # the second time without what is far off
+        factors = np.linalg.lstsq(at[near], border[near])[0]
+        off = np.abs(border - at @ factors)
+        near = off <= 3 * np.median(off) + 1 / 255
+    slope: Picture = terms @ factors
+    return slope
 
 
 def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -230,7 +252,7 @@ def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Parts with less than a twentieth of the largest one's pixels are specks. Unless the largest one touches the border
     too, those that do are shadows and whatever else looks in from the side.
     """
-    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    labels, count = ndimage.label(mask, _AROUND)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     main = sizes >= max(1, sizes.max() / 20)
@@ -255,32 +277,42 @@ def _thickened(ink: _Ink) -> _Ink:
 
 
 def _extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """Height and width of the smallest box around what is true."""
-    box = ndimage.find_objects(mask.astype(np.int8))[0]
-    return box[0].stop - box[0].start, box[1].stop - box[1].start
+    """Height and width of the smallest box around what is true; zeros where nothing is."""
+    box = ndimage.find_objects(mask.astype(np.int8))
+    return (box[0][0].stop - box[0][0].start, box[0][1].stop - box[0][1].start) if box else (0, 0)
 
 
-def _scaled(ink: _Ink, shape: tuple[int, int]) -> Picture:
-    """The ink alone, cropped and scaled to fit its box with its shape kept."""
+def _normalised(ink: _Ink, shape: tuple[int, int]) -> Picture:
+    """The ink in the size and place that it has in MNIST; small images are made as those of digits were."""
+    height, width = shape
+    if min(shape) >= _SMALL:
+        box = (round(height * 5 / 7), round(width * 5 / 7))
+        return _placed(_scaled(ink, box), shape)
+    finer = (4 * height, 4 * width)
+    form = _placed(_scaled(ink, finer), finer)
+    blocks: Picture = form.reshape(height, 4, width, 4).mean(axis=(1, 3))
+    return blocks
+
+
+def _scaled(ink: _Ink, box: tuple[int, int]) -> Picture:
+    """The ink alone, cropped and scaled to fit a box with its shape kept."""
     from PIL import Image
 
     crop = ndimage.find_objects(ink.sure.astype(np.int8))[0]
     height, width = _extent(ink.sure)
-    box = [side if side < _WHOLE_BELOW else round(side * 5 / 7) for side in shape]
     scale = min(box[0] / height, box[1] / width)
-    near = ndimage.binary_dilation(ink.sure, np.ones((3, 3)), iterations=max(1, round(1 / scale)))
+    near = ndimage.binary_dilation(ink.sure, _AROUND, iterations=max(1, round(1 / scale)))
     alone = Image.fromarray(np.where(near, ink.amount, np.float32(0))[crop])
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.clip(np.asarray(alone.resize(size, Image.Resampling.BICUBIC), dtype=np.float32), 0, 1)
 
 
 def _placed(digit: Picture, shape: tuple[int, int]) -> Picture:
-    """The digit in an empty image, its centre of mass nearest to pixel `side // 2`."""
+    """The digit in an empty image, moved by whole pixels until its centre of mass is nearest to pixel `side // 2`."""
     form = np.zeros(shape, dtype=np.float32)
     centre = ndimage.center_of_mass(digit)
-    corner = [
-        int(np.clip(round(side // 2 - middle), 0, side - part))
-        for side, middle, part in zip(shape, centre, digit.shape, strict=True)
-    ]
-    form[corner[0] : corner[0] + digit.shape[0], corner[1] : corner[1] + digit.shape[1]] = digit
+    top, left = (
+        int(np.clip(round(shape[axis] // 2 - centre[axis]), 0, shape[axis] - digit.shape[axis])) for axis in (0, 1)
+    )
+    form[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return form

@@ -141,11 +141,12 @@ def quality(codes: Array, log_probabilities: Array) -> Quality:
     null_right = codes == counts.argmax()
     loss = -log_probabilities[np.arange(n_rows), codes]
     null_loss = -np.log(counts[codes] / n_rows)
+    mean_loss = mean_interval(loss)
     return Quality(
         n_rows=n_rows,
         accuracy=wilson_interval(int(right.sum()), n_rows),
         accuracy_gain=mean_interval(right.astype(np.float64) - null_right),
-        log_loss=mean_interval(loss),
+        log_loss=mean_loss._replace(low=max(0.0, mean_loss.low)),  # a log-loss is never negative
         log_loss_gain=mean_interval(null_loss - loss),
     )
 

@@ -89,13 +89,13 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
         (True, array(['no', 'yes'], dtype='<U3'), True)
     """
     from safetensors.numpy import save as to_bytes
-    from sklearn.utils.validation import check_is_fitted
 
     from polytome.estimators import LogisticRegression
+    from polytome.fitting import check_certified
 
     if not isinstance(model, LogisticRegression):
         raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be saved")
-    check_is_fitted(model, "coef_")
+    check_certified(model)
     record, tensors = _to_saved(model)
     record["checksum"] = _checksum(record, tensors)
     text = json.dumps(record, allow_nan=False)

@@ -25,7 +25,7 @@ from polytome.rows import Block, Columns, Rows
 
 Array = NDArray[Any]
 
-__all__ = ["Objective", "block_scores", "block_value_and_gradient"]
+__all__ = ["Objective", "block_scores", "block_value_and_gradient", "hessian_of_scores"]
 
 
 def block_scores(block: Block, raw: Array) -> Array:
@@ -47,6 +47,12 @@ def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Arra
     gradient[:-1, outputs] = block.X.T @ residual.astype(block.X.dtype, copy=False)
     gradient[-1, outputs] = residual.sum(axis=0)
     return np.asarray(block.weight @ value), gradient
+
+
+def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
+    """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores, (n_outputs, n_outputs)."""
+    hessian = np.diag(weight @ m)
+    return hessian if u is None else hessian - (u * weight[:, None]).T @ u
 
 
 @dataclass(frozen=True)
@@ -208,8 +214,7 @@ class Objective:
 
         def block_hessian(block: Block) -> tuple[Array, ...]:
             m, u = self.loss.curvature(block_scores(block, raw), block.target)
-            hessian = np.diag(block.weight @ m)
-            return (hessian if u is None else hessian - (u * block.weight[:, None]).T @ u,)
+            return (hessian_of_scores(block.weight, m, u),)
 
         (hessian,) = self.rows.sum(block_hessian)
         result: Array = hessian / self.total_weight

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs
 
-from polytome.objective import Objective
+from polytome.objective import Objective, hessian_of_scores
 from polytome.rows import Block
 from polytome.rows.blocks import centred_squares
 from polytome.sampling import drawn_by_curvature, row_curvature
@@ -31,14 +31,17 @@ Array = NDArray[Any]
 __all__ = [
     "DiagonalPreconditioner",
     "GramPreconditioner",
+    "KroneckerHessian",
     "Preconditioner",
     "gram_sample",
+    "kronecker_hessian",
     "precondition",
 ]
 
 MOST_GRAM_COLUMNS = 4_096
 _SAMPLE = 15_000
-_PASSES = 15
+_ROWS_PER_COLUMN = 20
+_PASSES = 2
 MOST_GROUPS = 3
 
 
@@ -110,31 +113,22 @@ class DiagonalPreconditioner:
 
 def precondition(objective: Objective, W: Array) -> Preconditioner:
     """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the rows."""
-    n_rows, n_features = objective.rows.n_rows, objective.rows.n_features
-    if n_features > MOST_GRAM_COLUMNS:
+    if objective.rows.n_features > MOST_GRAM_COLUMNS:
         return _diagonal(objective, W)
-    if (size := gram_sample(n_rows, n_features, objective.loss.n_outputs)) is not None:
-        objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
-    return _gram(objective, W)
+    return kronecker_hessian(objective, W).inverse()
 
 
 def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
     """How many rows are copied for the Gram matrix; None where it is made of all, which need no copy.
 
-    About as much arithmetic as some passes, and never so few rows that their Gram matrix misleads.
+    About as much arithmetic as two passes, and never so few rows that their Gram matrix misleads.
 
     Example:
         >>> gram_sample(60_000, 784, 10), gram_sample(20_000, 784, 10)
-        (15000, None)
+        (15680, None)
     """
-    size = max(_SAMPLE, _PASSES * n_rows * n_outputs // n_features)
+    size = max(_SAMPLE, _ROWS_PER_COLUMN * n_features, _PASSES * n_rows * n_outputs // n_features)
     return size if 2 * size <= n_rows else None
-
-
-def _mean_hessian(weight: Array, m: Array, u: Array | None) -> Array:
-    """Weighted sum of `diag(m) - u u'` over rows, (n_outputs, n_outputs)."""
-    hessian = np.diag(weight @ m)
-    return hessian if u is None else hessian - (u * weight[:, None]).T @ u
 
 
 def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs:
@@ -148,8 +142,41 @@ def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs
     return Outputs(V, alpha, trace / objective.total_weight)
 
 
-def _gram(objective: Objective, W: Array) -> GramPreconditioner:
-    rows, strength = objective.rows, objective.penalty.strength
+@dataclass(frozen=True)
+class KroneckerHessian:
+    """The approximation itself: `A (x) S + lambda I`, each output's columns centred for themselves.
+
+    Attributes:
+        outputs: A in its eigenvectors.
+        S: Gram matrix of the columns, weighted by curvature, shape (n_features, n_features).
+        centres: as in `GramPreconditioner`.
+        strength: lambda.
+    """
+
+    outputs: Outputs
+    S: Array
+    centres: Array
+    strength: float
+
+    def softened(self, by: float) -> KroneckerHessian:
+        """The same with its curvature, but for the penalty's, divided by a number."""
+        return replace(self, outputs=replace(self.outputs, alpha=self.outputs.alpha / by))
+
+    def inverse(self) -> GramPreconditioner:
+        """Its inverse, by Cholesky factors in the precision of S."""
+        ridge = float(np.finfo(self.S.dtype).eps)
+        groups = tuple(
+            (self.outputs.V[:, members], _factor(self.S.dtype.type(alpha) * self.S, self.strength, ridge))
+            for alpha, members in _groups(self.outputs.alpha)
+        )
+        return GramPreconditioner(self.outputs, groups, self.centres)
+
+
+def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
+    """The approximation with the curvature at `W`; at most a pass over the rows, for up to `MOST_GRAM_COLUMNS`."""
+    if (size := gram_sample(objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs)) is not None:
+        objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
+    rows = objective.rows
     raw = rows.columns.to_raw(W)
     (syrk,) = get_blas_funcs(("syrk",), dtype=rows.precision)
 
@@ -159,7 +186,7 @@ def _gram(objective: Objective, W: Array) -> GramPreconditioner:
         X = rows.dense(block)
         means = X.T @ bends.astype(X.dtype)
         X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return syrk(1.0, X.T, lower=True), means, bends.sum(axis=0), _mean_hessian(block.weight, m, u)
+        return syrk(1.0, X.T, lower=True), means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
 
     S, centres, bends, mean_hessian = rows.sum(block_sums)
     S += np.tril(S, -1).T
@@ -167,12 +194,7 @@ def _gram(objective: Objective, W: Array) -> GramPreconditioner:
     centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
     S -= (centres * bends) @ centres.T
     S /= objective.total_weight
-    ridge = float(np.finfo(rows.precision).eps)
-    groups = tuple(
-        (outputs.V[:, members], _factor((alpha * S).astype(rows.precision), strength, ridge))
-        for alpha, members in _groups(outputs.alpha)
-    )
-    return GramPreconditioner(outputs, groups, centres)
+    return KroneckerHessian(outputs, S.astype(rows.precision), centres, objective.penalty.strength)
 
 
 def _groups(alpha: Array) -> list[tuple[float, Array]]:
@@ -207,7 +229,7 @@ def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
 
     def block_sums(block: Block) -> tuple[Array, ...]:
         trace, m, u = row_curvature(objective, block, raw)
-        return _mean_hessian(block.weight, m, u), np.asarray(trace.sum())
+        return hessian_of_scores(block.weight, m, u), np.asarray(trace.sum())
 
     mean_hessian, trace = rows.sum(block_sums)
     outputs = _outputs(objective, mean_hessian, float(trace))

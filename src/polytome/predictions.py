@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +28,22 @@ class Predictions:
         predictions: the most probable class of each row, (n,).
         probabilities: of each class, (n, K); None where they are not wanted.
         rows: which rows of the file these are, counted from 1, (n,); None when they are all.
+        files: the image file of each row, (n,); None for other rows.
     """
 
     classes: Array
     predictions: Array
     probabilities: Array | None = None
     rows: Array | None = None
+    files: Array | None = None
 
     def columns(self) -> dict[str, Array]:
-        """The columns of a table: `row` where rows were left out, `prediction`, and one `probability_CLASS` each."""
-        flat = {} if self.rows is None else {"row": self.rows}
+        """The columns of a table: `prediction`, and one `probability_CLASS` each.
+
+        Before them `file` for images, and `row` where rows were left out.
+        """
+        places = {"file": self.files, "row": self.rows}
+        flat = {name: place for name, place in places.items() if place is not None}
         flat["prediction"] = self.predictions
         if self.probabilities is not None:
             names = (f"probability_{label}" for label in self.classes.tolist())
@@ -71,7 +78,12 @@ class Predictions:
 
 
 def predict_rows(
-    model: LogisticRegression, X: Any, *, probabilities: bool = True, kept: NDArray[np.bool_] | None = None
+    model: LogisticRegression,
+    X: Any,
+    *,
+    probabilities: bool = True,
+    kept: NDArray[np.bool_] | None = None,
+    files: Sequence[str] | None = None,
 ) -> Predictions:
     """Predict rows with a fitted classifier.
 
@@ -80,6 +92,7 @@ def predict_rows(
         X: (n, d) rows.
         probabilities: whether they are wanted.
         kept: which rows of a file X holds, as `Source.kept` says it.
+        files: the image file of each row, as `Source.files` says it.
 
     Raises:
         DataError: X does not suit the model.
@@ -95,4 +108,5 @@ def predict_rows(
         model.predict(X),
         model.predict_proba(X) if probabilities else None,
         None if kept is None else np.flatnonzero(kept) + 1,
+        None if files is None else np.array(files),
     )

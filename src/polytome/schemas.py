@@ -104,6 +104,8 @@ def learn_encoder(
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
     columns = tuple(_learn_column(frame, name, kinds[name], missing) for name in names)
     encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target))
+    if missing == "mean":
+        _note_fills(frame, kinds, notes)
     return encoder, frame, tuple(notes)
 
 
@@ -153,6 +155,16 @@ def _drop_gaps(frame: Frame, kinds: dict[str, str], notes: list[str]) -> Frame:
     if not keep.all():
         notes.append(f"{int((~keep).sum())} of {len(keep)} rows have a missing cell and are left out")
     return frame.take(keep)
+
+
+def _note_fills(frame: Frame, kinds: dict[str, Literal["number", "category"]], notes: list[str]) -> None:
+    """Say how many cells are filled, and in which columns."""
+    gaps = {name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}
+    filled = [f"{name} ({count})" for name, count in gaps.items() if count]
+    if filled:
+        notes.append(
+            f"{sum(gaps.values())} missing cells are filled, in {len(filled)} columns: {', '.join(filled[:12])}"
+        )
 
 
 def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], missing: str) -> Column:

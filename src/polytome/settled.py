@@ -137,10 +137,12 @@ def centred_lengths(X: Any, centre: Array, divisor: Array) -> Array:
         array([5.])
     """
     if sparse.issparse(X):
-        scaled: Any = sparse.csr_array(X.astype(np.float64).multiply(1 / divisor))
+        matrix: Any = X
+        scaled: Any = sparse.csr_array(matrix.astype(np.float64).multiply(1 / divisor))
         middle = centre / divisor
         squares = scaled.multiply(scaled).sum(axis=1) - 2 * (scaled @ middle) + middle @ middle
-        return np.sqrt(np.maximum(squares, 0.0))
+        found: Array = np.sqrt(np.maximum(squares, 0.0))
+        return found
     lengths = np.empty(X.shape[0])
     size = max(1, _BLOCK_ENTRIES // max(X.shape[1], 1))
     for start in range(0, len(lengths), size):

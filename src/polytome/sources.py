@@ -21,6 +21,7 @@ from polytome.datasets import Dataset, list_datasets, load_dataset
 from polytome.downloads import Progress
 from polytome.encoders import Column, Encoder, listing
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.image_folders import images_for_model, is_images, read_images
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.tables import read_table
 from polytome.training_record import record_training
@@ -60,7 +61,8 @@ class Source:
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
-        test_numbers: the numbers of its test rows in the file, counted from 1 without a header line.
+        test_names: the numbers of its test rows in the file, counted from 1 without a header line.
+        files: the names of the image files, one for each row; None for other data.
     """
 
     name: str
@@ -76,7 +78,8 @@ class Source:
     positive: str | None = None
     test_fraction: float | None = None
     seed: int | None = None
-    test_numbers: NDArray[np.intp] | None = None
+    test_names: Array | None = None
+    files: tuple[str, ...] | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -104,7 +107,8 @@ def open_source(
     """Read what a model is to be trained on.
 
     Args:
-        source: the name of a built-in data set, or else a path.
+        source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
+            sub-folder of its name; each becomes 28 x 28 pixels (see `training_form`).
         target: where the labels are; this and the options from `missing` on are those of `read_table`.
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
@@ -125,11 +129,14 @@ def open_source(
         >>> iris.X.shape, iris.encoder.feature_names[0]
         ((150, 4), 'sepal length (cm)')
     """
+    for_tables = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
     if is_dataset(source):
-        for_files = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
-        _refuse_options(source, for_files)
+        _refuse_options(source, for_tables)
         return _from_dataset(load_dataset(source, data_dir, progress))
     _check_exists(source)
+    if is_images(source):
+        _refuse_options(source, for_tables)
+        return _labelled_images(source)
     table = read_table(
         source, target=target, missing=missing, unknown=unknown, header=header, drop=drop, categories=categories
     )
@@ -145,7 +152,7 @@ def open_source(
 
 def read_for_model(
     model: LogisticRegression,
-    source: str,
+    source: str | Sequence[str],
     *,
     target: str | None = None,
     data_dir: str | PathLike[str] | None = None,
@@ -159,7 +166,8 @@ def read_for_model(
 
     Args:
         model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates the labels.
-        source: the name of a built-in data set, or else a path.
+        source: the name of a built-in data set, or else a path; for a model of images also several image files and
+            folders (see `find_images`).
         target: where the labels are, in a file that does not say so itself.
         data_dir: the folder of the IDX files of mnist or fashion-mnist.
         split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
@@ -180,7 +188,14 @@ def read_for_model(
         >>> read_for_model(model, "iris").y[[0, 149]].tolist()
         ['not virginica', 'virginica']
     """
-    if is_dataset(source):
+    sources = [source] if isinstance(source, str) else source
+    if any(is_images(name) and not is_dataset(name) for name in sources):
+        _refuse_options(sources[0], {"target": target, "missing": missing, "unknown": unknown, "split": split})
+        rows = images_for_model(model, sources)
+        found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
+    elif len(sources) != 1:
+        raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
+    elif is_dataset(source := sources[0]):
         _refuse_options(source, {"target": target, "missing": missing, "unknown": unknown})
         found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
     else:
@@ -191,9 +206,8 @@ def read_for_model(
         table = read_table(source, target=target, encoder=encoder, missing=missing, unknown=unknown, header=header)
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
-        raise DataError(
-            f"{source}: has {found.X.shape[1]} features, and the model was trained with {model.n_features_in_}"
-        )
+        has, wanted = found.X.shape[1], model.n_features_in_
+        raise DataError(f"{found.name}: has {has} features, and the model was trained with {wanted}")
     positive = getattr(model, "positive_", None)
     if positive is None or found.y is None:
         return found
@@ -306,9 +320,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         array([25, 25, 25])
     """
     if source.X_test is not None:
-        raise ArgumentError(
-            f"test_fraction={fraction:g}: {source.name} has its own test rows; leave --test-fraction out"
-        )
+        raise ArgumentError(f"test_fraction={fraction:g}: {source.name} has its own test rows; leave it out")
     if source.y is None or not 0 < fraction < 1:
         raise ArgumentError(f"test_fraction={fraction:g}: needs a number between 0 and 1")
     random = np.random.default_rng(seed)
@@ -319,7 +331,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    numbers = np.arange(len(is_test)) if source.kept is None else np.flatnonzero(source.kept)
+    names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
     return replace(
         source,
         X=source.X[train],
@@ -328,7 +340,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         y_test=source.y[test],
         test_fraction=fraction,
         seed=seed,
-        test_numbers=numbers[test] + 1,
+        test_names=names[test],
     )
 
 
@@ -346,6 +358,15 @@ def _from_dataset(data: Dataset) -> Source:
         scale=data.scale,
         image_shape=data.image_shape,
     )
+
+
+def _labelled_images(folder: str) -> Source:
+    """A folder of images to train on, in the form of those of MNIST."""
+    rows = read_images(folder)
+    if rows.y is None:
+        raise DataError(f"{folder}: an image has no label; put those of each class into a sub-folder of its name")
+    notes = (f"each of the {len(rows.y):,} images is brought into the form of those of MNIST, 28 x 28 pixels",)
+    return Source(folder, rows.X, rows.y, scale=255.0, image_shape=(28, 28), notes=notes)
 
 
 def _chosen_part(source: Source, split: str | None) -> Source:
@@ -371,9 +392,8 @@ def _check_exists(source: str) -> None:
 
 
 def _refuse_options(source: str, options: Mapping[str, object]) -> None:
-    """Refuse options that are for files."""
+    """Refuse options that are for tables."""
+    what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value:
-            raise ArgumentError(
-                f"{name}: {source} is a built-in data set and takes no --{name}; the option is for files"
-            )
+            raise ArgumentError(f"{name}: {source} is {what} and takes no --{name}; the option is for tables")

@@ -32,6 +32,7 @@ Array = NDArray[Any]
 __all__ = ["TrainingRecord", "data_hash", "record_training"]
 
 _BLOCK_ENTRIES = 2**21
+_BLOCK_ROWS = 2**14
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +208,11 @@ def _settle(
     bounds = np.zeros((len(model.classes_),) * 2)
     if formula.fit_intercept:
         bounds = centre_bounds(log_probabilities, reach, weight, budget)
-    cost = np.where(settled_scores(log_probabilities, reach, bounds), np.inf, cost_of_change(log_probabilities))
+    cost = np.empty(len(reach))
+    for start in range(0, len(reach), _BLOCK_ROWS):
+        part = slice(start, start + _BLOCK_ROWS)
+        settled = settled_scores(log_probabilities[part], reach[part], bounds)
+        cost[part] = np.where(settled, np.inf, cost_of_change(log_probabilities[part]))
     return most_changes(cost, weight, budget), bounds
 
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from polytome import __version__
+from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
 from polytome.cli.datasets import datasets
 from polytome.cli.evaluate import evaluate
@@ -82,5 +83,5 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, report, serve, play, export, datasets, lesson, check_sources):
+for command in (train, predict, evaluate, explain, report, card, serve, play, export, datasets, lesson, check_sources):
     app.command()(command)

@@ -40,10 +40,14 @@ def evaluate(
     other constant prediction does better. Labels that training never saw are
     counted and reported apart.
 
+    A model of images takes a folder of images (see: polytome predict --help); the
+    name of a sub-folder is the label of the images in it.
+
     \b
     Examples:
       polytome evaluate mnist.safetensors mnist --data DIR
       polytome evaluate people.safetensors more-people.csv
+      polytome evaluate mnist.safetensors my-digits
     """
     from polytome import metrics
     from polytome.model_file import load
@@ -93,8 +97,11 @@ def read_labelled(
     show_notes(rows.notes)
     if rows.y is None:
         encoder = getattr(fitted, "encoder_", None)
-        wanted = (
-            "name their place with --target" if encoder is None else f"they are expected in column {encoder.target!r}"
-        )
+        if rows.files is not None:
+            wanted = "the images of each class are expected in a sub-folder of its name"
+        elif encoder is None:
+            wanted = "name their place with --target"
+        else:
+            wanted = f"they are expected in column {encoder.target!r}"
         raise DataError(f"{source}: has no labels to compare the predictions with; {wanted}")
     return rows

@@ -21,7 +21,7 @@ _SECONDS = 30.0
 def play(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE.csv]", show_default=False, help="A table of your own, beside the others."),
+        typer.Argument(metavar="FILE.csv", show_default=False, help="A table of your own, beside the others."),
     ] = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Any but loopback demands --token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,

@@ -1,4 +1,4 @@
-"""`polytome predict`: a model and a file of rows to a CSV of predictions."""
+"""`polytome predict`: a model, and a file of rows or images, to a CSV of predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ __all__ = ["predict"]
 
 def predict(
     model: ModelPath,
-    file: Annotated[str, typer.Argument(metavar="FILE", show_default=False, help="The rows to predict.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", show_default=False, help="The rows to predict, or images and folders of them."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE.csv", show_default=False, help="Write the CSV to this file instead of stdout."),
@@ -37,11 +42,17 @@ def predict(
     prediction and one column probability_CLASS for each class. Where rows were
     left out (--missing drop) the column row tells which ones are there.
 
+    A model of images (trained on mnist, fashion-mnist, digits or a folder) takes
+    PNG, JPEG, GIF, BMP and WebP files and folders of them. What is drawn on each
+    is found on its ground, scaled and centred as the training images were; the
+    column file names it.
+
     \b
     Examples:
       polytome predict iris.safetensors new.csv
       polytome predict iris.safetensors new.csv --out predictions.csv
       polytome predict mnist.safetensors images.npy --no-probabilities
+      polytome predict mnist.safetensors my_digit.png photo.jpg
     """
     from polytome.atomic_files import atomic_output, check_writable
     from polytome.metrics import class_counts
@@ -53,16 +64,17 @@ def predict(
         check_writable(out)
     fitted = load(model)
     with live_line() as say:
-        say(f"reading {file}")
-        rows = read_for_model(fitted, file, missing=missing, unknown=unknown, header=header)
+        say(f"reading {' '.join(files)}")
+        rows = read_for_model(fitted, files, missing=missing, unknown=unknown, header=header)
     show_notes(rows.notes)
-    found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept)
+    found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
     counts = class_counts(found.predictions)
     if out is not None:
         with atomic_output(out) as stream:
             stream.write(found.to_csv().encode())
     if as_json:
-        names = {"model": str(model), "file": file, "n_rows": len(found.predictions), "classes": fitted.classes_}
+        read = {"file": files[0]} if rows.files is None else {"files": rows.files}
+        names = {"model": str(model), **read, "n_rows": len(found.predictions), "classes": fitted.classes_}
         counted = {"counts": {str(label): count for label, count in counts.items()}}
         columns = {"row": found.rows, "predictions": found.predictions, "probabilities": found.probabilities}
         shown = {name: column for name, column in columns.items() if column is not None}

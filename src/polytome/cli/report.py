@@ -63,10 +63,9 @@ def report(
         finished = make_report(fitted)
     else:
         rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
-        numbers = None if rows.kept is None else flatnonzero(rows.kept) + 1
+        row_names = rows.files if rows.kept is None else flatnonzero(rows.kept) + 1
         name = source if split is None else f"{source}, {split} rows"
-        of_training = split == "train"
-        finished = make_report(fitted, rows.X, rows.y, name=name, of_training=of_training, numbers=numbers)
+        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=row_names)
     finished.save(place)
     if as_json:
         print_json({"model": str(model), "source": source, "split": split, "out": str(place)})

@@ -76,7 +76,8 @@ def train(
     """Train a model and say how far it is from the optimum.
 
     SOURCE is a built-in data set (see: polytome datasets) or a file: CSV, TSV,
-    Parquet, Feather, .npy, .npz, libsvm text, or a folder of IDX images.
+    Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
+    of images with a sub-folder for each class.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is kept, and
     the exit status is 130. A second Ctrl-C stops at once.
@@ -243,10 +244,10 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
     from polytome.report import make_report
 
     if rows.X_test is None:
-        make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}", of_training=True).save(report)
+        make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}").save(report)
     else:
         name = f"rows of {rows.name} that were held out"
-        make_report(model, rows.X_test, rows.y_test, name=name, numbers=rows.test_numbers).save(report)
+        make_report(model, rows.X_test, rows.y_test, name=name, row_names=rows.test_names).save(report)
 
 
 def model_line(model: LogisticRegression) -> str:

@@ -355,7 +355,7 @@ def draw_tree(code: dict[str, str], weather: Weather) -> Figure:
 
 def draw_weathers() -> Figure:
     """The three distributions side by side."""
-    from polytome.plots.charts import bars
+    from polytome.plots.bars import bars
 
     series = {name: list(weather.values()) for name, weather in WEATHERS.items()}
     return bars(list(CODE), series, value_label="probability", name_label="message")
@@ -387,7 +387,7 @@ def draw_cross_entropy() -> Figure:
 
 def draw_animals() -> Figure:
     """The label and two answers."""
-    from polytome.plots.charts import bars
+    from polytome.plots.bars import bars
 
     series = {"label $P$": DOG, "untrained answer $Q$": UNTRAINED, "trained answer $Q$": TRAINED}
     return bars(ANIMALS, series, value_label="probability", name_label="animal")

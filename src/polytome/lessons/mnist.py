@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from polytome.datasets import is_here, load_dataset
 from polytome.estimators import LogisticRegression
 from polytome.metrics import Evaluation, confused_pairs, evaluate
-from polytome.plots.charts import bars
+from polytome.plots.bars import bars
 from polytome.plots.drawing import PALETTE, chart, new_figure
 from polytome.plots.matrices import heat_map, image_grid, weight_images
 from polytome.teaching.page import Page

@@ -173,7 +173,7 @@ def logarithm(scores: Array) -> float:
 
 def draw_shares() -> Figure:
     """Scores and probabilities as bars."""
-    from polytome.plots.charts import bar_panels
+    from polytome.plots.bars import bar_panels
 
     panels = {"score": SCORES, "probability": numerics.softmax(SCORES)}
     return bar_panels(["class 1", "class 2", "class 3"], panels, name_label="class")

@@ -387,7 +387,7 @@ def draw_array_graph() -> Figure:
 
 def draw_before_after(values: dict[str, tuple[Pair, Pair]]) -> Figure:
     """Scores and probabilities before and after the step."""
-    from polytome.plots.charts import bar_panels
+    from polytome.plots.bars import bar_panels
 
     names = ["class 0, before", "class 0, after", "class 1, before", "class 1, after"]
     return bar_panels(names, {label: np.ravel(pair, "F") for label, pair in values.items()}, name_label="class")

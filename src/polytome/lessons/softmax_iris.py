@@ -286,7 +286,7 @@ def draw_regions(iris: Dataset, model: LogisticRegression) -> Figure:
 
 def draw_weights(model: LogisticRegression, iris: Dataset) -> Figure:
     """Standardised weights as bars, one series per species."""
-    from polytome.plots.charts import bars
+    from polytome.plots.bars import bars
 
     names = [name.removesuffix(" (cm)") for name in iris.feature_names]
     per_deviation = model.coef_ * iris.X.std(axis=0)

@@ -43,7 +43,7 @@ def page_html(file_name: str = "") -> str:
     Args:
         file_name: name of the table that the server was started with; empty if there is none.
     """
-    sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "A table of your own (CSV)"}
+    sets = {**({"file": file_name} if file_name else {}), **data_sets(), "own": "Your own (CSV)"}
     options = "\n".join(f'<option value="{name}">{escape(title)}</option>' for name, title in sets.items())
     presets = "\n".join(
         f'<li><a href="{escape(link(preset))}" data-hint="{escape(preset.hint)}">{escape(preset.title)}</a></li>'
@@ -79,6 +79,7 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
 
     app = FastAPI(title="Polytome's playground", docs_url=None, redoc_url=None, openapi_url=None)
     page = page_html(file[0] if file else "")
+    make_problem(Settings())  # loads libraries for which the first visitor would wait
     given = Annotated[Any, Body()]
 
     def problem_of(asked: Any) -> Problem:

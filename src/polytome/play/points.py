@@ -22,6 +22,7 @@ __all__ = ["Table", "data_sets", "load_points", "read_own"]
 
 _MOST_CLASSES = 6  # colours and shapes that are told apart at a glance
 _MOST_COLUMNS = 200
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,13 @@ def _drawn(title: str, X: Array, y: Array, n_classes: int) -> Table:
 
 _SETS: dict[str, tuple[str, Callable[[Settings], Table]]] = {
     "iris": ("Iris", _iris),
-    "nine-flowers": ("Nine flowers (document 003)", _nine_flowers),
-    "six-petals": ("Six petals (document 003)", _lengths),
-    "six-petals-again": ("Six petals, second table (document 003)", _other_lengths),
-    "nine-petals": ("Nine petals, three kinds", _nine_lengths),
-    "houses": ("Areas and prices, a line", _houses),
-    "and": ("AND, a truth table", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
-    "xor": ("XOR, a truth table", lambda settings: _truth_table("XOR: true where one of the two is", [0, 1, 1, 0])),
+    "nine-flowers": ("Nine flowers", _nine_flowers),
+    "six-petals": ("Six petals", _lengths),
+    "six-petals-again": ("Six petals, again", _other_lengths),
+    "nine-petals": ("Nine petals", _nine_lengths),
+    "houses": ("Areas and prices", _houses),
+    "and": ("AND", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
+    "xor": ("XOR", lambda settings: _truth_table("XOR: true where one of the two is", [0, 1, 1, 0])),
     "blobs": ("Blobs", _blobs),
     "moons": ("Two moons", _moons),
     "rings": ("Two rings", _rings),
@@ -159,8 +160,8 @@ def data_sets() -> dict[str, str]:
     """The data sets that every playground has: their titles by name.
 
     Example:
-        >>> data_sets()["xor"]
-        'XOR, a truth table'
+        >>> data_sets()["moons"]
+        'Two moons'
     """
     return {name: title for name, (title, _) in _SETS.items()}
 
@@ -183,7 +184,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
     """
     if settings.data == "own":
         if not settings.csv.strip():
-            raise ArgumentError("data='own': the table is empty; choose a file, or paste its text")
+            raise ArgumentError("data='own': the table is empty; choose a file")
         table = read_own(settings.name, settings.content, settings)
     elif settings.data == "file" and file is not None:
         table = read_own(*file, settings)
@@ -232,13 +233,23 @@ def _read(path: Path, settings: Settings) -> Table:
             raise ArgumentError(f"{path}: has no column {column!r}; its columns are {', '.join(frame.names)}")
     others = [column for column in frame.names if column not in (*chosen, label)]
     read = read_table(path, target=label, drop=others, missing="drop")
-    classes, codes = np.unique(read.y, return_inverse=True)  # type: ignore[arg-type]  # a target was named
+    assert read.y is not None  # since a target was named
+    assert read.feature_names is not None
+    classes, codes = np.unique(read.y, return_inverse=True)
     if read.feature_names != tuple(column for column in frame.names if column in chosen):
-        text = next(column for column in chosen if column not in (read.feature_names or ()))
+        text = next(column for column in chosen if column not in read.feature_names)
         raise DataError(f"{path}: column {text!r} does not hold numbers; choose one of {', '.join(numeric)}")
+    X = np.asarray(read.X, dtype=np.float64)
+    far = np.argwhere(np.abs(X) > _FARTHEST)
+    if len(far):
+        row, column = far[0]
+        raise DataError(
+            f"{path}, column {read.feature_names[column]!r}: holds {X[row, column]:g}; numbers up to {_FARTHEST:g} can "
+            "be played with, so choose a larger unit"
+        )
     return Table(
         title=str(path),
-        X=np.asarray(read.X, dtype=np.float64),
+        X=X,
         feature_names=read.feature_names,
         y=codes,
         class_names=tuple(str(each) for each in classes),

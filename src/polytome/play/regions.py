@@ -69,7 +69,7 @@ def level_line(coefficients: Array, window: Window, level: float) -> Array:
 
     Example:
         >>> level_line(np.array([[0.0], [2.0], [0.0]]), (-1, 1, 0, 1), 1.0).tolist()
-        [[1.0, 0.5], [-1.0, 0.5]]
+        [[-1.0, 0.5], [1.0, 0.5]]
     """
     above = class_regions(coefficients, window, level)[1]
     if not len(above):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import certify
+from polytome.certificate import certify, is_separated
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic
 from polytome.neuron_losses import SquaredSigmoid
@@ -39,6 +39,7 @@ MOST_FRAMES = 500
 """Of one request."""
 
 _TOL = 1e-9
+_HIGH_UP = 100.0
 _ODDS = np.log(9.0)  # of probabilities 0.9 and 0.1
 
 
@@ -88,14 +89,14 @@ class Move:
 
 
 def moves(problem: Problem) -> Iterator[Move]:
-    """The start and every step after it, until the solver ends or a number is not finite; computed when asked for.
+    """The start and every step after it, until the solver ends or a number is not finite.
 
     Example:
         >>> from polytome.play.problems import make_problem
         >>> from polytome.play.settings import Settings
         >>> problem = make_problem(Settings(data="six-petals", rate=0.5))
         >>> [round(move.value, 4) for move in islice(moves(problem), 3)]
-        [0.6931, 0.5776, 0.5123]
+        [0.6931, 0.6002, 0.5835]
     """
     walking = _stochastic_moves(problem) if problem.settings.way in ("mini-batch", "stochastic") else _moves(problem)
     for move in walking:
@@ -108,7 +109,12 @@ def _moves(problem: Problem) -> Iterator[Move]:
     """The iterates of a solver that steps with all points."""
     rate = problem.settings.rate if problem.settings.way == "batch" else None
     update: Update | None = None
-    for iterate in walk(problem.objective, problem.solver, problem.start, MOST_STEPS):
+    iterates = walk(problem.objective, problem.solver, problem.start, MOST_STEPS)
+    while True:
+        with np.errstate(all="ignore"):  # a user may start where nothing but infinities comes of it
+            iterate = next(iterates, None)
+        if iterate is None:
+            return
         yield Move(iterate.coefficients, iterate.value, iterate.gradient, iterate.passes, update)
         update = Update(iterate.coefficients, iterate.gradient, rate)
 
@@ -132,7 +138,7 @@ def _stochastic_moves(problem: Problem) -> Iterator[Move]:
 
 
 def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterator[dict[str, Any]]:
-    """Some frames of a run, as values for JSON; numbers that are not finite become None.
+    """Some frames of a run, each as values that `json_line` takes; computed when asked for.
 
     Args:
         problem: what is descended on, and how.
@@ -147,7 +153,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
         >>> from polytome.play.settings import Settings
         >>> problem = make_problem(Settings(data="six-petals", rate=0.5))
         >>> [frame["words"] for frame in frames(problem, first=1, count=1)]
-        ['The loss fell from 0.6931 to 0.5776.']
+        ['The loss fell from 0.6931 to 0.6002.']
     """
     if not (0 <= first <= MOST_STEPS and 1 <= count <= MOST_FRAMES):
         raise ArgumentError(
@@ -204,14 +210,18 @@ def _gap(problem: Problem, here: Move) -> float | None:
     """A proved bound on how far the loss is above its lowest value; None where nothing is proved.
 
     A certificate is about the coefficients with the best intercept. Its objective less its gap is a value below
-    which no coefficients come, and so bounds these, with the intercept that they have.
+    which no coefficients come, and so bounds these, with the intercept that they have. Nor do any come below zero,
+    which is all that can be said far up, and what the loss comes to where the classes are separated without a penalty.
     """
+    objective, W = problem.objective, here.coefficients
     if not problem.has_certificate or not here.is_finite:
         return None
-    with np.errstate(all="ignore"):
-        certificate, _ = certify(problem.objective, here.coefficients, _TOL)
-    gap = here.value - (certificate.objective - certificate.gap)
-    return gap if certificate.kind == "proof" and np.isfinite(gap) else None
+    if not problem.settings.penalty:
+        return here.value if is_separated(objective, W) else None
+    if here.value > _HIGH_UP * objective.null[1]:
+        return here.value
+    certificate, _ = certify(objective, W, _TOL)
+    return here.value - max(certificate.objective - certificate.gap, 0.0)
 
 
 def _wrong(problem: Problem, W: Array) -> Array | None:

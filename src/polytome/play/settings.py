@@ -21,7 +21,11 @@ STARTS = ("zeros", "null", "random")
 """Where a run can start, beside numbers of one's own."""
 
 MOST_ROWS = 1000
-MOST_BYTES = 200_000  # of a table that is sent along
+"""Points that one picture can show."""
+
+MOST_BYTES = 200_000
+"""Of a table that is sent along with each request."""
+
 _MOST_NUMBERS = 21  # two weights and an intercept for each of seven classes
 _RANGES: dict[str, tuple[float, float]] = {
     "rate": (1e-9, 1e9),

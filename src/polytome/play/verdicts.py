@@ -70,7 +70,7 @@ def rate_advice(problem: Problem) -> str:
         >>> from polytome.play.problems import make_problem
         >>> from polytome.play.settings import Settings
         >>> rate_advice(make_problem(Settings(data="six-petals", rate=100)))
-        'Try a rate below 2/L = 1.06.'
+        'Try a rate below 2/L = 0.952.'
     """
     safe = problem.safe_rate
     if safe is None or problem.settings.rate <= safe:

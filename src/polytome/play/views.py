@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 __all__ = ["curve_grid", "loss_surface", "opening", "plane_window"]
 
-_GRID = 41
+_GRID = 61
 _CURVE = 81
 _MARGIN = 0.08
 _LEVELS = 14
@@ -128,7 +128,7 @@ def loss_surface(
         >>> from polytome.play.settings import Settings
         >>> surface = loss_surface(make_problem(Settings(data="houses", loss="adaline")), 0, 1, None)
         >>> surface["values"].shape, surface["names"]
-        ((41, 41), ['w', 'b'])
+        ((61, 61), ['w', 'b'])
     """
     names, objective = problem.parameter_names(), problem.objective
     if across == upwards or not all(0 <= position < objective.size for position in (across, upwards)):
@@ -174,7 +174,7 @@ def _levels(values: Array) -> Array:
     return low + (high - low) * (np.arange(1, _LEVELS + 1) / (_LEVELS + 1)) ** 2
 
 
-def _numbers(values: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
+def _numbers(values: Any, shape: tuple[int, ...], name: str) -> Array:
     """Finite numbers of a shape."""
     try:
         array = np.asarray(values, dtype=np.float64)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polytome.plots.boundaries import DecisionRegionsDisplay, SigmoidDisplay, SimplexDisplay
     from polytome.plots.coefficients import CoefficientsDisplay
-    from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay, PrecisionRecallDisplay, RocDisplay
+    from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay
+    from polytome.plots.ranking import PrecisionRecallDisplay, RocDisplay
     from polytome.plots.reasons import ContributionsDisplay
     from polytome.plots.training import ConvergenceDisplay, LearningRatesDisplay, RegularizationDisplay
 
@@ -35,9 +36,9 @@ _HOMES = {
     "ConvergenceDisplay": "training",
     "DecisionRegionsDisplay": "boundaries",
     "LearningRatesDisplay": "training",
-    "PrecisionRecallDisplay": "quality",
+    "PrecisionRecallDisplay": "ranking",
     "RegularizationDisplay": "training",
-    "RocDisplay": "quality",
+    "RocDisplay": "ranking",
     "SigmoidDisplay": "boundaries",
     "SimplexDisplay": "boundaries",
 }

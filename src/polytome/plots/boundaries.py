@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from polytome.curves import known_codes, typical_row
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
 from polytome.numerics import sigmoid
 from polytome.plots.charts import draw_points_with_curves
-from polytome.plots.display import Display, Paper, feature_position, plain_rows, shown_rows
-from polytome.plots.drawing import GREY, INK, figure_of, mark
-from polytome.plots.labels import key_above, literal, short
+from polytome.plots.display import Display, Paper, feature_position, needs, plain_rows, shown_rows
+from polytome.plots.drawing import GREY, INK, REFERENCE, figure_of, mark
+from polytome.plots.labels import key_above, literal, percent, short
 from polytome.plots.regions import draw_decision_regions
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class DecisionRegionsDisplay(Display):
             ArgumentError: there is no such feature, or it is twice the same one.
             DataError: a label is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba")
         names = feature_names(model)
         positions = [feature_position(feature, names) for feature in features]
         if len(set(positions)) != 2 or len(positions) != 2:
@@ -112,7 +111,7 @@ class DecisionRegionsDisplay(Display):
             return cache[len(plane)]
 
         def strength(plane: Array) -> Array:
-            return np.take(_STRENGTHS, np.searchsorted(_BANDS, predicted(plane).max(axis=1), side="right"))
+            return np.asarray(np.take(_STRENGTHS, np.searchsorted(_BANDS, predicted(plane).max(axis=1), side="right")))
 
         def winner(plane: Array) -> Array:
             return np.asarray(self.classes[predicted(plane).argmax(axis=1)])
@@ -138,7 +137,7 @@ class DecisionRegionsDisplay(Display):
         held = f", the other {self.others} features at their medians" if self.others else ""
         return (
             f"Regions of {len(self.classes)} classes in the plane of {self.names[0]} and {self.names[1]}{held}; "
-            f"{right:.0%} of the {len(self.points)} rows shown lie in the region of their class."
+            f"{percent(right)} of the {len(self.points)} rows shown lie in the region of their class."
         )
 
 
@@ -190,7 +189,7 @@ class SigmoidDisplay(Display):
             ArgumentError: the model has more classes, there is no such feature, or the cut-off is no probability.
             DataError: a label is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba" if feature is not None else "decision_function")
         if len(model.classes_) != 2:
             raise ArgumentError(f"the model has {len(model.classes_)} classes; a sigmoid tells two apart")
         if not 0 < cut_off < 1:
@@ -243,10 +242,10 @@ class SigmoidDisplay(Display):
             levels={f"cut-off {short(self.cut_off)}": self.cut_off},
         )
         for line in panel.lines[: len(groups)]:
-            line.set(alpha=0.35, rasterized=len(self.x) > 200)
+            line.set(alpha=0.35)
         panel.lines[len(groups)].set_linestyle("-")
         if np.isfinite(crossing := self.crossing):
-            panel.axvline(crossing, color=GREY, linestyle=(0, (4, 3)), linewidth=1.0, zorder=1)
+            panel.axvline(crossing, **REFERENCE)
         panel.set_ylim(-0.06, 1.06)
 
     def title(self) -> str:
@@ -305,7 +304,7 @@ class SimplexDisplay(Display):
             ArgumentError: the model has another number of classes.
             DataError: a label is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba")
         if len(model.classes_) != 3:
             raise ArgumentError(f"the model has {len(model.classes_)} classes; a triangle shows exactly three")
         codes = known_codes(y, model.classes_)
@@ -315,7 +314,7 @@ class SimplexDisplay(Display):
     @property
     def places(self) -> Array:
         """Where the rows lie, shape (m, 2): the corners' mean, weighted with the probabilities."""
-        return self.probabilities @ _CORNERS
+        return np.asarray(self.probabilities @ _CORNERS)
 
     def _paper(self) -> Paper:
         return 5.6, 5.0, 1, 1
@@ -330,7 +329,7 @@ class SimplexDisplay(Display):
         middle = _CORNERS.mean(axis=0)
         for k in range(3):
             one, other = _CORNERS[(k + 1) % 3], _CORNERS[(k + 2) % 3]
-            panel.plot(*zip(middle, (one + other) / 2, strict=True), color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+            panel.plot(*zip(middle, (one + other) / 2, strict=True), **REFERENCE)
             for share in (0.25, 0.5, 0.75):  # lines of equal probability
                 ends = (share * _CORNERS[k] + (1 - share) * corner for corner in (one, other))
                 panel.plot(*zip(*ends, strict=True), color="#dddddd", linewidth=0.6, zorder=0)
@@ -339,7 +338,7 @@ class SimplexDisplay(Display):
         looks: dict[str, Any] = {"linestyle": "none", "markersize": 6, "alpha": 0.8, "zorder": 3}
         for k, (label, (x, y, ha, va)) in enumerate(zip(self.classes.tolist(), places_of_names, strict=True)):
             here = places[self.codes == k]
-            edge = {"markeredgecolor": "white", "markeredgewidth": 0.5, "rasterized": len(places) > 400}
+            edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}
             (key[literal(label)],) = panel.plot(here[:, 0], here[:, 1], **mark(k), **looks, **edge)
             shift = {"right": 0.08, "left": -0.08}.get(ha, 0.0)
             panel.text(x + shift, y, f"certainly\n{literal(label)}", ha=ha, va=va)
@@ -362,10 +361,8 @@ class SimplexDisplay(Display):
 
 def _column(X: Any, place: int) -> Array:
     """One column as float64."""
-    from scipy import sparse
-
-    if sparse.issparse(X):
-        return np.asarray(X[:, [place]].toarray()[:, 0], np.float64)
+    if hasattr(X, "tocsc"):
+        return np.asarray(X.tocsc()[:, [place]].toarray()[:, 0], np.float64)
     return np.asarray(np.asarray(X)[:, place], np.float64)
 
 

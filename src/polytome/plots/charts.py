@@ -1,4 +1,4 @@
-"""Charts of numbers: curves, points with curves, and bars.
+"""Charts of numbers: curves, and points with curves.
 
 Every function takes plain arrays and returns a figure in the style of `polytome.plots.drawing`.
 """
@@ -12,30 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.plots.drawing import GREY, INK, PALETTE, chart, figure_of, mark, new_figure, numbers, stroke
-from polytome.plots.labels import EndLabel, key_above, label_ends, short, text_size, wrapped
+from polytome.plots.drawing import GREY, REFERENCE, chart, figure_of, mark, new_figure, numbers, stroke
+from polytome.plots.labels import EndLabel, key_above, label_ends, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
 Array = NDArray[Any]
 
-__all__ = [
-    "bar_panels",
-    "bars",
-    "bars_height",
-    "curves",
-    "draw_bars",
-    "draw_curves",
-    "draw_points_with_curves",
-    "make_room",
-    "points_with_curves",
-]
+__all__ = ["curves", "draw_curves", "draw_points_with_curves", "points_with_curves"]
 
-_HATCHES = ("", "////", "....", "xxxx")
 _FEW = 25  # so few points of a curve are marked one by one
 _POINTS: dict[str, Any] = {
     "linestyle": "none",
@@ -45,7 +33,6 @@ _POINTS: dict[str, Any] = {
     "markeredgewidth": 0.5,
     "zorder": 3,
 }
-_LEVEL: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0}
 
 
 @chart
@@ -130,7 +117,7 @@ def draw_curves(
             raise ArgumentError(f"series {name!r}: no value can be drawn; give finite ones, positive on a log axis")
         marked = {"marker": mark(position)["marker"], "markersize": 5} if len(x) <= _FEW else {}
         (lines[name],) = axes.plot(x, y, **stroke(position), **marked)
-    drawn_levels = [axes.axhline(height, **_LEVEL) for height in (levels or {}).values()]
+    drawn_levels = [axes.axhline(height, **REFERENCE) for height in (levels or {}).values()]
     axes.margins(x=0.02)
     if y_limits is not None:
         axes.set_ylim(*y_limits)
@@ -218,73 +205,15 @@ def draw_points_with_curves(
     ends = []
     for position, (name, function) in enumerate(functions.items(), start=len(pairs)):
         _, y = _pair(name, (grid, function(grid)))
-        ends.append((name, *axes.plot(grid, y, **stroke(position))))
-    drawn_levels = [axes.axhline(height, **_LEVEL, zorder=1) for height in (levels or {}).values()]
+        (line,) = axes.plot(grid, y, **stroke(position))
+        ends.append((name, line))
+    drawn_levels = [axes.axhline(height, **REFERENCE) for height in (levels or {}).values()]
     axes.set_xlim(grid[0], grid[-1])
     key.pop("", None)
     labels = [_end(name, line) for name, line in ends] + _level_labels(axes, levels, drawn_levels)
     if key:
         key_above(figure_of(axes), key)
     label_ends(axes, labels)
-
-
-@chart
-def bars(names: Sequence[str], series: Mapping[str, ArrayLike], *, value_label: str, name_label: str) -> Figure:
-    """Draw a distribution, or several side by side, as bars with their values.
-
-    The bars lie flat, so that names of any length and number can be read without turning the head. A value that is
-    not finite has no bar, only its name.
-
-    Args:
-        names: one per value.
-        series: name -> one value per name, in one unit for all.
-        value_label: what the values are, with their unit.
-        name_label: what the names are.
-
-    Raises:
-        ArgumentError: lengths differ, or there is nothing to draw.
-
-    Example:
-        >>> both = {"P": [1, 0], "Q": [0.7, 0.3]}
-        >>> figure = bars(["cat", "dog"], both, value_label="probability", name_label="animal")
-        >>> [text.get_text() for text in figure.axes[0].texts]
-        ['1', '0', '0.7', '0.3']
-    """
-    values = _columns(names, series)
-    figure, (axes,) = new_figure(height=bars_height(names, len(values)))
-    drawn = draw_bars(axes, names, list(values.values()))
-    axes.set(xlabel=value_label, ylabel=name_label)
-    if len(values) > 1:
-        key_above(figure, dict(zip(values, drawn, strict=True)))
-    return figure
-
-
-@chart
-def bar_panels(names: Sequence[str], panels: Mapping[str, ArrayLike], *, name_label: str) -> Figure:
-    """Draw values in different units beside one another, such as scores and their softmax.
-
-    Args:
-        names: one per value; they stand left of the first panel and count for all.
-        panels: what the values are, with their unit -> one value per name.
-        name_label: what the names are.
-
-    Raises:
-        ArgumentError: lengths differ, or there is nothing to draw.
-
-    Example:
-        >>> figure = bar_panels(["a", "b"], {"score": [1, 2], "probability": [0.27, 0.73]}, name_label="class")
-        >>> [axes.get_xlabel() for axes in figure.axes]
-        ['score', 'probability']
-    """
-    values = _columns(names, panels)
-    figure, all_axes = new_figure(height=bars_height(names, 1), columns=len(values))
-    for axes, (label, column) in zip(all_axes, values.items(), strict=True):
-        draw_bars(axes, names, [column])
-        axes.set_xlabel(wrapped(label, 60 // len(values)))
-    all_axes[0].set_ylabel(name_label)
-    for axes in all_axes[1:]:
-        axes.tick_params(labelleft=False)
-    return figure
 
 
 def _pair(name: str, pair: tuple[ArrayLike, ArrayLike]) -> tuple[Array, Array]:
@@ -325,99 +254,3 @@ def _level_labels(axes: Axes, levels: Mapping[str, float] | None, lines: Sequenc
     right = axes.get_xlim()[1]
     named = zip((levels or {}).items(), lines, strict=True)
     return [EndLabel(name, right, height, GREY, line) for (name, height), line in named]
-
-
-def _columns(names: Sequence[str], series: Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """The values of every series, as many as there are names."""
-    columns = {name: numbers(values, name) for name, values in series.items()}
-    if not columns:
-        raise ArgumentError("series: there are none; give at least one")
-    for name, values in columns.items():
-        if len(values) != len(names):
-            raise ArgumentError(f"{name!r}: {len(values)} values for {len(names)} names; give one for each")
-    return columns
-
-
-def bars_height(names: Sequence[str], n_series: int) -> float:
-    """Height in inches of axes in which every bar and every line of a name has room.
-
-    Args:
-        names: one per value.
-        n_series: how many bars each has.
-
-    Example:
-        >>> bars_height(["a", "b"], 1)
-        2.0
-    """
-    lines = sum(max(n_series, wrapped(name, 24).count("\n") + 1) for name in names)
-    return max(2.0, 0.9 + 0.2 * lines + 0.12 * len(names))
-
-
-def draw_bars(axes: Axes, names: Sequence[str], series: Sequence[Array]) -> list[Patch]:
-    """Draw flat bars of all series with their values, the first name and the first series on top.
-
-    Args:
-        axes: where to draw.
-        names: one per value.
-        series: of float64 arrays, one value per name.
-
-    Returns:
-        A bar of each series, for a key.
-
-    Example:
-        >>> figure, (axes,) = new_figure()
-        >>> (bar,) = draw_bars(axes, ["a"], [np.array([2.0])])
-        >>> bar.get_width()
-        np.float64(2.0)
-    """
-    places = np.arange(len(names))
-    thickness = 0.8 / len(series)
-    samples: list[Patch] = []
-    for position, values in enumerate(series):
-        heights = places + (position - (len(series) - 1) / 2) * thickness
-        looks: dict[str, Any] = {"color": PALETTE[position % len(PALETTE)], "hatch": _HATCHES[position % len(_HATCHES)]}
-        lengths = np.where(np.isfinite(values), values, 0)
-        drawn = axes.barh(heights, lengths, 0.85 * thickness, edgecolor="white", linewidth=0, **looks)
-        samples.append(drawn.patches[0])
-        for height, length, value in zip(heights, lengths, values, strict=True):
-            side, shift = ("right", -3) if value < 0 else ("left", 3)
-            place: dict[str, Any] = {"xytext": (shift, 0), "textcoords": "offset points", "ha": side, "va": "center"}
-            axes.annotate(short(value), (length, height), fontsize=9, **place)
-    axes.set_yticks(places, [wrapped(name, 24) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.axvline(0, color=INK, linewidth=0.8)
-    make_room(axes, np.concatenate(series))
-    return samples
-
-
-def make_room(axes: Axes, values: Array) -> None:
-    """Set limits at which the values written at the ends of bars stay inside the axes.
-
-    Args:
-        axes: with the bars drawn.
-        values: the lengths of the bars, or those of all panels that are to share a scale.
-
-    Example:
-        >>> figure, (axes,) = new_figure()
-        >>> make_room(axes, np.array([1.0, 2.0]))
-        >>> bool(axes.get_xlim()[1] > 2)
-        True
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    figure = figure_of(axes)
-    figure.draw_without_rendering()
-    width = axes.get_window_extent().width * 72 / figure.dpi
-    ends = np.where(np.isfinite(values), values, 0)
-    texts = np.array([text_size(short(value), 9)[0] + 6 for value in values]) / width
-    low, high = min(0.0, ends.min()), max(0.0, ends.max())
-    span = high - low
-    # What a text takes of the axis depends on the limits, and they on the texts: each round comes nearer to both.
-    for _ in range(20):
-        low = min(0.0, (ends - np.where(values < 0, texts, 0) * span).min())
-        high = max(0.0, (ends + np.where(values < 0, 0, texts) * span).max())
-        span = min(high - low, 5 * np.ptp([*ends, 0]))
-    axes.set_xlim(low, high if high > low else 1)
-    axes.xaxis.set_major_locator(MaxNLocator(max(2, int(width / 50)), steps=[1, 2, 5, 10]))

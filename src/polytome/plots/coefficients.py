@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
-from polytome.plots.charts import bars_height, draw_bars, make_room
+from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import PALETTE, figure_of
 from polytome.plots.labels import literal, short, text_size, wrapped
@@ -158,7 +158,7 @@ def largest(values: Array, most: int) -> NDArray[np.intp]:
     kept = chosen[values[chosen] != 0]
     if not len(kept):
         kept = chosen
-    return kept[np.argsort(-values[kept], kind="stable")]
+    return np.asarray(kept[np.argsort(-values[kept], kind="stable")])
 
 
 def picture_paper(n: int, shape: tuple[int, int]) -> Paper:

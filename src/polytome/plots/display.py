@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from polytome.errors import ArgumentError
 from polytome.plots.drawing import figure_of, house_style, is_ours, new_figure, settle, svg_bytes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Display", "Paper", "feature_position", "plain_rows", "shown_rows"]
+__all__ = ["Display", "Paper", "feature_position", "needs", "plain_rows", "shown_rows"]
 
 Paper = tuple[float, float, int, int]
 """Width and height in inches, rows and columns of axes."""
@@ -91,16 +92,30 @@ class Display(ABC):
 
 def _write_title(figure: Figure, title: str) -> None:
     """The title above everything, on the key where there is one, in room of its own."""
+    from matplotlib.font_manager import FontProperties
+
     width, height = figure.get_size_inches()
     text = wrapped(title, int(width * 11.5))
     figure.set_size_inches(width, height + (text_size(text, 11)[1] + 6) / 72)
     above = [key for key in figure.legends if not key.get_title().get_text()]
     if above:
         (key,) = above
-        key.set_title(text, prop={"size": 11})
+        key.set_title(text, prop=FontProperties(size=11))
         key.set_alignment("left")
     else:
         figure.suptitle(text, x=0.012, ha="left", fontsize=11)
+
+
+def needs(model: Any, method: str) -> None:
+    """Refuse a model that is not fitted, or lacks a method that a display calls.
+
+    Raises:
+        sklearn.exceptions.NotFittedError: the model has not been fitted.
+        ArgumentError: it has no such method.
+    """
+    check_is_fitted(model)
+    if not hasattr(model, method):
+        raise ArgumentError(f"model is a {type(model).__name__}, which has no {method}: this display needs it")
 
 
 def feature_position(feature: int | str, names: Sequence[str]) -> int:

@@ -37,6 +37,7 @@ __all__ = [
     "LINE_STYLES",
     "MARKERS",
     "PALETTE",
+    "REFERENCE",
     "WARM_INK",
     "chart",
     "figure_of",
@@ -71,6 +72,9 @@ INK = "#222222"
 GREY = "#707070"
 """What stands back: lines to compare with, headings."""
 
+REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0, "zorder": 1}
+"""A line to compare with, as arguments of `Axes.plot`."""
+
 WARM_INK = "#A84A00"
 """The palette's vermillion, darker: letters need more contrast than lines (WCAG 2.2 asks for 4.5)."""
 
@@ -100,6 +104,9 @@ _STYLE: dict[str, Any] = {
     "svg.hashsalt": "polytome",
 }
 _OURS = "polytome"
+_SAME_MARKS = re.compile(
+    rb'(<g clip-path="[^"]*")>\n(<use [^>]*?( style="[^"]*")/>\n(?:<use [^>]*\3/>\n)*)</g>'
+)  # points of one series in an SVG: each repeats how it looks
 # Matplotlib's settings belong to the whole process: without a lock two threads would restore each other's.
 _SETTINGS_LOCK = RLock()
 
@@ -238,6 +245,7 @@ def _compact(svg: bytes) -> bytes:
     svg = re.sub(rb">\s+<", b">\n<", svg)
     svg = re.sub(rb'<g id="\w+"/>\n', b"", svg)
     svg = re.sub(rb'<g id="text_\d+">\n(<g [^>]*>\n(?:<use [^>]*>\n)+</g>\n)</g>\n', rb"\1", svg)
+    svg = _SAME_MARKS.sub(lambda found: found[1] + found[3] + b">\n" + found[2].replace(found[3], b"") + b"</g>", svg)
     places = re.compile(rb'(?: d| x| y)="[^"]*"|translate\([^)]*\)')
     return places.sub(lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found.group()).replace(b"\n", b" "), svg)
 

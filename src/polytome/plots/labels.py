@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["EndLabel", "key_above", "key_beside", "label_ends", "literal", "short", "text_size", "wrapped"]
+__all__ = ["EndLabel", "key_above", "key_beside", "label_ends", "literal", "percent", "short", "text_size", "wrapped"]
 
 
 def literal(text: object) -> str:
@@ -52,6 +52,26 @@ def short(value: float) -> str:
     """
     text = f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
     return text.replace("-", "−").replace("inf", "∞")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in per cent; no line is broken before the sign.
+
+    Example:
+        >>> percent(0.925, 1).split()
+        ['92.5', '%']
+    """
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things, in the singular or the plural.
+
+    Example:
+        >>> counted(1, "row"), counted(5321, "row")
+        ('1 row', '5,321 rows')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 @lru_cache(maxsize=4096)
@@ -173,10 +193,10 @@ def key_beside(figure: Figure, entries: Mapping[str, Artist], heading: str) -> N
         _legend(axes, entries)
 
 
-def _legend(axes: Axes, entries: Mapping[str, Artist]) -> None:
+def _legend(axes: Any, entries: Mapping[str, Artist]) -> None:
     """Entries in the legend inside the axes, after those that it has."""
     before = axes.get_legend()
     if before is not None:
         texts = [text.get_text() for text in before.get_texts()]
-        entries = {**dict(zip(texts, before.legend_handles, strict=True)), **entries}  # type: ignore[arg-type]
+        entries = {**dict(zip(texts, before.legend_handles, strict=True)), **entries}
     axes.legend(list(entries.values()), list(entries), frameon=True, framealpha=0.85, edgecolor="none")

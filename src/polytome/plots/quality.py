@@ -1,8 +1,8 @@
-"""Displays of how good predictions are: confusion, calibration, ROC and precision-recall."""
+"""Displays of how good predictions are: confusion and calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,20 +12,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome.curves import (
     Bin,
-    Curve,
     calibration_bins,
     calibration_error,
     confidence,
     known_codes,
-    one_against_rest,
-    precision_recall_curve,
-    roc_curve,
 )
 from polytome.errors import ArgumentError
 from polytome.metrics import confused_pairs, confusion_matrix
-from polytome.plots.display import Display, Paper
-from polytome.plots.drawing import GREY, PALETTE, figure_of, stroke
-from polytome.plots.labels import key_beside, literal, short, text_size
+from polytome.plots.display import Display, Paper, needs
+from polytome.plots.drawing import GREY, PALETTE, REFERENCE, figure_of
+from polytome.plots.labels import counted, literal, percent, text_size
 from polytome.plots.matrices import draw_cells
 
 if TYPE_CHECKING:
@@ -33,12 +29,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["CalibrationDisplay", "ConfusionDisplay", "PrecisionRecallDisplay", "RocDisplay"]
+__all__ = ["CalibrationDisplay", "ConfusionDisplay"]
 
 _COUNTED = 15  # so many classes have counts and shares in their cells
 _WRITTEN = 40  # so many have shares alone; more of them colours only
-_NAMED = 10  # so many curves have a colour and a name each
-_REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0, "zorder": 1}
 
 
 @dataclass
@@ -102,7 +96,8 @@ class ConfusionDisplay(Display):
     def shares(self) -> Array:
         """Counts over the number of rows of the true class, shape (K, K); NaN where there is none."""
         totals = self.confusion.sum(axis=1, keepdims=True)
-        return np.divide(self.confusion, totals, out=np.full(self.confusion.shape, np.nan), where=totals > 0)
+        unknown = np.full(self.confusion.shape, np.nan)
+        return np.asarray(np.divide(self.confusion, totals, out=unknown, where=totals > 0))
 
     @property
     def accuracy(self) -> float:
@@ -120,7 +115,8 @@ class ConfusionDisplay(Display):
     def _paper(self) -> Paper:
         k, (wide, high) = len(self.classes), self._cell()
         name = max(text_size(literal(label))[0] for label in self.classes.tolist())
-        return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + 60) / 72), 1, 1
+        below = name if name + 4 > wide else 0.0  # names that stand upright
+        return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + below + 60) / 72), 1, 1
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), k = axes, len(self.classes)
@@ -145,7 +141,7 @@ class ConfusionDisplay(Display):
             return None
         texts = [[""] * k for _ in range(k)]
         for (row, column), count in np.ndenumerate(self.confusion):
-            percent = _percent(shares[row, column])
+            percent = _percent(float(shares[row, column]))
             if k <= _COUNTED:
                 texts[row][column] = f"{count}\n{percent} %" if count else "0"
             elif shares[row, column] >= 0.005:
@@ -156,21 +152,24 @@ class ConfusionDisplay(Display):
         """What the picture shows."""
         unit = {True: " (counts, % of the true class)", False: " (% of the true class)"}
         k = len(self.classes)
-        return f"{self.accuracy:.1%} predicted right" + (unit[k <= _COUNTED] if k <= _WRITTEN else "")
+        return f"{percent(self.accuracy, 1)} predicted right" + (unit[k <= _COUNTED] if k <= _WRITTEN else "")
 
     def description(self) -> str:
         """The accuracy and the most frequent errors."""
         pairs = confused_pairs(self.confusion, self.classes, most=3)
-        worst = [f"{pair.true} for {pair.predicted} ({pair.n_rows} of its rows, {pair.share:.1%})" for pair in pairs]
+        worst = [
+            f"{pair.true} for {pair.predicted} ({pair.n_rows} of its rows, {percent(pair.share, 1)})" for pair in pairs
+        ]
         errors = f"The most frequent errors take {'; '.join(worst)}." if worst else "There is no error."
-        return f"Of {self.confusion.sum()} rows in {len(self.classes)} classes {self.accuracy:.1%} are right. {errors}"
+        rows, right = counted(int(self.confusion.sum()), "row"), percent(self.accuracy, 1)
+        return f"Of {rows} in {len(self.classes)} classes {right} are right. {errors}"
 
 
 def _percent(share: float) -> str:
     """A share in per cent, with a decimal where it would be less than one."""
     if not np.isfinite(share):
         return ""
-    return "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}" if 0 < share < 0.00995 else f"{100 * share:.0f}"
+    return "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}" if 0 < share < 0.0095 else f"{100 * share:.0f}"
 
 
 @dataclass
@@ -213,7 +212,7 @@ class CalibrationDisplay(Display):
             ArgumentError: `label` is no class of the model.
             DataError: a label of y is no class of the model.
         """
-        check_is_fitted(model)
+        needs(model, "predict_proba")
         codes, probabilities = known_codes(y, model.classes_), np.asarray(model.predict_proba(X))
         classes = model.classes_.tolist()
         if label is None and len(classes) > 2:
@@ -254,7 +253,7 @@ class CalibrationDisplay(Display):
         panel.bar(
             [each.low for each in self.bins], 0.16 * rows / rows.max(), widths, align="edge", color="#d4d4d4", zorder=0
         )
-        panel.plot([0, 1], [0, 1], **_REFERENCE)
+        panel.plot([0, 1], [0, 1], **REFERENCE)
         p = np.array([each.mean_probability for each in self.bins])
         frequency = np.array([each.frequency for each in self.bins])
         below = frequency - [each.lower for each in self.bins]
@@ -265,12 +264,12 @@ class CalibrationDisplay(Display):
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         panel.set(xlabel=literal(f"predicted probability of {self.event}"), ylabel="share in which it was true")
         panel.annotate(
-            f"bars below: rows per bin, at most {rows.max()}", (0.02, 0.98), va="top", fontsize=9, color=GREY
+            f"bars below: rows per bin, at most {rows.max():,}", (0.02, 0.98), va="top", fontsize=9, color=GREY
         )
 
     def title(self) -> str:
         """What the picture shows."""
-        return literal(f"Calibration of {self.event}: expected calibration error {self.error:.2g}")
+        return f"Calibration: expected calibration error {self.error:.2g}"
 
     def description(self) -> str:
         """The expected calibration error and the worst bin."""
@@ -279,212 +278,6 @@ class CalibrationDisplay(Display):
         return (
             f"The expected calibration error of the probabilities of {self.event} is {self.error:.3f}; {outside} of "
             f"{len(self.bins)} bins lie outside of their 95 % binomial intervals. Farthest off is the bin from "
-            f"{worst.low:.2g} to {worst.high:.2g}: {worst.n_rows} rows, {worst.mean_probability:.3f} predicted, "
-            f"{worst.frequency:.3f} observed."
+            f"{worst.low:.2g} to {worst.high:.2g}: {counted(worst.n_rows, 'row')}, {worst.mean_probability:.3f} "
+            f"predicted, {worst.frequency:.3f} observed."
         )
-
-
-@dataclass
-class _PerClassDisplay(Display):
-    """One curve for each class against the rest, named with its area; of many classes the worst ones are named."""
-
-    curves: Mapping[Any, Curve]
-
-    @property
-    def areas(self) -> dict[Any, float]:
-        """The area of each class."""
-        return {label: curve.area for label, curve in self.curves.items()}
-
-    @property
-    def mean_area(self) -> float:
-        """The mean over the classes."""
-        return float(np.mean(list(self.areas.values())))
-
-    def _draw_curves(self, panel: Axes, drawstyle: str, heading: str) -> None:
-        """Lines and a key, the best class first; of many classes the ten worst are named, the others grey."""
-        ranked = sorted(self.curves, key=lambda label: -self.curves[label].area)
-        named = ranked[-_NAMED:]
-        for label in ranked[:-_NAMED]:
-            faint: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "alpha": 0.6, "rasterized": True}
-            (rest,) = panel.plot(*_seen(self.curves[label]), drawstyle=drawstyle, **faint)
-        key = {}
-        for place, label in enumerate(named):
-            curve = self.curves[label]
-            looks = stroke(place) | {"linewidth": 1.5}
-            (key[literal(f"{label}  {_area(curve.area)}")],) = panel.plot(*_seen(curve), drawstyle=drawstyle, **looks)
-        if len(ranked) > len(named):
-            key[f"{len(ranked) - len(named)} better ones"] = rest
-        key_beside(figure_of(panel), key, heading)
-
-    def _classes(self) -> str:
-        return "each class against the rest" if len(self.curves) > 1 else f"class {next(iter(self.curves))}"
-
-    def _worst(self) -> str:
-        if len(self.curves) == 1:
-            return ""
-        label = min(self.areas, key=lambda each: self.areas[each])
-        return f" The lowest is {_area(self.areas[label])}, of class {label}; the mean {_area(self.mean_area)}."
-
-
-def _seen(curve: Curve) -> tuple[Array, Array]:
-    """Points of a curve that are at least a five-hundredth of the axes apart: what a line of this width can show."""
-    steps = np.column_stack([curve.x, curve.y])
-    kept = np.r_[True, (np.diff(np.floor(500 * steps), axis=0) != 0).any(axis=1)]
-    kept[-1] = True
-    return curve.x[kept], curve.y[kept]
-
-
-def _area(area: float) -> str:
-    """An area with as many digits as tell it from 1."""
-    return f"{area:.3f}" if area < 0.9995 or area == 1 else f"{area:.5f}"
-
-
-@dataclass
-class RocDisplay(_PerClassDisplay):
-    """True- against false-positive rate at every cut-off, for each class against the rest, with the areas below.
-
-    Where all curves keep to the upper left corner, that corner is shown.
-
-    Args:
-        curves: label -> curve, from `polytome.curves.roc_curve`.
-
-    Example:
-        >>> display = RocDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8])
-        >>> display.areas
-        {'the class': 0.75}
-
-    Reference:
-        Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006).
-    """
-
-    @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; of two for the second one.
-
-        Args:
-            model: a fitted classifier with `decision_function` or `predict_proba`.
-            X: features, shape (n, d).
-            y: true labels, shape (n,).
-            ax: axes; None for a figure of its own.
-
-        Raises:
-            DataError: a label is no class of the model, or all rows are of one class.
-        """
-        return cls({label: roc_curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
-
-    @classmethod
-    def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
-    ) -> Self:
-        """Draw the curve of scores.
-
-        Args:
-            belongs: whether each row is of the class, shape (n,).
-            scores: higher for the class, shape (n,).
-            name: of the class.
-            ax: axes; None for a figure of its own.
-
-        Raises:
-            DataError: all rows are of the class, or none is.
-        """
-        return cls({name: roc_curve(belongs, scores)}).plot(ax)
-
-    def _draw(self, axes: list[Axes]) -> None:
-        (panel,), side = axes, self._corner()
-        if side == 1:
-            panel.plot([0, 1], [0, 1], **_REFERENCE)
-        self._draw_curves(panel, "default", "class  area")
-        panel.set(xlabel="false-positive rate", ylabel="true-positive rate")
-        panel.set(xlim=(-0.01 * side, 1.01 * side), ylim=(1 - 1.01 * side, 1 + 0.01 * side))
-
-    def _corner(self) -> float:
-        """How much of each axis shows all that is to be seen: the least of a few round shares."""
-        for side in (0.05, 0.1, 0.2):
-            curves = self.curves.values()
-            if all(np.interp(side, curve.x, curve.y) >= 1 - side / 5 for curve in curves):
-                return side
-        return 1.0
-
-    def title(self) -> str:
-        """What the picture shows."""
-        corner = "" if self._corner() == 1 else " (upper left corner)"
-        return f"ROC curve{corner} of {self._classes()}"
-
-    def description(self) -> str:
-        """The areas."""
-        if len(self.curves) == 1:
-            ((label, area),) = self.areas.items()
-            return f"The area under the receiver operating characteristic of class {label!r} is {_area(area)}."
-        return (
-            f"Receiver operating characteristics of {len(self.curves)} classes, each against the rest.{self._worst()}"
-        )
-
-
-@dataclass
-class PrecisionRecallDisplay(_PerClassDisplay):
-    """Precision against recall at every cut-off, for each class against the rest, with the average precision.
-
-    Args:
-        curves: label -> curve, from `polytome.curves.precision_recall_curve`.
-
-    Example:
-        >>> display = PrecisionRecallDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8])
-        >>> round(display.areas["the class"], 3)
-        0.833
-
-    Reference:
-        Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006).
-    """
-
-    @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; of two for the second one.
-
-        Args:
-            model: a fitted classifier with `decision_function` or `predict_proba`.
-            X: features, shape (n, d).
-            y: true labels, shape (n,).
-            ax: axes; None for a figure of its own.
-
-        Raises:
-            DataError: a label is no class of the model, or all rows are of one class.
-        """
-        pairs = one_against_rest(model, X, y)
-        return cls({label: precision_recall_curve(*pair) for label, pair in pairs.items()}).plot(ax)
-
-    @classmethod
-    def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
-    ) -> Self:
-        """Draw the curve of scores.
-
-        Args:
-            belongs: whether each row is of the class, shape (n,).
-            scores: higher for the class, shape (n,).
-            name: of the class.
-            ax: axes; None for a figure of its own.
-
-        Raises:
-            DataError: all rows are of the class, or none is.
-        """
-        return cls({name: precision_recall_curve(belongs, scores)}).plot(ax)
-
-    def _draw(self, axes: list[Axes]) -> None:
-        if len(self.curves) == 1:
-            axes[0].axhline(next(iter(self.curves.values())).share, **_REFERENCE)
-        self._draw_curves(axes[0], "steps-pre", "class  average")
-        axes[0].set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-
-    def title(self) -> str:
-        """What the picture shows."""
-        return f"Precision and recall of {self._classes()}"
-
-    def description(self) -> str:
-        """The average precisions."""
-        if len(self.curves) == 1:
-            ((label, curve),) = self.curves.items()
-            return (
-                f"The average precision of class {label!r} is {_area(curve.area)}; a guess has {short(curve.share)}, "
-                "the share of its rows."
-            )
-        return f"Precision against recall of {len(self.curves)} classes, each against the rest.{self._worst()}"

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.errors import ArgumentError
 from polytome.explain import Contributions, contributions
 from polytome.numerics import sigmoid
-from polytome.plots.charts import bars_height
+from polytome.plots.bars import bars_height
 from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest, picture_paper
 from polytome.plots.display import Display, Paper
-from polytome.plots.labels import literal, short
+from polytome.plots.labels import literal, percent, short
 from polytome.plots.matrices import draw_picture
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class ContributionsDisplay(Display):
     def title(self) -> str:
         """What the picture shows."""
         share = float(sigmoid(np.array([self.log_odds]))[0])
-        parts = f"{share:.1%} to {1 - share:.1%}".replace("%", " %")
+        parts = f"{percent(share, 1)} to {percent(1 - share, 1)}"
         return literal(f"Why {self.label}, not {self.against}: log-odds {short(self.log_odds)}, that is {parts}")
 
     def description(self) -> str:

@@ -23,7 +23,7 @@ Array = NDArray[Any]
 __all__ = ["decision_regions", "draw_decision_regions"]
 
 _GRID = (320, 480)  # rows and columns of predictions
-_FEW = 600  # so many points are shapes in an SVG; more of them become one picture
+_FEW = 1000  # so many points are shapes in an SVG; more of them become one picture
 _SAMPLE = 14.0  # points that a name needs for the mark in front of it
 
 

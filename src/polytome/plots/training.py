@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from polytome.curves import Descent, PathPoint, column_spreads, learning_rate_descents, regularization_path
+from polytome.curves import column_spreads
 from polytome.explain import feature_names
 from polytome.metrics import class_codes, null_log_loss
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
-from polytome.plots.drawing import GREY, figure_of, stroke
+from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
 from polytome.plots.labels import EndLabel, key_above, label_ends, literal, short
+from polytome.sweeps import Descent, PathPoint, learning_rate_descents, regularization_path
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -31,8 +32,8 @@ Array = NDArray[Any]
 __all__ = ["ConvergenceDisplay", "LearningRatesDisplay", "RegularizationDisplay"]
 
 _FEW = 25  # so few iterations are marked one by one
+_MANY = 4000  # so many numbers of grey paths are shapes in an SVG; more of them become one picture
 _NAMED = 6  # so many paths of coefficients have a colour and a name
-_DASHES: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0}
 
 
 @dataclass
@@ -108,7 +109,7 @@ class ConvergenceDisplay(Display):
             end, tolerance = f"gap of the certificate, {short(self.certificate.gap)}", short(self.tolerance)
             gap_above_zero = self.certificate.gap if self.certificate.gap > 0 else np.nan
             (key[end],) = panel.plot(x[-1:], [gap_above_zero], "k*", markersize=10, linestyle="none", zorder=4)
-            key[f"tolerance, {tolerance}"] = panel.axhline(self.tolerance, **_DASHES)
+            key[f"tolerance, {tolerance}"] = panel.axhline(self.tolerance, **REFERENCE)
             panel.set(xlabel=label, yscale="log")
             panel.minorticks_off()
         axes[0].set_ylabel("distance from the minimum (nats)")
@@ -137,7 +138,7 @@ class LearningRatesDisplay(Display):
     """The objective against epochs for several learning rates; those that lead nowhere are marked.
 
     Args:
-        descents: from `polytome.curves.learning_rate_descents`.
+        descents: from `polytome.sweeps.learning_rate_descents`.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -175,7 +176,6 @@ class LearningRatesDisplay(Display):
         Raises:
             ArgumentError: there is no learning rate, one is not positive, or the solver is another one.
         """
-        X = np.asarray(X) if isinstance(X, list) else X
         return cls(learning_rate_descents(model, X, y, learning_rates, epochs=epochs, solver=solver)).plot(ax)
 
     def _draw(self, axes: list[Axes]) -> None:
@@ -187,8 +187,8 @@ class LearningRatesDisplay(Display):
         for descent in self.descents:
             name = f"rate {short(descent.learning_rate)}" + (": diverges" if descent.diverges else "")
             values = np.array(descent.objectives)
-            # What leaves the picture is drawn up to its edge.
-            series[name] = (np.arange(len(values)), np.where(np.isfinite(values), values, 1e3 * high))
+            # What leaves the picture goes on along its edge.
+            series[name] = (np.arange(len(values)), np.fmin(values, high))
         limits = (bottom, high)
         draw_curves(axes[0], series, x_label="epoch", y_label="objective (nats)", log_y=True, y_limits=limits)
 
@@ -220,7 +220,7 @@ class RegularizationDisplay(Display):
     path is the length of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
 
     Args:
-        path: from `polytome.curves.regularization_path`.
+        path: from `polytome.sweeps.regularization_path`.
         names: of the features.
         spreads: their standard deviations.
         null_loss: log-loss of the held-out rows under their own frequencies, in nats.
@@ -268,19 +268,10 @@ class RegularizationDisplay(Display):
             ArgumentError: there is no C.
             DataError: a held-out label is no class of the model.
         """
-        from sklearn.base import clone
-
         path = regularization_path(model, X, y, X_held_out, y_held_out, Cs)
-        n_features = path[0].coefficients.shape[1]
-        shell = clone(model)
-        shell.n_features_in_ = n_features
-        if (given := getattr(X, "columns", getattr(model, "feature_names_in_", None))) is not None:
-            shell.feature_names_in_ = np.asarray(given, dtype=object)
-        if hasattr(model, "encoder_"):
-            shell.encoder_ = model.encoder_
         y_held_out = np.asarray(y_held_out)
         null_loss = null_log_loss(class_codes(y_held_out, np.unique(y_held_out)))
-        return cls(path, feature_names(shell), column_spreads(X), null_loss).plot(ax)
+        return cls(path, _names(model, X), column_spreads(X), null_loss).plot(ax)
 
     @property
     def best(self) -> PathPoint:
@@ -310,7 +301,7 @@ class RegularizationDisplay(Display):
         paths = self.lengths
         named = np.argsort(-np.abs(paths[-1]), kind="stable")[:_NAMED]
         for j in np.setdiff1d(np.arange(paths.shape[1]), named)[:200]:
-            lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=True)
+            lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=paths.size > _MANY)
         ends = []
         for place, j in enumerate(named):
             (line,) = lower.plot(Cs, paths[:, j], **stroke(place))
@@ -324,7 +315,7 @@ class RegularizationDisplay(Display):
         lower.margins(x=0.02)
         for panel in axes:
             panel.minorticks_off()
-            panel.axvline(self.best.C, **_DASHES, zorder=1)
+            panel.axvline(self.best.C, **REFERENCE)
         upper.tick_params(labelbottom=False)
         label_ends(lower, ends)
 
@@ -340,3 +331,11 @@ class RegularizationDisplay(Display):
             f"at {short(best.C)}, {best.held_out_loss:.4g} nats; at the ends it is {first.held_out_loss:.4g} and "
             f"{last.held_out_loss:.4g} (null model: {self.null_loss:.4g})."
         )
+
+
+def _names(model: LogisticRegression, X: Any) -> Sequence[str]:
+    """The names of the features, also of a model that is not fitted yet."""
+    if hasattr(model, "n_features_in_"):
+        return feature_names(model)
+    columns = getattr(X, "columns", None)
+    return [f"feature_{j}" for j in range(np.shape(X)[1])] if columns is None else [str(name) for name in columns]

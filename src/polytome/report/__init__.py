@@ -47,23 +47,22 @@ def make_report(
     y: Any = None,
     *,
     name: str = "rows given in Python",
-    of_training: bool = False,
-    numbers: Any = None,
+    row_names: Any = None,
     title: str | None = None,
 ) -> Report:
     """Write the report on a fitted model.
 
     Args:
         model: the model; what its `training_` recorded is told, and that it is missing where it is.
-        X: features of rows with known labels, best such as the model was not fitted to, shape (n, d); None for none.
+        X: features of rows with known labels, best such as the model was not fitted to (the report says plainly where
+            the record of training shows that it was), shape (n, d); None for none.
         y: their labels, shape (n,).
         name: where these rows come from.
-        of_training: whether the model was fitted to them, which the report then says plainly.
-        numbers: the number of each row in its file; None counts them from 1.
+        row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
         title: of the page; None makes one from the data.
 
     Raises:
-        ArgumentError: only one of X and y is given.
+        ArgumentError: the model is of another kind, or only one of X and y is given.
         DataError: X does not suit the model, or not one label is a class of it.
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
@@ -74,18 +73,20 @@ def make_report(
         >>> "<h1>Report on a model of 2 classes</h1>" in make_report(model).html
         True
     """
-    from sklearn.utils.validation import check_is_fitted
-
     from polytome.errors import ArgumentError
+    from polytome.estimators import LogisticRegression
+    from polytome.fitting import check_certified
     from polytome.report.contents import judge
     from polytome.report.page import report_page
 
-    check_is_fitted(model, "coef_")
+    if not isinstance(model, LogisticRegression):
+        raise ArgumentError(f"model is a {type(model).__name__}: a report tells about a polytome.LogisticRegression")
+    check_certified(model)
     if (X is None) != (y is None):
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
-        judged = judge(model, X, y, name=name, of_training=of_training, numbers=numbers)
+        judged = judge(model, X, y, name=name, row_names=row_names)
     return Report(report_page(model, judged, title or _title(model)))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from polytome import curves
 from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
 from polytome.explain import contributions
+from polytome.features import checked_rows
 from polytome.intervals import ClassQuality, Quality, class_qualities, quality
 from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
 from polytome.report.wording import number
 from polytome.settled import settled_rows
+from polytome.training_record import data_hash
 
 if TYPE_CHECKING:
     from polytome.curves import Bin, Curve
@@ -45,7 +47,7 @@ class Shown:
     """A row that a reader sees.
 
     Attributes:
-        number: its number in the file, counted from 1.
+        name: "row" and its number in the file, counted from 1; or the name of its file, where it has one of its own.
         judged: what the model thinks of it.
         other: the class with which the predicted one is compared: the true one, or where that was predicted the
             runner-up; a position.
@@ -53,7 +55,7 @@ class Shown:
         values: its features where it is an image, else None.
     """
 
-    number: int
+    name: str
     judged: JudgedRow
     other: int
     reasons: tuple[Reason, ...]
@@ -74,13 +76,13 @@ class Judged:
 
     Attributes:
         name: where the rows come from.
-        of_training: whether they are those that the model was fitted to.
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
         evaluation: metrics, null model, confusion, unseen labels.
         quality: metrics with intervals.
         classes: the same for each class.
         pairs: what is confused with what, the most frequent first.
         bins: of the calibration.
-        event: what the probabilities in them are of.
+        event_class: the class whose probability they judge; None for that of the class predicted.
         roc: a curve for each class that has rows, and rows beside it.
         precision_recall: the same.
         least_certain: rows close to a tie.
@@ -90,13 +92,13 @@ class Judged:
     """
 
     name: str
-    of_training: bool
+    training_rows: Literal["none", "some", "all"]
     evaluation: Evaluation
     quality: Quality
     classes: list[ClassQuality]
     pairs: list[Pair]
     bins: tuple[Bin, ...]
-    event: str
+    event_class: Any
     roc: Mapping[Any, Curve]
     precision_recall: Mapping[Any, Curve]
     least_certain: tuple[Shown, ...]
@@ -109,9 +111,7 @@ class Judged:
         return self.evaluation.n_rows - self.evaluation.n_unseen
 
 
-def judge(
-    model: LogisticRegression, X: Any, y: Any, *, name: str, of_training: bool = False, numbers: Array | None = None
-) -> Judged:
+def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:
     """Compute all that a report says about rows with known labels.
 
     Args:
@@ -119,8 +119,7 @@ def judge(
         X: features, shape (n, d).
         y: labels, shape (n,); rows with a label that the model never saw are counted and left out.
         name: where they come from.
-        of_training: whether the model was fitted to them.
-        numbers: the number of each row in its file; None counts them from 1.
+        row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
 
     Raises:
         DataError: X does not suit the model, or not one label is a class of it.
@@ -130,29 +129,30 @@ def judge(
         >>> from polytome.estimators import LogisticRegression
         >>> iris = load_dataset("iris")
         >>> judged = judge(LogisticRegression().fit(iris.X, iris.y), iris.X, iris.y, name="iris")
-        >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].number
-        ('versicolor', 'virginica', 84)
+        >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].name
+        ('versicolor', 'virginica', 'row 107')
     """
     y = np.asarray(y)
+    training_rows = _training_rows(model, X, y, name)
     evaluation = evaluate(model, X, y)
     codes = class_codes(y, model.classes_)
     known = np.flatnonzero(codes >= 0)
-    numbers = np.arange(1, len(y) + 1) if numbers is None else np.asarray(numbers)
+    names = np.arange(1, len(y) + 1) if row_names is None else np.asarray(row_names)
     if len(known) < len(y):
-        X, y, codes, numbers = _rows(X, known), y[known], codes[known], numbers[known]
+        X, y, codes, names = _rows(X, known), y[known], codes[known], names[known]
     log_probabilities = model.predict_log_proba(X)
-    show = _Window(model, X, numbers)
-    bins, event = _calibration(model, codes, np.exp(log_probabilities))
+    show = _Window(model, X, names)
+    bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
     return Judged(
         name=name,
-        of_training=of_training,
+        training_rows=training_rows,
         evaluation=evaluation,
         quality=quality(codes, log_probabilities),
         classes=class_qualities(evaluation.confusion, model.classes_),
         pairs=_pairs(model, evaluation, codes, log_probabilities, show),
         bins=bins,
-        event=event,
+        event_class=event_class,
         roc=roc,
         precision_recall=precision_recall,
         least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
@@ -161,13 +161,24 @@ def judge(
     )
 
 
+def _training_rows(model: LogisticRegression, X: Any, y: Array, name: str) -> Literal["none", "some", "all"]:
+    """How many of the rows the model was fitted to, by the record of its training."""
+    record = getattr(model, "training_", None)
+    if record is None:
+        return "none"
+    if len(y) == record.n_rows and data_hash(checked_rows(model, X), y) == record.data_sha256:
+        return "all"
+    whole = record.test_fraction is not None and len(y) == record.n_rows + record.n_test_rows
+    return "some" if whole and name == record.source else "none"
+
+
 @dataclass(frozen=True)
 class _Window:
     """The rows themselves, of which a few are shown."""
 
     model: LogisticRegression
     X: Any
-    numbers: Array
+    names: Array
 
     def all(self, judged: list[JudgedRow]) -> tuple[Shown, ...]:
         return tuple(self._one(each) for each in judged)
@@ -175,16 +186,17 @@ class _Window:
     def _one(self, judged: JudgedRow) -> Shown:
         row = _rows(self.X, [judged.row])
         other = judged.runner_up if judged.true == judged.predicted else judged.true
-        position = int(self.numbers[judged.row])
+        name = self.names[judged.row]
+        name = str(name) if isinstance(name, str) else f"row {name:,}"
         if hasattr(self.model, "image_shape_"):
-            return Shown(position, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
-        return Shown(position, judged, other, self._reasons(row, judged.predicted, other), None)
+            return Shown(name, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
+        return Shown(name, judged, other, self._reasons(row, judged.predicted, other), None)
 
     def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
         labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)
         found = contributions(self.model, row).between(labels[predicted], labels[other])
         given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
-        cells = given
+        cells: Sequence[float | str] = given.tolist()
         if encoder is not None:
             found, cells = found.by_column(encoder), _cells(encoder, given)
         values = found.values[0, 0]
@@ -227,11 +239,11 @@ def _pairs(
     return found
 
 
-def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], str]:
+def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
     """Of two classes the probability of the second is judged, of more that of the predicted one."""
     if len(model.classes_) == 2:
-        return curves.calibration_bins(codes == 1, probabilities[:, 1]), repr(model.classes_.tolist()[1])
-    return curves.calibration_bins(*curves.confidence(codes, probabilities)), "the predicted class"
+        return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
+    return curves.calibration_bins(*curves.confidence(codes, probabilities)), None
 
 
 def _curves(model: LogisticRegression, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:

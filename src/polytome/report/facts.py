@@ -72,7 +72,7 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
         >>> from polytome.estimators import LogisticRegression
         >>> model = fit_source(LogisticRegression(), open_source("iris"))
         >>> [name for name, _ in reproduction_facts(model.training_)]
-        ['SHA-256 of the data', 'Versions', 'Seconds']
+        ['SHA-256 of the data', 'Versions', 'Seconds of the fit']
     """
     facts = []
     if record.test_fraction is not None:
@@ -82,7 +82,7 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
         *facts,
         ("SHA-256 of the data", record.data_sha256),
         ("Versions", versions),
-        ("Seconds", number(record.seconds, 3)),
+        ("Seconds of the fit", number(record.seconds, 3)),
     ]
 
 

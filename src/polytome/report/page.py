@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = ["report_page"]
 _FEW_CLASSES = 12
 _MOST_LISTED = 40
 _MOST_COLUMNS = 60
+_LONGEST_NAME = 32
 
 
 def report_page(model: LogisticRegression, judged: Judged | None, title: str) -> str:
@@ -52,6 +54,7 @@ def report_page(model: LogisticRegression, judged: Judged | None, title: str) ->
         effects=_effects(model),
         class_table=_class_table(judged),
         ink=lambda shown: _ink(model, shown),
+        source=Path(record.source).name if record is not None and record.source else "",
         labels=[str(label) for label in model.classes_.tolist()],
         objective_facts=objective_facts(model),
         data_facts=[] if record is None else data_facts(model, record),
@@ -110,12 +113,27 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
         found["coefficients"] = figure(CoefficientsDisplay.from_estimator(model))
     if judged is None:
         return found
-    found["calibration"] = figure(CalibrationDisplay(judged.bins, judged.event).plot())
-    found["confusion"] = figure(ConfusionDisplay(judged.evaluation.confusion, judged.evaluation.classes).plot())
+    names = _names_in_figures(model)
+    event = "the predicted class" if judged.event_class is None else repr(names[judged.event_class])
+    classes = np.array([names[label] for label in judged.evaluation.classes.tolist()])
+    found["calibration"] = figure(CalibrationDisplay(judged.bins, event).plot())
+    found["confusion"] = figure(ConfusionDisplay(judged.evaluation.confusion, classes).plot())
     if judged.roc:
-        found["roc"] = figure(RocDisplay(judged.roc).plot())
-        found["precision_recall"] = figure(PrecisionRecallDisplay(judged.precision_recall).plot())
+        roc, precision_recall = (
+            {names[label]: curve for label, curve in curves.items()} for curves in (judged.roc, judged.precision_recall)
+        )
+        found["roc"] = figure(RocDisplay(roc).plot())
+        found["precision_recall"] = figure(PrecisionRecallDisplay(precision_recall).plot())
     return found
+
+
+def _names_in_figures(model: LogisticRegression) -> dict[Any, str]:
+    """Each class as a figure has room for it; long ones end with their position, so that none are alike."""
+    names = {}
+    for k, label in enumerate(model.classes_.tolist()):
+        text = " ".join(str(label).split())
+        names[label] = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 10]}... ({k + 1})"
+    return names
 
 
 def _classes(model: LogisticRegression) -> dict[str, Any] | None:
@@ -166,7 +184,7 @@ def _class_table(judged: Judged | None) -> dict[str, Any]:
     """Quality of each class: of all, or of many those that are found worst."""
     if judged is None:
         return {"all": True, "rows": []}
-    rows = judged.classes
+    rows = [each for each in judged.classes if each.n_rows or each.n_predicted]
     if len(rows) <= _MOST_LISTED:
         return {"all": True, "rows": rows}
     present = [each for each in rows if each.n_rows > 0]
@@ -179,5 +197,5 @@ def _ink(model: LogisticRegression, shown: Shown) -> Picture:
     values = np.asarray(shown.values)
     full = float(values.max()) if record is None else float(record.high.max())
     true, predicted = (str(model.classes_[k]) for k in (shown.judged.true, shown.judged.predicted))
-    alt = f"Row {shown.number}: {true}" if true == predicted else f"Row {shown.number}: {true}, taken for {predicted}"
+    alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, taken for {predicted}"
     return row_picture(values, model.image_shape_, full, alt)

@@ -45,8 +45,15 @@ def number(value: float | int | None, digits: int = 4) -> str:
 
 
 def short_number(value: float | None) -> str:
-    """A number with three digits."""
-    return number(value, 3)
+    """A number with three digits, zeros at its end included, so that the ends of an interval are told alike.
+
+    Example:
+        >>> short_number(0.25), short_number(4.8e-5), short_number(1234.5)
+        ('0.250', '4.80e-05', '1,234')
+    """
+    if value is None or not math.isfinite(value) or value == 0 or abs(value) >= 100:
+        return number(value, 3)
+    return f"{value:#.3g}"
 
 
 def percent(share: float) -> str:

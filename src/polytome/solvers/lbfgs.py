@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
-from polytome.preconditioner import Preconditioner, precondition
+from polytome.preconditioner import MOST_GRAM_COLUMNS, Preconditioner, gram_sample, precondition
 from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate, taken_over
 from polytome.solvers.line_search import backtrack
+from polytome.solvers.ridge_start import ridge_start
 
 Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, Array]]
@@ -22,6 +23,7 @@ Pairs = deque[tuple[Array, Array, Array]]
 __all__ = ["LBFGS"]
 
 _MEMORY_BYTES = 2**28
+_LONG = 1e9  # operations
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ class LBFGS:
         W = start
         value, gradient = objective.value_and_gradient(W)
         passes, iteration = 1, 0
+        if _is_long(objective) and not W[:-1].any():
+            ahead = ridge_start(objective, W, gradient)
+            reached, there = objective.value_and_gradient(ahead)
+            passes += 2
+            if reached < value:
+                W, value, gradient = ahead, reached, there
         inverse: Preconditioner | None = None
         while True:
             if inverse is None or iteration in self.rebuild:
@@ -88,6 +96,14 @@ class LBFGS:
             if self.then is not None and iteration == self.then_after:
                 yield from taken_over(self.then, objective, W, passes)
                 return
+
+
+def _is_long(objective: Objective) -> bool:
+    """Whether a pass takes long, and longer than one more Gram matrix."""
+    n_rows, n_features, n_outputs = objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs
+    if n_features > MOST_GRAM_COLUMNS or 4 * n_rows * objective.size < _LONG:
+        return False
+    return 4 * n_rows * n_outputs >= (gram_sample(n_rows, n_features, n_outputs) or n_rows) * n_features
 
 
 def _two_loops(objective: Objective, pairs: Pairs, inverse: Preconditioner, gradient: Array) -> Array:

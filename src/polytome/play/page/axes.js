@@ -62,8 +62,8 @@ export function axes(place, { across, upwards, acrossName, upwardsName, log = fa
     grid,
     inside,
     svg("rect", { class: "frame", x: left, y: top, width: right - left, height: bottom - top }),
-    svg("text", { class: "name", x: (left + right) / 2, y: height - 6, "text-anchor": "middle" }, acrossName),
-    svg("text", { class: "name", x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, upwardsName),
+    svg("text", { class: "name", x: (left + right) / 2, y: height - 6, "text-anchor": "middle" }, shortened(acrossName, right - left)),
+    svg("text", { class: "name", x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, shortened(upwardsName, bottom - top)),
   );
   const describe = (words) => {
     whole.firstChild.textContent = words;
@@ -77,6 +77,13 @@ export function axes(place, { across, upwards, acrossName, upwardsName, log = fa
     return [across[0] + a * (across[1] - across[0]), upwards[0] + b * (upwards[1] - upwards[0])];
   };
   return { whole, inside, x, y, at, describe };
+}
+
+const LETTER = 6.7; // pixels, on average
+
+function shortened(name, pixels) {
+  const most = Math.floor(pixels / LETTER);
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
 }
 
 export function line(points, x, y) {

@@ -50,10 +50,13 @@ export function drawCurve(place, opening, frames, at, log) {
 const points = (frames, name, base) =>
   frames.filter((frame) => name in frame).map((frame) => [frame.step, frame[name] === null ? NaN : frame[name] - base]);
 
+// From zero, unless that would press the whole curve against the top.
 function range(heights, lowest) {
-  const low = Math.min(0, ...heights, lowest === null ? 0 : lowest);
+  const all = lowest === null ? heights : [...heights, lowest];
+  const low = Math.min(...all);
   const high = Math.max(...heights, 1e-12);
-  return [low, high + 0.06 * (high - low)];
+  const floor = low >= 0 && low < 0.7 * high ? 0 : low - 0.1 * (high - low || high);
+  return [floor, high + 0.06 * (high - floor)];
 }
 
 function logRange(heights) {

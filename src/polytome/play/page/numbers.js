@@ -69,7 +69,7 @@ function points(opening, update) {
   for (const [symbol, formula, values] of update.chain) {
     const shown = values.map((value) => text(value)).join(", ");
     const names = { yhat: "ŷ", "dL/dz": "∂L/∂z" };
-    const how = formula.replace("yhat", "ŷ");
+    const how = formula.replace("yhat", "ŷ").replace("-", "−");
     body.append(row([names[symbol] || symbol, how === "loss.mean(z)" || how === "loss(z, y)" || how === "loss.gradient" ? "" : how, shown]));
   }
   table.append(body);

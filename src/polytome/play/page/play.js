@@ -68,7 +68,7 @@ function fail(error) {
   pause();
   const lost = error instanceof TypeError ? "The server does not answer; is polytome play still running?" : error.message;
   find("fault").textContent = lost;
-  find("fault").scrollIntoView({ block: "nearest" });
+  if (!frames.length) find("verdict").textContent = "Nothing to show yet.";
   showWhatMatters(settings, opening);
 }
 
@@ -302,7 +302,13 @@ function changed() {
     find("file").focus();
     return;
   }
-  waiting = setTimeout(() => begin(), 200);
+  const wasPlaying = playing;
+  waiting = setTimeout(() => begin().then(() => wasPlaying && play()), 200);
+}
+
+function scaleRate(factor) {
+  find("rate").value = Number((Number(find("rate").value) * factor).toPrecision(4));
+  changed();
 }
 
 const asNumbers = (values) => values.map((value) => Number((value || 0).toPrecision(4))).join(", ");
@@ -345,8 +351,9 @@ function changedView() {
 }
 
 function pressed(event) {
-  const typing = event.target.closest("input, select, textarea, button, a, summary");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || !frames.length) return;
+  const field = event.target.closest("input:not([type=checkbox]), select, textarea, .scroll");
+  const takesSpace = event.key === " " && event.target.closest("button, a, input");
+  if (field || takesSpace || event.ctrlKey || event.metaKey || event.altKey || !frames.length) return;
   const actions = { " ": () => (playing ? stop() : play()), ArrowRight: () => step(1), ArrowLeft: () => step(-1), Home: () => step(-at) };
   if (!(event.key in actions)) return;
   event.preventDefault();
@@ -355,11 +362,14 @@ function pressed(event) {
 
 function start() {
   fillForm(settings);
+  showWhatMatters(settings, opening);
   find("log").checked = view.log;
   find("speed").value = [...find("speed").options].some((option) => Number(option.value) === view.speed) ? view.speed : VIEW.speed;
   view.speed = Number(find("speed").value);
   find("settings").addEventListener("change", (event) => (event.target.id === "file" ? takeFile(event.target.files[0]) : changed()));
   find("settings").addEventListener("submit", (event) => event.preventDefault());
+  find("halve").addEventListener("click", () => scaleRate(0.5));
+  find("double").addEventListener("click", () => scaleRate(2));
   find("play").addEventListener("click", () => (playing ? stop() : play()));
   find("reset").addEventListener("click", () => step(-at));
   find("back").addEventListener("click", () => step(-1));

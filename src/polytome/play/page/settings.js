@@ -129,8 +129,8 @@ export function showWhatMatters(settings, opening) {
   const matters = {
     own: settings.data === "own",
     table: Boolean(opening && opening.label),
-    features: !opening || opening.columns.length > 2,
-    classes: !opening || opening.every_class.length > 2,
+    features: Boolean(opening && opening.columns.length > 2),
+    classes: Boolean(opening && opening.every_class.length > 2),
     random,
     blobs: settings.data === "blobs",
     one: several && !["softmax", "one-vs-rest"].includes(settings.loss),

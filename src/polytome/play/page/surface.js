@@ -3,6 +3,8 @@
 import { axes, line } from "./axes.js";
 import { svg, text } from "./marks.js";
 
+const MOST_NAMED = 7;
+
 // Where the loss passes a level: straight pieces through each cell of the grid (marching squares).
 function contour({ x, y, values }, level) {
   const pieces = [];
@@ -72,10 +74,11 @@ export function drawSurface(place, opening, frames, at, surface, view) {
 function describeSurface(opening, frame, surface, view, pair, best, averaged) {
   const others = opening.parameters.map((name, position) => [name, position]).filter(([, position]) => !pair.includes(position));
   const held = surface.heldAt.flat();
-  const values = others.map(([name, position]) => `${name} = ${text(held[position], 3)}`).join(", ");
+  const few = others.length <= MOST_NAMED;
+  const values = few ? `: ${others.map(([name, position]) => `${name} = ${text(held[position], 3)}`).join(", ")}` : "";
   const how = view.held === "optimal" ? "optimal" : "present";
   const parts = ["○ start, ● now", ...(best ? ["× lowest point"] : []), ...(averaged ? ["dashed: average of the steps"] : [])];
-  const shown = `${parts.join(", ")}. ${others.length ? `Contours of the loss with the other parameters held at their ${how} values: ${values}.` : "Contours of the whole loss: there are no other parameters."}`;
+  const shown = `${parts.join(", ")}. ${others.length ? `Contours of the loss with the other parameters held at their ${how} values${values}.` : "Contours of the whole loss: there are no other parameters."}`;
   const [a, b] = pair.map((position) => entry(frame.coefficients, position));
   const where = `Now ${surface.names[0]} is ${text(a)} and ${surface.names[1]} is ${text(b)}`;
   const goal = best ? `; the lowest point is at ${text(best[0])} and ${text(best[1])}.` : ".";

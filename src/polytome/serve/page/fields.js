@@ -1,6 +1,6 @@
 // One feature of a table as something to fill in: a number with its range, a choice of levels, or a text.
 
-import { onGrid, short, stepIn } from "./format.js";
+import { listed, onGrid, short, stepIn } from "./format.js";
 import { element } from "./probabilities.js";
 
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
@@ -16,7 +16,8 @@ export function beginning(feature) {
 export function faultIn(feature, text) {
   if (feature.kind === "text") return "";
   if (feature.kind === "category") {
-    return feature.levels.includes(text) ? "" : `\u201c${text}\u201d is none of its levels: ${feature.levels.slice(0, 8).join(", ")}.`;
+    const isKnown = feature.levels.includes(text);
+    return isKnown ? "" : `\u201c${text}\u201d is none of its levels: ${listed(feature.levels, 8)}.`;
   }
   const trimmed = text.trim();
   if (trimmed === "") return `Needs a number, such as ${beginning(feature)}.`;
@@ -76,16 +77,16 @@ export class Field {
   #remark(value) {
     const { kind, low, high } = this.feature;
     if (kind !== "number" || low === null) return "";
-    const range = `${short(low)} to ${short(high)}`;
+    const range = low === high ? `always ${short(low)}` : `${short(low)} to ${short(high)}`;
     const isOutside = value < low || value > high;
     this.note.classList.toggle("outside", isOutside);
     return isOutside ? `Outside of what training saw, ${range}.` : range;
   }
 }
 
-/** The distance of values that the form offers. */
+/** The distance of values that the form offers; 0 where the range is unknown. */
 export function stepOf(feature) {
-  return feature.low === null ? 0.01 : stepIn(feature.low, feature.high);
+  return feature.low === null ? 0 : stepIn(feature.low, feature.high);
 }
 
 function controlOf(feature) {

@@ -34,8 +34,7 @@ export function stepIn(low, high) {
 
 /** A value on the grid of `step`, as the shortest text. */
 export function onGrid(value, step) {
-  const decimals = Math.max(0, Math.round(-Math.log10(step)));
-  return String(Number((Math.round(value / step) * step).toFixed(Math.min(decimals, 15))));
+  return String(tidy(Math.round(value / step) * step));
 }
 
 /**
@@ -43,17 +42,25 @@ export function onGrid(value, step) {
  * way or by `step`.
  */
 export function justBeyond(start, limit, step = 0) {
-  const outwards = limit > start ? Math.ceil : Math.floor;
+  const [outwards, sign] = limit > start ? [Math.ceil, 1] : [Math.floor, -1];
   const tolerated = Math.max(0.05 * Math.abs(limit - start), step);
-  for (let digits = -Math.ceil(Math.log10(Math.max(Math.abs(limit), tolerated))); digits < 15; digits += 1) {
-    const value = Number(`${outwards(Number(`${limit}e${digits}`))}e${-digits}`); // moves the point, and rounds nothing
-    if (value !== limit && Math.abs(value - limit) <= tolerated) return value;
+  const first = Math.ceil(Math.log10(Math.max(Math.abs(limit), tolerated)));
+  for (let power = first; power > first - 16; power -= 1) {
+    const unit = 10 ** power;
+    const nearest = tidy(outwards(limit / unit) * unit);
+    const value = (nearest - limit) * sign > 0 ? nearest : tidy(nearest + sign * unit);
+    if (Math.abs(value - limit) <= tolerated) return value;
   }
-  return limit + 1e-6 * (limit - start);
+  return limit + sign * 1e-6 * Math.abs(limit);
 }
 
-/** Some names as a sentence has them. */
-export function listed(names, most = 12) {
+/** A number without the noise that arithmetic leaves in its last digits. */
+function tidy(value) {
+  return Number(value.toPrecision(14));
+}
+
+/** Some names as a sentence has them; fewer where they are long. */
+export function listed(names, most = names.join("").length < 80 ? 12 : 5) {
   const shown = names.slice(0, most).map(String);
   if (names.length > most) return `${shown.join(", ")} and ${(names.length - most).toLocaleString("en")} more`;
   return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;

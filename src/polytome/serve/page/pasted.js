@@ -6,7 +6,9 @@ import { faultIn } from "./fields.js";
 export function rowOf(pasted, features) {
   const lines = pasted.split(/\r?\n/).filter((line) => line.trim() !== "");
   if (lines.length === 0) return { fault: "There is nothing to use yet: paste a row." };
-  if (lines.length > 2) return { fault: `These are ${lines.length} lines: paste one row, or a line of names and one row.` };
+  if (lines.length > 2) {
+    return { fault: `These are ${lines.length} lines: paste one row, or a line of names and one row.` };
+  }
   const separator = lines[0].includes("\t") ? "\t" : ",";
   const [first, second] = lines.map((line) => cellsOf(line, separator));
   return judged(second === undefined ? byPosition(first, features) : byName(first, second, features), features);
@@ -38,11 +40,10 @@ function judged(found, features) {
 /** The cells of a line; a cell in double quotes may hold the separator, and two double quotes for one. */
 function cellsOf(line, separator) {
   const cells = [];
-  let cell = "";
-  let quoted = false;
-  for (const [place, sign] of [...line].entries()) {
+  let [cell, before, quoted] = ["", "", false];
+  for (const sign of line) {
     if (sign === '"') {
-      if (!quoted && place > 0 && line[place - 1] === '"') cell += '"';
+      if (!quoted && before === '"') cell += '"';
       quoted = !quoted;
     } else if (sign === separator && !quoted) {
       cells.push(cell.trim());
@@ -50,6 +51,7 @@ function cellsOf(line, separator) {
     } else {
       cell += sign;
     }
+    before = sign;
   }
   return [...cells, cell.trim()];
 }

@@ -4,6 +4,8 @@ import { Drawing } from "./drawing.js";
 import { short } from "./format.js";
 import { hasMeans, inWords } from "./why.js";
 
+const MAP_SIDE = 672; // pixels of the screen, roughly
+
 export class PictureInput {
   heading = "Draw, or bring a picture";
   waiting = "Draw something, and the answer follows the pen.";
@@ -85,6 +87,7 @@ export class PictureReasons {
   constructor(model) {
     [this.height, this.width] = model.image_shape;
     this.full = model.full;
+    this.pixel = Math.max(1, Math.round(MAP_SIDE / Math.max(this.width, this.height)));
     this.start = hasMeans(model) ? "For the average image of the training" : "For an empty image";
     document.querySelector("#reasons").append(document.querySelector("#picture-reasons").content.cloneNode(true));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -95,12 +98,15 @@ export class PictureReasons {
   show(explanation, sums, label, other) {
     this.shown = [explanation, sums, label, other];
     const colour = colours();
-    this.#paint("#seen", explanation.seen.flat(), (value) => mixed(colour.paper, colour.ink, value / this.full));
+    const seen = explanation.seen.flat();
+    this.#paint("#seen", seen, (value) => mixed(colour.paper, colour.ink, value / this.full));
     const largest = sums.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
     this.#paint("#map", sums.values, (value) =>
       mixed(colour.paper, value > 0 ? colour.for : colour.against, Math.abs(value) / largest),
     );
-    document.querySelector("#seen-words").textContent = `What the model saw: ${this.width} \u00d7 ${this.height} pixels`;
+    this.#outline("#map", seen, colour.ink);
+    const size = `${this.width} \u00d7 ${this.height} pixels`;
+    document.querySelector("#seen-words").textContent = `What the model saw: ${size}`;
     document.querySelector("#map-words").textContent = `What each pixel adds, ${label} against ${other}`;
     document.querySelector("#legend-against").textContent = `${short(-largest)} for ${other}`;
     document.querySelector("#legend-for").textContent = `+${short(largest)} for ${label}`;
@@ -108,13 +114,41 @@ export class PictureReasons {
   }
 
   #paint(name, values, colourOf) {
+    const { pixel } = this;
     const canvas = document.querySelector(name);
-    canvas.width = this.width;
-    canvas.height = this.height;
-    const pixels = new ImageData(this.width, this.height);
-    values.forEach((value, place) => pixels.data.set([...colourOf(value), 255], 4 * place));
-    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    canvas.width = this.width * pixel;
+    canvas.height = this.height * pixel;
+    const context = canvas.getContext("2d");
+    values.forEach((value, place) => {
+      context.fillStyle = `rgb(${colourOf(value).join(" ")})`;
+      context.fillRect((place % this.width) * pixel, Math.floor(place / this.width) * pixel, pixel, pixel);
+    });
   }
+
+  /** A line between pixels with ink and pixels without. */
+  #outline(name, seen, ink) {
+    const { pixel } = this;
+    const context = document.querySelector(name).getContext("2d");
+    const isInside = (x, y) => x >= 0 && x < this.width && y >= 0 && y < this.height;
+    const isInk = (x, y) => isInside(x, y) && 2 * seen[y * this.width + x] > this.full;
+    context.beginPath();
+    for (let y = 0; y <= this.height; y += 1) {
+      for (let x = 0; x <= this.width; x += 1) {
+        const [left, top] = [x * pixel, y * pixel];
+        if (isInk(x, y) !== isInk(x - 1, y)) drawLine(context, left, top, left, top + pixel);
+        if (isInk(x, y) !== isInk(x, y - 1)) drawLine(context, left, top, left + pixel, top);
+      }
+    }
+    context.strokeStyle = `rgb(${ink.join(" ")} / 70%)`;
+    context.lineWidth = pixel / 8;
+    context.lineCap = "round";
+    context.stroke();
+  }
+}
+
+function drawLine(context, fromX, fromY, toX, toY) {
+  context.moveTo(fromX, fromY);
+  context.lineTo(toX, toY);
 }
 
 /** The colours of the page, which differ in the dark. */

@@ -1,6 +1,6 @@
 // The answer: a bar and a number for each class, and one sentence.
 
-import { percent } from "./format.js";
+import { count, percent } from "./format.js";
 
 const MOST_BARS = 15;
 const SPEAK_AFTER = 700; // milliseconds of rest: a screen reader would never get to the end of a live sentence
@@ -11,6 +11,7 @@ export class Probabilities {
     this.body = document.querySelector("#probabilities");
     this.best = document.querySelector("#best");
     this.spoken = document.querySelector("#spoken");
+    this.others = document.querySelector("#other-classes");
     this.isShort = classes.length <= MOST_BARS;
     const rows = classes.slice(0, MOST_BARS).map(() => emptyRow());
     this.body.replaceChildren(...rows);
@@ -18,6 +19,7 @@ export class Probabilities {
 
   /** Show that there is nothing to answer yet. */
   rest(words) {
+    this.others.hidden = true;
     this.#fill(this.classes.map((_, position) => ({ position, probability: null })));
     this.best.replaceChildren(element("span", "waiting", words));
     this.#speak("");
@@ -27,6 +29,9 @@ export class Probabilities {
     const found = probabilities.map((probability, position) => ({ position, probability }));
     const ranked = [...found].sort((a, b) => b.probability - a.probability);
     this.#fill(this.isShort ? found : ranked);
+    const rest = ranked.slice(MOST_BARS);
+    this.others.hidden = rest.length === 0;
+    this.others.textContent = `${count(rest.length, "other class", "other classes")} together ${percent(sumOf(rest))}`;
     const [first, second] = ranked;
     const name = String(this.classes[first.position]);
     this.best.replaceChildren(element("strong", "label", name), element("span", "share", percent(first.probability)));
@@ -53,6 +58,10 @@ export class Probabilities {
       if (this.spoken.textContent !== words) this.spoken.textContent = words;
     }, SPEAK_AFTER);
   }
+}
+
+function sumOf(entries) {
+  return entries.reduce((sum, entry) => sum + entry.probability, 0);
 }
 
 function emptyRow() {

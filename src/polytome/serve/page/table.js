@@ -6,7 +6,8 @@ import { element } from "./probabilities.js";
 import { rowOf } from "./pasted.js";
 import { hasMeans, inWords } from "./why.js";
 
-const MOST_FIELDS = 24;
+const MOST_FIELDS = 24; // that stand below each other; of more, some are shown and the others found
+const SOME_FIELDS = 12;
 const MOST_REASONS = 12;
 
 export class TableInput {
@@ -77,16 +78,17 @@ export class TableInput {
   /** Show the fields whose names hold the words, the first few of them. */
   #find(words) {
     const wanted = words.trim().toLowerCase();
+    const most = this.features.length > MOST_FIELDS ? SOME_FIELDS : MOST_FIELDS;
     const places = [];
     let matches = 0;
     this.features.forEach((feature, place) => {
       if (!feature.name.toLowerCase().includes(wanted)) return;
       matches += 1;
-      if (places.length < MOST_FIELDS) places.push(place);
+      if (places.length < most) places.push(place);
     });
     document.querySelector("#fields").replaceChildren(...places.map((place) => this.#fieldAt(place).box));
     const found = wanted === "" ? `${count(this.features.length, "feature")}` : `${count(matches, "feature")} found`;
-    const shown = matches > MOST_FIELDS ? `, the first ${MOST_FIELDS} shown` : "";
+    const shown = matches > most ? `, the first ${most} shown` : "";
     document.querySelector("#found").textContent = `${found}${shown}.`;
   }
 
@@ -143,9 +145,9 @@ export class TableReasons {
     document.querySelector("#contributions-rows").replaceChildren(...rows);
     document.querySelector("#contributions-caption").textContent =
       `What each feature adds to the score of ${label} minus that of ${other}, their log odds.`;
-    const isAverage = sums.gains - sums.losses < 0.01 * Math.abs(sums.total);
-    document.querySelector("#contributions-remark").textContent = isAverage
-      ? "These are the average values: change one, and see what the change adds."
+    const isStart = sums.gains - sums.losses < 0.01 * Math.abs(sums.total);
+    document.querySelector("#contributions-remark").textContent = isStart
+      ? "Nothing is added yet to where they start from: change a value."
       : "";
     document.querySelector("#side-against").textContent = `\u2190 ${other}`;
     document.querySelector("#side-for").textContent = `${label} \u2192`;
@@ -161,6 +163,7 @@ function reasonRow({ name, value, adds, kind = "" }, largest) {
   const bar = element("div", adds < 0 ? "bar against" : "bar for");
   bar.style.width = `${(50 * Math.abs(adds)) / largest}%`;
   bars.append(bar);
-  row.append(heading, element("td", "number", value), element("td", "number", signed(adds, decimalsFor(largest))), bars);
+  const number = signed(adds, decimalsFor(largest));
+  row.append(heading, element("td", "number", value), element("td", "number", number), bars);
   return row;
 }

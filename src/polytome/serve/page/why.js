@@ -52,8 +52,8 @@ export function inWords(label, other, { start, gains, losses, total }, beginning
     element("b", "for", label),
     " minus that of ",
     element("b", "against", other),
-    ` is ${signed(start)}. What speaks for ${label} adds ${signed(gains)}, what speaks for ${other} ${signed(losses)}; `,
-    `together ${signed(total)}, so ${oddsInWords(label, other, total)}.`,
+    ` is ${signed(start)}. What speaks for ${label} adds ${signed(gains)}, what speaks for ${other} `,
+    `${signed(losses)}; together ${signed(total)}, so ${oddsInWords(label, other, total)}.`,
   );
   return sentence;
 }

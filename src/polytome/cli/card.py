@@ -1,0 +1,67 @@
+"""`polytome card`: what one should know of a model, in Markdown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polytome.cli.evaluate import Split, read_labelled
+from polytome.cli.options import DataFolder, Header, Missing, ModelPath, Target, Unknown
+from polytome.cli.output import make_console
+
+__all__ = ["card"]
+
+
+def card(
+    model: ModelPath,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            show_default=False,
+            help="Rows with labels, best such as training did not see: the name of a data set, or a path.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="CARD.md", show_default=False, help="Write the card to this file instead of stdout."),
+    ] = None,
+    split: Split = None,
+    data: DataFolder = None,
+    target: Target = None,
+    missing: Missing = None,
+    unknown: Unknown = None,
+    header: Header = "auto",
+) -> None:
+    """Write a model card: data, objective, certificate, metrics and limits.
+
+    Markdown that begins with the YAML that model hubs read. It says nothing that
+    is not known: without SOURCE it has no metrics.
+
+    \b
+    Examples:
+      polytome card people.safetensors more-people.csv --out CARD.md
+      polytome card iris.safetensors
+    """
+    from polytome.atomic_files import atomic_output, check_writable
+    from polytome.model_file import load
+    from polytome.report.card import model_card
+    from polytome.report.contents import judge
+
+    if out is not None:
+        check_writable(out)
+    fitted = load(model)
+    judged = None
+    if source is not None:
+        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+        judged = judge(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
+    text = model_card(fitted, judged, name=model.stem)
+    if out is None:
+        sys.stdout.write(text)
+        return
+    with atomic_output(out) as stream:
+        stream.write(text.encode())
+    make_console().print(f"The card is in {out}.", soft_wrap=True)

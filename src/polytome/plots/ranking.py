@@ -1,0 +1,230 @@
+"""Displays of how well scores rank: ROC curves and precision-recall curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from polytome.curves import Curve, one_against_rest, precision_recall_curve, roc_curve
+from polytome.plots.display import Display
+from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
+from polytome.plots.labels import key_beside, literal, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[Any]
+
+__all__ = ["PrecisionRecallDisplay", "RocDisplay"]
+
+_NAMED = 10  # so many curves have a colour and a name each
+
+
+@dataclass
+class _PerClassDisplay(Display):
+    """One curve for each class against the rest, named with its area; of many classes the worst ones are named."""
+
+    curves: Mapping[Any, Curve]
+
+    @property
+    def areas(self) -> dict[Any, float]:
+        """The area of each class."""
+        return {label: curve.area for label, curve in self.curves.items()}
+
+    @property
+    def mean_area(self) -> float:
+        """The mean over the classes."""
+        return float(np.mean(list(self.areas.values())))
+
+    def _draw_curves(self, panel: Axes, drawstyle: str, heading: str) -> None:
+        """Lines and a key, the best class first; of many classes the ten worst are named, the others grey."""
+        ranked = sorted(self.curves, key=lambda label: -self.curves[label].area)
+        named = ranked[-_NAMED:]
+        for label in ranked[:-_NAMED]:
+            faint: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "alpha": 0.6, "rasterized": True}
+            (rest,) = panel.plot(*_seen(self.curves[label]), drawstyle=drawstyle, **faint)
+        key = {}
+        for place, label in enumerate(named):
+            curve = self.curves[label]
+            looks = stroke(place) | {"linewidth": 1.5}
+            (key[literal(f"{label}  {_area(curve.area)}")],) = panel.plot(*_seen(curve), drawstyle=drawstyle, **looks)
+        if len(ranked) > len(named):
+            key[f"{len(ranked) - len(named)} better ones"] = rest
+        key_beside(figure_of(panel), key, heading)
+
+    def _classes(self) -> str:
+        return "each class against the rest" if len(self.curves) > 1 else f"class {next(iter(self.curves))}"
+
+    def _worst(self) -> str:
+        if len(self.curves) == 1:
+            return ""
+        label = min(self.areas, key=lambda each: self.areas[each])
+        return f" The lowest is {_area(self.areas[label])}, of class {label}; the mean {_area(self.mean_area)}."
+
+
+def _seen(curve: Curve) -> tuple[Array, Array]:
+    """Points of a curve that are at least a five-hundredth of the axes apart: what a line of this width can show."""
+    steps = np.column_stack([curve.x, curve.y])
+    kept = np.r_[True, (np.diff(np.floor(500 * steps), axis=0) != 0).any(axis=1)]
+    kept[-1] = True
+    return curve.x[kept], curve.y[kept]
+
+
+def _area(area: float) -> str:
+    """An area with as many digits as tell it from 1."""
+    return f"{area:.3f}" if area < 0.9995 or area == 1 else f"{area:.5f}"
+
+
+@dataclass
+class RocDisplay(_PerClassDisplay):
+    """True- against false-positive rate at every cut-off, for each class against the rest, with the areas below.
+
+    Where all curves keep to the upper left corner, that corner is shown.
+
+    Args:
+        curves: label -> curve, from `polytome.curves.roc_curve`.
+
+    Example:
+        >>> display = RocDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8])
+        >>> display.areas
+        {'the class': 0.75}
+
+    Reference:
+        Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006).
+    """
+
+    @classmethod
+    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+        """Score rows and draw a curve for each class; of two for the second one.
+
+        Args:
+            model: a fitted classifier with `decision_function` or `predict_proba`.
+            X: features, shape (n, d).
+            y: true labels, shape (n,).
+            ax: axes; None for a figure of its own.
+
+        Raises:
+            DataError: a label is no class of the model, or all rows are of one class.
+        """
+        return cls({label: roc_curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
+    ) -> Self:
+        """Draw the curve of scores.
+
+        Args:
+            belongs: whether each row is of the class, shape (n,).
+            scores: higher for the class, shape (n,).
+            name: of the class.
+            ax: axes; None for a figure of its own.
+
+        Raises:
+            DataError: all rows are of the class, or none is.
+        """
+        return cls({name: roc_curve(belongs, scores)}).plot(ax)
+
+    def _draw(self, axes: list[Axes]) -> None:
+        (panel,), side = axes, self._corner()
+        if side == 1:
+            panel.plot([0, 1], [0, 1], **REFERENCE)
+        self._draw_curves(panel, "default", "class  area")
+        panel.set(xlabel="false-positive rate", ylabel="true-positive rate")
+        panel.set(xlim=(-0.01 * side, 1.01 * side), ylim=(1 - 1.01 * side, 1 + 0.01 * side))
+
+    def _corner(self) -> float:
+        """How much of each axis shows all that is to be seen: the least of a few round shares."""
+        for side in (0.05, 0.1, 0.2):
+            curves = self.curves.values()
+            if all(np.interp(side, curve.x, curve.y) >= 1 - side / 5 for curve in curves):
+                return side
+        return 1.0
+
+    def title(self) -> str:
+        """What the picture shows."""
+        corner = "" if self._corner() == 1 else " (upper left corner)"
+        return f"ROC curve{corner} of {self._classes()}"
+
+    def description(self) -> str:
+        """The areas."""
+        if len(self.curves) == 1:
+            ((label, area),) = self.areas.items()
+            return f"The area under the receiver operating characteristic of class {label!r} is {_area(area)}."
+        return (
+            f"Receiver operating characteristics of {len(self.curves)} classes, each against the rest.{self._worst()}"
+        )
+
+
+@dataclass
+class PrecisionRecallDisplay(_PerClassDisplay):
+    """Precision against recall at every cut-off, for each class against the rest, with the average precision.
+
+    Args:
+        curves: label -> curve, from `polytome.curves.precision_recall_curve`.
+
+    Example:
+        >>> display = PrecisionRecallDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8])
+        >>> round(display.areas["the class"], 3)
+        0.833
+
+    Reference:
+        Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006).
+    """
+
+    @classmethod
+    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+        """Score rows and draw a curve for each class; of two for the second one.
+
+        Args:
+            model: a fitted classifier with `decision_function` or `predict_proba`.
+            X: features, shape (n, d).
+            y: true labels, shape (n,).
+            ax: axes; None for a figure of its own.
+
+        Raises:
+            DataError: a label is no class of the model, or all rows are of one class.
+        """
+        pairs = one_against_rest(model, X, y)
+        return cls({label: precision_recall_curve(*pair) for label, pair in pairs.items()}).plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
+    ) -> Self:
+        """Draw the curve of scores.
+
+        Args:
+            belongs: whether each row is of the class, shape (n,).
+            scores: higher for the class, shape (n,).
+            name: of the class.
+            ax: axes; None for a figure of its own.
+
+        Raises:
+            DataError: all rows are of the class, or none is.
+        """
+        return cls({name: precision_recall_curve(belongs, scores)}).plot(ax)
+
+    def _draw(self, axes: list[Axes]) -> None:
+        if len(self.curves) == 1:
+            axes[0].axhline(next(iter(self.curves.values())).share, **REFERENCE)
+        self._draw_curves(axes[0], "steps-pre", "class  average")
+        axes[0].set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+
+    def title(self) -> str:
+        """What the picture shows."""
+        return f"Precision and recall of {self._classes()}"
+
+    def description(self) -> str:
+        """The average precisions."""
+        if len(self.curves) == 1:
+            ((label, curve),) = self.curves.items()
+            return (
+                f"The average precision of class {label!r} is {_area(curve.area)}; a guess has {short(curve.share)}, "
+                "the share of its rows."
+            )
+        return f"Precision against recall of {len(self.curves)} classes, each against the rest.{self._worst()}"

@@ -1,0 +1,239 @@
+"""A model card: what one should know of a model before one uses it, as Markdown with the front matter of model hubs.
+
+Reference:
+    Mitchell et al., "Model cards for model reporting", Conference on Fairness, Accountability, and Transparency (2019).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from polytome.explain import feature_names
+from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
+from polytome.report.wording import (
+    certificate_sentence,
+    count,
+    interval,
+    listing,
+    number,
+    percent,
+    points,
+    prediction_sentences,
+    short_number,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from polytome.estimators import LogisticRegression
+    from polytome.report.contents import Judged
+
+__all__ = ["model_card"]
+
+_MOST_CLASSES = 30
+_FEW_ROWS = 50
+
+
+def model_card(model: LogisticRegression, judged: Judged | None = None, *, name: str = "model") -> str:
+    """Write the card of a fitted model.
+
+    Args:
+        model: the model; what its `training_` recorded is told.
+        judged: what it does on rows with known labels, from `report.contents.judge`; None where there are none.
+        name: of the model.
+
+    Returns:
+        Markdown that begins with YAML between two lines of dashes.
+
+    Example:
+        >>> from polytome.estimators import LogisticRegression
+        >>> card = model_card(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]), name="tiny")
+        >>> card.splitlines()[:3]
+        ['---', 'library_name: polytome', 'pipeline_tag: "tabular-classification"']
+    """
+    record = getattr(model, "training_", None)
+    what = "logistic regression for two classes" if len(model.classes_) == 2 else "softmax regression"
+    parts = [
+        _front_matter(model, judged, name),
+        f"# {_plain(name)}\n",
+        f"A {what}: {count(len(model.classes_), 'class', 'classes')}, {count(model.n_features_in_, 'feature')}. "
+        f"{verdict(model)}.\n",
+        f"Classes: {_plain(listing(model.classes_.tolist(), _MOST_CLASSES))}.\n",
+        "## Data\n",
+        *_data(model),
+        "## Objective\n",
+        f"    {model.objective_}\n",
+        _bullets(f"{title}: {text}" for title, text in objective_facts(model)),
+        "## Certificate\n",
+        certificate_sentence(model) + "\n",
+        _bullets(_proved(model, judged)),
+        f"Why the fit stopped: {model.stop_.value}.\n",
+        "## Metrics\n",
+        *_metrics(judged),
+        "## Limits\n",
+        _bullets(_limits(model, judged)),
+        "## How to make it again\n",
+        f"    {fit_in_python(model) if record is None or record.command is None else record.command}\n",
+    ]
+    if record is not None:
+        parts.append(_bullets(f"{title}: {text}" for title, text in reproduction_facts(record)))
+    return "\n".join(parts)
+
+
+def _front_matter(model: LogisticRegression, judged: Judged | None, name: str) -> str:
+    """What model hubs read; every text is written as JSON, which YAML reads."""
+    task = "image-classification" if hasattr(model, "image_shape_") else "tabular-classification"
+    lines = ["---", "library_name: polytome", f'pipeline_tag: "{task}"', "tags:"]
+    lines += [f"- {tag}" for tag in (task, "logistic-regression", "duality-gap")]
+    if judged is not None and judged.training_rows == "none":
+        data = json.dumps(judged.name)
+        lines += ["model-index:", f"- name: {json.dumps(name)}", "  results:", "  - task:", f"      type: {task}"]
+        lines += ["    dataset:", f"      name: {data}", f"      type: {data}", "    metrics:"]
+        for kind, value in (("accuracy", judged.evaluation.accuracy), ("log_loss", judged.evaluation.log_loss)):
+            lines += [f"    - type: {kind}", f"      value: {value!r}"]
+    return "\n".join([*lines, "---", ""])
+
+
+def _proved(model: LogisticRegression, judged: Judged | None) -> list[str]:
+    if judged is None:
+        return prediction_sentences(model, None, None)
+    return prediction_sentences(model, judged.n_settled, judged.n_known)
+
+
+def _data(model: LogisticRegression) -> list[str]:
+    record = getattr(model, "training_", None)
+    if record is None:
+        return ["What the data were was not recorded with this model.\n"]
+    counts = zip(model.classes_.tolist(), record.class_counts.tolist(), strict=True)
+    parts = [_bullets(f"{title}: {text}" for title, text in data_facts(model, record))]
+    if len(model.classes_) <= _MOST_CLASSES:
+        rows = [(str(label), f"{rows:,}", percent(rows / record.n_rows)) for label, rows in counts]
+        parts.append(_table(("Class", "Rows", "Share"), rows))
+    if record.notes:
+        parts.append(_bullets(record.notes))
+    return parts
+
+
+def _metrics(judged: Judged | None) -> list[str]:
+    if judged is None:
+        return ["None: the model was not judged on rows with known labels.\n"]
+    found, evaluation = judged.quality, judged.evaluation
+    warning = {
+        "none": "",
+        "some": " They include the rows of training, which flatters the model.",
+        "all": " They are the rows of training, which flatters the model.",
+    }[judged.training_rows]
+    rows = [
+        (
+            "Accuracy",
+            percent(found.accuracy.value),
+            interval(found.accuracy, percent),
+            percent(evaluation.null_accuracy),
+            f"{points(found.accuracy_gain.value)} ({interval(found.accuracy_gain, points)})",
+        ),
+        (
+            "Log-loss, nats",
+            number(found.log_loss.value),
+            interval(found.log_loss, short_number),
+            number(evaluation.null_log_loss),
+            f"{number(found.log_loss_gain.value)} ({interval(found.log_loss_gain, short_number)})",
+        ),
+    ]
+    parts = [
+        f"On {count(judged.n_known, 'row')}: {_plain(judged.name)}.{warning} Intervals are of 95 %; the null model "
+        "predicts the frequencies of the classes in these very rows.\n",
+        _table(("", "Model", "Interval", "Null model", "Gain"), rows),
+    ]
+    if len(judged.classes) <= _MOST_CLASSES:
+        qualities = [
+            (
+                str(each.label),
+                f"{each.n_rows:,}",
+                f"{percent(each.recall.value)} ({interval(each.recall, percent)})",
+                f"{percent(each.precision.value)} ({interval(each.precision, percent)})",
+            )
+            for each in judged.classes
+        ]
+        parts.append(_table(("Class", "Rows", "Recall", "Precision"), qualities))
+    return parts
+
+
+def _limits(model: LogisticRegression, judged: Judged | None) -> list[str]:
+    """What is known to limit this model, and nothing that would stand on any card."""
+    limits = []
+    if not model.stop_.succeeded:
+        limits.append(f"The fit is not finished: {model.stop_.value}.")
+    if judged is None or judged.training_rows != "none":
+        limits.append("How good it is on new rows is not known: it was not judged on any.")
+    else:
+        limits += _limits_of_quality(judged)
+    limits += _limits_of_data(model)
+    limits.append(
+        "Each score is a sum over the features, so no feature changes what another one does, and beyond the values of "
+        "training it grows on in a straight line."
+    )
+    return limits
+
+
+def _limits_of_quality(judged: Judged) -> list[str]:
+    found, limits = judged.quality, []
+    if not found.accuracy_gain.low > 0:
+        limits.append("It is not shown to be right more often than always predicting the most frequent class.")
+    if not found.log_loss_gain.low > 0:
+        limits.append("Its probabilities are not shown to be better than the frequencies of the classes.")
+    worst = min((each for each in judged.classes if each.n_rows), key=lambda each: each.recall.value)
+    limits.append(
+        f"The class found least often is {worst.label}: {percent(worst.recall.value)} of its "
+        f"{count(worst.n_rows, 'row')} ({interval(worst.recall, percent)})."
+    )
+    outside = sum(not each.lower <= each.mean_probability <= each.upper for each in judged.bins)
+    limits.append(
+        f"Calibration: in {outside} of {count(len(judged.bins), 'bin')} of probability the predicted one lies outside "
+        "of the 95 % interval of what happened."
+    )
+    if judged.evaluation.n_unseen:
+        labels = listing(list(judged.evaluation.unseen), 8)
+        limits.append(
+            f"It knows its own classes only: {count(judged.evaluation.n_unseen, 'row')} had others ({labels})."
+        )
+    return limits
+
+
+def _limits_of_data(model: LogisticRegression) -> list[str]:
+    limits, encoder, record = [], getattr(model, "encoder_", None), getattr(model, "training_", None)
+    if encoder is not None and any(column.kind == "category" for column in encoder.columns):
+        limits.append(
+            "A level of a category that training never saw is refused."
+            if encoder.unknown == "error"
+            else "A level of a category that training never saw counts as none of the known ones."
+        )
+    if encoder is not None and encoder.missing == "mean":
+        limits.append("A missing number is taken for the mean of training, a missing category for a level of its own.")
+    if record is None:
+        return limits
+    rarest = int(record.class_counts.argmin())
+    if record.class_counts[rarest] < _FEW_ROWS:
+        label = model.classes_[rarest]
+        limits.append(f"Training had {count(int(record.class_counts[rarest]), 'row')} of the class {label}.")
+    if record.constant.size:
+        n, names = int(record.constant.size), feature_names(model)
+        which = "" if hasattr(model, "image_shape_") else f": {listing([names[j] for j in record.constant], 8)}"
+        limits.append(f"Of {count(n, 'feature')} that never changed in training it knows nothing{which}.")
+    return limits
+
+
+def _bullets(lines: Any) -> str:
+    return "".join(f"- {_plain(line)}\n" for line in lines)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *([_plain(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plain(text: Any) -> str:
+    """Text that Markdown shows as it is: no mark-up, no HTML, one line."""
+    one_line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_\[\]<>|&~$#])", r"\\\1", one_line)
