@@ -258,6 +258,8 @@ def test_the_model_describes_itself(people, people_path, digits_path):
         ("smokes", "category"),
     ]
     assert facts["features"][3]["levels"] == list(model.encoder_.columns[3].levels)
+    colours = [person["colour"] for person in PEOPLE if person["colour"] is not None]
+    assert facts["features"][2]["usual"] == max(set(colours), key=colours.count)
     assert facts["certificate"]["sentence"] == str(model.certificate_)
     assert facts["objective"] == model.objective_.to_json()
     assert facts["version"] == polytome.__version__

@@ -1,5 +1,6 @@
 """The page of the server as people meet it: drawing, filling in, flipping, failing, in Chromium."""
 
+import os
 import re
 import threading
 from contextlib import contextmanager
@@ -155,6 +156,8 @@ def test_a_drawn_three_is_read(chromium, digits, dark):
 
 @pytest.mark.data
 def test_a_three_drawn_for_mnist_is_read(chromium, tmp_path_factory):
+    if not os.environ.get("POLYTOME_DATA"):
+        pytest.skip("POLYTOME_DATA names no folder of real data")
     mnist = open_source("mnist")
     model = LogisticRegression(scale=255, tol=1e-2).fit(mnist.X[:4000], mnist.y[:4000])
     model.image_shape_ = (28, 28)

@@ -52,18 +52,17 @@ def full_value(model: LogisticRegression) -> float:
 
 
 def _features(model: LogisticRegression, training: Any) -> list[dict[str, Any]]:
-    """The columns of a table as a user sees them; the range of a number where training was recorded."""
+    """The columns of a table as a user sees them; where training was recorded, the range of a number and the level that
+    most rows have."""
     found = []
     start = 0
     for column in encoder_of(model).columns:
-        known = training is not None and column.kind == "number"
-        found.append(
-            {
-                "name": column.name,
-                "kind": column.kind,
-                "levels": list(column.levels),
-                **{end: float(getattr(training, end)[start]) if known else None for end in ("low", "mean", "high")},
-            }
-        )
+        is_number = column.kind == "number"
+        facts: dict[str, Any] = dict.fromkeys(("low", "mean", "high", "usual"))
+        if training is not None and is_number:
+            facts.update({end: float(getattr(training, end)[start]) for end in ("low", "mean", "high")})
+        elif training is not None:  # the mean of a level's feature is its share of the rows
+            facts["usual"] = column.levels[int(np.argmax(training.mean[start : start + column.width]))]
+        found.append({"name": column.name, "kind": column.kind, "levels": list(column.levels), **facts})
         start += column.width
     return found

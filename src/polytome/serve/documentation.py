@@ -82,6 +82,7 @@ _MODEL = _object(
                     "kind": {"enum": ["number", "category"]},
                     "levels": {"type": "array", "items": {"type": "string"}},
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
+                    "usual": {"type": ["string", "null"], "description": "The level that most rows of training have."},
                 }
             ),
         },

@@ -5,10 +5,10 @@ import { element } from "./probabilities.js";
 
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
-/** What a field begins with: the mean of the training data, a category's first level, or nothing. */
+/** What a field begins with: the mean of the training data, a category's most frequent level, or nothing. */
 export function beginning(feature) {
   if (feature.kind === "text") return "";
-  if (feature.kind === "category") return feature.levels[0];
+  if (feature.kind === "category") return feature.usual ?? feature.levels[0];
   return feature.mean === null ? "0" : onGrid(feature.mean, stepOf(feature));
 }
 

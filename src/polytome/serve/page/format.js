@@ -12,7 +12,8 @@ export function percent(probability) {
 export function short(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return minus(value.toExponential(1));
+  if (size >= 1e9 || size < 1e-3) return minus(value.toExponential(1));
+  if (size >= 1e4) return minus(Math.round(value).toLocaleString("en"));
   return minus(size >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3))));
 }
 
