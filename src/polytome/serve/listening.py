@@ -24,6 +24,7 @@ __all__ = ["address_of", "bound_socket", "listen", "make_server"]
 _MOST_HEADER_BYTES = 64 << 10
 _MOST_CONNECTIONS = 800  # systems let a process have 1024 files open, if nobody asks for more
 _STOPPING = 20
+_TOGETHER = 64 << 10
 _IDLE = 30
 _LINGER = 1.0
 
@@ -128,6 +129,46 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+class _OneWrite:
+    """A transport that sends together what is written in one turn of the event loop.
+
+    uvicorn writes the head of an answer and its body one after the other; as one packet they cost a fourth less.
+
+    Args:
+        transport: of the connection; all but writing is left to it.
+        loop: the event loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _TOGETHER:  # a stream may write on and on without a turn of the loop
+            self._flush()
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        if pieces and not self._transport.is_closing():
+            self._transport.write(b"".join(pieces))
+
+
 class _Protocol(HttpToolsProtocol):
     """uvicorn's protocol, with a limit on the time and the bytes that the head of a request may take."""
 
@@ -140,7 +181,8 @@ class _Protocol(HttpToolsProtocol):
         self._idle_since = 0.0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        joined: Any = _OneWrite(transport, self.loop)
+        super().connection_made(joined)
         self._wait_for_head()
         if len(self.connections) > self._most_connections:
             self._make_room()
