@@ -30,6 +30,8 @@ __all__ = ["Objective", "block_scores", "block_value_and_gradient", "hessian_of_
 
 def block_scores(block: Block, raw: Array) -> Array:
     """Scores of a block in float64; `raw` are coefficients for raw columns, float64."""
+    if not raw[:-1].any():  # a null model's: no product, nor the conversion of the rows for it
+        return np.tile(raw[-1], (len(block.weight), 1))
     scores: Array = np.asarray(block.X @ raw[:-1].astype(block.X.dtype, copy=False), dtype=np.float64)
     scores += raw[-1]
     return scores
@@ -52,7 +54,9 @@ def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Arra
 def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
     """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores, (n_outputs, n_outputs)."""
     hessian = np.diag(weight @ m)
-    return hessian if u is None else hessian - (u * weight[:, None]).T @ u
+    if u is not None:
+        hessian -= _mirrored(dsyrk(1.0, (u * np.sqrt(weight)[:, None]).T, lower=True))
+    return hessian
 
 
 @dataclass(frozen=True)
