@@ -105,12 +105,15 @@ class Objective:
         mean, deviation = self.rows.moments()
         standard = self.rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf)))
 
-        def block_lengths(block: Block) -> Array:
+        def block_squares(block: Block) -> Array:
+            fused = native.row_squares(block, standard.columns)
+            if fused is not None:
+                return fused
             X = standard.dense(block)
-            lengths: Array = np.einsum("ij,ij->i", X, X) / X.shape[1]
-            return lengths
+            squares: Array = np.einsum("ij,ij->i", X, X)
+            return squares
 
-        return standard.each(block_lengths)
+        return standard.each(block_squares) / self.rows.n_features
 
     def at(self, precision: Any) -> Objective:
         """The same objective with its products in another floating type; itself where that is its own."""
