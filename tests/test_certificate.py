@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from polytome import native
 from polytome.certificate import Certificate, certify, dual_value, is_separated
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
@@ -388,3 +389,38 @@ def test_short_scores_stand_for_the_rows_while_the_intercept_becomes_exact(loss,
     assert np.abs(gradient[-1]).max() <= 1e-12
     assert certificate.objective == pytest.approx(value, rel=1e-14)
     assert certificate.gap == pytest.approx(value - dual_value(objective, exact), rel=1e-8)
+
+
+# --- rows of many columns and few outputs: the certificate from their scores ---
+
+
+STORAGES = {
+    "float64": np.asarray,
+    "float32": lambda X: X.astype(np.float32),
+    "float16": lambda X: X.astype(np.float16),
+    "uint8": lambda X: X.astype(np.uint8),
+    "columns first": np.asfortranarray,
+    "CSR": sparse.csr_matrix,
+}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("loss", [Logistic(), Softmax(3), IndependentSigmoids(2)], ids=lambda loss: type(loss).__name__)
+def test_a_certificate_from_scores_is_the_duality_gap(loss, storage, compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(native, "instruction_set", lambda: None)
+    rng = np.random.default_rng(3)
+    n, d, K = 200, 13, loss.n_outputs
+    X = STORAGES[storage](rng.integers(0, 9, size=(n, d)).astype(np.float64))
+    shape = (n, K) if isinstance(loss, IndependentSigmoids) else (n,)
+    target = rng.integers(0, 3 if isinstance(loss, Softmax) else 2, shape)
+    columns = Columns(rng.normal(4, 1, d), rng.uniform(0.1, 0.5, d))
+    rows = as_rows(X, target, rng.uniform(0, 2, n)).with_columns(columns)
+    objective = Objective(loss, L2(0.05), rows)
+    certificate, W = certify(objective, 0.3 * rng.normal(size=objective.shape), 1e-4)
+    value, gradient = objective.value_and_gradient(W)
+    assert np.abs(gradient[-1]).max() < 1e-13
+    assert certificate.objective == pytest.approx(value, rel=1e-14)
+    assert certificate.gap == pytest.approx(value - dual_value(objective, W), rel=1e-10)
+    assert certificate.gap == pytest.approx(np.vdot(gradient[:-1], gradient[:-1]) / 0.1, rel=1e-10)

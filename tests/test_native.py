@@ -164,6 +164,18 @@ def test_moments(storage, instruction_set, monkeypatch, rng):
     assert got[3] == 0.0
 
 
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, np.float16, np.uint8])
+def test_row_squares(storage, instruction_set, monkeypatch, rng):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    X = storage(integers(rng, N, D))
+    columns = Columns(rng.normal(3, 1, D), np.where(np.arange(D) == 3, 0.0, rng.uniform(0.1, 2, D)))
+    for d in (1, D):
+        part = Columns(columns.shift[:d], columns.scale[:d])
+        got = native.row_squares(block_of(X[:, :d], np.zeros(N)), part)
+        want = (((X[:, :d].astype(np.float64) - part.shift) * part.scale) ** 2).sum(axis=1)
+        assert_allclose(got, want, rtol=1e-13)
+
+
 def test_a_width_of_a_power_of_two_and_many_columns(passes, rng):
     for d in (512, 1024, 5000):
         rows = as_rows(rng.normal(size=(70, d)), rng.integers(0, 3, 70))
@@ -332,6 +344,7 @@ MOMENTS = {
     "first": np.zeros(2),
     "second": np.zeros(2),
 }
+SQUARES = {"X": np.zeros((4, 2)), "shift": np.zeros(2), "scale": np.ones(2), "sums": np.zeros(4)}
 DERIVATIVES = {
     **{name: value for name, value in DENSE.items() if name not in ("single", "gradient")},
     "shift": np.zeros(2),
@@ -347,6 +360,7 @@ CALLS = {
     id(DENSE): "dense",
     id(SPARSE): "sparse",
     id(MOMENTS): "moments",
+    id(SQUARES): "squares",
     id(DERIVATIVES): "dense_derivatives",
     id(SPARSE_DERIVATIVES): "sparse_derivatives",
 }
@@ -383,6 +397,7 @@ WRONG = [
     (MOMENTS, {"near": np.zeros(3)}, ValueError),
     (MOMENTS, {"first": np.zeros(1)}, ValueError),
     (MOMENTS, {"second": np.zeros(3)}, ValueError),
+    *((SQUARES, {name: np.zeros(3)}, ValueError) for name in ("shift", "scale", "sums")),
     (DERIVATIVES, {"weight": np.ones(3)}, ValueError),
     (DERIVATIVES, {"coefficients": np.zeros((2, 3))}, ValueError),
     (DERIVATIVES, {"shift": np.zeros(3)}, ValueError),

@@ -17,7 +17,7 @@ Stochastic dual coordinate ascent methods for regularized loss minimization, JML
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from polytome import native
 from polytome.curvature import newton_decrement
+from polytome.losses import Squared
 from polytome.objective import Objective, block_scores, hessian_of_scores
 from polytome.rows import ArrayRows, Block
 
@@ -136,7 +137,7 @@ def certify(
     objective = objective.at(np.float64)
     W = objective.loss.canonical(W)
     if known is None and _has_short_scores(objective):
-        W = _with_intercept_from_scores(objective, W)
+        W, known = _from_scores(objective, W)
     value, gradient, W = _solve_intercept(objective, W, known, intercept_hessian)
     null, strength = objective.null[1], objective.penalty.strength
     if strength > 0:
@@ -196,15 +197,29 @@ def _has_short_scores(objective: Objective) -> bool:
     return objective.fit_intercept and short
 
 
-def _with_intercept_from_scores(objective: Objective, W: Array) -> Array:
-    """`W` with its intercept made exact: one reading of the rows makes their scores, and the rest needs only these."""
-    rows, raw = objective.rows, objective.rows.columns.to_raw(W)
+def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Array]]:
+    """`W` with its intercept made exact, and value and gradient there: one reading of the rows makes their scores, and
+    another multiplies them by their residuals."""
+    loss, rows, raw = objective.loss, objective.rows, objective.rows.columns.to_raw(W)
     scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
     if scores is None:
         scores = rows.each(lambda block: block_scores(block, raw))
     exact: Array = W.copy()
-    exact[-1] += exact_intercept(objective, scores)
-    return exact
+    intercept = exact_intercept(objective, scores)
+    exact[-1] += intercept
+    scored = ArrayRows.of(scores, rows.target, rows.weight, n_threads=rows.n_threads)
+
+    def block_loss(block: Block) -> tuple[Array, ...]:
+        value, residual = loss.value_and_gradient(block.X + intercept, block.target)
+        np.negative(residual, out=block.X)  # a block of float64 shares the storage: the scores have served
+        return (np.asarray(block.weight @ value),)
+
+    (value,) = scored.sum(block_loss)
+    # Where coefficients are zero, the residuals of the squared loss are minus its targets.
+    held = replace(objective, loss=Squared(loss.n_outputs), rows=rows.with_target(scores))
+    _, gradient = held.value_and_gradient(np.zeros_like(W))
+    gradient[:-1] += objective.penalty.gradient(W[:-1])
+    return exact, (float(value) / objective.total_weight + objective.penalty.value(W[:-1]), gradient)
 
 
 def exact_intercept(objective: Objective, scores: Array) -> Array:
@@ -227,29 +242,34 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
     loss, weight = objective.loss, objective.rows.weight
     rows = ArrayRows.of(scores, objective.rows.target, weight, n_threads=objective.rows.n_threads)
 
-    def at(b: Array) -> tuple[float, Array, Array]:
+    def at(b: Array) -> tuple[float, Array]:
         def block_sums(block: Block) -> tuple[Array, ...]:
-            moved = block.X + b
-            value, residual = loss.value_and_gradient(moved, block.target)
-            hessian = hessian_of_scores(block.weight, *loss.curvature(moved, block.target))
-            return np.asarray(block.weight @ value), block.weight @ residual, hessian
+            value, residual = loss.value_and_gradient(block.X + b, block.target)
+            return np.asarray(block.weight @ value), block.weight @ residual
 
-        value, slope, hessian = (total / objective.total_weight for total in rows.sum(block_sums))
-        return float(value), slope, hessian
+        value, slope = rows.sum(block_sums)
+        return float(value) / objective.total_weight, slope / objective.total_weight
+
+    def hessian_at(b: Array) -> Array:
+        def block_hessian(block: Block) -> tuple[Array, ...]:
+            return (hessian_of_scores(block.weight, *loss.curvature(block.X + b, block.target)),)
+
+        (hessian,) = rows.sum(block_hessian)
+        return np.asarray(hessian / objective.total_weight)
 
     b = np.zeros(loss.n_outputs)
-    value, slope, hessian = at(b)
+    value, slope = at(b)
     while np.abs(slope).max() > _ROUNDING:
-        step = _damped_step(hessian, 0.0, slope, loss.separable)
+        step = _damped_step(hessian_at(b), 0.0, slope, loss.separable)
         for _ in range(40):
-            reached, there, bend = at(b - step)
+            reached, there = at(b - step)
             change, smaller = reached - value, np.abs(there).max() < np.abs(slope).max()
             if change < -_ROUNDING * abs(value) or (smaller and change <= _ROUNDING * abs(value)):
                 break
             step /= 2
         else:
             break
-        b, value, slope, hessian = b - step, reached, there, bend
+        b, value, slope = b - step, reached, there
     return b
 
 

@@ -30,6 +30,8 @@ __all__ = ["Objective", "block_scores", "block_value_and_gradient", "hessian_of_
 
 def block_scores(block: Block, raw: Array) -> Array:
     """Scores of a block in float64; `raw` are coefficients for raw columns, float64."""
+    if not raw[:-1].any():  # a null model's: no product, nor the conversion of the rows for it
+        return np.tile(raw[-1], (len(block.weight), 1))
     scores: Array = np.asarray(block.X @ raw[:-1].astype(block.X.dtype, copy=False), dtype=np.float64)
     scores += raw[-1]
     return scores
@@ -52,7 +54,9 @@ def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Arra
 def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
     """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores, (n_outputs, n_outputs)."""
     hessian = np.diag(weight @ m)
-    return hessian if u is None else hessian - (u * weight[:, None]).T @ u
+    if u is not None:
+        hessian -= _mirrored(dsyrk(1.0, (u * np.sqrt(weight)[:, None]).T, lower=True))
+    return hessian
 
 
 @dataclass(frozen=True)
@@ -101,12 +105,15 @@ class Objective:
         mean, deviation = self.rows.moments()
         standard = self.rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf)))
 
-        def block_lengths(block: Block) -> Array:
+        def block_squares(block: Block) -> Array:
+            fused = native.row_squares(block, standard.columns)
+            if fused is not None:
+                return fused
             X = standard.dense(block)
-            lengths: Array = np.einsum("ij,ij->i", X, X) / X.shape[1]
-            return lengths
+            squares: Array = np.einsum("ij,ij->i", X, X)
+            return squares
 
-        return standard.each(block_lengths)
+        return standard.each(block_squares) / self.rows.n_features
 
     def at(self, precision: Any) -> Objective:
         """The same objective with its products in another floating type; itself where that is its own."""

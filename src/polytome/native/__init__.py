@@ -38,6 +38,7 @@ __all__ = [
     "linked_scores",
     "moments",
     "reads_csr",
+    "row_squares",
     "sparse_moments",
     "value_and_gradient",
 ]
@@ -206,6 +207,21 @@ def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
     weight = _doubles(block.weight)
     _passes.moments(best, _readable(block), weight, _doubles(near), first, second)
     return first, second
+
+
+def row_squares(block: Block, columns: Columns) -> Array | None:
+    """Sum of squares of each row's standardised columns, (n,), in float64; None where NumPy has to do it.
+
+    Args:
+        block: rows as they are stored.
+        columns: how the columns are standardised.
+    """
+    best = instruction_set()
+    if best is None or sparse.issparse(block.stored):
+        return None
+    sums = np.empty(len(block.weight))
+    _passes.squares(best, _readable(block), _doubles(columns.shift), _doubles(columns.scale), sums)
+    return sums
 
 
 def sparse_moments(block: Block, near: Array) -> Array | None:

@@ -31,6 +31,7 @@ def sparse(
 def moments(
     set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 ) -> None: ...
+def squares(set: str, X: NDArray[Any], shift: NDArray[Any], scale: NDArray[Any], sums: NDArray[Any]) -> None: ...
 def dense_derivatives(
     set: str,
     X: NDArray[Any],

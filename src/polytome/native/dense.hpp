@@ -204,19 +204,22 @@ template <class T> class Scorer {
           x_(tile_rows * width), w_(outputs * width) {
         for (Index k = 0; k < outputs; ++k) {
             const double* from = coefficients + k * (block.columns + 1);
-            for (Index j = 0; j < block.columns; ++j) w_[k * width + j] = static_cast<T>(from[j]);
+            for (Index j = 0; j < block.columns; ++j) {
+                w_[k * width + j] = static_cast<T>(from[j]);
+                all_zero_ &= from[j] == 0.0;
+            }
         }
     }
 
-    // Writes the scores of a tile, and returns its rows as they were multiplied.
+    // Writes the scores of a tile, and returns its rows as they were multiplied. Coefficients that are all zero, as those
+    // of a null model, need no product.
     TileRows<T> score(Index start, Index rows, double* scores) {
         const TileRows<T> x = rows_of(block_, start, rows, x_.get(), width);
-        Upcoming upcoming = upcoming_rows(block_, start + tile_rows);
-        for_groups_of_outputs(outputs_, [&](Index first, Index count) {
-            products<T>(count).multiply_scores(x, w_.get() + first * width, width, rows, entry(scores, first, 0),
-                                               upcoming);
-            upcoming = {};  // they are on their way
-        });
+        if (all_zero_) {
+            for (Index i = 0; i < outputs_ * tile_rows; ++i) scores[i] = 0.0;
+        } else {
+            multiply(x, rows, scores, upcoming_rows(block_, start + tile_rows));
+        }
         for (Index k = 0; k < outputs_; ++k) {
             const double intercept = coefficients_[k * (block_.columns + 1) + block_.columns];
             for (Index i = 0; i < tile_rows; ++i) *entry(scores, k, i) += intercept;
@@ -227,10 +230,19 @@ template <class T> class Scorer {
     const Index width;  // of the converted rows, padded
 
   private:
+    void multiply(const TileRows<T>& x, Index rows, double* scores, Upcoming upcoming) {
+        for_groups_of_outputs(outputs_, [&](Index first, Index count) {
+            products<T>(count).multiply_scores(x, w_.get() + first * width, width, rows, entry(scores, first, 0),
+                                               upcoming);
+            upcoming = {};  // they are on their way
+        });
+    }
+
     const DenseBlock& block_;
     const double* coefficients_;
     const Index outputs_;
     Scratch<T> x_, w_;
+    bool all_zero_ = true;
 };
 
 template <class T> double dense_pass(const DenseBlock& block, const Task& task) {

@@ -151,6 +151,15 @@ void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, 
     passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
 }
 
+void squares(const std::string& set, const AnyMatrix& X, const Numbers& shift, const Numbers& scale, const Sums& sums) {
+    const InstructionSet& passes = named(set);
+    const DenseBlock block = dense_block(X);
+    require(shift.shape(0) == X.shape(1) && scale.shape(0) == X.shape(1), "shift, scale: need one for each column");
+    require(sums.shape(0) == X.shape(0), "sums: need one for each row");
+    const nb::gil_scoped_release others_may_run;
+    passes.squares(block, {shift.data(), scale.data(), false}, sums.data());
+}
+
 SparseBlock sparse_block(const AnyVector& data, const AnyVector& indices, const Bounds& bounds, std::size_t columns) {
     require(bounds.shape(0) > 0, "bounds: needs at least one entry");
     const std::size_t rows = bounds.shape(0) - 1;
@@ -313,6 +322,8 @@ NB_MODULE(_passes, module) {
                "threads"_a);
     module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
                "first"_a.noconvert(), "second"_a.noconvert());
+    module.def("squares", &squares, "set"_a, "X"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(),
+               "sums"_a.noconvert());
     module.def("sparse", &sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "coefficients"_a.noconvert(),
                "gradient"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);

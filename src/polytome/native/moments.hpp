@@ -1,4 +1,5 @@
-// Weighted sums of each column and of its square, around values near the column's mean so that nothing cancels.
+// Weighted sums of each column and of its square, around values near the column's mean so that nothing cancels; and the
+// squared lengths of rows of standardised columns.
 #pragma once
 
 #include "dense.hpp"
@@ -28,6 +29,28 @@ void dense_moments(const DenseBlock& block, const polytome::Moments& moments) {
     for (Index j = 0; j < columns; ++j) {
         moments.first[j] = first[j];
         moments.second[j] = second[j];
+    }
+}
+
+// Writes the sum of squares of each row's implicit columns.
+void dense_squares(const DenseBlock& block, const polytome::Columns& columns, double* squares) {
+    const Index width = padded_width<double>(block.columns);
+    Scratch<double> x(tile_rows * width), shift(width), scale(width);
+    for (Index j = 0; j < block.columns; ++j) {
+        shift[j] = columns.shift[j];
+        scale[j] = columns.scale[j];
+    }
+    for (Index start = 0; start < block.rows; start += tile_rows) {
+        const Index rows = rows_of_tile(block.rows, start);
+        with_type(block.number, block.data, [&](auto* X) { convert(X, block, start, rows, x.get(), width); });
+        for (Index i = 0; i < rows; ++i) {
+            Doubles sum{};
+            for (Index j = 0; j < width; j += lanes<double>) {
+                const Doubles standard = (load(x.get() + i * width + j) - load(shift.get() + j)) * load(scale.get() + j);
+                sum += standard * standard;
+            }
+            squares[start + i] = lane_sum<double>(sum);
+        }
     }
 }
 

@@ -139,6 +139,7 @@ struct InstructionSet {
     double (*dense_scores)(const DenseBlock&, const Prediction&);
     double (*sparse_scores)(const SparseBlock&, const Prediction&);
     void (*moments)(const DenseBlock&, const Moments&);
+    void (*squares)(const DenseBlock&, const Columns&, double*);  // of each row's implicit columns, their sum
     double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);
     double (*sparse_derivatives)(const SparseBlock&, const Task&, const Columns&);
     void (*sparse_moments)(const SparseBlock&, const SparseMoments&);
