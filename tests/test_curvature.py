@@ -277,6 +277,8 @@ def test_preconditioners_are_symmetric_and_positive(loss_name, penalty, most_col
     A, B = (objective.loss.canonical(rng.normal(size=objective.shape)) for _ in range(2))
     assert np.vdot(A, inverse.solve(B)) == pytest.approx(np.vdot(B, inverse.solve(A)), rel=1e-9)
     assert np.vdot(A, inverse.solve(A)) > 0
+    for got, alone in zip(inverse.solve_both(A, B), (A, B), strict=True):
+        assert_allclose(got, inverse.solve(alone), rtol=1e-9, atol=1e-12 * np.abs(got).max())
     step = inverse.solve(A)
     assert_allclose(objective.loss.canonical(step), step, atol=1e-9 * np.abs(step).max())
 

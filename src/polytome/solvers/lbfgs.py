@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
-from polytome.preconditioner import MOST_GRAM_COLUMNS, Preconditioner, gram_sample, precondition
+from polytome.preconditioner import (
+    MOST_GRAM_COLUMNS,
+    DiagonalPreconditioner,
+    GramPreconditioner,
+    gram_sample,
+    precondition,
+)
 from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate, taken_over
 from polytome.solvers.line_search import backtrack
@@ -19,6 +25,7 @@ from polytome.solvers.ridge_start import ridge_start
 
 Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, Array]]
+Inverse = GramPreconditioner | DiagonalPreconditioner
 
 __all__ = ["LBFGS"]
 
@@ -68,7 +75,7 @@ class LBFGS:
             passes += 2
             if reached < value:
                 W, value, gradient = ahead, reached, there
-        inverse: Preconditioner | None = None
+        inverse: Inverse | None = None
         while True:
             if inverse is None or iteration in self.rebuild:
                 inverse = precondition(objective, W)
@@ -106,7 +113,7 @@ def _is_long(objective: Objective) -> bool:
     return 4 * n_rows * n_outputs >= (gram_sample(n_rows, n_features, n_outputs) or n_rows) * n_features
 
 
-def _two_loops(objective: Objective, pairs: Pairs, inverse: Preconditioner, gradient: Array) -> Array:
+def _two_loops(objective: Objective, pairs: Pairs, inverse: Inverse, gradient: Array) -> Array:
     """The inverse Hessian that the pairs and the preconditioner imply, times the gradient."""
     q = gradient.copy()
     amounts = []
@@ -114,11 +121,12 @@ def _two_loops(objective: Objective, pairs: Pairs, inverse: Preconditioner, grad
         amount = objective.dot(change, q) / product
         amounts.append(amount)
         q -= amount * bend
-    r = inverse.solve(q)
-    if pairs:
-        _, bend, product = pairs[-1]
-        known = np.isfinite(product)
-        r *= np.where(known, product, 1.0) / np.where(known, objective.dot(bend, inverse.solve(bend)), 1.0)
+    if not pairs:
+        return inverse.solve(q)
+    _, bend, product = pairs[-1]
+    r, solved = inverse.solve_both(q, bend)
+    known = np.isfinite(product)
+    r = r * np.where(known, product, 1.0) / np.where(known, objective.dot(bend, solved), 1.0)
     for (change, bend, product), amount in zip(pairs, reversed(amounts), strict=True):
         r += (amount - objective.dot(bend, r) / product) * change
     return r
