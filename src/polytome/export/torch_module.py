@@ -51,7 +51,7 @@ def to_torch(model: LogisticRegression) -> Any:
         raise MissingExtraError('PyTorch modules need torch: pip install "polytome[torch]"') from error
     shape = form.coefficients.shape[::-1]
     # Without it PyTorch would draw random numbers, and so change the course of a program with a seed.
-    module = torch.nn.utils.skip_init(torch.nn.Linear, *shape, dtype=torch.float64)  # type: ignore[no-untyped-call]
+    module = torch.nn.utils.skip_init(torch.nn.Linear, *shape, dtype=torch.float64)
     module.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in _state(model).items()})
     return module
 
