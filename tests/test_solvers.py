@@ -441,7 +441,7 @@ def test_separated_without_penalty(K: int, solver: object) -> None:
 def test_stalled_where_rounding_ends_all_progress(solver: object) -> None:
     solution = minimize(make_objective(3), solver, tol=1e-300, max_iter=2000)
     assert solution.stop is Stop.STALLED
-    assert solution.certificate.gap < 1e-20
+    assert solution.certificate.gap < 1e-18  # values of 0.6 tell nothing below 1e-16 apart
     assert "certificate does not hold" in solution.stop.value
 
 
