@@ -88,8 +88,9 @@ def test_a_draw_is_a_hessian():
     assert_allclose(H @ same, 0, atol=1e-12)
 
 
-def test_rows_beyond_doubt_have_no_pairs():
-    objective = Objective(Softmax(3), L2(0.5), as_rows(np.eye(3), np.arange(3)), False)
+@pytest.mark.parametrize("size", [1.0, 1e9])
+def test_rows_beyond_doubt_have_no_pairs(size):
+    objective = Objective(Softmax(3), L2(0.5), as_rows(size * np.eye(3), np.arange(3)), False)
     H = pair_hessian(objective, np.vstack([5_000 * np.eye(3), np.zeros(3)]), np.ones(3), 100)
     assert_array_equal(H[0], np.diag(np.tile([0.5, 0.5, 0.5, 0.0], 3)))
 

@@ -31,6 +31,7 @@ Array = NDArray[Any]
 __all__ = ["pair_hessian"]
 
 _MOST_ROWS = 16_384
+_MOST_IMPORTANT = 1e100
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
 
@@ -117,7 +118,8 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
 
     def block_pairs(block: Block) -> Array:
         p = _tempered(block, raw)
-        importance = (_squares(block) @ features + intercept) * block.weight[:, None]
+        # Without a bound the share in a diagonal that is next to nothing could be infinite, and that times zero none.
+        importance = np.minimum((_squares(block) @ features + intercept) * block.weight[:, None], _MOST_IMPORTANT)
         # First a row and a class that is not its most probable one, then a more probable class to make the pair.
         chance = p * (importance + (p * importance).sum(axis=1, keepdims=True))
         chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
@@ -133,7 +135,8 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
         higher, lower = np.maximum(k, other), np.minimum(k, other)
         return np.column_stack([block.target[row, 0], higher * (higher - 1) // 2 + lower, weight])
 
-    return rows.each(block_pairs)
+    with np.errstate(over="ignore"):
+        return rows.each(block_pairs)
 
 
 def _squares(block: Block) -> Any:
