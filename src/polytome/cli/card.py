@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from polytome.cli.evaluate import Split, read_labelled
-from polytome.cli.options import DataFolder, Header, Missing, ModelPath, Target, Unknown
+from polytome.cli.options import DataFolder, Header, JudgedSource, Missing, ModelPath, Target, Unknown
 from polytome.cli.output import make_console
 
 __all__ = ["card"]
@@ -17,14 +17,7 @@ __all__ = ["card"]
 
 def card(
     model: ModelPath,
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SOURCE]",
-            show_default=False,
-            help="Rows with labels, best such as training did not see: the name of a data set, or a path.",
-        ),
-    ] = None,
+    source: JudgedSource = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="CARD.md", show_default=False, help="Write the card to this file instead of stdout."),

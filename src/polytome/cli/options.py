@@ -16,6 +16,7 @@ __all__ = [
     "Intercept",
     "InverseStrength",
     "Json",
+    "JudgedSource",
     "MaxIter",
     "Missing",
     "ModelOut",
@@ -34,6 +35,14 @@ __all__ = [
 
 SourceName = Annotated[
     str, typer.Argument(metavar="SOURCE", show_default=False, help="The name of a data set, or a path.")
+]
+JudgedSource = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SOURCE]",
+        show_default=False,
+        help="Rows with labels, best such as training did not see: the name of a data set, or a path.",
+    ),
 ]
 ModelPath = Annotated[
     Path, typer.Argument(metavar="MODEL", show_default=False, help="A file that train --out wrote (.safetensors).")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -44,19 +43,15 @@ def play(
       polytome play people.csv
       POLYTOME_TOKEN=... polytome play --host 0.0.0.0 --no-browser
     """
-    from polytome.errors import ArgumentError, MissingExtraError
+    from polytome.errors import MissingExtraError
 
     try:
         from polytome.play.app import make_app
         from polytome.serve.listening import address_of, bound_socket, listen
-        from polytome.serve.protection import is_loopback
+        from polytome.serve.protection import check_token
     except ModuleNotFoundError as error:
         raise MissingExtraError(f'polytome play needs {error.name}: pip install "polytome[serve]"') from error
-    if not is_loopback(host) and not token:
-        raise ArgumentError(
-            f"host={host!r}: other machines can reach this address, so it needs --token (or POLYTOME_TOKEN), such as "
-            f"{secrets.token_urlsafe(24)}"
-        )
+    check_token(host, token)
     app = make_app(None if file is None else _table(file), token or None)
     listening = bound_socket(host, port)
     console = make_console()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from polytome.cli.evaluate import Split, read_labelled
-from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, Target, Unknown
+from polytome.cli.options import DataFolder, Header, Json, JudgedSource, Missing, ModelPath, Target, Unknown
 from polytome.cli.output import make_console, print_json
 
 __all__ = ["report"]
@@ -16,14 +16,7 @@ __all__ = ["report"]
 
 def report(
     model: ModelPath,
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SOURCE]",
-            show_default=False,
-            help="Rows with labels, best such as training did not see: the name of a data set, or a path.",
-        ),
-    ] = None,
+    source: JudgedSource = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import sys
 from typing import Annotated
 
@@ -50,19 +49,15 @@ def serve(
       polytome serve mnist.safetensors --port 0
       POLYTOME_TOKEN=... polytome serve people.safetensors --host 0.0.0.0
     """
-    from polytome.errors import ArgumentError, MissingExtraError
+    from polytome.errors import MissingExtraError
 
     try:
         from polytome.serve.app import Limits, create_app
         from polytome.serve.listening import address_of, bound_socket, listen
-        from polytome.serve.protection import is_loopback
+        from polytome.serve.protection import check_token
     except ModuleNotFoundError as error:
         raise MissingExtraError(f'polytome serve needs {error.name}: pip install "polytome[serve]"') from error
-    if not is_loopback(host) and not token:
-        raise ArgumentError(
-            f"host={host!r}: other machines can reach this address, so it needs --token (or POLYTOME_TOKEN), such as "
-            f"{secrets.token_urlsafe(24)}"
-        )
+    check_token(host, token)
     limits = Limits(most_rows=most_rows, most_bytes=most_bytes)
     app = create_app(model, limits=limits, token=token or None, origins=origin or ())
     listening = bound_socket(host, port)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +35,7 @@ from polytome.serve.sign_in import SignIn
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["Protection", "is_loopback", "protect"]
+__all__ = ["Protection", "check_token", "is_loopback", "protect"]
 
 _log = logging.getLogger("polytome.serve")
 _BODIES_HELD = 8
@@ -252,6 +253,26 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_token(host: str, token: str | None) -> None:
+    """Refuse an address that other machines can reach where no token is asked for.
+
+    Args:
+        host: the name or address to listen at.
+        token: what clients must know; None or empty for none.
+
+    Raises:
+        ArgumentError: there is no token, and the host is not this machine alone; the message offers a new token.
+
+    Example:
+        >>> check_token("127.0.0.1", None)
+    """
+    if not is_loopback(host) and not token:
+        raise ArgumentError(
+            f"host={host!r}: other machines can reach this address, so it needs --token (or POLYTOME_TOKEN), such as "
+            f"{secrets.token_urlsafe(24)}"
+        )
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
