@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from polytome import LogisticRegression, OneVsRest, native
-from polytome.certificate import exact_intercept
 from polytome.dual_certificate import certify_dual, implied_coefficients
 from polytome.dual_steps import sigmoid_step, softmax_step
 from polytome.errors import ArgumentError
+from polytome.intercepts import exact_intercept
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
 from polytome.numerics import log_softmax, sigmoid
 from polytome.objective import Objective

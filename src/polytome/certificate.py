@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 
 from polytome import native
 from polytome.curvature import newton_decrement
+from polytome.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
 from polytome.losses import Squared
-from polytome.objective import Objective, block_scores, hessian_of_scores
-from polytome.rows import ArrayRows, Block
+from polytome.objective import Objective, block_scores
+from polytome.rows import Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "exact_intercept", "is_separated", "separated_outputs"]
+__all__ = ["Certificate", "certify", "dual_value", "is_separated", "separated_outputs"]
 
-_ROUNDING = 1e-13
 _SHORTER = 4
 _MOST_SCORES = 2**23  # 64 MiB
 
@@ -200,77 +200,20 @@ def _has_short_scores(objective: Objective) -> bool:
 def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Array]]:
     """`W` with its intercept made exact, and value and gradient there: one reading of the rows makes their scores, and
     another multiplies them by their residuals."""
-    loss, rows, raw = objective.loss, objective.rows, objective.rows.columns.to_raw(W)
+    rows, raw = objective.rows, objective.rows.columns.to_raw(W)
     scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
     if scores is None:
         scores = rows.each(lambda block: block_scores(block, raw))
     exact: Array = W.copy()
     intercept = exact_intercept(objective, scores)
     exact[-1] += intercept
-    scored = ArrayRows.of(scores, rows.target, rows.weight, n_threads=rows.n_threads)
-
-    def block_loss(block: Block) -> tuple[Array, ...]:
-        value, residual = loss.value_and_gradient(block.X + intercept, block.target)
-        np.negative(residual, out=block.X)  # a block of float64 shares the storage: the scores have served
-        return (np.asarray(block.weight @ value),)
-
-    (value,) = scored.sum(block_loss)
+    loss, _ = KnownScores(objective, scores).loss_and_slope(intercept, residuals=scores)
     # Where coefficients are zero, the residuals of the squared loss are minus its targets.
-    held = replace(objective, loss=Squared(loss.n_outputs), rows=rows.with_target(scores))
+    minus_residuals = np.negative(scores, out=scores)
+    held = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
     _, gradient = held.value_and_gradient(np.zeros_like(W))
     gradient[:-1] += objective.penalty.gradient(W[:-1])
-    return exact, (float(value) / objective.total_weight + objective.penalty.value(W[:-1]), gradient)
-
-
-def exact_intercept(objective: Objective, scores: Array) -> Array:
-    """What to add to the scores of all rows so that the weighted residuals sum to zero, shape (n_outputs,).
-
-    Newton's method with halved steps on a convex function of the intercepts; the rows stay out of it.
-
-    Args:
-        objective: gives the loss, the targets and the weights.
-        scores: shape (n, n_outputs), float64.
-
-    Example:
-        >>> from polytome.losses import Logistic
-        >>> from polytome.penalties import NoPenalty
-        >>> from polytome.rows import as_rows
-        >>> objective = Objective(Logistic(), NoPenalty(), as_rows(np.zeros((4, 1)), np.array([0, 1, 1, 1])))
-        >>> bool(np.isclose(exact_intercept(objective, np.zeros((4, 1)))[0], np.log(3)))
-        True
-    """
-    loss, weight = objective.loss, objective.rows.weight
-    rows = ArrayRows.of(scores, objective.rows.target, weight, n_threads=objective.rows.n_threads)
-
-    def at(b: Array) -> tuple[float, Array]:
-        def block_sums(block: Block) -> tuple[Array, ...]:
-            value, residual = loss.value_and_gradient(block.X + b, block.target)
-            return np.asarray(block.weight @ value), block.weight @ residual
-
-        value, slope = rows.sum(block_sums)
-        return float(value) / objective.total_weight, slope / objective.total_weight
-
-    def hessian_at(b: Array) -> Array:
-        def block_hessian(block: Block) -> tuple[Array, ...]:
-            return (hessian_of_scores(block.weight, *loss.curvature(block.X + b, block.target)),)
-
-        (hessian,) = rows.sum(block_hessian)
-        return np.asarray(hessian / objective.total_weight)
-
-    b = np.zeros(loss.n_outputs)
-    value, slope = at(b)
-    while np.abs(slope).max() > _ROUNDING:
-        step = _damped_step(hessian_at(b), 0.0, slope, loss.separable)
-        for _ in range(40):
-            reached, there = at(b - step)
-            change, smaller = reached - value, np.abs(there).max() < np.abs(slope).max()
-            if change < -_ROUNDING * abs(value) or (smaller and change <= _ROUNDING * abs(value)):
-                break
-            step /= 2
-        else:
-            break
-        b, value, slope = b - step, reached, there
-    return b
+    return exact, (loss + objective.penalty.value(W[:-1]), gradient)
 
 
 def _solve_intercept(
@@ -284,12 +227,12 @@ def _solve_intercept(
     fresh, damping = False, 0.0
     for _ in range(200):
         residual = np.abs(gradient[-1]).max()
-        if not residual > _ROUNDING * max(1.0, objective.null[1]):
+        if not residual > ROUNDING * max(1.0, objective.null[1]):
             break
         if hessian is None:
             hessian, fresh = objective.intercept_hessian(W), True
         trial = W.copy()
-        trial[-1] -= _damped_step(hessian, damping, gradient[-1], objective.loss.separable)
+        trial[-1] -= damped_step(hessian, damping, gradient[-1], objective.loss.separable)
         trial_value, trial_gradient = objective.value_and_gradient(trial)
         trial_residual = np.abs(trial_gradient[-1]).max()
         change = trial_value - value
@@ -305,16 +248,3 @@ def _solve_intercept(
         else:
             hessian = None
     return value, gradient, W
-
-
-def _damped_step(hessian: Array, damping: float, gradient: Array, separable: bool) -> Array:
-    """The inverse of `hessian + damping I` times the gradient; directions without curvature get no step."""
-    if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
-        bend = hessian.diagonal() + damping
-        return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
-    # The mean fills the flat direction of the softmax loss: the same change to every intercept.
-    filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))
-    bends, directions = np.linalg.eigh(filled)
-    along = np.divide(directions.T @ gradient, bends, out=np.zeros_like(gradient), where=bends > 1e-15 * bends[-1])
-    step: Array = directions @ along
-    return step

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome import native
-from polytome.certificate import Certificate, exact_intercept
+from polytome.certificate import Certificate
+from polytome.intercepts import KnownScores, exact_intercept
 from polytome.objective import Objective
 from polytome.rows import Block
 
@@ -40,30 +41,34 @@ def certify_dual(
         intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null model's.
     """
     objective = objective.at(np.float64)
-    loss, rows, strength = objective.loss, objective.rows, objective.penalty.strength
-    target, weight = rows.target, rows.weight
+    rows, strength = objective.rows, objective.penalty.strength
     dual = dual.astype(np.float64)
-    if objective.fit_intercept:
-        dual += exact_intercept(objective, dual)
-    _, residual = loss.value_and_gradient(dual, target)
+    shift = exact_intercept(objective, dual) if objective.fit_intercept else np.zeros(dual.shape[1])
+    residual = np.empty_like(dual)
+    dual_loss, dual_slope = KnownScores(objective, dual).loss_and_slope(shift, residual)
     W = implied_coefficients(objective, residual)
     scores = _scores_without_intercept(objective, W)
     intercept = np.array(objective.null[0][-1] if intercepts is None else intercepts)
     scores += intercept
-    if objective.fit_intercept:
-        found = exact_intercept(objective, scores)
-        scores += found
-        intercept += found
-    value, gradient = loss.value_and_gradient(scores, target)
-    distance = value + loss.conjugate(residual, target) - np.einsum("ij,ij->i", scores, residual)
-    gap = float(weight @ distance) / objective.total_weight
-    unbalanced = max(float(np.abs(weight @ part).max()) for part in (residual, gradient)) / objective.total_weight
+    found = exact_intercept(objective, scores) if objective.fit_intercept else np.zeros_like(intercept)
+    loss, slope = KnownScores(objective, scores).loss_and_slope(found)
+    # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
+    scores -= dual
+    scores += found - shift
+    gap = loss - dual_loss - _weighted_product(scores, residual, rows.weight) / objective.total_weight
+    unbalanced = max(float(np.abs(dual_slope).max()), float(np.abs(slope).max()))
     exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
-    W[-1] = loss.canonical((intercept + (rows.columns.shift * rows.columns.scale) @ W[:-1])[np.newaxis])
-    P = float(weight @ value) / objective.total_weight + objective.penalty.value(W[:-1])
+    intercept += found
+    W[-1] = objective.loss.canonical((intercept + (rows.columns.shift * rows.columns.scale) @ W[:-1])[np.newaxis])
     # Rounding may bring the mean of numbers that are not negative below zero.
-    certificate = Certificate(P, max(gap, 0.0) if exact else np.inf, objective.null[1], tol, "proof", strength)
-    return certificate, W
+    least = max(gap, 0.0) if exact else np.inf
+    P = loss + objective.penalty.value(W[:-1])
+    return Certificate(P, least, objective.null[1], tol, "proof", strength), W
+
+
+def _weighted_product(one: Array, other: Array, weight: Array) -> float:
+    """`sum_i s_i <one_i, other_i>` over rows."""
+    return float(weight @ np.einsum("ij,ij->i", one, other))
 
 
 def implied_coefficients(objective: Objective, residual: Array) -> Array:
@@ -107,6 +112,8 @@ def _scores_without_intercept(objective: Objective, W: Array) -> Array:
 
 
 def _scaled(X: Any, scale: Array) -> Any:
-    """A sparse matrix as CSR, its columns scaled, in float64: cheaper than scaling the coefficients of many outputs."""
+    """A sparse matrix as CSR with scaled columns: cheaper than scaling the coefficients of many outputs."""
     X = X.tocsr()
+    if (scale == 1.0).all():
+        return X
     return sparse.csr_matrix((X.data * scale[X.indices], X.indices, X.indptr), shape=X.shape)

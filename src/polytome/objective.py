@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
-from scipy.linalg.blas import dsyrk
 
 from polytome import native
 from polytome.losses import Loss
@@ -55,7 +54,7 @@ def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
     """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores, (n_outputs, n_outputs)."""
     hessian = np.diag(weight @ m)
     if u is not None:
-        hessian -= _mirrored(dsyrk(1.0, (u * np.sqrt(weight)[:, None]).T, lower=True))
+        hessian -= _gram(u * np.sqrt(weight)[:, None])
     return hessian
 
 
@@ -179,13 +178,12 @@ class Objective:
         X = np.empty((len(block.weight), self.shape[0]))
         X[:, :-1] = rows.dense(block)
         X[:, -1] = 1.0 if self.fit_intercept else 0.0
-        grams = np.zeros((self.loss.n_outputs, X.shape[1], X.shape[1]))
-        grams[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
-        blocks = np.stack([_mirrored(gram) for gram in grams])
+        blocks = np.zeros((self.loss.n_outputs, X.shape[1], X.shape[1]))
+        blocks[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
         if u is not None:
             root = np.sqrt(block.weight)[:, None]
             kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-            blocks = (block_diag(*blocks) - _mirrored(dsyrk(1.0, kronecker.T, lower=True)))[np.newaxis]
+            blocks = (block_diag(*blocks) - _gram(kronecker))[np.newaxis]
         return value, gradient, blocks
 
     def dot(self, one: Array, other: Array) -> Array:
@@ -250,20 +248,20 @@ class Objective:
         return W, total / self.total_weight
 
 
+def _gram(X: Array) -> Array:
+    """`X' X`: NumPy computes one triangle, without the interpreter's lock, so that threads can share blocks."""
+    product: Array = X.T @ X
+    return product
+
+
 def _weighted_grams(X: Array, weights: Array) -> Array:
-    """Lower triangles of `X' diag(w) X` for each column w of the weights, (n_weights, n_columns, n_columns)."""
+    """`X' diag(w) X` for each column w of the weights, (n_weights, n_columns, n_columns)."""
     n_columns = X.shape[1]
     if weights.shape[1] <= n_columns:
-        return np.stack([dsyrk(1.0, (X * np.sqrt(w)[:, None]).T, lower=True) for w in weights.T])
+        return np.stack([_gram(X * np.sqrt(w)[:, None]) for w in weights.T])
     # Many weights for few columns: every product of two columns once, and one matrix product for all the weights.
     row, column = np.tril_indices(n_columns)
-    grams = np.zeros((weights.shape[1], n_columns, n_columns))
+    grams = np.empty((weights.shape[1], n_columns, n_columns))
     grams[:, row, column] = weights.T @ (X[:, row] * X[:, column])
+    grams[:, column, row] = grams[:, row, column]
     return grams
-
-
-def _mirrored(lower: Array) -> Array:
-    """The symmetric matrix whose lower triangle is given."""
-    symmetric: Array = np.tril(lower)
-    symmetric += np.tril(lower, -1).T
-    return symmetric

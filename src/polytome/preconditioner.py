@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from polytome.objective import Objective, hessian_of_scores
 from polytome.rows import Block
@@ -193,7 +193,6 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     rows = objective.rows
     raw = rows.columns.to_raw(W)
-    (syrk,) = get_blas_funcs(("syrk",), dtype=rows.precision)
 
     def block_sums(block: Block) -> tuple[Array, ...]:
         trace, m, u = row_curvature(objective, block, raw)
@@ -201,10 +200,9 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
         X = rows.dense(block)
         means = X.T @ bends.astype(X.dtype)
         X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return syrk(1.0, X.T, lower=True), means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
+        return X.T @ X, means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
 
     S, centres, bends, mean_hessian = rows.sum(block_sums)
-    S += np.tril(S, -1).T
     outputs = _outputs(objective, mean_hessian, float(bends.sum()))
     centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
     S -= (centres * bends) @ centres.T

@@ -39,6 +39,7 @@ __all__ = [
     "moments",
     "reads_csr",
     "row_squares",
+    "shifted_loss",
     "sparse_moments",
     "value_and_gradient",
 ]
@@ -191,6 +192,44 @@ def linked_scores(X: Any, coefficients: Array, link: str) -> Array | None:
     else:
         return None
     return result if finite else None
+
+
+def shifted_loss(
+    loss: Loss,
+    scores: Array,
+    block: Block,
+    intercepts: Array,
+    ends: Array,
+    n_threads: int,
+    residuals: Array | None = None,
+) -> tuple[Array, Array] | None:
+    """Weighted loss of rows whose scores are known, and its gradient with respect to intercepts that are added to them.
+
+    Args:
+        loss: a loss of `polytome.losses`.
+        scores: shape (n, n_outputs), float64.
+        block: targets and weights of the rows.
+        intercepts: shape (n_outputs,), float64.
+        ends: the rows before which the parts end that are added up in order, int64.
+        n_threads: threads that share the parts.
+        residuals: receives the gradients of the rows' losses with respect to their scores, (n, n_outputs), float64; it
+            may be `scores`. They are not wanted if None.
+
+    Returns:
+        The two; None where NumPy has to do it.
+
+    Raises:
+        IndexError: a class code is out of range.
+    """
+    best = instruction_set()
+    if best is None or (named := _named(loss, block.target)) is None:
+        return None
+    name, target = named
+    slope = np.zeros((1, scores.shape[1]))
+    written = np.empty((0, 0)) if residuals is None else residuals
+    arrays = (target, _doubles(block.weight), _doubles(intercepts[np.newaxis]), slope, written)
+    value = _passes.shifted_loss(best, _doubles(scores), name, *arrays, ends, n_threads)
+    return np.asarray(value), slope[0]
 
 
 def moments(block: Block, near: Array) -> tuple[Array, Array] | None:

@@ -28,6 +28,18 @@ def sparse(
     ends: NDArray[Any],
     threads: int,
 ) -> float: ...
+def shifted_loss(
+    set: str,
+    scores: NDArray[Any],
+    loss: str,
+    target: NDArray[Any],
+    weight: NDArray[Any],
+    intercepts: NDArray[Any],
+    slope: NDArray[Any],
+    residuals: NDArray[Any],
+    ends: NDArray[Any],
+    threads: int,
+) -> float: ...
 def moments(
     set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 ) -> None: ...

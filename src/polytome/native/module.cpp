@@ -140,6 +140,20 @@ double dense(const std::string& set, const AnyMatrix& X, bool single, const std:
     return shared_pass(pass, dense_block(X), task, coefficients.size(), ends, threads);
 }
 
+// `residuals` is an empty matrix where they are not wanted.
+double shifted_loss(const std::string& set, const Matrix& scores, const std::string& loss, const AnyMatrix& target,
+                    const Numbers& weight, const Matrix& intercepts, const Gradient& slope, const Gradient& residuals,
+                    const Bounds& ends, int threads) {
+    const InstructionSet& passes = named(set);
+    const std::size_t rows = scores.shape(0), outputs = scores.shape(1);
+    require(intercepts.shape(0) == 1 && intercepts.shape(1) == outputs, "intercepts: need (1, outputs)");
+    const bool wanted = residuals.size() > 0;
+    require(!wanted || (residuals.shape(0) == rows && residuals.shape(1) == outputs), "residuals: need (rows, outputs)");
+    const Task task = checked_task(loss, target, weight, intercepts, slope, rows, outputs);
+    const KnownScores known{scores.data(), wanted ? residuals.data() : nullptr, static_cast<Index>(rows), task.outputs};
+    return shared_pass(passes.shifted_loss, known, task, outputs, ends, threads);
+}
+
 void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& near, const Sums& first,
              const Sums& second) {
     const InstructionSet& passes = named(set);
@@ -320,6 +334,9 @@ NB_MODULE(_passes, module) {
     module.def("dense", &dense, "set"_a, "X"_a.noconvert(), "single"_a, "loss"_a, "target"_a.noconvert(),
                "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert(), "ends"_a.noconvert(),
                "threads"_a);
+    module.def("shifted_loss", &shifted_loss, "set"_a, "scores"_a.noconvert(), "loss"_a, "target"_a.noconvert(),
+               "weight"_a.noconvert(), "intercepts"_a.noconvert(), "slope"_a.noconvert(), "residuals"_a.noconvert(),
+               "ends"_a.noconvert(), "threads"_a);
     module.def("moments", &moments, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "near"_a.noconvert(),
                "first"_a.noconvert(), "second"_a.noconvert());
     module.def("squares", &squares, "set"_a, "X"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(),

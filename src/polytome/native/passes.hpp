@@ -80,6 +80,18 @@ struct Prediction {
     Prediction part(Index start) const { return {link, outputs, coefficients, result + start * outputs}; }
 };
 
+// Rows whose scores (rows, outputs) are known. Residuals without weights are written, unless null; they may take the place
+// of the scores.
+struct KnownScores {
+    const double* scores;
+    double* residuals;
+    Index rows, outputs;
+
+    KnownScores part(Index start, Index end) const {
+        return {scores + start * outputs, residuals == nullptr ? nullptr : residuals + start * outputs, end - start, outputs};
+    }
+};
+
 // Weighted sums of `x - near` and of its square over the rows of a block, for each column.
 struct Moments {
     const double* weight;
@@ -138,6 +150,7 @@ struct InstructionSet {
     double (*sparse)(const SparseBlock&, const Task&);
     double (*dense_scores)(const DenseBlock&, const Prediction&);
     double (*sparse_scores)(const SparseBlock&, const Prediction&);
+    double (*shifted_loss)(const KnownScores&, const Task&);  // coefficients and gradient are those of the intercepts
     void (*moments)(const DenseBlock&, const Moments&);
     void (*squares)(const DenseBlock&, const Columns&, double*);  // of each row's implicit columns, their sum
     double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);

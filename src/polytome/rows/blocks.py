@@ -79,8 +79,12 @@ class Columns:
         return raw
 
     def as_given(self, W: Array) -> tuple[Array, Array]:
-        """Coefficients for raw columns as a user sees them: (n_outputs, n_features), and the intercepts."""
-        return np.multiply(W[:-1].T, self.scale, order="C"), W[-1] - (self.shift * self.scale) @ W[:-1]
+        """Coefficients for raw columns as a user sees them: (n_outputs, n_features), and the intercepts.
+
+        They lie in memory as W does, and are W's own where columns are not scaled.
+        """
+        coefficients = W[:-1].T if (self.scale == 1.0).all() else W[:-1].T * self.scale
+        return coefficients, W[-1] - (self.shift * self.scale) @ W[:-1]
 
     def from_raw(self, gradient: Array) -> Array:
         """Gradient with respect to standardised coefficients from the one with respect to raw coefficients."""

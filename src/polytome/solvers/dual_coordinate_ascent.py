@@ -13,6 +13,7 @@ from polytome import native
 from polytome.dual_certificate import implied_coefficients
 from polytome.dual_steps import sigmoid_step, softmax_step
 from polytome.errors import ArgumentError
+from polytome.intercepts import KnownScores
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.numerics import log_softmax
 from polytome.objective import Objective, block_scores
@@ -161,9 +162,9 @@ class DualState:
 
     def _centre_intercept(self) -> None:
         """The multiplier's step: the penalty of the constant column is centred where its coefficient is now."""
-        target, weight = self.objective.rows.target, self.objective.rows.weight
-        _, residual = self.objective.loss.value_and_gradient(self.dual.astype(np.float64), target)
-        self.intercepts -= (weight @ residual) * (self.per_weight * self.intercept_square)
+        known = KnownScores(self.objective, self.dual.astype(np.float64))
+        _, slope = known.loss_and_slope(np.zeros_like(self.intercepts))
+        self.intercepts -= slope * (self.objective.total_weight * self.per_weight * self.intercept_square)
 
     def refine(self) -> None:
         """Goes on in float64."""
@@ -189,9 +190,12 @@ def _certain(objective: Objective) -> Array:
     """Predictions that agree with the targets, as scores: no residual, and so no coefficients."""
     loss, target = objective.loss, objective.rows.target
     if isinstance(loss, Softmax):
-        share = target if target.ndim == 2 else np.eye(loss.n_outputs)[target]
+        if target.ndim == 1:
+            scores = np.full((len(target), loss.n_outputs), -_CERTAIN)
+            scores[np.arange(len(target)), target] = 0.0
+            return scores
         with np.errstate(divide="ignore"):
-            return _normalised(objective, np.maximum(np.log(share), -_CERTAIN))
+            return _normalised(objective, np.maximum(np.log(target), -_CERTAIN))
     share = target.reshape(len(target), -1)
     with np.errstate(divide="ignore"):
         certain: Array = np.clip(np.log(share) - np.log1p(-share), -_CERTAIN, _CERTAIN)

@@ -1,0 +1,129 @@
+"""Rows whose scores are known: their loss as a function of the intercepts alone, and the intercepts that are best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome import native
+from polytome.objective import Objective, hessian_of_scores
+from polytome.rows import ArrayRows, Block
+
+Array = NDArray[Any]
+
+__all__ = ["ROUNDING", "KnownScores", "damped_step", "exact_intercept"]
+
+ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class KnownScores:
+    """The loss of all rows when intercepts are added to their scores: no columns are read.
+
+    Args:
+        objective: gives the loss, the targets and the weights.
+        scores: shape (n, n_outputs), float64.
+    """
+
+    objective: Objective
+    scores: Array
+
+    @cached_property
+    def rows(self) -> ArrayRows:
+        """The scores as rows of so many columns."""
+        its = self.objective.rows
+        return ArrayRows.of(self.scores, its.target, its.weight, n_threads=its.n_threads)
+
+    def loss_and_slope(self, b: Array, residuals: Array | None = None) -> tuple[float, Array]:
+        """Mean loss of the rows in nats, and its gradient with respect to the intercepts `b`, (n_outputs,).
+
+        Args:
+            b: shape (n_outputs,).
+            residuals: receives the gradients of the rows' losses with respect to their scores, (n, n_outputs); it may
+                be the scores themselves, which are lost then.
+        """
+        loss, rows = self.objective.loss, self.rows
+        fused = native.shifted_loss(
+            loss, self.scores, rows.whole, b, rows.ends_of_blocks, rows.n_threads, residuals=residuals
+        )
+        value, slope = fused or self._summed(b, residuals)
+        return float(value) / self.objective.total_weight, slope / self.objective.total_weight
+
+    def _summed(self, b: Array, residuals: Array | None) -> tuple[Array, Array]:
+        value, slope = np.zeros(()), np.zeros_like(b)
+        start = 0
+        for block in self.rows.blocks():
+            each, residual = self.objective.loss.value_and_gradient(block.X + b, block.target)
+            value += block.weight @ each
+            slope += block.weight @ residual
+            if residuals is not None:
+                residuals[start : start + len(residual)] = residual
+            start += len(residual)
+        return value, slope
+
+    def hessian(self, b: Array) -> Array:
+        """The Hessian of the mean loss with respect to the intercepts, (n_outputs, n_outputs)."""
+        loss = self.objective.loss
+
+        def block_hessian(block: Block) -> tuple[Array, ...]:
+            return (hessian_of_scores(block.weight, *loss.curvature(block.X + b, block.target)),)
+
+        (hessian,) = self.rows.sum(block_hessian)
+        return np.asarray(hessian / self.objective.total_weight)
+
+
+def exact_intercept(objective: Objective, scores: Array) -> Array:
+    """What to add to the scores of all rows so that the weighted residuals sum to zero, shape (n_outputs,).
+
+    Newton's method with halved steps on a convex function of the intercepts; its Hessian is kept while it serves.
+
+    Args:
+        objective: gives the loss, the targets and the weights.
+        scores: shape (n, n_outputs), float64.
+
+    Example:
+        >>> from polytome.losses import Logistic
+        >>> from polytome.penalties import NoPenalty
+        >>> from polytome.rows import as_rows
+        >>> objective = Objective(Logistic(), NoPenalty(), as_rows(np.zeros((4, 1)), np.array([0, 1, 1, 1])))
+        >>> bool(np.isclose(exact_intercept(objective, np.zeros((4, 1)))[0], np.log(3)))
+        True
+    """
+    known = KnownScores(objective, scores)
+    b, hessian = np.zeros(scores.shape[1]), None
+    value, slope = known.loss_and_slope(b)
+    while (off := np.abs(slope).max()) > ROUNDING:
+        fresh = hessian is None
+        hessian = known.hessian(b) if hessian is None else hessian
+        step = damped_step(hessian, 0.0, slope, objective.loss.separable)
+        # A Hessian from elsewhere gets one try: a fresh one is the better remedy for a step that does not serve.
+        for _ in range(40 if fresh else 1):
+            reached, there = known.loss_and_slope(b - step)
+            change, left = reached - value, np.abs(there).max()
+            if change < -ROUNDING * abs(value) or (left < off and change <= ROUNDING * abs(value)):
+                b, value, slope = b - step, reached, there
+                hessian = hessian if left <= 0.1 * off else None
+                break
+            step /= 2
+        else:
+            if fresh:
+                break
+            hessian = None
+    return b
+
+
+def damped_step(hessian: Array, damping: float, gradient: Array, separable: bool) -> Array:
+    """The inverse of `hessian + damping I` times the gradient; directions without curvature get no step."""
+    if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
+        bend = hessian.diagonal() + damping
+        return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
+    # The mean fills the flat direction of the softmax loss: the same change to every intercept.
+    filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))
+    bends, directions = np.linalg.eigh(filled)
+    along = np.divide(directions.T @ gradient, bends, out=np.zeros_like(gradient), where=bends > 1e-15 * bends[-1])
+    step: Array = directions @ along
+    return step
