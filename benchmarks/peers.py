@@ -23,19 +23,24 @@ MANY = 1_000_000  # iterations: the tolerance or the time limit shall end a fit
 
 @dataclass(frozen=True)
 class Fitted:
-    """Coefficients (n_features + 1, n_outputs) for the columns as they were given, intercept last, and some facts.
+    """What a library found: it is brought into one form when that is asked for, after the clock has stopped.
 
     Attributes:
-        coefficients: those.
+        read: returns the coefficients.
         iterations: what the library calls so.
         verdict: what the library says of its own fit; "" where it says nothing.
         more: facts that Polytome alone has.
     """
 
-    coefficients: np.ndarray
+    read: Callable[[], np.ndarray]
     iterations: int | None = None
     verdict: str = ""
     more: dict[str, Any] | None = None
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """(n_features + 1, n_outputs) for the columns as they were given, intercept last, in float64."""
+        return self.read().astype(np.float64, copy=False)
 
 
 Fit = Callable[[Any, np.ndarray, float, Method], Fitted]
@@ -56,7 +61,7 @@ def fit_polytome(X: Any, y: np.ndarray, C: float, method: Method, scale: float =
         "null_objective": certificate["null_objective"],
     }
     verdict = "holds" if certificate["holds"] else f"{model.stop_.name.lower()}, does not hold"
-    return Fitted(_stacked(model.coef_ * scale, model.intercept_), int(model.n_iter_[0]), verdict, facts)
+    return Fitted(lambda: _stacked(model.coef_ * scale, model.intercept_), int(model.n_iter_[0]), verdict, facts)
 
 
 def fit_scikit_learn(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
@@ -84,7 +89,9 @@ def _fit_scikit_learn(classifier: Any, X: Any, y: np.ndarray, C: float, method: 
     parts = [model] if method.reduction is None else model.estimators_
     complained = any(warning.category.__name__ == "ConvergenceWarning" for warning in caught)
     return Fitted(
-        _stacked(np.vstack([part.coef_ for part in parts]), np.concatenate([part.intercept_ for part in parts])),
+        lambda: _stacked(
+            np.vstack([part.coef_ for part in parts]), np.concatenate([part.intercept_ for part in parts])
+        ),
         int(max(np.max(part.n_iter_) for part in parts)),
         "not converged" if complained else "converged",
     )
@@ -97,7 +104,7 @@ def fit_glum(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
         family="binomial", alpha=1 / (C * len(y)), solver=method.solver, gradient_tol=method.tol, max_iter=MANY
     )
     model.fit(X, y.astype(X.dtype))
-    return Fitted(_stacked(model.coef_[None], np.atleast_1d(model.intercept_)), int(model.n_iter_))
+    return Fitted(lambda: _stacked(model.coef_[None], np.atleast_1d(model.intercept_)), int(model.n_iter_))
 
 
 def fit_statsmodels(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
@@ -107,7 +114,7 @@ def fit_statsmodels(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
     penalty = np.append(np.full(X.shape[1], 1 / (C * len(y))), 0.0)
     model = GLM(y, add_constant(X, prepend=False, has_constant="add"), family=families.Binomial())
     found = model.fit_regularized(alpha=penalty, L1_wt=0, opt_method=method.solver)
-    return Fitted(np.asarray(found.params).reshape(-1, 1))
+    return Fitted(lambda: np.asarray(found.params).reshape(-1, 1))
 
 
 def fit_adelie(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
@@ -133,8 +140,12 @@ def fit_adelie(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
         progress_bar=False,
         n_threads=method.threads or len(os.sched_getaffinity(0)),
     )
-    coefficients = state.betas.toarray()[-1].reshape(n_features, 1 if binary else n_classes)
-    return Fitted(np.vstack([coefficients, np.atleast_1d(state.intercepts[-1])]))
+
+    def read() -> np.ndarray:
+        coefficients = state.betas.toarray()[-1].reshape(n_features, 1 if binary else n_classes)
+        return np.vstack([coefficients, np.atleast_1d(state.intercepts[-1])])
+
+    return Fitted(read)
 
 
 def fit_torch(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
@@ -166,7 +177,7 @@ def fit_torch(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
 
     optimiser.step(closure)
     iterations = optimiser.state[W]["n_iter"]
-    return Fitted(np.vstack([W.detach().numpy(), b.detach().numpy()]).astype(np.float64), int(iterations))
+    return Fitted(lambda: np.vstack([W.detach().numpy(), b.detach().numpy()]), int(iterations))
 
 
 def _torch_matrix(X: Any) -> Any:
@@ -181,8 +192,8 @@ def _torch_matrix(X: Any) -> Any:
 
 
 def _stacked(coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """scikit-learn's (n_outputs, n_features) and (n_outputs,) as (n_features + 1, n_outputs), in float64."""
-    return np.vstack([coef.T, intercept]).astype(np.float64)
+    """scikit-learn's (n_outputs, n_features) and (n_outputs,) as (n_features + 1, n_outputs)."""
+    return np.vstack([coef.T, intercept])
 
 
 FITS: dict[str, Fit] = {

@@ -104,7 +104,9 @@ class DualState:
         wanted = _INTERCEPT_BEND / (float(objective.rows.weight.mean()) * self.per_weight)
         self.intercept_square = wanted if objective.fit_intercept else 0.0
         self.bend = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
+        penalty = 0.0
         if start[:-1].any():
+            penalty = objective.penalty.value(start[:-1])
             raw = objective.rows.columns.to_raw(start)
             self.intercepts = raw[-1].copy()
             scores = objective.rows.at(np.float64).each(lambda block: block_scores(block, raw))
@@ -115,9 +117,8 @@ class DualState:
             scores = np.tile(self.intercepts, (objective.rows.n_rows, 1))
             self.dual = _certain(objective).astype(np.float32)
             self.coefficients = np.zeros((objective.shape[0] - 1, objective.shape[1]), np.float32)
-        value, _ = objective.loss.value_and_gradient(scores, objective.rows.target)
-        mean_loss = float(objective.rows.weight @ value) / objective.total_weight
-        self.value = mean_loss + objective.penalty.value(start[:-1])
+        mean_loss, _ = KnownScores(objective, scores).loss_and_slope(np.zeros_like(self.intercepts))
+        self.value = mean_loss + penalty
 
     def epoch(self, order: Array) -> tuple[float, float]:
         """A step for every row; the objective and the gap as the rows met them, in nats."""
