@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,17 @@ def _iris(data: Path | None, work: Path) -> dict[str, float]:
     from polytome import LogisticRegression
 
     problem = restore(prepared("iris", data, work))
-    models = {"polytome": LogisticRegression()}
-    models |= {f"scikit-learn {name}": Theirs(solver=name) for name in ("newton-cholesky", "newton-cg", "lbfgs")}
+    ours, alone = LogisticRegression(), []
+
+    def fit_ours() -> None:
+        alone.append(ours.fit(problem.X, problem.y).history_[-1].seconds)
+
+    theirs = {f"scikit-learn {name}": Theirs(solver=name) for name in ("newton-cholesky", "newton-cg", "lbfgs")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        calls = [lambda model=model: model.fit(problem.X, problem.y) for model in models.values()]
-        seconds = dict(zip(models, in_turns(calls, _FITS), strict=True))
-    return {**seconds, "polytome, its solver alone": models["polytome"].history_[-1].seconds}
+        calls = [fit_ours, *(lambda model=model: model.fit(problem.X, problem.y) for model in theirs.values())]
+        seconds = dict(zip(("polytome", *theirs), in_turns(calls, _FITS), strict=True))
+    return {**seconds, "polytome, its solver alone": median(alone)}
 
 
 def _one_row() -> dict[str, float]:

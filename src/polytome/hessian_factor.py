@@ -30,22 +30,19 @@ class HessianFactor:
 
     def solve(self, gradient: Array) -> Array:
         """The inverse Hessian times a gradient of shape (n_features + 1, n_outputs)."""
-        by_block = gradient.T.reshape(self.scales.shape)
-        solution = np.stack(
-            [
-                scale * dpotrs(factor, scale * part, lower=1)[0]
-                for scale, factor, part in zip(self.scales, self.factors, by_block, strict=True)
-            ]
-        )
-        return np.ascontiguousarray(solution.reshape(gradient.T.shape).T)
+        scaled = gradient.T.reshape(self.scales.shape) * self.scales
+        for part, factor in zip(scaled, self.factors, strict=True):
+            part[:], _ = dpotrs(factor, part, lower=1)
+        scaled *= self.scales
+        return np.ascontiguousarray(scaled.reshape(gradient.T.shape).T)
 
 
 def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
     """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`; overwrites them."""
     _fill_flat_directions(objective, H)
-    diagonal = np.einsum("bii->bi", H).copy()
-    diagonal[diagonal <= 0] = 1.0  # a column of zeros, or an intercept that is held
-    scales = 1 / np.sqrt(diagonal)
+    diagonal = _diagonals(H)
+    # A column of zeros has none, nor has an intercept that is held.
+    scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     H *= scales[:, :, None]
     H *= scales[:, None, :]
     return HessianFactor(scales, [_factor(block) for block in H])
@@ -64,9 +61,14 @@ def _fill_flat_directions(objective: Objective, H: Array) -> None:
     own += np.einsum("akk->a", own)[:, None, None] / n_outputs**2
 
 
+def _diagonals(H: Array) -> Array:
+    """A view of the diagonals of blocks."""
+    return H.reshape(len(H), -1)[:, :: H.shape[1] + 1]
+
+
 def _factor(H: Array) -> Array:
     """Cholesky factor of H (unit diagonal) plus the smallest ridge in powers of 100 that makes it definite."""
-    diagonal = np.einsum("ii->i", H)
+    diagonal = H.reshape(-1)[:: len(H) + 1]
     unit = np.maximum(diagonal, 0.0)
     ridge = _FIRST_RIDGE
     while True:
