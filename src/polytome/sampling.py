@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome import native
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block, Rows
 
@@ -38,7 +39,12 @@ def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Rows:
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
-    importance = rows.each(lambda block: row_curvature(objective, block, raw)[0]) * (1 + objective.row_lengths)
+    traces = native.traces(objective.loss, rows.whole, raw, rows.n_threads)
+    if traces is None:
+        importance = rows.each(lambda block: row_curvature(objective, block, raw)[0])
+    else:
+        importance = rows.weight * traces
+    importance *= 1 + objective.row_lengths
     probability = np.minimum(1.0, size * importance / max(float(importance.sum()), 1e-300))
     chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)
     if len(chosen) == 0:

@@ -41,6 +41,7 @@ __all__ = [
     "row_squares",
     "shifted_loss",
     "sparse_moments",
+    "traces",
     "value_and_gradient",
 ]
 
@@ -192,6 +193,29 @@ def linked_scores(X: Any, coefficients: Array, link: str) -> Array | None:
     else:
         return None
     return result if finite else None
+
+
+def traces(loss: Loss, block: Block, raw: Array, n_threads: int) -> Array | None:
+    """Trace of each row's Hessian with respect to its scores, `sum_k p_k (1 - p_k)`; None where NumPy has to do it.
+
+    Args:
+        loss: `Softmax`, `Logistic` or `IndependentSigmoids`.
+        block: dense rows as they are stored.
+        raw: coefficients for raw columns, shape (n_features + 1, n_outputs), float64.
+        n_threads: threads that share the rows.
+
+    Returns:
+        Shape (n,), float64, from products in the block's precision.
+    """
+    best = instruction_set()
+    links = {Softmax: "softmax", Logistic: "sigmoids", IndependentSigmoids: "sigmoids"}
+    if best is None or sparse.issparse(block.stored) or type(loss) not in links:
+        return None
+    result = np.empty((len(block.weight), 1))
+    single = block.precision == np.float32
+    coefficients = np.ascontiguousarray(raw.T)
+    _passes.dense_traces(best, _readable(block), single, links[type(loss)], coefficients, result, n_threads)
+    return result[:, 0]
 
 
 def shifted_loss(

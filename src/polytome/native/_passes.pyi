@@ -104,6 +104,15 @@ def has_duplicates(set: str, data: NDArray[Any], indices: NDArray[Any], bounds: 
 def dense_scores(
     set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int
 ) -> bool: ...
+def dense_traces(
+    set: str,
+    X: NDArray[Any],
+    single: bool,
+    link: str,
+    coefficients: NDArray[Any],
+    result: NDArray[Any],
+    threads: int,
+) -> None: ...
 def sparse_scores(
     set: str,
     data: NDArray[Any],

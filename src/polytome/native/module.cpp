@@ -291,22 +291,22 @@ Link link_of(const std::string& name) {
     throw std::invalid_argument("a link of this name is not offered");
 }
 
-// Whether all scores are finite, from a pass over blocks of any size: no row's prediction depends on another's.
+// Sum of what a pass returns over blocks of any size: no row's prediction depends on another's. The result has `width`
+// entries for each row.
 template <class Block>
-bool shared_prediction(double (*pass)(const Block&, const Prediction&), const Block& block, const Prediction& prediction,
-                       const Gradient& result, int threads) {
+double shared_prediction(double (*pass)(const Block&, const Prediction&), const Block& block,
+                         const Prediction& prediction, const Gradient& result, Index width, int threads) {
     require(prediction.outputs > 0, "coefficients: need an output");
-    require(result.shape(0) == static_cast<std::size_t>(block.rows) &&
-                result.shape(1) == static_cast<std::size_t>(prediction.outputs),
-            "result: needs (rows, outputs)");
+    require(result.shape(0) == static_cast<std::size_t>(block.rows) && result.shape(1) == static_cast<std::size_t>(width),
+            "result: needs an entry or a row for each row");
     require(threads > 0, "threads: needs a positive number");
     constexpr Index size = 512;
     const nb::gil_scoped_release others_may_run;
-    if (block.rows <= size) return pass(block, prediction) == 0.0;
+    if (block.rows <= size) return pass(block, prediction);
     return Shares((block.rows + size - 1) / size, threads, 0, nullptr, [&](Index b, double*) {
         const Index start = b * size;
-        return pass(block.part(start, std::min(start + size, block.rows)), prediction.part(start));
-    }).value() == 0.0;
+        return pass(block.part(start, std::min(start + size, block.rows)), prediction.part(start * width));
+    }).value();
 }
 
 bool dense_scores(const std::string& set, const AnyMatrix& X, const std::string& link, const Matrix& coefficients,
@@ -314,7 +314,17 @@ bool dense_scores(const std::string& set, const AnyMatrix& X, const std::string&
     const InstructionSet& passes = named(set);
     require(coefficients.shape(1) == X.shape(1) + 1, "coefficients: need (outputs, columns + 1)");
     const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(0)), coefficients.data(), result.data()};
-    return shared_prediction(passes.dense_scores, dense_block(X), prediction, result, threads);
+    return shared_prediction(passes.dense_scores, dense_block(X), prediction, result, prediction.outputs, threads) == 0.0;
+}
+
+void dense_traces(const std::string& set, const AnyMatrix& X, bool single, const std::string& link,
+                  const Matrix& coefficients, const Gradient& result, int threads) {
+    const InstructionSet& passes = named(set);
+    require(coefficients.shape(1) == X.shape(1) + 1, "coefficients: need (outputs, columns + 1)");
+    require(link != "scores", "link: needs one of probabilities");
+    const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(0)), coefficients.data(), result.data()};
+    const auto pass = single ? passes.dense_traces_float : passes.dense_traces_double;
+    shared_prediction(pass, dense_block(X), prediction, result, 1, threads);
 }
 
 bool sparse_scores(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
@@ -323,7 +333,7 @@ bool sparse_scores(const std::string& set, const AnyVector& data, const AnyVecto
     require(coefficients.shape(0) > 0, "coefficients: need (columns + 1, outputs)");
     const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(0) - 1);
     const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(1)), coefficients.data(), result.data()};
-    return shared_prediction(passes.sparse_scores, block, prediction, result, threads);
+    return shared_prediction(passes.sparse_scores, block, prediction, result, prediction.outputs, threads) == 0.0;
 }
 
 }  // namespace
@@ -361,6 +371,8 @@ NB_MODULE(_passes, module) {
                "bounds"_a.noconvert(), "columns"_a);
     module.def("dense_scores", &dense_scores, "set"_a, "X"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(),
                "result"_a.noconvert(), "threads"_a);
+    module.def("dense_traces", &dense_traces, "set"_a, "X"_a.noconvert(), "single"_a, "link"_a,
+               "coefficients"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
     module.def("sparse_scores", &sparse_scores, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
                "bounds"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
 }

@@ -75,9 +75,9 @@ struct Prediction {
     Link link;
     Index outputs;
     const double* coefficients;
-    double* result;  // (rows, outputs); written
+    double* result;  // (rows, outputs), or one entry for each row; written
 
-    Prediction part(Index start) const { return {link, outputs, coefficients, result + start * outputs}; }
+    Prediction part(Index written) const { return {link, outputs, coefficients, result + written}; }
 };
 
 // Rows whose scores (rows, outputs) are known. Residuals without weights are written, unless null; they may take the place
@@ -150,6 +150,8 @@ struct InstructionSet {
     double (*sparse)(const SparseBlock&, const Task&);
     double (*dense_scores)(const DenseBlock&, const Prediction&);
     double (*sparse_scores)(const SparseBlock&, const Prediction&);
+    double (*dense_traces_float)(const DenseBlock&, const Prediction&);
+    double (*dense_traces_double)(const DenseBlock&, const Prediction&);
     double (*shifted_loss)(const KnownScores&, const Task&);  // coefficients and gradient are those of the intercepts
     void (*moments)(const DenseBlock&, const Moments&);
     void (*squares)(const DenseBlock&, const Columns&, double*);  // of each row's implicit columns, their sum
