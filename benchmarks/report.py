@@ -41,8 +41,9 @@ run. *More than* says that no peer came so close in the time that it had.
 - **Time limits.** A peer gets {slower:.0f} times the seconds of the fastest peer before it, five seconds at least; what
   takes longer than its limit is ended and says so, and a peer whose runs have taken longer than that in all climbs
   no further.
-- **Form and threads.** Each library is given the format that it prefers, in memory, before the clock starts. Peers use
-  all threads, on data below 1 MB one, between 1 and 32 MB whichever is faster at the first tolerance.
+- **Form and threads.** Each library is given the format that it prefers, in memory, before the clock starts; what it
+  found is brought into one form after the clock has stopped. Peers use all threads, on data below 1 MB one, between 1
+  and 32 MB whichever is faster at the first tolerance.
 - **Memory** is the peak during the fit beyond what was in use just before it, when the data was in memory already.
 - liblinear penalises the intercept as well: what it misses by that is part of its distance.
 """
