@@ -225,13 +225,7 @@ void scatter(const Stored* values, const Column* columns, const SparseBlock& blo
 double sparse_derivatives(const SparseBlock& block, const Task& task, const polytome::Columns& implicit) {
     return all_derivatives(block.rows, block.columns, task, implicit,
                            [&](Index start, Index rows, double* x, Index width) {
-        with_type(block.number, block.data, [&](auto* values) {
-            if (block.wide_indices) {
-                scatter(values, static_cast<const std::int64_t*>(block.indices), block, start, rows, x, width);
-            } else {
-                scatter(values, static_cast<const std::int32_t*>(block.indices), block, start, rows, x, width);
-            }
-        });
+        with_entries(block, [&](auto* values, auto* columns) { scatter(values, columns, block, start, rows, x, width); });
         return Upcoming{};
     });
 }
