@@ -184,7 +184,8 @@ double all_derivatives(Index n_rows, Index columns, const Task& task, const poly
         std::memcpy(residuals.get(), scores.get(), static_cast<std::size_t>(outputs * tile_rows) * sizeof(double));
         weigh_curvatures(tile, task.loss, curvature.get());
         tile.scores = residuals.get();
-        value += loss_and_residuals(tile, task.loss, intercepts.get());
+        value += loss_and_residuals(tile, task.loss);
+        weigh_residuals(tile, intercepts.get());
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
             products<double>(count).add_gradient({x.get(), width}, residuals.get() + first * tile_rows, width, rows,
                                                  gradient.get() + first * width, width);

@@ -105,7 +105,8 @@ double sparse_rows(const Stored* values, const Column* columns, const SparseBloc
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
         score_rows(values, columns, block, start, rows, task.coefficients, outputs, tile.scores);
         fill(tile, task, start);
-        value += loss_and_residuals(tile, task.loss, intercept_gradient);
+        value += loss_and_residuals(tile, task.loss);
+        weigh_residuals(tile, intercept_gradient);
         for (Index i = 0; i < rows; ++i) {
             for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
                 add_some<width>(entries_of_row(values, columns, block.bounds + start + i), entry(tile.scores, k, i),
