@@ -97,7 +97,7 @@ def test_round_trip_of_every_kind_of_label(path: Path, kind: str) -> None:
 def test_round_trip_of_a_fit_to_sparse_rows(
     path: Path, K: int, instruction_set: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its coefficients lie column by column, those from a file output by output: predictions are the same to the bit."""
+    """Coefficients lie column by column, those from a file output by output: predictions are the same in every bit."""
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     rng = np.random.default_rng(0)
     X, y = sparse.random(300, 333, 0.1, "csr", random_state=rng), rng.permutation(np.arange(300) % K)

@@ -32,7 +32,9 @@ __all__ = ["certify_dual", "implied_coefficients"]
 def certify_dual(
     objective: Objective, dual: Array, tol: float, intercepts: Array | None = None
 ) -> tuple[Certificate, Array]:
-    """Certificate of the coefficients that a dual point implies, and the coefficients: a pass over the rows in float64.
+    """Certificate of the coefficients that a dual point implies, and these: two passes over the rows in float64.
+
+    The gap is infinite where no intercept was found that balances the residuals.
 
     Args:
         objective: what was minimised, with an L2 penalty.
