@@ -89,12 +89,20 @@ def test_traces_of_every_dense_representation(name, rng, tmp_path):
             assert_allclose(got, (p * (1 - p)).sum(axis=1), rtol=0, atol=400 * np.finfo(precision).eps)
 
 
-def test_traces_of_rows_that_are_sure():
-    """A class that a row rules out adds its probability, a class that it is sure of no more than rounding."""
-    scores = np.array([[0.0, -30.0], [-800.0, 0.0], [0.0, 0.0], [1e300, -1e300]])
-    block = as_rows(scores, np.zeros(4)).whole
-    got = native.traces(Softmax(2), block, np.vstack([np.eye(2), np.zeros(2)]), 1)
-    assert_allclose(got, [2 * np.exp(-30.0), 0.0, 0.5, 0.0], rtol=0, atol=2.3e-16)
+def test_traces_of_sure_rows_keep_their_digits():
+    """Whichever class a row is sure of: nothing is taken from one."""
+    gap = np.array([0.0, 1.0, 30.0, 40.0, 300.0, 700.0, 1000.0])
+    raw = np.vstack([np.eye(3), np.zeros(3)])
+    exact = 2 * sigmoid(gap) * sigmoid(-gap)
+    for first, second in ((gap, 0 * gap), (0 * gap, gap), (1e3 + gap, 0 * gap + 1e3)):
+        two = np.column_stack([first, second, np.full(len(gap), -1e300)])
+        assert_allclose(native.traces(Softmax(3), as_rows(two, gap).whole, raw, 1), exact, rtol=2e-15)
+    for z in (gap, -gap):
+        rows = as_rows(z[:, None], gap).whole
+        got = native.traces(IndependentSigmoids(2), rows, np.array([[1.0, -1.0], [0.0, 0.0]]), 1)
+        assert_allclose(got, exact, rtol=2e-15)
+        got = native.traces(Logistic(), rows, np.array([[1.0], [0.0]]), 1)
+        assert_allclose(got, exact / 2, rtol=2e-15)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32])

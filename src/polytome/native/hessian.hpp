@@ -88,27 +88,44 @@ inline Index curvatures_of(const Task& task) {
     return polytome::is_softmax(task.loss) ? task.outputs * (task.outputs + 1) / 2 : task.outputs;
 }
 
-// Softmax of the rows from `row` on: p_k (1 - p_k) on the diagonal, the others' probability being their sum, and -p_k p_l.
-inline void softmax_curvature(const Tile& tile, Index row, double* curvature) {
-    const Doubles one = Doubles{} + 1.0;
-    Doubles largest = load(entry(tile.scores, 0, row));
-    for (Index k = 1; k < tile.outputs; ++k) largest = larger(load(entry(tile.scores, k, row)), largest);
-    Doubles ones{}, rest{};  // of the exponentials: how many are the largest, and the sum of those that are not
-    for (Index k = 0; k < tile.outputs; ++k) {
-        const Doubles exponential = exp_of_negative(load(entry(tile.scores, k, row)) - largest);
-        ones += exponential == one ? one : Doubles{};
-        rest += exponential == one ? Doubles{} : exponential;
-        store(entry(tile.scores, k, row), exponential);
+// Exponentials of the scores of some rows, relative to each row's largest. A class's probability is one less those of the
+// others; for a class that a row is sure of, their sum keeps the digits that a difference would lose.
+struct Exponentials {
+    Doubles ones{}, rest{};  // how many are the largest, and the sum of those that are not
+
+    // Puts them where the scores of the rows from `row` on were.
+    Exponentials(double* scores, Index outputs, Index row) {
+        Doubles largest = load(entry(scores, 0, row));
+        for (Index k = 1; k < outputs; ++k) largest = larger(load(entry(scores, k, row)), largest);
+        for (Index k = 0; k < outputs; ++k) {
+            const Doubles exponential = exp_of_negative(load(entry(scores, k, row)) - largest);
+            ones += exponential == one() ? one() : Doubles{};
+            rest += exponential == one() ? Doubles{} : exponential;
+            store(entry(scores, k, row), exponential);
+        }
     }
-    const Doubles total = rest + ones, weight = load(tile.weight + row);
+
+    Doubles total() const { return rest + ones; }
+
+    // The sum of all but this one.
+    Doubles without(Doubles exponential) const {
+        return exponential == one() ? rest + (ones - one()) : total() - exponential;
+    }
+
+    static Doubles one() { return Doubles{} + 1.0; }
+};
+
+// Softmax of the rows from `row` on: p_k (1 - p_k) on the diagonal, and -p_k p_l.
+inline void softmax_curvature(const Tile& tile, Index row, double* curvature) {
+    const Exponentials exponentials(tile.scores, tile.outputs, row);
+    const Doubles total = exponentials.total(), weight = load(tile.weight + row);
     for (Index k = 0; k < tile.outputs; ++k) {
         const Doubles exponential = load(entry(tile.scores, k, row));
-        const Doubles others = exponential == one ? rest + (ones - 1.0) : total - exponential;
         const Doubles weighted = weight * (exponential / total);
         for (Index l = 0; l < k; ++l, curvature += tile_rows) {
             store(curvature + row, -weighted * (load(entry(tile.scores, l, row)) / total));
         }
-        store(curvature + row, weighted * (others / total));
+        store(curvature + row, weighted * (exponentials.without(exponential) / total));
         curvature += tile_rows;
     }
 }
