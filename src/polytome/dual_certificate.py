@@ -56,8 +56,8 @@ def certify_dual(
     loss, slope = KnownScores(objective, scores).loss_and_slope(found)
     # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
     scores -= dual
-    scores += found - shift
-    gap = loss - dual_loss - _weighted_product(scores, residual, rows.weight) / objective.total_weight
+    product = _weighted_product(scores, residual, rows.weight) / objective.total_weight
+    gap = loss - dual_loss - product - float((found - shift) @ dual_slope)
     unbalanced = max(float(np.abs(dual_slope).max()), float(np.abs(slope).max()))
     exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
     intercept += found
