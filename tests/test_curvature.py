@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.linalg import block_diag, hadamard
 
-from polytome import curvature, preconditioner
+from polytome import curvature, native, preconditioner
 from polytome.curvature import conjugate_gradients, newton_decrement
 from polytome.hessian_factor import factor_hessian
 from polytome.losses import Logistic, Softmax, Squared
@@ -16,7 +16,7 @@ from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.preconditioner import DiagonalPreconditioner, GramPreconditioner, precondition
 from polytome.rows import as_rows
-from polytome.sampling import row_curvature, sampled_hessian
+from polytome.sampling import drawn_by_curvature, row_curvature, sampled_hessian
 from registry import LOSSES, PENALTIES
 
 N, D = 80, 4
@@ -152,6 +152,24 @@ def test_factor_solves_with_the_hessian(loss_name, penalty, fit_intercept):
     step = factor_hessian(objective, objective.hessian_blocks(W)).solve(gradient)
     assert_allclose(step, inverse_hessian_times(objective, W, gradient), rtol=1e-8, atol=1e-10)
     assert_allclose(step, objective.loss.canonical(step), atol=1e-10)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_factor_solves_each_block_and_leaves_the_gradient_alone(n_outputs, order, rng):
+    """Blocks of a separable loss that have nothing in common, against dense linear algebra."""
+    roots = rng.normal(size=(n_outputs, 9, D + 1)) * 10.0 ** rng.uniform(-3, 3, D + 1)
+    H = roots.transpose(0, 2, 1) @ roots
+    objective = Objective(Squared(n_outputs), NoPenalty(), as_rows(np.zeros((2, D)), np.zeros((2, n_outputs))))
+    factor = factor_hessian(objective, H.copy())
+    for _ in range(2):
+        gradient = np.asarray(rng.normal(size=(D + 1, n_outputs)), order=order)
+        before = gradient.copy()
+        solution = factor.solve(gradient)
+        assert_array_equal(gradient, before)
+        assert solution.flags.c_contiguous
+        assert not np.shares_memory(solution, gradient)
+        assert_allclose(np.einsum("kij,jk->ik", H, solution), gradient, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["softmax", "logistic", "squared-two"])
@@ -329,6 +347,26 @@ def test_few_rows_hold_nearly_all_curvature_where_most_are_sure(rng):
     assert np.linalg.norm(sample_of(objective, W, 500) - H) <= 1e-6 * np.linalg.norm(H)
     evenly = objective.hessian(W, objective.rows.sample(500, rng))
     assert np.linalg.norm(evenly - H) > 0.1 * np.linalg.norm(H), "the sample had no chance to fail"
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, sparse.csr_matrix])
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_native_and_numpy_draw_the_same_rows(loss_name, storage, precision, rng, monkeypatch):
+    loss, target = LOSSES[loss_name](rng, 900)
+    X = storage(rng.integers(0, 9, (900, D)).astype(float))
+    weight = np.where(rng.random(900) < 0.2, 0.0, rng.uniform(0.2, 3, 900))
+    objective = Objective(loss, L2(0.1), as_rows(X, target, weight)).at(precision)
+    W = 0.2 * rng.normal(size=objective.shape)
+    drawn = []
+    for chosen in (*native.instruction_sets(), None):
+        monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
+        drawn.append(drawn_by_curvature(objective, W, 100))
+    assert 0 < drawn[-1].n_rows < 200
+    assert (drawn[-1].weight > 0).all()
+    for rows in drawn[:-1]:
+        assert rows.n_rows == drawn[-1].n_rows
+        assert_allclose(rows.weight, drawn[-1].weight, rtol=1e-5 if precision == np.float32 else 1e-11)
+        assert_array_equal(rows.whole.target, drawn[-1].whole.target)
 
 
 def test_a_sample_is_never_empty():

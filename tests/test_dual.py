@@ -12,17 +12,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from polytome import LogisticRegression, OneVsRest, native
-from polytome.dual_certificate import certify_dual, implied_coefficients
+from polytome.certificate import certify, dual_value
+from polytome.dual_certificate import _scaled, certify_dual, implied_coefficients
 from polytome.dual_steps import sigmoid_step, softmax_step
 from polytome.errors import ArgumentError
 from polytome.intercepts import exact_intercept
-from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
-from polytome.numerics import log_softmax, sigmoid
+from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
+from polytome.numerics import kl_divergence, log_softmax, sigmoid, softmax
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import LBFGS, DualCoordinateAscent, Newton, Stop, choose_solver, minimize
-from polytome.solvers.dual_coordinate_ascent import DualState
+from polytome.solvers.dual_coordinate_ascent import DualState, _certain
 
 needs_native = pytest.mark.skipif(native.instruction_set() is None, reason="the extension was not built or is off")
 numbers = st.floats(-60, 60)
@@ -147,17 +148,121 @@ def test_coefficients_of_residuals(storage: Any, path: str, rng: np.random.Gener
     assert not got[-1].any()
 
 
+def divergences(loss: Loss, dual: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """KL(q || p) of each row for the predictions that two matrices of scores give, summed over separate outputs."""
+    if isinstance(loss, Softmax):
+        return kl_divergence(softmax(dual, axis=1), softmax(scores, axis=1))
+    q, p = (np.stack([sigmoid(-logits), sigmoid(logits)], axis=-1) for logits in (dual, scores))
+    return kl_divergence(q, p).sum(axis=1)
+
+
+@pytest.mark.parametrize("path", ["native", "numpy"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_exact_intercept(kind: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("intercepts", [None, 3.0], ids=["from the null model", "from elsewhere"])
+def test_the_gap_is_the_mean_divergence_of_two_predictions(
+    kind: str,
+    fit_intercept: bool,
+    intercepts: float | None,
+    path: str,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And it is the primal value less the dual one, minus the mean conjugate minus that of the penalty."""
+    if path == "numpy":
+        monkeypatch.setattr(native, "instruction_set", lambda: None)
+    objective = make(kind, rng, fit_intercept=fit_intercept)
+    loss, rows, total = objective.loss, objective.rows, objective.total_weight
+    near = None
+    if intercepts is not None:
+        near = intercepts * rng.normal(size=loss.n_outputs) if fit_intercept else np.zeros(loss.n_outputs)
+    for size in (0.1, 1, 4, 40):
+        dual = rng.normal(size=(150, loss.n_outputs)) * size
+        before = dual.copy()
+        certificate, W = certify_dual(objective, dual, 1e-4, near)
+        assert_array_equal(dual, before)
+        balanced = dual + (exact_intercept(objective, dual) if fit_intercept else 0.0)
+        scores = rows.X @ W[:-1] + W[-1]
+        expected = rows.weight @ divergences(loss, balanced, scores) / total
+        assert_allclose(certificate.gap, expected, rtol=1e-10, atol=1e-14)
+        _, residual = loss.value_and_gradient(balanced, rows.target)
+        G = rows.X.T @ (rows.weight[:, None] * residual) / total
+        D = -rows.weight @ loss.conjugate(residual, rows.target) / total - objective.penalty.conjugate(-G)
+        assert_allclose(certificate.objective - certificate.gap, D, rtol=1e-10, atol=1e-13 * certificate.objective)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_dual_point_of_coefficients_has_their_dual_value(
+    kind: str, fit_intercept: bool, rng: np.random.Generator
+) -> None:
+    objective = make(kind, rng, fit_intercept=fit_intercept)
+    start = objective.loss.canonical(rng.normal(size=objective.shape))
+    start[-1] *= fit_intercept
+    _, W = certify(objective, start, 1e-4)  # its intercept is exact
+    certificate, _ = certify_dual(objective, objective.rows.X @ W[:-1] + W[-1], 1e-4)
+    assert_allclose(certificate.objective - certificate.gap, dual_value(objective, W), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gap_of_the_optimum_is_rounding_and_never_negative(kind: str, rng: np.random.Generator) -> None:
+    objective = make(kind, rng, strength=0.1)
+    W = minimize(objective, Newton(), tol=1e-15).coefficients
+    best = objective.rows.X @ W[:-1] + W[-1]
+    for off in (0.0, 1e-9, 1e-8):
+        certificate, _ = certify_dual(objective, best + off * rng.normal(size=best.shape), 1e-12)
+        assert 0.0 <= certificate.gap <= 1e-14
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_without_weight_have_no_say_in_a_certificate(kind: str, rng: np.random.Generator) -> None:
     objective = make(kind, rng)
-    target, weight = objective.rows.target, objective.rows.weight
-    scores = rng.normal(size=(150, objective.loss.n_outputs)) * 20
-    b = exact_intercept(objective, scores)
-    _, residual = objective.loss.value_and_gradient(scores + b, target)
-    assert np.abs(weight @ residual).max() <= 1e-10 * weight.sum()
+    rows, kept = objective.rows, np.arange(150) % 3 > 0
+    dual = rng.normal(size=(150, objective.loss.n_outputs))
+    results = []
+    for chosen, weight in ((np.arange(150), rows.weight * kept), (np.flatnonzero(kept), rows.weight[kept])):
+        part = Objective(objective.loss, objective.penalty, rows.subset(chosen, weight))
+        results.append(certify_dual(part, dual[chosen], 1e-4))
+    (one, W), (other, V) = results
+    assert_allclose(one.gap, other.gap, rtol=1e-11)
+    assert_allclose(one.objective, other.objective, rtol=1e-13)
+    assert_allclose(W, V, rtol=1e-9, atol=1e-12)
+
+
+def test_a_dual_point_that_no_intercept_balances_proves_nothing() -> None:
+    """Scores so far off that no step on the intercept can be told from another."""
+    objective = Objective(Logistic(), L2(0.1), as_rows(sparse.csr_matrix(np.eye(4)), np.array([0, 1, 0, 1])))
+    certificate, _ = certify_dual(objective, np.full((4, 1), 1e5), 1e-4)
+    assert certificate.gap == np.inf
+    assert not certificate.holds
+
+
+@pytest.mark.parametrize("storage", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
+def test_columns_are_scaled_in_a_copy_and_copied_only_to_be_scaled(storage: Any, rng: np.random.Generator) -> None:
+    X = storage(text(rng)[0])
+    before = X.copy()
+    whole = _scaled(X, np.ones(X.shape[1]))
+    assert (whole is X) == (X.format == "csr")
+    scale = rng.uniform(0.5, 2, X.shape[1])
+    assert_array_equal(_scaled(X, scale).toarray(), X.toarray() * scale)
+    for name in ("data", "indices", "indptr"):
+        assert_array_equal(getattr(X, name), getattr(before, name))
 
 
 # The solver
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_starts_from_predictions_that_agree_with_the_targets(kind: str, rng: np.random.Generator) -> None:
+    objective = make(kind, rng)
+    target = objective.rows.target
+    dual = _certain(objective)
+    assert dual.shape == (150, objective.loss.n_outputs)
+    assert np.isfinite(dual).all()
+    wanted = np.eye(4)[target] if kind == "softmax" else target.reshape(dual.shape)
+    assert_allclose(objective.loss.mean(dual), wanted, rtol=1e-13, atol=1e-25)
+    if isinstance(objective.loss, Softmax):  # the steps take them for logarithms of distributions
+        assert_allclose(dual, log_softmax(dual, axis=1), atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +15,7 @@ import pytest
 from scipy import sparse
 
 from fitted_models import assert_same_model, data, exact
-from polytome import LogisticRegression
+from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest
 
 # --- labels ---
 
@@ -156,6 +160,59 @@ def test_every_representation_gives_the_same_model(name: str, K: int, tmp_path: 
     assert model.certificate_.coefficient_bound < 1e-4
     tolerance = 1e-5 if "float" in name or "uint8" in name or "memory" in name else 1e-6  # scores in float32
     np.testing.assert_allclose(model.predict_proba(X), dense.predict_proba(WHOLE.astype(float)), atol=tolerance)
+
+
+MODELS = {
+    "two classes": lambda codes: (LogisticRegression, codes > 0),
+    "three classes": lambda codes: (LogisticRegression, codes),
+    "soft labels": lambda codes: (LogisticRegression, np.eye(3)[codes] * 0.7 + 0.1),
+    "one against the rest": lambda codes: (OneVsRest, codes),
+    "pairs": lambda codes: (OneVsOne, codes),
+    "several labels": lambda codes: (MultilabelLogistic, np.eye(3, dtype=int)[codes]),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("scale", [None, "standard"])
+def test_a_fit_to_sparse_rows_is_that_to_dense_ones_in_another_order(kind: str, scale: str | None) -> None:
+    """Coefficients lie as predictions read them, in a pickle and in a copy as well."""
+    X = WHOLE / 100
+    codes = (X[:, :3] + np.random.default_rng(9).normal(size=(150, 3))).argmax(axis=1)
+    make, y = MODELS[kind](codes)
+    dense, model = (make(scale=scale, tol=1e-13).fit(storage(X), y) for storage in (np.asarray, sparse.csr_matrix))
+    assert dense.coef_.flags.c_contiguous
+    assert model.coef_.flags.f_contiguous
+    np.testing.assert_allclose(model.coef_, dense.coef_, atol=1e-5)
+    np.testing.assert_allclose(model.intercept_, dense.intercept_, atol=1e-5)
+    for rows in (X, sparse.csr_matrix(X), sparse.csc_matrix(X)):
+        np.testing.assert_allclose(model.decision_function(rows), dense.decision_function(X), atol=1e-4)
+        for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+            assert again.coef_.flags.f_contiguous
+            assert again.coef_.tobytes() == model.coef_.tobytes()
+            assert again.decision_function(rows).tobytes() == model.decision_function(rows).tobytes()
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sparse.csr_matrix, sparse.csc_matrix])
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_coefficients_are_a_model_s_own(solver: str, K: int, storage: Callable[[np.ndarray], Any]) -> None:
+    """Nothing else holds their memory: neither the rows, nor another attribute, nor the next fit."""
+    X, y = data(K)
+    X = storage(X)
+    model = LogisticRegression(warm_start=True, solver=solver).fit(X, y)
+    coefficients, intercepts = model.coef_, model.intercept_
+    kept = coefficients.copy(), intercepts.copy()
+    arrays = [value for name, value in vars(model).items() if isinstance(value, np.ndarray) and name != "coef_"]
+    assert any(value is intercepts for value in arrays)
+    for other in (*arrays, X.data if sparse.issparse(X) else X):
+        assert not np.shares_memory(coefficients, other)
+    model.set_params(C=0.1).fit(X, y)
+    assert not np.shares_memory(coefficients, model.coef_)
+    assert np.abs(model.coef_ - coefficients).max() > 1e-3
+    np.testing.assert_array_equal(coefficients, kept[0])
+    np.testing.assert_array_equal(intercepts, kept[1])
+    model.coef_[:] = 0.0
+    np.testing.assert_array_equal(model.decision_function(X), np.tile(model.intercept_, (len(y), 1)).squeeze())
 
 
 @pytest.mark.parametrize("library", [pd, pl])

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from polytome import model_file
+from polytome import model_file, native
 from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, FileError
 from polytome.estimators import LogisticRegression
@@ -89,6 +90,22 @@ def test_round_trip_of_every_kind_of_label(path: Path, kind: str) -> None:
     model = fitted(LABELS[kind])
     model.save(path)
     assert_equal_models(model, load(path))
+
+
+@pytest.mark.parametrize("instruction_set", [native.instruction_set(), None])
+@pytest.mark.parametrize("K", [2, 10])
+def test_round_trip_of_a_fit_to_sparse_rows(
+    path: Path, K: int, instruction_set: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coefficients lie column by column, those from a file output by output: predictions are the same in every bit."""
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    rng = np.random.default_rng(0)
+    X, y = sparse.random(300, 333, 0.1, "csr", random_state=rng), rng.permutation(np.arange(300) % K)
+    model = LogisticRegression(C=5).fit(X, y)
+    model.save(path)
+    again = load(path)
+    for rows in (X, X.tocsc(), X.toarray(), X.toarray().astype(np.float32), X[:1].toarray()):
+        assert_equal_models(model, again, rows)
 
 
 @pytest.mark.parametrize(

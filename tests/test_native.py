@@ -150,6 +150,72 @@ def test_the_hessian_of_sure_rows_keeps_its_digits(instruction_set, monkeypatch)
         assert_allclose(hessian[0], exact, rtol=2e-15)
 
 
+def stored_targets(target):
+    """A target in the types that hold it, in another order, with steps through memory, and read-only."""
+    types = ("uint8", "int32") if target.dtype.kind == "i" else ("float16", "float32")
+    yield from (target.astype(name) for name in types)
+    wide = np.zeros((3 * len(target), *(2 * side for side in target.shape[1:])), target.dtype)
+    strided = wide[::-3, ::2] if target.ndim == 2 else wide[::-3]
+    strided[:] = target
+    yield strided
+    in_columns = np.asfortranarray(target)
+    in_columns.flags.writeable = False
+    yield in_columns
+
+
+def from_known_scores(loss, scores, target, weight, b, residuals=None, ends=None, n_threads=1):
+    ends = np.array([len(scores)], dtype=np.int64) if ends is None else ends
+    rows = Block(scores, np.dtype(float), target, weight)
+    return native.shifted_loss(loss, scores, rows, b, ends, n_threads, residuals=residuals)
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 7, 26, 105])
+@pytest.mark.parametrize("family", ["codes", "distributions", "sigmoids", "squared"])
+def test_loss_and_residuals_of_known_scores(family, K, instruction_set, monkeypatch, rng):
+    """Against the loss itself. A row without weight has a residual like any other."""
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    loss, as_drawn = targets(family, K, rng)
+    weight, b = weights(rng, N), rng.normal(size=K)
+    for target in stored_targets(as_drawn):
+        exact = target if family == "codes" else target.astype(np.float64)
+        for size, n in ((1.0, N), (1.0, 1), (30.0, 63), (30.0, 64), (800.0, 65), (800.0, 129)):
+            scores, residuals = size * rng.normal(size=(n, K)), np.full((n, K), np.nan)
+            value, slope = from_known_scores(loss, scores, target[:n], weight[:n], b, residuals)
+            each, want = loss.value_and_gradient(scores + b, exact[:n])
+            got = value, slope, residuals
+            assert_equal_to_rounding((got, (weight[:n] @ each, weight[:n] @ want, want)), np.float64)
+
+
+@pytest.mark.parametrize("family", ["codes", "distributions", "sigmoids", "squared"])
+def test_residuals_may_take_the_place_of_the_scores(family, instruction_set, monkeypatch, rng):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    loss, target = targets(family, 5, rng)
+    scores, weight, b = 5 * rng.normal(size=(N, 5)), weights(rng, N), rng.normal(size=5)
+    before, residuals = scores.copy(), np.empty((N, 5))
+    elsewhere = from_known_scores(loss, scores, target, weight, b, residuals)
+    assert_array_equal(scores, before)
+    not_wanted = from_known_scores(loss, scores, target, weight, b)
+    assert_array_equal(scores, before)
+    in_place = from_known_scores(loss, scores, target, weight, b, residuals=scores)
+    assert_array_equal(scores, residuals)
+    for value, slope in (not_wanted, in_place):
+        assert value == elsewhere[0]
+        assert_array_equal(slope, elsewhere[1])
+
+
+def test_residuals_without_any_weight_and_loss_without_rows(instruction_set, monkeypatch, rng):
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    loss, target = targets("codes", 3, rng)
+    scores, residuals = rng.normal(size=(N, 3)), np.empty((N, 3))
+    value, slope = from_known_scores(loss, scores, target, np.zeros(N), np.zeros(3), residuals)
+    assert value == 0.0
+    assert_array_equal(slope, np.zeros(3))
+    assert_allclose(residuals, loss.value_and_gradient(scores, target)[1], rtol=0, atol=1e-15)
+    value, slope = from_known_scores(loss, scores[:0], target[:0], np.zeros(0), np.ones(3))
+    assert value == 0.0
+    assert_array_equal(slope, np.zeros(3))
+
+
 @pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32, np.uint8])
 def test_moments(storage, instruction_set, monkeypatch, rng):
     X = storage(integers(rng, N, D) + 1e6 * (storage is np.asarray))
@@ -307,6 +373,8 @@ def test_a_code_out_of_range_is_refused(code, block, monkeypatch, instruction_se
     target[5] = code
     with pytest.raises(IndexError, match="class code"):
         native.value_and_gradient(Softmax(3), block_of(block.X, target), np.zeros((5, 3)))
+    with pytest.raises(IndexError, match="class code"):
+        from_known_scores(Softmax(3), np.zeros((9, 3)), target, np.ones(9), np.zeros(3))
 
 
 @pytest.mark.parametrize("column", [-1, 4, 2**30])
@@ -377,8 +445,63 @@ SPARSE_SCORES = {
     "indices": np.zeros(4, np.int32),
     "bounds": np.arange(5),
 }
-CALLS |= {id(DENSE_SCORES): "dense_scores", id(SPARSE_SCORES): "sparse_scores"}
+DENSE_TRACES = {**DENSE_SCORES, "single": False, "result": np.zeros((4, 1))}
+SHIFTED_LOSS = {
+    **{name: DENSE[name] for name in ("loss", "target", "weight", "ends", "threads")},
+    "scores": np.zeros((4, 3)),
+    "intercepts": np.zeros((1, 3)),
+    "slope": np.zeros((1, 3)),
+    "residuals": np.zeros((4, 3)),
+}
+CALLS |= {
+    id(DENSE_SCORES): "dense_scores",
+    id(SPARSE_SCORES): "sparse_scores",
+    id(DENSE_TRACES): "dense_traces",
+    id(SHIFTED_LOSS): "shifted_loss",
+}
 WRONG = [
+    *(
+        (DENSE_TRACES, change, ValueError)
+        for change in (
+            {"link": "scores"},
+            {"link": "identity"},
+            {"coefficients": np.zeros((3, 4))},
+            {"coefficients": np.zeros((0, 3))},
+            {"result": np.zeros((3, 1))},
+            {"result": np.zeros((4, 3))},
+            {"threads": 0},
+            {"X": np.zeros((4, 2), np.complex128)},
+        )
+    ),
+    (DENSE_TRACES, {"result": np.zeros((4, 1), np.float32)}, TypeError),
+    *(
+        (SHIFTED_LOSS, change, ValueError)
+        for change in (
+            {"scores": np.zeros((3, 3))},
+            {"scores": np.zeros((4, 2))},
+            {"scores": np.zeros((4, 0)), "intercepts": np.zeros((1, 0)), "slope": np.zeros((1, 0))},
+            {"intercepts": np.zeros((1, 2))},
+            {"intercepts": np.zeros((2, 3)), "slope": np.zeros((2, 3))},
+            {"slope": np.zeros((1, 2))},
+            {"slope": np.zeros((3, 1))},
+            {"residuals": np.zeros((4, 2))},
+            {"residuals": np.zeros((3, 3))},
+            {"target": np.zeros((3, 1))},
+            {"target": np.zeros((4, 3))},
+            {"loss": "softmax of distributions"},
+            {"loss": "hinge"},
+            {"weight": np.ones(3)},
+            {"ends": np.array([1, 3])},
+            {"threads": 0},
+            {"set": "abacus"},
+        )
+    ),
+    (SHIFTED_LOSS, {"target": np.full((4, 1), 3)}, IndexError),
+    (SHIFTED_LOSS, {"target": np.full((4, 1), np.nan)}, IndexError),
+    (SHIFTED_LOSS, {"scores": np.zeros((4, 3), np.float32)}, TypeError),
+    (SHIFTED_LOSS, {"scores": np.asfortranarray(np.zeros((4, 3)))}, TypeError),
+    (SHIFTED_LOSS, {"residuals": np.asfortranarray(np.zeros((4, 3)))}, TypeError),
+    (SHIFTED_LOSS, {"residuals": np.broadcast_to(np.zeros((1, 3)), (4, 3))}, TypeError),
     *(
         (arguments, change, ValueError)
         for arguments in (DENSE_SCORES, SPARSE_SCORES)
@@ -469,6 +592,13 @@ def test_other_losses_and_matrices_are_left_to_numpy(block):
     raw = np.zeros((5, 3))
     assert native.value_and_gradient(Softmax(3), block, raw) is not None
     assert native.value_and_gradient(Own(3), block, raw) is None
+    known = np.zeros((9, 3)), block.target, block.weight, np.zeros(3)
+    assert from_known_scores(Softmax(3), *known) is not None
+    assert from_known_scores(Own(3), *known) is None
+    assert native.traces(Softmax(3), block, raw, 1) is not None
+    for loss in (Own(3), Squared(3)):
+        assert native.traces(loss, block, raw, 1) is None
+    assert native.traces(Softmax(3), block_of(sparse.csr_matrix(block.X), block.target), raw, 1) is None
     assert native.value_and_gradient(Softmax(3), block_of(sparse.csc_matrix(block.X), block.target), raw) is None
     assert native.value_and_gradient(Softmax(3), block_of(block.X, block.target.astype(float)), raw) is None
 

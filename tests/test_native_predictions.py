@@ -8,8 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from polytome import native
+from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.numerics import sigmoid, softmax
-from registry import REPRESENTATIONS, integers
+from polytome.rows import as_rows
+from registry import DENSE, REPRESENTATIONS, integers
 
 SETS = native.instruction_sets()
 pytestmark = pytest.mark.skipif(not SETS, reason="the extension was not built")
@@ -70,3 +72,48 @@ def test_probabilities_of_scores_far_apart():
     assert_allclose(got, softmax(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
     got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "sigmoids")
     assert_allclose(got, sigmoid(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
+
+
+# Traces of the rows' Hessians
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_traces_of_every_dense_representation(name, rng, tmp_path):
+    X = DENSE[name](integers(rng, N, D), tmp_path)
+    for loss in (Logistic(), Softmax(1), Softmax(2), Softmax(10), IndependentSigmoids(3)):
+        raw = 0.1 * rng.normal(size=(D + 1, loss.n_outputs))
+        p = loss.mean(np.asarray(X, dtype=float) @ raw[:-1] + raw[-1])
+        for precision in (np.float32, np.float64):
+            got = native.traces(loss, as_rows(X, np.zeros(N)).at(precision).whole, raw, 1)
+            assert got.shape == (N,)
+            assert_allclose(got, (p * (1 - p)).sum(axis=1), rtol=0, atol=400 * np.finfo(precision).eps)
+
+
+def test_traces_of_sure_rows_keep_their_digits():
+    """Whichever class a row is sure of: nothing is taken from one."""
+    gap = np.array([0.0, 1.0, 30.0, 40.0, 300.0, 700.0, 1000.0])
+    raw = np.vstack([np.eye(3), np.zeros(3)])
+    exact = 2 * sigmoid(gap) * sigmoid(-gap)
+    for first, second in ((gap, 0 * gap), (0 * gap, gap), (1e3 + gap, 0 * gap + 1e3)):
+        two = np.column_stack([first, second, np.full(len(gap), -1e300)])
+        assert_allclose(native.traces(Softmax(3), as_rows(two, gap).whole, raw, 1), exact, rtol=2e-15)
+    for z in (gap, -gap):
+        rows = as_rows(z[:, None], gap).whole
+        got = native.traces(IndependentSigmoids(2), rows, np.array([[1.0, -1.0], [0.0, 0.0]]), 1)
+        assert_allclose(got, exact, rtol=2e-15)
+        got = native.traces(Logistic(), rows, np.array([[1.0], [0.0]]), 1)
+        assert_allclose(got, exact / 2, rtol=2e-15)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, np.float32])
+def test_a_trace_does_not_depend_on_other_rows_or_threads(storage, rng):
+    X, raw = storage(rng.normal(size=(3001, 64))), rng.normal(size=(65, 7))
+
+    def traces(start, end, n_threads):
+        return native.traces(Softmax(7), as_rows(X[start:end], np.zeros(end - start)).whole, raw, n_threads)
+
+    whole = traces(0, 3001, 1)
+    for n_threads in (2, 3):
+        assert_array_equal(traces(0, 3001, n_threads), whole)
+    for start, end in ((0, 0), (0, 1), (1, 3), (2990, 3001), (17, 200)):
+        assert_array_equal(traces(start, end, 2), whole[start:end])

@@ -54,6 +54,20 @@ def test_threads_change_no_bit_and_parts_are_summed_in_order(storage, rng):
             assert_array_equal(got[1], gradient)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_known_scores_are_shared_by_threads_without_changing_a_bit(soft, rng):
+    target = rng.dirichlet(np.ones(3), N) if soft else rng.integers(0, 3, N)
+    block = replace(rows_of(rng.normal(size=(N, 3)), target), weight=np.where(rng.random(N) < 0.2, 0.0, rng.random(N)))
+    b, ends = rng.normal(size=3), np.append(np.sort(rng.integers(0, N, 30)), N)
+    want = None
+    for n_threads in (1, 2, 3, 50):
+        scores = block.stored.copy()
+        value, slope = native.shifted_loss(Softmax(3), scores, block, b, ends, n_threads, residuals=scores)
+        got = value.tobytes(), slope.tobytes(), scores.tobytes()
+        want = want or got
+        assert got == want
+
+
 def test_an_error_in_any_thread_is_raised(rng):
     target = rng.integers(0, 3, N)
     target[N // 2] = 7
@@ -61,6 +75,8 @@ def test_an_error_in_any_thread_is_raised(rng):
     for n_threads in (1, 3):
         with pytest.raises(IndexError, match="class code"):
             native.value_and_gradient(Softmax(3), block, np.zeros((D + 1, 3)), np.arange(1, N + 1), n_threads)
+        with pytest.raises(IndexError, match="class code"):
+            native.shifted_loss(Softmax(3), np.zeros((N, 3)), block, np.zeros(3), np.arange(1, N + 1), n_threads)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that signal")

@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import entropy
 
+from polytome import native
 from polytome.losses import Logistic, Softmax, Squared
-from polytome.objective import Objective, _weighted_grams, block_value_and_gradient
+from polytome.objective import Objective, _weighted_grams, block_value_and_gradient, hessian_of_scores
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import Newton, minimize
@@ -115,7 +116,25 @@ def test_weighted_grams_of_few_and_of_many_weights(n_weights, rng):
     X, weights = rng.normal(size=(50, 4)), rng.random((50, n_weights)) * (rng.random((50, n_weights)) < 0.7)
     grams = _weighted_grams(X, weights)
     expected = np.einsum("ia,ik,ib->kab", X, weights, X)
-    assert_allclose(np.tril(grams), np.tril(expected), rtol=1e-12, atol=1e-13)
+    assert_allclose(grams, expected, rtol=1e-12, atol=1e-13)
+    assert_array_equal(grams, grams.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_hessian_of_scores_is_the_weighted_sum_of_the_rows_hessians(order, rng):
+    p, weight = np.asarray(rng.dirichlet(np.ones(5), 70), order=order), rng.random(70) * (rng.random(70) < 0.7)
+    rows = [w * (np.diag(q) - np.outer(q, q)) for w, q in zip(weight, p, strict=True)]
+    whole = hessian_of_scores(weight, p, p)
+    assert_allclose(whole, np.sum(rows, axis=0), rtol=1e-12, atol=1e-14)
+    assert_array_equal(whole, whole.T)
+    assert_array_equal(hessian_of_scores(weight, p, None), np.diag(weight @ p))
+
+
+def test_hessians_by_numpy_are_symmetric_to_the_last_bit(loss_name, storage, monkeypatch):
+    monkeypatch.setattr(native, "instruction_set", lambda: None)
+    objective = make(loss_name, NoPenalty(), storage=storage)
+    blocks = objective.hessian_blocks(point(objective))
+    assert_array_equal(blocks, blocks.transpose(0, 2, 1))
 
 
 def test_blocks_of_one_class_add_up_to_the_same(rng):

@@ -269,6 +269,23 @@ def test_columns_are_a_change_of_variables(columns, W, G, X):
     assert_allclose(columns.from_raw_coefficients(raw), W, rtol=1e-12, atol=1e-13 * size)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_coefficients_as_given_lie_as_they_lay(order, rng):
+    """Those of columns that are not scaled are the same memory, seen output by output; scaled ones are a copy."""
+    W = np.asarray(rng.normal(size=(D + 1, K)), order=order)
+    unscaled = Columns(COLUMNS.shift, np.ones(D))
+    for columns in (Columns.identity(D), unscaled, COLUMNS):
+        before = W.copy()
+        coefficients, intercepts = columns.as_given(W)
+        raw = columns.to_raw(W)
+        assert_array_equal(coefficients, raw[:-1].T)
+        assert_allclose(intercepts, raw[-1], rtol=1e-14)
+        assert np.shares_memory(coefficients, W) == (columns is not COLUMNS)
+        assert not np.shares_memory(intercepts, W)
+        assert coefficients.flags.f_contiguous or order == "F"
+        assert_array_equal(W, before)
+
+
 def test_identity_columns_change_nothing(rng):
     W, X = rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
     columns = Columns.identity(3)

@@ -236,8 +236,8 @@ def _solve_intercept(
         trial_value, trial_gradient = objective.value_and_gradient(trial)
         trial_residual = np.abs(trial_gradient[-1]).max()
         change = trial_value - value
-        level = abs(change) <= 1e-13 * abs(value) and trial_residual < residual
-        if np.isfinite(trial_value) and (change < -1e-13 * abs(value) or level):
+        level = abs(change) <= ROUNDING * abs(value) and trial_residual < residual
+        if np.isfinite(trial_value) and (change < -ROUNDING * abs(value) or level):
             if trial_residual > 0.1 * residual:
                 hessian = None
             W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10

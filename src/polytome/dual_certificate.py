@@ -32,7 +32,9 @@ __all__ = ["certify_dual", "implied_coefficients"]
 def certify_dual(
     objective: Objective, dual: Array, tol: float, intercepts: Array | None = None
 ) -> tuple[Certificate, Array]:
-    """Certificate of the coefficients that a dual point implies, and the coefficients: a pass over the rows in float64.
+    """Certificate of the coefficients that a dual point implies, and these: two passes over the rows in float64.
+
+    The gap is infinite where no intercept was found that balances the residuals.
 
     Args:
         objective: what was minimised, with an L2 penalty.
@@ -54,8 +56,8 @@ def certify_dual(
     loss, slope = KnownScores(objective, scores).loss_and_slope(found)
     # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
     scores -= dual
-    scores += found - shift
-    gap = loss - dual_loss - _weighted_product(scores, residual, rows.weight) / objective.total_weight
+    product = _weighted_product(scores, residual, rows.weight) / objective.total_weight
+    gap = loss - dual_loss - product - float((found - shift) @ dual_slope)
     unbalanced = max(float(np.abs(dual_slope).max()), float(np.abs(slope).max()))
     exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
     intercept += found

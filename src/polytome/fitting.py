@@ -146,8 +146,10 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
     if linked is not None:
         return linked
     rows = as_rows(X, np.zeros(X.shape[0]))
+    # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies as its fit left it.
+    raw = np.ascontiguousarray(coefficients).T
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = rows.each(lambda block: block_scores(block, coefficients.T))
+        scores = rows.each(lambda block: block_scores(block, raw))
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])

@@ -38,7 +38,12 @@ class HessianFactor:
 
 
 def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
-    """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`; overwrites them."""
+    """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`; overwrites them.
+
+    Args:
+        objective: says whether the loss leaves directions flat.
+        H: shape (n_blocks, side, side), in C order.
+    """
     _fill_flat_directions(objective, H)
     diagonal = _diagonals(H)
     # A column of zeros has none, nor has an intercept that is held.

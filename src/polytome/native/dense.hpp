@@ -258,7 +258,8 @@ template <class T> double dense_pass(const DenseBlock& block, const Task& task) 
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
         const TileRows<T> x = scorer.score(start, rows, tile.scores);
         fill(tile, task, start);
-        value += loss_and_residuals(tile, task.loss, intercept_gradient.get());
+        value += loss_and_residuals(tile, task.loss);
+        weigh_residuals(tile, intercept_gradient.get());
         for (Index i = 0; i < outputs * tile_rows; ++i) residuals[i] = static_cast<T>(scores[i]);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
             products<T>(count).add_gradient(x, residuals.get() + first * tile_rows, width, rows,

@@ -8,7 +8,6 @@
 #include <cmath>
 
 #include "losses.hpp"
-#include "numbers.hpp"
 #include "scratch.hpp"
 #include "sparse.hpp"
 
@@ -163,18 +162,6 @@ inline DualSums sigmoid_step(DualRow& row, double bend, const double* target) {
     return sums;
 }
 
-// `width` outputs side by side, in registers while the entries of a row pass by.
-template <class T, int width> struct Beside {
-    static constexpr int size = width < lanes<T> ? width : lanes<T>;
-    Vector<T, size> part[width / size] = {};
-};
-
-#if defined(__GNUC__)
-template <class T> constexpr int most_beside = registers / 4 * lanes<T>;
-#else
-template <class T> constexpr int most_beside = 1;
-#endif
-
 // Asks for the coefficients of a row that comes next; they lie far apart.
 template <class T, class Column>
 inline void fetch_row(const Column* columns, const SparseBlock& block, const DualTask& task, Index row) {
@@ -206,9 +193,9 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
         const Column* column = columns + block.bounds[i];
         const Index count = static_cast<Index>(block.bounds[i + 1] - block.bounds[i]);
         check_columns(column, count, block.columns);
-        for_stretches<most_beside<T>>(0, outputs, [&]<int width>(Index k) {
-            constexpr int size = Beside<T, width>::size;
-            Beside<T, width> sum;
+        for_stretches<widest<T>>(0, outputs, [&]<int width>(Index k) {
+            constexpr int size = Stretch<T, width>::size;
+            Stretch<T, width> sum;
             for (Index e = 0; e < count; ++e) {
                 const T* from = coefficients + static_cast<Index>(column[e]) * outputs + k;
                 const T x = static_cast<T>(value[e]);
@@ -248,9 +235,9 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
             sums[k] = static_cast<T>(change);
             task.intercepts[k] += change * task.intercept_square;
         }
-        for_stretches<most_beside<T>>(0, outputs, [&]<int width>(Index k) {
-            constexpr int size = Beside<T, width>::size;
-            Beside<T, width> change;
+        for_stretches<widest<T>>(0, outputs, [&]<int width>(Index k) {
+            constexpr int size = Stretch<T, width>::size;
+            Stretch<T, width> change;
             std::memcpy(change.part, &sums[k], width * sizeof(T));
             for (Index e = 0; e < count; ++e) {
                 T* to = coefficients + static_cast<Index>(column[e]) * outputs + k;
@@ -267,11 +254,7 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
 
 template <class T> DualSums dual_pass(const SparseBlock& block, const DualTask& task) {
     DualSums sums{};
-    with_type(block.number, block.data, [&](auto* values) {
-        sums = block.wide_indices
-                   ? dual_rows<T>(values, static_cast<const std::int64_t*>(block.indices), block, task)
-                   : dual_rows<T>(values, static_cast<const std::int32_t*>(block.indices), block, task);
-    });
+    with_entries(block, [&](auto* values, auto* columns) { sums = dual_rows<T>(values, columns, block, task); });
     return sums;
 }
 

@@ -88,27 +88,44 @@ inline Index curvatures_of(const Task& task) {
     return polytome::is_softmax(task.loss) ? task.outputs * (task.outputs + 1) / 2 : task.outputs;
 }
 
-// Softmax of the rows from `row` on: p_k (1 - p_k) on the diagonal, the others' probability being their sum, and -p_k p_l.
-inline void softmax_curvature(const Tile& tile, Index row, double* curvature) {
-    const Doubles one = Doubles{} + 1.0;
-    Doubles largest = load(entry(tile.scores, 0, row));
-    for (Index k = 1; k < tile.outputs; ++k) largest = larger(load(entry(tile.scores, k, row)), largest);
-    Doubles ones{}, rest{};  // of the exponentials: how many are the largest, and the sum of those that are not
-    for (Index k = 0; k < tile.outputs; ++k) {
-        const Doubles exponential = exp_of_negative(load(entry(tile.scores, k, row)) - largest);
-        ones += exponential == one ? one : Doubles{};
-        rest += exponential == one ? Doubles{} : exponential;
-        store(entry(tile.scores, k, row), exponential);
+// Exponentials of the scores of some rows, relative to each row's largest. A class's probability is one less those of the
+// others; for a class that a row is sure of, their sum keeps the digits that a difference would lose.
+struct Exponentials {
+    Doubles ones{}, rest{};  // how many are the largest, and the sum of those that are not
+
+    // Puts them where the scores of the rows from `row` on were.
+    Exponentials(double* scores, Index outputs, Index row) {
+        Doubles largest = load(entry(scores, 0, row));
+        for (Index k = 1; k < outputs; ++k) largest = larger(load(entry(scores, k, row)), largest);
+        for (Index k = 0; k < outputs; ++k) {
+            const Doubles exponential = exp_of_negative(load(entry(scores, k, row)) - largest);
+            ones += exponential == one() ? one() : Doubles{};
+            rest += exponential == one() ? Doubles{} : exponential;
+            store(entry(scores, k, row), exponential);
+        }
     }
-    const Doubles total = rest + ones, weight = load(tile.weight + row);
+
+    Doubles total() const { return rest + ones; }
+
+    // The sum of all but this one.
+    Doubles without(Doubles exponential) const {
+        return exponential == one() ? rest + (ones - one()) : total() - exponential;
+    }
+
+    static Doubles one() { return Doubles{} + 1.0; }
+};
+
+// Softmax of the rows from `row` on: p_k (1 - p_k) on the diagonal, and -p_k p_l.
+inline void softmax_curvature(const Tile& tile, Index row, double* curvature) {
+    const Exponentials exponentials(tile.scores, tile.outputs, row);
+    const Doubles total = exponentials.total(), weight = load(tile.weight + row);
     for (Index k = 0; k < tile.outputs; ++k) {
         const Doubles exponential = load(entry(tile.scores, k, row));
-        const Doubles others = exponential == one ? rest + (ones - 1.0) : total - exponential;
         const Doubles weighted = weight * (exponential / total);
         for (Index l = 0; l < k; ++l, curvature += tile_rows) {
             store(curvature + row, -weighted * (load(entry(tile.scores, l, row)) / total));
         }
-        store(curvature + row, weighted * (others / total));
+        store(curvature + row, weighted * (exponentials.without(exponential) / total));
         curvature += tile_rows;
     }
 }
@@ -184,7 +201,8 @@ double all_derivatives(Index n_rows, Index columns, const Task& task, const poly
         std::memcpy(residuals.get(), scores.get(), static_cast<std::size_t>(outputs * tile_rows) * sizeof(double));
         weigh_curvatures(tile, task.loss, curvature.get());
         tile.scores = residuals.get();
-        value += loss_and_residuals(tile, task.loss, intercepts.get());
+        value += loss_and_residuals(tile, task.loss);
+        weigh_residuals(tile, intercepts.get());
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
             products<double>(count).add_gradient({x.get(), width}, residuals.get() + first * tile_rows, width, rows,
                                                  gradient.get() + first * width, width);
@@ -225,13 +243,7 @@ void scatter(const Stored* values, const Column* columns, const SparseBlock& blo
 double sparse_derivatives(const SparseBlock& block, const Task& task, const polytome::Columns& implicit) {
     return all_derivatives(block.rows, block.columns, task, implicit,
                            [&](Index start, Index rows, double* x, Index width) {
-        with_type(block.number, block.data, [&](auto* values) {
-            if (block.wide_indices) {
-                scatter(values, static_cast<const std::int64_t*>(block.indices), block, start, rows, x, width);
-            } else {
-                scatter(values, static_cast<const std::int32_t*>(block.indices), block, start, rows, x, width);
-            }
-        });
+        with_entries(block, [&](auto* values, auto* columns) { scatter(values, columns, block, start, rows, x, width); });
         return Upcoming{};
     });
 }

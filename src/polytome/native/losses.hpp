@@ -101,30 +101,32 @@ inline Doubles squared(const Tile& tile, Index row) {
 template <Doubles (*row_loss)(const Tile&, Index)> inline double weighted_loss(const Tile& tile) {
     Doubles sum{};
     for (Index row = 0; row < tile.rows; row += lanes<double>) {
-        const Doubles weight = load(tile.weight + row);
-        sum += weight * row_loss(tile, row);
-        for (Index k = 0; k < tile.outputs; ++k) {
-            store(entry(tile.scores, k, row), weight * load(entry(tile.scores, k, row)));
-        }
+        sum += load(tile.weight + row) * row_loss(tile, row);
     }
     return lane_sum<double>(sum);
 }
 
-// Weighted loss of a tile; its scores become weighted residuals, and their sums are added to `intercepts`.
-inline double loss_and_residuals(Tile& tile, Loss loss, double* intercepts) {
-    double value = 0.0;
+// Weighted loss of a tile; its scores become residuals without weights.
+inline double loss_and_residuals(const Tile& tile, Loss loss) {
     switch (loss) {
-        case Loss::softmax_of_codes: value = weighted_loss<softmax_of_codes>(tile); break;
-        case Loss::softmax_of_distributions: value = weighted_loss<softmax_of_distributions>(tile); break;
-        case Loss::sigmoids: value = weighted_loss<sigmoids>(tile); break;
-        case Loss::squared: value = weighted_loss<squared>(tile); break;
+        case Loss::softmax_of_codes: return weighted_loss<softmax_of_codes>(tile);
+        case Loss::softmax_of_distributions: return weighted_loss<softmax_of_distributions>(tile);
+        case Loss::sigmoids: return weighted_loss<sigmoids>(tile);
+        default: return weighted_loss<squared>(tile);
     }
+}
+
+// Multiplies the residuals of a tile by the weights of their rows, and adds their sums to `intercepts`.
+inline void weigh_residuals(const Tile& tile, double* intercepts) {
     for (Index k = 0; k < tile.outputs; ++k) {
+        double* residuals = entry(tile.scores, k, 0);
         Doubles sum{};
-        for (Index row = 0; row < tile.rows; row += lanes<double>) sum += load(entry(tile.scores, k, row));
+        for (Index row = 0; row < tile.rows; row += lanes<double>) {
+            store(residuals + row, load(tile.weight + row) * load(residuals + row));
+        }
+        for (Index row = 0; row < tile.rows; row += lanes<double>) sum += load(residuals + row);
         intercepts[k] += lane_sum<double>(sum);
     }
-    return value;
 }
 
 // Weights and targets of the rows from `start` on; lanes without a row get score, target and weight zero.

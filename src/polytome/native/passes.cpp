@@ -8,6 +8,7 @@
 #include "shifted.hpp"
 #include "sparse.hpp"
 #include "sparse_moments.hpp"
+#include "traces.hpp"
 
 namespace polytome {
 

@@ -142,7 +142,7 @@ struct DualSums {
 };
 
 // The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats, those
-// with a prediction the number of tiles in which a score is not finite.
+// with a prediction the number of tiles in which a score is not finite (for traces, zero).
 struct InstructionSet {
     const char* name;
     double (*dense_float)(const DenseBlock&, const Task&);

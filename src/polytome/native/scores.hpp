@@ -75,27 +75,4 @@ double sparse_scores(const SparseBlock& block, const Prediction& prediction) {
     return wrong;
 }
 
-// The trace of each row's Hessian with respect to its scores, `sum_k p_k (1 - p_k)`: the result has one entry for each row.
-template <class T> double dense_traces(const DenseBlock& block, const Prediction& prediction) {
-    const Index outputs = prediction.outputs;
-    Scorer<T> scorer(block, prediction.coefficients, outputs);
-    Scratch<double> scores(outputs * tile_rows);
-    double traces[tile_rows];
-    for (Index start = 0; start < block.rows; start += tile_rows) {
-        const Index rows = rows_of_tile(block.rows, start);
-        scorer.score(start, rows, scores.get());
-        apply(prediction.link, scores.get(), outputs);
-        for (Index row = 0; row < tile_rows; row += lanes<double>) {
-            Doubles sum{};
-            for (Index k = 0; k < outputs; ++k) {
-                const Doubles p = load(entry(scores.get(), k, row));
-                sum += p * (1.0 - p);
-            }
-            store(traces + row, sum);
-        }
-        for (Index i = 0; i < rows; ++i) prediction.result[start + i] = traces[i];
-    }
-    return 0.0;
-}
-
 }  // namespace

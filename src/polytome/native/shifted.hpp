@@ -20,14 +20,14 @@ double shifted_loss(const KnownScores& known, const Task& task) {
             for (Index k = 0; k < outputs; ++k) *entry(tile.scores, k, i) = from[i * outputs + k] + task.coefficients[k];
         }
         fill(tile, task, start);
-        value += loss_and_residuals(tile, task.loss, task.gradient);
-        if (known.residuals == nullptr) continue;
-        double* to = known.residuals + start * outputs;
-        for (Index i = 0; i < rows; ++i) {
-            // A row without weight has no say in anything that residuals are for.
-            const double share = tile.weight[i] > 0.0 ? tile.weight[i] : 1.0;
-            for (Index k = 0; k < outputs; ++k) to[i * outputs + k] = *entry(tile.scores, k, i) / share;
+        value += loss_and_residuals(tile, task.loss);
+        if (known.residuals != nullptr) {
+            double* to = known.residuals + start * outputs;
+            for (Index i = 0; i < rows; ++i) {
+                for (Index k = 0; k < outputs; ++k) to[i * outputs + k] = *entry(tile.scores, k, i);
+            }
         }
+        weigh_residuals(tile, task.gradient);
     }
     return value;
 }

@@ -18,15 +18,27 @@ template <class Stored, class Column> struct Entries {
 
 // `width` outputs side by side, in registers while the entries of a row pass by. Coefficients (columns, outputs) lie
 // output by output, so that an entry meets one stretch of memory.
-template <int width> struct Stretch {
-    static constexpr int size = width < lanes<double> ? width : lanes<double>;
-    Vector<double, size> part[width / size] = {};
+template <class T, int width> struct Stretch {
+    static constexpr int size = width < lanes<T> ? width : lanes<T>;
+    Vector<T, size> part[width / size] = {};
 };
+
+#if defined(__GNUC__)
+template <class T> constexpr int widest = registers / 4 * lanes<T>;
+#else
+template <class T> constexpr int widest = 1;
+#endif
+
+// Calls `use<width>(first output)` for stretches that make up all outputs, the widest first.
+template <int width, class Use> inline void for_stretches(Index first, Index outputs, Use use) {
+    for (; first + width <= outputs; first += width) use.template operator()<width>(first);
+    if constexpr (width > 1) for_stretches<width / 2>(first, outputs, use);
+}
 
 template <int width, class Stored, class Column>
 inline void score_some(const Entries<Stored, Column>& row, const double* coefficients, Index outputs, double* scores) {
-    constexpr int size = Stretch<width>::size;
-    Stretch<width> sum;
+    constexpr int size = Stretch<double, width>::size;
+    Stretch<double, width> sum;
     for (Index e = 0; e < row.count; ++e) {
         const double value = static_cast<double>(row.values[e]);
         const double* from = coefficients + row.columns[e] * outputs;
@@ -40,10 +52,10 @@ inline void score_some(const Entries<Stored, Column>& row, const double* coeffic
 
 template <int width, class Stored, class Column>
 inline void add_some(const Entries<Stored, Column>& row, const double* residuals, Index outputs, double* gradient) {
-    constexpr int size = Stretch<width>::size;
+    constexpr int size = Stretch<double, width>::size;
     double lane[width];
     for (int k = 0; k < width; ++k) lane[k] = residuals[k * tile_rows];
-    Stretch<width> residual;
+    Stretch<double, width> residual;
     std::memcpy(residual.part, lane, sizeof lane);
     for (Index e = 0; e < row.count; ++e) {
         const double value = static_cast<double>(row.values[e]);
@@ -62,18 +74,6 @@ template <class Column> inline void check_columns(const Column* columns, Index c
     if (!inside) throw std::out_of_range("a column index of the sparse matrix is outside its shape");
 }
 
-#if defined(__GNUC__)
-constexpr int widest = registers / 4 * lanes<double>;
-#else
-constexpr int widest = 1;
-#endif
-
-// Calls `use<width>(first output)` for stretches that make up all outputs, the widest first.
-template <int width, class Use> inline void for_stretches(Index first, Index outputs, Use use) {
-    for (; first + width <= outputs; first += width) use.template operator()<width>(first);
-    if constexpr (width > 1) for_stretches<width / 2>(first, outputs, use);
-}
-
 template <class Stored, class Column>
 inline Entries<Stored, Column> entries_of_row(const Stored* values, const Column* columns, const std::int64_t* bounds) {
     return {values + bounds[0], columns + bounds[0], static_cast<Index>(bounds[1] - bounds[0])};
@@ -87,7 +87,7 @@ void score_rows(const Stored* values, const Column* columns, const SparseBlock& 
     const double* intercepts = coefficients + block.columns * outputs;
     check_columns(columns + bounds[0], static_cast<Index>(bounds[rows] - bounds[0]), block.columns);
     for (Index i = 0; i < rows; ++i) {
-        for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
+        for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
             score_some<width>(entries_of_row(values, columns, bounds + i), coefficients + k, outputs, entry(scores, k, i));
         });
         for (Index k = 0; k < outputs; ++k) *entry(scores, k, i) += intercepts[k];
@@ -105,9 +105,10 @@ double sparse_rows(const Stored* values, const Column* columns, const SparseBloc
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
         score_rows(values, columns, block, start, rows, task.coefficients, outputs, tile.scores);
         fill(tile, task, start);
-        value += loss_and_residuals(tile, task.loss, intercept_gradient);
+        value += loss_and_residuals(tile, task.loss);
+        weigh_residuals(tile, intercept_gradient);
         for (Index i = 0; i < rows; ++i) {
-            for_stretches<widest>(0, outputs, [&]<int width>(Index k) {
+            for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
                 add_some<width>(entries_of_row(values, columns, block.bounds + start + i), entry(tile.scores, k, i),
                                 outputs, task.gradient + k);
             });

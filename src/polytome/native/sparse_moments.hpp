@@ -1,7 +1,6 @@
 // Sums over the stored entries of each column of a CSR block, and whether an entry is stored twice.
 #pragma once
 
-#include "numbers.hpp"
 #include "scratch.hpp"
 #include "sparse.hpp"
 
@@ -27,13 +26,7 @@ void sparse_moments_of(const Stored* values, const Column* columns, const Sparse
 }
 
 void sparse_moments(const SparseBlock& block, const SparseMoments& task) {
-    with_type(block.number, block.data, [&](auto* values) {
-        if (block.wide_indices) {
-            sparse_moments_of(values, static_cast<const std::int64_t*>(block.indices), block, task);
-        } else {
-            sparse_moments_of(values, static_cast<const std::int32_t*>(block.indices), block, task);
-        }
-    });
+    with_entries(block, [&](auto* values, auto* columns) { sparse_moments_of(values, columns, block, task); });
 }
 
 template <class Column> bool any_twice(const Column* columns, const SparseBlock& block) {
