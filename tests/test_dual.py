@@ -230,9 +230,9 @@ def test_rows_without_weight_have_no_say_in_a_certificate(kind: str, rng: np.ran
 
 
 def test_a_dual_point_that_no_intercept_balances_proves_nothing() -> None:
-    """Scores so far off that no step on the intercept can be told from another."""
+    """Scores so far from each other that no step on the intercept can be told from another."""
     objective = Objective(Logistic(), L2(0.1), as_rows(sparse.csr_matrix(np.eye(4)), np.array([0, 1, 0, 1])))
-    certificate, _ = certify_dual(objective, np.full((4, 1), 1e5), 1e-4)
+    certificate, _ = certify_dual(objective, np.array([[1e5], [1e5], [1e5], [-1e5]]), 1e-4)
     assert certificate.gap == np.inf
     assert not certificate.holds
 

@@ -64,7 +64,18 @@ def test_native_and_numpy_find_the_same_intercepts(loss_name, times, monkeypatch
 
 
 @pytest.mark.usefixtures("path")
-@pytest.mark.parametrize("away", [0.0, 3.0, 30.0])
+@pytest.mark.parametrize("away", [40.0, -50.0, 400.0, -1e4])
+def test_exact_intercept_where_all_rows_are_sure_of_the_same(loss_name, away):
+    """There is no curvature to go by where the first output's scores stand so far from the others'."""
+    objective, scores = make(loss_name, 3.0)
+    scores[:, 0] += away
+    b = exact_intercept(objective, scores)
+    assert residual_sums(objective, scores, b) <= 2 * ROUNDING + 1e-16 * np.abs(scores).max()
+    assert_allclose(objective.loss.canonical(b[np.newaxis])[0], b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("away", [0.0, 3.0, 30.0, 300.0])
 def test_scores_that_all_rows_share_leave_the_null_model(loss_name, away):
     """In closed form: the intercepts that bring the same scores of all rows to those of the class frequencies."""
     objective, _ = make(loss_name)
@@ -83,9 +94,8 @@ def test_log_odds_of_the_weight_of_one_class():
 
 @pytest.mark.parametrize("loss", [Logistic(), Softmax(2)], ids=repr)
 def test_scores_without_any_curvature_are_left_alone(loss):
-    """No step can be told from another where every probability is 0 or 1, and none is taken."""
-    scores = np.full((4, loss.n_outputs), 1e5)
-    scores[:, 0] *= -1
+    """No step can be told from another where every probability is 0 or 1, there and at the mean, and none is taken."""
+    scores = np.array([[-1e5, 1e5], [-1e5, 1e5], [-1e5, 1e5], [1e5, -1e5]])[:, : loss.n_outputs]
     objective = objective_of(loss, np.array([0, 1, 0, 1]), np.ones(4))
     assert_array_equal(exact_intercept(objective, scores), np.zeros(loss.n_outputs))
 

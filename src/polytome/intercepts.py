@@ -18,6 +18,8 @@ Array = NDArray[Any]
 __all__ = ["ROUNDING", "KnownScores", "damped_step", "exact_intercept"]
 
 ROUNDING = 1e-13
+_BALANCED = 1e-9
+_LARGEST = 40.0  # e^40 to one is more than the rarest class needs
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,24 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
         >>> bool(np.isclose(exact_intercept(objective, np.zeros((4, 1)))[0], np.log(3)))
         True
     """
-    known = KnownScores(objective, scores)
-    b, hessian = np.zeros(scores.shape[1]), None
+    known, its = KnownScores(objective, scores), objective.rows
+    b, off = _balanced(known, np.zeros(scores.shape[1]))
+    if off > _BALANCED:  # nothing bends where all rows are sure of the same: begin where their mean is the null model's
+        null = np.clip(objective.loss.null_scores(its.target, its.weight), -_LARGEST, _LARGEST)
+        centred = null - its.weight @ scores / objective.total_weight
+        nearer, left = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
+        b = nearer if left < off else b
+    return b
+
+
+def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
+    """Where Newton's method from intercepts `b` ends, and how far the mean residuals are from zero there."""
+    separable, hessian = known.objective.loss.separable, None
     value, slope = known.loss_and_slope(b)
     while (off := np.abs(slope).max()) > ROUNDING:
         fresh = hessian is None
         hessian = known.hessian(b) if hessian is None else hessian
-        step = damped_step(hessian, 0.0, slope, objective.loss.separable)
+        step = damped_step(hessian, 0.0, slope, separable)
         # A Hessian from elsewhere gets one try: a fresh one is the better remedy for a step that does not serve.
         for _ in range(40 if fresh else 1):
             reached, there = known.loss_and_slope(b - step)
@@ -113,7 +126,7 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
             if fresh:
                 break
             hessian = None
-    return b
+    return b, float(off)
 
 
 def damped_step(hessian: Array, damping: float, gradient: Array, separable: bool) -> Array:
