@@ -67,17 +67,19 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
     grams = in_order(lambda part: _gram(objective, part), parts, available_threads())
     first, second = np.tril_indices(n_classes, -1)
     for part, gram in zip(parts, grams, strict=True):
-        k, other = first[int(part[0, 1])], second[int(part[0, 1])]
-        H[k, :, k] += gram
-        H[other, :, other] += gram
-        H[k, :, other] -= gram
-        H[other, :, k] -= gram
-    blocks = H.reshape(1, objective.size, objective.size)
-    diagonal = np.arange(objective.size)
-    blocks[0, diagonal, diagonal] += np.tile(
-        np.append(np.full(n_columns - 1, objective.penalty.strength), 0), n_classes
-    )
-    return blocks
+        place = int(part[0, 1])
+        H[first[place], :, second[place]] -= gram
+
+    def complete(k: int) -> None:
+        """The blocks right of the diagonal mirror those below it, and the rows of blocks sum to zero."""
+        H[k, :, k + 1 :] = H[k + 1 :, :, k].transpose(1, 0, 2)
+        own = H[k, :, k]
+        np.negative(H[k].sum(axis=1), out=own)
+        np.einsum("aa->a", own[:-1, :-1])[:] += objective.penalty.strength
+
+    for _ in in_order(complete, range(n_classes), available_threads()):
+        pass
+    return H.reshape(1, objective.size, objective.size)
 
 
 def _parts_of_pairs(drawn: Array) -> list[Array]:
