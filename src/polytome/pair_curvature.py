@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from polytome.losses import Squared
 from polytome.numerics import softmax
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.penalties import NoPenalty
 from polytome.rows import Block
 from polytome.rows.blocks import in_order
@@ -84,7 +84,8 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
 
 def _parts_of_pairs(drawn: Array) -> list[Array]:
     """Drawn pairs by pair of classes, in parts of which the rows fit into little memory."""
-    drawn = drawn[np.argsort(drawn[:, 1], kind="stable")]
+    place = drawn[:, 1].astype(np.uint16 if drawn[:, 1].max(initial=0) < 2**16 else np.uint32)  # few bits sort faster
+    drawn = drawn[np.argsort(place, kind="stable")]
     bounds = [0, *(np.flatnonzero(np.diff(drawn[:, 1])) + 1), len(drawn)]
     cuts = [cut for start, stop in pairwise(bounds) for cut in range(start, stop, _MOST_ROWS)]
     return [drawn[start:stop] for start, stop in pairwise([*cuts, len(drawn)])]
@@ -105,40 +106,54 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
     """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3).
 
     A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
-    columns keep what curvature they have. Two passes over the rows.
+    columns keep what curvature they have. Three passes over the rows, whose probabilities are kept meanwhile.
     """
-    described = np.column_stack([np.arange(objective.rows.n_rows), 1 / temperature])
-    rows, raw = objective.rows.at(np.float64).with_target(described), objective.rows.columns.to_raw(W)
+    rows = objective.rows.at(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = all_scores(rows, rows.columns.to_raw(W))
+    scores /= temperature[:, None]
+    p = rows.with_target(scores).each(lambda block: softmax(block.target, axis=1))
+    rows = rows.with_target(np.arange(rows.n_rows))  # so that a block knows its rows
 
     def spread(block: Block) -> tuple[Array, ...]:
-        p = _tempered(block, raw)
-        bend = p * (1 - p) * block.weight[:, None]
+        own = p[block.target[0] : block.target[-1] + 1]
+        bend = own * (1 - own) * block.weight[:, None]
         return _squares(block).T @ bend, bend.sum(axis=0)
 
     features, intercept = rows.sum(spread)
     features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in (features, intercept))
 
     def block_pairs(block: Block) -> Array:
-        p = _tempered(block, raw)
+        importance = (_squares(block) @ features + intercept) * block.weight[:, None]
         # Without a bound the share in a diagonal that is next to nothing could be infinite, and that times zero none.
-        importance = np.minimum((_squares(block) @ features + intercept) * block.weight[:, None], _MOST_IMPORTANT)
-        # First a row and a class that is not its most probable one, then a more probable class to make the pair.
-        chance = p * (importance + (p * importance).sum(axis=1, keepdims=True))
-        chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
-        np.minimum(chance, 1.0, out=chance)
-        row, k = np.divmod(_systematic(chance.ravel(), turn), p.shape[1])
-        own, drawn, rivals = p[row, k, None], chance[row, k, None], p[row]
-        earlier = np.arange(p.shape[1]) < k[:, None]
-        curvature = own * np.where((rivals > own) | (earlier & (rivals == own)), rivals, 0.0)
-        expected = np.minimum(curvature * (importance[row, k, None] + importance[row]) / drawn, 1.0)
-        place, other = np.divmod(_systematic(expected.ravel(), turn), p.shape[1])
-        row, k, drawn = row[place], k[place], drawn[place, 0]
-        weight = block.weight[row] * curvature[place, other] / (expected[place, other] * drawn)
-        higher, lower = np.maximum(k, other), np.minimum(k, other)
-        return np.column_stack([block.target[row, 0], higher * (higher - 1) // 2 + lower, weight])
+        np.minimum(importance, _MOST_IMPORTANT, out=importance)
+        row, place, weight = _pairs_of_rows(p[block.target[0] : block.target[-1] + 1], importance, turn)
+        return np.column_stack([block.target[row], place, block.weight[row] * weight])
 
     with np.errstate(over="ignore"):
         return rows.each(block_pairs)
+
+
+def _pairs_of_rows(p: Array, importance: Array, turn: int) -> tuple[Array, Array, Array]:
+    """Pairs drawn from rows with probabilities p: the row, the place of the pair in `tril_indices`, and its weight."""
+    # First a row and a class that is not its most probable one, then a more probable class to make the pair.
+    chance = importance + np.einsum("ik,ik->i", p, importance)[:, None]
+    chance *= p
+    chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
+    np.minimum(chance, 1.0, out=chance)
+    row, k = np.divmod(_systematic(chance.ravel(), turn), p.shape[1])
+    own, drawn, curvature, expected = p[row, k, None], chance[row, k, None], p[row], importance[row]
+    earlier = np.arange(p.shape[1]) < k[:, None]
+    curvature *= own * ((curvature > own) | (earlier & (curvature == own)))
+    expected += importance[row, k, None]
+    expected *= curvature
+    expected /= drawn
+    np.minimum(expected, 1.0, out=expected)
+    place, other = np.divmod(_systematic(expected.ravel(), turn), p.shape[1])
+    row, k = row[place], k[place]
+    higher, lower = np.maximum(k, other), np.minimum(k, other)
+    weight = curvature[place, other] / (expected[place, other] * drawn[place, 0])
+    return row, higher * (higher - 1) // 2 + lower, weight
 
 
 def _squares(block: Block) -> Any:
@@ -157,10 +172,3 @@ def _systematic(expected: Array, turn: int) -> Array:
     total = so_far[-1] if len(so_far) else 0.0
     wanted = np.arange(1.0, total + 2) - begin
     return np.searchsorted(so_far, wanted[wanted <= total])
-
-
-def _tempered(block: Block, raw: Array) -> Array:
-    """Probabilities of a block whose target holds the inverse temperature in column 1."""
-    scores = block_scores(block, raw)
-    scores *= block.target[:, 1:2]
-    return softmax(scores, axis=1)
