@@ -11,26 +11,23 @@ two different classes are weighted Gram matrices of rows, and the others are min
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import Squared
+from polytome import native
 from polytome.numerics import softmax
 from polytome.objective import Objective, all_scores
-from polytome.penalties import NoPenalty
-from polytome.rows import Block
+from polytome.rows import Block, Rows
 from polytome.rows.blocks import in_order
-from polytome.threads import available_threads
 
 Array = NDArray[Any]
 
 __all__ = ["pair_hessian"]
 
-_MOST_ROWS = 16_384
+_MOST_ROWS = 65_536
 _MOST_IMPORTANT = 1e100
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
@@ -63,12 +60,11 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
     """
     n_columns, n_classes = objective.shape
     H = np.zeros((n_classes, n_columns, n_classes, n_columns))
-    parts = _parts_of_pairs(_draw(objective, W, temperature, pairs, turn))
-    grams = in_order(lambda part: _gram(objective, part), parts, available_threads())
     first, second = np.tril_indices(n_classes, -1)
-    for part, gram in zip(parts, grams, strict=True):
-        place = int(part[0, 1])
-        H[first[place], :, second[place]] -= gram
+    drawn = _draw(objective, W, temperature, pairs, turn)
+    for start in range(0, len(drawn), _MOST_ROWS):
+        for place, gram in _grams(objective, drawn[start : start + _MOST_ROWS]):
+            H[first[place], :, second[place]] -= gram
 
     def complete(k: int) -> None:
         """The blocks right of the diagonal mirror those below it, and the rows of blocks sum to zero."""
@@ -77,33 +73,39 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
         np.negative(H[k].sum(axis=1), out=own)
         np.einsum("aa->a", own[:-1, :-1])[:] += objective.penalty.strength
 
-    for _ in in_order(complete, range(n_classes), available_threads()):
+    for _ in in_order(complete, range(n_classes), objective.rows.n_threads):
         pass
     return H.reshape(1, objective.size, objective.size)
 
 
-def _parts_of_pairs(drawn: Array) -> list[Array]:
-    """Drawn pairs by pair of classes, in parts of which the rows fit into little memory."""
-    place = drawn[:, 1].astype(np.uint16 if drawn[:, 1].max(initial=0) < 2**16 else np.uint32)  # few bits sort faster
-    drawn = drawn[np.argsort(place, kind="stable")]
-    bounds = [0, *(np.flatnonzero(np.diff(drawn[:, 1])) + 1), len(drawn)]
-    cuts = [cut for start, stop in pairwise(bounds) for cut in range(start, stop, _MOST_ROWS)]
-    return [drawn[start:stop] for start, stop in pairwise([*cuts, len(drawn)])]
+def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
+    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights: parts of pairs of classes, and their places.
+
+    The intercept's column of ones is last.
+    """
+    chosen: Any = objective.rows.at(np.float64).subset(
+        drawn[:, 0].astype(np.intp), drawn[:, 2] / objective.total_weight
+    )
+    places = drawn[:, 1].astype(np.intp)
+    rows = chosen.with_target(places).with_ends(np.flatnonzero(np.diff(places)) + 1)
+    ends, columns = rows.ends_of_blocks, (rows.columns, objective.fit_intercept)
+    grams = native.grams(rows.whole, *columns, ends, rows.n_threads)
+    if grams is None:
+        grams = in_order(lambda block: _gram(rows, block, objective.fit_intercept), list(rows.blocks()), rows.n_threads)
+    return zip(places[ends - 1], grams, strict=True)
 
 
-def _gram(objective: Objective, part: Array) -> Array:
-    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights; the intercept's column of ones last."""
-    drawn: Any = objective.rows.at(np.float64).subset(part[:, 0].astype(np.intp), part[:, 2])
-    rows = replace(drawn, target=np.zeros(len(part)), n_threads=1)  # other parts have the other threads
-    # The squared loss has curvature 1 everywhere, so its Hessian is this matrix but for the sum of the weights.
-    squared = Objective(Squared(), NoPenalty(), rows, objective.fit_intercept)
-    gram: Array = squared.hessian_blocks(np.zeros((objective.shape[0], 1)))[0]
-    gram *= squared.total_weight / objective.total_weight
+def _gram(rows: Rows, block: Block, fit_intercept: bool) -> Array:
+    """The reference of `native.grams` for one block."""
+    X = np.full((len(block.weight), rows.n_features + 1), float(fit_intercept))
+    X[:, :-1] = rows.dense(block)
+    X *= np.sqrt(block.weight)[:, None]
+    gram: Array = X.T @ X
     return gram
 
 
 def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int) -> Array:
-    """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3).
+    """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3), by place.
 
     A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
     columns keep what curvature they have. Three passes over the rows, whose probabilities are kept meanwhile.
@@ -131,7 +133,9 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
         return np.column_stack([block.target[row], place, block.weight[row] * weight])
 
     with np.errstate(over="ignore"):
-        return rows.each(block_pairs)
+        drawn = rows.each(block_pairs)
+    place = drawn[:, 1].astype(np.uint16 if objective.loss.n_outputs < 256 else np.uint32)  # few bits are sorted faster
+    return drawn[np.argsort(place, kind="stable")]
 
 
 def _pairs_of_rows(p: Array, importance: Array, turn: int) -> tuple[Array, Array, Array]:

@@ -113,15 +113,21 @@ Task checked_task(const std::string& loss, const AnyMatrix& target, const Number
     return task;
 }
 
-// Runs a pass over the blocks of rows that end at `ends`, shared out to threads.
-template <class Pass, class Block>
-double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t size, const Bounds& ends, int threads) {
+void check_ends(const Bounds& ends, Index rows, int threads) {
     const std::int64_t* end = ends.data();
     const auto blocks = static_cast<Index>(ends.shape(0));
     bool in_order = blocks > 0 && end[0] >= 0;
     for (Index b = 1; b < blocks; ++b) in_order &= end[b - 1] <= end[b];
-    require(in_order && end[blocks - 1] == block.rows, "ends: needs growing numbers up to that of the rows");
+    require(in_order && end[blocks - 1] == rows, "ends: needs growing numbers up to that of the rows");
     require(threads > 0, "threads: needs a positive number");
+}
+
+// Runs a pass over the blocks of rows that end at `ends`, shared out to threads.
+template <class Pass, class Block>
+double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t size, const Bounds& ends, int threads) {
+    check_ends(ends, block.rows, threads);
+    const std::int64_t* end = ends.data();
+    const auto blocks = static_cast<Index>(ends.shape(0));
     const nb::gil_scoped_release others_may_run;
     if (blocks == 1) return pass(block, task);
     return Shares(blocks, threads, static_cast<Index>(size), task.gradient, [&](Index b, double* sums) {
@@ -230,6 +236,37 @@ double sparse_derivatives(const std::string& set, const AnyVector& data, const A
     const SparseBlock block = sparse_block(data, indices, bounds, shift.shape(0));
     return shared_derivatives(named(set).sparse_derivatives, block, loss, target, weight, coefficients, shift, scale,
                               intercept, sums, ends, threads);
+}
+
+// A Gram matrix of standardised rows for each of the blocks that end at `ends`.
+template <class Block>
+void shared_grams(void (*pass)(const Block&, const double*, const Columns&, double*), const Block& block,
+                  const Numbers& weight, const Numbers& shift, const Numbers& scale, bool intercept, const Bounds& ends,
+                  const Sums& grams, int threads) {
+    const auto columns = static_cast<std::size_t>(block.columns), size = (columns + 1) * (columns + 1);
+    require(shift.shape(0) == columns && scale.shape(0) == columns, "shift, scale: need one for each column");
+    require(weight.shape(0) == static_cast<std::size_t>(block.rows), "weight: needs one entry for each row");
+    require(grams.shape(0) == ends.shape(0) * size, "grams: need a matrix for each block");
+    check_ends(ends, block.rows, threads);
+    const Columns implicit{shift.data(), scale.data(), intercept};
+    const nb::gil_scoped_release others_may_run;
+    Shares(static_cast<Index>(ends.shape(0)), threads, 0, nullptr, [&](Index b, double*) {
+        const Index start = b == 0 ? 0 : ends.data()[b - 1];
+        pass(block.part(start, ends.data()[b]), weight.data() + start, implicit, grams.data() + b * static_cast<Index>(size));
+        return 0.0;
+    }).value();
+}
+
+void dense_grams(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& shift,
+                 const Numbers& scale, bool intercept, const Bounds& ends, const Sums& grams, int threads) {
+    shared_grams(named(set).dense_gram, dense_block(X), weight, shift, scale, intercept, ends, grams, threads);
+}
+
+void sparse_grams(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                  const Numbers& weight, const Numbers& shift, const Numbers& scale, bool intercept, const Bounds& ends,
+                  const Sums& grams, int threads) {
+    const SparseBlock block = sparse_block(data, indices, bounds, shift.shape(0));
+    shared_grams(named(set).sparse_gram, block, weight, shift, scale, intercept, ends, grams, threads);
 }
 
 void sparse_moments(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
@@ -361,6 +398,11 @@ NB_MODULE(_passes, module) {
                "bounds"_a.noconvert(), "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(),
                "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
                "sums"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
+    module.def("dense_grams", &dense_grams, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "shift"_a.noconvert(),
+               "scale"_a.noconvert(), "intercept"_a, "ends"_a.noconvert(), "grams"_a.noconvert(), "threads"_a);
+    module.def("sparse_grams", &sparse_grams, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "weight"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(),
+               "intercept"_a, "ends"_a.noconvert(), "grams"_a.noconvert(), "threads"_a);
     module.def("dual", &dual, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "bend"_a.noconvert(), "order"_a.noconvert(),
                "scale_squares"_a.noconvert(), "coefficients"_a.noconvert(), "intercepts"_a.noconvert(),
