@@ -11,7 +11,7 @@ two different classes are weighted Gram matrices of rows, and the others are min
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 __all__ = ["pair_hessian"]
 
-_MOST_ROWS = 65_536
+_MOST_ROWS = 32_768
 _MOST_IMPORTANT = 1e100
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
@@ -79,20 +79,18 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
 
 
 def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
-    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights: parts of pairs of classes, and their places.
+    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights, the intercept's column of ones last.
 
-    The intercept's column of ones is last.
+    Yields the place of a pair of classes and the matrix of some of its rows, which follow each other in `drawn`.
     """
-    chosen: Any = objective.rows.at(np.float64).subset(
-        drawn[:, 0].astype(np.intp), drawn[:, 2] / objective.total_weight
-    )
-    places = drawn[:, 1].astype(np.intp)
-    rows = chosen.with_target(places).with_ends(np.flatnonzero(np.diff(places)) + 1)
-    ends, columns = rows.ends_of_blocks, (rows.columns, objective.fit_intercept)
-    grams = native.grams(rows.whole, *columns, ends, rows.n_threads)
+    row, places, weight = drawn[:, 0].astype(np.intp), drawn[:, 1].astype(np.intp), drawn[:, 2]
+    chosen = objective.rows.at(np.float64).subset(row, weight / objective.total_weight)
+    rows = chosen.with_target(places).with_ends((np.flatnonzero(np.diff(places)) + 1).tolist())
+    ends, fit_intercept = rows.ends_of_blocks, objective.fit_intercept
+    grams: Iterable[Array] | None = native.grams(rows.whole, rows.columns, fit_intercept, ends, rows.n_threads)
     if grams is None:
-        grams = in_order(lambda block: _gram(rows, block, objective.fit_intercept), list(rows.blocks()), rows.n_threads)
-    return zip(places[ends - 1], grams, strict=True)
+        grams = in_order(lambda block: _gram(rows, block, fit_intercept), list(rows.blocks()), rows.n_threads)
+    return zip(places[ends - 1].tolist(), grams, strict=True)
 
 
 def _gram(rows: Rows, block: Block, fit_intercept: bool) -> Array:

@@ -384,11 +384,12 @@ def grams(block: Block, columns: Columns, fit_intercept: bool, ends: Array, n_th
     if best is None or size > _MOST_COLUMNS:
         return None
     sums = np.empty((len(ends), size, size))
-    task = (_doubles(block.weight), _doubles(columns.shift), _doubles(columns.scale), fit_intercept, ends)
+    weight, standard = _doubles(block.weight), (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
+    flat = sums.reshape(-1)
     if not sparse.issparse(block.stored):
-        _passes.dense_grams(best, _readable(block), *task, sums.reshape(-1), n_threads)
+        _passes.dense_grams(best, _readable(block), weight, *standard, ends, flat, n_threads)
     elif (entries := _entries(block.stored)) is not None:
-        _passes.sparse_grams(best, *entries, *task, sums.reshape(-1), n_threads)
+        _passes.sparse_grams(best, *entries, weight, *standard, ends, flat, n_threads)
     else:
         return None
     return sums
