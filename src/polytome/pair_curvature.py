@@ -25,9 +25,10 @@ from polytome.rows.blocks import in_order
 
 Array = NDArray[Any]
 
-__all__ = ["pair_hessian"]
+__all__ = ["ROWS_AT_ONCE", "pair_hessian"]
 
-_MOST_ROWS = 32_768
+ROWS_AT_ONCE = 32_768
+"""Rows of drawn pairs that are copied at a time, to be multiplied."""
 _MOST_IMPORTANT = 1e100
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
@@ -62,8 +63,8 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
     H = np.zeros((n_classes, n_columns, n_classes, n_columns))
     first, second = np.tril_indices(n_classes, -1)
     drawn = _draw(objective, W, temperature, pairs, turn)
-    for start in range(0, len(drawn), _MOST_ROWS):
-        for place, gram in _grams(objective, drawn[start : start + _MOST_ROWS]):
+    for start in range(0, len(drawn), ROWS_AT_ONCE):
+        for place, gram in _grams(objective, drawn[start : start + ROWS_AT_ONCE]):
             H[first[place], :, second[place]] -= gram
 
     def complete(k: int) -> None:
