@@ -202,7 +202,7 @@ def _newton(size: _Size) -> int:
 
 
 def _tempered(size: _Size, pairs: int) -> int:
-    """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) and two copies, and rows of
+    """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows of
     some of them; their Gram matrices take less than the factor."""
     drawn = min(2 * pairs * size.coefficients, size.rows * size.outputs)
     rows = min(drawn, ROWS_AT_ONCE) * size.columns
