@@ -118,7 +118,7 @@ def test_few_pairs_become_many_where_steps_succeed():
 def test_columns_in_millions_and_classes_nearly_separated():
     objective = make(penalty=L2(1e-7), spread=1e6, n=500)
     outlier = np.zeros((500, 4))
-    outlier[::50] = 1e7
+    outlier[::50] = 1e6
     rows = as_rows(np.asarray(objective.rows.X) + outlier, objective.rows.target)
     objective = Objective(Softmax(5), L2(1e-7), rows)
     found, expected = (minimize(objective, solver, tol=1e-5) for solver in (TemperedNewton(), Newton()))

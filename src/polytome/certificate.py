@@ -23,11 +23,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import native
 from polytome.curvature import newton_decrement
 from polytome.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
 from polytome.losses import Squared
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores, block_scores
 from polytome.rows import Block
 
 Array = NDArray[Any]
@@ -201,9 +200,7 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
     """`W` with its intercept made exact, and value and gradient there: one reading of the rows makes their scores, and
     another multiplies them by their residuals."""
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
-    scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
-    if scores is None:
-        scores = rows.each(lambda block: block_scores(block, raw))
+    scores = all_scores(rows, raw)
     exact: Array = W.copy()
     intercept = exact_intercept(objective, scores)
     exact[-1] += intercept

@@ -18,6 +18,7 @@ Array = NDArray[Any]
 __all__ = ["ROUNDING", "KnownScores", "damped_step", "exact_intercept"]
 
 ROUNDING = 1e-13
+"""Residuals of this size, relative to the loss, are rounding."""
 _BALANCED = 1e-9
 _LARGEST = 40.0  # e^40 to one is more than the rarest class needs
 

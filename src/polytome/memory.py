@@ -19,6 +19,7 @@ from polytome import native
 from polytome.errors import DataError
 from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.objective import Objective
+from polytome.pair_curvature import ROWS_AT_ONCE
 from polytome.preconditioner import MOST_GRAM_COLUMNS, MOST_GROUPS, gram_sample
 from polytome.solvers import (
     LBFGS,
@@ -201,9 +202,11 @@ def _newton(size: _Size) -> int:
 
 
 def _tempered(size: _Size, pairs: int) -> int:
-    """The Hessian and its factor, drawn pairs (row, place, weight) with two copies, and Gram matrices on their way."""
+    """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows of
+    some of them; their Gram matrices take less than the factor."""
     drawn = min(2 * pairs * size.coefficients, size.rows * size.outputs)
-    return 3 * size.hessian + 9 * drawn + 5 * size.threads * size.columns**2 + size.dense_blocks
+    rows = min(drawn, ROWS_AT_ONCE) * size.columns
+    return 3 * size.hessian + 2 * size.rows * size.outputs + 9 * drawn + rows + size.dense_blocks
 
 
 def _dual(size: _Size, then: Solver | None) -> float:

@@ -24,7 +24,7 @@ from polytome.rows import Block, Columns, Rows
 
 Array = NDArray[Any]
 
-__all__ = ["Objective", "block_scores", "block_value_and_gradient", "hessian_of_scores"]
+__all__ = ["Objective", "all_scores", "block_scores", "block_value_and_gradient", "hessian_of_scores"]
 
 
 def block_scores(block: Block, raw: Array) -> Array:
@@ -34,6 +34,12 @@ def block_scores(block: Block, raw: Array) -> Array:
     scores: Array = np.asarray(block.X @ raw[:-1].astype(block.X.dtype, copy=False), dtype=np.float64)
     scores += raw[-1]
     return scores
+
+
+def all_scores(rows: Rows, raw: Array) -> Array:
+    """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` as in `block_scores`."""
+    scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
+    return rows.each(lambda block: block_scores(block, raw)) if scores is None else scores
 
 
 def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array]:

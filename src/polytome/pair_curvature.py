@@ -11,26 +11,24 @@ two different classes are weighted Gram matrices of rows, and the others are min
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import Squared
+from polytome import native
 from polytome.numerics import softmax
-from polytome.objective import Objective, block_scores
-from polytome.penalties import NoPenalty
-from polytome.rows import Block
+from polytome.objective import Objective, all_scores
+from polytome.rows import Block, Rows
 from polytome.rows.blocks import in_order
-from polytome.threads import available_threads
 
 Array = NDArray[Any]
 
-__all__ = ["pair_hessian"]
+__all__ = ["ROWS_AT_ONCE", "pair_hessian"]
 
-_MOST_ROWS = 16_384
+ROWS_AT_ONCE = 32_768
+"""Rows of drawn pairs that are copied at a time, to be multiplied."""
 _MOST_IMPORTANT = 1e100
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
@@ -63,80 +61,102 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
     """
     n_columns, n_classes = objective.shape
     H = np.zeros((n_classes, n_columns, n_classes, n_columns))
-    parts = _parts_of_pairs(_draw(objective, W, temperature, pairs, turn))
-    grams = in_order(lambda part: _gram(objective, part), parts, available_threads())
     first, second = np.tril_indices(n_classes, -1)
-    for part, gram in zip(parts, grams, strict=True):
-        k, other = first[int(part[0, 1])], second[int(part[0, 1])]
-        H[k, :, k] += gram
-        H[other, :, other] += gram
-        H[k, :, other] -= gram
-        H[other, :, k] -= gram
-    blocks = H.reshape(1, objective.size, objective.size)
-    diagonal = np.arange(objective.size)
-    blocks[0, diagonal, diagonal] += np.tile(
-        np.append(np.full(n_columns - 1, objective.penalty.strength), 0), n_classes
-    )
-    return blocks
+    drawn = _draw(objective, W, temperature, pairs, turn)
+    for start in range(0, len(drawn), ROWS_AT_ONCE):
+        for place, gram in _grams(objective, drawn[start : start + ROWS_AT_ONCE]):
+            H[first[place], :, second[place]] -= gram
+
+    def complete(k: int) -> None:
+        """The blocks right of the diagonal mirror those below it, and the rows of blocks sum to zero."""
+        H[k, :, k + 1 :] = H[k + 1 :, :, k].transpose(1, 0, 2)
+        own = H[k, :, k]
+        np.negative(H[k].sum(axis=1), out=own)
+        np.einsum("aa->a", own[:-1, :-1])[:] += objective.penalty.strength
+
+    for _ in in_order(complete, range(n_classes), objective.rows.n_threads):
+        pass
+    return H.reshape(1, objective.size, objective.size)
 
 
-def _parts_of_pairs(drawn: Array) -> list[Array]:
-    """Drawn pairs by pair of classes, in parts of which the rows fit into little memory."""
-    drawn = drawn[np.argsort(drawn[:, 1], kind="stable")]
-    bounds = [0, *(np.flatnonzero(np.diff(drawn[:, 1])) + 1), len(drawn)]
-    cuts = [cut for start, stop in pairwise(bounds) for cut in range(start, stop, _MOST_ROWS)]
-    return [drawn[start:stop] for start, stop in pairwise([*cuts, len(drawn)])]
+def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
+    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights, the intercept's column of ones last.
+
+    Yields the place of a pair of classes and the matrix of some of its rows, which follow each other in `drawn`.
+    """
+    row, places, weight = drawn[:, 0].astype(np.intp), drawn[:, 1].astype(np.intp), drawn[:, 2]
+    chosen = objective.rows.at(np.float64).subset(row, weight / objective.total_weight)
+    rows = chosen.with_target(places).with_ends((np.flatnonzero(np.diff(places)) + 1).tolist())
+    ends, fit_intercept = rows.ends_of_blocks, objective.fit_intercept
+    grams: Iterable[Array] | None = native.grams(rows.whole, rows.columns, fit_intercept, ends, rows.n_threads)
+    if grams is None:
+        grams = in_order(lambda block: _gram(rows, block, fit_intercept), list(rows.blocks()), rows.n_threads)
+    return zip(places[ends - 1].tolist(), grams, strict=True)
 
 
-def _gram(objective: Objective, part: Array) -> Array:
-    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights; the intercept's column of ones last."""
-    drawn: Any = objective.rows.at(np.float64).subset(part[:, 0].astype(np.intp), part[:, 2])
-    rows = replace(drawn, target=np.zeros(len(part)), n_threads=1)  # other parts have the other threads
-    # The squared loss has curvature 1 everywhere, so its Hessian is this matrix but for the sum of the weights.
-    squared = Objective(Squared(), NoPenalty(), rows, objective.fit_intercept)
-    gram: Array = squared.hessian_blocks(np.zeros((objective.shape[0], 1)))[0]
-    gram *= squared.total_weight / objective.total_weight
+def _gram(rows: Rows, block: Block, fit_intercept: bool) -> Array:
+    """The reference of `native.grams` for one block."""
+    X = np.full((len(block.weight), rows.n_features + 1), float(fit_intercept))
+    X[:, :-1] = rows.dense(block)
+    X *= np.sqrt(block.weight)[:, None]
+    gram: Array = X.T @ X
     return gram
 
 
 def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int) -> Array:
-    """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3).
+    """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3), by place.
 
     A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
-    columns keep what curvature they have. Two passes over the rows.
+    columns keep what curvature they have. Three passes over the rows, whose probabilities are kept meanwhile.
     """
-    described = np.column_stack([np.arange(objective.rows.n_rows), 1 / temperature])
-    rows, raw = objective.rows.at(np.float64).with_target(described), objective.rows.columns.to_raw(W)
+    rows = objective.rows.at(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = all_scores(rows, rows.columns.to_raw(W))
+    scores /= temperature[:, None]
+    p = rows.with_target(scores).each(lambda block: softmax(block.target, axis=1))
+    rows = rows.with_target(np.arange(rows.n_rows))  # so that a block knows its rows
 
     def spread(block: Block) -> tuple[Array, ...]:
-        p = _tempered(block, raw)
-        bend = p * (1 - p) * block.weight[:, None]
+        own = p[block.target[0] : block.target[-1] + 1]
+        bend = own * (1 - own) * block.weight[:, None]
         return _squares(block).T @ bend, bend.sum(axis=0)
 
     features, intercept = rows.sum(spread)
     features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in (features, intercept))
 
     def block_pairs(block: Block) -> Array:
-        p = _tempered(block, raw)
+        importance = (_squares(block) @ features + intercept) * block.weight[:, None]
         # Without a bound the share in a diagonal that is next to nothing could be infinite, and that times zero none.
-        importance = np.minimum((_squares(block) @ features + intercept) * block.weight[:, None], _MOST_IMPORTANT)
-        # First a row and a class that is not its most probable one, then a more probable class to make the pair.
-        chance = p * (importance + (p * importance).sum(axis=1, keepdims=True))
-        chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
-        np.minimum(chance, 1.0, out=chance)
-        row, k = np.divmod(_systematic(chance.ravel(), turn), p.shape[1])
-        own, drawn, rivals = p[row, k, None], chance[row, k, None], p[row]
-        earlier = np.arange(p.shape[1]) < k[:, None]
-        curvature = own * np.where((rivals > own) | (earlier & (rivals == own)), rivals, 0.0)
-        expected = np.minimum(curvature * (importance[row, k, None] + importance[row]) / drawn, 1.0)
-        place, other = np.divmod(_systematic(expected.ravel(), turn), p.shape[1])
-        row, k, drawn = row[place], k[place], drawn[place, 0]
-        weight = block.weight[row] * curvature[place, other] / (expected[place, other] * drawn)
-        higher, lower = np.maximum(k, other), np.minimum(k, other)
-        return np.column_stack([block.target[row, 0], higher * (higher - 1) // 2 + lower, weight])
+        np.minimum(importance, _MOST_IMPORTANT, out=importance)
+        row, place, weight = _pairs_of_rows(p[block.target[0] : block.target[-1] + 1], importance, turn)
+        return np.column_stack([block.target[row], place, block.weight[row] * weight])
 
     with np.errstate(over="ignore"):
-        return rows.each(block_pairs)
+        drawn = rows.each(block_pairs)
+    place = drawn[:, 1].astype(np.uint16 if objective.loss.n_outputs < 256 else np.uint32)  # few bits are sorted faster
+    return drawn[np.argsort(place, kind="stable")]
+
+
+def _pairs_of_rows(p: Array, importance: Array, turn: int) -> tuple[Array, Array, Array]:
+    """Pairs drawn from rows with probabilities p: the row, the place of the pair in `tril_indices`, and its weight."""
+    # First a row and a class that is not its most probable one, then a more probable class to make the pair.
+    chance = importance + np.einsum("ik,ik->i", p, importance)[:, None]
+    chance *= p
+    chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
+    np.minimum(chance, 1.0, out=chance)
+    row, k = np.divmod(_systematic(chance.ravel(), turn), p.shape[1])
+    own, drawn, curvature, expected = p[row, k, None], chance[row, k, None], p[row], importance[row]
+    earlier = np.arange(p.shape[1]) < k[:, None]
+    curvature *= own * ((curvature > own) | (earlier & (curvature == own)))
+    expected += importance[row, k, None]
+    expected *= curvature
+    expected /= drawn
+    np.minimum(expected, 1.0, out=expected)
+    place, other = np.divmod(_systematic(expected.ravel(), turn), p.shape[1])
+    row, k = row[place], k[place]
+    higher, lower = np.maximum(k, other), np.minimum(k, other)
+    weight = curvature[place, other] / (expected[place, other] * drawn[place, 0])
+    return row, higher * (higher - 1) // 2 + lower, weight
 
 
 def _squares(block: Block) -> Any:
@@ -155,10 +175,3 @@ def _systematic(expected: Array, turn: int) -> Array:
     total = so_far[-1] if len(so_far) else 0.0
     wanted = np.arange(1.0, total + 2) - begin
     return np.searchsorted(so_far, wanted[wanted <= total])
-
-
-def _tempered(block: Block, raw: Array) -> Array:
-    """Probabilities of a block whose target holds the inverse temperature in column 1."""
-    scores = block_scores(block, raw)
-    scores *= block.target[:, 1:2]
-    return softmax(scores, axis=1)

@@ -32,6 +32,7 @@ Array = NDArray[Any]
 __all__ = [
     "derivatives",
     "dual_steps",
+    "grams",
     "has_duplicates",
     "instruction_set",
     "instruction_sets",
@@ -361,6 +362,37 @@ def derivatives(
         return None
     gradient = np.ascontiguousarray(sums[:size].reshape(n_outputs, n_columns).T)
     return np.asarray(value), gradient, sums[size:].reshape(shape)
+
+
+def grams(block: Block, columns: Columns, fit_intercept: bool, ends: Array, n_threads: int) -> Array | None:
+    """`X' diag(weight) X` of standardised rows, the intercept's column last; None where NumPy has to do it.
+
+    Args:
+        block: rows as they are stored.
+        columns: how the columns are standardised.
+        fit_intercept: without, the intercept's column is zero.
+        ends: the rows before which the parts end that have a matrix each, int64.
+        n_threads: threads that share the parts.
+
+    Returns:
+        Shape (n_parts, n_features + 1, n_features + 1), float64.
+
+    Raises:
+        IndexError: a column index is out of range.
+    """
+    best, size = instruction_set(), len(columns.shift) + 1
+    if best is None or size > _MOST_COLUMNS:
+        return None
+    sums = np.empty((len(ends), size, size))
+    weight, standard = _doubles(block.weight), (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
+    flat = sums.reshape(-1)
+    if not sparse.issparse(block.stored):
+        _passes.dense_grams(best, _readable(block), weight, *standard, ends, flat, n_threads)
+    elif (entries := _entries(block.stored)) is not None:
+        _passes.sparse_grams(best, *entries, weight, *standard, ends, flat, n_threads)
+    else:
+        return None
+    return sums
 
 
 def _entries(X: Any) -> tuple[Array, Array, Array] | None:

@@ -74,6 +74,30 @@ def sparse_derivatives(
     ends: NDArray[Any],
     threads: int,
 ) -> float: ...
+def dense_grams(
+    set: str,
+    X: NDArray[Any],
+    weight: NDArray[Any],
+    shift: NDArray[Any],
+    scale: NDArray[Any],
+    intercept: bool,
+    ends: NDArray[Any],
+    grams: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sparse_grams(
+    set: str,
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    bounds: NDArray[Any],
+    weight: NDArray[Any],
+    shift: NDArray[Any],
+    scale: NDArray[Any],
+    intercept: bool,
+    ends: NDArray[Any],
+    grams: NDArray[Any],
+    threads: int,
+) -> None: ...
 def dual(
     set: str,
     data: NDArray[Any],

@@ -3,6 +3,8 @@
 // rows' Hessians with respect to their scores.
 #pragma once
 
+#include <algorithm>
+
 #include "dense.hpp"
 #include "sparse.hpp"
 
@@ -161,32 +163,46 @@ inline void spread_grams(const Task& task, const double* grams, Index size, Inde
     }
 }
 
-// `read(start, rows, x, width)` puts raw rows into the tile x and says where the next ones are. The gradient is added to
-// `task.gradient`; behind it, the Hessian is written.
-template <class Read>
-double all_derivatives(Index n_rows, Index columns, const Task& task, const polytome::Columns& implicit, Read read) {
-    const Index size = columns + 1, outputs = task.outputs, width = padded_width<double>(size), n_grams = curvatures_of(task);
-    Scratch<double> x(tile_rows * width), weighted(weighted_rows * width), shift(width), scale(width);
-    Scratch<double> w(outputs * width), gradient(outputs * width), intercepts(outputs), grams(n_grams * size * width);
-    Scratch<double> scores(outputs * tile_rows), residuals(outputs * tile_rows), target(outputs * tile_rows);
-    Scratch<double> curvature(n_grams * tile_rows);
-    for (Index j = 0; j < columns; ++j) {
-        for (Index k = 0; k < outputs; ++k) w[k * width + j] = task.coefficients[k * size + j];
-        shift[j] = implicit.shift[j];
-        scale[j] = implicit.scale[j];
+// How to standardise tiles of rows, the vectors padded with zeros.
+struct Standard {
+    Scratch<double> shift, scale;
+    Index columns;
+    double one;
+
+    Standard(const polytome::Columns& implicit, Index n_columns, Index width)
+        : shift(width), scale(width), columns(n_columns), one(implicit.intercept ? 1.0 : 0.0) {
+        std::copy(implicit.shift, implicit.shift + columns, shift.get());
+        std::copy(implicit.scale, implicit.scale + columns, scale.get());
     }
-    const double one = implicit.intercept ? 1.0 : 0.0;
-    double value = 0.0;
-    for (Index start = 0; start < n_rows; start += tile_rows) {
-        const Index rows = rows_of_tile(n_rows, start);
-        Upcoming upcoming = read(start, rows, x.get(), width);
-        for (Index i = 0; i < rows; ++i) {
-            double* row = x.get() + i * width;
+
+    void apply(double* x, Index width, Index rows) {
+        for (double* row = x; row < x + rows * width; row += width) {
             for (Index j = 0; j < width; j += lanes<double>) {
                 store(row + j, (load(row + j) - load(shift.get() + j)) * load(scale.get() + j));
             }
             row[columns] = one;  // the intercept's column
         }
+    }
+};
+
+// `read(start, rows, x, width)` puts raw rows into the tile x and says where the next ones are. The gradient is added to
+// `task.gradient`; behind it, the Hessian is written.
+template <class Read>
+double all_derivatives(Index n_rows, Index columns, const Task& task, const polytome::Columns& implicit, Read read) {
+    const Index size = columns + 1, outputs = task.outputs, width = padded_width<double>(size), n_grams = curvatures_of(task);
+    Standard standard(implicit, columns, width);
+    Scratch<double> x(tile_rows * width), weighted(weighted_rows * width);
+    Scratch<double> w(outputs * width), gradient(outputs * width), intercepts(outputs), grams(n_grams * size * width);
+    Scratch<double> scores(outputs * tile_rows), residuals(outputs * tile_rows), target(outputs * tile_rows);
+    Scratch<double> curvature(n_grams * tile_rows);
+    for (Index j = 0; j < columns; ++j) {
+        for (Index k = 0; k < outputs; ++k) w[k * width + j] = task.coefficients[k * size + j];
+    }
+    double value = 0.0;
+    for (Index start = 0; start < n_rows; start += tile_rows) {
+        const Index rows = rows_of_tile(n_rows, start);
+        Upcoming upcoming = read(start, rows, x.get(), width);
+        standard.apply(x.get(), width, rows);
         for_groups_of_outputs(outputs, [&](Index first, Index count) {
             products<double>(count).multiply_scores({x.get(), width}, w.get() + first * width, width, rows,
                                                     entry(scores.get(), first, 0), upcoming);
@@ -219,12 +235,21 @@ double all_derivatives(Index n_rows, Index columns, const Task& task, const poly
     return value;
 }
 
-double dense_derivatives(const DenseBlock& block, const Task& task, const polytome::Columns& implicit) {
-    return all_derivatives(block.rows, block.columns, task, implicit,
-                           [&](Index start, Index rows, double* x, Index width) {
-        with_type(block.number, block.data, [&](auto* X) { convert(X, block, start, rows, x, width); });
-        return upcoming_rows(block, start + tile_rows);
-    });
+// Writes `X' diag(weight) X` of standardised rows, (columns + 1, columns + 1); `read` as above.
+template <class Read>
+void one_gram(Index n_rows, Index columns, const double* weight, const polytome::Columns& implicit, double* gram, Read read) {
+    const Index size = columns + 1, width = padded_width<double>(size);
+    Standard standard(implicit, columns, width);
+    Scratch<double> x(tile_rows * width), weighted(weighted_rows * width), sums(size * width);
+    for (Index start = 0; start < n_rows; start += tile_rows) {
+        const Index rows = rows_of_tile(n_rows, start);
+        read(start, rows, x.get(), width);
+        standard.apply(x.get(), width, rows);
+        add_gram(x.get(), weight + start, width, rows, size, weighted.get(), sums.get());
+    }
+    for (Index a = 0; a < size; ++a) {
+        for (Index b = 0; b <= a; ++b) gram[a * size + b] = gram[b * size + a] = sums[a * width + b];
+    }
 }
 
 template <class Stored, class Column>
@@ -240,12 +265,27 @@ void scatter(const Stored* values, const Column* columns, const SparseBlock& blo
     }
 }
 
-double sparse_derivatives(const SparseBlock& block, const Task& task, const polytome::Columns& implicit) {
-    return all_derivatives(block.rows, block.columns, task, implicit,
-                           [&](Index start, Index rows, double* x, Index width) {
+// What reads the raw rows of a block into tiles.
+inline auto reader(const DenseBlock& block) {
+    return [&block](Index start, Index rows, double* x, Index width) {
+        with_type(block.number, block.data, [&](auto* X) { convert(X, block, start, rows, x, width); });
+        return upcoming_rows(block, start + tile_rows);
+    };
+}
+
+inline auto reader(const SparseBlock& block) {
+    return [&block](Index start, Index rows, double* x, Index width) {
         with_entries(block, [&](auto* values, auto* columns) { scatter(values, columns, block, start, rows, x, width); });
         return Upcoming{};
-    });
+    };
+}
+
+template <class Block> double derivatives(const Block& block, const Task& task, const polytome::Columns& implicit) {
+    return all_derivatives(block.rows, block.columns, task, implicit, reader(block));
+}
+
+template <class Block> void gram(const Block& block, const double* weight, const polytome::Columns& implicit, double* sums) {
+    one_gram(block.rows, block.columns, weight, implicit, sums, reader(block));
 }
 
 }  // namespace

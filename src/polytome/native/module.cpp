@@ -1,6 +1,5 @@
 // The Python module: checks shapes and types, lets go of the interpreter's lock and runs the pass of this processor.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -10,28 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.hpp"
 #include "passes.hpp"
 #include "shares.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-using namespace polytome;
-
 namespace {
 
-using AnyMatrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
-using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
-using Matrix = nb::ndarray<const double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
-using Numbers = nb::ndarray<const double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
-using Bounds = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
-using Gradient = nb::ndarray<double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
-using Order = Bounds;
-using Changed = nb::ndarray<nb::ndim<2>, nb::device::cpu, nb::c_contig>;
-using Sums = nb::ndarray<double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
+using namespace nb::literals;
 
 // The instruction sets that this processor has, the best first.
 std::vector<const InstructionSet*> available() {
@@ -64,42 +48,6 @@ const InstructionSet& named(const std::string& name) {
     throw std::invalid_argument("this processor has no instruction set of that name");
 }
 
-Number number_of(nb::dlpack::dtype type) {
-    const auto is = [&](nb::dlpack::dtype_code code, int bits) {
-        return type.lanes == 1 && type.code == static_cast<std::uint8_t>(code) && type.bits == bits;
-    };
-    using Code = nb::dlpack::dtype_code;
-    if (is(Code::Bool, 8) || is(Code::UInt, 8)) return Number::uint8;
-    if (is(Code::Int, 8)) return Number::int8;
-    if (is(Code::UInt, 16)) return Number::uint16;
-    if (is(Code::Int, 16)) return Number::int16;
-    if (is(Code::UInt, 32)) return Number::uint32;
-    if (is(Code::Int, 32)) return Number::int32;
-    if (is(Code::UInt, 64)) return Number::uint64;
-    if (is(Code::Int, 64)) return Number::int64;
-    if (is(Code::Float, 16)) return Number::float16;
-    if (is(Code::Float, 32)) return Number::float32;
-    if (is(Code::Float, 64)) return Number::float64;
-    throw std::invalid_argument("entries of this type are not offered");
-}
-
-Loss loss_of(const std::string& name) {
-    if (name == "softmax of codes") return Loss::softmax_of_codes;
-    if (name == "softmax of distributions") return Loss::softmax_of_distributions;
-    if (name == "sigmoids") return Loss::sigmoids;
-    if (name == "squared") return Loss::squared;
-    throw std::invalid_argument("a loss of this name is not offered");
-}
-
-DenseBlock dense_block(const AnyMatrix& X) {
-    return {X.data(),
-            number_of(X.dtype()),
-            static_cast<Index>(X.shape(0)),
-            static_cast<Index>(X.shape(1)),
-            static_cast<Index>(X.stride(0)),
-            static_cast<Index>(X.stride(1))};
-}
-
 Task checked_task(const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
                   const Gradient& gradient, std::size_t rows, std::size_t outputs) {
     const Task task{loss_of(loss),   static_cast<Index>(outputs), dense_block(target), weight.data(),
@@ -116,12 +64,9 @@ Task checked_task(const std::string& loss, const AnyMatrix& target, const Number
 // Runs a pass over the blocks of rows that end at `ends`, shared out to threads.
 template <class Pass, class Block>
 double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t size, const Bounds& ends, int threads) {
+    check_ends(ends, block.rows, threads);
     const std::int64_t* end = ends.data();
     const auto blocks = static_cast<Index>(ends.shape(0));
-    bool in_order = blocks > 0 && end[0] >= 0;
-    for (Index b = 1; b < blocks; ++b) in_order &= end[b - 1] <= end[b];
-    require(in_order && end[blocks - 1] == block.rows, "ends: needs growing numbers up to that of the rows");
-    require(threads > 0, "threads: needs a positive number");
     const nb::gil_scoped_release others_may_run;
     if (blocks == 1) return pass(block, task);
     return Shares(blocks, threads, static_cast<Index>(size), task.gradient, [&](Index b, double* sums) {
@@ -174,19 +119,6 @@ void squares(const std::string& set, const AnyMatrix& X, const Numbers& shift, c
     passes.squares(block, {shift.data(), scale.data(), false}, sums.data());
 }
 
-SparseBlock sparse_block(const AnyVector& data, const AnyVector& indices, const Bounds& bounds, std::size_t columns) {
-    require(bounds.shape(0) > 0, "bounds: needs at least one entry");
-    const std::size_t rows = bounds.shape(0) - 1;
-    const Number index = number_of(indices.dtype());
-    require(index == Number::int32 || index == Number::int64, "indices: needs int32 or int64");
-    bool in_order = bounds.data()[0] >= 0;
-    for (std::size_t i = 0; i < rows; ++i) in_order &= bounds.data()[i] <= bounds.data()[i + 1];
-    const auto end = static_cast<std::uint64_t>(bounds.data()[rows]);
-    require(in_order && end <= data.shape(0) && end <= indices.shape(0), "bounds: needs growing places of the entries");
-    return {data.data(),   number_of(data.dtype()),  indices.data(),             index == Number::int64,
-            bounds.data(), static_cast<Index>(rows), static_cast<Index>(columns)};
-}
-
 double sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
               const std::string& loss, const AnyMatrix& target, const Numbers& weight, const Matrix& coefficients,
               const Gradient& gradient, const Bounds& ends, int threads) {
@@ -230,6 +162,37 @@ double sparse_derivatives(const std::string& set, const AnyVector& data, const A
     const SparseBlock block = sparse_block(data, indices, bounds, shift.shape(0));
     return shared_derivatives(named(set).sparse_derivatives, block, loss, target, weight, coefficients, shift, scale,
                               intercept, sums, ends, threads);
+}
+
+// A Gram matrix of standardised rows for each of the blocks that end at `ends`.
+template <class Block>
+void shared_grams(void (*pass)(const Block&, const double*, const Columns&, double*), const Block& block,
+                  const Numbers& weight, const Numbers& shift, const Numbers& scale, bool intercept, const Bounds& ends,
+                  const Sums& grams, int threads) {
+    const auto columns = static_cast<std::size_t>(block.columns), size = (columns + 1) * (columns + 1);
+    require(shift.shape(0) == columns && scale.shape(0) == columns, "shift, scale: need one for each column");
+    require(weight.shape(0) == static_cast<std::size_t>(block.rows), "weight: needs one entry for each row");
+    require(grams.shape(0) == ends.shape(0) * size, "grams: need a matrix for each block");
+    check_ends(ends, block.rows, threads);
+    const Columns implicit{shift.data(), scale.data(), intercept};
+    const nb::gil_scoped_release others_may_run;
+    Shares(static_cast<Index>(ends.shape(0)), threads, 0, nullptr, [&](Index b, double*) {
+        const Index start = b == 0 ? 0 : ends.data()[b - 1];
+        pass(block.part(start, ends.data()[b]), weight.data() + start, implicit, grams.data() + b * static_cast<Index>(size));
+        return 0.0;
+    }).value();
+}
+
+void dense_grams(const std::string& set, const AnyMatrix& X, const Numbers& weight, const Numbers& shift,
+                 const Numbers& scale, bool intercept, const Bounds& ends, const Sums& grams, int threads) {
+    shared_grams(named(set).dense_gram, dense_block(X), weight, shift, scale, intercept, ends, grams, threads);
+}
+
+void sparse_grams(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
+                  const Numbers& weight, const Numbers& shift, const Numbers& scale, bool intercept, const Bounds& ends,
+                  const Sums& grams, int threads) {
+    const SparseBlock block = sparse_block(data, indices, bounds, shift.shape(0));
+    shared_grams(named(set).sparse_gram, block, weight, shift, scale, intercept, ends, grams, threads);
 }
 
 void sparse_moments(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
@@ -361,6 +324,11 @@ NB_MODULE(_passes, module) {
                "bounds"_a.noconvert(), "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(),
                "coefficients"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
                "sums"_a.noconvert(), "ends"_a.noconvert(), "threads"_a);
+    module.def("dense_grams", &dense_grams, "set"_a, "X"_a.noconvert(), "weight"_a.noconvert(), "shift"_a.noconvert(),
+               "scale"_a.noconvert(), "intercept"_a, "ends"_a.noconvert(), "grams"_a.noconvert(), "threads"_a);
+    module.def("sparse_grams", &sparse_grams, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
+               "bounds"_a.noconvert(), "weight"_a.noconvert(), "shift"_a.noconvert(), "scale"_a.noconvert(),
+               "intercept"_a, "ends"_a.noconvert(), "grams"_a.noconvert(), "threads"_a);
     module.def("dual", &dual, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(),
                "loss"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "bend"_a.noconvert(), "order"_a.noconvert(),
                "scale_squares"_a.noconvert(), "coefficients"_a.noconvert(), "intercepts"_a.noconvert(),

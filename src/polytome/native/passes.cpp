@@ -16,7 +16,8 @@ extern const InstructionSet POLYTOME_INSTRUCTION_SET;
 const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, dense_pass<double>, sparse_pass,
                                                dense_scores, sparse_scores, dense_traces<float>, dense_traces<double>,
                                                shifted_loss, dense_moments, dense_squares,
-                                               dense_derivatives, sparse_derivatives, sparse_moments, has_duplicates,
+                                               derivatives<DenseBlock>, derivatives<SparseBlock>, gram<DenseBlock>,
+                                               gram<SparseBlock>, sparse_moments, has_duplicates,
                                                dual_pass<float>, dual_pass<double>};
 
 }  // namespace polytome

@@ -157,6 +157,9 @@ struct InstructionSet {
     void (*squares)(const DenseBlock&, const Columns&, double*);  // of each row's implicit columns, their sum
     double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);
     double (*sparse_derivatives)(const SparseBlock&, const Task&, const Columns&);
+    // Of implicit columns, `X' diag(weight) X`: (columns + 1, columns + 1), written.
+    void (*dense_gram)(const DenseBlock&, const double* weight, const Columns&, double*);
+    void (*sparse_gram)(const SparseBlock&, const double* weight, const Columns&, double*);
     void (*sparse_moments)(const SparseBlock&, const SparseMoments&);
     bool (*has_duplicates)(const SparseBlock&);  // whether a row stores a column twice
     DualSums (*dual_float)(const SparseBlock&, const DualTask&);

@@ -24,8 +24,9 @@ template <class Pass> class Shares {
     Shares(Index blocks, int threads, Index size, double* total, Pass pass)
         : blocks_(blocks), size_(size), total_(total), pass_(pass),
           threads_(static_cast<int>(std::min<Index>(threads, blocks))),
-          // Small results may wait for their turn, so that no thread waits for another that was held up.
-          results_(static_cast<std::size_t>(threads_ > 1 && size < (1 << 20) ? 2 * threads_ : threads_)) {}
+          // Small results may wait for their turn, so that no thread waits for another that was held up; empty ones all may.
+          results_(static_cast<std::size_t>(threads_ > 1 && size == 0 ? blocks
+                                            : threads_ > 1 && size < (1 << 20) ? 2 * threads_ : threads_)) {}
 
     double value() {
         std::vector<std::thread> helpers;

@@ -44,7 +44,7 @@ class SparseRows(Storage):
             indptr = X.indptr[chosen.start : chosen.stop + 1] - X.indptr[chosen.start]
             shape = (chosen.stop - chosen.start, self.n_features)
             X = sparse.csr_matrix((X.data[start:stop], X.indices[start:stop], indptr), shape=shape)
-        elif not isinstance(chosen, slice):
+        elif not isinstance(chosen, slice) or chosen != slice(0, self.n_rows):
             X = sparse.csr_matrix(X[chosen])
         return Block(X, self.precision, self.target[chosen], self.weight[chosen])
 

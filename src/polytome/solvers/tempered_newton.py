@@ -13,7 +13,7 @@ from polytome.errors import ArgumentError
 from polytome.hessian_factor import factor_hessian
 from polytome.losses import Softmax
 from polytome.numerics import softmax
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.pair_curvature import pair_hessian
 from polytome.rows import Block
 from polytome.solvers.iterates import Iterate
@@ -114,23 +114,23 @@ def _rounding(value: float) -> float:
 
 
 def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, promised: float) -> Array:
-    """Whether the whole step costs a row much more than its tempered curvature foresees: a pass over the rows."""
-    loss, columns, target = objective.loss, objective.rows.columns, objective.rows.target
-    rows = objective.rows.with_target(np.column_stack([1 / (1 + excess), target]))
-    raw, along = columns.to_raw(W), columns.to_raw(direction)
+    """Whether the whole step costs a row much more than its tempered curvature foresees: two passes over the rows."""
+    loss, target, rows = objective.loss, objective.rows.target, objective.rows
     # A row matters if it alone eats up a thousandth of what the step promised.
     least = 1e-3 * promised * objective.total_weight
 
     def block_ruined(block: Block) -> Array:
-        own = block.target[:, 1:] if target.ndim == 2 else block.target[:, 1].astype(target.dtype)
-        scores, change = block_scores(block, raw), block_scores(block, along)
-        value, gradient = loss.value_and_gradient(scores, own)
-        changed, _ = loss.value_and_gradient(scores + change, own)
-        p = softmax(scores * block.target[:, :1], axis=1)
-        bent = (p * change * change).sum(axis=1) - (p * change).sum(axis=1) ** 2
-        beyond = changed - value - (gradient * change).sum(axis=1)
+        own = slice(block.target[0], block.target[-1] + 1)
+        change = changes[own]
+        value, gradient = loss.value_and_gradient(scores[own], target[own])
+        changed, _ = loss.value_and_gradient(scores[own] + change, target[own])
+        p = softmax(scores[own] / (1 + excess[own, None]), axis=1)
+        beyond = changed - value - np.einsum("ik,ik->i", gradient, change)
+        p *= change
+        bent = np.einsum("ik,ik->i", p, change) - p.sum(axis=1) ** 2
         ruined: Array = ~(beyond <= 0.75 * bent) & ~(block.weight * (beyond - 0.5 * bent) <= least)
         return ruined
 
     with np.errstate(over="ignore", invalid="ignore"):
-        return rows.each(block_ruined)
+        scores, changes = (all_scores(rows, rows.columns.to_raw(V)) for V in (W, direction))
+        return rows.with_target(np.arange(rows.n_rows)).each(block_ruined)
