@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import ArgumentError
-from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
+from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax
+from polytome.native.arrays import csr_entries, doubles, is_known, named_loss, readable
 from polytome.threads import available_threads
 
 if TYPE_CHECKING:
@@ -46,11 +47,9 @@ __all__ = [
     "value_and_gradient",
 ]
 
-_LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _MOST_COLUMNS = 256
 _MOST_COEFFICIENTS = 2_048
 _FEW_ROWS = 1_000  # that are not worth a second thread
-_NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -103,20 +102,20 @@ def value_and_gradient(
         IndexError: a class code or a column index is out of range.
     """
     best = instruction_set()
-    if best is None or (named := _named(loss, block.target)) is None:
+    if best is None or (named := named_loss(loss, block.target)) is None:
         return None
     name, target = named
     ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
     if not sparse.issparse(block.stored):
         coefficients = np.ascontiguousarray(raw.T)
         gradient = np.zeros(coefficients.shape)
-        task = (name, target, _doubles(block.weight), coefficients, gradient, ends, n_threads)
-        value = _passes.dense(best, _readable(block), block.precision == np.float32, *task)
+        task = (name, target, doubles(block.weight), coefficients, gradient, ends, n_threads)
+        value = _passes.dense(best, readable(block), block.precision == np.float32, *task)
         return np.asarray(value), np.ascontiguousarray(gradient.T)
-    if (entries := _entries(block.stored)) is None:
+    if (entries := csr_entries(block.stored)) is None:
         return None
     gradient = np.zeros(raw.shape)  # from the system, which clears pages when they are touched
-    arrays = (target, _doubles(block.weight), _doubles(raw), gradient)
+    arrays = (target, doubles(block.weight), doubles(raw), gradient)
     value = _passes.sparse(best, *entries, name, *arrays, ends, n_threads)
     return np.asarray(value), gradient
 
@@ -145,8 +144,8 @@ def dual_steps(
     Raises:
         IndexError: a class code or a column index is out of range.
     """
-    best, entries = instruction_set(), _entries(block.stored)
-    if best is None or entries is None or (named := _named(loss, block.target)) is None:
+    best, entries = instruction_set(), csr_entries(block.stored)
+    if best is None or entries is None or (named := named_loss(loss, block.target)) is None:
         return None
     bend, scale_squares, per_weight, intercept_square = settings
     name, target = named
@@ -154,11 +153,11 @@ def dual_steps(
         best,
         *entries,
         name,
-        _doubles(target),
-        _doubles(block.weight),
-        _doubles(bend),
+        doubles(target),
+        doubles(block.weight),
+        doubles(bend),
         order.astype(np.int64, copy=False),
-        _doubles(scale_squares),
+        doubles(scale_squares),
         *state,
         per_weight,
         intercept_square,
@@ -182,15 +181,15 @@ def linked_scores(X: Any, coefficients: Array, link: str) -> Array | None:
         IndexError: a column index is out of range.
     """
     best = instruction_set()
-    if best is None or not _is_known(X.dtype):
+    if best is None or not is_known(X.dtype):
         return None
     n_rows = X.shape[0]
     result = np.empty((n_rows, len(coefficients)))
     how = (result, 1 if n_rows < _FEW_ROWS else available_threads())
     if not sparse.issparse(X):
-        finite = X.flags.aligned and _passes.dense_scores(best, X, link, _doubles(coefficients), *how)
-    elif (entries := _entries(X)) is not None:
-        finite = _passes.sparse_scores(best, *entries, link, _doubles(coefficients.T), *how)
+        finite = X.flags.aligned and _passes.dense_scores(best, X, link, doubles(coefficients), *how)
+    elif (entries := csr_entries(X)) is not None:
+        finite = _passes.sparse_scores(best, *entries, link, doubles(coefficients.T), *how)
     else:
         return None
     return result if finite else None
@@ -215,7 +214,7 @@ def traces(loss: Loss, block: Block, raw: Array, n_threads: int) -> Array | None
     result = np.empty((len(block.weight), 1))
     single = block.precision == np.float32
     coefficients = np.ascontiguousarray(raw.T)
-    _passes.dense_traces(best, _readable(block), single, links[type(loss)], coefficients, result, n_threads)
+    _passes.dense_traces(best, readable(block), single, links[type(loss)], coefficients, result, n_threads)
     return result[:, 0]
 
 
@@ -247,13 +246,13 @@ def shifted_loss(
         IndexError: a class code is out of range.
     """
     best = instruction_set()
-    if best is None or (named := _named(loss, block.target)) is None:
+    if best is None or (named := named_loss(loss, block.target)) is None:
         return None
     name, target = named
     slope = np.zeros((1, scores.shape[1]))
     written = np.empty((0, 0)) if residuals is None else residuals
-    arrays = (target, _doubles(block.weight), _doubles(intercepts[np.newaxis]), slope, written)
-    value = _passes.shifted_loss(best, _doubles(scores), name, *arrays, ends, n_threads)
+    arrays = (target, doubles(block.weight), doubles(intercepts[np.newaxis]), slope, written)
+    value = _passes.shifted_loss(best, doubles(scores), name, *arrays, ends, n_threads)
     return np.asarray(value), slope[0]
 
 
@@ -268,8 +267,8 @@ def moments(block: Block, near: Array) -> tuple[Array, Array] | None:
     if best is None or sparse.issparse(block.stored):
         return None
     first, second = np.empty(near.shape), np.empty(near.shape)
-    weight = _doubles(block.weight)
-    _passes.moments(best, _readable(block), weight, _doubles(near), first, second)
+    weight = doubles(block.weight)
+    _passes.moments(best, readable(block), weight, doubles(near), first, second)
     return first, second
 
 
@@ -284,7 +283,7 @@ def row_squares(block: Block, columns: Columns) -> Array | None:
     if best is None or sparse.issparse(block.stored):
         return None
     sums = np.empty(len(block.weight))
-    _passes.squares(best, _readable(block), _doubles(columns.shift), _doubles(columns.scale), sums)
+    _passes.squares(best, readable(block), doubles(columns.shift), doubles(columns.scale), sums)
     return sums
 
 
@@ -297,17 +296,17 @@ def sparse_moments(block: Block, near: Array) -> Array | None:
         block: rows as they are stored.
         near: a value of each column, shape (n_features,), float64.
     """
-    best, entries = instruction_set(), _entries(block.stored)
+    best, entries = instruction_set(), csr_entries(block.stored)
     if best is None or entries is None:
         return None
     sums = np.zeros((4, len(near)))
-    _passes.sparse_moments(best, *entries, _doubles(block.weight), _doubles(near), sums)
+    _passes.sparse_moments(best, *entries, doubles(block.weight), doubles(near), sums)
     return sums
 
 
 def has_duplicates(X: Any) -> bool | None:
     """Whether a row of a CSR matrix stores a column twice, in whatever order; None where SciPy has to find out."""
-    best, entries = instruction_set(), _entries(X)
+    best, entries = instruction_set(), csr_entries(X)
     if best is None or entries is None:
         return None
     return _passes.has_duplicates(best, *entries, X.shape[1])
@@ -344,19 +343,19 @@ def derivatives(
     # BLAS multiplies wide blocks as fast; its trouble is with few columns.
     if best is None or len(W) > _MOST_COLUMNS or W.size > _MOST_COEFFICIENTS:
         return None
-    if (named := _named(loss, block.target)) is None:
+    if (named := named_loss(loss, block.target)) is None:
         return None
     name, target = named
     (n_columns, n_outputs), size = W.shape, W.size
     shape = (n_outputs, n_columns, n_columns) if loss.separable else (1, size, size)
     sums = np.zeros(size + shape[0] * shape[1] ** 2)
     coefficients = np.ascontiguousarray(W.T)
-    arrays = (target, _doubles(block.weight), coefficients, _doubles(columns.shift), _doubles(columns.scale))
+    arrays = (target, doubles(block.weight), coefficients, doubles(columns.shift), doubles(columns.scale))
     ends = np.array([len(block.weight)], dtype=np.int64) if ends is None else ends
     if not sparse.issparse(block.stored):
-        X = _readable(block)
+        X = readable(block)
         value = _passes.dense_derivatives(best, X, name, *arrays, fit_intercept, sums, ends, n_threads)
-    elif (entries := _entries(block.stored)) is not None:
+    elif (entries := csr_entries(block.stored)) is not None:
         value = _passes.sparse_derivatives(best, *entries, name, *arrays, fit_intercept, sums, ends, n_threads)
     else:
         return None
@@ -384,59 +383,17 @@ def grams(block: Block, columns: Columns, fit_intercept: bool, ends: Array, n_th
     if best is None or size > _MOST_COLUMNS:
         return None
     sums = np.empty((len(ends), size, size))
-    weight, standard = _doubles(block.weight), (_doubles(columns.shift), _doubles(columns.scale), fit_intercept)
+    weight, standard = doubles(block.weight), (doubles(columns.shift), doubles(columns.scale), fit_intercept)
     flat = sums.reshape(-1)
     if not sparse.issparse(block.stored):
-        _passes.dense_grams(best, _readable(block), weight, *standard, ends, flat, n_threads)
-    elif (entries := _entries(block.stored)) is not None:
+        _passes.dense_grams(best, readable(block), weight, *standard, ends, flat, n_threads)
+    elif (entries := csr_entries(block.stored)) is not None:
         _passes.sparse_grams(best, *entries, weight, *standard, ends, flat, n_threads)
     else:
         return None
     return sums
 
 
-def _entries(X: Any) -> tuple[Array, Array, Array] | None:
-    """The entries of a CSR matrix, their columns and where rows begin; None where the extension cannot read them."""
-    matrix: Any = X
-    if not (sparse.issparse(X) and matrix.format == "csr" and _is_known(matrix.dtype)):
-        return None
-    if not (matrix.data.flags.aligned and matrix.indices.flags.aligned):
-        return None
-    return matrix.data, matrix.indices, matrix.indptr.astype(np.int64, copy=False)
-
-
 def reads_csr(X: Any) -> bool:
     """Whether the extension is there, and a matrix is CSR and of a type that it reads."""
-    return instruction_set() is not None and _entries(X) is not None
-
-
-def _readable(block: Block) -> Array:
-    """A dense block as it is stored, or converted if the extension could not read that."""
-    X = block.stored if _is_known(block.stored.dtype) else block.X
-    return np.require(np.asarray(X), requirements=("ALIGNED",))
-
-
-def _doubles(values: Array) -> Array:
-    """Values as the extension reads all but X; copied only where they are stored in another way."""
-    if values.dtype == np.float64 and values.flags.c_contiguous and values.flags.aligned:
-        return values
-    return np.require(values, np.float64, ("C_CONTIGUOUS", "ALIGNED"))
-
-
-def _is_known(dtype: np.dtype[Any]) -> bool:
-    """Whether the extension reads entries of this type."""
-    return dtype.char in _NUMBERS and dtype.isnative
-
-
-def _named(loss: Loss, target: Array) -> tuple[str, Array] | None:
-    """The loss as the extension calls it, and the target as a matrix that it reads; None for other losses."""
-    if type(loss) is Softmax and target.ndim == 2:
-        name = "softmax of distributions"
-    elif type(loss) is Softmax and target.dtype.kind in "iu":
-        name = "softmax of codes"
-    elif type(loss) in _LOSSES:
-        name = _LOSSES[type(loss)]
-    else:
-        return None
-    matrix = target if target.ndim == 2 else target[:, None]
-    return name, matrix if matrix.flags.aligned and _is_known(matrix.dtype) else _doubles(matrix)
+    return instruction_set() is not None and csr_entries(X) is not None
