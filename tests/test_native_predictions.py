@@ -34,7 +34,7 @@ def test_predictions_of_every_representation(representation, K, link, rng, tmp_p
     coefficients = 0.1 * rng.normal(size=(K, D + 1))
     got = native.linked_scores(X, coefficients, link)
     if got is None:
-        assert (sparse.issparse(X) and X.format != "csr") or not native._is_known(X.dtype)
+        assert (sparse.issparse(X) and X.format != "csr") or not native.arrays.is_known(X.dtype)
         return
     dense = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
     want = LINKS[link](dense @ coefficients[:, :-1].T + coefficients[:, -1])
