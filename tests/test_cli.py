@@ -15,26 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
+from commands import done, run
 from file_makers import CSV, IMAGES, LABELS, idx_bytes
 from polytome import __version__, cli, memory
-from polytome.cli.app import app
 from polytome.cli.interruption import Interruption
 from polytome.model_file import load
 from polytome.sources import open_source
 
 NEW_IRIS = "petal width (cm),petal length (cm),sepal width (cm),sepal length (cm)\n0.2,1.3,3.2,4.9\n1.8,5.1,3.0,5.9\n"
-
-
-def run(*words: object) -> Result:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(app, [str(word) for word in words])
-
-
-def done(*words: object) -> str:
-    result = run(*words)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def parsed(*words: object) -> dict[str, Any]:

@@ -8,15 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import exported_models as models
-from polytome.cli.app import app
+from commands import run
 from polytome.export import to_c, to_sql
-
-
-def run(*words: object) -> Result:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

@@ -16,25 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
-from typer.testing import CliRunner, Result
 
+from commands import done, run
 from image_makers import encoded, enlarged, image_file, photographed, stroke
 from polytome import LogisticRegression, load_dataset
-from polytome.cli.app import app
 from polytome.errors import ArgumentError, DataError, FileError, PolytomeError
 from polytome.image_folders import find_images, is_images, read_images
 from polytome.images import training_form
 from polytome.sources import fit_source, open_source, read_for_model
-
-
-def run(*words: object) -> Result:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(app, [str(word) for word in words])
-
-
-def done(*words: object) -> str:
-    result = run(*words)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def refused(*words: object) -> str:
