@@ -16,7 +16,7 @@ from polytome.errors import ArgumentError
 from polytome.intercepts import KnownScores
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.numerics import log_softmax
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.rows import Block
 from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import DualIterate, Iterate, taken_over
@@ -109,7 +109,7 @@ class DualState:
             penalty = objective.penalty.value(start[:-1])
             raw = objective.rows.columns.to_raw(start)
             self.intercepts = raw[-1].copy()
-            scores = objective.rows.at(np.float64).each(lambda block: block_scores(block, raw))
+            scores = all_scores(objective.rows.at(np.float64), raw)
             self.dual = _normalised(objective, scores).astype(np.float32)
             self.form_coefficients()
         else:
