@@ -56,7 +56,7 @@ def certify_dual(
     loss, slope = KnownScores(objective, scores).loss_and_slope(found)
     # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
     scores -= dual
-    product = _weighted_product(scores, residual, rows.weight) / objective.total_weight
+    product = float(rows.weight @ np.einsum("ij,ij->i", scores, residual)) / objective.total_weight
     gap = loss - dual_loss - product - float((found - shift) @ dual_slope)
     unbalanced = max(float(np.abs(dual_slope).max()), float(np.abs(slope).max()))
     exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
@@ -66,11 +66,6 @@ def certify_dual(
     least = max(gap, 0.0) if exact else np.inf
     P = loss + objective.penalty.value(W[:-1])
     return Certificate(P, least, objective.null[1], tol, "proof", strength), W
-
-
-def _weighted_product(one: Array, other: Array, weight: Array) -> float:
-    """`sum_i s_i <one_i, other_i>` over rows."""
-    return float(weight @ np.einsum("ij,ij->i", one, other))
 
 
 def implied_coefficients(objective: Objective, residual: Array) -> Array:
