@@ -83,7 +83,10 @@ def reporter_of(estimator: Any) -> Callback | None:
 
 def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
-    coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
+    if solution.given is None:
+        coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
+    else:
+        coefficients, estimator.intercept_ = solution.given.coefficients.T, solution.given.intercept
     # Predictions read them output by output for dense rows, and column by column for sparse ones, as they lie already.
     estimator.coef_ = coefficients if objective.rows.is_sparse else np.ascontiguousarray(coefficients)
     scale = estimator.scale

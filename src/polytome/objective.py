@@ -105,6 +105,11 @@ class Objective:
         return float(self.rows.weight.sum())
 
     @cached_property
+    def room(self) -> Array:
+        """How far one prediction for all rows can move the mean residual of each output, shape (n_outputs,)."""
+        return self.loss.room(self.rows.target, self.rows.weight)
+
+    @cached_property
     def row_lengths(self) -> Array:
         """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes, once."""
         mean, deviation = self.rows.moments()

@@ -111,6 +111,12 @@ class PairwiseSigmoids:
         scores: Array = logarithm[self.pairs[:, 1]] - logarithm[self.pairs[:, 0]]
         return scores
 
+    def room(self, target: Array, weight: Array) -> Array:
+        """The share of the weight that the rarer class of each pair has."""
+        total = np.bincount(target, weights=weight, minlength=self.n_classes)
+        found: Array = total[self.pairs].min(axis=1) / weight.sum()
+        return found
+
     def margin(self, scores: Array, target: Array) -> Array:
         """The score for the row's class in its own pairs, `inf` in the others, where no side is wrong."""
         outputs, is_second = self._own

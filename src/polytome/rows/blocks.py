@@ -184,6 +184,10 @@ class Rows(Protocol):
         """Weighted mean and standard deviation of the raw columns, each of shape (n_features,)."""
         ...
 
+    def lengths(self, centre: Array) -> Array:
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre, shape (n_features,)."""
+        ...
+
 
 def ordered_sum(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int) -> Sums:
     """Sum of `fn(part)` in the order of `parts`, computed by `n_threads` threads, few results held at a time.
@@ -218,8 +222,19 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
             yield pending.popleft().result()
 
 
-def weighted_moments(rows: Storage) -> tuple[Array, Array]:
-    """Mean and standard deviation of the raw columns, summed around values of the columns so that nothing cancels."""
+@dataclass(frozen=True)
+class Moments:
+    """Weighted moments of the raw columns: mean, standard deviation, and the root mean square about some value of each
+    column, which is never smaller than the deviation and rounded in no other way than relatively."""
+
+    mean: Array
+    deviation: Array
+    near: Array
+    length: Array
+
+
+def weighted_moments(rows: Storage) -> Moments:
+    """Moments of the raw columns, summed around values of the columns so that nothing cancels."""
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
     counting = np.flatnonzero(raw.weight > 0)
@@ -230,7 +245,8 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
         weight = float(raw.weight.sum())
         (offset,) = raw.sum(lambda block: (_sparse_offset(block, near),))
         mean = near + offset / weight
-        return mean, np.sqrt(centred_squares(raw, mean) / weight)
+        deviation = np.sqrt(centred_squares(raw, mean) / weight)
+        return Moments(mean, deviation, mean, deviation)
 
     def powers(block: Block) -> Sums:
         fused = native.moments(block, near)
@@ -243,7 +259,8 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
 
     first, second, total = raw.sum(powers)
     offset = first / total
-    return near + offset, np.sqrt(np.maximum(second / total - offset * offset, 0.0))
+    deviation = np.sqrt(np.maximum(second / total - offset * offset, 0.0))
+    return Moments(near + offset, deviation, near, np.sqrt(second / total))
 
 
 def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Array] | None = None) -> Array:
@@ -380,26 +397,39 @@ class Storage(ABC):
 
     def at(self, precision: Any) -> Self:
         """The same rows multiplied in another floating type; themselves where that is their own."""
-        return self if self.precision == precision else replace(self, precision=np.dtype(precision))
+        return self if self.precision == precision else self._but(precision=np.dtype(precision))
 
     def with_columns(self, columns: Columns) -> Self:
         """The same rows under another centring and scaling."""
-        return replace(self, columns=columns)
+        return self._but(columns=columns)
 
     def with_target(self, target: Array) -> Self:
         """The same rows with another target."""
-        return replace(self, target=target)
+        return self._but(target=target)
 
     def with_ends(self, ends: Sequence[int]) -> Self:
         """The same rows in blocks of which none reaches beyond one of these rows."""
-        return replace(self, ends=tuple(int(end) for end in ends))
+        return self._but(ends=tuple(int(end) for end in ends))
+
+    def _but(self, **changes: Any) -> Self:
+        """The same rows and weights but for what has nothing to do with their moments, which they take along."""
+        changed = replace(self, **changes)
+        if "_moments" in vars(self):
+            vars(changed)["_moments"] = self._moments
+        return changed
 
     def moments(self) -> tuple[Array, Array]:
         """Weighted mean and standard deviation of the raw columns."""
-        return self._moments
+        return self._moments.mean, self._moments.deviation
+
+    def lengths(self, centre: Array) -> Array:
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre, by Minkowski's
+        inequality."""
+        found: Array = np.abs(self._moments.near - centre) + self._moments.length
+        return found * (1 + (self.n_rows + 8) * 2.0**-53)
 
     @cached_property
-    def _moments(self) -> tuple[Array, Array]:
+    def _moments(self) -> Moments:
         return weighted_moments(self)
 
     def sample(self, size: int, rng: np.random.Generator) -> Self:

@@ -13,10 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.careful import CarefulFrame, Given
 from polytome.certificate import Certificate, is_separated, separated_outputs
 from polytome.errors import ArgumentError
+from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.objective import Objective
 from polytome.solvers.iterates import DualIterate, Iterate
+from polytome.solvers.newton import Newton
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -91,6 +94,8 @@ class Solver(Protocol):
     """A record of settings that can walk from a start towards the minimum of an objective.
 
     `patience` is the number of iterations without a new lowest value after which the driver takes it to stand still.
+    One that also has a true `goes_on` is followed by a careful Newton's method where rounding has halted it, or after
+    the `most` iterations that it needs where rounding is no trouble.
     """
 
     @property
@@ -113,6 +118,8 @@ class Solution:
         passes: passes over the rows, those of the certificates not counted.
         separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others have an optimum.
         took_over: in words, which solver or precision took over on the way; empty if none did.
+        given: the coefficients for raw columns that the certificate is about, where they are not those that follow
+            from `coefficients`: rounding was looked at carefully.
     """
 
     coefficients: Array
@@ -122,6 +129,7 @@ class Solution:
     passes: float
     separated: tuple[int, ...] = ()
     took_over: tuple[str, ...] = ()
+    given: Given | None = None
 
 
 def minimize(
@@ -179,6 +187,15 @@ def _check_epochs(epochs: Any) -> None:
         raise ArgumentError(f"epochs={epochs!r}: needs a positive whole number")
 
 
+@dataclass(frozen=True)
+class _Certified:
+    """A certificate, the coefficients it is about, and what these are for raw columns if they do not follow."""
+
+    certificate: Certificate
+    coefficients: Array
+    given: Given | None = None
+
+
 @dataclass
 class _Walk:
     """The state of one call of `minimize`."""
@@ -192,7 +209,8 @@ class _Walk:
     best: Iterate | None = None
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
-    certified: tuple[Certificate, Array] | None = None
+    certified: _Certified | None = None
+    frame: CarefulFrame | None = None
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
     def run(self, solver: Solver, start: Array) -> Solution:
@@ -204,6 +222,7 @@ class _Walk:
             stages.append((exact, solver))
         if (then := getattr(solver, "then", None)) is not None:
             stages.append((exact, then))
+        carefully = getattr(solver, "goes_on", False) and self._careful_frame() is not None
         stop: Stop | None = None
         passes = 0.0
         for stage, walker in stages:
@@ -217,9 +236,37 @@ class _Walk:
                 stop = self._visit(iterate, passes)
                 if stop is not None or self._stands_still(stage, walker.patience):
                     break
+                if carefully and len(self.lowest) > getattr(walker, "most", np.inf):
+                    break
             if stop is not None:
                 break
+        if carefully and stop in (None, Stop.NONFINITE):
+            stop = self._go_on_carefully() or stop
         return self._finish(stop or Stop.STALLED)
+
+    def _go_on_carefully(self) -> Stop | None:
+        """Newton's method over columns that are centred where most of their values are: what is lost to rounding
+        elsewhere may be found there."""
+        frame = self._careful_frame()
+        if frame is None or frame.objective.hessian_entries > LARGEST_HESSIAN**2:
+            return None
+        objective, passes = frame.centred, self.history[-1].passes
+        starts = [frame.start(self.objective.null[0])]
+        if self.best is not None:
+            starts.append(frame.start(self.best.point(self.objective)))
+        values = np.nan_to_num([objective.value_and_gradient(W)[0] for W in starts], nan=np.inf)
+        self.took_over["Newton over centred columns"] = len(self.history)
+        self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
+        newton = Newton()
+        for iterate in newton.iterates(objective, starts[int(np.argmin(values))]):
+            stop = self._visit(iterate, passes)
+            if stop is not None or self._stands_still(objective, newton.patience):
+                return stop
+        return None
+
+    def _careful_frame(self) -> CarefulFrame | None:
+        """Where rounding can be looked at carefully, if there is a penalty and rows are few enough."""
+        return CarefulFrame.of(self.objective) if self.objective.penalty.strength > 0 else None
 
     def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
@@ -262,11 +309,28 @@ class _Walk:
         return Stop.SEPARATED if certificate.is_of_separation else Stop.CERTIFIED
 
     def _certify(self, iterate: Iterate) -> Certificate:
-        """The certificate of an iterate, kept if none is better."""
-        certified = iterate.certify(self.objective, self.tol)
-        if self.certified is None or certified[0].gap <= self.certified[0].gap:
+        """The certificate of an iterate, kept if none is better; with careful sums where rounding alone stands against
+        it."""
+        if self.frame is not None:
+            return self._certify_carefully(self.frame, iterate.coefficients, iterate.estimate)
+        certificate, W = iterate.certify(self.objective, self.tol)
+        self._keep(_Certified(certificate, W))
+        if not certificate.holds and certificate.exact <= self.tol * certificate.null_objective:
+            frame = self._careful_frame()
+            if frame is not None:
+                return self._certify_carefully(frame, frame.start(W), certificate.estimate)
+        return certificate
+
+    def _certify_carefully(self, frame: CarefulFrame, W: Array, estimate: float | None) -> Certificate:
+        """The same with careful sums, about coefficients of the centred objective."""
+        certificate, given = frame.certify(W, self.tol, estimate)
+        raw = np.vstack([given.coefficients, given.intercept])
+        self._keep(_Certified(certificate, self.objective.rows.columns.from_raw_coefficients(raw), given))
+        return certificate
+
+    def _keep(self, certified: _Certified) -> None:
+        if self.certified is None or certified.certificate.gap <= self.certified.certificate.gap:
             self.certified = certified
-        return certified[0]
 
     def _stands_still(self, stage: Objective, patience: int) -> bool:
         """Whether as many iterations of this stage brought no more than its rounding."""
@@ -292,12 +356,13 @@ class _Walk:
             elif found.holds and stop is not Stop.NONFINITE:
                 stop = Stop.CERTIFIED
         assert self.certified is not None
-        certificate, coefficients = self.certified
+        certificate, coefficients = self.certified.certificate, self.certified.coefficients
         separated = self._separated_alone(coefficients) if stop is Stop.CERTIFIED else ()
         stop = Stop.SEPARATED if separated else stop
         took_over = tuple(f"{name} took over at iteration {at}" for name, at in self.took_over.items())
         passes = self.history[-1].passes
-        return Solution(coefficients, stop, certificate, tuple(self.history), passes, separated, took_over)
+        history, given = tuple(self.history), self.certified.given
+        return Solution(coefficients, stop, certificate, history, passes, separated, took_over, given)
 
     def _separated_alone(self, W: Array) -> tuple[int, ...]:
         """The outputs that rise for ever while others have an optimum: each output of a separable loss is a problem of

@@ -55,7 +55,9 @@ class Newton:
     """
 
     sample: int | None = None
+    goes_on = True
     patience = 10
+    most = 100
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""

@@ -1,0 +1,283 @@
+"""The certificate where rounding matters: the same bound with sums that keep their digits, about coefficients as given.
+
+Columns are centred at a value of the bulk of their rows, so that neither an offset nor one huge value swamps the rest;
+the intercept that belongs to that centre is a sum free of rounding. Each row has an error bound of its own, sums of losses
+and of residuals are exact but for one rounding, and sums over a column are bounded by the sums of absolute values. This
+takes some passes over the rows in NumPy, so it is asked for where the quick bound does not suffice.
+
+References: Shewchuk, Adaptive precision floating-point arithmetic and fast robust geometric predicates, Discrete and
+Computational Geometry 18, 1997 (sums free of rounding); Dekker, A floating-point technique for extending the available
+precision, Numerische Mathematik 18, 1971 (products free of rounding).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome.certificate import Certificate, gap_of_parts
+from polytome.intercepts import exact_intercept
+from polytome.losses import Loss
+from polytome.objective import Objective
+from polytome.rounding import ELEMENTARY, UNIT, Rounding, growth
+from polytome.rows import Block, Columns, as_rows
+
+Array = NDArray[Any]
+
+__all__ = ["CarefulFrame", "Given", "exact_products"]
+
+MOST_ENTRIES = 2**25
+"""The most entries of X, or of the scores, for which this is done: 256 MiB."""
+_ROWS_LOOKED_AT = 1001
+_SPLITTER = 2.0**27 + 1
+_SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
+_FAR = 150.0
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Given:
+    """Coefficients as a user gets them, and the intercept that a dual point is taken at.
+
+    Attributes:
+        coefficients: for raw columns, shape (n_features, n_outputs).
+        intercept: for raw columns, shape (n_outputs,).
+        centred: the intercept of the dual point, for centred columns, shape (n_outputs,).
+    """
+
+    coefficients: Array
+    intercept: Array
+    centred: Array
+
+
+def exact_products(a: Array, b: Array) -> tuple[Array, Array]:
+    """Products of float64 numbers and what their rounding has left out: `a b` is exactly the sum of both.
+
+    Example:
+        >>> product, rest = exact_products(np.array([0.1]), np.array([3.0]))
+        >>> float(product[0]), float(rest[0])
+        (0.30000000000000004, -2.7755575615628914e-17)
+    """
+    product: Array = a * b
+    a_high, b_high = _high(a), _high(b)
+    a_low, b_low = a - a_high, b - b_high
+    rest: Array = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    return product, rest
+
+
+def _high(a: Array) -> Array:
+    """The upper 26 bits of each number."""
+    large = _SPLITTER * a
+    high: Array = large - (large - a)
+    return high
+
+
+@dataclass(frozen=True)
+class CarefulFrame:
+    """An objective whose columns are centred where most of their values are.
+
+    Args:
+        objective: with an L2 penalty.
+    """
+
+    objective: Objective
+
+    @classmethod
+    def of(cls, objective: Objective) -> CarefulFrame | None:
+        """The frame of an objective, if it has few enough entries."""
+        rows = objective.rows
+        entries = rows.whole.stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
+        fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
+        return cls(objective.at(np.float64)) if fits else None
+
+    @cached_property
+    def centre(self) -> Array:
+        """What is subtracted from each column: a median of rows drawn by weight; zero where nothing may be."""
+        rows = self.objective.rows
+        dense = not rows.is_sparse or rows.n_rows * rows.n_features <= MOST_ENTRIES
+        if not (self.objective.fit_intercept and dense):
+            return np.zeros(rows.n_features)
+        chosen = np.random.default_rng(0).choice(rows.n_rows, _ROWS_LOOKED_AT, p=rows.weight / rows.weight.sum())
+        few = rows.subset(np.sort(chosen), np.ones(len(chosen))).whole.X
+        return np.asarray(np.median(few.toarray() if rows.is_sparse else few, axis=0))
+
+    @cached_property
+    def centred(self) -> Objective:
+        """The same objective over centred columns: a dense copy of X, unless the centre is zero."""
+        rows, columns = self.objective.rows, Columns(np.zeros(len(self.centre)), self.objective.rows.columns.scale)
+        if not self.centre.any():
+            return replace(self.objective, rows=rows.with_columns(columns))
+        copy = np.vstack([self._columns(block) for block in rows.blocks()])
+        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.n_threads)
+        return replace(self.objective, rows=held.with_columns(columns))
+
+    def _columns(self, block: Block) -> Any:
+        """The centred columns of a block; sparse where the centre is zero."""
+        X = block.X
+        if not self.centre.any():
+            return X
+        return (X.toarray() if self.objective.rows.is_sparse else X) - self.centre
+
+    def start(self, W: Array) -> Array:
+        """Standardised coefficients as those of the centred objective."""
+        coefficients, intercept = self.objective.rows.columns.as_given(W)
+        return np.vstack([W[:-1], self.moved(coefficients.T, intercept, 1.0)])
+
+    def moved(self, coefficients: Array, intercept: Array, sign: float) -> Array:
+        """The intercept for centred columns that belongs to one for raw columns (sign 1), or the other way round
+        (sign -1): sums of products, free of rounding but for the last."""
+        if not self.centre.any():
+            return np.array(intercept, dtype=np.float64)
+        product, rest = exact_products(self.centre[:, None], coefficients)
+        terms = np.vstack([sign * product, sign * rest, intercept[None, :]])
+        return np.array([math.fsum(column) for column in terms.T.tolist()])
+
+    def certify(self, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Given]:
+        """The certificate of coefficients of the centred objective, rounded to raw columns, with the best intercept."""
+        coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
+        centred, scores = W[-1], self._scores(coefficients)[0]
+        if self.objective.fit_intercept:
+            centred = centred + exact_intercept(self.objective, scores + centred)
+        given = Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
+        return self.certify_given(given, tol, estimate), given
+
+    def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
+        """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
+        objective = self.objective
+        total, columns, strength = objective.total_weight, objective.rows.columns, objective.penalty.strength
+        scores, error = self._scores(given.coefficients)
+        actual = self.moved(given.coefficients, given.intercept, 1.0)
+        scores += given.centred
+        error += growth(3) * np.abs(scores) + UNIT * np.abs(actual)
+        off = self._at_rows(given, scores, error, actual - given.centred)
+        _, residual = objective.loss.value_and_gradient(scores, objective.rows.target)
+        residual *= objective.rows.weight[:, None]
+        gradient, most = self._gradient(residual)
+        W = given.coefficients / columns.scale[:, None]
+        penalty = objective.penalty.value(W)
+        value = off.value + penalty
+        gradient = gradient * columns.scale[:, None] / total + strength * W
+        its_size = strength * float(np.linalg.norm(W))
+        its_error = growth(objective.rows.n_rows + ELEMENTARY) * most * columns.scale[:, None] / total
+        room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
+        found = Rounding(
+            objective=off.value_error + growth(W.size + 8) * penalty + 8 * UNIT * objective.null[1],
+            gradient=float(np.linalg.norm(its_error)) + 4 * UNIT * its_size,
+            balance=growth(objective.loss.n_outputs + 4) * float(np.abs(residual).sum(axis=0).max()) / total,
+            divergence=off.divergence,
+            reach=reach + its_size,
+            cost=cost,
+            room=room,
+        )
+        unbalanced = np.array([abs(math.fsum(column)) for column in residual.T.tolist()]) / total
+        gap, rounding, intercept = gap_of_parts(objective, found, value, float(np.linalg.norm(gradient)), unbalanced)
+        return Certificate(value, gap, objective.null[1], tol, "proof", strength, estimate, rounding, intercept)
+
+    def _scores(self, coefficients: Array) -> tuple[Array, Array]:
+        """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
+        size = growth(self.objective.rows.n_features + 4)
+
+        def block_scores(block: Block) -> Array:
+            X = self._columns(block)
+            return np.stack([np.asarray(X @ coefficients), size * np.asarray(abs(X) @ np.abs(coefficients))], axis=1)
+
+        both = self.objective.rows.each(block_scores)
+        return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+
+    def _gradient(self, residual: Array) -> tuple[Array, Array]:
+        """Sum over rows of centred columns times weighted residuals, and of their absolute values."""
+        held = self.objective.rows.with_target(residual)
+
+        def block_gradient(block: Block) -> tuple[Array, ...]:
+            X = self._columns(block)
+            return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
+
+        gradient, most = held.sum(block_gradient)
+        return gradient, most
+
+    def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
+        """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and what
+        it costs in nats.
+
+        Rows far out would move much of it, so that the rows are taken which move the residuals at the least price.
+        """
+        loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
+        wide = float(np.sqrt(max(loss.n_outputs, 2)))
+        best, least = (np.zeros(loss.n_outputs), np.inf, np.inf), np.inf
+        for limit in np.quantile(self._sizes, _SHARES):
+            near = self._sizes <= limit
+            weight = np.where(near, rows.weight, 0.0)
+            if not weight.any():
+                continue
+            own = np.abs(residual[near].sum(axis=0)) / total * (1 + growth(rows.n_rows))
+            room = loss.room(rows.target, weight) * (float(weight.sum()) / total) - own
+            reach = wide * float(np.sqrt(weight @ self._sizes**2 / total)) * (1 + growth(rows.n_rows + 8))
+            if room.min() > 0 and reach / room.min() < least:
+                cost = loss.n_outputs * float(np.log(2)) + 2 * float(weight @ scores.sum(axis=1)) / total
+                best, least = (room, reach, cost * (1 + growth(rows.n_rows + 8))), reach / float(room.min())
+        return best
+
+    @cached_property
+    def _sizes(self) -> Array:
+        """The length of each row's centred and scaled columns, shape (n,), a little more."""
+        scale = self.objective.rows.columns.scale
+
+        def block_sizes(block: Block) -> Array:
+            X = abs(self._columns(block)) * (1 + 4 * UNIT)
+            return np.asarray((X.multiply(X) if sparse.issparse(X) else X * X) @ scale**2)
+
+        with np.errstate(over="ignore"):
+            squares = self.objective.rows.each(block_sizes)
+        return np.sqrt(squares) * (1 + growth(len(scale) + 8))
+
+    def _at_rows(self, given: Given, scores: Array, error: Array, change: Array) -> _AtRows:
+        """What the rows add up to, by themselves: no column is read."""
+        loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
+        value, slope = loss.value_and_gradient(scores + change, rows.target)
+        # Of the residuals of the dual point, relative errors are errors of their scores.
+        deviation = error + np.abs(change) + 2 * growth(ELEMENTARY + loss.n_outputs)
+        soft = loss.n_outputs * UNIT * ELEMENTARY if rows.target.dtype.kind == "f" else 0.0
+        divergence = _divergence(loss, scores, rows.target, deviation)
+        first = (np.abs(slope) * error).sum(axis=1) + _divergence(loss, scores + change, rows.target, error)
+        off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
+        weigh = rows.weight / total
+        return _AtRows(
+            math.fsum((weigh * value).tolist()),
+            math.fsum((weigh * off).tolist()) + 4 * UNIT * math.fsum((weigh * value).tolist()),
+            math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
+        )
+
+
+@dataclass(frozen=True)
+class _AtRows:
+    """Means over the rows in nats: the loss, what its rounding may be, and the divergence of the dual point's
+    predictions from those of the coefficients."""
+
+    value: float
+    value_error: float
+    divergence: float
+
+
+def _divergence(loss: Loss, scores: Array, target: Array, deviation: Array) -> Array:
+    """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
+
+    Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
+    exponential of what the scores may change, and never more than the loss's smoothness.
+    """
+    m, u = loss.curvature(scores, target)
+    grown = np.where(deviation < _FAR, deviation, np.inf)  # beyond, what has underflowed might come back
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        if u is None:
+            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
+            return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
+        # The quadratic form of diag(p) - p p' is a variance, no larger than the second moment about the likeliest class.
+        others = np.exp(scores - scores.max(axis=1, keepdims=True))
+        others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
+        bound = np.fmin(0.25, (others.sum(axis=1) + _TINY) * np.exp(2 * grown.max(axis=1)))
+        return np.asarray(2 * bound * deviation.max(axis=1) ** 2)
