@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.certificate import Certificate, gap_of_parts
+from polytome.hessian_root import HessianRoot
 from polytome.intercepts import exact_intercept
 from polytome.losses import Loss
 from polytome.objective import Objective
@@ -36,6 +37,9 @@ MOST_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
 _ROWS_LOOKED_AT = 1001
 _SPLITTER = 2.0**27 + 1
+_SMALL = 0.25  # of each probability: no dual point is moved further
+_MOST_REFINEMENTS = 4
+_PART = 1e-3  # of the gap that is asked for
 _SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
 _FAR = 150.0
 _TINY = 1e-300
@@ -150,24 +154,23 @@ class CarefulFrame:
     def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
         """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
         objective = self.objective
-        total, columns, strength = objective.total_weight, objective.rows.columns, objective.penalty.strength
+        total, strength = objective.total_weight, objective.penalty.strength
         scores, error = self._scores(given.coefficients)
         actual = self.moved(given.coefficients, given.intercept, 1.0)
         scores += given.centred
         error += growth(3) * np.abs(scores) + UNIT * np.abs(actual)
-        off = self._at_rows(given, scores, error, actual - given.centred)
-        _, residual = objective.loss.value_and_gradient(scores, objective.rows.target)
-        residual *= objective.rows.weight[:, None]
-        gradient, most = self._gradient(residual)
-        W = given.coefficients / columns.scale[:, None]
-        penalty = objective.penalty.value(W)
-        value = off.value + penalty
-        gradient = gradient * columns.scale[:, None] / total + strength * W
-        its_size = strength * float(np.linalg.norm(W))
-        its_error = growth(objective.rows.n_rows + ELEMENTARY) * most * columns.scale[:, None] / total
+        W = given.coefficients / objective.rows.columns.scale[:, None]
+        enough = _PART * tol * objective.null[1]
+        dual = self._refined(_DualPoint.at(self, scores, W), np.vstack([W, given.centred]), enough)
+        off = self._at_rows(dual, scores, error, actual - given.centred)
+        residual = dual.residual * objective.rows.weight[:, None]
         room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
+        penalty = objective.penalty.value(W)
+        its_size = strength * float(np.linalg.norm(W))
+        its_error = growth(objective.rows.n_rows + ELEMENTARY) * dual.most
         found = Rounding(
-            objective=off.value_error + growth(W.size + 8) * penalty + 8 * UNIT * objective.null[1],
+            objective=off.value_error + growth(W.size + 8) * penalty,
+            strength=4 * UNIT * (penalty + objective.null[1]),
             gradient=float(np.linalg.norm(its_error)) + 4 * UNIT * its_size,
             balance=growth(objective.loss.n_outputs + 4) * float(np.abs(residual).sum(axis=0).max()) / total,
             divergence=off.divergence,
@@ -175,9 +178,33 @@ class CarefulFrame:
             cost=cost,
             room=room,
         )
-        unbalanced = np.array([abs(math.fsum(column)) for column in residual.T.tolist()]) / total
-        gap, rounding, intercept = gap_of_parts(objective, found, value, float(np.linalg.norm(gradient)), unbalanced)
+        size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
+        gap, rounding, intercept = gap_of_parts(objective, found, value, size, np.abs(dual.gradient[-1]))
         return Certificate(value, gap, objective.null[1], tol, "proof", strength, estimate, rounding, intercept)
+
+    def _refined(self, dual: _DualPoint, W: Array, enough: float) -> _DualPoint:
+        """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
+
+        Coefficients in float64 cannot bring the residuals of huge rows to where their sums vanish; a dual point can be
+        changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
+        `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`.
+        """
+        root, strength = HessianRoot.of(self.centred), self.objective.penalty.strength
+
+        def left(dual: _DualPoint) -> float:
+            """What may be left of the gap, but for factors of the size of one."""
+            size, unbalanced = float(np.linalg.norm(dual.gradient[:-1])), np.abs(dual.gradient[-1])
+            return size * size / (2 * strength) + float((unbalanced / self.objective.room).max())
+
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for _ in range(_MOST_REFINEMENTS):
+                if root is None or left(dual) <= enough:
+                    break
+                better = dual.moved(self, root.X @ root.step(W, dual.gradient))
+                if better is None or not left(better) < left(dual):
+                    break
+                dual = better
+        return dual
 
     def _scores(self, coefficients: Array) -> tuple[Array, Array]:
         """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
@@ -236,7 +263,7 @@ class CarefulFrame:
             squares = self.objective.rows.each(block_sizes)
         return np.sqrt(squares) * (1 + growth(len(scale) + 8))
 
-    def _at_rows(self, given: Given, scores: Array, error: Array, change: Array) -> _AtRows:
+    def _at_rows(self, dual: _DualPoint, scores: Array, error: Array, change: Array) -> _AtRows:
         """What the rows add up to, by themselves: no column is read."""
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
         value, slope = loss.value_and_gradient(scores + change, rows.target)
@@ -244,6 +271,7 @@ class CarefulFrame:
         deviation = error + np.abs(change) + 2 * growth(ELEMENTARY + loss.n_outputs)
         soft = loss.n_outputs * UNIT * ELEMENTARY if rows.target.dtype.kind == "f" else 0.0
         divergence = _divergence(loss, scores, rows.target, deviation)
+        divergence += dual.chi_square + 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
         first = (np.abs(slope) * error).sum(axis=1) + _divergence(loss, scores + change, rows.target, error)
         off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
         weigh = rows.weight / total
@@ -252,6 +280,67 @@ class CarefulFrame:
             math.fsum((weigh * off).tolist()) + 4 * UNIT * math.fsum((weigh * value).tolist()),
             math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
         )
+
+
+@dataclass(frozen=True)
+class _DualPoint:
+    """Residuals of all rows that differ a little from those of known scores, and what they add up to.
+
+    Attributes:
+        scores: shape (n, n_outputs).
+        coefficients: of the features, standardised, shape (n_features, n_outputs).
+        residual: of the rows, without weights, shape (n, n_outputs).
+        change: by how much they differ from those of the scores, of the same shape.
+        gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
+        most: the sums of absolute values whose rounding `G` has, (n_features, n_outputs).
+    """
+
+    scores: Array
+    coefficients: Array
+    residual: Array
+    change: Array
+    gradient: Array
+    most: Array
+    chi_square: Array
+
+    @classmethod
+    def at(cls, frame: CarefulFrame, scores: Array, coefficients: Array) -> _DualPoint:
+        """The residuals of scores."""
+        _, residual = frame.objective.loss.value_and_gradient(scores, frame.objective.rows.target)
+        nothing = np.zeros_like(residual)
+        return cls._of(frame, scores, coefficients, residual, nothing)
+
+    @classmethod
+    def _of(cls, frame: CarefulFrame, scores: Array, coefficients: Array, residual: Array, change: Array) -> _DualPoint:
+        objective = frame.objective
+        scale, total = objective.rows.columns.scale[:, None], objective.total_weight
+        weighted = residual * objective.rows.weight[:, None]
+        gradient, most = frame._gradient(weighted)
+        gradient = gradient * scale / total + objective.penalty.strength * coefficients
+        mean = np.array([math.fsum(column) for column in weighted.T.tolist()]) / total
+        m, u = objective.loss.curvature(scores, objective.rows.target)
+        square = np.divide(change * change, m, out=np.zeros_like(m), where=change != 0).sum(axis=1) * (1 + 1e-9)
+        full = np.vstack([gradient, mean if objective.fit_intercept else np.zeros_like(mean)])
+        return cls(scores, coefficients, residual, change, full, most * scale / total, square)
+
+    def moved(self, frame: CarefulFrame, dz: Array) -> _DualPoint | None:
+        """The residuals that answer to a small change of all scores; None where it is not small."""
+        m, u = frame.objective.loss.curvature(self.scores, frame.objective.rows.target)
+        if u is None:
+            change, relative = m * dz, np.abs(dz[m > 0])
+        else:
+            dz = dz - dz[np.arange(len(dz)), self.scores.argmax(axis=1)][:, None]
+            centred = dz - (m * dz).sum(axis=1, keepdims=True)
+            change, relative = m * centred, np.abs(centred[m > 0])
+        change = self.change + change
+        if relative.size and not relative.max() <= _SMALL or not (np.abs(change) <= _SMALL * m).all():
+            return None
+        residual = self.residual + (change - self.change)
+        if u is not None:  # each row's residuals add up to zero: the likeliest class has what the others leave
+            own = self.scores.argmax(axis=1)[:, None]
+            np.put_along_axis(residual, own, 0.0, 1)
+            np.put_along_axis(residual, own, -residual.sum(axis=1, keepdims=True), 1)
+        return self._of(frame, self.scores, self.coefficients, residual, change)
 
 
 @dataclass(frozen=True)

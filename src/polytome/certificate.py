@@ -185,6 +185,8 @@ def gap_of_parts(
         if objective.fit_intercept:
             needed = np.divide(unbalanced, np.maximum(off.room, 0.0), out=np.zeros_like(unbalanced), where=unbalanced > 0)
             share = float(needed.max()) * (1 + growth(objective.rows.n_rows))
+        if share == 0:
+            return size**2 / (2 * strength)
         if not share < 1:
             return np.inf
         return share * off.cost + 0.5 * share * share + (size + share * off.reach) ** 2 / (2 * strength)
@@ -192,6 +194,7 @@ def gap_of_parts(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         exact, balanced = size * size / (2 * strength), bound(size, unbalanced)
         total = bound(size + off.gradient, unbalanced + off.balance) + off.divergence + off.objective
+        total += off.strength
         total *= 1 + growth(objective.rows.n_rows + 100)
     # Losses are not negative, so no gap is larger than the objective.
     most = value + off.objective

@@ -46,6 +46,7 @@ class Rounding:
 
     Attributes:
         objective: of the objective, in nats.
+        strength: of the gap, because the strength of the penalty is itself rounded, in nats.
         gradient: of its gradient with respect to the feature coefficients, in the Frobenius norm.
         balance: of each output's mean residual.
         divergence: mean Kullback-Leibler divergence between predictions at the scores as computed and at the scores
@@ -56,6 +57,7 @@ class Rounding:
     """
 
     objective: float
+    strength: float
     gradient: float
     balance: float
     divergence: float
@@ -91,11 +93,12 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     its_size = float(np.sqrt(2 * penalty * objective.penalty.strength))  # lambda ||W||
     gradient = float(np.linalg.norm(sizes)) * balance + 4 * UNIT * its_size
     off = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
-    off += residuals * float(np.sqrt(shifted)) + divergence + 8 * UNIT * objective.null[1]
+    off += residuals * float(np.sqrt(shifted)) + divergence
+    strength = 4 * UNIT * (penalty + objective.null[1])  # the least penalty is no larger than the null model's objective
     spread = columns.scale * about_shift
     most = float(np.linalg.norm(spread)) * float(np.sqrt(max(n_outputs, 2)))
     cost = n_outputs * np.log(2) + 2 * float((spread @ np.abs(W[:-1]) + np.abs(W[-1])).sum())
-    return Rounding(off, gradient, balance, divergence, most + its_size + _SMALLEST, cost, objective.room)
+    return Rounding(off, strength, gradient, balance, divergence, most + its_size + _SMALLEST, cost, objective.room)
 
 
 def _depth(objective: Objective) -> int:

@@ -17,7 +17,9 @@ from polytome.careful import CarefulFrame, Given
 from polytome.certificate import Certificate, is_separated, separated_outputs
 from polytome.errors import ArgumentError
 from polytome.hessian_factor import LARGEST_HESSIAN
+from polytome.hessian_root import HessianRoot
 from polytome.objective import Objective
+from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
 from polytome.threads import one_blas_thread
@@ -248,16 +250,16 @@ class _Walk:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
         elsewhere may be found there."""
         frame = self._careful_frame()
-        if frame is None or frame.objective.hessian_entries > LARGEST_HESSIAN**2:
+        if frame is None:
             return None
         objective, passes = frame.centred, self.history[-1].passes
         starts = [frame.start(self.objective.null[0])]
         if self.best is not None:
             starts.append(frame.start(self.best.point(self.objective)))
         values = np.nan_to_num([objective.value_and_gradient(W)[0] for W in starts], nan=np.inf)
-        self.took_over["Newton over centred columns"] = len(self.history)
+        newton: Solver = Newton() if HessianRoot.of(objective) is None else CarefulNewton()
+        self.took_over[type(newton).__name__] = len(self.history)
         self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
-        newton = Newton()
         for iterate in newton.iterates(objective, starts[int(np.argmin(values))]):
             stop = self._visit(iterate, passes)
             if stop is not None or self._stands_still(objective, newton.patience):
@@ -265,8 +267,11 @@ class _Walk:
         return None
 
     def _careful_frame(self) -> CarefulFrame | None:
-        """Where rounding can be looked at carefully, if there is a penalty and rows are few enough."""
-        return CarefulFrame.of(self.objective) if self.objective.penalty.strength > 0 else None
+        """Where rounding can be looked at carefully, if there is a penalty, and rows and coefficients are few enough."""
+        objective = self.objective
+        if objective.penalty.strength == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
+            return None
+        return CarefulFrame.of(objective)
 
     def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
@@ -295,6 +300,8 @@ class _Walk:
         if isinstance(iterate, DualIterate):
             return iterate.gap
         strength = self.objective.penalty.strength
+        if self.frame is not None and iterate.estimate is not None:
+            return 2 * max(iterate.estimate, 0.0)  # which a careful certificate comes near
         if strength > 0:
             return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
         if iterate.estimate is not None:
