@@ -40,6 +40,7 @@ _SPLITTER = 2.0**27 + 1
 _SMALL = 0.25  # of each probability: no dual point is moved further
 _MOST_REFINEMENTS = 4
 _PART = 1e-3  # of the gap that is asked for
+_MOST_EXACT = 2**17  # products: a tenth of a second
 _SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
 _FAR = 150.0
 _TINY = 1e-300
@@ -167,12 +168,11 @@ class CarefulFrame:
         room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
         penalty = objective.penalty.value(W)
         its_size = strength * float(np.linalg.norm(W))
-        its_error = growth(objective.rows.n_rows + ELEMENTARY) * dual.most
         found = Rounding(
             objective=off.value_error + growth(W.size + 8) * penalty,
             strength=4 * UNIT * (penalty + objective.null[1]),
-            gradient=float(np.linalg.norm(its_error)) + 4 * UNIT * its_size,
-            balance=growth(objective.loss.n_outputs + 4) * float(np.abs(residual).sum(axis=0).max()) / total,
+            gradient=float(np.linalg.norm(dual.off[:-1])) + 4 * UNIT * its_size,
+            balance=float(dual.off[-1].max()) + _TINY,
             divergence=off.divergence,
             reach=reach + its_size,
             cost=cost,
@@ -217,16 +217,53 @@ class CarefulFrame:
         both = self.objective.rows.each(block_scores)
         return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
-    def _gradient(self, residual: Array) -> tuple[Array, Array]:
-        """Sum over rows of centred columns times weighted residuals, and of their absolute values."""
-        held = self.objective.rows.with_target(residual)
+    def sums(self, residual: Array, likeliest: Array) -> _Sums:
+        """Weighted sums over the rows of their residuals, and of centred columns times residuals."""
+        rows, loss = self.objective.rows, self.objective.loss
+        if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT:
+            return self._exact_sums(residual, likeliest)
+        weighted = residual * rows.weight[:, None]
+        held = rows.with_target(weighted)
 
         def block_gradient(block: Block) -> tuple[Array, ...]:
             X = self._columns(block)
             return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
 
-        gradient, most = held.sum(block_gradient)
-        return gradient, most
+        features, most = held.sum(block_gradient)
+        mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
+        off = growth(loss.n_outputs + 4) * np.abs(weighted).sum(axis=0)
+        return _Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
+
+    def _exact_sums(self, residual: Array, likeliest: Array) -> _Sums:
+        """The same as sums of products that are free of rounding but for the last.
+
+        What the likeliest class of a row has is minus what the others have, and is added up as such.
+        """
+        rows, (n, n_outputs) = self.objective.rows, residual.shape
+        parts = residual[:, :, None]
+        if not self.objective.loss.separable:
+            parts = np.zeros((n, n_outputs, n_outputs))
+            parts[:, np.arange(n_outputs), np.arange(n_outputs)] = residual
+            parts[np.arange(n), likeliest] = -residual
+            parts[np.arange(n), likeliest, likeliest] = 0.0
+        high, low = exact_products(rows.weight[:, None, None], parts)
+        features = np.zeros((rows.n_features, n_outputs))
+        mean, most = np.zeros(n_outputs), np.zeros_like(features)
+        stored = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
+        centred = stored - self.centre
+        # What a difference has lost (Knuth): stored - centre is exactly centred + lost.
+        shifted = centred - stored
+        lost = (stored - (centred - shifted)) - (self.centre + shifted)
+        for k in range(n_outputs):
+            mean[k] = math.fsum([*high[:, k].ravel().tolist(), *low[:, k].ravel().tolist()])
+            for j in range(rows.n_features):
+                x, rest = centred[:, j, None], lost[:, j, None]
+                product, left = exact_products(x, high[:, k])
+                terms = [product, left, x * low[:, k], rest * high[:, k]]
+                features[j, k] = math.fsum(np.concatenate([term.ravel() for term in terms]).tolist())
+                most[j, k] = np.abs(product).sum()
+        # Two products of what is left are rounded; and each sum is, once.
+        return _Sums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
 
     def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
         """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and what
@@ -283,6 +320,17 @@ class CarefulFrame:
 
 
 @dataclass(frozen=True)
+class _Sums:
+    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and by
+    how much each may be off."""
+
+    features: Array
+    features_off: Array
+    mean: Array
+    mean_off: Array
+
+
+@dataclass(frozen=True)
 class _DualPoint:
     """Residuals of all rows that differ a little from those of known scores, and what they add up to.
 
@@ -292,7 +340,8 @@ class _DualPoint:
         residual: of the rows, without weights, shape (n, n_outputs).
         change: by how much they differ from those of the scores, of the same shape.
         gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
-        most: the sums of absolute values whose rounding `G` has, (n_features, n_outputs).
+        off: how far rounding may have moved the gradient, of the same shape.
+        chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
     """
 
     scores: Array
@@ -300,7 +349,7 @@ class _DualPoint:
     residual: Array
     change: Array
     gradient: Array
-    most: Array
+    off: Array
     chi_square: Array
 
     @classmethod
@@ -314,14 +363,14 @@ class _DualPoint:
     def _of(cls, frame: CarefulFrame, scores: Array, coefficients: Array, residual: Array, change: Array) -> _DualPoint:
         objective = frame.objective
         scale, total = objective.rows.columns.scale[:, None], objective.total_weight
-        weighted = residual * objective.rows.weight[:, None]
-        gradient, most = frame._gradient(weighted)
-        gradient = gradient * scale / total + objective.penalty.strength * coefficients
-        mean = np.array([math.fsum(column) for column in weighted.T.tolist()]) / total
-        m, u = objective.loss.curvature(scores, objective.rows.target)
+        sums = frame.sums(residual, scores.argmax(axis=1))
+        features = sums.features * scale / total
+        mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
+        gradient = np.vstack([features + objective.penalty.strength * coefficients, mean])
+        off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
+        m, _ = objective.loss.curvature(scores, objective.rows.target)
         square = np.divide(change * change, m, out=np.zeros_like(m), where=change != 0).sum(axis=1) * (1 + 1e-9)
-        full = np.vstack([gradient, mean if objective.fit_intercept else np.zeros_like(mean)])
-        return cls(scores, coefficients, residual, change, full, most * scale / total, square)
+        return cls(scores, coefficients, residual, change, gradient, off * (1 + 1e-9), square)
 
     def moved(self, frame: CarefulFrame, dz: Array) -> _DualPoint | None:
         """The residuals that answer to a small change of all scores; None where it is not small."""

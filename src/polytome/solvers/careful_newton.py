@@ -19,7 +19,8 @@ Array = NDArray[Any]
 
 __all__ = ["CarefulNewton"]
 
-_MOST_TRIES = 30
+_MOST_GUARDS = 30
+_SHORTEST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class CarefulNewton:
     """
 
     patience = 30
+    most = 200
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its step and one for every step tried.
@@ -49,25 +51,41 @@ class CarefulNewton:
         root = HessianRoot.of(objective)
         if root is None:
             raise ArgumentError(f"{self} is for few rows and columns under an L2 penalty; use solver='auto'")
-        objective, guard = root.objective, Guard(objective)
-        W, passes, rounding = start, 1.0, 4 * float(np.finfo(np.float64).eps)
+        objective, guard = root.objective, Guard(root.objective)
+        W, passes = start, 1.0
         value, gradient = objective.value_and_gradient(W)
         while np.isfinite(value) and np.isfinite(gradient).all():
             direction = root.step(W, gradient, guard.extra)
-            promised = -0.5 * float(np.vdot(gradient, direction))
-            yield Iterate(W, value, gradient, passes, None if guard.is_up else promised, in_float64=True)
-            for _ in range(_MOST_TRIES):
-                tried = W + direction
-                reached, slope = objective.value_and_gradient(tried)
+            passes += 1
+            slope = float(np.vdot(gradient, direction))
+            yield Iterate(W, value, gradient, passes, None if guard.is_up else -0.5 * slope, in_float64=True)
+            for _ in range(_MOST_GUARDS):
+                length, reached = _length(objective, W, direction, slope)
                 passes += 1
-                kept = (value - reached + rounding * abs(value)) / (promised + rounding * abs(value))
-                if kept > 0.1 and np.isfinite(slope).all():
+                if length >= _SHORTEST:
                     break
                 guard.learn(W, direction)
                 direction = root.step(W, gradient, guard.extra)
-                promised = -0.5 * float(np.vdot(gradient, direction))
+                slope = float(np.vdot(gradient, direction))
                 passes += 2
             else:
                 return
-            guard.fade(kept)
-            W, value, gradient, passes = tried, reached, slope, passes + 1
+            guard.fade(1.0 if length < 1 else 2.0)
+            W = W + length * direction
+            value, gradient = reached
+
+
+def _length(objective: Objective, W: Array, direction: Array, slope: float) -> tuple[float, tuple[float, Array]]:
+    """How long a step is made, and value and gradient there.
+
+    It ends where the objective still falls, or rises by no more than half as steeply as it fell at the start: slopes
+    tell that where values differ by their rounding alone. A steeper rise has the minimum between, where the secant of the
+    slopes points to.
+    """
+    length = 1.0
+    while True:
+        value, gradient = objective.value_and_gradient(W + length * direction)
+        there = float(np.vdot(gradient, direction)) if np.isfinite(gradient).all() else np.inf
+        if length < _SHORTEST or there <= -0.5 * slope:
+            return length, (value, gradient)
+        length *= min(max(slope / (slope - there), 0.1), 0.5)

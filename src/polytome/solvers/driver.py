@@ -264,6 +264,8 @@ class _Walk:
             stop = self._visit(iterate, passes)
             if stop is not None or self._stands_still(objective, newton.patience):
                 return stop
+            if len(self.lowest) > getattr(newton, "most", np.inf):
+                return None
         return None
 
     def _careful_frame(self) -> CarefulFrame | None:
