@@ -21,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.certificate import Certificate, gap_of_parts
+from polytome.certificate import Certificate, certify, proof_of_parts
 from polytome.hessian_root import HessianRoot
 from polytome.intercepts import exact_intercept
 from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.rounding import ELEMENTARY, UNIT, Rounding, growth
+from polytome.rounding import ELEMENTARY, UNIT, Rounding, growth, rounding_of
 from polytome.rows import Block, Columns, as_rows
 
 Array = NDArray[Any]
 
-__all__ = ["CarefulFrame", "Given", "exact_products"]
+__all__ = ["CarefulFrame", "Given", "certify_given", "exact_products"]
 
 MOST_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
@@ -146,11 +146,15 @@ class CarefulFrame:
     def certify(self, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Given]:
         """The certificate of coefficients of the centred objective, rounded to raw columns, with the best intercept."""
         coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
-        centred, scores = W[-1], self._scores(coefficients)[0]
-        if self.objective.fit_intercept:
-            centred = centred + exact_intercept(self.objective, scores + centred)
+        centred = self.balanced(W) if self.objective.fit_intercept else W[-1]
         given = Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
         return self.certify_given(given, tol, estimate), given
+
+    def balanced(self, W: Array) -> Array:
+        """The best intercept for coefficients of the centred objective, from theirs."""
+        scores, _ = self._scores(W[:-1] * self.objective.rows.columns.scale[:, None])
+        found: Array = W[-1] + exact_intercept(self.objective, scores + W[-1])
+        return found
 
     def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
         """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
@@ -177,10 +181,10 @@ class CarefulFrame:
             reach=reach + its_size,
             cost=cost,
             room=room,
+            roundings=growth(objective.rows.n_rows + ELEMENTARY),
         )
         size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
-        gap, rounding, intercept = gap_of_parts(objective, found, value, size, np.abs(dual.gradient[-1]))
-        return Certificate(value, gap, objective.null[1], tol, "proof", strength, estimate, rounding, intercept)
+        return proof_of_parts(objective, found, value, size, np.abs(dual.gradient[-1]), tol, estimate=estimate)
 
     def _refined(self, dual: _DualPoint, W: Array, enough: float) -> _DualPoint:
         """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
@@ -304,10 +308,18 @@ class CarefulFrame:
         """What the rows add up to, by themselves: no column is read."""
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
         value, slope = loss.value_and_gradient(scores + change, rows.target)
+        before, residual = loss.value_and_gradient(scores, rows.target)
         # Of the residuals of the dual point, relative errors are errors of their scores.
-        deviation = error + np.abs(change) + 2 * growth(ELEMENTARY + loss.n_outputs)
-        soft = loss.n_outputs * UNIT * ELEMENTARY if rows.target.dtype.kind == "f" else 0.0
+        inner = error + 2 * growth(ELEMENTARY + loss.n_outputs)
+        deviation = inner + np.abs(change)
+        soft = loss.n_outputs * UNIT * ELEMENTARY * (self.objective.soft if self.objective.soft.size else 0.0)
         divergence = _divergence(loss, scores, rows.target, deviation)
+        # Far from the dual point's intercept the divergence is known better from the losses of both.
+        product = (np.abs(residual) * np.abs(change)).sum(axis=1)
+        far = np.maximum(value - before - (residual * change).sum(axis=1), 0.0)
+        far += growth(ELEMENTARY + 2 * loss.n_outputs) * (value + before + product) + soft
+        far += (np.abs(slope - residual) * inner).sum(axis=1) + _divergence(loss, scores + change, rows.target, inner)
+        divergence = np.fmin(divergence, far)
         divergence += dual.chi_square + 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
         first = (np.abs(slope) * error).sum(axis=1) + _divergence(loss, scores + change, rows.target, error)
         off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
@@ -390,6 +402,33 @@ class _DualPoint:
             np.put_along_axis(residual, own, 0.0, 1)
             np.put_along_axis(residual, own, -residual.sum(axis=1, keepdims=True), 1)
         return self._of(frame, self.scores, self.coefficients, residual, change)
+
+
+def certify_given(objective: Objective, coefficients: Array, intercept: Array, tol: float) -> Certificate:
+    """The certificate of coefficients and intercepts just as they are, whoever found them.
+
+    Args:
+        objective: what they are judged by.
+        coefficients: for raw columns, shape (n_features, n_outputs).
+        intercept: for raw columns, shape (n_outputs,).
+        tol: the tolerance to be judged by, relative to the null model.
+    """
+    frame = CarefulFrame.of(objective) if objective.penalty.strength > 0 else None
+    if frame is not None:
+        centred = frame.moved(coefficients, intercept, 1.0)
+        W = np.vstack([coefficients / objective.rows.columns.scale[:, None], centred])
+        if objective.fit_intercept:
+            centred = frame.balanced(W)
+        return frame.certify_given(Given(coefficients, intercept, centred), tol)
+    columns = Columns(np.zeros(len(coefficients)), objective.rows.columns.scale)
+    objective = replace(objective, rows=objective.rows.with_columns(columns)).at(np.float64)
+    W = columns.from_raw_coefficients(np.vstack([coefficients, intercept]))
+    value, _ = objective.value_and_gradient(W)
+    certificate, _ = certify(objective, W, tol)
+    more = max(0.0, value - certificate.objective)
+    if objective.penalty.strength > 0:
+        more += rounding_of(objective, W, value).objective
+    return replace(certificate, objective=value, gap=min(certificate.gap + more, value))
 
 
 @dataclass(frozen=True)

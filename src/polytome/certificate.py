@@ -32,7 +32,7 @@ from polytome.rows import Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "gap_of_parts", "is_separated", "separated_outputs"]
+__all__ = ["Certificate", "certify", "dual_value", "is_separated", "proof_of_parts", "separated_outputs"]
 
 _SHORTER = 4
 _NEARLY_BALANCED = 1e-9
@@ -155,35 +155,48 @@ def certify(
     null, strength = objective.null[1], objective.penalty.strength
     if strength > 0:
         off, size = rounding_of(objective, W, value), float(np.linalg.norm(gradient[:-1]))
-        gap, rounding, intercept = gap_of_parts(objective, off, value, size, np.abs(gradient[-1]))
-        return Certificate(value, gap, null, tol, "proof", strength, estimate, rounding, intercept), W
+        return proof_of_parts(objective, off, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
-        return Certificate(value, value, null, tol, "proof", 0.0, estimate), W
+        off = rounding_of(objective, W, value).objective
+        return Certificate(value + off, value + off, null, tol, "proof", 0.0, estimate, off), W
     decrement = newton_decrement(objective, W, gradient)
     return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement), W
 
 
-def gap_of_parts(
-    objective: Objective, off: Rounding, value: float, size: float, unbalanced: Array
-) -> tuple[float, float, float]:
-    """The proved gap, and its parts that stand for rounding and for the intercept's residual, in nats.
+def proof_of_parts(
+    objective: Objective,
+    off: Rounding,
+    value: float,
+    size: float,
+    unbalanced: Array,
+    tol: float,
+    *,
+    divergence: float = 0.0,
+    estimate: float | None = None,
+) -> Certificate:
+    """The certificate that follows from what was computed at a point, and from how far rounding may have moved it.
 
     Args:
         objective: with an L2 penalty.
         off: what rounding may have done to the numbers below.
-        value: the objective, as it was computed.
-        size: the norm of its gradient with respect to the feature coefficients.
+        value: the objective, in nats.
+        size: the norm of `G + lambda W`.
         unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
+        tol: the tolerance to be judged by, relative to the null model.
+        divergence: mean divergence of the dual point's predictions from those of the coefficients, in nats, where it is
+            not a matter of rounding alone.
+        estimate: the distance from the minimum that the curvature suggests, in nats.
     """
-    strength = objective.penalty.strength
+    strength, null = objective.penalty.strength, objective.null[1]
     size *= 1 + growth(objective.size)
 
     def bound(size: float, unbalanced: Array) -> float:
         """The gap of the dual point that a share of one prediction for all rows makes feasible."""
         share = 0.0
         if objective.fit_intercept:
-            needed = np.divide(unbalanced, np.maximum(off.room, 0.0), out=np.zeros_like(unbalanced), where=unbalanced > 0)
+            room = np.maximum(off.room, 0.0)
+            needed = np.divide(unbalanced, room, out=np.zeros_like(unbalanced), where=unbalanced > 0)
             share = float(needed.max()) * (1 + growth(objective.rows.n_rows))
         if share == 0:
             return size**2 / (2 * strength)
@@ -192,15 +205,16 @@ def gap_of_parts(
         return share * off.cost + 0.5 * share * share + (size + share * off.reach) ** 2 / (2 * strength)
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        exact, balanced = size * size / (2 * strength), bound(size, unbalanced)
-        total = bound(size + off.gradient, unbalanced + off.balance) + off.divergence + off.objective
-        total += off.strength
+        exact, balanced = divergence + size * size / (2 * strength), divergence + bound(size, unbalanced)
+        total = divergence + bound(size + off.gradient, unbalanced + off.balance)
+        total += off.divergence + off.objective + off.strength
         total *= 1 + growth(objective.rows.n_rows + 100)
-    # Losses are not negative, so no gap is larger than the objective.
     most = value + off.objective
-    if not total < most:
-        return most, off.objective, max(value - exact, 0.0)
-    return total, total - balanced, balanced - exact
+    if total < most:
+        parts = total - balanced, balanced - exact
+        return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
+    # Losses are not negative, so no gap is larger than the objective.
+    return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
 
 
 def dual_value(objective: Objective, W: Array) -> float:
@@ -231,11 +245,16 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
 
     Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
     """
-    raw = objective.rows.columns.to_raw(W)
+    columns = objective.rows.columns
+    raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
+    # A margin is a difference of two scores: no rounding of them may have brought it above zero.
+    size, left = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
 
     def block_wrong(block: Block) -> tuple[Array, ...]:
         margin = objective.loss.margin(block_scores(block, raw), block.target)
-        return (((margin <= 0) & (block.weight > 0)[:, None]).sum(axis=0),)
+        most = np.asarray(abs(block.X) @ np.abs(raw[:-1]).astype(block.X.dtype)) + np.abs(raw[-1])
+        rounding = size * most.max(axis=1, keepdims=True) + left
+        return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
 
     (wrong,) = objective.rows.sum(block_wrong)
     separated: Array = wrong == 0

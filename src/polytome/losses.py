@@ -218,9 +218,8 @@ class IndependentSigmoids:
 
     def null_scores(self, target: Array, weight: Array) -> Array:
         """Log-odds of the mean target of each output."""
-        present = weight @ target
         with np.errstate(divide="ignore"):
-            scores: Array = np.log(present) - np.log(weight.sum() - present)
+            scores: Array = np.log(weight @ target) - np.log(weight @ (1.0 - target))
         return scores
 
     def room(self, target: Array, weight: Array) -> Array:

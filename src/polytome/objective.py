@@ -110,6 +110,18 @@ class Objective:
         return self.loss.room(self.rows.target, self.rows.weight)
 
     @cached_property
+    def soft(self) -> Array:
+        """For each row whether its label is soft, so that its residual is a difference of numbers near one; shape (n,), or
+        (0,) where no label is."""
+        target = self.rows.target
+        if target.dtype.kind != "f":
+            return np.zeros(0)
+        if not self.loss.separable:
+            return np.ones(len(target))
+        between = (target > 0) & (target < 1)
+        return np.asarray(between if target.ndim == 1 else between.any(axis=1), dtype=np.float64)
+
+    @cached_property
     def row_lengths(self) -> Array:
         """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes, once."""
         mean, deviation = self.rows.moments()

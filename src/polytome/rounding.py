@@ -54,6 +54,7 @@ class Rounding:
         reach: bound on the change of the gradient where predictions give way to one distribution for all rows.
         cost: mean divergence of one distribution for all rows from the predictions, in nats.
         room: how far such a distribution can move the mean residual of each output, shape (n_outputs,).
+        roundings: the relative error of a mean over the rows of elementary functions of scores.
     """
 
     objective: float
@@ -64,6 +65,7 @@ class Rounding:
     reach: float
     cost: float
     room: Array
+    roundings: float
 
 
 def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
@@ -72,7 +74,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     Args:
         objective: with products in float64.
         W: coefficients, shape `objective.shape`.
-        value: the objective there, in nats.
+        value: the objective there, in nats, or more.
     """
     loss, columns = objective.loss, objective.rows.columns
     n_columns, n_outputs = objective.shape
@@ -86,7 +88,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     divergence = 0.5 * loss.smoothness * shifted
     # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near one.
     residuals = float(np.sqrt(2 * loss.smoothness * mean_loss))
-    soft = float(np.sqrt(n_outputs)) if objective.rows.target.dtype.kind == "f" else 0.0
+    soft = float(np.sqrt(n_outputs) * objective.soft.max(initial=0.0))
     roundings = growth(_depth(objective) + n_outputs + ELEMENTARY)
     balance = roundings * (residuals + soft) + _SMALLEST
     sizes = columns.scale * (about_zero + np.abs(columns.shift))
@@ -98,7 +100,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     spread = columns.scale * about_shift
     most = float(np.linalg.norm(spread)) * float(np.sqrt(max(n_outputs, 2)))
     cost = n_outputs * np.log(2) + 2 * float((spread @ np.abs(W[:-1]) + np.abs(W[-1])).sum())
-    return Rounding(off, strength, gradient, balance, divergence, most + its_size + _SMALLEST, cost, objective.room)
+    return Rounding(off, strength, gradient, balance, divergence, most + its_size + _SMALLEST, cost, objective.room, roundings)
 
 
 def _depth(objective: Objective) -> int:

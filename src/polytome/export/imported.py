@@ -6,13 +6,12 @@ made exact, duality gives a lower bound D of the objective, and `P(as given) - D
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import certify
+from polytome.careful import certify_given
 from polytome.encoders import listing
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
@@ -103,11 +102,10 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     # The model states the objective, so that a certificate means the same whoever found the coefficients.
     objective = model._objective(X, labels, class_weights(model.class_weight, labels, weight)).at(np.float64)
     W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
-    value, _ = objective.value_and_gradient(W)
-    certificate, _ = certify(objective, W, model.tol)
-    gap = certificate.gap + max(0.0, value - certificate.objective)
-    certificate = replace(certificate, objective=value, gap=gap)
-    stop = Stop.CERTIFIED if certificate.holds else Stop.INTERRUPTED
+    certificate = certify_given(objective, given[0].T, given[1], model.tol)
+    value, gap = certificate.objective, certificate.gap
+    reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
+    stop = reached if certificate.holds else Stop.INTERRUPTED
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
     keep_solution(model, objective, solution, "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_))
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]

@@ -44,6 +44,10 @@ class Stop(enum.Enum):
     """Why a fit stopped; the value says what happened and what to do."""
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
+    ESTIMATED = (
+        "the distance from the minimum is estimated to be within `tol`; without penalty nothing proves it: a finite C "
+        "would"
+    )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
         "every larger multiple of these is better; use a penalty (a finite C)"
@@ -65,7 +69,7 @@ class Stop(enum.Enum):
     @property
     def succeeded(self) -> bool:
         """Whether the fit ended as it should."""
-        return self in (Stop.CERTIFIED, Stop.EPOCHS, Stop.UNCHANGED)
+        return self in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.EPOCHS, Stop.UNCHANGED)
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,13 @@ def check_limits(tol: Any, max_iter: Any) -> None:
 def _check_epochs(epochs: Any) -> None:
     if not (isinstance(epochs, Integral) and int(epochs) >= 1):
         raise ArgumentError(f"epochs={epochs!r}: needs a positive whole number")
+
+
+def _reached(certificate: Certificate) -> Stop:
+    """What a certificate that holds says of a fit."""
+    if certificate.is_of_separation:
+        return Stop.SEPARATED
+    return Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
 
 
 @dataclass(frozen=True)
@@ -313,9 +324,7 @@ class _Walk:
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
         certificate = self._certify(iterate)
-        if not certificate.holds:
-            return None
-        return Stop.SEPARATED if certificate.is_of_separation else Stop.CERTIFIED
+        return _reached(certificate) if certificate.holds else None
 
     def _certify(self, iterate: Iterate) -> Certificate:
         """The certificate of an iterate, kept if none is better; with careful sums where rounding alone stands against
@@ -352,21 +361,24 @@ class _Walk:
 
     def _best(self) -> Iterate:
         if self.best is None:
-            raise ArgumentError("the objective is not finite at the start; check the starting coefficients")
+            raise ArgumentError(
+                "the objective is not finite at the start; give finite starting coefficients (without warm_start none "
+                "are given), weights that are not of extreme size, or columns that are smaller"
+            )
         return self.best
 
     def _finish(self, stop: Stop) -> Solution:
         """The certified coefficients, or the best iterate with the certificate that it deserves."""
-        if stop not in (Stop.CERTIFIED, Stop.SEPARATED):
+        if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
             found, W = self._certify(self._best()), self._best().coefficients
             # The best intercept for coefficients that separate the classes need not separate them itself.
             if found.is_of_separation or (found.strength == 0 and is_separated(self.objective, W)):
                 stop = Stop.SEPARATED
             elif found.holds and stop is not Stop.NONFINITE:
-                stop = Stop.CERTIFIED
+                stop = _reached(found)
         assert self.certified is not None
         certificate, coefficients = self.certified.certificate, self.certified.coefficients
-        separated = self._separated_alone(coefficients) if stop is Stop.CERTIFIED else ()
+        separated = self._separated_alone(coefficients) if stop is Stop.ESTIMATED else ()
         stop = Stop.SEPARATED if separated else stop
         took_over = tuple(f"{name} took over at iteration {at}" for name, at in self.took_over.items())
         passes = self.history[-1].passes
