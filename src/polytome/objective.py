@@ -10,7 +10,6 @@ meet here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from polytome import native
 from polytome.losses import Loss
 from polytome.penalties import Penalty
 from polytome.rows import Block, Columns, Rows
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -99,12 +99,14 @@ class Objective:
         """Number of coefficients, intercepts included."""
         return self.shape[0] * self.shape[1]
 
-    @cached_property
+    @property
+    @kept
     def total_weight(self) -> float:
         """Sum of the weights of the rows."""
         return float(self.rows.weight.sum())
 
-    @cached_property
+    @property
+    @kept
     def row_lengths(self) -> Array:
         """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes, once."""
         mean, deviation = self.rows.moments()
@@ -231,7 +233,8 @@ class Objective:
         result: Array = hessian / self.total_weight
         return result
 
-    @cached_property
+    @property
+    @kept
     def null(self) -> tuple[Array, float]:
         """Coefficients of the null model and its objective: the yardstick of `tol`.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol, Self, TypeVar
 
@@ -18,7 +17,7 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import ArgumentError
-from polytome.threads import available_threads
+from polytome.threads import available_threads, kept
 
 Array = NDArray[Any]
 Sums = tuple[Array, ...]
@@ -36,7 +35,8 @@ class Block:
     target: Array
     weight: Array
 
-    @cached_property
+    @property
+    @kept
     def X(self) -> Any:
         """The rows in the precision of the products, converted when first asked for."""
         stored: Any = self.stored
@@ -210,12 +210,22 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
     with ThreadPoolExecutor(n_threads) as pool:
         pending: deque[Future[Result]] = deque()
         for part in parts:
-            # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
-            pending.append(pool.submit(copy_context().run, fn, part))
+            pending.append(_submitted(pool, fn, part))
             if len(pending) > 2 * n_threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
+    """`fn(part)` by a thread of the pool, or by this one where the interpreter ends and lends no more threads."""
+    try:
+        # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
+        return pool.submit(copy_context().run, fn, part)
+    except RuntimeError:
+        done: Future[Result] = Future()
+        done.set_result(fn(part))
+        return done
 
 
 def weighted_moments(rows: Storage) -> tuple[Array, Array]:
@@ -338,12 +348,14 @@ class Storage(ABC):
         """Whether blocks are sparse."""
         return bool(sparse.issparse(self.X))
 
-    @cached_property
+    @property
+    @kept
     def whole(self) -> Block:
         """All rows as they are stored."""
         return Block(self.X, self.precision, self.target, self.weight)
 
-    @cached_property
+    @property
+    @kept
     def ends_of_blocks(self) -> Array:
         """The rows before which a block ends, int64."""
         return np.array([part.stop for part in self._parts()], dtype=np.int64)
@@ -398,7 +410,8 @@ class Storage(ABC):
         """Weighted mean and standard deviation of the raw columns."""
         return self._moments
 
-    @cached_property
+    @property
+    @kept
     def _moments(self) -> tuple[Array, Array]:
         return weighted_moments(self)
 
