@@ -171,6 +171,7 @@ def test_libsvm_agrees_with_scikit_learn(tmp_path: Path) -> None:
 
     rng = np.random.default_rng(2)
     X = sparse.csr_array(sparse.random_array((50, 20), density=0.3, random_state=rng))
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)  # what older releases write
     path = tmp_path / "a.svm"
     dump_svmlight_file(X, rng.integers(0, 3, 50), str(path), zero_based=False)
     theirs, labels = load_svmlight_file(str(path), n_features=20)
