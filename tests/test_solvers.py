@@ -155,7 +155,7 @@ def test_row_space_equals_the_primal_solution(K: int, strength: float, fit_inter
 
 def test_row_space_of_sparse_and_shifted_columns() -> None:
     rng = np.random.default_rng(4)
-    X = sparse.random_array((20, 900), density=0.05, rng=rng, format="csr")
+    X = sparse.random_array((20, 900), density=0.05, random_state=rng, format="csr")
     y = rng.integers(0, 3, size=20)
     fits = [LogisticRegression(solver=s, tol=1e-14, scale="standard").fit(X, y) for s in ("auto", "lbfgs")]
     assert isinstance(fits[0].solver_.solver, RowSpace)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.rounding import ELEMENTARY, UNIT, Rounding, growth, rounding_of
 from polytome.rows import Block, Columns, as_rows
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -101,7 +101,8 @@ class CarefulFrame:
         fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
         return cls(objective.at(np.float64)) if fits else None
 
-    @cached_property
+    @property
+    @kept
     def centre(self) -> Array:
         """What is subtracted from each column: a median of rows drawn by weight; zero where nothing may be."""
         rows = self.objective.rows
@@ -112,7 +113,8 @@ class CarefulFrame:
         few = rows.subset(np.sort(chosen), np.ones(len(chosen))).whole.X
         return np.asarray(np.median(few.toarray() if rows.is_sparse else few, axis=0))
 
-    @cached_property
+    @property
+    @kept
     def centred(self) -> Objective:
         """The same objective over centred columns: a dense copy of X, unless the centre is zero."""
         rows, columns = self.objective.rows, Columns(np.zeros(len(self.centre)), self.objective.rows.columns.scale)
@@ -291,7 +293,8 @@ class CarefulFrame:
                 best, least = (room, reach, cost * (1 + growth(rows.n_rows + 8))), reach / float(room.min())
         return best
 
-    @cached_property
+    @property
+    @kept
     def _sizes(self) -> Array:
         """The length of each row's centred and scaled columns, shape (n,), a little more."""
         scale = self.objective.rows.columns.scale

@@ -4,7 +4,6 @@ of magnitude."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
 from polytome.objective import Objective, block_scores
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -50,7 +50,8 @@ class HessianRoot:
         suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.strength > 0
         return cls(objective.at(np.float64)) if suits else None
 
-    @cached_property
+    @property
+    @kept
     def X(self) -> Array:
         """The standardised columns of all rows, and the intercept's, (n, n_features + 1)."""
         rows = self.objective.rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from polytome import native
 from polytome.objective import Objective, hessian_of_scores
 from polytome.rows import ArrayRows, Block
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -38,7 +38,8 @@ class KnownScores:
     objective: Objective
     scores: Array
 
-    @cached_property
+    @property
+    @kept
     def rows(self) -> ArrayRows:
         """The scores as rows of so many columns."""
         its = self.objective.rows

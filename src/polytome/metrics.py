@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from polytome.errors import DataError
+from polytome.ordering import largest
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -224,7 +225,7 @@ def confusion_matrix(codes: Array, predicted: Array, n_classes: int) -> NDArray[
 
 
 def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[ConfusedPair]:
-    """The pairs of classes that are confused most often, the worst first.
+    """The pairs of classes that are confused most often, the worst first, ties in the order of the classes.
 
     Args:
         confusion: counts, shape (K, K), true classes in rows.
@@ -237,7 +238,7 @@ def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[Con
     """
     errors = confusion - np.diag(np.diag(confusion))
     labels, totals = classes.tolist(), confusion.sum(axis=1)
-    worst = np.argsort(-errors, axis=None, kind="stable")[:most]
+    worst = largest(errors.ravel(), most)
     pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in worst]
     return [
         ConfusedPair(labels[i], labels[j], int(errors[i, j]), float(errors[i, j] / totals[i]))

@@ -7,7 +7,6 @@ separable problem over the same rows: one pass over X serves them all, and no ro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from polytome.losses import IndependentSigmoids
 from polytome.numerics import sigmoid
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -50,19 +50,22 @@ class PairwiseSigmoids:
         """K (K - 1) / 2."""
         return self.n_classes * (self.n_classes - 1) // 2
 
-    @cached_property
+    @property
+    @kept
     def pairs(self) -> Array:
         """The two classes of each output, shape (n_outputs, 2)."""
         return np.stack(np.triu_indices(self.n_classes, 1), axis=1)
 
-    @cached_property
+    @property
+    @kept
     def _own(self) -> tuple[Array, Array]:
         """For each class the outputs that it is in, and whether it is the second of their classes; (K, K - 1) both."""
         outputs = np.array([np.flatnonzero((self.pairs == c).any(axis=1)) for c in range(self.n_classes)])
         is_second = self.pairs[outputs, 1] == np.arange(self.n_classes)[:, None]
         return outputs, is_second.astype(np.float64)
 
-    @cached_property
+    @property
+    @kept
     def _binary(self) -> IndependentSigmoids:
         return IndependentSigmoids(self.n_classes - 1)
 

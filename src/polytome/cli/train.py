@@ -229,13 +229,15 @@ def _show_fit(console: Console, model: LogisticRegression, seconds: float) -> No
 
 def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
     from polytome.explain import largest_coefficients
+    from polytome.ordering import largest
 
     what = "rows that were held out" if held_out else "rows of the training data itself (nothing was held out)"
     show_evaluation(console, evaluation, what)
     n_classes = len(model.classes_)
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
-        coefficients = sorted(coefficients, key=lambda found: -abs(found.value))[:10]
+        names = [(found.feature, place) for place, found in enumerate(coefficients)]
+        coefficients = [coefficients[j] for j in largest([abs(found.value) for found in coefficients], 10, names)]
     show_coefficients(console, coefficients, coefficients_title(model))
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.explain import feature_names
 from polytome.metrics import class_codes, null_log_loss
+from polytome.ordering import largest
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
@@ -299,7 +300,7 @@ class RegularizationDisplay(Display):
         upper.plot([self.best.C], [self.best.held_out_loss], "k*", markersize=11, zorder=4)
         upper.set_ylim(bottom=0 if min(point.train_loss for point in self.path) > 0 else None)
         paths = self.lengths
-        named = np.argsort(-np.abs(paths[-1]), kind="stable")[:_NAMED]
+        named = largest(np.abs(paths[-1]), _NAMED, self.names)
         for j in np.setdiff1d(np.arange(paths.shape[1]), named)[:200]:
             lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=paths.size > _MANY)
         ends = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from polytome.errors import DataError, FileError, MissingExtraError
 from polytome.frames import Cells, Frame, NumberCells, TextCells
 from polytome.readers.opening import kind_of_bytes, starting_bytes
+from polytome.threads import kept
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,7 +42,8 @@ class ArrowText:
     def __init__(self, array: pyarrow.ChunkedArray) -> None:
         self._array = array
 
-    @cached_property
+    @property
+    @kept
     def _cells(self) -> TextCells:
         """The words and a code for each row: one Python string per distinct word, not per row."""
         encoded = self._array.dictionary_encode().combine_chunks()

@@ -15,6 +15,7 @@ from polytome.explain import contributions
 from polytome.features import checked_rows
 from polytome.intervals import ClassQuality, Quality, class_qualities, quality
 from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
+from polytome.ordering import largest
 from polytome.report.wording import number
 from polytome.settled import settled_rows
 from polytome.training_record import data_hash
@@ -200,8 +201,8 @@ class _Window:
         if encoder is not None:
             found, cells = found.by_column(encoder), _cells(encoder, given)
         values = found.values[0, 0]
-        largest = np.argsort(-np.abs(values), kind="stable")[:_REASONS].tolist()
-        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in largest if values[j] != 0)
+        chosen = largest(np.abs(values), _REASONS, found.features).tolist()
+        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in chosen if values[j] != 0)
 
 
 def _cells(encoder: Encoder, given: Array) -> list[float | str]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol, Self, TypeVar
 
@@ -18,7 +17,7 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import ArgumentError
-from polytome.threads import available_threads
+from polytome.threads import available_threads, kept
 
 Array = NDArray[Any]
 Sums = tuple[Array, ...]
@@ -36,7 +35,8 @@ class Block:
     target: Array
     weight: Array
 
-    @cached_property
+    @property
+    @kept
     def X(self) -> Any:
         """The rows in the precision of the products, converted when first asked for."""
         stored: Any = self.stored
@@ -214,8 +214,7 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
     with ThreadPoolExecutor(n_threads) as pool:
         pending: deque[Future[Result]] = deque()
         for part in parts:
-            # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
-            pending.append(pool.submit(copy_context().run, fn, part))
+            pending.append(_submitted(pool, fn, part))
             if len(pending) > 2 * n_threads:
                 yield pending.popleft().result()
         while pending:
@@ -231,6 +230,17 @@ class Moments:
     deviation: Array
     near: Array
     length: Array
+
+
+def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
+    """`fn(part)` by a thread of the pool, or by this one where the interpreter ends and lends no more threads."""
+    try:
+        # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
+        return pool.submit(copy_context().run, fn, part)
+    except RuntimeError:
+        done: Future[Result] = Future()
+        done.set_result(fn(part))
+        return done
 
 
 def weighted_moments(rows: Storage) -> Moments:
@@ -355,12 +365,14 @@ class Storage(ABC):
         """Whether blocks are sparse."""
         return bool(sparse.issparse(self.X))
 
-    @cached_property
+    @property
+    @kept
     def whole(self) -> Block:
         """All rows as they are stored."""
         return Block(self.X, self.precision, self.target, self.weight)
 
-    @cached_property
+    @property
+    @kept
     def ends_of_blocks(self) -> Array:
         """The rows before which a block ends, int64."""
         return np.array([part.stop for part in self._parts()], dtype=np.int64)
@@ -414,8 +426,8 @@ class Storage(ABC):
     def _but(self, **changes: Any) -> Self:
         """The same rows and weights but for what has nothing to do with their moments, which they take along."""
         changed = replace(self, **changes)
-        if "_moments" in vars(self):
-            vars(changed)["_moments"] = self._moments
+        if "_kept__moments" in vars(self):
+            vars(changed)["_kept__moments"] = self._moments
         return changed
 
     def moments(self) -> tuple[Array, Array]:
@@ -428,7 +440,8 @@ class Storage(ABC):
         found: Array = np.abs(self._moments.near - centre) + self._moments.length
         return found * (1 + (self.n_rows + 8) * 2.0**-53)
 
-    @cached_property
+    @property
+    @kept
     def _moments(self) -> Moments:
         return weighted_moments(self)
 

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from polytome.encoders import Encoder
 from polytome.model_file import load
 from polytome.serve.descriptions import describe
 from polytome.sources import encoder_of
+from polytome.threads import kept
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -63,18 +63,21 @@ class ServedModel:
         model.predict_proba(np.zeros((1, model.n_features_in_)))
         return cls(path.name, model, model.encoder_)
 
-    @cached_property
+    @property
+    @kept
     def image_shape(self) -> tuple[int, int] | None:
         """Height and width where a row is an image."""
         shape: tuple[int, int] | None = getattr(self.model, "image_shape_", None)
         return shape
 
-    @cached_property
+    @property
+    @kept
     def classes_json(self) -> str:
         """The labels, written once."""
         return json.dumps(self.model.classes_.tolist())
 
-    @cached_property
+    @property
+    @kept
     def description(self) -> bytes:
         """What `GET /model` answers."""
         facts = {**describe(self.name, self.model), "loaded_at": self.loaded_at.isoformat(timespec="seconds")}
