@@ -175,11 +175,11 @@ def test_a_model_without_a_record_is_saved_without_one(path):
 
 LIES = [
     ({"training.data_sha256": "abc"}, {}, "data_sha256 is 'abc'"),
-    ({"training.n_rows": -1}, {}, "less than nothing"),
+    ({"training.n_rows": -1}, {}, "n_rows is -1, not a whole number"),
     ({"training.n_rows": 121}, {}, "class counts of training do not make 121"),
-    ({"training.seconds": "nan"}, {}, "less than nothing"),
-    ({"training.notes": [3]}, {}, "a note of training is 3"),
-    ({"training.versions": {"numpy": 2}}, {}, "a version of training is 2"),
+    ({"training.seconds": "nan"}, {}, "seconds is 'nan', not a number"),
+    ({"training.notes": [3]}, {}, r"notes\[0\] is 3, not text"),
+    ({"training.versions": {"numpy": 2}}, {}, "versions.'numpy' is 2, not text"),
     ({"training.versions": ["2"]}, {}, "training.versions is"),
     ({"training.command": 5}, {}, "training.command is 5"),
     ({"training.extra": 1}, {}, r"training has also \['extra'\]"),
