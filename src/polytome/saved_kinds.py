@@ -136,7 +136,8 @@ def real(low: float, high: float, *, nan: bool = False) -> Kind:
         is_number = type(number) is float or (type(number) is int and abs(number) <= LARGEST)
         if not is_number or not (low <= number <= high or (nan and number != number)):
             refuse(f"{what} is {brief(value)}, not a number from {low:g} to {high:g}")
-        return number
+        # NumPy has no type for whole numbers beyond 64 bits.
+        return float(number) if abs(number) > LARGEST_COUNT else number
 
     return check
 
