@@ -28,7 +28,7 @@ from polytome.tensor_files import read_tensors
 SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", 0))
 SEED = int(os.environ.get("POLYTOME_FUZZ_SEED", random.SystemRandom().randrange(2**32) if SECONDS else 7))
 CASES = 10**9 if SECONDS else 150
-MOST_SECONDS, MOST_BYTES = 5.0, 2**26
+MOST_SECONDS, MOST_BYTES = 10.0, 2**26  # of processor time
 
 HOSTILE: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 0.5, -0.5, 2**31, 2**53 + 1, 2**63, -(2**63), 2**64, 10**400, -(10**400)),
@@ -149,14 +149,14 @@ def assert_loads_well_or_is_refused(path: Path, content: bytes, story: str) -> b
     """True where it loads; what loads predicts, and saves to a file that loads as an equal model."""
     path.write_bytes(content)
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     model, refusal = None, None
     try:
         model = load(path)
     except PolytomeError as error:
         refusal = str(error)
     finally:
-        peak, took = tracemalloc.get_traced_memory()[1], time.perf_counter() - began
+        peak, took = tracemalloc.get_traced_memory()[1], time.process_time() - began
         tracemalloc.stop()
     assert peak < MOST_BYTES + 60 * len(content), f"{story}: {peak} bytes for a file of {len(content)}"
     assert took < MOST_SECONDS, f"{story}: {took} seconds"

@@ -177,7 +177,7 @@ LIES = [
     ({"training.data_sha256": "abc"}, {}, "data_sha256 is 'abc'"),
     ({"training.n_rows": -1}, {}, "n_rows is -1, not a whole number"),
     ({"training.n_rows": 121}, {}, "class counts of training do not make 121"),
-    ({"training.seconds": "nan"}, {}, "seconds is 'nan', not a number"),
+    ({"training.seconds": "-inf"}, {}, "seconds is '-inf', not a number"),
     ({"training.notes": [3]}, {}, r"notes\[0\] is 3, not text"),
     ({"training.versions": {"numpy": 2}}, {}, "versions.'numpy' is 2, not text"),
     ({"training.versions": ["2"]}, {}, "training.versions is"),

@@ -84,8 +84,10 @@ def reporter_of(estimator: Any) -> Callback | None:
 def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
     coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
-    # Predictions read them output by output for dense rows, and column by column for sparse ones, as they lie already.
-    estimator.coef_ = coefficients if objective.rows.is_sparse else np.ascontiguousarray(coefficients)
+    # Predictions read them output by output for dense rows, and column by column for sparse ones. An array of its own,
+    # with the strides that a pickle of it gets: `joblib.hash` tells them.
+    by_column = objective.rows.is_sparse and len(coefficients) > 1
+    estimator.coef_ = np.array(coefficients, order="F" if by_column else "C")
     scale = estimator.scale
     estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
     estimator.history_ = solution.history

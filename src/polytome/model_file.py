@@ -26,6 +26,7 @@ from polytome import __version__
 from polytome.atomic_files import atomic_output
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
+from polytome.fitted_source import FittedSource
 from polytome.formula import Formula
 from polytome.saved_kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, plain, record, refuse
 from polytome.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
@@ -41,6 +42,7 @@ from polytome.solvers import Progress, Stop
 from polytome.tensor_files import Tensors, read_tensors
 
 if TYPE_CHECKING:
+    from polytome.encoders import Encoder
     from polytome.estimators import LogisticRegression
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
@@ -56,8 +58,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
     """Write a fitted model to one safetensors file, whole or not at all.
 
     Args:
-        model: a fitted `LogisticRegression`. Its attributes `encoder_` (an `Encoder`), `image_shape_` (height, width)
-            and `positive_` (the label of a one-against-the-rest model) are kept where it has them.
+        model: a fitted `LogisticRegression`; what its `source_` holds is kept.
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
@@ -132,17 +133,16 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     """What the file keeps: values for JSON, and tensors."""
     parameters, scale = parameters_to_saved(model.get_params(deep=False))
     classes, class_numbers = classes_to_saved(model.classes_)
-    names = getattr(model, "feature_names_in_", None)
-    encoder, shape = getattr(model, "encoder_", None), getattr(model, "image_shape_", None)
+    names, source = getattr(model, "feature_names_in_", None), model.source_
     saved: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "library_version": __version__,
         "classes": classes,
         "parameters": parameters,
         "feature_names": None if names is None else [str(name) for name in names],
-        "encoder": None if encoder is None else encoder.to_json(),
-        "image_shape": None if shape is None else [int(side) for side in shape],
-        "positive": getattr(model, "positive_", None),
+        "encoder": None if source.encoder is None else source.encoder.to_json(),
+        "image_shape": None if source.image_shape is None else [int(side) for side in source.image_shape],
+        "positive": source.positive,
         "objective": plain(asdict(model.objective_)),
         "certificate": plain(asdict(model.certificate_)),
         "stop": model.stop_.name,
@@ -155,8 +155,8 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
         if numbers is not None:
             tensors[name] = numbers
     saved["training"] = None
-    if hasattr(model, "training_"):
-        saved["training"], of_training = training_to_saved(model.training_)
+    if source.training is not None:
+        saved["training"], of_training = training_to_saved(source.training)
         tensors |= of_training
     return saved, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
@@ -224,9 +224,19 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     model.n_iter_ = np.array([saved["n_iter"]])
     model.history_ = _history(tensors["history"])
     model.solver_ = saved["solver"]
+    if (names := saved["feature_names"]) is not None:
+        if len(names) != n_features:
+            refuse(f"{len(names)} feature names for {n_features} features")
+        model.feature_names_in_ = np.array(names, dtype=object)
+    training = None
     if saved["training"] is not None:
-        model.training_ = training_from_saved(saved["training"], tensors, n_classes, n_features)
-    _restore_names(model, saved)
+        training = training_from_saved(saved["training"], tensors, n_classes, n_features)
+    model.source_ = FittedSource(
+        encoder=_encoder(saved["encoder"], n_features),
+        image_shape=_image_shape(saved["image_shape"], n_features),
+        positive=_positive(saved["positive"], model.classes_),
+        training=training,
+    )
     return model
 
 
@@ -285,24 +295,26 @@ def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:
     return tuple(Progress(int(iteration), *rest) for iteration, *rest in tensor.tolist())
 
 
-def _restore_names(model: LogisticRegression, saved: dict[str, Any]) -> None:
-    """Set the attributes that only some models have, after checking that they fit."""
+def _encoder(saved: Any, n_features: int) -> Encoder | None:
     from polytome.encoders import Encoder
 
-    n_features = model.n_features_in_
-    if (names := saved["feature_names"]) is not None:
-        if len(names) != n_features:
-            refuse(f"{len(names)} feature names for {n_features} features")
-        model.feature_names_in_ = np.array(names, dtype=object)
-    if saved["encoder"] is not None:
-        model.encoder_ = Encoder.from_json(saved["encoder"])
-        if (width := sum(column.width for column in model.encoder_.columns)) != n_features:
-            refuse(f"its encoder makes {width} features, its coefficients need {n_features}")
-    if (shape := saved["image_shape"]) is not None:
-        if shape[0] * shape[1] != n_features:
-            refuse(f"image_shape is {shape} for {n_features} features")
-        model.image_shape_ = (shape[0], shape[1])
-    if (positive := saved["positive"]) is not None:
-        if len(model.classes_) != 2 or positive != model.classes_.tolist()[-1]:
-            refuse(f"positive is {brief(positive)}, which is not the second of two classes")
-        model.positive_ = positive
+    if saved is None:
+        return None
+    encoder = Encoder.from_json(saved)
+    if (width := sum(column.width for column in encoder.columns)) != n_features:
+        refuse(f"its encoder makes {width} features, its coefficients need {n_features}")
+    return encoder
+
+
+def _image_shape(saved: list[int] | None, n_features: int) -> tuple[int, int] | None:
+    if saved is None:
+        return None
+    if saved[0] * saved[1] != n_features:
+        refuse(f"image_shape is {saved} for {n_features} features")
+    return saved[0], saved[1]
+
+
+def _positive(saved: str | None, classes: NDArray[Any]) -> str | None:
+    if saved is not None and (len(classes) != 2 or saved != classes.tolist()[-1]):
+        refuse(f"positive is {brief(saved)}, which is not the second of two classes")
+    return saved

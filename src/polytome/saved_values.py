@@ -112,7 +112,7 @@ TRAINING: dict[str, Kind] = {
     "seed": optional(_SEED),
     "n_test_rows": _COUNT,
     "versions": mapped(text(100)),
-    "seconds": real(0, LARGEST),
+    "seconds": real(0, LARGEST, nan=True),
 }
 """What each value of the record of a training may be."""
 MODEL: dict[str, Kind] = {

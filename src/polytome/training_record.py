@@ -61,7 +61,7 @@ class TrainingRecord:
         seed: of that choice; None where none was made.
         n_test_rows: rows held out, or brought by the source as test rows.
         versions: of the libraries and of Python, by name.
-        seconds: that the fit took.
+        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
     """
 
     source: str | None
@@ -84,6 +84,10 @@ class TrainingRecord:
     versions: dict[str, str]
     seconds: float
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        return vars(self) | {"seconds": np.nan}
+
 
 def record_training(
     model: LogisticRegression,
@@ -96,7 +100,7 @@ def record_training(
     test_fraction: float | None = None,
     seed: int | None = None,
     n_test_rows: int = 0,
-    seconds: float | None = None,
+    seconds: float = np.nan,
 ) -> TrainingRecord:
     """Look once more at the data of a fit and write down what it was.
 
@@ -110,7 +114,7 @@ def record_training(
         test_fraction: as there.
         seed: as there.
         n_test_rows: as there.
-        seconds: as there; None takes those of the solver.
+        seconds: as there.
 
     Raises:
         DataError: X does not suit the model, or y holds something else than one of its classes for each row.
@@ -159,7 +163,7 @@ def record_training(
         seed=seed,
         n_test_rows=n_test_rows,
         versions=_versions(),
-        seconds=model.history_[-1].seconds if seconds is None else seconds,
+        seconds=seconds,
     )
 
 

@@ -16,6 +16,7 @@ from polytome.certificate import certify
 from polytome.encoders import listing
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
+from polytome.fitted_source import FittedSource
 from polytome.fitting import keep_solution
 from polytome.labels import class_weights, hard_labels, refuse_mixed_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
@@ -65,7 +66,7 @@ def imported_model(scores: tuple[Array, Array], classes: Any, **settings: Any) -
         raise ArgumentError("a coefficient or an intercept is NaN or infinite: the training of this model has failed")
     order = np.argsort(labels, kind="stable")
     model = LogisticRegression(**settings)
-    model.classes_, model.n_features_in_ = labels[order], coefficients.shape[1]
+    model.classes_, model.n_features_in_, model.source_ = labels[order], coefficients.shape[1], FittedSource()
     if len(labels) > 2:
         model.coef_, model.intercept_ = coefficients[order], intercepts[order]
     else:
