@@ -91,6 +91,7 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
         DataError: X or y does not fit the model.
     """
     given = model.coef_, model.intercept_, model.n_features_in_
+    _check_names(model, X)
     X, y = checked_features(model, X, y)
     if X.shape[1] != given[2]:
         raise DataError(f"X has {X.shape[1]} features, and the coefficients are for {given[2]}")
@@ -112,3 +113,17 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
     keep_solution(model, objective, solution, "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_))
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]
+
+
+def _check_names(model: LogisticRegression, X: Any) -> None:
+    """Refuse a frame whose columns are others than those of the fit, or the same in another order."""
+    known, found = getattr(model, "feature_names_in_", None), list(getattr(X, "columns", ()))
+    if known is None or not found or found == list(known):
+        return
+    if sorted(map(str, found)) == sorted(map(str, known)):
+        raise DataError(
+            "X has the columns of the fit in another order: give X[list(estimator.feature_names_in_)], since a "
+            "coefficient belongs to a place"
+        )
+    lacking = [name for name in known if name not in found]
+    raise DataError(f"X has the columns {listing(found, 6)}, and the fit had also {listing(lacking, 6)}")
