@@ -21,7 +21,7 @@ from scipy import sparse
 
 from polytome import __version__
 from polytome.errors import DataError
-from polytome.metrics import class_codes
+from polytome.metrics import class_codes, one_label_each
 from polytome.settled import centre_bounds, centred_lengths, cost_of_change, most_changes, score_radius, settled_scores
 
 if TYPE_CHECKING:
@@ -132,9 +132,8 @@ def record_training(
     from polytome.rows import as_rows
 
     log_probabilities = model.predict_log_proba(X)
-    X, y = checked_rows(model, X), np.asarray(y)
-    if y.shape != (X.shape[0],):
-        raise DataError(f"y has shape {y.shape} for {X.shape[0]} rows of X: a record needs one label for each row")
+    X = checked_rows(model, X)
+    y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)
     if (codes < 0).any():
         row = int(np.argmin(codes))
