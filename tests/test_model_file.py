@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -382,6 +384,30 @@ LIES = [
     (put("image_shape", value=["2", 2]), r"image_shape\[0\] is '2'"),
     (put("image_shape", value=[-2, -2]), "image_shape"),
     (put("positive", value="virginica"), "positive is 'virginica'"),
+    (put("certificate", "gap", value=-1), "certificate.gap is -1, not a number from 0 to inf"),
+    (put("certificate", "tol", value=10**400), "certificate.tol is 1000"),
+    (put("certificate", "objective", value=0.5), "the objective is 0.1.* in the certificate 0.5"),
+    (put("certificate", "strength", value=0.5), "in the certificate .* of 0.5"),
+    (put("certificate", "kind", value="estimate"), "an estimate, although there is a penalty"),
+    (put("certificate", "gap", value=0.1), "stop is CERTIFIED, although the certificate does not hold"),
+    (put("stop", value="SEPARATED"), "stop is SEPARATED, although there is a penalty"),
+    (put("objective", "loss", value="logistic"), "a logistic loss for 3 classes"),
+    (put("objective", "total_weight", value=0), "objective.total_weight is 0"),
+    (put("objective", "scale", value=[]), r"objective.scale is \[\], not text"),
+    (put("solver", value="a\0b"), "solver is .*, which is no text"),
+    (put("library_version", value="x" * 1000), "library_version has 1000 characters"),
+    (put("parameters", "tol", value="nan"), "parameters.tol is 'nan'"),
+    (put("parameters", "class_weight", value=[[0, 1], [0, 2]]), "names a class twice"),
+    (put("classes", "dtype", value="<U99999"), "would need far more memory than their 25 characters"),
+    (put("classes", "dtype", value="<U4294967295"), "would need far more memory"),
+    (put("classes", "values", value=["a", "b", "\ud800"]), "a class is .*, which is no text|values.* is no text"),
+    (put("classes", "values", value=["a", "b", "c\0"]), "ends with the character NUL"),
+    (put("feature_names", value=["a", "b", "c", "\udfff"]), r"feature_names\[3\] is .*, which is no text"),
+    (put("image_shape", value=[2**60, 2**60]), r"image_shape\[0\] is"),
+    (put("n_iter", value=2**64), "n_iter is 18446744073709551616"),
+    (put_tensor("history", np.zeros((0, 5))), r"history is float64 of shape \(0, 5\)"),
+    (put_tensor("history", [[0.5, 0, 1, 1, 0]]), "history counts iterations"),
+    (put_tensor("history", [[0, 0, 1.0, -1, 0]]), "history holds an objective, a gap or a time below zero"),
     (put_tensor("coef", np.zeros((3, 4), np.float32)), "intercept is float64 of shape .*, not float32"),
     (put_tensor("coef", np.zeros((3, 5))), "objective does not fit 3 classes and 5"),
     (put_tensor("coef", np.zeros((2, 4))), r"coef is float64 of shape \(2, 4\)"),
@@ -472,3 +498,77 @@ def test_loading_imports_no_pickle_and_runs_nothing(
     monkeypatch.chdir(path.parent)
     assert load(path).solver_ == "__import__('os').mkdir('ran')"
     assert not Path("ran").exists()
+
+
+# --- files that change while they are read ---------------------------------------------------------------------------
+
+
+def test_a_file_that_is_rewritten_while_others_load_it_never_ends_the_process(path: Path) -> None:
+    """As `cp` does: cut short, then written piece by piece. A map of the file would end the process with SIGBUS."""
+    model = LogisticRegression(C=1e-3, tol=0.9).fit(np.random.default_rng(0).normal(size=(6, 60_000)), np.arange(6) % 3)
+    model.save(path)
+    content = path.read_bytes()
+    program = """
+import sys
+from polytome import load
+from polytome.errors import FileError
+print("ready", flush=True)
+loaded = refused = 0
+while sys.stdin.readline() == "again\\n":
+    try:
+        load(sys.argv[1])
+        loaded += 1
+    except FileError:
+        refused += 1
+    print(loaded, refused, flush=True)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    for _ in range(6):
+        child.stdin.write("again\n")
+        child.stdin.flush()
+        with path.open("r+b") as stream:
+            stream.truncate(0)
+            for start in range(0, len(content), 2**18):
+                stream.write(content[start : start + 2**18])
+        loaded, refused = map(int, child.stdout.readline().split())
+    child.communicate()
+    assert child.returncode == 0
+    assert loaded + refused == 6
+    assert load(path).certificate_ == model.certificate_
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(FileError, match=r"no name of a file|cannot be read"):
+        load(name)
+
+
+def test_a_certificate_of_an_older_file_has_the_fields_of_today(path: Path, iris_file: Path) -> None:
+    """Fields that came later are filled with their defaults; where there are none, nothing is lacking."""
+    record, tensors = parts(iris_file)
+    for name in ("rounding", "intercept"):
+        record["certificate"].pop(name, None)
+    record["checksum"] = model_file._checksum(record, tensors)
+    save_file(tensors, path, {"polytome": json.dumps(record)})
+    certificate = load(path).certificate_
+    assert certificate.gap == record["certificate"]["gap"]
+    assert [getattr(certificate, name, 0.0) for name in ("rounding", "intercept")] == [0.0, 0.0]
+
+
+def test_labels_that_look_like_numbers_stay_texts(path: Path) -> None:
+    model = fitted(np.array(["inf", "nan", "1"], dtype=object)[IRIS.target])
+    model.save(path)
+    assert load(path).classes_.tolist() == model.classes_.tolist()
+
+
+def test_float32_coefficients_come_back_as_they_were(path: Path) -> None:
+    model = fitted()
+    model.coef_, model.intercept_ = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
+    model.save(path)
+    assert load(path).coef_.dtype == np.float32
+    np.testing.assert_array_equal(load(path).coef_, model.coef_)

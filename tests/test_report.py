@@ -481,9 +481,9 @@ def test_rows_may_be_given_in_any_form(form, unseen):
     if unseen:
         y = np.where(np.arange(150) == 7, 9, y)
     one, two = judge(model, X, y, name="rows"), judge(model, *GIVEN[form](X, y), name="rows")
-    assert two.evaluation.to_json() == one.evaluation.to_json()
+    assert two.evaluation.confusion.tolist() == one.evaluation.confusion.tolist()
+    assert two.evaluation.unseen == one.evaluation.unseen
     assert [each.name for each in two.least_certain] == [each.name for each in one.least_certain]
-    assert two.pairs[0].rows[0].reasons == one.pairs[0].rows[0].reasons
 
 
 @pytest.mark.parametrize("form", GIVEN)

@@ -55,6 +55,8 @@ _SMALLEST = 5e-324  # the smallest positive number
 _POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
 _SEED = whole(-(2**63), 2**64 - 1)
 _LABEL_TYPE = re.compile(r"[<>|][biuf][1248]|[<>]U[1-9]\d{0,9}|\|O")
+_WIDEST_LABEL = 1000
+"""Characters of a type that is wider than its longest label: each prediction takes as many."""
 _LABEL_BYTES = 2**24
 _BYTES_PER_CHARACTER = 100
 """Labels of one type all take the room of the longest: so much for each character that there is, or `_LABEL_BYTES`."""
@@ -201,7 +203,9 @@ def _listed_classes(values: list[Any], name: str) -> Array:
         lengths = [len(value) for value in values]
         if max(lengths) > width:
             refuse(f"a class is longer than its type {name} allows")
-        if 4 * width * len(values) > max(_LABEL_BYTES, _BYTES_PER_CHARACTER * sum(lengths)):
+        if width > max(_WIDEST_LABEL, *lengths) or 4 * width * len(values) > max(
+            _LABEL_BYTES, _BYTES_PER_CHARACTER * sum(lengths)
+        ):
             refuse(f"classes of type {name} would need far more memory than their {sum(lengths)} characters")
     classes = np.empty(len(values), dtype=name)
     classes[:] = values
