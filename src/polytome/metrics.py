@@ -38,6 +38,7 @@ __all__ = [
     "evaluate",
     "log_loss",
     "null_log_loss",
+    "one_label_each",
 ]
 
 
@@ -125,7 +126,8 @@ def evaluate(model: LogisticRegression, X: Any, y: Any) -> Evaluation:
         >>> round(evaluation.accuracy, 3), evaluation.unseen, evaluation.accuracy_of_all
         (0.667, {'perhaps': 1}, 0.5)
     """
-    y = np.asarray(y)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)
     known = codes >= 0
     if not known.any():
@@ -147,6 +149,33 @@ def evaluate(model: LogisticRegression, X: Any, y: Any) -> Evaluation:
         classes=model.classes_,
         confusion=confusion_matrix(codes, predicted, len(model.classes_)),
     )
+
+
+def one_label_each(y: Any, n_rows: int) -> Array:
+    """True labels of rows that are to be judged, shape (n,); one column of them is taken for what it is.
+
+    Args:
+        y: labels, shape (n,) or (n, 1).
+        n_rows: n.
+
+    Raises:
+        DataError: they are as many as something else, or several numbers for each row.
+
+    Example:
+        >>> one_label_each([["no"], ["yes"]], 2)
+        array(['no', 'yes'], dtype='<U3')
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and len(labels) == n_rows:
+        raise DataError(
+            f"y has shape {labels.shape}: rows are judged by one label each, not by probabilities; give the most "
+            "probable class of each row, classes_[y.argmax(axis=1)]"
+        )
+    if labels.shape != (n_rows,):
+        raise DataError(f"y has shape {labels.shape} for {n_rows} rows of X: give one label for each row")
+    return labels
 
 
 def class_codes(y: Array, classes: Array) -> NDArray[np.intp]:

@@ -1,8 +1,8 @@
 """What a user names, a built-in data set or a file, as rows to train on or to predict.
 
-A model that is fitted with `fit_source` remembers its source: the columns of its table (`encoder_`), the shape of its
-images (`image_shape_`), the one label that it tells from the rest (`positive_`), and what the data were
-(`training_`). `read_for_model` reads other data in the same way.
+A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the columns of its table
+(`encoder_`), the shape of its images (`image_shape_`), the one label that it tells from the rest (`positive_`), and
+what the data were (`training_`). `read_for_model` reads other data in the same way.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from polytome.datasets import Dataset, list_datasets, load_dataset
 from polytome.downloads import Progress
 from polytome.encoders import Column, Encoder, listing
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.fitted_source import FittedSource
 from polytome.image_folders import images_for_model, is_images, read_images
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.tables import read_table
@@ -219,7 +220,8 @@ def encoder_of(model: LogisticRegression) -> Encoder:
 
     Args:
         model: a fitted model; one that was trained on no table takes numbers, by the names of the frame that it was
-            trained on where it had names, else by position.
+            trained on where it had names, else by position; labels are those of a column `label`, as in the built-in
+            data sets.
 
     Example:
         >>> from polytome.estimators import LogisticRegression
@@ -232,7 +234,10 @@ def encoder_of(model: LogisticRegression) -> Encoder:
     names = getattr(model, "feature_names_in_", None)
     if names is None:
         names = [f"column_{j + 1}" for j in range(model.n_features_in_)]
-    return Encoder(tuple(Column(str(name), "number") for name in names), None, missing="error", unknown="error")
+    columns = tuple(Column(str(name), "number") for name in names)
+    target = None if "label" in map(str, names) else "label"
+    kind: Literal["integer", "text"] = "integer" if model.classes_.dtype.kind in "iu" else "text"
+    return Encoder(columns, target, missing="error", unknown="error", label_kind=kind)
 
 
 def fit_source(model: LogisticRegression, source: Source, *, command: str | None = None) -> LogisticRegression:
@@ -256,13 +261,11 @@ def fit_source(model: LogisticRegression, source: Source, *, command: str | None
         array(['not virginica', 'virginica'], dtype='<U13')
     """
     began = time.perf_counter()
-    if source.positive is None:
-        model.fit(source.X, source.y)
-    else:
-        model.fit(source.X, source.y == source.positive)  # false sorts before true
+    model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
+    seconds = time.perf_counter() - began
+    if source.positive is not None:  # false sorts before true
         model.classes_ = np.array([f"not {source.positive}", source.positive])
-        model.positive_ = source.positive
-    model.training_ = record_training(
+    training = record_training(
         model,
         source.X,
         source.y,
@@ -272,12 +275,9 @@ def fit_source(model: LogisticRegression, source: Source, *, command: str | None
         test_fraction=source.test_fraction,
         seed=source.seed,
         n_test_rows=0 if source.y_test is None else len(source.y_test),
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
     )
-    if source.encoder is not None:
-        model.encoder_ = source.encoder
-    if source.image_shape is not None:
-        model.image_shape_ = source.image_shape
+    model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
     return model
 
 

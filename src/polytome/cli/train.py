@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,13 +146,11 @@ def _train(
     console = Console(quiet=True) if as_json else make_console()
     with Interruption() as interruption:
         _show_data(console, rows, counts)
-        began = time.perf_counter()
         model = _fit(rows, settings, command, interruption)
-        seconds = time.perf_counter() - began
     interrupted = interruption.requested
     if out is not None:
         model.save(out)
-    _show_fit(console, model, seconds)
+    _show_fit(console, model)
     if not model.stop_.succeeded and not interrupted:
         show_warning(f"{model.stop_.value}.")
     evaluation = None
@@ -166,7 +163,7 @@ def _train(
         _write_report(model, rows, report)
         console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
-        print_json(_summary(rows, counts, model, evaluation, out, seconds))
+        print_json(_summary(rows, counts, model, evaluation, out))
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
 
@@ -212,14 +209,16 @@ def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
     show_facts(console, {"Data": f"{rows.name}: {size}", "Classes": balance(counts)})
 
 
-def _show_fit(console: Console, model: LogisticRegression, seconds: float) -> None:
+def _show_fit(console: Console, model: LogisticRegression) -> None:
+    from polytome.report.wording import number
+
     passes, n_iter = model.history_[-1].passes, int(model.n_iter_[0])
     show_facts(
         console,
         {
             "Model": model_line(model),
             "Objective": str(model.objective_),
-            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {seconds:.2f} s",
+            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {number(model.training_.seconds, 3)} s",
             "Solver": str(model.solver_),
             "Stopped": model.stop_.value,
         },
@@ -286,7 +285,6 @@ def _summary(
     model: LogisticRegression,
     evaluation: Evaluation | None,
     out: Path | None,
-    seconds: float,
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
     from polytome.explain import largest_coefficients
@@ -316,5 +314,5 @@ def _summary(
             "solver": str(model.solver_),
             "largest_coefficients": [found._asdict() for found in largest_coefficients(model)],
         },
-        "seconds": seconds,
+        "seconds": model.training_.seconds,
     }

@@ -95,7 +95,7 @@ class ConvergenceDisplay(Display):
         gap = np.array([line.gap for line in self.history])
         times = {
             "passes over the rows": np.array([line.passes for line in self.history]),
-            "time (s)": np.array([line.seconds for line in self.history]),
+            "time since the first iteration (s)": np.array([line.seconds for line in self.history]),
         }
         key: dict[str, Artist] = {}
         dots: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(objective) <= _FEW else {}
@@ -128,9 +128,9 @@ class ConvergenceDisplay(Display):
         known = "proved" if certificate.kind == "proof" else "estimated"
         verdict = "within" if certificate.holds else "which is outside of"
         return (
-            f"After {len(self.history) - 1} iterations, {short(last.passes)} passes over the rows and "
-            f"{short(last.seconds)} seconds the objective {certificate.objective:.6g} is {known} to be at most "
-            f"{certificate.gap:.1e} nats above its minimum, {verdict} the tolerance of {self.tolerance:.1e}."
+            f"After {len(self.history) - 1} iterations and {short(last.passes)} passes over the rows the objective "
+            f"{certificate.objective:.6g} is {known} to be at most {certificate.gap:.1e} nats above its minimum, "
+            f"{verdict} the tolerance of {self.tolerance:.1e}."
         )
 
 

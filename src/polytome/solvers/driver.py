@@ -66,6 +66,10 @@ class Stop(enum.Enum):
         "very different size"
     )
 
+    def __reduce__(self) -> tuple[type[Stop], tuple[str]]:
+        """For skops: an enumeration tells only pickle, by `__reduce_ex__`, how it is made again."""
+        return Stop, (self.value,)
+
     @property
     def succeeded(self) -> bool:
         """Whether the fit ended as it should."""
@@ -82,14 +86,18 @@ class Progress:
         objective: in nats.
         gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without penalty an
             estimate.
-        seconds: since the start.
+        seconds: since the first iteration began; NaN in what was pickled, which keeps no times.
     """
 
     iteration: int
     passes: float
     objective: float
     gap: float
-    seconds: float
+    seconds: float = field(default=np.nan, compare=False)
+
+    def __reduce__(self) -> tuple[type[Progress], tuple[int, float, float, float]]:
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        return Progress, (self.iteration, self.passes, self.objective, self.gap)
 
 
 Callback = Callable[[Progress], object]
