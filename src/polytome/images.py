@@ -35,6 +35,7 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _MOST_BYTES = 64 << 20
 _MOST_PIXELS = 80_000_000  # below the number at which Pillow itself begins to warn
+_MOST_SCANS = 100  # a progressive JPEG has ten or so, and each scan goes over all pixels again
 _WORKING_SIDE = 400  # pixels: strokes stay several pixels wide, and noise averages out
 _LEAST_CONTRAST = 0.1  # of the ground's brightness
 _LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is no digit
@@ -159,6 +160,9 @@ def _decoded(contents: bytes, name: str, refusal: type[DataError] | type[FileErr
 
     if len(contents) > _MOST_BYTES:
         raise refusal(f"{name}: has more than {_MOST_BYTES >> 20} MiB; save it smaller")
+    # Within a scan each byte 255 is followed by 0 or a sign to start again, so that these two begin a scan.
+    if contents.startswith(b"\xff\xd8") and contents.count(b"\xff\xda") > _MOST_SCANS:
+        raise refusal(f"{name}: is a JPEG of more than {_MOST_SCANS} scans; save it as a plain one, or as PNG")
     try:
         image = Image.open(io.BytesIO(contents), formats=_FORMATS)
         if image.width * image.height <= _MOST_PIXELS:
