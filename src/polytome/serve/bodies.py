@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -29,6 +28,8 @@ _NESTED = 4
 """Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
 _FEW = 1000
 """Brackets that do not count: they may stand in text."""
+_MORE_VALUES = 10
+"""Values that each row may have beside those of the model, names that are ignored or commas in texts, if all have them."""
 _MORE_COLUMNS = 10_000
 """Columns that a text table may have beside those of the model."""
 _FREE_CELLS = 1 << 20
@@ -62,6 +63,7 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
     if kind == JSON:
         nested = body.count(b"[") + body.count(b"{")
         _check_count((nested - _FEW) // _NESTED, most_rows)
+        _check_values(body.count(b","), most_rows * (len(served.encoder.columns) + _MORE_VALUES))
         rows = _json_rows(body)
         _check_count(len(rows), most_rows)
         return Rows(encode_plain_rows(served.encoder, rows))
@@ -135,9 +137,18 @@ def _check_count(n_rows: int, most_rows: int) -> None:
         raise Refusal(413, f"{n_rows:,} rows at once, and this server takes {most_rows:,}; send them in parts")
 
 
+def _check_values(n_values: int, most: int) -> None:
+    """Refuse a document of very many values before it is decoded, which nothing else interrupts."""
+    if n_values > most:
+        raise Refusal(
+            413, f"the body has {n_values:,} values, and the rows that are taken need fewer; send those alone"
+        )
+
+
 def _check_width(body: bytes, n_columns: int) -> None:
     """Refuse a text table of very many columns: each of them takes memory and time, however short it is."""
-    line = re.split(rb"[\r\n]", body.lstrip(), maxsplit=1)[0]
+    text = body.lstrip()
+    line = text[: min((end for end in (text.find(b"\n"), text.find(b"\r")) if end >= 0), default=len(text))]
     width = max(line.count(separator) for separator in (b",", b";", b"\t", b"|")) + 1
     if width > n_columns + _MORE_COLUMNS:
         raise Refusal(413, f"the body has {width:,} columns, and the model needs {n_columns:,}; send those alone")

@@ -175,6 +175,9 @@ class Protection:
             await answer.refuse(refusal, receive)
         except Gone:
             answer.exchange.status = _CLOSED_BY_CLIENT
+        except asyncio.CancelledError:  # by the server that ends: an answer in words is all that is left to do
+            words = "the server is stopping, and the answer takes too long for that; send the request again later"
+            await answer.refuse(Refusal(503, words, [("Retry-After", "5")]), receive)
         except TimeoutError:
             if answer.started:
                 answer.hang_up()
