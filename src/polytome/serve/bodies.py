@@ -29,7 +29,7 @@ _NESTED = 4
 _FEW = 1000
 """Brackets that do not count: they may stand in text."""
 _MORE_VALUES = 10
-"""Values that each row may have beside those of the model, names that are ignored or commas in texts, if all have them."""
+"""Values of each row beside those of the model: names that are ignored, or commas in texts."""
 _MORE_COLUMNS = 10_000
 """Columns that a text table may have beside those of the model."""
 _FREE_CELLS = 1 << 20
@@ -140,9 +140,7 @@ def _check_count(n_rows: int, most_rows: int) -> None:
 def _check_values(n_values: int, most: int) -> None:
     """Refuse a document of very many values before it is decoded, which nothing else interrupts."""
     if n_values > most:
-        raise Refusal(
-            413, f"the body has {n_values:,} values, and the rows that are taken need fewer; send those alone"
-        )
+        raise Refusal(413, f"the body has {n_values:,} values, more than the model needs; send those alone")
 
 
 def _check_width(body: bytes, n_columns: int) -> None:

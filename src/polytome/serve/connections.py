@@ -76,8 +76,8 @@ class Connection(HttpToolsProtocol):
     Args:
         args: as for the protocol of uvicorn.
         seconds: for a head to come in.
-        most_connections: that are open at once; beyond them the one that has been idle longest is ended, or where
-            none is idle the new one.
+        most_connections: that are open at once; beyond them the one that has waited longest for a request is
+            ended, or for the rest of one, or else the new one.
         settings: as for the protocol of uvicorn.
     """
 
@@ -90,7 +90,7 @@ class Connection(HttpToolsProtocol):
         self._head = 0
         self._in_head = self._progress = self._deaf = self._stopping = False
         self._refusal = _BAD
-        self.idle_since = 0.0
+        self.waits_since = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -192,16 +192,21 @@ class Connection(HttpToolsProtocol):
             raise _TooLarge
 
     def _make_room(self) -> bool:
-        """End the connection that has waited longest without a request: a system has few, and new clients need one."""
+        """End the connection that has waited longest: a system has few, and new clients need one.
+
+        It waits for a request, or where none of those is left for the rest of one.
+        """
         others = [other for other in self.connections if isinstance(other, Connection) and other is not self]
-        idle = [other for other in others if other.is_idle]
-        if idle:
-            min(idle, key=lambda other: other.idle_since).transport.abort()
-        return bool(idle)
+        open_ones = [other for other in others if not other.transport.is_closing()]
+        idle = [other for other in open_ones if other.is_idle]
+        waiting = idle or [other for other in open_ones if other.cycle.more_body]
+        if waiting:
+            min(waiting, key=lambda other: other.waits_since).transport.abort()
+        return bool(waiting)
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()
-        self.idle_since = self.loop.time()
+        self.waits_since = self.loop.time()
         self._waiting = self.loop.call_later(self._seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import gc
 import logging
@@ -10,9 +11,10 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Timer, current_thread, main_thread
 from typing import Any
@@ -34,6 +36,14 @@ _WAITING = 2048  # connections that the system may keep for us until they are ac
 _STOPPING = 20
 _FINISHING = 17  # of these seconds, for requests; the rest is for what must be ended
 _TAKING_IN = 1.0
+_A_MOMENT = 0.05
+_ATTACH_FILTER = 26  # of Linux's socket options
+_NO_NEW_ONES = (  # a program for its packet filter: (code, where to go on if true, if false, operand)
+    (0x30, 0, 0, 13),  # load the byte of flags of the TCP header
+    (0x45, 0, 1, 2),  # is this a SYN, the first packet of a connection?
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep all others
+)
 _IDLE = 30
 _COMPLAINT_EVERY = 10.0
 _SHED_EVERY = 0.5
@@ -99,7 +109,7 @@ def make_server(
         app: an ASGI application.
         seconds: for the head of a request to come in.
         ready: called when requests are accepted.
-        most_connections: that are open at once; beyond them one that is idle ends, or else the new one.
+        most_connections: that are open at once; beyond them one that waits for its client ends, or else the new one.
     """
     protocol: Any = partial(Connection, seconds=seconds, most_connections=most_connections)
     config = uvicorn.Config(
@@ -137,7 +147,9 @@ class _Server(uvicorn.Server):
         """Take in the connections that wait to be accepted, which closing the socket would reset, then end."""
         with selectors.DefaultSelector() as waiting:
             for listening in sockets or ():
+                _end_handshakes(listening)
                 waiting.register(listening, selectors.EVENT_READ)
+            await asyncio.sleep(_A_MOMENT)
             loop = asyncio.get_running_loop()
             end = loop.time() + _TAKING_IN
             while sockets and loop.time() < end and waiting.select(0):
@@ -146,7 +158,7 @@ class _Server(uvicorn.Server):
             server.close()
         for listening in sockets or ():
             listening.close()
-        await asyncio.sleep(0.05)  # what has been taken in is a connection a few turns later
+        await asyncio.sleep(_A_MOMENT)  # what has been taken in is a connection a few turns later
         await super().shutdown(sockets)
 
     @contextmanager
@@ -173,7 +185,7 @@ class _Server(uvicorn.Server):
     def _shed(self) -> None:
         """End half of the idle connections: the system has no room for new ones."""
         found = [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
-        idle = sorted((one for one in found if one.is_idle), key=lambda one: one.idle_since)
+        idle = sorted((one for one in found if one.is_idle), key=lambda one: one.waits_since)
         for connection in idle[: (len(idle) + 1) // 2]:
             connection.transport.abort()
 
@@ -207,6 +219,22 @@ class _Complaints:
             log_fault(error)
         else:
             _log.error("%s", f"{context.get('message')}{again}")
+
+
+def _end_handshakes(listening: socket.socket) -> None:
+    """Let no new connection begin, where the system can do that; those that have begun come to be accepted.
+
+    A socket that still listens when it is closed resets whoever connects between the last look at it and its end. Who
+    is not answered now asks again within a second, and is refused in the open.
+    """
+    if sys.platform != "linux":
+        return
+    program = b"".join(struct.pack("HBBI", *instruction) for instruction in _NO_NEW_ONES)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    with suppress(OSError):  # the system may not let us
+        listening.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(_NO_NEW_ONES), ctypes.addressof(buffer))
+        )
 
 
 def _room() -> int:
