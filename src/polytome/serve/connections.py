@@ -164,6 +164,13 @@ class Connection(HttpToolsProtocol):
         if self._quiet > _MOST_HEAD and not self._deaf:
             self._refuse(*_LARGE)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether the other direction stays open
+        """Let a client that has said all that it wants have its answer; where something is missing, that is the end."""
+        if self.is_idle or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser stumbled over."""
         self._refuse(*self._refusal)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError
+from polytome.serve.decoding import READY
 from polytome.serve.exchange import Refusal
 
 __all__ = ["Decoders"]
@@ -75,7 +76,7 @@ class Decoders:
 
     async def _decoded(self, image: bytes, shape: tuple[int, int], full: float) -> NDArray[Any]:
         """Let a process decode; whatever keeps it from its answer ends it."""
-        process = self._idle.pop() if self._idle else await self._new()
+        process = self._idle_one() or await self._new()
         done = False
         try:
             async with asyncio.timeout(self._seconds):
@@ -111,10 +112,27 @@ class Decoders:
                 start_new_session=True,  # Ctrl-C is for the server, which lets it finish
             )
         except OSError as error:  # the system has no more processes, files or memory
-            _log.error("a process for images cannot be started: %s", error.strerror)
-            raise Refusal(503, "the server cannot look at images now; try again", [("Retry-After", "5")]) from None
+            raise _no_process(error.strerror or "") from None
         self._all.add(process)
+        ready = False
+        try:
+            assert process.stdout is not None
+            ready = await process.stdout.readline() == READY
+        finally:
+            if not ready:
+                await asyncio.shield(self._end(process))
+        if not ready:
+            raise _no_process("it ended before it was ready")
         return process
+
+    def _idle_one(self) -> Process | None:
+        """A process that waits for work; one that the system has ended is forgotten."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+            self._all.discard(process)
+        return None
 
     async def _end(self, process: Process) -> None:
         """End a process and forget it."""
@@ -124,6 +142,12 @@ class Decoders:
         if process.stdin is not None:
             process.stdin.close()
         await process.wait()
+
+
+def _no_process(reason: str) -> Refusal:
+    """What a client is told when there is no process for its image; the log says why."""
+    _log.error("%s", f"a process for images cannot be started: {reason}")
+    return Refusal(503, "the server cannot look at images now; try again", [("Retry-After", "5")])
 
 
 async def _ask(process: Process, image: bytes, shape: tuple[int, int], full: float) -> tuple[dict[str, Any], bytes]:

@@ -11,22 +11,27 @@ import sys
 from typing import BinaryIO
 
 from polytome.errors import PolytomeError
-from polytome.images import training_form
 
-__all__ = ["decode_all", "work"]
+__all__ = ["READY", "decode_all", "work"]
 
+READY = b"ready\n"
+"""What it says first, when it has loaded what it needs."""
 _MOST_MEMORY = 3 << 30
 """Bytes of address space: an image of the largest size takes about half of them."""
 
 
 def work() -> None:
     """Decode what comes from standard input until it ends."""
+    import polytome.images  # noqa: F401  (takes a second, and the server itself does not need it)
+
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     except (ImportError, OSError, ValueError):  # not every system has such a limit
         pass
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
     decode_all(sys.stdin.buffer, sys.stdout.buffer)
 
 
@@ -44,6 +49,8 @@ def decode_all(questions: BinaryIO, answers: BinaryIO) -> None:
         >>> answers.getvalue()
         b'{"error": "image: is no PNG, JPEG, GIF, BMP or WebP image, or its head is damaged"}\\n'
     """
+    from polytome.images import training_form
+
     while line := questions.readline():
         question = json.loads(line)
         pixels = b""

@@ -33,5 +33,7 @@ def words_for_client(words: str) -> str:
 
 def _without_options(remedy: str) -> str:
     """The ways of a remedy that name no option."""
+    if not _OPTION.search(remedy):
+        return remedy
     ways = re.split(r",? or ", _ASIDE.sub("", remedy))
     return ", or ".join(way for way in ways if not _OPTION.search(way))
