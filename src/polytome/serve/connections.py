@@ -166,7 +166,7 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether the other direction stays open
         """Let a client that has said all that it wants have its answer; where something is missing, that is the end."""
-        if self.is_idle or self.cycle.more_body:
+        if self.is_idle or self.cycle.more_body or self.cycle.response_started:
             return False
         self.cycle.keep_alive = False
         return True
