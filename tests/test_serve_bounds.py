@@ -442,3 +442,11 @@ def test_the_event_loop_complains_now_and_then(caplog):
         "new connections wait: Too many open files; let the process have more"
     ]
     assert len(shed) == 1
+
+
+def test_who_waits_to_continue_is_refused_once(iris, caplog):
+    """The request that was given up would have asked its client to continue after the last word was said."""
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n"
+    for _ in range(20):
+        assert raw(iris, head + b"\r\nno size\r\n").count(b"HTTP/1.1 400") == 1
+    assert "RuntimeError" not in caplog.text

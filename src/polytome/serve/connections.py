@@ -40,11 +40,14 @@ class _OneWrite:
         self._transport, self._loop = transport, loop
         self._pieces: list[bytes] = []
         self._size = 0
+        self._ended = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
+        if self._ended:  # a request that was given up may still ask its client to continue
+            return
         if not self._pieces:
             self._loop.call_soon(self._flush)
         self._pieces.append(data)
@@ -53,6 +56,7 @@ class _OneWrite:
             self._flush()
 
     def write_eof(self) -> None:
+        self._ended = True
         self._flush()
         self._transport.write_eof()
 
