@@ -61,6 +61,7 @@ _MOST_FORM = 16 << 10
 _ONCE = (b"host", b"origin", b"authorization", b"content-type", b"content-length", b"content-encoding")
 """Headers of which a second one would leave open which one counts."""
 _MOST_WORDS = 200
+_DOCUMENT = "/openapi.json"
 _CLOSED_BY_CLIENT = 499
 
 
@@ -350,7 +351,7 @@ def _from_framework(request: Any, error: Any) -> Refusal:
     headers = list((error.headers or {}).items())
     path, method = request.scope["path"][:100], request.method
     if error.status_code == 404 and error.detail == "Not Found":
-        return Refusal(404, f"there is no {path!r} here; /openapi.json lists what there is", headers)
+        return Refusal(404, f"there is no {path!r} here{_document_of(request, 'lists what there is')}", headers)
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         return Refusal(405, f"{path!r} does not take {method}; use {allowed}", headers)
@@ -361,7 +362,13 @@ def _from_validation(request: Any, error: Any) -> Refusal:
     """The first thing that FastAPI found wrong with a request."""
     first = error.errors()[0]
     place = " ".join(str(part) for part in first["loc"])[:_MOST_WORDS]
-    return Refusal(422, f"{place}: {first['msg']}; /openapi.json says what is asked for")
+    return Refusal(422, f"{place}: {first['msg']}{_document_of(request, 'says what is asked for')}")
+
+
+def _document_of(request: Any, words: str) -> str:
+    """Where an application says what it takes, if it does."""
+    has_one = any(getattr(route, "path", "") == _DOCUMENT for route in request.app.routes)
+    return f"; {_DOCUMENT} {words}" if has_one else ""
 
 
 def _log_line(exchange: Exchange) -> None:
