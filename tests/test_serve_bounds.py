@@ -19,7 +19,7 @@ from polytome.sources import fit_source, open_source
 
 pytest.importorskip("fastapi")
 pa = pytest.importorskip("pyarrow")
-from image_makers import encoded, stroke  # noqa: E402
+from image_makers import encoded, stroke, with_scans  # noqa: E402
 from polytome.serve import answers, models  # noqa: E402
 from polytome.serve.decoders import Decoders  # noqa: E402
 from polytome.serve.decoding import decode_all  # noqa: E402
@@ -27,7 +27,7 @@ from polytome.serve.exchange import Refusal  # noqa: E402
 from polytome.serve.listening import _Complaints  # noqa: E402
 from polytome.serve.sign_in import SignIn  # noqa: E402
 from polytome.serve.wording import words_for_client  # noqa: E402
-from serving import served  # noqa: E402
+from serving import running, served  # noqa: E402
 
 TOKEN = "a-token-that-only-friends-know"
 JSON = "application/json"
@@ -284,6 +284,24 @@ def test_clients_are_told_what_clients_can_do(words, expected):
     assert words_for_client(words) == expected
 
 
+def test_the_playground_names_nothing_that_it_lacks():
+    from polytome.play.app import make_app
+
+    with running(make_app()) as client:
+        said = [
+            client.get("/nowhere"),
+            client.get("/", host="evil.example"),
+            client("POST", "/run", "{"),
+            client("POST", "/run"),
+        ]
+        said.append(client("POST", "/run", "{}", origin="http://evil.example"))
+        said.append(client("POST", "/problem", '{"settings": {"data": "own", "csv": "a,b\\n"}}', content_type=JSON))
+        said.append(client("POST", "/run", "x" * 900_000))
+    assert [answer.status for answer in said] == [404, 403, 422, 422, 403, 422, 413]
+    for answer in said:
+        assert not re.search("openapi|--origin|--most|--header", answer.json["error"]), answer.json["error"]
+
+
 def test_no_error_of_a_table_names_an_option(iris):
     bodies = [
         (CSV, "1,2,3\n"),
@@ -309,13 +327,6 @@ def slow_image():
     side, runs = 8900, 9_000_000
     header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, 0, 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 1078) + header + bytes(1024) + b"\x01\x01" * runs
-
-
-def many_scans(picture, count):
-    """A progressive JPEG of which the last scan comes again and again."""
-    plain = encoded(picture, "JPEG", progressive=True)
-    last = plain[plain.rindex(b"\xff\xda") : -2]
-    return plain[:-2] + last * count + b"\xff\xd9"
 
 
 def test_an_image_that_takes_too_long_ends_with_its_process():
@@ -380,7 +391,7 @@ def test_images_of_much_work_leave_others_their_turn(paths):
             target=client, args=("POST", "/predict", slow_image()), kwargs={"content_type": "image/png"}
         )
         slow.start()
-        for body, words in ((many_scans(stroke(), 2000), "scans; save it"), (narrow, "1 x 50,000 pixels, too narrow")):
+        for body, words in ((with_scans(stroke(), 2000), "scans; save it"), (narrow, "1 x 50,000 pixels, too narrow")):
             answer = client("POST", "/predict", body, content_type="image/png")
             assert (answer.status, words in answer.json["error"]) == (422, True)
         assert client.rows([[0.0] * 64]).status == 200
