@@ -333,6 +333,19 @@ def test_predict_json(iris_model: Path, new_iris: Path, tmp_path: Path) -> None:
     assert "predictions" not in written
 
 
+def test_predict_guards_formulas_where_it_is_told_so(tmp_path: Path) -> None:
+    table, out = tmp_path / "sums.csv", tmp_path / "out.csv"
+    table.write_text("size,sum\n" + "".join(f"{number},{'=1+1' if number < 4 else '-2'}x\n" for number in range(8)))
+    model = tmp_path / "sums.safetensors"
+    done("train", table, "--target", "sum", "--out", model)
+    plain = done("predict", model, table)
+    assert [line.split(",")[0] for line in plain.splitlines()[1:]] == ["=1+1x"] * 4 + ["-2x"] * 4
+    guarded = done("predict", model, table, "--guard-formulas")
+    assert guarded == plain.replace("\n=", "\n'=").replace("\n-", "\n'-")
+    done("predict", model, table, "--guard-formulas", "--out", out)
+    assert out.read_text() == guarded
+
+
 def test_predict_with_rows_left_out_says_which_are_there(people: Path, tmp_path: Path) -> None:
     model, new = tmp_path / "m.safetensors", tmp_path / "new.csv"
     done("train", people, "--target", "income", "--out", model)

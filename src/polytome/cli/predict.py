@@ -30,6 +30,12 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities/--no-probabilities", help="Add one column per class.")
     ] = True,
+    guard_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--guard-formulas", help="Put an apostrophe before texts that spreadsheets would take for formulas."
+        ),
+    ] = False,
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
@@ -71,7 +77,7 @@ def predict(
     counts = class_counts(found.predictions)
     if out is not None:
         with atomic_output(out) as stream:
-            stream.write(found.to_csv().encode())
+            stream.write(found.to_csv(guard_formulas).encode())
     if as_json:
         read = {"file": files[0]} if rows.files is None else {"files": rows.files}
         names = {"model": str(model), **read, "n_rows": len(found.predictions), "classes": fitted.classes_}
@@ -83,4 +89,4 @@ def predict(
         console = make_console()
         console.print(f"{len(found.predictions):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
     else:
-        sys.stdout.write(found.to_csv())
+        sys.stdout.write(found.to_csv(guard_formulas))
