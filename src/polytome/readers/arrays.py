@@ -25,6 +25,8 @@ COLUMN_BYTES = 64
 _X_NAMES = ("X", "x", "X_train", "x_train", "data", "features")
 _Y_NAMES = ("y", "Y", "Y_train", "y_train", "labels", "target")
 _BLOCK_ENTRIES = 1 << 22
+_LAST_LETTER = 0x10FFFF  # of Unicode
+_HALVES = (0xD800, 0xDFFF)  # of letters in UTF-16, which are no text alone
 _POSITION = re.compile("[0-9]{1,9}")
 
 
@@ -157,17 +159,20 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
         >>> plain_texts(np.array([b"caf\\xc3\\xa9", b"tea"]), "labels.npy")
         ['café', 'tea']
     """
+    if values.dtype.kind == "U" and values.dtype.itemsize:  # NumPy checks no letter, and Python's texts hold not all
+        letters = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="))).view(np.uint32)
+        wrong = (letters > _LAST_LETTER) | ((letters >= _HALVES[0]) & (letters <= _HALVES[1]))
+        if wrong.any():
+            row = int(np.argmax(wrong.reshape(len(values), -1).any(axis=1)))
+            raise DataError(f"{source}, row {row + 1}: the label is no text; write the labels again")
     texts = []
-    for row in range(len(values)):
+    for row, value in enumerate(values.tolist(), start=1):
         try:
-            value = values[row]
-            text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
-            text.encode("utf-8")  # halves of characters are no text
-        except ValueError as error:
+            texts.append(value.decode("utf-8") if isinstance(value, bytes) else value)
+        except UnicodeDecodeError as error:
             raise DataError(
-                f"{source}, row {row + 1}: the label is no text ({error}); write the labels again"
+                f"{source}, row {row}: the label {value!r:.60} is not UTF-8; write the labels again"
             ) from error
-        texts.append(text)
     return texts
 
 

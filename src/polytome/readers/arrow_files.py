@@ -51,11 +51,11 @@ def _read_parquet(file: InputFile) -> Frame:
     opened = str(file.path) if file.is_plain else pyarrow.BufferReader(file.contents())
     with library_errors(file, name):
         metadata = parquet.read_metadata(opened)
-        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-        columns = [group.column(place) for group in groups for place in range(group.num_columns)]
-        rows, n_columns = metadata.num_rows, metadata.num_columns
-        unpacked = sum(column.total_uncompressed_size for column in columns)
-        texts = [column.path_in_schema for column in columns if column.physical_type == "BYTE_ARRAY"]
+        rows, n_columns, schema = metadata.num_rows, metadata.num_columns, metadata.schema
+        # Not from the columns of each group: where those are damaged, pyarrow ends the process.
+        unpacked = sum(metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
+        columns = [schema.column(place) for place in range(n_columns)]
+        texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
     needed = rows * n_columns * VALUE_BYTES + unpacked
     file.allowance.check(file, needed, f"{rows:,} rows of {n_columns:,} columns")
     with library_errors(file, name):

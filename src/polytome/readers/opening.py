@@ -283,8 +283,7 @@ class InputFile:
 
     def _is_one_file(self) -> bool:
         """Whether a zip archive packs one file of another kind than NumPy's."""
-        names = [member.filename for member in self.members() if not member.is_dir()]
-        names = [name for name in names if not name.startswith("__MACOSX/")]
+        names = [member.filename for member in _files_in(self.members())]
         if any(name.endswith(".npy") for name in names):
             return False
         if len(names) != 1:
@@ -322,9 +321,14 @@ class _Bounded:
             raise FileError(f"{self._file}: cannot be read or unpacked ({error}); fetch or copy it again") from error
 
 
+def _files_in(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Those that are no folders, nor what a Mac adds."""
+    return [member for member in members if not member.filename.endswith("/") and "__MACOSX/" not in member.filename]
+
+
 def _only_member(stream: IO[bytes]) -> IO[bytes]:
     archive = zipfile.ZipFile(stream)
-    members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+    members = _files_in(archive.infolist())
     return archive.open(members[0])
 
 
