@@ -14,7 +14,6 @@ A file may be packed by gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -33,7 +32,7 @@ from polytome.readers.arrow_files import read_columnar
 from polytome.readers.delimited import read_delimited
 from polytome.readers.idx import images_and_labels, is_idx_name, read_idx_pair
 from polytome.readers.libsvm import looks_like_libsvm, read_libsvm
-from polytome.readers.opening import InputFile, file_errors, kind_of_bytes, plain_name
+from polytome.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.schemas import learn_encoder
 
 __all__ = ["Column", "Encoder", "Table", "read_table"]
@@ -167,9 +166,7 @@ def read_table(
 
 def _kind_of_file(file: InputFile) -> str:
     """Tell the kind of a file by its ending, or else by its first bytes."""
-    with file_errors(file):
-        is_folder = stat.S_ISDIR(file.path.stat().st_mode)
-    if is_folder or is_idx_name(file.path):
+    if is_folder(file.path) or is_idx_name(file.path):
         return "idx"
     kind = _ENDINGS.get(Path(plain_name(file.path)).suffix)
     if kind:

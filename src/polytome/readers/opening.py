@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -24,7 +25,9 @@ __all__ = [
     "START_BYTES",
     "Allowance",
     "InputFile",
+    "exists",
     "file_errors",
+    "is_folder",
     "kind_of_bytes",
     "library_errors",
     "plain_name",
@@ -110,6 +113,35 @@ class Allowance(NamedTuple):
 
 def _gigabytes(size: int) -> str:
     return f"{size / _GIGABYTE:,.1f}" if size >= _GIGABYTE // 10 else f"{size / _GIGABYTE:.2g}"
+
+
+def exists(path: str | PathLike[str]) -> bool:
+    """Whether there is such a file or folder; none has a name that no file can have.
+
+    Example:
+        >>> exists("."), exists("\\0"), exists("a" * 5000)
+        (True, False, False)
+    """
+    try:
+        Path(path).stat()
+    except PermissionError:  # whoever opens it says so
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Whether this is a folder.
+
+    Example:
+        >>> is_folder("."), is_folder("\\0")
+        (True, False)
+    """
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
