@@ -29,6 +29,8 @@ class Cell(NamedTuple):
     text: str
     end: str
     """What ends it: the separator, a newline, or nothing at the end of the text."""
+    stop: int
+    """Where the next one begins."""
     is_open: bool = False
     """Whether a quotation mark begins it that is never closed."""
 
@@ -55,19 +57,19 @@ class Dialect:
         quoted = f"(?:{q}(?P<quoted>[^{q}]*+(?:{q}{q}[^{q}]*+)*+)(?P<close>{q}?+))?+" if q else ""
         return re.compile(f"{quoted}(?P<plain>[^{separator}\\n]*+)(?P<end>{separator}|\\n|\\Z)")
 
-    def cells(self, text: str) -> Iterator[Cell]:
-        """Cut text, whose lines end with newlines, into cells."""
-        position, end = 0, "\n"
+    def cells(self, text: str, position: int = 0) -> Iterator[Cell]:
+        """Cut text, whose lines end with newlines, into cells, from a place where one begins."""
+        end = "\n"
         while position < len(text) or end == self.separator:
             found = self._cell.match(text, position)
             assert found is not None  # any text begins with a cell, which may be empty
             position, end = found.end(), found["end"]
             quoted = found["quoted"] if self.quote else None
             if quoted is None:
-                yield Cell(found["plain"], end)
+                yield Cell(found["plain"], end, position)
             else:
                 inside = quoted.replace(f"{self.quote}{self.quote}", str(self.quote))
-                yield Cell(inside + found["plain"], end, is_open=not found["close"])
+                yield Cell(inside + found["plain"], end, position, is_open=not found["close"])
 
     def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
         """The rows of a text, each with the number of the line on which it begins; empty lines are left out."""
@@ -85,15 +87,21 @@ class Dialect:
 
         A row may have more cells than there is memory for.
         """
-        line, lines, width, is_empty = 1, 0, 0, True
-        for cell in self.cells(text):
-            width += 1
-            is_empty &= not cell.text
-            lines += cell.text.count("\n")
-            if cell.end != self.separator:
-                if width > 1 or not is_empty:
-                    yield line, width, lines > 0
-                line, lines, width, is_empty = line + lines + 1, 0, 0, True
+        position, line = 0, 1
+        while position < len(text):
+            end = text.find("\n", position) % (len(text) + 1)  # the end, where there is no newline
+            width, lines = 1 + text.count(self.separator, position, end), 0
+            if self.quote and text.find(self.quote, position, end) >= 0:
+                width = 0
+                for cell in self.cells(text, position):
+                    width += 1
+                    lines += cell.text.count("\n")
+                    if cell.end != self.separator:
+                        end = cell.stop - len(cell.end)
+                        break
+            if end > position:
+                yield line, width, lines > 0
+            position, line = end + 1, line + lines + 1
 
 
 def named_separator(data: bytes) -> tuple[bytes, str | None]:
