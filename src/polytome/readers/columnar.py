@@ -86,6 +86,36 @@ class ArrowText:
         return self._array[0].as_py() == "" and not any(word.strip() for word in self._array.unique().to_pylist())
 
 
+class _CodedText:
+    """A column of codes and words that stays in pyarrow until somebody asks for its values."""
+
+    def __init__(self, array: pyarrow.ChunkedArray) -> None:
+        self._array = array
+
+    @cached_property
+    def _cells(self) -> TextCells:
+        return _coded_text(self._array)
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Return the cells as numbers."""
+        return self._cells.numbers()
+
+    def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Return the codes, -1 where a cell is missing, and the distinct words."""
+        return self._cells.words()
+
+    def text(self, row: int) -> str:
+        """Return one cell, empty where it is missing."""
+        return self._cells.text(row)
+
+    def take(self, keep: NDArray[np.bool_]) -> TextCells:
+        """Return the rows where `keep` is true."""
+        return self._cells.take(keep)
+
+
 class _UnusableCells:
     """A column of dates, lists or the like, neither numbers nor words; an error only where it is used."""
 
@@ -177,7 +207,7 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
 
     kind = column.type
     if types.is_dictionary(kind) and str(kind.value_type) in _TEXT:
-        return _coded_text(column)
+        return _CodedText(column)
     if types.is_dictionary(kind) and _is_numeric(kind.value_type):
         return _cells_of(source, name, column.cast(kind.value_type))
     if str(kind) in _TEXT:

@@ -192,12 +192,12 @@ def _quotes_are_text(data: bytes, separator: bytes, quote: bytes) -> bool:
         return False
     raw = np.frombuffer(data, dtype=np.uint8)
     ends = np.append(np.flatnonzero(raw == ord("\n")), len(raw))
+    if _enclose_cells(raw, np.flatnonzero(raw == ord(quote)), ends, separator + b"\r\n"):
+        return False
     separators = np.flatnonzero(raw == ord(separator))
     widths = np.diff(np.searchsorted(separators, ends), prepend=0)
     filled = np.diff(ends, prepend=-1) > 2  # more than a carriage return
     if len(np.unique(widths[filled])) != 1 or widths[filled][0] == 0:
-        return False
-    if _enclose_cells(raw, np.flatnonzero(raw == ord(quote)), ends, separator + b"\r\n"):
         return False
     s, q = re.escape(separator), quote
     closed = rb"%b *+" % q
@@ -218,5 +218,5 @@ def _enclose_cells(raw: NDArray[np.uint8], marks: NDArray[np.intp], ends: NDArra
     doubled = np.append(closing[:-1] + 1 == opening[1:], False)
     begins = (opening == 0) | outside[raw[opening - 1]] | np.roll(doubled, 1)
     stops = (closing == len(raw) - 1) | outside[raw[np.minimum(closing + 1, len(raw) - 1)]] | doubled
-    on_one_line = np.array_equal(np.searchsorted(ends, opening), np.searchsorted(ends, closing))
-    return bool(begins.all() and stops.all() and on_one_line)
+    on_one_line = not (np.searchsorted(marks, ends) % 2).any()
+    return bool(on_one_line and begins.all() and stops.all())
