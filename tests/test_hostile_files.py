@@ -207,3 +207,24 @@ def test_a_file_that_is_packed_as_a_whole_reads_as_the_file(tmp_path: Path) -> N
     path = tmp_path / "b.npy.bz2"
     path.write_bytes(bz2.compress(npy_bytes(np.eye(3))))
     assert read_table(path).X.tolist() == np.eye(3).tolist()
+
+
+# --- long lines of libsvm text
+
+
+@pytest.mark.parametrize("piece", [9, 16, 50, 333])
+def test_lines_that_are_longer_than_a_piece_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    lines = ["# a long comment # in it", "1 1:2 3:4.5\t7:1", "", "2", "-1 2:3 # and 4:5", "  3 5:1 6:2   ", "1 1:1"]
+    path = tmp_path / "rows.svm"
+    path.write_text("\n".join(lines * 5))
+    expected, labels = read_libsvm(path)
+    assert labels.tolist() == [1, 2, -1, 3, 1] * 5
+    monkeypatch.setattr("polytome.readers.libsvm._PIECE", piece)
+    found, again = read_libsvm(path)
+    assert again.tolist() == labels.tolist()
+    assert (found != expected).nnz == 0
+    path.write_text("\n".join([*lines, "1 2:3 4:5 6:7 8:9 10:11 12:13 12:14"]))
+    with pytest.raises(DataError, match=r"line 8: index 12 comes twice"):
+        read_libsvm(path)

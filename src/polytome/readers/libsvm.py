@@ -114,7 +114,7 @@ def _joined(
     file: InputFile, pieces: list[_Piece], n_features: int | None
 ) -> tuple[sparse.csr_array, NDArray[np.float64]]:
     """All pieces as one array."""
-    if not pieces:
+    if not any(len(piece.labels) for piece in pieces):
         raise DataError(f"{file}: no line holds a row; each needs the form 'label index:value ...'")
     labels, lengths, columns, values = (np.concatenate(parts) for parts in zip(*(p[:4] for p in pieces), strict=True))
     widest = int(columns.max(initial=-1)) + 1
@@ -140,7 +140,7 @@ def _pieces(file: InputFile, stream: IO[bytes]) -> Iterator[bytes]:
         rest = text[end:]
         if not end and len(rest) > _PIECE:
             raise DataError(f"{file}: holds a word of more than {_PIECE >> 20} MiB, so this is no libsvm text")
-        if text[:end].strip():
+        if end:
             yield text[:end]
     if rest.strip():
         yield rest + b"\n"
