@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from polytome.errors import ArgumentError, DataError, FileError, MissingExtraError
+from polytome.readers.opening import InputFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -147,14 +148,8 @@ def _import_pillow() -> Any:
 
 def _contents(path: Path) -> bytes:
     """The bytes of a file of bounded size."""
-    try:
-        with path.open("rb") as stream:
-            contents = stream.read(_MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file; check the path (the current folder is {Path.cwd()})") from error
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror}); check what it is and its permissions") from error
-    return contents
+    with InputFile(path).packed() as stream:
+        return stream.read(_MOST_BYTES + 1)
 
 
 def _decoded(contents: bytes, name: str, refusal: type[DataError] | type[FileError]) -> Image:

@@ -24,6 +24,7 @@ from polytome.errors import ArgumentError, DataError, FileError
 from polytome.fitted_source import FittedSource
 from polytome.image_folders import images_for_model, is_images, read_images
 from polytome.readers.idx import IDX_FILES, find_idx
+from polytome.readers.opening import exists, is_folder
 from polytome.tables import read_table
 from polytome.training_record import record_training
 
@@ -104,6 +105,7 @@ def open_source(
     header: str = "auto",
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
+    read_limit: float | None = None,
 ) -> Source:
     """Read what a model is to be trained on.
 
@@ -118,6 +120,7 @@ def open_source(
         header: whether line 1 of a text table holds names.
         drop: columns to leave out.
         categories: columns to read as text.
+        read_limit: gigabytes of memory that what is in a file may take.
 
     Returns:
         Rows with labels. mnist, fashion-mnist and a folder of IDX files bring their own test rows.
@@ -139,15 +142,22 @@ def open_source(
         _refuse_options(source, for_tables)
         return _labelled_images(source)
     table = read_table(
-        source, target=target, missing=missing, unknown=unknown, header=header, drop=drop, categories=categories
+        source,
+        target=target,
+        missing=missing,
+        unknown=unknown,
+        header=header,
+        drop=drop,
+        categories=categories,
+        read_limit=read_limit,
     )
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
     found = Source(source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept)
-    test_images = find_idx(Path(source), IDX_FILES[2]) if Path(source).is_dir() else None
+    test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
-    test = read_table(test_images, n_features=table.X.shape[1])
+    test = read_table(test_images, n_features=table.X.shape[1], read_limit=read_limit)
     return replace(found, X_test=test.X, y_test=test.y) if test.y is not None else found
 
 
@@ -162,6 +172,7 @@ def read_for_model(
     missing: str | None = None,
     unknown: str | None = None,
     header: str = "auto",
+    read_limit: float | None = None,
 ) -> Source:
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
 
@@ -176,6 +187,7 @@ def read_for_model(
         missing: what to do with a missing cell; None is as in training, save that no row is dropped unasked.
         unknown: what to do with a level that training never saw; None is as in training.
         header: whether line 1 of a text table holds names.
+        read_limit: gigabytes of memory that what is in a file may take.
 
     Returns:
         Rows with as many features as the model has, and labels if there are any.
@@ -204,7 +216,15 @@ def read_for_model(
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
         encoder = encoder_of(model)
-        table = read_table(source, target=target, encoder=encoder, missing=missing, unknown=unknown, header=header)
+        table = read_table(
+            source,
+            target=target,
+            encoder=encoder,
+            missing=missing,
+            unknown=unknown,
+            header=header,
+            read_limit=read_limit,
+        )
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -386,7 +406,7 @@ def _against_rest(y: Array, positive: str) -> Array:
 
 def _check_exists(source: str) -> None:
     """Name the data sets to a user who may have meant one of them."""
-    if not Path(source).exists():
+    if not exists(source):
         names = ", ".join(info.name for info in list_datasets())
         raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from polytome.cli.evaluate import Split, read_labelled
-from polytome.cli.options import DataFolder, Header, JudgedSource, Missing, ModelPath, Target, Unknown
+from polytome.cli.options import DataFolder, Header, JudgedSource, Missing, ModelPath, ReadLimit, Target, Unknown
 from polytome.cli.output import make_console
 
 __all__ = ["card"]
@@ -28,6 +28,7 @@ def card(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
 ) -> None:
     """Write a model card: data, objective, certificate, metrics and limits.
 
@@ -49,7 +50,7 @@ def card(
     fitted = load(model)
     judged = None
     if source is not None:
-        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
         judged = judge(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
     text = model_card(fitted, judged, name=model.stem)
     if out is None:

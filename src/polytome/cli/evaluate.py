@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, SourceName, Target, Unknown
+from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, ReadLimit, SourceName, Target, Unknown
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
 
@@ -32,6 +32,7 @@ def evaluate(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Compare a model's predictions with true labels.
@@ -53,7 +54,7 @@ def evaluate(
     from polytome.model_file import load
 
     fitted = load(model)
-    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     evaluation = metrics.evaluate(fitted, rows.X, rows.y)
     if as_json:
         print_json({"model": str(model), "source": source, "split": split, "metrics": evaluation.to_json()})
@@ -72,6 +73,7 @@ def read_labelled(
     missing: str | None,
     unknown: str | None,
     header: str,
+    read_limit: float | None,
 ) -> Source:
     """Rows with labels for a model, read or fetched before our eyes.
 
@@ -93,6 +95,7 @@ def read_labelled(
             missing=missing,
             unknown=unknown,
             header=header,
+            read_limit=read_limit,
         )
     show_notes(rows.notes)
     if rows.y is None:

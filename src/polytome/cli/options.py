@@ -22,6 +22,7 @@ __all__ = [
     "ModelOut",
     "ModelPath",
     "Positive",
+    "ReadLimit",
     "ReportOut",
     "Scale",
     "Seed",
@@ -82,6 +83,14 @@ Unknown = Annotated[
 ]
 Header = Annotated[
     str, typer.Option(metavar="auto|yes|no", help="Whether line 1 of a text table holds the columns' names.")
+]
+ReadLimit = Annotated[
+    float | None,
+    typer.Option(
+        metavar="GB",
+        show_default=False,
+        help="How much memory what is in a file may take; as it comes 1.07 GB, or 100 times its size.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

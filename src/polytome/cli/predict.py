@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.options import Header, Json, Missing, ModelPath, Unknown
+from polytome.cli.options import Header, Json, Missing, ModelPath, ReadLimit, Unknown
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import balance
 
@@ -39,6 +39,7 @@ def predict(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Predict the class of each row of a file, as CSV.
@@ -71,7 +72,7 @@ def predict(
     fitted = load(model)
     with live_line() as say:
         say(f"reading {' '.join(files)}")
-        rows = read_for_model(fitted, files, missing=missing, unknown=unknown, header=header)
+        rows = read_for_model(fitted, files, missing=missing, unknown=unknown, header=header, read_limit=read_limit)
     show_notes(rows.notes)
     found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
     counts = class_counts(found.predictions)

@@ -23,6 +23,7 @@ from polytome.cli.options import (
     Missing,
     ModelOut,
     Positive,
+    ReadLimit,
     ReportOut,
     Scale,
     Seed,
@@ -65,6 +66,7 @@ def train(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
     data: DataFolder = None,
@@ -94,7 +96,7 @@ def train(
     for place in (out, report):
         if place is not None:
             check_writable(place)
-    table = {"target": target, "missing": missing, "unknown": unknown, "header": header}
+    table = {"target": target, "missing": missing, "unknown": unknown, "header": header, "read_limit": read_limit}
     rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
     rows = _prepared(rows, positive, test_fraction, seed)
     show_notes(rows.notes)
