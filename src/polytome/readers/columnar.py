@@ -93,7 +93,8 @@ class _CodedText:
     def __init__(self, array: pyarrow.ChunkedArray) -> None:
         self._array = array
 
-    @cached_property
+    @property
+    @kept
     def _cells(self) -> TextCells:
         return _coded_text(self._array)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.readers.opening import Allowance
+from polytome.threads import kept
 
 __all__ = ["SEPARATORS", "Cell", "Dialect", "find_dialect", "named_separator", "sample_lines"]
 
@@ -51,7 +51,8 @@ class Dialect:
         self.separator = separator
         self.quote = quote
 
-    @cached_property
+    @property
+    @kept
     def _cell(self) -> re.Pattern[str]:
         separator, q = re.escape(self.separator), self.quote
         quoted = f"(?:{q}(?P<quoted>[^{q}]*+(?:{q}{q}[^{q}]*+)*+)(?P<close>{q}?+))?+" if q else ""

@@ -14,12 +14,12 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from polytome.errors import ArgumentError, FileError
+from polytome.threads import kept
 
 __all__ = [
     "START_BYTES",
@@ -228,7 +228,8 @@ class InputFile:
     def __str__(self) -> str:
         return str(self.path)
 
-    @cached_property
+    @property
+    @kept
     def _piped(self) -> bytes | None:
         """What came from a pipe or a device; None for a file that can be opened again."""
         with file_errors(self):
