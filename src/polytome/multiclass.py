@@ -20,11 +20,13 @@ from polytome.certificate import Certificate
 from polytome.errors import DataError
 from polytome.features import FeatureScale, checked_features, feature_scale
 from polytome.fitting import (
+    Kept,
     check_settings,
     classes_of,
     keep_solution,
     penalty_of,
     reporter_of,
+    rounded,
     scores_of,
     sigmoids_of,
 )
@@ -44,7 +46,7 @@ from polytome.memory import planned_solver
 from polytome.objective import Objective
 from polytome.pairwise import PairwiseSigmoids
 from polytome.rows import Rows, as_rows
-from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
+from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 
 Array = NDArray[Any]
@@ -89,7 +91,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.verbose = verbose
         self.callback = callback
 
-    def _minimum(self, loss: Loss, rows: Rows, X: Any) -> tuple[Objective, Solution]:
+    def _minimum(self, loss: Loss, rows: Rows, X: Any) -> Kept:
         """The objective of all the binary models and its minimum; `X` is given to name an entry that is not finite."""
         rows = feature_scale(self, rows, X)
         penalty = penalty_of(self, float(rows.weight.sum()))
@@ -98,7 +100,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         report = reporter_of(self)
         solution = minimize(objective, choice.solver, tol=self.tol, max_iter=self.max_iter, callback=report)
         self.solver_ = choice.after(solution)
-        return objective, solution
+        return rounded(objective, solution)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -167,8 +169,8 @@ class OneVsRest(_BinaryModels):
         if n_classes > 2:
             loss = IndependentSigmoids(n_classes)
             target, name = (target[:, None] == np.arange(n_classes)).view(np.uint8), "one_vs_rest"
-        objective, solution = self._minimum(loss, as_rows(X, target, weight), X)
-        keep_solution(self, objective, solution, name, n_classes)
+        kept = self._minimum(loss, as_rows(X, target, weight), X)
+        keep_solution(self, kept, name, n_classes)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -246,8 +248,8 @@ class OneVsOne(_BinaryModels):
             order = np.argsort(labels.target, kind="stable")
             rows = as_rows(X[order], labels.target[order], weight[order])
             rows = rows.with_ends(np.cumsum(np.bincount(labels.target)).tolist())
-        objective, solution = self._minimum(loss, rows, X)
-        keep_solution(self, objective, solution, "one_vs_one", n_classes)
+        kept = self._minimum(loss, rows, X)
+        keep_solution(self, kept, "one_vs_one", n_classes)
         return self
 
     def votes(self, X: Any) -> Array:
@@ -340,8 +342,8 @@ class MultilabelLogistic(_BinaryModels):
         refuse_constant_labels(target[weight > 0], self.labels_)
         n_labels = target.shape[1]
         self.classes_ = np.arange(n_labels)
-        objective, solution = self._minimum(IndependentSigmoids(n_labels), as_rows(X, target, weight), X)
-        keep_solution(self, objective, solution, "multilabel", n_labels)
+        kept = self._minimum(IndependentSigmoids(n_labels), as_rows(X, target, weight), X)
+        keep_solution(self, kept, "multilabel", n_labels)
         return self
 
     def decision_function(self, X: Any) -> Array:
