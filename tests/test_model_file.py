@@ -381,7 +381,7 @@ LIES = [
     (put("image_shape", value=["2", 2]), "image_shape is '2'"),
     (put("image_shape", value=[-2, -2]), "image_shape"),
     (put("positive", value="virginica"), "positive is 'virginica'"),
-    (put_tensor("coef", np.zeros((3, 4), np.float32)), "coef is float32"),
+    (put_tensor("coef", np.zeros((3, 4), np.float16)), "coef is float16"),
     (put_tensor("coef", np.zeros((3, 5))), "objective does not fit 3 classes and 5"),
     (put_tensor("coef", np.zeros((2, 4))), r"coef is float64 of shape \(2, 4\)"),
     (put_tensor("coef", np.zeros(4)), r"coef is float64 of shape \(4,\)"),

@@ -198,7 +198,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if hasattr(self, "training_"):
             del self.training_  # of an earlier fit
         n_classes = len(labels.classes)
-        kept = rounded(objective, solution)
+        kept = rounded(self, objective, solution)
         keep_solution(self, kept, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self
 
@@ -220,7 +220,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return moved(objective, solution, np.zeros(objective.shape))
         return solution
 
-    @available_if(lambda _: HAS_CALLBACKS)
+    @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def set_callbacks(self, *callbacks: Any) -> Self:
         """Set scikit-learn's callbacks, which are called at the begin and end of a fit and of each iteration.
 
@@ -246,7 +246,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             (1, array([1]))
         """
         check_is_fitted(self, "coef_")
-        self.coef_ = sparse.csr_matrix(self.coef_)
+        coef: Any = sparse.csr_matrix(self.coef_)
+        self.coef_ = coef
         return self
 
     def decision_function(self, X: Any) -> Array:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -113,12 +112,13 @@ class Kept:
     dtype: type[np.floating[Any]] = np.float64
 
 
-def rounded(objective: Objective, solution: Solution) -> Kept:
-    """What is kept of a solution: float32 coefficients for rows of float32, as scikit-learn has them.
+def rounded(estimator: Any, objective: Objective, solution: Solution) -> Kept:
+    """What is kept of a solution: float32 coefficients for rows of float32, where scikit-learn has them.
 
     The certificate is about the rounded coefficients; where it would not hold for them, they stay float64.
     """
-    if objective.rows.whole.stored.dtype != np.float32:
+    # liblinear computes in float64 only, so code that asks for it by name has always had float64.
+    if objective.rows.whole.stored.dtype != np.float32 or estimator.solver == "liblinear":
         return Kept(objective, solution)
     columns = objective.rows.columns
     with np.errstate(over="ignore"):
@@ -195,7 +195,7 @@ def sigmoids_of(estimator: Any, X: Any) -> Array:
 def dense_coefficients(estimator: Any) -> Array:
     """`coef_` as an array, which `sparsify` may have made a sparse matrix."""
     coef = estimator.coef_
-    dense: Array = coef.toarray() if sparse.issparse(coef) else coef
+    dense: Array = coef if isinstance(coef, np.ndarray) else coef.toarray()
     return dense
 
 

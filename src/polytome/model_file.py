@@ -143,7 +143,10 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
 
 def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     """What the file keeps: values for JSON, and tensors."""
-    parameters, scale = parameters_to_saved(model.get_params(deep=False))
+    from polytome.fitting import dense_coefficients
+    from polytome.peer_settings import own_settings
+
+    parameters, scale = parameters_to_saved(own_settings(model))
     classes, class_numbers = classes_to_saved(model.classes_)
     names = getattr(model, "feature_names_in_", None)
     encoder, shape = getattr(model, "encoder_", None), getattr(model, "image_shape_", None)
@@ -163,7 +166,7 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
         "solver": str(model.solver_),
     }
     history = np.array([astuple(line) for line in model.history_], dtype=np.float64).reshape(-1, len(fields(Progress)))
-    tensors = {"coef": model.coef_, "intercept": model.intercept_, "history": history}
+    tensors = {"coef": dense_coefficients(model), "intercept": model.intercept_, "history": history}
     for name, numbers in (("classes", class_numbers), ("scale", scale)):
         if numbers is not None:
             tensors[name] = numbers
@@ -257,10 +260,10 @@ def _from_saved(record: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     if not needed <= set(tensors) <= needed | {"classes", "scale"}:
         refuse(f"its tensors are {sorted(tensors)[:12]}")
     coef, intercept = tensors["coef"], tensors["intercept"]
-    if coef.dtype != np.float64 or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
-        refuse(f"coef is {coef.dtype} of shape {coef.shape}, not float64 of shape (1, d) or (K, d) with K above 2")
-    if intercept.dtype != np.float64 or intercept.shape != (len(coef),):
-        refuse(f"intercept is {intercept.dtype} of shape {intercept.shape}, not float64 of shape {(len(coef),)}")
+    if coef.dtype not in (np.float64, np.float32) or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
+        refuse(f"coef is {coef.dtype} of shape {coef.shape}, not floating of shape (1, d) or (K, d) with K above 2")
+    if intercept.dtype not in (np.float64, np.float32) or intercept.shape != (len(coef),):
+        refuse(f"intercept is {intercept.dtype} of shape {intercept.shape}, not floating of shape {(len(coef),)}")
     for name, tensor in (("coef", coef), ("intercept", intercept)):
         if not np.isfinite(tensor).all():
             refuse(f"{name} holds NaN or infinity")
@@ -275,7 +278,7 @@ def _from_saved(record: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     if record["stop"] not in Stop.__members__:
         refuse(f"stop is {str(record['stop'])[:40]!r}, which is no member of polytome.Stop")
     model.stop_ = Stop[record["stop"]]
-    model.n_iter_ = np.array([checked(record["n_iter"], int, "n_iter")])
+    model.n_iter_ = np.array([checked(record["n_iter"], int, "n_iter")], dtype=np.int32)
     model.history_ = _history(tensors["history"])
     model.solver_ = checked(record["solver"], str, "solver")
     if training is not None:

@@ -25,6 +25,7 @@ from polytome.fitting import (
     classes_of,
     keep_solution,
     penalty_of,
+    refuse_foreign_arrays,
     reporter_of,
     rounded,
     scores_of,
@@ -100,7 +101,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         report = reporter_of(self)
         solution = minimize(objective, choice.solver, tol=self.tol, max_iter=self.max_iter, callback=report)
         self.solver_ = choice.after(solution)
-        return rounded(objective, solution)
+        return rounded(self, objective, solution)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -334,6 +335,7 @@ class MultilabelLogistic(_BinaryModels):
             ArgumentError: a setting cannot be used.
         """
         check_settings(self)
+        refuse_foreign_arrays(X)
         names = getattr(y, "columns", None)
         target = label_table(y)
         X, _ = checked_features(self, X, np.zeros(len(target)))
@@ -375,6 +377,7 @@ def _checked(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, L
             f"y has shape {np.shape(y)}: {type(estimator).__name__} needs one label per row; for probabilities use "
             "LogisticRegression, for labels that do not exclude each other MultilabelLogistic"
         )
+    refuse_foreign_arrays(X)
     X, y = checked_features(estimator, X, y)
     weight = row_weights(sample_weight, X.shape[0])
     y = column_or_1d(y, warn=True)

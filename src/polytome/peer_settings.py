@@ -38,7 +38,9 @@ def check_peer_settings(estimator: Any) -> None:
     Warns, as scikit-learn does, where `penalty` makes `C` or `l1_ratio` void.
     """
     _check_penalty(estimator.penalty, estimator.l1_ratio, estimator.C, estimator.solver)
-    dual, scaling, n_jobs = estimator.dual, estimator.intercept_scaling, estimator.n_jobs
+    dual: Any = estimator.dual
+    scaling: Any = estimator.intercept_scaling
+    n_jobs: Any = estimator.n_jobs
     if not isinstance(dual, bool | np.bool_):
         raise ArgumentError(f"dual={dual!r}: needs True or False")
     if dual and estimator.solver != "liblinear":
@@ -48,7 +50,7 @@ def check_peer_settings(estimator: Any) -> None:
         )
     if not (isinstance(scaling, Real) and np.isfinite(float(scaling)) and float(scaling) > 0):
         raise ArgumentError(f"intercept_scaling={scaling!r}: needs a positive number; the intercept is never penalised")
-    if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or int(n_jobs) == 0):
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral) or int(n_jobs) == 0):
         raise ArgumentError(f"n_jobs={n_jobs!r}: needs None, a number of threads, or -1 for all cores")
     if estimator.multi_class not in _WAYS:
         raise ArgumentError(f"multi_class={estimator.multi_class!r}: needs 'auto'; more than two classes are softmax")
