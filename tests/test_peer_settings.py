@@ -224,6 +224,30 @@ def test_no_iteration_after_a_warm_start_keeps_what_was_learnt() -> None:
     np.testing.assert_allclose(model.coef_, before, rtol=1e-12)
 
 
+@pytest.mark.parametrize("solver", ["auto", "newton-cg", "gradient-descent"])
+@pytest.mark.parametrize("settings", [{}, {"fit_intercept": False}, {"C": np.inf}, {"scale": "standard"}], ids=str)
+def test_one_step_after_the_other_is_as_good_as_several_at_once(solver: str, settings: dict[str, Any]) -> None:
+    """The steps of methods without memory are the same ones."""
+    models = [LogisticRegression(solver=solver, max_iter=n, warm_start=n == 1, **settings) for n in (3, 1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        models[0].fit(X, y)
+        for _ in range(3):
+            models[1].fit(X, y)
+    np.testing.assert_allclose(models[1].coef_, models[0].coef_, rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(models[1].intercept_, models[0].intercept_, rtol=1e-7, atol=1e-12)
+
+
+def test_a_warm_start_begins_at_coefficients_set_by_hand() -> None:
+    model = LogisticRegression(max_iter=1, warm_start=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    optimum = LogisticRegression(tol=1e-9).fit(X, y)
+    model.coef_, model.intercept_ = optimum.coef_, optimum.intercept_
+    assert model.fit(X, y).n_iter_.tolist() == [0]
+
+
 # --- types ----------------------------------------------------------------------------------------------------------
 
 SINGLE = X.astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
-from polytome.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
+from polytome.fit_hooks import HAS_CALLBACKS, Watched, both, minimize_with_hooks
 from polytome.fitting import (
     check_settings,
     classes_of,
@@ -50,6 +51,7 @@ from polytome.peer_settings import check_peer_classes, check_peer_settings, thre
 from polytome.rows import as_rows
 from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
+from polytome.solvers.iterates import Iterate
 
 if TYPE_CHECKING:
     from polytome.report import Report
@@ -127,6 +129,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     n_iter_: Array
     n_features_in_: int
     training_: TrainingRecord
+    _left: tuple[Array, Array] | None = None
 
     def __init__(
         self,
@@ -206,10 +209,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """The minimum, and `solver_`; scikit-learn's callbacks, where there are any, are told of every iteration."""
         choice = planned_solver(self.solver, objective, self.random_state)
         start, report = self._start(objective, labels), reporter_of(self)
+        last: deque[Iterate] = deque(maxlen=1)
+        solver = Watched(choice.solver, last.append) if self.warm_start else choice.solver
 
         def minimise(seen: Callable[[Solver], Solver], callback: Callback | None) -> Solution:
             limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
-            return minimize(objective, seen(choice.solver), start, **limits)
+            return minimize(objective, seen(solver), start, **limits)
 
         if hasattr(self, "_skl_callbacks"):
             solution = minimize_with_hooks(self, data, objective, labels.classes, minimise)
@@ -217,7 +222,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             solution = minimise(lambda solver: solver, None)
         self.solver_ = choice.after(solution)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
-            return moved(objective, solution, np.zeros(objective.shape))
+            solution = moved(objective, solution, np.zeros(objective.shape))
+        self._left = _left(objective, solution, last[-1]) if last else None
         return solution
 
     @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
@@ -334,6 +340,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if not (same_shape and np.array_equal(self.classes_, labels.classes)):
             return None
         raw = np.vstack([dense_coefficients(self).T, self.intercept_]).astype(np.float64, copy=False)
+        if self._left is not None and np.array_equal(self._left[0], self.intercept_):
+            raw[-1] = self._left[1]
         start = objective.rows.columns.from_raw_coefficients(raw)
         if not self.fit_intercept:
             start[-1] = 0.0
@@ -343,6 +351,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Array, Array] | None:
+    """The intercepts of a fit that was cut short, and where its solver had left them before they were made exact."""
+    W, V = last.coefficients, solution.coefficients
+    if solution.stop is not Stop.MAX_ITER or W.shape != V.shape or not np.allclose(W[:-1], V[:-1], rtol=1e-9, atol=0):
+        return None
+    columns = objective.rows.columns
+    return columns.as_given(V)[1], columns.as_given(W)[1]
 
 
 def _metadata(sample_weight: Any) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 
-__all__ = ["HAS_CALLBACKS", "both", "minimize_with_hooks"]
+__all__ = ["HAS_CALLBACKS", "Watched", "both", "minimize_with_hooks"]
 
 HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 """Whether this version of scikit-learn has callbacks."""
@@ -55,8 +55,8 @@ def minimize_with_hooks(
     return solution
 
 
-class _Watched:
-    """A solver whose iterates are seen as they come."""
+class Watched:
+    """A solver whose iterates are seen as they come; those of a solver that takes over from it are not."""
 
     def __init__(self, solver: Solver, see: Callable[[Iterate], None]) -> None:
         self.solver, self.see = solver, see
@@ -81,7 +81,7 @@ class _Tasks:
 
     def watched(self, solver: Solver) -> Solver:
         """The solver, with its iterates seen."""
-        return _Watched(solver, self._see)
+        return Watched(solver, self._see)
 
     def _see(self, iterate: Iterate) -> None:
         self.last = iterate
