@@ -201,8 +201,10 @@ def dense_coefficients(estimator: Any) -> Array:
 
 def refuse_foreign_arrays(X: Any) -> None:
     """Raises ArgumentError where scikit-learn is to dispatch to the library of an array that is not NumPy's."""
+    if isinstance(X, np.ndarray):
+        return
     foreign = hasattr(X, "__array_namespace__") or type(X).__module__.partition(".")[0] == "torch"
-    if foreign and not isinstance(X, np.ndarray) and get_config()["array_api_dispatch"]:
+    if foreign and get_config()["array_api_dispatch"]:
         raise ArgumentError(
             f"X is {type(X).__module__}.{type(X).__name__}, and array_api_dispatch is on: Polytome computes with NumPy "
             "on the processor; give numpy.asarray(X), or switch array_api_dispatch off"
@@ -219,7 +221,7 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
     # Put together anew for each call: nothing can go stale where a user changes `coef_`.
     coefficients = np.column_stack([coef, estimator.intercept_]).astype(np.float64, copy=False)
     linked = _linked(estimator, X, coefficients, link)
-    return linked.astype(np.float32) if X.dtype == coef.dtype == np.float32 else linked
+    return linked.astype(np.float32) if coef.dtype == np.float32 == X.dtype else linked
 
 
 def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
