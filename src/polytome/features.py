@@ -88,7 +88,8 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
         )
     divisor = _divisors(estimator.scale, deviation)
     shift = mean if estimator.fit_intercept else np.zeros_like(mean)
-    return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(X.dtype, shift, deviation))
+    stored = rows.whole.stored.dtype  # not X's own, if entries that it stores twice were added up
+    return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
 
 
 def refuse_nonfinite(X: Any, estimator: Any) -> None:
