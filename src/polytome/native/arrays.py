@@ -31,8 +31,7 @@ def csr_entries(X: Any) -> tuple[Array, Array, Array] | None:
         return None
     if not is_known(matrix.indices.dtype) or matrix.indices.dtype.char not in "iIlLqQ":
         return None
-    side_by_side = ("C_CONTIGUOUS", "ALIGNED")
-    data, indices = (np.require(part, requirements=side_by_side) for part in (matrix.data, matrix.indices))
+    data, indices = (np.require(part, requirements=("C", "A")) for part in (matrix.data, matrix.indices))
     return data, indices, np.array(matrix.indptr, dtype=np.int64)
 
 

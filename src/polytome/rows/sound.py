@@ -77,7 +77,7 @@ def _compressed(X: Any) -> Any:
 
 def _plain(data: Array) -> Array:
     """Entries side by side in the byte order of the machine; themselves if they are."""
-    return np.require(data, data.dtype.newbyteorder("="), ("C_CONTIGUOUS", "ALIGNED"))
+    return np.require(data, data.dtype.newbyteorder("="), ("C", "A"))
 
 
 def _checked_bounds(bounds: Array, lines: int, available: int) -> int:
