@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from polytome import numerics
+from polytome.certain_outputs import CERTAIN, Outputs, nothing_to_learn
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
@@ -28,11 +27,9 @@ from polytome.fitting import (
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
-    check_every_class_counts,
     class_weights,
     hard_labels,
     is_soft,
-    refuse_mixed_labels,
     row_weights,
     soft_labels,
 )
@@ -40,6 +37,7 @@ from polytome.losses import Logistic, Softmax
 from polytome.memory import planned_solver
 from polytome.objective import Objective
 from polytome.rows import as_rows
+from polytome.settings import real_number
 from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 
@@ -160,26 +158,29 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
-        X, y = checked_features(self, X, y)
+        X = checked_features(self, X, y)
         weight = row_weights(sample_weight, X.shape[0])
-        labels = _labels(y, weight)
+        labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
-        check_every_class_counts(labels, weight)
-        objective = self._objective(X, labels, weight)
-        choice = planned_solver(self.solver, objective, self.random_state)
-        solution = minimize(
-            objective,
-            choice.solver,
-            self._start(objective, labels),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            callback=reporter_of(self),
-        )
+        counting, outputs = self._outputs(labels, weight)
+        objective = self._objective(X, counting, weight, softmax=len(labels.classes) > 2)
+        if len(counting.classes) == 1:
+            choice, solution = nothing_to_learn(objective, self.tol)
+        else:
+            choice = planned_solver(self.solver, objective, self.random_state)
+            solution = minimize(
+                objective,
+                choice.solver,
+                self._start(objective, labels, outputs),
+                tol=self.tol,
+                max_iter=self.max_iter,
+                callback=reporter_of(self),
+            )
         self.classes_, self.solver_ = labels.classes, choice.after(solution)
         if hasattr(self, "training_"):
             del self.training_  # of an earlier fit
         n_classes = len(labels.classes)
-        keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
+        keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes, outputs)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -248,15 +249,27 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _check_settings(self) -> None:
         check_settings(self)
-        if self.l1_ratio not in (0, None):
+        if self.l1_ratio is not None and real_number(self.l1_ratio) != 0:
             raise ArgumentError(
                 f"l1_ratio={self.l1_ratio!r}: only the L2 penalty, l1_ratio=0, is offered by this version"
             )
 
-    def _objective(self, X: Any, labels: Labels, weight: Array) -> Objective:
+    def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
+        """The labels of the classes that count, and the outputs of these; without intercepts all classes count."""
+        n_classes = len(labels.classes)
+        counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(n_classes))
+        if n_classes == 2:
+            score = 0.0 if len(places) == 2 else CERTAIN if places[0] == 1 else -CERTAIN
+            return counting, Outputs(np.arange(len(places) // 2), np.array([score]))
+        certain = np.full(n_classes, -CERTAIN)
+        certain[places] = 0.0
+        # Of three classes, two that count keep the penalty of a softmax: coefficients of their own.
+        return counting, Outputs(places, certain)
+
+    def _objective(self, X: Any, labels: Labels, weight: Array, *, softmax: bool = False) -> Objective:
         rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight), X)
         n_classes = len(labels.classes)
-        if n_classes == 2:
+        if n_classes == 2 and not softmax:
             target = labels.target[:, 1] if labels.is_soft else labels.target
             loss: Logistic | Softmax = Logistic()
         else:
@@ -264,14 +277,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         penalty = penalty_of(self, float(weight.sum()))
         return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
 
-    def _start(self, objective: Objective, labels: Labels) -> Array | None:
+    def _start(self, objective: Objective, labels: Labels, outputs: Outputs) -> Array | None:
         """Coefficients of the last fit if they are wanted and fit, else None: the null model."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
-        same_shape = self.coef_.shape == (objective.shape[1], objective.shape[0] - 1)
+        same_shape = self.coef_.shape == (len(outputs.certain), objective.shape[0] - 1)
         if not (same_shape and np.array_equal(self.classes_, labels.classes)):
             return None
-        raw = np.vstack([self.coef_.T, self.intercept_])
+        if (known := outputs.known_start(self.coef_, self.intercept_)) is None:
+            return None
+        raw = np.vstack([known[0].T, known[1]])
         start = objective.rows.columns.from_raw_coefficients(raw)
         if not self.fit_intercept:
             start[-1] = 0.0
@@ -281,14 +296,3 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _labels(y: Any, weight: Array) -> Labels:
-    """Hard labels from one dimension, soft labels from several columns."""
-    if is_soft(y):
-        return soft_labels(y)
-    y = column_or_1d(y, warn=True)
-    refuse_mixed_labels(y)
-    if y.dtype.kind not in "iu":  # whole numbers are classes
-        check_classification_targets(y)
-    return hard_labels(y, weight)

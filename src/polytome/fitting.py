@@ -7,7 +7,6 @@ Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_it
 from __future__ import annotations
 
 import warnings
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from polytome import native, numerics
+from polytome.certain_outputs import Outputs
 from polytome.errors import ArgumentError, DataError
-from polytome.features import checked_columns, refuse_nonfinite
+from polytome.features import check_scale, checked_columns, refuse_nonfinite
 from polytome.formula import Formula
 from polytome.objective import Objective, block_scores
 from polytome.penalties import L2, NoPenalty
-from polytome.rows import as_rows
+from polytome.rows import as_rows, sound_sparse
+from polytome.settings import check_common_settings, real_number
 from polytome.solvers import Progress, Solution, Stop
 from polytome.solvers.driver import Callback, check_limits
 
@@ -30,10 +31,12 @@ Array = NDArray[Any]
 __all__ = [
     "check_certified",
     "check_settings",
+    "checked_coefficients",
     "classes_of",
     "keep_solution",
     "penalty_of",
     "probabilities_of",
+    "refuse_nonfinite_coefficients",
     "reporter_of",
     "scores_of",
     "sigmoids_of",
@@ -51,13 +54,15 @@ def check_certified(estimator: Any) -> None:
 
 
 def check_settings(estimator: Any) -> None:
-    """Raises ArgumentError unless `C`, `tol` and `max_iter` can be used."""
+    """Raises ArgumentError unless every setting that certified classifiers share can be used, but for `solver`."""
     C: Any = estimator.C
-    if not (isinstance(C, Real) and float(C) > 0):
+    if not real_number(C) > 0:
         raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
     if not 1e-100 <= float(C) <= 1e100 and not np.isinf(float(C)):
         raise ArgumentError(f"C={C!r}: needs a number from 1e-100 to 1e100, or numpy.inf for no penalty")
     check_limits(estimator.tol, estimator.max_iter)
+    check_common_settings(estimator)
+    check_scale(estimator.scale)
 
 
 def penalty_of(estimator: Any, total_weight: float) -> L2 | NoPenalty:
@@ -81,13 +86,15 @@ def reporter_of(estimator: Any) -> Callback | None:
     return report
 
 
-def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
+def keep_solution(
+    estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int, outputs: Outputs
+) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
-    coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
+    coefficients, estimator.intercept_ = outputs.spread(*objective.rows.columns.as_given(solution.coefficients))
     # Predictions read them output by output for dense rows, and column by column for sparse ones, as they lie already.
     estimator.coef_ = coefficients if objective.rows.is_sparse else np.ascontiguousarray(coefficients)
     scale = estimator.scale
-    estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
+    estimator.certificate_, estimator.stop_ = outputs.certificate(solution.certificate), solution.stop
     estimator.history_ = solution.history
     estimator.n_iter_ = np.array([len(solution.history) - 1])
     estimator.objective_ = Formula(
@@ -99,12 +106,12 @@ def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss
         strength=objective.penalty.strength,
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
-        value=solution.certificate.objective,
+        value=estimator.certificate_.objective,
     )
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
-        alone = ", ".join(_name_of(estimator, output) for output in solution.separated)
+        alone = ", ".join(_name_of(estimator, int(outputs.learned[output])) for output in solution.separated)
         alone = f" This concerns {alone}, and not the others." if alone else ""
-        warnings.warn(f"{solution.stop.value}.{alone} {solution.certificate}", ConvergenceWarning, stacklevel=3)
+        warnings.warn(f"{solution.stop.value}.{alone} {estimator.certificate_}", ConvergenceWarning, stacklevel=3)
 
 
 def _name_of(estimator: Any, output: int) -> str:
@@ -137,12 +144,15 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
     if "coef_" not in vars(estimator):
         check_is_fitted(estimator)
     X = checked_columns(estimator, X)
-    # Put together anew for each call: nothing can go stale where a user changes `coef_`.
-    coefficients = np.column_stack([estimator.coef_, estimator.intercept_])
+    coefficients = _coefficients(estimator)
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
-    linked = native.linked_scores(X, coefficients, link)
+    try:
+        linked = native.linked_scores(X, coefficients, link)
+    except (IndexError, ValueError):
+        sound_sparse(X)  # names the place
+        raise
     if linked is not None:
         return linked
     rows = as_rows(X, np.zeros(X.shape[0]))
@@ -152,12 +162,56 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
         scores = rows.each(lambda block: block_scores(block, raw))
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
+        refuse_nonfinite_coefficients(coefficients)
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         # Beyond the range of float64 not even the sign of a score could be trusted.
         raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
     if link == "softmax":
         return numerics.softmax(scores, axis=1)
     return numerics.sigmoid(scores) if link == "sigmoids" else scores
+
+
+def _coefficients(estimator: Any) -> Array:
+    """Coefficients and, last, intercepts, (n_outputs, n_features + 1).
+
+    Put together anew for each call, and checked: nothing can go stale where a user changes `coef_`.
+    """
+    n_outputs = len(getattr(estimator, "pairs_", estimator.classes_))
+    outputs = (1, 2) if n_outputs == 2 else (n_outputs,)  # one output tells two classes apart
+    coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, outputs)
+    return np.concatenate([coefficients, intercepts[:, np.newaxis]], axis=1)
+
+
+def checked_coefficients(estimator: Any, given: Any, intercepts: Any, outputs: tuple[int, ...]) -> tuple[Array, Array]:
+    """Coefficients (n_outputs, n_features) and intercepts as arrays, for one of these numbers of outputs.
+
+    Raises:
+        ArgumentError: they have another shape, or are no numbers: a user can put anything there.
+    """
+    coefficients = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
+    intercepts, shape, n_features = np.asarray(intercepts), coefficients.shape, estimator.n_features_in_
+    fits = len(shape) == 2 and shape[1] == n_features and shape[0] in outputs
+    if not fits or coefficients.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"coef_ is {type(given).__name__} of shape {shape} and type {coefficients.dtype}: needs numbers of shape "
+            f"{(outputs[0], n_features)}"
+        )
+    if intercepts.shape != shape[:1] or intercepts.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"intercept_ has shape {intercepts.shape} and type {intercepts.dtype}: needs numbers of shape {shape[:1]}, "
+            f"as coef_ has shape {shape}"
+        )
+    return coefficients, intercepts
+
+
+def refuse_nonfinite_coefficients(coefficients: Array) -> None:
+    """Raises ArgumentError at the first coefficient that is NaN or infinite."""
+    wrong = np.argwhere(~np.isfinite(coefficients))
+    if len(wrong):
+        output, column = map(int, wrong[0])
+        last = column == coefficients.shape[1] - 1
+        name = f"intercept_[{output}]" if last else f"coef_[{output}, {column}]"
+        raise ArgumentError(f"{name} is {coefficients[output, column]}: the model cannot predict; fit it anew")
 
 
 def classes_of(estimator: Any, scores: Array) -> Array:
