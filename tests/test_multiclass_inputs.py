@@ -106,14 +106,6 @@ def test_a_weight_counts_how_often_a_row_occurs(kind: type[Estimator]) -> None:
     assert weighted.certificate_.objective == pytest.approx(repeated.certificate_.objective, rel=1e-10)
 
 
-@pytest.mark.parametrize("kind", [OneVsRest, OneVsOne])
-def test_a_class_without_weight_is_not_there(kind: type[Estimator]) -> None:
-    X, y = data(4)
-    model = kind(tol=TIGHT).fit(X, y, y != 2)
-    assert model.classes_.tolist() == [0, 1, 3]
-    assert_same_models(model, kind(tol=TIGHT).fit(X[y != 2], y[y != 2]))
-
-
 WIDE = np.random.default_rng(1).normal(size=(1600, 700))  # blocks of 748 rows in float64, 1497 in float32
 TALL = np.random.default_rng(2).normal(size=(40_000, 4))  # blocks of 16,384 rows
 TEXT = sparse.random_array((20_000, 200), density=0.05, random_state=np.random.default_rng(3), format="csr")
@@ -189,7 +181,7 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...]]] 
             ("probabilities", {"y": np.full((8, 3), 1 / 3)}, True, ("(8, 3)", "LogisticRegression", "one label")),
             ("several labels", {"y": L8}, True, ("(8, 2)", "MultilabelLogistic")),
             ("one class", {"y": ["a"] * 8}, False, ("only one class", "'a'")),
-            ("one class of weight", {"weight": Y8 == 1}, False, ("only one class", "1", "positive weight")),
+            ("no label", {"y": ["a", None] * 4}, False, ("y contains NaN at row 1 (None)",)),
             ("mixed labels", {"y": np.array(["a", 1] * 4, dtype=object)}, False, ("y[1] = 1", "'a'", "one type")),
         )
     },
@@ -207,9 +199,9 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...]]] 
             ("infinity among labels", {"y": spoilt(L8, np.inf)}, ("y[2, 1] = inf",)),
             ("missing label, pandas", {"y": pd.DataFrame({"sun": pd.array([0, 1, None, 1] * 2)})}, ("y[2, 0] = nan",)),
             ("always there", {"y": NAMED}, ("label 'rain' is 1 in every row", "leave the column out")),
+            ("masked", {"y": np.ma.masked_equal(L8, 1)}, ("y[0, 1] is masked",)),
             ("never there", {"y": 1 - NAMED}, ("label 'rain' is 0 in every row", "infinite")),
             ("never there, by number", {"y": L8 * [0, 1]}, ("label 0 is 0 in every row",)),
-            ("constant by weight", {"weight": L8[:, 1]}, ("label 1 is 1 in every row of positive weight",)),
         )
     },
     "no labels": (lambda: MultilabelLogistic().fit(X8, None), DataError, ("requires y to be passed",)),

@@ -127,3 +127,20 @@ def test_no_file_names_a_path_of_somebody_s_machine() -> None:
     assert len(files) > 50
     found = [f"{file.name}: {hit.group()}" for file in files if (hit := path.search(file.read_text(encoding="utf-8")))]
     assert not found
+
+
+def test_a_subinterpreter_is_told_why_it_cannot() -> None:
+    """NumPy loads once in a process; what it says about that names no remedy."""
+    interpreters = pytest.importorskip("_xxsubinterpreters")
+    script = "from polytome import LogisticRegression"
+    program = f"""
+import numpy, _xxsubinterpreters
+try:
+    _xxsubinterpreters.run_string(_xxsubinterpreters.create(), {script!r})
+except _xxsubinterpreters.RunFailedError as error:
+    print(error)
+"""
+    assert interpreters is not None
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert "ImportError" in found.stdout
+    assert "processes instead of subinterpreters" in found.stdout

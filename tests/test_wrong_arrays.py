@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
@@ -47,6 +48,41 @@ def days(library: str) -> object:
     return pl.DataFrame({"born": dates}) if library == "polars" else pd.DataFrame({"born": pd.to_datetime(dates)})
 
 
+def damaged(kind: type, index: int) -> object:
+    """X with one index spoilt after SciPy saw it."""
+    matrix = kind(X)
+    matrix.indices[0] = index
+    return matrix
+
+
+def damaged_places() -> sparse.coo_matrix:
+    matrix = sparse.coo_matrix(X)
+    matrix.row[5] = 99
+    return matrix
+
+
+def damaged_pointers(pointer: int) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(X)
+    matrix.indptr[2] = pointer
+    return matrix
+
+
+def spoil(attribute: str, value: object) -> Callable[[], object]:
+    """A prediction after an attribute of the fitted model was set by hand."""
+    model = LogisticRegression().fit(X, Y)
+    setattr(model, attribute, value)
+    return lambda: model.predict(X)
+
+
+ARROW = pa.table(
+    {
+        "nulls": pa.nulls(8),
+        "number": np.arange(8.0),
+        "text": list("abcdefgh"),
+        "day": pa.array([datetime.date(2020, 1, day) for day in range(1, 9)]),
+        "gap": [1, 2, 3, None, 5, 6, 7, 8],
+    }
+)
 TEXT = {"age": np.arange(8.0), "city": list("abcdefgh")}
 
 # name: (what is done, the error, words that its message must hold)
@@ -84,39 +120,115 @@ DATA: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...]]] =
         DataError,
         ("NaN", "row 2, column 1"),
     ),
-    "text in an object array": (fit(np.array([["red", 1]] * 8, dtype=object)), ValueError, ("'red'",)),
-    "array of text": (fit(np.array([["a", "b"]] * 8)), ValueError, ("strings", "numeric")),
-    "complex": (fit(X + 1j), ValueError, ("Complex data not supported",)),
+    "text in an object array": (
+        fit(np.array([["red", 1]] * 8, dtype=object)),
+        DataError,
+        ("'red'", "row 0, column 0"),
+    ),
+    "array of text": (fit(np.array([["a", "b"]] * 8)), DataError, ("text", "'a'", "astype(float)")),
+    "complex": (fit(X + 1j), DataError, ("Complex data not supported", "a column each")),
+    "complex, CSR": (fit(sparse.csr_matrix(X + 1j)), DataError, ("Complex data not supported",)),
+    "None in a list": (fit([[1.0, 2.0]] * 5 + [[3.0, None]] * 3), DataError, ("NaN (None)", "row 5, column 1")),
+    "NaN in a list": (fit([[1.0, 2.0]] * 5 + [[3.0, np.nan]] * 3), DataError, ("contains NaN", "row 5, column 1")),
+    "NA in an object array": (fit(np.array([[pd.NA, 1.0]] * 8)), DataError, ("NaN (<NA>)", "row 0, column 0")),
+    "text in a list": (fit([[1.0, "2"]] * 8), DataError, ("'2'", "row 0, column 1", "encode")),
+    "a list of dates": (fit([[datetime.date(2020, 1, 1)]] * 8), TypeError, ("2020", "row 0, column 0")),
+    "dates of NumPy among objects": (
+        fit(np.array([[np.datetime64("2020-01-01"), 1.0]] * 8, dtype=object)),
+        DataError,
+        ("row 0, column 0", "no number"),
+    ),
+    "datetime64": (fit(X.astype("datetime64[D]")), DataError, ("datetime64[D]", "no number", "days")),
+    "timedelta64 with NaT": (
+        fit(np.full((8, 2), "NaT", dtype="timedelta64[s]")),
+        DataError,
+        ("timedelta64[s]", "no number"),
+    ),
+    "masked": (fit(np.ma.masked_greater(X, 1.0)), DataError, ("masked at row", "column", "filled")),
+    "number beyond float64": (fit(np.array([[10**400, 1]] * 8, dtype=object)), DataError, ("row 0, column 0", "fits")),
+    "a dict in an object array": (fit(np.array([[{}, 1]] * 8, dtype=object)), TypeError, ("{}", "row 0, column 0")),
+    "column of nulls, Arrow": (fit(ARROW.select(["nulls", "number"])), DataError, ("NaN", "row 0", "'nulls'")),
+    "column of nulls, pandas": (fit(pd.DataFrame({"a": [None] * 8, "b": Y})), DataError, ("NaN", "row 0", "'a'")),
+    "column of nulls, polars": (fit(pl.DataFrame({"a": [None] * 8, "b": Y})), DataError, ("NaN", "row 0", "'a'")),
+    "text, Arrow": (fit(ARROW.select(["text"])), DataError, ("'text'", "string", "OneHotEncoder")),
+    "dates, Arrow": (fit(ARROW.select(["day"])), DataError, ("'day'", "date32")),
+    "a gap, Arrow": (fit(ARROW.select(["gap"])), DataError, ("NaN", "row 3", "'gap'")),
+    "NA in a column of objects": (
+        fit(pd.DataFrame({"age": np.array([1, 2, pd.NA, 4, 5, 6, 7, 8], dtype=object)})),
+        DataError,
+        ("NaN (<NA>)", "row 2", "'age'"),
+    ),
+    "a lazy frame": (fit(pl.DataFrame({"a": Y}).lazy()), DataError, ("LazyFrame", "collect()")),
+    "a name twice": (fit(pd.DataFrame(X, columns=["a", "b", "a"])), DataError, ("several columns named 'a'",)),
+    "sparse, one dimension": (fit(sparse.coo_array(np.arange(8.0))), DataError, ("1 dimension",)),
     "too large to square": (fit(X * 1e200), DataError, ("column 0", "too large", "rescale")),
     "too large, sparse": (fit(sparse.csr_matrix(X * 1e200)), DataError, ("column 0", "too large", "rescale")),
     "too large, named": (fit(frame(X * [1, 1e200, 1])), DataError, ("'height'", "too large")),
     "one dimension": (fit(X[:, 0]), ValueError, ("Expected 2D array", "reshape")),
     "three dimensions": (fit(X[:, :, None]), ValueError, ("dim 3",)),
     "nothing": (fit(None), ValueError, ("None",)),
-    "ragged": (fit([[1, 2], [3]], [0, 1]), ValueError, ("inhomogeneous",)),
+    "ragged": (fit([[1, 2], [3]], [0, 1]), DataError, ("ragged", "row 1 has 1", "row 0 has 2")),
     "no rows": (fit(X[:0], Y[:0]), ValueError, ("0 sample(s)",)),
     "no columns": (fit(X[:, :0]), ValueError, ("0 feature(s)",)),
     "one row": (fit(X[:1], Y[:1]), ValueError, ("1 sample", "minimum of 2")),
     "y shorter": (fit(y=Y[:-1]), ValueError, ("[8, 7]",)),
     "y missing": (fit(y=None), ValueError, ("requires y",)),
     "y of one class": (fit(y=["a"] * 8), DataError, ("only one class", "'a'", "at least two")),
-    "y of one class by weight": (fit(weight=Y), DataError, ("only one class", "positive weight")),
-    "NaN in y": (fit(y=np.where(np.arange(8) == 3, np.nan, Y)), ValueError, ("y contains NaN",)),
-    "None in y": (fit(y=np.array(["a", "b", None, "b"] * 2, dtype=object)), ValueError, ("y",)),
-    "text and numbers in y": (fit(y=np.array(["a", "b", 1, "b"] * 2, dtype=object)), ValueError, ("y",)),
-    "y of real numbers": (fit(y=X[:, 0]), ValueError, ("continuous",)),
+    "NaN in y": (fit(y=np.where(np.arange(8) == 3, np.nan, Y)), DataError, ("y contains NaN at row 3",)),
+    "infinity in y": (fit(y=np.where(np.arange(8) == 3, np.inf, Y)), DataError, ("y contains infinity at row 3",)),
+    "None in y": (
+        fit(y=np.array(["a", "b", None, "b"] * 2, dtype=object)),
+        DataError,
+        ("y contains NaN at row 2 (None)",),
+    ),
+    "None in a list of labels": (fit(y=["a", "b", "a", None] * 2), DataError, ("y contains NaN at row 3 (None)",)),
+    "NaN in a list of labels": (fit(y=["a", "b", "a", np.nan] * 2), DataError, ("y contains NaN at row 3 (nan)",)),
+    "NA in y": (fit(y=pd.Series(["a", None] * 4, dtype="string")), DataError, ("y contains NaN at row 1 (<NA>)",)),
+    "NA among whole numbers in y": (fit(y=pd.Series([0, 1, None] * 3, dtype="Int64")[:8]), DataError, ("at row 2",)),
+    "null in y, polars": (fit(y=pl.Series(["a", None] * 4)), DataError, ("y contains NaN at row 1 (None)",)),
+    "NaT in y": (fit(y=np.array(["2020-01-01", "NaT"] * 4, dtype="datetime64[D]")), DataError, ("NaT at row 1",)),
+    "masked y": (fit(y=np.ma.masked_equal(Y, 1)), DataError, ("y[1] is masked",)),
+    "masked soft labels": (fit(y=np.ma.masked_equal(np.full((8, 2), 0.5), 0.5)), DataError, ("y[0, 0] is masked",)),
+    "text and numbers in y": (
+        fit(y=np.array(["a", "b", 1, "b"] * 2, dtype=object)),
+        DataError,
+        ("y[2] = 1 beside 'a'", "one type"),
+    ),
+    "text and numbers in a list": (fit(y=["a", "b", 1, "b"] * 2), DataError, ("y[2] = 1 beside 'a'", "one type")),
+    "truth beside numbers in y": (fit(y=np.array([1, True] * 4, dtype=object)), DataError, ("y[1] = True beside 1",)),
+    "y of two columns of text": (
+        fit(y=pd.DataFrame({"p": list("ab") * 4, "q": list("ab") * 4})),
+        DataError,
+        ("2 columns",),
+    ),
+    "y of lists": (fit(y=[[1], [1, 2]] * 4), DataError, ("unequal", "MultiLabelBinarizer")),
+    "y of real numbers": (fit(y=X[:, 0]), DataError, ("continuous", "LinearRegression")),
     "y of three dimensions": (fit(y=np.zeros((8, 2, 2))), ValueError, ("dim 3",)),
     "y of several labels": (fit(y=np.tile([1, 1, 0], (8, 1))), DataError, ("row 0", "adds up to 2", "one dimension")),
     "soft labels not adding up": (fit(y=np.tile([0.5, 0.4], (8, 1))), DataError, ("row 0", "adds up to 0.9")),
     "negative soft label": (fit(y=np.tile([1.5, -0.5], (8, 1))), DataError, ("y[0, 1] = -0.5", "from 0 to 1")),
     "NaN in soft labels": (fit(y=np.tile([1.0, np.nan], (8, 1))), DataError, ("y[0, 1] = nan",)),
-    "soft labels too few": (fit(y=np.full((7, 2), 0.5)), DataError, ("8 rows", "y has 7")),
+    "soft labels too few": (fit(y=np.full((7, 2), 0.5)), DataError, ("[8, 7]", "one row of y")),
     "negative weight": (fit(weight=[1, 1, -1, 1, 1, 1, 1, 1]), DataError, ("sample_weight[2] = -1", "not negative")),
     "NaN weight": (fit(weight=[1, np.nan, 1, 1, 1, 1, 1, 1]), DataError, ("sample_weight[1] = nan",)),
     "infinite weight": (fit(weight=[np.inf] + [1] * 7), DataError, ("sample_weight[0] = inf", "finite")),
     "weights too few": (fit(weight=[1, 1]), DataError, ("sample_weight", "(2,)", "8 rows")),
     "weights of two dimensions": (fit(weight=np.ones((8, 1))), DataError, ("sample_weight", "(8, 1)")),
     "weights all zero": (fit(weight=np.zeros(8)), DataError, ("sample_weight", "zero for every row")),
+    "None among weights": (fit(weight=[1, None] * 4), DataError, ("sample_weight[1] = nan",)),
+    "text among weights": (fit(weight=np.array([1, "2"] * 4, dtype=object)), DataError, ("sample_weight[1] = '2'",)),
+    "weights of text": (fit(weight=["1"] * 8), DataError, ("sample_weight", "not numbers")),
+    "weights of dates": (fit(weight=np.zeros(8, dtype="datetime64[D]")), DataError, ("sample_weight", "datetime64")),
+    "masked weight": (fit(weight=np.ma.masked_equal(Y, 1)), DataError, ("sample_weight[1] is masked",)),
+    "weights too large": (fit(weight=np.full(8, 1e308)), DataError, ("sample_weight adds up to inf", "1e+308", "C")),
+    "weights too small": (fit(weight=np.full(8, 1e-310)), DataError, ("sample_weight adds up to 8e-310",)),
+    "weights of classes too large": (fit(class_weight={0: 1e300}), DataError, ("class_weight", "4e+300")),
+    "index outside, CSC": (fit(damaged(sparse.csc_matrix, 10**9)), DataError, ("column 0", "1000000000", "8 rows")),
+    "index outside, CSR": (fit(damaged(sparse.csr_array, 3)), DataError, ("row 0", "index 3", "3 columns")),
+    "index negative, CSR": (fit(damaged(sparse.csr_matrix, -1)), DataError, ("row 0", "index -1")),
+    "index outside, COO": (fit(damaged_places()), DataError, ("row 99", "8 rows")),
+    "pointers falling": (fit(damaged_pointers(-1)), DataError, ("indptr", "growing order")),
+    "pointers too large": (fit(damaged_pointers(10**6)), DataError, ("indptr", "growing order")),
 }
 
 ARGUMENTS: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...]]] = {
@@ -155,7 +267,20 @@ ARGUMENTS: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...
     "class_weight negative": (fit(class_weight={0: -1}), ArgumentError, ("class_weight[0] = -1",)),
     "class_weight NaN": (fit(class_weight={1: np.nan}), ArgumentError, ("class_weight[1] = nan",)),
     "class_weight text": (fit(class_weight={0: "much"}), ArgumentError, ("class_weight[0]", "much")),
-    "class_weight zero": (fit(class_weight={0: 0}), PolytomeError, ("class_weight",)),
+    "class_weight of no class": (fit(class_weight={"0": 1, 1: 2}), ArgumentError, ("'0'", "no class of y", "are 0")),
+    "class_weight mistyped": (
+        fit(y=np.array(["ill", "well"] * 4), class_weight={"well": 1, "il": 50}),
+        ArgumentError,
+        ("'il'", "'ill'"),
+    ),
+    "fit_intercept text": (fit(fit_intercept="no"), ArgumentError, ("fit_intercept='no'", "True or False")),
+    "warm_start text": (fit(warm_start="x"), ArgumentError, ("warm_start='x'",)),
+    "verbose text": (fit(verbose="x"), ArgumentError, ("verbose='x'",)),
+    "verbose negative": (fit(verbose=-1), ArgumentError, ("verbose=-1",)),
+    "callback no function": (fit(callback="print"), ArgumentError, ("callback='print'", "function")),
+    "random_state unused": (fit(random_state=-1), ArgumentError, ("random_state=-1",)),
+    "random_state a Generator": (fit(random_state=RNG), ArgumentError, ("random_state=", "RandomState")),
+    "scale True": (fit(scale=True), ArgumentError, ("scale=True", "'standard'")),
     "class_weight all zero": (fit(class_weight={0: 0, 1: 0}), PolytomeError, ("class_weight",)),
     "class_weight of soft labels": (
         fit(y=np.full((8, 2), 0.5), class_weight="balanced"),
@@ -174,6 +299,20 @@ PREDICTION: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ..
     "text": (ask(pl.DataFrame({"a": [1.0], "b": [1.0], "c": ["x"]})), DataError, ("'c'", "String")),
     "one row as one dimension": (ask(X[0]), ValueError, ("Expected 2D array", "reshape(1, -1)")),
     "no rows": (ask(X[:0]), ValueError, ("0 sample(s)",)),
+    "None in a list": (ask([[1.0, 2.0, None]]), DataError, ("NaN (None)", "row 0, column 2")),
+    "None in an object array": (ask(np.array([[1.0, None, 2.0]])), DataError, ("NaN (None)", "row 0, column 1")),
+    "datetime64": (ask(X.astype("datetime64[D]")), DataError, ("datetime64[D]", "no number")),
+    "masked": (ask(np.ma.masked_greater(X, 1.0)), DataError, ("masked at row",)),
+    "complex": (ask(X + 1j), DataError, ("Complex data not supported",)),
+    "index outside, CSC": (ask(damaged(sparse.csc_matrix, 10**9)), DataError, ("column 0", "1000000000")),
+    "index outside, CSR": (ask(damaged(sparse.csr_matrix, 10**9)), DataError, ("row 0", "1000000000")),
+    "pointers falling": (ask(damaged_pointers(-1)), DataError, ("indptr", "growing order")),
+    "coefficients of another shape": (spoil("coef_", np.ones((1, 2))), ArgumentError, ("coef_", "(1, 2)", "(1, 3)")),
+    "one coefficient": (spoil("coef_", 1.0), ArgumentError, ("coef_", "shape ()", "(1, 3)")),
+    "coefficients of text": (spoil("coef_", np.array([["a"] * 3])), ArgumentError, ("coef_", "<U1")),
+    "NaN among coefficients": (spoil("coef_", np.array([[1, np.nan, 1]])), ArgumentError, ("coef_[0, 1] is nan",)),
+    "infinite intercept": (spoil("intercept_", np.array([np.inf])), ArgumentError, ("intercept_[0] is inf",)),
+    "one intercept": (spoil("intercept_", 0.0), ArgumentError, ("intercept_", "shape ()", "(1,)")),
     "unfitted": (lambda: LogisticRegression().predict(X), NotFittedError, ("not fitted",)),
 }
 

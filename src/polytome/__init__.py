@@ -82,7 +82,16 @@ def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for (PEP 562): scikit-learn alone takes most of a second."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    try:
+        home = import_module(_HOMES[name])
+    except ImportError as error:
+        if not any(words in str(error) for words in ("once per process", "subinterpreters")):
+            raise
+        raise ImportError(
+            "polytome cannot run here: one interpreter of a process alone can load NumPy, and another one has it; use "
+            "the main interpreter, threads, or processes instead of subinterpreters"
+        ) from error
+    value = globals()[name] = getattr(home, name)
     return value
 
 

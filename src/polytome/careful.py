@@ -1,9 +1,9 @@
 """The certificate where rounding matters: the same bound with sums that keep their digits, about coefficients as given.
 
 Columns are centred at a value of the bulk of their rows, so that neither an offset nor one huge value swamps the rest;
-the intercept that belongs to that centre is a sum free of rounding. Each row has an error bound of its own, sums of losses
-and of residuals are exact but for one rounding, and sums over a column are bounded by the sums of absolute values. This
-takes some passes over the rows in NumPy, so it is asked for where the quick bound does not suffice.
+the intercept that belongs to that centre is a sum free of rounding. Each row has an error bound of its own, sums of
+losses and of residuals are exact but for one rounding, and sums over a column are bounded by the sums of absolute
+values. This takes some passes over the rows in NumPy, so it is asked for where the quick bound does not suffice.
 
 References: Shewchuk, Adaptive precision floating-point arithmetic and fast robust geometric predicates, Discrete and
 Computational Geometry 18, 1997 (sums free of rounding); Dekker, A floating-point technique for extending the available
@@ -161,7 +161,6 @@ class CarefulFrame:
     def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
         """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
         objective = self.objective
-        total, strength = objective.total_weight, objective.penalty.strength
         scores, error = self._scores(given.coefficients)
         actual = self.moved(given.coefficients, given.intercept, 1.0)
         scores += given.centred
@@ -173,7 +172,7 @@ class CarefulFrame:
         residual = dual.residual * objective.rows.weight[:, None]
         room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
         penalty = objective.penalty.value(W)
-        its_size = strength * float(np.linalg.norm(W))
+        its_size = objective.penalty.strength * float(np.linalg.norm(W))
         found = Rounding(
             objective=off.value_error + growth(W.size + 8) * penalty,
             strength=4 * UNIT * (penalty + objective.null[1]),
@@ -186,7 +185,8 @@ class CarefulFrame:
             roundings=growth(objective.rows.n_rows + ELEMENTARY),
         )
         size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
-        return proof_of_parts(objective, found, value, size, np.abs(dual.gradient[-1]), tol, estimate=estimate)
+        unbalanced = np.abs(dual.gradient[-1])
+        return proof_of_parts(objective, found, value, size, unbalanced, tol, divergence=off.moved, estimate=estimate)
 
     def _refined(self, dual: _DualPoint, W: Array, enough: float) -> _DualPoint:
         """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
@@ -272,8 +272,8 @@ class CarefulFrame:
         return _Sums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
 
     def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
-        """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and what
-        it costs in nats.
+        """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
+        price in nats.
 
         Rows far out would move much of it, so that the rows are taken which move the residuals at the least price.
         """
@@ -300,8 +300,9 @@ class CarefulFrame:
         scale = self.objective.rows.columns.scale
 
         def block_sizes(block: Block) -> Array:
-            X = abs(self._columns(block)) * (1 + 4 * UNIT)
-            return np.asarray((X.multiply(X) if sparse.issparse(X) else X * X) @ scale**2)
+            X: Any = abs(self._columns(block)) * (1 + 4 * UNIT)
+            squares: Any = X.multiply(X) if self.objective.rows.is_sparse and not self.centre.any() else X * X
+            return np.asarray(squares @ scale**2)
 
         with np.errstate(over="ignore"):
             squares = self.objective.rows.each(block_sizes)
@@ -323,7 +324,7 @@ class CarefulFrame:
         far += growth(ELEMENTARY + 2 * loss.n_outputs) * (value + before + product) + soft
         far += (np.abs(slope - residual) * inner).sum(axis=1) + _divergence(loss, scores + change, rows.target, inner)
         divergence = np.fmin(divergence, far)
-        divergence += dual.chi_square + 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
+        divergence += 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
         first = (np.abs(slope) * error).sum(axis=1) + _divergence(loss, scores + change, rows.target, error)
         off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
         weigh = rows.weight / total
@@ -331,13 +332,14 @@ class CarefulFrame:
             math.fsum((weigh * value).tolist()),
             math.fsum((weigh * off).tolist()) + 4 * UNIT * math.fsum((weigh * value).tolist()),
             math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
+            math.fsum((weigh * dual.chi_square).tolist()) * (1 + 1e-9),
         )
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and by
-    how much each may be off."""
+    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and
+    by how much each may be off."""
 
     features: Array
     features_off: Array
@@ -397,7 +399,7 @@ class _DualPoint:
             centred = dz - (m * dz).sum(axis=1, keepdims=True)
             change, relative = m * centred, np.abs(centred[m > 0])
         change = self.change + change
-        if relative.size and not relative.max() <= _SMALL or not (np.abs(change) <= _SMALL * m).all():
+        if (relative.size and not relative.max() <= _SMALL) or not (np.abs(change) <= _SMALL * m).all():
             return None
         residual = self.residual + (change - self.change)
         if u is not None:  # each row's residuals add up to zero: the likeliest class has what the others leave
@@ -436,8 +438,8 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
 
 @dataclass(frozen=True)
 class _AtRows:
-    """Means over the rows in nats: the loss, what its rounding may be, and the divergence of the dual point's
-    predictions from those of the coefficients."""
+    """Means over the rows in nats: the loss, what its rounding may be, and the divergence of the predictions of the dual
+    point's scores from those of the coefficients, and of the dual point from its scores."""
 
     value: float
     value_error: float
@@ -456,7 +458,7 @@ def _divergence(loss: Loss, scores: Array, target: Array, deviation: Array) -> A
         if u is None:
             curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
             return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
-        # The quadratic form of diag(p) - p p' is a variance, no larger than the second moment about the likeliest class.
+        # The form of diag(p) - p p' is a variance: no larger than the second moment about the likeliest class.
         others = np.exp(scores - scores.max(axis=1, keepdims=True))
         others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
         bound = np.fmin(0.25, (others.sum(axis=1) + _TINY) * np.exp(2 * grown.max(axis=1)))

@@ -158,8 +158,8 @@ def certify(
         return proof_of_parts(objective, off, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
-        off = rounding_of(objective, W, value).objective
-        return Certificate(value + off, value + off, null, tol, "proof", 0.0, estimate, off), W
+        more = rounding_of(objective, W, value).objective
+        return Certificate(value + more, value + more, null, tol, "proof", 0.0, estimate, more), W
     decrement = newton_decrement(objective, W, gradient)
     return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement), W
 

@@ -3,6 +3,7 @@
     PolytomeError(ValueError)
         ArgumentError      an argument has a value that cannot be used
         DataError          an array, a table or its labels cannot be used
+            DataTypeError    ... since it is, or holds, something of another type than numbers
         FileError          a file is missing, truncated, damaged, foreign or too new
         MissingExtraError  an optional dependency is not installed
 
@@ -10,7 +11,7 @@ A message names the argument, column, row, line or file, what was found there, a
 (no convergence, separation) are never errors: they are members of `polytome.Stop`.
 """
 
-__all__ = ["ArgumentError", "DataError", "FileError", "MissingExtraError", "PolytomeError"]
+__all__ = ["ArgumentError", "DataError", "DataTypeError", "FileError", "MissingExtraError", "PolytomeError"]
 
 
 class PolytomeError(ValueError):
@@ -23,6 +24,10 @@ class ArgumentError(PolytomeError):
 
 class DataError(PolytomeError):
     """An array, a table or its labels cannot be used."""
+
+
+class DataTypeError(DataError, TypeError):
+    """An array or table cannot be used since it is, or holds, something of another type than numbers."""
 
 
 class FileError(PolytomeError):

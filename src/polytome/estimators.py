@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
+from polytome.certain_outputs import CERTAIN, Outputs, nothing_to_learn
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
@@ -37,11 +37,9 @@ from polytome.fitting import (
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
-    check_every_class_counts,
     class_weights,
     hard_labels,
     is_soft,
-    refuse_mixed_labels,
     row_weights,
     soft_labels,
 )
@@ -197,25 +195,29 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         self._check_settings()
         refuse_foreign_arrays(X)
-        X, y = checked_features(self, X, y)
+        X = checked_features(self, X, y)
         weight = row_weights(sample_weight, X.shape[0])
-        labels = _labels(y, weight)
+        labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
-        check_every_class_counts(labels, weight)
         check_peer_classes(self, len(labels.classes))
-        objective = self._objective(X, labels, weight)
-        solution = self._solve(objective, labels, {"X": X, "y": y, "metadata": _metadata(sample_weight)})
+        counting, outputs = self._outputs(labels, weight)
+        objective = self._objective(X, counting, weight, softmax=len(labels.classes) > 2)
+        if len(counting.classes) == 1:
+            self.solver_, solution = nothing_to_learn(objective, self.tol)
+        else:
+            data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
+            solution = self._solve(objective, labels, outputs, data)
         self.classes_ = labels.classes
         self.source_ = FittedSource()
         n_classes = len(labels.classes)
-        kept = rounded(self, objective, solution)
+        kept = rounded(self, objective, solution, outputs)
         keep_solution(self, kept, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self
 
-    def _solve(self, objective: Objective, labels: Labels, data: Mapping[str, Any]) -> Solution:
+    def _solve(self, objective: Objective, labels: Labels, outputs: Outputs, data: Mapping[str, Any]) -> Solution:
         """The minimum, and `solver_`; scikit-learn's callbacks, where there are any, are told of every iteration."""
         choice = planned_solver(self.solver, objective, self.random_state)
-        start, report = self._start(objective, labels), reporter_of(self)
+        start, report = self._start(objective, labels, outputs), reporter_of(self)
         last: deque[Iterate] = deque(maxlen=1)
         solver = Watched(choice.solver, last.append) if self.warm_start else choice.solver
 
@@ -328,10 +330,22 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         check_settings(self)
         check_peer_settings(self)
 
-    def _objective(self, X: Any, labels: Labels, weight: Array) -> Objective:
+    def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
+        """The labels of the classes that count, and the outputs of these; without intercepts all classes count."""
+        n_classes = len(labels.classes)
+        counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(n_classes))
+        if n_classes == 2:
+            score = 0.0 if len(places) == 2 else CERTAIN if places[0] == 1 else -CERTAIN
+            return counting, Outputs(np.arange(len(places) // 2), np.array([score]))
+        certain = np.full(n_classes, -CERTAIN)
+        certain[places] = 0.0
+        # Of three classes, two that count keep the penalty of a softmax: coefficients of their own.
+        return counting, Outputs(places, certain)
+
+    def _objective(self, X: Any, labels: Labels, weight: Array, *, softmax: bool = False) -> Objective:
         rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight, n_threads=threads_of(self.n_jobs)), X)
         n_classes = len(labels.classes)
-        if n_classes == 2:
+        if n_classes == 2 and not softmax:
             target = labels.target[:, 1] if labels.is_soft else labels.target
             loss: Logistic | Softmax = Logistic()
         else:
@@ -339,14 +353,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         penalty = penalty_of(self, float(weight.sum()))
         return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
 
-    def _start(self, objective: Objective, labels: Labels) -> Array | None:
+    def _start(self, objective: Objective, labels: Labels, outputs: Outputs) -> Array | None:
         """Coefficients of the last fit if they are wanted and fit, else None: the null model."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
-        same_shape = self.coef_.shape == (objective.shape[1], objective.shape[0] - 1)
+        same_shape = self.coef_.shape == (len(outputs.certain), objective.shape[0] - 1)
         if not (same_shape and np.array_equal(self.classes_, labels.classes)):
             return None
-        raw = np.vstack([dense_coefficients(self).T, self.intercept_]).astype(np.float64, copy=False)
+        if (known := outputs.known_start(dense_coefficients(self), self.intercept_)) is None:
+            return None
+        raw = np.vstack([known[0].T, known[1]]).astype(np.float64, copy=False)
         if self._left is not None and np.array_equal(self._left[0], self.intercept_):
             raw[-1] = self._left[1]
         start = objective.rows.columns.from_raw_coefficients(raw)
@@ -372,14 +388,3 @@ def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Arra
 def _metadata(sample_weight: Any) -> dict[str, Any] | None:
     """What scikit-learn's callbacks get beside X and y."""
     return None if sample_weight is None else {"sample_weight": sample_weight}
-
-
-def _labels(y: Any, weight: Array) -> Labels:
-    """Hard labels from one dimension, soft labels from several columns."""
-    if is_soft(y):
-        return soft_labels(y)
-    y = column_or_1d(y, warn=True)
-    refuse_mixed_labels(y)
-    if y.dtype.kind not in "iu":  # whole numbers are classes
-        check_classification_targets(y)
-    return hard_labels(y, weight)

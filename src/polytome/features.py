@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from polytome.errors import ArgumentError, DataError
-from polytome.labels import is_soft
-from polytome.rows import Columns, Rows
+from polytome.cells import FILL_IN, numeric_array, readable_features
+from polytome.errors import ArgumentError, DataError, DataTypeError
+from polytome.rows import Columns, Rows, sound_sparse
 from polytome.rows.choose import fast_precision
 
 Array = NDArray[Any]
@@ -20,6 +20,7 @@ FeatureScale = str | float | ArrayLike | None
 
 __all__ = [
     "FeatureScale",
+    "check_scale",
     "checked_columns",
     "checked_features",
     "checked_rows",
@@ -28,39 +29,47 @@ __all__ = [
 ]
 
 
-def checked_features(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
-    """X as an array or sparse matrix of its own type, and y, both of the same length; sets `n_features_in_`.
+def checked_features(estimator: Any, X: Any, y: Any) -> Any:
+    """X as an array or sparse matrix of its own type, of as many rows as y; sets `n_features_in_`.
 
     Raises:
-        DataError: a frame has a column that is not numeric.
+        DataError: X has another shape, or holds what is not a number; y has another length, or is None.
     """
-    _refuse_text_columns(X)
-    soft = is_soft(y)
-    settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
-    if soft:
-        checked = validate_data(estimator, X, **settings)
-        if np.shape(y)[0] != checked.shape[0]:
-            raise DataError(
-                f"X has {checked.shape[0]} rows, y has {np.shape(y)[0]}: give one row of y for each row of X"
-            )
-        return checked, y
-    return validate_data(estimator, X, y, ensure_min_samples=2, **settings)  # type: ignore[no-any-return]
+    if y is None:
+        raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    X = _validated(estimator, X, ensure_min_samples=2)
+    try:
+        check_consistent_length(X, y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{error}: give one row of y for each row of X") from error
+    return X
 
 
 def checked_rows(estimator: Any, X: Any) -> Any:
-    """X to be predicted: the same columns as in training, all finite."""
+    """X to be predicted: the same columns as in training, all finite; a sparse one is sound."""
     X = checked_columns(estimator, X)
+    X = sound_sparse(X) if sparse.issparse(X) else X
     refuse_nonfinite(X, estimator)
     return X
 
 
 def checked_columns(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training; whether its entries are finite is left to the caller."""
-    if _is_plain(estimator, X):
-        return X
-    _refuse_text_columns(X)
-    settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
-    return validate_data(estimator, X, reset=False, **settings)
+    return X if _is_plain(estimator, X) else _validated(estimator, X, reset=False)
+
+
+def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
+    """X after scikit-learn's checks of its shape and names; every cell is a number, but perhaps NaN or infinite."""
+    X = readable_features(X)
+    settings |= {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
+    try:
+        checked = validate_data(estimator, X, **settings)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    except TypeError as error:
+        raise DataTypeError(f"X cannot be read: {error}") from error
+    names = getattr(estimator, "feature_names_in_", None)
+    return checked if sparse.issparse(checked) else numeric_array(checked, names)
 
 
 def _is_plain(estimator: Any, X: Any) -> bool:
@@ -76,7 +85,7 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
 
     Raises:
         DataError: an entry is NaN or infinite, or a column too large for float64 sums.
-        ArgumentError: `scale` is not None, "standard", or positive numbers.
+        ArgumentError: `scale` has not one number for each column.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = rows.moments()
@@ -88,7 +97,8 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
         )
     divisor = _divisors(estimator.scale, deviation)
     shift = mean if estimator.fit_intercept else np.zeros_like(mean)
-    return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(X.dtype, shift, deviation))
+    stored = rows.whole.stored.dtype  # not X's own, if entries that it stores twice were added up
+    return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
 
 
 def refuse_nonfinite(X: Any, estimator: Any) -> None:
@@ -99,7 +109,7 @@ def refuse_nonfinite(X: Any, estimator: Any) -> None:
         matrix: Any = X
         if np.isfinite(matrix.data).all():
             return
-        entries = matrix.tocoo()
+        entries = sound_sparse(X).tocoo()
         at = int(np.flatnonzero(~np.isfinite(entries.data))[0])
         _refuse_entry(estimator, int(entries.row[at]), int(entries.col[at]), entries.data[at])
     size = max(1, 2**20 // max(X.shape[1], 1))
@@ -111,11 +121,8 @@ def refuse_nonfinite(X: Any, estimator: Any) -> None:
 
 
 def _refuse_entry(estimator: Any, row: int, column: int, value: Any) -> None:
-    what = "NaN" if np.isnan(value) else "infinity"
-    raise DataError(
-        f"X contains {what} at row {row}, {_column_name(estimator, column)}: fill in or drop missing values first, "
-        "for example with sklearn.impute.SimpleImputer"
-    )
+    what, remedy = ("NaN", FILL_IN) if np.isnan(value) else ("infinity", "replace it by a number, or drop the row")
+    raise DataError(f"X contains {what} at row {row}, {_column_name(estimator, column)}: {remedy}")
 
 
 def _column_name(estimator: Any, column: int) -> str:
@@ -123,45 +130,30 @@ def _column_name(estimator: Any, column: int) -> str:
     return f"column {column}" if names is None else f"column {column} ({names[column]!r})"
 
 
+def check_scale(scale: Any) -> None:
+    """Raises ArgumentError unless a scale can be used; the data tell whether it has a number for each column."""
+    if scale is None or (isinstance(scale, str) and scale == "standard"):
+        return
+    needs = f"scale={scale!r}: needs None, 'standard', a number or one number per column"
+    if isinstance(scale, str | bool | np.bool_):
+        raise ArgumentError(needs)
+    try:
+        numbers = np.asarray(scale, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(needs) from error
+    if not (np.isfinite(numbers).all() and (numbers > 0).all()):
+        raise ArgumentError("scale must hold positive finite numbers: each column is divided by its own")
+
+
 def _divisors(scale: FeatureScale, deviation: Array) -> Array:
     """What each column is divided by."""
     if scale is None:
         return np.ones_like(deviation)
     if isinstance(scale, str):
-        if scale != "standard":
-            raise ArgumentError(f"scale={scale!r}: needs None, 'standard', a number or one number per column")
         return np.where(deviation > 0, deviation, 1.0)
-    try:
-        numbers = np.asarray(scale, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"scale={scale!r}: needs None, 'standard', a number or one number per column") from error
+    numbers = np.asarray(scale, dtype=np.float64)
     if numbers.shape not in ((), deviation.shape):
         raise ArgumentError(
             f"scale has shape {numbers.shape}, X has {len(deviation)} columns: give one number for each"
         )
-    if not (np.isfinite(numbers).all() and (numbers > 0).all()):
-        raise ArgumentError("scale must hold positive finite numbers: each column is divided by its own")
     return np.broadcast_to(numbers, deviation.shape).astype(np.float64)
-
-
-def _refuse_text_columns(X: Any) -> None:
-    """Raises DataError at the first column of a frame that holds text, dates or other things that are not numbers."""
-    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
-        return
-    types = X.dtypes if isinstance(X.dtypes, list) else list(X.dtypes)
-    for name, dtype in zip(X.columns, types, strict=True):
-        kind = getattr(dtype, "kind", None)
-        numeric = kind in "biuf" if kind is not None else bool(dtype.is_numeric() or str(dtype) == "Boolean")
-        if not numeric and not (kind == "O" and _all_numbers(X[name])):
-            raise DataError(
-                f"column {name!r} of X has type {dtype}, not numbers: encode it first (for example with "
-                "sklearn.preprocessing.OneHotEncoder), or train from the file with `polytome train`, which does"
-            )
-
-
-def _all_numbers(values: Any) -> bool:
-    try:
-        np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -62,6 +62,8 @@ class Watched:
         self.solver, self.see = solver, see
         self.patience = solver.patience
         self.then = getattr(solver, "then", None)
+        self.goes_on = getattr(solver, "goes_on", False)
+        self.most = getattr(solver, "most", np.inf)
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The solver's own."""

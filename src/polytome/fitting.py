@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from polytome import native, numerics
+from polytome.certain_outputs import Outputs
 from polytome.errors import ArgumentError, DataError
-from polytome.features import checked_columns, refuse_nonfinite
+from polytome.features import check_scale, checked_columns, refuse_nonfinite
 from polytome.formula import Formula
 from polytome.objective import Objective, block_scores
 from polytome.peer_settings import peer_warning
 from polytome.penalties import L2, NoPenalty
 from polytome.rounding import rounding_of
-from polytome.rows import as_rows
+from polytome.rows import as_rows, sound_sparse
+from polytome.settings import check_common_settings, real_number
 from polytome.solvers import Progress, Solution, Stop
 from polytome.solvers.driver import Callback, check_limits
 
@@ -35,6 +36,7 @@ __all__ = [
     "Kept",
     "check_certified",
     "check_settings",
+    "checked_coefficients",
     "classes_of",
     "dense_coefficients",
     "keep_solution",
@@ -43,6 +45,7 @@ __all__ = [
     "penalty_of",
     "probabilities_of",
     "refuse_foreign_arrays",
+    "refuse_nonfinite_coefficients",
     "reporter_of",
     "rounded",
     "scores_of",
@@ -61,13 +64,15 @@ def check_certified(estimator: Any) -> None:
 
 
 def check_settings(estimator: Any) -> None:
-    """Raises ArgumentError unless `C`, `tol` and `max_iter` can be used."""
+    """Raises ArgumentError unless every setting that certified classifiers share can be used, but for `solver`."""
     C: Any = estimator.C
-    if not (isinstance(C, Real) and float(C) > 0):
+    if not real_number(C) > 0:
         raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
     if not 1e-100 <= float(C) <= 1e100 and not np.isinf(float(C)):
         raise ArgumentError(f"C={C!r}: needs a number from 1e-100 to 1e100, or numpy.inf for no penalty")
     check_limits(estimator.tol, estimator.max_iter)
+    check_common_settings(estimator)
+    check_scale(estimator.scale)
 
 
 def penalty_of(estimator: Any, total_weight: float) -> L2 | NoPenalty:
@@ -110,43 +115,46 @@ def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a fit keeps: a solution of an objective, and the type in which its coefficients are stored."""
+    """What a fit keeps: a solution of an objective, which of the model's outputs the objective has (all, if None), and
+    the type in which coefficients are stored."""
 
     objective: Objective
     solution: Solution
+    outputs: Outputs | None = None
     dtype: type[np.floating[Any]] = np.float64
 
 
-def rounded(estimator: Any, objective: Objective, solution: Solution) -> Kept:
+def rounded(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> Kept:
     """What is kept of a solution: float32 coefficients for rows of float32, where scikit-learn has them.
 
     The certificate is about the rounded coefficients; where it would not hold for them, they stay float64.
     """
     # liblinear computes in float64 only, so code that asks for it by name has always had float64.
     if objective.rows.whole.stored.dtype != np.float32 or estimator.solver == "liblinear":
-        return Kept(objective, solution)
+        return Kept(objective, solution, outputs)
     columns = objective.rows.columns
     with np.errstate(over="ignore"):
         coef, intercept = (part.astype(np.float32) for part in solution.as_given(objective))
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-        return Kept(objective, solution)
+        return Kept(objective, solution, outputs)
     raw = np.vstack([coef.T, intercept]).astype(np.float64)
     short = replace(moved(objective, solution, columns.from_raw_coefficients(raw)), given=(raw[:-1], raw[-1]))
     lost = solution.certificate.holds and not short.certificate.holds
-    return Kept(objective, solution) if lost else Kept(objective, short, np.float32)
+    return Kept(objective, solution, outputs) if lost else Kept(objective, short, outputs, np.float32)
 
 
 def keep_solution(estimator: Any, kept: Kept, loss: str, n_classes: int) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
     objective, solution = kept.objective, kept.solution
-    coefficients, intercept = solution.as_given(objective)
+    outputs = Outputs.all(objective.shape[1]) if kept.outputs is None else kept.outputs
+    coefficients, intercept = outputs.spread(*solution.as_given(objective))
     # Predictions read them output by output for dense rows, and column by column for sparse ones; with the strides that
     # a pickle of them gets, which `joblib.hash` tells.
     by_column = objective.rows.is_sparse and len(coefficients) > 1
     coefficients = np.asarray(coefficients, order="F" if by_column else "C")
     estimator.coef_, estimator.intercept_ = (part.astype(kept.dtype, copy=False) for part in (coefficients, intercept))
     scale = estimator.scale
-    estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
+    estimator.certificate_, estimator.stop_ = outputs.certificate(solution.certificate), solution.stop
     estimator.history_ = solution.history
     estimator.n_iter_ = np.array([len(solution.history) - 1], dtype=np.int32)
     estimator.objective_ = Formula(
@@ -158,13 +166,13 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, n_classes: int) -> None
         strength=objective.penalty.strength,
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
-        value=solution.certificate.objective,
+        value=estimator.certificate_.objective,
     )
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
-        alone = ", ".join(_name_of(estimator, output) for output in solution.separated)
+        alone = ", ".join(_name_of(estimator, int(outputs.learned[output])) for output in solution.separated)
         alone = f" This concerns {alone}, and not the others." if alone else ""
         begins = peer_warning(estimator.solver, len(solution.history) - 1)
-        text = f"{begins}{solution.stop.value}.{alone} {solution.certificate}"
+        text = f"{begins}{solution.stop.value}.{alone} {estimator.certificate_}"
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
@@ -224,11 +232,8 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
         check_is_fitted(estimator)
     refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
-    coef = dense_coefficients(estimator)
-    # Put together anew for each call: nothing can go stale where a user changes `coef_`.
-    coefficients = np.column_stack([coef, estimator.intercept_]).astype(np.float64, copy=False)
-    linked = _linked(estimator, X, coefficients, link)
-    return linked.astype(np.float32) if coef.dtype == np.float32 == X.dtype else linked
+    linked = _linked(estimator, X, _coefficients(estimator), link)
+    return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
 
 
 def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
@@ -240,7 +245,11 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
-    linked = native.linked_scores(X, coefficients, link)
+    try:
+        linked = native.linked_scores(X, coefficients, link)
+    except (IndexError, ValueError):
+        sound_sparse(X)  # names the place
+        raise
     if linked is not None:
         return linked
     rows = as_rows(X, np.zeros(X.shape[0]))
@@ -250,12 +259,56 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
         scores = rows.each(lambda block: block_scores(block, raw))
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
+        refuse_nonfinite_coefficients(coefficients)
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         # Beyond the range of float64 not even the sign of a score could be trusted.
         raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
     if link == "softmax":
         return numerics.softmax(scores, axis=1)
     return numerics.sigmoid(scores) if link == "sigmoids" else scores
+
+
+def _coefficients(estimator: Any) -> Array:
+    """Coefficients and, last, intercepts, (n_outputs, n_features + 1).
+
+    Put together anew for each call, and checked: nothing can go stale where a user changes `coef_`.
+    """
+    n_outputs = len(getattr(estimator, "pairs_", estimator.classes_))
+    outputs = (1, 2) if n_outputs == 2 else (n_outputs,)  # one output tells two classes apart
+    coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, outputs)
+    return np.concatenate([coefficients, intercepts[:, np.newaxis]], axis=1).astype(np.float64, copy=False)
+
+
+def checked_coefficients(estimator: Any, given: Any, intercepts: Any, outputs: tuple[int, ...]) -> tuple[Array, Array]:
+    """Coefficients (n_outputs, n_features) and intercepts as arrays, for one of these numbers of outputs.
+
+    Raises:
+        ArgumentError: they have another shape, or are no numbers: a user can put anything there.
+    """
+    coefficients = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
+    intercepts, shape, n_features = np.asarray(intercepts), coefficients.shape, estimator.n_features_in_
+    fits = len(shape) == 2 and shape[1] == n_features and shape[0] in outputs
+    if not fits or coefficients.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"coef_ is {type(given).__name__} of shape {shape} and type {coefficients.dtype}: needs numbers of shape "
+            f"{(outputs[0], n_features)}"
+        )
+    if intercepts.shape != shape[:1] or intercepts.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"intercept_ has shape {intercepts.shape} and type {intercepts.dtype}: needs numbers of shape {shape[:1]}, "
+            f"as coef_ has shape {shape}"
+        )
+    return coefficients, intercepts
+
+
+def refuse_nonfinite_coefficients(coefficients: Array) -> None:
+    """Raises ArgumentError at the first coefficient that is NaN or infinite."""
+    wrong = np.argwhere(~np.isfinite(coefficients))
+    if len(wrong):
+        output, column = map(int, wrong[0])
+        last = column == coefficients.shape[1] - 1
+        name = f"intercept_[{output}]" if last else f"coef_[{output}, {column}]"
+        raise ArgumentError(f"{name} is {coefficients[output, column]}: the model cannot predict; fit it anew")
 
 
 def classes_of(estimator: Any, scores: Array) -> Array:

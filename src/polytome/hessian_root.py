@@ -25,10 +25,10 @@ _MOST_WORK = 2e9  # operations of a factorisation
 class HessianRoot:
     """A matrix A with `A'A = H`, never H itself.
 
-    The Hessian of a row's softmax loss is `sum_{k<l} p_k p_l (e_k - e_l)(e_k - e_l)'`, that of a sigmoid `p (1 - p)`. So
-    A has rows `sqrt(s_i p_k p_l / S) (e_k - e_l) (x) x_i`, and `sqrt(lambda) I` for the penalty. Its triangular factor,
-    with pivoted columns and rows in the order of their size, keeps what small rows say beside rows a billion times as
-    large, where the entries of H would have lost it.
+    The Hessian of a row's softmax loss is `sum_{k<l} p_k p_l (e_k - e_l)(e_k - e_l)'`, that of a sigmoid `p (1 - p)`.
+    So A has rows `sqrt(s_i p_k p_l / S) (e_k - e_l) (x) x_i`, and `sqrt(lambda) I` for the penalty. Its triangular
+    factor, with pivoted columns and rows in the order of their size, keeps what small rows say beside rows a billion
+    times as large, where the entries of H would have lost it.
 
     Args:
         objective: with an L2 penalty and products in float64, over few rows and columns.
@@ -41,7 +41,7 @@ class HessianRoot:
 
     @classmethod
     def of(cls, objective: Objective) -> HessianRoot | None:
-        """The root of an objective's Hessian, if there is a penalty and it is small enough to be formed and factored."""
+        """The root of an objective's Hessian, if there is a penalty and it is small enough to be factored."""
         n, (n_columns, n_outputs) = objective.rows.n_rows, objective.shape
         pairs, side, problems = 1, n_columns, n_outputs
         if not objective.loss.separable:

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from polytome.cells import masked_place
 from polytome.errors import DataError
 from polytome.features import checked_features, checked_rows, refuse_nonfinite
+from polytome.fitting import checked_coefficients, refuse_nonfinite_coefficients
 from polytome.labels import row_weights
 from polytome.objective import block_scores
-from polytome.rows import Columns, Rows, as_rows
+from polytome.rows import Columns, Rows, as_rows, sound_sparse
+from polytome.settings import check_common_settings
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -82,13 +85,13 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         Raises:
             DataError: X, y or sample_weight cannot be used, or the triangle of X would not fit in memory.
         """
-        table = np.asarray(y)
-        X, _ = checked_features(self, X, table[:, 0] if table.ndim == 2 else y)
+        check_common_settings(self)
+        X = checked_features(self, X, y)
         refuse_nonfinite(X, self)
-        target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        target = _targets(y)
         _refuse_wide(*X.shape)
         rows = as_rows(
-            X if isinstance(X, np.ndarray) else X.tocsr(),  # a CSC matrix would be one block
+            X if isinstance(X, np.ndarray) else sound_sparse(X).tocsr(),  # a CSC matrix would be one block
             target.reshape(len(target), -1),
             row_weights(sample_weight, X.shape[0]),
         )
@@ -102,9 +105,12 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         """`X @ coef_.T + intercept_`, shape (n,) or (n, n_targets)."""
         check_is_fitted(self)
         X = checked_rows(self, X)
-        raw = np.vstack([np.atleast_2d(self.coef_).T, np.atleast_1d(self.intercept_)])
+        given = np.atleast_2d(self.coef_.toarray() if hasattr(self.coef_, "toarray") else self.coef_)
+        coefficients, intercepts = checked_coefficients(self, given, np.atleast_1d(self.intercept_), (len(given),))
+        raw = np.vstack([coefficients.T, intercepts])
+        refuse_nonfinite_coefficients(raw.T)
         predicted = as_rows(X, np.zeros(X.shape[0])).each(lambda block: block_scores(block, raw))
-        return predicted[:, 0] if self.coef_.ndim == 1 else predicted
+        return predicted[:, 0] if np.ndim(self.coef_) == 1 else predicted
 
     def _solve(self, rows: Rows) -> None:
         """Sets coefficients and diagnostics from the triangle of the standardised columns."""
@@ -134,6 +140,22 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _targets(y: Any) -> Array:
+    """The numbers to be predicted, (n,) or (n, n_targets), all finite."""
+    if (place := masked_place(y)) is not None:
+        raise DataError(f"y{list(place)} is masked: fill it in, or leave out its row")
+    target: Array
+    try:
+        target = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name="y")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"y cannot be read as one number per row: {error}") from error
+    wrong = np.argwhere(~np.isfinite(target))
+    if len(wrong):
+        value = "NaN" if np.isnan(target[tuple(wrong[0])]) else "infinity"
+        raise DataError(f"y contains {value} at {wrong[0].tolist()}: leave out rows whose target is not known")
+    return target
 
 
 def _refuse_wide(n: int, d: int) -> None:

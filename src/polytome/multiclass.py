@@ -12,10 +12,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from polytome import numerics
+from polytome.certain_outputs import CERTAIN, Outputs, nothing_to_learn
 from polytome.certificate import Certificate
 from polytome.errors import DataError
 from polytome.features import FeatureScale, checked_features, feature_scale
@@ -34,15 +33,13 @@ from polytome.fitting import (
 from polytome.formula import Formula
 from polytome.labels import (
     Labels,
-    check_every_class_counts,
     hard_labels,
     is_soft,
     label_table,
     refuse_constant_labels,
-    refuse_mixed_labels,
     row_weights,
 )
-from polytome.losses import IndependentSigmoids, Logistic, Loss
+from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax
 from polytome.memory import planned_solver
 from polytome.objective import Objective
 from polytome.pairwise import PairwiseSigmoids
@@ -92,16 +89,22 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.verbose = verbose
         self.callback = callback
 
-    def _minimum(self, loss: Loss, rows: Rows, X: Any) -> Kept:
-        """The objective of all the binary models and its minimum; `X` is given to name an entry that is not finite."""
+    def _minimum(self, loss: Loss | None, rows: Rows, X: Any, outputs: Outputs) -> Kept:
+        """The objective of all the binary models and its minimum; no loss where nothing is to be learned.
+
+        `X` is given to name an entry that is not finite, `outputs` say which of the models are to be learned.
+        """
         rows = feature_scale(self, rows, X)
         penalty = penalty_of(self, float(rows.weight.sum()))
-        objective = Objective(loss, penalty, rows, bool(self.fit_intercept))
+        objective = Objective(loss or Softmax(1), penalty, rows, bool(self.fit_intercept))
+        if loss is None:
+            self.solver_, solution = nothing_to_learn(objective, self.tol)
+            return rounded(self, objective, solution, outputs)
         choice = planned_solver(self.solver, objective, self.random_state)
         report = reporter_of(self)
         solution = minimize(objective, choice.solver, tol=self.tol, max_iter=self.max_iter, callback=report)
         self.solver_ = choice.after(solution)
-        return rounded(self, objective, solution)
+        return rounded(self, objective, solution, outputs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -164,13 +167,22 @@ class OneVsRest(_BinaryModels):
         """
         check_settings(self)
         X, labels, weight = _checked(self, X, y, sample_weight)
-        self.classes_, n_classes = labels.classes, len(labels.classes)
-        loss: Loss = Logistic()
-        target, name = labels.target, "logistic"
+        counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
+        n_classes, n_counting = len(labels.classes), len(places)
+        # The score of a class that does not count, and of the only one that does, is certain.
+        certain = np.full(n_classes, -CERTAIN)
+        certain[places] = 0.0 if n_counting > 1 else CERTAIN
+        loss: Loss | None = (
+            None if n_counting == 1 else IndependentSigmoids(n_counting) if n_classes > 2 else Logistic()
+        )
+        target, name, learned = counting.target, "logistic", places
         if n_classes > 2:
-            loss = IndependentSigmoids(n_classes)
-            target, name = (target[:, None] == np.arange(n_classes)).view(np.uint8), "one_vs_rest"
-        kept = self._minimum(loss, as_rows(X, target, weight), X)
+            target, name = (target[:, None] == np.arange(n_counting)).view(np.uint8), "one_vs_rest"
+        else:
+            certain, learned = certain[1:], np.zeros(1, dtype=np.intp)
+        outputs = Outputs(learned if loss is not None else learned[:0], certain)
+        kept = self._minimum(loss, as_rows(X, target, weight), X, outputs)
+        self.classes_ = labels.classes
         keep_solution(self, kept, name, n_classes)
         return self
 
@@ -240,16 +252,22 @@ class OneVsOne(_BinaryModels):
         """Fit all the models until the certificate holds; arguments, result and errors as in `OneVsRest.fit`."""
         check_settings(self)
         X, labels, weight = _checked(self, X, y, sample_weight)
-        self.classes_, n_classes = labels.classes, len(labels.classes)
-        loss = PairwiseSigmoids(n_classes)
-        self.pairs_ = loss.pairs
-        rows = as_rows(X, labels.target, weight)
+        counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
+        target, n_classes = counting.target, len(labels.classes)
+        pairs = PairwiseSigmoids(n_classes).pairs
+        # Between a class that counts and one that does not, the first is certain; between two that do not, nothing is.
+        counts = np.isin(pairs, places)
+        certain = CERTAIN * (counts[:, 1].astype(float) - counts[:, 0])
+        loss = PairwiseSigmoids(len(places)) if len(places) > 1 else None
+        rows = as_rows(X, target, weight)
         if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
             # In blocks of one class only the K - 1 scores of its pairs are computed, so its rows come together once.
-            order = np.argsort(labels.target, kind="stable")
-            rows = as_rows(X[order], labels.target[order], weight[order])
-            rows = rows.with_ends(np.cumsum(np.bincount(labels.target)).tolist())
-        kept = self._minimum(loss, rows, X)
+            order = np.argsort(target, kind="stable")
+            rows = as_rows(X[order], target[order], weight[order])
+            rows = rows.with_ends(np.cumsum(np.bincount(target)).tolist())
+        outputs = Outputs(np.flatnonzero(counts.all(axis=1)), certain)
+        kept = self._minimum(loss, rows, X, outputs)
+        self.classes_, self.pairs_ = labels.classes, pairs
         keep_solution(self, kept, "one_vs_one", n_classes)
         return self
 
@@ -338,13 +356,22 @@ class MultilabelLogistic(_BinaryModels):
         refuse_foreign_arrays(X)
         names = getattr(y, "columns", None)
         target = label_table(y)
-        X, _ = checked_features(self, X, np.zeros(len(target)))
+        X = checked_features(self, X, target)
         weight = row_weights(sample_weight, X.shape[0])
-        self.labels_ = np.arange(target.shape[1]) if names is None else np.asarray(list(names))
-        refuse_constant_labels(target[weight > 0], self.labels_)
         n_labels = target.shape[1]
-        self.classes_ = np.arange(n_labels)
-        kept = self._minimum(IndependentSigmoids(n_labels), as_rows(X, target, weight), X)
+        labels = np.arange(n_labels) if names is None else np.asarray(list(names))
+        refuse_constant_labels(target, labels)
+        certain = np.zeros(n_labels)
+        if self.fit_intercept:  # what is constant by weight alone is certain
+            counting = target[weight > 0]
+            certain = CERTAIN * ((counting == 1).all(axis=0).astype(float) - (counting == 0).all(axis=0))
+        learned = np.flatnonzero(certain == 0)
+        loss = IndependentSigmoids(len(learned)) if len(learned) else None
+        target = (
+            target if len(learned) == n_labels else target[:, learned] if loss else np.zeros(len(target), dtype=int)
+        )
+        kept = self._minimum(loss, as_rows(X, target, weight), X, Outputs(learned, certain))
+        self.labels_, self.classes_ = labels, np.arange(n_labels)
         keep_solution(self, kept, "multilabel", n_labels)
         return self
 
@@ -378,12 +405,5 @@ def _checked(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, L
             "LogisticRegression, for labels that do not exclude each other MultilabelLogistic"
         )
     refuse_foreign_arrays(X)
-    X, y = checked_features(estimator, X, y)
-    weight = row_weights(sample_weight, X.shape[0])
-    y = column_or_1d(y, warn=True)
-    refuse_mixed_labels(y)
-    if y.dtype.kind not in "iu":  # whole numbers are classes
-        check_classification_targets(y)
-    labels = hard_labels(y, weight)
-    check_every_class_counts(labels, weight)
-    return X, labels, weight
+    X = checked_features(estimator, X, y)
+    return X, hard_labels(y), row_weights(sample_weight, X.shape[0])

@@ -73,6 +73,10 @@ class PerceptronLoss:
         """Zero, where every loss is 0."""
         return np.zeros(1)
 
+    def room(self, target: Array, weight: Array) -> Array:
+        """The smaller of the mean target and its complement to one, shape (1,)."""
+        return _LOGISTIC.room(target, weight)
+
     def margin(self, scores: Array, target: Array) -> Array:
         """`z` where the target is 1, `-z` where it is 0."""
         return _LOGISTIC.margin(scores, target)
@@ -132,6 +136,10 @@ class SquaredSigmoid:
     def null_scores(self, target: Array, weight: Array) -> Array:
         """Log-odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
         return _LOGISTIC.null_scores(target, weight)
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """The smaller of the mean target and its complement to one, shape (1,)."""
+        return _LOGISTIC.room(target, weight)
 
     def margin(self, scores: Array, target: Array) -> Array:
         """`z` where the target is 1, `-z` where it is 0."""

@@ -15,19 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import check_array
 
+from polytome.cells import readable_features
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features, refuse_nonfinite
 from polytome.fitting import scores_of
-from polytome.labels import is_soft, refuse_mixed_labels
+from polytome.labels import is_soft, label_column
 from polytome.losses import Loss, Squared
 from polytome.neuron_losses import PerceptronLoss, SquaredSigmoid
 from polytome.numerics import sigmoid
 from polytome.objective import Objective, block_scores
 from polytome.penalties import NoPenalty
-from polytome.rows import Block, as_rows
+from polytome.rows import Block, as_rows, sound_sparse
+from polytome.settings import check_common_settings, check_whole_number, real_number
 from polytome.solvers import GradientDescent, Solver, StochasticGradientDescent, Stop
 from polytome.solvers.choose import seed_from
 from polytome.solvers.driver import Epoch, train
@@ -73,12 +74,14 @@ class _Neuron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
             DataError: X or y cannot be used; the message names the place.
             ArgumentError: a setting cannot be used.
         """
+        check_common_settings(self)
+        check_whole_number("epochs", self.epochs, 1)
         solver = self._solver()
-        X, y = checked_features(self, X, y)
+        X = checked_features(self, X, y)
         refuse_nonfinite(X, self)
         self.classes_, target = _zeros_and_ones(y, type(self).__name__)
         # Steps of a few rows would search a whole CSC matrix for each of them.
-        rows = as_rows(X if isinstance(X, np.ndarray) else X.tocsr(), target)
+        rows = as_rows(X if isinstance(X, np.ndarray) else sound_sparse(X).tocsr(), target)
         objective = Objective(self._loss, NoPenalty(), rows)
         training = train(objective, solver, np.zeros(objective.shape), epochs=self.epochs, callback=self.callback)
         self.coef_ = np.ascontiguousarray(training.coefficients[:-1].T)
@@ -188,6 +191,8 @@ class _Descending(_Neuron):
         self.callback = callback
 
     def _solver(self) -> Solver:
+        if self.learning_rate is not None and not 0 < real_number(self.learning_rate) < np.inf:
+            raise ArgumentError(f"learning_rate={self.learning_rate!r}: needs None or a positive finite number")
         if self.batch_size is None:
             return GradientDescent(self.learning_rate)
         return StochasticGradientDescent(
@@ -304,7 +309,7 @@ def perceptron_bound(X: Any, y: Any, coef: Any, intercept: Any) -> float:
     Reference: Novikoff, On convergence proofs on perceptrons, Symposium on the Mathematical Theory of Automata, 1962.
     """
     _, target = _zeros_and_ones(y, "perceptron_bound")
-    rows = as_rows(check_array(X, accept_sparse="csr", dtype="numeric"), target)
+    rows = as_rows(check_array(readable_features(X), accept_sparse="csr", dtype="numeric"), target)
     plane = np.append(np.ravel(coef), np.ravel(intercept)).astype(np.float64)[:, None]
 
     def squared_norms_and_scores(block: Block) -> Array:
@@ -325,15 +330,17 @@ def _zeros_and_ones(y: Any, name: str) -> tuple[Array, Array]:
     """The two classes as they were given, and 0.0 or 1.0 for each row."""
     if is_soft(y):
         raise DataError(f"y has shape {np.shape(y)}: {name} needs one label, 0 or 1, for each row")
-    y = column_or_1d(y, warn=True)
-    refuse_mixed_labels(y)
-    classes, codes = np.unique(y, return_inverse=True)
+    y = label_column(y)
+    try:
+        classes, codes = np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise DataError(f"the labels in y cannot be sorted ({error}): {name} needs the labels 0 and 1") from error
     labels = classes.tolist()
     wrong = [code for code, label in enumerate(labels) if label not in (0, 1)]
     if wrong:
         row = int(np.isin(codes, wrong).argmax())
         found = f"y[{row}] = {labels[codes[row]]!r}"
-        if type_of_target(y) == "continuous":
+        if y.dtype.kind == "f" and (y != np.floor(y)).any():
             raise DataError(f"{found}: {name} needs 0 and 1; cut a continuous y in two, as in (y > 0.5).astype(int)")
         if len(labels) > 2:
             raise DataError(

@@ -113,9 +113,20 @@ class Objective:
 
     @property
     @kept
+    def sizes(self) -> tuple[Array, Array]:
+        """Bounds on the root mean squares of the scaled columns, each of shape (n_features,): as they are summed, with
+        what centres them beside; and about their centres."""
+        columns, zero = self.rows.columns, np.zeros(self.rows.n_features)
+        summed = columns.scale * (self.rows.lengths(zero) + np.abs(columns.shift))
+        return summed, columns.scale * self.rows.lengths(columns.shift)
+
+    @property
+    @kept
     def soft(self) -> Array:
-        """For each row whether its label is soft, so that its residual is a difference of numbers near one; shape (n,), or
-        (0,) where no label is."""
+        """For each row whether its label is soft, so that its residual is a difference of numbers near one.
+
+        Shape (n,), or (0,) where no label is.
+        """
         target = self.rows.target
         if target.dtype.kind != "f":
             return np.zeros(0)

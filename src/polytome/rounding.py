@@ -1,16 +1,17 @@
-"""What rounding can have done to a certificate: bounds known beforehand, from the unit roundoff and the columns' sizes.
+"""What rounding can have done to a certificate: bounds known beforehand, from the unit roundoff and columns' sizes.
 
 A sum of n products, in whatever order, is off by at most `growth(n)` times the sum of their absolute values (Higham,
-section 3.1). Here the sums run over rows, and by Cauchy and Schwarz the absolute values are bounded by root mean squares
-of columns, of residuals and of scores, which are known without another reading of the rows. Exponentials and logarithms
-are taken to be right to eight units in the last place; the tests hold them to that. All bounds are in nats.
+section 3.1). Here the sums run over rows, and by Cauchy and Schwarz the absolute values are bounded by root mean
+squares of columns, of residuals and of scores, which are known without another reading of the rows. Exponentials and
+logarithms are taken to be right to eight units in the last place; the tests hold them to that. All bounds are in nats.
 
-References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 2.2 and 3.1; for `2 L loss` as a bound
-on a squared gradient Nesterov, Introductory Lectures on Convex Optimization, 2004, theorem 2.1.5.
+References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 2.2 and 3.1; for `2 L loss` as a
+bound on a squared gradient Nesterov, Introductory Lectures on Convex Optimization, 2004, theorem 2.1.5.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ UNIT = 2.0**-53
 ELEMENTARY = 40
 """Roundings that stand for all the elementary functions and products that make a residual or the loss of a row."""
 _SMALLEST = 1e-290  # stands for what underflows
+_FEW = 2**16
 
 
 def growth(n: float) -> float:
@@ -76,31 +78,47 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
         W: coefficients, shape `objective.shape`.
         value: the objective there, in nats, or more.
     """
-    loss, columns = objective.loss, objective.rows.columns
-    n_columns, n_outputs = objective.shape
-    raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
+    loss, strength, n_outputs = objective.loss, objective.penalty.strength, objective.shape[1]
     penalty = objective.penalty.value(W[:-1])
     mean_loss = max(value - penalty, 0.0) + UNIT
-    about_zero, about_shift = objective.rows.lengths(np.zeros(n_columns - 1)), objective.rows.lengths(columns.shift)
-    # Scores: as many products as there are columns, the intercept, and what it loses on the way to the given columns.
-    scores = growth(n_columns + 3) * (about_zero @ np.abs(raw[:-1]) + np.abs(raw[-1])) + np.abs(intercept - raw[-1])
-    shifted = float(np.vdot(scores, scores))
+    summed, spread = objective.sizes
+    as_summed, about_centre = _score_sizes(W, summed), _score_sizes(W, spread)
+    # Scores: as many products as columns, to raw columns and to the intercept that a user gets.
+    shifted = (growth(3 * len(W) + 6) * as_summed) ** 2
     divergence = 0.5 * loss.smoothness * shifted
     # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near one.
-    residuals = float(np.sqrt(2 * loss.smoothness * mean_loss))
-    soft = float(np.sqrt(n_outputs) * objective.soft.max(initial=0.0))
+    residuals = math.sqrt(2 * loss.smoothness * mean_loss)
+    soft = math.sqrt(n_outputs) if objective.soft.size and objective.soft.any() else 0.0
     roundings = growth(_depth(objective) + n_outputs + ELEMENTARY)
     balance = roundings * (residuals + soft) + _SMALLEST
-    sizes = columns.scale * (about_zero + np.abs(columns.shift))
-    its_size = float(np.sqrt(2 * penalty * objective.penalty.strength))  # lambda ||W||
-    gradient = float(np.linalg.norm(sizes)) * balance + 4 * UNIT * its_size
+    its_size = math.sqrt(2 * penalty * strength)  # lambda ||W||
     off = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
-    off += residuals * float(np.sqrt(shifted)) + divergence
-    strength = 4 * UNIT * (penalty + objective.null[1])  # the least penalty is no larger than the null model's objective
-    spread = columns.scale * about_shift
-    most = float(np.linalg.norm(spread)) * float(np.sqrt(max(n_outputs, 2)))
-    cost = n_outputs * np.log(2) + 2 * float((spread @ np.abs(W[:-1]) + np.abs(W[-1])).sum())
-    return Rounding(off, strength, gradient, balance, divergence, most + its_size + _SMALLEST, cost, objective.room, roundings)
+    off += residuals * math.sqrt(shifted) + divergence
+    return Rounding(
+        objective=off,
+        strength=4 * UNIT * (penalty + objective.null[1]),  # the least penalty is at most the null model's objective
+        gradient=_norm(summed) * balance + 4 * UNIT * its_size,
+        balance=balance,
+        divergence=divergence,
+        reach=_norm(spread) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
+        cost=n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre,
+        room=objective.room,
+        roundings=roundings,
+    )
+
+
+def _score_sizes(W: Array, sizes: Array) -> float:
+    """Bound on the root mean square of rows of scores, for columns of known root mean squares.
+
+    For many coefficients by the inequality of Cauchy and Schwarz once more, which needs no array of their size.
+    """
+    if W.size <= _FEW:
+        return _norm(sizes @ np.abs(W[:-1]) + np.abs(W[-1]))
+    return _norm(sizes) * _norm(W[:-1]) + _norm(W[-1])
+
+
+def _norm(values: Array) -> float:
+    return math.sqrt(float(np.vdot(values, values))) * (1 + growth(values.size + 2))
 
 
 def _depth(objective: Objective) -> int:

@@ -237,12 +237,12 @@ def settled_rows(model: LogisticRegression, X: Any) -> NDArray[np.bool_]:
         >>> int(settled_rows(fit_source(LogisticRegression(), iris), iris.X).sum())
         150
     """
-    from polytome.features import checked_columns
+    from polytome.features import checked_rows
 
     log_probabilities, certificate, record = model.predict_log_proba(X), model.certificate_, model.training_
     if record.centre_bounds.size == 0:
         return np.zeros(len(log_probabilities), dtype=np.bool_)
     centre = record.mean if model.objective_.fit_intercept else np.zeros_like(record.mean)
-    lengths = centred_lengths(checked_columns(model, X), centre, record.divisor)
+    lengths = centred_lengths(checked_rows(model, X), centre, record.divisor)
     radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
     return settled_scores(log_probabilities, radius * lengths, record.centre_bounds)

@@ -17,7 +17,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
 from polytome.fitted_source import FittedSource
 from polytome.fitting import Kept, keep_solution
-from polytome.labels import class_weights, hard_labels, refuse_mixed_labels, row_weights
+from polytome.labels import class_weights, hard_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
 
 if TYPE_CHECKING:
@@ -91,27 +91,29 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     """
     given = model.coef_, model.intercept_, model.n_features_in_
     _check_names(model, X)
-    X, y = checked_features(model, X, y)
+    X = checked_features(model, X, y)
     if X.shape[1] != given[2]:
         raise DataError(f"X has {X.shape[1]} features, and the coefficients are for {given[2]}")
-    y = np.asarray(y)
-    refuse_mixed_labels(y)
-    weight = row_weights(sample_weight, X.shape[0])
-    labels = hard_labels(y, weight)
+    labels = hard_labels(y)
     known, found = model.classes_.tolist(), labels.classes.tolist()
     if found != known:
         raise DataError(f"y has the labels {listing(found)}, and the coefficients are for {listing(known)}")
     # The model states the objective, so that a certificate means the same whoever found the coefficients.
-    objective = model._objective(X, labels, class_weights(model.class_weight, labels, weight)).at(np.float64)
+    weight = class_weights(model.class_weight, labels, row_weights(sample_weight, X.shape[0]))
+    lacking = np.setdiff1d(np.arange(len(known)), labels.counting(weight)[1])
+    if len(lacking):
+        raise DataError(
+            f"class {known[int(lacking[0])]!r} has weight 0 in total, so no finite coefficients would be optimal, and "
+            "there is nothing to certify: give it a positive weight"
+        )
+    objective = model._objective(X, labels, weight).at(np.float64)
     W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
     certificate = certify_given(objective, given[0].T, given[1], model.tol)
     value, gap = certificate.objective, certificate.gap
     reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
     stop = reached if certificate.holds else Stop.INTERRUPTED
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
-    keep_solution(
-        model, Kept(objective, solution), "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_)
-    )
+    keep_solution(model, Kept(objective, solution), "softmax" if len(known) > 2 else "logistic", len(known))
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]
 
 

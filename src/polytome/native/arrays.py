@@ -22,13 +22,17 @@ _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
 def csr_entries(X: Any) -> tuple[Array, Array, Array] | None:
-    """The entries of a CSR matrix, their columns and where rows begin; None where the extension cannot read them."""
+    """The entries of a CSR matrix, their columns and where rows begin; None where the extension cannot read them.
+
+    Where rows begin is copied: the extension checks it once, and another thread may write into the matrix meanwhile.
+    """
     matrix: Any = X
     if not (sparse.issparse(X) and matrix.format == "csr" and is_known(matrix.dtype)):
         return None
-    if not (matrix.data.flags.aligned and matrix.indices.flags.aligned):
+    if not is_known(matrix.indices.dtype) or matrix.indices.dtype.char not in "iIlLqQ":
         return None
-    return matrix.data, matrix.indices, matrix.indptr.astype(np.int64, copy=False)
+    data, indices = (np.require(part, requirements=("C", "A")) for part in (matrix.data, matrix.indices))
+    return data, indices, np.array(matrix.indptr, dtype=np.int64)
 
 
 def readable(block: Block) -> Array:

@@ -162,7 +162,7 @@ inline DualSums sigmoid_step(DualRow& row, double bend, const double* target) {
     return sums;
 }
 
-// Asks for the coefficients of a row that comes next; they lie far apart.
+// Asks for the coefficients of a row that comes next; they lie far apart. What is asked for need not exist.
 template <class T, class Column>
 inline void fetch_row(const Column* columns, const SparseBlock& block, const DualTask& task, Index row) {
     const Column* column = columns + block.bounds[row];
@@ -189,16 +189,14 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
     DualSums total{0.0, 0.0};
     for (Index turn = 0; turn < task.turns; ++turn) {
         const Index i = static_cast<Index>(task.order[turn]);
-        const Stored* value = values + block.bounds[i];
-        const Column* column = columns + block.bounds[i];
-        const Index count = static_cast<Index>(block.bounds[i + 1] - block.bounds[i]);
-        check_columns(column, count, block.columns);
+        const auto entries = entries_of_row(values, columns, block, i);
+        const Index count = entries.count;
         for_stretches<widest<T>>(0, outputs, [&]<int width>(Index k) {
             constexpr int size = Stretch<T, width>::size;
             Stretch<T, width> sum;
             for (Index e = 0; e < count; ++e) {
-                const T* from = coefficients + static_cast<Index>(column[e]) * outputs + k;
-                const T x = static_cast<T>(value[e]);
+                const T* from = coefficients + entries.column(e) * outputs + k;
+                const T x = static_cast<T>(entries.values[e]);
                 POLYTOME_UNROLL
                 for (int p = 0; p < width / size; ++p) sum.part[p] += x * load<T, size>(from + p * size);
             }
@@ -240,8 +238,9 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
             Stretch<T, width> change;
             std::memcpy(change.part, &sums[k], width * sizeof(T));
             for (Index e = 0; e < count; ++e) {
-                T* to = coefficients + static_cast<Index>(column[e]) * outputs + k;
-                const T x = static_cast<T>(static_cast<double>(value[e]) * task.scale_squares[column[e]]);
+                const Index column = entries.column(e);
+                T* to = coefficients + column * outputs + k;
+                const T x = static_cast<T>(static_cast<double>(entries.values[e]) * task.scale_squares[column]);
                 POLYTOME_UNROLL
                 for (int p = 0; p < width / size; ++p) {
                     store(to + p * size, load<T, size>(to + p * size) + x * change.part[p]);

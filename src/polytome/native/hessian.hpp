@@ -255,12 +255,10 @@ void one_gram(Index n_rows, Index columns, const double* weight, const polytome:
 template <class Stored, class Column>
 void scatter(const Stored* values, const Column* columns, const SparseBlock& block, Index start, Index rows, double* x,
              Index width) {
-    const std::int64_t first = block.bounds[start];
-    check_columns(columns + first, static_cast<Index>(block.bounds[start + rows] - first), block.columns);
     std::memset(x, 0, static_cast<std::size_t>(rows * width) * sizeof(double));
     for (Index i = 0; i < rows; ++i) {
         for (std::int64_t e = block.bounds[start + i]; e < block.bounds[start + i + 1]; ++e) {
-            x[i * width + static_cast<Index>(columns[e])] += static_cast<double>(values[e]);
+            x[i * width + column_at(columns, static_cast<Index>(e), block.columns)] += static_cast<double>(values[e]);
         }
     }
 }

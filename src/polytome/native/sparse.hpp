@@ -1,6 +1,9 @@
 // One pass over a block of a CSR matrix. Products are in double: the time goes into fetching coefficients.
 #pragma once
 
+#include <cstddef>
+#include <stdexcept>
+
 #include "losses.hpp"
 #include "numbers.hpp"
 #include "scratch.hpp"
@@ -9,11 +12,26 @@ namespace {
 
 using polytome::SparseBlock;
 
-// The stored entries of one row.
+[[noreturn]] inline void refuse_column() {
+    throw std::out_of_range("a column index of the sparse matrix is outside its shape");
+}
+
+// The column of an entry, refused where it would reach outside the coefficients. SciPy does not check the matrices it is
+// given, and another thread may write into one while a pass reads it: so an index is read once, and what was read is
+// checked. Where a pass reads it again, as for a gradient, the caller sees to it that nobody else can write.
+template <class Column> inline Index column_at(const Column* columns, Index e, Index n_columns) {
+    const auto column = static_cast<Index>(*static_cast<const volatile Column*>(columns + e));
+    if (static_cast<std::size_t>(column) >= static_cast<std::size_t>(n_columns)) refuse_column();
+    return column;
+}
+
+// The stored entries of one row of a matrix of `n_columns` columns.
 template <class Stored, class Column> struct Entries {
     const Stored* values;
     const Column* columns;
-    Index count;
+    Index count, n_columns;
+
+    Index column(Index e) const { return column_at(columns, e, n_columns); }
 };
 
 // `width` outputs side by side, in registers while the entries of a row pass by. Coefficients (columns, outputs) lie
@@ -41,7 +59,7 @@ inline void score_some(const Entries<Stored, Column>& row, const double* coeffic
     Stretch<double, width> sum;
     for (Index e = 0; e < row.count; ++e) {
         const double value = static_cast<double>(row.values[e]);
-        const double* from = coefficients + row.columns[e] * outputs;
+        const double* from = coefficients + row.column(e) * outputs;
         POLYTOME_UNROLL
         for (int p = 0; p < width / size; ++p) sum.part[p] += value * load<double, size>(from + p * size);
     }
@@ -67,28 +85,22 @@ inline void add_some(const Entries<Stored, Column>& row, const double* residuals
     }
 }
 
-// Refuses an index that would reach outside the coefficients: SciPy does not check the matrices it is given.
-template <class Column> inline void check_columns(const Column* columns, Index count, Index n_columns) {
-    bool inside = true;
-    for (Index e = 0; e < count; ++e) inside &= columns[e] >= 0 && columns[e] < n_columns;
-    if (!inside) throw std::out_of_range("a column index of the sparse matrix is outside its shape");
-}
-
 template <class Stored, class Column>
-inline Entries<Stored, Column> entries_of_row(const Stored* values, const Column* columns, const std::int64_t* bounds) {
-    return {values + bounds[0], columns + bounds[0], static_cast<Index>(bounds[1] - bounds[0])};
+inline Entries<Stored, Column> entries_of_row(const Stored* values, const Column* columns, const SparseBlock& block,
+                                              Index row) {
+    const std::int64_t first = block.bounds[row];
+    return {values + first, columns + first, static_cast<Index>(block.bounds[row + 1] - first), block.columns};
 }
 
 // Scores of the rows of a tile, intercept included.
 template <class Stored, class Column>
 void score_rows(const Stored* values, const Column* columns, const SparseBlock& block, Index start, Index rows,
                 const double* coefficients, Index outputs, double* scores) {
-    const std::int64_t* bounds = block.bounds + start;
     const double* intercepts = coefficients + block.columns * outputs;
-    check_columns(columns + bounds[0], static_cast<Index>(bounds[rows] - bounds[0]), block.columns);
     for (Index i = 0; i < rows; ++i) {
+        const auto row = entries_of_row(values, columns, block, start + i);
         for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
-            score_some<width>(entries_of_row(values, columns, bounds + i), coefficients + k, outputs, entry(scores, k, i));
+            score_some<width>(row, coefficients + k, outputs, entry(scores, k, i));
         });
         for (Index k = 0; k < outputs; ++k) *entry(scores, k, i) += intercepts[k];
     }
@@ -108,9 +120,9 @@ double sparse_rows(const Stored* values, const Column* columns, const SparseBloc
         value += loss_and_residuals(tile, task.loss);
         weigh_residuals(tile, intercept_gradient);
         for (Index i = 0; i < rows; ++i) {
+            const auto row = entries_of_row(values, columns, block, start + i);
             for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
-                add_some<width>(entries_of_row(values, columns, block.bounds + start + i), entry(tile.scores, k, i),
-                                outputs, task.gradient + k);
+                add_some<width>(row, entry(tile.scores, k, i), outputs, task.gradient + k);
             });
         }
     }

@@ -13,9 +13,8 @@ void sparse_moments_of(const Stored* values, const Column* columns, const Sparse
     for (Index i = 0; i < block.rows; ++i) {
         const double weight = task.weight[i];
         const std::int64_t first = block.bounds[i], last = block.bounds[i + 1];
-        check_columns(columns + first, static_cast<Index>(last - first), block.columns);
         for (std::int64_t e = first; e < last; ++e) {
-            const Column j = columns[e];
+            const Index j = column_at(columns, static_cast<Index>(e), block.columns);
             const double offset = static_cast<double>(values[e]) - task.near[j];
             task.first[j] += weight * offset;
             task.second[j] += weight * offset * offset;
@@ -33,9 +32,8 @@ template <class Column> bool any_twice(const Column* columns, const SparseBlock&
     Scratch<std::int64_t> seen(block.columns + 1);  // the last row that has the column, counted from 1
     for (Index i = 0; i < block.rows; ++i) {
         const std::int64_t first = block.bounds[i], last = block.bounds[i + 1];
-        check_columns(columns + first, static_cast<Index>(last - first), block.columns);
         for (std::int64_t e = first; e < last; ++e) {
-            std::int64_t& row = seen[static_cast<Index>(columns[e])];
+            std::int64_t& row = seen[column_at(columns, static_cast<Index>(e), block.columns)];
             if (row == i + 1) return true;
             row = i + 1;
         }

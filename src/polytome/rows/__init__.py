@@ -8,6 +8,7 @@ from polytome.rows.arrays import ArrayRows
 from polytome.rows.blocks import Block, Columns, Rows
 from polytome.rows.choose import as_rows
 from polytome.rows.distinct import distinct_rows
+from polytome.rows.sound import sound_sparse
 from polytome.rows.sparse import SparseRows
 
-__all__ = ["ArrayRows", "Block", "Columns", "Rows", "SparseRows", "as_rows", "distinct_rows"]
+__all__ = ["ArrayRows", "Block", "Columns", "Rows", "SparseRows", "as_rows", "distinct_rows", "sound_sparse"]

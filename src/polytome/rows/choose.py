@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from polytome import native
 from polytome.rows.arrays import ArrayRows
 from polytome.rows.blocks import Array, Rows
 from polytome.rows.sparse import SparseRows
@@ -29,13 +28,7 @@ def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
         2
     """
     if sparse.issparse(X):
-        matrix: Any = X
-        matrix = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
-        if not matrix.has_canonical_format and native.has_duplicates(matrix) is not False:
-            # Entries stored twice would be squared one by one; the caller's matrix stays as it is.
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
-        return SparseRows.of(matrix, target, weight, n_threads=n_threads)
+        return SparseRows.of(X, target, weight, n_threads=n_threads)
     return ArrayRows.of(X, target, weight, n_threads=n_threads)
 
 

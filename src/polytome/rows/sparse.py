@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
 from polytome.rows.blocks import Array, Block, Storage
+from polytome.rows.sound import sound_sparse
 
 __all__ = ["SparseRows"]
 
@@ -19,11 +21,18 @@ _DENSE_BLOCK_BYTES = 2**22
 class SparseRows(Storage):
     """Rows of a CSR or CSC matrix; no entry is copied unless its type differs from that of the products.
 
+    `of` takes any sparse matrix, and makes it sound first.
+
     Example:
         >>> X = sparse.csr_matrix(np.array([[0.0, 2.0], [3.0, 0.0]]))
         >>> SparseRows.of(X, target=np.array([0, 1])).sum(lambda block: (block.X.T @ block.weight,))
         (array([3., 2.]),)
     """
+
+    @classmethod
+    def of(cls, X: Any, target: Array, weight: Array | None = None, **settings: Any) -> Self:
+        """Rows of a sparse matrix in any format; see `Storage.of` and `polytome.rows.sound.sound_sparse`."""
+        return super().of(sound_sparse(X), target, weight, **settings)
 
     def parts(self) -> list[slice]:
         """Few blocks where there are many columns: each adds up a dense gradient of all columns."""

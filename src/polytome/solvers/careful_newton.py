@@ -79,8 +79,8 @@ def _length(objective: Objective, W: Array, direction: Array, slope: float) -> t
     """How long a step is made, and value and gradient there.
 
     It ends where the objective still falls, or rises by no more than half as steeply as it fell at the start: slopes
-    tell that where values differ by their rounding alone. A steeper rise has the minimum between, where the secant of the
-    slopes points to.
+    tell that where values differ by their rounding alone. A steeper rise has the minimum between, where the secant of
+    the slopes points to.
     """
     length = 1.0
     while True:

@@ -294,7 +294,7 @@ class _Walk:
         return None
 
     def _careful_frame(self) -> CarefulFrame | None:
-        """Where rounding can be looked at carefully, if there is a penalty, and rows and coefficients are few enough."""
+        """Where rounding can be looked at carefully, if there is a penalty and the data are small enough."""
         objective = self.objective
         if objective.penalty.strength == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
             return None
