@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat
+from flint import arb, arb_mat, ctx
 from scipy import sparse
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, PolytomeError, Stop
@@ -316,9 +316,7 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
         truth.most = _above(most)
         if most <= gap:
             return True
-    enough = (value * arb(2) ** -60).mid()
-    if claim.gap > 0 and np.isfinite(claim.gap):
-        enough = min(enough, gap * arb(2) ** -20)
+    enough = (value * arb(2) ** -(ctx.prec // 2)).mid()
     best, best_point = value, point
     for start in (point, zero_start(problem)):
         W, b, _ = newton(problem, *start, enough)
@@ -330,7 +328,8 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
     if penalised:
         truth.most = min(truth.most, _above(value - problem.bound(*best_point)))
     if least > gap:
-        truth.faults.append("false proof" if claim.kind == "proof" else "false estimate")
+        if claim.kind == "proof":
+            truth.faults.append("false proof")
         tolerated = arb(claim.tol) * arb(claim.null_objective)
         if truth.model.stop_ is Stop.CERTIFIED and least > tolerated:
             truth.faults.append("beyond tol")

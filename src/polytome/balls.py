@@ -300,6 +300,28 @@ class BallProblem:
             (m * (_entropy_term(u / m) + _entropy_term(1 - u / m)) for u, m in zip(labels, share, strict=True)), arb(0)
         )
 
+    def margin(self, W: Ball, b: list[Ball]) -> Ball:
+        """The smallest score by which a row of positive weight is on its right side: negative if one is not.
+
+        Labels that are no certainties have no side: with one of them the margin is minus 1.
+        """
+        smallest = arb("inf")
+        for block in self.blocks():
+            for i, z in enumerate(self.scores(block, W, b)):
+                if not block.weight[i] > 0:
+                    continue
+                for k, (yk, zk) in enumerate(zip(block.y[i], z, strict=True)):
+                    if block.own is not None and not block.own[i][k]:
+                        continue
+                    if not (yk == 0 or yk == 1):
+                        return arb(-1)
+                    if not self.softmax:
+                        smallest = min(smallest, zk if yk == 1 else -zk, key=_lower_end)
+                    elif yk == 1:
+                        others = (zk - other for m, other in enumerate(z) if m != k)
+                        smallest = min(smallest, *others, key=_lower_end)
+        return smallest
+
     def scores(self, block: Block, W: Ball, b: list[Ball]) -> list[list[Ball]]:
         """`x_i W + b`."""
         if isinstance(block.X, list):
@@ -358,6 +380,10 @@ def _full(row: list[tuple[int, Ball]], n_features: int) -> list[Ball]:
     for j, x in row:
         values[j] += x
     return values
+
+
+def _lower_end(ball: Ball) -> Ball:
+    return ball.lower()
 
 
 def _entropy_term(q: Ball) -> Ball:
