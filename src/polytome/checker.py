@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -136,7 +136,19 @@ def verify(
     began = time.perf_counter()
     check = _Check(model, exact_problem(model, X, y, sample_weight), progress or (lambda _: None))
     check.run()
-    return check.findings(time.perf_counter() - began)
+    found = check.findings(time.perf_counter() - began)
+    if found.verdict != "confirmed" and _are_others(model, X, y):
+        note = "these are not the rows that the model was trained on: their SHA-256 is another one"
+        return replace(found, reasons=(*found.reasons, note))
+    return found
+
+
+def _are_others(model: Any, X: Any, y: Any) -> bool:
+    """Whether the model's record of training shows that it was fitted to other rows."""
+    from polytome.training_record import data_hash
+
+    record = getattr(model, "training_", None)
+    return record is not None and data_hash(X, y) != record.data_sha256
 
 
 class _Check:
