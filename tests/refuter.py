@@ -50,7 +50,8 @@ class Case:
         """The case in one line."""
         form = type(self.X).__name__ if sparse.issparse(self.X) else f"{self.X.dtype}"
         warm = ", warm start" if self.warm else ""
-        return f"{self.kind} {self.number}: {self.model}, {form}{self.X.shape}{warm}, {self.settings}"
+        settings = {name: np.asarray(v).tolist() if name == "scale" else v for name, v in self.settings.items()}
+        return f"{self.kind} {self.number}: {self.model}, {form}{self.X.shape}{warm}, {settings}"
 
 
 def make_case(kind: str, number: int) -> Case:
@@ -276,7 +277,7 @@ def examine(case: Case) -> Truth:
         signal.signal(signal.SIGALRM, before)
     truth.seconds = time.perf_counter() - began
     leaked = {str(w.message)[:60] for w in caught if issubclass(w.category, RuntimeWarning)}
-    truth.notes += [f"leaks: {text}" for text in sorted(leaked)]
+    truth.faults += [f"leaks: {text}" for text in sorted(leaked)]
     if truth.model is not None:
         judge(truth, problem_of(case))
     return truth
@@ -344,8 +345,8 @@ def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
         truth.faults.append("objective off")
     if abs(problem.null() - arb(claim.null_objective)) > SLACK * problem.null():
         truth.faults.append("null objective off")
-    if claim.gap > claim.objective * (1 + SLACK) and claim.kind == "proof":
-        truth.notes.append("gap above objective")
+    if claim.gap > claim.objective * (1 + SLACK):  # no loss is negative
+        truth.faults.append("gap above objective")
     if np.isfinite(problem.C) and abs(problem.strength - arb(claim.strength)) > SLACK * problem.strength:
         truth.faults.append("strength off")
     if claim.kind == "proof" and np.isfinite(problem.C) and np.isfinite(claim.gap):
@@ -371,8 +372,7 @@ def statistics(kind: str, first: int, count: int, show: bool) -> str:
         checking += time.perf_counter() - began - truth.seconds
         slowest = max(slowest, truth.seconds)
         tally["fits"] += 1
-        tally.update(truth.faults)
-        tally.update(note.partition(":")[0] for note in truth.notes)
+        tally.update(text.partition(":")[0] for text in truth.faults + truth.notes)
         tally["certified"] += truth.model is not None and truth.model.stop_ is Stop.CERTIFIED
         if _is_default(case) and truth.model is not None:
             tally["auto"] += 1
