@@ -76,7 +76,7 @@ def make_case(kind: str, number: int) -> Case:
         settings["C"] = float(10 ** rng.uniform(-8, 8))
     if does["unpenalised"] and kind == "unpenalised":
         settings["C"] = np.inf
-    _solver(rng, settings, storage)
+    _solver(rng, settings, model, storage)
     chance = rng.random()
     if chance < 0.25 and model != "imported":
         settings["scale"] = "standard"
@@ -159,11 +159,13 @@ def _labels(rng: np.random.Generator, model: str, n: int, n_classes: int, X: Any
     return y
 
 
-def _solver(rng: np.random.Generator, settings: dict[str, Any], storage: str) -> None:
+def _solver(rng: np.random.Generator, settings: dict[str, Any], model: str, storage: str) -> None:
+    """The automatic solver, or one of the others with few iterations."""
     if rng.random() < 0.6:
         return
     settings["solver"] = str(rng.choice(["newton", "lbfgs", "dual", "gradient-descent", "sgd"]))
-    if settings["solver"] == "dual" and (storage not in ("csr", "csc") or np.isinf(settings["C"])):
+    has_dual = storage in ("csr", "csc") and np.isfinite(settings["C"]) and model != "pairs"
+    if settings["solver"] == "dual" and not has_dual:
         settings["solver"] = "newton"
     settings["max_iter"] = int(rng.choice([1, 3, 10, 40, 200]))
 

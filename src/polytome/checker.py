@@ -130,9 +130,6 @@ def verify(
         if (error.name or "").partition(".")[0] != "flint":
             raise
         raise MissingExtraError('verify needs python-flint: pip install "polytome[verify]"') from error
-    from polytome.fitting import check_certified
-
-    check_certified(model)
     began = time.perf_counter()
     check = _Check(model, exact_problem(model, X, y, sample_weight), progress or (lambda _: None))
     check.run()

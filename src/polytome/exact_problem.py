@@ -17,6 +17,7 @@ from polytome.balls import BallProblem, exact
 from polytome.errors import ArgumentError, DataError
 from polytome.estimators import LogisticRegression
 from polytome.features import checked_rows
+from polytome.fitting import check_certified
 from polytome.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
 
 Array = NDArray[Any]
@@ -34,7 +35,7 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
         sample_weight: the weights of the rows in that fit, or None.
 
     Raises:
-        ArgumentError: the model is of another kind.
+        ArgumentError: the model is of another kind, or has no certificate.
         DataError: the data cannot be those of the fit.
     """
     if not isinstance(model, LogisticRegression | OneVsRest | OneVsOne | MultilabelLogistic):
@@ -42,6 +43,7 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
             f"model is a {type(model).__name__}: only a LogisticRegression, OneVsRest, OneVsOne or MultilabelLogistic "
             "has a certificate that can be verified"
         )
+    check_certified(model)
     X = checked_rows(model, X)
     rows, n_rows = X.tocsr() if sparse.issparse(X) else X, X.shape[0]
     if n_rows != model.objective_.n_rows:
