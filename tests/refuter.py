@@ -200,9 +200,12 @@ def problem_of(case: Case) -> BallProblem:
     if y.ndim == 1:
         n_classes = int(y.max()) + 1
         if (given := case.settings.get("class_weight")) is not None and case.model in ("binary", "softmax"):
-            settings["factor"], settings["factors"] = y, [exact(given[k]) for k in range(n_classes)] if given != (
-                "balanced"
-            ) else _balanced(y, weight, n_classes)
+            settings["factor"], settings["factors"] = (
+                y,
+                [exact(given[k]) for k in range(n_classes)]
+                if given != ("balanced")
+                else _balanced(y, weight, n_classes),
+            )
         if case.model == "pairs":
             pairs = [(i, j) for i in range(n_classes) for j in range(i + 1, n_classes)]
             own = np.array([[c in pair for pair in pairs] for c in y.tolist()])

@@ -5,8 +5,6 @@ What it finds proves nothing by itself, and need not: the ball arithmetic of `po
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from flint import arb, arb_mat, ctx
 
@@ -75,52 +73,52 @@ def _moved(
 
 def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball, list[tuple[int, int]]]:
     """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
-    n_features, outputs = problem.X.shape[1], range(problem.n_outputs)
-    penalised = not np.isinf(problem.C)
-    width = n_features + problem.fit_intercept
-    pairs = [(k, m) for k in outputs for m in outputs if k == m or (problem.softmax and k < m)]
-    gradient = arb_mat(width, problem.n_outputs)
-    curvature = {pair: arb_mat(width, width) for pair in pairs}
-    for block in problem.blocks():
-        A = _with_ones(problem, block)
-        across = A.transpose()
-        rows, residuals = A.tolist(), []
-        factors: dict[tuple[int, int], list[Any]] = {pair: [] for pair in pairs}
-        for i, p in enumerate(problem._predictions(block, W, b)):
-            s, own = block.weight[i], None if block.own is None else block.own[i]
-            residuals.append([s * (pk - yk) for pk, yk in zip(p, block.y[i], strict=True)])
-            for k, m in pairs:
-                inside = own is None or own[k]
-                if not inside:
-                    residuals[-1][k] = arb(0)
-                rest = (1 - p[k]) if problem.softmax else problem._rest[k]
-                factors[k, m].append(arb(0) if not inside else s * p[k] * (rest if k == m else -p[m]))
-        gradient += across * arb_mat(residuals)
-        for pair in pairs:
-            weighted = [[c * a for a in row] for c, row in zip(factors[pair], rows, strict=True)]
-            curvature[pair] += across * arb_mat(weighted)
-    total, strength, divisors = problem.total_weight, problem.strength, problem.divisors
-    unknowns = [(k, j) for k in outputs for j in range(width)]
+    slopes, curvature = _sums(problem, W, b)
+    n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
+    unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
     if problem.softmax:  # a number added to the scores of all classes changes nothing: keep the last ones
         last = problem.n_outputs - 1
         unknowns = [(k, j) for k, j in unknowns if k < last or (penalised and j < n_features)]
-    g, H = [], []
-    for k, j in unknowns:
-        slope = gradient[j, k] / total
-        row = []
+    total, strength, divisors = problem.total_weight, problem.strength, problem.divisors
+    gradient: list[list[Ball]] = []
+    hessian: list[list[Ball]] = []
+    for at, (k, j) in enumerate(unknowns):
+        slope, row = slopes[j, k] / total, []
         for m, i in unknowns:
-            pair = (k, m) if (k, m) in curvature else (m, k)
+            pair = (min(k, m), max(k, m))
             row.append((curvature[pair][j, i] / total).mid() if pair in curvature else arb(0))
-        at = len(g)
         if j < n_features and penalised:
             ridge = strength * divisors[j] * divisors[j]
             slope += ridge * W[j, k]
             row[at] = (row[at] + ridge).mid()
         elif not penalised:  # where columns depend on each other, one of many solutions
             row[at] = (row[at] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[at] > 0 else arb(1)
-        g.append([slope.mid()])
-        H.append(row)
-    return arb_mat(g), arb_mat(H), unknowns
+        gradient.append([slope.mid()])
+        hessian.append(row)
+    return arb_mat(gradient), arb_mat(hessian), unknowns
+
+
+def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
+    """Sums over the rows, with a column of ones for the intercept: `X' s (p - y)`, and `X' diag(c) X` with the
+    curvature c of each two outputs that depend on each other."""
+    outputs, width = range(problem.n_outputs), problem.X.shape[1] + problem.fit_intercept
+    pairs = [(k, m) for k in outputs for m in outputs if k == m or (problem.softmax and k < m)]
+    slopes = arb_mat(width, problem.n_outputs)
+    curvature = {pair: arb_mat(width, width) for pair in pairs}
+    for block in problem.blocks():
+        X = _with_ones(problem, block)
+        across, rows, residuals = X.transpose(), X.tolist(), []
+        factors: dict[tuple[int, int], list[Ball]] = {pair: [] for pair in pairs}
+        for i, (p, rest) in enumerate(problem.predictions(block, W, b)):
+            s = [block.weight[i] * block.takes_part(i, k) for k in outputs]
+            residuals.append([sk * (pk - yk) for sk, pk, yk in zip(s, p, block.y[i], strict=True)])
+            for k, m in pairs:
+                factors[k, m].append(s[k] * p[k] * (rest[k] if k == m else -p[m]))
+        slopes += across * arb_mat(residuals)
+        for pair in pairs:
+            weighted = [[c * x for x in row] for c, row in zip(factors[pair], rows, strict=True)]
+            curvature[pair] += across * arb_mat(weighted)
+    return slopes, curvature
 
 
 def _with_ones(problem: BallProblem, block: Block) -> Ball:

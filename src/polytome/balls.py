@@ -76,6 +76,10 @@ class Block:
     weight: list[Ball]
     own: list[list[bool]] | None
 
+    def takes_part(self, row: int, output: int) -> bool:
+        """Whether a row counts for an output."""
+        return self.own is None or self.own[row][output]
+
 
 @dataclass
 class BallProblem:
@@ -230,22 +234,19 @@ class BallProblem:
         mixing = [(arb(0), arb(0))] * self.n_outputs
         if self.fit_intercept:
             mixing = self._mixing(W, b)
-        n_features = self.X.shape[1]
-        entropy, G = arb(0), [[arb(0)] * self.n_outputs for _ in range(n_features)]
+        entropy, G = arb(0), [[arb(0)] * self.n_outputs for _ in range(self.X.shape[1])]
         for block in self.blocks():
             residuals = []
-            for i, p in enumerate(self._predictions(block, W, b)):
-                s, q = block.weight[i], [(1 - t) * pk + t * v for pk, (t, v) in zip(p, mixing, strict=True)]
-                residuals.append([s * (qk - yk) for qk, yk in zip(q, block.y[i], strict=True)])
+            for i, (p, rest) in enumerate(self.predictions(block, W, b)):
+                s, y = block.weight[i], block.y[i]
+                q = [(1 - t) * pk + t * v for pk, (t, v) in zip(p, mixing, strict=True)]
                 if self.softmax:
                     entropy += s * sum((_entropy_term(qk) for qk in q), arb(0))
-                    continue
-                rest = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(self._rest, mixing, strict=True)]
-                for k in range(self.n_outputs):
-                    if block.own is None or block.own[i][k]:
-                        entropy += s * (_entropy_term(q[k]) + _entropy_term(rest[k]))
-                    else:
-                        residuals[-1][k] = arb(0)
+                else:
+                    others = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(rest, mixing, strict=True)]
+                    own = [k for k in range(self.n_outputs) if block.takes_part(i, k)]
+                    entropy += s * sum((_entropy_term(q[k]) + _entropy_term(others[k]) for k in own), arb(0))
+                residuals.append([s * block.takes_part(i, k) * (q[k] - y[k]) for k in range(self.n_outputs)])
             _add_products(G, block.X, residuals)
         total, squares = self.total_weight, arb(0)
         for divisor, row in zip(self.divisors, G, strict=True):
@@ -256,12 +257,11 @@ class BallProblem:
         """t and the entry of v for each output."""
         miss, labels, share = self._intercept_sums(W, b)
         if self.softmax:
-            t = _smallest_mixing([(r, u) for r, u in zip(miss, labels, strict=True)])
-            while True:
-                v = [u - r * (1 - t) / t for r, u in zip(miss, labels, strict=True)]
-                if all(entry >= 0 for entry in v) or t == 1:
-                    return [(t, entry) for entry in v]
-                t = arb(1)
+            t = _smallest_mixing(list(zip(miss, labels, strict=True)))
+            v = [u - r * (1 - t) / t for r, u in zip(miss, labels, strict=True)]
+            if not all(entry >= 0 for entry in v):
+                t, v = arb(1), labels
+            return [(t, entry) for entry in v]
         result = []
         for r, u, m in zip(miss, labels, share, strict=True):
             t = _smallest_mixing([(r, u), (-r, m - u)])
@@ -276,10 +276,10 @@ class BallProblem:
         over S."""
         miss, labels, share = ([arb(0)] * self.n_outputs for _ in range(3))
         for block in self.blocks():
-            for i, p in enumerate(self._predictions(block, W, b)):
+            for i, (p, _) in enumerate(self.predictions(block, W, b)):
                 s = block.weight[i]
                 for k, (pk, yk) in enumerate(zip(p, block.y[i], strict=True)):
-                    if block.own is None or block.own[i][k]:
+                    if block.takes_part(i, k):
                         miss[k] += s * (pk - yk)
                         labels[k] += s * yk
                         share[k] += s
@@ -311,7 +311,7 @@ class BallProblem:
                 if not block.weight[i] > 0:
                     continue
                 for k, (yk, zk) in enumerate(zip(block.y[i], z, strict=True)):
-                    if block.own is not None and not block.own[i][k]:
+                    if not block.takes_part(i, k):
                         continue
                     if not (yk == 0 or yk == 1):
                         return arb(-1)
@@ -349,22 +349,22 @@ class BallProblem:
             else:
                 loss = arb(0)
                 for k, (yk, zk) in enumerate(zip(y, z, strict=True)):
-                    if block.own is None or block.own[i][k]:
+                    if block.takes_part(i, k):
                         # log(1 + e^z) - y z, with the sign that does not overflow and cancels nothing
                         loss += (-zk).exp().log1p() + (1 - yk) * zk if zk > 0 else zk.exp().log1p() - yk * zk
             yield block.weight[i], loss
 
-    def _predictions(self, block: Block, W: Ball, b: list[Ball]) -> Iterator[list[Ball]]:
-        """Probabilities of each row; of sigmoids, `_rest` holds one minus them without cancellation."""
+    def predictions(self, block: Block, W: Ball, b: list[Ball]) -> Iterator[tuple[list[Ball], list[Ball]]]:
+        """Probabilities of each row, and one minus them, which of sigmoids is without cancellation."""
         for z in self.scores(block, W, b):
             if self.softmax:
                 top = max(zk.mid() for zk in z)
                 e = [(zk - top).exp() for zk in z]
                 total = sum(e, arb(0))
-                yield [ek / total for ek in e]
+                p = [ek / total for ek in e]
+                yield p, [1 - pk for pk in p]
             else:
-                self._rest = [1 / (1 + zk.exp()) for zk in z]
-                yield [1 / (1 + (-zk).exp()) for zk in z]
+                yield [1 / (1 + (-zk).exp()) for zk in z], [1 / (1 + zk.exp()) for zk in z]
 
 
 def _plain(values: Array) -> Array:

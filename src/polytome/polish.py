@@ -5,14 +5,15 @@ What it finds proves nothing by itself, and need not: the ball arithmetic of `po
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from polytome.balls import BallProblem
 
@@ -31,51 +32,65 @@ def polished(
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.1.
     """
     floats = _Floats(problem)
-    W = floats.scaled(coefficients, intercepts)
-    value, gradient, product, diagonal = floats.derivatives(W)
+    at = floats.at(floats.scaled(coefficients, intercepts))
     for step in range(steps):
-        say(f"a better witness: step {step + 1}")
-        operator = LinearOperator((W.size, W.size), matvec=product, dtype=np.float64)
-        scaling = LinearOperator((W.size, W.size), matvec=lambda v, d=diagonal: v / d, dtype=np.float64)
-        direction, _ = cg(operator, -gradient, rtol=1e-3, maxiter=60, M=scaling)
-        slope, size = float(gradient @ direction), 1.0
-        while size > 1e-6:
-            trial = W + size * direction.reshape(W.shape)
-            new = floats.derivatives(trial)
-            if new[0] <= value + 1e-4 * size * slope + 1e-15 * abs(value):
-                break
-            size /= 2
-        else:
+        say(f"a better witness: Newton step {step + 1} in floats")
+        new = _newton_step(floats, at)
+        if new is None:
             break
-        smaller = np.abs(new[1]).max() < 0.5 * np.abs(gradient).max()
-        W, (value, gradient, product, diagonal) = trial, new
-        if not smaller:
+        is_much_better = np.abs(new.gradient).max() < 0.5 * np.abs(at.gradient).max()
+        at = new
+        if not is_much_better:
             break
-    return floats.given(W)
+    return floats.given(at.W)
+
+
+@dataclass(frozen=True)
+class _Iterate:
+    """Coefficients with what is known there: all of the shape of W but `predictions`, (n, m)."""
+
+    W: Array
+    value: float
+    gradient: Array
+    diagonal: Array
+    predictions: Array
+
+
+def _newton_step(floats: _Floats, at: _Iterate) -> _Iterate | None:
+    """The end of a Newton step, halved until the objective falls as it should; None where it never does."""
+    shape, size = (at.W.size, at.W.size), 1.0
+    diagonal = np.maximum(at.diagonal.ravel(), 1e-300)
+    hessian = LinearOperator(shape, matvec=lambda v: floats.product(at, v), dtype=np.float64)
+    scaling = LinearOperator(shape, matvec=lambda v: v / diagonal, dtype=np.float64)
+    direction, _ = cg(hessian, -at.gradient.ravel(), rtol=1e-3, maxiter=60, M=scaling)
+    slope = float(at.gradient.ravel() @ direction)
+    while size > 1e-6:
+        new = floats.at(at.W + size * direction.reshape(at.W.shape))
+        if new.value <= at.value + 1e-4 * size * slope + 1e-15 * abs(at.value):
+            return new
+        size /= 2
+    return None
 
 
 class _Floats:
-    """The objective in floats, with columns divided by their largest absolute deviation from their mean."""
+    """The objective in floats, with columns centred, unless they are sparse, and divided by their largest size."""
 
     def __init__(self, problem: BallProblem) -> None:
-        self.problem, self.X = problem, problem.X
-        n_features = self.X.shape[1]
-        self.weight = np.array([float(s) for block in problem.blocks() for s in block.weight])
+        self.problem, self.n_rows = problem, problem.X.shape[0]
+        self.is_sparse = bool(sparse.issparse(problem.X))
+        self.weight = np.array([[float(s)] for block in problem.blocks() for s in block.weight])
         self.weight /= self.weight.sum()
         self.y = _floats_of(problem.y)
         if problem.softmax:
             self.y /= self.y.sum(axis=1, keepdims=True)
-        self.mean = np.zeros(n_features)
-        if problem.fit_intercept and not sparse.issparse(self.X):
-            self.mean = sum(self.weight[rows] @ self._plain(rows) for rows in self._parts())
-        largest = np.zeros(n_features)
-        for rows in self._parts():
-            part = self._plain(rows)
-            size = abs(part).max(axis=0) if not sparse.issparse(part) else abs(part).max(axis=0).toarray().ravel()
-            largest = np.maximum(largest, size)
+        n_features = problem.X.shape[1]
+        self.mean, self.size = np.zeros(n_features), np.ones(n_features)
+        if problem.fit_intercept and not self.is_sparse:
+            self.mean = np.sum([self.weight[rows, 0] @ X for rows, X in self._blocks()], axis=0)
+        largest = np.max([np.ravel(_dense(abs(X).max(axis=0))) for _, X in self._blocks()], axis=0)
         self.size = np.where(largest > 0, largest, 1.0)
-        divisors = np.array([float(d) for d in problem.divisors])
-        self.ridge = float(problem.strength) * (divisors / self.size) ** 2
+        divisors = np.array([float(divisor) for divisor in problem.divisors])
+        self.ridge = np.append(float(problem.strength) * (divisors / self.size) ** 2, 0.0)[:, None]
 
     def scaled(self, coefficients: Array, intercepts: Array) -> Array:
         """Coefficients of the columns as they are centred and scaled here, (d + 1, m), intercepts last."""
@@ -86,64 +101,54 @@ class _Floats:
         coefficients = (W[:-1] / self.size[:, None]).T
         return coefficients, W[-1] - coefficients @ self.mean
 
-    def derivatives(self, W: Array) -> tuple[float, Array, Callable[[Array], Array], Array]:
-        """Value, gradient, product with the Hessian, and its diagonal."""
-        problem, value = self.problem, 0.0
-        gradient, diagonal = np.zeros_like(W), np.zeros_like(W)
+    def at(self, W: Array) -> _Iterate:
+        """Value, gradient, diagonal of the Hessian and predictions at W."""
+        value = 0.5 * float((self.ridge * W * W).sum())
+        gradient, diagonal = self.ridge * W, np.zeros_like(W) + self.ridge
         predictions = np.empty(self.y.shape)
-        ridge = np.append(self.ridge, 0.0)[:, None]
-        for rows in self._parts():
-            X, y, s = self._columns(rows), self.y[rows], self.weight[rows][:, None]
-            z = X @ W[:-1] + W[-1]
-            if problem.softmax:
+        for rows, X in self._blocks():
+            y, s, z = self.y[rows], self._weight(rows), X @ W[:-1] + W[-1]
+            if self.problem.softmax:
                 p = softmax(z, axis=1)
-                top = z.max(axis=1, keepdims=True)
-                loss = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + (y * (top - z)).sum(axis=1, keepdims=True)
+                value += float((s * (logsumexp(z, axis=1, keepdims=True) - (y * z).sum(axis=1, keepdims=True))).sum())
             else:
                 p = expit(z)
-                loss = np.logaddexp(0, z) - y * z
-            s = s if problem.own is None else s * problem.own[rows]
-            value += float((s * loss).sum())
+                value += float((s * (np.logaddexp(0, z) - y * z)).sum())
             predictions[rows] = p
-            curvature = s * p * (1 - p)
-            residual = s * (p - y)
-            gradient[:-1] += X.T @ residual
-            squares = X.multiply(X) if sparse.issparse(X) else X * X
-            diagonal[:-1] += squares.T @ curvature
-            gradient[-1] += residual.sum(axis=0)
-            diagonal[-1] += curvature.sum(axis=0)
-        value += 0.5 * float((ridge * W * W).sum())
-        gradient += ridge * W
-        diagonal += ridge
-        if not problem.fit_intercept:
-            gradient[-1] = 0.0
+            self._add(gradient, X, s * (p - y))
+            self._add(diagonal, X.multiply(X) if self.is_sparse else X * X, s * p * (1 - p))
+        return _Iterate(W, value, gradient, diagonal, predictions)
 
-        def product(flat: Array) -> Array:
-            V = flat.reshape(W.shape)
-            result = ridge * V
-            for rows in self._parts():
-                X, p, s = self._columns(rows), predictions[rows], self.weight[rows][:, None]
-                s = s if problem.own is None else s * problem.own[rows]
-                u = X @ V[:-1] + V[-1]
-                u = s * p * (u - (p * u).sum(axis=1, keepdims=True) if problem.softmax else (1 - p) * u)
-                result[:-1] += X.T @ u
-                result[-1] += u.sum(axis=0) if problem.fit_intercept else 0.0
-            return result.ravel()
+    def product(self, at: _Iterate, direction: Array) -> Array:
+        """The Hessian at an iterate times a direction, both flat."""
+        V = direction.reshape(at.W.shape)
+        result = self.ridge * V
+        for rows, X in self._blocks():
+            p, u = at.predictions[rows], X @ V[:-1] + V[-1]
+            change = p * (u - (p * u).sum(axis=1, keepdims=True)) if self.problem.softmax else p * (1 - p) * u
+            self._add(result, X, self._weight(rows) * change)
+        return result.ravel()
 
-        return value, gradient.ravel(), product, np.maximum(diagonal.ravel(), 1e-300)
+    def _add(self, total: Array, X: Any, residual: Array) -> None:
+        """Adds the columns, and the intercept if there is one, times the residuals of their rows."""
+        total[:-1] += X.T @ residual
+        if self.problem.fit_intercept:
+            total[-1] += residual.sum(axis=0)
 
-    def _parts(self) -> list[slice]:
-        return [slice(start, start + _ROWS) for start in range(0, self.X.shape[0], _ROWS)]
+    def _weight(self, rows: slice) -> Array:
+        own = self.problem.own
+        return self.weight[rows] if own is None else self.weight[rows] * own[rows]
 
-    def _plain(self, rows: slice) -> Any:
-        """The rows as floats, centred."""
-        part = self.X[rows]
-        return part.astype(np.float64) if sparse.issparse(part) else part.astype(np.float64) - self.mean
-
-    def _columns(self, rows: slice) -> Any:
+    def _blocks(self) -> Iterator[tuple[slice, Any]]:
         """The rows as floats, centred and scaled."""
-        part = self._plain(rows)
-        return part @ sparse.diags_array(1 / self.size) if sparse.issparse(part) else part / self.size
+        for start in range(0, self.n_rows, _ROWS):
+            rows = slice(start, start + _ROWS)
+            X: Any = self.problem.X[rows].astype(np.float64)
+            yield rows, X @ sparse.diags_array(1 / self.size) if self.is_sparse else (X - self.mean) / self.size
+
+
+def _dense(X: Any) -> Any:
+    return X.toarray() if hasattr(X, "toarray") else X
 
 
 def _floats_of(y: Array) -> Array:
