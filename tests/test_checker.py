@@ -19,8 +19,8 @@ from flint import arb, arb_mat
 from commands import done, run
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Perceptron, load_dataset, verify
 from polytome.ball_newton import newton, zero_start
-from polytome.balls import precision
 from polytome.errors import ArgumentError, DataError, MissingExtraError
+from polytome.exact_data import precision
 from polytome.exact_problem import exact_problem
 from polytome.export import from_sklearn, from_torch
 from refuter import KINDS, make_case, problem_of
@@ -50,7 +50,10 @@ def _softmax_objective(X, y, weight, C, W, b):
     total = sum(mpmath.mpf(s) for s in weight)
     loss = mpmath.mpf(0)
     for x, label, s in zip(X.tolist(), y, weight, strict=True):
-        z = [sum(mpmath.mpf(w) * mpmath.mpf(v) for w, v in zip(row, x, strict=True)) + c for row, c in zip(W, b)]
+        z = [
+            sum(mpmath.mpf(w) * mpmath.mpf(v) for w, v in zip(row, x, strict=True)) + c
+            for row, c in zip(W, b, strict=True)
+        ]
         loss += mpmath.mpf(s) * (mpmath.log(sum(mpmath.exp(k) for k in z)) - z[label])
     return loss / total + sum(mpmath.mpf(w) ** 2 for row in W for w in row) / (2 * mpmath.mpf(C) * total)
 
@@ -222,7 +225,11 @@ def test_data_that_cannot_be_those_of_the_fit_are_refused(iris):
 
 def test_the_remedy_is_named_where_the_library_is_absent(iris, monkeypatch):
     model = LogisticRegression().fit(iris.X, iris.y)
-    for name in [name for name in sys.modules if name.startswith(("flint", "polytome.balls", "polytome.exact_"))]:
+    for name in [
+        name
+        for name in sys.modules
+        if name.startswith(("flint", "polytome.ball", "polytome.exact_", "polytome.polish"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(MissingExtraError, match=r"pip install .polytome\[verify\]"):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from polytome.balls import Ball, BallProblem, Block
+from polytome.balls import BallProblem
+from polytome.exact_data import Ball, Block
 
 __all__ = ["newton", "zero_start"]
 
-_HALVINGS = 60
+_HALVINGS = 250
 
 
 def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from polytome.balls import BallProblem, exact
+from polytome.balls import BallProblem
 from polytome.errors import ArgumentError, DataError
 from polytome.estimators import LogisticRegression
+from polytome.exact_data import exact
 from polytome.features import checked_rows
 from polytome.fitting import check_certified
 from polytome.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
@@ -45,7 +45,7 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
         )
     check_certified(model)
     X = checked_rows(model, X)
-    rows, n_rows = X.tocsr() if sparse.issparse(X) else X, X.shape[0]
+    rows, n_rows = X.tocsr() if hasattr(X, "tocsr") else X, X.shape[0]
     if n_rows != model.objective_.n_rows:
         raise DataError(
             f"X has {n_rows:,} rows, and the model was fitted to {model.objective_.n_rows:,}: a certificate is about "
