@@ -25,7 +25,7 @@ _ROWS = 4096
 
 
 def polished(
-    problem: BallProblem, coefficients: Array, intercepts: Array, say: Callable[[str], None], steps: int = 6
+    problem: BallProblem, coefficients: Array, intercepts: Array, say: Callable[[str], None], steps: int = 3
 ) -> tuple[Array, Array]:
     """Coefficients (m, d) and intercepts (m,) after a few Newton steps, each solved by conjugate gradients.
 
@@ -62,7 +62,7 @@ def _newton_step(floats: _Floats, at: _Iterate) -> _Iterate | None:
     diagonal = np.maximum(at.diagonal.ravel(), 1e-300)
     hessian = LinearOperator(shape, matvec=lambda v: floats.product(at, v), dtype=np.float64)
     scaling = LinearOperator(shape, matvec=lambda v: v / diagonal, dtype=np.float64)
-    direction, _ = cg(hessian, -at.gradient.ravel(), rtol=1e-3, maxiter=60, M=scaling)
+    direction, _ = cg(hessian, -at.gradient.ravel(), rtol=1e-3, maxiter=40, M=scaling)
     slope = float(at.gradient.ravel() @ direction)
     while size > 1e-6:
         new = floats.at(at.W + size * direction.reshape(at.W.shape))
