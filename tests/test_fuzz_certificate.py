@@ -6,6 +6,7 @@ POLYTOME_FUZZ_SECONDS=120 goes on for so long with cases that nobody has seen, a
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ pytest.importorskip("flint", reason="python-flint is absent")
 from refuter import KINDS, Truth, examine, judge, make_case, problem_of
 
 FIXED = 12  # cases of each kind
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm to end a fit that hangs")
 SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", "0"))
 
 

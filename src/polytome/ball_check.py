@@ -164,11 +164,12 @@ class BallCheck:
     def _objections(self) -> list[str]:
         """What is proved to be wrong."""
         claim, gap, found = self.claim, self._gap, []
-        excess = f"the objective is at least {_below(self.least):.4g} above its minimum"
+        least, most = _distinct(self.least, gap)
+        excess = f"the objective is at least {least} above its minimum"
         if claim.is_of_separation and self.margin is not None and self.margin < 0:
             found.append("the certificate says that the classes are separated, and a row lies on the wrong side")
         elif claim.kind == "proof" and self.least > gap:
-            found.append(f"{excess}, and the certificate claims at most {claim.gap:.4g}")
+            found.append(f"{excess}, and the certificate claims at most {most}")
         elif claim.kind == "estimate" and claim.holds and self.least > max(gap, arb(claim.tol) * self.null):
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
         for name, claimed, true, slack in (
@@ -189,15 +190,25 @@ class BallCheck:
             )
         if self.claim.is_of_separation:
             return f"the sign of a margin is not decided in {self.bits} bits"
+        most, claimed = _distinct(self.most, self._gap)
         return (
-            f"the objective is proved to be between {_below(self.least):.4g} and {_above(self.most):.4g} above its "
-            f"minimum, and the certificate claims at most {self.claim.gap:.4g}"
+            f"the objective is proved to be between {_below(self.least):.4g} and {most} above its minimum, and the "
+            f"certificate claims at most {claimed}"
         )
 
 
 def _exact_point(coefficients: Array, intercepts: Array) -> Point:
     """Coefficients (m, d) and intercepts as balls of radius 0."""
     return arb_mat(coefficients.T.tolist()), [arb(b) for b in intercepts.tolist()]
+
+
+def _distinct(first: Ball, second: Ball) -> tuple[str, str]:
+    """Two numbers with so many digits, from 4 to 40, that they can be told apart."""
+    for digits in range(4, 41):
+        texts = first.str(digits, radius=False), second.str(digits, radius=False)
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _above(ball: Ball) -> float:
