@@ -135,6 +135,34 @@ def test_two_classes_soft_labels_sparse_rows_and_weights(iris, rng):
             assert found.verdict == "confirmed", str(found)
 
 
+def test_a_place_that_is_stored_twice_holds_the_sum():
+    twice = sparse.csr_array((np.array([1.0, 2.0, 1.0, 4.0]), [0, 0, 1, 1], [0, 2, 3, 4, 4]), shape=(4, 2))
+    y, once = [0, 1, 0, 1], sparse.csr_array(twice.toarray())
+    model = LogisticRegression(scale="standard").fit(once, y)
+    values = []
+    with precision(128):
+        for X in (twice, once, once.toarray()):
+            values.append(exact_problem(model, X, y, None).value(*_point(model)))
+    assert values[0].overlaps(values[1])
+    assert values[0].overlaps(values[2])
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("kind", [LogisticRegression, OneVsOne])
+def test_large_models_get_a_better_witness_in_floats(iris, kind, form, monkeypatch):
+    monkeypatch.setattr("polytome.ball_check._FEW_ENTRIES", 0)
+    monkeypatch.setattr("polytome.ball_check._QUICK", 0)
+    monkeypatch.setattr("polytome.exact_data._BLOCK_ENTRIES", 256)
+    X, said = form(iris.X), []
+    model = kind(tol=1e-2, solver="lbfgs").fit(X, iris.y)
+    excess = verify(_claiming(model, gap=0.0), X, iris.y, progress=said.append)
+    assert excess.verdict == "refuted"
+    assert excess.excess_at_most <= excess.excess_at_least * 1.1
+    found = verify(_claiming(model, gap=excess.excess_at_most), X, iris.y)
+    assert (found.verdict, found.witness) == ("confirmed", "coefficients of further Newton steps")
+    assert any("of 150 rows, 128 bits" in words for words in said)
+
+
 def test_labels_that_do_not_exclude_each_other(iris, rng):
     labels = rng.integers(0, 2, (150, 3))
     assert verify(MultilabelLogistic().fit(iris.X, labels), iris.X, labels).verdict == "confirmed"
