@@ -18,7 +18,7 @@ pytest.importorskip("flint", reason="python-flint is absent")
 from refuter import KINDS, Truth, examine, judge, make_case, problem_of
 
 FIXED = 12  # cases of each kind
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm to end a fit that hangs")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="no alarm to end a fit that hangs")
 SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", "0"))
 
 
