@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polytome.certificate import Certificate
+    from polytome.checker import Verification, verify
     from polytome.configuration import show_config
     from polytome.datasets import load_dataset
     from polytome.errors import PolytomeError
@@ -33,10 +34,12 @@ __all__ = [
     "Progress",
     "SigmoidNeuron",
     "Stop",
+    "Verification",
     "load",
     "load_dataset",
     "read_table",
     "show_config",
+    "verify",
 ]
 
 _HOMES = {
@@ -52,10 +55,12 @@ _HOMES = {
     "Progress": "polytome.solvers",
     "SigmoidNeuron": "polytome.neurons",
     "Stop": "polytome.solvers",
+    "Verification": "polytome.checker",
     "load": "polytome.model_file",
     "load_dataset": "polytome.datasets",
     "read_table": "polytome.tables",
     "show_config": "polytome.configuration",
+    "verify": "polytome.checker",
 }
 
 

@@ -22,6 +22,7 @@ from polytome.cli.predict import predict
 from polytome.cli.report import report
 from polytome.cli.serve import serve
 from polytome.cli.train import train
+from polytome.cli.verify import verify
 
 __all__ = ["app"]
 
@@ -83,5 +84,9 @@ def polytome(
     """
 
 
-for command in (train, predict, evaluate, explain, report, card, serve, play, export, datasets, lesson, check_sources):
+_COMMANDS = (
+    *(train, predict, evaluate, explain, verify, report, card, serve, play, export, datasets, lesson, check_sources),
+)
+
+for command in _COMMANDS:
     app.command()(command)

@@ -1,0 +1,91 @@
+"""`polytome verify`: whether a model's certificate is true, checked independently on the data of its fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from polytome.cli.evaluate import read_labelled
+from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, SourceName, Target, Unknown
+from polytome.cli.output import live_line, make_console, print_json
+from polytome.cli.show import show_facts
+
+if TYPE_CHECKING:
+    from polytome.checker import Verification
+    from polytome.estimators import LogisticRegression
+    from polytome.sources import Source
+
+__all__ = ["verify"]
+
+UNDECIDED = 3
+
+
+def verify(
+    model: ModelPath,
+    source: SourceName,
+    data: DataFolder = None,
+    target: Target = None,
+    missing: Missing = None,
+    unknown: Unknown = None,
+    header: Header = "auto",
+    as_json: Json = False,
+) -> None:
+    """Confirm or refute a model's certificate on the data of its fit.
+
+    A slow and simple check in ball arithmetic, which bounds its own rounding and
+    shares nothing with the fit. SOURCE is what the model was trained on; rows that
+    train --test-fraction held out are left out again. Needs the extra "verify".
+
+    \b
+    Examples:
+      polytome verify people.safetensors people.csv
+      polytome verify mnist.safetensors mnist --data DIR --json
+
+    Exit status: 0 confirmed, 1 refuted (or an error), 3 undecided.
+    """
+    from polytome import checker
+    from polytome.model_file import load
+    from polytome.sources import is_dataset
+
+    fitted = load(model)
+    split = "train" if is_dataset(source) else None
+    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+    rows = _without_held_out(fitted, rows)
+    with live_line() as say:
+        found = checker.verify(fitted, rows.X, rows.y, progress=say)
+    if as_json:
+        print_json({"model": str(model), "source": source, **found.to_json()})
+    else:
+        _show(found)
+    if found.verdict != "confirmed":
+        raise typer.Exit(1 if found.verdict == "refuted" else UNDECIDED)
+
+
+def _without_held_out(fitted: LogisticRegression, rows: Source) -> Source:
+    """The rows without those that training held out."""
+    from polytome.sources import hold_out
+
+    record = getattr(fitted, "training_", None)
+    if record is None or record.test_fraction is None or rows.y is None or len(rows.y) == record.n_rows:
+        return rows
+    return hold_out(rows, record.test_fraction, record.seed or 0)
+
+
+def _show(found: Verification) -> None:
+    """The sentence, then the numbers."""
+    console = make_console()
+    console.print(str(found), soft_wrap=True)
+    facts = {
+        "Objective": f"{found.objective:.15g} (claimed {found.claimed_objective:.15g})",
+        "Claimed gap": f"{found.claimed_gap:.6g}",
+        "Proved": f"{found.excess_at_least:.6g} to {found.excess_at_most:.6g} above the minimum",
+        "Distance": f"the coefficients are proved to be within {found.coefficient_bound:.6g} of the optimal ones",
+        "Null model": f"{found.null_objective:.15g}; the tolerance is {found.tol:.3g} of it",
+        "Witness": found.witness,
+        "Arithmetic": f"balls of {found.bits} bits",
+        "Rows": f"{found.n_rows:,}, checked in {found.seconds:.1f} s",
+    }
+    if found.margin is not None:
+        facts["Margin"] = f"{found.margin:.6g}, the smallest by which a row is on its right side"
+    show_facts(console, facts)

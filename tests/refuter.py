@@ -1,0 +1,419 @@
+"""Adversarial fits, and the exact truth about each: certificates that claim too much do not get through.
+
+`python -m tests.refuter --seed 0 --count 2000 --kind outliers` prints how many certificates of such fits are false, and
+`--show` the cases. A case is its kind and its number: `examine(make_case("outliers", 17))` does one again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+from scipy import sparse
+
+from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, PolytomeError, Stop
+from polytome.ball_newton import newton, zero_start
+from polytome.balls import BallProblem
+from polytome.exact_data import exact, precision
+from polytome.export import from_torch
+
+KINDS = (
+    *("mild", "scales", "outliers", "offsets", "weights", "class_weights", "collinear", "strengths", "mixed"),
+    "unpenalised",
+)
+MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
+STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
+SLOWEST = 5.0  # seconds of the processor; a fit that takes longer is ended
+SLACK = 1e-9  # of the objective: how far the number that a certificate states may be off beyond its gap
+
+
+@dataclass
+class Case:
+    """A problem with its settings, and what the fit is to be."""
+
+    kind: str
+    number: int
+    model: str
+    X: Any
+    y: Any
+    weight: Any
+    settings: dict[str, Any]
+    warm: bool
+
+    def __str__(self) -> str:
+        """The case in one line."""
+        form = type(self.X).__name__ if sparse.issparse(self.X) else f"{self.X.dtype}"
+        warm = ", warm start" if self.warm else ""
+        settings = {name: np.asarray(v).tolist() if name == "scale" else v for name, v in self.settings.items()}
+        return f"{self.kind} {self.number}: {self.model}, {form}{self.X.shape}{warm}, {settings}"
+
+
+def make_case(kind: str, number: int) -> Case:
+    """The case of this kind and number: always the same."""
+    rng = np.random.default_rng([KINDS.index(kind), number])
+    n, d = int(rng.integers(2, 41)), int(rng.integers(1, 7))
+    n_classes = int(rng.integers(3, 5))
+    model = str(rng.choice(MODELS))
+    if model in ("binary", "soft binary") or (model == "imported" and rng.random() < 0.5):
+        n_classes = 2
+    n = max(n, n_classes)
+    does = {name: kind == name or (kind == "mixed" and rng.random() < 0.35) for name in KINDS}
+    X = _features(rng, n, d, does)
+    X, storage = _stored(rng, X)
+    y = _labels(rng, model, n, n_classes, X)
+    settings: dict[str, Any] = {
+        "C": 1.0 if rng.random() < 0.5 else float(10 ** rng.uniform(-2, 4)),
+        "tol": 1e-4 if rng.random() < 0.6 else float(10 ** -rng.uniform(2, 10)),
+        "fit_intercept": bool(rng.random() < 0.8),
+    }
+    if does["strengths"]:
+        settings["C"] = float(10 ** rng.uniform(-8, 8))
+    if does["unpenalised"] and kind == "unpenalised":
+        settings["C"] = np.inf
+    _solver(rng, settings, model, storage)
+    chance = rng.random()
+    if chance < 0.25 and model != "imported":
+        settings["scale"] = "standard"
+    elif chance < 0.4 and model != "imported":
+        settings["scale"] = 10 ** rng.uniform(-4, 4, d)
+    weight = None if rng.random() < 0.7 else rng.integers(1, 5, n).astype(float)
+    if does["weights"]:
+        weight = 10 ** rng.uniform(-12, 12, n)
+    if does["class_weights"] or rng.random() < 0.05:
+        ratios = 10 ** (rng.uniform(0, 12) * rng.random(n_classes))
+        if model in ("binary", "softmax"):
+            chosen = {k: float(r) for k, r in enumerate(ratios)}
+            settings["class_weight"] = "balanced" if rng.random() < 0.1 else chosen
+        elif np.ndim(y) == 1:
+            weight = ratios[y] * (1.0 if weight is None else weight)
+        else:
+            weight = ratios[rng.integers(0, n_classes, n)]
+    warm = model in ("binary", "softmax", "soft") and rng.random() < 0.15
+    return Case(kind, number, model, X, y, weight, settings, warm)
+
+
+def _features(rng: np.random.Generator, n: int, d: int, does: dict[str, bool]) -> Any:
+    """Ordinary features, made difficult in the ways that are asked for."""
+    X = rng.normal(size=(n, d))
+    if rng.random() < 0.2:
+        X = (X > 0).astype(float)
+    elif rng.random() < 0.2:
+        X = np.rint(3 * X)
+    if does["collinear"]:
+        for j in range(d):
+            chance, other = rng.random(), int(rng.integers(d))
+            if chance < 0.2:
+                X[:, j] = rng.normal()
+            elif chance < 0.4:
+                X[:, j] = X[:, other]
+            elif chance < 0.8:
+                X[:, j] = X[:, other] * rng.normal() + 10 ** -rng.uniform(1, 15) * rng.normal(size=n)
+    if does["scales"]:
+        X = X * 10 ** rng.uniform(-8, 8, d)
+    if does["offsets"]:
+        X = 10 ** rng.uniform(-2, 2, d) * (X + 10 ** rng.uniform(0, 14, d) * rng.choice([-1, 1], d))
+    if does["outliers"]:
+        for _ in range(int(rng.integers(1, 3))):
+            X[rng.integers(n), rng.integers(d)] = rng.choice([-1, 1]) * 10 ** rng.uniform(3, 15)
+    return X
+
+
+def _stored(rng: np.random.Generator, X: Any) -> tuple[Any, str]:
+    """The features as one of the types and layouts that a fit takes."""
+    storage = str(rng.choice(STORAGES))
+    if storage == "float32":
+        X = X.astype(np.float32)
+    elif storage == "integer":
+        X = np.clip(np.rint(X), -(2.0**53), 2.0**53).astype(np.int64)
+    elif storage == "fortran":
+        X = np.asfortranarray(X)
+    elif storage in ("csr", "csc"):
+        X = sparse.csr_array(X * (rng.random(X.shape) < 0.7))
+        X = X if storage == "csr" else X.tocsc()
+    return X, storage
+
+
+def _labels(rng: np.random.Generator, model: str, n: int, n_classes: int, X: Any) -> Any:
+    """Labels that depend on the features a little, or wholly; every class occurs."""
+    dense = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
+    ranks = dense.argsort(axis=0).argsort(axis=0) / n
+    scores = ranks @ rng.normal(size=(dense.shape[1], n_classes)) * 10 ** rng.uniform(-1, 2)
+    scores += rng.gumbel(size=scores.shape) * (rng.random() < 0.8)
+    if model == "labels":
+        y = (scores > np.median(scores, axis=0)).astype(float)
+        y[0], y[1] = 0, 1
+        return y if rng.random() < 0.7 else np.clip(y + rng.uniform(-0.4, 0.4, y.shape), 0, 1)
+    if model.startswith("soft") and model != "softmax":
+        y = np.exp(scores - scores.max(axis=1, keepdims=True))
+        y[y < 1e-3] = 0
+        y[:n_classes] = np.eye(n_classes)
+        return y / y.sum(axis=1, keepdims=True)
+    y = scores.argmax(axis=1)
+    y[rng.permutation(n)[:n_classes]] = np.arange(n_classes)
+    return y
+
+
+def _solver(rng: np.random.Generator, settings: dict[str, Any], model: str, storage: str) -> None:
+    """The automatic solver, or one of the others with few iterations."""
+    if rng.random() < 0.6:
+        return
+    settings["solver"] = str(rng.choice(["newton", "lbfgs", "dual", "gradient-descent", "sgd"]))
+    has_dual = storage in ("csr", "csc") and np.isfinite(settings["C"]) and model != "pairs"
+    if settings["solver"] == "dual" and not has_dual:
+        settings["solver"] = "newton"
+    settings["max_iter"] = int(rng.choice([1, 3, 10, 40, 200]))
+
+
+def fit(case: Case) -> Any:
+    """The fitted model of a case."""
+    settings = dict(case.settings)
+    if case.model == "imported":
+        start = LogisticRegression(**settings).fit(case.X, case.y, case.weight)
+        noise = np.random.default_rng(case.number).normal(size=start.coef_.shape)
+        coef = (start.coef_ * (1 + 10.0 ** -(case.number % 12) * noise)).astype(np.float32)
+        state = {"weight": coef} | ({"bias": start.intercept_} if settings["fit_intercept"] else {})
+        C, tol = settings["C"], settings["tol"]
+        return from_torch(state, start.classes_, case.X, case.y, C=C, tol=tol, sample_weight=case.weight)
+    if case.model in ("rest", "pairs", "labels"):
+        settings.pop("class_weight", None)
+        kind = {"rest": OneVsRest, "pairs": OneVsOne, "labels": MultilabelLogistic}[case.model]
+        return kind(**settings).fit(case.X, case.y, case.weight)
+    if not case.warm:
+        return LogisticRegression(**settings).fit(case.X, case.y, case.weight)
+    model = LogisticRegression(**{**settings, "C": 0.1, "warm_start": True}).fit(case.X, case.y, case.weight)
+    return model.set_params(C=settings["C"]).fit(case.X, case.y, case.weight)
+
+
+def problem_of(case: Case) -> BallProblem:
+    """What the fit minimises, written down from the data without looking at the model."""
+    X = case.X.tocsr() if sparse.issparse(case.X) else case.X
+    n = X.shape[0]
+    weight = np.ones(n) if case.weight is None else np.asarray(case.weight, dtype=float)
+    settings: dict[str, Any] = {"scale": case.settings.get("scale")}
+    y, own, softmax = np.asarray(case.y), None, False
+    if y.ndim == 1:
+        n_classes = int(y.max()) + 1
+        if (given := case.settings.get("class_weight")) is not None and case.model in ("binary", "softmax"):
+            settings["factor"], settings["factors"] = (
+                y,
+                [exact(given[k]) for k in range(n_classes)]
+                if given != ("balanced")
+                else _balanced(y, weight, n_classes),
+            )
+        if case.model == "pairs":
+            pairs = [(i, j) for i in range(n_classes) for j in range(i + 1, n_classes)]
+            own = np.array([[c in pair for pair in pairs] for c in y.tolist()])
+            y = np.array([[c == pair[1] for pair in pairs] for c in y.tolist()])
+        else:
+            softmax = n_classes > 2 and case.model != "rest"
+            y = np.eye(n_classes)[y] if n_classes > 2 else y[:, None]
+        y = y.astype(np.uint8)
+    elif case.model != "labels":
+        softmax = y.shape[1] > 2
+        y = y if softmax else _second(y)
+    return BallProblem(X, y, weight, case.settings["C"], softmax, case.settings["fit_intercept"], own, **settings)
+
+
+def _balanced(y: Any, weight: Any, n_classes: int) -> list[Any]:
+    totals = [sum((exact(w) for w in weight[y == k]), exact(0)) for k in range(n_classes)]
+    return [sum(totals, exact(0)) / (n_classes * total) for total in totals]
+
+
+def _second(y: Any) -> Any:
+    """Of two probabilities the second, as a share of both."""
+    return np.array([[exact(b) / (exact(a) + exact(b))] for a, b in y.tolist()], dtype=object)
+
+
+@dataclass
+class Truth:
+    """What is known of a certificate: `faults` says what it claims too much."""
+
+    case: Case
+    model: Any = None
+    seconds: float = 0.0
+    least: float = 0.0  # the excess is proved to be at least this
+    most: float = np.inf  # and at most this
+    value: float = np.nan
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """One line."""
+        text = f"{self.case}\n    {', '.join(self.faults + self.notes)}; {self.seconds:.2f} s"
+        if self.model is None:
+            return text
+        claim, stop = self.model.certificate_, self.model.stop_.name
+        return (
+            f"{text}; {stop}, gap {claim.gap:.3g}, true excess {self.least:.6g} to {self.most:.6g}, tol * null "
+            f"{claim.tol * claim.null_objective:.3g}, objective {claim.objective:.6g}, true {self.value:.6g}"
+        )
+
+
+class TooSlowError(Exception):
+    """A fit took longer than `SLOWEST`."""
+
+
+def _ring(*_: Any) -> None:
+    raise TooSlowError
+
+
+def examine(case: Case) -> Truth:
+    """Fit, and find out what is true."""
+    truth = Truth(case)
+    before = signal.signal(signal.SIGPROF, _ring)
+    signal.setitimer(signal.ITIMER_PROF, SLOWEST)
+    began = time.process_time()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            truth.model = fit(case)
+    except TooSlowError:
+        truth.notes.append("too slow")
+    except PolytomeError as error:
+        truth.notes.append(f"refused: {error}")
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    truth.seconds = time.process_time() - began
+    leaked = {str(w.message)[:60] for w in caught if issubclass(w.category, RuntimeWarning)}
+    truth.faults += [f"leaks: {text}" for text in sorted(leaked)]
+    if truth.model is not None:
+        judge(truth, problem_of(case))
+    return truth
+
+
+def judge(truth: Truth, problem: BallProblem) -> None:
+    """Compare the certificate with exact numbers."""
+    model = truth.model
+    claim = model.certificate_
+    if not (np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all() and np.isfinite(claim.objective)):
+        truth.faults.append("not finite")
+        return
+    point = arb_mat(np.asarray(model.coef_, float).T.tolist()), [arb(v) for v in model.intercept_.tolist()]
+    for bits in (128, 256, 640):
+        with precision(bits):
+            value = problem.value(*point)
+            truth.value = float(value)
+            decided = _excess(truth, problem, point, value)
+            if decided:
+                _numbers(truth, problem, value)
+                return
+    truth.notes.append("undecided")
+
+
+def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
+    """Whether the excess over the minimum is known well enough; a fault where it is above the gap."""
+    claim = truth.model.certificate_
+    penalised = np.isfinite(problem.C)
+    if claim.is_of_separation:
+        if value > claim.gap:
+            truth.least = float(value)
+            truth.faults.append("false proof")
+        return bool(value > claim.gap or value <= claim.gap)
+    gap = arb(claim.gap)
+    if penalised:
+        most = value - problem.bound(*point)
+        truth.most = _above(most)
+        if most <= gap:
+            return True
+    enough = (value * arb(2) ** -(ctx.prec // 2)).mid()
+    least = arb(0)
+    for start in (point, zero_start(problem)) if penalised else (point,):
+        W, b, _ = newton(problem, *start, enough, most=100 if penalised else 30)
+        least = max(least, value - problem.value(W, b))
+        if penalised:
+            truth.most = min(truth.most, _above(value - problem.bound(W, b)))
+        if least > gap or truth.most <= claim.gap:
+            break
+    truth.least = max(0.0, float(least.lower()))
+    if least > gap:
+        if claim.kind == "proof":
+            truth.faults.append("false proof")
+        tolerated = arb(claim.tol) * arb(claim.null_objective)
+        if truth.model.stop_ is Stop.CERTIFIED and least > tolerated:
+            truth.faults.append("beyond tol")
+        return True
+    if not penalised:
+        return True
+    # A gap of exactly 0 can be true and is never reached by a ball: 2^-300 will do.
+    return truth.most <= claim.gap + (claim.gap == 0 and ctx.prec > 600) * float(value) * 2.0**-300
+
+
+def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
+    """The other numbers of a certificate."""
+    claim = truth.model.certificate_
+    if abs(value - arb(claim.objective)) > arb(claim.gap) + SLACK * value:
+        truth.faults.append("objective off")
+    if abs(problem.null() - arb(claim.null_objective)) > SLACK * problem.null():
+        truth.faults.append("null objective off")
+    if claim.gap > claim.objective * (1 + SLACK):  # no loss is negative
+        truth.faults.append("gap above objective")
+    if np.isfinite(problem.C) and abs(problem.strength - arb(claim.strength)) > SLACK * problem.strength:
+        truth.faults.append("strength off")
+    if claim.kind == "proof" and np.isfinite(problem.C) and np.isfinite(claim.gap):
+        distance = (2 * arb(claim.gap) / problem.strength).sqrt()
+        if distance > arb(claim.coefficient_bound) * (1 + SLACK):
+            truth.faults.append("coefficient bound too small")
+    if truth.model.stop_ is Stop.CERTIFIED and not claim.holds:
+        truth.faults.append("certified though it does not hold")
+
+
+def _above(ball: Any) -> float:
+    """A float not below the ball."""
+    return float(np.nextafter(float(ball.upper()), np.inf))
+
+
+def statistics(kind: str, first: int, count: int, show: bool) -> str:
+    """Examine many cases of a kind; a line of what was found."""
+    tally: Counter[str] = Counter()
+    slowest, checking = 0.0, 0.0
+    for number in range(first, first + count):
+        case = make_case(kind, number)
+        began = time.process_time()
+        truth = examine(case)
+        checking += time.process_time() - began - truth.seconds
+        slowest = max(slowest, truth.seconds)
+        tally["fits"] += 1
+        tally.update(text.partition(":")[0] for text in truth.faults + truth.notes)
+        tally["certified"] += truth.model is not None and truth.model.stop_ is Stop.CERTIFIED
+        if _is_default(case) and truth.model is not None:
+            tally["auto"] += 1
+            if not truth.model.certificate_.holds:
+                tally["auto not reached"] += 1
+                truth.notes.append("auto not reached")
+        if show and (truth.faults or truth.notes):
+            print(truth, flush=True)
+    parts = [f"{name} {tally[name]}" for name in ("fits", "certified", "false proof", "beyond tol")]
+    parts += [f"auto not reached {tally['auto not reached']} of {tally['auto']}"]
+    known = {"fits", "certified", "false proof", "beyond tol", "auto", "auto not reached"}
+    parts += [f"{name} {number}" for name, number in sorted(tally.items()) if name not in known]
+    return f"{kind}: {', '.join(parts)}; slowest {slowest:.1f} s; {1000 * checking / count:.0f} ms for each check"
+
+
+def _is_default(case: Case) -> bool:
+    """Whether the fit is one that should reach its tolerance: at least 1e-4, a penalty, the automatic solver."""
+    chosen = case.settings.get("solver") is not None or case.model == "imported"
+    return not chosen and case.settings["tol"] >= 1e-4 and np.isfinite(case.settings["C"])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="number of the first case")
+    parser.add_argument("--count", type=int, default=200, help="cases of each kind")
+    parser.add_argument("--kind", choices=[*KINDS, "all"], default="all")
+    parser.add_argument("--show", action="store_true", help="print every case with a fault or a note")
+    arguments = parser.parse_args()
+    for kind in KINDS if arguments.kind == "all" else (arguments.kind,):
+        print(statistics(kind, arguments.seed, arguments.count, arguments.show), flush=True)
+
+
+if __name__ == "__main__":
+    main()
