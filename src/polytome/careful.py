@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from polytome.certificate import Certificate, certify, proof_of_parts
 from polytome.hessian_root import HessianRoot
@@ -438,12 +437,16 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
 
 @dataclass(frozen=True)
 class _AtRows:
-    """Means over the rows in nats: the loss, what its rounding may be, and the divergence of the predictions of the dual
-    point's scores from those of the coefficients, and of the dual point from its scores."""
+    """Means over the rows in nats.
+
+    Of the loss, of what its rounding may be, of the divergence of the predictions of the dual point's scores from those
+    of the coefficients, and of that of the dual point from its scores.
+    """
 
     value: float
     value_error: float
     divergence: float
+    moved: float
 
 
 def _divergence(loss: Loss, scores: Array, target: Array, deviation: Array) -> Array:

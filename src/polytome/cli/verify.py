@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from polytome.cli.evaluate import read_labelled
-from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, SourceName, Target, Unknown
+from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, ReadLimit, SourceName, Target, Unknown
 from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_facts
 
@@ -29,6 +29,7 @@ def verify(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Confirm or refute a model's certificate on the data of its fit.
@@ -50,7 +51,7 @@ def verify(
 
     fitted = load(model)
     split = "train" if is_dataset(source) else None
-    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     rows = _without_held_out(fitted, rows)
     with live_line() as say:
         found = checker.verify(fitted, rows.X, rows.y, progress=say)
