@@ -429,10 +429,14 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
     W = columns.from_raw_coefficients(np.vstack([coefficients, intercept]))
     value, _ = objective.value_and_gradient(W)
     certificate, _ = certify(objective, W, tol)
-    more = max(0.0, value - certificate.objective)
-    if objective.penalty.strength > 0:
-        more += rounding_of(objective, W, value).objective
-    return replace(certificate, objective=value, gap=min(certificate.gap + more, value))
+    if certificate.kind == "estimate":
+        more = max(0.0, value - certificate.objective)
+        return replace(certificate, objective=value, gap=min(certificate.gap + more, value))
+    off = rounding_of(objective, W, value).objective
+    most, more = value + off, max(0.0, value - certificate.objective) + off
+    if certificate.gap + more < most:
+        return replace(certificate, objective=value, gap=certificate.gap + more, rounding=certificate.rounding + off)
+    return replace(certificate, objective=most, gap=most, rounding=off, intercept=0.0)
 
 
 @dataclass(frozen=True)

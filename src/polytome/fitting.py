@@ -106,10 +106,13 @@ def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
     known, exact = solution.certificate, objective.at(np.float64)
     value, _ = exact.value_and_gradient(W)
     gap = known.gap + max(0.0, value - known.objective)
-    if objective.penalty.strength > 0:
+    if known.kind == "estimate":
+        certificate = replace(known, objective=value, gap=gap)
+    else:
         off = rounding_of(exact, W, value).objective
-        gap = min(gap + off, value + off)
-    certificate = replace(known, objective=value, gap=gap)
+        certificate = replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
+        if not gap + off < value + off:  # losses are not negative
+            certificate = replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
     return replace(solution, coefficients=W, certificate=certificate, given=None)
 
 

@@ -186,7 +186,8 @@ def minimize(
     check_limits(tol, max_iter)
     if not getattr(objective.loss, "has_certificate", True):
         raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
-    with one_blas_thread():
+    # What overflows on the way is an outcome, not a warning.
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         walk = _Walk(objective, tol, max_iter, callback)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
