@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificate import certify
-from polytome.encoders import listing
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
 from polytome.fitting import keep_solution
+from polytome.frames import listing
 from polytome.labels import class_weights, hard_labels, refuse_mixed_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
 

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from polytome.errors import FileError
-from polytome.frames import MISSING_WORDS, Cells, Frame, parse_number
+from polytome.frames import Cells, Frame, listing
 from polytome.readers.columnar import ArrowText, import_pyarrow
+from polytome.readers.headers import Decision, decide_header
 from polytome.readers.opening import kind_of_bytes, opened
+from polytome.readers.row_index import is_index_name, mark_index
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,9 +38,8 @@ def read_delimited(path: Path, *, header: str = "auto", expected: Collection[str
 
     Args:
         path: the file, plain, gzip or bzip2, in UTF-8.
-        header: "yes", "no", or "auto" to find out. The first line is a header when it holds a name from
-            `expected`, or when no cell of it is a number and either a column below it is, or none of its
-            words comes again below.
+        header: "yes", "no", or "auto" to find out; see `polytome.readers.headers`. The notes of the frame say what
+            was found where one could doubt it.
         expected: names that the table should have.
 
     Returns:
@@ -89,7 +88,8 @@ def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected:
     rows = [row for row in csv.reader(sample, delimiter=dialect.separator, quotechar=dialect.quote) if row]
     if not rows:
         raise FileError(f"{source}: holds no rows, only blank lines")
-    headed = header == "yes" or (header == "auto" and _has_header(rows, expected))
+    decision = decide_header(rows, expected) if header == "auto" else Decision(header == "yes")
+    headed = decision.headed
     columns = _read_columns(source, data, dialect, len(rows[0]))
     if headed:
         columns = [column.slice(1) for column in columns]
@@ -97,7 +97,9 @@ def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected:
         raise FileError(f"{source}: holds a header line and no rows; add rows, or say --header no if line 1 is data")
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
     locate = partial(_line_of_row, data, dialect, headed)
-    return Frame(names, cells, source, headed=headed, locate=locate)
+    frame = Frame(names, cells, source, headed=headed, locate=locate, notes=_notes(decision, names, header))
+    first = rows[0][0].strip() if headed else names[0]
+    return mark_index(frame) if not first or is_index_name(first) else frame
 
 
 def _check_is_text(source: str, data: bytes) -> None:
@@ -135,29 +137,6 @@ def _find_dialect(lines: Sequence[str]) -> _Dialect:
     del shares[" "]  # prose is full of blanks: they separate cells only where every line agrees
     likeliest = max(shares, key=lambda separator: shares[separator])
     return _Dialect(likeliest if shares[likeliest] else ",", quote)
-
-
-def _has_header(rows: Sequence[Sequence[str]], expected: Collection[str]) -> bool:
-    """Decide whether the first row holds names."""
-    first = [cell.strip() for cell in rows[0]]
-    if {cell for cell in first if not cell.isdigit()} & set(expected):  # a name such as "1" is also a value
-        return True
-    if not any(first) or any(cell in MISSING_WORDS - {""} or np.isfinite(parse_number(cell)) for cell in first):
-        return False
-    columns = list(zip(*(row for row in rows[1:] if len(row) == len(first)), strict=True))
-    cells = [[cell.strip() for cell in column] for column in columns]
-    if any(_all_numbers(column) for column in cells):
-        return True
-    named = [name for name in first if name]
-    return len(set(named)) == len(named) and not any(
-        name and name in column for name, column in zip(first, cells, strict=False)
-    )
-
-
-def _all_numbers(cells: Sequence[str]) -> bool:
-    """Tell whether a column holds numbers and nothing else but gaps."""
-    present = [cell for cell in cells if cell not in MISSING_WORDS]
-    return bool(present) and all(np.isfinite(parse_number(cell)) for cell in present)
 
 
 def _read_columns(source: str, data: bytes, dialect: _Dialect, width: int) -> list[pyarrow.ChunkedArray]:
@@ -213,6 +192,18 @@ def _name_columns(
             raise FileError(f"{source}, line 1: the header names {name!r} twice; give each column its own name")
         named[name] = column
     return tuple(named), tuple(named.values())
+
+
+def _notes(decision: Decision, names: Sequence[str], header: str) -> tuple[str, ...]:
+    """Say what the first line was taken for, where this could be wrong."""
+    if decision.reason:
+        return (
+            f"line 1 is read as the names of the columns, {listing(names, 4)}, because {decision.reason}; "
+            "say --header no if it is a row",
+        )
+    if decision.headed or header != "auto":
+        return ()
+    return (f"no line of names was found, so the columns are {listing(names, 4)}; say --header yes if line 1 is one",)
 
 
 def _numbered_rows(data: bytes, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
