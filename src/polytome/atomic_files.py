@@ -70,12 +70,13 @@ def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     """
     path = check_writable(path)
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as stream:
-            yield stream
-        return
+    device = target.exists() and not target.is_file()
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
+        if device:
+            with target.open("wb") as stream:
+                yield stream
+            return
         with temporary.open("xb") as stream:
             yield stream
             stream.flush()
@@ -84,4 +85,5 @@ def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise FileError(f"{path}: could not be written ({error.strerror or error}); nothing was changed") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if not device:
+            temporary.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from polytome.errors import DataError
 __all__ = ["EXACT", "MISSING_WORDS", "Cells", "Frame", "NumberCells", "TextCells", "listing", "parse_number"]
 
 MISSING_WORDS = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "None"])
-"""Words that among numbers can only mean "no value here"; among other words they may be names, all but the empty one."""
+"""Words that among numbers can only mean "no value here"; among other words all but the empty one may be names."""
 EXACT = 2**53
 """float64 holds every whole number up to here."""
 _BOOLEANS = {"true": 1.0, "false": 0.0}

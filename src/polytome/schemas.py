@@ -230,7 +230,7 @@ def _note_positions(frame: Frame, wanted: Sequence[str], notes: list[str]) -> No
 
 
 def _refuse_equal_names(frame: Frame, encoder: Encoder) -> None:
-    """Refuse a column and a level that would make one name for two features, such as `a=b` beside `a` with level `b`."""
+    """Refuse columns of which two features would have one name, such as `a=b` beside `a` with level `b`."""
     name, count = Counter(encoder.feature_names).most_common(1)[0]
     if count > 1:
         makers = [

@@ -25,6 +25,7 @@ from polytome.frames import Frame, listing
 from polytome.image_folders import images_for_model, is_images, read_images
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.schemas import learn_from_fewer
+from polytome.splits import choose_held_out
 from polytome.tables import read_table
 from polytome.training_record import record_training
 
@@ -346,11 +347,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         raise ArgumentError(f"test_fraction={fraction:g}: {source.name} has its own test rows; leave it out")
     if source.y is None or not 0 < fraction < 1:
         raise ArgumentError(f"test_fraction={fraction:g}: needs a number between 0 and 1")
-    random = np.random.default_rng(seed)
-    is_test = np.zeros(len(source.y), dtype=np.bool_)
-    for label in np.unique(source.y):
-        rows = random.permutation(np.flatnonzero(source.y == label))
-        is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    is_test = choose_held_out(source.y, fraction, seed)
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)

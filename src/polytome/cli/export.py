@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from polytome.cli.options import Json, ModelPath
+from polytome.cli.options import Json, ModelPath, choice
 from polytome.cli.output import print_json
+from polytome.cli.outputs import check_outputs
 
 __all__ = ["export"]
 
@@ -19,9 +20,14 @@ def export(
     onnx: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", show_default=False, help="ONNX; the table's encoder included.")
     ] = None,
-    precision: Annotated[str, typer.Option(metavar="float64|float32", help="Of the ONNX input and arithmetic.")] = (
-        "float64"
-    ),
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="float64|float32",
+            callback=choice("float64", "float32"),
+            help="Of the ONNX input and arithmetic.",
+        ),
+    ] = "float64",
     torch: Annotated[
         Path | None,
         typer.Option(metavar="FILE.safetensors", show_default=False, help="State of a torch.nn.Linear; scores."),
@@ -58,15 +64,19 @@ def export(
       polytome export iris.safetensors --onnx iris.onnx --c iris.h
       polytome export people.safetensors --sql - --table people --keep id
     """
-    from polytome.atomic_files import check_writable
     from polytome.export import to_sql, write_c, write_onnx, write_sklearn, write_sql, write_torch
     from polytome.model_file import load
 
-    paths = [path for path in (onnx, torch, sklearn, c, Path(sql) if sql not in (None, "-") else None) if path]
-    if not paths and sql is None:
+    outputs = {
+        "--onnx": (onnx, ".onnx"),
+        "--torch": (torch, ".safetensors"),
+        "--sklearn": (sklearn, ".py"),
+        "--c": (c, ".h"),
+        "--sql": (None if sql in (None, "-") else Path(str(sql)), ".sql"),
+    }
+    if sql is None and not any(path for path, _ in outputs.values()):
         raise typer.BadParameter("name at least one of --onnx, --torch, --sklearn, --c and --sql")
-    for path in paths:
-        check_writable(path)
+    check_outputs([model], outputs)
     fitted = load(model)
     written: list[dict[str, Any]] = []
 

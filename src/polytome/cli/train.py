@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ from polytome.cli.options import (
     Json,
     MaxIter,
     Missing,
+    MissingMark,
     ModelOut,
     Positive,
     ReportOut,
@@ -35,6 +39,7 @@ from polytome.cli.options import (
     Unknown,
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
@@ -64,6 +69,7 @@ def train(
     max_iter: MaxIter = 10_000,
     solver: SolverName = "auto",
     missing: Missing = None,
+    missing_mark: MissingMark = None,
     unknown: Unknown = None,
     header: Header = "auto",
     drop: Drop = None,
@@ -89,19 +95,9 @@ def train(
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
-    from polytome.atomic_files import check_writable
-
-    chosen_scale = _scale(scale)
-    for place in (out, report):
-        if place is not None:
-            check_writable(place)
-    table = {"target": target, "missing": missing, "unknown": unknown, "header": header}
-    rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
-    rows = _prepared(rows, positive, test_fraction, seed)
-    show_notes(rows.notes)
-    settings = {
+    settings: dict[str, Any] = {
         "C": C,
-        "scale": rows.scale if scale is None else chosen_scale,
+        "scale": _scale(scale),
         "class_weight": class_weight,
         "fit_intercept": intercept,
         "tol": tol,
@@ -109,7 +105,28 @@ def train(
         "solver": solver,
         "random_state": seed,
     }
+    check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
+    _check_settings(settings, test_fraction)
+    table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
+    rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
+    rows = _prepared(rows, positive, test_fraction, seed)
+    show_notes(rows.notes)
+    if scale is None:
+        settings["scale"] = rows.scale
     _train(rows, settings, command_line(context), out, report, as_json)
+
+
+def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
+    """Let the estimator refuse settings before any row is read: it meets them on four rows of its own first."""
+    from polytome.errors import ArgumentError
+    from polytome.estimators import LogisticRegression
+
+    if test_fraction is not None and not 0 <= test_fraction < 1:
+        raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        few = {**settings, "max_iter": min(settings["max_iter"], 1)}
+        LogisticRegression(**few).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
@@ -134,7 +151,7 @@ def _prepared(rows: Source, positive: str | None, test_fraction: float | None, s
         rows = one_against_rest(rows, positive)
     if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
         rows = hold_out(rows, test_fraction, seed)
-    return rows
+    return replace(rows, frame=None)  # as much memory as the file takes
 
 
 def _train(
@@ -151,8 +168,9 @@ def _train(
         model = _fit(rows, settings, command, interruption)
         seconds = time.perf_counter() - began
     interrupted = interruption.requested
+    failed: list[Exception] = []
     if out is not None:
-        model.save(out)
+        _try_to(partial(model.save, out), failed)
     _show_fit(console, model, seconds)
     if not model.stop_.succeeded and not interrupted:
         show_warning(f"{model.stop_.value}.")
@@ -161,14 +179,29 @@ def _train(
         held_out = rows.X_test is not None
         evaluation = evaluate(model, *((rows.X_test, rows.y_test) if held_out else (rows.X, rows.y)))
         _show_quality(console, model, evaluation, held_out)
-    _show_place(console, model, rows, out, interrupted)
-    if report is not None and not interrupted:
-        _write_report(model, rows, report)
+    kept = None if failed else out
+    if kept is not None or out is None:
+        _show_place(console, model, rows, kept, interrupted)
+    if report is not None and not interrupted and _try_to(partial(_write_report, model, rows, report), failed):
         console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
-        print_json(_summary(rows, counts, model, evaluation, out, seconds))
+        print_json(_summary(rows, counts, model, evaluation, kept, seconds))
+    if failed:
+        raise failed[0]
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
+    """Whether something could be written; if not, the results are shown all the same, and then the error."""
+    from polytome.errors import FileError
+
+    try:
+        write()
+    except (FileError, OSError) as error:
+        failed.append(error)
+        return False
+    return True
 
 
 def _scale(text: str | None) -> float | str | None:

@@ -7,15 +7,16 @@ Reference:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import DataError
+from polytome.frames import EXACT, NumberCells
 from polytome.readers.opening import opened
 
 __all__ = ["looks_like_libsvm", "read_libsvm"]
@@ -28,7 +29,7 @@ _LINE = re.compile(rb"\s*[-+.\deE]+(?:\s+\d+:\S+)+\s*(?:#.*)?")
 class _Piece(NamedTuple):
     """Some whole lines as numbers."""
 
-    labels: NDArray[np.float64]
+    labels: NDArray[Any]  # float64, or text where a whole number is too large for it
     lengths: NDArray[np.int64]
     columns: NDArray[np.int32]
     values: NDArray[np.float64]
@@ -40,7 +41,7 @@ def looks_like_libsvm(start: bytes) -> bool:
     return bool(lines) and _LINE.fullmatch(lines[0]) is not None
 
 
-def read_libsvm(path: Path, n_features: int | None = None) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+def read_libsvm(path: Path, n_features: int | None = None) -> tuple[sparse.csr_array, NDArray[Any]]:
     """Read a libsvm file piece by piece.
 
     Args:
@@ -49,7 +50,8 @@ def read_libsvm(path: Path, n_features: int | None = None) -> tuple[sparse.csr_a
             above.
 
     Returns:
-        X `(n, n_features)` CSR float64, and the labels `(n,)` as numbers.
+        X `(n, n_features)` CSR float64, and the labels `(n,)` as numbers, or as text where one of them is a whole
+            number that float64 does not hold.
 
     Raises:
         DataError: a line is malformed or holds an index above `n_features`; the message names the line.
@@ -75,7 +77,7 @@ def read_libsvm(path: Path, n_features: int | None = None) -> tuple[sparse.csr_a
             pieces.append(piece)
             first_line += text.count(b"\n")
     joined = _Piece(
-        labels=np.concatenate([piece.labels for piece in pieces]),
+        labels=_joined_labels([piece.labels for piece in pieces]),
         lengths=np.concatenate([piece.lengths for piece in pieces]),
         columns=np.concatenate([piece.columns for piece in pieces]),
         values=np.concatenate([piece.values for piece in pieces]),
@@ -130,7 +132,29 @@ def _parse(text: bytes) -> _Piece | None:
     whole = (indices == np.floor(indices)) & (indices >= 1) & (indices <= _LARGEST_INDEX)
     if not (ascending.all() and whole.all()):
         return None
-    return _Piece(numbers[label_places], lengths, (indices - 1).astype(np.int32), values)
+    labels = numbers[label_places]
+    if (np.abs(labels) > EXACT).any():
+        words = text.split()
+        labels = np.array([_exact(words[place].decode()) for place in firsts])
+    return _Piece(labels, lengths, (indices - 1).astype(np.int32), values)
+
+
+def _joined_labels(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The labels of all pieces, as text if those of one are."""
+    if any(part.dtype.kind == "U" for part in parts):
+        parts = [
+            part if part.dtype.kind == "U" else np.array([_exact(str(label)) for label in part.tolist()])
+            for part in parts
+        ]
+    return np.concatenate(parts)
+
+
+def _exact(word: str) -> str:
+    """Spell a number so that equal ones are equal and whole ones keep all digits."""
+    try:
+        return str(int(word))
+    except ValueError:
+        return NumberCells(np.array([float(word)])).text(0)
 
 
 def _numbers(text: bytes) -> NDArray[np.float64] | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request, Response
 
 from polytome.serve.answers import Content, explanation, prediction
-from polytome.serve.bodies import IMAGES
+from polytome.serve.bodies import CSV, IMAGES
 from polytome.serve.counting import Counts
 from polytome.serve.desk import Desk
 from polytome.serve.documentation import EXPLAIN, HEALTH, METRICS, MODEL, PREDICT
@@ -78,8 +78,10 @@ def add_facts(app: FastAPI, models: ModelFile, counts: Counts) -> None:
 
 
 def _kind(request: Request) -> str:
-    """The media type of the body, without its parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """The media type of the body, without its parameters but `header`, which says whether CSV begins with names."""
+    kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
+    header = [part for part in parameters if part.startswith("header=")]
+    return f"{kind}; {header[0]}" if kind == CSV and header else kind
 
 
 def _response(request: Request, content: Content) -> Response:
