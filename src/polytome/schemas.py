@@ -20,8 +20,8 @@ from polytome.marked_numbers import explain_marks
 __all__ = ["find_column", "learn_encoder", "learn_from_fewer"]
 
 _FEW_LEVELS = 20
-_FEWEST_ROWS = 1.25
-"""Rows for each level, on average, below which a column of more than a few levels is refused unasked."""
+_FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
+"""Above so many levels a column is refused unasked if there are on average fewer rows for each."""
 _MOST_LEVEL_BYTES = 1 << 24
 """Bytes that all levels of a column may have together unasked: they are kept in the model."""
 _FEW_WRONG = 0.05
@@ -114,7 +114,7 @@ def learn_encoder(
     ]
     for name in (target, *names):
         frame = frame.without(name, set(marks) - MISSING_WORDS)
-    kinds = {name: _kind(frame, name, forced, notes) for name in names}
+    kinds = {name: _kind(frame, name, forced, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = _without_gap_words(frame, name, marks, notes)
     if missing == "drop":
@@ -151,7 +151,9 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
     return replace(encoder, columns=columns)
 
 
-def _kind(frame: Frame, name: str, forced: Collection[str], notes: list[str]) -> Literal["number", "category"]:
+def _kind(
+    frame: Frame, name: str, forced: Collection[str], marks: Sequence[str], notes: list[str]
+) -> Literal["number", "category"]:
     """Decide what a column holds, refusing what is neither."""
     cells = frame[name]
     if name in forced:
@@ -159,6 +161,8 @@ def _kind(frame: Frame, name: str, forced: Collection[str], notes: list[str]) ->
     values = cells.numbers()
     present = ~np.isnan(values)
     if not present.any():
+        if len({*cells.words()[1]} - {*marks}) > 1:  # two words that may mean nothing mean different things
+            return "category"
         raise DataError(
             f"{frame.source}, column {name!r}: every cell is missing; leave the column out with --drop {name}"
         )
@@ -277,15 +281,13 @@ def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], 
     _, words = cells.words()
     n_present = len(gaps) - int(gaps.sum())
     size = sum(len(word.encode()) for word in words)
-    rare = len(words) > _FEW_LEVELS and n_present < _FEWEST_ROWS * len(words)
+    rare = any(len(words) > levels and n_present < rows * len(words) for levels, rows in _FEWEST_ROWS)
     if not forced and (rare or size > _MOST_LEVEL_BYTES):
-        reason = (
-            "few models can learn from texts this rare" if rare else f"they are {size:,} bytes for the model to keep"
-        )
+        reason = f"{n_present / len(words):.1f} rows for each are few" if rare else f"{size:,} bytes are many to keep"
         raise DataError(
-            f"{frame.source}, column {name!r}: holds {len(words):,} different texts in {n_present:,} cells, "
-            f"such as {reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or keep it with "
-            f"--categories {name}"
+            f"{frame.source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, "
+            f"such as {reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or learn from it "
+            f"all the same with --categories {name}"
         )
     extra = {MISSING_LEVEL} if missing == "mean" and gaps.any() else set()
     fill = MISSING_LEVEL if missing == "mean" else None

@@ -157,7 +157,7 @@ def read_table(
     else:
         if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{path}: drop, categories, marks, missing and unknown need columns; this file has none"
+                f"{path}: drop, categories, marks, missing and unknown need named columns; this has none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)

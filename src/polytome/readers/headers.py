@@ -82,13 +82,13 @@ def decide_header(rows: Sequence[Sequence[str]], expected: Collection[str] = ())
     if set(expected) & {cell for cell in first if not _is_number(cell)}:
         return Decision(headed=True)
     if expected and set(expected) <= set(first):  # all of them are numbers
-        return Decision(headed=True, reason="these are names that the model or the option --target knows")
+        return Decision(headed=True, reason="these are the names that are wanted")
     named = [cell for cell in first if cell]
     if not named:
         return Decision(headed=False)
     whole_rows = [[cell.strip() for cell in row] for row in rows[1:] if len(row) == len(first)]
     columns = [_below(name, [row[place] for row in whole_rows]) for place, name in enumerate(first) if name]
-    if not any(column.is_number or column.first in MISSING_WORDS for column in columns):
+    if not any(column.is_number for column in columns):
         return Decision(headed=_are_words_names(columns))
     if len(set(named)) < len(named) or any(column.first in MISSING_WORDS for column in columns):
         return Decision(headed=False)
@@ -98,8 +98,11 @@ def decide_header(rows: Sequence[Sequence[str]], expected: Collection[str] = ())
 
 def _are_words_names(columns: Sequence[_Below]) -> bool:
     """Words are names above numbers, or where none of them comes again below."""
-    if any(column.only_numbers for column in columns):
+    known = [column for column in columns if column.first not in MISSING_WORDS]  # NA may be a name, or a gap
+    if any(column.only_numbers for column in known):
         return True
+    if len(known) < len(columns):
+        return False
     names = [column.first for column in columns]
     return len(set(names)) == len(names) and not any(column.first in column.words for column in columns)
 
@@ -135,20 +138,23 @@ def _why_these_count(
     n, n_below = len(numbers), min(len(column.words) for column in above_numbers)
     if plain and any(column.only_numbers for column in words) and (counts or far):
         return "it has a word above numbers"
-    if counts and ((n >= _FEW and any(c.is_coarser for c in above_numbers)) or (n > 1 and coarser and n_below >= _FEW)):
+    some_coarser = any(column.is_coarser for column in above_numbers)
+    if counts and ((n >= _FEW and some_coarser) or (n > 1 and some_coarser and n_below >= _FEW)):
         return "its numbers count, above fractions"
     if counts and (n >= _MANY or (numbers[0] == 0 and n >= _FEW and not known)):
         return "its numbers count"
-    news = bool(words) and n_below > _FEW and all(column.is_new_word for column in words)
-    if news and counts and (coarser or n >= _FEW or (n > 1 and numbers[0] == 0)):
-        return "its numbers count, beside a word that does not come again"
     even = len(steps) == 1 and steps != {0.0}
-    if even and n >= _FEW and (n >= _MANY or (n_below >= _FEW and (far or coarser))):
-        return "its numbers are evenly spaced, unlike those below"
     rises = all(step > 0 for step in steps) or all(step < 0 for step in steps)
     years = plain and n > 1 and rises and all(1500 <= number < 2200 for number in numbers)
+    news = bool(words) and n_below > _FEW and all(column.is_new_word for column in words)
+    if news and ((counts and (coarser or n >= _FEW or (n > 1 and numbers[0] == 0))) or years):
+        return "its numbers count or are years, beside a word that does not come again"
+    if even and n >= _FEW and (n >= _MANY or (n_below >= _FEW and (far or coarser))):
+        return "its numbers are evenly spaced, unlike those below"
     if years and n_below >= _FEW and (far or coarser):
         return "its numbers are years, unlike those below"
+    if coarser and rises and n >= _FEW and n_below >= _MANY:
+        return "its numbers rise and have fewer digits than all below"
     return ""
 
 

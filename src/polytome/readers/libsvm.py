@@ -133,7 +133,7 @@ def _parse(text: bytes) -> _Piece | None:
     if not (ascending.all() and whole.all()):
         return None
     labels = numbers[label_places]
-    if (np.abs(labels) > EXACT).any():
+    if (np.abs(labels) >= EXACT).any():  # rounding may have led there
         words = text.split()
         labels = np.array([_exact(words[place].decode()) for place in firsts])
     return _Piece(labels, lengths, (indices - 1).astype(np.int32), values)
