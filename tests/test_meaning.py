@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from polytome.encoders import Column, Encoder
-from polytome.errors import DataError
+from polytome.errors import ArgumentError, DataError
 from polytome.estimators import LogisticRegression
 from polytome.frames import Frame
 from polytome.marked_numbers import explain_marks
@@ -329,3 +329,18 @@ def test_rows_of_training_are_recognised(tmp_path: Path) -> None:
     assert said(whole, copy) == ""
     path.write_text("\n".join(lines[:-3]))
     assert "trained on a source of the same name" in said(whole)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.npz", "t.svm"])
+def test_a_header_is_for_text_tables(tmp_path: Path, name: str) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"x": [1, 2], "y": ["a", "b"]}), tmp_path / "t.parquet")
+    np.savez(tmp_path / "t.npz", X=np.eye(2), y=["a", "b"])
+    (tmp_path / "t.svm").write_text("1 1:1\n2 1:2\n")
+    with pytest.raises(ArgumentError, match="is no text table"):
+        read_table(tmp_path / name, target="y" if name == "t.parquet" else None, header="yes")
+    with pytest.raises(ArgumentError, match="iris is a built-in data set and takes no --missing-mark"):
+        open_source("iris", marks=["NA"])
+    with pytest.raises(ArgumentError, match="iris is a built-in data set and takes no --header"):
+        open_source("iris", header="yes")

@@ -208,14 +208,15 @@ def read_for_model(
         ['not virginica', 'virginica']
     """
     sources = [source] if isinstance(source, str) else source
+    asked = {"target": target, "missing": missing, "unknown": unknown, "header": None if header == "auto" else header}
     if any(is_images(name) and not is_dataset(name) for name in sources):
-        _refuse_options(sources[0], {"target": target, "missing": missing, "unknown": unknown, "split": split})
+        _refuse_options(sources[0], {**asked, "split": split})
         rows = images_for_model(model, sources)
         found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
     elif len(sources) != 1:
         raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
     elif is_dataset(source := sources[0]):
-        _refuse_options(source, {"target": target, "missing": missing, "unknown": unknown})
+        _refuse_options(source, asked)
         found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
     else:
         if split is not None:
@@ -434,4 +435,5 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value:
-            raise ArgumentError(f"{name}: {source} is {what} and takes no --{name}; the option is for tables")
+            option = name.replace("_", "-")
+            raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -141,6 +141,8 @@ def read_table(
     _check_choice("header", header, ("auto", "yes", "no"))
     path = Path(path)
     kind = _kind_of_file(path)
+    if header != "auto" and kind != "delimited":
+        raise ArgumentError(f"header={header!r}: {path} is no text table; leave the option out")
     if kind in ("delimited", "columnar"):
         expected = {column.name for column in encoder.columns} if encoder else _names_expected(target)
         is_text = kind == "delimited"
