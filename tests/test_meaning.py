@@ -51,6 +51,15 @@ def test_an_index_in_a_text_table_is_left_out_and_said(tmp_path: Path, order: li
     assert len(kept.feature_names) == 1 + len(set(order))
 
 
+def test_an_index_that_was_written_and_read_several_times_is_left_out(tmp_path: Path) -> None:
+    table = _read(tmp_path, ",Unnamed: 0,Unnamed: 0.1,x,y\n0,0,4,1.5,a\n1,2,8,1.5,b\n2,4,6,2.5,a\n")
+    assert table.feature_names == ("x",)
+    assert _read(tmp_path, "1,2,a\n2,2,b\n", target="last").feature_names == (
+        "column_1",
+        "column_2",
+    )  # no header, no index
+
+
 def test_a_first_column_without_name_that_repeats_is_a_feature(tmp_path: Path) -> None:
     assert _read(tmp_path, ",x,y\n1,5,a\n1,6,b\n0,7,a\n0,8,b\n").feature_names == ("column_1", "x")
     assert _read(tmp_path, ",x,y\n0.5,5,a\n1.5,6,b\n0.25,7,a\n").feature_names == ("column_1", "x")

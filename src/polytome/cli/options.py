@@ -138,7 +138,9 @@ TestFraction = Annotated[
     float | None,
     typer.Option(metavar="F", show_default=False, help="Hold out this share of each class and report on it."),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the held-out rows and of --solver sgd.")]
+Seed = Annotated[
+    int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Of the held-out rows and of --solver sgd.")
+]
 InverseStrength = Annotated[
     float, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the L2 penalty; inf for no penalty.")
 ]

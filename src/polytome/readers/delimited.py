@@ -14,7 +14,7 @@ from polytome.frames import Cells, Frame, listing
 from polytome.readers.columnar import ArrowText, import_pyarrow
 from polytome.readers.headers import Decision, decide_header
 from polytome.readers.opening import kind_of_bytes, opened
-from polytome.readers.row_index import is_index_name, mark_index
+from polytome.readers.row_index import mark_index
 
 if TYPE_CHECKING:
     import pyarrow
@@ -98,8 +98,7 @@ def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected:
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
     locate = partial(_line_of_row, data, dialect, headed)
     frame = Frame(names, cells, source, headed=headed, locate=locate, notes=_notes(decision, names, header))
-    first = rows[0][0].strip() if headed else names[0]
-    return mark_index(frame) if not first or is_index_name(first) else frame
+    return mark_index(frame, {"column_1"} if headed and not rows[0][0].strip() else ())
 
 
 def _check_is_text(source: str, data: bytes) -> None:

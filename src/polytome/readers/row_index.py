@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -25,20 +26,23 @@ def is_index_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def mark_index(frame: Frame) -> Frame:
-    """Mark the first column of a frame, which has no name of its own, as an index where it looks like one.
+def mark_index(frame: Frame, nameless: Collection[str] = ()) -> Frame:
+    """Mark columns that have no name of their own as an index where they look like one.
 
-    It does where most of its whole numbers differ, or all of its texts: an index that was shuffled, filtered or put
+    They do where most of their whole numbers differ, or all of their texts: an index that was shuffled, filtered or put
     together from several still does.
 
+    Args:
+        frame: a text table.
+        nameless: its columns that the file names not at all.
+
     Example:
-        >>> mark_index(Frame.of({"column_1": [7, 0, 3], "x": [0.5, 0.5, 1]})).index
+        >>> mark_index(Frame.of({"column_1": [7, 0, 3], "x": [0.5, 0.5, 1]}), ["column_1"]).index
         ('column_1',)
     """
-    name = frame.names[0]
-    if len(frame.names) == 1 or not _tells_rows_apart(frame[name]):
-        return frame
-    return replace(frame, index=(name,))
+    unnamed = [name for name in frame.names if name in nameless or is_index_name(name)]
+    found = tuple(name for name in unnamed if _tells_rows_apart(frame[name]))
+    return replace(frame, index=found) if found and len(found) < len(frame.names) else frame
 
 
 def index_of_metadata(metadata: dict[bytes, bytes] | None, names: list[str]) -> tuple[str, ...]:
