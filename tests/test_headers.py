@@ -43,6 +43,7 @@ def _rows(first: str, *columns: np.ndarray) -> list[list[str]]:
         _rows("country,1990,1995,2000", WORDS, *random.integers(1000, 9000, (3, 40))),
         _rows("400.0,400.5,401.0", *np.abs(FLOATS.T[:3])),
         _rows("0.1,0.2,0.3,0.4", *random.random((4, 40))),
+        _rows("0.5,1.0,1.5,2.0", *np.abs(FLOATS.T.round(1))),
         _rows("0.05,0.25,0.5,0.95", *random.random((4, 40))),
         _rows("2020,2021,2022", ["u", "v", "u"], ["v", "u", "v"], ["u", "v", "v"]),
         _rows("2019,2020,y", [3, 3], [4, 5], [1, 0]),
@@ -75,6 +76,19 @@ def test_a_row_of_data_is_no_line_of_names(first: str) -> None:
     if not first.endswith("setosa"):
         below = ["3,1,2,4", "2,20,200,2000", "1,1,1,1", "4,40,400,4000"]
     assert not decide_header([line.split(",") for line in (first, *below)]).headed
+
+
+def test_evenly_spaced_numbers_above_such_are_data() -> None:
+    rows = [[f"{start + step * j:.2f}" for j in range(4)] for start, step in zip(range(20), range(1, 21), strict=True)]
+    assert not decide_header(rows).headed
+
+
+def test_a_wide_table_is_decided_in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr("polytome.readers.headers.parse_number", lambda word: calls.append(word) or float(word))
+    rows = [[str(random.random()) for _ in range(10_000)] for _ in range(100)]
+    assert not decide_header(rows).headed
+    assert len(calls) < 20 * 10_000
 
 
 def test_the_names_of_a_model_decide() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from polytome.cli.options import Json, ModelPath, choice
+from polytome.cli.options import Json, ModelPath
 from polytome.cli.output import print_json
 from polytome.cli.outputs import check_outputs
 
@@ -20,14 +20,9 @@ def export(
     onnx: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", show_default=False, help="ONNX; the table's encoder included.")
     ] = None,
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="float64|float32",
-            callback=choice("float64", "float32"),
-            help="Of the ONNX input and arithmetic.",
-        ),
-    ] = "float64",
+    precision: Annotated[str, typer.Option(metavar="float64|float32", help="Of the ONNX input and arithmetic.")] = (
+        "float64"
+    ),
     torch: Annotated[
         Path | None,
         typer.Option(metavar="FILE.safetensors", show_default=False, help="State of a torch.nn.Linear; scores."),
@@ -64,6 +59,7 @@ def export(
       polytome export iris.safetensors --onnx iris.onnx --c iris.h
       polytome export people.safetensors --sql - --table people --keep id
     """
+    from polytome.errors import ArgumentError
     from polytome.export import to_sql, write_c, write_onnx, write_sklearn, write_sql, write_torch
     from polytome.model_file import load
 
@@ -76,6 +72,8 @@ def export(
     }
     if sql is None and not any(path for path, _ in outputs.values()):
         raise typer.BadParameter("name at least one of --onnx, --torch, --sklearn, --c and --sql")
+    if precision not in ("float64", "float32"):
+        raise ArgumentError(f"precision={precision!r}: choose 'float64' or 'float32'")
     check_outputs([model], outputs)
     fitted = load(model)
     written: list[dict[str, Any]] = []

@@ -34,17 +34,11 @@ __all__ = [
     "TestFraction",
     "Tolerance",
     "Unknown",
-    "choice",
 ]
 
 
-def choice(*allowed: str) -> Callable[[str | None], str | None]:
-    """Refuse a value that is none of these, before any command begins.
-
-    Example:
-        >>> choice("auto", "yes", "no")("yes")
-        'yes'
-    """
+def _choice(*allowed: str) -> Callable[[str | None], str | None]:
+    """Refuse a value that is none of these, before any command begins."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in allowed:
@@ -89,7 +83,7 @@ Missing = Annotated[
     str | None,
     typer.Option(
         metavar="error|drop|mean",
-        callback=choice("error", "drop", "mean"),
+        callback=_choice("error", "drop", "mean"),
         show_default=False,
         help="What to do with a missing cell: stop (default), leave out its row, or put in the column's mean.",
     ),
@@ -98,7 +92,7 @@ Unknown = Annotated[
     str | None,
     typer.Option(
         metavar="error|zero",
-        callback=choice("error", "zero"),
+        callback=_choice("error", "zero"),
         show_default=False,
         help="What to do with a text level that training never saw: stop (default), or count it as none of them.",
     ),
@@ -107,7 +101,7 @@ Header = Annotated[
     str,
     typer.Option(
         metavar="auto|yes|no",
-        callback=choice("auto", "yes", "no"),
+        callback=_choice("auto", "yes", "no"),
         help="Whether line 1 of a text table holds the columns' names.",
     ),
 ]
@@ -124,7 +118,7 @@ Split = Annotated[
     str | None,
     typer.Option(
         metavar="train|test",
-        callback=choice("train", "test"),
+        callback=_choice("train", "test"),
         show_default=False,
         help="Of a data set with test rows (default: test).",
     ),

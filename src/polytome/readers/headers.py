@@ -20,6 +20,8 @@ __all__ = ["Decision", "decide_header"]
 _MANY = 8
 """Columns: so many numbers that count from 0 or 1 are no row of data, whatever stands below."""
 _FEW = 3
+_MOST_CELLS = 50_000
+"""Cells below the first line that are looked at."""
 
 
 class Decision(NamedTuple):
@@ -86,7 +88,8 @@ def decide_header(rows: Sequence[Sequence[str]], expected: Collection[str] = ())
     named = [cell for cell in first if cell]
     if not named:
         return Decision(headed=False)
-    whole_rows = [[cell.strip() for cell in row] for row in rows[1:] if len(row) == len(first)]
+    looked_at = rows[1 : 1 + max(_MANY, _MOST_CELLS // len(first))]
+    whole_rows = [[cell.strip() for cell in row] for row in looked_at if len(row) == len(first)]
     columns = [_below(name, [row[place] for row in whole_rows]) for place, name in enumerate(first) if name]
     if not any(column.is_number for column in columns):
         return Decision(headed=_are_words_names(columns))
@@ -131,7 +134,7 @@ def _why_these_count(
 ) -> str:
     """Why numbers above numbers are names."""
     numbers = [float(column.first) for column in above_numbers]
-    steps = {round(after - before, 9) for before, after in pairwise(numbers)}
+    steps = _steps(numbers)
     plain = all(_is_plain(column.first) for column in above_numbers)
     counts = plain and numbers[0] in (0.0, 1.0) and steps <= {1.0}
     far, coarser = (all(flags) for flags in zip(*((c.is_far, c.is_coarser) for c in above_numbers), strict=True))
@@ -143,7 +146,7 @@ def _why_these_count(
         return "its numbers count, above fractions"
     if counts and (n >= _MANY or (numbers[0] == 0 and n >= _FEW and not known)):
         return "its numbers count"
-    even = len(steps) == 1 and steps != {0.0}
+    even = _is_even(numbers)
     rises = all(step > 0 for step in steps) or all(step < 0 for step in steps)
     years = plain and n > 1 and rises and all(1500 <= number < 2200 for number in numbers)
     news = bool(words) and n_below > _FEW and all(column.is_new_word for column in words)
@@ -151,11 +154,27 @@ def _why_these_count(
         return "its numbers count or are years, beside a word that does not come again"
     if even and n >= _FEW and (n >= _MANY or (n_below >= _FEW and (far or coarser))):
         return "its numbers are evenly spaced, unlike those below"
+    fractions = any("." in word for column in (columns[0], columns[-1]) for word in column.words)
+    if even and n > _FEW and n_below >= _MANY and fractions and not _any_row_is_even(above_numbers):
+        return "its numbers are evenly spaced, unlike those below"
     if years and n_below >= _FEW and (far or coarser):
         return "its numbers are years, unlike those below"
     if coarser and rises and n >= _FEW and n_below >= _MANY:
         return "its numbers rise and have fewer digits than all below"
     return ""
+
+
+def _steps(numbers: Sequence[float]) -> set[float]:
+    return {round(after - before, 9) for before, after in pairwise(numbers)}
+
+
+def _is_even(numbers: Sequence[float]) -> bool:
+    """Tell whether numbers are evenly spaced and not all equal."""
+    return len(steps := _steps(numbers)) == 1 and steps != {0.0}
+
+
+def _any_row_is_even(columns: Sequence[_Below]) -> bool:
+    return any(_is_even(row) for row in zip(*(column.numbers for column in columns), strict=False))
 
 
 def _below(first: str, cells: Sequence[str]) -> _Below:
