@@ -380,7 +380,7 @@ def _only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
     lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
     if not lost:
         return ()
-    return (f"{len(lost)} levels that only held-out rows have count as none of the known ones: {listing(lost, 4)}",)
+    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known ones",)
 
 
 def _from_dataset(data: Dataset) -> Source:
