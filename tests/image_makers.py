@@ -61,3 +61,10 @@ def stroke(height: int = 200, width: int = 150) -> np.ndarray:
     pixels[40:140, 50:66] = 0
     pixels[124:140, 50:110] = 0
     return pixels
+
+
+def with_scans(pixels: np.ndarray, count: int) -> bytes:
+    """A progressive JPEG of which the last scan comes again and again."""
+    plain = encoded(pixels, "JPEG", progressive=True)
+    last = plain[plain.rindex(b"\xff\xda") : -2]
+    return plain[:-2] + last * count + b"\xff\xd9"

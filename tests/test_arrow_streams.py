@@ -8,6 +8,8 @@ from polytome.errors import FileError, PolytomeError
 pa = pytest.importorskip("pyarrow")
 from polytome.readers.arrow_streams import count_stream_rows, parse_arrow_stream  # noqa: E402
 
+HAS_VIEWS = hasattr(pa, "string_view")  # since pyarrow 16
+
 
 def stream(table, **options):
     sink = pa.BufferOutputStream()
@@ -29,7 +31,7 @@ def test_every_kind_of_column_that_holds_numbers_or_text():
             "text": ["red", None, "2"],
             "coded": pa.array(["red", "blue", None]).dictionary_encode(),
             "coded number": pa.array([7, 8, 7], pa.int64()).dictionary_encode(),
-            "view": pa.array(["a", "b", "a"]).cast(pa.string_view()),
+            "view": pa.array(["a", "b", "a"]).cast(pa.string_view() if HAS_VIEWS else pa.string()),
         }
     )
     data = stream(table)
@@ -74,6 +76,10 @@ def test_one_long_text_that_is_shown_very_often():
     coded = pa.DictionaryArray.from_arrays(pa.array(np.zeros(50_000, dtype=np.int8)), pa.array(["x" * 1_000_000]))
     frame = parse_arrow_stream(stream(pa.table({"a": coded})), "body")  # 50 GB, were it written out
     assert len(frame["a"].words()[1]) == 1
+
+
+@pytest.mark.skipif(not HAS_VIEWS, reason="this pyarrow has no views of texts")
+def test_one_long_text_that_is_viewed_very_often():
     _, view, text = pa.array(["y" * 1_000_000]).cast(pa.string_view()).buffers()
     views = pa.py_buffer(view.to_pybytes()[:16] * 50_000)
     often = pa.Array.from_buffers(pa.string_view(), 50_000, [None, views, text])

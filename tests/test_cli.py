@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,7 +189,9 @@ def test_classes_with_long_names_are_shown_as_confused_pairs(tmp_path: Path) -> 
 
 def test_a_table_with_text_columns(people: Path, tmp_path: Path) -> None:
     text = done("train", people, "--target", "income", "--category", "age", "--out", tmp_path / "m.safetensors")
-    assert "age=7" in text
+    # Four of the values tie; those that the list has room for are the first by name, whatever the processor adds first.
+    listed = [line.split()[0] for line in text.splitlines() if re.match("(age|colour)=", line)]
+    assert listed == ["colour=red", "age=-4e2", "age=25", "age=31.5", "age=7"]
     encoder = load(tmp_path / "m.safetensors").encoder_
     assert encoder.target == "income"
     assert [column.kind for column in encoder.columns] == ["category", "category"]
@@ -330,6 +333,19 @@ def test_predict_json(iris_model: Path, new_iris: Path, tmp_path: Path) -> None:
     assert "predictions" not in written
 
 
+def test_predict_guards_formulas_where_it_is_told_so(tmp_path: Path) -> None:
+    table, out = tmp_path / "sums.csv", tmp_path / "out.csv"
+    table.write_text("size,sum\n" + "".join(f"{number},{'=1+1' if number < 4 else '-2'}x\n" for number in range(8)))
+    model = tmp_path / "sums.safetensors"
+    done("train", table, "--target", "sum", "--out", model)
+    plain = done("predict", model, table)
+    assert [line.split(",")[0] for line in plain.splitlines()[1:]] == ["=1+1x"] * 4 + ["-2x"] * 4
+    guarded = done("predict", model, table, "--guard-formulas")
+    assert guarded == plain.replace("\n=", "\n'=").replace("\n-", "\n'-")
+    done("predict", model, table, "--guard-formulas", "--out", out)
+    assert out.read_text() == guarded
+
+
 def test_predict_with_rows_left_out_says_which_are_there(people: Path, tmp_path: Path) -> None:
     model, new = tmp_path / "m.safetensors", tmp_path / "new.csv"
     done("train", people, "--target", "income", "--out", model)
@@ -388,7 +404,7 @@ def test_evaluate_reports_labels_that_training_never_saw(people: Path, tmp_path:
 
 def test_explain(iris_model: Path) -> None:
     text = done("explain", iris_model)
-    assert "Trained on   150 rows" in text
+    assert re.search("Trained on +150 rows", text)
     assert "Proved: the objective 0.192575" in text
     assert "petal length (cm)        2.723" in text
     assert max(map(len, text.splitlines())) <= 80
@@ -500,7 +516,7 @@ def test_ctrl_c_keeps_the_best_iterate_and_says_so(slow: list[str], tmp_path: Pa
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the fit was interrupted" in out
-    assert "Certificate  Proved:" in out
+    assert re.search("Certificate +Proved:", out)
     assert f"The best model so far, with the certificate above, is in {path}." in out
     assert err.strip() == "Stopping at the next iterate; Ctrl-C again stops at once."
     model = load(path)

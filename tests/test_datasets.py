@@ -37,6 +37,7 @@ class Server:
         self.files: dict[str, bytes] = {"/good/data.gz": PACKED}
         self.resumes = True
         self.break_after: int | None = None
+        self.length: str | None = None
         self.asked: list[tuple[str, str | None]] = []
         self.address = ""
 
@@ -64,7 +65,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = content[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", self.state.length or str(len(body)))
         self.end_headers()
         self.wfile.write(body if self.state.break_after is None else body[: self.state.break_after])
 
@@ -96,6 +97,18 @@ def test_whole_download_is_kept_and_not_repeated(server: Server, tmp_path: Path)
     assert [entry.name for entry in path.parent.iterdir()] == ["data.gz"]
     assert fetch(FILE, server.mirrors("good"), tmp_path / "new") == path
     assert len(server.asked) == 1
+
+
+def test_a_server_that_never_ends_or_says_no_length_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.length = "very long"
+    with pytest.raises(FileError, match=r"data\.gz: could not be downloaded"):
+        fetch(FILE, server.mirrors("good"), tmp_path)
+    server.length = None
+    monkeypatch.setattr("polytome.downloads._MOST_BYTES", HALF)
+    with pytest.raises(FileError, match="it sends more than"):
+        fetch(FILE, server.mirrors("good"), tmp_path)
 
 
 def test_interrupted_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import runpy
 import warnings
 from pathlib import Path
@@ -20,7 +21,9 @@ import exported_models as models
 from fitted_models import data, exact
 from polytome import LogisticRegression, load_dataset
 from polytome.errors import ArgumentError, DataError, FileError
-from polytome.export import from_sklearn, sklearn_twin, to_sklearn, write_sklearn
+from polytome.export import from_sklearn, sklearn_twin, to_c, to_sklearn, to_sql, write_sklearn
+from polytome.export.form import form_of
+from polytome.sources import fit_source, open_source, read_for_model
 
 
 @pytest.mark.parametrize("make", [models.iris, models.virginica, models.digits])
@@ -220,3 +223,115 @@ def test_adult_with_its_missing_cells() -> None:
     X = models.encoded_rows(model, cells)
     twin = to_sklearn(model)
     assert np.abs(twin.predict_proba(pandas.DataFrame(cells)) - model.predict_proba(X)).max() < 1e-12
+
+
+# --- frames as they come ----------------------------------------------------------------------------------------------
+
+
+def ordinary_frame(pandas: Any, n: int = 60) -> Any:
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {
+            "age": rng.integers(18, 90, n),
+            "kids": pandas.array(rng.integers(0, 4, n), dtype="Int64"),
+            "member": rng.random(n) > 0.5,
+            "zip": rng.integers(1, 5, n),
+            "colour": rng.choice(["red", "blue"], n),
+        }
+    )
+    frame.loc[::7, "kids"] = pandas.NA
+    return frame
+
+
+FRAMES = {
+    "as made": lambda frame, path, pandas: frame,
+    "from the file": lambda frame, path, pandas: pandas.read_csv(path).drop(columns="y"),
+    "nullable": lambda frame, path, pandas: frame.convert_dtypes(),
+    "objects": lambda frame, path, pandas: frame.astype(object),
+    "categoricals": lambda frame, path, pandas: frame.astype({"colour": "category", "zip": "category"}),
+    "fractions": lambda frame, path, pandas: frame.astype({"kids": "Float64", "age": float, "zip": float}),
+}
+
+
+@pytest.mark.parametrize("form", FRAMES)
+@pytest.mark.parametrize("categories", [(), ("zip", "member", "kids")])
+def test_whole_numbers_with_gaps_and_truth_values_are_what_the_model_takes_them_for(
+    form: str, categories: tuple[str, ...], tmp_path: Path
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame, path = ordinary_frame(pandas), tmp_path / "rows.csv"
+    frame.assign(y=np.resize(["no", "yes", "no"], len(frame))).to_csv(path, index=False)
+    for unknown in ("error", "zero"):
+        options = {"target": "y", "missing": "mean", "unknown": unknown, "categories": categories}
+        model = fit_source(LogisticRegression(), open_source(str(path), **options))
+        write_sklearn(model, tmp_path / "twin.py")
+        expected = model.predict_proba(read_for_model(model, str(path), target="y").X)
+        for twin in (to_sklearn(model), runpy.run_path(str(tmp_path / "twin.py"))["estimator"]):
+            found = pickle.loads(pickle.dumps(twin)).predict_proba(FRAMES[form](frame, path, pandas))
+            np.testing.assert_allclose(found, expected, atol=1e-13)
+
+
+def test_a_cell_that_is_no_number_or_that_nothing_fills_is_an_error(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame, path = ordinary_frame(pandas), tmp_path / "rows.csv"
+    frame.assign(y=np.resize(["no", "yes", "no"], len(frame))).to_csv(path, index=False)
+    twin = to_sklearn(
+        fit_source(LogisticRegression(), open_source(str(path), target="y", missing="drop", unknown="zero"))
+    )
+    good = frame.iloc[1:3]
+    assert len(twin.predict(good)) == 2
+    for column, cell in (("kids", pandas.NA), ("age", "old"), ("colour", None), ("colour", np.nan), ("colour", "?")):
+        with pytest.raises((ValueError, TypeError)):
+            twin.predict(good.astype(object).assign(**{column: [cell, cell]}))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([np.str_("no"), np.str_("yes")], dtype=object),
+        np.array([np.int64(3), np.int64(5)], dtype=object),
+        np.array([False, True]),
+        np.array([0.5, 1.5], dtype=np.float32),
+        np.array(['say "no"', "it's\nyes \N{SNOWMAN} */ # \\"]),
+    ],
+)
+def test_a_program_with_labels_of_any_kind_runs(labels: np.ndarray, tmp_path: Path) -> None:
+    X, y = data(K=2)
+    model = LogisticRegression().fit(X, y)
+    model.classes_ = labels
+    write_sklearn(model, tmp_path / "twin.py")
+    twin = runpy.run_path(str(tmp_path / "twin.py"))["estimator"]
+    assert twin.predict(X).tolist() == model.predict(X).tolist()
+
+
+# --- frames of their fit ----------------------------------------------------------------------------------------------
+
+
+def test_a_frame_with_its_columns_in_another_order_gets_no_certificate() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y = data(K=3)
+    frame = pandas.DataFrame(X, columns=list("abcde"))
+    theirs = Theirs(solver="newton-cg", tol=1e-12).fit(frame, y)
+    with pytest.raises(DataError, match=r"in another order: give X\[list\(estimator.feature_names_in_\)\]"):
+        from_sklearn(theirs, frame[list("ebcda")], y)
+    with pytest.raises(DataError, match="X has the columns 'a', 'b', 'c', 'd', 'z', and the fit had also 'e'"):
+        from_sklearn(theirs, frame.rename(columns={"e": "z"}), y)
+    polars = pytest.importorskip("polars")
+    with pytest.raises(DataError, match="in another order"):
+        from_sklearn(theirs, polars.DataFrame(frame[list("ebcda")].to_dict("list")), y)
+    assert from_sklearn(theirs, frame[list("ebcda")][list("abcde")], y).certificate_.gap < 1e-9
+    assert from_sklearn(theirs, X, y).certificate_.gap < 1e-9
+
+
+@pytest.mark.parametrize("export", [to_sklearn, to_c, to_sql, form_of])
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_texts_that_no_other_program_reads_are_refused(export: Any, text: str) -> None:
+    X, y = data(K=2)
+    model = LogisticRegression().fit(X, y)
+    model.classes_ = np.array(["no", text], dtype=object)
+    with pytest.raises(ArgumentError, match=r"the class .* holds a character that no other program reads"):
+        export(model)
+    model.classes_ = np.array([0, 1])
+    model.feature_names_in_ = np.array(["a", "b", "c", "d", text], dtype=object)
+    with pytest.raises(ArgumentError, match=r"the column .* holds a character"):
+        export(model)

@@ -183,3 +183,62 @@ def test_adult_with_its_missing_cells() -> None:
     X = models.encoded_rows(model, cells)
     assert np.abs(probabilities - model.predict_proba(X)).max() < 1e-12
     assert labels == model.predict(X).tolist()
+
+
+# --- tables whose columns have other types than the training's --------------------------------------------------------
+
+
+def typed(fill: float | None, unknown: str) -> LogisticRegression:
+    """A model of a number and two categories: a truth value and a whole number."""
+    rng = np.random.default_rng(1)
+    model = LogisticRegression().fit(rng.normal(size=(40, 5)), np.arange(40) % 3)
+    columns = (
+        Column("n", "number", (), fill),
+        Column("flag", "category", ("false", "true")),
+        Column("code", "category", ("1", "12")),
+    )
+    model.encoder_ = Encoder(columns, None, "error", unknown)
+    return model
+
+
+@needs_exp
+@pytest.mark.parametrize("kind", ["", "TEXT", "REAL", "INTEGER", "NUMERIC"])
+@pytest.mark.parametrize("unknown", ["error", "zero"])
+@pytest.mark.parametrize("fill", [None, 0.5])
+def test_a_cell_is_what_it_spells_in_a_column_of_any_type_or_it_is_refused(
+    fill: float | None, unknown: str, kind: str
+) -> None:
+    model = typed(fill, unknown)
+    numbers = {"1.5": 1.5, 1.5: 1.5, "-2e-1": -0.2, 7: 7.0, 0.1 + 0.2: 0.1 + 0.2, 2**53: 2.0**53, True: 1.0}
+    gaps = [None, "", "?", "NA"]
+    refused = ["true", "12abc", "1,5", "abc", "5 %", 1e999, -1e999]
+    cells = [*numbers, *gaps, *refused]
+    columns = {"n": cells, "flag": ["true"] * len(cells), "code": [12] * len(cells)}
+    answer = database(columns, kinds=dict.fromkeys(columns, kind)).execute(to_sql(model)).fetchall()
+    expected = [*numbers.values(), *[np.nan if fill is None else fill] * len(gaps), *[np.nan] * len(refused)]
+    for cell, row, number in zip(cells, answer, expected, strict=True):
+        if np.isnan(number):
+            assert set(row) == {None}, cell
+        else:
+            rows = np.array([[number, 0, 1, 0, 1.0]])
+            np.testing.assert_allclose(row[1:], model.predict_proba(rows)[0], atol=1e-13, err_msg=repr(cell))
+            assert row[0] == model.predict(rows)[0]
+
+
+@needs_exp
+@pytest.mark.parametrize("kind", ["", "TEXT", "REAL", "INTEGER"])
+def test_truth_values_and_codes_are_their_levels_however_a_database_holds_them(kind: str) -> None:
+    model = typed(None, "zero")
+    flags = [True, 1, "true", "True", "TRUE", False, 0, "false", "False"]
+    columns = {"n": [0.0] * len(flags), "flag": flags, "code": [1, "1", 1.0, 12, "12", 12.0, 1, 12, 1]}
+    answer = database(columns, kinds={"flag": kind, "code": kind}).execute(to_sql(model)).fetchall()
+    yes, one = np.arange(len(flags)) < 5, np.isin(np.arange(len(flags)), [0, 1, 2, 6, 8])
+    rows = np.column_stack([np.zeros(len(flags)), ~yes, yes, one, ~one]).astype(float)
+    np.testing.assert_allclose([row[1:] for row in answer], model.predict_proba(rows), atol=1e-13)
+
+
+@needs_exp
+def test_an_empty_text_is_a_missing_category_and_not_a_level_never_seen() -> None:
+    answer = database({"n": [0.0] * 3, "flag": ["", None, "perhaps"], "code": [1] * 3})
+    found = answer.execute(to_sql(typed(None, "zero"))).fetchall()
+    assert [row[0] is None for row in found] == [True, True, False]

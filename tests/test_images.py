@@ -18,7 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from commands import done, run
-from image_makers import encoded, enlarged, image_file, photographed, stroke
+from image_makers import encoded, enlarged, image_file, photographed, stroke, with_scans
 from polytome import LogisticRegression, load_dataset
 from polytome.errors import ArgumentError, DataError, FileError, PolytomeError
 from polytome.image_folders import find_images, is_images, read_images
@@ -247,6 +247,10 @@ def test_a_photograph_of_empty_paper_is_blank() -> None:
         (_png_of_declared_size(200, 200), "damaged or cut short"),
         (_png_of_declared_size(9_500, 9_500), "more than 80 million pixels"),
         (_png_of_declared_size(20_000, 20_000), "more than 80 million pixels"),
+        (_png_of_declared_size(1, 70_000_000), "1 x 70,000,000 pixels, too narrow"),
+        (_png_of_declared_size(40_100, 100), "40,100 x 100 pixels, too narrow"),
+        (with_scans(stroke(), 101), "is a JPEG of 1\\d\\d scans"),
+        (with_scans(stroke(3000, 4000), 84), "is a JPEG of \\d\\d scans"),
     ],
 )
 def test_bytes_that_are_no_usable_image_are_refused(tmp_path: Path, contents: bytes, complaint: str) -> None:
@@ -258,12 +262,21 @@ def test_bytes_that_are_no_usable_image_are_refused(tmp_path: Path, contents: by
         training_form(path)
 
 
+def test_scans_narrow_images_and_large_ones_have_room() -> None:
+    assert training_form(with_scans(stroke(), 60)).any()
+    large = stroke(3000, 2250)
+    assert training_form(encoded(large, "JPEG", progressive=True)).any()
+    strip = np.full((20, 4000), 255, dtype=np.uint8)
+    strip[2:18, 100:2000] = 0
+    assert training_form(encoded(strip)).any()
+
+
 def test_a_file_that_is_too_large_missing_or_a_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(FileError, match="no such file"):
         training_form(tmp_path / "a.png")
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="is a directory"):
         training_form(tmp_path)
     monkeypatch.setattr("polytome.images._MOST_BYTES", 1 << 20)
     (tmp_path / "a.png").write_bytes(bytes((1 << 20) + 1))

@@ -264,7 +264,7 @@ def test_frames(library: object) -> None:
 MANY_BLOCKS = {
     "tall": np.random.default_rng(1).normal(size=(40_000, 4)),
     "wide": np.random.default_rng(2).normal(size=(1600, 400)),
-    "text": sparse.random_array((20_000, 60), density=0.05, rng=np.random.default_rng(3), format="csr"),
+    "text": sparse.random_array((20_000, 60), density=0.05, random_state=np.random.default_rng(3), format="csr"),
 }
 
 

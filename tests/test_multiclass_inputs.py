@@ -116,7 +116,7 @@ def test_a_class_without_weight_is_not_there(kind: type[Estimator]) -> None:
 
 WIDE = np.random.default_rng(1).normal(size=(1600, 700))  # blocks of 748 rows in float64, 1497 in float32
 TALL = np.random.default_rng(2).normal(size=(40_000, 4))  # blocks of 16,384 rows
-TEXT = sparse.random_array((20_000, 200), density=0.05, rng=np.random.default_rng(3), format="csr")
+TEXT = sparse.random_array((20_000, 200), density=0.05, random_state=np.random.default_rng(3), format="csr")
 MANY_BLOCKS = {
     "float64": TALL,
     "uint8": (20 * np.abs(WIDE)).astype(np.uint8),

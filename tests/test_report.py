@@ -1,5 +1,6 @@
 """Reports of many kinds of models: their numbers are right, their HTML is valid, and a person can read them."""
 
+import json
 import os
 import re
 import warnings
@@ -22,10 +23,12 @@ from polytome.cli.app import app
 from polytome.errors import ArgumentError, DataError
 from polytome.intervals import wilson_interval
 from polytome.report import make_report
+from polytome.report.contents import judge
 from polytome.report.pictures import Picture
-from polytome.report.wording import interval, percent
+from polytome.report.wording import interval, number, percent
 from polytome.settled import settled_rows
 from polytome.sources import fit_source, hold_out, one_against_rest, open_source
+from polytome.training_record import record_training
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
@@ -456,3 +459,67 @@ def test_a_report_on_mnist_is_small_enough_to_send(chromium, tmp_path):
     with visit(chromium, path, width=360) as page:
         assert not overflows(page)
         assert accessibility_faults(page) == []
+
+
+# --- a notebook's cells: rows as they are at hand --------------------------------------------------------------------
+
+GIVEN = {
+    "lists": lambda X, y: (X.tolist(), y.tolist()),
+    "tuples": lambda X, y: (tuple(map(tuple, X.tolist())), tuple(y.tolist())),
+    "one column of labels": lambda X, y: (X, y[:, None]),
+    "frames": lambda X, y: (pd.DataFrame(X).to_numpy(), pd.DataFrame({"y": y})),
+    "a series": lambda X, y: (X, pd.Series(y)),
+    "sparse rows": lambda X, y: (sparse.csr_array(X), y.tolist()),
+}
+
+
+@pytest.mark.parametrize("form", GIVEN)
+@pytest.mark.parametrize("unseen", [False, True])
+def test_rows_may_be_given_in_any_form(form, unseen):
+    X, y = load_iris(return_X_y=True)
+    model = LogisticRegression().fit(X, y)
+    if unseen:
+        y = np.where(np.arange(150) == 7, 9, y)
+    one, two = judge(model, X, y, name="rows"), judge(model, *GIVEN[form](X, y), name="rows")
+    assert two.evaluation.confusion.tolist() == one.evaluation.confusion.tolist()
+    assert two.evaluation.unseen == one.evaluation.unseen
+    assert [each.name for each in two.least_certain] == [each.name for each in one.least_certain]
+
+
+@pytest.mark.parametrize("form", GIVEN)
+def test_rows_of_training_may_be_given_in_any_form(form):
+    X, y = load_iris(return_X_y=True)
+    model = LogisticRegression().fit(X, y)
+    assert record_training(model, *GIVEN[form](X, y)).class_counts.tolist() == [50, 50, 50]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(3)[load_iris().target], r"one label each, not by probabilities; .* classes_\[y.argmax\(axis=1\)\]"),
+        (load_iris().target[:10], r"y has shape \(10,\) for 150 rows"),
+        ("setosa", r"y has shape \(\) for 150 rows"),
+        (np.zeros((75, 2)), r"y has shape \(75, 2\) for 150 rows"),
+    ],
+)
+def test_what_is_not_one_label_for_each_row_is_refused(labels, message):
+    X, y = load_iris(return_X_y=True)
+    model = LogisticRegression().fit(X, y)
+    with pytest.raises(DataError, match=message):
+        model.report(X, labels)
+    with pytest.raises(DataError, match=message):
+        model.report(X_train=X, y_train=labels)
+
+
+# --- one time, measured once -----------------------------------------------------------------------------------------
+
+
+def test_terminal_json_file_and_report_tell_the_same_time(tmp_path):
+    out, page = tmp_path / "model.safetensors", tmp_path / "report.html"
+    words = ["train", "iris", "--out", str(out), "--report", str(page)]
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
+    told = re.search(r"passes over the rows, (\S+) s", shown.output).group(1)
+    assert told == number(load(out).training_.seconds, 3)
+    assert re.search(rf"Seconds of the fit\s*</[^>]*>\s*<[^>]*>\s*{re.escape(told)}\s*<", page.read_text())
+    told = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["seconds"]
+    assert told == load(out).training_.seconds

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def test_a_stop_finishes_what_was_accepted(iris_path, number):
     output, log = server.communicate(timeout=30)
     assert (server.returncode, output) == (0, "")
     assert re.search(r"POST /predict 200 [\d.]+ ms 1 rows", log)
-    assert "5.9" not in log
+    assert "[5.9" not in log
     assert "Traceback" not in log
 
 
@@ -184,3 +185,93 @@ def test_neither_the_import_nor_the_help_loads_the_server():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def waiting_to_be_accepted(server, address, count):
+    """Connections that the system has taken in for a server that does not look at them, each with a request."""
+    host, port = address.split(":")
+    body = b'{"rows": [[5.9, 3.0, 5.1, 1.8]]}'
+    head = f"POST /predict HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"
+    request = head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    server.send_signal(signal.SIGSTOP)
+    connections = [socket.create_connection((host, int(port)), timeout=20) for _ in range(count)]
+    for connection in connections:
+        connection.sendall(request)
+    return connections
+
+
+def test_a_stop_answers_what_waits_to_be_accepted(iris_path):
+    server, address, _ = start(str(iris_path), "--port", "0")
+    connections = waiting_to_be_accepted(server, address, 150)
+    late = socket.create_connection(tuple(address.split(":")), timeout=20)  # it says something after the signal only
+    server.send_signal(signal.SIGTERM)
+    server.send_signal(signal.SIGCONT)
+    time.sleep(0.3)
+    late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answers = []
+    for connection in [*connections, late]:
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+        answers.append(answer[:12])
+        connection.close()
+    assert answers == [b"HTTP/1.1 200"] * 151
+    _, log = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_a_stop_does_not_wait_for_images_without_end(tmp_path):
+    """What is decoded when the signal comes may end, and its process ends in any case."""
+    import struct
+
+    path = tmp_path / "digits.safetensors"
+    fit_source(polytome.LogisticRegression(scale=16.0, tol=1e-2), open_source("digits")).save(path)
+    server, address, _ = start(str(path), "--port", "0")
+    header = struct.pack("<IiiHHIIiiII", 40, 8900, 8900, 1, 8, 1, 0, 0, 0, 256, 0)
+    image = b"BM" + struct.pack("<IHHI", 0, 0, 0, 1078) + header + bytes(1024) + b"\x01\x01" * 8_000_000
+    head = (
+        f"POST /predict HTTP/1.1\r\nHost: {address}\r\nContent-Type: image/png\r\nContent-Length: {len(image)}\r\n\r\n"
+    )
+    with socket.create_connection(tuple(address.split(":")), timeout=30) as connection:
+        connection.sendall(head.encode() + image)
+        time.sleep(0.5)
+        server.send_signal(signal.SIGTERM)
+        answer = connection.recv(65536)
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 422", b"HTTP/1.1 503"))
+    _, log = server.communicate(timeout=30)  # the pipe of its log is closed by the last process that has it
+    assert server.returncode == 0
+    assert "Traceback" not in log
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's limits")
+@pytest.mark.parametrize("files", [64, 200])
+def test_a_server_that_runs_out_of_files_says_so_in_a_line(iris_path, files):
+    import resource
+
+    limit = (files, files)
+    server, address, _ = start(
+        str(iris_path), "--port", "0", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    )
+    place = tuple(address.split(":"))
+    half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"
+    for request in (b"", half):
+        connections = [socket.create_connection(place, timeout=20) for _ in range(400)]
+        for connection in connections:
+            with suppress(OSError):  # it was shed
+                connection.sendall(request)
+        deadline = time.monotonic() + 20
+        while True:  # who asks again is served, while all the others still hold their connections
+            with socket.create_connection(place, timeout=20) as connection, suppress(OSError):
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                if connection.recv(4096).startswith(b"HTTP/1.1 200"):
+                    break
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        for connection in connections:
+            connection.close()
+    server.send_signal(signal.SIGTERM)
+    _, log = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert "Traceback" not in log
+    assert log.count("new connections wait") <= 5

@@ -13,6 +13,7 @@ import pytest
 from browsing import accessibility_faults, html_faults, overflows, visit
 from polytome.estimators import LogisticRegression
 from polytome.model_file import save
+from polytome.ordering import largest
 from polytome.sources import fit_source, open_source
 
 pytest.importorskip("fastapi", reason="the extra serve is absent")
@@ -333,6 +334,14 @@ def test_a_flip_is_offered_as_a_short_number_just_beyond_it(chromium, iris):
             found = page.evaluate(ask, [start, limit, step])
             assert found == pytest.approx(expected, rel=1e-12)
             assert (found - limit) * (limit - start) > 0
+
+
+def test_reasons_that_are_equal_to_rounding_are_ordered_by_name(chromium, people):
+    sizes, names = [0.3, 0.1 + 0.2, 0.7, 1e-17, 0.3, 0.0], ["fig", "pear", "tree", "oak", "ant", "bee"]
+    with visit(chromium, people.address) as page:
+        ask = "async way => (await import('/static/table.js')).largestFirst(...way)"
+        assert page.evaluate(ask, [sizes, names]) == largest(sizes, names=names).tolist() == [2, 4, 0, 1, 5, 3]
+        assert page.evaluate(ask, [[], []]) == []
 
 
 def test_as_many_flips_are_answered_as_are_wanted(chromium, iris):

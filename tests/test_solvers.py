@@ -111,7 +111,8 @@ def test_gradient_solvers_reach_the_optimum(name: str, K: int, optimum: dict) ->
 def test_without_penalty(name: str) -> None:
     objective = make_objective(3, strength=0.0)
     solution = minimize(objective, EXACT[name], tol=1e-12)
-    assert solution.stop is Stop.CERTIFIED
+    assert solution.stop is Stop.ESTIMATED
+    assert solution.stop.succeeded
     assert solution.certificate.kind == "estimate"
     best = minimize(objective, Newton(), tol=1e-15).coefficients
     np.testing.assert_allclose(solution.coefficients, best, atol=1e-4)
@@ -147,14 +148,14 @@ def test_row_space_equals_the_primal_solution(K: int, strength: float, fit_inter
     primal = minimize(objective, Newton(), tol=1e-22).coefficients
     for inner in (Newton(), LBFGS()):
         solution = minimize(objective, RowSpace(inner), tol=1e-22)
-        rounding = 1e-8 * max(1.0, np.abs(primal).max()) + 2 * solution.certificate.coefficient_bound
+        rounding = 1e-8 * max(1.0, np.abs(primal).max()) + 2 * np.sqrt(2 * solution.certificate.exact / strength)
         assert rounding < (1e-7 if inner == Newton() else 1e-5)  # L-BFGS cannot see beyond the rounding of values
         np.testing.assert_allclose(solution.coefficients, primal, atol=rounding)
 
 
 def test_row_space_of_sparse_and_shifted_columns() -> None:
     rng = np.random.default_rng(4)
-    X = sparse.random_array((20, 900), density=0.05, rng=rng, format="csr")
+    X = sparse.random_array((20, 900), density=0.05, random_state=rng, format="csr")
     y = rng.integers(0, 3, size=20)
     fits = [LogisticRegression(solver=s, tol=1e-14, scale="standard").fit(X, y) for s in ("auto", "lbfgs")]
     assert isinstance(fits[0].solver_.solver, RowSpace)
@@ -395,7 +396,7 @@ def test_nonfinite_keeps_the_best_finite_iterate(solver: object) -> None:
     assert solution.stop is Stop.NONFINITE
     assert "learning rate" in solution.stop.value
     assert np.isfinite(solution.coefficients).all()
-    assert solution.certificate.objective <= solution.history[0].objective
+    assert solution.certificate.objective <= solution.history[0].objective * (1 + 1e-12)
     assert not solution.certificate.holds
 
 
@@ -441,7 +442,7 @@ def test_separated_without_penalty(K: int, solver: object) -> None:
 def test_stalled_where_rounding_ends_all_progress(solver: object) -> None:
     solution = minimize(make_objective(3), solver, tol=1e-300, max_iter=2000)
     assert solution.stop is Stop.STALLED
-    assert solution.certificate.gap < 1e-18  # values of 0.6 tell nothing below 1e-16 apart
+    assert solution.certificate.exact < 1e-18  # values of 0.6 tell nothing below 1e-16 apart
     assert "certificate does not hold" in solution.stop.value
 
 

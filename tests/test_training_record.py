@@ -101,7 +101,7 @@ def test_labels_that_do_not_belong_to_the_model_are_refused():
     model = fitted(IRIS.data, IRIS.target)
     with pytest.raises(DataError, match="y holds 7 in row 1, which is no class"):
         record_training(model, IRIS.data[:2], [0, 7])
-    with pytest.raises(DataError, match="one label for each row"):
+    with pytest.raises(DataError, match="judged by one label each, not by probabilities"):
         record_training(model, IRIS.data, np.eye(3)[IRIS.target])
 
 
@@ -175,11 +175,11 @@ def test_a_model_without_a_record_is_saved_without_one(path):
 
 LIES = [
     ({"training.data_sha256": "abc"}, {}, "data_sha256 is 'abc'"),
-    ({"training.n_rows": -1}, {}, "less than nothing"),
+    ({"training.n_rows": -1}, {}, "n_rows is -1, not a whole number"),
     ({"training.n_rows": 121}, {}, "class counts of training do not make 121"),
-    ({"training.seconds": "nan"}, {}, "less than nothing"),
-    ({"training.notes": [3]}, {}, "a note of training is 3"),
-    ({"training.versions": {"numpy": 2}}, {}, "a version of training is 2"),
+    ({"training.seconds": "-inf"}, {}, "seconds is '-inf', not a number"),
+    ({"training.notes": [3]}, {}, r"notes\[0\] is 3, not text"),
+    ({"training.versions": {"numpy": 2}}, {}, "versions.'numpy' is 2, not text"),
     ({"training.versions": ["2"]}, {}, "training.versions is"),
     ({"training.command": 5}, {}, "training.command is 5"),
     ({"training.extra": 1}, {}, r"training has also \['extra'\]"),

@@ -59,6 +59,25 @@ _HOMES = {
 }
 
 
+def _refuse_subinterpreters() -> None:
+    """Raises ImportError in any interpreter but the first of a process: NumPy and threadpoolctl hang in others."""
+    try:
+        interpreters = import_module("_interpreters")
+    except ImportError:  # before Python 3.13
+        try:
+            interpreters = import_module("_xxsubinterpreters")
+        except ImportError:  # not CPython
+            return
+    if interpreters.get_current() != interpreters.get_main():
+        raise ImportError(
+            "polytome cannot be used in a subinterpreter, nor can NumPy, which it builds on: import it in the main "
+            "interpreter of the process (mod_wsgi: WSGIApplicationGroup %{GLOBAL}), or use processes instead"
+        )
+
+
+_refuse_subinterpreters()
+
+
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for (PEP 562): scikit-learn alone takes most of a second."""
     if name not in _HOMES:

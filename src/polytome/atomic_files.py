@@ -1,18 +1,29 @@
-"""Write a file whole or not at all: a crash, a full disk or Ctrl-C leaves the old file as it was."""
+"""Write a file whole or not at all: a crash, a full disk or Ctrl-C leaves the old file as it was.
+
+A writer locks its temporary file as long as it lives. The lock of a process that was killed is gone, so the next save
+into the same folder knows which temporary files nobody is writing any more, and removes them.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import IO
 
 from polytome.errors import FileError
 
+if sys.platform != "win32":  # which has no such locks: what a killed process leaves there stays
+    import fcntl
+
 __all__ = ["atomic_output", "check_writable"]
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.polytome\.tmp")
 
 
 def check_writable(path: str | PathLike[str]) -> Path:
@@ -25,7 +36,7 @@ def check_writable(path: str | PathLike[str]) -> Path:
         The path.
 
     Raises:
-        FileError: the folder does not exist or may not be written to, or the path is a folder.
+        FileError: the folder does not exist or may not be written to, or the path is a folder or no name of a file.
 
     Example:
         >>> check_writable("no/such/folder/model.safetensors")
@@ -33,13 +44,16 @@ def check_writable(path: str | PathLike[str]) -> Path:
         polytome.errors.FileError: no/such/folder/model.safetensors: there is no folder no/such/folder; make it first
     """
     path = Path(path)
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise FileError(f"{path}: is a folder; add the name of a file in it")
-    if not target.parent.is_dir():
-        raise FileError(f"{path}: there is no folder {path.parent}; make it first")
-    if not os.access(target.parent if not target.exists() or target.is_file() else target, os.W_OK):
-        raise FileError(f"{path}: the folder {path.parent} may not be written to; choose another")
+    try:
+        target = _target(path)
+        if target.is_dir():
+            raise FileError(f"{path}: is a folder; add the name of a file in it")
+        if not target.parent.is_dir():
+            raise FileError(f"{path}: there is no folder {path.parent}; make it first")
+        if not os.access(target.parent if not target.exists() or target.is_file() else target, os.W_OK):
+            raise FileError(f"{path}: the folder {path.parent} may not be written to; choose another")
+    except OSError as error:  # such as a name that is too long
+        raise FileError(f"{path}: cannot be written ({error.strerror or error}); choose another name") from error
     return path
 
 
@@ -69,21 +83,74 @@ def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
         b'hello'
     """
     path = check_writable(path)
-    target = Path(os.path.realpath(path))
-    device = target.exists() and not target.is_file()
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    target = _target(path)
     try:
-        if device:
+        if target.exists() and not target.is_file():
             with target.open("wb") as stream:
                 yield stream
             return
-        with temporary.open("xb") as stream:
+        _remove_abandoned(target.parent)
+        with _temporary(target) as (temporary, stream):
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(target)
+            temporary.replace(target)
     except OSError as error:
         raise FileError(f"{path}: could not be written ({error.strerror or error}); nothing was changed") from error
+
+
+def _target(path: Path) -> Path:
+    """The file that a path leads to."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:  # NUL, or a character that no file name can have
+        raise FileError(f"{str(path)!r}: is no name of a file ({error})") from error
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file beside the target, locked while it is written; it is gone afterwards unless it was renamed."""
+    while True:
+        temporary = target.with_name(f".{secrets.token_hex(8)}.polytome.tmp")
+        stream = temporary.open("xb")
+        _lock(stream.fileno())
+        if os.fstat(stream.fileno()).st_nlink:
+            break
+        stream.close()  # another save took it for abandoned in the moment before the lock
+    try:
+        with stream:
+            yield temporary, stream
     finally:
-        if not device:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int, *, wait: bool = True) -> bool:
+    """Whether the file could be locked; where there are no locks it could not."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files that this user's killed processes have left in a folder."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name):
+                _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(temporary: Path) -> None:
+    # Others may remove it as well, and it may be no file at all: whatever goes wrong, the save goes on.
+    with suppress(OSError):
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if os.fstat(descriptor).st_uid == os.getuid() and _lock(descriptor, wait=False):
+                temporary.unlink()
+        finally:
+            os.close(descriptor)

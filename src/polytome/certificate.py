@@ -27,13 +27,16 @@ from polytome.curvature import newton_decrement
 from polytome.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
 from polytome.losses import Squared
 from polytome.objective import Objective, all_scores, block_scores
+from polytome.rounding import Rounding, growth, rounding_of
 from polytome.rows import Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "is_separated", "separated_outputs"]
+__all__ = ["Certificate", "certify", "dual_value", "is_separated", "proof_of_parts", "separated_outputs"]
 
 _SHORTER = 4
+_NEARLY_BALANCED = 1e-9
+_PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MOST_SCORES = 2**23  # 64 MiB
 
 
@@ -43,12 +46,14 @@ class Certificate:
 
     Attributes:
         objective: value of the objective, in nats.
-        gap: the objective is at most this far above its minimum, in nats.
+        gap: the objective is at most this far above its minimum, in nats: the parts below included.
         null_objective: the objective of the null model (the best intercept alone), in nats.
         tol: the tolerance that was asked for, relative to the null model.
         kind: "proof" (a duality gap), or "estimate" (half the squared Newton decrement, where there is no penalty).
         strength: the strength of the penalty; 0 without penalty.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
+        rounding: the part of the gap that stands for rounding, in nats.
+        intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -62,11 +67,18 @@ class Certificate:
     kind: Literal["proof", "estimate"]
     strength: float = 0.0
     estimate: float | None = None
+    rounding: float = 0.0
+    intercept: float = 0.0
 
     @property
     def relative_gap(self) -> float:
         """The gap over the objective of the null model: what `tol` bounds."""
         return self.gap / self.null_objective
+
+    @property
+    def exact(self) -> float:
+        """The gap but for what rounding and the intercept's residual add, in nats: what better sums can bring it to."""
+        return max(self.gap - self.rounding - self.intercept, 0.0)
 
     @property
     def holds(self) -> bool:
@@ -109,6 +121,8 @@ class Certificate:
             "tol": self.tol,
             "strength": self.strength,
             "estimate": self.estimate,
+            "rounding": self.rounding if finite else None,
+            "intercept": self.intercept if finite else None,
         }
 
 
@@ -137,17 +151,70 @@ def certify(
     W = objective.loss.canonical(W)
     if known is None and _has_short_scores(objective):
         W, known = _from_scores(objective, W)
-    value, gradient, W = _solve_intercept(objective, W, known, intercept_hessian)
+    value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
     null, strength = objective.null[1], objective.penalty.strength
     if strength > 0:
-        exact = np.abs(gradient[-1]).max() <= 1e-9 * max(1.0, null)
-        gap = float(np.vdot(gradient[:-1], gradient[:-1])) / (2 * strength) if exact else np.inf
-        return Certificate(value, gap, null, tol, "proof", strength, estimate), W
+        off, size = rounding_of(objective, W, value), float(np.linalg.norm(gradient[:-1]))
+        return proof_of_parts(objective, off, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
-        return Certificate(value, value, null, tol, "proof", 0.0, estimate), W
+        off = rounding_of(objective, W, value).objective
+        return Certificate(value + off, value + off, null, tol, "proof", 0.0, estimate, off), W
     decrement = newton_decrement(objective, W, gradient)
     return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement), W
+
+
+def proof_of_parts(
+    objective: Objective,
+    off: Rounding,
+    value: float,
+    size: float,
+    unbalanced: Array,
+    tol: float,
+    *,
+    divergence: float = 0.0,
+    estimate: float | None = None,
+) -> Certificate:
+    """The certificate that follows from what was computed at a point, and from how far rounding may have moved it.
+
+    Args:
+        objective: with an L2 penalty.
+        off: what rounding may have done to the numbers below.
+        value: the objective, in nats.
+        size: the norm of `G + lambda W`.
+        unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
+        tol: the tolerance to be judged by, relative to the null model.
+        divergence: mean divergence of the dual point's predictions from those of the coefficients, in nats, where it is
+            not a matter of rounding alone.
+        estimate: the distance from the minimum that the curvature suggests, in nats.
+    """
+    strength, null = objective.penalty.strength, objective.null[1]
+    size *= 1 + growth(objective.size)
+
+    def bound(size: float, unbalanced: Array) -> float:
+        """The gap of the dual point that a share of one prediction for all rows makes feasible."""
+        share = 0.0
+        if objective.fit_intercept:
+            room = np.maximum(off.room, 0.0)
+            needed = np.divide(unbalanced, room, out=np.zeros_like(unbalanced), where=unbalanced > 0)
+            share = float(needed.max()) * (1 + growth(objective.rows.n_rows))
+        if share == 0:
+            return size**2 / (2 * strength)
+        if not share < 1:
+            return np.inf
+        return share * off.cost + 0.5 * share * share + (size + share * off.reach) ** 2 / (2 * strength)
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        exact, balanced = divergence + size * size / (2 * strength), divergence + bound(size, unbalanced)
+        total = divergence + bound(size + off.gradient, unbalanced + off.balance)
+        total += off.divergence + off.objective + off.strength
+        total *= 1 + growth(objective.rows.n_rows + 100)
+    most = value + off.objective
+    if total < most:
+        parts = total - balanced, balanced - exact
+        return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
+    # Losses are not negative, so no gap is larger than the objective.
+    return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
 
 
 def dual_value(objective: Objective, W: Array) -> float:
@@ -178,11 +245,16 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
 
     Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
     """
-    raw = objective.rows.columns.to_raw(W)
+    columns = objective.rows.columns
+    raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
+    # A margin is a difference of two scores: no rounding of them may have brought it above zero.
+    size, left = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
 
     def block_wrong(block: Block) -> tuple[Array, ...]:
         margin = objective.loss.margin(block_scores(block, raw), block.target)
-        return (((margin <= 0) & (block.weight > 0)[:, None]).sum(axis=0),)
+        most = np.asarray(abs(block.X) @ np.abs(raw[:-1]).astype(block.X.dtype)) + np.abs(raw[-1])
+        rounding = size * most.max(axis=1, keepdims=True) + left
+        return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
 
     (wrong,) = objective.rows.sum(block_wrong)
     separated: Array = wrong == 0
@@ -214,17 +286,17 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
 
 
 def _solve_intercept(
-    objective: Objective, W: Array, known: tuple[float, Array] | None, hessian: Array | None
+    objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None, hessian: Array | None
 ) -> tuple[float, Array, Array]:
     """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end.
 
     The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
     """
     value, gradient = objective.value_and_gradient(W) if known is None else known
-    fresh, damping = False, 0.0
+    fresh, damping, enough = False, 0.0, _balanced_enough(objective, W, value, tol)
     for _ in range(200):
         residual = np.abs(gradient[-1]).max()
-        if not residual > ROUNDING * max(1.0, objective.null[1]):
+        if not residual > enough:
             break
         if hessian is None:
             hessian, fresh = objective.intercept_hessian(W), True
@@ -238,10 +310,20 @@ def _solve_intercept(
             if trial_residual > 0.1 * residual:
                 hessian = None
             W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10
-        elif fresh and residual < 1e-9:
+        elif fresh and residual < _NEARLY_BALANCED:
             break  # as exact as rounding allows
         elif fresh:
             damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
         else:
             hessian = None
     return value, gradient, W
+
+
+def _balanced_enough(objective: Objective, W: Array, value: float, tol: float) -> float:
+    """The mean residual that adds next to nothing to the gap, but for what is rounding anyway."""
+    usual = ROUNDING * max(1.0, objective.null[1])
+    if objective.penalty.strength == 0:
+        return usual
+    off, allowed = rounding_of(objective, W, value), _PART * tol * objective.null[1]
+    share = min(allowed / off.cost, float(np.sqrt(allowed * 2 * objective.penalty.strength)) / off.reach)
+    return min(usual, max(share * float(off.room.min()), off.balance / 2))

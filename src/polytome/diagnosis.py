@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.explain import feature_names
+from polytome.ordering import largest
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -53,7 +54,7 @@ def least_certain_rows(codes: Array, log_probabilities: Array, most: int = 8) ->
         [1, 2]
     """
     second, first = np.sort(log_probabilities, axis=1)[:, -2:].T
-    return _judged(codes, log_probabilities, _smallest(np.exp(first) - np.exp(second), most))
+    return _judged(codes, log_probabilities, largest(1 - (np.exp(first) - np.exp(second)), most))
 
 
 def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8) -> list[JudgedRow]:
@@ -70,8 +71,8 @@ def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8
         [2, 1]
     """
     wrong = np.flatnonzero((log_probabilities.argmax(axis=1) != codes) & (codes >= 0))
-    of_truth = log_probabilities[wrong, codes[wrong]]
-    return _judged(codes, log_probabilities, wrong[_smallest(of_truth, most)])
+    cost = -log_probabilities[wrong, codes[wrong]]
+    return _judged(codes, log_probabilities, wrong[largest(cost, most)])
 
 
 def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: int, most: int = 6) -> list[JudgedRow]:
@@ -90,7 +91,7 @@ def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: 
         [2, 0]
     """
     rows = np.flatnonzero((codes == true) & (log_probabilities.argmax(axis=1) == predicted))
-    return _judged(codes, log_probabilities, rows[_smallest(-log_probabilities[rows, predicted], most)])
+    return _judged(codes, log_probabilities, rows[largest(np.exp(log_probabilities[rows, predicted]), most)])
 
 
 class Effect(NamedTuple):
@@ -114,7 +115,8 @@ def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effec
     """The features that move each score most between their smallest and their largest value in training.
 
     Unlike coefficients, these can be compared between features of different units. Where the training was not recorded,
-    the sizes of the coefficients decide. Features without effect are left out.
+    the sizes of the coefficients decide. Features without effect are left out, ties are
+    ordered by name.
 
     Args:
         model: a fitted model.
@@ -141,7 +143,7 @@ def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effec
             over_range, ratios = row * (high - low), np.exp(row)
         size = np.abs(row if record is None else over_range)
         effects = []
-        for j in _smallest(-size, most).tolist():
+        for j in largest(size, most, names).tolist():
             if size[j] > 0:
                 ratio = float(ratios[j]) if binary else None
                 numbers = (float(low[j]), float(high[j]), float(over_range[j]))
@@ -150,19 +152,12 @@ def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effec
     return found
 
 
-def _smallest(values: Array, most: int) -> NDArray[np.intp]:
-    """Positions of the smallest values, in order; equal ones in the order of the rows."""
-    positions: NDArray[np.intp] = np.argsort(values, kind="stable")[:most]
-    return positions
-
-
 def _judged(codes: Array, log_probabilities: Array, rows: Array) -> list[JudgedRow]:
     found = []
     for row in rows.tolist():
-        second, first = np.argsort(log_probabilities[row], kind="stable")[-2:].tolist()
-        predicted = int(log_probabilities[row].argmax())
-        runner_up = second if first == predicted else first
         p, true = np.exp(log_probabilities[row]), int(codes[row])
+        predicted = int(log_probabilities[row].argmax())
+        runner_up = next(k for k in largest(p, 2).tolist() if k != predicted)
         p_true = float(p[true]) if true >= 0 else float("nan")
         found.append(JudgedRow(row, true, predicted, float(p[predicted]), p_true, runner_up, float(p[runner_up])))
     return found

@@ -22,7 +22,9 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 
 _PIECE = 1 << 16
 _TIMEOUT_SECONDS = 30.0
-_TROUBLE = (OSError, http.client.HTTPException)  # URLError, timeouts and lost connections are kinds of OSError
+_MOST_BYTES = 1 << 30  # more than any of the files: a server that never ends must not fill the disk
+# URLError, timeouts and lost connections are kinds of OSError; an address or a length that is none, of ValueError.
+_TROUBLE = (OSError, http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def _download(url: str, part: Path, name: str, progress: Progress | None) -> str
                 while piece := response.read(_PIECE):
                     stream.write(piece)
                     done += len(piece)
+                    if done > _MOST_BYTES:
+                        return f"it sends more than {_MOST_BYTES >> 30} GiB"
                     if progress is not None:
                         progress(name, done, total)
     except urllib.error.HTTPError as error:

@@ -12,6 +12,7 @@ Reference: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome import native
-from polytome.certificate import Certificate
+from polytome.certificate import Certificate, proof_of_parts
 from polytome.intercepts import KnownScores, exact_intercept
 from polytome.objective import Objective
+from polytome.rounding import rounding_of
 from polytome.rows import Block
 
 Array = NDArray[Any]
@@ -34,8 +36,6 @@ def certify_dual(
 ) -> tuple[Certificate, Array]:
     """Certificate of the coefficients that a dual point implies, and these: two passes over the rows in float64.
 
-    The gap is infinite where no intercept was found that balances the residuals.
-
     Args:
         objective: what was minimised, with an L2 penalty.
         dual: predictions as the scores that give them (`loss.mean(dual)`), shape (n, n_outputs).
@@ -43,7 +43,7 @@ def certify_dual(
         intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null model's.
     """
     objective = objective.at(np.float64)
-    rows, strength = objective.rows, objective.penalty.strength
+    rows = objective.rows
     dual = dual.astype(np.float64)
     shift = exact_intercept(objective, dual) if objective.fit_intercept else np.zeros(dual.shape[1])
     residual = np.empty_like(dual)
@@ -53,19 +53,34 @@ def certify_dual(
     intercept = np.array(objective.null[0][-1] if intercepts is None else intercepts)
     scores += intercept
     found = exact_intercept(objective, scores) if objective.fit_intercept else np.zeros_like(intercept)
-    loss, slope = KnownScores(objective, scores).loss_and_slope(found)
+    loss, _ = KnownScores(objective, scores).loss_and_slope(found)
     # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
     scores -= dual
     product = float(rows.weight @ np.einsum("ij,ij->i", scores, residual)) / objective.total_weight
-    gap = loss - dual_loss - product - float((found - shift) @ dual_slope)
-    unbalanced = max(float(np.abs(dual_slope).max()), float(np.abs(slope).max()))
-    exact = unbalanced <= 1e-9 * max(1.0, objective.null[1]) or not objective.fit_intercept
+    divergence = loss - dual_loss - product - float((found - shift) @ dual_slope)
     intercept += found
     W[-1] = objective.loss.canonical((intercept + (rows.columns.shift * rows.columns.scale) @ W[:-1])[np.newaxis])
-    # Rounding may bring the mean of numbers that are not negative below zero.
-    least = max(gap, 0.0) if exact else np.inf
     P = loss + objective.penalty.value(W[:-1])
-    return Certificate(P, least, objective.null[1], tol, "proof", strength), W
+    off = rounding_of(objective, W, max(P, dual_loss))
+    terms = abs(loss) + abs(dual_loss) + _size_of_products(objective, dual, scores, residual, found, shift)
+    off = replace(off, divergence=off.divergence + off.objective + off.roundings * terms)
+    # What columns are centred by counts where residuals do not quite add up to zero.
+    unbalanced = np.abs(dual_slope)
+    size = float(np.linalg.norm(rows.columns.scale * rows.columns.shift)) * float(np.linalg.norm(unbalanced))
+    return proof_of_parts(objective, off, P, size, unbalanced, tol, divergence=max(divergence, 0.0)), W
+
+
+def _size_of_products(
+    objective: Objective, dual: Array, change: Array, residual: Array, found: Array, shift: Array
+) -> float:
+    """Bound on the mean absolute value of the products of scores and residuals, by Cauchy and Schwarz."""
+    share = objective.rows.weight / objective.total_weight
+
+    def size(values: Array) -> float:
+        return float(np.sqrt(share @ np.einsum("ij,ij->i", values, values)))
+
+    intercepts = float(np.linalg.norm(found)) + float(np.linalg.norm(shift))
+    return (size(change) + 2 * size(dual) + intercepts) * size(residual)
 
 
 def implied_coefficients(objective: Objective, residual: Array) -> Array:

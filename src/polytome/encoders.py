@@ -328,6 +328,8 @@ class Encoder:
 
 _LABELS = ("integer", "text")
 _UNSEEN, _GAP = -1, -2
+_LONGEST_NAMES = 2**27
+"""Characters of the names of one category's features in a file: `column=level`, so that short text cannot grow."""
 _MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or --missing mean in training"
 
 
@@ -372,11 +374,14 @@ def _column_from_json(data: object) -> Column:
     """Rebuild one column from JSON that may be hostile."""
     plain = _members(data, Column, "column")
     name = _text("column name", plain["name"])
-    kind = _choice(f"column {name!r}, kind", plain["kind"], ("number", "category"))
+    kind = _choice(f"column {name!r:.60}, kind", plain["kind"], ("number", "category"))
     fill = plain["fill"]
     if not isinstance(plain["levels"], list):
         _damaged(f"column {name!r}, levels", plain["levels"], "a list of text")
-    levels = tuple(_text(f"column {name!r}, level", level) for level in plain["levels"])
+    what = f"column {name!r:.60}, level"
+    levels = tuple(_text(what, level) for level in plain["levels"])
+    if len(name) * len(levels) > _LONGEST_NAMES:
+        _damaged(f"column {name!r:.60}, levels", len(levels), "fewer, or a shorter name: each level repeats it")
     if kind == "number":
         is_number = isinstance(fill, int | float) and not isinstance(fill, bool)
         if fill is not None and not (is_number and abs(fill) <= sys.float_info.max):

@@ -16,6 +16,7 @@ from polytome import numerics
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
+from polytome.fitted_source import FittedSource, PartOfSource
 from polytome.fitting import (
     check_settings,
     classes_of,
@@ -44,6 +45,7 @@ from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 
 if TYPE_CHECKING:
+    from polytome.encoders import Encoder
     from polytome.report import Report
     from polytome.training_record import TrainingRecord
 
@@ -85,7 +87,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
         solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one line.
-        training_: what the data were (a `TrainingRecord`), of models that `polytome train` or `fit_source` made.
+        source_: what a table or an image brought: how its columns became features, and more; see `FittedSource`.
+            Models that `polytome train` or `fit_source` made have parts of it as `encoder_`, `image_shape_`,
+            `positive_` and `training_` (what the data were, a `TrainingRecord`), too. A new fit starts from none of it.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -111,7 +115,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     solver_: Choice
     n_iter_: Array
     n_features_in_: int
-    training_: TrainingRecord
+    source_: FittedSource
+    encoder_: PartOfSource[Encoder] = PartOfSource()
+    image_shape_: PartOfSource[tuple[int, int]] = PartOfSource()
+    positive_: PartOfSource[str] = PartOfSource()
+    training_: PartOfSource[TrainingRecord] = PartOfSource()
 
     def __init__(
         self,
@@ -176,8 +184,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             callback=reporter_of(self),
         )
         self.classes_, self.solver_ = labels.classes, choice.after(solution)
-        if hasattr(self, "training_"):
-            del self.training_  # of an earlier fit
+        self.source_ = FittedSource()
         n_classes = len(labels.classes)
         keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
         return self

@@ -25,6 +25,7 @@ from scipy import sparse
 from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError
 from polytome.features import checked_rows
+from polytome.ordering import largest
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -170,7 +171,7 @@ def feature_names(model: LogisticRegression) -> tuple[str, ...]:
 
 
 def largest_coefficients(model: LogisticRegression, most: int = 5) -> list[Coefficient]:
-    """The coefficients of largest size, for each class in order; zeros are left out.
+    """The coefficients of largest size, for each class in order; zeros are left out, ties are ordered by name.
 
     Args:
         model: a fitted model.
@@ -190,7 +191,7 @@ def largest_coefficients(model: LogisticRegression, most: int = 5) -> list[Coeff
     labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
     found = []
     for label, row in zip(labels, model.coef_, strict=True):
-        for j in np.argsort(-np.abs(row), kind="stable")[:most]:
+        for j in largest(np.abs(row), most, names):
             if row[j] != 0:
                 with np.errstate(over="ignore"):
                     odds_ratio = float(np.exp(row[j])) if binary else None
@@ -249,7 +250,7 @@ def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -
         most: how many flips to return at most; None for all.
 
     Returns:
-        Sorted by size, features that cannot change the class alone last.
+        Sorted by size, ties by name, features that cannot change the class alone last.
 
     Raises:
         DataError: x cannot be used; the message names the place.
@@ -271,7 +272,7 @@ def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -
     columns = [Column(name, "number") for name in feature_names(model)] if encoder is None else list(encoder.columns)
     scores = coef @ row + intercept
     flips = _number_flips(model, columns, row, coef, scores, most) + _level_flips(model, columns, row, coef, scores)
-    return sorted(flips, key=lambda flip: flip.size)[:most]
+    return [flips[j] for j in _smallest([flip.size for flip in flips], most, [flip.feature for flip in flips])]
 
 
 def _number_flips(
@@ -298,11 +299,17 @@ def _number_flips(
     span = high - low
     size = change / np.where(np.isfinite(span) & (span > 0), span, 1.0)
     classes, flips = model.classes_.tolist(), []
-    for j in np.argsort(size, kind="stable")[:most]:
+    for j in _smallest(size, most, names):
         beyond = classes[rival[j]] if size[j] < np.inf else None
         crossing = float(flipped[j]) if size[j] < np.inf else None
         flips.append(Flip(names[j], float(values[j]), crossing, beyond, float(size[j])))
     return flips
+
+
+def _smallest(sizes: ArrayLike, most: int | None, names: Sequence[str]) -> Array:
+    """Positions of the smallest changes: those whose reciprocals are the largest."""
+    with np.errstate(divide="ignore"):
+        return largest(1 / np.asarray(sizes, dtype=np.float64), most, names)
 
 
 def _first_crossing(leads: Array, rates: Array) -> tuple[Array, Array]:

@@ -83,9 +83,14 @@ def reporter_of(estimator: Any) -> Callback | None:
 
 def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
-    coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
-    # Predictions read them output by output for dense rows, and column by column for sparse ones, as they lie already.
-    estimator.coef_ = coefficients if objective.rows.is_sparse else np.ascontiguousarray(coefficients)
+    if solution.given is None:
+        coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
+    else:
+        coefficients, estimator.intercept_ = solution.given.coefficients.T, solution.given.intercept
+    # Predictions read them output by output for dense rows, and column by column for sparse ones; with the strides that
+    # a pickle of them gets, which `joblib.hash` tells.
+    by_column = objective.rows.is_sparse and len(coefficients) > 1
+    estimator.coef_ = np.asarray(coefficients, order="F" if by_column else "C")
     scale = estimator.scale
     estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
     estimator.history_ = solution.history

@@ -17,7 +17,7 @@ __all__ = ["LARGEST_HESSIAN", "HessianFactor", "factor_hessian"]
 
 LARGEST_HESSIAN = 6_000
 """Largest side of a Hessian that is formed (its blocks may have as many entries): 288 MB of float64."""
-_FIRST_RIDGE = 1e-14
+_FIRST_RIDGE, _LAST_RIDGE = 1e-14, 1e16
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,18 @@ def _diagonals(H: Array) -> Array:
 
 
 def _factor(H: Array) -> Array:
-    """Cholesky factor of H (unit diagonal) plus the smallest ridge in powers of 100 that makes it definite."""
+    """Cholesky factor of H (unit diagonal) plus the smallest ridge in powers of 100 that makes it definite.
+
+    Where none does, because an entry is not finite, that of the unit matrix: a step along the scaled gradient.
+    """
     diagonal = H.reshape(-1)[:: len(H) + 1]
     unit = np.maximum(diagonal, 0.0)
     ridge = _FIRST_RIDGE
-    while True:
+    while ridge < _LAST_RIDGE:
         diagonal[:] = unit + ridge
         factor: Array
         factor, failed = dpotrf(H.T, lower=1, clean=0)
         if not failed:
             return factor
         ridge *= 100
+    return np.eye(len(H), order="F")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.images import IMAGE_SUFFIXES, training_form
+from polytome.readers.opening import exists, is_folder
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -38,7 +39,7 @@ def is_images(path: str | PathLike[str]) -> bool:
         (True, False)
     """
     path = Path(path)
-    return bool(_images_in(path)) if path.is_dir() else path.suffix.lower() in IMAGE_SUFFIXES
+    return bool(_images_in(path)) if is_folder(path) else path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def find_images(paths: Iterable[str | PathLike[str]]) -> list[tuple[Path, str | None]]:
@@ -56,9 +57,9 @@ def find_images(paths: Iterable[str | PathLike[str]]) -> list[tuple[Path, str | 
     """
     found: list[tuple[Path, str | None]] = []
     for path in map(Path, paths):
-        if not path.exists():
+        if not exists(path):
             raise FileError(f"{path}: no such file or folder; check the path (the current folder is {Path.cwd()})")
-        images = _images_in(path) if path.is_dir() else [path]
+        images = _images_in(path) if is_folder(path) else [path]
         if not images:
             raise FileError(f"{path}: neither this folder nor a sub-folder holds an image {IMAGE_SUFFIXES}")
         found += [(image, image.parent.name if path not in (image, image.parent) else None) for image in images]
@@ -102,7 +103,7 @@ def images_for_model(model: LogisticRegression, paths: Sequence[str | PathLike[s
         DataError: the model was not trained on images, or does not know what full ink is; an image cannot be used.
         FileError: a file cannot be read.
     """
-    if other := next((path for path in paths if Path(path).exists() and not is_images(path)), None):
+    if other := next((path for path in paths if exists(path) and not is_images(path)), None):
         raise ArgumentError(f"{other}: is no image, and there are images beside it; give either one table or images")
     shape, full = getattr(model, "image_shape_", None), model.scale
     if shape is None:

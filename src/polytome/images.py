@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from polytome.errors import ArgumentError, DataError, FileError, MissingExtraError
+from polytome.readers.opening import InputFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +36,10 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _MOST_BYTES = 64 << 20
 _MOST_PIXELS = 80_000_000  # below the number at which Pillow itself begins to warn
+_MANY_PIXELS = f"has more than {_MOST_PIXELS // 1_000_000} million pixels; save it smaller"
+_MOST_SCANNED = 1_000_000_000  # pixels times scans: a progressive JPEG has ten or so, each of them over all pixels
+_LEAST_SCAN = 10_000_000  # pixels as which a scan of fewer counts
+_MOST_NARROW = 400  # longer side by shorter one
 _WORKING_SIDE = 400  # pixels: strokes stay several pixels wide, and noise averages out
 _LEAST_CONTRAST = 0.1  # of the ground's brightness
 _LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is no digit
@@ -143,14 +148,8 @@ def _import_pillow() -> Any:
 
 def _contents(path: Path) -> bytes:
     """The bytes of a file of bounded size."""
-    try:
-        with path.open("rb") as stream:
-            contents = stream.read(_MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file; check the path (the current folder is {Path.cwd()})") from error
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror}); check what it is and its permissions") from error
-    return contents
+    with InputFile(path).packed() as stream:
+        return stream.read(_MOST_BYTES + 1)
 
 
 def _decoded(contents: bytes, name: str, refusal: type[DataError] | type[FileError]) -> Image:
@@ -161,16 +160,33 @@ def _decoded(contents: bytes, name: str, refusal: type[DataError] | type[FileErr
         raise refusal(f"{name}: has more than {_MOST_BYTES >> 20} MiB; save it smaller")
     try:
         image = Image.open(io.BytesIO(contents), formats=_FORMATS)
-        if image.width * image.height <= _MOST_PIXELS:
+        too_much = _too_much(image, contents)
+        if too_much is None:
             image.load()
             return ImageOps.exif_transpose(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        pass  # refused below
+        too_much = _MANY_PIXELS
     except UnidentifiedImageError as error:
         raise refusal(f"{name}: is no PNG, JPEG, GIF, BMP or WebP image, or its head is damaged") from error
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a decoder stumbles over in a damaged file
         raise refusal(f"{name}: the image is damaged or cut short ({error}); save or fetch it again") from error
-    raise refusal(f"{name}: has more than {_MOST_PIXELS // 1_000_000} million pixels; save it smaller")
+    raise refusal(f"{name}: {too_much}")
+
+
+def _too_much(image: Image, contents: bytes) -> str | None:
+    """Why a file would be too much work to decode, whatever its size; None where it is not."""
+    pixels = image.width * image.height
+    if pixels > _MOST_PIXELS:
+        return _MANY_PIXELS
+    if max(image.size) > _MOST_NARROW * min(image.size):
+        return f"is {image.width:,} x {image.height:,} pixels, too narrow to show anything; cut it out anew"
+    # Within a scan each byte 255 is followed by 0 or a sign to start again, so that these two begin a scan.
+    scans = contents.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    if scans > 1 and scans * max(pixels, _LEAST_SCAN) > _MOST_SCANNED:
+        return f"is a JPEG of {scans:,} scans; save it as a plain one, or as PNG"
+    return None
 
 
 def _brightness(image: Image) -> Picture:

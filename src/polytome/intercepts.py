@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from polytome import native
 from polytome.objective import Objective, hessian_of_scores
 from polytome.rows import ArrayRows, Block
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -20,6 +20,9 @@ __all__ = ["ROUNDING", "KnownScores", "damped_step", "exact_intercept"]
 ROUNDING = 1e-13
 """Residuals of this size, relative to the loss, are rounding."""
 _BALANCED = 1e-9
+_MOST_STEPS = 200
+_RARE = 1e-4  # of the weight
+_RAREST = 1e-30
 _LARGEST = 40.0  # e^40 to one is more than the rarest class needs
 
 
@@ -35,7 +38,8 @@ class KnownScores:
     objective: Objective
     scores: Array
 
-    @cached_property
+    @property
+    @kept
     def rows(self) -> ArrayRows:
         """The scores as rows of so many columns."""
         its = self.objective.rows
@@ -107,27 +111,34 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
 
 
 def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
-    """Where Newton's method from intercepts `b` ends, and how far the mean residuals are from zero there."""
+    """Where Newton's method from intercepts `b` ends, and how far the mean residuals are from zero there.
+
+    Those of rare outputs are measured by the weight that the output has.
+    """
     separable, hessian = known.objective.loss.separable, None
+    unit = np.clip(known.objective.room / _RARE, _RAREST, 1.0)
     value, slope = known.loss_and_slope(b)
-    while (off := np.abs(slope).max()) > ROUNDING:
+    off = float((np.abs(slope) / unit).max())
+    for _ in range(_MOST_STEPS):
+        if not off > ROUNDING:
+            break
         fresh = hessian is None
         hessian = known.hessian(b) if hessian is None else hessian
         step = damped_step(hessian, 0.0, slope, separable)
         # A Hessian from elsewhere gets one try: a fresh one is the better remedy for a step that does not serve.
         for _ in range(40 if fresh else 1):
             reached, there = known.loss_and_slope(b - step)
-            change, left = reached - value, np.abs(there).max()
+            change, left = reached - value, float((np.abs(there) / unit).max())
             if change < -ROUNDING * abs(value) or (left < off and change <= ROUNDING * abs(value)):
-                b, value, slope = b - step, reached, there
                 hessian = hessian if left <= 0.1 * off else None
+                b, value, slope, off = b - step, reached, there, left
                 break
             step /= 2
         else:
             if fresh:
                 break
             hessian = None
-    return b, float(off)
+    return b, off
 
 
 def damped_step(hessian: Array, damping: float, gradient: Array, separable: bool) -> Array:
@@ -135,9 +146,28 @@ def damped_step(hessian: Array, damping: float, gradient: Array, separable: bool
     if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
         bend = hessian.diagonal() + damping
         return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
+    diagonal = hessian.diagonal()
+    if damping == 0.0 and diagonal.min() < _RARE**2 * diagonal.max():
+        return _rare_step(hessian, gradient)
     # The mean fills the flat direction of the softmax loss: the same change to every intercept.
     filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))
     bends, directions = np.linalg.eigh(filled)
     along = np.divide(directions.T @ gradient, bends, out=np.zeros_like(gradient), where=bends > 1e-15 * bends[-1])
     step: Array = directions @ along
     return step
+
+
+def _rare_step(hessian: Array, gradient: Array) -> Array:
+    """The step of the softmax loss where classes differ by many orders of magnitude: that of all classes but the one of
+    the most curvature, whose Hessian is definite, with its diagonal brought to one."""
+    diagonal = hessian.diagonal()
+    others = np.flatnonzero((np.arange(len(diagonal)) != diagonal.argmax()) & (diagonal > 0))
+    scale = 1 / np.sqrt(diagonal[others])
+    matrix = hessian[np.ix_(others, others)] * scale[:, None] * scale
+    bends, directions = np.linalg.eigh(matrix)
+    along = directions.T @ (gradient[others] * scale)
+    along = np.divide(along, bends, out=np.zeros_like(along), where=bends > 1e-15 * max(bends.max(initial=0.0), 0.0))
+    step = np.zeros_like(gradient)
+    step[others] = (directions @ along) * scale
+    centred: Array = step - step.mean()
+    return centred

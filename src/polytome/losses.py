@@ -65,6 +65,11 @@ class Loss(Protocol):
         """The scores of the null model, the best intercept alone, shape (n_outputs,)."""
         ...
 
+    def room(self, target: Array, weight: Array) -> Array:
+        """How far one prediction for all rows can move the mean residual of each output to either side, (n_outputs,):
+        what a dual point that is not quite feasible is made feasible with."""
+        ...
+
     def margin(self, scores: Array, target: Array) -> Array:
         """How far each row is on its right side, for each output of a separable loss, shape (n, n_outputs), else for
         all of them, shape (n, 1); `-inf` where no side is right (soft labels)."""
@@ -136,14 +141,19 @@ class Softmax:
 
     def null_scores(self, target: Array, weight: Array) -> Array:
         """`log` of the class frequencies, shifted to sum to zero."""
+        with np.errstate(divide="ignore"):
+            scores = np.log(self.room(target, weight))
+        centred: Array = scores - scores.mean()
+        return centred
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """The frequency of each class."""
         if target.ndim == 1:
             frequency = np.bincount(target, weights=weight, minlength=self.n_outputs)
         else:
             frequency = weight @ target
-        with np.errstate(divide="ignore"):
-            scores = np.log(frequency / frequency.sum())
-        centred: Array = scores - scores.mean()
-        return centred
+        found: Array = frequency / frequency.sum()
+        return found
 
     def margin(self, scores: Array, target: Array) -> Array:
         """The score of the true class minus the largest other one."""
@@ -208,10 +218,15 @@ class IndependentSigmoids:
 
     def null_scores(self, target: Array, weight: Array) -> Array:
         """Log-odds of the mean target of each output."""
-        present = weight @ target
         with np.errstate(divide="ignore"):
-            scores: Array = np.log(present) - np.log(weight.sum() - present)
+            scores: Array = np.log(weight @ target) - np.log(weight @ (1.0 - target))
         return scores
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """The smaller of the mean target of each output and its complement to one."""
+        present, absent = weight @ target, weight @ (1.0 - target)
+        found: Array = np.minimum(present, absent) / weight.sum()
+        return found
 
     def margin(self, scores: Array, target: Array) -> Array:
         """`z` where the target is 1, `-z` where it is 0."""
@@ -265,6 +280,10 @@ class Logistic:
     def null_scores(self, target: Array, weight: Array) -> Array:
         """Log-odds of the mean target, shape (1,)."""
         return _ONE_SIGMOID.null_scores(target[:, None], weight)
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """The smaller of the mean target and its complement to one, shape (1,)."""
+        return _ONE_SIGMOID.room(target[:, None], weight)
 
     def margin(self, scores: Array, target: Array) -> Array:
         """`z` where the target is 1, `-z` where it is 0."""
@@ -321,6 +340,10 @@ class Squared:
         """The weighted mean of the target."""
         scores: Array = weight @ target.reshape(len(target), -1) / weight.sum()
         return scores
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """One: no residual is out of reach, and the same change to all of them moves the mean as far."""
+        return np.ones(self.n_outputs)
 
     def margin(self, scores: Array, target: Array) -> Array:
         """`-inf`: a real target has no right side."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from polytome.errors import DataError
+from polytome.ordering import largest
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -37,6 +38,7 @@ __all__ = [
     "evaluate",
     "log_loss",
     "null_log_loss",
+    "one_label_each",
 ]
 
 
@@ -124,7 +126,8 @@ def evaluate(model: LogisticRegression, X: Any, y: Any) -> Evaluation:
         >>> round(evaluation.accuracy, 3), evaluation.unseen, evaluation.accuracy_of_all
         (0.667, {'perhaps': 1}, 0.5)
     """
-    y = np.asarray(y)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)
     known = codes >= 0
     if not known.any():
@@ -146,6 +149,33 @@ def evaluate(model: LogisticRegression, X: Any, y: Any) -> Evaluation:
         classes=model.classes_,
         confusion=confusion_matrix(codes, predicted, len(model.classes_)),
     )
+
+
+def one_label_each(y: Any, n_rows: int) -> Array:
+    """True labels of rows that are to be judged, shape (n,); one column of them is taken for what it is.
+
+    Args:
+        y: labels, shape (n,) or (n, 1).
+        n_rows: n.
+
+    Raises:
+        DataError: they are as many as something else, or several numbers for each row.
+
+    Example:
+        >>> one_label_each([["no"], ["yes"]], 2)
+        array(['no', 'yes'], dtype='<U3')
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and len(labels) == n_rows:
+        raise DataError(
+            f"y has shape {labels.shape}: rows are judged by one label each, not by probabilities; give the most "
+            "probable class of each row, classes_[y.argmax(axis=1)]"
+        )
+    if labels.shape != (n_rows,):
+        raise DataError(f"y has shape {labels.shape} for {n_rows} rows of X: give one label for each row")
+    return labels
 
 
 def class_codes(y: Array, classes: Array) -> NDArray[np.intp]:
@@ -224,7 +254,7 @@ def confusion_matrix(codes: Array, predicted: Array, n_classes: int) -> NDArray[
 
 
 def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[ConfusedPair]:
-    """The pairs of classes that are confused most often, the worst first.
+    """The pairs of classes that are confused most often, the worst first, ties in the order of the classes.
 
     Args:
         confusion: counts, shape (K, K), true classes in rows.
@@ -237,7 +267,7 @@ def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[Con
     """
     errors = confusion - np.diag(np.diag(confusion))
     labels, totals = classes.tolist(), confusion.sum(axis=1)
-    worst = np.argsort(-errors, axis=None, kind="stable")[:most]
+    worst = largest(errors.ravel(), most)
     pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in worst]
     return [
         ConfusedPair(labels[i], labels[j], int(errors[i, j]), float(errors[i, j] / totals[i]))

@@ -17,7 +17,6 @@ import hashlib
 import json
 from dataclasses import asdict, astuple, fields
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,28 +26,24 @@ from polytome import __version__
 from polytome.atomic_files import atomic_output
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
+from polytome.fitted_source import FittedSource
 from polytome.formula import Formula
+from polytome.saved_kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, plain, record, refuse
+from polytome.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.saved_values import (
-    DAMAGED,
-    TRAINING_TENSORS,
-    checked,
+    CHECKSUM,
+    MODEL,
     classes_from_saved,
     classes_to_saved,
-    members,
     parameters_from_saved,
     parameters_to_saved,
-    plain,
-    record_from_saved,
-    refuse,
-    training_from_saved,
-    training_to_saved,
 )
 from polytome.solvers import Progress, Stop
+from polytome.tensor_files import Tensors, read_tensors
 
 if TYPE_CHECKING:
+    from polytome.encoders import Encoder
     from polytome.estimators import LogisticRegression
-
-Tensors = dict[str, NDArray[Any]]
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -56,21 +51,14 @@ FORMAT_VERSION = 2
 """The newest file format that this version reads, and the one that it writes."""
 
 _KEY = "polytome"
-_LARGEST_HEADER = 100_000_000  # a limit of safetensors itself
-_TENSOR_TYPES = frozenset(["F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"])
-_MEMBERS_OF_1 = (
-    *("format_version", "checksum", "library_version", "parameters", "classes", "feature_names", "encoder"),
-    *("image_shape", "positive", "objective", "certificate", "stop", "n_iter", "solver"),
-)
-_MEMBERS = (*_MEMBERS_OF_1, "training")
+_OF_FORMAT_2 = frozenset(["training"])  # what format 1 lacks
 
 
 def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
     """Write a fitted model to one safetensors file, whole or not at all.
 
     Args:
-        model: a fitted `LogisticRegression`. Its attributes `encoder_` (an `Encoder`), `image_shape_` (height, width)
-            and `positive_` (the label of a one-against-the-rest model) are kept where it has them.
+        model: a fitted `LogisticRegression`; what its `source_` holds is kept.
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
@@ -80,6 +68,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from polytome.estimators import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -96,9 +85,9 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
     if not isinstance(model, LogisticRegression):
         raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be saved")
     check_certified(model)
-    record, tensors = _to_saved(model)
-    record["checksum"] = _checksum(record, tensors)
-    text = json.dumps(record, allow_nan=False)
+    saved, tensors = _to_saved(model)
+    saved["checksum"] = _checksum(saved, tensors)
+    text = json.dumps(saved, allow_nan=False)
     try:
         _from_saved(json.loads(text), tensors)  # whatever is written can be read again
     except FileError as error:
@@ -126,36 +115,34 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
         Traceback (most recent call last):
         polytome.errors.FileError: absent.safetensors: no such file
     """
+    content, tensors = read_tensors(path, _KEY)
     try:
-        record, tensors = _read(Path(path))
-        _check_version(record)
-        members(record, _MEMBERS if record["format_version"] > 1 else _MEMBERS_OF_1, "the model")
-        if record["checksum"] != _checksum(record, tensors):
+        saved = _parsed(content)
+        _check_version(saved)
+        members(saved, MODEL if saved["format_version"] > 1 else MODEL.keys() - _OF_FORMAT_2, WHOLE)
+        if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
-        return _from_saved(record, tensors)
+        return _from_saved(saved, tensors)
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
-    except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file") from error
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise FileError(f"{path}: {DAMAGED}its metadata are nested too deeply") from error
 
 
 def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     """What the file keeps: values for JSON, and tensors."""
     parameters, scale = parameters_to_saved(model.get_params(deep=False))
     classes, class_numbers = classes_to_saved(model.classes_)
-    names = getattr(model, "feature_names_in_", None)
-    encoder, shape = getattr(model, "encoder_", None), getattr(model, "image_shape_", None)
-    record = {
+    names, source = getattr(model, "feature_names_in_", None), model.source_
+    saved: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "library_version": __version__,
         "classes": classes,
         "parameters": parameters,
         "feature_names": None if names is None else [str(name) for name in names],
-        "encoder": None if encoder is None else encoder.to_json(),
-        "image_shape": None if shape is None else [int(side) for side in shape],
-        "positive": getattr(model, "positive_", None),
+        "encoder": None if source.encoder is None else source.encoder.to_json(),
+        "image_shape": None if source.image_shape is None else [int(side) for side in source.image_shape],
+        "positive": source.positive,
         "objective": plain(asdict(model.objective_)),
         "certificate": plain(asdict(model.certificate_)),
         "stop": model.stop_.name,
@@ -167,152 +154,167 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     for name, numbers in (("classes", class_numbers), ("scale", scale)):
         if numbers is not None:
             tensors[name] = numbers
-    record["training"] = None
-    if hasattr(model, "training_"):
-        record["training"], of_training = training_to_saved(model.training_)
+    saved["training"] = None
+    if source.training is not None:
+        saved["training"], of_training = training_to_saved(source.training)
         tensors |= of_training
-    return record, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    return saved, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
-def _checksum(record: dict[str, Any], tensors: Tensors) -> str:
+def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
     """SHA-256 of everything in the file but the checksum itself."""
     digest = hashlib.sha256()
-    kept = {key: value for key, value in record.items() if key != "checksum"}
+    kept = {key: value for key, value in saved.items() if key != "checksum"}
     digest.update(json.dumps(kept, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype.kind}{tensor.itemsize} {tensor.shape}".encode())
-        digest.update(tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes())
+        digest.update(np.ascontiguousarray(tensor, dtype=tensor.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
-    """The JSON and the tensors of a file of which nothing is known."""
-    from safetensors import SafetensorError, safe_open
+def _parsed(content: str) -> dict[str, Any]:
+    """The JSON of the metadata."""
 
-    _check_start(path)
+    def refuse_constant(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
     try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_KEY)
-            if text is None:
-                raise FileError("a safetensors file, but no model that Polytome saved: its metadata lack 'polytome'")
-            names = sorted(file.keys())
-            for name in names:
-                if file.get_slice(name).get_dtype() not in _TENSOR_TYPES:
-                    refuse(f"the tensor {name!r} has a type that no model has")
-            tensors = {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise FileError(f"damaged, or no safetensors file ({error}); copy the file again") from error
-    try:
-        record = json.loads(text)
+        found = json.loads(content, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise FileError(f"damaged: its metadata are not JSON ({error}); copy the file again") from error
-    if not isinstance(record, dict):
+    if not isinstance(found, dict):
         refuse("its metadata are not a JSON object")
-    return record, tensors
+    return found
 
 
-def _check_start(path: Path) -> None:
-    """Refuse what cannot be a safetensors file before anything is mapped into memory."""
-    if path.is_dir():
-        raise FileError("is a folder; name the model file in it")
-    if path.exists() and not path.is_file():
-        raise FileError("is no ordinary file; name a model file")
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(9)
-    if size == 0:
-        raise FileError("the file is empty")
-    if size < 9:
-        raise FileError(f"the file is cut short: it holds {size} bytes only")
-    length = int.from_bytes(start[:8], "little")
-    if start[8:] != b"{" or length > _LARGEST_HEADER:
-        raise FileError("is not a safetensors file, or its first bytes are damaged")
-    if length > size - 8:
-        raise FileError(
-            f"the file is cut short, or its first bytes are damaged: it holds {size} bytes, its header alone needs "
-            f"{length + 8}"
-        )
-
-
-def _check_version(record: dict[str, Any]) -> None:
+def _check_version(saved: dict[str, Any]) -> None:
     """Refuse a newer format, saying which version can read it."""
-    version = record.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        refuse(f"format_version is {version!r}")
+    version = saved.get("format_version")
+    if type(version) is not int or version < 1:
+        refuse(f"format_version is {brief(version)}")
     if version > FORMAT_VERSION:
         raise FileError(
-            f"the file has format {version}, and Polytome {__version__} reads up to {FORMAT_VERSION}; upgrade Polytome "
-            f"(the file was written by version {str(record.get('library_version'))[:40]})"
+            f"the file has format {brief(version)}, and Polytome {__version__} reads up to {FORMAT_VERSION}; upgrade "
+            f"Polytome (the file was written by version {str(saved.get('library_version'))[:40]})"
         )
 
 
-def _from_saved(record: dict[str, Any], tensors: Tensors) -> LogisticRegression:
-    """The model, after each of its parts has been checked and the parts against each other."""
+def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
+    """The model, after each of its values has been checked, and then the parts against each other."""
     from polytome.estimators import LogisticRegression
 
+    saved = record(MODEL, {"training": None})(saved, WHOLE)
     needed = {"coef", "intercept", "history"}
-    if (training := record.get("training")) is not None:
+    if saved["training"] is not None:
         needed |= TRAINING_TENSORS
     if not needed <= set(tensors) <= needed | {"classes", "scale"}:
-        refuse(f"its tensors are {sorted(tensors)[:12]}")
+        refuse(f"its tensors are {brief(sorted(tensors))}")
+    if not CHECKSUM.fullmatch(saved["checksum"]):
+        refuse(f"checksum is {brief(saved['checksum'])}")
+    coef, intercept = _coefficients(tensors)
+    n_classes, n_features = max(2, len(coef)), coef.shape[1]
+    parameters = parameters_from_saved(saved["parameters"], tensors.get("scale"), n_features)
+    model = LogisticRegression(**parameters)
+    model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
+    model.classes_ = classes_from_saved(saved["classes"], tensors.get("classes"), n_classes)
+    model.objective_, model.certificate_ = Formula(**saved["objective"]), Certificate(**saved["certificate"])
+    model.stop_ = Stop[saved["stop"]]
+    _check_claims(model)
+    model.n_iter_ = np.array([saved["n_iter"]])
+    model.history_ = _history(tensors["history"])
+    model.solver_ = saved["solver"]
+    if (names := saved["feature_names"]) is not None:
+        if len(names) != n_features:
+            refuse(f"{len(names)} feature names for {n_features} features")
+        model.feature_names_in_ = np.array(names, dtype=object)
+    training = None
+    if saved["training"] is not None:
+        training = training_from_saved(saved["training"], tensors, n_classes, n_features)
+    model.source_ = FittedSource(
+        encoder=_encoder(saved["encoder"], n_features),
+        image_shape=_image_shape(saved["image_shape"], n_features),
+        positive=_positive(saved["positive"], model.classes_),
+        training=training,
+    )
+    return model
+
+
+def _coefficients(tensors: Tensors) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The coefficients and intercepts, of shapes that a model has."""
     coef, intercept = tensors["coef"], tensors["intercept"]
-    if coef.dtype != np.float64 or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
-        refuse(f"coef is {coef.dtype} of shape {coef.shape}, not float64 of shape (1, d) or (K, d) with K above 2")
-    if intercept.dtype != np.float64 or intercept.shape != (len(coef),):
-        refuse(f"intercept is {intercept.dtype} of shape {intercept.shape}, not float64 of shape {(len(coef),)}")
+    kind = coef.dtype
+    if kind not in (np.float64, np.float32) or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
+        refuse(
+            f"coef is {kind} of shape {coef.shape}, not float64 or float32 of shape (1, d), or (K, d) with K above 2"
+        )
+    if intercept.dtype != kind or intercept.shape != (len(coef),):
+        refuse(f"intercept is {intercept.dtype} of shape {intercept.shape}, not {kind} of shape {(len(coef),)}")
     for name, tensor in (("coef", coef), ("intercept", intercept)):
         if not np.isfinite(tensor).all():
             refuse(f"{name} holds NaN or infinity")
-    n_classes, n_features = max(2, len(coef)), coef.shape[1]
-    model = LogisticRegression(**parameters_from_saved(record["parameters"], tensors.get("scale")))
-    model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
-    model.classes_ = classes_from_saved(record["classes"], tensors.get("classes"), n_classes)
-    model.objective_ = record_from_saved(Formula, record["objective"], "objective")
-    if (model.objective_.n_classes, model.objective_.n_features) != (n_classes, n_features):
+    return coef, intercept
+
+
+def _check_claims(model: LogisticRegression) -> None:
+    """Refuse an objective, a certificate and an outcome that contradict each other or the coefficients."""
+    n_classes, n_features = len(model.classes_), model.n_features_in_
+    formula, certificate = model.objective_, model.certificate_
+    if (formula.n_classes, formula.n_features) != (n_classes, n_features):
         refuse(f"the objective does not fit {n_classes} classes and {n_features} features")
-    model.certificate_ = record_from_saved(Certificate, record["certificate"], "certificate")
-    if record["stop"] not in Stop.__members__:
-        refuse(f"stop is {str(record['stop'])[:40]!r}, which is no member of polytome.Stop")
-    model.stop_ = Stop[record["stop"]]
-    model.n_iter_ = np.array([checked(record["n_iter"], int, "n_iter")])
-    model.history_ = _history(tensors["history"])
-    model.solver_ = checked(record["solver"], str, "solver")
-    if training is not None:
-        model.training_ = training_from_saved(training, tensors, n_classes, n_features)
-    _restore_names(model, record)
-    return model
+    if formula.loss != ("softmax" if n_classes > 2 else "logistic"):
+        refuse(f"the objective has a {formula.loss} loss for {n_classes} classes")
+    said, proved = (formula.value, formula.strength), (certificate.objective, certificate.strength)
+    if not np.array_equal(said, proved, equal_nan=True):
+        refuse(f"the objective is {said[0]} of strength {said[1]}, in the certificate {proved[0]} of {proved[1]}")
+    if np.isnan(certificate.objective) and np.isfinite(certificate.gap):
+        refuse(f"the certificate proves a gap of {certificate.gap} about an objective that is NaN")
+    if certificate.kind == "estimate" and certificate.strength > 0:
+        refuse(f"the certificate is an estimate, although there is a penalty of strength {certificate.strength}")
+    # Parts of the gap; a certificate of an older file has none.
+    parts = getattr(certificate, "rounding", 0.0) + getattr(certificate, "intercept", 0.0)
+    if not parts <= certificate.gap * (1 + 1e-12):
+        refuse(f"the certificate's parts make {parts}, more than its gap {certificate.gap}")
+    if model.stop_.name in ("CERTIFIED", "ESTIMATED") and not certificate.holds:
+        refuse(f"stop is {model.stop_.name}, although the certificate does not hold")
+    if model.stop_.name in ("SEPARATED", "ESTIMATED") and certificate.strength > 0:
+        refuse(f"stop is {model.stop_.name}, although there is a penalty")
 
 
 def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:
     """One `Progress` per row of the tensor."""
-    if tensor.dtype != np.float64 or tensor.ndim != 2 or tensor.shape[1] != len(fields(Progress)):
+    if tensor.dtype != np.float64 or tensor.ndim != 2 or tensor.shape[1] != len(fields(Progress)) or not len(tensor):
         refuse(f"history is {tensor.dtype} of shape {tensor.shape}")
-    if not (np.abs(tensor[:, 0]) < 2**53).all():
+    iterations, passes = tensor[:, 0], tensor[:, 1]
+    if not ((iterations >= 0) & (iterations < LARGEST_COUNT) & (iterations == np.floor(iterations))).all():
         refuse("history counts iterations beyond measure")
+    if not (np.isfinite(passes) & (passes >= 0)).all():
+        refuse("history counts passes beyond measure")
+    if (tensor[:, 2:] < 0).any():
+        refuse("history holds an objective, a gap or a time below zero")
     return tuple(Progress(int(iteration), *rest) for iteration, *rest in tensor.tolist())
 
 
-def _restore_names(model: LogisticRegression, record: dict[str, Any]) -> None:
-    """Set the attributes that only some models have, after checking that they fit."""
+def _encoder(saved: Any, n_features: int) -> Encoder | None:
     from polytome.encoders import Encoder
 
-    n_features = model.n_features_in_
-    if (names := record["feature_names"]) is not None:
-        texts = [checked(name, str, "feature_names") for name in checked(names, list, "feature_names")]
-        if len(texts) != n_features:
-            refuse(f"{len(texts)} feature names for {n_features} features")
-        model.feature_names_in_ = np.array(texts, dtype=object)
-    if record["encoder"] is not None:
-        model.encoder_ = Encoder.from_json(record["encoder"])
-        if (width := len(model.encoder_.feature_names)) != n_features:
-            refuse(f"its encoder makes {width} features, its coefficients need {n_features}")
-    if (shape := record["image_shape"]) is not None:
-        sides = tuple(checked(side, int, "image_shape") for side in checked(shape, list, "image_shape"))
-        if len(sides) != 2 or min(sides) < 1 or sides[0] * sides[1] != n_features:
-            refuse(f"image_shape is {list(sides)[:4]} for {n_features} features")
-        model.image_shape_ = sides
-    if (positive := record["positive"]) is not None:
-        if positive != model.classes_[-1] or len(model.classes_) != 2:
-            refuse(f"positive is {str(positive)[:40]!r}, which is not the second of two classes")
-        model.positive_ = checked(positive, str, "positive")
+    if saved is None:
+        return None
+    encoder = Encoder.from_json(saved)
+    if (width := sum(column.width for column in encoder.columns)) != n_features:
+        refuse(f"its encoder makes {width} features, its coefficients need {n_features}")
+    return encoder
+
+
+def _image_shape(saved: list[int] | None, n_features: int) -> tuple[int, int] | None:
+    if saved is None:
+        return None
+    if saved[0] * saved[1] != n_features:
+        refuse(f"image_shape is {saved} for {n_features} features")
+    return saved[0], saved[1]
+
+
+def _positive(saved: str | None, classes: NDArray[Any]) -> str | None:
+    if saved is not None and (len(classes) != 2 or saved != classes.tolist()[-1]):
+        refuse(f"positive is {brief(saved)}, which is not the second of two classes")
+    return saved

@@ -10,7 +10,6 @@ meet here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from polytome import native
 from polytome.losses import Loss
 from polytome.penalties import Penalty
 from polytome.rows import Block, Columns, Rows
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -99,12 +99,33 @@ class Objective:
         """Number of coefficients, intercepts included."""
         return self.shape[0] * self.shape[1]
 
-    @cached_property
+    @property
+    @kept
     def total_weight(self) -> float:
         """Sum of the weights of the rows."""
         return float(self.rows.weight.sum())
 
-    @cached_property
+    @property
+    @kept
+    def room(self) -> Array:
+        """How far one prediction for all rows can move the mean residual of each output, shape (n_outputs,)."""
+        return self.loss.room(self.rows.target, self.rows.weight)
+
+    @property
+    @kept
+    def soft(self) -> Array:
+        """For each row whether its label is soft, so that its residual is a difference of numbers near one; shape (n,), or
+        (0,) where no label is."""
+        target = self.rows.target
+        if target.dtype.kind != "f":
+            return np.zeros(0)
+        if not self.loss.separable:
+            return np.ones(len(target))
+        between = (target > 0) & (target < 1)
+        return np.asarray(between if target.ndim == 1 else between.any(axis=1), dtype=np.float64)
+
+    @property
+    @kept
     def row_lengths(self) -> Array:
         """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes, once."""
         mean, deviation = self.rows.moments()
@@ -231,7 +252,8 @@ class Objective:
         result: Array = hessian / self.total_weight
         return result
 
-    @cached_property
+    @property
+    @kept
     def null(self) -> tuple[Array, float]:
         """Coefficients of the null model and its objective: the yardstick of `tol`.
 

@@ -7,7 +7,6 @@ separable problem over the same rows: one pass over X serves them all, and no ro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from polytome.losses import IndependentSigmoids
 from polytome.numerics import sigmoid
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -50,19 +50,22 @@ class PairwiseSigmoids:
         """K (K - 1) / 2."""
         return self.n_classes * (self.n_classes - 1) // 2
 
-    @cached_property
+    @property
+    @kept
     def pairs(self) -> Array:
         """The two classes of each output, shape (n_outputs, 2)."""
         return np.stack(np.triu_indices(self.n_classes, 1), axis=1)
 
-    @cached_property
+    @property
+    @kept
     def _own(self) -> tuple[Array, Array]:
         """For each class the outputs that it is in, and whether it is the second of their classes; (K, K - 1) both."""
         outputs = np.array([np.flatnonzero((self.pairs == c).any(axis=1)) for c in range(self.n_classes)])
         is_second = self.pairs[outputs, 1] == np.arange(self.n_classes)[:, None]
         return outputs, is_second.astype(np.float64)
 
-    @cached_property
+    @property
+    @kept
     def _binary(self) -> IndependentSigmoids:
         return IndependentSigmoids(self.n_classes - 1)
 
@@ -110,6 +113,12 @@ class PairwiseSigmoids:
             logarithm = np.log(total)
         scores: Array = logarithm[self.pairs[:, 1]] - logarithm[self.pairs[:, 0]]
         return scores
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """The share of the weight that the rarer class of each pair has."""
+        total = np.bincount(target, weights=weight, minlength=self.n_classes)
+        found: Array = total[self.pairs].min(axis=1) / weight.sum()
+        return found
 
     def margin(self, scores: Array, target: Array) -> Array:
         """The score for the row's class in its own pairs, `inf` in the others, where no side is wrong."""

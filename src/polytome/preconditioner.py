@@ -42,6 +42,7 @@ MOST_GRAM_COLUMNS = 4_096
 _SAMPLE = 15_000
 _ROWS_PER_COLUMN = 20
 _PASSES = 2
+_LAST_RIDGE = 1e16
 MOST_GROUPS = 3
 
 
@@ -223,10 +224,13 @@ def _groups(alpha: Array) -> list[tuple[float, Array]]:
 
 
 def _factor(S: Array, strength: float, ridge: float) -> tuple[Array, bool]:
-    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite."""
+    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite.
+
+    Where none does, because an entry is not finite, that of the unit matrix.
+    """
     diagonal = S.diagonal() + strength
     diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
-    while True:
+    while ridge < _LAST_RIDGE:
         S[np.diag_indices_from(S)] = diagonal * (1 + ridge)
         try:
             factor: tuple[Array, bool] = cho_factor(S, lower=True, check_finite=False)
@@ -234,6 +238,7 @@ def _factor(S: Array, strength: float, ridge: float) -> tuple[Array, bool]:
             ridge *= 100
             continue
         return factor
+    return np.eye(len(S), dtype=S.dtype), True
 
 
 def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:

@@ -20,6 +20,10 @@ Array = NDArray[Any]
 
 __all__ = ["Predictions", "predict_rows"]
 
+_BLOCK_ROWS = 512
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What texts begin with that a spreadsheet program takes for formulas."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -52,20 +56,34 @@ class Predictions:
             flat.update(zip(names, self.probabilities.T, strict=True))
         return flat
 
-    def to_csv(self) -> str:
+    def to_csv(self, guard_formulas: bool = False) -> str:
         """CSV with a header line; numbers in the fewest digits that give them back exactly.
+
+        Spreadsheet programs take a text such as `=1+1` for a formula and compute it, or worse. A guard in front of it
+        changes the data, so it is there only for those who ask.
+
+        Args:
+            guard_formulas: whether texts that begin with `=`, `+`, `-`, `@`, a tab or a line break get an apostrophe in
+                front, by which such programs know a text.
 
         Example:
             >>> predictions = Predictions(np.array(["no", "yes"]), np.array(["yes"]), np.array([[0.25, 0.75]]))
             >>> print(predictions.to_csv(), end="")
             prediction,probability_no,probability_yes
             yes,0.25,0.75
+            >>> Predictions(np.array(["-", "=1+1"]), np.array(["=1+1"])).to_csv(guard_formulas=True)
+            "prediction\\n'=1+1\\n"
+
+        Reference:
+            The OWASP Foundation, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.
         """
         columns = self.columns()
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+        for top in range(0, len(self.predictions), _BLOCK_ROWS):  # other threads get their turn between them
+            block = [_values(column[top : top + _BLOCK_ROWS], guard_formulas) for column in columns.values()]
+            writer.writerows(zip(*block, strict=True))
         return text.getvalue()
 
     def to_parquet(self) -> bytes:
@@ -92,6 +110,14 @@ class Predictions:
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         return bytes(sink.getvalue())
+
+
+def _values(column: Array, guard_formulas: bool) -> list[Any]:
+    """A column as a list, with an apostrophe before texts that look like formulas where that is wanted."""
+    values: list[Any] = column.tolist()
+    if not guard_formulas or column.dtype.kind not in "UO":
+        return values
+    return [f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value for value in values]
 
 
 def predict_rows(

@@ -1,180 +1,143 @@
-"""Values of a model that go into JSON, and their way back, where every type is checked.
+"""The parts of a model as values for JSON and tensors, and their way back: the schema of a model file.
 
-JSON has no infinity and no NaN: they are written as the texts "inf", "-inf" and "nan" where a number is due.
+`MODEL` says what each value may be; it is held against the whole of the metadata before any of it is used. What two
+parts say of the same thing is compared afterwards, by the functions that put the parts together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from types import NoneType
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.errors import ArgumentError, FileError
-from polytome.training_record import TrainingRecord
+from polytome.certificate import Certificate
+from polytome.errors import ArgumentError
+from polytome.saved_kinds import (
+    LARGEST,
+    LARGEST_COUNT,
+    Kind,
+    brief,
+    choice,
+    either,
+    flag,
+    label,
+    listed,
+    mapped,
+    optional,
+    plain,
+    real,
+    record,
+    refuse,
+    text,
+    whole,
+)
+from polytome.solvers import Stop
 
 Array = NDArray[Any]
-Record = TypeVar("Record")
 
 __all__ = [
-    "DAMAGED",
-    "TRAINING_TENSORS",
-    "checked",
+    "CHECKSUM",
+    "MODEL",
+    "TRAINING",
     "classes_from_saved",
     "classes_to_saved",
-    "members",
     "parameters_from_saved",
     "parameters_to_saved",
-    "plain",
-    "record_from_saved",
-    "refuse",
-    "training_from_saved",
-    "training_to_saved",
 ]
 
-DAMAGED = "damaged or foreign: "
-"""How every complaint about a file's content begins."""
-_PREFIX = "training_"
-_NONFINITE = ("inf", "-inf", "nan")
-_DTYPE = re.compile(r"[<>|][biuf][1248]|[<>]U\d{1,5}|\|O")
-_PARAMETERS: dict[str, Any] = {
-    "C": float,
-    "l1_ratio": float | None,
-    "fit_intercept": int,
-    "class_weight": str | list | None,
-    "scale": float | str | None,
-    "solver": str,
-    "tol": float,
-    "max_iter": int,
-    "warm_start": int,
-    "random_state": int | None,
-    "verbose": int,
+CHECKSUM = re.compile(r"[0-9a-f]{64}")
+"""SHA-256 in hexadecimal."""
+_SMALLEST = 5e-324  # the smallest positive number
+_POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
+_SEED = whole(-(2**63), 2**64 - 1)
+_LABEL_TYPE = re.compile(r"[<>|][biuf][1248]|[<>]U[1-9]\d{0,9}|\|O")
+_WIDEST_LABEL = 1000
+"""Characters of a type that is wider than its longest label: each prediction takes as many."""
+_LABEL_BYTES = 2**24
+_BYTES_PER_CHARACTER = 100
+"""Labels of one type all take the room of the longest: so much for each character that there is, or `_LABEL_BYTES`."""
+
+
+def _anything(value: Any, what: str) -> Any:
+    """For what is checked where it is put together."""
+    return value
+
+
+_PARAMETERS: dict[str, Kind] = {
+    "C": real(_SMALLEST, np.inf),
+    "l1_ratio": optional(real(0, 1)),
+    "fit_intercept": either(flag, whole(0, 1)),
+    "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
+    "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
+    "solver": text(100),
+    "tol": real(0, LARGEST),
+    "max_iter": _COUNT,
+    "warm_start": either(flag, whole(0, 1)),
+    "random_state": optional(_SEED),
+    "verbose": either(flag, whole(-(2**31), 2**31)),
 }
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_WHOLE_NUMBERS = ("class_counts", "constant", "duplicates")
-_TRAINING_ARRAYS = (*_WHOLE_NUMBERS, "low", "mean", "high", "divisor", "centre_bounds")
-TRAINING_TENSORS = frozenset(_PREFIX + name for name in _TRAINING_ARRAYS)
-"""The tensors that a file has where the training was recorded."""
-_TRAINING_VALUES: dict[str, Any] = {
-    "source": str | None,
-    "data_sha256": str,
-    "n_rows": int,
-    "could_change": int | None,
-    "notes": list,
-    "command": str | None,
-    "test_fraction": float | None,
-    "seed": int | None,
-    "n_test_rows": int,
-    "versions": dict,
-    "seconds": float,
+_FORMULA: dict[str, Kind] = {
+    "loss": choice("softmax", "logistic"),
+    "n_rows": whole(1, LARGEST_COUNT),
+    "total_weight": _POSITIVE,
+    "n_features": whole(1, LARGEST_COUNT),
+    "n_classes": whole(2, LARGEST_COUNT),
+    "strength": real(0, LARGEST),
+    "fit_intercept": flag,
+    "scale": text(100),
+    "value": real(0, np.inf, nan=True),
 }
-
-
-def refuse(complaint: str) -> NoReturn:
-    """Raise for content that no save has written.
-
-    Example:
-        >>> refuse("coef holds NaN")
-        Traceback (most recent call last):
-        polytome.errors.FileError: damaged or foreign: coef holds NaN
-    """
-    raise FileError(DAMAGED + complaint)
-
-
-def plain(value: Any) -> Any:
-    """Turn a value into what JSON can hold: NumPy numbers into Python's, infinities and NaN into text.
-
-    Args:
-        value: None, a number, text, or lists, tuples and dicts (with text keys) of them.
-
-    Raises:
-        ArgumentError: the value is something else.
-
-    Example:
-        >>> plain({"C": np.inf, "tol": np.float64(0.5)})
-        {'C': 'inf', 'tol': 0.5}
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    raise ArgumentError(f"{value!r:.60} is a {type(value).__name__}, which a model file cannot hold")
-
-
-def checked(value: Any, kind: Any, what: str) -> Any:
-    """Return a value from JSON after checking its type.
-
-    Args:
-        value: parsed JSON.
-        kind: `int`, `float` (whole numbers and the texts of `plain` are numbers too), `str`, `bool`, `list`, None, a
-            `Literal`, or a union of these.
-        what: what to call it in the message.
-
-    Raises:
-        FileError: it is something else.
-
-    Example:
-        >>> checked("inf", float, "C")
-        inf
-        >>> checked("high", float, "C")
-        Traceback (most recent call last):
-        polytome.errors.FileError: damaged or foreign: C is 'high'
-    """
-    if get_origin(kind) is Literal:
-        if isinstance(value, str) and value in get_args(kind):
-            return value
-        refuse(f"{what} is {repr(value)[:60]}")
-    kinds = get_args(kind) or (kind,)
-    if float in kinds and isinstance(value, str) and value in _NONFINITE:
-        return float(value)
-    exact = type(value) in kinds or (value is None and NoneType in kinds)
-    if exact or (type(value) is int and float in kinds) or (type(value) is bool and int in kinds):
-        return value
-    refuse(f"{what} is {repr(value)[:60]}")
-
-
-def members(data: Any, names: Collection[str], what: str) -> dict[str, Any]:
-    """Return a JSON object after checking that it has these members and no others.
-
-    Raises:
-        FileError: it is no object, or a member is absent or superfluous.
-
-    Example:
-        >>> members({"gap": 0.0}, ["gap", "tol"], "certificate")
-        Traceback (most recent call last):
-        polytome.errors.FileError: damaged or foreign: certificate lacks ['tol']
-    """
-    if not isinstance(data, dict):
-        refuse(f"{what} is {repr(data)[:60]}, not a JSON object")
-    for problem, found in (("lacks", set(names) - set(data)), ("has also", set(data) - set(names))):
-        if found:
-            refuse(f"{what} {problem} {sorted(found)[:8]}")
-    return data
-
-
-def record_from_saved(kind: type[Record], data: Any, what: str) -> Record:
-    """Rebuild a dataclass from the JSON of its fields, checking each by its annotation.
-
-    Example:
-        >>> from polytome.solvers import Progress
-        >>> saved = {"iteration": 0, "passes": 1.0, "objective": 0.5, "gap": "inf", "seconds": 0.0}
-        >>> record_from_saved(Progress, saved, "history").gap
-        inf
-    """
-    hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every kind here is a dataclass
-    plain_members = members(data, names, what)
-    return kind(**{name: checked(plain_members[name], hints[name], f"{what}.{name}") for name in names})
+_CERTIFICATE: dict[str, Kind] = {
+    "objective": real(0, np.inf, nan=True),
+    "gap": real(0, np.inf),
+    "null_objective": real(0, LARGEST),
+    "tol": real(0, LARGEST),
+    "kind": choice("proof", "estimate"),
+    "strength": real(0, LARGEST),
+    "estimate": optional(real(-LARGEST, np.inf, nan=True)),
+    "rounding": real(0, np.inf),
+    "intercept": real(0, np.inf),
+}
+_CERTIFICATE_FIELDS = {field.name: field.default for field in fields(Certificate)}
+TRAINING: dict[str, Kind] = {
+    "source": optional(text()),
+    "data_sha256": text(64),
+    "n_rows": whole(1, LARGEST_COUNT),
+    "could_change": optional(_COUNT),
+    "notes": listed(text()),
+    "command": optional(text()),
+    "test_fraction": optional(real(_SMALLEST, 1)),
+    "seed": optional(_SEED),
+    "n_test_rows": _COUNT,
+    "versions": mapped(text(100)),
+    "seconds": real(0, LARGEST, nan=True),
+}
+"""What each value of the record of a training may be."""
+MODEL: dict[str, Kind] = {
+    "format_version": whole(1, LARGEST_COUNT),
+    "checksum": text(64),
+    "library_version": text(100),
+    "parameters": record(_PARAMETERS),
+    "classes": _anything,
+    "feature_names": optional(listed(text(nul=True))),
+    "encoder": _anything,
+    "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
+    "positive": optional(text(nul=True)),
+    "objective": record(_FORMULA),
+    "certificate": record(
+        {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
+        {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept")},
+    ),
+    "stop": choice(*Stop.__members__),
+    "n_iter": _COUNT,
+    "solver": text(),
+    "training": optional(record(TRAINING)),
+}
+"""What each value of a model file may be; those that say `_anything` are checked where they are put together."""
 
 
 def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
@@ -193,7 +156,10 @@ def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
         raise ArgumentError(
             f"classes_ has type {classes.dtype}: only labels of text, numbers or truth values can be saved"
         )
-    return {"dtype": classes.dtype.str, "values": plain(classes.tolist())}, None
+    labels = classes.tolist()
+    if any(isinstance(each, float) and not np.isfinite(each) for each in labels):
+        raise ArgumentError("classes_ holds NaN or infinity among labels of several types: JSON has no such numbers")
+    return {"dtype": classes.dtype.str, "values": plain(labels)}, None
 
 
 def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Array:
@@ -206,33 +172,45 @@ def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Arra
         >>> classes_from_saved({"dtype": "<U3", "values": ["no", "yes"]}, None, 2)
         array(['no', 'yes'], dtype='<U3')
     """
-    saved = members(data, ["dtype"] if numbers is not None else ["dtype", "values"], "classes")
-    if not _DTYPE.fullmatch(checked(saved["dtype"], str, "the type of classes")):
-        refuse(f"the type of classes is {saved['dtype'][:40]!r}")
-    dtype = np.dtype(saved["dtype"])
+    kinds = {"dtype": text(20), "values": listed(label, n_classes)}
     if numbers is not None:
+        del kinds["values"]
+    saved = record(kinds)(data, "classes")
+    if not _LABEL_TYPE.fullmatch(saved["dtype"]):
+        refuse(f"the type of classes is {brief(saved['dtype'])}")
+    if numbers is None:
+        classes = _listed_classes(saved["values"], saved["dtype"])
+    else:
+        dtype = np.dtype(saved["dtype"])
         if (dtype.kind, dtype.itemsize) != (numbers.dtype.kind, numbers.itemsize):
             refuse(f"classes are {numbers.dtype}, and should be {dtype}")
         classes = numbers.astype(dtype)
-    else:
-        classes = _listed_classes(checked(saved["values"], list, "classes"), dtype)
     if classes.shape != (n_classes,):
         refuse(f"classes have shape {classes.shape}, and the coefficients need {(n_classes,)}")
-    if len(set(classes.tolist())) != n_classes or not all(label == label for label in classes.tolist()):
+    labels = classes.tolist()
+    if len(set(labels)) != n_classes or not all(each == each for each in labels):
         refuse("two classes are equal, or one is NaN")
     return classes
 
 
-def _listed_classes(values: list[Any], dtype: np.dtype[Any]) -> Array:
-    """Labels from a JSON list."""
-    allowed = {"U": str, "O": str | int | float}.get(dtype.kind)
-    if allowed is None:
-        refuse(f"classes of type {dtype} are not in a tensor")
-    texts = [checked(value, allowed, "a class") for value in values]
-    if dtype.kind == "U" and max((len(text) for text in texts), default=0) * 4 > dtype.itemsize:
-        refuse(f"a class is longer than its type {dtype} allows")
-    classes = np.empty(len(texts), dtype=dtype)
-    classes[:] = texts
+def _listed_classes(values: list[Any], name: str) -> Array:
+    """Labels from a JSON list, given a type that no more than holds them."""
+    width = int(name[2:]) if name[1] == "U" else 0
+    if not width and name != "|O":
+        refuse(f"classes of type {name} are not in a tensor")
+    if width:
+        values = [text(nul=True)(value, "a class") for value in values]
+        lengths = [len(value) for value in values]
+        if max(lengths) > width:
+            refuse(f"a class is longer than its type {name} allows")
+        if width > max(_WIDEST_LABEL, *lengths) or 4 * width * len(values) > max(
+            _LABEL_BYTES, _BYTES_PER_CHARACTER * sum(lengths)
+        ):
+            refuse(f"classes of type {name} would need far more memory than their {sum(lengths)} characters")
+    classes = np.empty(len(values), dtype=name)
+    classes[:] = values
+    if classes.tolist() != values:
+        refuse("a class ends with the character NUL")
     return classes
 
 
@@ -260,106 +238,33 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return {name: plain(value) for name, value in kept.items()}, scale
 
 
-def parameters_from_saved(data: Any, scale: Array | None) -> dict[str, Any]:
-    """The settings of an estimator, each of its right type.
-
-    Raises:
-        FileError: one is not.
-
-    Example:
-        >>> parameters_from_saved({"C": 1.0}, None)
-        Traceback (most recent call last):
-        polytome.errors.FileError: damaged or foreign: parameters lacks ['class_weight', 'fit_intercept', ...
-    """
-    saved = members(data, _PARAMETERS, "parameters")
-    settings = {name: checked(saved[name], kind, f"parameters.{name}") for name, kind in _PARAMETERS.items()}
-    if settings["scale"] not in ("tensor", "standard") and isinstance(settings["scale"], str):
-        refuse(f"parameters.scale is {settings['scale'][:40]!r}")
-    if (settings["scale"] == "tensor") != (scale is not None):
-        refuse("the tensor scale and parameters.scale contradict each other")
-    if scale is not None:
-        settings["scale"] = scale
-    weights = settings["class_weight"]
-    if isinstance(weights, list):
-        pairs = [checked(pair, list, "class_weight") for pair in weights]
-        if not all(len(pair) == 2 for pair in pairs):
-            refuse("parameters.class_weight is no list of pairs")
-        settings["class_weight"] = {
-            checked(label, str | int | float, "class_weight"): checked(weight, float, "class_weight")
-            for label, weight in pairs
-        }
-    elif weights not in (None, "balanced"):
-        refuse(f"parameters.class_weight is {weights[:40]!r}")
-    return settings
-
-
-def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The record of a training as JSON, and as tensors whose names begin with `training_`.
-
-    Example:
-        >>> from polytome.training_record import record_training
-        >>> from polytome.estimators import LogisticRegression
-        >>> X, y = np.array([[0.0], [1.0], [2.0]]), ["no", "yes", "yes"]
-        >>> saved, tensors = training_to_saved(record_training(LogisticRegression().fit(X, y), X, y))
-        >>> saved["n_rows"], tensors["training_high"]
-        (3, array([2.]))
-    """
-    values = {name: plain(getattr(record, name)) for name in _TRAINING_VALUES}
-    return values, {_PREFIX + name: getattr(record, name) for name in _TRAINING_ARRAYS}
-
-
-def training_from_saved(data: Any, tensors: Mapping[str, Array], n_classes: int, n_features: int) -> TrainingRecord:
-    """The record of a training, its parts checked against each other and against the model.
+def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_features: int) -> dict[str, Any]:
+    """The settings of an estimator.
 
     Args:
-        data: its JSON.
-        tensors: those of the file.
-        n_classes: of the model.
+        settings: as `MODEL` wants them.
+        scale: the tensor of that name.
         n_features: of the model.
 
     Raises:
-        FileError: it is none that a training has written.
+        FileError: they contradict each other.
+
+    Example:
+        >>> parameters_from_saved({"scale": "tensor", "class_weight": None}, None, 3)
+        Traceback (most recent call last):
+        polytome.errors.FileError: damaged or foreign: the tensor scale and parameters.scale contradict each other
     """
-    saved = members(data, _TRAINING_VALUES, "training")
-    values = {name: checked(saved[name], kind, f"training.{name}") for name, kind in _TRAINING_VALUES.items()}
-    if not _SHA256.fullmatch(values["data_sha256"]):
-        refuse(f"training.data_sha256 is {values['data_sha256'][:40]!r}")
-    if not (values["seconds"] >= 0 and values["n_rows"] > 0 and values["n_test_rows"] >= 0):
-        refuse("training counts less than nothing")
-    values["notes"] = tuple(checked(note, str, "a note of training") for note in values["notes"])
-    for name in values["versions"].values():
-        checked(name, str, "a version of training")
-    found = {name: tensors[_PREFIX + name] for name in _TRAINING_ARRAYS}
-    for name, tensor in found.items():
-        if tensor.dtype != (np.int64 if name in _WHOLE_NUMBERS else np.float64):
-            refuse(f"{_PREFIX}{name} is {tensor.dtype}")
-    _check_features(found, n_features)
-    counts = found["class_counts"]
-    if counts.shape != (n_classes,) or (counts < 0).any() or counts.sum() != values["n_rows"]:
-        refuse(f"the class counts of training do not make {values['n_rows']} rows of {n_classes} classes")
-    if values["could_change"] is not None and not 0 <= values["could_change"] <= values["n_rows"]:
-        refuse(f"training.could_change is {values['could_change']} of {values['n_rows']} rows")
-    bounds = found["centre_bounds"]
-    if bounds.shape not in ((0, 0), (n_classes, n_classes)) or not (bounds >= 0).all():
-        refuse("training_centre_bounds does not bound the difference of each two classes")
-    return TrainingRecord(**(values | found))
-
-
-def _check_features(found: Mapping[str, Array], n_features: int) -> None:
-    """Refuse numbers about features that contradict each other or the model."""
-    low, mean, high = (found[name] for name in ("low", "mean", "high"))
-    if not low.shape == mean.shape == high.shape == (n_features,):
-        refuse(f"training_low, _mean and _high are not one number for each of {n_features} features")
-    if not (np.isfinite(low) & np.isfinite(high) & (low <= mean) & (mean <= high)).all():
-        refuse("training_low, _mean and _high are out of order or not finite")
-    divisor = found["divisor"]
-    if divisor.shape != (n_features,) or not (np.isfinite(divisor) & (divisor > 0)).all():
-        refuse("training_divisor is not one positive number for each feature")
-    constant, duplicates = found["constant"], found["duplicates"]
-    if not np.array_equal(constant, np.flatnonzero(low == high)):
-        refuse("training_constant does not name the features whose smallest value is their largest")
-    if duplicates.ndim != 2 or duplicates.shape[1] != 2:
-        refuse(f"training_duplicates has shape {duplicates.shape}")
-    first, second = duplicates.T
-    if not ((first >= 0) & (first < second) & (second < n_features)).all():
-        refuse("training_duplicates does not hold pairs of features")
+    settings = dict(settings)
+    if (settings["scale"] == "tensor") != (scale is not None):
+        refuse("the tensor scale and parameters.scale contradict each other")
+    if scale is not None:
+        is_usable = scale.dtype == np.float64 and scale.shape == (n_features,) and np.isfinite(scale).all()
+        if not is_usable or not (scale > 0).all():
+            refuse(f"the tensor scale is not one positive number for each of {n_features} features")
+        settings["scale"] = scale
+    if isinstance(weights := settings["class_weight"], list):
+        found = {label(name, "class_weight"): real(0, LARGEST)(weight, "class_weight") for name, weight in weights}
+        if len(found) < len(weights):
+            refuse("parameters.class_weight names a class twice")
+        settings["class_weight"] = found
+    return settings

@@ -1,8 +1,8 @@
 """What a user names, a built-in data set or a file, as rows to train on or to predict.
 
-A model that is fitted with `fit_source` remembers its source: the columns of its table (`encoder_`), the shape of its
-images (`image_shape_`), the one label that it tells from the rest (`positive_`), and what the data were
-(`training_`). `read_for_model` reads other data in the same way.
+A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the columns of its table
+(`encoder_`), the shape of its images (`image_shape_`), the one label that it tells from the rest (`positive_`), and
+what the data were (`training_`). `read_for_model` reads other data in the same way.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from polytome.datasets import Dataset, list_datasets, load_dataset
 from polytome.downloads import Progress
 from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.fitted_source import FittedSource
 from polytome.frames import Frame, listing
 from polytome.image_folders import images_for_model, is_images, read_images
 from polytome.readers.idx import IDX_FILES, find_idx
+from polytome.readers.opening import exists, is_folder
 from polytome.schemas import learn_from_fewer
 from polytome.splits import choose_held_out
 from polytome.tables import read_table
@@ -109,6 +111,7 @@ def open_source(
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
+    read_limit: float | None = None,
 ) -> Source:
     """Read what a model is to be trained on.
 
@@ -124,6 +127,7 @@ def open_source(
         drop: columns to leave out.
         categories: columns to read as text.
         marks: words that mark a missing cell.
+        read_limit: gigabytes of memory that what is in a file may take.
 
     Returns:
         Rows with labels. mnist, fashion-mnist and a folder of IDX files bring their own test rows.
@@ -154,16 +158,17 @@ def open_source(
         drop=drop,
         categories=categories,
         marks=marks,
+        read_limit=read_limit,
     )
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
     found = Source(
         source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept, frame=table.frame
     )
-    test_images = find_idx(Path(source), IDX_FILES[2]) if Path(source).is_dir() else None
+    test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
-    test = read_table(test_images, n_features=table.X.shape[1])
+    test = read_table(test_images, n_features=table.X.shape[1], read_limit=read_limit)
     return replace(found, X_test=test.X, y_test=test.y) if test.y is not None else found
 
 
@@ -179,6 +184,7 @@ def read_for_model(
     unknown: str | None = None,
     header: str = "auto",
     labels: bool = True,
+    read_limit: float | None = None,
 ) -> Source:
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
 
@@ -194,6 +200,7 @@ def read_for_model(
         unknown: what to do with a level that training never saw; None is as in training.
         header: whether line 1 of a text table holds names.
         labels: False to leave the labels of a file alone, as rows to be predicted need none.
+        read_limit: gigabytes of memory that what is in a file may take.
 
     Returns:
         Rows with as many features as the model has, and labels if there are any.
@@ -224,7 +231,14 @@ def read_for_model(
         _check_exists(source)
         encoder = encoder_of(model)
         table = read_table(
-            source, target=target, encoder=encoder, missing=missing, unknown=unknown, header=header, labels=labels
+            source,
+            target=target,
+            encoder=encoder,
+            missing=missing,
+            unknown=unknown,
+            header=header,
+            read_limit=read_limit,
+            labels=labels,
         )
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
@@ -241,7 +255,8 @@ def encoder_of(model: LogisticRegression) -> Encoder:
 
     Args:
         model: a fitted model; one that was trained on no table takes numbers, by the names of the frame that it was
-            trained on where it had names, else by position.
+            trained on where it had names, else by position; labels are those of a column `label`, as in the built-in
+            data sets.
 
     Example:
         >>> from polytome.estimators import LogisticRegression
@@ -254,7 +269,10 @@ def encoder_of(model: LogisticRegression) -> Encoder:
     names = getattr(model, "feature_names_in_", None)
     if names is None:
         names = [f"column_{j + 1}" for j in range(model.n_features_in_)]
-    return Encoder(tuple(Column(str(name), "number") for name in names), None, missing="error", unknown="error")
+    columns = tuple(Column(str(name), "number") for name in names)
+    target = None if "label" in map(str, names) else "label"
+    kind: Literal["integer", "text"] = "integer" if model.classes_.dtype.kind in "iu" else "text"
+    return Encoder(columns, target, missing="error", unknown="error", label_kind=kind)
 
 
 def fit_source(model: LogisticRegression, source: Source, *, command: str | None = None) -> LogisticRegression:
@@ -278,13 +296,11 @@ def fit_source(model: LogisticRegression, source: Source, *, command: str | None
         array(['not virginica', 'virginica'], dtype='<U13')
     """
     began = time.perf_counter()
-    if source.positive is None:
-        model.fit(source.X, source.y)
-    else:
-        model.fit(source.X, source.y == source.positive)  # false sorts before true
+    model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
+    seconds = time.perf_counter() - began
+    if source.positive is not None:  # false sorts before true
         model.classes_ = np.array([f"not {source.positive}", source.positive])
-        model.positive_ = source.positive
-    model.training_ = record_training(
+    training = record_training(
         model,
         source.X,
         source.y,
@@ -294,12 +310,9 @@ def fit_source(model: LogisticRegression, source: Source, *, command: str | None
         test_fraction=source.test_fraction,
         seed=source.seed,
         n_test_rows=0 if source.y_test is None else len(source.y_test),
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
     )
-    if source.encoder is not None:
-        model.encoder_ = source.encoder
-    if source.image_shape is not None:
-        model.image_shape_ = source.image_shape
+    model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
     return model
 
 
@@ -425,7 +438,7 @@ def _against_rest(y: Array, positive: str) -> Array:
 
 def _check_exists(source: str) -> None:
     """Name the data sets to a user who may have meant one of them."""
-    if not Path(source).exists():
+    if not exists(source):
         names = ", ".join(info.name for info in list_datasets())
         raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")
 

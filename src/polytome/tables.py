@@ -2,12 +2,14 @@
 
 | ending | file |
 |---|---|
-| `.csv` `.tsv` `.tab` | text table (also `.gz`, `.bz2`) |
+| `.csv` `.tsv` `.tab` | text table |
 | `.parquet` `.pq` `.feather` `.arrow` `.ipc` | Parquet, Arrow |
 | `.npy` `.npz` | NumPy arrays |
-| `.svm` `.libsvm` `.svmlight` | libsvm text (also `.gz`, `.bz2`) |
-| `*-idx3-ubyte` or a folder of IDX files | images such as MNIST (also `.gz`) |
-| anything else | whatever its first bytes show |
+| `.svm` `.libsvm` `.svmlight` | libsvm text |
+| `*-idx3-ubyte` or a folder of IDX files | images such as MNIST |
+| anything else, such as a pipe | whatever its first bytes show |
+
+A file may be packed by gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ from polytome.encoders import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Colum
 from polytome.errors import ArgumentError, DataError
 from polytome.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.label_columns import label_kind, read_labels
-from polytome.readers.arrays import Matrix, check_matrix, flat_images, read_npy, read_npz
-from polytome.readers.columnar import read_columnar
+from polytome.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
+from polytome.readers.arrow_files import read_columnar
 from polytome.readers.delimited import read_delimited
 from polytome.readers.idx import images_and_labels, is_idx_name, read_idx_pair
 from polytome.readers.libsvm import looks_like_libsvm, read_libsvm
-from polytome.readers.opening import kind_of_bytes, plain_name, starting_bytes
+from polytome.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.schemas import learn_encoder
 
 __all__ = ["Column", "Encoder", "Table", "read_table"]
@@ -46,6 +48,7 @@ _MAGIC_KINDS = {
     "Parquet": "columnar",
     "Arrow": "columnar",
     "Arrow stream": "columnar",
+    "Feather V1": "columnar",
     "NumPy array": "npy",
     "zip": "npz",
     "IDX": "idx",
@@ -91,6 +94,7 @@ def read_table(
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
     labels: bool = True,
+    read_limit: float | None = None,
 ) -> Table:
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
 
@@ -112,6 +116,9 @@ def read_table(
         marks: words that mark a missing cell in training, beside the empty one; None is "?" in a text table and
             nothing else in a file that has nulls. `MISSING_WORDS` count as missing among numbers in any case.
         labels: False to leave the labels alone, as rows to be predicted need none.
+        read_limit: gigabytes (10^9 bytes) of memory that what is in the file may take, so that neither a damaged file
+            nor a trap takes all of it: a small file can unpack to very much, and one index makes libsvm text as wide as
+            it says. None: 1.07 (2^30 bytes), or 100 times the file's size where that is more.
 
     Returns:
         The table.
@@ -119,7 +126,7 @@ def read_table(
     Raises:
         ArgumentError: an option has no meaning for this file, or names something that it does not have.
         DataError: what the file holds cannot be used.
-        FileError: the file cannot be read.
+        FileError: the file cannot be read, or needs more memory than is allowed.
         MissingExtraError: the file needs pyarrow and it is not installed.
 
     Example:
@@ -140,13 +147,14 @@ def read_table(
     _check_choice("unknown", unknown, (None, *UNKNOWN_RULES))
     _check_choice("header", header, ("auto", "yes", "no"))
     path = Path(path)
-    kind = _kind_of_file(path)
+    file = InputFile(path, read_limit)
+    kind = _kind_of_file(file)
     if header != "auto" and kind != "delimited":
         raise ArgumentError(f"header={header!r}: {path} is no text table; leave the option out")
     if kind in ("delimited", "columnar"):
         expected = {column.name for column in encoder.columns} if encoder else _names_expected(target)
         is_text = kind == "delimited"
-        frame = read_delimited(path, header=header, expected=expected) if is_text else read_columnar(path)
+        frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
         if encoder is not None and (drop or categories or marks or target not in (None, encoder.target)):
             raise ArgumentError(
                 f"{path}: target, drop, categories and marks are for training; the model knows its columns"
@@ -163,7 +171,7 @@ def read_table(
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
-        table = _read_arrays(path, kind, target, n_features, labels)
+        table = _read_arrays(file, kind, target, n_features, labels)
     if n_features is not None and table.X.shape[1] != n_features:
         raise DataError(
             f"{path}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
@@ -176,14 +184,14 @@ def _names_expected(target: str | None) -> set[str]:
     return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
 
 
-def _kind_of_file(path: Path) -> str:
+def _kind_of_file(file: InputFile) -> str:
     """Tell the kind of a file by its ending, or else by its first bytes."""
-    if path.is_dir() or is_idx_name(path):
+    if is_folder(file.path) or is_idx_name(file.path):
         return "idx"
-    kind = _ENDINGS.get(Path(plain_name(path)).suffix)
+    kind = _ENDINGS.get(Path(plain_name(file.path)).suffix)
     if kind:
         return kind
-    start = starting_bytes(path)
+    start = file.starts_with()
     marked = _MAGIC_KINDS.get(kind_of_bytes(start) or "")
     return marked or ("libsvm" if looks_like_libsvm(start) else "delimited")
 
@@ -243,24 +251,25 @@ def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]
     return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept, frame)
 
 
-def _read_arrays(path: Path, kind: str, target: str | None, n_features: int | None, wants_labels: bool) -> Table:
+def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int | None, wants_labels: bool) -> Table:
     """Read a file that holds numbers without column names."""
     if target is not None and kind in ("libsvm", "idx"):
-        raise ArgumentError(f"target={target!r}: {path} has its labels in a fixed place; leave the option out")
+        raise ArgumentError(f"target={target!r}: {file} has its labels in a fixed place; leave the option out")
     X: Matrix
     y: NDArray[Any] | None
     if kind == "libsvm":
-        X, y = read_libsvm(path, n_features)
+        X, y = read_libsvm(file, n_features)
     elif kind == "idx":
-        X, y = read_idx_pair(*images_and_labels(path))
+        images, labels = images_and_labels(file.path)
+        X, y = read_idx_pair(file.beside(images), None if labels is None else file.beside(labels))
     else:
-        X, y = read_npy(path, target) if kind == "npy" else read_npz(path, target)
-    X = check_matrix(flat_images(X) if isinstance(X, np.ndarray) else X, str(path))
+        X, y = read_npy(file, target) if kind == "npy" else read_npz(file, target)
+    X = check_matrix(flat_images(X) if isinstance(X, np.ndarray) else X, str(file))
     notes: list[str] = []
-    labels = None
+    found = None
     if y is not None and wants_labels:
-        labels = _array_labels(y, X.shape[0], str(path), n_features is None, notes)
-    return Table(X, labels, None, None, str(path), tuple(notes))
+        found = _array_labels(y, X.shape[0], str(file), n_features is None, notes)
+    return Table(X, found, None, None, str(file), tuple(notes))
 
 
 def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, notes: list[str]) -> NDArray[Any] | None:
@@ -278,7 +287,7 @@ def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, not
     elif y.dtype.kind in "buif":
         cells = NumberCells(y.astype(np.float64), boolean=y.dtype.kind == "b")
     elif y.dtype.kind in "US":
-        cells = TextCells.of([str(label) for label in y.astype(np.str_)])
+        cells = TextCells.of(plain_texts(y, source))
     else:
         raise DataError(f"{source}: labels of type {y.dtype}; needed are whole numbers or text")
     frame = Frame(("label",), (cells,), source)

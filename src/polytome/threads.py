@@ -1,15 +1,19 @@
-"""How many threads work runs on, and the rule that keeps its bits the same for any number of them."""
+"""How many threads work runs on, the rule that keeps its bits the same for any number of them, and what they share."""
 
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
+from threading import RLock, get_ident
+from typing import Any, TypeVar
 
 from polytome.errors import ArgumentError
 
-__all__ = ["available_threads", "one_blas_thread"]
+Value = TypeVar("Value")
+
+__all__ = ["available_threads", "kept", "one_blas_thread"]
 
 
 def available_threads() -> int:
@@ -36,20 +40,117 @@ def available_threads() -> int:
         return os.cpu_count() or 1
 
 
-def one_blas_thread() -> AbstractContextManager[Any]:
+def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
+    """Below `property`: computed when first asked for, and kept.
+
+    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile, which lets threads with objects of
+    their own wait for each other, and which a process forked meanwhile waits for in vain. Here two threads may compute
+    the same; what the first one found is kept.
+
+    Example:
+        >>> class Circle:
+        ...     @property
+        ...     @kept
+        ...     def area(self):
+        ...         print("computed")
+        ...         return 3
+        >>> circle = Circle()
+        >>> circle.area + circle.area
+        computed
+        6
+    """
+    name = f"_kept_{compute.__name__}"
+
+    @wraps(compute)
+    def value(self: Any) -> Value:
+        found: Value = self.__dict__[name] if name in self.__dict__ else self.__dict__.setdefault(name, compute(self))
+        return found
+
+    return value
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
     """A context in which BLAS and LAPACK use one thread.
 
     Parallel work is shared out by blocks of rows, whose sums are added in a fixed order. A BLAS that splits a
     product by its own count of threads could change the last bits, and two layers of threads would fight for the cores.
+    Most count their threads for the whole process: that count is lowered for the first of contexts that overlap in
+    time, whatever their threads, and given back after the last. MKL and OpenMP count for each thread.
     """
-    limiter: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return limiter
+    thread = get_ident()
+    _blas.lower(thread)
+    try:
+        yield
+    finally:
+        _blas.give_back(thread)
+
+
+class _Blas:
+    """The count of BLAS threads, and which threads of the process want it to be one."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()  # held across a fork, so that a child never finds it taken nor a count half changed
+        self.contexts: dict[int, int] = {}  # open ones, by thread
+        self.own: dict[int, Any] = {}  # what restores the count of a thread
+        self.common: Any = None  # what restores the count of the process
+
+    def lower(self, thread: int) -> None:
+        libraries, own_libraries = _libraries()
+        with self.lock:
+            if thread not in self.contexts:
+                self.own[thread] = own_libraries.limit(limits=1)
+            if not self.contexts:
+                with _in_control():
+                    self.common = libraries.limit(limits=1)
+            self.contexts[thread] = self.contexts.get(thread, 0) + 1
+
+    def give_back(self, thread: int) -> None:
+        with self.lock:
+            self.contexts[thread] -= 1
+            if self.contexts[thread] == 0:
+                del self.contexts[thread]
+                self._restore_common()
+                self.own.pop(thread).restore_original_limits()
+
+    def forked(self) -> None:
+        """In the child the other threads are gone, and their contexts with them."""
+        here = get_ident()
+        self.contexts = {thread: count for thread, count in self.contexts.items() if thread == here}
+        self.own = {thread: limiter for thread, limiter in self.own.items() if thread == here}
+        self._restore_common()
+        self.lock.release()
+
+    def _restore_common(self) -> None:
+        if not self.contexts and self.common is not None:
+            with _in_control():
+                self.common.restore_original_limits()
+            self.common = None
+
+
+_blas = _Blas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_blas.lock.acquire, after_in_parent=_blas.lock.release, after_in_child=_blas.forked)
+
+
+@contextmanager
+def _in_control() -> Iterator[None]:
+    """Newer releases of threadpoolctl let one thread at a time change OpenBLAS and ignores the others in silence."""
+    import threadpoolctl
+
+    control = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if control is not None:
+        control(force=True)
+    yield
+    if control is not None:
+        control(force=True)
 
 
 @cache
-def _controller() -> Any:
-    """The controller of the BLAS libraries now loaded: finding them takes milliseconds, so it is done once."""
+def _libraries() -> tuple[Any, Any]:
+    """The BLAS libraries now loaded, and those of them that count for each thread; found once, in milliseconds."""
     import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that it is found too)
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    libraries = ThreadpoolController().select(user_api="blas")
+    return libraries, libraries.select(internal_api="mkl", threading_layer="openmp")

@@ -21,7 +21,7 @@ from scipy import sparse
 
 from polytome import __version__
 from polytome.errors import DataError
-from polytome.metrics import class_codes
+from polytome.metrics import class_codes, one_label_each
 from polytome.settled import centre_bounds, centred_lengths, cost_of_change, most_changes, score_radius, settled_scores
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class TrainingRecord:
         seed: of that choice; None where none was made.
         n_test_rows: rows held out, or brought by the source as test rows.
         versions: of the libraries and of Python, by name.
-        seconds: that the fit took.
+        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
     """
 
     source: str | None
@@ -84,6 +84,10 @@ class TrainingRecord:
     versions: dict[str, str]
     seconds: float
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        return vars(self) | {"seconds": np.nan}
+
 
 def record_training(
     model: LogisticRegression,
@@ -96,7 +100,7 @@ def record_training(
     test_fraction: float | None = None,
     seed: int | None = None,
     n_test_rows: int = 0,
-    seconds: float | None = None,
+    seconds: float = np.nan,
 ) -> TrainingRecord:
     """Look once more at the data of a fit and write down what it was.
 
@@ -110,7 +114,7 @@ def record_training(
         test_fraction: as there.
         seed: as there.
         n_test_rows: as there.
-        seconds: as there; None takes those of the solver.
+        seconds: as there.
 
     Raises:
         DataError: X does not suit the model, or y holds something else than one of its classes for each row.
@@ -128,9 +132,8 @@ def record_training(
     from polytome.rows import as_rows
 
     log_probabilities = model.predict_log_proba(X)
-    X, y = checked_rows(model, X), np.asarray(y)
-    if y.shape != (X.shape[0],):
-        raise DataError(f"y has shape {y.shape} for {X.shape[0]} rows of X: a record needs one label for each row")
+    X = checked_rows(model, X)
+    y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)
     if (codes < 0).any():
         row = int(np.argmin(codes))
@@ -159,7 +162,7 @@ def record_training(
         seed=seed,
         n_test_rows=n_test_rows,
         versions=_versions(),
-        seconds=model.history_[-1].seconds if seconds is None else seconds,
+        seconds=seconds,
     )
 
 

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from polytome.cli.evaluate import read_labelled
-from polytome.cli.options import DataFolder, Header, Json, JudgedSource, Missing, ModelPath, Split, Target, Unknown
+from polytome.cli.options import (
+    DataFolder,
+    Header,
+    Json,
+    JudgedSource,
+    Missing,
+    ModelPath,
+    ReadLimit,
+    Split,
+    Target,
+    Unknown,
+)
 from polytome.cli.output import make_console, print_json
 from polytome.cli.outputs import check_outputs
 
@@ -29,6 +40,7 @@ def card(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Write a model card: data, objective, certificate, metrics and limits.
@@ -50,7 +62,7 @@ def card(
     fitted = load(model)
     judged = None
     if source is not None:
-        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
         judged = judge(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
     text = model_card(fitted, judged, name=model.stem)
     if out is not None:

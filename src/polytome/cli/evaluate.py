@@ -6,7 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, SourceName, Split, Target, Unknown
+from polytome.cli.options import (
+    DataFolder,
+    Header,
+    Json,
+    Missing,
+    ModelPath,
+    ReadLimit,
+    SourceName,
+    Split,
+    Target,
+    Unknown,
+)
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
 
@@ -26,6 +37,7 @@ def evaluate(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Compare a model's predictions with true labels.
@@ -47,7 +59,7 @@ def evaluate(
     from polytome.model_file import load
 
     fitted = load(model)
-    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     evaluation = metrics.evaluate(fitted, rows.X, rows.y)
     if as_json:
         print_json(
@@ -74,6 +86,7 @@ def read_labelled(
     missing: str | None,
     unknown: str | None,
     header: str,
+    read_limit: float | None,
 ) -> Source:
     """Rows with labels for a model, read or fetched before our eyes.
 
@@ -96,6 +109,7 @@ def read_labelled(
             missing=missing,
             unknown=unknown,
             header=header,
+            read_limit=read_limit,
         )
     show_notes(rows.notes)
     if rows.y is None:

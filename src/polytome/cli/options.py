@@ -24,6 +24,7 @@ __all__ = [
     "ModelOut",
     "ModelPath",
     "Positive",
+    "ReadLimit",
     "ReportOut",
     "Scale",
     "Seed",
@@ -121,6 +122,14 @@ Split = Annotated[
         callback=_choice("train", "test"),
         show_default=False,
         help="Of a data set with test rows (default: test).",
+    ),
+]
+ReadLimit = Annotated[
+    float | None,
+    typer.Option(
+        metavar="GB",
+        show_default=False,
+        help="How much memory what is in a file may take; as it comes 1.07 GB, or 100 times its size.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

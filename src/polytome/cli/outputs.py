@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["check_outputs"]
@@ -93,7 +94,7 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
 
 def _is_same(path: Path, other: Path) -> bool:
     """Whether two paths lead to one file, however they are spelled."""
-    if path.exists() and other.exists():
+    with suppress(OSError):  # one of them is not there, or cannot be
         return path.samefile(other) and not _is_device(path)
     return os.path.realpath(path) == os.path.realpath(other)
 

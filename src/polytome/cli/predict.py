@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.options import Header, Json, Missing, ModelPath, Unknown
+from polytome.cli.options import Header, Json, Missing, ModelPath, ReadLimit, Unknown
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance
@@ -33,9 +33,16 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities/--no-probabilities", help="Add one column per class.")
     ] = True,
+    guard_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--guard-formulas", help="Put an apostrophe before texts that spreadsheets would take for formulas."
+        ),
+    ] = False,
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Predict the class of each row of a file, as CSV.
@@ -68,13 +75,15 @@ def predict(
     fitted = load(model)
     with live_line() as say:
         say(f"reading {' '.join(files)}")
-        rows = read_for_model(fitted, files, missing=missing, unknown=unknown, header=header, labels=False)
+        rows = read_for_model(
+            fitted, files, missing=missing, unknown=unknown, header=header, labels=False, read_limit=read_limit
+        )
     show_notes(rows.notes)
     found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
     counts = class_counts(found.predictions)
     failed: FileError | None = None
     if out is not None:
-        content = found.to_parquet() if out.suffix.lower() == ".parquet" else found.to_csv().encode()
+        content = found.to_parquet() if out.suffix.lower() == ".parquet" else found.to_csv(guard_formulas).encode()
         try:
             with atomic_output(out) as stream:
                 stream.write(content)
@@ -91,6 +100,6 @@ def predict(
         console = make_console()
         console.print(f"{len(found.predictions):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
     else:
-        sys.stdout.write(found.to_csv())
+        sys.stdout.write(found.to_csv(guard_formulas))
     if failed is not None:
         raise failed

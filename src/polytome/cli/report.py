@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from polytome.cli.evaluate import read_labelled
-from polytome.cli.options import DataFolder, Header, Json, JudgedSource, Missing, ModelPath, Split, Target, Unknown
+from polytome.cli.options import (
+    DataFolder,
+    Header,
+    Json,
+    JudgedSource,
+    Missing,
+    ModelPath,
+    ReadLimit,
+    Split,
+    Target,
+    Unknown,
+)
 from polytome.cli.output import make_console, print_json
 from polytome.cli.outputs import check_outputs
 
@@ -30,6 +41,7 @@ def report(
     missing: Missing = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
     """Write a report on a model: one HTML file that needs no network.
@@ -56,7 +68,7 @@ def report(
     if source is None:
         finished = make_report(fitted)
     else:
-        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header)
+        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
         row_names = rows.files if rows.kept is None else flatnonzero(rows.kept) + 1
         name = source if split is None else f"{source}, {split} rows"
         finished = make_report(fitted, rows.X, rows.y, name=name, row_names=row_names)

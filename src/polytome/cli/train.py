@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +28,7 @@ from polytome.cli.options import (
     MissingMark,
     ModelOut,
     Positive,
+    ReadLimit,
     ReportOut,
     Scale,
     Seed,
@@ -73,6 +73,7 @@ def train(
     missing_mark: MissingMark = None,
     unknown: Unknown = None,
     header: Header = "auto",
+    read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
     data: DataFolder = None,
@@ -109,7 +110,8 @@ def train(
     check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
-    rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
+    chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
+    rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
     show_notes(rows.notes)
     if scale is None:
@@ -165,14 +167,12 @@ def _train(
     console = Console(quiet=True) if as_json else make_console()
     with Interruption() as interruption:
         _show_data(console, rows, counts)
-        began = time.perf_counter()
         model = _fit(rows, settings, command, interruption)
-        seconds = time.perf_counter() - began
     interrupted = interruption.requested
     failed: list[Exception] = []
     if out is not None:
         _try_to(partial(model.save, out), failed)
-    _show_fit(console, model, seconds)
+    _show_fit(console, model)
     if not model.stop_.succeeded and not interrupted:
         show_warning(f"{model.stop_.value}.")
     evaluation = None
@@ -186,7 +186,7 @@ def _train(
     if report is not None and not interrupted and _try_to(partial(_write_report, model, rows, report), failed):
         console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
-        print_json(_summary(rows, counts, model, evaluation, kept, seconds))
+        print_json(_summary(rows, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
     if interrupted:
@@ -246,14 +246,16 @@ def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
     show_facts(console, {"Data": f"{rows.name}: {size}", "Classes": balance(counts)})
 
 
-def _show_fit(console: Console, model: LogisticRegression, seconds: float) -> None:
+def _show_fit(console: Console, model: LogisticRegression) -> None:
+    from polytome.report.wording import number
+
     passes, n_iter = model.history_[-1].passes, int(model.n_iter_[0])
     show_facts(
         console,
         {
             "Model": model_line(model),
             "Objective": str(model.objective_),
-            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {seconds:.2f} s",
+            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {number(model.training_.seconds, 3)} s",
             "Solver": str(model.solver_),
             "Stopped": model.stop_.value,
         },
@@ -263,13 +265,15 @@ def _show_fit(console: Console, model: LogisticRegression, seconds: float) -> No
 
 def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
     from polytome.explain import largest_coefficients
+    from polytome.ordering import largest
 
     what = "rows that were held out" if held_out else "rows of the training data itself (nothing was held out)"
     show_evaluation(console, evaluation, what)
     n_classes = len(model.classes_)
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
-        coefficients = sorted(coefficients, key=lambda found: -abs(found.value))[:10]
+        names = [(found.feature, place) for place, found in enumerate(coefficients)]
+        coefficients = [coefficients[j] for j in largest([abs(found.value) for found in coefficients], 10, names)]
     show_coefficients(console, coefficients, coefficients_title(model))
 
 
@@ -318,7 +322,6 @@ def _summary(
     model: LogisticRegression,
     evaluation: Evaluation | None,
     out: Path | None,
-    seconds: float,
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
     from polytome.explain import largest_coefficients
@@ -348,5 +351,5 @@ def _summary(
             "solver": str(model.solver_),
             "largest_coefficients": [found._asdict() for found in largest_coefficients(model)],
         },
-        "seconds": seconds,
+        "seconds": model.training_.seconds,
     }

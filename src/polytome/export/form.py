@@ -97,11 +97,27 @@ def form_of(model: LogisticRegression) -> Form:
     names = feature_names(model)
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
-    return Form(_labels(model.classes_.tolist()), columns, coefficients, intercepts, unknown, _facts(model), marks)
+    classes = _labels(model.classes_.tolist())
+    _check_texts(classes, columns)
+    return Form(classes, columns, coefficients, intercepts, unknown, _facts(model), marks)
+
+
+def _check_texts(classes: tuple[int, ...] | tuple[str, ...], columns: tuple[Column, ...]) -> None:
+    """Refuse texts that no other program could hold, and so would cut or fail to read."""
+    texts = [("class", str(label)) for label in classes]
+    texts += [("column", column.name) for column in columns]
+    texts += [(f"level of {column.name!r:.60}", level) for column in columns for level in column.levels]
+    for what, text in texts:
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise ArgumentError(
+                f"the model cannot be exported: the {what} {text!r:.60} holds a character that no other program reads "
+                "(NUL, or half of a surrogate pair); rename it and fit again"
+            )
 
 
 def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
     """Labels that every target knows: 64-bit whole numbers or texts."""
+    classes = [label.item() if isinstance(label, np.generic) else label for label in classes]
     if all(type(label) is int and -(2**63) < label < 2**63 for label in classes):
         return tuple(classes)
     return tuple(map(str, classes))

@@ -6,15 +6,15 @@ made exact, duality gives a lower bound D of the objective, and `P(as given) - D
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import certify
+from polytome.careful import certify_given
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
+from polytome.fitted_source import FittedSource
 from polytome.fitting import keep_solution
 from polytome.frames import listing
 from polytome.labels import class_weights, hard_labels, refuse_mixed_labels, row_weights
@@ -65,7 +65,7 @@ def imported_model(scores: tuple[Array, Array], classes: Any, **settings: Any) -
         raise ArgumentError("a coefficient or an intercept is NaN or infinite: the training of this model has failed")
     order = np.argsort(labels, kind="stable")
     model = LogisticRegression(**settings)
-    model.classes_, model.n_features_in_ = labels[order], coefficients.shape[1]
+    model.classes_, model.n_features_in_, model.source_ = labels[order], coefficients.shape[1], FittedSource()
     if len(labels) > 2:
         model.coef_, model.intercept_ = coefficients[order], intercepts[order]
     else:
@@ -90,6 +90,7 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
         DataError: X or y does not fit the model.
     """
     given = model.coef_, model.intercept_, model.n_features_in_
+    _check_names(model, X)
     X, y = checked_features(model, X, y)
     if X.shape[1] != given[2]:
         raise DataError(f"X has {X.shape[1]} features, and the coefficients are for {given[2]}")
@@ -103,11 +104,24 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     # The model states the objective, so that a certificate means the same whoever found the coefficients.
     objective = model._objective(X, labels, class_weights(model.class_weight, labels, weight)).at(np.float64)
     W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
-    value, _ = objective.value_and_gradient(W)
-    certificate, _ = certify(objective, W, model.tol)
-    gap = certificate.gap + max(0.0, value - certificate.objective)
-    certificate = replace(certificate, objective=value, gap=gap)
-    stop = Stop.CERTIFIED if certificate.holds else Stop.INTERRUPTED
+    certificate = certify_given(objective, given[0].T, given[1], model.tol)
+    value, gap = certificate.objective, certificate.gap
+    reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
+    stop = reached if certificate.holds else Stop.INTERRUPTED
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
     keep_solution(model, objective, solution, "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_))
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]
+
+
+def _check_names(model: LogisticRegression, X: Any) -> None:
+    """Refuse a frame whose columns are others than those of the fit, or the same in another order."""
+    known, found = getattr(model, "feature_names_in_", None), list(getattr(X, "columns", ()))
+    if known is None or not found or found == list(known):
+        return
+    if sorted(map(str, found)) == sorted(map(str, known)):
+        raise DataError(
+            "X has the columns of the fit in another order: give X[list(estimator.feature_names_in_)], since a "
+            "coefficient belongs to a place"
+        )
+    lacking = [name for name in known if name not in found]
+    raise DataError(f"X has the columns {listing(found, 6)}, and the fit had also {listing(lacking, 6)}")

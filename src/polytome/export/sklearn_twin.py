@@ -24,6 +24,7 @@ from polytome.explain import feature_names
 from polytome.export.agreement import Agreement, checked_agreement, encoded, sample_cells
 from polytome.export.form import Form, form_of
 from polytome.export.imported import certify_as_given, imported_model
+from polytome.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -43,7 +44,7 @@ def to_sklearn(model: LogisticRegression) -> Any:
 
     Returns:
         A `sklearn.linear_model.LogisticRegression`, or where the model encodes a table a `Pipeline` that takes its
-        data frame: categories as text, missing cells as NaN or None.
+        data frame: categories as text, whole numbers or truth values, missing cells as NaN, None or `pandas.NA`.
 
     Raises:
         ArgumentError: the model cannot be exported.
@@ -147,6 +148,7 @@ def build(
     settings: dict[str, object],
     columns: list[tuple[str, list[str], float | str | None]] | None,
     unknown: str,
+    missing: list[str],
     feature_names: list[str] | None,
 ) -> object:
     """Put a fitted estimator together. This function is part of the written programs: it imports all it needs."""
@@ -155,7 +157,8 @@ def build(
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+    from sklearn.utils import check_array
 
     classifier = LogisticRegression(**settings)
     classifier.classes_ = np.array(classes)
@@ -166,20 +169,36 @@ def build(
         classifier.feature_names_in_ = np.array(feature_names, dtype=object)
     if columns is None:
         return classifier
-    steps, example = [], {}
-    for place, (name, levels, fill) in enumerate(columns):
-        parts = []
-        if fill is not None:
-            parts.append(SimpleImputer(strategy="constant", fill_value=fill))
-            if levels:  # in data frames None marks a missing text as well as NaN
-                parts.append(SimpleImputer(missing_values=None, strategy="constant", fill_value=fill))
-        if levels:
-            ignore = "ignore" if unknown == "zero" else "error"
-            parts.append(OneHotEncoder(categories=[np.array(levels, dtype=object)], handle_unknown=ignore))
-        steps.append((f"column {place}", make_pipeline(*parts) if parts else "passthrough", [name]))
-        example[name] = np.array(levels[:1], dtype=object) if levels else np.zeros(1)
     import pandas
 
+    def step(function: object, **options: object) -> object:
+        return FunctionTransformer(function, kw_args=options, feature_names_out="one-to-one")
+
+    steps, example = [], {}
+    each = pandas.DataFrame.map if hasattr(pandas.DataFrame, "map") else pandas.DataFrame.applymap
+    for place, (name, levels, fill) in enumerate(columns):
+        if levels:  # whole numbers (with gaps they are fractions), truth values and categories are texts here
+            texts: dict[str, object] = {text: np.nan for text in missing if text not in levels}
+            for level in levels:
+                spelled = level.capitalize() if level.lower() in ("true", "false") else f"{level}.0"
+                if spelled not in levels:
+                    texts[spelled] = level
+            parts = [
+                step(pandas.DataFrame.astype, dtype=object),
+                step(each, func=str, na_action="ignore"),
+                step(pandas.DataFrame.replace, to_replace=texts),
+                step(pandas.DataFrame.fillna, value=np.nan if fill is None else fill),
+                step(check_array, dtype=object),  # refuses a missing cell that nothing fills
+                OneHotEncoder(
+                    categories=[np.array(levels, dtype=object)],
+                    handle_unknown="ignore" if unknown == "zero" else "error",
+                ),
+            ]
+        else:
+            parts = [step(pandas.DataFrame.fillna, value=np.nan), step(pandas.DataFrame.astype, dtype="float64")]
+            parts += [] if fill is None else [SimpleImputer(strategy="constant", fill_value=fill)]
+        steps.append((f"column {place}", make_pipeline(*parts), [name]))
+        example[name] = np.array(levels[:1], dtype=object) if levels else np.zeros(1)
     # Nothing is learnt from the example: levels and fills are given, and scikit-learn wants to have seen the columns.
     encoder = ColumnTransformer(steps).fit(pandas.DataFrame(example))
     return make_pipeline(encoder, classifier)
@@ -190,12 +209,13 @@ def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     encodes = not form.is_matrix or not np.isnan(form.fills).all()
     names = getattr(model, "feature_names_in_", None)
     return {
-        "classes": model.classes_.tolist(),
+        "classes": [label.item() if isinstance(label, np.generic) else label for label in model.classes_.tolist()],
         "coef": model.coef_.tolist(),
         "intercept": model.intercept_.tolist(),
         "settings": {"C": float(model.C), "fit_intercept": bool(model.fit_intercept)},
         "columns": [(c.name, list(c.levels), c.fill) for c in form.columns] if encodes else None,
         "unknown": form.unknown,
+        "missing": sorted(MISSING_WORDS),
         "feature_names": None if names is None else [str(name) for name in names],
     }
 

@@ -3,7 +3,7 @@
 The query has four steps: the cells with missing ones filled, a score for each class, the exponentials of the scores
 less the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
 expressions, for SQLite (from 3.35, with its mathematical functions), PostgreSQL (from 12), and by their manuals DuckDB,
-and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES and without the word MATERIALIZED.
+and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES, CHAR for VARCHAR, and without the word MATERIALIZED.
 
 Reference:
     ISO/IEC 9075-2, sections 5.2 (quotation marks are doubled) and 7.17 (WITH).
@@ -25,6 +25,7 @@ from polytome.encoders import Column
 from polytome.errors import ArgumentError
 from polytome.export.agreement import Agreement, checked_agreement, sample_cells
 from polytome.export.form import Form, form_of
+from polytome.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -36,6 +37,7 @@ __all__ = ["to_sql", "write_sql"]
 _MOST_COLUMNS = 1600
 """Of a table in PostgreSQL; SQLite allows 2,000."""
 _ALLOWED = 1e-10
+_LARGEST = "1.797693134862315E308"
 _SMALLEST = -700
 """PostgreSQL refuses exponentials that underflow; exp(-700) is 1e-304."""
 
@@ -43,8 +45,9 @@ _SMALLEST = -700
 def to_sql(model: LogisticRegression, *, table: str = "rows", keep: Sequence[str] = ()) -> str:
     """The model as a query of a table with its columns: `prediction` and one `probability_CLASS` for each class.
 
-    A missing cell is NULL. A row that the model refuses, for a missing cell that it does not fill or a level that it
-    never saw, gets NULL in all these columns.
+    A missing cell is NULL, or where a table holds texts (as SQLite's `.import` makes them) one of the spellings that a
+    file may use, such as an empty one. A row that the model refuses, for a missing cell that it does not fill, a level
+    that it never saw, or a text where a number is due, gets NULL in all these columns.
 
     Args:
         model: a fitted `LogisticRegression` with at most 1,600 columns.
@@ -135,12 +138,36 @@ def _cells(form: Form) -> list[str]:
     """The columns of the table, filled, under names of our own."""
     cells = []
     for place, column in enumerate(form.columns):
-        cell = f"CAST({_name(column.name)} AS DOUBLE PRECISION)" if column.kind == "number" else _name(column.name)
-        if column.fill is not None:
-            fill = _text(column.fill) if isinstance(column.fill, str) else _number(column.fill)
-            cell = f"COALESCE({cell}, {fill})"
-        cells.append(f"{cell} AS x_{place}")
+        name = _name(column.name)
+        # Only compared: as text a number would lose digits.
+        words = ", ".join(_text(word) for word in sorted(MISSING_WORDS - set(column.levels)))
+        missing = f"{name} IS NULL OR CAST({name} AS VARCHAR(100)) IN ({words})"
+        if column.kind == "number":
+            # To SQLite a text that spells no number is 0, or the number that it begins with; but it is beyond them all.
+            ends = (f"CAST({sign}{_LARGEST} AS DOUBLE PRECISION)" for sign in ("-", ""))
+            value = f"CASE WHEN {name} BETWEEN {' AND '.join(ends)} THEN CAST({name} AS DOUBLE PRECISION) END"
+        else:
+            value = f"CAST({name} AS VARCHAR({_longest(column)}))"
+        fill = "NULL" if column.fill is None else _fill(column.fill)
+        cells.append(f"CASE WHEN {missing} THEN {fill} ELSE {value} END AS x_{place}")
     return cells
+
+
+def _fill(fill: float | str) -> str:
+    return _text(fill) if isinstance(fill, str) else _number(fill)
+
+
+def _longest(column: Column) -> int:
+    """Characters that tell a level from any other text: a longer one is cut, and still no level."""
+    return max(len(text) for level in column.levels for text in (level, *_spellings(level))) + 1
+
+
+def _spellings(level: str) -> list[str]:
+    """How databases spell the same truth value or whole number (in a column of fractions) as text."""
+    if (word := level.lower()) in ("true", "false"):
+        digit = "1" if word == "true" else "0"
+        return sorted({word, word.upper(), word.capitalize(), digit, f"{digit}.0"} - {level})
+    return [f"{level}.0"] if level.lstrip("-").isdecimal() else []
 
 
 def _score(form: Form, k: int) -> str:
@@ -159,7 +186,9 @@ def _score(form: Form, k: int) -> str:
 def _level_term(column: Column, coefficients: Array, unknown: str, place: int) -> str:
     """The coefficient of the level in a cell. A missing cell leaves NULL, a level never seen leaves 0 or NULL."""
     levels = " ".join(
-        f"WHEN {_text(level)} THEN {_number(value)}" for level, value in zip(column.levels, coefficients, strict=True)
+        f"WHEN {_text(text)} THEN {_number(value)}"
+        for level, value in zip(column.levels, coefficients, strict=True)
+        for text in [level, *(text for text in _spellings(level) if text not in column.levels)]
     )
     unseen = f" ELSE CASE WHEN x_{place} IS NOT NULL THEN 0E0 END" if unknown == "zero" else ""
     return f"CASE x_{place} {levels}{unseen} END"

@@ -12,17 +12,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.atomic_files import atomic_output
-from polytome.errors import ArgumentError, FileError, MissingExtraError
+from polytome.errors import ArgumentError, MissingExtraError
 from polytome.explain import feature_names
 from polytome.export.form import form_of
 from polytome.export.imported import certify_as_given, imported_model
+from polytome.tensor_files import read_tensors
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -71,6 +71,7 @@ def write_torch(model: LogisticRegression, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from polytome.estimators import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -143,7 +144,7 @@ def _state(model: LogisticRegression) -> dict[str, Array]:
 def _tensors(source: Any) -> dict[str, Array]:
     """Names and numbers of a module, a state dict or a file."""
     if isinstance(source, str | PathLike):
-        return _tensors_of_file(Path(source))
+        return read_tensors(source)[1]
     state = source.state_dict() if hasattr(source, "state_dict") else source
     if not isinstance(state, Mapping):
         raise ArgumentError(
@@ -153,20 +154,6 @@ def _tensors(source: Any) -> dict[str, Array]:
         str(name): np.asarray(values.detach().cpu().double().numpy() if hasattr(values, "detach") else values)
         for name, values in state.items()
     }
-
-
-def _tensors_of_file(path: Path) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return dict(load_file(path))
-    except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file") from error
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (SafetensorError, KeyError, TypeError) as error:  # the last two: a type that NumPy does not have
-        raise FileError(f"{path}: damaged, or no safetensors file that NumPy can hold ({error})") from error
 
 
 def _layer(tensors: dict[str, Array]) -> tuple[Array, Array | None]:

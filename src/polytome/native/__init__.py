@@ -7,6 +7,7 @@ Which rows make a block is none of its business: it is told, and adds up the blo
 
 from __future__ import annotations
 
+import atexit
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ try:
     from polytome.native import _passes
 except ImportError:  # installed without a compiler
     _passes = None  # type: ignore[assignment]
+else:
+    atexit.register(_passes.end_passes)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_passes.forget_other_threads)
 
 Array = NDArray[Any]
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "interpreter.hpp"
 #include "passes.hpp"
 #include "shares.hpp"
 
@@ -67,7 +68,7 @@ double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t 
     check_ends(ends, block.rows, threads);
     const std::int64_t* end = ends.data();
     const auto blocks = static_cast<Index>(ends.shape(0));
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     if (blocks == 1) return pass(block, task);
     return Shares(blocks, threads, static_cast<Index>(size), task.gradient, [&](Index b, double* sums) {
         const Index start = b == 0 ? 0 : end[b - 1];
@@ -106,7 +107,7 @@ void moments(const std::string& set, const AnyMatrix& X, const Numbers& weight, 
     require(weight.shape(0) == X.shape(0), "weight: needs one entry for each row");
     require(near.shape(0) == X.shape(1) && first.shape(0) == X.shape(1) && second.shape(0) == X.shape(1),
             "near, first and second: need one entry for each column");
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     passes.moments(block, {weight.data(), near.data(), first.data(), second.data()});
 }
 
@@ -115,7 +116,7 @@ void squares(const std::string& set, const AnyMatrix& X, const Numbers& shift, c
     const DenseBlock block = dense_block(X);
     require(shift.shape(0) == X.shape(1) && scale.shape(0) == X.shape(1), "shift, scale: need one for each column");
     require(sums.shape(0) == X.shape(0), "sums: need one for each row");
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     passes.squares(block, {shift.data(), scale.data(), false}, sums.data());
 }
 
@@ -175,7 +176,7 @@ void shared_grams(void (*pass)(const Block&, const double*, const Columns&, doub
     require(grams.shape(0) == ends.shape(0) * size, "grams: need a matrix for each block");
     check_ends(ends, block.rows, threads);
     const Columns implicit{shift.data(), scale.data(), intercept};
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     Shares(static_cast<Index>(ends.shape(0)), threads, 0, nullptr, [&](Index b, double*) {
         const Index start = b == 0 ? 0 : ends.data()[b - 1];
         pass(block.part(start, ends.data()[b]), weight.data() + start, implicit, grams.data() + b * static_cast<Index>(size));
@@ -203,7 +204,7 @@ void sparse_moments(const std::string& set, const AnyVector& data, const AnyVect
     require(sums.shape(0) == 4 && sums.shape(1) == near.shape(0), "sums: needs four rows, of an entry for each column");
     double* first = sums.data();
     const std::size_t columns = near.shape(0);
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     passes.sparse_moments(block, {weight.data(), near.data(), first, first + columns, first + 2 * columns, first + 3 * columns});
 }
 
@@ -211,7 +212,7 @@ bool has_duplicates(const std::string& set, const AnyVector& data, const AnyVect
                     std::size_t columns) {
     const InstructionSet& passes = named(set);
     const SparseBlock block = sparse_block(data, indices, bounds, columns);
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     return passes.has_duplicates(block);
 }
 
@@ -242,7 +243,7 @@ std::pair<double, double> dual(const std::string& set, const AnyVector& data, co
     const DualTask task{named_loss, static_cast<Index>(outputs), target.data(), weight.data(), bend.data(),
                         order.data(), static_cast<Index>(order.shape(0)), scale_squares.data(), coefficients.data(),
                         intercepts.data(), duals.data(), per_weight, intercept_square};
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     const DualSums sums = number == Number::float32 ? passes.dual_float(block, task) : passes.dual_double(block, task);
     return {sums.loss, sums.gap};
 }
@@ -264,7 +265,7 @@ double shared_prediction(double (*pass)(const Block&, const Prediction&), const 
             "result: needs an entry or a row for each row");
     require(threads > 0, "threads: needs a positive number");
     constexpr Index size = 512;
-    const nb::gil_scoped_release others_may_run;
+    const OthersMayRun others_may_run;
     if (block.rows <= size) return pass(block, prediction);
     return Shares((block.rows + size - 1) / size, threads, 0, nullptr, [&](Index b, double*) {
         const Index start = b * size;
@@ -304,6 +305,8 @@ bool sparse_scores(const std::string& set, const AnyVector& data, const AnyVecto
 NB_MODULE(_passes, module) {
     module.attr("__doc__") = "Loss and gradient of a block of rows; polytome.native offers them.";
     module.def("instruction_sets", &instruction_sets);
+    module.def("end_passes", &end_passes);
+    module.def("forget_other_threads", &forget_other_threads);
     module.def("dense", &dense, "set"_a, "X"_a.noconvert(), "single"_a, "loss"_a, "target"_a.noconvert(),
                "weight"_a.noconvert(), "coefficients"_a.noconvert(), "gradient"_a.noconvert(), "ends"_a.noconvert(),
                "threads"_a);

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "interpreter.hpp"
 #include "passes.hpp"
 
 namespace polytome {
@@ -56,6 +57,8 @@ template <class Pass> class Shares {
                 hand_in(result);
                 if (is_caller) stop_if_interrupted();
             }
+            const std::lock_guard lock(mutex_);
+            changed_.notify_all();
         } catch (...) {
             const std::lock_guard lock(mutex_);
             if (!failure_) failure_ = std::current_exception();
@@ -68,9 +71,12 @@ template <class Pass> class Shares {
         std::unique_lock lock(mutex_);
         const Index block = taken_ < blocks_ ? taken_++ : blocks_;
         const Index room = static_cast<Index>(results_.size());
-        changed_.wait(lock, [&] { return block < added_ + room || block == blocks_ || failure_; });
-        return failure_ ? blocks_ : block;
+        changed_.wait(lock, [&] { return block < added_ + room || block == blocks_ || is_given_up(); });
+        return is_given_up() ? blocks_ : block;
     }
+
+    // Nobody will ask for the sums: a thread has failed, or the interpreter ends and this pass does not hold its lock.
+    bool is_given_up() const { return failure_ || (without_lock_ && interpreter_ends); }
 
     void hand_in(Result& result) {
         const std::lock_guard lock(mutex_);
@@ -104,6 +110,7 @@ template <class Pass> class Shares {
     Index taken_ = 0, added_ = 0;
     double value_ = 0.0;
     std::exception_ptr failure_;
+    const bool without_lock_ = !interpreter_ends;
     std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
 };
 

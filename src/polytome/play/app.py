@@ -77,7 +77,9 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
         raise MissingExtraError('the playground needs fastapi: pip install "polytome[serve]"') from error
     from polytome.serve.protection import protect
 
-    app = FastAPI(title="Polytome's playground", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Polytome's playground", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     page = page_html(file[0] if file else "")
     make_problem(Settings())  # loads libraries for which the first visitor would wait
     given = Annotated[Any, Body()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from polytome.play.points import Table, load_points
 from polytome.play.settings import Settings
 from polytome.rows import as_rows
 from polytome.solvers import LBFGS, GradientDescent, Newton, Solver, StochasticGradientDescent, Stop, minimize
+from polytome.threads import kept
 
 Array = NDArray[Any]
 
@@ -93,7 +93,8 @@ class Problem:
             f"{symbol} {self.classes[k]}" if n_outputs > 1 else symbol for symbol in symbols for k in range(n_outputs)
         ]
 
-    @cached_property
+    @property
+    @kept
     def curvature_bound(self) -> float:
         """Largest curvature L that the objective can have, from the data: steps of all rows below 2 / L descend.
 
@@ -108,7 +109,8 @@ class Problem:
         bend[np.arange(d), np.arange(d)] += self.settings.penalty
         return float(np.linalg.eigvalsh(bend)[-1])
 
-    @cached_property
+    @property
+    @kept
     def row_curvature_bound(self) -> float:
         """Largest curvature that the objective of any single row can have: what steps of a few rows have to mind."""
         with_ones = np.column_stack([self.X, np.ones(len(self.X))])
@@ -122,7 +124,8 @@ class Problem:
         bound = self.curvature_bound if self.settings.way == "batch" else self.row_curvature_bound
         return 2 / bound if np.isfinite(bound) else None
 
-    @cached_property
+    @property
+    @kept
     def optimum(self) -> Optimum:
         """The lowest point, found by Newton's method and certified."""
         if isinstance(self.objective.loss, PerceptronLoss):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
+from polytome.ordering import largest
 from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import PALETTE, figure_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["CoefficientsDisplay", "draw_signed_bars", "draw_signed_pictures", "largest", "picture_paper"]
+__all__ = ["CoefficientsDisplay", "draw_signed_bars", "draw_signed_pictures", "largest_signed", "picture_paper"]
 
 _COLUMNS = 5  # pictures beside one another
 
@@ -105,8 +106,11 @@ class CoefficientsDisplay(Display):
         rows = -(-k // columns)
         return 6.4 if k == 1 else 8.4, (tallest + 0.35) * rows, rows, columns
 
+    def _chosen(self, row: int) -> NDArray[np.intp]:
+        return largest_signed(self.coefficients[row], self.most, self.names)
+
     def _names(self, row: int) -> list[str]:
-        return [literal(self.names[j]) for j in largest(self.coefficients[row], self.most)]
+        return [literal(self.names[j]) for j in self._chosen(row)]
 
     def _draw(self, axes: list[Axes]) -> None:
         k = len(self.labels)
@@ -117,7 +121,7 @@ class CoefficientsDisplay(Display):
             pictures = self.coefficients.reshape(-1, *self.image_shape)
             draw_signed_pictures(axes[:k], pictures, captions, f"coefficient (score per {self.unit} of brightness)")
             return
-        chosen = [row[largest(row, self.most)] for row in self.coefficients]
+        chosen = [values[self._chosen(row)] for row, values in enumerate(self.coefficients)]
         for row, panel in enumerate(axes[:k]):
             draw_signed_bars(panel, self._names(row), chosen[row])
             panel.set(xlabel=f"{'log-odds' if k == 1 else 'score'} per {self.unit}", ylabel="feature")
@@ -141,24 +145,22 @@ class CoefficientsDisplay(Display):
         """The largest coefficient of each class, of at most five."""
         parts = []
         for label, row in list(zip(self.labels, self.coefficients, strict=True))[:5]:
-            j = int(np.argmax(np.abs(row)))
+            j = int(largest(np.abs(row), 1, self.names)[0])
             parts.append(f"{label}: {self.names[j]} {short(row[j])}")
         more = f" (and {len(self.labels) - 5} more classes)" if len(self.labels) > 5 else ""
         return f"The largest coefficient by size of each class is, for {'; '.join(parts)}{more}."
 
 
-def largest(values: Array, most: int) -> NDArray[np.intp]:
+def largest_signed(values: Array, most: int, names: Sequence[str]) -> NDArray[np.intp]:
     """Positions of the values of largest size, the largest value first, the most negative last; zeros are left out.
 
     Example:
-        >>> largest(np.array([0.1, -3.0, 2.0, 0.0]), 2)
+        >>> largest_signed(np.array([0.1, -3.0, 2.0, 0.0]), 2, ["a", "b", "c", "d"])
         array([2, 1])
     """
-    chosen = np.argsort(-np.abs(values), kind="stable")[:most]
-    kept = chosen[values[chosen] != 0]
-    if not len(kept):
-        kept = chosen
-    return np.asarray(kept[np.argsort(-values[kept], kind="stable")])
+    chosen = largest(np.abs(values), most, names)
+    above, below = chosen[values[chosen] > 0], chosen[values[chosen] < 0]
+    return np.concatenate([above, below[::-1]]) if len(above) + len(below) else chosen
 
 
 def picture_paper(n: int, shape: tuple[int, int]) -> Paper:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.curves import Curve, one_against_rest, precision_recall_curve, roc_curve
+from polytome.ordering import largest
 from polytome.plots.display import Display
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
 from polytome.plots.labels import key_beside, literal, short
@@ -42,7 +43,8 @@ class _PerClassDisplay(Display):
 
     def _draw_curves(self, panel: Axes, drawstyle: str, heading: str) -> None:
         """Lines and a key, the best class first; of many classes the ten worst are named, the others grey."""
-        ranked = sorted(self.curves, key=lambda label: -self.curves[label].area)
+        labels = list(self.curves)
+        ranked = [labels[k] for k in largest([self.curves[label].area for label in labels])]
         named = ranked[-_NAMED:]
         for label in ranked[:-_NAMED]:
             faint: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "alpha": 0.6, "rasterized": True}

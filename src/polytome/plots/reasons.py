@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.errors import ArgumentError
 from polytome.explain import Contributions, contributions
 from polytome.numerics import sigmoid
+from polytome.ordering import largest
 from polytome.plots.bars import bars_height
-from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest, picture_paper
+from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest_signed, picture_paper
 from polytome.plots.display import Display, Paper
 from polytome.plots.labels import literal, percent, short
 from polytome.plots.matrices import draw_picture
@@ -97,8 +98,9 @@ class ContributionsDisplay(Display):
         rows = np.asarray(x, np.float64)[None] if np.ndim(x) == 1 and not hasattr(x, "tocsr") else x
         if rows.shape[0] != 1:
             raise ArgumentError(f"x has {rows.shape[0]} rows: give the one that is to be explained")
-        ranking = model.classes_[np.argsort(-model.predict_proba(rows)[0], kind="stable")].tolist()
-        label = ranking[0] if label is None else label
+        probabilities = model.predict_proba(rows)[0]
+        label = model.classes_.tolist()[int(probabilities.argmax())] if label is None else label
+        ranking = model.classes_[largest(probabilities, 2)].tolist()
         against = next(other for other in ranking if other != label) if against is None else against
         if label == against:
             raise ArgumentError(f"label and against are both {label!r}: give two different classes")
@@ -120,7 +122,7 @@ class ContributionsDisplay(Display):
 
     def bars(self) -> tuple[list[str], Array]:
         """Names and values of the bars; their sum is `log_odds`."""
-        chosen = largest(self.values, self.most)
+        chosen = largest_signed(self.values, self.most, self.names)
         names, values = [self.names[j] for j in chosen], list(self.values[chosen])
         if rest := len(self.values) - len(chosen):
             names.append(f"the other {rest} together")
@@ -153,8 +155,9 @@ class ContributionsDisplay(Display):
     def description(self) -> str:
         """The features that speak loudest for and against."""
         parts = []
-        for word, j in (("for", int(self.values.argmax())), ("against", int(self.values.argmin()))):
-            if (self.values[j] > 0) == (word == "for") and self.values[j] != 0:
+        for word, sign in (("for", 1), ("against", -1)):
+            j = int(largest(np.maximum(sign * self.values, 0), 1, self.names)[0])
+            if sign * self.values[j] > 0:
                 parts.append(f"{self.names[j]} speaks most {word} it ({short(self.values[j])})")
         reasons = f" {' and '.join(parts)}." if parts else ""
         return (

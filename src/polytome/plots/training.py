@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.explain import feature_names
 from polytome.metrics import class_codes, null_log_loss
+from polytome.ordering import largest
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
@@ -94,7 +95,7 @@ class ConvergenceDisplay(Display):
         gap = np.array([line.gap for line in self.history])
         times = {
             "passes over the rows": np.array([line.passes for line in self.history]),
-            "time (s)": np.array([line.seconds for line in self.history]),
+            "time since the first iteration (s)": np.array([line.seconds for line in self.history]),
         }
         key: dict[str, Artist] = {}
         dots: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(objective) <= _FEW else {}
@@ -127,9 +128,9 @@ class ConvergenceDisplay(Display):
         known = "proved" if certificate.kind == "proof" else "estimated"
         verdict = "within" if certificate.holds else "which is outside of"
         return (
-            f"After {len(self.history) - 1} iterations, {short(last.passes)} passes over the rows and "
-            f"{short(last.seconds)} seconds the objective {certificate.objective:.6g} is {known} to be at most "
-            f"{certificate.gap:.1e} nats above its minimum, {verdict} the tolerance of {self.tolerance:.1e}."
+            f"After {len(self.history) - 1} iterations and {short(last.passes)} passes over the rows the objective "
+            f"{certificate.objective:.6g} is {known} to be at most {certificate.gap:.1e} nats above its minimum, "
+            f"{verdict} the tolerance of {self.tolerance:.1e}."
         )
 
 
@@ -299,7 +300,7 @@ class RegularizationDisplay(Display):
         upper.plot([self.best.C], [self.best.held_out_loss], "k*", markersize=11, zorder=4)
         upper.set_ylim(bottom=0 if min(point.train_loss for point in self.path) > 0 else None)
         paths = self.lengths
-        named = np.argsort(-np.abs(paths[-1]), kind="stable")[:_NAMED]
+        named = largest(np.abs(paths[-1]), _NAMED, self.names)
         for j in np.setdiff1d(np.arange(paths.shape[1]), named)[:200]:
             lower.plot(Cs, paths[:, j], color=GREY, linewidth=0.6, alpha=0.6, rasterized=paths.size > _MANY)
         ends = []

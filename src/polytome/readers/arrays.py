@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Iterable
+import io
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError, FileError
-from polytome.readers.opening import kind_of_bytes, starting_bytes
+from polytome.readers.opening import InputFile, kind_of_bytes, library_errors
 
-__all__ = ["check_matrix", "flat_images", "read_npy", "read_npz"]
+__all__ = ["COLUMN_BYTES", "check_matrix", "flat_images", "plain_texts", "read_npy", "read_npz"]
 
 Matrix: TypeAlias = "NDArray[Any] | sparse.csr_array"
 
-_DAMAGE = (ValueError, EOFError, OSError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error)
+COLUMN_BYTES = 64
+"""What a column costs that holds nothing: coefficients, their gradients, means and deviations are dense."""
 _X_NAMES = ("X", "x", "X_train", "x_train", "data", "features")
 _Y_NAMES = ("y", "Y", "Y_train", "y_train", "labels", "target")
 _BLOCK_ENTRIES = 1 << 22
+_LAST_LETTER = 0x10FFFF  # of Unicode
+_HALVES = (0xD800, 0xDFFF)  # of letters in UTF-16, which are no text alone
+_POSITION = re.compile("[0-9]{1,9}")
 
 
-def read_npy(path: Path, target: str | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def read_npy(path: Path | InputFile, target: str | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Open a `.npy` file without loading it: the array stays on disk and is read as it is used.
 
     Args:
@@ -40,13 +45,13 @@ def read_npy(path: Path, target: str | None = None) -> tuple[NDArray[Any], NDArr
         ArgumentError: `target` is none of these.
         FileError: a file is damaged or holds Python objects.
     """
-    array = _load_npy(path)
+    array = _load_npy(InputFile.of(path))
     if target is None:
         return array, None
     if target.endswith(".npy"):
-        return array, _load_npy(Path(target))
+        return array, _load_npy(InputFile(Path(target)))
     n_columns = array.shape[1] if array.ndim == 2 else 0
-    position = n_columns if target == "last" else int(target) if target.isascii() and target.isdigit() else 0
+    position = n_columns if target == "last" else int(target) if _POSITION.fullmatch(target) else 0
     if not 1 <= position <= n_columns:
         raise ArgumentError(
             f"target={target!r}: {path} is an array of shape {array.shape} without names; give the path of a "
@@ -55,7 +60,7 @@ def read_npy(path: Path, target: str | None = None) -> tuple[NDArray[Any], NDArr
     return np.delete(array, position - 1, axis=1), array[:, position - 1]
 
 
-def read_npz(path: Path, target: str | None = None) -> tuple[Matrix, NDArray[Any] | None]:
+def read_npz(path: Path | InputFile, target: str | None = None) -> tuple[Matrix, NDArray[Any] | None]:
     """Read the features and labels of a `.npz` file, or a sparse array that SciPy saved.
 
     Args:
@@ -67,17 +72,17 @@ def read_npz(path: Path, target: str | None = None) -> tuple[Matrix, NDArray[Any
 
     Raises:
         ArgumentError: there is no array called `target`.
-        FileError: the file is damaged, holds Python objects, or has no array called X, x_train, data or
-            features.
+        FileError: the file is damaged, holds Python objects, unpacks to more than is allowed, or has no array called
+            X, x_train, data or features.
     """
-    if kind_of_bytes(starting_bytes(path, 16)) != "zip":
-        raise FileError(f"{path}: is not a .npz file; give it the ending that fits its content, or write it again")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        X = _sparse_array(arrays) if {"data", "indices", "indptr", "shape"} <= set(arrays) else None
-    except _DAMAGE as error:
-        raise FileError(f"{path}: {_complaint(error)}") from error
+    file = InputFile.of(path)
+    names = _check_archive(file)
+    with file.packed() as stream, _numpy_errors(file, "archive"), np.load(stream, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in names}
+    odd = next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
+    if odd is not None:
+        raise FileError(f"{path}: damaged archive ({odd}.npy is no array); fetch or write it again")
+    X = _sparse_array(file, arrays) if {"data", "indices", "indptr", "shape"} <= set(arrays) else None
     if target is not None and target not in arrays:
         raise ArgumentError(f"target={target!r}: {path} has no such array; it has {', '.join(arrays)}")
     X_name = _first(_X_NAMES, arrays)
@@ -140,34 +145,95 @@ def _refuse_value(source: str, row: int, column: int, value: object) -> None:
     )
 
 
-def _load_npy(path: Path) -> NDArray[Any]:
-    """Map one array into memory."""
-    if kind_of_bytes(starting_bytes(path, 16)) != "NumPy array":
-        raise FileError(f"{path}: is not a .npy file; give it the ending that fits its content, or write it again")
+def plain_texts(values: NDArray[Any], source: str) -> list[str]:
+    """Return an array of text or bytes as plain strings.
+
+    Args:
+        values: `(n,)` of type `U` or `S`; bytes are taken as UTF-8.
+        source: the file's name.
+
+    Raises:
+        DataError: an entry is no text.
+
+    Example:
+        >>> plain_texts(np.array([b"caf\\xc3\\xa9", b"tea"]), "labels.npy")
+        ['café', 'tea']
+    """
+    if values.dtype.kind == "U" and values.dtype.itemsize:  # NumPy checks no letter, and Python's texts hold not all
+        letters = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="))).view(np.uint32)
+        wrong = (letters > _LAST_LETTER) | ((letters >= _HALVES[0]) & (letters <= _HALVES[1]))
+        if wrong.any():
+            row = int(np.argmax(wrong.reshape(len(values), -1).any(axis=1)))
+            raise DataError(f"{source}, row {row + 1}: the label is no text; write the labels again")
+    texts = []
+    for row, value in enumerate(values.tolist(), start=1):
+        try:
+            texts.append(value.decode("utf-8") if isinstance(value, bytes) else value)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source}, row {row}: the label {value!r:.60} is not UTF-8; write the labels again"
+            ) from error
+    return texts
+
+
+def _load_npy(file: InputFile) -> NDArray[Any]:
+    """Map one array into memory; read it where it is packed or comes from a pipe."""
+    if kind_of_bytes(file.starts_with()) != "NumPy array":
+        raise FileError(f"{file}: is not a .npy file; give it the ending that fits its content, or write it again")
+    packed = None if file.is_plain else io.BytesIO(file.contents())
+    with _numpy_errors(file, "array"):
+        array = np.load(file.path, mmap_mode="r", allow_pickle=False) if packed is None else np.load(packed)
+    return cast("NDArray[Any]", array)
+
+
+@contextmanager
+def _numpy_errors(file: InputFile, what: str) -> Iterator[None]:
+    """As `library_errors`; objects, which NumPy refuses to load, are no damage."""
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _DAMAGE as error:
-        raise FileError(f"{path}: {_complaint(error)}") from error
-    return array
+        with library_errors(file, what):
+            yield
+    except FileError as error:
+        if any(words in str(error.__cause__) for words in ("Object arrays cannot be loaded", "Python objects")):
+            raise FileError(
+                f"{file}: holds Python objects, which are never loaded; save it with a number or text type"
+            ) from error
+        raise
 
 
-def _complaint(error: Exception) -> str:
-    """Put NumPy's reason for refusing a file into words with a remedy."""
-    if "object" in str(error).lower():
-        return "holds Python objects, which are never loaded; save it with a number or text type"
-    return f"damaged file ({error}); fetch or write it again"
+def _check_archive(file: InputFile) -> list[str]:
+    """The names of the arrays of an archive, once it is known that there is room for them."""
+    kind = kind_of_bytes(file.starts_with())
+    if kind in ("Excel workbook", "OpenDocument file"):
+        raise FileError(f"{file}: is an {kind}; save its table as CSV")
+    if kind != "zip":
+        raise FileError(f"{file}: is not a .npz file; give it the ending that fits its content, or write it again")
+    members = file.members()
+    names = [member.filename for member in members]
+    if not any(name.endswith(".npy") for name in names):
+        raise FileError(
+            f"{file}: is a zip archive without NumPy arrays ({', '.join(names[:3]) or 'empty'}); unpack it, and name "
+            "the file that holds the table"
+        )
+    # zipfile never gives more than a member's stated size, whatever it unpacks to.
+    file.allowance.check(file, sum(member.file_size for member in members), "unpacked, it")
+    return [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
 
 
-def _sparse_array(arrays: dict[str, NDArray[Any]]) -> sparse.csr_array:
+def _sparse_array(file: InputFile, arrays: dict[str, NDArray[Any]]) -> sparse.csr_array:
     """Rebuild the CSR or CSC array that `scipy.sparse.save_npz` wrote, checking every index."""
-    kind = str(arrays.get("format", np.array(b"csr")).item(), "ascii")
+    kind, lengths = np.ravel(arrays.get("format", np.array(b"csr"))).tolist(), np.ravel(arrays["shape"])
+    if kind not in ([b"csr"], [b"csc"], ["csr"], ["csc"]):
+        raise FileError(f"{file}: holds a sparse array in the format {kind!r:.40}; convert it with .tocsr()")
     parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-    shape = (int(arrays["shape"][0]), int(arrays["shape"][1]))
-    if kind not in ("csr", "csc"):
-        raise ValueError(f"sparse format {kind!r}, needed csr")
-    X = sparse.csr_array(parts, shape=shape) if kind == "csr" else sparse.csc_array(parts, shape=shape)
-    X.check_format(full_check=True)
-    return sparse.csr_array(X)
+    if len(lengths) != 2 or any(array.dtype.kind not in "iu" for array in (lengths, *parts[1:])):
+        raise FileError(f"{file}: damaged sparse array (its shape and indices are no whole numbers); write it again")
+    shape = (int(lengths[0]), int(lengths[1]))
+    file.allowance.check(file, COLUMN_BYTES * max(0, *shape), f"a sparse array of shape {shape}")
+    make = sparse.csr_array if kind in ([b"csr"], ["csr"]) else sparse.csc_array
+    with library_errors(file, "sparse array"):
+        X = make(parts, shape=shape)
+        X.check_format(full_check=True)
+        return sparse.csr_array(X)
 
 
 def _first(names: Iterable[str], arrays: dict[str, NDArray[Any]]) -> str | None:

@@ -1,10 +1,9 @@
-"""Read Parquet and Arrow (Feather) files, and the text columns of every table, through pyarrow."""
+"""Arrow tables as frames, and the text columns of every table, through pyarrow."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,13 +12,17 @@ from numpy.typing import NDArray
 
 from polytome.errors import DataError, FileError, MissingExtraError
 from polytome.frames import EXACT, Cells, Frame, NumberCells, TextCells
-from polytome.readers.opening import kind_of_bytes, starting_bytes
+from polytome.readers.opening import library_errors
 from polytome.readers.row_index import index_of_metadata
+from polytome.threads import kept
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ArrowText", "import_pyarrow", "read_columnar", "table_frame"]
+__all__ = ["VALUE_BYTES", "ArrowText", "checked_frame", "import_pyarrow", "table_frame"]
+
+VALUE_BYTES = 16
+"""What a value takes: as it is decoded, and as a number."""
 
 
 def import_pyarrow(source: str | Path) -> Any:
@@ -44,7 +47,8 @@ class ArrowText:
     def __init__(self, array: pyarrow.ChunkedArray) -> None:
         self._array = array
 
-    @cached_property
+    @property
+    @kept
     def _cells(self) -> TextCells:
         """The words and a code for each row: one Python string per distinct word, not per row."""
         encoded = self._array.dictionary_encode().combine_chunks()
@@ -90,6 +94,41 @@ class ArrowText:
         return self._array[0].as_py() == "" and not any(word.strip() for word in self._array.unique().to_pylist())
 
 
+class _CodedText:
+    """A column of codes and words that stays in pyarrow until somebody asks for its values."""
+
+    def __init__(self, array: pyarrow.ChunkedArray) -> None:
+        self._array = array
+
+    @property
+    @kept
+    def _cells(self) -> TextCells:
+        return _coded_text(self._array)
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Return the cells as numbers."""
+        return self._cells.numbers()
+
+    def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Return the codes, -1 where a cell is missing, and the distinct words."""
+        return self._cells.words()
+
+    def text(self, row: int) -> str:
+        """Return one cell, empty where it is missing."""
+        return self._cells.text(row)
+
+    def take(self, keep: NDArray[np.bool_]) -> TextCells:
+        """Return the rows where `keep` is true."""
+        return self._cells.take(keep)
+
+    def without(self, marks: Collection[str]) -> TextCells:
+        """Return cells that are missing where these hold one of the words."""
+        return self._cells.without(marks)
+
+
 class _UnusableCells:
     """A column of dates, lists or the like, neither numbers nor words; an error only where it is used."""
 
@@ -124,28 +163,38 @@ class _UnusableCells:
         return self
 
 
-def read_columnar(path: Path) -> Frame:
-    """Read a Parquet or Arrow file, told apart by their first bytes.
+def checked_frame(table: pyarrow.Table, source: str, kind: str, most_viewed: int) -> Frame:
+    """Turn an Arrow table from outside into a frame, once all lengths, offsets, indices and letters are checked.
 
     Args:
-        path: the file.
-
-    Returns:
-        The frame. Numbers and Booleans stay numbers, text stays text, nulls are missing cells.
+        table: the table, as pyarrow decoded it.
+        source: what messages call the file.
+        kind: of the file.
+        most_viewed: bytes that all views of text may show together.
 
     Raises:
-        FileError: the file is neither, is damaged, names a column twice or holds no rows.
-        MissingExtraError: pyarrow is not installed.
+        FileError: it is damaged, shows the same text over and over, or as for `table_frame`.
     """
-    pyarrow = import_pyarrow(path)
-    kind = kind_of_bytes(starting_bytes(path, 16))
-    if kind not in ("Parquet", "Arrow", "Arrow stream"):
-        raise FileError(f"{path}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
-    try:
-        table = _read_table(path, kind)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise FileError(f"{path}: damaged {kind} file ({error}); fetch or write it again") from error
-    return table_frame(table, str(path))
+    with library_errors(source, kind):
+        viewed = _viewed_bytes(table)
+    if viewed > most_viewed:
+        raise FileError(f"{source}: shows the same text over and over; write its columns with the type string")
+    with library_errors(source, kind):
+        table.validate(full=True)
+        table.column_names  # noqa: B018  # raises where a name is no text
+    return table_frame(table, source)
+
+
+def _viewed_bytes(table: pyarrow.Table) -> int:
+    """How long all texts are that columns of views show; views may show one long text as often as they like."""
+    total = 0
+    for column in table.columns:
+        for chunk in column.chunks:
+            array = chunk.dictionary if hasattr(chunk, "dictionary") else chunk
+            if str(array.type) == "string_view":  # a view begins with its length
+                views = np.frombuffer(array.buffers()[1], dtype=np.int32).reshape(-1, 4)
+                total += int(views[array.offset : array.offset + len(array), 0].sum(dtype=np.int64))
+    return total
 
 
 def table_frame(table: pyarrow.Table, source: str) -> Frame:
@@ -170,22 +219,6 @@ def table_frame(table: pyarrow.Table, source: str) -> Frame:
     )
 
 
-def _read_table(path: Path, kind: str) -> pyarrow.Table:
-    """Read the whole file."""
-    if kind == "Parquet":
-        from pyarrow import parquet
-
-        return parquet.read_table(path)
-    if kind == "Arrow stream":
-        from pyarrow import ipc
-
-        with path.open("rb") as stream:
-            return ipc.open_stream(stream).read_all()
-    from pyarrow import feather
-
-    return feather.read_table(path)
-
-
 def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
     """Choose the cells that fit a column's type."""
     import pyarrow
@@ -193,7 +226,7 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
 
     kind = column.type
     if types.is_dictionary(kind) and str(kind.value_type) in _TEXT:
-        return _coded_text(column)
+        return _CodedText(column)
     if types.is_dictionary(kind) and _is_numeric(kind.value_type):
         return _cells_of(source, name, column.cast(kind.value_type))
     if str(kind) in _TEXT:

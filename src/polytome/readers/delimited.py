@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from polytome.errors import FileError
 from polytome.frames import Cells, Frame, listing
 from polytome.readers.columnar import ArrowText, import_pyarrow
+from polytome.readers.dialects import SEPARATORS, Dialect, find_dialect, named_separator, sample_lines
 from polytome.readers.headers import Decision, decide_header
-from polytome.readers.opening import kind_of_bytes, opened
+from polytome.readers.opening import Allowance, InputFile, kind_of_bytes
 from polytome.readers.row_index import mark_index
 
 if TYPE_CHECKING:
@@ -21,19 +20,37 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_delimited", "read_delimited"]
 
-_SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank"}
-_SAMPLE_BYTES = 1 << 17
-_SAMPLE_ROWS = 100
+_BLOCK_BYTES = 1 << 20
+_MOST_BLOCK_BYTES = (1 << 31) - 1  # which pyarrow holds in 32 bits
+_CELL_BYTES = 16
+"""What a cell takes beside its letters: where it begins, and the number that it becomes."""
+_REMEDIES = {
+    "Excel workbook": "save its table as CSV",
+    "OpenDocument file": "save its table as CSV",
+    "Excel": "save its table as CSV",
+    "zip": "unpack it",
+    "gzip": "unpack it",
+    "bzip2": "unpack it",
+    "xz": "unpack it",
+    "zstd": "unpack it",
+}
 
 
-class _Dialect(NamedTuple):
-    """How a text table is written."""
+class _Text(NamedTuple):
+    """A table as text, and how to read it."""
 
-    separator: str
-    quote: str
+    source: str
+    data: bytes
+    dialect: Dialect
+    first_line: int
+    """What its first line is in the file."""
+
+    def decoded(self) -> str:
+        """All of it, with newlines alone at the ends of lines."""
+        return self.data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_delimited(path: Path, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:
+def read_delimited(path: Path | InputFile, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:
     """Read a text table; every cell stays text until somebody asks for numbers.
 
     Args:
@@ -59,11 +76,19 @@ def read_delimited(path: Path, *, header: str = "auto", expected: Collection[str
         >>> frame.names, frame["age"].numbers()
         (('age', 'colour'), array([25., 31.]))
     """
-    with opened(path) as stream:
-        return parse_delimited(stream.read(), str(path), header=header, expected=expected)
+    file = InputFile.of(path)
+    allowance = file.allowance
+    return parse_delimited(file.contents(), str(file), header=header, expected=expected, allowance=allowance)
 
 
-def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:
+def parse_delimited(
+    data: bytes,
+    source: str,
+    *,
+    header: str = "auto",
+    expected: Collection[str] = (),
+    allowance: Allowance | None = None,
+) -> Frame:
     """Read a text table that is in memory, such as the body of a request; see `read_delimited`.
 
     Args:
@@ -71,6 +96,7 @@ def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected:
         source: what messages call it.
         header: as for `read_delimited`.
         expected: as for `read_delimited`.
+        allowance: of memory; None is that of a file of this size.
 
     Raises:
         FileError: as for `read_delimited`.
@@ -81,31 +107,39 @@ def parse_delimited(data: bytes, source: str, *, header: str = "auto", expected:
         ('age', 'colour')
     """
     import_pyarrow(source)
+    allowance = allowance or Allowance.of(len(data))
     data = data.removeprefix(b"\xef\xbb\xbf")
     _check_is_text(source, data)
-    sample = _sample_lines(data)
-    dialect = _find_dialect(sample)
-    rows = [row for row in csv.reader(sample, delimiter=dialect.separator, quotechar=dialect.quote) if row]
+    data, named = named_separator(data)
+    sample = sample_lines(source, data, allowance)
+    text = _Text(source, data, find_dialect(data, sample, named), first_line=2 if named else 1)
+    rows = [row for _, row in text.dialect.rows(sample)]
     if not rows:
         raise FileError(f"{source}: holds no rows, only blank lines")
+    width, lines = len(rows[0]), max(data.count(b"\n"), data.count(b"\r")) + 1
+    allowance.check(
+        source, len(data) + lines * width * _CELL_BYTES, f"a table of {lines:,} lines and {width:,} columns"
+    )
     decision = decide_header(rows, expected) if header == "auto" else Decision(header == "yes")
     headed = decision.headed
-    columns = _read_columns(source, data, dialect, len(rows[0]))
+    columns = _read_columns(text, width)
     if headed:
         columns = [column.slice(1) for column in columns]
     if not columns[0]:
         raise FileError(f"{source}: holds a header line and no rows; add rows, or say --header no if line 1 is data")
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
-    locate = partial(_line_of_row, data, dialect, headed)
-    frame = Frame(names, cells, source, headed=headed, locate=locate, notes=_notes(decision, names, header))
+    locate = partial(_line_of_row, text, headed)
+    notes = _notes(decision, names, header, text.first_line)
+    frame = Frame(names, cells, source, headed=headed, locate=locate, notes=notes)
     return mark_index(frame, {"column_1"} if headed and not rows[0][0].strip() else ())
 
 
 def _check_is_text(source: str, data: bytes) -> None:
     """Refuse what is no UTF-8 text, naming the line of the first byte that is not."""
-    kind = kind_of_bytes(data)
+    kind = kind_of_bytes(data[:100])
     if kind:
-        raise FileError(f"{source}: is a {kind} file, not text; give it the right ending, or unpack it")
+        remedy = _REMEDIES.get(kind, "give it the ending that fits its content")
+        raise FileError(f"{source}: is a file of the kind {kind}, not text; {remedy}")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileError(f"{source}: is UTF-16 text; save it as UTF-8")
     if b"\0" in data:
@@ -113,68 +147,52 @@ def _check_is_text(source: str, data: bytes) -> None:
         raise FileError(f"{source}, line {line}: holds a zero byte, so this is not a text file; check the file's kind")
 
 
-def _sample_lines(data: bytes) -> list[str]:
-    """Decode the first lines, enough to see how the table is written."""
-    start = data[:_SAMPLE_BYTES]
-    if len(data) > len(start):
-        start = start[: start.rfind(b"\n") + 1] or start
-    text = start.decode("utf-8", errors="replace")
-    return [line for line in io.StringIO(text, newline=None) if line.strip()][:_SAMPLE_ROWS]
-
-
-def _find_dialect(lines: Sequence[str]) -> _Dialect:
-    """Choose the separator that cuts every line into the same number of cells, more than one."""
-    first = lines[0].strip() if lines else ""
-    quote = "'" if first[:1] == first[-1:] == "'" and '"' not in first else '"'
-    shares = {}
-    for separator in _SEPARATORS:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator, quotechar=quote) if row]
-        usual = max(set(widths), key=widths.count, default=1)
-        shares[separator] = widths.count(usual) / len(widths) if usual > 1 else 0.0
-        if shares[separator] == 1.0:
-            return _Dialect(separator, quote)
-    del shares[" "]  # prose is full of blanks: they separate cells only where every line agrees
-    likeliest = max(shares, key=lambda separator: shares[separator])
-    return _Dialect(likeliest if shares[likeliest] else ",", quote)
-
-
-def _read_columns(source: str, data: bytes, dialect: _Dialect, width: int) -> list[pyarrow.ChunkedArray]:
+def _read_columns(text: _Text, width: int) -> list[pyarrow.ChunkedArray]:
     """Cut the whole text into columns of strings."""
+    import pyarrow
+
+    try:
+        columns = _cut(text, width, _BLOCK_BYTES)
+    except pyarrow.ArrowInvalid as error:
+        if len(text.data) <= _BLOCK_BYTES:
+            raise FileError(_explain(text, width, str(error))) from error
+        try:  # a row that is longer than a block
+            columns = _cut(text, width, min(len(text.data), _MOST_BLOCK_BYTES))
+        except pyarrow.ArrowException as error:
+            raise FileError(_explain(text, width, str(error))) from error
+    if text.dialect.quote and text.data.count(text.dialect.quote.encode()) % 2:
+        _refuse_open_quote(text)
+    return columns
+
+
+def _cut(text: _Text, width: int, block_bytes: int) -> list[pyarrow.ChunkedArray]:
+    """Let pyarrow cut the text, a block at a time."""
     import pyarrow
     from pyarrow import csv as arrow_csv
 
     names = [str(number) for number in range(width)]
-    try:
-        table = arrow_csv.read_csv(
-            pyarrow.BufferReader(data),
-            read_options=arrow_csv.ReadOptions(column_names=names),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=dialect.separator,
-                quote_char=dialect.quote,
-                newlines_in_values=dialect.quote.encode() in data,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
-            ),
-        )
-    except pyarrow.ArrowInvalid as error:
-        raise FileError(_explain(source, data, dialect, width, str(error))) from error
-    if data.count(dialect.quote.encode()) % 2:
-        _refuse_open_quote(source, data, dialect)
+    table = arrow_csv.read_csv(
+        pyarrow.BufferReader(text.data),
+        read_options=arrow_csv.ReadOptions(column_names=names, block_size=block_bytes),
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=text.dialect.separator,
+            quote_char=text.dialect.quote or False,
+            newlines_in_values=text.dialect.quote is not None and text.dialect.quote.encode() in text.data,
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
+        ),
+    )
     return list(table.columns)
 
 
-def _refuse_open_quote(source: str, data: bytes, dialect: _Dialect) -> None:
+def _refuse_open_quote(text: _Text) -> None:
     """Refuse a quotation mark that is never closed: it makes one cell of all that follows, without an error."""
-    text = io.StringIO(data.decode("utf-8"), newline="")
-    reader = csv.reader(text, delimiter=dialect.separator, quotechar=dialect.quote, strict=True)
-    line = 1
-    try:
-        for _ in reader:
-            line = reader.line_num + 1
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            raise FileError(f"{source}, line {line}: a quotation mark is opened and never closed; close it") from error
+    line = text.first_line
+    for cell in text.dialect.cells(text.decoded()):
+        if cell.is_open:
+            raise FileError(f"{text.source}, line {line}: a quotation mark is opened and never closed; close it")
+        line += cell.text.count("\n") + (cell.end == "\n")
 
 
 def _name_columns(
@@ -193,55 +211,42 @@ def _name_columns(
     return tuple(named), tuple(named.values())
 
 
-def _notes(decision: Decision, names: Sequence[str], header: str) -> tuple[str, ...]:
+def _notes(decision: Decision, names: Sequence[str], header: str, line: int) -> tuple[str, ...]:
     """Say what the first line was taken for, where this could be wrong."""
     if decision.reason:
         return (
-            f"line 1 is read as the names of the columns, {listing(names, 4)}, because {decision.reason}; "
+            f"line {line} is read as the names of the columns, {listing(names, 4)}, because {decision.reason}; "
             "say --header no if it is a row",
         )
     if decision.headed or header != "auto":
         return ()
-    return (f"no line of names was found, so the columns are {listing(names, 4)}; say --header yes if line 1 is one",)
-
-
-def _numbered_rows(data: bytes, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
-    """Read the text slowly, yielding each row with the line it starts on; a quoted cell may span lines."""
-    reader = csv.reader(
-        io.StringIO(data.decode("utf-8"), newline=""), delimiter=dialect.separator, quotechar=dialect.quote
+    return (
+        f"no line of names was found, so the columns are {listing(names, 4)}; say --header yes if line {line} is one",
     )
-    line = 1
-    for row in reader:
-        if row:
-            yield line, row
-        line = reader.line_num + 1
 
 
-def _line_of_row(data: bytes, dialect: _Dialect, headed: bool, row: int) -> str:
+def _line_of_row(text: _Text, headed: bool, row: int) -> str:
     """Find the line on which a row starts."""
-    for position, (line, _) in enumerate(_numbered_rows(data, dialect), start=-int(headed)):
+    for position, (line, _, _) in enumerate(text.dialect.widths(text.decoded()), start=-int(headed)):
         if position == row:
-            return f"line {line}"
+            return f"line {line + text.first_line - 1}"
     return f"row {row + 1}"
 
 
-def _explain(source: str, data: bytes, dialect: _Dialect, width: int, reason: str) -> str:
+def _explain(text: _Text, width: int, reason: str) -> str:
     """Say which line cannot be read, what it holds and what to do."""
     try:
-        data.decode("utf-8")
+        decoded = text.decoded()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start]
-        return f"{source}, line {line}: byte 0x{byte:02x} is not UTF-8 (maybe Latin-1); save the file as UTF-8"
-    name = _SEPARATORS[dialect.separator]
-    try:
-        for line, row in _numbered_rows(data, dialect):
-            if len(row) != width:
-                hint = "; is a quotation mark left open?" if any("\n" in cell for cell in row) else ""
-                return (
-                    f"{source}, line {line}: {len(row)} cells where the first line has {width} "
-                    f"(separator: {name}){hint}; give every line the same number of cells"
-                )
-    except csv.Error as error:
-        reason = str(error)
-    return f"{source}: cannot be read as a text table ({reason}); is a quotation mark left open?"
+        line = text.data.count(b"\n", 0, error.start) + text.first_line
+        byte = text.data[error.start]
+        return f"{text.source}, line {line}: byte 0x{byte:02x} is not UTF-8 (maybe Latin-1); save the file as UTF-8"
+    name = SEPARATORS.get(text.dialect.separator, text.dialect.separator)
+    for line, found, is_split in text.dialect.widths(decoded):
+        if found != width:
+            hint = "; is a quotation mark left open?" if is_split else ""
+            return (
+                f"{text.source}, line {line + text.first_line - 1}: {found} cells where the first line has {width} "
+                f"(separator: {name}){hint}; give every line the same number of cells"
+            )
+    return f"{text.source}: cannot be read as a text table ({reason}); is a quotation mark left open?"

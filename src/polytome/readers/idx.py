@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import FileError
-from polytome.readers.opening import opened, plain_name, read_exactly
+from polytome.readers.opening import InputFile, file_errors, plain_name, read_exactly
 
 __all__ = ["IDX_FILES", "find_idx", "images_and_labels", "is_idx_name", "read_idx", "read_idx_pair"]
 
@@ -30,6 +30,7 @@ IDX_FILES = (
 """The names of the four files, to which `.gz` may be added."""
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_DIMENSIONS = 32  # that any NumPy can hold
 
 
 def is_idx_name(path: Path) -> bool:
@@ -44,7 +45,7 @@ def find_idx(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_idx(path: Path, n_dimensions: int | None = None) -> NDArray[np.generic]:
+def read_idx(path: Path | InputFile, n_dimensions: int | None = None) -> NDArray[np.generic]:
     """Read one IDX file.
 
     Args:
@@ -65,11 +66,11 @@ def read_idx(path: Path, n_dimensions: int | None = None) -> NDArray[np.generic]
         ...     read_idx(path)
         array([7, 8, 9], dtype=uint8)
     """
-    with opened(path) as stream:
+    with InputFile.of(path).opened() as stream:
         mark = read_exactly(stream, 4)
-        if len(mark) < 4 or mark[:2] != b"\0\0" or mark[2] not in _TYPES:
+        if len(mark) < 4 or mark[:2] != b"\0\0" or mark[2] not in _TYPES or not 1 <= mark[3] <= _MOST_DIMENSIONS:
             raise FileError(
-                f"{path}: not an IDX file: it starts with {mark.hex(' ')}, not with 00 00 08; fetch it again"
+                f"{path}: not an IDX file: it starts with {mark.hex(' ')}, not with 00 00 08 01 or 03; fetch it again"
             )
         if n_dimensions not in (None, mark[3]):
             raise FileError(
@@ -90,7 +91,9 @@ def read_idx(path: Path, n_dimensions: int | None = None) -> NDArray[np.generic]
     return np.frombuffer(data, dtype=dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
-def read_idx_pair(images_path: Path, labels_path: Path | None) -> tuple[NDArray[np.generic], NDArray[np.int64] | None]:
+def read_idx_pair(
+    images_path: Path | InputFile, labels_path: Path | InputFile | None
+) -> tuple[NDArray[np.generic], NDArray[np.int64] | None]:
     """Read images and their labels.
 
     Args:
@@ -109,9 +112,11 @@ def read_idx_pair(images_path: Path, labels_path: Path | None) -> tuple[NDArray[
     if labels_path is None:
         return images, None
     labels = read_idx(labels_path, n_dimensions=1)
+    if labels.dtype.kind not in "iu":
+        raise FileError(f"{labels_path}: holds labels of type {labels.dtype}; needed are whole numbers")
     if len(labels) != len(images):
         raise FileError(
-            f"{labels_path}: holds {len(labels)} labels for the {len(images)} images in {images_path.name}; "
+            f"{labels_path}: holds {len(labels)} labels for the {len(images)} images in {images_path}; "
             "the two files must come from the same set"
         )
     return images, labels.astype(np.int64)
@@ -126,7 +131,8 @@ def images_and_labels(path: Path) -> tuple[Path, Path | None]:
         return path, find_idx(path.parent, stem.replace(".idx", "-idx").replace("images-idx3", "labels-idx1"))
     images = find_idx(path, IDX_FILES[0])
     if images is None:
-        found = ", ".join(sorted(entry.name for entry in path.iterdir())[:6]) or "nothing"
+        with file_errors(path):
+            found = ", ".join(sorted(entry.name for entry in path.iterdir())[:6]) or "nothing"
         raise FileError(
             f"{path}: is a folder without {IDX_FILES[0]} (or .gz); found {found}; name a file in it instead"
         )

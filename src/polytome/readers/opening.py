@@ -1,24 +1,48 @@
-"""Open a file that may be compressed, missing, cut short or something else altogether."""
+"""Open a file that may be compressed, missing, cut short, a pipe, a trap or something else altogether.
+
+A few bytes can claim to be very much: a compressed file of 4 MB unpacks to 4 GB, and a header announces what does not
+follow. So each file has an allowance, and what is read is asked for from it before it is taken.
+"""
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import zlib
-from collections.abc import Iterator
+import io
+import math
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
-from polytome.errors import FileError
+from polytome.errors import ArgumentError, FileError
+from polytome.threads import kept
 
-__all__ = ["kind_of_bytes", "opened", "plain_name", "read_exactly", "starting_bytes"]
+__all__ = [
+    "START_BYTES",
+    "Allowance",
+    "InputFile",
+    "exists",
+    "file_errors",
+    "is_folder",
+    "kind_of_bytes",
+    "library_errors",
+    "plain_name",
+    "read_exactly",
+]
 
-_COMPRESSIONS = {".gz": ("gzip", b"\x1f\x8b"), ".bz2": ("bzip2", b"BZh")}
+_COMPRESSIONS = {".gz": ("gzip", b"\x1f\x8b"), ".bz2": ("bzip2", b"BZh"), ".zip": ("zip", b"PK\x03\x04")}
+_WORKBOOKS = {
+    "Excel workbook": (b"[Content_Types].xml", b"_rels/.rels", b"docProps/", b"xl/"),
+    "OpenDocument file": (b"mimetypeapplication/vnd.oasis.opendocument",),
+}
 _MAGIC = (
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow"),
-    (b"FEA1", "Arrow"),
+    (b"FEA1", "Feather V1"),
     (b"\xff\xff\xff\xff", "Arrow stream"),
     (b"\x93NUMPY", "NumPy array"),
     (b"PK\x03\x04", "zip"),
@@ -33,10 +57,323 @@ _MAGIC = (
     (b"\x00\x00\x08\x03", "IDX"),
 )
 _PIECE = 1 << 22
+START_BYTES = 1 << 16
+_ZIP_NAME = 30  # where the name of a member stands in what begins it
+_GIGABYTE = 10**9
+_ALWAYS_ALLOWED = 1 << 30
+"""Bytes that every file may become."""
+_TIMES_ITS_SIZE = 100
+"""Larger files may become this many times as long: more than honest tables do, which gzip packs 3 to 50 times."""
+
+
+class Allowance(NamedTuple):
+    """How much memory what is in a file may take."""
+
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def of(cls, file_size: int, read_limit: float | None = None) -> Allowance:
+        """The allowance of a file: 2^30 bytes, or 100 times its size if that is more, unless a limit is given.
+
+        Args:
+            file_size: its bytes.
+            read_limit: gigabytes (10^9 bytes).
+
+        Raises:
+            ArgumentError: the limit is no positive number.
+
+        Example:
+            >>> Allowance.of(1000).size, Allowance.of(10**9, read_limit=0.5).size
+            (1073741824, 500000000)
+        """
+        if read_limit is None:
+            return cls(max(_ALWAYS_ALLOWED, _TIMES_ITS_SIZE * file_size))
+        if isinstance(read_limit, bool) or not isinstance(read_limit, int | float) or not 0 < read_limit < math.inf:
+            raise ArgumentError(f"read_limit={read_limit!r}: needs a positive number of gigabytes")
+        return cls(int(read_limit * _GIGABYTE))
+
+    def check(self, source: object, needed: int, what: str) -> None:
+        """Refuse what would take more.
+
+        Args:
+            source: what messages call the file.
+            needed: bytes.
+            what: what takes them.
+
+        Raises:
+            FileError: the allowance is too small.
+        """
+        if needed > self.size:
+            raise FileError(
+                f"{source}: {what} would take {_gigabytes(needed)} GB of memory, and {_gigabytes(self.size)} GB are "
+                "allowed for this file; is it damaged or a trap? If not, allow more with read_limit (--read-limit GB)"
+            )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / _GIGABYTE:,.1f}" if size >= _GIGABYTE // 10 else f"{size / _GIGABYTE:.2g}"
+
+
+def exists(path: str | PathLike[str]) -> bool:
+    """Whether there is such a file or folder; none has a name that no file can have.
+
+    Example:
+        >>> exists("."), exists("\\0"), exists("a" * 5000)
+        (True, False, False)
+    """
+    try:
+        Path(path).stat()
+    except PermissionError:  # whoever opens it says so
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Whether this is a folder.
+
+    Example:
+        >>> is_folder("."), is_folder("\\0")
+        (True, False)
+    """
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def library_errors(source: object, what: str) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into a `FileError`.
+
+    Every kind of exception: no list of them is ever complete. So calls of the library are all that belongs inside; our
+    own mistakes must stay visible.
+
+    Example:
+        >>> with library_errors("some.npy", "array"):
+        ...     raise IndexError("list index out of range")
+        Traceback (most recent call last):
+        polytome.errors.FileError: some.npy: damaged array (list index out of range); fetch or write it again
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FileError(f"{source}: damaged {what} ({reason}); fetch or write it again") from error
+
+
+@contextmanager
+def file_errors(path: object) -> Iterator[None]:
+    """Say in words why the system does not give a file.
+
+    Raises:
+        FileError: it is missing, may not be read, is a directory, or has a name that no file can have.
+
+    Example:
+        >>> with file_errors("absent"), open("absent.csv") as stream:
+        ...     stream.read()
+        Traceback (most recent call last):
+        polytome.errors.FileError: absent: no such file; check the path (the current folder is ...)
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: no such file; check the path (the current folder is {Path.cwd()})") from error
+    except PermissionError as error:
+        raise FileError(f"{path}: may not be read; check its permissions") from error
+    except IsADirectoryError as error:
+        raise FileError(f"{path}: is a directory where a file is needed; name a file in it") from error
+    except OSError as error:
+        raise FileError(
+            f"{path}: cannot be read ({error.strerror or error}); check what it is, or copy it again"
+        ) from error
+
+
+class InputFile:
+    """A file to read, and how much memory what is in it may take.
+
+    What comes from a pipe is kept, since it comes only once.
+
+    Args:
+        path: the file.
+        read_limit: gigabytes; see `Allowance`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "tiny.csv.gz")
+        ...     _ = path.write_bytes(gzip.compress(b"age,colour"))
+        ...     InputFile(path).contents()
+        b'age,colour'
+    """
+
+    def __init__(self, path: Path, read_limit: float | None = None) -> None:
+        if "\0" in str(path):
+            raise FileError(f"{str(path)!r}: holds a zero byte, which no path can; check the name")
+        Allowance.of(0, read_limit)  # raises where it is no limit
+        self.path = path
+        self._read_limit = read_limit
+
+    @classmethod
+    def of(cls, path: Path | InputFile) -> InputFile:
+        """The file itself, where it is not given by its path."""
+        return path if isinstance(path, InputFile) else cls(path)
+
+    def beside(self, path: Path) -> InputFile:
+        """Another file, with the same limit."""
+        return InputFile(path, self._read_limit)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    @kept
+    def _piped(self) -> bytes | None:
+        """What came from a pipe or a device; None for a file that can be opened again."""
+        with file_errors(self):
+            mode = self.path.stat().st_mode
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                return None
+            with self.path.open("rb") as stream:
+                return _Bounded(stream, self, Allowance.of(0, self._read_limit), "what comes out of it").read()
+
+    @property
+    def allowance(self) -> Allowance:
+        """How much memory what is in it may take."""
+        with file_errors(self):
+            size = self.path.stat().st_size if self._piped is None else len(self._piped)
+        return Allowance.of(size, self._read_limit)
+
+    @contextmanager
+    def packed(self) -> Iterator[IO[bytes]]:
+        """Open it as it is.
+
+        Raises:
+            FileError: see `file_errors`.
+        """
+        with file_errors(self), self.path.open("rb") if self._piped is None else io.BytesIO(self._piped) as stream:
+            yield stream
+
+    @contextmanager
+    def opened(self) -> Iterator[IO[bytes]]:
+        """Open it for reading, unpacked where it is gzip or bzip2, or a zip archive of one file.
+
+        Raises:
+            FileError: see `file_errors`; or its compression is cut short or damaged, or unpacks to more than is
+                allowed.
+        """
+        with self.packed() as stream:
+            kind = self._compression(stream)
+            if kind is None:
+                yield stream
+            else:
+                with library_errors(self, kind):
+                    inner = _UNPACK[kind](stream)
+                with inner:
+                    yield cast(IO[bytes], _Bounded(inner, self, self.allowance, "unpacked, it"))
+
+    def starts_with(self) -> bytes:
+        """The first bytes, unpacked: enough to tell what it is."""
+        with self.opened() as stream:
+            return stream.read(START_BYTES)
+
+    def contents(self) -> bytes:
+        """All bytes, unpacked."""
+        with self.opened() as stream:
+            return stream.read()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bytes lie in the file as they are read, so that a library can open it by its path."""
+        if self._piped is not None:
+            return False
+        with self.packed() as stream:
+            return self._compression(stream) is None
+
+    def members(self) -> list[zipfile.ZipInfo]:
+        """What is in a zip archive."""
+        with self.packed() as stream, library_errors(self, "zip archive"), zipfile.ZipFile(stream) as archive:
+            return archive.infolist()
+
+    def _compression(self, stream: IO[bytes]) -> str | None:
+        """How it is packed; a name that promises a compression must keep it."""
+        start = stream.read(8)
+        stream.seek(0)
+        if not start:
+            raise FileError(f"{self}: the file is empty; it holds no rows")
+        kind, magic = _COMPRESSIONS.get(self.path.suffix.lower(), ("", b""))
+        if not start.startswith(magic):
+            raise FileError(
+                f"{self}: is named {self.path.suffix} but is not a {kind} file; rename it or fetch it again"
+            )
+        found = next((kind for kind, magic in _COMPRESSIONS.values() if start.startswith(magic)), None)
+        if found != "zip":
+            return found
+        # NumPy's own archives and workbooks are zip files too; only the name tells that there is one file to unpack.
+        return found if kind == "zip" and self._is_one_file() else None
+
+    def _is_one_file(self) -> bool:
+        """Whether a zip archive packs one file of another kind than NumPy's."""
+        names = [member.filename for member in _files_in(self.members())]
+        if any(name.endswith(".npy") for name in names):
+            return False
+        if len(names) != 1:
+            raise FileError(f"{self}: packs {len(names)} files{_some(names)}; unpack it, and name one of them")
+        return True
+
+
+def _some(names: list[str]) -> str:
+    return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
+
+
+class _Bounded:
+    """A stream that is read in pieces, and counted as it is: what it holds is not known before."""
+
+    def __init__(self, stream: IO[bytes], file: InputFile, allowance: Allowance, what: str) -> None:
+        self._stream, self._file, self._allowance, self._what = stream, file, allowance, what
+        self._count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, or all."""
+        pieces = []
+        while size and (piece := self._piece(_PIECE if size < 0 else min(size, _PIECE))):
+            pieces.append(piece)
+            size -= len(piece) if size > 0 else 0
+            self._count += len(piece)
+            self._allowance.check(self._file, self._count, self._what)
+        return b"".join(pieces)
+
+    def _piece(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except EOFError as error:
+            raise FileError(f"{self._file}: the compressed file is cut short; fetch or copy it again") from error
+        except Exception as error:  # of whatever unpacks it
+            raise FileError(f"{self._file}: cannot be read or unpacked ({error}); fetch or copy it again") from error
+
+
+def _files_in(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Those that are no folders, nor what a Mac adds."""
+    return [member for member in members if not member.filename.endswith("/") and "__MACOSX/" not in member.filename]
+
+
+def _only_member(stream: IO[bytes]) -> IO[bytes]:
+    archive = zipfile.ZipFile(stream)
+    members = _files_in(archive.infolist())
+    return archive.open(members[0])
+
+
+_UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    "gzip": lambda stream: cast(IO[bytes], gzip.GzipFile(fileobj=stream)),
+    "bzip2": bz2.BZ2File,
+    "zip": _only_member,
+}
 
 
 def plain_name(path: Path) -> str:
-    """Return the file's name in lower case without its `.gz` or `.bz2`."""
+    """Return the file's name in lower case without its `.gz`, `.bz2` or `.zip`."""
     name = path.name.lower()
     return name.removesuffix(path.suffix.lower()) if path.suffix.lower() in _COMPRESSIONS else name
 
@@ -48,61 +385,11 @@ def kind_of_bytes(start: bytes) -> str | None:
         >>> kind_of_bytes(b"PAR1..."), kind_of_bytes(b"age,income")
         ('Parquet', None)
     """
-    return next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unpacked when it is gzip or bzip2.
-
-    Args:
-        path: the file.
-
-    Yields:
-        A binary stream.
-
-    Raises:
-        FileError: the file is missing, may not be read, is a directory, or its compression is cut short or
-            damaged.
-    """
-    try:
-        with path.open("rb") as plain:
-            start = plain.peek(8)
-        _check_compression(path, start)
-        if start.startswith(b"\x1f\x8b"):
-            with gzip.open(path, "rb") as unpacked:
-                yield cast(IO[bytes], unpacked)
-        elif start.startswith(b"BZh"):
-            with bz2.open(path, "rb") as stream:
-                yield stream
-        else:
-            with path.open("rb") as stream:
-                yield stream
-    except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file; check the path (the current folder is {Path.cwd()})") from error
-    except PermissionError as error:
-        raise FileError(f"{path}: may not be read; check its permissions") from error
-    except IsADirectoryError as error:
-        raise FileError(f"{path}: is a directory where a file is needed; name a file in it") from error
-    except EOFError as error:
-        raise FileError(f"{path}: the compressed file is cut short; fetch or copy it again") from error
-    except (zlib.error, OSError) as error:
-        raise FileError(f"{path}: cannot be read or unpacked ({error}); fetch or copy it again") from error
-
-
-def _check_compression(path: Path, start: bytes) -> None:
-    """Refuse a file whose name promises a compression that its first bytes do not show."""
-    if not start:
-        raise FileError(f"{path}: the file is empty; it holds no rows")
-    kind, magic = _COMPRESSIONS.get(path.suffix.lower(), ("", b""))
-    if not start.startswith(magic):
-        raise FileError(f"{path}: is named {path.suffix} but is not a {kind} file; rename it or fetch it again")
-
-
-def starting_bytes(path: Path, size: int = 1 << 16) -> bytes:
-    """Return the first bytes of a file, unpacked."""
-    with opened(path) as stream:
-        return stream.read(size)
+    kind = next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+    if kind != "zip":
+        return kind
+    first = start[_ZIP_NAME : _ZIP_NAME + 64]  # the name of the first file in it, and of some what it holds
+    return next((kind for kind, names in _WORKBOOKS.items() if first.startswith(names)), "zip")
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytes:

@@ -14,7 +14,8 @@ from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows,
 from polytome.explain import contributions
 from polytome.features import checked_rows
 from polytome.intervals import ClassQuality, Quality, class_qualities, quality
-from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate
+from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate, one_label_each
+from polytome.ordering import largest
 from polytome.report.wording import number
 from polytome.settled import settled_rows
 from polytome.training_record import data_hash
@@ -132,7 +133,8 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, row_names: An
         >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].name
         ('versicolor', 'virginica', 'row 107')
     """
-    y = np.asarray(y)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = one_label_each(y, X.shape[0])
     training_rows = _training_rows(model, X, y, name)
     evaluation = evaluate(model, X, y)
     codes = class_codes(y, model.classes_)
@@ -200,8 +202,8 @@ class _Window:
         if encoder is not None:
             found, cells = found.by_column(encoder), _cells(encoder, given)
         values = found.values[0, 0]
-        largest = np.argsort(-np.abs(values), kind="stable")[:_REASONS].tolist()
-        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in largest if values[j] != 0)
+        chosen = largest(np.abs(values), _REASONS, found.features).tolist()
+        return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in chosen if values[j] != 0)
 
 
 def _cells(encoder: Encoder, given: Array) -> list[float | str]:

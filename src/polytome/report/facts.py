@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from polytome.explain import feature_names
@@ -77,12 +78,13 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
     facts = []
     if record.test_fraction is not None:
         facts += [("Share held out", percent(record.test_fraction)), ("Seed of that choice", str(record.seed))]
+    seconds = [] if math.isnan(record.seconds) else [("Seconds of the fit", number(record.seconds, 3))]
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     return [
         *facts,
         ("SHA-256 of the data", record.data_sha256),
         ("Versions", versions),
-        ("Seconds of the fit", number(record.seconds, 3)),
+        *seconds,
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from polytome.diagnosis import largest_effects
 from polytome.errors import MissingExtraError
 from polytome.explain import feature_names
+from polytome.ordering import largest
 from polytome.pages import base_styles, document
 from polytome.report import wording
 from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
@@ -176,7 +177,9 @@ def _effects(model: LogisticRegression) -> list[Any]:
     found = [each for effects in largest_effects(model, most=5) for each in effects]
     if n_classes > _FEW_CLASSES:
         known = hasattr(model, "training_")
-        found = sorted(found, key=lambda each: -abs(each.over_range if known else each.coefficient))[:30]
+        sizes = [abs(each.over_range if known else each.coefficient) for each in found]
+        names = [(each.feature, place) for place, each in enumerate(found)]
+        found = [found[j] for j in largest(sizes, 30, names)]
     return found
 
 
@@ -188,7 +191,7 @@ def _class_table(judged: Judged | None) -> dict[str, Any]:
     if len(rows) <= _MOST_LISTED:
         return {"all": True, "rows": rows}
     present = [each for each in rows if each.n_rows > 0]
-    return {"all": False, "rows": sorted(present, key=lambda each: each.recall.value)[:20]}
+    return {"all": False, "rows": [present[k] for k in largest([1 - each.recall.value for each in present], 20)]}
 
 
 def _ink(model: LogisticRegression, shown: Shown) -> Picture:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol, Self, TypeVar
 
@@ -18,7 +17,7 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import ArgumentError
-from polytome.threads import available_threads
+from polytome.threads import available_threads, kept
 
 Array = NDArray[Any]
 Sums = tuple[Array, ...]
@@ -36,7 +35,8 @@ class Block:
     target: Array
     weight: Array
 
-    @cached_property
+    @property
+    @kept
     def X(self) -> Any:
         """The rows in the precision of the products, converted when first asked for."""
         stored: Any = self.stored
@@ -184,6 +184,10 @@ class Rows(Protocol):
         """Weighted mean and standard deviation of the raw columns, each of shape (n_features,)."""
         ...
 
+    def lengths(self, centre: Array) -> Array:
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre, shape (n_features,)."""
+        ...
+
 
 def ordered_sum(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int) -> Sums:
     """Sum of `fn(part)` in the order of `parts`, computed by `n_threads` threads, few results held at a time.
@@ -210,16 +214,37 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
     with ThreadPoolExecutor(n_threads) as pool:
         pending: deque[Future[Result]] = deque()
         for part in parts:
-            # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
-            pending.append(pool.submit(copy_context().run, fn, part))
+            pending.append(_submitted(pool, fn, part))
             if len(pending) > 2 * n_threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-def weighted_moments(rows: Storage) -> tuple[Array, Array]:
-    """Mean and standard deviation of the raw columns, summed around values of the columns so that nothing cancels."""
+@dataclass(frozen=True)
+class Moments:
+    """Weighted moments of the raw columns: mean, standard deviation, and the root mean square about some value of each
+    column, which is never smaller than the deviation and rounded in no other way than relatively."""
+
+    mean: Array
+    deviation: Array
+    near: Array
+    length: Array
+
+
+def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
+    """`fn(part)` by a thread of the pool, or by this one where the interpreter ends and lends no more threads."""
+    try:
+        # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
+        return pool.submit(copy_context().run, fn, part)
+    except RuntimeError:
+        done: Future[Result] = Future()
+        done.set_result(fn(part))
+        return done
+
+
+def weighted_moments(rows: Storage) -> Moments:
+    """Moments of the raw columns, summed around values of the columns so that nothing cancels."""
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
     counting = np.flatnonzero(raw.weight > 0)
@@ -230,7 +255,8 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
         weight = float(raw.weight.sum())
         (offset,) = raw.sum(lambda block: (_sparse_offset(block, near),))
         mean = near + offset / weight
-        return mean, np.sqrt(centred_squares(raw, mean) / weight)
+        deviation = np.sqrt(centred_squares(raw, mean) / weight)
+        return Moments(mean, deviation, mean, deviation)
 
     def powers(block: Block) -> Sums:
         fused = native.moments(block, near)
@@ -243,7 +269,8 @@ def weighted_moments(rows: Storage) -> tuple[Array, Array]:
 
     first, second, total = raw.sum(powers)
     offset = first / total
-    return near + offset, np.sqrt(np.maximum(second / total - offset * offset, 0.0))
+    deviation = np.sqrt(np.maximum(second / total - offset * offset, 0.0))
+    return Moments(near + offset, deviation, near, np.sqrt(second / total))
 
 
 def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Array] | None = None) -> Array:
@@ -338,12 +365,14 @@ class Storage(ABC):
         """Whether blocks are sparse."""
         return bool(sparse.issparse(self.X))
 
-    @cached_property
+    @property
+    @kept
     def whole(self) -> Block:
         """All rows as they are stored."""
         return Block(self.X, self.precision, self.target, self.weight)
 
-    @cached_property
+    @property
+    @kept
     def ends_of_blocks(self) -> Array:
         """The rows before which a block ends, int64."""
         return np.array([part.stop for part in self._parts()], dtype=np.int64)
@@ -380,26 +409,40 @@ class Storage(ABC):
 
     def at(self, precision: Any) -> Self:
         """The same rows multiplied in another floating type; themselves where that is their own."""
-        return self if self.precision == precision else replace(self, precision=np.dtype(precision))
+        return self if self.precision == precision else self._but(precision=np.dtype(precision))
 
     def with_columns(self, columns: Columns) -> Self:
         """The same rows under another centring and scaling."""
-        return replace(self, columns=columns)
+        return self._but(columns=columns)
 
     def with_target(self, target: Array) -> Self:
         """The same rows with another target."""
-        return replace(self, target=target)
+        return self._but(target=target)
 
     def with_ends(self, ends: Sequence[int]) -> Self:
         """The same rows in blocks of which none reaches beyond one of these rows."""
-        return replace(self, ends=tuple(int(end) for end in ends))
+        return self._but(ends=tuple(int(end) for end in ends))
+
+    def _but(self, **changes: Any) -> Self:
+        """The same rows and weights but for what has nothing to do with their moments, which they take along."""
+        changed = replace(self, **changes)
+        if "_kept__moments" in vars(self):
+            vars(changed)["_kept__moments"] = self._moments
+        return changed
 
     def moments(self) -> tuple[Array, Array]:
         """Weighted mean and standard deviation of the raw columns."""
-        return self._moments
+        return self._moments.mean, self._moments.deviation
 
-    @cached_property
-    def _moments(self) -> tuple[Array, Array]:
+    def lengths(self, centre: Array) -> Array:
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre, by Minkowski's
+        inequality."""
+        found: Array = np.abs(self._moments.near - centre) + self._moments.length
+        return found * (1 + (self.n_rows + 8) * 2.0**-53)
+
+    @property
+    @kept
+    def _moments(self) -> Moments:
         return weighted_moments(self)
 
     def sample(self, size: int, rng: np.random.Generator) -> Self:

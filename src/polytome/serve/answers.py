@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from polytome.explain import Contributions, contributions, smallest_flips
 from polytome.predictions import predict_rows
-from polytome.serve.bodies import ARROW, CSV, JSON, read_rows
+from polytome.serve.bodies import ARROW, CSV, JSON, Rows
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 
@@ -21,6 +22,8 @@ __all__ = ["Content", "explanation", "prediction"]
 
 MOST_EXPLAINED = 100
 """Rows that are explained at once."""
+MOST_NUMBERS = 5_000_000
+"""Numbers of an answer: to write them takes some seconds, and nothing stops a thread."""
 _BLOCK_ROWS = 512
 
 
@@ -32,26 +35,26 @@ class Content(NamedTuple):
     n_rows: int
 
 
-def prediction(served: ServedModel, kind: str, body: bytes, most_rows: int, accept: str) -> Content:
+def prediction(served: ServedModel, rows_of: Callable[[], Rows], accept: str, guard_formulas: bool) -> Content:
     """Predict what a client sent.
 
     Args:
         served: the model.
-        kind: the media type of the body.
-        body: as it came.
-        most_rows: that are taken at once.
+        rows_of: reads the rows.
         accept: the header of that name.
+        guard_formulas: whether CSV is for a program that takes some texts for formulas.
 
     Raises:
-        Refusal: the body cannot be read.
+        Refusal: the body cannot be read, or the answer would be too large.
         PolytomeError: the rows do not suit the model.
     """
-    rows = read_rows(served, kind, body, most_rows)
+    rows = rows_of()
+    _check_size(rows, len(served.model.classes_))
     found = predict_rows(served.model, rows.X)
     n_rows = len(found.predictions)
     wanted = _wanted(accept)
     if wanted == CSV:
-        return Content("text/csv; charset=utf-8", found.to_csv().encode(), n_rows)
+        return Content("text/csv; charset=utf-8", found.to_csv(guard_formulas).encode(), n_rows)
     if wanted == ARROW:
         return Content(ARROW, found.to_arrow(), n_rows)
     members = [
@@ -65,31 +68,24 @@ def prediction(served: ServedModel, kind: str, body: bytes, most_rows: int, acce
 
 
 def explanation(
-    served: ServedModel,
-    kind: str,
-    body: bytes,
-    most_rows: int,
-    of: str | None,
-    against: str | None,
-    most_flips: int | None,
+    served: ServedModel, rows_of: Callable[[], Rows], of: str | None, against: str | None, most_flips: int | None
 ) -> Content:
     """Explain what a client sent: what each column adds to each score, and the smallest changes that flip the class.
 
     Args:
         served: the model.
-        kind: the media type of the body.
-        body: as it came.
-        most_rows: that are taken at once.
+        rows_of: reads the rows.
         of: the class whose score is explained against that of another; None for every score.
         against: the other class.
         most_flips: of each row, the smallest ones; None for all.
 
     Raises:
-        Refusal: the body cannot be read, or a class is none.
+        Refusal: the body cannot be read, a class is none, or the answer would be too large.
         PolytomeError: the rows do not suit the model.
     """
     model = served.model
-    rows = read_rows(served, kind, body, min(most_rows, MOST_EXPLAINED))
+    rows = rows_of()
+    _check_size(rows, len(model.classes_) * len(served.encoder.columns))
     found = contributions(model, rows.X).by_column(served.encoder)
     if of is not None or against is not None:
         found = found.between(_label(model.classes_, "of", of), _label(model.classes_, "against", against))
@@ -122,6 +118,14 @@ def _explained_rows(
     ]
 
 
+def _check_size(rows: Rows, n_numbers: int) -> None:
+    """Refuse many rows where the answer would hold very many numbers; one row is always answered."""
+    n_rows = rows.X.shape[0]
+    if n_rows > 1 and n_rows * n_numbers > MOST_NUMBERS:
+        fewer = max(1, MOST_NUMBERS // n_numbers)
+        raise Refusal(413, f"the answer would hold {n_rows * n_numbers:,} numbers; send at most {fewer:,} rows at once")
+
+
 def _matrix(values: Any) -> str:
     """An array as JSON, some rows at a time: other threads get their turn between them."""
     blocks = (json.dumps(values[top : top + _BLOCK_ROWS].tolist())[1:-1] for top in range(0, len(values), _BLOCK_ROWS))
@@ -144,7 +148,7 @@ def _label(classes: Any, name: str, text: str | None) -> Any:
     for label in classes.tolist():
         if str(label) == text:
             return label
-    shown = ", ".join(str(label) for label in classes[:12].tolist())
+    shown = ", ".join(str(label)[:80] for label in classes[:12].tolist())
     raise Refusal(422, f"{name}={text[:100]!r}: is none of the classes {shown}{', ...' if len(classes) > 12 else ''}")
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from fastapi import FastAPI
 
 from polytome import __version__
 from polytome.serve.counting import Counts
+from polytome.serve.decoders import Decoders
 from polytome.serve.desk import Desk
-from polytome.serve.documentation import document
 from polytome.serve.models import ModelFile
 from polytome.serve.page_routes import add_page
 from polytome.serve.protection import Protection, protect
@@ -28,11 +27,14 @@ _ABOUT = """\
 Predictions of one logistic or softmax regression, their explanations, and the certificate that says how far the fit is
 from the best one. Every error is answered with {"error": "plain words"}.
 """
+_DECODING = 10.0
 _SETTINGS: dict[str, Any] = {
     "title": "Polytome",
     "description": _ABOUT,
     "version": __version__,
+    "openapi_url": None,  # the document is made in a thread, once for each model
     "docs_url": None,  # FastAPI's pages of documentation load scripts from another machine
+    "redirect_slashes": False,  # to a place made of what the client calls this server
     "redoc_url": None,
 }
 
@@ -77,21 +79,22 @@ def create_app(
     limits = limits or Limits()
     counts = Counts()
     models = ModelFile(Path(path), counts.reload)
-    desk = Desk()
+    desk, decoders = Desk(), Decoders(seconds=min(limits.seconds, _DECODING))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(models.watch())
+        if models.current.image_shape is not None:
+            await decoders.start()
         yield
         watching.cancel()
         desk.close()
+        await decoders.close()
 
     app = FastAPI(lifespan=lifespan, **_SETTINGS)
-    add_answers(app, models, desk, limits.most_rows)
-    add_facts(app, models, counts)
+    add_answers(app, models, desk, decoders, limits.most_rows)
+    add_facts(app, models, desk, counts)
     add_page(app)
-    document_of = lru_cache(maxsize=1)(partial(document, app))
-    app.openapi = lambda: document_of(models.current)  # type: ignore[method-assign]  # FastAPI's own way to change it
     return protect(
         app,
         token=token,

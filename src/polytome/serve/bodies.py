@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polytome.readers.arrow_streams import count_stream_rows, parse_arrow_stream
 from polytome.readers.delimited import parse_delimited
 from polytome.readers.plain_rows import encode_plain_rows
-from polytome.serve.descriptions import full_value
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 
-__all__ = ["ARROW", "CSV", "IMAGES", "JSON", "Rows", "read_rows"]
+__all__ = ["ARROW", "CSV", "IMAGES", "JSON", "Rows", "image_rows", "read_rows"]
 
 ARROW = "application/vnd.apache.arrow.stream"
 """Media type of an Arrow stream."""
@@ -28,12 +27,18 @@ JSON = "application/json"
 """Media type of `{"rows": [...]}`."""
 _NESTED = 4
 """Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
-_MOST_DIGITS = 300
+_EXACT_DIGITS = 300
 """Of a whole number that is read as such."""
 _FEW = 1000
 """Brackets that do not count: they may stand in text."""
+_MORE_VALUES = 10
+"""Values of each row beside those of the model: names that are ignored, or commas in texts."""
 _MORE_COLUMNS = 10_000
 """Columns that a text table may have beside those of the model."""
+_FREE_CELLS = 1 << 20
+"""Cells that an Arrow stream may claim without bytes for them: a column of nulls takes none at any length."""
+_MOST_DIGITS = 10_000
+"""Characters of a number: Python takes longer for each of very many."""
 
 
 class Rows(NamedTuple):
@@ -46,11 +51,12 @@ class Rows(NamedTuple):
 
 
 def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Rows:
-    """Read and encode what a client sent.
+    """Read and encode a table that a client sent.
 
     Args:
         served: the model.
-        kind: the media type of the body; of CSV also with `; header=present` or `; header=absent` (RFC 4180).
+        kind: the media type of the body, other than an image; of CSV also with `; header=present` or `; header=absent`
+            (RFC 4180).
         body: as it came.
         most_rows: that are taken at once.
 
@@ -61,10 +67,11 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
     if kind == JSON:
         nested = body.count(b"[") + body.count(b"{")
         _check_count((nested - _FEW) // _NESTED, most_rows)
+        _check_values(body.count(b","), most_rows * (len(served.encoder.columns) + _MORE_VALUES))
         rows = _json_rows(body)
         _check_count(len(rows), most_rows)
         return Rows(encode_plain_rows(served.encoder, rows))
-    if kind.startswith(CSV):
+    if kind.partition(";")[0] == CSV:
         header = _HEADERS.get(kind.removeprefix(CSV))
         if header is None:
             raise Refusal(415, f"the parameter header of {CSV} may be present or absent")
@@ -72,10 +79,10 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
         expected = {column.name for column in served.encoder.columns}
         frame = parse_delimited(body, "the body", header=header, expected=expected)
     elif kind == ARROW:
-        _check_count(count_stream_rows(body, "the body"), most_rows)
+        n_rows = count_stream_rows(body, "the body")
+        _check_count(n_rows, most_rows)
+        _check_cells(n_rows * len(served.encoder.columns), len(body))
         frame = parse_arrow_stream(body, "the body")
-    elif kind in IMAGES:
-        return _image(served, body)
     else:
         said = f"not {kind[:100]!r}" if kind else "and the header Content-Type says none"
         raise Refusal(415, f"the body may be {', '.join((JSON, CSV, ARROW, *IMAGES))}, {said}")
@@ -111,7 +118,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _whole_number(text: str) -> float:
     """A whole number with all its digits, as it may be the name of a level; beyond float64 it is infinite."""
-    return int(text) if len(text) <= _MOST_DIGITS else float(text)
+    return int(text) if len(text) <= _EXACT_DIGITS else _number(text)
 
 
 def _number(text: str) -> float:
@@ -120,6 +127,8 @@ def _number(text: str) -> float:
     A function in Python, though `float` would be quicker: between its calls other threads get their turn, which the
     decoder in C would not let them have before the end of the body.
     """
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text):,} characters; send one of {_MOST_DIGITS:,} at most")
     return float(text)
 
 
@@ -140,19 +149,27 @@ def _check_count(n_rows: int, most_rows: int) -> None:
         raise Refusal(413, f"{n_rows:,} rows at once, and this server takes {most_rows:,}; send them in parts")
 
 
+def _check_values(n_values: int, most: int) -> None:
+    """Refuse a document of very many values before it is decoded, which nothing else interrupts."""
+    if n_values > most:
+        raise Refusal(413, f"the body has {n_values:,} values, more than the model needs; send those alone")
+
+
 def _check_width(body: bytes, n_columns: int) -> None:
     """Refuse a text table of very many columns: each of them takes memory and time, however short it is."""
-    line = re.split(rb"[\r\n]", body.lstrip(), maxsplit=1)[0]
+    text = body.lstrip()
+    line = text[: min((end for end in (text.find(b"\n"), text.find(b"\r")) if end >= 0), default=len(text))]
     width = max(line.count(separator) for separator in (b",", b";", b"\t", b"|")) + 1
     if width > n_columns + _MORE_COLUMNS:
         raise Refusal(413, f"the body has {width:,} columns, and the model needs {n_columns:,}; send those alone")
 
 
-def _image(served: ServedModel, body: bytes) -> Rows:
-    """A drawn or photographed image in the form of those that the model was trained on."""
-    if served.image_shape is None:
-        raise Refusal(415, f"the model {served.name} was trained on tables, not on images; send rows as {JSON}")
-    from polytome.images import training_form
+def _check_cells(n_cells: int, n_bytes: int) -> None:
+    """Refuse a stream that claims more cells than it can hold, were they of a bit each."""
+    if n_cells > 8 * n_bytes + _FREE_CELLS:
+        raise Refusal(413, f"the body has {n_bytes:,} bytes and claims {n_cells:,} cells; send fewer rows at once")
 
-    form = training_form(body, served.image_shape, full_value(served.model))
+
+def image_rows(form: NDArray[Any]) -> Rows:
+    """The row of an image that is in the form of those that the model was trained on."""
     return Rows(np.asarray(form, dtype=np.float64).reshape(1, -1), form.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -104,13 +105,14 @@ _ERRORS = {
     403: ("A foreign name in Host, or a page of another origin.", "pages of 'https://example.org' may not ask ..."),
     408: ("The body came too slowly.", "the body did not arrive within 30 seconds; send it faster, or less of it"),
     413: ("Too many bytes or rows.", "200,000 rows at once, and this server takes 100,000; send them in parts"),
-    415: ("A body of another type.", f"the body may be {JSON}, {CSV}, ..., not 'text/plain'"),
+    414: ("Path and query are too long.", "path and query are longer than 8,192 bytes; send what is long in the body"),
+    415: ("A body of another type, or a compressed one.", f"the body may be {JSON}, {CSV}, ..., not 'text/plain'"),
     422: ("Rows that do not suit the model.", "rows, row 1, column 'age': 'abc' is not a finite number; ..."),
     431: ("The head of the request is too large.", "the head of the request is too large"),
     500: ("A fault of the server.", "the server failed at this request; its log says where"),
     503: ("Busy with large requests; see Retry-After.", "the server is busy with large requests; try again"),
 }
-_ANYWHERE = (400, 401, 403, 408, 413, 431, 500, 503)
+_ANYWHERE = (400, 401, 403, 408, 413, 414, 415, 431, 500, 503)
 
 
 def _answers(description: str, content: Json, *errors: int) -> dict[int | str, Json]:
@@ -132,13 +134,13 @@ PREDICT: Json = {
     "responses": _answers(
         "The predictions.",
         {JSON: {"schema": _PREDICTION}, CSV: {"schema": {"type": "string"}}, ARROW: {"schema": _BYTES}},
-        *(415, 422),
+        422,
     ),
     "openapi_extra": _body(),
 }
 """Of `POST /predict`, for FastAPI's decorator; the other names alike."""
 EXPLAIN: Json = {
-    "responses": _answers("The explanations.", {JSON: {"schema": _EXPLANATION}}, 415, 422),
+    "responses": _answers("The explanations.", {JSON: {"schema": _EXPLANATION}}, 422),
     "openapi_extra": _body(),
 }
 """Of `POST /explain`."""
@@ -150,8 +152,8 @@ METRICS: Json = {"responses": _answers("Counts for Prometheus.", {"text/plain": 
 """Of `GET /metrics`."""
 
 
-def document(app: FastAPI, served: ServedModel) -> Json:
-    """The OpenAPI document of an application, with the columns of the model that is served now.
+def document(app: FastAPI, served: ServedModel) -> bytes:
+    """The OpenAPI document of an application, with the columns of the model that is served now, as JSON.
 
     Args:
         app: with its routes.
@@ -181,7 +183,7 @@ def document(app: FastAPI, served: ServedModel) -> Json:
             "by name": {"value": {"rows": [example]}},
         }
         content[CSV]["example"] = "\n".join(",".join(map(_cell, line)) for line in (example, example.values())) + "\n"
-    return found
+    return json.dumps(found).encode()
 
 
 def _value_schema(column: Column) -> Json:

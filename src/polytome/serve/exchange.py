@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +22,21 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 """Names and values."""
 
-__all__ = ["Answer", "Exchange", "Gone", "Headers", "Message", "Receive", "Refusal", "Scope", "Send", "error_body"]
+__all__ = [
+    "Answer",
+    "Exchange",
+    "Gone",
+    "Headers",
+    "Message",
+    "Receive",
+    "Refusal",
+    "Scope",
+    "Send",
+    "error_body",
+    "log_fault",
+]
+
+_log = logging.getLogger("polytome.serve")
 
 SECURITY_HEADERS: Headers = [
     (
@@ -181,3 +197,9 @@ def error_body(words: str) -> bytes:
         b'{"error": "the body is no JSON"}'
     """
     return json.dumps({"error": words}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def log_fault(error: Exception) -> None:
+    """Say where an unforeseen error came from; its message may hold a client's data and is left out."""
+    place = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("%s in:\n%s", type(error).__name__, place.rstrip())

@@ -1,32 +1,53 @@
-"""Listening on a port: uvicorn with bounds on what comes before a request, and an end that lets requests finish."""
+"""Listening on a port: uvicorn that bounds what a system has few of, and an end that lets requests finish."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
 import gc
+import logging
+import os
+import selectors
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from threading import current_thread, main_thread
+from threading import Timer, current_thread, main_thread
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from polytome.errors import ArgumentError
-from polytome.serve.exchange import error_body
+from polytome.serve.connections import Connection
+from polytome.serve.exchange import log_fault
 
 __all__ = ["address_of", "bound_socket", "listen", "make_server"]
 
-_MOST_HEADER_BYTES = 64 << 10
-_MOST_CONNECTIONS = 800  # systems let a process have 1024 files open, if nobody asks for more
+_log = logging.getLogger("polytome.serve")
+_MOST_CONNECTIONS = 800
+_FEWEST = 8
+_AT_ONCE = 32  # connections that are accepted before the event loop does anything else
+_OTHER_FILES = 32 + _AT_ONCE
+_WAITING = 2048  # connections that the system may keep for us until they are accepted
 _STOPPING = 20
-_TOGETHER = 64 << 10
+_FINISHING = 17  # of these seconds, for requests; the rest is for what must be ended
+_TAKING_IN = 1.0
+_A_MOMENT = 0.05
+_ATTACH_FILTER = 26  # of Linux's socket options
+_NO_NEW_ONES = (  # a program for its packet filter: (code, where to go on if true, if false, operand)
+    (0x30, 0, 0, 13),  # load the byte of flags of the TCP header
+    (0x45, 0, 1, 2),  # is this a SYN, the first packet of a connection?
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep all others
+)
 _IDLE = 30
-_LINGER = 1.0
+_COMPLAINT_EVERY = 10.0
+_SHED_EVERY = 0.5
+_OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -62,13 +83,16 @@ def address_of(listening: socket.socket) -> str:
 def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[], None]) -> None:
     """Serve an application until Ctrl-C or SIGTERM; requests that were accepted are finished first.
 
+    The last thing that a process does: 20 seconds after the signal it has ended, with status 0, whatever a thread of
+    it still works on.
+
     Args:
         app: an ASGI application.
         listening: the socket.
         seconds: for the head of a request to come in.
         ready: called when requests are accepted.
     """
-    server = make_server(app, seconds, ready)
+    server = make_server(app, seconds, ready, _room())
     # A thread with a large request lets go of the interpreter as often as this; a small one waits no longer for it.
     sys.setswitchinterval(0.001)
     gc.collect()
@@ -85,9 +109,9 @@ def make_server(
         app: an ASGI application.
         seconds: for the head of a request to come in.
         ready: called when requests are accepted.
-        most_connections: that are open at once; beyond them the one that has been idle longest is ended.
+        most_connections: that are open at once; beyond them one that waits for its client ends, or else the new one.
     """
-    protocol: Any = partial(_Protocol, seconds=seconds, most_connections=most_connections)
+    protocol: Any = partial(Connection, seconds=seconds, most_connections=most_connections)
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -97,9 +121,10 @@ def make_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # a long list of proxies is read before anybody knows who sends it; nobody asks for it
+        backlog=_AT_ONCE,
         timeout_keep_alive=_IDLE,
-        timeout_graceful_shutdown=_STOPPING,
-        forwarded_allow_ips="127.0.0.1,::1",
+        timeout_graceful_shutdown=_FINISHING,
     )
     return _Server(config, ready)
 
@@ -112,8 +137,29 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(_Complaints(self._shed))
         await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(_WAITING)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in the connections that wait to be accepted, which closing the socket would reset, then end."""
+        with selectors.DefaultSelector() as waiting:
+            for listening in sockets or ():
+                _end_handshakes(listening)
+                waiting.register(listening, selectors.EVENT_READ)
+            await asyncio.sleep(_A_MOMENT)
+            loop = asyncio.get_running_loop()
+            end = loop.time() + _TAKING_IN
+            while sockets and loop.time() < end and waiting.select(0):
+                await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+        await asyncio.sleep(_A_MOMENT)  # what has been taken in is a connection a few turns later
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,135 +167,90 @@ class _Server(uvicorn.Server):
         if current_thread() is not main_thread():  # signals are for the main thread alone
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def _stop(self, number: int, frame: Any) -> None:
+        """Stop, and be gone in time: a thread that cannot be stopped would be waited for without end."""
+        if not self.should_exit:
+            guard = Timer(_STOPPING, _leave)
+            guard.daemon = True
+            guard.start()
+        self.handle_exit(number, frame)
 
-class _OneWrite:
-    """A transport that sends together what is written in one turn of the event loop.
+    def _shed(self) -> None:
+        """End half of the idle connections: the system has no room for new ones."""
+        found = [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
+        idle = sorted((one for one in found if one.is_idle), key=lambda one: one.waits_since)
+        for connection in idle[: (len(idle) + 1) // 2]:
+            connection.transport.abort()
 
-    uvicorn writes the head of an answer and its body one after the other; as one packet they cost a fourth less.
+
+class _Complaints:
+    """What goes wrong in an event loop, as one line now and then: it may go wrong thousands of times a second.
 
     Args:
-        transport: of the connection; all but writing is left to it.
-        loop: the event loop.
+        shed: called when the system has run out of something that connections take.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._pieces: list[bytes] = []
-        self._size = 0
+    def __init__(self, shed: Callable[[], None]) -> None:
+        self._shed = shed
+        self._shed_at = self._said_at = -_COMPLAINT_EVERY
+        self._left_out = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._pieces:
-            self._loop.call_soon(self._flush)
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > _TOGETHER:  # a stream may write on and on without a turn of the loop
-            self._flush()
-
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        pieces, self._pieces, self._size = self._pieces, [], 0
-        if pieces and not self._transport.is_closing():
-            self._transport.write(b"".join(pieces))
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the time and the bytes that the head of a request may take."""
-
-    def __init__(self, *args: Any, seconds: float, most_connections: int, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._seconds, self._most_connections = seconds, most_connections
-        self._waiting: asyncio.TimerHandle | None = None
-        self._head = 0
-        self._deaf = False
-        self._idle_since = 0.0
-
-    def connection_made(self, transport: Any) -> None:
-        joined: Any = _OneWrite(transport, self.loop)
-        super().connection_made(joined)
-        self._wait_for_head()
-        if len(self.connections) > self._most_connections:
-            self._make_room()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._wait_for_head()
-        self.scope["extensions"] = {"polytome.abort": {"call": self.transport.abort}}
-
-    def on_headers_complete(self) -> None:
-        self._stop_waiting()
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        if self._deaf:
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error, now = context.get("exception"), loop.time()
+        lacking = error.errno if isinstance(error, OSError) and error.errno in _OUT_OF else None
+        if lacking is not None and now - self._shed_at > _SHED_EVERY:
+            self._shed_at = now
+            self._shed()
+        if now - self._said_at < _COMPLAINT_EVERY:
+            self._left_out += 1
             return
-        if self._waiting is not None:
-            self._head += len(data)
-        super().data_received(data)
-        if self._waiting is not None and self._head > _MOST_HEADER_BYTES and not self._deaf:
-            self._refuse(b"431 Request Header Fields Too Large", "the head of the request is too large")
+        again = f" ({self._left_out:,} more such lines were left out)" if self._left_out else ""
+        self._said_at, self._left_out = now, 0
+        if lacking is not None:
+            _log.error("%s", f"new connections wait: {os.strerror(lacking)}; let the process have more{again}")
+        elif isinstance(error, Exception):
+            log_fault(error)
+        else:
+            _log.error("%s", f"{context.get('message')}{again}")
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(b"400 Bad Request", "this is no request of HTTP")
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Let an idle connection go, even one that never took its last answer."""
-        self.transport.abort()
+def _end_handshakes(listening: socket.socket) -> None:
+    """Let no new connection begin, where the system can do that; those that have begun come to be accepted.
 
-    def _make_room(self) -> None:
-        """End the connection that has waited longest without a request: a system has few, and new clients need one."""
-        others = [other for other in self.connections if isinstance(other, _Protocol) and other is not self]
-        idle = [other for other in others if other.cycle is None or other.cycle.response_complete]
-        if idle:
-            min(idle, key=lambda other: other._idle_since).transport.abort()
+    A socket that still listens when it is closed resets whoever connects between the last look at it and its end. Who
+    is not answered now asks again within a second, and is refused in the open.
+    """
+    if sys.platform != "linux":
+        return
+    program = b"".join(struct.pack("HBBI", *instruction) for instruction in _NO_NEW_ONES)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    with suppress(OSError):  # the system may not let us
+        listening.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(_NO_NEW_ONES), ctypes.addressof(buffer))
+        )
 
-    def _wait_for_head(self) -> None:
-        self._stop_waiting()
-        self._head = 0
-        self._idle_since = self.loop.time()
-        self._waiting = self.loop.call_later(self._seconds, self.transport.abort)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+def _room() -> int:
+    """How many connections a process may have, with files left for everything else."""
+    try:
+        import resource
+    except ImportError:  # no such limits on this system
+        return _MOST_CONNECTIONS
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(_FEWEST, min(_MOST_CONNECTIONS, files - _OTHER_FILES))
 
-    def _refuse(self, status: bytes, words: str) -> None:
-        """Answer what is no request, and take nothing more; a request before it that is complete is still answered.
 
-        The connection stays half open for a moment: closed at once, it would be reset while the client still sends,
-        and the client might never see why.
-        """
-        self._deaf = True
-        self._stop_waiting()
-        if self.cycle is not None and not self.cycle.response_complete:
-            if not self.cycle.more_body:
-                self.cycle.keep_alive = False
-                return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        body = error_body(words)
-        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (status, len(body)) + body)
-        self.transport.write_eof()
-        self.loop.call_later(_LINGER, self.transport.close)
+def _leave() -> None:
+    """End the process without waiting for its threads."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)

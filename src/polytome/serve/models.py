@@ -10,9 +10,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ import numpy as np
 
 from polytome.encoders import Encoder
 from polytome.model_file import load
-from polytome.serve.descriptions import describe
+from polytome.serve.descriptions import describe, full_value
 from polytome.sources import encoder_of
 
 if TYPE_CHECKING:
@@ -42,16 +41,22 @@ class ServedModel:
         model: fitted; it has an `encoder_`, so that every face speaks of the same columns.
         encoder: how the columns of a table become its features.
         loaded_at: when it was read.
+        full: what full ink is where a row is an image.
+        classes_json: the labels, written once.
+        description: what `GET /model` answers.
     """
 
     name: str
     model: LogisticRegression
     encoder: Encoder
-    loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    loaded_at: datetime
+    full: float
+    classes_json: str
+    description: bytes
 
     @classmethod
     def read(cls, path: Path) -> ServedModel:
-        """Read a model and see that it predicts.
+        """Read a model, see that it predicts, and make all that grows with it: requests find it ready.
 
         Raises:
             FileError: the file is missing, damaged or no model.
@@ -61,24 +66,16 @@ class ServedModel:
         if hasattr(model, "feature_names_in_"):
             del model.feature_names_in_  # its encoder finds the columns; the arrays that it makes have no names
         model.predict_proba(np.zeros((1, model.n_features_in_)))
-        return cls(path.name, model, model.encoder_)
+        loaded_at = datetime.now(UTC)
+        facts = {**describe(path.name, model), "loaded_at": loaded_at.isoformat(timespec="seconds")}
+        classes = json.dumps(model.classes_.tolist())
+        return cls(path.name, model, model.encoder_, loaded_at, full_value(model), classes, json.dumps(facts).encode())
 
-    @cached_property
+    @property
     def image_shape(self) -> tuple[int, int] | None:
         """Height and width where a row is an image."""
         shape: tuple[int, int] | None = getattr(self.model, "image_shape_", None)
         return shape
-
-    @cached_property
-    def classes_json(self) -> str:
-        """The labels, written once."""
-        return json.dumps(self.model.classes_.tolist())
-
-    @cached_property
-    def description(self) -> bytes:
-        """What `GET /model` answers."""
-        facts = {**describe(self.name, self.model), "loaded_at": self.loaded_at.isoformat(timespec="seconds")}
-        return json.dumps(facts).encode()
 
 
 class ModelFile:

@@ -2,6 +2,8 @@
 
 `protect` puts a FastAPI application behind `Protection`, plain ASGI, so that nothing reaches a route unchecked:
 
+* nothing is taken apart before it is known to be small, and before a token is known, that the standard library takes
+  apart: headers and the target of a request are looked at as bytes, in one pass;
 * a body is read whole before the application is called, and only up to a number of bytes and seconds;
 * an answer begins within the same number of seconds, and a client that does not take it is let go;
 * without a token only names of this machine may be asked for (`Host`), so that a foreign page cannot reach a server
@@ -23,14 +25,25 @@ import ipaddress
 import logging
 import secrets
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from polytome.errors import ArgumentError, PolytomeError
-from polytome.serve.exchange import Answer, Exchange, Gone, Message, Receive, Refusal, Scope, Send, error_body
+from polytome.serve.exchange import (
+    Answer,
+    Exchange,
+    Gone,
+    Message,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    error_body,
+    log_fault,
+)
 from polytome.serve.sign_in import SignIn
+from polytome.serve.wording import words_for_client
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -41,6 +54,14 @@ _log = logging.getLogger("polytome.serve")
 _BODIES_HELD = 8
 _SMALL_BODY = 64 << 10
 """Bytes of a body that is always taken: large ones that wait must not keep small ones out."""
+_MOST_TARGET = 8 << 10
+"""Bytes of path and query: a form's worth, and few enough to be taken apart at once."""
+_MOST_FORM = 16 << 10
+"""Bytes of the form that signs in; whoever sends it is not known yet."""
+_ONCE = (b"host", b"origin", b"authorization", b"content-type", b"content-length", b"content-encoding")
+"""Headers of which a second one would leave open which one counts."""
+_MOST_WORDS = 200
+_DOCUMENT = "/openapi.json"
 _CLOSED_BY_CLIENT = 499
 
 
@@ -50,7 +71,7 @@ def protect(
     token: str | None,
     most_bytes: int,
     seconds: float,
-    origins: Sequence[str] = (),
+    origins: Sequence[str] | None = None,
     open_paths: Sequence[str] = ("/healthz",),
     finished: Callable[[Exchange], None] | None = None,
 ) -> Protection:
@@ -63,7 +84,8 @@ def protect(
         token: what a client must know; None for none, which only a server on loopback may do.
         most_bytes: of a body; all bodies in memory at once may hold eight times as many.
         seconds: for a body to come in, for an answer to begin, and for each piece of it to be taken.
-        origins: pages of other origins that may ask, as `https://example.org`.
+        origins: pages of other origins that may ask, as `https://example.org`; None where the server's command has no
+            option for them, which messages then do not name.
         open_paths: paths that need no token.
         finished: called after each exchange.
 
@@ -87,7 +109,7 @@ def protect(
         return handle
 
     app.add_exception_handler(Refusal, handler(lambda _, error: error))
-    app.add_exception_handler(PolytomeError, handler(lambda _, error: Refusal(422, str(error))))
+    app.add_exception_handler(PolytomeError, handler(lambda _, error: Refusal(422, words_for_client(str(error)))))
     app.add_exception_handler(HTTPException, handler(_from_framework))
     app.add_exception_handler(RequestValidationError, handler(_from_validation))
     # Starlette raises an unforeseen error again once this answer is sent, and Protection logs it.
@@ -104,14 +126,15 @@ class Protection:
         token: str | None,
         most_bytes: int,
         seconds: float,
-        origins: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
         open_paths: Sequence[str] = (),
         finished: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._app = app
         self._most_bytes, self._seconds = most_bytes, seconds
         self._sign_in = None if token is None else SignIn(token)
-        self._origins = {_checked_origin(origin) for origin in origins}
+        self._takes_origins = origins is not None
+        self._origins = {_checked_origin(origin) for origin in origins or ()}
         self._hosts = {urlsplit(origin).hostname for origin in self._origins}
         self._open_paths = frozenset(open_paths)
         self._finished = finished
@@ -139,7 +162,7 @@ class Protection:
     async def _answer(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Check, read the body, hand over; whatever goes wrong becomes an error answer."""
         try:
-            headers = dict(scope["headers"])
+            headers = _checked_head(scope)
             self._check_caller(headers)
             if answer.allowed_origin and scope["method"] == "OPTIONS":
                 await answer.preflight()
@@ -153,41 +176,45 @@ class Protection:
             await answer.refuse(refusal, receive)
         except Gone:
             answer.exchange.status = _CLOSED_BY_CLIENT
+        except asyncio.CancelledError:  # by the server that ends: an answer in words is all that is left to do
+            words = "the server is stopping, and the answer takes too long for that; send the request again later"
+            await answer.refuse(Refusal(503, words, [("Retry-After", "5")]), receive)
         except TimeoutError:
             if answer.started:
                 answer.hang_up()
             words = f"the answer took longer than {self._seconds:g} seconds; send less at once, or try again later"
             await answer.refuse(Refusal(503, words, [("Retry-After", "5")]), receive)
         except Exception as error:
-            _log_fault(error)
+            log_fault(error)
             await answer.refuse(_fault(), receive)
 
     def _check_caller(self, headers: dict[bytes, bytes]) -> None:
         """Refuse names that are not this machine's, and pages of other origins."""
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._sign_in is None:
+        if self._sign_in is None and b"host" in headers:
             name = _split(f"//{host}")[1]
             if not (is_loopback(name) or name in self._hosts):
+                proxy = "behind a proxy start it with --origin https://THAT.NAME, or with --token"
                 raise Refusal(
                     403,
-                    f"this server answers to the names of its own machine only, not to {host[:100]!r}; behind a proxy "
-                    "start it with --origin https://THAT.NAME, or with --token",
+                    f"this server answers to the names of its own machine only, not to {host[:100]!r}; "
+                    f"{proxy if self._takes_origins else 'start it with --token'}",
                 )
         if b"origin" not in headers:
             return
         origin = headers[b"origin"].decode("latin-1")
         if origin not in self._origins and _split(origin)[0] != host.lower():
-            raise Refusal(
-                403, f"pages of {origin[:100]!r} may not ask this server; start it with --origin to allow them"
-            )
+            remedy = "start it with --origin to allow them" if self._takes_origins else "use the page of its own"
+            raise Refusal(403, f"pages of {origin[:100]!r} may not ask this server; {remedy}")
 
     async def _signing_in(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> bool:
         """Answer those who must sign in, or are doing so; true when the request is answered with that."""
         if self._sign_in is None or scope["path"] in self._open_paths:
             return False
         if scope["path"] == "/login" and scope["method"] == "POST":
-            form = await self._read(headers, receive, answer)
-            page = self._sign_in.attempt(form, scope.get("scheme") == "https")
+            form = await self._read(headers, receive, answer, min(_MOST_FORM, self._most_bytes))
+            said = headers.get(b"x-forwarded-proto", b"").lower()  # of a proxy; who lies hurts nobody else
+            page = self._sign_in.attempt(form, b"https" in (said, scope.get("scheme", "").encode()))
         elif self._sign_in.is_known(headers):
             if scope["path"] != "/login":
                 return False
@@ -205,10 +232,21 @@ class Protection:
         await answer.whole(page.status, page.headers, page.body)
         return True
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> bytes:
+    async def _read(
+        self, headers: dict[bytes, bytes], receive: Receive, answer: Answer, most_bytes: int | None = None
+    ) -> bytes:
         """The whole body, of which neither the size nor the pace is believed."""
-        if int(headers.get(b"content-length", b"0")) > self._most_bytes:
-            raise self._too_large()
+        most_bytes = most_bytes or self._most_bytes
+        too_large = Refusal(413, f"the body is larger than {most_bytes:,} bytes; send less at once")
+        if _stated_length(headers) > most_bytes:
+            raise too_large
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
+        if encoding not in ("", "identity"):
+            raise Refusal(
+                415,
+                f"the body is compressed (Content-Encoding: {encoding[:100]}); send it as it is",
+                [("Accept-Encoding", "identity")],
+            )
         pieces: list[bytes] = []
         try:
             async with asyncio.timeout(self._seconds):
@@ -221,8 +259,8 @@ class Protection:
                     pieces.append(piece)
                     answer.held += len(piece)
                     self._held += len(piece)
-                    if answer.held > self._most_bytes:
-                        raise self._too_large()
+                    if answer.held > most_bytes:
+                        raise too_large
                     if answer.held > _SMALL_BODY and self._held > _BODIES_HELD * self._most_bytes:
                         raise Refusal(503, "the server is busy with large requests; try again", [("Retry-After", "1")])
                     more = message.get("more_body", False)
@@ -231,13 +269,6 @@ class Protection:
             raise Refusal(408, words) from None
         answer.body_is_read = True
         return b"".join(pieces)
-
-    def _too_large(self) -> Refusal:
-        return Refusal(
-            413,
-            f"the body is larger than {self._most_bytes:,} bytes; send less at once, or start the server with a "
-            "larger --most-bytes",
-        )
 
 
 def is_loopback(host: str) -> bool:
@@ -289,6 +320,28 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
+def _checked_head(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by name, after what can be wrong with them for any application was refused."""
+    if len(scope["path"]) + len(scope["query_string"]) > _MOST_TARGET:
+        raise Refusal(414, f"path and query are longer than {_MOST_TARGET:,} bytes; send what is long in the body")
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in headers and name in _ONCE:
+            raise Refusal(400, f"the header {name.decode('latin-1')} comes twice; send it once")
+        headers[name] = value
+    if b"host" not in headers and scope.get("http_version") == "1.1":
+        raise Refusal(400, "the header host is missing; HTTP/1.1 demands it")
+    return headers
+
+
+def _stated_length(headers: dict[bytes, bytes]) -> int:
+    """What a request says of its body; 0 where it says nothing."""
+    stated = headers.get(b"content-length", b"0")
+    if not stated.isdigit():
+        raise Refusal(400, "the header content-length is no number; send the number of bytes")
+    return int(stated) if len(stated) < 20 else 10**20
+
+
 def _fault() -> Refusal:
     return Refusal(500, "the server failed at this request; its log says where")
 
@@ -296,32 +349,32 @@ def _fault() -> Refusal:
 def _from_framework(request: Any, error: Any) -> Refusal:
     """What a route that is not there, or not for this method, says."""
     headers = list((error.headers or {}).items())
-    path, method = request.url.path[:100], request.method
+    path, method = request.scope["path"][:100], request.method
     if error.status_code == 404 and error.detail == "Not Found":
-        return Refusal(404, f"there is no {path!r} here; /openapi.json lists what there is", headers)
+        return Refusal(404, f"there is no {path!r} here{_document_of(request, 'lists what there is')}", headers)
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         return Refusal(405, f"{path!r} does not take {method}; use {allowed}", headers)
-    return Refusal(error.status_code, str(error.detail), headers)
+    return Refusal(error.status_code, str(error.detail)[:_MOST_WORDS], headers)
 
 
 def _from_validation(request: Any, error: Any) -> Refusal:
     """The first thing that FastAPI found wrong with a request."""
     first = error.errors()[0]
-    place = " ".join(str(part) for part in first["loc"])
-    return Refusal(422, f"{place}: {first['msg']}; /openapi.json says what is asked for")
+    place = " ".join(str(part) for part in first["loc"])[:_MOST_WORDS]
+    return Refusal(422, f"{place}: {first['msg']}{_document_of(request, 'says what is asked for')}")
+
+
+def _document_of(request: Any, words: str) -> str:
+    """Where an application says what it takes, if it does."""
+    has_one = any(getattr(route, "path", "") == _DOCUMENT for route in request.app.routes)
+    return f"; {_DOCUMENT} {words}" if has_one else ""
 
 
 def _log_line(exchange: Exchange) -> None:
     rows = "" if exchange.rows is None else f" {exchange.rows} rows"
     path = exchange.path[:200].encode("unicode_escape").decode("ascii")  # cannot forge a line or steer a terminal
     _log.info("%s %s %d %.1f ms%s", exchange.method, path, exchange.status, 1e3 * exchange.seconds, rows)
-
-
-def _log_fault(error: Exception) -> None:
-    """Say where an unforeseen error came from; its message may hold a client's data and is left out."""
-    place = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s in:\n%s", type(error).__name__, place.rstrip())
 
 
 def _split(address: str) -> tuple[str, str]:

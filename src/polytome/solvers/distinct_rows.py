@@ -35,6 +35,8 @@ class DistinctRows:
 
     solver: Solver
 
+    goes_on = True
+
     @property
     def patience(self) -> int:
         """That of the inner solver."""

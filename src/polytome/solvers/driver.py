@@ -13,10 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.careful import CarefulFrame, Given
 from polytome.certificate import Certificate, is_separated, separated_outputs
 from polytome.errors import ArgumentError
+from polytome.hessian_factor import LARGEST_HESSIAN
+from polytome.hessian_root import HessianRoot
 from polytome.objective import Objective
+from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
+from polytome.solvers.newton import Newton
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -39,6 +44,10 @@ class Stop(enum.Enum):
     """Why a fit stopped; the value says what happened and what to do."""
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
+    ESTIMATED = (
+        "the distance from the minimum is estimated to be within `tol`; without penalty nothing proves it: a finite C "
+        "would"
+    )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
         "every larger multiple of these is better; use a penalty (a finite C)"
@@ -57,10 +66,14 @@ class Stop(enum.Enum):
         "very different size"
     )
 
+    def __reduce__(self) -> tuple[type[Stop], tuple[str]]:
+        """For skops: an enumeration tells only pickle, by `__reduce_ex__`, how it is made again."""
+        return Stop, (self.value,)
+
     @property
     def succeeded(self) -> bool:
         """Whether the fit ended as it should."""
-        return self in (Stop.CERTIFIED, Stop.EPOCHS, Stop.UNCHANGED)
+        return self in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.EPOCHS, Stop.UNCHANGED)
 
 
 @dataclass(frozen=True)
@@ -73,14 +86,18 @@ class Progress:
         objective: in nats.
         gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without penalty an
             estimate.
-        seconds: since the start.
+        seconds: since the first iteration began; NaN in what was pickled, which keeps no times.
     """
 
     iteration: int
     passes: float
     objective: float
     gap: float
-    seconds: float
+    seconds: float = field(default=np.nan, compare=False)
+
+    def __reduce__(self) -> tuple[type[Progress], tuple[int, float, float, float]]:
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        return Progress, (self.iteration, self.passes, self.objective, self.gap)
 
 
 Callback = Callable[[Progress], object]
@@ -91,6 +108,8 @@ class Solver(Protocol):
     """A record of settings that can walk from a start towards the minimum of an objective.
 
     `patience` is the number of iterations without a new lowest value after which the driver takes it to stand still.
+    One that also has a true `goes_on` is followed by a careful Newton's method where rounding has halted it, or after
+    the `most` iterations that it needs where rounding is no trouble.
     """
 
     @property
@@ -113,6 +132,8 @@ class Solution:
         passes: passes over the rows, those of the certificates not counted.
         separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others have an optimum.
         took_over: in words, which solver or precision took over on the way; empty if none did.
+        given: the coefficients for raw columns that the certificate is about, where they are not those that follow
+            from `coefficients`: rounding was looked at carefully.
     """
 
     coefficients: Array
@@ -122,6 +143,7 @@ class Solution:
     passes: float
     separated: tuple[int, ...] = ()
     took_over: tuple[str, ...] = ()
+    given: Given | None = None
 
 
 def minimize(
@@ -179,6 +201,22 @@ def _check_epochs(epochs: Any) -> None:
         raise ArgumentError(f"epochs={epochs!r}: needs a positive whole number")
 
 
+def _reached(certificate: Certificate) -> Stop:
+    """What a certificate that holds says of a fit."""
+    if certificate.is_of_separation:
+        return Stop.SEPARATED
+    return Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
+
+
+@dataclass(frozen=True)
+class _Certified:
+    """A certificate, the coefficients it is about, and what these are for raw columns if they do not follow."""
+
+    certificate: Certificate
+    coefficients: Array
+    given: Given | None = None
+
+
 @dataclass
 class _Walk:
     """The state of one call of `minimize`."""
@@ -192,7 +230,8 @@ class _Walk:
     best: Iterate | None = None
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
-    certified: tuple[Certificate, Array] | None = None
+    certified: _Certified | None = None
+    frame: CarefulFrame | None = None
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
     def run(self, solver: Solver, start: Array) -> Solution:
@@ -204,6 +243,7 @@ class _Walk:
             stages.append((exact, solver))
         if (then := getattr(solver, "then", None)) is not None:
             stages.append((exact, then))
+        carefully = getattr(solver, "goes_on", False) and self._careful_frame() is not None
         stop: Stop | None = None
         passes = 0.0
         for stage, walker in stages:
@@ -217,9 +257,42 @@ class _Walk:
                 stop = self._visit(iterate, passes)
                 if stop is not None or self._stands_still(stage, walker.patience):
                     break
+                if carefully and len(self.lowest) > getattr(walker, "most", np.inf):
+                    break
             if stop is not None:
                 break
+        if carefully and stop in (None, Stop.NONFINITE):
+            stop = self._go_on_carefully() or stop
         return self._finish(stop or Stop.STALLED)
+
+    def _go_on_carefully(self) -> Stop | None:
+        """Newton's method over columns that are centred where most of their values are: what is lost to rounding
+        elsewhere may be found there."""
+        frame = self._careful_frame()
+        if frame is None:
+            return None
+        objective, passes = frame.centred, self.history[-1].passes
+        starts = [frame.start(self.objective.null[0])]
+        if self.best is not None:
+            starts.append(frame.start(self.best.point(self.objective)))
+        values = np.nan_to_num([objective.value_and_gradient(W)[0] for W in starts], nan=np.inf)
+        newton: Solver = Newton() if HessianRoot.of(objective) is None else CarefulNewton()
+        self.took_over[type(newton).__name__] = len(self.history)
+        self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
+        for iterate in newton.iterates(objective, starts[int(np.argmin(values))]):
+            stop = self._visit(iterate, passes)
+            if stop is not None or self._stands_still(objective, newton.patience):
+                return stop
+            if len(self.lowest) > getattr(newton, "most", np.inf):
+                return None
+        return None
+
+    def _careful_frame(self) -> CarefulFrame | None:
+        """Where rounding can be looked at carefully, if there is a penalty, and rows and coefficients are few enough."""
+        objective = self.objective
+        if objective.penalty.strength == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
+            return None
+        return CarefulFrame.of(objective)
 
     def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
@@ -248,6 +321,8 @@ class _Walk:
         if isinstance(iterate, DualIterate):
             return iterate.gap
         strength = self.objective.penalty.strength
+        if self.frame is not None and iterate.estimate is not None:
+            return 2 * max(iterate.estimate, 0.0)  # which a careful certificate comes near
         if strength > 0:
             return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
         if iterate.estimate is not None:
@@ -257,16 +332,31 @@ class _Walk:
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
         certificate = self._certify(iterate)
-        if not certificate.holds:
-            return None
-        return Stop.SEPARATED if certificate.is_of_separation else Stop.CERTIFIED
+        return _reached(certificate) if certificate.holds else None
 
     def _certify(self, iterate: Iterate) -> Certificate:
-        """The certificate of an iterate, kept if none is better."""
-        certified = iterate.certify(self.objective, self.tol)
-        if self.certified is None or certified[0].gap <= self.certified[0].gap:
+        """The certificate of an iterate, kept if none is better; with careful sums where rounding alone stands against
+        it."""
+        if self.frame is not None:
+            return self._certify_carefully(self.frame, iterate.coefficients, iterate.estimate)
+        certificate, W = iterate.certify(self.objective, self.tol)
+        self._keep(_Certified(certificate, W))
+        if not certificate.holds and certificate.exact <= self.tol * certificate.null_objective:
+            frame = self._careful_frame()
+            if frame is not None:
+                return self._certify_carefully(frame, frame.start(W), certificate.estimate)
+        return certificate
+
+    def _certify_carefully(self, frame: CarefulFrame, W: Array, estimate: float | None) -> Certificate:
+        """The same with careful sums, about coefficients of the centred objective."""
+        certificate, given = frame.certify(W, self.tol, estimate)
+        raw = np.vstack([given.coefficients, given.intercept])
+        self._keep(_Certified(certificate, self.objective.rows.columns.from_raw_coefficients(raw), given))
+        return certificate
+
+    def _keep(self, certified: _Certified) -> None:
+        if self.certified is None or certified.certificate.gap <= self.certified.certificate.gap:
             self.certified = certified
-        return certified[0]
 
     def _stands_still(self, stage: Objective, patience: int) -> bool:
         """Whether as many iterations of this stage brought no more than its rounding."""
@@ -279,25 +369,29 @@ class _Walk:
 
     def _best(self) -> Iterate:
         if self.best is None:
-            raise ArgumentError("the objective is not finite at the start; check the starting coefficients")
+            raise ArgumentError(
+                "the objective is not finite at the start; give finite starting coefficients (without warm_start none "
+                "are given), weights that are not of extreme size, or columns that are smaller"
+            )
         return self.best
 
     def _finish(self, stop: Stop) -> Solution:
         """The certified coefficients, or the best iterate with the certificate that it deserves."""
-        if stop not in (Stop.CERTIFIED, Stop.SEPARATED):
+        if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
             found, W = self._certify(self._best()), self._best().coefficients
             # The best intercept for coefficients that separate the classes need not separate them itself.
             if found.is_of_separation or (found.strength == 0 and is_separated(self.objective, W)):
                 stop = Stop.SEPARATED
             elif found.holds and stop is not Stop.NONFINITE:
-                stop = Stop.CERTIFIED
+                stop = _reached(found)
         assert self.certified is not None
-        certificate, coefficients = self.certified
-        separated = self._separated_alone(coefficients) if stop is Stop.CERTIFIED else ()
+        certificate, coefficients = self.certified.certificate, self.certified.coefficients
+        separated = self._separated_alone(coefficients) if stop is Stop.ESTIMATED else ()
         stop = Stop.SEPARATED if separated else stop
         took_over = tuple(f"{name} took over at iteration {at}" for name, at in self.took_over.items())
         passes = self.history[-1].passes
-        return Solution(coefficients, stop, certificate, tuple(self.history), passes, separated, took_over)
+        history, given = tuple(self.history), self.certified.given
+        return Solution(coefficients, stop, certificate, history, passes, separated, took_over, given)
 
     def _separated_alone(self, W: Array) -> tuple[int, ...]:
         """The outputs that rise for ever while others have an optimum: each output of a separable loss is a problem of

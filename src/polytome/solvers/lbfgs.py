@@ -57,6 +57,7 @@ class LBFGS:
     rebuild: tuple[int, ...] = (0, 10, 30)
     then: Solver | None = None
     then_after: int = 30
+    goes_on = True
     patience = 10
 
     def pairs_kept(self, size: int) -> int:

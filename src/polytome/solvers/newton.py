@@ -19,7 +19,7 @@ from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
 
-__all__ = ["Newton"]
+__all__ = ["Guard", "Newton"]
 
 _MOST_TRIES = 30
 _SERVES = 0.03
@@ -55,7 +55,9 @@ class Newton:
     """
 
     sample: int | None = None
+    goes_on = True
     patience = 10
+    most = 100
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""
@@ -98,7 +100,7 @@ class _Descent:
 
     def __init__(self, objective: Objective, sample: int | None) -> None:
         self.objective, self.sample = objective, sample
-        self.guard = _Guard(objective)
+        self.guard = Guard(objective)
         self.passes = 0.0
         self.promised = 0.0
         self.serves = False
@@ -205,7 +207,7 @@ class _Descent:
         self.promised = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
 
 
-class _Guard:
+class Guard:
     """The extra curvature e of each row, and the matrix `X' diag(e) X / S` that it makes."""
 
     def __init__(self, objective: Objective) -> None:

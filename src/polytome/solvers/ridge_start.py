@@ -16,6 +16,7 @@ Array = NDArray[Any]
 __all__ = ["ridge_start"]
 
 _SOFTER = 4.0
+_MOST_ROUNDS = 30  # by then the Hessian is softer by more than the digits of a number
 _ROWS = 1000  # enough for two numbers: how soft, and how long
 
 
@@ -36,13 +37,14 @@ def ridge_start(objective: Objective, null: Array, gradient: Array) -> Array:
     hessian = kronecker_hessian(objective, null)
     few = objective.rows.sample(min(_ROWS, objective.rows.n_rows), np.random.default_rng(0))
     best, least, length = null, np.inf, 1.0
-    while True:
+    for _ in range(_MOST_ROUNDS):
         direction = -hessian.inverse().solve(gradient)
         value, length = _best_length(objective, few, null, direction, length)
         if not value < least:
-            return best
+            break
         best, least = null + length * direction, value
         hessian, length = hessian.softened(_SOFTER), length / _SOFTER
+    return best
 
 
 def _best_length(objective: Objective, rows: Rows, null: Array, direction: Array, length: float) -> tuple[float, float]:

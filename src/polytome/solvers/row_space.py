@@ -36,6 +36,8 @@ class RowSpace:
 
     solver: Solver
 
+    goes_on = True
+
     @property
     def patience(self) -> int:
         """That of the inner solver."""

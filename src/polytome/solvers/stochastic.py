@@ -188,15 +188,12 @@ def _batch_value_and_gradient(objective: Objective, batch: Block, columns: Colum
 def _steepest_row(objective: Objective) -> float:
     """Bound on the curvature of the objective restricted to any one row."""
     rows = objective.rows
-    largest = 0.0
 
-    def block_largest(block: Block) -> tuple[Array, ...]:
-        nonlocal largest
+    def weighted_squares(block: Block) -> Array:
         X = rows.dense(block)
-        squared_norms = (X * X).sum(axis=1) + 1.0
-        largest = max(largest, float((squared_norms * block.weight).max()))
-        return (np.zeros(1),)
+        squares: Array = ((X * X).sum(axis=1) + 1.0) * block.weight
+        return squares
 
-    rows.sum(block_largest)
+    largest = float(rows.each(weighted_squares).max())
     mean_weight = objective.total_weight / rows.n_rows
     return objective.loss.smoothness * largest / mean_weight + objective.penalty.strength

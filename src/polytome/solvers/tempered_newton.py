@@ -47,6 +47,7 @@ class TemperedNewton:
     """
 
     pairs: int = 200
+    goes_on = True
     patience = 10
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:

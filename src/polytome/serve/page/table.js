@@ -128,7 +128,7 @@ export class TableReasons {
 
   show(explanation, sums, label, other) {
     const { values } = sums;
-    const order = values.map((_, place) => place).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
+    const order = largestFirst(values.map(Math.abs), explanation.columns);
     const lines = order.slice(0, MOST_REASONS).map((place) => {
       const name = explanation.columns[place];
       return { name, value: this.input.textOf(name), adds: values[place] };
@@ -153,6 +153,18 @@ export class TableReasons {
     document.querySelector("#side-for").textContent = `${label} \u2192`;
     document.querySelector("#sum").replaceChildren(inWords(label, other, sums, this.start));
   }
+}
+
+/** Places of sizes, the largest first; those equal to rounding are ordered by name, as `polytome.ordering` does it. */
+export function largestFirst(sizes, names) {
+  const order = sizes.map((_, place) => place).sort((a, b) => sizes[b] - sizes[a]);
+  const groups = [];
+  order.reduce((before, place) => {
+    const apart = sizes[place] < sizes[before] * (1 - 1e-9) && sizes[before] > 1e-12 * sizes[order[0]];
+    groups[place] = (groups[before] ?? 0) + Number(apart);
+    return place;
+  }, order[0]);
+  return order.sort((a, b) => groups[a] - groups[b] || (names[a] < names[b] ? -1 : 1));
 }
 
 function reasonRow({ name, value, adds, kind = "" }, largest) {

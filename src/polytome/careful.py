@@ -1,0 +1,463 @@
+"""The certificate where rounding matters: the same bound with sums that keep their digits, about coefficients as given.
+
+Columns are centred at a value of the bulk of their rows, so that neither an offset nor one huge value swamps the rest;
+the intercept that belongs to that centre is a sum free of rounding. Each row has an error bound of its own, sums of losses
+and of residuals are exact but for one rounding, and sums over a column are bounded by the sums of absolute values. This
+takes some passes over the rows in NumPy, so it is asked for where the quick bound does not suffice.
+
+References: Shewchuk, Adaptive precision floating-point arithmetic and fast robust geometric predicates, Discrete and
+Computational Geometry 18, 1997 (sums free of rounding); Dekker, A floating-point technique for extending the available
+precision, Numerische Mathematik 18, 1971 (products free of rounding).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome.certificate import Certificate, certify, proof_of_parts
+from polytome.hessian_root import HessianRoot
+from polytome.intercepts import exact_intercept
+from polytome.losses import Loss
+from polytome.objective import Objective
+from polytome.rounding import ELEMENTARY, UNIT, Rounding, growth, rounding_of
+from polytome.rows import Block, Columns, as_rows
+from polytome.threads import kept
+
+Array = NDArray[Any]
+
+__all__ = ["CarefulFrame", "Given", "certify_given", "exact_products"]
+
+MOST_ENTRIES = 2**25
+"""The most entries of X, or of the scores, for which this is done: 256 MiB."""
+_ROWS_LOOKED_AT = 1001
+_SPLITTER = 2.0**27 + 1
+_SMALL = 0.25  # of each probability: no dual point is moved further
+_MOST_REFINEMENTS = 4
+_PART = 1e-3  # of the gap that is asked for
+_MOST_EXACT = 2**17  # products: a tenth of a second
+_SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
+_FAR = 150.0
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Given:
+    """Coefficients as a user gets them, and the intercept that a dual point is taken at.
+
+    Attributes:
+        coefficients: for raw columns, shape (n_features, n_outputs).
+        intercept: for raw columns, shape (n_outputs,).
+        centred: the intercept of the dual point, for centred columns, shape (n_outputs,).
+    """
+
+    coefficients: Array
+    intercept: Array
+    centred: Array
+
+
+def exact_products(a: Array, b: Array) -> tuple[Array, Array]:
+    """Products of float64 numbers and what their rounding has left out: `a b` is exactly the sum of both.
+
+    Example:
+        >>> product, rest = exact_products(np.array([0.1]), np.array([3.0]))
+        >>> float(product[0]), float(rest[0])
+        (0.30000000000000004, -2.7755575615628914e-17)
+    """
+    product: Array = a * b
+    a_high, b_high = _high(a), _high(b)
+    a_low, b_low = a - a_high, b - b_high
+    rest: Array = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    return product, rest
+
+
+def _high(a: Array) -> Array:
+    """The upper 26 bits of each number."""
+    large = _SPLITTER * a
+    high: Array = large - (large - a)
+    return high
+
+
+@dataclass(frozen=True)
+class CarefulFrame:
+    """An objective whose columns are centred where most of their values are.
+
+    Args:
+        objective: with an L2 penalty.
+    """
+
+    objective: Objective
+
+    @classmethod
+    def of(cls, objective: Objective) -> CarefulFrame | None:
+        """The frame of an objective, if it has few enough entries."""
+        rows = objective.rows
+        entries = rows.whole.stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
+        fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
+        return cls(objective.at(np.float64)) if fits else None
+
+    @property
+    @kept
+    def centre(self) -> Array:
+        """What is subtracted from each column: a median of rows drawn by weight; zero where nothing may be."""
+        rows = self.objective.rows
+        dense = not rows.is_sparse or rows.n_rows * rows.n_features <= MOST_ENTRIES
+        if not (self.objective.fit_intercept and dense):
+            return np.zeros(rows.n_features)
+        chosen = np.random.default_rng(0).choice(rows.n_rows, _ROWS_LOOKED_AT, p=rows.weight / rows.weight.sum())
+        few = rows.subset(np.sort(chosen), np.ones(len(chosen))).whole.X
+        return np.asarray(np.median(few.toarray() if rows.is_sparse else few, axis=0))
+
+    @property
+    @kept
+    def centred(self) -> Objective:
+        """The same objective over centred columns: a dense copy of X, unless the centre is zero."""
+        rows, columns = self.objective.rows, Columns(np.zeros(len(self.centre)), self.objective.rows.columns.scale)
+        if not self.centre.any():
+            return replace(self.objective, rows=rows.with_columns(columns))
+        copy = np.vstack([self._columns(block) for block in rows.blocks()])
+        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.n_threads)
+        return replace(self.objective, rows=held.with_columns(columns))
+
+    def _columns(self, block: Block) -> Any:
+        """The centred columns of a block; sparse where the centre is zero."""
+        X = block.X
+        if not self.centre.any():
+            return X
+        return (X.toarray() if self.objective.rows.is_sparse else X) - self.centre
+
+    def start(self, W: Array) -> Array:
+        """Standardised coefficients as those of the centred objective."""
+        coefficients, intercept = self.objective.rows.columns.as_given(W)
+        return np.vstack([W[:-1], self.moved(coefficients.T, intercept, 1.0)])
+
+    def moved(self, coefficients: Array, intercept: Array, sign: float) -> Array:
+        """The intercept for centred columns that belongs to one for raw columns (sign 1), or the other way round
+        (sign -1): sums of products, free of rounding but for the last."""
+        if not self.centre.any():
+            return np.array(intercept, dtype=np.float64)
+        product, rest = exact_products(self.centre[:, None], coefficients)
+        terms = np.vstack([sign * product, sign * rest, intercept[None, :]])
+        return np.array([math.fsum(column) for column in terms.T.tolist()])
+
+    def certify(self, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Given]:
+        """The certificate of coefficients of the centred objective, rounded to raw columns, with the best intercept."""
+        coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
+        centred = self.balanced(W) if self.objective.fit_intercept else W[-1]
+        given = Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
+        return self.certify_given(given, tol, estimate), given
+
+    def balanced(self, W: Array) -> Array:
+        """The best intercept for coefficients of the centred objective, from theirs."""
+        scores, _ = self._scores(W[:-1] * self.objective.rows.columns.scale[:, None])
+        found: Array = W[-1] + exact_intercept(self.objective, scores + W[-1])
+        return found
+
+    def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
+        """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
+        objective = self.objective
+        total, strength = objective.total_weight, objective.penalty.strength
+        scores, error = self._scores(given.coefficients)
+        actual = self.moved(given.coefficients, given.intercept, 1.0)
+        scores += given.centred
+        error += growth(3) * np.abs(scores) + UNIT * np.abs(actual)
+        W = given.coefficients / objective.rows.columns.scale[:, None]
+        enough = _PART * tol * objective.null[1]
+        dual = self._refined(_DualPoint.at(self, scores, W), np.vstack([W, given.centred]), enough)
+        off = self._at_rows(dual, scores, error, actual - given.centred)
+        residual = dual.residual * objective.rows.weight[:, None]
+        room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
+        penalty = objective.penalty.value(W)
+        its_size = strength * float(np.linalg.norm(W))
+        found = Rounding(
+            objective=off.value_error + growth(W.size + 8) * penalty,
+            strength=4 * UNIT * (penalty + objective.null[1]),
+            gradient=float(np.linalg.norm(dual.off[:-1])) + 4 * UNIT * its_size,
+            balance=float(dual.off[-1].max()) + _TINY,
+            divergence=off.divergence,
+            reach=reach + its_size,
+            cost=cost,
+            room=room,
+            roundings=growth(objective.rows.n_rows + ELEMENTARY),
+        )
+        size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
+        return proof_of_parts(objective, found, value, size, np.abs(dual.gradient[-1]), tol, estimate=estimate)
+
+    def _refined(self, dual: _DualPoint, W: Array, enough: float) -> _DualPoint:
+        """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
+
+        Coefficients in float64 cannot bring the residuals of huge rows to where their sums vanish; a dual point can be
+        changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
+        `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`.
+        """
+        root, strength = HessianRoot.of(self.centred), self.objective.penalty.strength
+
+        def left(dual: _DualPoint) -> float:
+            """What may be left of the gap, but for factors of the size of one."""
+            size, unbalanced = float(np.linalg.norm(dual.gradient[:-1])), np.abs(dual.gradient[-1])
+            return size * size / (2 * strength) + float((unbalanced / self.objective.room).max())
+
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for _ in range(_MOST_REFINEMENTS):
+                if root is None or left(dual) <= enough:
+                    break
+                better = dual.moved(self, root.X @ root.step(W, dual.gradient))
+                if better is None or not left(better) < left(dual):
+                    break
+                dual = better
+        return dual
+
+    def _scores(self, coefficients: Array) -> tuple[Array, Array]:
+        """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
+        size = growth(self.objective.rows.n_features + 4)
+
+        def block_scores(block: Block) -> Array:
+            X = self._columns(block)
+            return np.stack([np.asarray(X @ coefficients), size * np.asarray(abs(X) @ np.abs(coefficients))], axis=1)
+
+        both = self.objective.rows.each(block_scores)
+        return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+
+    def sums(self, residual: Array, likeliest: Array) -> _Sums:
+        """Weighted sums over the rows of their residuals, and of centred columns times residuals."""
+        rows, loss = self.objective.rows, self.objective.loss
+        if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT:
+            return self._exact_sums(residual, likeliest)
+        weighted = residual * rows.weight[:, None]
+        held = rows.with_target(weighted)
+
+        def block_gradient(block: Block) -> tuple[Array, ...]:
+            X = self._columns(block)
+            return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
+
+        features, most = held.sum(block_gradient)
+        mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
+        off = growth(loss.n_outputs + 4) * np.abs(weighted).sum(axis=0)
+        return _Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
+
+    def _exact_sums(self, residual: Array, likeliest: Array) -> _Sums:
+        """The same as sums of products that are free of rounding but for the last.
+
+        What the likeliest class of a row has is minus what the others have, and is added up as such.
+        """
+        rows, (n, n_outputs) = self.objective.rows, residual.shape
+        parts = residual[:, :, None]
+        if not self.objective.loss.separable:
+            parts = np.zeros((n, n_outputs, n_outputs))
+            parts[:, np.arange(n_outputs), np.arange(n_outputs)] = residual
+            parts[np.arange(n), likeliest] = -residual
+            parts[np.arange(n), likeliest, likeliest] = 0.0
+        high, low = exact_products(rows.weight[:, None, None], parts)
+        features = np.zeros((rows.n_features, n_outputs))
+        mean, most = np.zeros(n_outputs), np.zeros_like(features)
+        stored = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
+        centred = stored - self.centre
+        # What a difference has lost (Knuth): stored - centre is exactly centred + lost.
+        shifted = centred - stored
+        lost = (stored - (centred - shifted)) - (self.centre + shifted)
+        for k in range(n_outputs):
+            mean[k] = math.fsum([*high[:, k].ravel().tolist(), *low[:, k].ravel().tolist()])
+            for j in range(rows.n_features):
+                x, rest = centred[:, j, None], lost[:, j, None]
+                product, left = exact_products(x, high[:, k])
+                terms = [product, left, x * low[:, k], rest * high[:, k]]
+                features[j, k] = math.fsum(np.concatenate([term.ravel() for term in terms]).tolist())
+                most[j, k] = np.abs(product).sum()
+        # Two products of what is left are rounded; and each sum is, once.
+        return _Sums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
+
+    def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
+        """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and what
+        it costs in nats.
+
+        Rows far out would move much of it, so that the rows are taken which move the residuals at the least price.
+        """
+        loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
+        wide = float(np.sqrt(max(loss.n_outputs, 2)))
+        best, least = (np.zeros(loss.n_outputs), np.inf, np.inf), np.inf
+        for limit in np.quantile(self._sizes, _SHARES):
+            near = self._sizes <= limit
+            weight = np.where(near, rows.weight, 0.0)
+            if not weight.any():
+                continue
+            own = np.abs(residual[near].sum(axis=0)) / total * (1 + growth(rows.n_rows))
+            room = loss.room(rows.target, weight) * (float(weight.sum()) / total) - own
+            reach = wide * float(np.sqrt(weight @ self._sizes**2 / total)) * (1 + growth(rows.n_rows + 8))
+            if room.min() > 0 and reach / room.min() < least:
+                cost = loss.n_outputs * float(np.log(2)) + 2 * float(weight @ scores.sum(axis=1)) / total
+                best, least = (room, reach, cost * (1 + growth(rows.n_rows + 8))), reach / float(room.min())
+        return best
+
+    @property
+    @kept
+    def _sizes(self) -> Array:
+        """The length of each row's centred and scaled columns, shape (n,), a little more."""
+        scale = self.objective.rows.columns.scale
+
+        def block_sizes(block: Block) -> Array:
+            X = abs(self._columns(block)) * (1 + 4 * UNIT)
+            return np.asarray((X.multiply(X) if sparse.issparse(X) else X * X) @ scale**2)
+
+        with np.errstate(over="ignore"):
+            squares = self.objective.rows.each(block_sizes)
+        return np.sqrt(squares) * (1 + growth(len(scale) + 8))
+
+    def _at_rows(self, dual: _DualPoint, scores: Array, error: Array, change: Array) -> _AtRows:
+        """What the rows add up to, by themselves: no column is read."""
+        loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
+        value, slope = loss.value_and_gradient(scores + change, rows.target)
+        before, residual = loss.value_and_gradient(scores, rows.target)
+        # Of the residuals of the dual point, relative errors are errors of their scores.
+        inner = error + 2 * growth(ELEMENTARY + loss.n_outputs)
+        deviation = inner + np.abs(change)
+        soft = loss.n_outputs * UNIT * ELEMENTARY * (self.objective.soft if self.objective.soft.size else 0.0)
+        divergence = _divergence(loss, scores, rows.target, deviation)
+        # Far from the dual point's intercept the divergence is known better from the losses of both.
+        product = (np.abs(residual) * np.abs(change)).sum(axis=1)
+        far = np.maximum(value - before - (residual * change).sum(axis=1), 0.0)
+        far += growth(ELEMENTARY + 2 * loss.n_outputs) * (value + before + product) + soft
+        far += (np.abs(slope - residual) * inner).sum(axis=1) + _divergence(loss, scores + change, rows.target, inner)
+        divergence = np.fmin(divergence, far)
+        divergence += dual.chi_square + 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
+        first = (np.abs(slope) * error).sum(axis=1) + _divergence(loss, scores + change, rows.target, error)
+        off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
+        weigh = rows.weight / total
+        return _AtRows(
+            math.fsum((weigh * value).tolist()),
+            math.fsum((weigh * off).tolist()) + 4 * UNIT * math.fsum((weigh * value).tolist()),
+            math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
+        )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and by
+    how much each may be off."""
+
+    features: Array
+    features_off: Array
+    mean: Array
+    mean_off: Array
+
+
+@dataclass(frozen=True)
+class _DualPoint:
+    """Residuals of all rows that differ a little from those of known scores, and what they add up to.
+
+    Attributes:
+        scores: shape (n, n_outputs).
+        coefficients: of the features, standardised, shape (n_features, n_outputs).
+        residual: of the rows, without weights, shape (n, n_outputs).
+        change: by how much they differ from those of the scores, of the same shape.
+        gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
+        off: how far rounding may have moved the gradient, of the same shape.
+        chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
+    """
+
+    scores: Array
+    coefficients: Array
+    residual: Array
+    change: Array
+    gradient: Array
+    off: Array
+    chi_square: Array
+
+    @classmethod
+    def at(cls, frame: CarefulFrame, scores: Array, coefficients: Array) -> _DualPoint:
+        """The residuals of scores."""
+        _, residual = frame.objective.loss.value_and_gradient(scores, frame.objective.rows.target)
+        nothing = np.zeros_like(residual)
+        return cls._of(frame, scores, coefficients, residual, nothing)
+
+    @classmethod
+    def _of(cls, frame: CarefulFrame, scores: Array, coefficients: Array, residual: Array, change: Array) -> _DualPoint:
+        objective = frame.objective
+        scale, total = objective.rows.columns.scale[:, None], objective.total_weight
+        sums = frame.sums(residual, scores.argmax(axis=1))
+        features = sums.features * scale / total
+        mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
+        gradient = np.vstack([features + objective.penalty.strength * coefficients, mean])
+        off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
+        m, _ = objective.loss.curvature(scores, objective.rows.target)
+        square = np.divide(change * change, m, out=np.zeros_like(m), where=change != 0).sum(axis=1) * (1 + 1e-9)
+        return cls(scores, coefficients, residual, change, gradient, off * (1 + 1e-9), square)
+
+    def moved(self, frame: CarefulFrame, dz: Array) -> _DualPoint | None:
+        """The residuals that answer to a small change of all scores; None where it is not small."""
+        m, u = frame.objective.loss.curvature(self.scores, frame.objective.rows.target)
+        if u is None:
+            change, relative = m * dz, np.abs(dz[m > 0])
+        else:
+            dz = dz - dz[np.arange(len(dz)), self.scores.argmax(axis=1)][:, None]
+            centred = dz - (m * dz).sum(axis=1, keepdims=True)
+            change, relative = m * centred, np.abs(centred[m > 0])
+        change = self.change + change
+        if relative.size and not relative.max() <= _SMALL or not (np.abs(change) <= _SMALL * m).all():
+            return None
+        residual = self.residual + (change - self.change)
+        if u is not None:  # each row's residuals add up to zero: the likeliest class has what the others leave
+            own = self.scores.argmax(axis=1)[:, None]
+            np.put_along_axis(residual, own, 0.0, 1)
+            np.put_along_axis(residual, own, -residual.sum(axis=1, keepdims=True), 1)
+        return self._of(frame, self.scores, self.coefficients, residual, change)
+
+
+def certify_given(objective: Objective, coefficients: Array, intercept: Array, tol: float) -> Certificate:
+    """The certificate of coefficients and intercepts just as they are, whoever found them.
+
+    Args:
+        objective: what they are judged by.
+        coefficients: for raw columns, shape (n_features, n_outputs).
+        intercept: for raw columns, shape (n_outputs,).
+        tol: the tolerance to be judged by, relative to the null model.
+    """
+    frame = CarefulFrame.of(objective) if objective.penalty.strength > 0 else None
+    if frame is not None:
+        centred = frame.moved(coefficients, intercept, 1.0)
+        W = np.vstack([coefficients / objective.rows.columns.scale[:, None], centred])
+        if objective.fit_intercept:
+            centred = frame.balanced(W)
+        return frame.certify_given(Given(coefficients, intercept, centred), tol)
+    columns = Columns(np.zeros(len(coefficients)), objective.rows.columns.scale)
+    objective = replace(objective, rows=objective.rows.with_columns(columns)).at(np.float64)
+    W = columns.from_raw_coefficients(np.vstack([coefficients, intercept]))
+    value, _ = objective.value_and_gradient(W)
+    certificate, _ = certify(objective, W, tol)
+    more = max(0.0, value - certificate.objective)
+    if objective.penalty.strength > 0:
+        more += rounding_of(objective, W, value).objective
+    return replace(certificate, objective=value, gap=min(certificate.gap + more, value))
+
+
+@dataclass(frozen=True)
+class _AtRows:
+    """Means over the rows in nats: the loss, what its rounding may be, and the divergence of the dual point's
+    predictions from those of the coefficients."""
+
+    value: float
+    value_error: float
+    divergence: float
+
+
+def _divergence(loss: Loss, scores: Array, target: Array, deviation: Array) -> Array:
+    """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
+
+    Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
+    exponential of what the scores may change, and never more than the loss's smoothness.
+    """
+    m, u = loss.curvature(scores, target)
+    grown = np.where(deviation < _FAR, deviation, np.inf)  # beyond, what has underflowed might come back
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        if u is None:
+            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
+            return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
+        # The quadratic form of diag(p) - p p' is a variance, no larger than the second moment about the likeliest class.
+        others = np.exp(scores - scores.max(axis=1, keepdims=True))
+        others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
+        bound = np.fmin(0.25, (others.sum(axis=1) + _TINY) * np.exp(2 * grown.max(axis=1)))
+        return np.asarray(2 * bound * deviation.max(axis=1) ** 2)

@@ -1,0 +1,100 @@
+"""Forks, threads that a process leaves behind at its end, and interpreters beside the first one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DATA = """
+import os, signal, sys, threading, time, warnings
+import numpy as np
+from polytome import LogisticRegression
+
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X = rng.normal(size=(20_000, 30))
+y = (X @ rng.normal(size=(30, 4)) + rng.gumbel(size=(20_000, 4))).argmax(axis=1)
+"""
+
+FORKS = """
+ends = threading.Event()
+def fits():
+    while not ends.is_set():
+        LogisticRegression(solver=sys.argv[1], max_iter=10).fit(X, y)
+threads = [threading.Thread(target=fits) for _ in range(2)]
+for thread in threads:
+    thread.start()
+model = LogisticRegression().fit(X[:2000], y[:2000])
+for turn in range(12):
+    time.sleep(0.017 * turn % 0.05)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        again = LogisticRegression().fit(X[:2000], y[:2000])
+        os._exit(0 if again.coef_.tobytes() == model.coef_.tobytes() else 3)
+    print(os.waitpid(child, 0)[1])
+ends.set()
+for thread in threads:
+    thread.join()
+"""
+
+LEFT_BEHIND = """
+model = LogisticRegression(max_iter=5).fit(X[:2000], y[:2000])
+def works():
+    while True:
+        model.predict_proba(X) if sys.argv[1] == "predict" else LogisticRegression(solver=sys.argv[1]).fit(X, y)
+for _ in range(3):
+    threading.Thread(target=works, daemon=True).start()
+time.sleep(float(sys.argv[2]))
+print("the end")
+"""
+
+LATE = """
+import atexit
+def late():
+    print(LogisticRegression().fit(X[:2000], y[:2000]).certificate_.holds)
+atexit.register(late)
+"""
+
+
+def output(program: str, *words: object, **variables: str) -> str:
+    command = [sys.executable, "-c", DATA + program, *map(str, words)]
+    run = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=300)
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("native", ["1", "0"])
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_a_process_forked_while_other_threads_fit_fits(solver: str, native: str) -> None:
+    assert output(FORKS, solver, POLYTOME_NATIVE=native, POLYTOME_NUM_THREADS="2").split() == ["0"] * 12
+
+
+@pytest.mark.parametrize("native", ["1", "0"])
+@pytest.mark.parametrize("work", ["predict", "lbfgs", "newton"])
+def test_a_process_ends_while_its_daemon_threads_work(work: str, native: str) -> None:
+    for wait in (0.05, 0.33):
+        variables = {"POLYTOME_NATIVE": native, "POLYTOME_NUM_THREADS": "2"}
+        assert output(LEFT_BEHIND, work, wait, **variables) == "the end\n"
+
+
+def test_a_fit_at_the_end_of_the_interpreter_has_its_result() -> None:
+    assert output(LATE, POLYTOME_NUM_THREADS="2") == "True\n"
+
+
+@pytest.mark.parametrize("statement", ["import polytome", "from polytome import native", "from polytome import load"])
+def test_a_subinterpreter_is_told_so(statement: str, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    inside = f"try:\n    {statement}\nexcept ImportError as error:\n    open({str(told)!r}, 'w').write(str(error))\n"
+    outside = (
+        "try:\n    import _interpreters as interpreters\nexcept ImportError:\n"
+        f"    import _xxsubinterpreters as interpreters\ninterpreters.run_string(interpreters.create(), {inside!r})"
+    )
+    run = subprocess.run([sys.executable, "-c", outside], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert "polytome cannot be used in a subinterpreter" in told.read_text()
