@@ -409,6 +409,7 @@ LIES = [
     (put_tensor("history", [[0.5, 0, 1, 1, 0]]), "history counts iterations"),
     (put_tensor("history", [[0, 0, 1.0, -1, 0]]), "history holds an objective, a gap or a time below zero"),
     (put_tensor("coef", np.zeros((3, 4), np.float32)), "intercept is float64 of shape .*, not float32"),
+    (put_tensor("coef", np.zeros((3, 4), np.float16)), "coef is float16"),
     (put_tensor("coef", np.zeros((3, 5))), "objective does not fit 3 classes and 5"),
     (put_tensor("coef", np.zeros((2, 4))), r"coef is float64 of shape \(2, 4\)"),
     (put_tensor("coef", np.zeros(4)), r"coef is float64 of shape \(4,\)"),

@@ -140,7 +140,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...
     "scale NaN": (fit(scale=np.nan), ArgumentError, ("scale", "finite")),
     "scale unknown": (fit(scale="robust"), ArgumentError, ("scale='robust'", "'standard'")),
     "scale of text": (fit(scale=["a", "b", "c"]), ArgumentError, ("scale",)),
-    "solver unknown": (fit(solver="liblinear"), ArgumentError, ("solver='liblinear'", "auto", "newton")),
+    "solver unknown": (fit(solver="simplex"), ArgumentError, ("solver='simplex'", "auto", "newton")),
     "solver None": (fit(solver=None), ArgumentError, ("solver=None", "polytome.solvers")),
     "solver a class": (fit(solver=Newton), ArgumentError, ("solver=", "Newton")),
     "Newton too large": (

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.explain import feature_names
+from polytome.fitting import dense_coefficients
 from polytome.ordering import largest
 
 if TYPE_CHECKING:
@@ -132,13 +133,13 @@ def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effec
         >>> effect.label, effect.feature, round(effect.coefficient, 1), round(effect.over_range, 1)
         ('setosa', 'petal length (cm)', -2.5, -14.8)
     """
-    names, binary = feature_names(model), len(model.coef_) == 1
+    names, binary = feature_names(model), model.coef_.shape[0] == 1
     record = getattr(model, "training_", None)
     unknown = np.full(model.n_features_in_, np.nan)
     low, high = (unknown, unknown) if record is None else (record.low, record.high)
     labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
     found = []
-    for label, row in zip(labels, model.coef_, strict=True):
+    for label, row in zip(labels, dense_coefficients(model), strict=True):
         with np.errstate(over="ignore"):
             over_range, ratios = row * (high - low), np.exp(row)
         size = np.abs(row if record is None else over_range)

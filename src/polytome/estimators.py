@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from polytome import numerics
 from polytome.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.features import FeatureScale, checked_features, feature_scale
+from polytome.fit_hooks import HAS_CALLBACKS, Watched, both, minimize_with_hooks
 from polytome.fitted_source import FittedSource, PartOfSource
 from polytome.fitting import (
     check_settings,
     classes_of,
+    dense_coefficients,
     keep_solution,
+    log_probabilities_of,
+    moved,
     penalty_of,
     probabilities_of,
+    refuse_foreign_arrays,
     reporter_of,
+    rounded,
     scores_of,
 )
 from polytome.formula import Formula
@@ -40,9 +48,11 @@ from polytome.labels import (
 from polytome.losses import Logistic, Softmax
 from polytome.memory import planned_solver
 from polytome.objective import Objective
+from polytome.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.rows import as_rows
-from polytome.solvers import Choice, Progress, Solver, Stop, minimize
+from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
+from polytome.solvers.iterates import Iterate
 
 if TYPE_CHECKING:
     from polytome.encoders import Encoder
@@ -61,26 +71,33 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     sum: the objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
 
     Args:
+        penalty: as in scikit-learn, for programs written for it: "l2", or None, which makes `C` void.
         C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never penalised.
         l1_ratio: only 0 (the L2 penalty) is offered.
+        dual: accepted where scikit-learn accepts it; the minimum is the same.
         fit_intercept: whether to fit an intercept.
+        intercept_scaling: accepted, and without effect: the intercept is not penalised.
         class_weight: None, "balanced", or a dict from class to weight.
         scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
             (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
             columns as given, and no copy of X is made.
         solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
-            `polytome.solvers`.
+            `polytome.solvers`. Scikit-learn's other names mean "auto".
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
             best intercept alone) of the minimum.
-        max_iter: most iterations.
+        max_iter: most iterations; 0 leaves all coefficients at the zeros that scikit-learn starts from.
+        multi_class: accepted as in scikit-learn before 1.8, where it means the same.
         warm_start: start from the coefficients of the last fit.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
+        n_jobs: threads of a fit: a number, -1 for all cores, None for the usual number (`POLYTOME_NUM_THREADS`). It
+            changes no bit of the result.
         callback: called with a `Progress` at each iteration; a true answer stops the fit, which keeps the best so far.
 
     Attributes:
         classes_: the labels, sorted, shape (K,).
-        coef_: (1, d) for two classes, (K, d) for more, float64.
+        coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and the certificate
+            holds for coefficients so short.
         intercept_: (1,) or (K,).
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.
@@ -120,34 +137,45 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     image_shape_: PartOfSource[tuple[int, int]] = PartOfSource()
     positive_: PartOfSource[str] = PartOfSource()
     training_: PartOfSource[TrainingRecord] = PartOfSource()
+    _left: tuple[Array, Array] | None = None
 
     def __init__(
         self,
+        penalty: Literal["l2", "deprecated"] | None = "deprecated",
         *,
         C: float = 1.0,
-        l1_ratio: float = 0.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
         fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
+        multi_class: Literal["auto", "multinomial", "ovr", "deprecated"] = "deprecated",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        n_jobs: int | None = None,
         callback: Callback | None = None,
     ) -> None:
+        self.penalty = penalty
         self.C = C
         self.l1_ratio = l1_ratio
+        self.dual = dual
         self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
         self.class_weight = class_weight
         self.scale = scale
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.multi_class = multi_class
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        self.n_jobs = n_jobs
         self.callback = callback
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -168,25 +196,71 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
+        refuse_foreign_arrays(X)
         X, y = checked_features(self, X, y)
         weight = row_weights(sample_weight, X.shape[0])
         labels = _labels(y, weight)
         weight = class_weights(self.class_weight, labels, weight)
         check_every_class_counts(labels, weight)
+        check_peer_classes(self, len(labels.classes))
         objective = self._objective(X, labels, weight)
-        choice = planned_solver(self.solver, objective, self.random_state)
-        solution = minimize(
-            objective,
-            choice.solver,
-            self._start(objective, labels),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            callback=reporter_of(self),
-        )
-        self.classes_, self.solver_ = labels.classes, choice.after(solution)
+        solution = self._solve(objective, labels, {"X": X, "y": y, "metadata": _metadata(sample_weight)})
+        self.classes_ = labels.classes
         self.source_ = FittedSource()
         n_classes = len(labels.classes)
-        keep_solution(self, objective, solution, "softmax" if n_classes > 2 else "logistic", n_classes)
+        kept = rounded(self, objective, solution)
+        keep_solution(self, kept, "softmax" if n_classes > 2 else "logistic", n_classes)
+        return self
+
+    def _solve(self, objective: Objective, labels: Labels, data: Mapping[str, Any]) -> Solution:
+        """The minimum, and `solver_`; scikit-learn's callbacks, where there are any, are told of every iteration."""
+        choice = planned_solver(self.solver, objective, self.random_state)
+        start, report = self._start(objective, labels), reporter_of(self)
+        last: deque[Iterate] = deque(maxlen=1)
+        solver = Watched(choice.solver, last.append) if self.warm_start else choice.solver
+
+        def minimise(seen: Callable[[Solver], Solver], callback: Callback | None) -> Solution:
+            limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
+            return minimize(objective, seen(solver), start, **limits)
+
+        if hasattr(self, "_skl_callbacks"):
+            solution = minimize_with_hooks(self, data, objective, labels.classes, minimise)
+        else:
+            solution = minimise(lambda solver: solver, None)
+        self.solver_ = choice.after(solution)
+        if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
+            solution = moved(objective, solution, np.zeros(objective.shape))
+        self._left = _left(objective, solution, last[-1]) if last else None
+        return solution
+
+    @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Set scikit-learn's callbacks, which are called at the begin and end of a fit and of each iteration.
+
+        Of scikit-learn 1.9 and later. A true answer at the end of an iteration stops the fit.
+        """
+        from sklearn.callback import CallbackSupportMixin
+
+        CallbackSupportMixin.set_callbacks(self, *callbacks)
+        return self
+
+    def densify(self) -> Self:
+        """Turn `coef_` into an array again: undoes `sparsify`."""
+        check_is_fitted(self, "coef_")
+        self.coef_ = dense_coefficients(self)
+        return self
+
+    def sparsify(self) -> Self:
+        """Turn `coef_` into a sparse matrix, which is smaller where most coefficients are zero.
+
+        Example:
+            >>> model = LogisticRegression().fit([[0.0, 0.0], [1.0, 0.0]], [0, 1]).sparsify()
+            >>> model.coef_.nnz, model.predict([[1.0, 5.0]])
+            (1, array([1]))
+        """
+        check_is_fitted(self, "coef_")
+        coef: Any = sparse.csr_matrix(self.coef_)
+        self.coef_ = coef
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -204,10 +278,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
-        scores = scores_of(self, X)
-        if scores.shape[1] == 1:
-            return numerics.log_sigmoid(np.hstack([-scores, scores]))
-        return numerics.log_softmax(scores, axis=1)
+        return log_probabilities_of(self, X)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one safetensors file, atomically; `polytome.load` reads it back."""
@@ -255,13 +326,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _check_settings(self) -> None:
         check_settings(self)
-        if self.l1_ratio not in (0, None):
-            raise ArgumentError(
-                f"l1_ratio={self.l1_ratio!r}: only the L2 penalty, l1_ratio=0, is offered by this version"
-            )
+        check_peer_settings(self)
 
     def _objective(self, X: Any, labels: Labels, weight: Array) -> Objective:
-        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight), X)
+        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight, n_threads=threads_of(self.n_jobs)), X)
         n_classes = len(labels.classes)
         if n_classes == 2:
             target = labels.target[:, 1] if labels.is_soft else labels.target
@@ -278,7 +346,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         same_shape = self.coef_.shape == (objective.shape[1], objective.shape[0] - 1)
         if not (same_shape and np.array_equal(self.classes_, labels.classes)):
             return None
-        raw = np.vstack([self.coef_.T, self.intercept_])
+        raw = np.vstack([dense_coefficients(self).T, self.intercept_]).astype(np.float64, copy=False)
+        if self._left is not None and np.array_equal(self._left[0], self.intercept_):
+            raw[-1] = self._left[1]
         start = objective.rows.columns.from_raw_coefficients(raw)
         if not self.fit_intercept:
             start[-1] = 0.0
@@ -288,6 +358,20 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Array, Array] | None:
+    """The intercepts of a fit that was cut short, and where its solver had left them before they were made exact."""
+    W, V = last.coefficients, solution.coefficients
+    if solution.stop is not Stop.MAX_ITER or W.shape != V.shape or not np.allclose(W[:-1], V[:-1], rtol=1e-9, atol=0):
+        return None
+    columns = objective.rows.columns
+    return columns.as_given(V)[1], columns.as_given(W)[1]
+
+
+def _metadata(sample_weight: Any) -> dict[str, Any] | None:
+    """What scikit-learn's callbacks get beside X and y."""
+    return None if sample_weight is None else {"sample_weight": sample_weight}
 
 
 def _labels(y: Any, weight: Array) -> Labels:

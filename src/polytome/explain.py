@@ -25,6 +25,7 @@ from scipy import sparse
 from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError
 from polytome.features import checked_rows
+from polytome.fitting import dense_coefficients
 from polytome.ordering import largest
 
 if TYPE_CHECKING:
@@ -187,10 +188,10 @@ def largest_coefficients(model: LogisticRegression, most: int = 5) -> list[Coeff
         [('yes', 'feature_0', 2)]
     """
     names = feature_names(model)
-    binary = len(model.coef_) == 1
+    binary = model.coef_.shape[0] == 1
     labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
     found = []
-    for label, row in zip(labels, model.coef_, strict=True):
+    for label, row in zip(labels, dense_coefficients(model), strict=True):
         for j in largest(np.abs(row), most, names):
             if row[j] != 0:
                 with np.errstate(over="ignore"):
@@ -226,12 +227,12 @@ def contributions(model: LogisticRegression, X: Any, reference: ArrayLike | None
     """
     _refuse_other_scores(model)
     rows = _dense_rows(model, X)
-    start = _reference(model, reference)
+    start, coef = _reference(model, reference), dense_coefficients(model)
     return Contributions(
         feature_names(model),
         tuple(model.classes_.tolist()),
-        (rows - start)[:, None, :] * model.coef_,
-        model.coef_ @ start + model.intercept_,
+        (rows - start)[:, None, :] * coef,
+        coef @ start + model.intercept_,
         start,
     )
 
@@ -265,7 +266,7 @@ def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -
     """
     _refuse_other_scores(model)
     row = _one_row(model, x)
-    coef, intercept = model.coef_, model.intercept_
+    coef, intercept = dense_coefficients(model), model.intercept_
     if len(coef) == 1:  # the first class has the score 0
         coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.concatenate([[0.0], intercept])
     encoder = getattr(model, "encoder_", None)

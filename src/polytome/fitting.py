@@ -7,11 +7,13 @@ Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_it
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,7 +22,9 @@ from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_columns, refuse_nonfinite
 from polytome.formula import Formula
 from polytome.objective import Objective, block_scores
+from polytome.peer_settings import peer_warning
 from polytome.penalties import L2, NoPenalty
+from polytome.rounding import rounding_of
 from polytome.rows import as_rows
 from polytome.solvers import Progress, Solution, Stop
 from polytome.solvers.driver import Callback, check_limits
@@ -28,13 +32,19 @@ from polytome.solvers.driver import Callback, check_limits
 Array = NDArray[Any]
 
 __all__ = [
+    "Kept",
     "check_certified",
     "check_settings",
     "classes_of",
+    "dense_coefficients",
     "keep_solution",
+    "log_probabilities_of",
+    "moved",
     "penalty_of",
     "probabilities_of",
+    "refuse_foreign_arrays",
     "reporter_of",
+    "rounded",
     "scores_of",
     "sigmoids_of",
 ]
@@ -61,8 +71,10 @@ def check_settings(estimator: Any) -> None:
 
 
 def penalty_of(estimator: Any, total_weight: float) -> L2 | NoPenalty:
-    """The penalty on the mean-loss scale that stands for `C` on the scale of sums."""
-    return NoPenalty() if np.isinf(estimator.C) else L2(1 / (estimator.C * total_weight))
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` makes C void."""
+    if np.isinf(estimator.C) or getattr(estimator, "penalty", "l2") is None:
+        return NoPenalty()
+    return L2(1 / (estimator.C * total_weight))
 
 
 def reporter_of(estimator: Any) -> Callback | None:
@@ -81,20 +93,62 @@ def reporter_of(estimator: Any) -> Callback | None:
     return report
 
 
-def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss: str, n_classes: int) -> None:
+def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
+    """The solution with other coefficients, and the certificate of these: a pass over the rows in float64.
+
+    A certificate is a lower bound of the minimum, and that bound holds for all coefficients.
+    """
+    known, exact = solution.certificate, objective.at(np.float64)
+    value, _ = exact.value_and_gradient(W)
+    gap = known.gap + max(0.0, value - known.objective)
+    if objective.penalty.strength > 0:
+        off = rounding_of(exact, W, value).objective
+        gap = min(gap + off, value + off)
+    certificate = replace(known, objective=value, gap=gap)
+    return replace(solution, coefficients=W, certificate=certificate, given=None)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a fit keeps: a solution of an objective, and the type in which its coefficients are stored."""
+
+    objective: Objective
+    solution: Solution
+    dtype: type[np.floating[Any]] = np.float64
+
+
+def rounded(estimator: Any, objective: Objective, solution: Solution) -> Kept:
+    """What is kept of a solution: float32 coefficients for rows of float32, where scikit-learn has them.
+
+    The certificate is about the rounded coefficients; where it would not hold for them, they stay float64.
+    """
+    # liblinear computes in float64 only, so code that asks for it by name has always had float64.
+    if objective.rows.whole.stored.dtype != np.float32 or estimator.solver == "liblinear":
+        return Kept(objective, solution)
+    columns = objective.rows.columns
+    with np.errstate(over="ignore"):
+        coef, intercept = (part.astype(np.float32) for part in solution.as_given(objective))
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        return Kept(objective, solution)
+    raw = np.vstack([coef.T, intercept]).astype(np.float64)
+    short = replace(moved(objective, solution, columns.from_raw_coefficients(raw)), given=(raw[:-1], raw[-1]))
+    lost = solution.certificate.holds and not short.certificate.holds
+    return Kept(objective, solution) if lost else Kept(objective, short, np.float32)
+
+
+def keep_solution(estimator: Any, kept: Kept, loss: str, n_classes: int) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached."""
-    if solution.given is None:
-        coefficients, estimator.intercept_ = objective.rows.columns.as_given(solution.coefficients)
-    else:
-        coefficients, estimator.intercept_ = solution.given.coefficients.T, solution.given.intercept
+    objective, solution = kept.objective, kept.solution
+    coefficients, intercept = solution.as_given(objective)
     # Predictions read them output by output for dense rows, and column by column for sparse ones; with the strides that
     # a pickle of them gets, which `joblib.hash` tells.
     by_column = objective.rows.is_sparse and len(coefficients) > 1
-    estimator.coef_ = np.asarray(coefficients, order="F" if by_column else "C")
+    coefficients = np.asarray(coefficients, order="F" if by_column else "C")
+    estimator.coef_, estimator.intercept_ = (part.astype(kept.dtype, copy=False) for part in (coefficients, intercept))
     scale = estimator.scale
     estimator.certificate_, estimator.stop_ = solution.certificate, solution.stop
     estimator.history_ = solution.history
-    estimator.n_iter_ = np.array([len(solution.history) - 1])
+    estimator.n_iter_ = np.array([len(solution.history) - 1], dtype=np.int32)
     estimator.objective_ = Formula(
         loss=loss,
         n_rows=objective.rows.n_rows,
@@ -109,7 +163,9 @@ def keep_solution(estimator: Any, objective: Objective, solution: Solution, loss
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
         alone = ", ".join(_name_of(estimator, output) for output in solution.separated)
         alone = f" This concerns {alone}, and not the others." if alone else ""
-        warnings.warn(f"{solution.stop.value}.{alone} {solution.certificate}", ConvergenceWarning, stacklevel=3)
+        begins = peer_warning(estimator.solver, len(solution.history) - 1)
+        text = f"{begins}{solution.stop.value}.{alone} {solution.certificate}"
+        warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
 def _name_of(estimator: Any, output: int) -> str:
@@ -133,17 +189,54 @@ def probabilities_of(estimator: Any, X: Any) -> Array:
     return _linked_scores(estimator, X, "probabilities")
 
 
+def log_probabilities_of(estimator: Any, X: Any) -> Array:
+    """The logarithms of `probabilities_of`, from the scores: finite even where a probability is below any float."""
+    return _linked_scores(estimator, X, "logarithms")
+
+
 def sigmoids_of(estimator: Any, X: Any) -> Array:
     """The sigmoid of each score, shape (n, n_outputs)."""
     return _linked_scores(estimator, X, "sigmoids")
 
 
+def dense_coefficients(estimator: Any) -> Array:
+    """`coef_` as an array, which `sparsify` may have made a sparse matrix."""
+    coef = estimator.coef_
+    dense: Array = coef if isinstance(coef, np.ndarray) else coef.toarray()
+    return dense
+
+
+def refuse_foreign_arrays(X: Any) -> None:
+    """Raises ArgumentError where scikit-learn is to dispatch to the library of an array that is not NumPy's."""
+    if isinstance(X, np.ndarray):
+        return
+    foreign = hasattr(X, "__array_namespace__") or type(X).__module__.partition(".")[0] == "torch"
+    if foreign and get_config()["array_api_dispatch"]:
+        raise ArgumentError(
+            f"X is {type(X).__module__}.{type(X).__name__}, and array_api_dispatch is on: Polytome computes with NumPy "
+            "on the processor; give numpy.asarray(X), or switch array_api_dispatch off"
+        )
+
+
 def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
+    """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows and coefficients."""
     if "coef_" not in vars(estimator):
         check_is_fitted(estimator)
+    refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
+    coef = dense_coefficients(estimator)
     # Put together anew for each call: nothing can go stale where a user changes `coef_`.
-    coefficients = np.column_stack([estimator.coef_, estimator.intercept_])
+    coefficients = np.column_stack([coef, estimator.intercept_]).astype(np.float64, copy=False)
+    linked = _linked(estimator, X, coefficients, link)
+    return linked.astype(np.float32) if coef.dtype == np.float32 == X.dtype else linked
+
+
+def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
+    if link == "logarithms":
+        scores = _linked(estimator, X, coefficients, "scores")
+        if scores.shape[1] == 1:
+            return numerics.log_sigmoid(np.hstack([-scores, scores]))
+        return numerics.log_softmax(scores, axis=1)
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])

@@ -32,6 +32,7 @@ from polytome.solvers import (
     TemperedNewton,
     named_solver,
 )
+from polytome.solvers.choose import chooses
 
 __all__ = ["available_memory", "forecast", "planned_solver"]
 
@@ -58,7 +59,7 @@ def planned_solver(solver: str | Solver, objective: Objective, random_state: Any
         others.insert(0, replace(choice.solver, then=None))
     frugal = next((other for other in others if forecast(objective, other) <= available), None)
     short = f"{type(choice.solver).__name__} would need {_gigabytes(needed)}, {_gigabytes(available)} are available"
-    if frugal is not None and solver == "auto":
+    if frugal is not None and chooses(solver):
         return Choice(frugal, short)
     n_columns, n_outputs = objective.shape
     remedy = (

@@ -131,7 +131,10 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
 
 def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     """What the file keeps: values for JSON, and tensors."""
-    parameters, scale = parameters_to_saved(model.get_params(deep=False))
+    from polytome.fitting import dense_coefficients
+    from polytome.peer_settings import own_settings
+
+    parameters, scale = parameters_to_saved(own_settings(model))
     classes, class_numbers = classes_to_saved(model.classes_)
     names, source = getattr(model, "feature_names_in_", None), model.source_
     saved: dict[str, Any] = {
@@ -150,7 +153,7 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
         "solver": str(model.solver_),
     }
     history = np.array([astuple(line) for line in model.history_], dtype=np.float64).reshape(-1, len(fields(Progress)))
-    tensors = {"coef": model.coef_, "intercept": model.intercept_, "history": history}
+    tensors = {"coef": dense_coefficients(model), "intercept": model.intercept_, "history": history}
     for name, numbers in (("classes", class_numbers), ("scale", scale)):
         if numbers is not None:
             tensors[name] = numbers
@@ -221,7 +224,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     model.objective_, model.certificate_ = Formula(**saved["objective"]), Certificate(**saved["certificate"])
     model.stop_ = Stop[saved["stop"]]
     _check_claims(model)
-    model.n_iter_ = np.array([saved["n_iter"]])
+    model.n_iter_ = np.array([saved["n_iter"]], dtype=np.int32)
     model.history_ = _history(tensors["history"])
     model.solver_ = saved["solver"]
     if (names := saved["feature_names"]) is not None:

@@ -20,11 +20,14 @@ from polytome.certificate import Certificate
 from polytome.errors import DataError
 from polytome.features import FeatureScale, checked_features, feature_scale
 from polytome.fitting import (
+    Kept,
     check_settings,
     classes_of,
     keep_solution,
     penalty_of,
+    refuse_foreign_arrays,
     reporter_of,
+    rounded,
     scores_of,
     sigmoids_of,
 )
@@ -44,7 +47,7 @@ from polytome.memory import planned_solver
 from polytome.objective import Objective
 from polytome.pairwise import PairwiseSigmoids
 from polytome.rows import Rows, as_rows
-from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
+from polytome.solvers import Choice, Progress, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 
 Array = NDArray[Any]
@@ -89,7 +92,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.verbose = verbose
         self.callback = callback
 
-    def _minimum(self, loss: Loss, rows: Rows, X: Any) -> tuple[Objective, Solution]:
+    def _minimum(self, loss: Loss, rows: Rows, X: Any) -> Kept:
         """The objective of all the binary models and its minimum; `X` is given to name an entry that is not finite."""
         rows = feature_scale(self, rows, X)
         penalty = penalty_of(self, float(rows.weight.sum()))
@@ -98,7 +101,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         report = reporter_of(self)
         solution = minimize(objective, choice.solver, tol=self.tol, max_iter=self.max_iter, callback=report)
         self.solver_ = choice.after(solution)
-        return objective, solution
+        return rounded(self, objective, solution)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -167,8 +170,8 @@ class OneVsRest(_BinaryModels):
         if n_classes > 2:
             loss = IndependentSigmoids(n_classes)
             target, name = (target[:, None] == np.arange(n_classes)).view(np.uint8), "one_vs_rest"
-        objective, solution = self._minimum(loss, as_rows(X, target, weight), X)
-        keep_solution(self, objective, solution, name, n_classes)
+        kept = self._minimum(loss, as_rows(X, target, weight), X)
+        keep_solution(self, kept, name, n_classes)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -246,8 +249,8 @@ class OneVsOne(_BinaryModels):
             order = np.argsort(labels.target, kind="stable")
             rows = as_rows(X[order], labels.target[order], weight[order])
             rows = rows.with_ends(np.cumsum(np.bincount(labels.target)).tolist())
-        objective, solution = self._minimum(loss, rows, X)
-        keep_solution(self, objective, solution, "one_vs_one", n_classes)
+        kept = self._minimum(loss, rows, X)
+        keep_solution(self, kept, "one_vs_one", n_classes)
         return self
 
     def votes(self, X: Any) -> Array:
@@ -332,6 +335,7 @@ class MultilabelLogistic(_BinaryModels):
             ArgumentError: a setting cannot be used.
         """
         check_settings(self)
+        refuse_foreign_arrays(X)
         names = getattr(y, "columns", None)
         target = label_table(y)
         X, _ = checked_features(self, X, np.zeros(len(target)))
@@ -340,8 +344,8 @@ class MultilabelLogistic(_BinaryModels):
         refuse_constant_labels(target[weight > 0], self.labels_)
         n_labels = target.shape[1]
         self.classes_ = np.arange(n_labels)
-        objective, solution = self._minimum(IndependentSigmoids(n_labels), as_rows(X, target, weight), X)
-        keep_solution(self, objective, solution, "multilabel", n_labels)
+        kept = self._minimum(IndependentSigmoids(n_labels), as_rows(X, target, weight), X)
+        keep_solution(self, kept, "multilabel", n_labels)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -373,6 +377,7 @@ def _checked(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, L
             f"y has shape {np.shape(y)}: {type(estimator).__name__} needs one label per row; for probabilities use "
             "LogisticRegression, for labels that do not exclude each other MultilabelLogistic"
         )
+    refuse_foreign_arrays(X)
     X, y = checked_features(estimator, X, y)
     weight = row_weights(sample_weight, X.shape[0])
     y = column_or_1d(y, warn=True)

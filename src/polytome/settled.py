@@ -244,5 +244,5 @@ def settled_rows(model: LogisticRegression, X: Any) -> NDArray[np.bool_]:
         return np.zeros(len(log_probabilities), dtype=np.bool_)
     centre = record.mean if model.objective_.fit_intercept else np.zeros_like(record.mean)
     lengths = centred_lengths(checked_columns(model, X), centre, record.divisor)
-    radius = score_radius(certificate.gap, certificate.strength, len(model.coef_))
+    radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
     return settled_scores(log_probabilities, radius * lengths, record.centre_bounds)

@@ -206,7 +206,7 @@ def _settle(
         weight.sum(), formula.total_weight, rtol=1e-9
     ):  # else rows had weights of their own
         return None, np.zeros((0, 0))
-    radius = score_radius(certificate.gap, certificate.strength, len(model.coef_))
+    radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
     reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
     bounds = np.zeros((len(model.classes_),) * 2)
     if formula.fit_intercept:

@@ -17,6 +17,7 @@ from polytome import __version__
 from polytome.encoders import Column
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
+from polytome.fitting import dense_coefficients
 from polytome.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ def form_of(model: LogisticRegression) -> Form:
     if not isinstance(model, LogisticRegression):
         raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be exported")
     check_is_fitted(model, "coef_")
-    coefficients, intercepts = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
+    coefficients, intercepts = (
+        np.asarray(dense_coefficients(model), np.float64),
+        np.asarray(model.intercept_, np.float64),
+    )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
         raise ArgumentError("the model cannot be exported: coef_ or intercept_ holds NaN or infinity; fit it again")
     if len(coefficients) == 1:

@@ -15,7 +15,7 @@ from polytome.careful import certify_given
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
 from polytome.fitted_source import FittedSource
-from polytome.fitting import keep_solution
+from polytome.fitting import Kept, keep_solution
 from polytome.frames import listing
 from polytome.labels import class_weights, hard_labels, refuse_mixed_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
@@ -109,7 +109,9 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
     stop = reached if certificate.holds else Stop.INTERRUPTED
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
-    keep_solution(model, objective, solution, "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_))
+    keep_solution(
+        model, Kept(objective, solution), "softmax" if len(model.classes_) > 2 else "logistic", len(model.classes_)
+    )
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]
 
 

@@ -24,7 +24,9 @@ from polytome.explain import feature_names
 from polytome.export.agreement import Agreement, checked_agreement, encoded, sample_cells
 from polytome.export.form import Form, form_of
 from polytome.export.imported import certify_as_given, imported_model
+from polytome.fitting import dense_coefficients
 from polytome.frames import MISSING_WORDS
+from polytome.peer_settings import own_settings
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -210,9 +212,9 @@ def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     names = getattr(model, "feature_names_in_", None)
     return {
         "classes": [label.item() if isinstance(label, np.generic) else label for label in model.classes_.tolist()],
-        "coef": model.coef_.tolist(),
+        "coef": dense_coefficients(model).tolist(),
         "intercept": model.intercept_.tolist(),
-        "settings": {"C": float(model.C), "fit_intercept": bool(model.fit_intercept)},
+        "settings": {"C": float(own_settings(model)["C"]), "fit_intercept": bool(model.fit_intercept)},
         "columns": [(c.name, list(c.levels), c.fill) for c in form.columns] if encodes else None,
         "unknown": form.unknown,
         "missing": sorted(MISSING_WORDS),
@@ -281,7 +283,8 @@ def _their_scores(estimator: Any) -> tuple[Any, Any]:
     # With multi_class="multinomial" (before version 1.8) the scores of two classes are minus and plus the one stored.
     doubled = len(estimator.classes_) == 2 and getattr(estimator, "multi_class", "auto") == "multinomial"
     factor = 2.0 if doubled else 1.0
-    return factor * np.asarray(estimator.coef_, np.float64), factor * np.asarray(estimator.intercept_, np.float64)
+    coef = np.asarray(dense_coefficients(estimator), np.float64)
+    return factor * coef, factor * np.asarray(estimator.intercept_, np.float64)
 
 
 def _has_l2(estimator: Any) -> bool:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
+from polytome.fitting import dense_coefficients
 from polytome.ordering import largest
 from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
@@ -86,11 +87,11 @@ class CoefficientsDisplay(Display):
         check_is_fitted(model, ["coef_", "classes_"])
         if most < 1:
             raise ArgumentError(f"most={most}: give at least 1")
-        known = (model.classes_[1:] if len(model.coef_) == 1 else model.classes_).tolist()
+        known = (model.classes_[1:] if model.coef_.shape[0] == 1 else model.classes_).tolist()
         wanted = known if labels is None else list(labels)
         if unknown := [label for label in wanted if label not in known]:
             raise ArgumentError(f"labels: {unknown} have no coefficients of their own; choose from {known[:10]}")
-        rows = np.asarray(model.coef_)[[known.index(label) for label in wanted]]
+        rows = dense_coefficients(model)[[known.index(label) for label in wanted]]
         if X is not None:
             rows = rows * column_spreads(X)
         unit = "unit" if X is None else "standard deviation"

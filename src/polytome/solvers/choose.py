@@ -25,9 +25,10 @@ from polytome.solvers.row_space import RowSpace
 from polytome.solvers.stochastic import StochasticGradientDescent
 from polytome.solvers.tempered_newton import TemperedNewton
 
-__all__ = ["Choice", "choose_solver", "named_solver", "seed_from"]
+__all__ = ["Choice", "choose_solver", "chooses", "named_solver", "seed_from"]
 
 _NAMES = ("auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd")
+_AUTO_IN_SCIKIT_LEARN = ("newton-cg", "newton-cholesky", "liblinear", "sag", "saga")
 _FEW_COLUMNS = 500
 _CHEAP = 2e8  # operations: some milliseconds, as the calls of a short L-BFGS take
 _DEAR = 2e9
@@ -148,7 +149,8 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
 
     Args:
         solver: "auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a record such as
-            `GradientDescent(0.1)`.
+            `GradientDescent(0.1)`. Scikit-learn's "newton-cg", "newton-cholesky", "liblinear", "sag" and "saga", which
+            all seek the same minimum, stand for "auto".
         objective: what will be minimised.
         random_state: seed or RandomState for "sgd".
 
@@ -159,8 +161,10 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
         if isinstance(solver, type) or not callable(getattr(solver, "iterates", None)):
             raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}, or a solver of polytome.solvers")
         return Choice(solver, "given with its settings")
-    if solver == "auto":
-        return choose_solver(objective)
+    if chooses(solver):
+        choice = choose_solver(objective)
+        named_there = f"solver={solver!r} is scikit-learn's and means 'auto' here; {choice.reason}"
+        return choice if solver == "auto" else replace(choice, reason=named_there)
     named: Solver
     if solver == "newton":
         named = Newton()
@@ -175,6 +179,16 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
     else:
         raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}; 'auto' suits every data set")
     return Choice(named, f"solver={solver!r} was asked for")
+
+
+def chooses(solver: str | Solver) -> bool:
+    """Whether the objective's shape is to choose: "auto", and scikit-learn's own names of solvers.
+
+    Example:
+        >>> chooses("auto"), chooses("saga"), chooses("newton")
+        (True, True, False)
+    """
+    return isinstance(solver, str) and solver in ("auto", *_AUTO_IN_SCIKIT_LEARN)
 
 
 def seed_from(random_state: Any) -> int:

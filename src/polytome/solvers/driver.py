@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.careful import CarefulFrame, Given
+from polytome.careful import CarefulFrame
 from polytome.certificate import Certificate, is_separated, separated_outputs
 from polytome.errors import ArgumentError
 from polytome.hessian_factor import LARGEST_HESSIAN
@@ -132,8 +132,8 @@ class Solution:
         passes: passes over the rows, those of the certificates not counted.
         separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others have an optimum.
         took_over: in words, which solver or precision took over on the way; empty if none did.
-        given: the coefficients for raw columns that the certificate is about, where they are not those that follow
-            from `coefficients`: rounding was looked at carefully.
+        given: the coefficients for raw columns, (n_features, n_outputs), and the intercepts that the certificate is
+            about, where they are not those that follow from `coefficients`: rounding was looked at carefully.
     """
 
     coefficients: Array
@@ -143,7 +143,13 @@ class Solution:
     passes: float
     separated: tuple[int, ...] = ()
     took_over: tuple[str, ...] = ()
-    given: Given | None = None
+    given: tuple[Array, Array] | None = None
+
+    def as_given(self, objective: Objective) -> tuple[Array, Array]:
+        """Coefficients for raw columns as a user sees them, (n_outputs, n_features), and the intercepts."""
+        if self.given is None:
+            return objective.rows.columns.as_given(self.coefficients)
+        return self.given[0].T, self.given[1]
 
 
 def minimize(
@@ -214,7 +220,7 @@ class _Certified:
 
     certificate: Certificate
     coefficients: Array
-    given: Given | None = None
+    given: tuple[Array, Array] | None = None
 
 
 @dataclass
@@ -351,7 +357,8 @@ class _Walk:
         """The same with careful sums, about coefficients of the centred objective."""
         certificate, given = frame.certify(W, self.tol, estimate)
         raw = np.vstack([given.coefficients, given.intercept])
-        self._keep(_Certified(certificate, self.objective.rows.columns.from_raw_coefficients(raw), given))
+        W = self.objective.rows.columns.from_raw_coefficients(raw)
+        self._keep(_Certified(certificate, W, (given.coefficients, given.intercept)))
         return certificate
 
     def _keep(self, certified: _Certified) -> None:
