@@ -15,6 +15,8 @@ from polytome import LogisticRegression, OneVsRest
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.export import agreement, onnx_graph, to_onnx, write_onnx
 from polytome.export.form import form_of
+from polytome.frames import Frame
+from polytome.sources import fit_source, open_source
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -204,3 +206,17 @@ def test_mnist(tmp_path: Path) -> None:
     found = run(tmp_path / "mnist.onnx", {"X": X})
     assert np.abs(found["probabilities"] - model.predict_proba(X)).max() < 1e-12
     np.testing.assert_array_equal(found["label"], model.predict(X))
+
+
+def test_a_level_called_na_and_a_stated_mark_are_read_as_the_model_reads_them(tmp_path: Path) -> None:
+    lines = [f"{('NA', 'EU', '-')[i % 3]},{'ab'[i % 5 > 2]}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["c,y", *lines]))
+    source = open_source(str(tmp_path / "t.csv"), target="y", missing="mean", marks=["-"])
+    assert source.encoder is not None
+    assert source.encoder.feature_names == ("c=(missing)", "c=EU", "c=NA")
+    model = fit_source(LogisticRegression(), source)
+    write_onnx(model, tmp_path / "model.onnx")
+    cells = ["NA", "EU", "-", "", "None"]
+    found = run(tmp_path / "model.onnx", {"c": np.array(cells, dtype=object)[:, None]})
+    expected = model.predict_proba(source.encoder.encode(Frame.of({"c": cells})))
+    assert np.abs(found["probabilities"] - expected).max() < 1e-12

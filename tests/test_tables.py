@@ -107,7 +107,8 @@ def test_training_decides_the_type_of_labels(tmp_path: Path) -> None:
         ("a,b,y\na,c,y\na,c,z\n", {"target": "3", "header": "no"}, ("column_1=a", "column_2=b", "column_2=c")),
         ("2019,2020,y\n3,4,b\n3,5,a\n", {"target": "y"}, ("2019", "2020")),
         ("2019,2020,7\n3,4,b\n3,5,a\n", {"target": "last", "header": "yes"}, ("2019", "2020")),
-        ('"",x,y\n9,2,a\n4,4,b\n', {"target": "y"}, ("column_1", "x")),
+        ('"",x,y\n9,2,a\n4,4,b\n', {"target": "y"}, ("x",)),
+        ('"",x,y\n9,2,a\n9,4,b\n', {"target": "y"}, ("column_1", "x")),
     ],
 )
 def test_header_is_found(tmp_path: Path, text: str, options: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -185,7 +186,7 @@ def test_places_stay_right_after_rows_are_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"drop": ["c"]}, {"categories": ["c"]}, {"target": "c"}])
 def test_a_trained_encoder_takes_no_training_options(tmp_path: Path, options: dict[str, Any]) -> None:
     encoder = _read(tmp_path, "c,y\nu,a\nv,b\n", target="y").encoder
-    with pytest.raises(ArgumentError, match=r"t\.csv: target, drop and categories are for training"):
+    with pytest.raises(ArgumentError, match=r"t\.csv: target, drop, categories and marks are for training"):
         _read(tmp_path, "c,y\nu,a\n", encoder=encoder, **options)
     assert_array_equal(_read(tmp_path, "c,y\nu,a\n", encoder=encoder, target="y").X, [[1, 0]])
 

@@ -79,7 +79,7 @@ WRONG = [
         "gap.csv", NUMBERS.replace("\n7,", "\n,"), DataError, ("line 9", "'age'", "missing", "--missing mean"), TARGET
     ),
     Wrong("gaps.csv", CSV.replace("blue", " ? "), DataError, ("line 3", "'colour'", "missing"), TARGET),
-    Wrong("unlabelled.csv", CSV.replace("high", "NA"), DataError, ("line 3", "'income'", "label is missing"), TARGET),
+    Wrong("unlabelled.csv", CSV.replace("high", "?"), DataError, ("line 3", "'income'", "label is missing"), TARGET),
     Wrong(
         "comma.csv",
         "x;y\n1,5;a\n2,25;b\n3;a\n",

@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import DataError, FileError
-from polytome.frames import Cells, Frame
+from polytome.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.label_columns import read_labels, refuse_first
+from polytome.marked_numbers import explain_marks
 
-__all__ = ["MISSING_LEVEL", "MISSING_RULES", "UNKNOWN_RULES", "Column", "Encoder", "is_missing", "listing"]
+__all__ = ["MISSING_LEVEL", "MISSING_MARKS", "MISSING_RULES", "UNKNOWN_RULES", "Column", "Encoder", "is_missing"]
 
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
+MISSING_MARKS = ("?",)
+"""The words that mark a missing cell in a text file, beside the empty one, unless others are stated."""
 MISSING_RULES = ("error", "drop", "mean")
 """What may happen to a missing cell."""
 UNKNOWN_RULES = ("error", "zero")
@@ -72,6 +75,8 @@ class Encoder:
         unknown: what happens to a level that training never saw: "error", or "zero" (all its columns are
             zero).
         label_kind: whether the labels are whole numbers or text.
+        marks: words that mark a missing cell in every column, beside the empty one. Where only a number, a known level
+            or a label that is a whole number can stand, those of `MISSING_WORDS` do so too.
 
     Example:
         >>> columns = (Column("age", "number"), Column("colour", "category", ("blue", "red")))
@@ -88,6 +93,7 @@ class Encoder:
     missing: str
     unknown: str
     label_kind: Literal["integer", "text"] = "text"
+    marks: tuple[str, ...] = MISSING_MARKS
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -172,12 +178,31 @@ class Encoder:
         frame = self.align(frame)
         if self.target is None or self.target not in frame.names:
             return None
-        return read_labels(frame, self.target, self.label_kind)
+        marks = {*self.marks, *(MISSING_WORDS if self.label_kind == "integer" else ())}
+        return read_labels(frame.without(self.target, marks), self.target, self.label_kind)
+
+    def incomplete(self, frame: Frame) -> NDArray[np.bool_]:
+        """Tell which rows of a frame lack a cell in one of this encoder's columns; `(n_rows,)`."""
+        frame = self.align(frame)
+        gaps: NDArray[np.bool_] = np.any(
+            [
+                np.isnan(self._plain_numbers(frame, column))
+                if column.kind == "number"
+                else self._positions(frame, column) == _GAP
+                for column in self.columns
+            ],
+            axis=0,
+        )
+        return gaps
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values from which `from_json` makes an equal encoder."""
         plain = asdict(self)
         plain["columns"] = [{**column, "levels": list(column["levels"])} for column in plain["columns"]]
+        if self.marks == MISSING_MARKS:
+            del plain["marks"]  # as in files that are older than this member
+        else:
+            plain["marks"] = list(self.marks)
         return plain
 
     @classmethod
@@ -195,9 +220,11 @@ class Encoder:
             >>> Encoder.from_json(encoder.to_json()) == encoder
             True
         """
-        plain = _members(data, cls, "encoder")
+        plain = _members({"marks": list(MISSING_MARKS), **data} if isinstance(data, dict) else data, cls, "encoder")
         if not isinstance(plain["columns"], list) or not plain["columns"]:
             _damaged("columns", plain["columns"], "a list of at least one column")
+        if not isinstance(plain["marks"], list):
+            _damaged("marks", plain["marks"], "a list of text")
         columns = tuple(_column_from_json(column) for column in plain["columns"])
         target = None if plain["target"] is None else _text("target", plain["target"])
         names = [column.name for column in columns]
@@ -209,32 +236,54 @@ class Encoder:
             missing=_choice("missing", plain["missing"], MISSING_RULES),
             unknown=_choice("unknown", plain["unknown"], UNKNOWN_RULES),
             label_kind="integer" if _choice("label_kind", plain["label_kind"], _LABELS) == "integer" else "text",
+            marks=tuple(_text("marks", mark) for mark in plain["marks"]),
         )
+
+    def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
+        """Read a number column as it is: NaN where a cell is missing, infinity where it is no number."""
+        marks = set(self.marks) - MISSING_WORDS  # those of MISSING_WORDS are no numbers anyway
+        cells = frame[column.name]
+        return (cells.without(marks) if marks else cells).numbers()
 
     def _numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column, filling gaps only where training decided so."""
-        values = frame[column.name].numbers()
-        refuse_first(
-            frame,
-            column.name,
-            np.isinf(values),
-            "{value} is not a finite number; correct the cell, or treat the column as text in training "
-            f"(--categories {column.name})",
-        )
+        values = self._plain_numbers(frame, column)
+        wrong = np.isinf(values)
+        if wrong.any():
+            said = explain_marks(frame[column.name].text(int(np.argmax(wrong))))
+            refuse_first(
+                frame,
+                column.name,
+                wrong,
+                f"{{value}} {said or 'is not a finite number'}; correct the cell, or treat the column as text in "
+                f"training (--categories {column.name})",
+            )
         gaps = np.isnan(values)
         if isinstance(column.fill, str) or column.fill is None:
             refuse_first(frame, column.name, gaps, _MISSING_REMEDY)
             return values
         return np.where(gaps, column.fill, values)
 
+    def _positions(self, frame: Frame, column: Column) -> NDArray[np.intp]:
+        """Read a category column as positions among its levels, or as `_GAP` or `_UNSEEN`."""
+        codes, words = frame[column.name].words()
+        position = {level: number for number, level in enumerate(column.levels)}
+        lowered = {level.lower(): number for level, number in position.items() if level.lower() in ("true", "false")}
+        found = [
+            _GAP
+            if word in self.marks or (word in MISSING_WORDS and word not in position)
+            else position.get(word, lowered.get(word.lower(), _UNSEEN))
+            for word in words
+        ]
+        return np.array([*found, _GAP], dtype=np.intp)[codes]  # code -1 points at the last
+
     def _codes(self, frame: Frame, column: Column) -> NDArray[np.intp]:
         """Read a category column as positions among its levels; -1 is a level never seen, where allowed."""
-        codes, words = frame[column.name].words()
+        found = self._positions(frame, column)
         if column.fill is None:
-            refuse_first(frame, column.name, codes < 0, _MISSING_REMEDY)
-        position = {level: number for number, level in enumerate(column.levels)}
-        spelled = (*words, MISSING_LEVEL)  # code -1 points at the last
-        found = np.array([position.get(word, -1) for word in spelled], dtype=np.intp)[codes]
+            refuse_first(frame, column.name, found == _GAP, _MISSING_REMEDY)
+        elif column.fill in column.levels:
+            found = np.where(found == _GAP, column.levels.index(str(column.fill)), found)
         if self.unknown == "error":
             refuse_first(
                 frame,
@@ -243,7 +292,7 @@ class Encoder:
                 f"the level {{value}} was not in the training data, which had {listing(column.levels)}; "
                 "correct it, or let it count as none of them with --unknown zero",
             )
-        return found
+        return np.maximum(found, -1)
 
     def _dense(self, blocks: list[NDArray[Any]], n_rows: int, width: int) -> NDArray[np.float64]:
         """Write the columns side by side into one array."""
@@ -278,6 +327,7 @@ class Encoder:
 
 
 _LABELS = ("integer", "text")
+_UNSEEN, _GAP = -1, -2
 _LONGEST_NAMES = 2**27
 """Characters of the names of one category's features in a file: `column=level`, so that short text cannot grow."""
 _MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or --missing mean in training"
@@ -291,17 +341,6 @@ def is_missing(cells: Cells, kind: str) -> NDArray[np.bool_]:
         array([False,  True])
     """
     return np.isnan(cells.numbers()) if kind == "number" else cells.words()[0] < 0
-
-
-def listing(names: tuple[str, ...] | list[str], most: int = 12) -> str:
-    """Write names one after the other, only the first few of many.
-
-    Example:
-        >>> listing(["a", "b", "c"], most=2)
-        "'a', 'b' and 1 more"
-    """
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _damaged(what: str, found: object, wanted: str) -> NoReturn:

@@ -6,7 +6,7 @@ one table and the name of a category in another, and only the encoder knows whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from polytome.errors import DataError
 
-__all__ = ["MISSING_WORDS", "Cells", "Frame", "NumberCells", "TextCells", "parse_number"]
+__all__ = ["EXACT", "MISSING_WORDS", "Cells", "Frame", "NumberCells", "TextCells", "listing", "parse_number"]
 
 MISSING_WORDS = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "None"])
-"""The spellings of "no value here" that a text file may use (blanks around them do not count)."""
+"""Words that among numbers can only mean "no value here"; among other words all but the empty one may be names."""
+EXACT = 2**53
+"""float64 holds every whole number up to here."""
+_BOOLEANS = {"true": 1.0, "false": 0.0}
 
 
 def parse_number(word: str) -> float:
@@ -33,6 +36,17 @@ def parse_number(word: str) -> float:
     except ValueError:
         return np.inf
     return value if np.isfinite(value) and "_" not in word else np.inf
+
+
+def listing(names: Sequence[str], most: int = 12) -> str:
+    """Write names one after the other, only the first few of many.
+
+    Example:
+        >>> listing(["a", "b", "c"], most=2)
+        "'a', 'b' and 1 more"
+    """
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 class Cells(Protocol):
@@ -58,6 +72,10 @@ class Cells(Protocol):
         """Return the rows where `keep` is true."""
         ...
 
+    def without(self, marks: Collection[str]) -> Cells:
+        """Return cells that are missing where these hold one of the words."""
+        ...
+
 
 class TextCells:
     """A column of words: a code for each row and the distinct words.
@@ -65,20 +83,24 @@ class TextCells:
     Args:
         codes: `(n,)` integers, positions in `words`; -1 where a cell is missing.
         words: the words as the file spells them. Blanks around them are removed, words that are then equal
-            become one, and the words in `MISSING_WORDS` become missing cells.
+            become one, the empty word becomes a missing cell, and a word that no code points at is forgotten.
 
     Example:
-        >>> cells = TextCells.of(["red", " blue", "?", "red "])
+        >>> cells = TextCells.of(["red", " blue", "", "red "])
         >>> cells.words()
         (array([ 0,  1, -1,  0]), ('red', 'blue'))
+        >>> cells.without(["blue"]).words()
+        (array([ 0, -1, -1,  0]), ('red',))
     """
 
     def __init__(self, codes: NDArray[np.integer], words: Sequence[str | None]) -> None:
         found: dict[str, int] = {}
         recode = np.full(len(words) + 1, -1, dtype=np.intp)  # its last entry is where code -1 points
+        used = np.zeros(len(words) + 1, dtype=np.bool_)
+        used[codes] = True
         for old, raw in enumerate(words):
             word = (raw or "").strip()
-            if word not in MISSING_WORDS:
+            if word and used[old]:
                 recode[old] = found.setdefault(word, len(found))
         self._codes = recode[codes]
         self._words = tuple(found)
@@ -94,12 +116,10 @@ class TextCells:
         return len(self._codes)
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the cells as numbers; a column that says only true and false counts as 1 and 0."""
-        lowered = [word.lower() for word in self._words]
-        if lowered and set(lowered) <= {"true", "false"}:
-            values = [float(word == "true") for word in lowered]
-        else:
-            values = [parse_number(word) for word in self._words]
+        """Return the cells as numbers: a word of `MISSING_WORDS` is missing, true and false are 1 and 0 among such."""
+        values = [np.nan if word in MISSING_WORDS else parse_number(word) for word in self._words]
+        if all(value in (0.0, 1.0) or not np.isfinite(value) for value in values):
+            values = [_BOOLEANS.get(word.lower(), value) for word, value in zip(self._words, values, strict=True)]
         lookup = np.array([*values, np.nan], dtype=np.float64)  # code -1 points at its last entry
         numbers: NDArray[np.float64] = lookup[self._codes]
         return numbers
@@ -115,8 +135,13 @@ class TextCells:
 
     def take(self, keep: NDArray[np.bool_]) -> TextCells:
         """Return the rows where `keep` is true."""
-        codes, kept = np.unique(self._codes[keep], return_inverse=True)
-        return TextCells(kept, [self._words[code] if code >= 0 else None for code in codes])
+        return TextCells(self._codes[keep], self._words)
+
+    def without(self, marks: Collection[str]) -> TextCells:
+        """Return cells that are missing where these hold one of the words."""
+        if not set(marks) & set(self._words):
+            return self
+        return TextCells(self._codes, [None if word in marks else word for word in self._words])
 
 
 class NumberCells:
@@ -159,6 +184,11 @@ class NumberCells:
         """Return the rows where `keep` is true."""
         return NumberCells(self._values[keep], self._boolean)
 
+    def without(self, marks: Collection[str]) -> NumberCells:
+        """Return cells that are missing where these hold one of the words, read as numbers."""
+        marked = np.isin(self._values, [parse_number(mark) for mark in marks if mark])
+        return NumberCells(np.where(marked, np.nan, self._values), self._boolean) if marked.any() else self
+
     def _spell(self, value: np.float64) -> str:
         return _spelled(bool(value) if self._boolean else float(value))
 
@@ -169,6 +199,8 @@ def _spelled(value: str | float | bool) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     return f"{value:.0f}" if float(value).is_integer() else repr(float(value))
 
 
@@ -189,6 +221,8 @@ class Frame:
         locate: turns a row of the file, counted from 0, into words such as "line 7".
         rows: `(n,)` the row of the file that each row of the frame came from; None when that is all of them
             in order.
+        index: columns that number or name the rows, such as the index that pandas writes.
+        notes: what a user should know of the reading.
 
     Example:
         >>> frame = Frame.of({"age": [25, None], "colour": ["red", "blue"]})
@@ -202,6 +236,8 @@ class Frame:
     headed: bool = True
     locate: Callable[[int], str] = field(default=_row_place, repr=False, compare=False)
     rows: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
+    index: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, columns: Mapping[str, Sequence[str | float | bool | None]], source: str = "<memory>") -> Frame:
@@ -237,14 +273,22 @@ class Frame:
         rows = np.flatnonzero(keep) if self.rows is None else self.rows[keep]
         return replace(self, cells=tuple(cells.take(keep) for cells in self.cells), rows=rows)
 
+    def without(self, name: str, marks: Collection[str]) -> Frame:
+        """Return a frame in which the cells of a column that hold one of the words are missing."""
+        place = self.names.index(name)
+        cells = self.cells[place].without(marks)
+        return replace(self, cells=(*self.cells[:place], cells, *self.cells[place + 1 :]))
+
     def select(self, names: Sequence[str]) -> Frame:
         """Return the columns with these names, in this order."""
         return replace(self, names=tuple(names), cells=tuple(self[name] for name in names))
 
 
 def _cells_of(values: Sequence[str | float | bool | None]) -> Cells:
-    """Choose the cells for plain Python values."""
-    if any(isinstance(value, str) for value in values):
+    """Choose the cells for plain Python values, so that a value is read alike whatever stands in the other rows."""
+    kinds = {type(value) for value in values if value is not None}
+    boolean = kinds == {bool}
+    large = int in kinds and any(isinstance(value, int) and abs(value) > EXACT for value in values)
+    if str in kinds or large or (bool in kinds and not boolean):
         return TextCells.of([None if value is None else _spelled(value) for value in values])
-    boolean = bool(values) and all(isinstance(value, bool) for value in values)
     return NumberCells(np.array([np.nan if value is None else value for value in values], dtype=np.float64), boolean)

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError
-from polytome.frames import Frame, parse_number
+from polytome.frames import EXACT, Frame, parse_number
 
 __all__ = ["label_kind", "read_labels", "refuse_first"]
 
-_EXACT = 2**53  # float64 holds every whole number up to here
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _MANY = 20
 
@@ -47,7 +46,9 @@ def refuse_first(frame: Frame, name: str, wrong: NDArray[np.bool_], complaint: s
         raise DataError(f"{frame.place(row)}, column {name!r}: {said}{more}")
 
 
-def label_kind(frame: Frame, name: str, *, training: bool = True) -> Literal["integer", "text"]:
+def label_kind(
+    frame: Frame, name: str, *, training: bool = True, notes: list[str] | None = None
+) -> Literal["integer", "text"]:
     """Decide what the labels of a column are.
 
     Args:
@@ -55,6 +56,7 @@ def label_kind(frame: Frame, name: str, *, training: bool = True) -> Literal["in
         name: its column of labels, which must not have gaps.
         training: whether a classifier is to learn from them; then they must be at least two classes and
             look like classes.
+        notes: takes a sentence where they hardly do.
 
     Returns:
         "integer" when every label is a whole number below 2^53 in size, written without leading zeros.
@@ -74,6 +76,10 @@ def label_kind(frame: Frame, name: str, *, training: bool = True) -> Literal["in
     whole = bool(_is_whole(values).all())
     if training:
         _check_classes(frame, name, words, fractions=bool(np.isfinite(values).all()) and not whole)
+        if notes is not None and 2 < len(words) > frame.n_rows / 2:
+            notes.append(
+                f"column {name!r} holds {len(words)} different labels in {frame.n_rows} rows; is it the target?"
+            )
     return "integer" if whole and not any(_LEADING_ZERO.match(word) for word in words) else "text"
 
 
@@ -105,7 +111,10 @@ def read_labels(frame: Frame, name: str, kind: Literal["integer", "text"]) -> ND
         values = np.array([parse_number(word) for word in words])
         odd = ~_is_whole(values)
         refuse_first(
-            frame, name, np.take(odd, codes), "the label {value} is not a whole number, as all were in training"
+            frame,
+            name,
+            np.take(odd, codes),
+            "the label {value} is not a whole number below 2^53, as all were in training",
         )
         labels = values.astype(np.int64)
     return np.take(labels, codes)
@@ -113,7 +122,7 @@ def read_labels(frame: Frame, name: str, kind: Literal["integer", "text"]) -> ND
 
 def _is_whole(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which values are whole numbers that float64 holds exactly."""
-    whole: NDArray[np.bool_] = (np.abs(values) < _EXACT) & (values == np.floor(values))
+    whole: NDArray[np.bool_] = (np.abs(values) < EXACT) & (values == np.floor(values))
     return whole
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.readers.columnar import import_pyarrow
+
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
 
@@ -83,6 +85,21 @@ class Predictions:
             block = [_values(column[top : top + _BLOCK_ROWS], guard_formulas) for column in columns.values()]
             writer.writerows(zip(*block, strict=True))
         return text.getvalue()
+
+    def to_parquet(self) -> bytes:
+        """A Parquet file of the same columns; needs pyarrow.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        pyarrow = import_pyarrow("Parquet")
+        from pyarrow import parquet
+
+        sink = pyarrow.BufferOutputStream()
+        parquet.write_table(
+            pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()}), sink
+        )
+        return bytes(sink.getvalue())
 
     def to_arrow(self) -> bytes:
         """An Arrow stream of the same columns; needs pyarrow."""

@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from polytome.datasets import Dataset, list_datasets, load_dataset
 from polytome.downloads import Progress
-from polytome.encoders import Column, Encoder, listing
+from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.fitted_source import FittedSource
+from polytome.frames import Frame, listing
 from polytome.image_folders import images_for_model, is_images, read_images
 from polytome.readers.idx import IDX_FILES, find_idx
 from polytome.readers.opening import exists, is_folder
+from polytome.schemas import learn_from_fewer
+from polytome.splits import choose_held_out
 from polytome.tables import read_table
 from polytome.training_record import record_training
 
@@ -65,6 +68,7 @@ class Source:
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
         files: the names of the image files, one for each row; None for other data.
+        frame: the columns of the rows in X as they were read from a table to train on; None for other data.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Source:
     seed: int | None = None
     test_names: Array | None = None
     files: tuple[str, ...] | None = None
+    frame: Frame | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -105,6 +110,7 @@ def open_source(
     header: str = "auto",
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
+    marks: Sequence[str] | None = None,
     read_limit: float | None = None,
 ) -> Source:
     """Read what a model is to be trained on.
@@ -120,6 +126,7 @@ def open_source(
         header: whether line 1 of a text table holds names.
         drop: columns to leave out.
         categories: columns to read as text.
+        marks: words that mark a missing cell.
         read_limit: gigabytes of memory that what is in a file may take.
 
     Returns:
@@ -134,6 +141,7 @@ def open_source(
         ((150, 4), 'sepal length (cm)')
     """
     for_tables = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
+    for_tables |= {"missing_mark": marks, "header": None if header == "auto" else header}
     if is_dataset(source):
         _refuse_options(source, for_tables)
         return _from_dataset(load_dataset(source, data_dir, progress))
@@ -149,11 +157,14 @@ def open_source(
         header=header,
         drop=drop,
         categories=categories,
+        marks=marks,
         read_limit=read_limit,
     )
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
-    found = Source(source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept)
+    found = Source(
+        source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept, frame=table.frame
+    )
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
@@ -172,6 +183,7 @@ def read_for_model(
     missing: str | None = None,
     unknown: str | None = None,
     header: str = "auto",
+    labels: bool = True,
     read_limit: float | None = None,
 ) -> Source:
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
@@ -187,6 +199,7 @@ def read_for_model(
         missing: what to do with a missing cell; None is as in training, save that no row is dropped unasked.
         unknown: what to do with a level that training never saw; None is as in training.
         header: whether line 1 of a text table holds names.
+        labels: False to leave the labels of a file alone, as rows to be predicted need none.
         read_limit: gigabytes of memory that what is in a file may take.
 
     Returns:
@@ -202,14 +215,15 @@ def read_for_model(
         ['not virginica', 'virginica']
     """
     sources = [source] if isinstance(source, str) else source
+    asked = {"target": target, "missing": missing, "unknown": unknown, "header": None if header == "auto" else header}
     if any(is_images(name) and not is_dataset(name) for name in sources):
-        _refuse_options(sources[0], {"target": target, "missing": missing, "unknown": unknown, "split": split})
+        _refuse_options(sources[0], {**asked, "split": split})
         rows = images_for_model(model, sources)
         found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
     elif len(sources) != 1:
         raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
     elif is_dataset(source := sources[0]):
-        _refuse_options(source, {"target": target, "missing": missing, "unknown": unknown})
+        _refuse_options(source, asked)
         found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
     else:
         if split is not None:
@@ -224,6 +238,7 @@ def read_for_model(
             unknown=unknown,
             header=header,
             read_limit=read_limit,
+            labels=labels,
         )
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
@@ -326,6 +341,9 @@ def one_against_rest(source: Source, positive: str) -> Source:
 def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     """Set rows aside as test rows, the same fraction of every class.
 
+    What the columns of a table become, means and levels, is learned again from the rows that stay: those held out teach
+    nothing.
+
     Args:
         source: rows with labels and without test rows.
         fraction: between 0 and 1. Of every class at least one row stays to be trained on.
@@ -343,25 +361,39 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         raise ArgumentError(f"test_fraction={fraction:g}: {source.name} has its own test rows; leave it out")
     if source.y is None or not 0 < fraction < 1:
         raise ArgumentError(f"test_fraction={fraction:g}: needs a number between 0 and 1")
-    random = np.random.default_rng(seed)
-    is_test = np.zeros(len(source.y), dtype=np.bool_)
-    for label in np.unique(source.y):
-        rows = random.permutation(np.flatnonzero(source.y == label))
-        is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    is_test = choose_held_out(source.y, fraction, seed)
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
+    X, X_test, encoder, notes = source.X[train], source.X[test], source.encoder, source.notes
+    if source.frame is not None and source.encoder is not None:
+        train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
+        encoder = learn_from_fewer(source.encoder, train_frame)
+        X, X_test = encoder.encode(train_frame), replace(encoder, unknown="zero").encode(test_frame)
+        notes += _only_held_out(source.encoder, encoder)
     return replace(
         source,
-        X=source.X[train],
+        X=X,
         y=source.y[train],
-        X_test=source.X[test],
+        X_test=X_test,
         y_test=source.y[test],
+        encoder=encoder,
+        notes=notes,
         test_fraction=fraction,
         seed=seed,
         test_names=names[test],
+        frame=None,
     )
+
+
+def _only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
+    """A note on levels that only rows held out have."""
+    pairs = zip(whole.columns, learned.columns, strict=True)
+    lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
+    if not lost:
+        return ()
+    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known ones",)
 
 
 def _from_dataset(data: Dataset) -> Source:
@@ -416,4 +448,5 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value:
-            raise ArgumentError(f"{name}: {source} is {what} and takes no --{name}; the option is for tables")
+            option = name.replace("_", "-")
+            raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.encoders import MISSING_RULES, UNKNOWN_RULES, Column, Encoder, is_missing, listing
+from polytome.encoders import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.errors import ArgumentError, DataError
-from polytome.frames import Cells, Frame, NumberCells, TextCells
+from polytome.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.label_columns import label_kind, read_labels
 from polytome.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.readers.arrow_files import read_columnar
@@ -68,6 +68,7 @@ class Table:
         source: the file's name.
         notes: sentences a user should see, such as how many rows were left out.
         kept: `(n_rows of the file,)` which rows are in X; None when all are.
+        frame: the columns of the rows in X as they were read; None for files that hold numbers alone.
     """
 
     X: Matrix
@@ -77,6 +78,7 @@ class Table:
     source: str
     notes: tuple[str, ...] = ()
     kept: NDArray[np.bool_] | None = None
+    frame: Frame | None = None
 
 
 def read_table(
@@ -90,6 +92,8 @@ def read_table(
     n_features: int | None = None,
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
+    marks: Sequence[str] | None = None,
+    labels: bool = True,
     read_limit: float | None = None,
 ) -> Table:
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
@@ -107,7 +111,11 @@ def read_table(
         header: "yes", "no" or "auto": whether line 1 of a text table holds names.
         n_features: the number of features that X must have; a libsvm file may show fewer.
         drop: columns to leave out; by name or position.
-        categories: columns to read as text even where they look like numbers; by name or position.
+        categories: columns to read as text, even where they look like numbers or hardly a text comes twice; by name
+            or position.
+        marks: words that mark a missing cell in training, beside the empty one; None is "?" in a text table and
+            nothing else in a file that has nulls. `MISSING_WORDS` count as missing among numbers in any case.
+        labels: False to leave the labels alone, as rows to be predicted need none.
         read_limit: gigabytes (10^9 bytes) of memory that what is in the file may take, so that neither a damaged file
             nor a trap takes all of it: a small file can unpack to very much, and one index makes libsvm text as wide as
             it says. None: 1.07 (2^30 bytes), or 100 times the file's size where that is more.
@@ -141,27 +149,39 @@ def read_table(
     path = Path(path)
     file = InputFile(path, read_limit)
     kind = _kind_of_file(file)
+    if header != "auto" and kind != "delimited":
+        raise ArgumentError(f"header={header!r}: {path} is no text table; leave the option out")
     if kind in ("delimited", "columnar"):
-        expected = {column.name for column in encoder.columns} if encoder else {target or "last"} - {"last"}
+        expected = {column.name for column in encoder.columns} if encoder else _names_expected(target)
         is_text = kind == "delimited"
         frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        if encoder is not None and (drop or categories or target not in (None, encoder.target)):
-            raise ArgumentError(f"{path}: target, drop and categories are for training; the model knows its columns")
+        if encoder is not None and (drop or categories or marks or target not in (None, encoder.target)):
+            raise ArgumentError(
+                f"{path}: target, drop, categories and marks are for training; the model knows its columns"
+            )
         if encoder is None:
-            table = _train(frame, target, missing or "error", unknown or "error", drop, categories)
+            marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
+            table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks)
         else:
-            table = _predict(frame, encoder, missing, unknown)
+            table = _predict(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if drop or categories or missing in ("drop", "mean") or unknown == "zero":
-            raise ArgumentError(f"{path}: drop, categories, missing and unknown need named columns; this file has none")
+        if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
+            raise ArgumentError(
+                f"{path}: drop, categories, marks, missing and unknown need named columns; this has none"
+            )
         if encoder is not None:
             n_features = len(encoder.feature_names)
-        table = _read_arrays(file, kind, target, n_features)
+        table = _read_arrays(file, kind, target, n_features, labels)
     if n_features is not None and table.X.shape[1] != n_features:
         raise DataError(
             f"{path}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
         )
     return table
+
+
+def _names_expected(target: str | None) -> set[str]:
+    """The name that a target is, where it cannot be a position."""
+    return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
 
 
 def _kind_of_file(file: InputFile) -> str:
@@ -183,6 +203,7 @@ def _train(
     unknown: str,
     drop: Sequence[str],
     categories: Sequence[str],
+    marks: Sequence[str],
 ) -> Table:
     """Learn an encoder from the frame and apply it."""
     if target is None:
@@ -192,7 +213,7 @@ def _train(
         )
     n_rows = frame.n_rows
     encoder, frame, notes = learn_encoder(
-        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories
+        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks
     )
     return _encoded(frame, encoder, n_rows, notes)
 
@@ -207,12 +228,14 @@ def _predict(frame: Frame, encoder: Encoder, missing: str | None, unknown: str |
     if missing == "error":
         encoder = replace(encoder, columns=tuple(replace(column, fill=None) for column in encoder.columns))
     encoder = replace(encoder, unknown=unknown or encoder.unknown)
-    notes: tuple[str, ...] = ()
+    notes = frame.notes
     frame, n_rows = encoder.align(frame), frame.n_rows
     if missing == "drop":
-        keep = ~np.any([is_missing(frame[column.name], column.kind) for column in encoder.columns], axis=0)
-        frame = frame.take(keep)
-        notes = (f"{n_rows - frame.n_rows} of {n_rows} rows have a missing cell and are left out",)
+        frame = frame.take(~encoder.incomplete(frame))
+        notes = (
+            *notes,
+            f"{n_rows - frame.n_rows} of {n_rows} rows have a missing cell and are left out",
+        )
         if not frame.n_rows:
             raise DataError(f"{frame.source}: every row has a missing cell; fill them in")
     return _encoded(frame, encoder, n_rows, notes)
@@ -225,10 +248,10 @@ def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]
         kept = np.zeros(n_rows, dtype=np.bool_)
         kept[frame.rows] = True
     X, y = encoder.encode(frame), encoder.labels(frame)
-    return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept)
+    return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept, frame)
 
 
-def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int | None) -> Table:
+def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int | None, wants_labels: bool) -> Table:
     """Read a file that holds numbers without column names."""
     if target is not None and kind in ("libsvm", "idx"):
         raise ArgumentError(f"target={target!r}: {file} has its labels in a fixed place; leave the option out")
@@ -242,11 +265,14 @@ def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int
     else:
         X, y = read_npy(file, target) if kind == "npy" else read_npz(file, target)
     X = check_matrix(flat_images(X) if isinstance(X, np.ndarray) else X, str(file))
-    found = None if y is None else _array_labels(y, X.shape[0], str(file), training=n_features is None)
-    return Table(X, found, None, None, str(file))
+    notes: list[str] = []
+    found = None
+    if y is not None and wants_labels:
+        found = _array_labels(y, X.shape[0], str(file), n_features is None, notes)
+    return Table(X, found, None, None, str(file), tuple(notes))
 
 
-def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool) -> NDArray[Any] | None:
+def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, notes: list[str]) -> NDArray[Any] | None:
     """Check the labels of an array as those of a table are checked."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -256,14 +282,16 @@ def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool) -> 
             "(argmax(axis=1) turns one-hot rows into labels)"
         )
     cells: Cells
-    if y.dtype.kind in "buif":
+    if y.dtype.kind in "iu" and max(abs(int(y.max())), abs(int(y.min()))) > EXACT:
+        cells = TextCells.of([str(label) for label in y.tolist()])  # float64 would merge neighbours
+    elif y.dtype.kind in "buif":
         cells = NumberCells(y.astype(np.float64), boolean=y.dtype.kind == "b")
     elif y.dtype.kind in "US":
         cells = TextCells.of(plain_texts(y, source))
     else:
         raise DataError(f"{source}: labels of type {y.dtype}; needed are whole numbers or text")
     frame = Frame(("label",), (cells,), source)
-    return read_labels(frame, "label", label_kind(frame, "label", training=training))
+    return read_labels(frame, "label", label_kind(frame, "label", training=training, notes=notes))
 
 
 def _check_choice(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:

@@ -8,9 +8,21 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.evaluate import Split, read_labelled
-from polytome.cli.options import DataFolder, Header, JudgedSource, Missing, ModelPath, ReadLimit, Target, Unknown
-from polytome.cli.output import make_console
+from polytome.cli.evaluate import read_labelled
+from polytome.cli.options import (
+    DataFolder,
+    Header,
+    Json,
+    JudgedSource,
+    Missing,
+    ModelPath,
+    ReadLimit,
+    Split,
+    Target,
+    Unknown,
+)
+from polytome.cli.output import make_console, print_json
+from polytome.cli.outputs import check_outputs
 
 __all__ = ["card"]
 
@@ -29,6 +41,7 @@ def card(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    as_json: Json = False,
 ) -> None:
     """Write a model card: data, objective, certificate, metrics and limits.
 
@@ -40,22 +53,25 @@ def card(
       polytome card people.safetensors more-people.csv --out CARD.md
       polytome card iris.safetensors
     """
-    from polytome.atomic_files import atomic_output, check_writable
+    from polytome.atomic_files import atomic_output
     from polytome.model_file import load
     from polytome.report.card import model_card
     from polytome.report.contents import judge
 
-    if out is not None:
-        check_writable(out)
+    check_outputs([model, source, target], {"--out": (out, ".md")})
     fitted = load(model)
     judged = None
     if source is not None:
         rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
         judged = judge(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
     text = model_card(fitted, judged, name=model.stem)
-    if out is None:
+    if out is not None:
+        with atomic_output(out) as stream:
+            stream.write(text.encode())
+    if as_json:
+        names = {"model": str(model), "source": source, "split": split}
+        print_json({**names, **({"card": text} if out is None else {"out": str(out)})})
+    elif out is None:
         sys.stdout.write(text)
-        return
-    with atomic_output(out) as stream:
-        stream.write(text.encode())
-    make_console().print(f"The card is in {out}.", soft_wrap=True)
+    else:
+        make_console().print(f"The card is in {out}.", soft_wrap=True)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, ReadLimit, SourceName, Target, Unknown
+from polytome.cli.options import (
+    DataFolder,
+    Header,
+    Json,
+    Missing,
+    ModelPath,
+    ReadLimit,
+    SourceName,
+    Split,
+    Target,
+    Unknown,
+)
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
 
@@ -15,12 +25,7 @@ if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
     from polytome.sources import Source
 
-__all__ = ["Split", "evaluate", "read_labelled"]
-
-Split = Annotated[
-    str | None,
-    typer.Option(metavar="train|test", show_default=False, help="Of a data set with test rows (default: test)."),
-]
+__all__ = ["evaluate", "read_labelled"]
 
 
 def evaluate(
@@ -57,7 +62,15 @@ def evaluate(
     rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     evaluation = metrics.evaluate(fitted, rows.X, rows.y)
     if as_json:
-        print_json({"model": str(model), "source": source, "split": split, "metrics": evaluation.to_json()})
+        print_json(
+            {
+                "model": str(model),
+                "source": source,
+                "split": split,
+                "metrics": evaluation.to_json(),
+                "notes": rows.notes,
+            }
+        )
         return
     console = make_console()
     show_facts(console, {"Model": str(model), "Data": f"{rows.name}: {rows.X.shape[0]:,} rows"})
@@ -82,6 +95,7 @@ def read_labelled(
     """
     from polytome.errors import DataError
     from polytome.sources import read_for_model
+    from polytome.splits import rows_of_training
 
     with live_line() as say:
         say(f"reading {source}")
@@ -107,4 +121,6 @@ def read_labelled(
         else:
             wanted = f"they are expected in column {encoder.target!r}"
         raise DataError(f"{source}: has no labels to compare the predictions with; {wanted}")
-    return rows
+    seen = rows_of_training(fitted, rows.X, rows.y, rows.name)
+    show_notes([seen] if seen else [])
+    return replace(rows, notes=(*rows.notes, seen)) if seen else rows

@@ -10,6 +10,7 @@ import typer
 
 from polytome.cli.options import Json, ModelPath
 from polytome.cli.output import print_json
+from polytome.cli.outputs import check_outputs
 
 __all__ = ["export"]
 
@@ -58,15 +59,22 @@ def export(
       polytome export iris.safetensors --onnx iris.onnx --c iris.h
       polytome export people.safetensors --sql - --table people --keep id
     """
-    from polytome.atomic_files import check_writable
+    from polytome.errors import ArgumentError
     from polytome.export import to_sql, write_c, write_onnx, write_sklearn, write_sql, write_torch
     from polytome.model_file import load
 
-    paths = [path for path in (onnx, torch, sklearn, c, Path(sql) if sql not in (None, "-") else None) if path]
-    if not paths and sql is None:
+    outputs = {
+        "--onnx": (onnx, ".onnx"),
+        "--torch": (torch, ".safetensors"),
+        "--sklearn": (sklearn, ".py"),
+        "--c": (c, ".h"),
+        "--sql": (None if sql in (None, "-") else Path(str(sql)), ".sql"),
+    }
+    if sql is None and not any(path for path, _ in outputs.values()):
         raise typer.BadParameter("name at least one of --onnx, --torch, --sklearn, --c and --sql")
-    for path in paths:
-        check_writable(path)
+    if precision not in ("float64", "float32"):
+        raise ArgumentError(f"precision={precision!r}: choose 'float64' or 'float32'")
+    check_outputs([model], outputs)
     fitted = load(model)
     written: list[dict[str, Any]] = []
 

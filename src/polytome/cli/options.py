@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ __all__ = [
     "JudgedSource",
     "MaxIter",
     "Missing",
+    "MissingMark",
     "ModelOut",
     "ModelPath",
     "Positive",
@@ -28,11 +30,24 @@ __all__ = [
     "Seed",
     "SolverName",
     "SourceName",
+    "Split",
     "Target",
     "TestFraction",
     "Tolerance",
     "Unknown",
 ]
+
+
+def _choice(*allowed: str) -> Callable[[str | None], str | None]:
+    """Refuse a value that is none of these, before any command begins."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in allowed:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}")
+        return value
+
+    return check
+
 
 SourceName = Annotated[
     str, typer.Argument(metavar="SOURCE", show_default=False, help="The name of a data set, or a path.")
@@ -69,6 +84,7 @@ Missing = Annotated[
     str | None,
     typer.Option(
         metavar="error|drop|mean",
+        callback=_choice("error", "drop", "mean"),
         show_default=False,
         help="What to do with a missing cell: stop (default), leave out its row, or put in the column's mean.",
     ),
@@ -77,12 +93,36 @@ Unknown = Annotated[
     str | None,
     typer.Option(
         metavar="error|zero",
+        callback=_choice("error", "zero"),
         show_default=False,
         help="What to do with a text level that training never saw: stop (default), or count it as none of them.",
     ),
 ]
 Header = Annotated[
-    str, typer.Option(metavar="auto|yes|no", help="Whether line 1 of a text table holds the columns' names.")
+    str,
+    typer.Option(
+        metavar="auto|yes|no",
+        callback=_choice("auto", "yes", "no"),
+        help="Whether line 1 of a text table holds the columns' names.",
+    ),
+]
+MissingMark = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WORD",
+        show_default=False,
+        help="A word that marks a missing cell, beside the empty one (default in text tables: ?); may be given "
+        "several times.",
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="train|test",
+        callback=_choice("train", "test"),
+        show_default=False,
+        help="Of a data set with test rows (default: test).",
+    ),
 ]
 ReadLimit = Annotated[
     float | None,
@@ -101,7 +141,9 @@ TestFraction = Annotated[
     float | None,
     typer.Option(metavar="F", show_default=False, help="Hold out this share of each class and report on it."),
 ]
-Seed = Annotated[int, typer.Option(help="Of the held-out rows and of --solver sgd.")]
+Seed = Annotated[
+    int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Of the held-out rows and of --solver sgd.")
+]
 InverseStrength = Annotated[
     float, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the L2 penalty; inf for no penalty.")
 ]
@@ -138,7 +180,8 @@ Categories = Annotated[
         "--category",
         metavar="COLUMN",
         show_default=False,
-        help="Read this column as text even if it looks like numbers; may be given several times.",
+        help="Read this column as text even if it looks like numbers or its texts are rare; may be given several "
+        "times.",
     ),
 ]
 ModelOut = Annotated[

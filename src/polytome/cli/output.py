@@ -39,7 +39,7 @@ def printable(value: object) -> str:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object; arrays become lists, and what JSON cannot hold, infinity and NaN, becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.output import make_console
+from polytome.cli.options import Json
+from polytome.cli.output import make_console, print_json
 
 __all__ = ["play"]
 
@@ -31,6 +32,7 @@ def play(
         ),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Watch gradient descent learn, step by step, in the browser.
 
@@ -54,11 +56,13 @@ def play(
     check_token(host, token)
     app = make_app(None if file is None else _table(file), token or None)
     listening = bound_socket(host, port)
-    console = make_console()
 
     def ready() -> None:
         address = address_of(listening)
-        console.print(f"The playground is at {address} (Ctrl-C stops).", soft_wrap=True)
+        if as_json:
+            print_json({"address": address})
+        else:
+            make_console().print(f"The playground is at {address} (Ctrl-C stops).", soft_wrap=True)
         if not no_browser and _has_display():
             import webbrowser
 

@@ -10,6 +10,7 @@ import typer
 
 from polytome.cli.options import Header, Json, Missing, ModelPath, ReadLimit, Unknown
 from polytome.cli.output import live_line, make_console, print_json, show_notes
+from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance
 
 __all__ = ["predict"]
@@ -25,7 +26,9 @@ def predict(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.csv", show_default=False, help="Write the CSV to this file instead of stdout."),
+        typer.Option(
+            metavar="FILE.csv", show_default=False, help="Write to this file instead of stdout: CSV, or .parquet."
+        ),
     ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities/--no-probabilities", help="Add one column per class.")
@@ -61,33 +64,42 @@ def predict(
       polytome predict mnist.safetensors images.npy --no-probabilities
       polytome predict mnist.safetensors my_digit.png photo.jpg
     """
-    from polytome.atomic_files import atomic_output, check_writable
+    from polytome.atomic_files import atomic_output
+    from polytome.errors import FileError
     from polytome.metrics import class_counts
     from polytome.model_file import load
     from polytome.predictions import predict_rows
     from polytome.sources import read_for_model
 
-    if out is not None:
-        check_writable(out)
+    check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
     fitted = load(model)
     with live_line() as say:
         say(f"reading {' '.join(files)}")
-        rows = read_for_model(fitted, files, missing=missing, unknown=unknown, header=header, read_limit=read_limit)
+        rows = read_for_model(
+            fitted, files, missing=missing, unknown=unknown, header=header, labels=False, read_limit=read_limit
+        )
     show_notes(rows.notes)
     found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
     counts = class_counts(found.predictions)
+    failed: FileError | None = None
     if out is not None:
-        with atomic_output(out) as stream:
-            stream.write(found.to_csv(guard_formulas).encode())
+        content = found.to_parquet() if out.suffix.lower() == ".parquet" else found.to_csv(guard_formulas).encode()
+        try:
+            with atomic_output(out) as stream:
+                stream.write(content)
+        except FileError as error:  # the results are shown all the same
+            failed = error
     if as_json:
         read = {"file": files[0]} if rows.files is None else {"files": rows.files}
         names = {"model": str(model), **read, "n_rows": len(found.predictions), "classes": fitted.classes_}
         counted = {"counts": {str(label): count for label, count in counts.items()}}
         columns = {"row": found.rows, "predictions": found.predictions, "probabilities": found.probabilities}
         shown = {name: column for name, column in columns.items() if column is not None}
-        print_json({**names, **counted, **(shown if out is None else {"out": str(out)})})
-    elif out is not None:
+        print_json({**names, **counted, **(shown if out is None or failed else {"out": str(out)})})
+    elif out is not None and failed is None:
         console = make_console()
         console.print(f"{len(found.predictions):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
     else:
         sys.stdout.write(found.to_csv(guard_formulas))
+    if failed is not None:
+        raise failed

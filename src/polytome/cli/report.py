@@ -7,9 +7,21 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.evaluate import Split, read_labelled
-from polytome.cli.options import DataFolder, Header, Json, JudgedSource, Missing, ModelPath, ReadLimit, Target, Unknown
+from polytome.cli.evaluate import read_labelled
+from polytome.cli.options import (
+    DataFolder,
+    Header,
+    Json,
+    JudgedSource,
+    Missing,
+    ModelPath,
+    ReadLimit,
+    Split,
+    Target,
+    Unknown,
+)
 from polytome.cli.output import make_console, print_json
+from polytome.cli.outputs import check_outputs
 
 __all__ = ["report"]
 
@@ -47,11 +59,11 @@ def report(
     """
     from numpy import flatnonzero
 
-    from polytome.atomic_files import check_writable
     from polytome.model_file import load
     from polytome.report import make_report
 
-    place = check_writable(model.with_suffix(".html") if out is None else out)
+    place = model.with_suffix(".html") if out is None else out
+    check_outputs([model, source, target], {"--out": (place, ".html .htm")})
     fitted = load(model)
     if source is None:
         finished = make_report(fitted)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.options import ModelPath
-from polytome.cli.output import make_console
+from polytome.cli.options import Json, ModelPath
+from polytome.cli.output import make_console, print_json
 
 __all__ = ["serve"]
 
@@ -35,6 +35,7 @@ def serve(
     ] = None,
     most_rows: Annotated[int, typer.Option(min=1, help="Rows in one request.")] = 100_000,
     most_bytes: Annotated[int, typer.Option(min=1, help="Bytes in one request.")] = 16 << 20,
+    as_json: Json = False,
 ) -> None:
     """Serve a model: a page to try it, and predictions over HTTP.
 
@@ -62,13 +63,15 @@ def serve(
     app = create_app(model, limits=limits, token=token or None, origins=origin or ())
     listening = bound_socket(host, port)
     _log_to_stderr()
-    console = make_console()
-    listen(
-        app,
-        listening,
-        limits.seconds,
-        lambda: console.print(f"{model.name} is served at {address_of(listening)} (Ctrl-C stops).", soft_wrap=True),
-    )
+    address = address_of(listening)
+
+    def ready() -> None:
+        if as_json:
+            print_json({"model": str(model), "address": address})
+        else:
+            make_console().print(f"{model.name} is served at {address} (Ctrl-C stops).", soft_wrap=True)
+
+    listen(app, listening, limits.seconds, ready)
 
 
 def _log_to_stderr() -> None:

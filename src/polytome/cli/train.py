@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +25,7 @@ from polytome.cli.options import (
     Json,
     MaxIter,
     Missing,
+    MissingMark,
     ModelOut,
     Positive,
     ReadLimit,
@@ -35,6 +40,7 @@ from polytome.cli.options import (
     Unknown,
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
@@ -64,6 +70,7 @@ def train(
     max_iter: MaxIter = 10_000,
     solver: SolverName = "auto",
     missing: Missing = None,
+    missing_mark: MissingMark = None,
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
@@ -90,19 +97,9 @@ def train(
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
-    from polytome.atomic_files import check_writable
-
-    chosen_scale = _scale(scale)
-    for place in (out, report):
-        if place is not None:
-            check_writable(place)
-    table = {"target": target, "missing": missing, "unknown": unknown, "header": header, "read_limit": read_limit}
-    rows = _read(source, data, {**table, "drop": drop or (), "categories": categories or ()})
-    rows = _prepared(rows, positive, test_fraction, seed)
-    show_notes(rows.notes)
-    settings = {
+    settings: dict[str, Any] = {
         "C": C,
-        "scale": rows.scale if scale is None else chosen_scale,
+        "scale": _scale(scale),
         "class_weight": class_weight,
         "fit_intercept": intercept,
         "tol": tol,
@@ -110,7 +107,29 @@ def train(
         "solver": solver,
         "random_state": seed,
     }
+    check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
+    _check_settings(settings, test_fraction)
+    table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
+    chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
+    rows = _read(source, data, {**table, **chosen})
+    rows = _prepared(rows, positive, test_fraction, seed)
+    show_notes(rows.notes)
+    if scale is None:
+        settings["scale"] = rows.scale
     _train(rows, settings, command_line(context), out, report, as_json)
+
+
+def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
+    """Let the estimator refuse settings before any row is read: it meets them on four rows of its own first."""
+    from polytome.errors import ArgumentError, DataError
+    from polytome.estimators import LogisticRegression
+
+    if test_fraction is not None and not 0 <= test_fraction < 1:
+        raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
+    with warnings.catch_warnings(), suppress(DataError):  # these four rows do not matter
+        warnings.simplefilter("ignore")
+        few = {**settings, "max_iter": min(settings["max_iter"], 1)}
+        LogisticRegression(**few).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
@@ -135,7 +154,7 @@ def _prepared(rows: Source, positive: str | None, test_fraction: float | None, s
         rows = one_against_rest(rows, positive)
     if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
         rows = hold_out(rows, test_fraction, seed)
-    return rows
+    return replace(rows, frame=None)  # as much memory as the file takes
 
 
 def _train(
@@ -150,8 +169,9 @@ def _train(
         _show_data(console, rows, counts)
         model = _fit(rows, settings, command, interruption)
     interrupted = interruption.requested
+    failed: list[Exception] = []
     if out is not None:
-        model.save(out)
+        _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
     if not model.stop_.succeeded and not interrupted:
         show_warning(f"{model.stop_.value}.")
@@ -160,14 +180,29 @@ def _train(
         held_out = rows.X_test is not None
         evaluation = evaluate(model, *((rows.X_test, rows.y_test) if held_out else (rows.X, rows.y)))
         _show_quality(console, model, evaluation, held_out)
-    _show_place(console, model, rows, out, interrupted)
-    if report is not None and not interrupted:
-        _write_report(model, rows, report)
+    kept = None if failed else out
+    if kept is not None or out is None:
+        _show_place(console, model, rows, kept, interrupted)
+    if report is not None and not interrupted and _try_to(partial(_write_report, model, rows, report), failed):
         console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
-        print_json(_summary(rows, counts, model, evaluation, out))
+        print_json(_summary(rows, counts, model, evaluation, kept))
+    if failed:
+        raise failed[0]
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
+    """Whether something could be written; if not, the results are shown all the same, and then the error."""
+    from polytome.errors import FileError
+
+    try:
+        write()
+    except (FileError, OSError) as error:
+        failed.append(error)
+        return False
+    return True
 
 
 def _scale(text: str | None) -> float | str | None:

@@ -18,6 +18,7 @@ from polytome.encoders import Column
 from polytome.errors import ArgumentError
 from polytome.explain import feature_names
 from polytome.fitting import dense_coefficients
+from polytome.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -36,6 +37,7 @@ class Form:
         intercepts: (K,) float64.
         unknown: what a level that training never saw does: "error" or "zero".
         facts: sentences about the model by name: version, shape of its images, objective and certificate.
+        marks: words that mark a missing cell in a column of text.
     """
 
     classes: tuple[int, ...] | tuple[str, ...]
@@ -44,6 +46,7 @@ class Form:
     intercepts: NDArray[np.float64]
     unknown: str
     facts: dict[str, str]
+    marks: tuple[str, ...] = ()
 
     @property
     def is_matrix(self) -> bool:
@@ -97,10 +100,10 @@ def form_of(model: LogisticRegression) -> Form:
     encoder = getattr(model, "encoder_", None)
     names = feature_names(model)
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
-    unknown = "error" if encoder is None else encoder.unknown
+    unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
     classes = _labels(model.classes_.tolist())
     _check_texts(classes, columns)
-    return Form(classes, columns, coefficients, intercepts, unknown, _facts(model))
+    return Form(classes, columns, coefficients, intercepts, unknown, _facts(model), marks)
 
 
 def _check_texts(classes: tuple[int, ...] | tuple[str, ...], columns: tuple[Column, ...]) -> None:
@@ -133,4 +136,9 @@ def _facts(model: LogisticRegression) -> dict[str, str]:
     for name in ("objective", "certificate"):
         if hasattr(model, f"{name}_"):
             facts[name] = str(getattr(model, f"{name}_"))
+    marks = sorted(set(getattr(getattr(model, "encoder_", None), "marks", ())) - MISSING_WORDS)
+    if marks:
+        facts["missing"] = (
+            f"in a column of numbers a missing cell is NaN or NULL: replace {', '.join(marks)} by it first"
+        )
     return facts

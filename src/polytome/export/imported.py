@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.careful import certify_given
-from polytome.encoders import listing
 from polytome.errors import ArgumentError, DataError
 from polytome.features import checked_features
 from polytome.fitted_source import FittedSource
 from polytome.fitting import Kept, keep_solution
+from polytome.frames import listing
 from polytome.labels import class_weights, hard_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
 

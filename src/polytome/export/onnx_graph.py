@@ -236,7 +236,7 @@ class _Graph:
         table = self.constant(np.vstack([coefficients.T, unseen, refused]), f"coefficients_{place}")
         codes = {level: code for code, level in enumerate(column.levels)}
         gap = len(column.levels) + 1 if column.fill is None else codes.get(str(column.fill), len(column.levels))
-        codes |= dict.fromkeys(sorted(MISSING_WORDS), gap)
+        codes = dict.fromkeys(sorted({*MISSING_WORDS, *self.form.marks}), gap) | codes
         code = self.node(
             "LabelEncoder",
             [self.input(column.name, self.onnx.TensorProto.STRING, 1)],

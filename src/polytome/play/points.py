@@ -223,7 +223,7 @@ def _read(path: Path, settings: Settings) -> Table:
             f"{_MOST_COLUMNS} columns in all"
         )
     label = settings.label or frame.names[-1]
-    columns = {column: frame[column].numbers() for column in frame.names if column != label}
+    columns = {column: frame[column].numbers() for column in frame.names if column not in (label, *frame.index)}
     numeric = tuple(column for column, values in columns.items() if not np.isinf(values).any())
     chosen = settings.features or numeric[:2]
     if not chosen:
@@ -232,7 +232,8 @@ def _read(path: Path, settings: Settings) -> Table:
         if column not in frame.names:
             raise ArgumentError(f"{path}: has no column {column!r}; its columns are {', '.join(frame.names)}")
     others = [column for column in frame.names if column not in (*chosen, label)]
-    read = read_table(path, target=label, drop=others, missing="drop")
+    header = "yes" if frame.headed else "no"
+    read = read_table(path, target=label, drop=others, missing="drop", header=header)
     assert read.y is not None  # since a target was named
     assert read.feature_names is not None
     classes, codes = np.unique(read.y, return_inverse=True)
@@ -256,7 +257,7 @@ def _read(path: Path, settings: Settings) -> Table:
         suggested=chosen,
         columns=frame.names,
         label=label,
-        notes=read.notes,
+        notes=(*frame.notes, *read.notes),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError, FileError, MissingExtraError
-from polytome.frames import Cells, Frame, NumberCells, TextCells
+from polytome.frames import EXACT, Cells, Frame, NumberCells, TextCells
 from polytome.readers.opening import library_errors
+from polytome.readers.row_index import index_of_metadata
 from polytome.threads import kept
 
 if TYPE_CHECKING:
@@ -82,6 +84,11 @@ class ArrowText:
 
         return ArrowText(self._array.filter(pyarrow.array(keep)))
 
+    def without(self, marks: Collection[str]) -> Cells:
+        """Return cells that are missing where these hold one of the words."""
+        cells = self._cells.without(marks)
+        return self if cells is self._cells else cells
+
     def is_blank(self) -> bool:
         """Tell whether every cell is empty."""
         return self._array[0].as_py() == "" and not any(word.strip() for word in self._array.unique().to_pylist())
@@ -117,6 +124,10 @@ class _CodedText:
         """Return the rows where `keep` is true."""
         return self._cells.take(keep)
 
+    def without(self, marks: Collection[str]) -> TextCells:
+        """Return cells that are missing where these hold one of the words."""
+        return self._cells.without(marks)
+
 
 class _UnusableCells:
     """A column of dates, lists or the like, neither numbers nor words; an error only where it is used."""
@@ -146,6 +157,10 @@ class _UnusableCells:
     def take(self, keep: NDArray[np.bool_]) -> _UnusableCells:
         """Return as many cells as `keep` has true entries."""
         return _UnusableCells(int(keep.sum()), self._complaint)
+
+    def without(self, marks: Collection[str]) -> _UnusableCells:
+        """Return the same: an error only where it is used."""
+        return self
 
 
 def checked_frame(table: pyarrow.Table, source: str, kind: str, most_viewed: int) -> Frame:
@@ -199,7 +214,9 @@ def table_frame(table: pyarrow.Table, source: str) -> Frame:
         raise FileError(f"{source}: holds {table.num_rows} rows and {table.num_columns} columns; nothing to read")
     named = zip(table.column_names, table.columns, strict=True)
     cells = tuple(_cells_of(source, name, column) for name, column in named)
-    return Frame(tuple(table.column_names), cells, source)
+    return Frame(
+        tuple(table.column_names), cells, source, index=index_of_metadata(table.schema.metadata, table.column_names)
+    )
 
 
 def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
@@ -217,6 +234,8 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
     if types.is_boolean(kind):
         return NumberCells(column.cast(pyarrow.int8()).cast(pyarrow.float64()).to_numpy(), boolean=True)
     if _is_numeric(kind):
+        if _has_large_numbers(column):
+            return ArrowText(column.cast(pyarrow.large_string()))
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
     return _UnusableCells(
         len(column),
@@ -231,6 +250,17 @@ def _is_numeric(kind: pyarrow.DataType) -> bool:
 
     tests = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal, types.is_null)
     return any(test(kind) for test in tests)
+
+
+def _has_large_numbers(column: pyarrow.ChunkedArray) -> bool:
+    """Tell whether whole numbers are beyond those that float64 holds exactly: as text they keep their digits."""
+    from pyarrow import compute, types
+
+    kind = column.type
+    if not (types.is_int64(kind) or types.is_uint64(kind) or types.is_decimal(kind)) or not len(column):
+        return False
+    ends = compute.min_max(column).as_py()
+    return any(value is not None and abs(value) > EXACT for value in ends.values())
 
 
 def _coded_text(column: pyarrow.ChunkedArray) -> TextCells:

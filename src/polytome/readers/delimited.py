@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from polytome.errors import FileError
-from polytome.frames import MISSING_WORDS, Cells, Frame, parse_number
+from polytome.frames import Cells, Frame, listing
 from polytome.readers.columnar import ArrowText, import_pyarrow
 from polytome.readers.dialects import SEPARATORS, Dialect, find_dialect, named_separator, sample_lines
+from polytome.readers.headers import Decision, decide_header
 from polytome.readers.opening import Allowance, InputFile, kind_of_bytes
+from polytome.readers.row_index import mark_index
 
 if TYPE_CHECKING:
     import pyarrow
@@ -55,9 +55,8 @@ def read_delimited(path: Path | InputFile, *, header: str = "auto", expected: Co
 
     Args:
         path: the file, plain, gzip or bzip2, in UTF-8.
-        header: "yes", "no", or "auto" to find out. The first line is a header when it holds a name from
-            `expected`, or when no cell of it is a number and either a column below it is, or none of its
-            words comes again below.
+        header: "yes", "no", or "auto" to find out; see `polytome.readers.headers`. The notes of the frame say what
+            was found where one could doubt it.
         expected: names that the table should have.
 
     Returns:
@@ -121,14 +120,18 @@ def parse_delimited(
     allowance.check(
         source, len(data) + lines * width * _CELL_BYTES, f"a table of {lines:,} lines and {width:,} columns"
     )
-    headed = header == "yes" or (header == "auto" and _has_header(rows, expected))
+    decision = decide_header(rows, expected) if header == "auto" else Decision(header == "yes")
+    headed = decision.headed
     columns = _read_columns(text, width)
     if headed:
         columns = [column.slice(1) for column in columns]
     if not columns[0]:
         raise FileError(f"{source}: holds a header line and no rows; add rows, or say --header no if line 1 is data")
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
-    return Frame(names, cells, source, headed=headed, locate=partial(_line_of_row, text, headed))
+    locate = partial(_line_of_row, text, headed)
+    notes = _notes(decision, names, header, text.first_line)
+    frame = Frame(names, cells, source, headed=headed, locate=locate, notes=notes)
+    return mark_index(frame, {"column_1"} if headed and not rows[0][0].strip() else ())
 
 
 def _check_is_text(source: str, data: bytes) -> None:
@@ -142,29 +145,6 @@ def _check_is_text(source: str, data: bytes) -> None:
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise FileError(f"{source}, line {line}: holds a zero byte, so this is not a text file; check the file's kind")
-
-
-def _has_header(rows: Sequence[Sequence[str]], expected: Collection[str]) -> bool:
-    """Decide whether the first row holds names."""
-    first = [cell.strip() for cell in rows[0]]
-    if {cell for cell in first if not cell.isdigit()} & set(expected):  # a name such as "1" is also a value
-        return True
-    if not any(first) or any(cell in MISSING_WORDS - {""} or np.isfinite(parse_number(cell)) for cell in first):
-        return False
-    columns = list(zip(*(row for row in rows[1:] if len(row) == len(first)), strict=True))
-    cells = [[cell.strip() for cell in column] for column in columns]
-    if any(_all_numbers(column) for column in cells):
-        return True
-    named = [name for name in first if name]
-    return len(set(named)) == len(named) and not any(
-        name and name in column for name, column in zip(first, cells, strict=False)
-    )
-
-
-def _all_numbers(cells: Sequence[str]) -> bool:
-    """Tell whether a column holds numbers and nothing else but gaps."""
-    present = [cell for cell in cells if cell not in MISSING_WORDS]
-    return bool(present) and all(np.isfinite(parse_number(cell)) for cell in present)
 
 
 def _read_columns(text: _Text, width: int) -> list[pyarrow.ChunkedArray]:
@@ -229,6 +209,20 @@ def _name_columns(
             raise FileError(f"{source}, line 1: the header names {name!r} twice; give each column its own name")
         named[name] = column
     return tuple(named), tuple(named.values())
+
+
+def _notes(decision: Decision, names: Sequence[str], header: str, line: int) -> tuple[str, ...]:
+    """Say what the first line was taken for, where this could be wrong."""
+    if decision.reason:
+        return (
+            f"line {line} is read as the names of the columns, {listing(names, 4)}, because {decision.reason}; "
+            "say --header no if it is a row",
+        )
+    if decision.headed or header != "auto":
+        return ()
+    return (
+        f"no line of names was found, so the columns are {listing(names, 4)}; say --header yes if line {line} is one",
+    )
 
 
 def _line_of_row(text: _Text, headed: bool, row: int) -> str:

@@ -7,15 +7,16 @@ Reference:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import DataError
+from polytome.frames import EXACT, NumberCells
 from polytome.readers.arrays import COLUMN_BYTES
 from polytome.readers.opening import START_BYTES, InputFile
 
@@ -25,6 +26,8 @@ _PIECE = 1 << 23
 _LARGEST_INDEX = 2**31 - 1
 _ENTRY_BYTES = 24
 """What an entry or a label takes: a value and a column, and their copy when pieces are """
+_TEXT_BYTES = 80
+"""What a label takes that is text until all of them are known."""
 _LONG_WORD = 40
 _COMMENT = re.compile(rb"#[^\n]*")
 _LINE = re.compile(rb"\s*[-+.\deE]+(?:\s+\d+:\S+)+\s*(?:#.*)?")
@@ -33,7 +36,8 @@ _LINE = re.compile(rb"\s*[-+.\deE]+(?:\s+\d+:\S+)+\s*(?:#.*)?")
 class _Piece(NamedTuple):
     """Some lines as numbers."""
 
-    labels: NDArray[np.float64]
+    labels: NDArray[Any]
+    """float64, or texts as objects where a whole number is too large for it."""
     lengths: NDArray[np.int64]
     columns: NDArray[np.int32]
     values: NDArray[np.float64]
@@ -49,7 +53,7 @@ def looks_like_libsvm(start: bytes) -> bool:
     return bool(lines) and _LINE.fullmatch(lines[0]) is not None
 
 
-def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[sparse.csr_array, NDArray[Any]]:
     """Read a libsvm file piece by piece.
 
     Args:
@@ -58,7 +62,8 @@ def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[
             above.
 
     Returns:
-        X `(n, n_features)` CSR float64, and the labels `(n,)` as numbers.
+        X `(n, n_features)` CSR float64, and the labels `(n,)` as numbers, or as text where one of them is a whole
+            number that float64 does not hold.
 
     Raises:
         DataError: a line is malformed or holds an index above `n_features`; the message names the line.
@@ -88,6 +93,7 @@ def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[
                 line = place.line + text.count(b"\n", 0, max(0, text.find(b"%d:" % widest)))
                 file.allowance.check(f"{file}, line {line}", COLUMN_BYTES * widest, f"index {widest}")
             taken += _ENTRY_BYTES * (len(piece.values) + len(piece.labels))
+            taken += _TEXT_BYTES * len(piece.labels) * (piece.labels.dtype.kind == "O")
             file.allowance.check(file, taken, "what is in it")
             pieces.append(piece)
             place = place.after(text)
@@ -110,13 +116,12 @@ class _Place(NamedTuple):
         return _Place(self.line + newlines, None if newlines else self.last)
 
 
-def _joined(
-    file: InputFile, pieces: list[_Piece], n_features: int | None
-) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+def _joined(file: InputFile, pieces: list[_Piece], n_features: int | None) -> tuple[sparse.csr_array, NDArray[Any]]:
     """All pieces as one array."""
     if not any(len(piece.labels) for piece in pieces):
         raise DataError(f"{file}: no line holds a row; each needs the form 'label index:value ...'")
-    labels, lengths, columns, values = (np.concatenate(parts) for parts in zip(*(p[:4] for p in pieces), strict=True))
+    labels = _joined_labels(file, [piece.labels for piece in pieces])
+    lengths, columns, values = (np.concatenate(parts) for parts in zip(*(p[1:4] for p in pieces), strict=True))
     widest = int(columns.max(initial=-1)) + 1
     if n_features is None and not widest:
         raise DataError(f"{file}: every row is empty; each line needs the form 'label index:value ...'")
@@ -185,7 +190,29 @@ def _parse(text: bytes, last: int | None) -> _Piece | None:
     whole = (indices == np.floor(indices)) & (indices >= 1) & (indices <= _LARGEST_INDEX)
     if not (ascending.all() and whole.all()) or (last is not None and head and indices[0] <= last):
         return None
-    return _Piece(numbers[label_places], lengths, (indices - 1).astype(np.int32), values, head)
+    labels = numbers[label_places]
+    if (np.abs(labels) >= EXACT).any():  # rounding may have led there
+        words = text.split()
+        labels = np.array([_exact(words[place].decode()) for place in firsts], dtype=np.object_)
+    return _Piece(labels, lengths, (indices - 1).astype(np.int32), values, head)
+
+
+def _joined_labels(file: InputFile, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The labels of all pieces, as text if those of one are."""
+    if all(part.dtype.kind == "f" for part in parts):
+        return np.concatenate(parts)
+    texts = [label if isinstance(label, str) else _exact(repr(label)) for part in parts for label in part.tolist()]
+    # An array of texts gives each the room of the longest, four bytes a letter.
+    file.allowance.check(file, 4 * max(map(len, texts)) * len(texts), "its labels")
+    return np.array(texts)
+
+
+def _exact(word: str) -> str:
+    """Spell a number so that equal ones are equal and whole ones keep all digits."""
+    try:
+        return str(int(word))
+    except ValueError:
+        return NumberCells(np.array([float(word)])).text(0)
 
 
 def _numbers(text: bytes) -> NDArray[np.float64] | None:

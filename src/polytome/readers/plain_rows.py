@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.encoders import Encoder, listing
+from polytome.encoders import Encoder
 from polytome.errors import DataError
-from polytome.frames import Frame
+from polytome.frames import Frame, listing
 
 __all__ = ["encode_plain_rows", "plain_frame"]
 

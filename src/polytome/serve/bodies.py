@@ -20,12 +20,15 @@ ARROW = "application/vnd.apache.arrow.stream"
 """Media type of an Arrow stream."""
 CSV = "text/csv"
 """Media type of a text table."""
+_HEADERS = {"": "auto", "; header=present": "yes", "; header=absent": "no"}
 IMAGES = ("image/png", "image/jpeg")
 """Media types of images."""
 JSON = "application/json"
 """Media type of `{"rows": [...]}`."""
 _NESTED = 4
 """Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
+_EXACT_DIGITS = 300
+"""Of a whole number that is read as such."""
 _FEW = 1000
 """Brackets that do not count: they may stand in text."""
 _MORE_VALUES = 10
@@ -52,7 +55,8 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
 
     Args:
         served: the model.
-        kind: the media type of the body, other than an image.
+        kind: the media type of the body, other than an image; of CSV also with `; header=present` or `; header=absent`
+            (RFC 4180).
         body: as it came.
         most_rows: that are taken at once.
 
@@ -67,10 +71,13 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
         rows = _json_rows(body)
         _check_count(len(rows), most_rows)
         return Rows(encode_plain_rows(served.encoder, rows))
-    if kind == CSV:
+    if kind.partition(";")[0] == CSV:
+        header = _HEADERS.get(kind.removeprefix(CSV))
+        if header is None:
+            raise Refusal(415, f"the parameter header of {CSV} may be present or absent")
         _check_width(body, len(served.encoder.columns))
         expected = {column.name for column in served.encoder.columns}
-        frame = parse_delimited(body, "the body", expected=expected)
+        frame = parse_delimited(body, "the body", header=header, expected=expected)
     elif kind == ARROW:
         n_rows = count_stream_rows(body, "the body")
         _check_count(n_rows, most_rows)
@@ -109,8 +116,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON; send null for a missing value")
 
 
+def _whole_number(text: str) -> float:
+    """A whole number with all its digits, as it may be the name of a level; beyond float64 it is infinite."""
+    return int(text) if len(text) <= _EXACT_DIGITS else _number(text)
+
+
 def _number(text: str) -> float:
-    """Every number as a float, as in a table: a whole number of 400 digits is infinite, not an error in Python.
+    """Any other number as a float.
 
     A function in Python, though `float` would be quicker: between its calls other threads get their turn, which the
     decoder in C would not let them have before the end of the body.
@@ -120,7 +132,7 @@ def _number(text: str) -> float:
     return float(text)
 
 
-_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_whole_number, parse_constant=_refuse_constant)
 
 
 def _without_data(error: ValueError) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request, Response
 
 from polytome.serve.answers import MOST_EXPLAINED, Content, explanation, prediction
-from polytome.serve.bodies import IMAGES, JSON, Rows, image_rows, read_rows
+from polytome.serve.bodies import CSV, IMAGES, JSON, Rows, image_rows, read_rows
 from polytome.serve.counting import Counts
 from polytome.serve.decoders import Decoders
 from polytome.serve.desk import Desk
@@ -101,8 +101,10 @@ def add_facts(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts) -> No
 
 
 def _kind(request: Request) -> str:
-    """The media type of the body, without its parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """The media type of the body, without its parameters but `header`, which says whether CSV begins with names."""
+    kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
+    header = [part for part in parameters if part.startswith("header=")]
+    return f"{kind}; {header[0]}" if kind == CSV and header else kind
 
 
 def _response(request: Request, content: Content) -> Response:

@@ -1,0 +1,104 @@
+"""Where results will go, looked at before any work: no output takes the place of an input or of another output."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["check_outputs"]
+
+_ENDINGS = frozenset(
+    [
+        ".csv",
+        ".tsv",
+        ".tab",
+        ".parquet",
+        ".pq",
+        ".feather",
+        ".arrow",
+        ".ipc",
+        ".npy",
+        ".npz",
+        ".svm",
+        ".libsvm",
+        ".svmlight",
+        ".json",
+        ".html",
+        ".htm",
+        ".md",
+        ".safetensors",
+        ".onnx",
+        ".py",
+        ".h",
+        ".sql",
+        ".xls",
+        ".xlsx",
+        ".zip",
+        ".gz",
+        ".bz2",
+        ".xz",
+        ".zst",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".bmp",
+        ".webp",
+        ".pdf",
+    ]
+)
+"""Endings that promise something."""
+
+
+def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tuple[Path | None, str]]) -> None:
+    """Find out whether all outputs can be written, and whether one of them is an input or another output.
+
+    Args:
+        inputs: paths that are read, and names of data sets; None for none.
+        outputs: for each option the path that it names and the endings that suit it, separated by blanks.
+
+    Raises:
+        ArgumentError: a file would be written over that is read or written by the same command, or its name promises
+            another kind of file.
+        FileError: a file cannot be written.
+
+    Example:
+        >>> check_outputs(["iris"], {"--out": (Path("iris.csv"), ".safetensors")})
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: --out iris.csv: is no .csv file that would be written; end it with .safetensors
+    """
+    from polytome.atomic_files import check_writable
+    from polytome.errors import ArgumentError
+    from polytome.readers.idx import is_idx_name
+
+    read = [Path(name) for name in inputs if name is not None]
+    written: dict[str, Path] = {}
+    for option, (path, endings) in outputs.items():
+        if path is None:
+            continue
+        check_writable(path)
+        for other in read:
+            if _is_same(path, other):
+                raise ArgumentError(f"{option} {path}: is {other}, which this command reads; choose another name")
+        for name, other in written.items():
+            if _is_same(path, other) and not _is_device(path):
+                raise ArgumentError(f"{option} {path}: is the file of {name} as well; choose another name for one")
+        ending = path.suffix.lower()
+        if (ending in _ENDINGS and ending not in endings.split()) or is_idx_name(path):
+            wanted = " or ".join(endings.split())
+            raise ArgumentError(f"{option} {path}: is no {ending} file that would be written; end it with {wanted}")
+        written[option] = path
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, however they are spelled."""
+    with suppress(OSError):  # one of them is not there, or cannot be
+        return path.samefile(other) and not _is_device(path)
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether this is something that exists and is no file, such as /dev/null."""
+    return path.exists() and not path.is_file()
