@@ -38,7 +38,9 @@ def iris_frame() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "make", [exported_models.iris, exported_models.virginica, exported_models.digits, None], ids=lambda make: str(make)
+    "make",
+    [exported_models.iris, exported_models.virginica, exported_models.digits, None],
+    ids=["iris", "virginica", "digits", "hostile"],
 )
 @pytest.mark.parametrize("from_file", [False, True])
 def test_nothing_of_a_source_outlives_it(make: Any, from_file: bool, tmp_path: Path) -> None:
