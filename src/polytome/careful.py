@@ -147,7 +147,7 @@ class CarefulFrame:
     def certify(self, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Given]:
         """The certificate of coefficients of the centred objective, rounded to raw columns, with the best intercept."""
         coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
-        centred = self.balanced(W) if self.objective.fit_intercept else W[-1]
+        centred = self.balanced(W) if self.objective.fit_intercept else np.zeros_like(W[-1])
         given = Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
         return self.certify_given(given, tol, estimate), given
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.careful import CarefulFrame
-from polytome.certificate import Certificate, is_separated, separated_outputs
+from polytome.certificate import Certificate, certify, is_separated, separated_outputs
 from polytome.errors import ArgumentError
-from polytome.hessian_factor import LARGEST_HESSIAN
+from polytome.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.hessian_root import HessianRoot
 from polytome.objective import Objective
 from polytome.solvers.careful_newton import CarefulNewton
@@ -25,6 +25,9 @@ from polytome.solvers.newton import Newton
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
+
+_USUAL = 1e-4  # the tolerance of those who ask for none
+_NOTHING = 1_000_000  # operations of a Hessian: less than it takes to call them
 
 __all__ = [
     "Callback",
@@ -339,7 +342,28 @@ class _Walk:
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
         certificate = self._certify(iterate)
-        return _reached(certificate) if certificate.holds else None
+        if not certificate.holds:
+            return None
+        reached = _reached(certificate)
+        if self.tol < _USUAL and self.frame is None and reached is not Stop.SEPARATED:
+            self._polish(iterate)
+        return reached
+
+    def _polish(self, iterate: Iterate) -> None:
+        """One more step of Newton's method where it is at hand, or costs next to nothing: who asks for more than the
+        usual tolerance wants digits of the coefficients, and the step doubles them."""
+        objective, step = self.objective.at(np.float64), iterate.step
+        if step is None:
+            if iterate.gradient.size == 0 or objective.rows.n_rows * objective.hessian_entries > _NOTHING:
+                return
+            _, gradient, blocks = objective.derivatives(iterate.coefficients)
+            step = -factor_hessian(objective, blocks).solve(gradient)
+        W = iterate.coefficients + step
+        value, gradient = objective.value_and_gradient(W)
+        rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
+        if value <= iterate.value + rounding and np.isfinite(gradient).all():
+            bend = iterate.intercept_hessian
+            self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), bend)))
 
     def _certify(self, iterate: Iterate) -> Certificate:
         """The certificate of an iterate, kept if none is better; with careful sums where rounding alone stands against

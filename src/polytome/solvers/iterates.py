@@ -33,6 +33,7 @@ class Iterate:
         in_float64: whether value and gradient are those of the rows themselves, in float64.
         intercept_hessian: the Hessian with respect to the intercepts, there or nearby; None if it is not known.
         took_over: the names of the solvers to which the first one has given way, the present one last.
+        step: Newton's step from here, of the same shape; None where the solver has made none.
     """
 
     coefficients: Array
@@ -45,6 +46,7 @@ class Iterate:
     in_float64: bool = False
     intercept_hessian: Array | None = None
     took_over: tuple[str, ...] = ()
+    step: Array | None = None
 
     @property
     def is_finite(self) -> bool:

@@ -143,7 +143,10 @@ class _Descent:
         if not (self.is_fresh or self.serves):
             self._form_hessian()
             self._solve()
-        return self.here(None if self.guard.is_up else -0.5 * float(np.vdot(self.gradient, self.direction)))
+        if self.guard.is_up:
+            return self.here(None)
+        found = self.here(-0.5 * float(np.vdot(self.gradient, self.direction)))
+        return found if self.sample is not None else replace(found, step=self.direction)
 
     def move(self) -> bool:
         """Makes the step; where it breaks its promise, an old Hessian is to blame, else some rows. False: nothing

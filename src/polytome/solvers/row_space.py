@@ -57,4 +57,5 @@ class RowSpace:
         for iterate in self.solver.iterates(reduced, np.vstack([Q.T @ start[:-1], start[-1:]])):
             # The whole gradient lies in the span of the rows as well, so nothing of it is lost.
             W, gradient = turned(iterate.coefficients), turned(iterate.gradient)
-            yield replace(iterate, coefficients=W, gradient=gradient, passes=1, in_float64=False)
+            step = None if iterate.step is None else turned(iterate.step)
+            yield replace(iterate, coefficients=W, gradient=gradient, passes=1, in_float64=False, step=step)
