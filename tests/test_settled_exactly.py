@@ -7,13 +7,13 @@ import pytest
 
 from polytome import LogisticRegression
 from polytome.labels import Labels, class_weights
-from polytome.settled import mean_variation_bound, prediction_rounding, settled_rows
+from polytome.settled import cost_of_change, mean_variation_bound, prediction_rounding, settled_rows
 from polytome.training_record import record_training
 
-from .exact_minimum import ExactModel, exact_minimum, flint
+from exact_minimum import ExactModel, exact_minimum, flint
 
 KINDS = ("mild", "scales", "outliers", "offsets", "weights", "strengths")
-CASES = 30  # of each kind
+CASES = 25 # of each kind
 
 
 def make_case(kind, number):
@@ -29,6 +29,7 @@ def make_case(kind, number):
         "fit_intercept": bool(rng.random() < 0.8),
         "scale": rng.choice([None, "standard"]),
         "solver": str(rng.choice(["auto", "lbfgs"])),
+        "max_iter": 300,
     }
     if kind == "scales":
         X = X * 10 ** rng.uniform(-8, 8, d)
@@ -46,7 +47,7 @@ def make_case(kind, number):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_that_is_said_of_predictions_is_true_of_the_exact_minimum(kind):
-    settled, changed = 0, 0
+    settled = 0
     for number in range(CASES):
         X, y, settings, new = make_case(kind, number)
         with warnings.catch_warnings():
@@ -59,7 +60,6 @@ def test_all_that_is_said_of_predictions_is_true_of_the_exact_minimum(kind):
         with flint.ctx.workdps(80):
             moved = model.predict(X) != exact.classes(X)
             assert record.could_change is None or moved.sum() <= record.could_change, where
-            changed += moved.sum()
             for rows in (X, new):
                 stays = settled_rows(model, rows)
                 settled += stays.sum()
@@ -71,11 +71,10 @@ def test_all_that_is_said_of_predictions_is_true_of_the_exact_minimum(kind):
             assert variation.sum(axis=1) @ weight / weight.sum() / 2 <= mean_variation_bound(certificate.gap), where
             distance = _floats(np.array(returned.W, dtype=object) - np.array(exact.W, dtype=object)) * record.divisor
             assert np.linalg.norm(distance) <= certificate.coefficient_bound, where
-            middle = record.mean[None] if model.fit_intercept else np.zeros((1, X.shape[1]))
-            at = np.array(returned.scores(middle)[0], dtype=object) - np.array(exact.scores(middle)[0], dtype=object)
-            assert record.centre_bounds.size == 0 or (
-                _floats(np.abs(at[:, None] - at)) <= record.centre_bounds
-            ).all(), where
+            if model.fit_intercept and record.centre_bounds.size:
+                middle = record.mean[None]
+                at = np.array(returned.scores(middle)[0], dtype=object) - np.array(exact.scores(middle)[0], dtype=object)
+                assert (_floats(np.abs(at[:, None] - at)) <= record.centre_bounds).all(), where
     assert settled > CASES  # a bound that settles nothing would prove nothing
 
 
@@ -85,3 +84,20 @@ def _exact(values):
 
 def _floats(values):
     return np.array([[float(value.mid()) for value in row] for row in np.asarray(values, dtype=object)])
+
+
+def test_weights_that_the_record_does_not_know_settle_nothing():
+    X, y, _, _ = make_case("mild", 3)
+    for weight in (np.linspace(0.1, 1.9, len(y)), np.arange(len(y)) % 2 * 2.0):
+        weight *= len(y) / weight.sum()  # the sum is that of no weights at all
+        model = LogisticRegression().fit(X, y, sample_weight=weight)
+        assert record_training(model, X, y).could_change is None
+    soft = np.where(np.eye(int(y.max()) + 1)[y] == 1, 0.9, 0.1 / y.max())
+    assert record_training(LogisticRegression().fit(X, soft), X, y).could_change is None
+    assert record_training(LogisticRegression().fit(X, y), X, y).could_change is not None
+
+
+def test_a_cost_is_finite_where_a_probability_rounds_to_one():
+    log_probabilities = np.array([[-80.0, -2e-35]])
+    (cost,) = cost_of_change(log_probabilities, np.zeros(1))
+    assert 39 < cost <= 40 - np.log(2)
