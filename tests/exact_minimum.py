@@ -27,7 +27,8 @@ class ExactModel:
         """Scores of each row, one for each class: of two classes the first has 0."""
         zero = [flint.arb(0)] if len(self.b) == 1 else []
         return [
-            zero + [sum((x * w for x, w in zip(row, part, strict=True)), b) for part, b in zip(self.W, self.b, strict=True)]
+            zero
+            + [sum((x * w for x, w in zip(row, part, strict=True)), b) for part, b in zip(self.W, self.b, strict=True)]
             for row in _exact(X)
         ]
 
@@ -72,7 +73,9 @@ def _newton(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> ExactM
     strength = 1 / (flint.arb(model.C) * total)
     shares = [s / total for s in _exact(weight[None])[0]]
     squares = [strength * v * v for v in _exact(divisor[None])[0]]
-    middle = X[0] if model.fit_intercept else np.zeros(d)  # near the rows, exactly: differences keep the Hessian in hand
+    middle = (
+        X[0] if model.fit_intercept else np.zeros(d)
+    )  # near the rows, exactly: differences keep the Hessian in hand
     rows = [[x - c for x, c in zip(row, _exact(middle[None])[0], strict=True)] + [flint.arb(1)] for row in _exact(X)]
     if not model.fit_intercept:
         rows = [row[:-1] for row in rows]
@@ -97,9 +100,7 @@ def _newton(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> ExactM
 
     value, p = evaluate(theta)
     for _ in range(200):
-        residual = [
-            [shares[i] * (p[i][k] - int(codes[i] == (k if m > 1 else 1))) for i in range(n)] for k in range(m)
-        ]
+        residual = [[shares[i] * (p[i][k] - int(codes[i] == (k if m > 1 else 1))) for i in range(n)] for k in range(m)]
         slope = flint.arb_mat(residual) * Z
         gradient = [[slope[k, j] + (squares[j] * theta[k][j] if j < d else 0) for j in range(width)] for k in range(m)]
         blocks = {}

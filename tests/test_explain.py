@@ -11,7 +11,8 @@ from sklearn.datasets import load_iris
 from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, DataError
 from polytome.estimators import LogisticRegression
-from polytome.explain import contributions, feature_names, largest_coefficients, smallest_flips
+from polytome.explain import contributions, feature_names, largest_coefficients
+from polytome.flips import smallest_flips
 from polytome.multiclass import OneVsOne
 
 IRIS = load_iris()

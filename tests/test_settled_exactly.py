@@ -13,7 +13,7 @@ from polytome.training_record import record_training
 from exact_minimum import ExactModel, exact_minimum, flint
 
 KINDS = ("mild", "scales", "outliers", "offsets", "weights", "strengths")
-CASES = 25 # of each kind
+CASES = 25  # of each kind
 
 
 def make_case(kind, number):
@@ -65,15 +65,24 @@ def test_all_that_is_said_of_predictions_is_true_of_the_exact_minimum(kind):
                 settled += stays.sum()
                 assert (model.predict(rows) == exact.classes(rows))[stays].all(), where
                 off = np.array(returned.log_probabilities(rows), dtype=object) - _exact(model.predict_log_proba(rows))
-                assert (_floats(np.abs(off)).max(axis=1) <= prediction_rounding(model.coef_, model.intercept_, rows)).all()
+                assert (
+                    _floats(np.abs(off)).max(axis=1) <= prediction_rounding(model.coef_, model.intercept_, rows)
+                ).all()
             log_p, log_q = (np.array(one.log_probabilities(X), dtype=object) for one in (returned, exact))
-            variation = _floats([[abs(p.exp() - q.exp()) for p, q in zip(*pair, strict=True)] for pair in zip(log_p, log_q, strict=True)])
+            variation = _floats(
+                [
+                    [abs(p.exp() - q.exp()) for p, q in zip(*pair, strict=True)]
+                    for pair in zip(log_p, log_q, strict=True)
+                ]
+            )
             assert variation.sum(axis=1) @ weight / weight.sum() / 2 <= mean_variation_bound(certificate.gap), where
             distance = _floats(np.array(returned.W, dtype=object) - np.array(exact.W, dtype=object)) * record.divisor
             assert np.linalg.norm(distance) <= certificate.coefficient_bound, where
             if model.fit_intercept and record.centre_bounds.size:
                 middle = record.mean[None]
-                at = np.array(returned.scores(middle)[0], dtype=object) - np.array(exact.scores(middle)[0], dtype=object)
+                at = np.array(returned.scores(middle)[0], dtype=object) - np.array(
+                    exact.scores(middle)[0], dtype=object
+                )
                 assert (_floats(np.abs(at[:, None] - at)) <= record.centre_bounds).all(), where
     assert settled > CASES  # a bound that settles nothing would prove nothing
 

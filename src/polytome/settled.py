@@ -201,9 +201,7 @@ def centred_lengths(X: Any, centre: Array, divisor: Array) -> Array:
     return lengths * more
 
 
-def centre_bounds(
-    log_probabilities: Array, reach: Array, weight: Array, budget: float, rounding: Array
-) -> Array:
+def centre_bounds(log_probabilities: Array, reach: Array, weight: Array, budget: float, rounding: Array) -> Array:
     """How far the difference of each two scores may move at the centre of the rows.
 
     If it moves by c there, it moves by at least `a_i = c - reach_i` in row i, which costs at least

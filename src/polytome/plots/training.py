@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.curves import column_spreads
 from polytome.explain import feature_names
 from polytome.metrics import class_codes, null_log_loss
+from polytome.outward import rounded_up
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
@@ -106,7 +107,7 @@ class ConvergenceDisplay(Display):
             for place, (name, y) in enumerate(lines.items()):
                 seen = np.where(np.isfinite(y) & (y > 0), y, np.nan)
                 (key[name],) = panel.plot(x, seen, **stroke(place), **dots)
-            end, tolerance = f"gap of the certificate, {short(self.certificate.gap)}", short(self.tolerance)
+            end, tolerance = f"gap of the certificate, {short(rounded_up(self.certificate.gap))}", short(self.tolerance)
             gap_above_zero = self.certificate.gap if self.certificate.gap > 0 else np.nan
             (key[end],) = panel.plot(x[-1:], [gap_above_zero], "k*", markersize=10, linestyle="none", zorder=4)
             key[f"tolerance, {tolerance}"] = panel.axhline(self.tolerance, **REFERENCE)
@@ -129,7 +130,7 @@ class ConvergenceDisplay(Display):
         return (
             f"After {len(self.history) - 1} iterations, {short(last.passes)} passes over the rows and "
             f"{short(last.seconds)} seconds the objective {certificate.objective:.6g} is {known} to be at most "
-            f"{certificate.gap:.1e} nats above its minimum, {verdict} the tolerance of {self.tolerance:.1e}."
+            f"{rounded_up(certificate.gap, 2):.1e} nats above its minimum, {verdict} the tolerance of {self.tolerance:.1e}."
         )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "percent",
     "points",
     "prediction_sentences",
+    "rounded_up",
     "short_number",
     "verdict",
 ]
@@ -145,7 +146,7 @@ def verdict(model: LogisticRegression) -> str:
     if certificate.is_of_separation:
         return "Proved to have no minimum: the classes are separated"
     if not certificate.holds:
-        return "NOT at its minimum within the tolerance"
+        return "NOT shown to be at its minimum within the tolerance"
     if certificate.kind == "estimate":
         return "Estimated, not proved, to be at its minimum within the tolerance"
     return "Proved to be at its minimum within the tolerance"
@@ -161,7 +162,8 @@ def certificate_sentence(model: LogisticRegression) -> str:
         'It is proved that no other coefficients bring the objective'
     """
     certificate = model.certificate_
-    reached, asked = bound(certificate.gap), percent(certificate.tol)
+    is_proof = certificate.kind == "proof"
+    reached, asked = bound(certificate.gap) if is_proof else short_number(certificate.gap), percent(certificate.tol)
     share = percent(rounded_up(certificate.relative_gap, 2)) if math.isfinite(certificate.gap) else "-"
     if certificate.is_of_separation:
         return (
@@ -171,7 +173,7 @@ def certificate_sentence(model: LogisticRegression) -> str:
         )
     if not math.isfinite(certificate.gap):
         return "No distance from the minimum could be proved: the fit stopped before its intercept was exact."
-    if certificate.kind == "estimate":
+    if not is_proof:
         told = (
             "Without a penalty there is no proof. From the curvature at these coefficients it is estimated that the "
             f"objective, {number(certificate.objective)} nats, is {reached} nats above its minimum, {share} of the "
