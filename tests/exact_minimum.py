@@ -1,4 +1,4 @@
-"""The minimum of a small fit in many digits, by Newton's method on exact data: the truth that bounds are held against."""
+"""The minimum of a small fit in 80 digits, by Newton's method on exact data: the truth that bounds are held to."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def _newton(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> ExactM
         hessian = flint.arb_mat(
             [
                 [
-                    blocks[min(k, l), max(k, l)][i, j] + (squares[j] if (k, i) == (l, j) and j < d else 0)
-                    for l, j in free
+                    blocks[min(k, o), max(k, o)][i, j] + (squares[j] if (k, i) == (o, j) and j < d else 0)
+                    for o, j in free
                 ]
                 for k, i in free
             ]

@@ -151,4 +151,7 @@ def test_nothing_is_claimed_without_a_proof():
 
 
 def test_of_too_many_classes_nothing_is_said():
-    assert centre_bounds(np.log(np.full((10, 201), 1 / 201)), np.zeros(10), np.ones(10), 0.1, np.zeros(10)).shape == (0, 0)
+    assert centre_bounds(np.log(np.full((10, 201), 1 / 201)), np.zeros(10), np.ones(10), 0.1, np.zeros(10)).shape == (
+        0,
+        0,
+    )

@@ -5,12 +5,11 @@ import warnings
 import numpy as np
 import pytest
 
+from exact_minimum import ExactModel, exact_minimum, flint
 from polytome import LogisticRegression
 from polytome.labels import Labels, class_weights
 from polytome.settled import cost_of_change, mean_variation_bound, prediction_rounding, settled_rows
 from polytome.training_record import record_training
-
-from exact_minimum import ExactModel, exact_minimum, flint
 
 KINDS = ("mild", "scales", "outliers", "offsets", "weights", "strengths")
 CASES = 25  # of each kind

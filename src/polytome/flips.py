@@ -149,35 +149,28 @@ def _number_flips(here: _Here, columns: Sequence[Column], most: int | None) -> l
     at = first_features(columns)[of_numbers]
     names = [column.name for column in columns if column.kind == "number"]
     values, (low, high) = here.row[at], _range(here.model, at)
+    span = high - low
     low, high = np.minimum(low, values), np.maximum(high, values)
     up, down = here.surely_beyond(at, 1.0), here.surely_beyond(at, -1.0)
     up[up > high], down[down < low] = np.inf, -np.inf
     flipped = np.where(up - values <= values - down, up, down)
-    low_seen, high_seen = _range(here.model, at)
-    span = high_seen - low_seen
     size = np.abs(flipped - values) / np.where(np.isfinite(span) & (span > 0), span, 1.0)
     chosen = np.argsort(size, kind="stable")[:most]
     found = chosen[np.isfinite(flipped[chosen])]
     short = np.array([_shortened(values[j], flipped[j], low[j], high[j]) for j in found])
     labels = here.classes_at(at[found], flipped[found])
     beyond = here.classes_at(at[found], short)
+    # Where a third class follows at once, the short number would belong to that.
+    rounded = np.where([one == other for one, other in zip(labels, beyond, strict=True)], short, flipped[found])
     flips = [
-        # Where a third class follows at once, the short number would belong to that.
-        Flip(
-            names[j],
-            float(values[j]),
-            float(flipped[j]),
-            label,
-            float(size[j]),
-            float(s if label == other else flipped[j]),
-        )
-        for j, s, label, other in zip(found.tolist(), short, labels, beyond, strict=True)
+        Flip(names[j], float(values[j]), float(flipped[j]), label, float(size[j]), shown)
+        for j, label, shown in zip(found.tolist(), labels, rounded.tolist(), strict=True)
     ]
     return flips + [Flip(names[j], float(values[j]), None, None, np.inf, None) for j in chosen[len(found) :].tolist()]
 
 
 def _shortened(value: float, flipped: float, low: float, high: float) -> float:
-    """The number of fewest digits at or beyond `flipped`, by a hundredth of the change at most, and within the range."""
+    """The number of fewest digits at or beyond `flipped`, by a hundredth of the change at most, within the range."""
     context = Context(rounding=ROUND_CEILING if flipped > value else ROUND_FLOOR)
     exact, change = Decimal(repr(float(flipped))), abs(flipped - value)
     place = max(exact.adjusted() + 1, Decimal(repr(float(change))).adjusted())

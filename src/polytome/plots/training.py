@@ -102,7 +102,7 @@ class ConvergenceDisplay(Display):
         for panel, (label, x) in zip(axes, times.items(), strict=True):
             lines = {
                 f"objective above its {proved} lower bound": objective - self.floor,
-                f"{proved} gap at each iteration": gap,
+                "gap at each iteration" if proved == "proved" else "estimated gap at each iteration": gap,
             }
             for place, (name, y) in enumerate(lines.items()):
                 seen = np.where(np.isfinite(y) & (y > 0), y, np.nan)
@@ -130,7 +130,8 @@ class ConvergenceDisplay(Display):
         return (
             f"After {len(self.history) - 1} iterations, {short(last.passes)} passes over the rows and "
             f"{short(last.seconds)} seconds the objective {certificate.objective:.6g} is {known} to be at most "
-            f"{rounded_up(certificate.gap, 2):.1e} nats above its minimum, {verdict} the tolerance of {self.tolerance:.1e}."
+            f"{rounded_up(certificate.gap, 2):.1e} nats above its minimum, {verdict} the tolerance of "
+            f"{self.tolerance:.1e}."
         )
 
 
