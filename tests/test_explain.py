@@ -11,7 +11,8 @@ from sklearn.datasets import load_iris
 from polytome.encoders import Column, Encoder
 from polytome.errors import ArgumentError, DataError
 from polytome.estimators import LogisticRegression
-from polytome.explain import contributions, feature_names, largest_coefficients, smallest_flips
+from polytome.explain import contributions, feature_names, largest_coefficients
+from polytome.flips import smallest_flips
 from polytome.multiclass import OneVsOne
 
 IRIS = load_iris()
@@ -226,3 +227,76 @@ def test_what_cannot_be_explained_is_refused():
         smallest_flips(model, [1.0, 2.0, 3.0])
     with pytest.raises(ArgumentError, match="OneVsOne, which has no score for each class"):
         smallest_flips(OneVsOne().fit(IRIS.data, IRIS.target), IRIS.data[0])
+
+
+def flip_model(number):
+    """A random model, its rows, and its encoder where it has a category: rows of ordinary, large and tiny columns."""
+    rng = np.random.default_rng([7, number])
+    n, K = 60, int(rng.choice([2, 2, 3, 6]))
+    size = 10.0 ** rng.integers(-6, 7, 2)
+    numbers = rng.normal(size=(n, 2)) * size + size * rng.choice([0, 3, 1000], 2)
+    numbers[:, 1] = np.rint(numbers[:, 1])
+    X = np.column_stack([numbers[:, 0], np.eye(3)[rng.integers(3, size=n)], numbers[:, 1]])
+    scores = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-300) @ rng.normal(size=(5, K)) + rng.gumbel(size=(n, K))
+    y = scores.argmax(axis=1)
+    y[:K] = np.arange(K)
+    model = LogisticRegression(scale="standard", C=float(rng.choice([0.01, 1, 100]))).fit(X, y)
+    model.encoder_ = ENCODER
+    if rng.random() < 0.7:
+        with_record(model, X)
+    return model, X
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_each_flip_is_what_the_model_predicts_and_nothing_less_flips(number):
+    model, X = flip_model(number)
+    places = {"age": 0, "size": 4}
+    for x in X[:8]:
+        old = model.predict(x[None])[0]
+        for flip in smallest_flips(model, x):
+            if flip.feature == "colour":
+                if flip.flipped is not None:
+                    moved = x.copy()
+                    moved[1:4] = np.eye(3)[["blue", "green", "red"].index(flip.flipped)]
+                    assert (model.predict(moved[None])[0], flip.rounded) == (flip.label, flip.flipped)
+                continue
+            j = places[flip.feature]
+            low, high = (
+                (model.training_.low[j], model.training_.high[j]) if hasattr(model, "training_") else (-1e9, 1e9)
+            )
+            if flip.flipped is None:
+                grid = np.tile(x, (200, 1))
+                grid[:, j] = np.linspace(low, high, 200)
+                assert set(model.predict(grid)) == {old}
+                continue
+            change, shown = flip.flipped - x[j], flip.rounded - x[j]
+            assert abs(change) <= abs(shown) <= 1.01 * abs(change) + 1e-300
+            after = np.tile(x, (2, 1))
+            after[:, j] = flip.flipped, flip.rounded
+            assert model.predict(after).tolist() == [flip.label] * 2
+            assert flip.label != old
+            before = np.tile(x, (201, 1))
+            before[:, j] = x[j] + np.linspace(-1, 1, 201) * (1 - 1e-6) * change
+            before = before[(before[:, j] >= low) & (before[:, j] <= high)]
+            assert set(model.predict(before)) == {old}
+            assert len(repr(flip.rounded)) <= len(repr(flip.flipped))
+
+
+def test_on_the_boundary_the_least_step_flips():
+    model = LogisticRegression().fit([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0], [3.0, 2.0]], [0, 0, 1, 1])
+    model.coef_, model.intercept_ = np.array([[2.0, 0.0]]), np.array([-3.0])
+    first, second = smallest_flips(model, [1.5, 7.0])  # both classes have the score 0, and the first is predicted
+    assert model.predict([[1.5, 7.0]]) == [0]
+    assert 1.5 < first.flipped < 1.5 + 1e-13
+    assert model.predict([[first.flipped, 7.0]]).tolist() == [first.label] == [1]
+    assert (second.flipped, second.rounded) == (None, None)
+
+
+def test_a_flip_is_told_in_as_few_digits_as_overshoot_it_by_a_hundredth():
+    model = LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+    for start, threshold, shown in ((1100.0, 1525.14, 1526.0), (4.9, 4.89966, 4.899659), (-1.0, -1234.5, -1240.0)):
+        direction = np.sign(threshold - start)
+        model.coef_, model.intercept_ = np.array([[direction]]), np.array([-direction * threshold])
+        (flip,) = smallest_flips(model, [start])
+        assert flip.flipped == pytest.approx(threshold, rel=1e-12)
+        assert flip.rounded == shown

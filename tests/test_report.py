@@ -317,7 +317,7 @@ def test_a_fit_that_failed_is_a_visible_warning(words_only):
         model = LogisticRegression(max_iter=1, solver="lbfgs", tol=1e-9).fit(X, y)
     text, _ = read(model.report().html)
     assert "Warning: this fit is not finished. max_iter iterations were made" in text
-    assert "NOT at its minimum" in text
+    assert "NOT shown to be at its minimum" in text
     assert "NOT within" in text
 
 

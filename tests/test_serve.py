@@ -221,7 +221,8 @@ def test_the_command_line_says_the_same(people_path, people, tmp_path):
 
 
 def test_explanations_are_those_of_the_library(people, people_path):
-    from polytome.explain import contributions, smallest_flips
+    from polytome.explain import contributions
+    from polytome.flips import smallest_flips
     from polytome.serve.models import ServedModel
 
     loaded = ServedModel.read(people_path)

@@ -318,24 +318,6 @@ def test_another_level_of_a_category_is_offered_and_tried(chromium, people):
         assert people.model.predict([[30, 0, 0, 1]]) == ["high"]
 
 
-def test_a_flip_is_offered_as_a_short_number_just_beyond_it(chromium, iris):
-    wanted = [
-        ((3.76, 2.5112, 0.01), 2.5),
-        ((4.9, 4.89966, 0.01), 4.89),
-        ((44.5, 55.31, 0.1), 55.4),
-        ((0, 1e-20, 0), 1.01e-20),
-        ((-1, -1234.5, 0), -1240),
-        ((0.1, 0.3, 0.05), 0.31),
-        ((1, 0, 0), -0.01),
-    ]
-    with visit(chromium, iris.address) as page:
-        ask = "async way => (await import('/static/format.js')).justBeyond(...way)"
-        for (start, limit, step), expected in wanted:
-            found = page.evaluate(ask, [start, limit, step])
-            assert found == pytest.approx(expected, rel=1e-12)
-            assert (found - limit) * (limit - start) > 0
-
-
 def test_reasons_that_are_equal_to_rounding_are_ordered_by_name(chromium, people):
     sizes, names = [0.3, 0.1 + 0.2, 0.7, 1e-17, 0.3, 0.0], ["fig", "pear", "tree", "oak", "ant", "bee"]
     with visit(chromium, people.address) as page:

@@ -112,7 +112,7 @@ def test_new_rows_anywhere_are_settled_rightly(name):
 def test_the_cost_is_the_divergence_of_the_nearest_tie():
     rng = np.random.default_rng(3)
     p = rng.dirichlet(np.ones(4), size=200)
-    cost = cost_of_change(np.log(p))
+    cost = cost_of_change(np.log(p), np.zeros(200))
     tied = p.copy()
     first, second = np.argsort(p, axis=1)[:, -1], np.argsort(p, axis=1)[:, -2]
     rows = np.arange(200)
@@ -151,4 +151,7 @@ def test_nothing_is_claimed_without_a_proof():
 
 
 def test_of_too_many_classes_nothing_is_said():
-    assert centre_bounds(np.log(np.full((10, 201), 1 / 201)), np.zeros(10), np.ones(10), 0.1).shape == (0, 0)
+    assert centre_bounds(np.log(np.full((10, 201), 1 / 201)), np.zeros(10), np.ones(10), 0.1, np.zeros(10)).shape == (
+        0,
+        0,
+    )

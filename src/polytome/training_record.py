@@ -21,8 +21,17 @@ from scipy import sparse
 
 from polytome import __version__
 from polytome.errors import DataError
+from polytome.fitting import dense_coefficients
 from polytome.metrics import class_codes, one_label_each
-from polytome.settled import centre_bounds, centred_lengths, cost_of_change, most_changes, score_radius, settled_scores
+from polytome.settled import (
+    centre_bounds,
+    centred_lengths,
+    cost_of_change,
+    most_changes,
+    prediction_rounding,
+    score_radius,
+    settled_scores,
+)
 
 if TYPE_CHECKING:
     from polytome.estimators import LogisticRegression
@@ -142,7 +151,7 @@ def record_training(
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = class_weights(model.class_weight, Labels(model.classes_, codes), np.ones(len(codes)))
     divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
-    could_change, bounds = _settle(model, X, log_probabilities, weight, mean, divisor)
+    could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor)
     return TrainingRecord(
         source=source,
         data_sha256=data_hash(X, y),
@@ -196,27 +205,43 @@ def data_hash(X: Any, y: Any) -> str:
 
 
 def _settle(
-    model: LogisticRegression, X: Any, log_probabilities: Array, weight: Array, mean: Array, divisor: Array
+    model: LogisticRegression,
+    X: Any,
+    codes: Array,
+    log_probabilities: Array,
+    weight: Array,
+    mean: Array,
+    divisor: Array,
 ) -> tuple[int | None, Array]:
     """What the certificate proves about predictions, while the rows of training are at hand; see `polytome.settled`."""
     certificate, formula = model.certificate_, model.objective_
     budget = certificate.gap * formula.total_weight
     proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)
-    if not proved or not np.isclose(
-        weight.sum(), formula.total_weight, rtol=1e-9
-    ):  # else rows had weights of their own
+    rounding = prediction_rounding(dense_coefficients(model), model.intercept_, X)
+    if not proved or not _is_of_fit(model, -log_probabilities[np.arange(len(codes)), codes], weight, rounding, divisor):
         return None, np.zeros((0, 0))
     radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
     reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
     bounds = np.zeros((len(model.classes_),) * 2)
     if formula.fit_intercept:
-        bounds = centre_bounds(log_probabilities, reach, weight, budget)
+        bounds = centre_bounds(log_probabilities, reach, weight, budget, rounding)
     cost = np.empty(len(reach))
     for start in range(0, len(reach), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
-        settled = settled_scores(log_probabilities[part], reach[part], bounds)
-        cost[part] = np.where(settled, np.inf, cost_of_change(log_probabilities[part]))
+        settled = settled_scores(log_probabilities[part], reach[part], bounds, rounding[part])
+        cost[part] = np.where(settled, np.inf, cost_of_change(log_probabilities[part], rounding[part]))
     return most_changes(cost, weight, budget), bounds
+
+
+def _is_of_fit(model: LogisticRegression, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
+    """Whether rows with these losses and weights make the objective of the fit: else its rows had weights of their own,
+    soft labels, or were others."""
+    certificate, total = model.certificate_, model.objective_.total_weight
+    if not np.isclose(weight.sum(), total, rtol=1e-9):
+        return False
+    penalty = certificate.strength / 2 * np.sum((model.coef_ * divisor) ** 2)
+    off = weight @ rounding / total + certificate.rounding + 1e-9 * (certificate.objective + certificate.null_objective)
+    return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
 
 
 def _extremes(X: Any) -> tuple[Array, Array, Array]:

@@ -163,7 +163,11 @@ ClassWeight = Annotated[
 Intercept = Annotated[bool, typer.Option("--intercept/--no-intercept", help="Fit an intercept.")]
 Tolerance = Annotated[
     float,
-    typer.Option("--tol", help="Stop when the gap is proved to be below this share of the null model's objective."),
+    typer.Option(
+        "--tol",
+        help="Stop when the gap is proved (without penalty: estimated) to be below this share of the null model's "
+        "objective.",
+    ),
 ]
 MaxIter = Annotated[int, typer.Option(help="Most iterations.")]
 SolverName = Annotated[

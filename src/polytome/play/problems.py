@@ -12,6 +12,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 from polytome.neuron_losses import PerceptronLoss, SquaredSigmoid
 from polytome.objective import Objective
+from polytome.outward import rounded_up
 from polytome.penalties import L2, NoPenalty
 from polytome.play.points import Table, load_points
 from polytome.play.settings import Settings
@@ -140,7 +141,7 @@ class Problem:
             return Optimum(None, 0.0, words)
         value, certificate = self.objective.value_and_gradient(solution.coefficients)[0], solution.certificate
         claim = "proved" if certificate.kind == "proof" else "estimated"
-        words = f"The lowest value is {value:.6g} ({claim} to within {max(certificate.gap, 1e-16):.0e})."
+        words = f"The lowest value is {value:.6g} ({claim} to within {rounded_up(max(certificate.gap, 1e-16), 1):.0e})."
         return Optimum(solution.coefficients, value, words)
 
 

@@ -221,7 +221,8 @@ def _gap(problem: Problem, here: Move) -> float | None:
     if here.value > _HIGH_UP * objective.null[1]:
         return here.value
     certificate, _ = certify(objective, W, _TOL)
-    return here.value - max(certificate.objective - certificate.gap, 0.0)
+    # Rounding may have moved the value, and once more that of the certificate.
+    return here.value - max(certificate.objective - certificate.gap - 2 * certificate.rounding, 0.0)
 
 
 def _wrong(problem: Problem, W: Array) -> Array | None:

@@ -14,6 +14,7 @@ from polytome.curves import column_spreads
 from polytome.explain import feature_names
 from polytome.metrics import class_codes, null_log_loss
 from polytome.ordering import largest
+from polytome.outward import rounded_up
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
@@ -102,12 +103,12 @@ class ConvergenceDisplay(Display):
         for panel, (label, x) in zip(axes, times.items(), strict=True):
             lines = {
                 f"objective above its {proved} lower bound": objective - self.floor,
-                f"{proved} gap at each iteration": gap,
+                "gap at each iteration" if proved == "proved" else "estimated gap at each iteration": gap,
             }
             for place, (name, y) in enumerate(lines.items()):
                 seen = np.where(np.isfinite(y) & (y > 0), y, np.nan)
                 (key[name],) = panel.plot(x, seen, **stroke(place), **dots)
-            end, tolerance = f"gap of the certificate, {short(self.certificate.gap)}", short(self.tolerance)
+            end, tolerance = f"gap of the certificate, {short(rounded_up(self.certificate.gap))}", short(self.tolerance)
             gap_above_zero = self.certificate.gap if self.certificate.gap > 0 else np.nan
             (key[end],) = panel.plot(x[-1:], [gap_above_zero], "k*", markersize=10, linestyle="none", zorder=4)
             key[f"tolerance, {tolerance}"] = panel.axhline(self.tolerance, **REFERENCE)
@@ -129,8 +130,8 @@ class ConvergenceDisplay(Display):
         verdict = "within" if certificate.holds else "which is outside of"
         return (
             f"After {len(self.history) - 1} iterations and {short(last.passes)} passes over the rows the objective "
-            f"{certificate.objective:.6g} is {known} to be at most {certificate.gap:.1e} nats above its minimum, "
-            f"{verdict} the tolerance of {self.tolerance:.1e}."
+            f"{certificate.objective:.6g} is {known} to be at most {rounded_up(certificate.gap, 2):.1e} nats above its "
+            f"minimum, {verdict} the tolerance of {self.tolerance:.1e}."
         )
 
 

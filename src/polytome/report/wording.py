@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from polytome.outward import rounded_up
 from polytome.settled import mean_variation_bound
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from polytome.intervals import Estimate
 
 __all__ = [
+    "bound",
     "certificate_sentence",
     "count",
     "interval",
@@ -21,6 +23,7 @@ __all__ = [
     "percent",
     "points",
     "prediction_sentences",
+    "rounded_up",
     "short_number",
     "verdict",
 ]
@@ -54,6 +57,17 @@ def short_number(value: float | None) -> str:
     if value is None or not math.isfinite(value) or value == 0 or abs(value) >= 100:
         return number(value, 3)
     return f"{value:#.3g}"
+
+
+def bound(value: float, digits: int = 3) -> str:
+    """A bound with a few digits, rounded up so that what is printed is proved too.
+
+    Example:
+        >>> bound(0.25), bound(4.8001e-5), bound(1234.5), bound(0.040001, 2)
+        ('0.250', '4.81e-05', '1,240', '0.041')
+    """
+    value = rounded_up(value, digits)
+    return number(value, digits) if value == 0 or abs(value) >= 100 else f"{value:#.{digits}g}".rstrip(".")
 
 
 def percent(share: float) -> str:
@@ -132,7 +146,7 @@ def verdict(model: LogisticRegression) -> str:
     if certificate.is_of_separation:
         return "Proved to have no minimum: the classes are separated"
     if not certificate.holds:
-        return "NOT at its minimum within the tolerance"
+        return "NOT shown to be at its minimum within the tolerance"
     if certificate.kind == "estimate":
         return "Estimated, not proved, to be at its minimum within the tolerance"
     return "Proved to be at its minimum within the tolerance"
@@ -148,8 +162,9 @@ def certificate_sentence(model: LogisticRegression) -> str:
         'It is proved that no other coefficients bring the objective'
     """
     certificate = model.certificate_
-    reached, asked = short_number(certificate.gap), percent(certificate.tol)
-    share = percent(certificate.relative_gap) if math.isfinite(certificate.gap) else "-"
+    is_proof = certificate.kind == "proof"
+    reached, asked = bound(certificate.gap) if is_proof else short_number(certificate.gap), percent(certificate.tol)
+    share = percent(rounded_up(certificate.relative_gap, 2)) if math.isfinite(certificate.gap) else "-"
     if certificate.is_of_separation:
         return (
             "These coefficients put every row of training on its right side, which proves that the classes can be "
@@ -158,7 +173,7 @@ def certificate_sentence(model: LogisticRegression) -> str:
         )
     if not math.isfinite(certificate.gap):
         return "No distance from the minimum could be proved: the fit stopped before its intercept was exact."
-    if certificate.kind == "estimate":
+    if not is_proof:
         told = (
             "Without a penalty there is no proof. From the curvature at these coefficients it is estimated that the "
             f"objective, {number(certificate.objective)} nats, is {reached} nats above its minimum, {share} of the "
@@ -189,17 +204,17 @@ def prediction_sentences(model: LogisticRegression, n_settled: int | None, n_row
     certificate, record = model.certificate_, getattr(model, "training_", None)
     if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
         return ["About predictions nothing is proved: that takes a penalty and a finite gap."]
-    average = points(mean_variation_bound(certificate.gap)).lstrip("+").replace("points", "percentage points")
+    average = bound(100 * mean_variation_bound(certificate.gap), 2)
     told = [
-        "Proved: on average over the rows of training, the predicted probabilities differ from those of the exact "
-        f"minimum by at most {average} (total variation)."
+        "Proved: on average over the rows of training, each with its weight, the predicted probabilities differ from "
+        f"those of the exact minimum by at most {average} percentage points (total variation)."
     ]
     if record is not None and record.could_change is not None:
         told.append(_training_sentence(record.could_change, record.n_rows))
     if record is not None and record.centre_bounds.size and n_settled is not None and n_rows:
         told.append(_new_rows_sentence(n_settled, n_rows))
     told.append(
-        f"Proved: the coefficients are within a distance of {short_number(certificate.coefficient_bound)} of the best "
+        f"Proved: the coefficients are within a distance of {bound(certificate.coefficient_bound)} of the best "
         "ones (root of the sum of squares, columns as the penalty sees them)."
     )
     if certificate.estimate is not None and certificate.estimate < certificate.gap:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from polytome.explain import Contributions, contributions, smallest_flips
+from polytome.explain import Contributions, contributions
+from polytome.flips import smallest_flips
 from polytome.predictions import predict_rows
 from polytome.serve.bodies import ARROW, CSV, JSON, Rows
 from polytome.serve.exchange import Refusal

@@ -41,7 +41,8 @@ _FLIP = _object(
     {
         "feature": {"type": "string"},
         "value": {"type": ["number", "string", "null"], "description": "What the column is now."},
-        "flipped": {"type": ["number", "string", "null"], "description": "Where the class changes, if it does."},
+        "flipped": {"type": ["number", "string", "null"], "description": "Where the class has changed."},
+        "rounded": {"type": ["number", "string", "null"], "description": "The same in few digits, at or beyond it."},
         "label": {"type": [*_LABEL["type"], "null"], "description": "The class beyond."},
         "size": {"type": ["number", "null"], "description": "Share of the range in training, or the column's unit."},
     }

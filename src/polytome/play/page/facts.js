@@ -18,7 +18,7 @@ export function showFacts(place, opening, frame) {
   const n = opening.points.length;
   const facts = [["Loss", text(frame.value, 6)]];
   if (opening.optimum.value !== null) facts.push(["Lowest value", text(opening.optimum.value, 6)]);
-  if (opening.has_gap) facts.push(["Gap, proved", frame.gap === null ? "none yet" : `at most ${text(Math.max(frame.gap, ROUNDING), 3)}`]);
+  if (opening.has_gap) facts.push(["Gap, proved", frame.gap === null ? "none yet" : `at most ${text(roundedUp(Math.max(frame.gap, ROUNDING)), 3)}`]);
   if ("average_value" in frame) facts.push(["Loss of the average", text(frame.average_value, 6)]);
   if (opening.classes.length) facts.push(["In their class", `${frame.wrong ? n - frame.wrong.length : 0} of ${n}`]);
   facts.push(["Passes over the data", text(frame.passes, 4)]);
@@ -32,6 +32,12 @@ export function showFacts(place, opening, frame) {
       return pair;
     }),
   );
+}
+
+// Three digits that are no smaller than the bound.
+function roundedUp(bound) {
+  const nearest = Number(bound.toPrecision(3));
+  return nearest >= bound ? nearest : Number((bound * 1.0051).toPrecision(3));
 }
 
 export function nameSeries(series, opening, log) {

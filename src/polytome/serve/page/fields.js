@@ -85,7 +85,7 @@ export class Field {
 }
 
 /** The distance of values that the form offers; 0 where the range is unknown. */
-export function stepOf(feature) {
+function stepOf(feature) {
   return feature.low === null ? 0 : stepIn(feature.low, feature.high);
 }
 

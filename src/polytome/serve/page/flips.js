@@ -1,6 +1,6 @@
 // The smallest changes that would change the answer, as sentences with a button each.
 
-import { count, justBeyond, listed } from "./format.js";
+import { count, listed } from "./format.js";
 import { element } from "./probabilities.js";
 
 /** How many are asked for; of fewer features all are known. */
@@ -26,8 +26,7 @@ export class Flips {
 
   #line(flip) {
     const { input } = this;
-    const isNumber = typeof flip.flipped === "number";
-    const next = isNumber ? String(justBeyond(flip.value, flip.flipped, input.stepOf(flip.feature))) : flip.flipped;
+    const next = String(flip.rounded);
     const words = element("p", "");
     words.append(
       element("b", "", flip.feature),
@@ -49,7 +48,8 @@ export class Flips {
 function leadOf(label, possible, fixed) {
   if (possible === 0) return `No feature alone, within its range in training, changes the answer ${label}.`;
   const rest = fixed.length === 0 ? "" : ` Within their range ${namesOrCount(fixed)} cannot.`;
-  return `Each of these alone, and nothing smaller, takes the answer away from ${label}.${rest}`;
+  const least = "Of a number, no change that is smaller by more than a hundredth does.";
+  return `Each of these alone takes the answer away from ${label}. ${least}${rest}`;
 }
 
 function namesOrCount(names) {

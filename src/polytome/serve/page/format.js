@@ -38,23 +38,6 @@ export function onGrid(value, step) {
   return String(tidy(Math.round(value / step) * step));
 }
 
-/**
- * A value beyond `limit`, coming from `start`, with as few digits as overshoot it by no more than a twentieth of the
- * way or by `step`.
- */
-export function justBeyond(start, limit, step = 0) {
-  const [outwards, sign] = limit > start ? [Math.ceil, 1] : [Math.floor, -1];
-  const tolerated = Math.max(0.05 * Math.abs(limit - start), step);
-  const first = Math.ceil(Math.log10(Math.max(Math.abs(limit), tolerated)));
-  for (let power = first; power > first - 16; power -= 1) {
-    const unit = 10 ** power;
-    const nearest = tidy(outwards(limit / unit) * unit);
-    const value = (nearest - limit) * sign > 0 ? nearest : tidy(nearest + sign * unit);
-    if (Math.abs(value - limit) <= tolerated) return value;
-  }
-  return limit + sign * 1e-6 * Math.abs(limit);
-}
-
 /** A number without the noise that arithmetic leaves in its last digits. */
 function tidy(value) {
   return Number(value.toPrecision(14));

@@ -1,6 +1,6 @@
 // The page of a model of tables: a form with its features, and what each of them adds.
 
-import { Field, beginning, faultIn, stepOf } from "./fields.js";
+import { Field, beginning, faultIn } from "./fields.js";
 import { count, decimalsFor, signed } from "./format.js";
 import { element } from "./probabilities.js";
 import { rowOf } from "./pasted.js";
@@ -38,10 +38,6 @@ export class TableInput {
 
   textOf(name) {
     return this.texts[this.#placeOf(name)] ?? "";
-  }
-
-  stepOf(name) {
-    return stepOf(this.features[this.#placeOf(name)]);
   }
 
   /** Give one feature another value, show it, and go there. */
