@@ -132,3 +132,12 @@ def test_a_number_that_is_a_name_and_a_position_is_the_name(tmp_path: Path) -> N
     table = read_table(path, target="2")
     assert table.feature_names == ("0", "1")
     assert "2 means the column of this name, not column '1', which has this position" in table.notes
+
+
+@pytest.mark.parametrize(("start", "line"), [("", 1), ("sep=;\n", 2)])
+def test_notes_name_the_line_that_is_read_as_names(start: str, line: int) -> None:
+    named = parse_delimited(f"{start}0;1;2\n0.5;1.5;a\n0.5;2.5;b\n".encode(), "t.csv")
+    assert named.names == ("0", "1", "2")
+    assert named.notes[0].startswith(f"line {line} is read as the names")
+    nameless = parse_delimited(f"{start}0.5;7\n1.5;8\n".encode(), "t.csv")
+    assert nameless.notes[0].endswith(f"say --header yes if line {line} is one")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from polytome.encoders import Column, Encoder
-from polytome.errors import ArgumentError, DataError
+from polytome.errors import ArgumentError, DataError, FileError
 from polytome.estimators import LogisticRegression
 from polytome.frames import Frame
 from polytome.marked_numbers import explain_marks
@@ -127,6 +127,20 @@ def test_large_whole_numbers_keep_their_digits(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.svm").y.tolist() == [*words, "1", "2.5"]
 
 
+def test_large_labels_of_libsvm_in_pieces_take_no_more_memory_than_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.svm"
+    path.write_text("1 1:1\n" * 40 + "".join(f"{number} 1:1 3:2\n" for number in LARGE * 5) + "-2.50 2:1\n" * 40)
+    labels = ["1"] * 40 + [str(number) for number in LARGE * 5] + ["-2.5"] * 40
+    for piece in (40, 64, 1 << 23):
+        monkeypatch.setattr("polytome.readers.libsvm._PIECE", piece)
+        assert read_table(path).y.tolist() == labels
+    path.write_text("9" * 300 + " 1:1\n" + "1 1:1\n" * 10_000)
+    with pytest.raises(FileError, match=r"its labels would take 0\.012 GB"):
+        read_table(path, read_limit=0.01)
+
+
 def test_large_whole_numbers_of_json_are_the_levels_that_they_name() -> None:
     levels = tuple(str(number) for number in LARGE)
     encoder = Encoder((Column("id", "category", levels), Column("x", "number")), None, "error", "error")
@@ -168,6 +182,18 @@ def test_files_with_nulls_mark_nothing_by_words(tmp_path: Path) -> None:
     assert table.y.tolist() == ["None", "NA", "None", "NA"]
     np.savez(tmp_path / "t.npz", X=np.eye(4), y=np.array(["None", "NA", "?", "NA"]))
     assert read_table(tmp_path / "t.npz").y.tolist() == ["None", "NA", "?", "NA"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_marks_are_stated_for_text_that_is_stored_as_codes(tmp_path: Path, ending: str) -> None:
+    from pyarrow import feather, parquet
+
+    colour = pyarrow.array(["red", "-", None, "blue"]).dictionary_encode()
+    write = parquet.write_table if ending == "parquet" else feather.write_feather
+    write(pyarrow.table({"c": colour, "y": list("abab")}), str(tmp_path / f"t.{ending}"))
+    path = tmp_path / f"t.{ending}"
+    assert read_table(path, target="y", missing="drop", marks=["-"]).X.tolist() == [[0, 1], [1, 0]]
+    assert read_table(path, target="y", missing="drop").feature_names == ("c=-", "c=blue", "c=red")
 
 
 def test_labels_of_numbers_have_gaps(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_other_types_and_methods_are_refused_in_words(iris):
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
     assert "does not take GET; use POST" in wrong.json["error"]
     assert "lacks the column" in iris("POST", "/predict", "a,b\n1,2\n", content_type=CSV).json["error"]
-    assert "no Arrow stream" in iris("POST", "/predict", b"\xff\xff\xff\xff", content_type=ARROW).json["error"]
+    assert "damaged Arrow stream" in iris("POST", "/predict", b"\xff\xff\xff\xff", content_type=ARROW).json["error"]
     assert "leave the range of float64" in iris.rows([[1e308] * 4]).json["error"]
     assert iris.rows([[1.0] * 4] * 1001).status == 413
     assert iris("POST", "/predict", "1,2,3,4\n" * 1001, content_type=CSV).status == 413
