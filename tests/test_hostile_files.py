@@ -58,13 +58,13 @@ LINES = b"1,2,a\n2,3,b\n" * ROWS
 SVM = b"1 1:1\n2 1:2\n" * ROWS
 ZEROS = pa.table({"x": np.zeros(2 * ROWS), "y": np.arange(2 * ROWS) % 2})
 GREEDY = {
-    "rows.csv.gz": gzip.compress(LINES, 1),
+    "rows.csv.gz": gzip.compress(LINES, 1, mtime=0),
     "rows.csv.bz2": bz2.compress(LINES),
     "rows.csv.zip": zipped(**{"rows.csv": LINES}),
-    "line.csv.gz": gzip.compress(b"a," * 1_000_000, 1),
+    "line.csv.gz": gzip.compress(b"a," * 1_000_000, 1, mtime=0),
     "line.csv": b"a," * 10_000,
     "line.txt": b"a b\n" + b"a " * 10_000 + b"\n",
-    "rows.svm.gz": gzip.compress(SVM, 1),
+    "rows.svm.gz": gzip.compress(SVM, 1, mtime=0),
     "rows.svm.bz2": bz2.compress(SVM),
     "line.svm.gz": gzip.compress(b"1 " + b"".join(b"%d:1 " % i for i in range(1, 200_000)), 1),
     "wide.svm": b"1 1:1\n2 2147483647:1\n",

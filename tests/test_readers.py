@@ -42,7 +42,7 @@ NAMES = ("age", "colour=blue", "colour=green", "colour=red")
         ("spaced.csv", ("\n" + CSV.replace("\n", "\n\n")).encode()),
         ("trailing.csv", CSV.replace("\n", ",,\n").encode()),
         ("unended.csv", CSV.rstrip().encode()),
-        ("people.csv.gz", gzip.compress(CSV.encode())),
+        ("people.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
         ("people.csv.bz2", bz2.compress(CSV.encode())),
         ("people.parquet", parquet_bytes(arrow_table())),
         ("people.feather", feather_bytes(arrow_table())),
@@ -94,10 +94,10 @@ def test_every_kind_of_array_reads_as_the_same_rows(tmp_path: Path) -> None:
         ("a.npz", npz_bytes(X=X, y=y), None),
         ("b.npz", npz_bytes(x_train=IMAGES, digit=y[:, None], other=[1]), "digit"),
         ("a.svm", svm.encode(), None),
-        ("a.libsvm.gz", gzip.compress(svm.encode()), None),
+        ("a.libsvm.gz", gzip.compress(svm.encode(), mtime=0), None),
         ("guessed.t", "\n".join(lines).encode(), None),
         ("guessed.bz2", bz2.compress("\n".join(lines).encode()), None),
-        ("t10k-images-idx3-ubyte.gz", gzip.compress(idx_bytes(IMAGES)), None),
+        ("t10k-images-idx3-ubyte.gz", gzip.compress(idx_bytes(IMAGES), mtime=0), None),
         ("t10k-labels-idx1-ubyte", idx_bytes(LABELS), None),
     ]
     for name, content, _ in files:

@@ -27,6 +27,7 @@ from polytome.curvature import newton_decrement
 from polytome.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
 from polytome.losses import Squared
 from polytome.objective import Objective, all_scores, block_scores
+from polytome.outward import rounded_up
 from polytome.rounding import Rounding, growth, rounding_of
 from polytome.rows import Block
 
@@ -93,7 +94,7 @@ class Certificate:
     @property
     def coefficient_bound(self) -> float:
         """Proved bound on the Frobenius distance of the coefficients from the optimal ones; `inf` if unknown."""
-        return float(np.sqrt(2 * self.gap / self.strength)) if self.strength > 0 else np.inf
+        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8)) if self.strength > 0 else np.inf
 
     def __str__(self) -> str:
         """One plain sentence."""
@@ -103,9 +104,10 @@ class Certificate:
             else "Estimated, since without penalty there is no proof: the objective"
         )
         verdict = "was asked for" if self.holds else "was asked for and is NOT reached"
+        # A bound is rounded up: what is printed is as true as what was proved.
         return (
-            f"{claim} {self.objective:.6g} is within {self.gap:.1e} of its minimum "
-            f"({100 * self.relative_gap:.2g} % of the null model's; {100 * self.tol:.3g} % {verdict})."
+            f"{claim} {self.objective:.6g} is within {rounded_up(self.gap, 2):.1e} of its minimum "
+            f"({rounded_up(100 * self.relative_gap, 2):.2g} % of the null model's; {100 * self.tol:.3g} % {verdict})."
         )
 
     def to_json(self) -> dict[str, Any]:
