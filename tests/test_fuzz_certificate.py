@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,10 @@ from refuter import KINDS, Truth, examine, judge, make_case, problem_of
 
 FIXED = 12  # cases of each kind
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="no alarm to end a fit that hangs")
+FALSE = {
+    *("false proof", "beyond tol", "coefficient bound too small"),
+    *("certified though it does not hold", "objective off", "not finite"),
+}
 SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", "0"))
 
 
@@ -34,14 +39,17 @@ def test_no_certificate_claims_too_much(kind: str) -> None:
 
 @pytest.mark.skipif(SECONDS == 0, reason="POLYTOME_FUZZ_SECONDS is not set")
 def test_no_certificate_of_fresh_cases_claims_too_much(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing false is let through; what is merely loose, slow or undecided is counted and said."""
     number = first = int(np.random.SeedSequence().generate_state(1)[0])
-    complaints, until = [], time.monotonic() + SECONDS
+    complaints, others, until = [], Counter[str](), time.monotonic() + SECONDS
     while time.monotonic() < until:
         for kind in KINDS:
-            complaints += _complaints(examine(make_case(kind, number)))
+            truth = examine(make_case(kind, number))
+            others.update(text.partition(":")[0] for text in [*truth.faults, *truth.notes])
+            complaints += [str(truth)] if FALSE & set(truth.faults) else []
         number += 1
     with capsys.disabled():
-        print(f"\n{(number - first) * len(KINDS):,} fresh fits, cases {first} to {number - 1} of every kind")
+        print(f"\n{(number - first) * len(KINDS):,} fresh fits, cases {first} to {number - 1} of every kind: {dict(others)}")
     assert not complaints, "\n".join(complaints)
 
 

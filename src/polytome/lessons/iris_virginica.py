@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from polytome.careful import certify_given
 from polytome.datasets import load_dataset
 from polytome.estimators import LogisticRegression
+from polytome.losses import Logistic
 from polytome.metrics import confusion_matrix
+from polytome.objective import Objective
+from polytome.penalties import L2
 from polytome.plots.drawing import chart
+from polytome.rows import as_rows
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ def lesson(page: Page) -> None:
     iris = load_dataset("iris")
     X, y = iris.X, (iris.y == "virginica").astype(int)
     the_fit(page, X, y, iris.feature_names)
+    one_sentinel(page)
     three_flowers(page, X, y)
     unseen_flowers(page)
     before, today = predict_unseen(X, y, folds_before(y, FOLDS)), predict_unseen(X, y, folds_today(y, FOLDS))
@@ -103,6 +110,48 @@ def the_fit(page: Page, X: Array, y: Array, names: tuple[str, ...]) -> None:
         ],
         "Weights at the minimum",
     )
+
+
+def naive_bound(x: Array, y: Array, w: float, b: float, C: float) -> float:
+    """The squared slope over twice the bend, for a column less its mean, as if rounding were nothing."""
+    residual = expit(w * x + b) - y
+    slope = ((x - x.mean()) * residual).mean() + w / (C * len(x))
+    return float(slope**2 * C * len(x) / 2)
+
+
+def one_sentinel(page: Page) -> None:
+    """A cell of 1e10 for "missing": the bound of real numbers is false in floats, the one that counts them is not."""
+    x, y = np.array([2.3, 0.5, 1.0, 0.3, -0.5, 1.9, 1e10, -1.0]), np.array([0, 1, 0, 1, 0, 1, 1, 0])
+    objective = Objective(Logistic(), L2(1 / len(x)), as_rows(x[:, None], y))
+    best = LogisticRegression().fit(x[:, None], y)
+    w, b = 0.0011, -0.2883875
+    for _ in range(60):  # the intercept at which the naive slope vanishes, by the secant's rule
+        slope = [((x - x.mean()) * (expit(w * x + at) - y)).mean() + w / len(x) for at in (b, b + 1e-7)]
+        b -= 1e-7 * slope[0] / (slope[1] - slope[0])
+    here = certify_given(objective, np.array([[w]]), np.array([b]), 1e-4)
+    left = abs((expit(w * x + b) - y).mean())
+    page.text(rf"""
+        ## A proof has to count its own rounding
+
+        The bound is a theorem about real numbers, and a computer has others. Eight rows of one column, in which somebody
+        wrote $10^{{10}}$ for "missing". At $w = {w:g}$ an intercept can be chosen so that the slope of the centred column
+        seems to vanish; what is left of the intercept's own equation is {left:.0e}, which looks like nothing. But this
+        column multiplies it by its mean, $10^9$.
+    """)
+    page.code(naive_bound)
+    page.table(
+        ("what is said of w = 0.0011", "nats"),
+        [
+            ("naive bound on the distance from the minimum", f"{naive_bound(x, y, w, b, 1.0):.1e}"),
+            ("true distance, at least", f"{here.objective - best.certificate_.objective:.4f}"),
+            ("bound that counts rounding and what is left of the intercept's equation", f"{here.gap:.3f}"),
+        ],
+        "One false proof and one true one",
+    )
+    page.text(rf"""
+        The estimator goes on to $w = {best.coef_[0, 0]:.4f}$, and its sentence counts everything that is not exact:
+        *{best.certificate_}*
+    """)
 
 
 def peer(X: Array, y: Array) -> Array:
