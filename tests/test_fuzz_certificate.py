@@ -49,7 +49,8 @@ def test_no_certificate_of_fresh_cases_claims_too_much(capsys: pytest.CaptureFix
             complaints += [str(truth)] if FALSE & set(truth.faults) else []
         number += 1
     with capsys.disabled():
-        print(f"\n{(number - first) * len(KINDS):,} fresh fits, cases {first} to {number - 1} of every kind: {dict(others)}")
+        fits = f"{(number - first) * len(KINDS):,} fresh fits"
+        print(f"\n{fits}, cases {first} to {number - 1} of every kind: {dict(others)}")
     assert not complaints, "\n".join(complaints)
 
 

@@ -133,10 +133,10 @@ def one_sentinel(page: Page) -> None:
     page.text(rf"""
         ## A proof has to count its own rounding
 
-        The bound is a theorem about real numbers, and a computer has others. Eight rows of one column, in which somebody
-        wrote $10^{{10}}$ for "missing". At $w = {w:g}$ an intercept can be chosen so that the slope of the centred column
-        seems to vanish; what is left of the intercept's own equation is {left:.0e}, which looks like nothing. But this
-        column multiplies it by its mean, $10^9$.
+        The bound is a theorem about real numbers, and a computer has others. Eight rows of one column, in which
+        somebody wrote $10^{{10}}$ for "missing". At $w = {w:g}$ an intercept can be chosen so that the slope of the
+        centred column seems to vanish; what is left of the intercept's own equation is {left:.0e}, which looks like
+        nothing. But this column multiplies it by its mean, $10^9$.
     """)
     page.code(naive_bound)
     page.table(

@@ -111,8 +111,8 @@ class Solver(Protocol):
     """A record of settings that can walk from a start towards the minimum of an objective.
 
     `patience` is the number of iterations without a new lowest value after which the driver takes it to stand still.
-    One that also has a true `goes_on` is followed by a careful Newton's method where rounding has halted it, or after
-    the `most` iterations that it needs where rounding is no trouble.
+    One that also has a true `goes_on` is followed by a careful Newton's method where rounding has halted it, or, in
+    small problems, after the `most` iterations that it needs where rounding is no trouble.
     """
 
     @property
@@ -254,6 +254,7 @@ class _Walk:
         if (then := getattr(solver, "then", None)) is not None:
             stages.append((exact, then))
         carefully = getattr(solver, "goes_on", False) and self._careful_frame() is not None
+        is_small = carefully and HessianRoot.of(self.objective) is not None
         stop: Stop | None = None
         passes = 0.0
         for stage, walker in stages:
@@ -267,7 +268,7 @@ class _Walk:
                 stop = self._visit(iterate, passes)
                 if stop is not None or self._stands_still(stage, walker.patience):
                     break
-                if carefully and len(self.lowest) > getattr(walker, "most", np.inf):
+                if is_small and len(self.lowest) > getattr(walker, "most", np.inf):
                     break
             if stop is not None:
                 break

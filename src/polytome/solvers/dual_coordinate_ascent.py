@@ -61,6 +61,7 @@ class DualCoordinateAscent:
     then: Solver | None = LBFGS()  # noqa: RUF009  (an immutable record)
     seed: int = 0
     goes_on = True
+    most = 1000
     patience = 40  # values on the way are means over an epoch; those of the next solver may lie above them
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:

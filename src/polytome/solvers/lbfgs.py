@@ -59,6 +59,7 @@ class LBFGS:
     then_after: int = 30
     goes_on = True
     patience = 10
+    most = 1000
 
     def pairs_kept(self, size: int) -> int:
         """How many pairs are kept of so many coefficients."""
