@@ -84,4 +84,4 @@ def exact_objective(problem: Problem, W: np.ndarray, reduction: str | None = Non
         loss = PairwiseSigmoids(problem.n_classes)
     columns = Columns(np.zeros(n_features), np.full(n_features, 1 / problem.scale))
     rows = as_rows(problem.X, target).with_columns(columns).at(np.float64)
-    return Objective(loss, L2(1 / (problem.C * n_rows)), rows).value_and_gradient(W)[0]
+    return Objective(loss, L2(1 / (problem.C * n_rows)), rows).value_and_gradient(np.asarray(W, dtype=np.float64))[0]

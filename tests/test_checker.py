@@ -273,7 +273,7 @@ def test_the_command_says_its_verdict_in_words_in_json_and_by_its_status(tmp_pat
     found = json.loads(done("verify", path, "iris", "--json"))
     assert (found["verdict"], found["n_rows"]) == ("confirmed", 120)
     model = LogisticRegression().fit(iris.X, iris.y)
-    _claiming(model, gap=1e-12).save(path)
+    _claiming(model, gap=1e-12, rounding=0.0, intercept=0.0).save(path)
     refuted = run("verify", path, "iris")
     assert (refuted.exit_code, refuted.stdout.split(":")[0]) == (1, "Refuted")
     LogisticRegression(C=np.inf, tol=1e-3).fit(iris.X, iris.y).save(path)
