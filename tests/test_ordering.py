@@ -8,7 +8,8 @@ import pytest
 
 from polytome import LogisticRegression
 from polytome.diagnosis import confidently_wrong_rows, confused_rows, largest_effects, least_certain_rows
-from polytome.explain import largest_coefficients, smallest_flips
+from polytome.explain import largest_coefficients
+from polytome.flips import smallest_flips
 from polytome.metrics import confused_pairs
 from polytome.ordering import largest
 from polytome.plots.coefficients import largest_signed

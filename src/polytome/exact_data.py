@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 Array = NDArray[Any]
-Ball = Any  # of python-flint, which has no types
+Ball = Any
+"""A ball of python-flint, which has no types."""
 
 __all__ = ["Ball", "Block", "ExactData", "exact", "precision"]
 

@@ -13,6 +13,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,6 +114,9 @@ class _Here:
         coef, intercept = dense_coefficients(model), model.intercept_
         if len(coef) == 1:  # the first class has the score 0
             coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.concatenate([[0.0], intercept])
+        if hasattr(model, "feature_names_in_"):  # rows made here have no names, and need none
+            model = copy(model)
+            del model.feature_names_in_
         return cls(model, row, coef, intercept, model.classes_.tolist().index(model.predict(row[None]).tolist()[0]))
 
     def rounding(self, beside: Array) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from polytome.errors import ArgumentError, FileError
 
 Kind: TypeAlias = Callable[[Any, str], Any]
+"""What a saved value has to be: takes it and its place, and returns it or refuses the file."""
 
 __all__ = [
     "DAMAGED",

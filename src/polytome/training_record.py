@@ -21,7 +21,6 @@ from scipy import sparse
 
 from polytome import __version__
 from polytome.errors import DataError
-from polytome.fitting import dense_coefficients
 from polytome.metrics import class_codes, one_label_each
 from polytome.settled import (
     centre_bounds,
@@ -214,6 +213,8 @@ def _settle(
     divisor: Array,
 ) -> tuple[int | None, Array]:
     """What the certificate proves about predictions, while the rows of training are at hand; see `polytome.settled`."""
+    from polytome.fitting import dense_coefficients
+
     certificate, formula = model.certificate_, model.objective_
     budget = certificate.gap * formula.total_weight
     proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)

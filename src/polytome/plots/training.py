@@ -54,7 +54,7 @@ class ConvergenceDisplay(Display):
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
         >>> display = ConvergenceDisplay.from_estimator(model)
         >>> [axes.get_xlabel() for axes in display.ax_]
-        ['passes over the rows', 'time (s)']
+        ['passes over the rows', 'time since the first iteration (s)']
 
     Reference:
         Boyd and Vandenberghe, "Convex Optimization" (2004), section 5.5.1: stopping by a duality gap.

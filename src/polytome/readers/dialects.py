@@ -16,6 +16,7 @@ from polytome.threads import kept
 __all__ = ["SEPARATORS", "Cell", "Dialect", "find_dialect", "named_separator", "sample_lines"]
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank"}
+"""What separates the cells of a line, and its name."""
 _COLUMN_BYTES = 2048
 """What a column costs beside its cells: its name, and objects of several libraries."""
 _SAMPLE_LETTERS = 1 << 17
