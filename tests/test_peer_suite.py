@@ -60,7 +60,6 @@ OTHER_WORDS = "demands a warning about what is no fault here"
 INEXACT = "compares with a result of scikit-learn that is itself inexact at its tolerance"
 TASKS = "counts tasks of scikit-learn's own L-BFGS"
 DIGITS = "demands more digits than `tol` promises: the certificate bounds the objective, not the coefficients"
-NO_WEIGHT = "gives a class the weight 0"
 NAN = "demands scikit-learn's words for NaN"
 INSIDE = "looks inside scikit-learn's class, or at its random numbers and iteration counts"
 KNOWN = {
@@ -89,13 +88,7 @@ KNOWN = {
     r"test_logistic_cv\[(True|False)\]": INEXACT,
     r"test_logistic_cv_multinomial_score\[neg_log_loss-.*": INEXACT,
     r"test_logistic_regression_callback_support\[0\]": TASKS,
-    r"test_logistic_glmnet\[(lbfgs|newton-cholesky)\]": DIGITS,
-    r"test_consistency_path": DIGITS,
     r"test_logistic_regression_solvers": DIGITS,
-    r"test_logistic_regression_solvers_multiclass\[True\]": DIGITS,
-    r"test_logistic_regression_solvers_multiclass_unpenalized\[True\]": DIGITS,
-    r"test_LogisticRegressionCV_on_folds": DIGITS,
-    r"test_multinomial_logistic_regression_string_inputs": NO_WEIGHT,
     r"test_nan": NAN,
     r"test_logreg_predict_proba_multinomial": INSIDE,
     r"test_liblinear_dual_random_state": INSIDE,
