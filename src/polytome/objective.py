@@ -24,7 +24,7 @@ from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["Objective", "all_scores", "block_scores", "block_value_and_gradient", "hessian_of_scores"]
+__all__ = ["Objective", "Sizes", "all_scores", "block_scores", "block_value_and_gradient", "hessian_of_scores"]
 
 
 def block_scores(block: Block, raw: Array) -> Array:
@@ -62,6 +62,25 @@ def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
     if u is not None:
         hessian -= _gram(u * np.sqrt(weight)[:, None])
     return hessian
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Upper bounds on the root mean squares of scaled columns, each of shape (n_features,), and their norms.
+
+    Attributes:
+        summed: of columns as they are summed, with what centres them beside.
+        centred: of columns about their centres.
+        summed_norm: the Euclidean norm of `summed`.
+        centred_norm: that of `centred`.
+        depth: how many additions stand between a row and a sum over all rows: those of a block, and of blocks.
+    """
+
+    summed: Array
+    centred: Array
+    summed_norm: float
+    centred_norm: float
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -113,12 +132,13 @@ class Objective:
 
     @property
     @kept
-    def sizes(self) -> tuple[Array, Array]:
-        """Bounds on the root mean squares of the scaled columns, each of shape (n_features,): as they are summed, with
-        what centres them beside; and about their centres."""
-        columns, zero = self.rows.columns, np.zeros(self.rows.n_features)
+    def sizes(self) -> Sizes:
+        """How large the columns are, and how long sums over the rows."""
+        columns, zero, ends = self.rows.columns, np.zeros(self.rows.n_features), self.rows.ends_of_blocks
         summed = columns.scale * (self.rows.lengths(zero) + np.abs(columns.shift))
-        return summed, columns.scale * self.rows.lengths(columns.shift)
+        centred = columns.scale * self.rows.lengths(columns.shift)
+        norms = float(np.linalg.norm(summed)), float(np.linalg.norm(centred))
+        return Sizes(summed, centred, *norms, int(np.diff(ends, prepend=0).max()) + len(ends))
 
     @property
     @kept

@@ -81,15 +81,16 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     loss, strength, n_outputs = objective.loss, objective.penalty.strength, objective.shape[1]
     penalty = objective.penalty.value(W[:-1])
     mean_loss = max(value - penalty, 0.0) + UNIT
-    summed, spread = objective.sizes
-    as_summed, about_centre = _score_sizes(W, summed), _score_sizes(W, spread)
+    sizes = objective.sizes
+    as_summed = _score_sizes(W, sizes.summed, sizes.summed_norm)
+    about_centre = _score_sizes(W, sizes.centred, sizes.centred_norm)
     # Scores: as many products as columns, to raw columns and to the intercept that a user gets.
     shifted = (growth(3 * len(W) + 6) * as_summed) ** 2
     divergence = 0.5 * loss.smoothness * shifted
     # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near one.
     residuals = math.sqrt(2 * loss.smoothness * mean_loss)
     soft = math.sqrt(n_outputs) if objective.soft.size and objective.soft.any() else 0.0
-    roundings = growth(_depth(objective) + n_outputs + ELEMENTARY)
+    roundings = growth(sizes.depth + n_outputs + ELEMENTARY)
     balance = roundings * (residuals + soft) + _SMALLEST
     its_size = math.sqrt(2 * penalty * strength)  # lambda ||W||
     off = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
@@ -97,31 +98,25 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     return Rounding(
         objective=off,
         strength=4 * UNIT * (penalty + objective.null[1]),  # the least penalty is at most the null model's objective
-        gradient=_norm(summed) * balance + 4 * UNIT * its_size,
+        gradient=sizes.summed_norm * (1 + growth(len(W))) * balance + 4 * UNIT * its_size,
         balance=balance,
         divergence=divergence,
-        reach=_norm(spread) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
+        reach=sizes.centred_norm * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
         cost=n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre,
         room=objective.room,
         roundings=roundings,
     )
 
 
-def _score_sizes(W: Array, sizes: Array) -> float:
+def _score_sizes(W: Array, sizes: Array, norm: float) -> float:
     """Bound on the root mean square of rows of scores, for columns of known root mean squares.
 
     For many coefficients by the inequality of Cauchy and Schwarz once more, which needs no array of their size.
     """
     if W.size <= _FEW:
         return _norm(sizes @ np.abs(W[:-1]) + np.abs(W[-1]))
-    return _norm(sizes) * _norm(W[:-1]) + _norm(W[-1])
+    return norm * (1 + growth(len(W))) * _norm(W[:-1]) + _norm(W[-1])
 
 
 def _norm(values: Array) -> float:
     return math.sqrt(float(np.vdot(values, values))) * (1 + growth(values.size + 2))
-
-
-def _depth(objective: Objective) -> int:
-    """How many additions stand between the terms of a sum over rows and the sum: those of a block, and of blocks."""
-    ends = objective.rows.ends_of_blocks
-    return int(np.diff(ends, prepend=0).max()) + len(ends)
