@@ -37,6 +37,7 @@ __all__ = ["Certificate", "certify", "dual_value", "is_separated", "proof_of_par
 
 _SHORTER = 4
 _NEARLY_BALANCED = 1e-9
+_MOST_TRIES = 40  # that bring the residual not to half
 _PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MOST_SCORES = 2**23  # 64 MiB
 
@@ -296,9 +297,12 @@ def _solve_intercept(
     """
     value, gradient = objective.value_and_gradient(W) if known is None else known
     fresh, damping, enough = False, 0.0, _balanced_enough(objective, W, value, tol)
+    least, since = np.inf, 0
     for _ in range(200):
         residual = np.abs(gradient[-1]).max()
-        if not residual > enough:
+        since = 0 if residual < 0.5 * least else since + 1
+        least = min(least, residual)
+        if not residual > enough or since > _MOST_TRIES:
             break
         if hessian is None:
             hessian, fresh = objective.intercept_hessian(W), True

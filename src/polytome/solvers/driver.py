@@ -26,6 +26,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
+_MOST_REFUSED = 5
 _USUAL = 1e-4  # the tolerance of those who ask for none
 _NOTHING = 1_000_000  # operations of a Hessian: less than it takes to call them
 
@@ -240,6 +241,7 @@ class _Walk:
     best: Iterate | None = None
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
+    refused: int = 0  # certificates of this stage that did not hold
     certified: _Certified | None = None
     frame: CarefulFrame | None = None
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
@@ -263,12 +265,12 @@ class _Walk:
                 self.took_over[name] = len(self.history)
                 start = self.best.point(self.objective)
                 passes = self.history[-1].passes
-            self.best, self.lowest, self.next_attempt = None, [], np.inf
+            self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
             for iterate in walker.iterates(stage, start):
                 stop = self._visit(iterate, passes)
                 if stop is not None or self._stands_still(stage, walker.patience):
                     break
-                if is_small and len(self.lowest) > getattr(walker, "most", np.inf):
+                if is_small and (len(self.lowest) > getattr(walker, "most", np.inf) or self.refused > _MOST_REFUSED):
                     break
             if stop is not None:
                 break
@@ -344,6 +346,7 @@ class _Walk:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
         certificate = self._certify(iterate)
         if not certificate.holds:
+            self.refused += 1
             return None
         reached = _reached(certificate)
         if self.tol < _USUAL and self.frame is None and reached is not Stop.SEPARATED:
