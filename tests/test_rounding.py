@@ -14,8 +14,9 @@ from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 
 from polytome import LogisticRegression, native
-from polytome.careful import CarefulFrame, certify_given, exact_products
+from polytome.careful import CarefulFrame, certify_given
 from polytome.certificate import certify, proof_of_parts
+from polytome.exact_sums import exact_products
 from polytome.hessian_root import HessianRoot
 from polytome.intercepts import KnownScores, exact_intercept
 from polytome.losses import IndependentSigmoids, Logistic, Softmax

@@ -5,9 +5,7 @@ the intercept that belongs to that centre is a sum free of rounding. Each row ha
 losses and of residuals are exact but for one rounding, and sums over a column are bounded by the sums of absolute
 values. This takes some passes over the rows in NumPy, so it is asked for where the quick bound does not suffice.
 
-References: Shewchuk, Adaptive precision floating-point arithmetic and fast robust geometric predicates, Discrete and
-Computational Geometry 18, 1997 (sums free of rounding); Dekker, A floating-point technique for extending the available
-precision, Numerische Mathematik 18, 1971 (products free of rounding).
+Reference: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 4; `exact_sums` for the sums.
 """
 
 from __future__ import annotations
@@ -20,28 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificate import Certificate, certify, proof_of_parts
+from polytome.exact_sums import Sums, exact_products, exact_sums
 from polytome.hessian_root import HessianRoot
 from polytome.intercepts import exact_intercept
-from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.rounding import ELEMENTARY, UNIT, Rounding, growth, rounding_of
+from polytome.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth, rounding_of
 from polytome.rows import Block, Columns, as_rows
 from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["CarefulFrame", "Given", "certify_given", "exact_products"]
+__all__ = ["CarefulFrame", "Given", "certify_given"]
 
 MOST_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
 _ROWS_LOOKED_AT = 1001
-_SPLITTER = 2.0**27 + 1
 _SMALL = 0.25  # of each probability: no dual point is moved further
 _MOST_REFINEMENTS = 4
 _PART = 1e-3  # of the gap that is asked for
 _MOST_EXACT = 2**17  # products: a tenth of a second
 _SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
-_FAR = 150.0
 _TINY = 1e-300
 
 
@@ -58,28 +54,6 @@ class Given:
     coefficients: Array
     intercept: Array
     centred: Array
-
-
-def exact_products(a: Array, b: Array) -> tuple[Array, Array]:
-    """Products of float64 numbers and what their rounding has left out: `a b` is exactly the sum of both.
-
-    Example:
-        >>> product, rest = exact_products(np.array([0.1]), np.array([3.0]))
-        >>> float(product[0]), float(rest[0])
-        (0.30000000000000004, -2.7755575615628914e-17)
-    """
-    product: Array = a * b
-    a_high, b_high = _high(a), _high(b)
-    a_low, b_low = a - a_high, b - b_high
-    rest: Array = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product, rest
-
-
-def _high(a: Array) -> Array:
-    """The upper 26 bits of each number."""
-    large = _SPLITTER * a
-    high: Array = large - (large - a)
-    return high
 
 
 @dataclass(frozen=True)
@@ -222,11 +196,17 @@ class CarefulFrame:
         both = self.objective.rows.each(block_scores)
         return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
-    def sums(self, residual: Array, likeliest: Array) -> _Sums:
+    def sums(self, residual: Array, likeliest: Array) -> Sums:
         """Weighted sums over the rows of their residuals, and of centred columns times residuals."""
         rows, loss = self.objective.rows, self.objective.loss
-        if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT:
-            return self._exact_sums(residual, likeliest)
+        stored = rows.whole.stored.dtype
+        # Whole numbers of 64 bits may have been rounded on the way to float64.
+        if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT and stored not in (
+            np.int64,
+            np.uint64,
+        ):
+            X = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
+            return exact_sums(X, self.centre, rows.weight, residual, None if loss.separable else likeliest)
         weighted = residual * rows.weight[:, None]
         held = rows.with_target(weighted)
 
@@ -237,38 +217,7 @@ class CarefulFrame:
         features, most = held.sum(block_gradient)
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
         off = growth(loss.n_outputs + 4) * np.abs(weighted).sum(axis=0)
-        return _Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
-
-    def _exact_sums(self, residual: Array, likeliest: Array) -> _Sums:
-        """The same as sums of products that are free of rounding but for the last.
-
-        What the likeliest class of a row has is minus what the others have, and is added up as such.
-        """
-        rows, (n, n_outputs) = self.objective.rows, residual.shape
-        parts = residual[:, :, None]
-        if not self.objective.loss.separable:
-            parts = np.zeros((n, n_outputs, n_outputs))
-            parts[:, np.arange(n_outputs), np.arange(n_outputs)] = residual
-            parts[np.arange(n), likeliest] = -residual
-            parts[np.arange(n), likeliest, likeliest] = 0.0
-        high, low = exact_products(rows.weight[:, None, None], parts)
-        features = np.zeros((rows.n_features, n_outputs))
-        mean, most = np.zeros(n_outputs), np.zeros_like(features)
-        stored = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
-        centred = stored - self.centre
-        # What a difference has lost (Knuth): stored - centre is exactly centred + lost.
-        shifted = centred - stored
-        lost = (stored - (centred - shifted)) - (self.centre + shifted)
-        for k in range(n_outputs):
-            mean[k] = math.fsum([*high[:, k].ravel().tolist(), *low[:, k].ravel().tolist()])
-            for j in range(rows.n_features):
-                x, rest = centred[:, j, None], lost[:, j, None]
-                product, left = exact_products(x, high[:, k])
-                terms = [product, left, x * low[:, k], rest * high[:, k]]
-                features[j, k] = math.fsum(np.concatenate([term.ravel() for term in terms]).tolist())
-                most[j, k] = np.abs(product).sum()
-        # Two products of what is left are rounded; and each sum is, once.
-        return _Sums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
+        return Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
 
     def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
         """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
@@ -316,15 +265,15 @@ class CarefulFrame:
         inner = error + 2 * growth(ELEMENTARY + loss.n_outputs)
         deviation = inner + np.abs(change)
         soft = loss.n_outputs * UNIT * ELEMENTARY * (self.objective.soft if self.objective.soft.size else 0.0)
-        divergence = _divergence(loss, scores, rows.target, deviation)
+        divergence = divergences(loss, scores, rows.target, deviation)
         # Far from the dual point's intercept the divergence is known better from the losses of both.
         product = (np.abs(residual) * np.abs(change)).sum(axis=1)
         far = np.maximum(value - before - (residual * change).sum(axis=1), 0.0)
         far += growth(ELEMENTARY + 2 * loss.n_outputs) * (value + before + product) + soft
-        far += (np.abs(slope - residual) * inner).sum(axis=1) + _divergence(loss, scores + change, rows.target, inner)
+        far += (np.abs(slope - residual) * inner).sum(axis=1) + divergences(loss, scores + change, rows.target, inner)
         divergence = np.fmin(divergence, far)
         divergence += 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
-        first = (np.abs(slope) * error).sum(axis=1) + _divergence(loss, scores + change, rows.target, error)
+        first = (np.abs(slope) * error).sum(axis=1) + divergences(loss, scores + change, rows.target, error)
         off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
         weigh = rows.weight / total
         return _AtRows(
@@ -333,17 +282,6 @@ class CarefulFrame:
             math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
             math.fsum((weigh * dual.chi_square).tolist()) * (1 + 1e-9),
         )
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and
-    by how much each may be off."""
-
-    features: Array
-    features_off: Array
-    mean: Array
-    mean_off: Array
 
 
 @dataclass(frozen=True)
@@ -451,22 +389,3 @@ class _AtRows:
     value_error: float
     divergence: float
     moved: float
-
-
-def _divergence(loss: Loss, scores: Array, target: Array, deviation: Array) -> Array:
-    """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
-
-    Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
-    exponential of what the scores may change, and never more than the loss's smoothness.
-    """
-    m, u = loss.curvature(scores, target)
-    grown = np.where(deviation < _FAR, deviation, np.inf)  # beyond, what has underflowed might come back
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        if u is None:
-            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
-            return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
-        # The form of diag(p) - p p' is a variance: no larger than the second moment about the likeliest class.
-        others = np.exp(scores - scores.max(axis=1, keepdims=True))
-        others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
-        bound = np.fmin(0.25, (others.sum(axis=1) + _TINY) * np.exp(2 * grown.max(axis=1)))
-        return np.asarray(2 * bound * deviation.max(axis=1) ** 2)

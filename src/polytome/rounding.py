@@ -18,17 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.losses import Loss
 from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["UNIT", "Rounding", "growth", "rounding_of"]
+__all__ = ["ELEMENTARY", "UNIT", "Rounding", "divergences", "growth", "rounding_of"]
 
 UNIT = 2.0**-53
 """The unit roundoff of float64: each operation is off by at most this, relative to its result."""
 ELEMENTARY = 40
 """Roundings that stand for all the elementary functions and products that make a residual or the loss of a row."""
 _SMALLEST = 1e-290  # stands for what underflows
+_TINY = 1e-300
+_FAR = 150.0
 _FEW = 2**16
 
 
@@ -120,3 +123,22 @@ def _score_sizes(W: Array, sizes: Array, norm: float) -> float:
 
 def _norm(values: Array) -> float:
     return math.sqrt(float(np.vdot(values, values))) * (1 + growth(values.size + 2))
+
+
+def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> Array:
+    """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
+
+    Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
+    exponential of what the scores may change, and never more than the loss's smoothness.
+    """
+    m, u = loss.curvature(scores, target)
+    grown = np.where(deviation < _FAR, deviation, np.inf)  # beyond, what has underflowed might come back
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        if u is None:
+            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
+            return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
+        # The form of diag(p) - p p' is a variance: no larger than the second moment about the likeliest class.
+        others = np.exp(scores - scores.max(axis=1, keepdims=True))
+        others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
+        bound = np.fmin(0.25, (others.sum(axis=1) + _TINY) * np.exp(2 * grown.max(axis=1)))
+        return np.asarray(2 * bound * deviation.max(axis=1) ** 2)
