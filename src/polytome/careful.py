@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import Certificate, certify, proof_of_parts
+from polytome.certificate import Certificate, at_other_coefficients, certify, proof_of_parts
 from polytome.exact_sums import Sums, exact_products, exact_sums
 from polytome.hessian_root import HessianRoot
 from polytome.intercepts import exact_intercept
 from polytome.objective import Objective
-from polytome.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth, rounding_of
+from polytome.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth
 from polytome.rows import Block, Columns, as_rows
 from polytome.threads import kept
 
@@ -97,6 +97,12 @@ class CarefulFrame:
         held = as_rows(copy, rows.target, rows.weight, n_threads=rows.n_threads)
         return replace(self.objective, rows=held.with_columns(columns))
 
+    @property
+    @kept
+    def _root(self) -> HessianRoot | None:
+        """The square root of the centred objective's Hessian, if it is small enough."""
+        return HessianRoot.of(self.centred)
+
     def _columns(self, block: Block) -> Any:
         """The centred columns of a block; sparse where the centre is zero."""
         X = block.X
@@ -168,7 +174,7 @@ class CarefulFrame:
         changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
         `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`.
         """
-        root, strength = HessianRoot.of(self.centred), self.objective.penalty.strength
+        root, strength = self._root, self.objective.penalty.strength
 
         def left(dual: _DualPoint) -> float:
             """What may be left of the gap, but for factors of the size of one."""
@@ -365,16 +371,8 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
     columns = Columns(np.zeros(len(coefficients)), objective.rows.columns.scale)
     objective = replace(objective, rows=objective.rows.with_columns(columns)).at(np.float64)
     W = columns.from_raw_coefficients(np.vstack([coefficients, intercept]))
-    value, _ = objective.value_and_gradient(W)
     certificate, _ = certify(objective, W, tol)
-    if certificate.kind == "estimate":
-        more = max(0.0, value - certificate.objective)
-        return replace(certificate, objective=value, gap=min(certificate.gap + more, value))
-    off = rounding_of(objective, W, value).objective
-    most, more = value + off, max(0.0, value - certificate.objective) + off
-    if certificate.gap + more < most:
-        return replace(certificate, objective=value, gap=certificate.gap + more, rounding=certificate.rounding + off)
-    return replace(certificate, objective=most, gap=most, rounding=off, intercept=0.0)
+    return at_other_coefficients(certificate, objective, W)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,15 @@ from polytome.rows import Block
 
 Array = NDArray[Any]
 
-__all__ = ["Certificate", "certify", "dual_value", "is_separated", "proof_of_parts", "separated_outputs"]
+__all__ = [
+    "Certificate",
+    "at_other_coefficients",
+    "certify",
+    "dual_value",
+    "is_separated",
+    "proof_of_parts",
+    "separated_outputs",
+]
 
 _SHORTER = 4
 _NEARLY_BALANCED = 1e-9
@@ -218,6 +226,22 @@ def proof_of_parts(
         return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
     # Losses are not negative, so no gap is larger than the objective.
     return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
+
+
+def at_other_coefficients(known: Certificate, objective: Objective, W: Array) -> Certificate:
+    """The certificate of coefficients `W`, from one of others: the least value that it proves holds for all.
+
+    One pass over the rows; rounding of the objective there comes on top.
+    """
+    value, _ = objective.value_and_gradient(W)
+    gap = known.gap + max(0.0, value - known.objective)
+    if known.kind == "estimate":
+        return replace(known, objective=value, gap=min(gap, value))
+    off = rounding_of(objective, W, value).objective
+    if gap < value:
+        return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
+    # Losses are not negative.
+    return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
 
 
 def dual_value(objective: Objective, W: Array) -> float:

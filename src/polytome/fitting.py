@@ -18,13 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome import native, numerics
 from polytome.certain_outputs import Outputs
+from polytome.certificate import at_other_coefficients
 from polytome.errors import ArgumentError, DataError
 from polytome.features import check_scale, checked_columns, refuse_nonfinite
 from polytome.formula import Formula
 from polytome.objective import Objective, block_scores
 from polytome.peer_settings import peer_warning
 from polytome.penalties import L2, NoPenalty
-from polytome.rounding import rounding_of
 from polytome.rows import as_rows, sound_sparse
 from polytome.settings import check_common_settings, real_number
 from polytome.solvers import Progress, Solution, Stop
@@ -103,16 +103,7 @@ def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
 
     A certificate is a lower bound of the minimum, and that bound holds for all coefficients.
     """
-    known, exact = solution.certificate, objective.at(np.float64)
-    value, _ = exact.value_and_gradient(W)
-    gap = known.gap + max(0.0, value - known.objective)
-    if known.kind == "estimate":
-        certificate = replace(known, objective=value, gap=gap)
-    else:
-        off = rounding_of(exact, W, value).objective
-        certificate = replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
-        if not gap + off < value + off:  # losses are not negative
-            certificate = replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
+    certificate = at_other_coefficients(solution.certificate, objective.at(np.float64), W)
     return replace(solution, coefficients=W, certificate=certificate, given=None)
 
 

@@ -22,7 +22,7 @@ from polytome.objective import Objective
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
-from polytome.threads import one_blas_thread
+from polytome.threads import kept, one_blas_thread
 
 Array = NDArray[Any]
 
@@ -255,7 +255,7 @@ class _Walk:
             stages.append((exact, solver))
         if (then := getattr(solver, "then", None)) is not None:
             stages.append((exact, then))
-        carefully = getattr(solver, "goes_on", False) and self._careful_frame() is not None
+        carefully = getattr(solver, "goes_on", False) and self._careful_frame is not None
         is_small = carefully and HessianRoot.of(self.objective) is not None
         stop: Stop | None = None
         passes = 0.0
@@ -281,7 +281,7 @@ class _Walk:
     def _go_on_carefully(self) -> Stop | None:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
         elsewhere may be found there."""
-        frame = self._careful_frame()
+        frame = self._careful_frame
         if frame is None:
             return None
         objective, passes = frame.centred, self.history[-1].passes
@@ -300,6 +300,8 @@ class _Walk:
                 return None
         return None
 
+    @property
+    @kept
     def _careful_frame(self) -> CarefulFrame | None:
         """Where rounding can be looked at carefully, if there is a penalty and the data are small enough."""
         objective = self.objective
@@ -377,7 +379,7 @@ class _Walk:
         certificate, W = iterate.certify(self.objective, self.tol)
         self._keep(_Certified(certificate, W))
         if not certificate.holds and certificate.exact <= self.tol * certificate.null_objective:
-            frame = self._careful_frame()
+            frame = self._careful_frame
             if frame is not None:
                 return self._certify_carefully(frame, frame.start(W), certificate.estimate)
         return certificate
