@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -52,4 +53,13 @@ def parquet_bytes(table: pa.Table) -> bytes:
 def feather_bytes(table: pa.Table) -> bytes:
     stream = io.BytesIO()
     feather.write_feather(table, stream)
+    return stream.getvalue()
+
+
+def zipped(**members: bytes | str) -> bytes:
+    """A zip archive of these files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return stream.getvalue()

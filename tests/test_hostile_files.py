@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import struct
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from commands import run
-from file_makers import CSV, IMAGES, LABELS, arrow_table, feather_bytes, idx_bytes, npy_bytes, npz_bytes
+from file_makers import CSV, IMAGES, LABELS, arrow_table, feather_bytes, idx_bytes, npy_bytes, npz_bytes, zipped
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.readers.arrow_files import read_columnar
 from polytome.readers.idx import IDX_FILES
@@ -25,14 +24,6 @@ from polytome.tables import read_table
 
 LIMIT = 0.001  # gigabytes
 ROWS = 100_000
-
-
-def zipped(**members: bytes) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
 
 
 def parquet_of(table: pa.Table) -> bytes:

@@ -13,7 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from file_makers import CSV, IMAGES, LABELS, arrow_table, feather_bytes, idx_bytes, npy_bytes, npz_bytes, parquet_bytes
+from file_makers import (
+    CSV,
+    IMAGES,
+    LABELS,
+    arrow_table,
+    feather_bytes,
+    idx_bytes,
+    npy_bytes,
+    npz_bytes,
+    parquet_bytes,
+    zipped,
+)
 from polytome.errors import ArgumentError, DataError, FileError, MissingExtraError
 from polytome.readers.idx import IDX_FILES
 from polytome.tables import read_table
@@ -154,6 +165,17 @@ WRONG = [
     Wrong("onehot.npz", npz_bytes(X=np.ones((4, 3)), y=np.eye(4)), DataError, ("(4, 4)", "argmax")),
     Wrong("nanlabel.npz", npz_bytes(X=np.ones((4, 3)), y=[0, 1, np.nan, 1]), DataError, ("row 3", "label is missing")),
     Wrong("one-class.npz", npz_bytes(X=np.ones((4, 3)), y=[1, 1, 1, 1]), DataError, ("only the label '1'",)),
+    *(
+        Wrong(
+            f"pointers-{kind.decode()}-{number}.npz",
+            npz_bytes(data=[1.0, 2.0], indices=[0, 1], indptr=pointers, shape=[2, 3], format=kind),
+            FileError,
+            ("damaged sparse array",),
+        )
+        for kind in (b"csr", b"csc")
+        for number, pointers in enumerate(([0, 2**62, 2], [0, -1, 2], [0, 2, 1], [1, 1, 2], [0, 1, 3], [0, 2]))
+    ),
+    Wrong("names.npz", zipped(**{"a\nb\x1b[31m.csv": CSV}), FileError, ("without NumPy arrays (a b\\x1b[31m.csv)",)),
     Wrong(
         "sparse.npz",
         npz_bytes(data=[1.0], indices=[9], indptr=[0, 1], shape=[1, 3], format=b"csr"),

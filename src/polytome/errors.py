@@ -8,14 +8,37 @@
         MissingExtraError  an optional dependency is not installed
 
 A message names the argument, column, row, line or file, what was found there, and the remedy. Numerical outcomes
-(no convergence, separation) are never errors: they are members of `polytome.Stop`.
+(no convergence, separation) are never errors: they are members of `polytome.Stop`. A message is one line that can be
+shown, whatever the names of columns, files or classes hold: ends of lines become blanks, and control characters are
+written as Python escapes them.
 """
+
+import unicodedata
 
 __all__ = ["ArgumentError", "DataError", "DataTypeError", "FileError", "MissingExtraError", "PolytomeError"]
 
 
+_NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Control characters, marks of direction, halves of letters, ends of lines and paragraphs."""
+
+
 class PolytomeError(ValueError):
-    """Base of every error that Polytome raises on purpose."""
+    """Base of every error that Polytome raises on purpose.
+
+    Example:
+        >>> str(PolytomeError("class 'a\\nb\\t': not known"))
+        "class 'a b\\\\t': not known"
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(_one_line(each) if isinstance(each, str) else each for each in arguments))
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.splitlines()) if "\n" in text else text
+    if text.isprintable():
+        return text
+    return "".join(repr(each)[1:-1] if unicodedata.category(each) in _NOT_SHOWN else each for each in text)
 
 
 class ArgumentError(PolytomeError):

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.readers.opening import InputFile, kind_of_bytes, library_errors
+from polytome.rows.sound import sound_sparse
 
 __all__ = ["COLUMN_BYTES", "check_matrix", "flat_images", "plain_texts", "read_npy", "read_npz"]
 
@@ -231,9 +232,7 @@ def _sparse_array(file: InputFile, arrays: dict[str, NDArray[Any]]) -> sparse.cs
     file.allowance.check(file, COLUMN_BYTES * max(0, *shape), f"a sparse array of shape {shape}")
     make = sparse.csr_array if kind in ([b"csr"], ["csr"]) else sparse.csc_array
     with library_errors(file, "sparse array"):
-        X = make(parts, shape=shape)
-        X.check_format(full_check=True)
-        return sparse.csr_array(X)
+        return sparse.csr_array(sound_sparse(make(parts, shape=shape)))
 
 
 def _first(names: Iterable[str], arrays: dict[str, NDArray[Any]]) -> str | None:
