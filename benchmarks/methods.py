@@ -70,8 +70,8 @@ def _with_short_indices(X: Any) -> Any:
 def exact_objective(problem: Problem, W: np.ndarray, reduction: str | None = None) -> float:
     """The objective (of binary models: the sum of theirs) in float64, on the data as stored, of any coefficients."""
     from polytome.losses import IndependentSigmoids, Logistic, Softmax
+    from polytome.losses.pairwise import PairwiseSigmoids
     from polytome.objective import Objective
-    from polytome.pairwise import PairwiseSigmoids
     from polytome.penalties import L2
     from polytome.rows import Columns, as_rows
 

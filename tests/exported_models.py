@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from polytome import LogisticRegression
-from polytome.frames import Frame
-from polytome.readers.idx import IDX_FILES, find_idx
-from polytome.sources import fit_source, one_against_rest, open_source
-from polytome.tables import read_table
+from polytome.files.sources import fit_source, one_against_rest, open_source
+from polytome.tables.frames import Frame
+from polytome.tables.readers.idx import IDX_FILES, find_idx
+from polytome.tables.table import read_table
 
 HOSTILE = r"""a "quoted" name,label,/scores; DROP TABLE,it's,*/ end,kind
 1.5,b c,0,O'Brien,10,no

@@ -19,10 +19,10 @@ from flint import arb, arb_mat, ctx
 from scipy import sparse
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, PolytomeError, Stop
-from polytome.ball_newton import newton, zero_start
-from polytome.balls import BallProblem
-from polytome.exact_data import exact, precision
 from polytome.export import from_torch
+from polytome.verification.ball_newton import newton, zero_start
+from polytome.verification.balls import BallProblem
+from polytome.verification.exact_data import exact, precision
 
 KINDS = (
     *("mild", "scales", "outliers", "offsets", "weights", "class_weights", "collinear", "strengths", "mixed"),

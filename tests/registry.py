@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
-from polytome.pairwise import PairwiseSigmoids
+from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.penalties import L2, NoPenalty, Penalty
 from polytome.solvers import LBFGS, GradientDescent, Newton, RowSpace, Solver, StochasticGradientDescent
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from polytome.certificate import Certificate
-    from polytome.checker import Verification, verify
-    from polytome.configuration import show_config
-    from polytome.datasets import load_dataset
-    from polytome.errors import PolytomeError
-    from polytome.estimators import LogisticRegression
-    from polytome.linear_regression import LinearRegression
-    from polytome.model_file import load
-    from polytome.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
-    from polytome.neurons import Adaline, Perceptron, SigmoidNeuron
-    from polytome.solvers import Progress, Stop
-    from polytome.tables import read_table
+from polytome._version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from polytome.certificates.certificate import Certificate
+    from polytome.configuration import show_config
+    from polytome.errors import PolytomeError
+    from polytome.files.model_file import load
+    from polytome.models.linear import LinearRegression
+    from polytome.models.logistic import LogisticRegression
+    from polytome.models.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
+    from polytome.models.neurons import Adaline, Perceptron, SigmoidNeuron
+    from polytome.solvers import Progress, Stop
+    from polytome.tables.datasets import load_dataset
+    from polytome.tables.table import read_table
+    from polytome.verification.checker import Verification, verify
 
 __all__ = [
     "Adaline",
@@ -43,24 +43,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Adaline": "polytome.neurons",
-    "Certificate": "polytome.certificate",
-    "LinearRegression": "polytome.linear_regression",
-    "LogisticRegression": "polytome.estimators",
-    "MultilabelLogistic": "polytome.multiclass",
-    "OneVsOne": "polytome.multiclass",
-    "OneVsRest": "polytome.multiclass",
-    "Perceptron": "polytome.neurons",
+    "Adaline": "polytome.models.neurons",
+    "Certificate": "polytome.certificates.certificate",
+    "LinearRegression": "polytome.models.linear",
+    "LogisticRegression": "polytome.models.logistic",
+    "MultilabelLogistic": "polytome.models.multiclass",
+    "OneVsOne": "polytome.models.multiclass",
+    "OneVsRest": "polytome.models.multiclass",
+    "Perceptron": "polytome.models.neurons",
     "PolytomeError": "polytome.errors",
     "Progress": "polytome.solvers",
-    "SigmoidNeuron": "polytome.neurons",
+    "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
-    "Verification": "polytome.checker",
-    "load": "polytome.model_file",
-    "load_dataset": "polytome.datasets",
-    "read_table": "polytome.tables",
+    "Verification": "polytome.verification.checker",
+    "load": "polytome.files.model_file",
+    "load_dataset": "polytome.tables.datasets",
+    "read_table": "polytome.tables.table",
     "show_config": "polytome.configuration",
-    "verify": "polytome.checker",
+    "verify": "polytome.verification.checker",
 }
 
 

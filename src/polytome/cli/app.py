@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from polytome import __version__
+from polytome._version import __version__
 from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
 from polytome.cli.datasets import datasets

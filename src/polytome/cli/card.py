@@ -53,8 +53,8 @@ def card(
       polytome card people.safetensors more-people.csv --out CARD.md
       polytome card iris.safetensors
     """
-    from polytome.atomic_files import atomic_output
-    from polytome.model_file import load
+    from polytome.files.atomic_files import atomic_output
+    from polytome.files.model_file import load
     from polytome.report.card import model_card
     from polytome.report.contents import judge
 

@@ -17,7 +17,7 @@ def datasets(data: DataFolder = None, as_json: Json = False) -> None:
       polytome datasets
       polytome datasets --data DIR
     """
-    from polytome.datasets import is_here, list_datasets
+    from polytome.tables.datasets import is_here, list_datasets
 
     found = [(info, is_here(info.name, data)) for info in list_datasets()]
     if as_json:

@@ -22,8 +22,8 @@ from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
-    from polytome.sources import Source
+    from polytome.files.sources import Source
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["evaluate", "read_labelled"]
 
@@ -55,8 +55,8 @@ def evaluate(
       polytome evaluate people.safetensors more-people.csv
       polytome evaluate mnist.safetensors my-digits
     """
-    from polytome import metrics
-    from polytome.model_file import load
+    from polytome.evaluation import metrics
+    from polytome.files.model_file import load
 
     fitted = load(model)
     rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
@@ -94,8 +94,8 @@ def read_labelled(
         DataError: the rows do not suit the model, or have no labels.
     """
     from polytome.errors import DataError
-    from polytome.sources import read_for_model
-    from polytome.splits import rows_of_training
+    from polytome.files.sources import read_for_model
+    from polytome.files.splits import rows_of_training
 
     with live_line() as say:
         say(f"reading {source}")

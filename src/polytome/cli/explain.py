@@ -12,7 +12,7 @@ from polytome.cli.show import show_certificate, show_coefficients, show_facts
 from polytome.cli.train import coefficients_title, model_line
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["explain"]
 
@@ -34,8 +34,8 @@ def explain(
       polytome explain iris.safetensors
       polytome explain iris.safetensors --top 10 --json
     """
-    from polytome.explain import feature_names, largest_coefficients
-    from polytome.model_file import load
+    from polytome.evaluation.explain import feature_names, largest_coefficients
+    from polytome.files.model_file import load
 
     fitted = load(model)
     coefficients = largest_coefficients(fitted, most=top)

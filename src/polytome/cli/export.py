@@ -61,7 +61,7 @@ def export(
     """
     from polytome.errors import ArgumentError
     from polytome.export import to_sql, write_c, write_onnx, write_sklearn, write_sql, write_torch
-    from polytome.model_file import load
+    from polytome.files.model_file import load
 
     outputs = {
         "--onnx": (onnx, ".onnx"),

@@ -94,7 +94,7 @@ def _list(lessons: list[Lesson], as_json: bool) -> None:
 
 
 def _print(chosen: Lesson, page: Page, folder: Path | None) -> None:
-    from polytome.atomic_files import atomic_output
+    from polytome.files.atomic_files import atomic_output
     from polytome.teaching.terminal import lesson_console, print_lesson
 
     target = folder or Path(chosen.name)
@@ -113,7 +113,7 @@ def _print(chosen: Lesson, page: Page, folder: Path | None) -> None:
 
 def _write_pages(lessons: list[Lesson], folder: Path) -> None:
     """Each lesson as a page, and the list of all beside them where all are written."""
-    from polytome.atomic_files import atomic_output
+    from polytome.files.atomic_files import atomic_output
     from polytome.lessons import run_lesson
     from polytome.teaching.html import index_page, lesson_page
 

@@ -69,9 +69,9 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
         Traceback (most recent call last):
         polytome.errors.ArgumentError: --out iris.csv: is no .csv file that would be written; end it with .safetensors
     """
-    from polytome.atomic_files import check_writable
     from polytome.errors import ArgumentError
-    from polytome.readers.idx import is_idx_name
+    from polytome.files.atomic_files import check_writable
+    from polytome.tables.readers.idx import is_idx_name
 
     read = [Path(name) for name in inputs if name is not None]
     written: dict[str, Path] = {}

@@ -64,12 +64,12 @@ def predict(
       polytome predict mnist.safetensors images.npy --no-probabilities
       polytome predict mnist.safetensors my_digit.png photo.jpg
     """
-    from polytome.atomic_files import atomic_output
     from polytome.errors import FileError
-    from polytome.metrics import class_counts
-    from polytome.model_file import load
-    from polytome.predictions import predict_rows
-    from polytome.sources import read_for_model
+    from polytome.evaluation.metrics import class_counts
+    from polytome.files.atomic_files import atomic_output
+    from polytome.files.model_file import load
+    from polytome.files.predictions import predict_rows
+    from polytome.files.sources import read_for_model
 
     check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
     fitted = load(model)

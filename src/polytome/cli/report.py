@@ -59,7 +59,7 @@ def report(
     """
     from numpy import flatnonzero
 
-    from polytome.model_file import load
+    from polytome.files.model_file import load
     from polytome.report import make_report
 
     place = model.with_suffix(".html") if out is None else out

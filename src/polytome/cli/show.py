@@ -12,9 +12,9 @@ from rich.text import Text
 from polytome.cli.output import printable
 
 if TYPE_CHECKING:
-    from polytome.certificate import Certificate
-    from polytome.explain import Coefficient
-    from polytome.metrics import Evaluation
+    from polytome.certificates.certificate import Certificate
+    from polytome.evaluation.explain import Coefficient
+    from polytome.evaluation.metrics import Evaluation
 
 __all__ = ["balance", "show_certificate", "show_coefficients", "show_evaluation", "show_facts", "show_table"]
 
@@ -86,7 +86,7 @@ def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None
 
 def _show_confusion(console: Console, evaluation: Evaluation) -> None:
     """Print the whole table where it fits, else the pairs that are confused most often."""
-    from polytome.metrics import confused_pairs
+    from polytome.evaluation.metrics import confused_pairs
 
     labels = [printable(label) for label in evaluation.classes.tolist()]
     counts = evaluation.confusion.tolist()

@@ -44,10 +44,10 @@ from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
-    from polytome.metrics import Evaluation
+    from polytome.evaluation.metrics import Evaluation
+    from polytome.files.sources import Source
+    from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
-    from polytome.sources import Source
 
 __all__ = ["coefficients_title", "model_line", "train"]
 
@@ -122,7 +122,7 @@ def train(
 def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
     """Let the estimator refuse settings before any row is read: it meets them on four rows of its own first."""
     from polytome.errors import ArgumentError, DataError
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
     if test_fraction is not None and not 0 <= test_fraction < 1:
         raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
@@ -134,7 +134,7 @@ def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> No
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
     """The rows, read or fetched before our eyes."""
-    from polytome.sources import open_source
+    from polytome.files.sources import open_source
 
     with live_line() as say:
         say(f"reading {source}")
@@ -148,7 +148,7 @@ def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
 
 def _prepared(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:
     """The rows with the labels and the test rows that were asked for."""
-    from polytome.sources import hold_out, one_against_rest
+    from polytome.files.sources import hold_out, one_against_rest
 
     if positive is not None:
         rows = one_against_rest(rows, positive)
@@ -161,7 +161,7 @@ def _train(
     rows: Source, settings: dict[str, Any], command: str, out: Path | None, report: Path | None, as_json: bool
 ) -> None:
     """Fit, save, evaluate; show each result as soon as it is there."""
-    from polytome.metrics import class_counts, evaluate
+    from polytome.evaluation.metrics import class_counts, evaluate
 
     counts = class_counts(rows.y)
     console = Console(quiet=True) if as_json else make_console()
@@ -221,8 +221,8 @@ def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Int
     """The model, fitted before our eyes until it is done or interrupted."""
     from sklearn.exceptions import ConvergenceWarning
 
-    from polytome.estimators import LogisticRegression
-    from polytome.sources import fit_source
+    from polytome.files.sources import fit_source
+    from polytome.models.logistic import LogisticRegression
 
     with live_line() as say, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told in our own words, from `stop_`
@@ -264,8 +264,8 @@ def _show_fit(console: Console, model: LogisticRegression) -> None:
 
 
 def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
-    from polytome.explain import largest_coefficients
-    from polytome.ordering import largest
+    from polytome.evaluation.explain import largest_coefficients
+    from polytome.evaluation.ordering import largest
 
     what = "rows that were held out" if held_out else "rows of the training data itself (nothing was held out)"
     show_evaluation(console, evaluation, what)
@@ -324,7 +324,7 @@ def _summary(
     out: Path | None,
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
-    from polytome.explain import largest_coefficients
+    from polytome.evaluation.explain import largest_coefficients
 
     metrics = None
     if evaluation is not None:

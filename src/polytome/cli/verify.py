@@ -12,9 +12,9 @@ from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_facts
 
 if TYPE_CHECKING:
-    from polytome.checker import Verification
-    from polytome.estimators import LogisticRegression
-    from polytome.sources import Source
+    from polytome.files.sources import Source
+    from polytome.models.logistic import LogisticRegression
+    from polytome.verification.checker import Verification
 
 __all__ = ["verify"]
 
@@ -45,9 +45,9 @@ def verify(
 
     Exit status: 0 confirmed, 1 refuted (or an error), 3 undecided.
     """
-    from polytome import checker
-    from polytome.model_file import load
-    from polytome.sources import is_dataset
+    from polytome.files.model_file import load
+    from polytome.files.sources import is_dataset
+    from polytome.verification import checker
 
     fitted = load(model)
     split = "train" if is_dataset(source) else None
@@ -65,7 +65,7 @@ def verify(
 
 def _without_held_out(fitted: LogisticRegression, rows: Source) -> Source:
     """The rows without those that training held out."""
-    from polytome.sources import hold_out
+    from polytome.files.sources import hold_out
 
     record = getattr(fitted, "training_", None)
     if record is None or record.test_fraction is None or rows.y is None or len(rows.y) == record.n_rows:

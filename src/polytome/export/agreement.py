@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.encoders import Column
 from polytome.errors import ArgumentError, DataError
 from polytome.export.form import Form
-from polytome.frames import Frame
+from polytome.tables.encoder import Column
+from polytome.tables.frames import Frame
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 Array = NDArray[Any]
 Cells: TypeAlias = "Array | list[Array]"

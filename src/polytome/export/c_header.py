@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polytome.atomic_files import atomic_output
-from polytome.encoders import Column
 from polytome.errors import ArgumentError
 from polytome.export.form import Form, form_of
+from polytome.files.atomic_files import atomic_output
+from polytome.tables.encoder import Column
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["to_c", "write_c"]
 
@@ -173,7 +173,7 @@ def to_c(model: LogisticRegression, *, prefix: str = "polytome") -> str:
         ArgumentError: the model cannot be exported, or the prefix is no C identifier.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> "static inline int polytome_predict(" in to_c(model)
         True

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import __version__
-from polytome.encoders import Column
+from polytome._version import __version__
 from polytome.errors import ArgumentError
-from polytome.explain import feature_names
-from polytome.fitting import dense_coefficients
-from polytome.frames import MISSING_WORDS
+from polytome.evaluation.explain import feature_names
+from polytome.models.fitting import dense_coefficients
+from polytome.tables.encoder import Column
+from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["Form", "form_of"]
 
@@ -76,14 +76,14 @@ def form_of(model: LogisticRegression) -> Form:
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> form = form_of(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
         >>> form.classes, form.columns[0].name, form.coefficients.shape
         (('no', 'yes'), 'feature_0', (2, 1))
     """
     from sklearn.utils.validation import check_is_fitted
 
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
     if not isinstance(model, LogisticRegression):
         raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be exported")

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.careful import certify_given
+from polytome.certificates.careful import certify_given
 from polytome.errors import ArgumentError, DataError
-from polytome.features import checked_features
-from polytome.fitted_source import FittedSource
-from polytome.fitting import Kept, keep_solution
-from polytome.frames import listing
-from polytome.labels import class_weights, hard_labels, row_weights
+from polytome.models.features import checked_features
+from polytome.models.fitted_source import FittedSource
+from polytome.models.fitting import Kept, keep_solution
+from polytome.models.labels import class_weights, hard_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
+from polytome.tables.frames import listing
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 Array = NDArray[Any]
 
@@ -48,7 +48,7 @@ def imported_model(scores: tuple[Array, Array], classes: Any, **settings: Any) -
         >>> model.classes_, model.coef_, hasattr(model, "certificate_")
         (array(['no', 'yes'], dtype='<U3'), array([[-1.,  1.]]), False)
     """
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
     coefficients, intercepts = (np.array(part, dtype=np.float64) for part in scores)
     labels = np.asarray(classes)

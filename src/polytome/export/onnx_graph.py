@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.atomic_files import atomic_output, check_writable
-from polytome.encoders import Column
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.export.agreement import Agreement, Cells, checked_agreement, given_cells, sample_cells
 from polytome.export.form import Form, form_of
-from polytome.frames import MISSING_WORDS
+from polytome.files.atomic_files import atomic_output, check_writable
+from polytome.tables.encoder import Column
+from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 Array = NDArray[Any]
 Precision = Literal["float64", "float32"]
@@ -71,7 +71,7 @@ def write_onnx(
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     agreement = write_onnx(model, Path(folder, "model.onnx"))

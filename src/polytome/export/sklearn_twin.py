@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytome.atomic_files import atomic_output, check_writable
 from polytome.errors import ArgumentError, MissingExtraError
-from polytome.explain import feature_names
+from polytome.evaluation.explain import feature_names
 from polytome.export.agreement import Agreement, checked_agreement, encoded, sample_cells
 from polytome.export.form import Form, form_of
 from polytome.export.imported import certify_as_given, imported_model
-from polytome.fitting import dense_coefficients
-from polytome.frames import MISSING_WORDS
-from polytome.peer_settings import own_settings
+from polytome.files.atomic_files import atomic_output, check_writable
+from polytome.models.fitting import dense_coefficients
+from polytome.models.peer_settings import own_settings
+from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["from_sklearn", "to_sklearn", "write_sklearn"]
 
@@ -53,7 +53,7 @@ def to_sklearn(model: LogisticRegression) -> Any:
         MissingExtraError: the model encodes a table, and pandas is not installed.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> twin = to_sklearn(model)
         >>> type(twin).__module__.partition(".")[0], twin.predict([[2.5]])

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.atomic_files import atomic_output, check_writable
-from polytome.encoders import Column
 from polytome.errors import ArgumentError
 from polytome.export.agreement import Agreement, checked_agreement, sample_cells
 from polytome.export.form import Form, form_of
-from polytome.frames import MISSING_WORDS
+from polytome.files.atomic_files import atomic_output, check_writable
+from polytome.tables.encoder import Column
+from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 Array = NDArray[Any]
 
@@ -58,7 +58,7 @@ def to_sql(model: LogisticRegression, *, table: str = "rows", keep: Sequence[str
         ArgumentError: the model cannot be exported, or a name cannot be used.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> query = to_sql(model, table="people", keep=["id"])
         >>> query.splitlines()[-2:]

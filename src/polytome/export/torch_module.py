@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.atomic_files import atomic_output
 from polytome.errors import ArgumentError, MissingExtraError
-from polytome.explain import feature_names
+from polytome.evaluation.explain import feature_names
 from polytome.export.form import form_of
 from polytome.export.imported import certify_as_given, imported_model
-from polytome.tensor_files import read_tensors
+from polytome.files.atomic_files import atomic_output
+from polytome.files.tensor_files import read_tensors
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 Array = NDArray[Any]
 
@@ -72,7 +72,7 @@ def write_torch(model: LogisticRegression, path: str | PathLike[str]) -> None:
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_torch(model, Path(folder, "state.safetensors"))

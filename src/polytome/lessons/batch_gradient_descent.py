@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
-from polytome.estimators import LogisticRegression
+from polytome import numerics
 from polytome.losses import Logistic
+from polytome.models.logistic import LogisticRegression
 from polytome.objective import Objective
 from polytome.penalties import NoPenalty
 from polytome.rows import as_rows
 from polytome.solvers import GradientDescent
+from polytome.teaching import layouts
 from polytome.teaching.documents import numbers
 from polytome.teaching.page import Page
-from polytome.tracing import walk
+from polytome.teaching.tracing import walk
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -269,8 +270,8 @@ def in_rows(page: Page, rows: Array, y: Array, weights: Array, bias: float) -> N
         ## Rows instead of columns
 
         Most libraries, and this one, put a flower in each **row**. Transposing everything changes no number: the scores
-        are $X W + b$, the derivatives $X^\top (\hat y - y) / m$. `polytome.layouts` converts arrays both ways, and the
-        solver `GradientDescent` walks the same steps.
+        are $X W + b$, the derivatives $X^\top (\hat y - y) / m$. `polytome.teaching.layouts` converts arrays both
+        ways, and the solver `GradientDescent` walks the same steps.
     """)
     page.code(with_the_library)
     other_weights, other_bias = with_the_library(rows, y)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
+from polytome import numerics
 from polytome.losses import Logistic, Loss
-from polytome.neuron_losses import SquaredSigmoid
+from polytome.losses.neurons import SquaredSigmoid
+from polytome.teaching import layouts
 from polytome.teaching.page import Page
-from polytome.tracing import trace
+from polytome.teaching.tracing import trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -197,8 +198,8 @@ def one_step(page: Page) -> None:
     page.text("""
         ## One step with numbers
 
-        A petal of 3 cm, label 1; the weights say no. `polytome.tracing.trace` writes down one step of descent: subtract
-        the learning rate times the derivative. (The *mean* is the predicted probability.)
+        A petal of 3 cm, label 1; the weights say no. `polytome.teaching.tracing.trace` writes down one step of
+        descent: subtract the learning rate times the derivative. (The *mean* is the predicted probability.)
     """)
     rows = [(f"${row.latex}$", row.name, row.formula or "given", row.value) for row in step.rows()]
     page.table(("symbol", "what it is", "formula", "value"), rows, "One step on one flower")

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import numerics
-from polytome.estimators import LogisticRegression
-from polytome.linear_regression import LinearRegression
 from polytome.losses import Logistic, Loss, Squared
-from polytome.neuron_losses import PerceptronLoss, SquaredSigmoid
-from polytome.neurons import Adaline, Perceptron, SigmoidNeuron, perceptron_bound
+from polytome.losses.neurons import PerceptronLoss, SquaredSigmoid
+from polytome.models.linear import LinearRegression
+from polytome.models.logistic import LogisticRegression
+from polytome.models.neurons import Adaline, Perceptron, SigmoidNeuron, perceptron_bound
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from polytome import numerics
-from polytome.coding import average_length, decode, huffman, kraft_sum
-from polytome.layouts import bits_from_nats
+from polytome.numerics.coding import average_length, decode, huffman, kraft_sum
+from polytome.teaching.layouts import bits_from_nats
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def averages(page: Page) -> None:
     page.text("""
         This is the best that any code with a word for each message can do. Huffman's rule finds it: join the two least
         probable messages into one; treat it as a message; repeat until one is left. Then read the words off the tree.
-        `polytome.coding.huffman` does this.
+        `polytome.numerics.coding.huffman` does this.
     """)
     page.figure("huffman-tree", lambda: draw_tree(best, WET), "Huffman's code for the wet weather.", TREE)
     page.figure(

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from polytome.careful import certify_given
-from polytome.datasets import load_dataset
-from polytome.estimators import LogisticRegression
+from polytome.certificates.careful import certify_given
+from polytome.evaluation.metrics import confusion_matrix
 from polytome.losses import Logistic
-from polytome.metrics import confusion_matrix
+from polytome.models.logistic import LogisticRegression
 from polytome.objective import Objective
 from polytome.penalties import L2
 from polytome.plots.drawing import chart
 from polytome.rows import as_rows
+from polytome.tables.datasets import load_dataset
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import numerics
-from polytome.estimators import LogisticRegression
-from polytome.linear_regression import LinearRegression
+from polytome.models.linear import LinearRegression
+from polytome.models.logistic import LogisticRegression
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts
-from polytome.linear_regression import LinearRegression
+from polytome.models.linear import LinearRegression
+from polytome.teaching import layouts
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
-from polytome.datasets import Dataset, load_dataset
+from polytome import numerics
 from polytome.errors import FileError
 from polytome.losses import Logistic, Softmax
-from polytome.neurons import SigmoidNeuron
+from polytome.models.neurons import SigmoidNeuron
 from polytome.objective import Objective, block_scores
 from polytome.penalties import NoPenalty
 from polytome.rows import Columns, Rows, as_rows
 from polytome.solvers import GradientDescent, Iterate, StochasticGradientDescent
+from polytome.tables.datasets import Dataset, load_dataset
+from polytome.teaching import layouts
 from polytome.teaching.page import Page
-from polytome.tracing import walk
+from polytome.teaching.tracing import walk
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

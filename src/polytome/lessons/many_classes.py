@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import numerics
-from polytome.datasets import load_dataset
-from polytome.estimators import LogisticRegression
-from polytome.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
+from polytome.models.logistic import LogisticRegression
+from polytome.models.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
+from polytome.tables.datasets import load_dataset
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.datasets import is_here, load_dataset
-from polytome.estimators import LogisticRegression
-from polytome.metrics import Evaluation, confused_pairs, evaluate
+from polytome.evaluation.metrics import Evaluation, confused_pairs, evaluate
+from polytome.models.logistic import LogisticRegression
 from polytome.plots.bars import bars
 from polytome.plots.drawing import PALETTE, chart, new_figure
 from polytome.plots.matrices import heat_map, image_grid, weight_images
+from polytome.tables.datasets import is_here, load_dataset
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
-from polytome.datasets import load_dataset
+from polytome import numerics
 from polytome.plots.drawing import GREY, INK, PALETTE, chart, new_figure, tint
+from polytome.tables.datasets import load_dataset
+from polytome.teaching import layouts
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ def converters(page: Page, X: Array, coefficients: Array) -> None:
     page.text("""
         ## Converters
 
-        `polytome.layouts` has a function for each way, and its inverse. An array of another shape than the function
-        needs raises an error that names both shapes, so that a transposed array cannot slip through.
+        `polytome.teaching.layouts` has a function for each way, and its inverse. An array of another shape than the
+        function needs raises an error that names both shapes, so that a transposed array cannot slip through.
     """)
     rows = []
     for document, there, back, arrays in pairs:

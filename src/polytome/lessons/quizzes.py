@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import numerics
-from polytome.coding import average_length, decode, huffman
-from polytome.datasets import load_dataset
-from polytome.estimators import LogisticRegression
-from polytome.linear_regression import LinearRegression
+from polytome.models.linear import LinearRegression
+from polytome.models.logistic import LogisticRegression
+from polytome.numerics.coding import average_length, decode, huffman
 from polytome.plots.charts import points_with_curves
+from polytome.tables.datasets import load_dataset
 from polytome.teaching.diagrams import layer
 from polytome.teaching.page import Page
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
+from polytome import numerics
 from polytome.losses import Softmax
+from polytome.teaching import layouts
 from polytome.teaching.page import Page
-from polytome.tracing import Trace, trace
+from polytome.teaching.tracing import Trace, trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -288,9 +289,9 @@ def by_the_library(page: Page) -> None:
     page.text("""
         ## Polytome shows the step
 
-        `polytome.tracing.trace` takes any of the library's losses through one step and keeps every number. Here rows
-        are samples, and the intercept (the bias) stands in the last row; `polytome.layouts` converts. `print` shows
-        such a table in any terminal:
+        `polytome.teaching.tracing.trace` takes any of the library's losses through one step and keeps every number.
+        Here rows are samples, and the intercept (the bias) stands in the last row; `polytome.teaching.layouts`
+        converts. `print` shows such a table in any terminal:
     """)
     page.code(library_step)
     page.table(

@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
-from polytome.datasets import load_dataset
-from polytome.estimators import LogisticRegression
+from polytome import numerics
 from polytome.losses import Softmax
+from polytome.models.logistic import LogisticRegression
 from polytome.objective import Objective
 from polytome.penalties import NoPenalty
 from polytome.rows import as_rows
 from polytome.solvers import StochasticGradientDescent
 from polytome.solvers.driver import Training, train
+from polytome.tables.datasets import load_dataset
+from polytome.teaching import layouts
 from polytome.teaching.documents import numbers
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from polytome.datasets import Dataset
+    from polytome.tables.datasets import Dataset
 
 Array = NDArray[Any]
 Runs = tuple[Array, Array]

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import layouts, numerics
+from polytome import numerics
 from polytome.losses import Softmax
 from polytome.objective import Objective
 from polytome.penalties import NoPenalty
 from polytome.rows import as_rows
 from polytome.solvers import GradientDescent
+from polytome.teaching import layouts
 from polytome.teaching.page import Page
-from polytome.tracing import walk
+from polytome.teaching.tracing import walk
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

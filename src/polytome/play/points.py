@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, PolytomeError
 from polytome.play.settings import MOST_ROWS, Settings
-from polytome.readers.delimited import read_delimited
-from polytome.tables import read_table
+from polytome.tables.readers.delimited import read_delimited
+from polytome.tables.table import read_table
 
 Array = NDArray[Any]
 
@@ -57,7 +57,7 @@ class Table:
 
 
 def _iris(settings: Settings) -> Table:
-    from polytome.datasets import load_dataset
+    from polytome.tables.datasets import load_dataset
 
     iris = load_dataset("iris")
     codes = np.searchsorted(np.array(iris.class_names), iris.y)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
-from polytome.neuron_losses import PerceptronLoss, SquaredSigmoid
+from polytome.losses.neurons import PerceptronLoss, SquaredSigmoid
+from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective
-from polytome.outward import rounded_up
 from polytome.penalties import L2, NoPenalty
 from polytome.play.points import Table, load_points
 from polytome.play.settings import Settings
@@ -211,7 +211,8 @@ def _loss(settings: Settings, table: Table) -> tuple[Loss, Array, Array, tuple[s
         "logistic": Logistic(),
         "one-vs-rest": Logistic(),  # two classes need one model
     }
-    # Neurons take 0.0 and 1.0, as in `polytome.neurons`; the logistic loss codes, as in `polytome.estimators`.
+    # Neurons take 0.0 and 1.0, as in `polytome.models.neurons`; the logistic loss codes, as in
+    # `polytome.models.logistic`.
     target = codes.astype(np.float64) if name in ("adaline", "sigmoid", "perceptron") else codes
     return losses[name], target, codes, classes
 

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import certify, is_separated
+from polytome.certificates.certificate import certify, is_separated
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic
-from polytome.neuron_losses import SquaredSigmoid
+from polytome.losses.neurons import SquaredSigmoid
 from polytome.play.problems import Problem
 from polytome.play.regions import class_regions, level_line
 from polytome.play.verdicts import verdict
 from polytome.play.views import curve_grid, plane_window
 from polytome.solvers import StochasticGradientDescent
+from polytome.teaching.tracing import trace, walk
 from polytome.threads import one_blas_thread
-from polytome.tracing import trace, walk
 
 Array = NDArray[Any]
 

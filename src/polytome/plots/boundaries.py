@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.curves import known_codes, typical_row
 from polytome.errors import ArgumentError
-from polytome.explain import feature_names
+from polytome.evaluation.curves import known_codes, typical_row
+from polytome.evaluation.explain import feature_names
 from polytome.numerics import sigmoid
 from polytome.plots.charts import draw_points_with_curves
 from polytome.plots.display import Display, Paper, feature_position, needs, plain_rows, shown_rows

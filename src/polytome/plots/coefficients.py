@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from polytome.curves import column_spreads
 from polytome.errors import ArgumentError
-from polytome.explain import feature_names
-from polytome.fitting import dense_coefficients
-from polytome.ordering import largest
+from polytome.evaluation.curves import column_spreads
+from polytome.evaluation.explain import feature_names
+from polytome.evaluation.ordering import largest
+from polytome.models.fitting import dense_coefficients
 from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import PALETTE, figure_of

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from polytome.curves import (
+from polytome.errors import ArgumentError
+from polytome.evaluation.curves import (
     Bin,
     calibration_bins,
     calibration_error,
     confidence,
     known_codes,
 )
-from polytome.errors import ArgumentError
-from polytome.metrics import confused_pairs, confusion_matrix
+from polytome.evaluation.metrics import confused_pairs, confusion_matrix
 from polytome.plots.display import Display, Paper, needs
 from polytome.plots.drawing import GREY, PALETTE, REFERENCE, figure_of
 from polytome.plots.labels import counted, literal, percent, text_size
@@ -180,7 +180,7 @@ class CalibrationDisplay(Display):
     is outside of it. The grey bars tell how many rows each bin has.
 
     Args:
-        bins: from `polytome.curves.calibration_bins`.
+        bins: from `polytome.evaluation.curves.calibration_bins`.
         event: what the probabilities are of.
 
     Example:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polytome.curves import Curve, one_against_rest, precision_recall_curve, roc_curve
-from polytome.ordering import largest
+from polytome.evaluation.curves import Curve, one_against_rest, precision_recall_curve, roc_curve
+from polytome.evaluation.ordering import largest
 from polytome.plots.display import Display
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
 from polytome.plots.labels import key_beside, literal, short
@@ -88,7 +88,7 @@ class RocDisplay(_PerClassDisplay):
     Where all curves keep to the upper left corner, that corner is shown.
 
     Args:
-        curves: label -> curve, from `polytome.curves.roc_curve`.
+        curves: label -> curve, from `polytome.evaluation.curves.roc_curve`.
 
     Example:
         >>> display = RocDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8])
@@ -167,7 +167,7 @@ class PrecisionRecallDisplay(_PerClassDisplay):
     """Precision against recall at every cut-off, for each class against the rest, with the average precision.
 
     Args:
-        curves: label -> curve, from `polytome.curves.precision_recall_curve`.
+        curves: label -> curve, from `polytome.evaluation.curves.precision_recall_curve`.
 
     Example:
         >>> display = PrecisionRecallDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from polytome.errors import ArgumentError
-from polytome.explain import Contributions, contributions
+from polytome.evaluation.explain import Contributions, contributions
+from polytome.evaluation.ordering import largest
 from polytome.numerics import sigmoid
-from polytome.ordering import largest
 from polytome.plots.bars import bars_height
 from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest_signed, picture_paper
 from polytome.plots.display import Display, Paper
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-    from polytome.encoders import Encoder
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
+    from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
 

@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from polytome.curves import column_spreads
-from polytome.explain import feature_names
-from polytome.metrics import class_codes, null_log_loss
-from polytome.ordering import largest
-from polytome.outward import rounded_up
+from polytome.evaluation.curves import column_spreads
+from polytome.evaluation.explain import feature_names
+from polytome.evaluation.metrics import class_codes, null_log_loss
+from polytome.evaluation.ordering import largest
+from polytome.evaluation.sweeps import Descent, PathPoint, learning_rate_descents, regularization_path
+from polytome.numerics.outward import rounded_up
 from polytome.plots.charts import draw_curves
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, stroke
 from polytome.plots.labels import EndLabel, key_above, label_ends, literal, short
-from polytome.sweeps import Descent, PathPoint, learning_rate_descents, regularization_path
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from polytome.certificate import Certificate
-    from polytome.estimators import LogisticRegression
+    from polytome.certificates.certificate import Certificate
+    from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
 
 Array = NDArray[Any]
@@ -140,7 +140,7 @@ class LearningRatesDisplay(Display):
     """The objective against epochs for several learning rates; those that lead nowhere are marked.
 
     Args:
-        descents: from `polytome.sweeps.learning_rate_descents`.
+        descents: from `polytome.evaluation.sweeps.learning_rate_descents`.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -222,7 +222,7 @@ class RegularizationDisplay(Display):
     path is the length of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
 
     Args:
-        path: from `polytome.sweeps.regularization_path`.
+        path: from `polytome.evaluation.sweeps.regularization_path`.
         names: of the features.
         spreads: their standard deviations.
         null_loss: log-loss of the held-out rows under their own frequencies, in nats.

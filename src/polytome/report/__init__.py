@@ -7,10 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polytome.atomic_files import atomic_output
+from polytome.files.atomic_files import atomic_output
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["Report", "make_report"]
 
@@ -68,14 +68,14 @@ def make_report(
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
         >>> "<h1>Report on a model of 2 classes</h1>" in make_report(model).html
         True
     """
     from polytome.errors import ArgumentError
-    from polytome.estimators import LogisticRegression
-    from polytome.fitting import check_certified
+    from polytome.models.fitting import check_certified
+    from polytome.models.logistic import LogisticRegression
     from polytome.report.contents import judge
     from polytome.report.page import report_page
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from polytome.explain import feature_names
+from polytome.evaluation.explain import feature_names
 from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
 from polytome.report.wording import (
     certificate_sentence,
@@ -27,7 +27,7 @@ from polytome.report.wording import (
 )
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
     from polytome.report.contents import Judged
 
 __all__ = ["model_card"]
@@ -48,7 +48,7 @@ def model_card(model: LogisticRegression, judged: Judged | None = None, *, name:
         Markdown that begins with YAML between two lines of dashes.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> card = model_card(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]), name="tiny")
         >>> card.splitlines()[:3]
         ['---', 'library_name: polytome', 'pipeline_tag: "tabular-classification"']

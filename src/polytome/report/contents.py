@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import curves
-from polytome.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
-from polytome.explain import contributions
-from polytome.features import checked_rows
-from polytome.intervals import ClassQuality, Quality, class_qualities, quality
-from polytome.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate, one_label_each
-from polytome.ordering import largest
+from polytome.evaluation import curves
+from polytome.evaluation.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
+from polytome.evaluation.explain import contributions
+from polytome.evaluation.intervals import ClassQuality, Quality, class_qualities, quality
+from polytome.evaluation.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate, one_label_each
+from polytome.evaluation.ordering import largest
+from polytome.evaluation.settled import settled_rows
+from polytome.files.training_record import data_hash
+from polytome.models.features import checked_rows
 from polytome.report.wording import number
-from polytome.settled import settled_rows
-from polytome.training_record import data_hash
 
 if TYPE_CHECKING:
-    from polytome.curves import Bin, Curve
-    from polytome.encoders import Encoder
-    from polytome.estimators import LogisticRegression
+    from polytome.evaluation.curves import Bin, Curve
+    from polytome.models.logistic import LogisticRegression
+    from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
 
@@ -126,8 +126,8 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, row_names: An
         DataError: X does not suit the model, or not one label is a class of it.
 
     Example:
-        >>> from polytome.datasets import load_dataset
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.tables.datasets import load_dataset
+        >>> from polytome.models.logistic import LogisticRegression
         >>> iris = load_dataset("iris")
         >>> judged = judge(LogisticRegression().fit(iris.X, iris.y), iris.X, iris.y, name="iris")
         >>> judged.pairs[0].pair.true, judged.pairs[0].pair.predicted, judged.least_certain[0].name

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from polytome.explain import feature_names
+from polytome.evaluation.explain import feature_names
 from polytome.report.wording import listing, number, percent
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
-    from polytome.training_record import TrainingRecord
+    from polytome.files.training_record import TrainingRecord
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["data_facts", "fit_in_python", "objective_facts", "reproduction_facts"]
 
@@ -21,7 +21,7 @@ def objective_facts(model: LogisticRegression) -> Facts:
     """The numbers that stand in the objective.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> objective_facts(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))[:2]
         [('Loss', 'logistic, in nats'), ('Rows', '3')]
     """
@@ -45,8 +45,8 @@ def data_facts(model: LogisticRegression, record: TrainingRecord) -> Facts:
     """What the data of training were.
 
     Example:
-        >>> from polytome.sources import fit_source, open_source
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.files.sources import fit_source, open_source
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = fit_source(LogisticRegression(), open_source("iris"))
         >>> data_facts(model, model.training_)[3:]
         [('Constant features', 'none'), ('Duplicate features', 'none')]
@@ -69,8 +69,8 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
     """What it takes to make the model again.
 
     Example:
-        >>> from polytome.sources import fit_source, open_source
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.files.sources import fit_source, open_source
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = fit_source(LogisticRegression(), open_source("iris"))
         >>> [name for name, _ in reproduction_facts(model.training_)]
         ['SHA-256 of the data', 'Versions', 'Seconds of the fit']

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["summary"]
 
@@ -17,7 +17,7 @@ def summary(model: LogisticRegression) -> str:
     """Objective, certificate and stop as a small HTML table; nothing before the model is fitted.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> summary(LogisticRegression())
         ''
         >>> "Certificate" in summary(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))

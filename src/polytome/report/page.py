@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytome.diagnosis import largest_effects
 from polytome.errors import MissingExtraError
-from polytome.explain import feature_names
-from polytome.ordering import largest
+from polytome.evaluation.diagnosis import largest_effects
+from polytome.evaluation.explain import feature_names
+from polytome.evaluation.ordering import largest
 from polytome.pages import base_styles, document
 from polytome.report import wording
 from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
@@ -21,7 +21,7 @@ from polytome.report.pictures import Picture, figure, row_picture
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
     from polytome.report.contents import Judged, Shown
 
 __all__ = ["report_page"]

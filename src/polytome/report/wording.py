@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from polytome.outward import rounded_up
-from polytome.settled import mean_variation_bound
+from polytome.evaluation.settled import mean_variation_bound
+from polytome.numerics.outward import rounded_up
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
-    from polytome.intervals import Estimate
+    from polytome.evaluation.intervals import Estimate
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = [
     "bound",
@@ -104,7 +104,7 @@ def interval(estimate: Estimate, form: Callable[[float], str]) -> str:
     """The ends of an interval, from low to high, each in the given form.
 
     Example:
-        >>> from polytome.intervals import wilson_interval
+        >>> from polytome.evaluation.intervals import wilson_interval
         >>> interval(wilson_interval(9, 10), percent)
         '59.6 % to 98.2 %'
     """
@@ -138,7 +138,7 @@ def verdict(model: LogisticRegression) -> str:
     """The certificate in a few words.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> verdict(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
         'Proved to be at its minimum within the tolerance'
     """
@@ -156,7 +156,7 @@ def certificate_sentence(model: LogisticRegression) -> str:
     """What the certificate says about the objective, for a reader who has not heard of duality.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
         >>> certificate_sentence(model).split(",")[0]
         'It is proved that no other coefficients bring the objective'
@@ -196,8 +196,8 @@ def prediction_sentences(model: LogisticRegression, n_settled: int | None, n_row
         n_rows: how many were.
 
     Example:
-        >>> from polytome.sources import fit_source, open_source
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.files.sources import fit_source, open_source
+        >>> from polytome.models.logistic import LogisticRegression
         >>> prediction_sentences(fit_source(LogisticRegression(), open_source("iris")), None, None)[1]
         'Proved: at the exact minimum every row of training would be given the class that it is given now.'
     """

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from polytome.explain import Contributions, contributions
-from polytome.flips import smallest_flips
-from polytome.predictions import predict_rows
+from polytome.evaluation.explain import Contributions, contributions
+from polytome.evaluation.flips import smallest_flips
+from polytome.files.predictions import predict_rows
 from polytome.serve.bodies import ARROW, CSV, JSON, Rows
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["Content", "explanation", "prediction"]
 

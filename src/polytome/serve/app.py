@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from polytome import __version__
+from polytome._version import __version__
 from polytome.serve.counting import Counts
 from polytome.serve.decoders import Decoders
 from polytome.serve.desk import Desk

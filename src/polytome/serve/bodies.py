@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.readers.arrow_streams import count_stream_rows, parse_arrow_stream
-from polytome.readers.delimited import parse_delimited
-from polytome.readers.plain_rows import encode_plain_rows
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
+from polytome.tables.readers.arrow_streams import count_stream_rows, parse_arrow_stream
+from polytome.tables.readers.delimited import parse_delimited
+from polytome.tables.readers.plain_rows import encode_plain_rows
 
 __all__ = ["ARROW", "CSV", "IMAGES", "JSON", "Rows", "image_rows", "read_rows"]
 

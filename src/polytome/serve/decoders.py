@@ -29,7 +29,7 @@ _SECRETS = ("POLYTOME_TOKEN",)
 
 
 class Decoders:
-    """A few processes that turn images into the form that a model wants; see `polytome.images.training_form`.
+    """A few processes that turn images into the form that a model wants; see `polytome.tables.images.training_form`.
 
     Args:
         processes: that work at the same time.

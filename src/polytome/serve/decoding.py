@@ -22,7 +22,7 @@ _MOST_MEMORY = 3 << 30
 
 def work() -> None:
     """Decode what comes from standard input until it ends."""
-    import polytome.images  # noqa: F401  (takes a second, and the server itself does not need it)
+    import polytome.tables.images  # noqa: F401  (takes a second, and the server itself does not need it)
 
     try:
         import resource
@@ -49,7 +49,7 @@ def decode_all(questions: BinaryIO, answers: BinaryIO) -> None:
         >>> answers.getvalue()
         b'{"error": "image: is no PNG, JPEG, GIF, BMP or WebP image, or its head is damaged"}\\n'
     """
-    from polytome.images import training_form
+    from polytome.tables.images import training_form
 
     while line := questions.readline():
         question = json.loads(line)

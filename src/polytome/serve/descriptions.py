@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytome import __version__
-from polytome.sources import encoder_of
+from polytome._version import __version__
+from polytome.files.sources import encoder_of
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["describe", "full_value"]
 
@@ -23,7 +23,7 @@ def describe(name: str, model: LogisticRegression) -> dict[str, Any]:
         model: fitted.
 
     Example:
-        >>> from polytome.estimators import LogisticRegression
+        >>> from polytome.models.logistic import LogisticRegression
         >>> found = describe("m", LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1]))
         >>> found["classes"], found["features"][0]["name"], found["certificate"]["holds"]
         ([0, 1], 'column_1', True)

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from polytome.encoders import Column
 from polytome.serve.bodies import ARROW, CSV, IMAGES, JSON
 from polytome.serve.models import ServedModel
+from polytome.tables.encoder import Column
 
 __all__ = ["EXPLAIN", "HEALTH", "METRICS", "MODEL", "PREDICT", "document"]
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polytome.encoders import Encoder
-from polytome.model_file import load
+from polytome.files.model_file import load
+from polytome.files.sources import encoder_of
 from polytome.serve.descriptions import describe, full_value
-from polytome.sources import encoder_of
+from polytome.tables.encoder import Encoder
 
 if TYPE_CHECKING:
-    from polytome.estimators import LogisticRegression
+    from polytome.models.logistic import LogisticRegression
 
 __all__ = ["ModelFile", "ServedModel"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
-from polytome.hessian_root import HessianRoot
 from polytome.objective import Objective
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.newton import Guard

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from polytome import native
+from polytome.curvature.hessian_factor import LARGEST_HESSIAN
+from polytome.curvature.preconditioner import MOST_GRAM_COLUMNS
 from polytome.errors import ArgumentError
-from polytome.hessian_factor import LARGEST_HESSIAN
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
-from polytome.preconditioner import MOST_GRAM_COLUMNS
 from polytome.rows import SparseRows
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution, Solver

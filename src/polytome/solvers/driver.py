@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.careful import CarefulFrame
-from polytome.certificate import Certificate, certify, is_separated, separated_outputs
+from polytome.certificates.careful import CarefulFrame
+from polytome.certificates.certificate import Certificate, certify, is_separated, separated_outputs
+from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
+from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
-from polytome.hessian_factor import LARGEST_HESSIAN, factor_hessian
-from polytome.hessian_root import HessianRoot
 from polytome.objective import Objective
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate

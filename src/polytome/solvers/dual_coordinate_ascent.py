@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome import native
-from polytome.dual_certificate import implied_coefficients
-from polytome.dual_steps import sigmoid_step, softmax_step
+from polytome.certificates.dual import implied_coefficients
 from polytome.errors import ArgumentError
-from polytome.intercepts import KnownScores
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.numerics import log_softmax
 from polytome.objective import Objective, all_scores
+from polytome.objective.intercepts import KnownScores
 from polytome.rows import Block
 from polytome.solvers.driver import Solver
+from polytome.solvers.dual_steps import sigmoid_step, softmax_step
 from polytome.solvers.iterates import DualIterate, Iterate, taken_over
 from polytome.solvers.lbfgs import LBFGS
 

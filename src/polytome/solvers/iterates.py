@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificate import Certificate, certify
-from polytome.dual_certificate import certify_dual
+from polytome.certificates.certificate import Certificate, certify
+from polytome.certificates.dual import certify_dual
 from polytome.objective import Objective
 
 Array = NDArray[Any]

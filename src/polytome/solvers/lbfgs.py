@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.objective import Objective
-from polytome.preconditioner import (
+from polytome.curvature.preconditioner import (
     MOST_GRAM_COLUMNS,
     DiagonalPreconditioner,
     GramPreconditioner,
     gram_sample,
     precondition,
 )
+from polytome.objective import Objective
 from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate, taken_over
 from polytome.solvers.line_search import backtrack

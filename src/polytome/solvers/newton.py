@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.curvature import conjugate_gradients
-from polytome.hessian_factor import factor_hessian
+from polytome.curvature.conjugate_gradients import conjugate_gradients
+from polytome.curvature.hessian_factor import factor_hessian
+from polytome.curvature.sampling import sampled_hessian
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block
-from polytome.sampling import sampled_hessian
 from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]

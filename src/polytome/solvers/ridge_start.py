@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.curvature.preconditioner import kronecker_hessian
 from polytome.objective import Objective, block_scores
-from polytome.preconditioner import kronecker_hessian
 from polytome.rows import Rows
 
 Array = NDArray[Any]

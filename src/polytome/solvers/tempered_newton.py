@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.curvature.hessian_factor import factor_hessian
+from polytome.curvature.pairs import pair_hessian
 from polytome.errors import ArgumentError
-from polytome.hessian_factor import factor_hessian
 from polytome.losses import Softmax
 from polytome.numerics import softmax
 from polytome.objective import Objective, all_scores
-from polytome.pair_curvature import pair_hessian
 from polytome.rows import Block
 from polytome.solvers.iterates import Iterate
 

@@ -20,8 +20,8 @@ from io import BytesIO
 from os import PathLike
 from pathlib import Path
 
-from polytome.atomic_files import atomic_output, check_writable
 from polytome.errors import ArgumentError
+from polytome.files.atomic_files import atomic_output, check_writable
 from polytome.lessons import find_lesson, run_lesson
 from polytome.teaching.markup import html_for_mathjax
 from polytome.teaching.page import Flashcard

@@ -151,7 +151,7 @@ export class TableReasons {
   }
 }
 
-/** Places of sizes, the largest first; those equal to rounding are ordered by name, as `polytome.ordering` does it. */
+/** Places of sizes, the largest first; those equal to rounding are ordered by name, as `polytome.evaluation.ordering` does it. */
 export function largestFirst(sizes, names) {
   const order = sizes.map((_, place) => place).sort((a, b) => sizes[b] - sizes[a]);
   const groups = [];

@@ -1,0 +1,359 @@
+"""The certificate: how far a fit is from the optimum, proved where it can be proved.
+
+With an L2 penalty of strength `lambda` let `R_i` be the gradient of the loss of row i with respect to its scores and
+`G = X' diag(s) R / S`. If the intercept is exact for the current scores, so that `sum_i s_i R_i = 0`, then `R` is
+feasible for the dual problem, whose value there is `D = -sum_i s_i loss*(R_i) / S - ||G||^2 / (2 lambda)` (for the
+softmax loss `-loss*` is the entropy of the predicted distribution). No value of the objective lies below D.
+Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two into a form without cancellation:
+
+    P - P*  <=  P - D  =  ||G + lambda W||^2 / (2 lambda)
+
+the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
+weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
+
+References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
+Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificates.rounding import Rounding, growth, rounding_of
+from polytome.curvature.conjugate_gradients import newton_decrement
+from polytome.losses import Squared
+from polytome.numerics.outward import rounded_up
+from polytome.objective import Objective, all_scores, block_scores
+from polytome.objective.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
+from polytome.rows import Block
+
+Array = NDArray[Any]
+
+__all__ = [
+    "Certificate",
+    "at_other_coefficients",
+    "certify",
+    "dual_value",
+    "is_separated",
+    "proof_of_parts",
+    "separated_outputs",
+]
+
+_SHORTER = 4
+_NEARLY_BALANCED = 1e-9
+_MOST_TRIES = 40  # that bring the residual not to half
+_PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
+_MOST_SCORES = 2**23  # 64 MiB
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far the objective is from its smallest possible value.
+
+    Attributes:
+        objective: value of the objective, in nats.
+        gap: the objective is at most this far above its minimum, in nats: the parts below included.
+        null_objective: the objective of the null model (the best intercept alone), in nats.
+        tol: the tolerance that was asked for, relative to the null model.
+        kind: "proof" (a duality gap), or "estimate" (half the squared Newton decrement, where there is no penalty).
+        strength: the strength of the penalty; 0 without penalty.
+        estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
+        rounding: the part of the gap that stands for rounding, in nats.
+        intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
+
+    Example:
+        >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
+        Proved: the objective 0.25 is within 2.0e-05 of its minimum (0.002 % of the null model's; 0.01 % was asked for).
+    """
+
+    objective: float
+    gap: float
+    null_objective: float
+    tol: float
+    kind: Literal["proof", "estimate"]
+    strength: float = 0.0
+    estimate: float | None = None
+    rounding: float = 0.0
+    intercept: float = 0.0
+
+    @property
+    def relative_gap(self) -> float:
+        """The gap over the objective of the null model: what `tol` bounds."""
+        return self.gap / self.null_objective
+
+    @property
+    def exact(self) -> float:
+        """The gap but for what rounding and the intercept's residual add, in nats: what better sums can bring it to."""
+        return max(self.gap - self.rounding - self.intercept, 0.0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the gap is within the tolerance."""
+        return bool(self.gap <= self.tol * self.null_objective)
+
+    @property
+    def is_of_separation(self) -> bool:
+        """Whether it proves that the classes are separated, so that without penalty the loss falls to 0."""
+        return self.kind == "proof" and self.strength == 0
+
+    @property
+    def coefficient_bound(self) -> float:
+        """Proved bound on the Frobenius distance of the coefficients from the optimal ones; `inf` if unknown."""
+        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8)) if self.strength > 0 else np.inf
+
+    def __str__(self) -> str:
+        """One plain sentence."""
+        claim = (
+            "Proved: the objective"
+            if self.kind == "proof"
+            else "Estimated, since without penalty there is no proof: the objective"
+        )
+        verdict = "was asked for" if self.holds else "was asked for and is NOT reached"
+        # A bound is rounded up: what is printed is as true as what was proved.
+        return (
+            f"{claim} {self.objective:.6g} is within {rounded_up(self.gap, 2):.1e} of its minimum "
+            f"({rounded_up(100 * self.relative_gap, 2):.2g} % of the null model's; {100 * self.tol:.3g} % {verdict})."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The certificate as plain values for JSON; an infinite gap becomes None."""
+        finite = np.isfinite(self.gap)
+        return {
+            "kind": self.kind,
+            "holds": self.holds,
+            "gap": self.gap if finite else None,
+            "relative_gap": self.relative_gap if finite else None,
+            "objective": self.objective,
+            "null_objective": self.null_objective,
+            "tol": self.tol,
+            "strength": self.strength,
+            "estimate": self.estimate,
+            "rounding": self.rounding if finite else None,
+            "intercept": self.intercept if finite else None,
+        }
+
+
+def certify(
+    objective: Objective,
+    W: Array,
+    tol: float,
+    estimate: float | None = None,
+    known: tuple[float, Array] | None = None,
+    intercept_hessian: Array | None = None,
+) -> tuple[Certificate, Array]:
+    """Certificate of coefficients `W`, and `W` with its intercept made exact: a few passes over the rows in float64.
+
+    Args:
+        objective: what was minimised.
+        W: coefficients, shape `objective.shape`.
+        tol: the tolerance to be judged by, relative to the null model.
+        estimate: the distance from the minimum that the solver's curvature suggests, if it has one.
+        known: value and gradient at `W`, if they were computed in float64.
+        intercept_hessian: the Hessian with respect to the intercepts at `W` or near it, (n_outputs, n_outputs).
+
+    Returns:
+        The certificate, and the coefficients it is about.
+    """
+    objective = objective.at(np.float64)
+    W = objective.loss.canonical(W)
+    if known is None and _has_short_scores(objective):
+        W, known = _from_scores(objective, W)
+    value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
+    null, strength = objective.null[1], objective.penalty.strength
+    if strength > 0:
+        off, size = rounding_of(objective, W, value), float(np.linalg.norm(gradient[:-1]))
+        return proof_of_parts(objective, off, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
+    if is_separated(objective, W):
+        # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
+        more = rounding_of(objective, W, value).objective
+        return Certificate(value + more, value + more, null, tol, "proof", 0.0, estimate, more), W
+    decrement = newton_decrement(objective, W, gradient)
+    return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement), W
+
+
+def proof_of_parts(
+    objective: Objective,
+    off: Rounding,
+    value: float,
+    size: float,
+    unbalanced: Array,
+    tol: float,
+    *,
+    divergence: float = 0.0,
+    estimate: float | None = None,
+) -> Certificate:
+    """The certificate that follows from what was computed at a point, and from how far rounding may have moved it.
+
+    Args:
+        objective: with an L2 penalty.
+        off: what rounding may have done to the numbers below.
+        value: the objective, in nats.
+        size: the norm of `G + lambda W`.
+        unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
+        tol: the tolerance to be judged by, relative to the null model.
+        divergence: mean divergence of the dual point's predictions from those of the coefficients, in nats, where it is
+            not a matter of rounding alone.
+        estimate: the distance from the minimum that the curvature suggests, in nats.
+    """
+    strength, null = objective.penalty.strength, objective.null[1]
+    size *= 1 + growth(objective.size)
+
+    def bound(size: float, unbalanced: Array) -> float:
+        """The gap of the dual point that a share of one prediction for all rows makes feasible."""
+        share = 0.0
+        if objective.fit_intercept:
+            room = np.maximum(off.room, 0.0)
+            needed = np.divide(unbalanced, room, out=np.zeros_like(unbalanced), where=unbalanced > 0)
+            share = float(needed.max()) * (1 + growth(objective.rows.n_rows))
+        if share == 0:
+            return size**2 / (2 * strength)
+        if not share < 1:
+            return np.inf
+        return share * off.cost + 0.5 * share * share + (size + share * off.reach) ** 2 / (2 * strength)
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        exact, balanced = divergence + size * size / (2 * strength), divergence + bound(size, unbalanced)
+        total = divergence + bound(size + off.gradient, unbalanced + off.balance)
+        total += off.divergence + off.objective + off.strength
+        total *= 1 + growth(objective.rows.n_rows + 100)
+    most = value + off.objective
+    if total < most:
+        parts = total - balanced, balanced - exact
+        return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
+    # Losses are not negative, so no gap is larger than the objective.
+    return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
+
+
+def at_other_coefficients(known: Certificate, objective: Objective, W: Array) -> Certificate:
+    """The certificate of coefficients `W`, from one of others: the least value that it proves holds for all.
+
+    One pass over the rows; rounding of the objective there comes on top.
+    """
+    value, _ = objective.value_and_gradient(W)
+    gap = known.gap + max(0.0, value - known.objective)
+    if known.kind == "estimate":
+        return replace(known, objective=value, gap=min(gap, value))
+    off = rounding_of(objective, W, value).objective
+    if gap < value:
+        return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
+    # Losses are not negative.
+    return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
+
+
+def dual_value(objective: Objective, W: Array) -> float:
+    """`-sum_i s_i loss*(R_i) / S - penalty*(-G)`: the dual objective at the residuals of `W`, in nats.
+
+    An independent way to the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact.
+    """
+    objective = objective.at(np.float64)
+    raw = objective.rows.columns.to_raw(W)
+
+    def block_conjugate(block: Block) -> tuple[Array, ...]:
+        _, residual = objective.loss.value_and_gradient(block_scores(block, raw), block.target)
+        return (np.asarray(block.weight @ objective.loss.conjugate(residual, block.target)),)
+
+    (conjugate,) = objective.rows.sum(block_conjugate)
+    _, gradient = objective.value_and_gradient(W)
+    loss_gradient = gradient[:-1] - objective.penalty.gradient(W[:-1])
+    return -float(conjugate) / objective.total_weight - objective.penalty.conjugate(-loss_gradient)
+
+
+def is_separated(objective: Objective, W: Array) -> bool:
+    """Whether `W` puts every row of positive weight strictly on its right side: one pass over the rows."""
+    return bool(separated_outputs(objective, W).all())
+
+
+def separated_outputs(objective: Objective, W: Array) -> Array:
+    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its right side.
+
+    Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
+    """
+    columns = objective.rows.columns
+    raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
+    # A margin is a difference of two scores: no rounding of them may have brought it above zero.
+    size, left = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
+
+    def block_wrong(block: Block) -> tuple[Array, ...]:
+        margin = objective.loss.margin(block_scores(block, raw), block.target)
+        most = np.asarray(abs(block.X) @ np.abs(raw[:-1]).astype(block.X.dtype)) + np.abs(raw[-1])
+        rounding = size * most.max(axis=1, keepdims=True) + left
+        return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
+
+    (wrong,) = objective.rows.sum(block_wrong)
+    separated: Array = wrong == 0
+    return separated
+
+
+def _has_short_scores(objective: Objective) -> bool:
+    """Whether rows of scores are much shorter than rows, and few enough to be kept."""
+    n_features, n_outputs = objective.rows.n_features, objective.loss.n_outputs
+    short = _SHORTER * n_outputs <= n_features and objective.rows.n_rows * n_outputs <= _MOST_SCORES
+    return objective.fit_intercept and short
+
+
+def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Array]]:
+    """`W` with its intercept made exact, and value and gradient there: one reading of the rows makes their scores, and
+    another multiplies them by their residuals."""
+    rows, raw = objective.rows, objective.rows.columns.to_raw(W)
+    scores = all_scores(rows, raw)
+    exact: Array = W.copy()
+    intercept = exact_intercept(objective, scores)
+    exact[-1] += intercept
+    loss, _ = KnownScores(objective, scores).loss_and_slope(intercept, residuals=scores)
+    # Where coefficients are zero, the residuals of the squared loss are minus its targets.
+    minus_residuals = np.negative(scores, out=scores)
+    held = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
+    _, gradient = held.value_and_gradient(np.zeros_like(W))
+    gradient[:-1] += objective.penalty.gradient(W[:-1])
+    return exact, (loss + objective.penalty.value(W[:-1]), gradient)
+
+
+def _solve_intercept(
+    objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None, hessian: Array | None
+) -> tuple[float, Array, Array]:
+    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end.
+
+    The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
+    """
+    value, gradient = objective.value_and_gradient(W) if known is None else known
+    fresh, damping, enough = False, 0.0, _balanced_enough(objective, W, value, tol)
+    least, since = np.inf, 0
+    for _ in range(200):
+        residual = np.abs(gradient[-1]).max()
+        since = 0 if residual < 0.5 * least else since + 1
+        least = min(least, residual)
+        if not residual > enough or since > _MOST_TRIES:
+            break
+        if hessian is None:
+            hessian, fresh = objective.intercept_hessian(W), True
+        trial = W.copy()
+        trial[-1] -= damped_step(hessian, damping, gradient[-1], objective.loss.separable)
+        trial_value, trial_gradient = objective.value_and_gradient(trial)
+        trial_residual = np.abs(trial_gradient[-1]).max()
+        change = trial_value - value
+        level = abs(change) <= ROUNDING * abs(value) and trial_residual < residual
+        if np.isfinite(trial_value) and (change < -ROUNDING * abs(value) or level):
+            if trial_residual > 0.1 * residual:
+                hessian = None
+            W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10
+        elif fresh and residual < _NEARLY_BALANCED:
+            break  # as exact as rounding allows
+        elif fresh:
+            damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
+        else:
+            hessian = None
+    return value, gradient, W
+
+
+def _balanced_enough(objective: Objective, W: Array, value: float, tol: float) -> float:
+    """The mean residual that adds next to nothing to the gap, but for what is rounding anyway."""
+    usual = ROUNDING * max(1.0, objective.null[1])
+    if objective.penalty.strength == 0:
+        return usual
+    off, allowed = rounding_of(objective, W, value), _PART * tol * objective.null[1]
+    share = min(allowed / off.cost, float(np.sqrt(allowed * 2 * objective.penalty.strength)) / off.reach)
+    return min(usual, max(share * float(off.room.min()), off.balance / 2))

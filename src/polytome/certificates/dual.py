@@ -1,0 +1,131 @@
+"""The certificate of a dual point: a prediction for each row proves a lower bound, and yields coefficients.
+
+Any predictions q_i whose residuals `R_i = q_i - y_i` have weighted sum zero are feasible for the dual of an L2
+penalised problem. They imply coefficients `W = -G / lambda` with `G = X' diag(s) R / S`, and with p_i the predictions
+of these coefficients and any intercepts, the duality gap is the mean over the rows of how far p is from q:
+
+    P(W, b) - D(q) = sum_i s_i (loss(z_i) + loss*(R_i) - <z_i, R_i>) / S      (softmax: sum_i s_i KL(q_i || p_i) / S)
+
+Reference: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR
+14, 2013, section 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome import native
+from polytome.certificates.certificate import Certificate, proof_of_parts
+from polytome.certificates.rounding import rounding_of
+from polytome.objective import Objective
+from polytome.objective.intercepts import KnownScores, exact_intercept
+from polytome.rows import Block
+
+Array = NDArray[Any]
+
+__all__ = ["certify_dual", "implied_coefficients"]
+
+
+def certify_dual(
+    objective: Objective, dual: Array, tol: float, intercepts: Array | None = None
+) -> tuple[Certificate, Array]:
+    """Certificate of the coefficients that a dual point implies, and these: two passes over the rows in float64.
+
+    Args:
+        objective: what was minimised, with an L2 penalty.
+        dual: predictions as the scores that give them (`loss.mean(dual)`), shape (n, n_outputs).
+        tol: the tolerance to be judged by, relative to the null model.
+        intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null model's.
+    """
+    objective = objective.at(np.float64)
+    rows = objective.rows
+    dual = dual.astype(np.float64)
+    shift = exact_intercept(objective, dual) if objective.fit_intercept else np.zeros(dual.shape[1])
+    residual = np.empty_like(dual)
+    dual_loss, dual_slope = KnownScores(objective, dual).loss_and_slope(shift, residual)
+    W = implied_coefficients(objective, residual)
+    scores = _scores_without_intercept(objective, W)
+    intercept = np.array(objective.null[0][-1] if intercepts is None else intercepts)
+    scores += intercept
+    found = exact_intercept(objective, scores) if objective.fit_intercept else np.zeros_like(intercept)
+    loss, _ = KnownScores(objective, scores).loss_and_slope(found)
+    # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
+    scores -= dual
+    product = float(rows.weight @ np.einsum("ij,ij->i", scores, residual)) / objective.total_weight
+    divergence = loss - dual_loss - product - float((found - shift) @ dual_slope)
+    intercept += found
+    W[-1] = objective.loss.canonical((intercept + (rows.columns.shift * rows.columns.scale) @ W[:-1])[np.newaxis])
+    P = loss + objective.penalty.value(W[:-1])
+    off = rounding_of(objective, W, max(P, dual_loss))
+    terms = abs(loss) + abs(dual_loss) + _size_of_products(objective, dual, scores, residual, found, shift)
+    off = replace(off, divergence=off.divergence + off.objective + off.roundings * terms)
+    # What columns are centred by counts where residuals do not quite add up to zero.
+    unbalanced = np.abs(dual_slope)
+    size = float(np.linalg.norm(rows.columns.scale * rows.columns.shift)) * float(np.linalg.norm(unbalanced))
+    return proof_of_parts(objective, off, P, size, unbalanced, tol, divergence=max(divergence, 0.0)), W
+
+
+def _size_of_products(
+    objective: Objective, dual: Array, change: Array, residual: Array, found: Array, shift: Array
+) -> float:
+    """Bound on the mean absolute value of the products of scores and residuals, by Cauchy and Schwarz."""
+    share = objective.rows.weight / objective.total_weight
+
+    def size(values: Array) -> float:
+        return float(np.sqrt(share @ np.einsum("ij,ij->i", values, values)))
+
+    intercepts = float(np.linalg.norm(found)) + float(np.linalg.norm(shift))
+    return (size(change) + 2 * size(dual) + intercepts) * size(residual)
+
+
+def implied_coefficients(objective: Objective, residual: Array) -> Array:
+    """Coefficients `-G / lambda` that residuals of weighted sum zero imply, the intercepts left at zero: a pass.
+
+    They are those of scaled columns, canonical where the residuals are (a softmax row's sum to zero). The shifts of the
+    columns do not matter, since the intercept makes up for them.
+
+    Args:
+        objective: what is minimised.
+        residual: predictions minus targets, shape (n, n_outputs), float64.
+    """
+    rows, weight = objective.rows.at(np.float64), objective.rows.weight
+    share = np.zeros((rows.n_rows + 1, residual.shape[1]))
+    np.multiply(residual, (weight / (-objective.total_weight * objective.penalty.strength))[:, None], out=share[:-1])
+    if not rows.is_sparse:
+        (features,) = rows.with_target(share[:-1]).sum(lambda block: (block.X.T @ block.target,))
+        return np.vstack([features * rows.columns.scale[:, None], np.zeros(features.shape[1])])
+    # Column by column: each line of the coefficients is written once, and the residuals stay in the cache. They are
+    # to the columns what coefficients are to the rows. An empty column makes room for the intercepts.
+    X = _scaled(rows.whole.stored, rows.columns.scale).tocsc()
+    bounds = np.append(X.indptr, X.indptr[-1:])
+    columns: Any = sparse.csr_matrix((X.data, X.indices, bounds), shape=(X.shape[1] + 1, X.shape[0]))
+    W = native.linked_scores(columns, share.T, "scores")
+    return np.asarray(columns @ share[:-1]) if W is None else W
+
+
+def _scores_without_intercept(objective: Objective, W: Array) -> Array:
+    """Scores of all rows for scaled columns, float64; the last row of W has to be zero."""
+    rows = objective.rows
+    if not rows.is_sparse:
+        raw = W[:-1] * rows.columns.scale[:, None]
+
+        def block_product(block: Block) -> Array:
+            return np.asarray(block.X @ raw)
+
+        return rows.each(block_product)
+    X = _scaled(rows.whole.stored, rows.columns.scale)
+    scores = native.linked_scores(X, W.T, "scores")
+    return np.asarray(X @ W[:-1]) if scores is None else scores
+
+
+def _scaled(X: Any, scale: Array) -> Any:
+    """A sparse matrix as CSR with scaled columns: cheaper than scaling the coefficients of many outputs."""
+    X = X.tocsr()
+    if (scale == 1.0).all():
+        return X
+    return sparse.csr_matrix((X.data * scale[X.indices], X.indices, X.indptr), shape=X.shape)

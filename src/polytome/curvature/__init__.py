@@ -1,0 +1,1 @@
+"""What solvers and certificates know of the objective's second derivatives."""

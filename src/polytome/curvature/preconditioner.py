@@ -1,0 +1,264 @@
+"""Approximations of the inverse Hessian: what L-BFGS starts from, and conjugate gradients are preconditioned by.
+
+At the null model every row has the same probabilities, so the Hessian is exactly `A (x) S + lambda I`, a Kronecker
+product of `A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the
+natural approximation: `A` the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by
+each row's curvature. In the eigenvectors of A it falls apart into one matrix `alpha S + lambda I` for each
+eigenvalue alpha. Before that each output's columns are centred at the mean of the rows that bend it: the intercept of
+an output stands for that mean, and without this a direction along it would pass for as curved as any. Two ways to
+invert those matrices:
+
+    GramPreconditioner      Cholesky factors, for up to some thousands of columns
+    DiagonalPreconditioner  the diagonal of S, for any number of columns
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from polytome.curvature.sampling import drawn_by_curvature, row_curvature
+from polytome.objective import Objective, hessian_of_scores
+from polytome.rows import Block
+from polytome.rows.blocks import centred_squares
+
+Array = NDArray[Any]
+
+__all__ = [
+    "DiagonalPreconditioner",
+    "GramPreconditioner",
+    "KroneckerHessian",
+    "Preconditioner",
+    "gram_sample",
+    "kronecker_hessian",
+    "precondition",
+]
+
+MOST_GRAM_COLUMNS = 4_096
+_SAMPLE = 15_000
+_ROWS_PER_COLUMN = 20
+_PASSES = 2
+_LAST_RIDGE = 1e16
+MOST_GROUPS = 3
+
+
+class Preconditioner(Protocol):
+    """An approximate inverse Hessian."""
+
+    def solve(self, gradient: Array) -> Array:
+        """The inverse times a gradient of shape (n_features + 1, n_outputs)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The part over outputs: the mean Hessian of the loss with respect to the scores, `V diag(alpha) V'`."""
+
+    V: Array
+    alpha: Array
+    mean_weight: float
+
+    def solve_intercept(self, gradient: Array) -> Array:
+        """Inverse of the intercepts' Hessian times rows of gradients; zero along directions without curvature."""
+        step: Array = gradient @ self.V * _inverse(self.alpha * self.mean_weight) @ self.V.T
+        return step
+
+    def curved(self, values: Array) -> Array:
+        """Rows of values of the outputs without their part along directions without curvature."""
+        V = self.V[:, self.alpha > 0]
+        projected: Array = values @ V @ V.T
+        return projected
+
+
+@dataclass(frozen=True)
+class GramPreconditioner:
+    """`(A (x) S + lambda I)^-1` by Cholesky factors of `alpha S + lambda I`, which no scaling of the columns can harm.
+
+    Eigenvalues alpha that differ little share a factor: `groups` holds the eigenvectors of each, and the factor.
+    `centres` (n_features, n_outputs) are the means of the rows that bend each output: `S` is centred there, and a score
+    is `(x - centre) w + (b + centre w)`, so that the coefficients w have nothing to do with the term in brackets.
+    """
+
+    outputs: Outputs
+    groups: tuple[tuple[Array, tuple[Array, bool]], ...]
+    centres: Array
+
+    def solve(self, gradient: Array) -> Array:
+        """Two triangular solves per group of eigenvalues."""
+        return self._solve(gradient[:, None])[:, 0]
+
+    def solve_both(self, one: Array, other: Array) -> tuple[Array, Array]:
+        """As many solves as for one: what takes the time is reading the factors."""
+        both = self._solve(np.stack([one, other], axis=1))
+        return both[:, 0], both[:, 1]
+
+    def _solve(self, beside: Array) -> Array:
+        """The inverse times gradients side by side, (n_features + 1, n_gradients, n_outputs)."""
+        n_features, n_outputs = self.centres.shape
+        centred = (beside[:-1] - self.centres[:, None] * beside[-1]).reshape(-1, n_outputs)
+        step = np.zeros_like(beside)
+        for V, factor in self.groups:
+            along = (centred @ V).astype(factor[0].dtype, copy=False).reshape(n_features, -1)
+            solved = cho_solve(factor, along, check_finite=False).reshape(-1, V.shape[1])
+            step[:-1] += (solved @ V.T).reshape(step[:-1].shape)
+        moved = np.einsum("jk,jmk->mk", self.centres, step[:-1])
+        step[-1] = self.outputs.solve_intercept(beside[-1]) - self.outputs.curved(moved)
+        return step
+
+
+@dataclass(frozen=True)
+class DiagonalPreconditioner:
+    """`(A (x) diag(S) + lambda I)^-1`: one factor per entry, in the eigenvectors of A."""
+
+    outputs: Outputs
+    inverse: Array
+
+    def solve(self, gradient: Array) -> Array:
+        """Two products with a (K, K) matrix."""
+        features = (gradient[:-1] @ self.outputs.V) * self.inverse @ self.outputs.V.T
+        return np.vstack([features, self.outputs.solve_intercept(gradient[-1])])
+
+    def solve_both(self, one: Array, other: Array) -> tuple[Array, Array]:
+        """One after the other: there is no factor to read, and many columns make long gradients."""
+        return self.solve(one), self.solve(other)
+
+
+def precondition(objective: Objective, W: Array) -> GramPreconditioner | DiagonalPreconditioner:
+    """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the rows."""
+    if objective.rows.n_features > MOST_GRAM_COLUMNS:
+        return _diagonal(objective, W)
+    return kronecker_hessian(objective, W).inverse()
+
+
+def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
+    """How many rows are copied for the Gram matrix; None where it is made of all, which need no copy.
+
+    About as much arithmetic as two passes, and never so few rows that their Gram matrix misleads.
+
+    Example:
+        >>> gram_sample(60_000, 784, 10), gram_sample(20_000, 784, 10)
+        (15680, None)
+    """
+    size = max(_SAMPLE, _ROWS_PER_COLUMN * n_features, _PASSES * n_rows * n_outputs // n_features)
+    return size if 2 * size <= n_rows else None
+
+
+def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs:
+    """Eigenvectors of A, normalised so that `A (x) S` has the trace of the Hessian."""
+    n_outputs = len(mean_hessian)
+    if not trace > 0:  # every row is classified beyond doubt: any positive curvature will do
+        return Outputs(np.eye(n_outputs), np.ones(n_outputs), 1.0)
+    alpha, V = np.linalg.eigh(mean_hessian / trace)
+    # No curvature at all, but for rounding: the same change to every class, which canonical coefficients never need.
+    alpha[alpha <= 1e-12 * alpha.max()] = 0.0
+    return Outputs(V, alpha, trace / objective.total_weight)
+
+
+@dataclass(frozen=True)
+class KroneckerHessian:
+    """The approximation itself: `A (x) S + lambda I`, each output's columns centred for themselves.
+
+    Attributes:
+        outputs: A in its eigenvectors.
+        S: Gram matrix of the columns, weighted by curvature, shape (n_features, n_features).
+        centres: as in `GramPreconditioner`.
+        strength: lambda.
+    """
+
+    outputs: Outputs
+    S: Array
+    centres: Array
+    strength: float
+
+    def softened(self, by: float) -> KroneckerHessian:
+        """The same with its curvature, but for the penalty's, divided by a number."""
+        return replace(self, outputs=replace(self.outputs, alpha=self.outputs.alpha / by))
+
+    def inverse(self) -> GramPreconditioner:
+        """Its inverse, by Cholesky factors in the precision of S."""
+        ridge = float(np.finfo(self.S.dtype).eps)
+        groups = tuple(
+            (self.outputs.V[:, members], _factor(self.S.dtype.type(alpha) * self.S, self.strength, ridge))
+            for alpha, members in _groups(self.outputs.alpha)
+        )
+        return GramPreconditioner(self.outputs, groups, self.centres)
+
+
+def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
+    """The approximation with the curvature at `W`; at most a pass over the rows, for up to `MOST_GRAM_COLUMNS`."""
+    if (size := gram_sample(objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs)) is not None:
+        objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
+    rows = objective.rows
+    raw = rows.columns.to_raw(W)
+
+    def block_sums(block: Block) -> tuple[Array, ...]:
+        trace, m, u = row_curvature(objective, block, raw)
+        bends = block.weight[:, None] * (m if u is None else m - u * u)
+        X = rows.dense(block)
+        means = X.T @ bends.astype(X.dtype)
+        X *= np.sqrt(trace).astype(X.dtype)[:, None]
+        return X.T @ X, means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
+
+    S, centres, bends, mean_hessian = rows.sum(block_sums)
+    outputs = _outputs(objective, mean_hessian, float(bends.sum()))
+    centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
+    S -= (centres * bends) @ centres.T
+    S /= objective.total_weight
+    return KroneckerHessian(outputs, S.astype(rows.precision), centres, objective.penalty.strength)
+
+
+def _groups(alpha: Array) -> list[tuple[float, Array]]:
+    """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and where they
+    stand."""
+    curved = np.flatnonzero(alpha)
+    powers = np.log2(alpha[curved])
+    width = 1.0
+    while len(np.unique(np.round(powers / width))) > MOST_GROUPS:
+        width *= 2
+    keys = np.round(powers / width)
+    return [(float(2 ** powers[keys == key].mean()), curved[keys == key]) for key in np.unique(keys)]
+
+
+def _factor(S: Array, strength: float, ridge: float) -> tuple[Array, bool]:
+    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite.
+
+    Where none does, because an entry is not finite, that of the unit matrix.
+    """
+    diagonal = S.diagonal() + strength
+    diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
+    while ridge < _LAST_RIDGE:
+        S[np.diag_indices_from(S)] = diagonal * (1 + ridge)
+        try:
+            factor: tuple[Array, bool] = cho_factor(S, lower=True, check_finite=False)
+        except LinAlgError:
+            ridge *= 100
+            continue
+        return factor
+    return np.eye(len(S), dtype=S.dtype), True
+
+
+def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
+    rows, strength = objective.rows, objective.penalty.strength
+    raw = rows.columns.to_raw(W)
+
+    def block_sums(block: Block) -> tuple[Array, ...]:
+        trace, m, u = row_curvature(objective, block, raw)
+        return hessian_of_scores(block.weight, m, u), np.asarray(trace.sum())
+
+    mean_hessian, trace = rows.sum(block_sums)
+    outputs = _outputs(objective, mean_hessian, float(trace))
+    columns = rows.columns
+    squares = centred_squares(rows, columns.shift, lambda block: row_curvature(objective, block, raw)[0])
+    squares *= columns.scale**2 / objective.total_weight
+    curvature = np.multiply.outer(squares, outputs.alpha) + strength * (outputs.alpha > 0)
+    return DiagonalPreconditioner(outputs, _inverse(curvature))
+
+
+def _inverse(curvature: Array) -> Array:
+    """One over each entry, zero where there is no curvature."""
+    curved = curvature > 0
+    return np.where(curved, 1 / np.where(curved, curvature, 1.0), 0.0)

@@ -1,0 +1,1 @@
+"""What a fitted model is worth and why it predicts what it predicts."""

@@ -1,0 +1,164 @@
+"""What deserves a look: rows that are uncertain, confidently wrong or confused, and the features that weigh most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.evaluation.explain import feature_names
+from polytome.evaluation.ordering import largest
+from polytome.models.fitting import dense_coefficients
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = [
+    "Effect",
+    "JudgedRow",
+    "confidently_wrong_rows",
+    "confused_rows",
+    "largest_effects",
+    "least_certain_rows",
+]
+
+
+class JudgedRow(NamedTuple):
+    """One row and what a model thinks of it. Classes are positions."""
+
+    row: int
+    true: int
+    predicted: int
+    p_predicted: float
+    """Probability of the predicted class."""
+    p_true: float
+    """Probability of the true class."""
+    runner_up: int
+    """The second most probable class."""
+    p_runner_up: float
+
+
+def least_certain_rows(codes: Array, log_probabilities: Array, most: int = 8) -> list[JudgedRow]:
+    """The rows whose two most probable classes are closest, the closest first.
+
+    Args:
+        codes: true classes as positions, -1 where unknown, shape (n,).
+        log_probabilities: shape (n, K).
+        most: how many rows at most.
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.55, 0.45], [0.2, 0.8]])
+        >>> [found.row for found in least_certain_rows(np.array([0, 0, 1]), np.log(p), most=2)]
+        [1, 2]
+    """
+    second, first = np.sort(log_probabilities, axis=1)[:, -2:].T
+    return _judged(codes, log_probabilities, largest(1 - (np.exp(first) - np.exp(second)), most))
+
+
+def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8) -> list[JudgedRow]:
+    """The misclassified rows to whose true class the model gave the least probability, the worst first.
+
+    Args:
+        codes: true classes as positions, -1 where unknown, shape (n,).
+        log_probabilities: shape (n, K).
+        most: how many rows at most.
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]])
+        >>> [found.row for found in confidently_wrong_rows(np.array([0, 0, 0]), np.log(p))]
+        [2, 1]
+    """
+    wrong = np.flatnonzero((log_probabilities.argmax(axis=1) != codes) & (codes >= 0))
+    cost = -log_probabilities[wrong, codes[wrong]]
+    return _judged(codes, log_probabilities, wrong[largest(cost, most)])
+
+
+def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: int, most: int = 6) -> list[JudgedRow]:
+    """Rows of one class that were taken for another, the most confident mistakes first.
+
+    Args:
+        codes: true classes as positions, shape (n,).
+        log_probabilities: shape (n, K).
+        true: position of the one class.
+        predicted: position of the other.
+        most: how many rows at most.
+
+    Example:
+        >>> p = np.array([[0.4, 0.6], [0.9, 0.1], [0.2, 0.8]])
+        >>> [found.row for found in confused_rows(np.array([0, 0, 0]), np.log(p), 0, 1)]
+        [2, 0]
+    """
+    rows = np.flatnonzero((codes == true) & (log_probabilities.argmax(axis=1) == predicted))
+    return _judged(codes, log_probabilities, rows[largest(np.exp(log_probabilities[rows, predicted]), most)])
+
+
+class Effect(NamedTuple):
+    """What one feature does to one score."""
+
+    label: Any
+    """The class whose score it is; in a binary model the second class, against the first."""
+    feature: str
+    coefficient: float
+    """Change of the score for one unit of the feature."""
+    odds_ratio: float | None
+    """`exp(coefficient)`; None with more than two classes."""
+    low: float
+    """Smallest value in training; NaN where it was not recorded."""
+    high: float
+    over_range: float
+    """`coefficient * (high - low)`: change of the score from one end to the other."""
+
+
+def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effect]]:
+    """The features that move each score most between their smallest and their largest value in training.
+
+    Unlike coefficients, these can be compared between features of different units. Where the training was not recorded,
+    the sizes of the coefficients decide. Features without effect are left out, ties are
+    ordered by name.
+
+    Args:
+        model: a fitted model.
+        most: how many for each score at most.
+
+    Returns:
+        One list for each score, the largest effect first: for two classes one list, of the second class.
+
+    Example:
+        >>> from polytome.files.sources import fit_source, open_source
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> effect = largest_effects(fit_source(LogisticRegression(), open_source("iris")), most=1)[0][0]
+        >>> effect.label, effect.feature, round(effect.coefficient, 1), round(effect.over_range, 1)
+        ('setosa', 'petal length (cm)', -2.5, -14.8)
+    """
+    names, binary = feature_names(model), model.coef_.shape[0] == 1
+    record = getattr(model, "training_", None)
+    unknown = np.full(model.n_features_in_, np.nan)
+    low, high = (unknown, unknown) if record is None else (record.low, record.high)
+    labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
+    found = []
+    for label, row in zip(labels, dense_coefficients(model), strict=True):
+        with np.errstate(over="ignore"):
+            over_range, ratios = row * (high - low), np.exp(row)
+        size = np.abs(row if record is None else over_range)
+        effects = []
+        for j in largest(size, most, names).tolist():
+            if size[j] > 0:
+                ratio = float(ratios[j]) if binary else None
+                numbers = (float(low[j]), float(high[j]), float(over_range[j]))
+                effects.append(Effect(label, names[j], float(row[j]), ratio, *numbers))
+        found.append(effects)
+    return found
+
+
+def _judged(codes: Array, log_probabilities: Array, rows: Array) -> list[JudgedRow]:
+    found = []
+    for row in rows.tolist():
+        p, true = np.exp(log_probabilities[row]), int(codes[row])
+        predicted = int(log_probabilities[row].argmax())
+        runner_up = next(k for k in largest(p, 2).tolist() if k != predicted)
+        p_true = float(p[true]) if true >= 0 else float("nan")
+        found.append(JudgedRow(row, true, predicted, float(p[predicted]), p_true, runner_up, float(p[runner_up])))
+    return found

@@ -1,0 +1,239 @@
+"""What would change a prediction: of each column the smallest change that alone takes a row into another class.
+
+Scores are linear: moving feature j by t moves the lead of the predicted class c over a rival k by
+`t (coef_cj - coef_kj)`. The first lead to become zero in either direction is where the class changes; a little further,
+by the rounding of the scores, it has surely done so, for exact scores as for those that a model computes. Beyond that
+point no value in that direction brings the class back, since the rows of one class are a convex set.
+
+Reference:
+    Wachter, Mittelstadt and Russell, "Counterfactual explanations without opening the black box", Harvard Journal of
+    Law and Technology 31 (2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from polytome.certificates.rounding import growth
+from polytome.errors import ArgumentError
+from polytome.evaluation.explain import dense_rows, feature_names, first_features, refuse_other_scores
+from polytome.evaluation.ordering import largest
+from polytome.models.fitting import dense_coefficients
+from polytome.tables.encoder import Column
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["Flip", "smallest_flips"]
+
+_BLOCK_ENTRIES = 2**21
+_LARGEST = 1e300  # a part of a score beyond which scores may overflow
+
+
+class Flip(NamedTuple):
+    """The smallest change of one feature of a row, the others staying, that changes the predicted class."""
+
+    feature: str
+    """The name of the feature, or of the column that holds a category."""
+    value: float | str | None
+    """What it is now; None where no level of the category is set."""
+    flipped: float | str | None
+    """Another level, or the nearest number that the model surely puts into another class: where both classes have the
+    same score, and no further beyond than the rounding of scores. None where no value in the range does it."""
+    label: Any
+    """The class beyond; None where there is none."""
+    size: float
+    """The size of the change as a share of the feature's range in training, or in the feature's own unit where the
+    range is unknown; 1 for another level, infinity where no change does it."""
+    rounded: float | str | None
+    """`flipped` for a reader: of the same class, and beyond it by a hundredth of the change at most, in as few digits
+    as that takes. Of another level the level."""
+
+
+def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -> list[Flip]:
+    """For each feature of one row the smallest change of it alone that changes the predicted class.
+
+    Changes stay within the range of the feature in training (widened to the present value) where the model has a record
+    of it. Of a category each other level is tried, and each that changes the class is a flip of its own.
+
+    Args:
+        model: a fitted classifier with one score per class, or one for two classes.
+        x: the row, (d,) or (1, d), dense or sparse.
+        most: how many flips to return at most; None for all.
+
+    Returns:
+        Sorted by size, ties by name, features that cannot change the class alone last.
+
+    Raises:
+        DataError: x cannot be used; the message names the place.
+        ArgumentError: x is more than one row, or the scores of the model do not belong to classes.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> flip = smallest_flips(model, [2.5])[0]
+        >>> flip.feature, flip.value, round(flip.flipped, 9), flip.label, model.predict([[flip.flipped]]).item()
+        ('feature_0', 2.5, 1.5, 'no', 'no')
+    """
+    refuse_other_scores(model)
+    here = _Here.of(model, _one_row(model, x))
+    encoder = getattr(model, "encoder_", None)
+    columns = [Column(name, "number") for name in feature_names(model)] if encoder is None else list(encoder.columns)
+    flips = _number_flips(here, columns, most) + _level_flips(here, columns)
+    return [flips[j] for j in _smallest([flip.size for flip in flips], most, [flip.feature for flip in flips])]
+
+
+def _smallest(sizes: ArrayLike, most: int | None, names: Sequence[str]) -> Array:
+    """Positions of the smallest changes: those whose reciprocals are the largest."""
+    with np.errstate(divide="ignore"):
+        return largest(1 / np.asarray(sizes, dtype=np.float64), most, names)
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A row and its model, with one row of coefficients for each class."""
+
+    model: LogisticRegression
+    row: Array
+    coef: Array
+    intercept: Array
+    predicted: int
+
+    @classmethod
+    def of(cls, model: LogisticRegression, row: Array) -> _Here:
+        coef, intercept = dense_coefficients(model), model.intercept_
+        if len(coef) == 1:  # the first class has the score 0
+            coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.concatenate([[0.0], intercept])
+        if hasattr(model, "feature_names_in_"):  # rows made here have no names, and need none
+            model = copy(model)
+            del model.feature_names_in_
+        return cls(model, row, coef, intercept, model.classes_.tolist().index(model.predict(row[None]).tolist()[0]))
+
+    def rounding(self, beside: Array) -> Array:
+        """How far each score may be off, (K, n), where one feature adds as much as `beside` to its size."""
+        size = np.abs(self.coef) @ np.abs(self.row) + np.abs(self.intercept)
+        return 2 * growth(len(self.row) + 4) * (size[:, None] + beside)
+
+    def classes_at(self, at: Array, values: Array) -> list[Any]:
+        """The class of the row with one feature after the other moved to a value."""
+        found: list[Any] = []
+        size = max(1, _BLOCK_ENTRIES // len(self.row))
+        for start in range(0, len(at), size):
+            part = slice(start, start + size)
+            rows = np.tile(self.row, (len(at[part]), 1))
+            rows[np.arange(len(rows)), at[part]] = values[part]
+            found += self.model.predict(rows).tolist()
+        return found
+
+    def surely_beyond(self, at: Array, direction: float) -> Array:
+        """The nearest value of some features, in one direction, at which a rival is ahead by more than scores are
+        rounded; infinite where there is none."""
+        rivals = np.delete(np.arange(len(self.coef)), self.predicted)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            leads = (self.coef[self.predicted] - self.coef[rivals]) @ self.row
+            leads = np.maximum(leads + (self.intercept[self.predicted] - self.intercept[rivals]), 0.0)[:, None]
+            gains = direction * (self.coef[np.ix_(rivals, at)] - self.coef[self.predicted, at])
+            distances = np.where(gains > 0, leads / gains, np.inf)
+            # The part of the feature itself grows with the way, which is a little longer than to the crossing.
+            parts = 2 * np.abs(self.coef[:, at]) * (np.abs(self.row[at]) + distances.min(axis=0))
+            off = self.rounding(np.where(np.isfinite(parts), parts, 0.0))
+            off = 2 * (off[self.predicted] + off[rivals])
+            moved = self.row[at] + direction * np.where(gains > 0, (leads + off) / gains, np.inf).min(axis=0)
+            moved = np.where(np.abs(self.coef[:, at]).max(axis=0) * np.abs(moved) < _LARGEST, moved, direction * np.inf)
+        least = np.nextafter(self.row[at], direction * np.inf)
+        found: Array = np.maximum(moved, least) if direction > 0 else np.minimum(moved, least)
+        return found
+
+
+def _number_flips(here: _Here, columns: Sequence[Column], most: int | None) -> list[Flip]:
+    """The nearest flip of each number, in either direction and within its range; those of least size."""
+    of_numbers = [column.kind == "number" for column in columns]
+    at = first_features(columns)[of_numbers]
+    names = [column.name for column in columns if column.kind == "number"]
+    values, (low, high) = here.row[at], _range(here.model, at)
+    span = high - low
+    low, high = np.minimum(low, values), np.maximum(high, values)
+    up, down = here.surely_beyond(at, 1.0), here.surely_beyond(at, -1.0)
+    up[up > high], down[down < low] = np.inf, -np.inf
+    flipped = np.where(up - values <= values - down, up, down)
+    size = np.abs(flipped - values) / np.where(np.isfinite(span) & (span > 0), span, 1.0)
+    chosen = _smallest(size, most, names)
+    found = chosen[np.isfinite(flipped[chosen])]
+    short = np.array([_shortened(values[j], flipped[j], low[j], high[j]) for j in found])
+    labels = here.classes_at(at[found], flipped[found])
+    beyond = here.classes_at(at[found], short)
+    # Where a third class follows at once, the short number would belong to that.
+    rounded = np.where([one == other for one, other in zip(labels, beyond, strict=True)], short, flipped[found])
+    flips = [
+        Flip(names[j], float(values[j]), float(flipped[j]), label, float(size[j]), shown)
+        for j, label, shown in zip(found.tolist(), labels, rounded.tolist(), strict=True)
+    ]
+    return flips + [Flip(names[j], float(values[j]), None, None, np.inf, None) for j in chosen[len(found) :].tolist()]
+
+
+def _shortened(value: float, flipped: float, low: float, high: float) -> float:
+    """The number of fewest digits at or beyond `flipped`, by a hundredth of the change at most, within the range."""
+    context = Context(rounding=ROUND_CEILING if flipped > value else ROUND_FLOOR)
+    exact, change = Decimal(repr(float(flipped))), abs(flipped - value)
+    place = max(exact.adjusted() + 1, Decimal(repr(float(change))).adjusted())
+    while place > int(exact.as_tuple().exponent):
+        short = float(exact.quantize(Decimal((0, (1,), place)), context=context))
+        if abs(short - flipped) <= 0.01 * change and low <= short <= high:
+            return short
+        place -= 1
+    return float(flipped)
+
+
+def _level_flips(here: _Here, columns: Sequence[Column]) -> list[Flip]:
+    """Each other level of each category that changes the class."""
+    flips = []
+    label_now = here.model.classes_.tolist()[here.predicted]
+    scores = here.coef @ here.row + here.intercept
+    for column, start in zip(columns, first_features(columns), strict=True):
+        if column.kind == "number":
+            continue
+        block = slice(start, start + column.width)
+        now = column.levels[int(here.row[block].argmax())] if here.row[block].any() else None
+        moved = (scores - here.coef[:, block] @ here.row[block])[:, None] + here.coef[:, block]
+        off = here.rounding(np.abs(here.coef[:, block])).max(axis=0)
+        # Only where a rival comes near is the model asked.
+        rivals = np.delete(moved, here.predicted, axis=0).max(axis=0)
+        near = np.flatnonzero(~(moved[here.predicted] - rivals > 4 * off))
+        without = here.row.copy()
+        without[block] = 0.0
+        labels = replace(here, row=without).classes_at(start + near, np.ones(len(near)))
+        levels = [column.levels[k] for k in near]
+        found = [
+            Flip(column.name, now, level, label, 1.0, level)
+            for level, label in zip(levels, labels, strict=True)
+            if level != now and label != label_now
+        ]
+        flips += found or [Flip(column.name, now, None, None, np.inf, None)]
+    return flips
+
+
+def _one_row(model: LogisticRegression, x: Any) -> Array:
+    """The row as (d,) float64."""
+    rows = x if sparse.issparse(x) or np.ndim(x) > 1 else np.asarray(x)[None]
+    if np.shape(rows)[0] != 1:
+        raise ArgumentError(f"x has {np.shape(rows)[0]} rows: the smallest flips are those of one row")
+    row: Array = dense_rows(model, rows)[0]
+    return row
+
+
+def _range(model: LogisticRegression, at: Array) -> tuple[Array, Array]:
+    """The least and the greatest value of some features in training; infinite where there is no record."""
+    record = getattr(model, "training_", None)
+    if record is None:
+        return np.full(len(at), -np.inf), np.full(len(at), np.inf)
+    return np.asarray(record.low, dtype=np.float64)[at], np.asarray(record.high, dtype=np.float64)[at]

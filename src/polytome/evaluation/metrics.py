@@ -1,0 +1,276 @@
+"""How good predictions are: plain functions on arrays, in nats where there is a unit.
+
+The null model of a set of rows predicts the frequencies of the classes in that very set, whatever the features. No
+other constant prediction has a smaller log-loss there, so it is the strictest yardstick of its kind; its log-loss is
+the entropy of the labels.
+
+Reference:
+    Murphy, "Probabilistic Machine Learning: An Introduction" (2022), sections 5.1.3 (confusion matrices) and 6.1
+    (entropy and cross-entropy); Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation",
+    Journal of the American Statistical Association 102 (2007): the log-loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from polytome.errors import DataError
+from polytome.evaluation.ordering import largest
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = [
+    "ConfusedPair",
+    "Evaluation",
+    "accuracy",
+    "class_codes",
+    "class_counts",
+    "confused_pairs",
+    "confusion_matrix",
+    "evaluate",
+    "log_loss",
+    "null_log_loss",
+    "one_label_each",
+]
+
+
+class ConfusedPair(NamedTuple):
+    """Rows of one class that were taken for another."""
+
+    true: Any
+    predicted: Any
+    n_rows: int
+    share: float
+    """Of all rows of the true class."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's predictions beside the truth.
+
+    All but `n_rows`, `unseen` and `accuracy_of_all` are about the rows whose label is one of the model's classes.
+
+    Attributes:
+        n_rows: all rows.
+        unseen: labels that the model never saw, with the number of rows of each.
+        accuracy: share of the rows that were predicted right.
+        null_accuracy: share of the most frequent class: what a constant prediction reaches.
+        log_loss: mean of minus the log-probability of the true class, in nats.
+        null_log_loss: the smallest that a constant prediction can reach, in nats.
+        classes: shape (K,).
+        confusion: (K, K) counts, true classes in rows, predicted ones in columns.
+    """
+
+    n_rows: int
+    unseen: dict[Any, int]
+    accuracy: float
+    null_accuracy: float
+    log_loss: float
+    null_log_loss: float
+    classes: Array
+    confusion: NDArray[np.int64]
+
+    @property
+    def n_unseen(self) -> int:
+        """The number of rows with a label that the model never saw."""
+        return sum(self.unseen.values())
+
+    @property
+    def accuracy_of_all(self) -> float:
+        """The accuracy where rows with an unseen label count as errors, which no model could have avoided."""
+        return self.accuracy * (self.n_rows - self.n_unseen) / self.n_rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON; the confusion matrix as a list of rows."""
+        return {
+            "n_rows": self.n_rows,
+            "n_unseen": self.n_unseen,
+            "unseen": {str(label): count for label, count in self.unseen.items()},
+            "accuracy": self.accuracy,
+            "null_accuracy": self.null_accuracy,
+            "accuracy_of_all": self.accuracy_of_all,
+            "log_loss": self.log_loss,
+            "null_log_loss": self.null_log_loss,
+            "classes": self.classes.tolist(),
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def evaluate(model: LogisticRegression, X: Any, y: Any) -> Evaluation:
+    """Compare a model's predictions with the truth.
+
+    Args:
+        model: a fitted classifier with `predict` and `predict_log_proba`.
+        X: features, shape (n, d).
+        y: true labels, shape (n,). Rows whose label the model never saw are counted and left out.
+
+    Raises:
+        DataError: not a single label is one of the model's classes.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> model = LogisticRegression().fit(X, ["no", "no", "yes", "yes"])
+        >>> evaluation = evaluate(model, X, np.array(["no", "yes", "yes", "perhaps"]))
+        >>> evaluation.confusion
+        array([[1, 0],
+               [1, 1]])
+        >>> round(evaluation.accuracy, 3), evaluation.unseen, evaluation.accuracy_of_all
+        (0.667, {'perhaps': 1}, 0.5)
+    """
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = one_label_each(y, X.shape[0])
+    codes = class_codes(y, model.classes_)
+    known = codes >= 0
+    if not known.any():
+        raise DataError(
+            f"not one label is a class of the model: the labels are such as {y[:1].tolist()}, the classes such as "
+            f"{model.classes_[:5].tolist()}"
+        )
+    if not known.all():
+        X, codes = X[known], codes[known]
+    predicted = class_codes(model.predict(X), model.classes_)
+    counts = np.bincount(codes)
+    return Evaluation(
+        n_rows=len(y),
+        unseen=class_counts(y[~known]),
+        accuracy=accuracy(codes, predicted),
+        null_accuracy=float(counts.max() / counts.sum()),
+        log_loss=log_loss(codes, model.predict_log_proba(X)),
+        null_log_loss=null_log_loss(codes),
+        classes=model.classes_,
+        confusion=confusion_matrix(codes, predicted, len(model.classes_)),
+    )
+
+
+def one_label_each(y: Any, n_rows: int) -> Array:
+    """True labels of rows that are to be judged, shape (n,); one column of them is taken for what it is.
+
+    Args:
+        y: labels, shape (n,) or (n, 1).
+        n_rows: n.
+
+    Raises:
+        DataError: they are as many as something else, or several numbers for each row.
+
+    Example:
+        >>> one_label_each([["no"], ["yes"]], 2)
+        array(['no', 'yes'], dtype='<U3')
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and len(labels) == n_rows:
+        raise DataError(
+            f"y has shape {labels.shape}: rows are judged by one label each, not by probabilities; give the most "
+            "probable class of each row, classes_[y.argmax(axis=1)]"
+        )
+    if labels.shape != (n_rows,):
+        raise DataError(f"y has shape {labels.shape} for {n_rows} rows of X: give one label for each row")
+    return labels
+
+
+def class_codes(y: Array, classes: Array) -> NDArray[np.intp]:
+    """The position of each label among the classes, -1 where it is none of them.
+
+    Args:
+        y: labels, shape (n,).
+        classes: all different, in any order, shape (K,).
+
+    Example:
+        >>> class_codes(np.array(["b", "z", "a"]), np.array(["a", "b"]))
+        array([ 1, -1,  0])
+    """
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    labels, inverse = np.unique(y, return_inverse=True)
+    codes = np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+    return codes[inverse]
+
+
+def class_counts(y: Any) -> dict[Any, int]:
+    """The number of rows of each label, labels sorted.
+
+    Example:
+        >>> class_counts(np.array(["b", "a", "b"]))
+        {'a': 1, 'b': 2}
+    """
+    labels, counts = np.unique(y, return_counts=True)
+    return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+
+
+def accuracy(y: Array, predicted: Array) -> float:
+    """The share of rows where the two are equal.
+
+    Example:
+        >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
+        0.75
+    """
+    return float(np.mean(y == predicted))
+
+
+def log_loss(codes: Array, log_probabilities: Array) -> float:
+    """`-mean_i log p_i[y_i]` in nats, from log-probabilities: exact where the probability itself would be zero.
+
+    Args:
+        codes: true classes as positions, shape (n,).
+        log_probabilities: natural logarithms, shape (n, K).
+
+    Example:
+        >>> log_loss(np.array([0, 1]), np.array([[0.0, -2000.0], [0.0, -2000.0]]))
+        1000.0
+    """
+    return float(-np.mean(log_probabilities[np.arange(len(codes)), codes]))
+
+
+def null_log_loss(codes: Array) -> float:
+    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log-loss of a constant prediction.
+
+    Example:
+        >>> round(null_log_loss(np.array([0, 1, 1, 0])), 4)
+        0.6931
+    """
+    frequency = np.bincount(codes) / len(codes)
+    return float(-xlogy(frequency, frequency).sum())
+
+
+def confusion_matrix(codes: Array, predicted: Array, n_classes: int) -> NDArray[np.int64]:
+    """Counts of rows by true class (rows) and predicted class (columns), shape (K, K).
+
+    Example:
+        >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+        array([[1, 1],
+               [0, 1]])
+    """
+    counts = np.bincount(codes * n_classes + predicted, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes).astype(np.int64)
+
+
+def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[ConfusedPair]:
+    """The pairs of classes that are confused most often, the worst first, ties in the order of the classes.
+
+    Args:
+        confusion: counts, shape (K, K), true classes in rows.
+        classes: their labels, shape (K,).
+        most: how many pairs at most.
+
+    Example:
+        >>> confused_pairs(np.array([[8, 2], [1, 9]]), np.array(["cat", "dog"]))[0]
+        ConfusedPair(true='cat', predicted='dog', n_rows=2, share=0.2)
+    """
+    errors = confusion - np.diag(np.diag(confusion))
+    labels, totals = classes.tolist(), confusion.sum(axis=1)
+    worst = largest(errors.ravel(), most)
+    pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in worst]
+    return [
+        ConfusedPair(labels[i], labels[j], int(errors[i, j]), float(errors[i, j] / totals[i]))
+        for i, j in pairs
+        if errors[i, j] > 0
+    ]

@@ -1,0 +1,155 @@
+"""Predictions of many rows as a file or an answer holds them: classes, and the probability of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.tables.readers.columnar import import_pyarrow
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["Predictions", "predict_rows"]
+
+_BLOCK_ROWS = 512
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What texts begin with that a spreadsheet program takes for formulas."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of each row.
+
+    Attributes:
+        classes: the labels, (K,).
+        predictions: the most probable class of each row, (n,).
+        probabilities: of each class, (n, K); None where they are not wanted.
+        rows: which rows of the file these are, counted from 1, (n,); None when they are all.
+        files: the image file of each row, (n,); None for other rows.
+    """
+
+    classes: Array
+    predictions: Array
+    probabilities: Array | None = None
+    rows: Array | None = None
+    files: Array | None = None
+
+    def columns(self) -> dict[str, Array]:
+        """The columns of a table: `prediction`, and one `probability_CLASS` each.
+
+        Before them `file` for images, and `row` where rows were left out.
+        """
+        places = {"file": self.files, "row": self.rows}
+        flat = {name: place for name, place in places.items() if place is not None}
+        flat["prediction"] = self.predictions
+        if self.probabilities is not None:
+            names = (f"probability_{label}" for label in self.classes.tolist())
+            flat.update(zip(names, self.probabilities.T, strict=True))
+        return flat
+
+    def to_csv(self, guard_formulas: bool = False) -> str:
+        """CSV with a header line; numbers in the fewest digits that give them back exactly.
+
+        Spreadsheet programs take a text such as `=1+1` for a formula and compute it, or worse. A guard in front of it
+        changes the data, so it is there only for those who ask.
+
+        Args:
+            guard_formulas: whether texts that begin with `=`, `+`, `-`, `@`, a tab or a line break get an apostrophe in
+                front, by which such programs know a text.
+
+        Example:
+            >>> predictions = Predictions(np.array(["no", "yes"]), np.array(["yes"]), np.array([[0.25, 0.75]]))
+            >>> print(predictions.to_csv(), end="")
+            prediction,probability_no,probability_yes
+            yes,0.25,0.75
+            >>> Predictions(np.array(["-", "=1+1"]), np.array(["=1+1"])).to_csv(guard_formulas=True)
+            "prediction\\n'=1+1\\n"
+
+        Reference:
+            The OWASP Foundation, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.
+        """
+        columns = self.columns()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        for top in range(0, len(self.predictions), _BLOCK_ROWS):  # other threads get their turn between them
+            block = [_values(column[top : top + _BLOCK_ROWS], guard_formulas) for column in columns.values()]
+            writer.writerows(zip(*block, strict=True))
+        return text.getvalue()
+
+    def to_parquet(self) -> bytes:
+        """A Parquet file of the same columns; needs pyarrow.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        pyarrow = import_pyarrow("Parquet")
+        from pyarrow import parquet
+
+        sink = pyarrow.BufferOutputStream()
+        parquet.write_table(
+            pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()}), sink
+        )
+        return bytes(sink.getvalue())
+
+    def to_arrow(self) -> bytes:
+        """An Arrow stream of the same columns; needs pyarrow."""
+        import pyarrow
+
+        table = pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()})
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return bytes(sink.getvalue())
+
+
+def _values(column: Array, guard_formulas: bool) -> list[Any]:
+    """A column as a list, with an apostrophe before texts that look like formulas where that is wanted."""
+    values: list[Any] = column.tolist()
+    if not guard_formulas or column.dtype.kind not in "UO":
+        return values
+    return [f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value for value in values]
+
+
+def predict_rows(
+    model: LogisticRegression,
+    X: Any,
+    *,
+    probabilities: bool = True,
+    kept: NDArray[np.bool_] | None = None,
+    files: Sequence[str] | None = None,
+) -> Predictions:
+    """Predict rows with a fitted classifier.
+
+    Args:
+        model: fitted.
+        X: (n, d) rows.
+        probabilities: whether they are wanted.
+        kept: which rows of a file X holds, as `Source.kept` says it.
+        files: the image file of each row, as `Source.files` says it.
+
+    Raises:
+        DataError: X does not suit the model.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> predict_rows(model, [[2.5]], probabilities=False).to_csv()
+        'prediction\\nyes\\n'
+    """
+    return Predictions(
+        model.classes_,
+        model.predict(X),
+        model.predict_proba(X) if probabilities else None,
+        None if kept is None else np.flatnonzero(kept) + 1,
+        None if files is None else np.array(files),
+    )

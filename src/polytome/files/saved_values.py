@@ -1,0 +1,270 @@
+"""The parts of a model as values for JSON and tensors, and their way back: the schema of a model file.
+
+`MODEL` says what each value may be; it is held against the whole of the metadata before any of it is used. What two
+parts say of the same thing is compared afterwards, by the functions that put the parts together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificates.certificate import Certificate
+from polytome.errors import ArgumentError
+from polytome.files.saved_kinds import (
+    LARGEST,
+    LARGEST_COUNT,
+    Kind,
+    brief,
+    choice,
+    either,
+    flag,
+    label,
+    listed,
+    mapped,
+    optional,
+    plain,
+    real,
+    record,
+    refuse,
+    text,
+    whole,
+)
+from polytome.solvers import Stop
+
+Array = NDArray[Any]
+
+__all__ = [
+    "CHECKSUM",
+    "MODEL",
+    "TRAINING",
+    "classes_from_saved",
+    "classes_to_saved",
+    "parameters_from_saved",
+    "parameters_to_saved",
+]
+
+CHECKSUM = re.compile(r"[0-9a-f]{64}")
+"""SHA-256 in hexadecimal."""
+_SMALLEST = 5e-324  # the smallest positive number
+_POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
+_SEED = whole(-(2**63), 2**64 - 1)
+_LABEL_TYPE = re.compile(r"[<>|][biuf][1248]|[<>]U[1-9]\d{0,9}|\|O")
+_WIDEST_LABEL = 1000
+"""Characters of a type that is wider than its longest label: each prediction takes as many."""
+_LABEL_BYTES = 2**24
+_BYTES_PER_CHARACTER = 100
+"""Labels of one type all take the room of the longest: so much for each character that there is, or `_LABEL_BYTES`."""
+
+
+def _anything(value: Any, what: str) -> Any:
+    """For what is checked where it is put together."""
+    return value
+
+
+_PARAMETERS: dict[str, Kind] = {
+    "C": real(_SMALLEST, np.inf),
+    "l1_ratio": optional(real(0, 1)),
+    "fit_intercept": either(flag, whole(0, 1)),
+    "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
+    "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
+    "solver": text(100),
+    "tol": real(0, LARGEST),
+    "max_iter": _COUNT,
+    "warm_start": either(flag, whole(0, 1)),
+    "random_state": optional(_SEED),
+    "verbose": either(flag, whole(-(2**31), 2**31)),
+}
+_FORMULA: dict[str, Kind] = {
+    "loss": choice("softmax", "logistic"),
+    "n_rows": whole(1, LARGEST_COUNT),
+    "total_weight": _POSITIVE,
+    "n_features": whole(1, LARGEST_COUNT),
+    "n_classes": whole(2, LARGEST_COUNT),
+    "strength": real(0, LARGEST),
+    "fit_intercept": flag,
+    "scale": text(100),
+    "value": real(0, np.inf, nan=True),
+}
+_CERTIFICATE: dict[str, Kind] = {
+    "objective": real(0, np.inf, nan=True),
+    "gap": real(0, np.inf),
+    "null_objective": real(0, LARGEST),
+    "tol": real(0, LARGEST),
+    "kind": choice("proof", "estimate"),
+    "strength": real(0, LARGEST),
+    "estimate": optional(real(-LARGEST, np.inf, nan=True)),
+    "rounding": real(0, np.inf),
+    "intercept": real(0, np.inf),
+}
+_CERTIFICATE_FIELDS = {field.name: field.default for field in fields(Certificate)}
+TRAINING: dict[str, Kind] = {
+    "source": optional(text()),
+    "data_sha256": text(64),
+    "n_rows": whole(1, LARGEST_COUNT),
+    "could_change": optional(_COUNT),
+    "notes": listed(text()),
+    "command": optional(text()),
+    "test_fraction": optional(real(_SMALLEST, 1)),
+    "seed": optional(_SEED),
+    "n_test_rows": _COUNT,
+    "versions": mapped(text(100)),
+    "seconds": real(0, LARGEST, nan=True),
+}
+"""What each value of the record of a training may be."""
+MODEL: dict[str, Kind] = {
+    "format_version": whole(1, LARGEST_COUNT),
+    "checksum": text(64),
+    "library_version": text(100),
+    "parameters": record(_PARAMETERS),
+    "classes": _anything,
+    "feature_names": optional(listed(text(nul=True))),
+    "encoder": _anything,
+    "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
+    "positive": optional(text(nul=True)),
+    "objective": record(_FORMULA),
+    "certificate": record(
+        {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
+        {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept")},
+    ),
+    "stop": choice(*Stop.__members__),
+    "n_iter": _COUNT,
+    "solver": text(),
+    "training": optional(record(TRAINING)),
+}
+"""What each value of a model file may be; those that say `_anything` are checked where they are put together."""
+
+
+def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
+    """Labels as JSON, or where they are numbers their type as JSON and they themselves as a tensor.
+
+    Raises:
+        ArgumentError: a label is neither text, a number nor a truth value.
+
+    Example:
+        >>> classes_to_saved(np.array(["no", "yes"]))
+        ({'dtype': '<U3', 'values': ['no', 'yes']}, None)
+    """
+    if classes.dtype.kind in "biuf" and classes.itemsize <= 8:
+        return {"dtype": classes.dtype.str}, classes.astype(classes.dtype.newbyteorder("="))
+    if classes.dtype.kind not in "UO":
+        raise ArgumentError(
+            f"classes_ has type {classes.dtype}: only labels of text, numbers or truth values can be saved"
+        )
+    labels = classes.tolist()
+    if any(isinstance(each, float) and not np.isfinite(each) for each in labels):
+        raise ArgumentError("classes_ holds NaN or infinity among labels of several types: JSON has no such numbers")
+    return {"dtype": classes.dtype.str, "values": plain(labels)}, None
+
+
+def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Array:
+    """Labels with the type that they had, checked to be as many as the coefficients need and all different.
+
+    Raises:
+        FileError: they are not.
+
+    Example:
+        >>> classes_from_saved({"dtype": "<U3", "values": ["no", "yes"]}, None, 2)
+        array(['no', 'yes'], dtype='<U3')
+    """
+    kinds = {"dtype": text(20), "values": listed(label, n_classes)}
+    if numbers is not None:
+        del kinds["values"]
+    saved = record(kinds)(data, "classes")
+    if not _LABEL_TYPE.fullmatch(saved["dtype"]):
+        refuse(f"the type of classes is {brief(saved['dtype'])}")
+    if numbers is None:
+        classes = _listed_classes(saved["values"], saved["dtype"])
+    else:
+        dtype = np.dtype(saved["dtype"])
+        if (dtype.kind, dtype.itemsize) != (numbers.dtype.kind, numbers.itemsize):
+            refuse(f"classes are {numbers.dtype}, and should be {dtype}")
+        classes = numbers.astype(dtype)
+    if classes.shape != (n_classes,):
+        refuse(f"classes have shape {classes.shape}, and the coefficients need {(n_classes,)}")
+    labels = classes.tolist()
+    if len(set(labels)) != n_classes or not all(each == each for each in labels):
+        refuse("two classes are equal, or one is NaN")
+    return classes
+
+
+def _listed_classes(values: list[Any], name: str) -> Array:
+    """Labels from a JSON list, given a type that no more than holds them."""
+    width = int(name[2:]) if name[1] == "U" else 0
+    if not width and name != "|O":
+        refuse(f"classes of type {name} are not in a tensor")
+    if width:
+        values = [text(nul=True)(value, "a class") for value in values]
+        lengths = [len(value) for value in values]
+        if max(lengths) > width:
+            refuse(f"a class is longer than its type {name} allows")
+        if width > max(_WIDEST_LABEL, *lengths) or 4 * width * len(values) > max(
+            _LABEL_BYTES, _BYTES_PER_CHARACTER * sum(lengths)
+        ):
+            refuse(f"classes of type {name} would need far more memory than their {sum(lengths)} characters")
+    classes = np.empty(len(values), dtype=name)
+    classes[:] = values
+    if classes.tolist() != values:
+        refuse("a class ends with the character NUL")
+    return classes
+
+
+def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], Array | None]:
+    """The settings of an estimator as JSON, and the tensor of `scale` where it has one number per column.
+
+    Raises:
+        ArgumentError: a setting is of a kind that a file cannot hold.
+
+    Example:
+        >>> saved, scale = parameters_to_saved(dict.fromkeys(_PARAMETERS) | {"C": np.inf, "scale": [1, 2]})
+        >>> saved["C"], saved["scale"], scale
+        ('inf', 'tensor', array([1., 2.]))
+    """
+    kept = {name: parameters[name] for name in _PARAMETERS}
+    if not isinstance(kept["solver"], str):
+        kept["solver"] = "auto"
+    if isinstance(kept["random_state"], np.random.RandomState):
+        kept["random_state"] = None
+    if isinstance(kept["class_weight"], Mapping):
+        kept["class_weight"] = [list(pair) for pair in kept["class_weight"].items()]
+    scale = None
+    if np.ndim(kept["scale"]) > 0:
+        scale, kept["scale"] = np.asarray(kept["scale"], dtype=np.float64), "tensor"
+    return {name: plain(value) for name, value in kept.items()}, scale
+
+
+def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_features: int) -> dict[str, Any]:
+    """The settings of an estimator.
+
+    Args:
+        settings: as `MODEL` wants them.
+        scale: the tensor of that name.
+        n_features: of the model.
+
+    Raises:
+        FileError: they contradict each other.
+
+    Example:
+        >>> parameters_from_saved({"scale": "tensor", "class_weight": None}, None, 3)
+        Traceback (most recent call last):
+        polytome.errors.FileError: damaged or foreign: the tensor scale and parameters.scale contradict each other
+    """
+    settings = dict(settings)
+    if (settings["scale"] == "tensor") != (scale is not None):
+        refuse("the tensor scale and parameters.scale contradict each other")
+    if scale is not None:
+        is_usable = scale.dtype == np.float64 and scale.shape == (n_features,) and np.isfinite(scale).all()
+        if not is_usable or not (scale > 0).all():
+            refuse(f"the tensor scale is not one positive number for each of {n_features} features")
+        settings["scale"] = scale
+    if isinstance(weights := settings["class_weight"], list):
+        found = {label(name, "class_weight"): real(0, LARGEST)(weight, "class_weight") for name, weight in weights}
+        if len(found) < len(weights):
+            refuse("parameters.class_weight names a class twice")
+        settings["class_weight"] = found
+    return settings

@@ -1,0 +1,452 @@
+"""What a user names, a built-in data set or a file, as rows to train on or to predict.
+
+A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the columns of its table
+(`encoder_`), the shape of its images (`image_shape_`), the one label that it tells from the rest (`positive_`), and
+what the data were (`training_`). `read_for_model` reads other data in the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError, DataError, FileError
+from polytome.files.image_folders import images_for_model, is_images, read_images
+from polytome.files.splits import choose_held_out
+from polytome.files.training_record import record_training
+from polytome.models.fitted_source import FittedSource
+from polytome.tables.datasets import Dataset, list_datasets, load_dataset
+from polytome.tables.downloads import Progress
+from polytome.tables.encoder import Column, Encoder
+from polytome.tables.frames import Frame, listing
+from polytome.tables.readers.idx import IDX_FILES, find_idx
+from polytome.tables.readers.opening import exists, is_folder
+from polytome.tables.schemas import learn_from_fewer
+from polytome.tables.table import read_table
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = [
+    "Source",
+    "encoder_of",
+    "fit_source",
+    "hold_out",
+    "is_dataset",
+    "one_against_rest",
+    "open_source",
+    "read_for_model",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows from a data set or a file.
+
+    Attributes:
+        name: the name of the data set or the path of the file.
+        X: `(n, d)` features, dense or CSR.
+        y: `(n,)` labels, or None where the file has none.
+        X_test: `(m, d)` rows that are not trained on, or None.
+        y_test: `(m,)` their labels, or None.
+        encoder: how the columns of a table become features; None for files without named columns.
+        scale: the number that suits the data as the estimator's `scale`; None for none.
+        image_shape: height and width when each row is an image.
+        notes: sentences that a user should see.
+        kept: which rows of the file are in X, as truth values; None when all are.
+        positive: the label that is told from all others, if there is one; see `one_against_rest`.
+        test_fraction: the share of each class that `hold_out` set aside; None where it did not.
+        seed: of its choice.
+        test_names: the numbers of its test rows in the file, counted from 1 without a header line.
+        files: the names of the image files, one for each row; None for other data.
+        frame: the columns of the rows in X as they were read from a table to train on; None for other data.
+    """
+
+    name: str
+    X: Any
+    y: Array | None
+    X_test: Any = None
+    y_test: Array | None = None
+    encoder: Encoder | None = None
+    scale: float | None = None
+    image_shape: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    kept: NDArray[np.bool_] | None = None
+    positive: str | None = None
+    test_fraction: float | None = None
+    seed: int | None = None
+    test_names: Array | None = None
+    files: tuple[str, ...] | None = None
+    frame: Frame | None = None
+
+
+def is_dataset(name: str) -> bool:
+    """Whether this names a built-in data set; a file of the same name is meant by `./name`.
+
+    Example:
+        >>> is_dataset("iris"), is_dataset("./iris"), is_dataset("iris.csv")
+        (True, False, False)
+    """
+    return name in {info.name for info in list_datasets()}
+
+
+def open_source(
+    source: str,
+    *,
+    target: str | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+    drop: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    marks: Sequence[str] | None = None,
+    read_limit: float | None = None,
+) -> Source:
+    """Read what a model is to be trained on.
+
+    Args:
+        source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
+            sub-folder of its name; each becomes 28 x 28 pixels (see `training_form`).
+        target: where the labels are; this and the options from `missing` on are those of `read_table`.
+        data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
+        progress: called during a download.
+        missing: what to do with a missing cell.
+        unknown: what the model will do with levels that it never saw.
+        header: whether line 1 of a text table holds names.
+        drop: columns to leave out.
+        categories: columns to read as text.
+        marks: words that mark a missing cell.
+        read_limit: gigabytes of memory that what is in a file may take.
+
+    Returns:
+        Rows with labels. mnist, fashion-mnist and a folder of IDX files bring their own test rows.
+
+    Raises:
+        PolytomeError: there is no such data set or file, it cannot be read, or it has no labels.
+
+    Example:
+        >>> iris = open_source("iris")
+        >>> iris.X.shape, iris.encoder.feature_names[0]
+        ((150, 4), 'sepal length (cm)')
+    """
+    for_tables = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
+    for_tables |= {"missing_mark": marks, "header": None if header == "auto" else header}
+    if is_dataset(source):
+        _refuse_options(source, for_tables)
+        return _from_dataset(load_dataset(source, data_dir, progress))
+    _check_exists(source)
+    if is_images(source):
+        _refuse_options(source, for_tables)
+        return _labelled_images(source)
+    table = read_table(
+        source,
+        target=target,
+        missing=missing,
+        unknown=unknown,
+        header=header,
+        drop=drop,
+        categories=categories,
+        marks=marks,
+        read_limit=read_limit,
+    )
+    if table.y is None:
+        raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
+    found = Source(
+        source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept, frame=table.frame
+    )
+    test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
+    if test_images is None:
+        return found
+    test = read_table(test_images, n_features=table.X.shape[1], read_limit=read_limit)
+    return replace(found, X_test=test.X, y_test=test.y) if test.y is not None else found
+
+
+def read_for_model(
+    model: LogisticRegression,
+    source: str | Sequence[str],
+    *,
+    target: str | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    split: str | None = None,
+    progress: Progress | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+    labels: bool = True,
+    read_limit: float | None = None,
+) -> Source:
+    """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
+
+    Args:
+        model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates the labels.
+        source: the name of a built-in data set, or else a path; for a model of images also several image files and
+            folders (see `find_images`).
+        target: where the labels are, in a file that does not say so itself.
+        data_dir: the folder of the IDX files of mnist or fashion-mnist.
+        split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
+        progress: called during a download.
+        missing: what to do with a missing cell; None is as in training, save that no row is dropped unasked.
+        unknown: what to do with a level that training never saw; None is as in training.
+        header: whether line 1 of a text table holds names.
+        labels: False to leave the labels of a file alone, as rows to be predicted need none.
+        read_limit: gigabytes of memory that what is in a file may take.
+
+    Returns:
+        Rows with as many features as the model has, and labels if there are any.
+
+    Raises:
+        PolytomeError: the data cannot be read, or do not suit the model.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> model = fit_source(LogisticRegression(), one_against_rest(open_source("iris"), "virginica"))
+        >>> read_for_model(model, "iris").y[[0, 149]].tolist()
+        ['not virginica', 'virginica']
+    """
+    sources = [source] if isinstance(source, str) else source
+    asked = {"target": target, "missing": missing, "unknown": unknown, "header": None if header == "auto" else header}
+    if any(is_images(name) and not is_dataset(name) for name in sources):
+        _refuse_options(sources[0], {**asked, "split": split})
+        rows = images_for_model(model, sources)
+        found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
+    elif len(sources) != 1:
+        raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
+    elif is_dataset(source := sources[0]):
+        _refuse_options(source, asked)
+        found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
+    else:
+        if split is not None:
+            raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
+        _check_exists(source)
+        encoder = encoder_of(model)
+        table = read_table(
+            source,
+            target=target,
+            encoder=encoder,
+            missing=missing,
+            unknown=unknown,
+            header=header,
+            read_limit=read_limit,
+            labels=labels,
+        )
+        found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
+    if found.X.shape[1] != model.n_features_in_:
+        has, wanted = found.X.shape[1], model.n_features_in_
+        raise DataError(f"{found.name}: has {has} features, and the model was trained with {wanted}")
+    positive = getattr(model, "positive_", None)
+    if positive is None or found.y is None:
+        return found
+    return replace(found, y=_against_rest(found.y, positive), positive=positive)
+
+
+def encoder_of(model: LogisticRegression) -> Encoder:
+    """How the columns of a table become a model's features.
+
+    Args:
+        model: a fitted model; one that was trained on no table takes numbers, by the names of the frame that it was
+            trained on where it had names, else by position; labels are those of a column `label`, as in the built-in
+            data sets.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> encoder_of(LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])).feature_names
+        ('column_1',)
+    """
+    encoder: Encoder | None = getattr(model, "encoder_", None)
+    if encoder is not None:
+        return encoder
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        names = [f"column_{j + 1}" for j in range(model.n_features_in_)]
+    columns = tuple(Column(str(name), "number") for name in names)
+    target = None if "label" in map(str, names) else "label"
+    kind: Literal["integer", "text"] = "integer" if model.classes_.dtype.kind in "iu" else "text"
+    return Encoder(columns, target, missing="error", unknown="error", label_kind=kind)
+
+
+def fit_source(model: LogisticRegression, source: Source, *, command: str | None = None) -> LogisticRegression:
+    """Fit a model to a source and let it remember what later data must look like.
+
+    Args:
+        model: the classifier.
+        source: rows with labels.
+        command: the command line that asks for the fit, for its record.
+
+    Returns:
+        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes `encoder_`,
+        `image_shape_` and `positive_` where the source has them.
+        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, whatever the alphabet says: a
+        positive coefficient speaks for the label.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> model = fit_source(LogisticRegression(), one_against_rest(open_source("iris"), "virginica"))
+        >>> model.predict([[4.9, 3.2, 1.3, 0.2], [5.9, 3.0, 5.1, 1.8]])
+        array(['not virginica', 'virginica'], dtype='<U13')
+    """
+    began = time.perf_counter()
+    model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
+    seconds = time.perf_counter() - began
+    if source.positive is not None:  # false sorts before true
+        model.classes_ = np.array([f"not {source.positive}", source.positive])
+    training = record_training(
+        model,
+        source.X,
+        source.y,
+        source=source.name,
+        notes=source.notes,
+        command=command,
+        test_fraction=source.test_fraction,
+        seed=source.seed,
+        n_test_rows=0 if source.y_test is None else len(source.y_test),
+        seconds=seconds,
+    )
+    model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
+    return model
+
+
+def one_against_rest(source: Source, positive: str) -> Source:
+    """Tell one label from all others: every other label becomes `"not LABEL"`.
+
+    Args:
+        source: rows with labels.
+        positive: the label.
+
+    Raises:
+        ArgumentError: it is none of the labels.
+
+    Example:
+        >>> source = one_against_rest(open_source("digits"), "3")
+        >>> source.y[:4].tolist()
+        ['not 3', 'not 3', 'not 3', '3']
+    """
+    labels = [str(label) for label in np.unique(np.asarray(source.y)).tolist()]
+    if positive not in labels:
+        raise ArgumentError(f"positive={positive!r}: {source.name} has no such label; it has {listing(labels)}")
+    y, y_test = (None if part is None else _against_rest(part, positive) for part in (source.y, source.y_test))
+    return replace(source, y=y, y_test=y_test, positive=positive)
+
+
+def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
+    """Set rows aside as test rows, the same fraction of every class.
+
+    What the columns of a table become, means and levels, is learned again from the rows that stay: those held out teach
+    nothing.
+
+    Args:
+        source: rows with labels and without test rows.
+        fraction: between 0 and 1. Of every class at least one row stays to be trained on.
+        seed: of the choice.
+
+    Raises:
+        ArgumentError: the fraction cannot be used, no row would be held out, or the source has its own test rows.
+
+    Example:
+        >>> halved = hold_out(open_source("iris"), 0.5)
+        >>> np.unique(halved.y_test, return_counts=True)[1]
+        array([25, 25, 25])
+    """
+    if source.X_test is not None:
+        raise ArgumentError(f"test_fraction={fraction:g}: {source.name} has its own test rows; leave it out")
+    if source.y is None or not 0 < fraction < 1:
+        raise ArgumentError(f"test_fraction={fraction:g}: needs a number between 0 and 1")
+    is_test = choose_held_out(source.y, fraction, seed)
+    if not is_test.any():
+        raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
+    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
+    X, X_test, encoder, notes = source.X[train], source.X[test], source.encoder, source.notes
+    if source.frame is not None and source.encoder is not None:
+        train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
+        encoder = learn_from_fewer(source.encoder, train_frame)
+        X, X_test = encoder.encode(train_frame), replace(encoder, unknown="zero").encode(test_frame)
+        notes += _only_held_out(source.encoder, encoder)
+    return replace(
+        source,
+        X=X,
+        y=source.y[train],
+        X_test=X_test,
+        y_test=source.y[test],
+        encoder=encoder,
+        notes=notes,
+        test_fraction=fraction,
+        seed=seed,
+        test_names=names[test],
+        frame=None,
+    )
+
+
+def _only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
+    """A note on levels that only rows held out have."""
+    pairs = zip(whole.columns, learned.columns, strict=True)
+    lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
+    if not lost:
+        return ()
+    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known ones",)
+
+
+def _from_dataset(data: Dataset) -> Source:
+    """A built-in data set, with an encoder that finds its columns in other tables."""
+    columns = tuple(Column(name, "number") for name in data.feature_names)
+    kind: Literal["integer", "text"] = "integer" if data.y.dtype.kind in "iu" else "text"
+    return Source(
+        data.name,
+        data.X,
+        data.y,
+        data.X_test,
+        data.y_test,
+        encoder=Encoder(columns, "label", missing="error", unknown="error", label_kind=kind),
+        scale=data.scale,
+        image_shape=data.image_shape,
+    )
+
+
+def _labelled_images(folder: str) -> Source:
+    """A folder of images to train on, in the form of those of MNIST."""
+    rows = read_images(folder)
+    if rows.y is None:
+        raise DataError(f"{folder}: an image has no label; put those of each class into a sub-folder of its name")
+    notes = (f"each of the {len(rows.y):,} images is brought into the form of those of MNIST, 28 x 28 pixels",)
+    return Source(folder, rows.X, rows.y, scale=255.0, image_shape=(28, 28), notes=notes)
+
+
+def _chosen_part(source: Source, split: str | None) -> Source:
+    """The test rows of a source, or the others, in the place of the rows."""
+    if split not in (None, "train", "test"):
+        raise ArgumentError(f"split={split!r}: choose train or test")
+    if split == "test" and source.X_test is None:
+        raise ArgumentError(f"split='test': {source.name} has no test rows; leave --split out")
+    X, y = (source.X, source.y) if split == "train" or source.X_test is None else (source.X_test, source.y_test)
+    return replace(source, X=X, y=y, X_test=None, y_test=None)
+
+
+def _against_rest(y: Array, positive: str) -> Array:
+    """One label as it is, and a common one for all others."""
+    return np.where(y.astype(np.str_) == positive, positive, f"not {positive}")
+
+
+def _check_exists(source: str) -> None:
+    """Name the data sets to a user who may have meant one of them."""
+    if not exists(source):
+        names = ", ".join(info.name for info in list_datasets())
+        raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")
+
+
+def _refuse_options(source: str, options: Mapping[str, object]) -> None:
+    """Refuse options that are for tables."""
+    what = "a built-in data set" if is_dataset(source) else "no table"
+    for name, value in options.items():
+        if value:
+            option = name.replace("_", "-")
+            raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -1,0 +1,81 @@
+"""Which rows are held out of training, and whether rows to judge a model on are those that it was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.files.training_record import data_hash
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+__all__ = ["choose_held_out", "rows_of_training"]
+
+_BETTER = "it may do better on them than on new ones"
+
+
+def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Choose rows to set aside, the same fraction of every class, of which at least one row stays.
+
+    Args:
+        y: labels, (n,).
+        fraction: between 0 and 1.
+        seed: of the choice.
+
+    Returns:
+        (n,) true for the rows that are set aside.
+
+    Example:
+        >>> int(choose_held_out(np.array([0, 0, 1, 1]), 0.5, seed=0).sum())
+        2
+    """
+    random = np.random.default_rng(seed)
+    is_test = np.zeros(len(y), dtype=np.bool_)
+    for label in np.unique(y):
+        rows = random.permutation(np.flatnonzero(y == label))
+        is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    return is_test
+
+
+def rows_of_training(model: LogisticRegression, X: Any, y: NDArray[Any], name: str) -> str:
+    """Say whether rows to judge a model on are those that it was trained on, as far as its record can tell.
+
+    The record has a digest of the rows of training, all of them in order. It is compared with that of these rows, and
+    where rows were held out also with that of the share of these rows which the same choice would leave to train on.
+
+    Args:
+        model: fitted.
+        X: (n, d) rows.
+        y: (n,) their labels.
+        name: of the data set or file that they come from.
+
+    Returns:
+        A sentence, or nothing where there is no sign of it. Other orders and parts of the rows of training are not
+        recognised, save that their source has the same name.
+
+    Example:
+        >>> from polytome.files.sources import fit_source, open_source
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> iris = open_source("iris")
+        >>> rows_of_training(fit_source(LogisticRegression(), iris), iris.X, iris.y, "iris")
+        'these are the rows that the model was trained on: it may do better on them than on new ones'
+    """
+    record = getattr(model, "training_", None)
+    if record is None:
+        return ""
+    if len(y) == record.n_rows and data_hash(X, y) == record.data_sha256:
+        return f"these are the rows that the model was trained on: {_BETTER}"
+    if record.test_fraction and record.seed is not None and len(y) == record.n_rows + record.n_test_rows:
+        train = np.flatnonzero(~choose_held_out(y, record.test_fraction, record.seed))
+        if data_hash(X[train], y[train]) == record.data_sha256:
+            return f"{len(train):,} of these {len(y):,} rows are those that the model was trained on: {_BETTER}"
+    brought_test_rows = record.n_test_rows and not record.test_fraction
+    if name == record.source and not brought_test_rows:
+        return (
+            f"the model was trained on a source of the same name, {name}, with other rows or the same ones in another "
+            f"order; where some of these are among them, {_BETTER}"
+        )
+    return ""

@@ -1,0 +1,317 @@
+"""What a model was trained on and with: the facts that a report or a page needs after the data are gone.
+
+A record holds sums and extremes, never a row. It travels in the model file. `sources.fit_source` and the command
+`polytome train` make one; a plain `fit` does not, since reading the data once more takes time: ask `record_training`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome._version import __version__
+from polytome.errors import DataError
+from polytome.evaluation.metrics import class_codes, one_label_each
+from polytome.evaluation.settled import (
+    centre_bounds,
+    centred_lengths,
+    cost_of_change,
+    most_changes,
+    prediction_rounding,
+    score_radius,
+    settled_scores,
+)
+
+if TYPE_CHECKING:
+    from polytome.models.logistic import LogisticRegression
+
+Array = NDArray[Any]
+
+__all__ = ["TrainingRecord", "data_hash", "record_training"]
+
+_BLOCK_ENTRIES = 2**21
+_BLOCK_ROWS = 2**14
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRecord:
+    """What is known of a fit besides its result. Features are counted as the model counts them, encoded.
+
+    Attributes:
+        source: the name of the data set or the path of the file; None for data from Python.
+        data_sha256: of features and labels, 64 hexadecimal digits; see `data_hash`.
+        n_rows: rows of training.
+        class_counts: rows of each class, in the order of `classes_`, (K,) int64.
+        notes: what the reader of the data noticed, such as rows left out for a missing cell.
+        low: smallest value of each feature, (d,) float64.
+        mean: of each feature, (d,) float64.
+        high: largest value of each feature, (d,) float64.
+        constant: positions of the features that never change, (c,) int64.
+        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
+        duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
+            (m, 2) int64 with the earlier one first; constant features are not repeated here.
+        could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
+            proved by `polytome.evaluation.settled`; None where nothing is proved (without penalty, or with weights of
+            rows).
+        centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
+            has its mean, (K, K) float64; (0, 0) where nothing is proved.
+        command: the command line; None for a fit from Python.
+        test_fraction: the share of each class that was held out of the source; None where none was chosen.
+        seed: of that choice; None where none was made.
+        n_test_rows: rows held out, or brought by the source as test rows.
+        versions: of the libraries and of Python, by name.
+        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
+    """
+
+    source: str | None
+    data_sha256: str
+    n_rows: int
+    class_counts: NDArray[np.int64]
+    notes: tuple[str, ...]
+    low: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    high: NDArray[np.float64]
+    constant: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
+    divisor: NDArray[np.float64]
+    could_change: int | None
+    centre_bounds: NDArray[np.float64]
+    command: str | None
+    test_fraction: float | None
+    seed: int | None
+    n_test_rows: int
+    versions: dict[str, str]
+    seconds: float
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        return vars(self) | {"seconds": np.nan}
+
+
+def record_training(
+    model: LogisticRegression,
+    X: Any,
+    y: Any,
+    *,
+    source: str | None = None,
+    notes: tuple[str, ...] = (),
+    command: str | None = None,
+    test_fraction: float | None = None,
+    seed: int | None = None,
+    n_test_rows: int = 0,
+    seconds: float = np.nan,
+) -> TrainingRecord:
+    """Look once more at the data of a fit and write down what it was.
+
+    Args:
+        model: fitted on these data. It is left as it is; assign the record to `model.training_` to keep it in its file.
+        X: features as given to `fit`, shape (n, d).
+        y: labels as given to `fit`, shape (n,).
+        source: this and the other arguments are what `TrainingRecord` says.
+        notes: as there.
+        command: as there.
+        test_fraction: as there.
+        seed: as there.
+        n_test_rows: as there.
+        seconds: as there.
+
+    Raises:
+        DataError: X does not suit the model, or y holds something else than one of its classes for each row.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> X, y = np.array([[0.0, 7.0], [1.0, 7.0], [2.0, 7.0]]), ["no", "yes", "yes"]
+        >>> record = record_training(LogisticRegression().fit(X, y), X, y)
+        >>> record.class_counts, record.mean, record.constant
+        (array([1, 2]), array([1., 7.]), array([1]))
+    """
+    # These bring scikit-learn, which reading a model's file does not need.
+    from polytome.models.features import checked_rows, feature_scale
+    from polytome.models.labels import Labels, class_weights
+    from polytome.rows import as_rows
+
+    log_probabilities = model.predict_log_proba(X)
+    X = checked_rows(model, X)
+    y = one_label_each(y, X.shape[0])
+    codes = class_codes(y, model.classes_)
+    if (codes < 0).any():
+        row = int(np.argmin(codes))
+        raise DataError(f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is no class of the model")
+    low, mean, high = _extremes(X)
+    constant = np.flatnonzero(low == high).astype(np.int64)
+    weight = class_weights(model.class_weight, Labels(model.classes_, codes), np.ones(len(codes)))
+    divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
+    could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor)
+    return TrainingRecord(
+        source=source,
+        data_sha256=data_hash(X, y),
+        n_rows=int(X.shape[0]),
+        class_counts=np.bincount(codes, minlength=len(model.classes_)).astype(np.int64),
+        notes=tuple(notes),
+        low=low,
+        mean=mean,
+        high=high,
+        constant=constant,
+        duplicates=_duplicates(X, constant),
+        divisor=divisor,
+        could_change=could_change,
+        centre_bounds=bounds,
+        command=command,
+        test_fraction=test_fraction,
+        seed=seed,
+        n_test_rows=n_test_rows,
+        versions=_versions(),
+        seconds=seconds,
+    )
+
+
+def data_hash(X: Any, y: Any) -> str:
+    """SHA-256 of features and labels: equal for equal numbers of the same type, on every machine and in any layout.
+
+    Args:
+        X: shape (n, d); an array, or a sparse matrix, of which the entries that are not zero count.
+        y: labels, shape (n,).
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> X = np.array([[0.0, 1.0], [2.0, 3.0]])
+        >>> data_hash(X, [0, 1]) == data_hash(np.asfortranarray(X), [0, 1]) != data_hash(X, [1, 0])
+        True
+    """
+    digest = hashlib.sha256()
+    dtype = np.dtype(X.dtype)
+    digest.update(f"{'sparse' if sparse.issparse(X) else 'dense'} {dtype.kind}{dtype.itemsize} {X.shape}\n".encode())
+    if sparse.issparse(X):
+        rows = _canonical(X, "csr")
+        for part in (rows.indptr.astype("<i8"), rows.indices.astype("<i8"), rows.data):
+            digest.update(_bytes(part))
+    else:
+        for block in _blocks(X):
+            digest.update(_bytes(block))
+    digest.update(json.dumps(np.asarray(y).tolist()).encode())
+    return digest.hexdigest()
+
+
+def _settle(
+    model: LogisticRegression,
+    X: Any,
+    codes: Array,
+    log_probabilities: Array,
+    weight: Array,
+    mean: Array,
+    divisor: Array,
+) -> tuple[int | None, Array]:
+    """What the certificate proves about predictions, while the rows of training are at hand; see
+    `polytome.evaluation.settled`."""
+    from polytome.models.fitting import dense_coefficients
+
+    certificate, formula = model.certificate_, model.objective_
+    budget = certificate.gap * formula.total_weight
+    proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)
+    rounding = prediction_rounding(dense_coefficients(model), model.intercept_, X)
+    if not proved or not _is_of_fit(model, -log_probabilities[np.arange(len(codes)), codes], weight, rounding, divisor):
+        return None, np.zeros((0, 0))
+    radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
+    reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
+    bounds = np.zeros((len(model.classes_),) * 2)
+    if formula.fit_intercept:
+        bounds = centre_bounds(log_probabilities, reach, weight, budget, rounding)
+    cost = np.empty(len(reach))
+    for start in range(0, len(reach), _BLOCK_ROWS):
+        part = slice(start, start + _BLOCK_ROWS)
+        settled = settled_scores(log_probabilities[part], reach[part], bounds, rounding[part])
+        cost[part] = np.where(settled, np.inf, cost_of_change(log_probabilities[part], rounding[part]))
+    return most_changes(cost, weight, budget), bounds
+
+
+def _is_of_fit(model: LogisticRegression, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
+    """Whether rows with these losses and weights make the objective of the fit: else its rows had weights of their own,
+    soft labels, or were others."""
+    certificate, total = model.certificate_, model.objective_.total_weight
+    if not np.isclose(weight.sum(), total, rtol=1e-9):
+        return False
+    penalty = certificate.strength / 2 * np.sum((model.coef_ * divisor) ** 2)
+    off = weight @ rounding / total + certificate.rounding + 1e-9 * (certificate.objective + certificate.null_objective)
+    return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
+
+
+def _extremes(X: Any) -> tuple[Array, Array, Array]:
+    """Smallest value, mean and largest value of each column, float64."""
+    n_rows, n_features = X.shape
+    if sparse.issparse(X):
+        columns = _canonical(X, "csc").astype(np.float64)
+        low, high = (found.toarray().ravel() for found in (columns.min(axis=0), columns.max(axis=0)))
+        mean = np.asarray(columns.sum(axis=0)).ravel() / n_rows
+        return low, np.clip(mean, low, high), high
+    low, high, mean = np.full(n_features, np.inf), np.full(n_features, -np.inf), np.zeros(n_features)
+    for block in _blocks(X):
+        numbers = block.astype(np.float64)
+        low, high = np.minimum(low, numbers.min(axis=0)), np.maximum(high, numbers.max(axis=0))
+        mean += numbers.sum(axis=0) / n_rows
+    return low, np.clip(mean, low, high), high
+
+
+def _duplicates(X: Any, constant: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of equal columns, told by a 128-bit hash of each; constant columns are left out."""
+    first_with: dict[bytes, int] = {}
+    skipped = set(constant.tolist())
+    pairs = []
+    for column, digest in enumerate(_column_hashes(X)):
+        if column not in skipped and (first := first_with.setdefault(digest, column)) != column:
+            pairs.append((first, column))
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _column_hashes(X: Any) -> list[bytes]:
+    """One hash for each column, in one reading of the rows."""
+    if sparse.issparse(X):
+        columns = _canonical(X, "csc")
+        ends = columns.indptr.tolist()
+        return [
+            hashlib.blake2b(columns.indices[start:end].tobytes() + columns.data[start:end].tobytes()).digest()
+            for start, end in pairwise(ends)
+        ]
+    hashes = [hashlib.blake2b(digest_size=16) for _ in range(X.shape[1])]
+    for block in _blocks(X):
+        cells = np.ascontiguousarray(block.T)
+        for digest, column in zip(hashes, cells + np.zeros((), cells.dtype), strict=True):  # -0.0 becomes 0.0
+            digest.update(column)
+    return [digest.digest() for digest in hashes]
+
+
+def _canonical(X: Any, layout: str) -> Any:
+    """A sparse matrix whose equal content is stored equally; the caller's stays as it is."""
+    matrix = X.asformat(layout, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _blocks(X: Array) -> Iterator[Array]:
+    """The rows of an array, a few megabytes at a time."""
+    size = max(1, _BLOCK_ENTRIES // max(X.shape[1], 1))
+    for start in range(0, X.shape[0], size):
+        yield X[start : start + size]
+
+
+def _bytes(numbers: Array) -> bytes:
+    """Numbers row after row, little-endian."""
+    return numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _versions() -> dict[str, str]:
+    """What a fit depends on."""
+    libraries = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+    return {"polytome": __version__, **libraries, "python": platform.python_version()}

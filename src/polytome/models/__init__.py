@@ -1,0 +1,1 @@
+"""Estimators with scikit-learn's interface, and the one pipeline that fits them."""

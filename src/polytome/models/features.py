@@ -1,0 +1,159 @@
+"""Checks of the matrix X, in place: what fit and predict accept, and the error for each thing that they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from polytome.errors import ArgumentError, DataError, DataTypeError
+from polytome.models.cells import FILL_IN, numeric_array, readable_features
+from polytome.rows import Columns, Rows, sound_sparse
+from polytome.rows.choose import fast_precision
+
+Array = NDArray[Any]
+FeatureScale = str | float | ArrayLike | None
+"""What columns are divided by before the penalty: None, "standard", a number, or one number per column."""
+
+__all__ = [
+    "FeatureScale",
+    "check_scale",
+    "checked_columns",
+    "checked_features",
+    "checked_rows",
+    "feature_scale",
+    "refuse_nonfinite",
+]
+
+
+def checked_features(estimator: Any, X: Any, y: Any) -> Any:
+    """X as an array or sparse matrix of its own type, of as many rows as y; sets `n_features_in_`.
+
+    Raises:
+        DataError: X has another shape, or holds what is not a number; y has another length, or is None.
+    """
+    if y is None:
+        raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    X = _validated(estimator, X, ensure_min_samples=2)
+    try:
+        check_consistent_length(X, y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{error}: give one row of y for each row of X") from error
+    return X
+
+
+def checked_rows(estimator: Any, X: Any) -> Any:
+    """X to be predicted: the same columns as in training, all finite; a sparse one is sound."""
+    X = checked_columns(estimator, X)
+    X = sound_sparse(X) if sparse.issparse(X) else X
+    refuse_nonfinite(X, estimator)
+    return X
+
+
+def checked_columns(estimator: Any, X: Any) -> Any:
+    """X to be predicted: the same columns as in training; whether its entries are finite is left to the caller."""
+    return X if _is_plain(estimator, X) else _validated(estimator, X, reset=False)
+
+
+def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
+    """X after scikit-learn's checks of its shape and names; every cell is a number, but perhaps NaN or infinite."""
+    X = readable_features(X)
+    settings |= {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
+    try:
+        checked = validate_data(estimator, X, **settings)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    except TypeError as error:
+        raise DataTypeError(f"X cannot be read: {error}") from error
+    names = getattr(estimator, "feature_names_in_", None)
+    return checked if sparse.issparse(checked) else numeric_array(checked, names)
+
+
+def _is_plain(estimator: Any, X: Any) -> bool:
+    """Whether scikit-learn would find nothing wrong with X: for few rows its checks would take most of the time."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "biuf" or len(X) == 0:
+        return False
+    fitted = vars(estimator)
+    return X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted
+
+
+def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
+    """Rows with implicitly centred and scaled columns, in the fastest precision that is exact for them.
+
+    Raises:
+        DataError: an entry is NaN or infinite, or a column too large for float64 sums.
+        ArgumentError: `scale` has not one number for each column.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = rows.moments()
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+        refuse_nonfinite(X, estimator)
+        column = int(np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation)))[0])
+        raise DataError(
+            f"{_column_name(estimator, column)} of X is too large: squares of its values overflow; rescale it"
+        )
+    divisor = _divisors(estimator.scale, deviation)
+    shift = mean if estimator.fit_intercept else np.zeros_like(mean)
+    stored = rows.whole.stored.dtype  # not X's own, if entries that it stores twice were added up
+    return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
+
+
+def refuse_nonfinite(X: Any, estimator: Any) -> None:
+    """Raises DataError at the first NaN or infinity, naming row and column; looks at one block at a time."""
+    if (X.dtype.kind not in "fc") or X.shape[0] == 0:
+        return
+    if sparse.issparse(X):
+        matrix: Any = X
+        if np.isfinite(matrix.data).all():
+            return
+        entries = sound_sparse(X).tocoo()
+        at = int(np.flatnonzero(~np.isfinite(entries.data))[0])
+        _refuse_entry(estimator, int(entries.row[at]), int(entries.col[at]), entries.data[at])
+    size = max(1, 2**20 // max(X.shape[1], 1))
+    for start in range(0, X.shape[0], size):
+        finite = np.isfinite(X[start : start + size])
+        if not finite.all():
+            row, column = map(int, np.argwhere(~finite)[0])
+            _refuse_entry(estimator, start + row, column, X[start + row, column])
+
+
+def _refuse_entry(estimator: Any, row: int, column: int, value: Any) -> None:
+    what, remedy = ("NaN", FILL_IN) if np.isnan(value) else ("infinity", "replace it by a number, or drop the row")
+    raise DataError(f"X contains {what} at row {row}, {_column_name(estimator, column)}: {remedy}")
+
+
+def _column_name(estimator: Any, column: int) -> str:
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"column {column}" if names is None else f"column {column} ({names[column]!r})"
+
+
+def check_scale(scale: Any) -> None:
+    """Raises ArgumentError unless a scale can be used; the data tell whether it has a number for each column."""
+    if scale is None or (isinstance(scale, str) and scale == "standard"):
+        return
+    needs = f"scale={scale!r}: needs None, 'standard', a number or one number per column"
+    if isinstance(scale, str | bool | np.bool_):
+        raise ArgumentError(needs)
+    try:
+        numbers = np.asarray(scale, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(needs) from error
+    if not (np.isfinite(numbers).all() and (numbers > 0).all()):
+        raise ArgumentError("scale must hold positive finite numbers: each column is divided by its own")
+
+
+def _divisors(scale: FeatureScale, deviation: Array) -> Array:
+    """What each column is divided by."""
+    if scale is None:
+        return np.ones_like(deviation)
+    if isinstance(scale, str):
+        return np.where(deviation > 0, deviation, 1.0)
+    numbers = np.asarray(scale, dtype=np.float64)
+    if numbers.shape not in ((), deviation.shape):
+        raise ArgumentError(
+            f"scale has shape {numbers.shape}, X has {len(deviation)} columns: give one number for each"
+        )
+    return np.broadcast_to(numbers, deviation.shape).astype(np.float64)

@@ -1,0 +1,390 @@
+"""`LogisticRegression`: binary logistic and softmax regression as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from polytome.certificates.certificate import Certificate
+from polytome.errors import ArgumentError
+from polytome.losses import Logistic, Softmax
+from polytome.models.certain_outputs import CERTAIN, Outputs, nothing_to_learn
+from polytome.models.features import FeatureScale, checked_features, feature_scale
+from polytome.models.fit_hooks import HAS_CALLBACKS, Watched, both, minimize_with_hooks
+from polytome.models.fitted_source import FittedSource, PartOfSource
+from polytome.models.fitting import (
+    check_settings,
+    classes_of,
+    dense_coefficients,
+    keep_solution,
+    log_probabilities_of,
+    moved,
+    penalty_of,
+    probabilities_of,
+    refuse_foreign_arrays,
+    reporter_of,
+    rounded,
+    scores_of,
+)
+from polytome.models.formula import Formula
+from polytome.models.labels import (
+    Labels,
+    class_weights,
+    hard_labels,
+    is_soft,
+    row_weights,
+    soft_labels,
+)
+from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
+from polytome.objective import Objective
+from polytome.rows import as_rows
+from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
+from polytome.solvers.driver import Callback
+from polytome.solvers.iterates import Iterate
+from polytome.solvers.memory import planned_solver
+
+if TYPE_CHECKING:
+    from polytome.files.training_record import TrainingRecord
+    from polytome.report import Report
+    from polytome.tables.encoder import Encoder
+
+Array = NDArray[Any]
+
+__all__ = ["LogisticRegression"]
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Logistic regression for two classes, softmax regression for more, with a proof of how good the fit is.
+
+    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row i and `S` their
+    sum: the objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
+
+    Args:
+        penalty: as in scikit-learn, for programs written for it: "l2", or None, which makes `C` void.
+        C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never penalised.
+        l1_ratio: only 0 (the L2 penalty) is offered.
+        dual: accepted where scikit-learn accepts it; the minimum is the same.
+        fit_intercept: whether to fit an intercept.
+        intercept_scaling: accepted, and without effect: the intercept is not penalised.
+        class_weight: None, "balanced", or a dict from class to weight.
+        scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
+            (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
+            columns as given, and no copy of X is made.
+        solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
+            `polytome.solvers`. Scikit-learn's other names mean "auto".
+        tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
+            best intercept alone) of the minimum.
+        max_iter: most iterations; 0 leaves all coefficients at the zeros that scikit-learn starts from.
+        multi_class: accepted as in scikit-learn before 1.8, where it means the same.
+        warm_start: start from the coefficients of the last fit.
+        random_state: seed of "sgd"; nothing else is random.
+        verbose: 1 prints a line for each iteration.
+        n_jobs: threads of a fit: a number, -1 for all cores, None for the usual number (`POLYTOME_NUM_THREADS`). It
+            changes no bit of the result.
+        callback: called with a `Progress` at each iteration; a true answer stops the fit, which keeps the best so far.
+
+    Attributes:
+        classes_: the labels, sorted, shape (K,).
+        coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and the certificate
+            holds for coefficients so short.
+        intercept_: (1,) or (K,).
+        certificate_: how far the objective is from its minimum; prints as one sentence.
+        stop_: why the fit stopped.
+        history_: one `Progress` per iteration.
+        objective_: the minimised formula with its numbers.
+        solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one line.
+        source_: what a table or an image brought: how its columns became features, and more; see `FittedSource`.
+            Models that `polytome train` or `fit_source` made have parts of it as `encoder_`, `image_shape_`,
+            `positive_` and `training_` (what the data were, a `TrainingRecord`), too. A new fit starts from none of it.
+        n_iter_: number of iterations, shape (1,).
+        n_features_in_, feature_names_in_: as in scikit-learn.
+
+    Example:
+        >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> model = LogisticRegression().fit(X, ["no", "no", "yes", "yes"])
+        >>> model.predict([[2.5]])
+        array(['yes'], dtype='<U3')
+        >>> model.certificate_.holds
+        True
+
+    References: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3; Boehning, Multinomial logistic
+    regression algorithm, Annals of the Institute of Statistical Mathematics 44, 1992.
+    """
+
+    classes_: Array
+    coef_: Array
+    intercept_: Array
+    certificate_: Certificate
+    stop_: Stop
+    history_: tuple[Progress, ...]
+    objective_: Formula
+    solver_: Choice
+    n_iter_: Array
+    n_features_in_: int
+    source_: FittedSource
+    encoder_: PartOfSource[Encoder] = PartOfSource()
+    image_shape_: PartOfSource[tuple[int, int]] = PartOfSource()
+    positive_: PartOfSource[str] = PartOfSource()
+    training_: PartOfSource[TrainingRecord] = PartOfSource()
+    _left: tuple[Array, Array] | None = None
+
+    def __init__(
+        self,
+        penalty: Literal["l2", "deprecated"] | None = "deprecated",
+        *,
+        C: float = 1.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        scale: FeatureScale = None,
+        solver: str | Solver = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 10_000,
+        multi_class: Literal["auto", "multinomial", "ovr", "deprecated"] = "deprecated",
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        n_jobs: int | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        self.penalty = penalty
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.dual = dual
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.scale = scale
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.multi_class = multi_class
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.callback = callback
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model until its certificate holds.
+
+        Args:
+            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
+            y: one label per row, or one row of class probabilities per row, shape (n, K).
+            sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
+
+        Returns:
+            The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how far the fit is
+            from it.
+
+        Raises:
+            DataError: X, y or sample_weight cannot be used, or the fit would not fit into memory; the message names
+                the place and the remedy.
+            ArgumentError: a setting cannot be used.
+        """
+        self._check_settings()
+        refuse_foreign_arrays(X)
+        X = checked_features(self, X, y)
+        weight = row_weights(sample_weight, X.shape[0])
+        labels = soft_labels(y) if is_soft(y) else hard_labels(y)
+        weight = class_weights(self.class_weight, labels, weight)
+        check_peer_classes(self, len(labels.classes))
+        counting, outputs = self._outputs(labels, weight)
+        objective = self._objective(X, counting, weight, softmax=len(labels.classes) > 2)
+        if len(counting.classes) == 1:
+            self.solver_, solution = nothing_to_learn(objective, self.tol)
+        else:
+            data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
+            solution = self._solve(objective, labels, outputs, data)
+        self.classes_ = labels.classes
+        self.source_ = FittedSource()
+        n_classes = len(labels.classes)
+        kept = rounded(self, objective, solution, outputs)
+        keep_solution(self, kept, "softmax" if n_classes > 2 else "logistic", n_classes)
+        return self
+
+    def _solve(self, objective: Objective, labels: Labels, outputs: Outputs, data: Mapping[str, Any]) -> Solution:
+        """The minimum, and `solver_`; scikit-learn's callbacks, where there are any, are told of every iteration."""
+        choice = planned_solver(self.solver, objective, self.random_state)
+        start, report = self._start(objective, labels, outputs), reporter_of(self)
+        last: deque[Iterate] = deque(maxlen=1)
+        solver = Watched(choice.solver, last.append) if self.warm_start else choice.solver
+
+        def minimise(seen: Callable[[Solver], Solver], callback: Callback | None) -> Solution:
+            limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
+            return minimize(objective, seen(solver), start, **limits)
+
+        if hasattr(self, "_skl_callbacks"):
+            solution = minimize_with_hooks(self, data, objective, labels.classes, minimise)
+        else:
+            solution = minimise(lambda solver: solver, None)
+        self.solver_ = choice.after(solution)
+        if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
+            solution = moved(objective, solution, np.zeros(objective.shape))
+        self._left = _left(objective, solution, last[-1]) if last else None
+        return solution
+
+    @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Set scikit-learn's callbacks, which are called at the begin and end of a fit and of each iteration.
+
+        Of scikit-learn 1.9 and later. A true answer at the end of an iteration stops the fit.
+        """
+        from sklearn.callback import CallbackSupportMixin
+
+        CallbackSupportMixin.set_callbacks(self, *callbacks)
+        return self
+
+    def densify(self) -> Self:
+        """Turn `coef_` into an array again: undoes `sparsify`."""
+        check_is_fitted(self, "coef_")
+        self.coef_ = dense_coefficients(self)
+        return self
+
+    def sparsify(self) -> Self:
+        """Turn `coef_` into a sparse matrix, which is smaller where most coefficients are zero.
+
+        Example:
+            >>> model = LogisticRegression().fit([[0.0, 0.0], [1.0, 0.0]], [0, 1]).sparsify()
+            >>> model.coef_.nnz, model.predict([[1.0, 5.0]])
+            (1, array([1]))
+        """
+        check_is_fitted(self, "coef_")
+        coef: Any = sparse.csr_matrix(self.coef_)
+        self.coef_ = coef
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second), else (n, K)."""
+        scores = scores_of(self, X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row, shape (n,)."""
+        return classes_of(self, scores_of(self, X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probability of each class, shape (n, K), columns in the order of `classes_`."""
+        return probabilities_of(self, X)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
+        return log_probabilities_of(self, X)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one safetensors file, atomically; `polytome.load` reads it back."""
+        from polytome.files.model_file import save
+
+        save(self, path)
+
+    def report(self, X: Any = None, y: Any = None, *, X_train: Any = None, y_train: Any = None) -> Report:
+        """Write the report on the fitted model: what was minimised, the certificate, the data, and how good it is.
+
+        Args:
+            X: features of rows that the model was not fitted to, shape (n, d); without them the report says nothing
+                about the quality of predictions.
+            y: their labels, shape (n,).
+            X_train: features of the rows of training, which `training_` then describes; None leaves it as it is.
+            y_train: their labels.
+
+        Returns:
+            The report: `report.save("report.html")`, or the last line of a notebook's cell.
+
+        Raises:
+            ArgumentError: features come without labels, or labels without features.
+            DataError: rows do not suit the model.
+            MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
+        """
+        from polytome.files.training_record import record_training
+        from polytome.report import make_report
+
+        if (X_train is None) != (y_train is None):
+            raise ArgumentError("X_train, y_train: the data need both features and labels; give both or neither")
+        if X_train is not None:
+            self.training_ = record_training(self, X_train, y_train)
+        return make_report(self, X, y)
+
+    def _repr_html_inner(self) -> str:
+        from polytome.report.notebook import summary
+
+        return f"{super()._repr_html_inner()}{summary(self)}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        from polytome.report.notebook import summary
+
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        return {kind: text + summary(self) if kind == "text/html" else text for kind, text in bundle.items()}
+
+    def _check_settings(self) -> None:
+        check_settings(self)
+        check_peer_settings(self)
+
+    def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
+        """The labels of the classes that count, and the outputs of these; without intercepts all classes count."""
+        n_classes = len(labels.classes)
+        counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(n_classes))
+        if n_classes == 2:
+            score = 0.0 if len(places) == 2 else CERTAIN if places[0] == 1 else -CERTAIN
+            return counting, Outputs(np.arange(len(places) // 2), np.array([score]))
+        certain = np.full(n_classes, -CERTAIN)
+        certain[places] = 0.0
+        # Of three classes, two that count keep the penalty of a softmax: coefficients of their own.
+        return counting, Outputs(places, certain)
+
+    def _objective(self, X: Any, labels: Labels, weight: Array, *, softmax: bool = False) -> Objective:
+        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight, n_threads=threads_of(self.n_jobs)), X)
+        n_classes = len(labels.classes)
+        if n_classes == 2 and not softmax:
+            target = labels.target[:, 1] if labels.is_soft else labels.target
+            loss: Logistic | Softmax = Logistic()
+        else:
+            target, loss = labels.target, Softmax(n_classes)
+        penalty = penalty_of(self, float(weight.sum()))
+        return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
+
+    def _start(self, objective: Objective, labels: Labels, outputs: Outputs) -> Array | None:
+        """Coefficients of the last fit if they are wanted and fit, else None: the null model."""
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        same_shape = self.coef_.shape == (len(outputs.certain), objective.shape[0] - 1)
+        if not (same_shape and np.array_equal(self.classes_, labels.classes)):
+            return None
+        if (known := outputs.known_start(dense_coefficients(self), self.intercept_)) is None:
+            return None
+        raw = np.vstack([known[0].T, known[1]]).astype(np.float64, copy=False)
+        if self._left is not None and np.array_equal(self._left[0], self.intercept_):
+            raw[-1] = self._left[1]
+        start = objective.rows.columns.from_raw_coefficients(raw)
+        if not self.fit_intercept:
+            start[-1] = 0.0
+        return start
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Array, Array] | None:
+    """The intercepts of a fit that was cut short, and where its solver had left them before they were made exact."""
+    W, V = last.coefficients, solution.coefficients
+    if solution.stop is not Stop.MAX_ITER or W.shape != V.shape or not np.allclose(W[:-1], V[:-1], rtol=1e-9, atol=0):
+        return None
+    columns = objective.rows.columns
+    return columns.as_given(V)[1], columns.as_given(W)[1]
+
+
+def _metadata(sample_weight: Any) -> dict[str, Any] | None:
+    """What scikit-learn's callbacks get beside X and y."""
+    return None if sample_weight is None else {"sample_weight": sample_weight}

@@ -1,0 +1,1 @@
+"""Tables, files of data, images and built-in data sets, read and encoded."""

@@ -1,0 +1,295 @@
+"""Learn from a training table what each of its columns is."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError, DataError
+from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, Column, Encoder, is_missing
+from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
+from polytome.tables.label_columns import label_kind, refuse_first
+from polytome.tables.marked_numbers import explain_marks
+
+__all__ = ["find_column", "learn_encoder", "learn_from_fewer"]
+
+_FEW_LEVELS = 20
+_FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
+"""Above so many levels a column is refused unasked if there are on average fewer rows for each."""
+_MOST_LEVEL_BYTES = 1 << 24
+"""Bytes that all levels of a column may have together unasked: they are kept in the model."""
+_FEW_WRONG = 0.05
+
+
+def find_column(frame: Frame, wanted: str, option: str) -> str:
+    """Return the name of the column that the user means.
+
+    Args:
+        frame: the table.
+        wanted: a name; or else "last", or a position counted from 1.
+        option: the option that named it, for the message.
+
+    Raises:
+        ArgumentError: there is no such column; the message lists those there are.
+
+    Example:
+        >>> frame = Frame.of({"age": [25], "income": ["low"]})
+        >>> find_column(frame, "last", "target"), find_column(frame, "1", "drop")
+        ('income', 'age')
+    """
+    if wanted in frame.names:
+        return wanted
+    if wanted == "last":
+        return frame.names[-1]
+    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(frame.names):
+        return frame.names[int(wanted) - 1]
+    raise ArgumentError(
+        f"{option}={wanted!r}: {frame.source} has no such column; choose a name, a position from 1 to "
+        f"{len(frame.names)}, or 'last'; its columns are {listing(frame.names)}"
+    )
+
+
+def learn_encoder(
+    frame: Frame,
+    target: str,
+    *,
+    missing: str = "error",
+    unknown: str = "error",
+    drop: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    marks: Sequence[str] = MISSING_MARKS,
+) -> tuple[Encoder, Frame, tuple[str, ...]]:
+    """Decide for each column whether it holds numbers or categories.
+
+    A column holds numbers when every cell that is not missing is a finite number (or every one is true or
+    false), and categories otherwise. Where one cell or fewer than 5 % of the cells spoil a column of
+    numbers, that is an error. Among numbers every word of `MISSING_WORDS` is a missing cell, among other words only
+    those of `marks` are.
+
+    Args:
+        frame: the training table.
+        target: the column of labels: a name, "last", or a position from 1.
+        missing: "error", "drop" (leave out rows with a gap in a column that is used) or "mean" (a number gets the
+            column's mean, a category the level `MISSING_LEVEL`).
+        unknown: kept in the encoder; see `Encoder`.
+        drop: columns to leave out.
+        categories: columns to read as text, whatever they look like and however rare their levels are.
+        marks: words that mark a missing cell, beside the empty one.
+
+    Returns:
+        The encoder, the frame with the rows that training uses, and notes that a user should see.
+
+    Raises:
+        ArgumentError: an option names no column of the table.
+        DataError: a column cannot be used; the message names the column, the place and the remedy.
+
+    Example:
+        >>> frame = Frame.of({"age": [25, 31], "colour": ["red", "blue"], "y": ["a", "b"]})
+        >>> encoder, _, _ = learn_encoder(frame, "y")
+        >>> encoder.feature_names
+        ('age', 'colour=blue', 'colour=red')
+    """
+    notes = list(frame.notes)
+    _note_positions(frame, [target, *drop, *categories], notes)
+    target = find_column(frame, target, "target")
+    dropped = {find_column(frame, name, "drop") for name in drop}
+    forced = {find_column(frame, name, "categories") for name in categories}
+    index = [name for name in frame.index if name not in {target, *dropped, *forced}]
+    left_out = {target, *dropped, *index}
+    names = [name for name in frame.names if name not in left_out]
+    if not names:
+        raise DataError(
+            f"{frame.source}: has no column beside the target {target!r}; if there should be more, "
+            "separate the cells by commas, tabs, semicolons or bars"
+        )
+    notes += [
+        f"column {name!r} is taken for the index that pandas wrote and left out; to learn from it give it a name, or "
+        "use reset_index() in pandas"
+        for name in index
+    ]
+    for name in (target, *names):
+        frame = frame.without(name, set(marks) - MISSING_WORDS)
+    kinds = {name: _kind(frame, name, forced, marks, notes) for name in names}
+    for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
+        frame = _without_gap_words(frame, name, marks, notes)
+    if missing == "drop":
+        frame = _drop_gaps(frame, {**kinds, target: "category"}, notes)
+    gaps = is_missing(frame[target], "category")
+    refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
+    columns = tuple(_learn_column(frame, name, kinds[name], missing, name in forced) for name in names)
+    encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks))
+    _refuse_equal_names(frame, encoder)
+    if missing == "mean":
+        _note_fills(frame, kinds, notes)
+    return encoder, frame, tuple(notes)
+
+
+def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
+    """Learn means and levels again from some of the rows; what each column holds stays decided.
+
+    Args:
+        encoder: as `learn_encoder` returned it.
+        frame: some rows of the frame that came with it.
+
+    Raises:
+        DataError: in these rows every cell of a column is missing.
+
+    Example:
+        >>> frame = Frame.of({"age": [25, 31, 31], "hue": ["red", "blue", "blue"], "y": ["a", "b", "a"]})
+        >>> encoder, frame, _ = learn_encoder(frame, "y")
+        >>> learn_from_fewer(encoder, frame.take(np.array([False, True, True]))).feature_names
+        ('age', 'hue=blue')
+    """
+    columns = tuple(
+        _learn_column(frame, column.name, column.kind, encoder.missing, forced=True) for column in encoder.columns
+    )
+    return replace(encoder, columns=columns)
+
+
+def _kind(
+    frame: Frame, name: str, forced: Collection[str], marks: Sequence[str], notes: list[str]
+) -> Literal["number", "category"]:
+    """Decide what a column holds, refusing what is neither."""
+    cells = frame[name]
+    if name in forced:
+        return "category"
+    values = cells.numbers()
+    present = ~np.isnan(values)
+    if not present.any():
+        if len({*cells.words()[1]} - {*marks}) > 1:  # two words that may mean nothing mean different things
+            return "category"
+        raise DataError(
+            f"{frame.source}, column {name!r}: every cell is missing; leave the column out with --drop {name}"
+        )
+    wrong = np.isinf(values)
+    if not wrong.any():
+        _note_counting(name, values, notes)
+        return "number"
+    n_wrong, n_present = int(wrong.sum()), int(present.sum())
+    said = explain_marks(cells.text(int(np.argmax(wrong))))
+    if n_wrong < _FEW_WRONG * n_present or n_wrong == 1 < n_present - 2:
+        refuse_first(
+            frame,
+            name,
+            wrong,
+            f"{{value}} {said or 'is not a finite number'}, while {n_present - n_wrong} other cells are numbers; "
+            f"correct the cell, or treat the column as text with --categories {name}",
+        )
+    _refuse_marked_numbers(frame, name, wrong)
+    if n_wrong < n_present:
+        notes.append(f"column {name!r} is read as text: {n_wrong} of its {n_present} cells are not numbers")
+    return "category"
+
+
+def _note_counting(name: str, values: NDArray[np.float64], notes: list[str]) -> None:
+    """Say that whole numbers of which no two are equal may only number the rows."""
+    some = values[: _FEW_LEVELS * _FEW_LEVELS]
+    if len(values) <= 2 or not (some == np.floor(some)).all() or len(np.unique(some)) < len(some):
+        return
+    ordered = np.sort(values)
+    if not (ordered == np.floor(ordered)).all():  # NaN is last and equals nothing
+        return
+    remedy = f"leave it out with --drop {name} if it is no measurement"
+    if ordered[0] in (0.0, 1.0) and (np.diff(ordered) == 1).all():
+        notes.append(f"column {name!r} counts the rows; {remedy}")
+    elif len(values) > _FEW_LEVELS and (np.diff(ordered) > 0).all():
+        notes.append(f"column {name!r} holds a different whole number in each row; {remedy}")
+
+
+def _refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) -> None:
+    """Refuse text that would be numbers if it were not for marks in them, such as commas."""
+    _, words = frame[name].words()
+    if all(explain_marks(word) or np.isfinite(parse_number(word)) or word in MISSING_WORDS for word in words):
+        said = explain_marks(frame[name].text(int(np.argmax(wrong))))
+        refuse_first(frame, name, wrong, f"{{value}} {said}; or let the column count as text with --categories {name}")
+
+
+def _without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: list[str]) -> Frame:
+    """Make the words that mark missing cells in a column of words missing, and say which others look like such."""
+    _, words = frame[name].words()
+    doubtful = [word for word in words if word in MISSING_WORDS and word not in marks]
+    others = [word for word in words if word not in MISSING_WORDS]
+    if others and all(np.isfinite(parse_number(word)) for word in others):
+        return frame.without(name, MISSING_WORDS)
+    if doubtful:
+        notes.append(
+            f"column {name!r}: {listing(doubtful)} is read as a name like any other; if it marks missing cells, say "
+            f"--missing-mark {doubtful[0]}"
+        )
+    return frame.without(name, marks)
+
+
+def _note_positions(frame: Frame, wanted: Sequence[str], notes: list[str]) -> None:
+    """Say which column is meant by a number that is the name of one and the position of another."""
+    for word in dict.fromkeys(wanted):
+        if word in frame.names and word.isascii() and word.isdigit() and 1 <= int(word) <= len(frame.names):
+            other = frame.names[int(word) - 1]
+            if other != word:
+                notes.append(f"{word} means the column of this name, not column {other!r}, which has this position")
+
+
+def _refuse_equal_names(frame: Frame, encoder: Encoder) -> None:
+    """Refuse columns of which two features would have one name, such as `a=b` beside `a` with level `b`."""
+    name, count = Counter(encoder.feature_names).most_common(1)[0]
+    if count > 1:
+        makers = [
+            column.name
+            for column in encoder.columns
+            if name in ([column.name] if column.kind == "number" else [f"{column.name}={x}" for x in column.levels])
+        ]
+        raise DataError(
+            f"{frame.source}: the columns {listing(makers)} both make a feature named {name!r}; rename one of them"
+        )
+
+
+def _drop_gaps(frame: Frame, kinds: dict[str, str], notes: list[str]) -> Frame:
+    """Leave out the rows that lack a cell in any column that is used."""
+    keep = ~np.any([is_missing(frame[name], kind) for name, kind in kinds.items()], axis=0)
+    if not keep.any():
+        raise DataError(f"{frame.source}: every row has a missing cell; use --missing mean, or leave columns out")
+    if not keep.all():
+        notes.append(f"{int((~keep).sum())} of {len(keep)} rows have a missing cell and are left out")
+    return frame.take(keep)
+
+
+def _note_fills(frame: Frame, kinds: dict[str, Literal["number", "category"]], notes: list[str]) -> None:
+    """Say how many cells are filled, and in which columns."""
+    gaps = {name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}
+    filled = [f"{name} ({count})" for name, count in gaps.items() if count]
+    if filled:
+        notes.append(
+            f"{sum(gaps.values())} missing cells are filled, in {len(filled)} columns: {', '.join(filled[:12])}"
+        )
+
+
+def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], missing: str, forced: bool) -> Column:
+    """Learn the mean of a number column, or the levels of a category."""
+    cells = frame[name]
+    gaps = is_missing(cells, kind)
+    if gaps.all() and (kind == "number" or missing != "mean"):
+        raise DataError(
+            f"{frame.source}, column {name!r}: every cell of the rows to learn from is missing; "
+            f"leave the column out with --drop {name}"
+        )
+    if kind == "number":
+        return Column(name, kind, fill=float(cells.numbers()[~gaps].mean()) if missing == "mean" else None)
+    _, words = cells.words()
+    n_present = len(gaps) - int(gaps.sum())
+    size = sum(len(word.encode()) for word in words)
+    rare = any(len(words) > levels and n_present < rows * len(words) for levels, rows in _FEWEST_ROWS)
+    if not forced and (rare or size > _MOST_LEVEL_BYTES):
+        reason = f"{n_present / len(words):.1f} rows for each are few" if rare else f"{size:,} bytes are many to keep"
+        raise DataError(
+            f"{frame.source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, "
+            f"such as {reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or learn from it "
+            f"all the same with --categories {name}"
+        )
+    extra = {MISSING_LEVEL} if missing == "mean" and gaps.any() else set()
+    fill = MISSING_LEVEL if missing == "mean" else None
+    return Column(name, kind, tuple(sorted({*words, *extra})), fill)

@@ -1,0 +1,300 @@
+"""Read the table a user names, whatever kind of file it is in, as X and y.
+
+| ending | file |
+|---|---|
+| `.csv` `.tsv` `.tab` | text table |
+| `.parquet` `.pq` `.feather` `.arrow` `.ipc` | Parquet, Arrow |
+| `.npy` `.npz` | NumPy arrays |
+| `.svm` `.libsvm` `.svmlight` | libsvm text |
+| `*-idx3-ubyte` or a folder of IDX files | images such as MNIST |
+| anything else, such as a pipe | whatever its first bytes show |
+
+A file may be packed by gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError, DataError
+from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
+from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
+from polytome.tables.label_columns import label_kind, read_labels
+from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
+from polytome.tables.readers.arrow_files import read_columnar
+from polytome.tables.readers.delimited import read_delimited
+from polytome.tables.readers.idx import images_and_labels, is_idx_name, read_idx_pair
+from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
+from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
+from polytome.tables.schemas import learn_encoder
+
+__all__ = ["Column", "Encoder", "Table", "read_table"]
+
+_ENDINGS = {
+    **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
+    **dict.fromkeys((".parquet", ".pq", ".feather", ".arrow", ".ipc"), "columnar"),
+    **dict.fromkeys((".svm", ".libsvm", ".svmlight"), "libsvm"),
+    ".npy": "npy",
+    ".npz": "npz",
+}
+_MAGIC_KINDS = {
+    "Parquet": "columnar",
+    "Arrow": "columnar",
+    "Arrow stream": "columnar",
+    "Feather V1": "columnar",
+    "NumPy array": "npy",
+    "zip": "npz",
+    "IDX": "idx",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was read from a file.
+
+    Attributes:
+        X: `(n, d)` features: float64 from a table of columns; in their own type, maybe memory-mapped, from
+            an array; CSR where most are zero.
+        y: `(n,)` labels, int64 or `str`; None when the file has none.
+        feature_names: `d` names; None when the file has none.
+        encoder: how columns became numbers; None for files that hold numbers alone.
+        source: the file's name.
+        notes: sentences a user should see, such as how many rows were left out.
+        kept: `(n_rows of the file,)` which rows are in X; None when all are.
+        frame: the columns of the rows in X as they were read; None for files that hold numbers alone.
+    """
+
+    X: Matrix
+    y: NDArray[Any] | None
+    feature_names: tuple[str, ...] | None
+    encoder: Encoder | None
+    source: str
+    notes: tuple[str, ...] = ()
+    kept: NDArray[np.bool_] | None = None
+    frame: Frame | None = None
+
+
+def read_table(
+    path: str | PathLike[str],
+    *,
+    target: str | None = None,
+    encoder: Encoder | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+    n_features: int | None = None,
+    drop: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    marks: Sequence[str] | None = None,
+    labels: bool = True,
+    read_limit: float | None = None,
+) -> Table:
+    """Read a file of features and labels, to train on, or to predict from with a model's encoder.
+
+    Args:
+        path: the file, or a folder of IDX files; see the list of endings above.
+        target: where the labels are. In a table of columns: a name, "last", or a position from 1 (needed in
+            training). In `.npz`: the array's name. In `.npy`: another `.npy` file, "last", or a position.
+        encoder: the encoder of a trained model; columns are then matched by name (see `Encoder.align`).
+        missing: what to do with a missing cell: "error" (the default), "drop" the row, or "mean": a number gets
+            its training mean, a category the level "(missing)". With an encoder None means as in training, but
+            rows are dropped only if asked for here, so that no prediction goes missing unnoticed.
+        unknown: what to do with a level that training never saw: "error" (the default) or "zero". None as
+            for `missing`.
+        header: "yes", "no" or "auto": whether line 1 of a text table holds names.
+        n_features: the number of features that X must have; a libsvm file may show fewer.
+        drop: columns to leave out; by name or position.
+        categories: columns to read as text, even where they look like numbers or hardly a text comes twice; by name
+            or position.
+        marks: words that mark a missing cell in training, beside the empty one; None is "?" in a text table and
+            nothing else in a file that has nulls. `MISSING_WORDS` count as missing among numbers in any case.
+        labels: False to leave the labels alone, as rows to be predicted need none.
+        read_limit: gigabytes (10^9 bytes) of memory that what is in the file may take, so that neither a damaged file
+            nor a trap takes all of it: a small file can unpack to very much, and one index makes libsvm text as wide as
+            it says. None: 1.07 (2^30 bytes), or 100 times the file's size where that is more.
+
+    Returns:
+        The table.
+
+    Raises:
+        ArgumentError: an option has no meaning for this file, or names something that it does not have.
+        DataError: what the file holds cannot be used.
+        FileError: the file cannot be read, or needs more memory than is allowed.
+        MissingExtraError: the file needs pyarrow and it is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "people.csv")
+        ...     _ = path.write_text("age,colour,income\\n25,red,low\\n31,blue,high\\n")
+        ...     table = read_table(path, target="income")
+        >>> table.feature_names
+        ('age', 'colour=blue', 'colour=red')
+        >>> table.X
+        array([[25.,  0.,  1.],
+               [31.,  1.,  0.]])
+        >>> table.y
+        array(['low', 'high'], dtype='<U4')
+    """
+    _check_choice("missing", missing, (None, *MISSING_RULES))
+    _check_choice("unknown", unknown, (None, *UNKNOWN_RULES))
+    _check_choice("header", header, ("auto", "yes", "no"))
+    path = Path(path)
+    file = InputFile(path, read_limit)
+    kind = _kind_of_file(file)
+    if header != "auto" and kind != "delimited":
+        raise ArgumentError(f"header={header!r}: {path} is no text table; leave the option out")
+    if kind in ("delimited", "columnar"):
+        expected = {column.name for column in encoder.columns} if encoder else _names_expected(target)
+        is_text = kind == "delimited"
+        frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
+        if encoder is not None and (drop or categories or marks or target not in (None, encoder.target)):
+            raise ArgumentError(
+                f"{path}: target, drop, categories and marks are for training; the model knows its columns"
+            )
+        if encoder is None:
+            marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
+            table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks)
+        else:
+            table = _predict(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
+    else:
+        if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
+            raise ArgumentError(
+                f"{path}: drop, categories, marks, missing and unknown need named columns; this has none"
+            )
+        if encoder is not None:
+            n_features = len(encoder.feature_names)
+        table = _read_arrays(file, kind, target, n_features, labels)
+    if n_features is not None and table.X.shape[1] != n_features:
+        raise DataError(
+            f"{path}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
+        )
+    return table
+
+
+def _names_expected(target: str | None) -> set[str]:
+    """The name that a target is, where it cannot be a position."""
+    return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
+
+
+def _kind_of_file(file: InputFile) -> str:
+    """Tell the kind of a file by its ending, or else by its first bytes."""
+    if is_folder(file.path) or is_idx_name(file.path):
+        return "idx"
+    kind = _ENDINGS.get(Path(plain_name(file.path)).suffix)
+    if kind:
+        return kind
+    start = file.starts_with()
+    marked = _MAGIC_KINDS.get(kind_of_bytes(start) or "")
+    return marked or ("libsvm" if looks_like_libsvm(start) else "delimited")
+
+
+def _train(
+    frame: Frame,
+    target: str | None,
+    missing: str,
+    unknown: str,
+    drop: Sequence[str],
+    categories: Sequence[str],
+    marks: Sequence[str],
+) -> Table:
+    """Learn an encoder from the frame and apply it."""
+    if target is None:
+        raise ArgumentError(
+            f"{frame.source}: say which column holds the labels with --target NAME (or target=NAME); "
+            f"its columns are {listing(frame.names)}"
+        )
+    n_rows = frame.n_rows
+    encoder, frame, notes = learn_encoder(
+        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks
+    )
+    return _encoded(frame, encoder, n_rows, notes)
+
+
+def _predict(frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None) -> Table:
+    """Apply a model's encoder to the frame."""
+    if missing == "mean" and encoder.missing != "mean":
+        raise ArgumentError(
+            f"missing='mean': the model was trained with missing={encoder.missing!r} and knows no means; "
+            "use 'drop', or train it again with missing='mean'"
+        )
+    if missing == "error":
+        encoder = replace(encoder, columns=tuple(replace(column, fill=None) for column in encoder.columns))
+    encoder = replace(encoder, unknown=unknown or encoder.unknown)
+    notes = frame.notes
+    frame, n_rows = encoder.align(frame), frame.n_rows
+    if missing == "drop":
+        frame = frame.take(~encoder.incomplete(frame))
+        notes = (
+            *notes,
+            f"{n_rows - frame.n_rows} of {n_rows} rows have a missing cell and are left out",
+        )
+        if not frame.n_rows:
+            raise DataError(f"{frame.source}: every row has a missing cell; fill them in")
+    return _encoded(frame, encoder, n_rows, notes)
+
+
+def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]) -> Table:
+    """Encode a frame of which some rows may have been dropped."""
+    kept = None
+    if frame.n_rows < n_rows and frame.rows is not None:
+        kept = np.zeros(n_rows, dtype=np.bool_)
+        kept[frame.rows] = True
+    X, y = encoder.encode(frame), encoder.labels(frame)
+    return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept, frame)
+
+
+def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int | None, wants_labels: bool) -> Table:
+    """Read a file that holds numbers without column names."""
+    if target is not None and kind in ("libsvm", "idx"):
+        raise ArgumentError(f"target={target!r}: {file} has its labels in a fixed place; leave the option out")
+    X: Matrix
+    y: NDArray[Any] | None
+    if kind == "libsvm":
+        X, y = read_libsvm(file, n_features)
+    elif kind == "idx":
+        images, labels = images_and_labels(file.path)
+        X, y = read_idx_pair(file.beside(images), None if labels is None else file.beside(labels))
+    else:
+        X, y = read_npy(file, target) if kind == "npy" else read_npz(file, target)
+    X = check_matrix(flat_images(X) if isinstance(X, np.ndarray) else X, str(file))
+    notes: list[str] = []
+    found = None
+    if y is not None and wants_labels:
+        found = _array_labels(y, X.shape[0], str(file), n_features is None, notes)
+    return Table(X, found, None, None, str(file), tuple(notes))
+
+
+def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, notes: list[str]) -> NDArray[Any] | None:
+    """Check the labels of an array as those of a table are checked."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (n_rows,):
+        raise DataError(
+            f"{source}: labels of shape {y.shape} for {n_rows} rows; needed is one label a row, {(n_rows,)} "
+            "(argmax(axis=1) turns one-hot rows into labels)"
+        )
+    cells: Cells
+    if y.dtype.kind in "iu" and max(abs(int(y.max())), abs(int(y.min()))) > EXACT:
+        cells = TextCells.of([str(label) for label in y.tolist()])  # float64 would merge neighbours
+    elif y.dtype.kind in "buif":
+        cells = NumberCells(y.astype(np.float64), boolean=y.dtype.kind == "b")
+    elif y.dtype.kind in "US":
+        cells = TextCells.of(plain_texts(y, source))
+    else:
+        raise DataError(f"{source}: labels of type {y.dtype}; needed are whole numbers or text")
+    frame = Frame(("label",), (cells,), source)
+    return read_labels(frame, "label", label_kind(frame, "label", training=training, notes=notes))
+
+
+def _check_choice(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    """Refuse a value that is not among the few allowed."""
+    if value not in allowed:
+        raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(str(choice) for choice in allowed if choice)}")

@@ -1,0 +1,222 @@
+"""How `polytome.verify` comes to its verdict: which witnesses it asks, and what it holds against a certificate."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from flint import arb, arb_mat
+from numpy.typing import NDArray
+
+from polytome.verification.ball_newton import newton, zero_start
+from polytome.verification.balls import BallProblem
+from polytome.verification.checker import Verification
+from polytome.verification.exact_data import Ball, precision
+from polytome.verification.polish import polished
+
+__all__ = ["BallCheck"]
+
+Array = NDArray[Any]
+Point = tuple[Ball, list[Ball]]
+
+_BITS = (128, 256, 512, 1024)
+_SLACK = 1e-9  # how far a stated number, not a bound, may be off, relatively
+_FEW_ENTRIES = 200  # coefficients of which a Hessian in balls is formed
+_QUICK = 200_000  # entries of X times outputs: with fewer, floats are not tried first
+
+
+class BallCheck:
+    """A model with its problem, and what is known so far; `least` and `most` enclose the excess P - P*."""
+
+    def __init__(self, model: Any, problem: BallProblem, say: Callable[[str], None]) -> None:
+        self.model, self.problem, self.say, self.claim = model, problem, say, model.certificate_
+        self.penalised = math.isfinite(problem.C)
+        coefficients = np.asarray(model.coef_, dtype=np.float64)
+        self.given = coefficients, np.asarray(model.intercept_, dtype=np.float64).reshape(len(coefficients))
+        self.point = _exact_point(*self.given)
+        n_outputs, n_features = coefficients.shape
+        self.is_small = n_outputs * (n_features + 1) <= _FEW_ENTRIES
+        self.is_quick = problem.X.shape[0] * n_features * n_outputs <= _QUICK
+        self.least, self.most = arb(0), arb("inf")
+        self.margin: Ball = None
+        self.witness, self.bits = "the model's own coefficients", _BITS[0]
+
+    def run(self) -> None:
+        """Look until the claimed gap is confirmed or refuted, or there is nothing left to try."""
+        for bits in _BITS:
+            self.bits = bits
+            with precision(bits):
+                self._stage("the objective")
+                self.value = self.problem.value(*self.point)
+                self.null = self.problem.null()
+                self.strength = self.problem.strength
+                decided = self._separation() if self.claim.is_of_separation else self._bounds()
+            if decided:
+                return
+
+    def _stage(self, name: str) -> None:
+        began = time.perf_counter()
+
+        def report(row: int, n_rows: int) -> None:
+            seconds = time.perf_counter() - began
+            left = f", {seconds * (n_rows - row) / row:.0f} s left in this pass" if row else ""
+            self.say(f"{name}: {row:,} of {n_rows:,} rows, {self.bits} bits{left}")
+
+        self.say(name)
+        self.problem.progress = report
+
+    # The gap -----------------------------------------------------------------------------------------------------
+
+    def _bounds(self) -> bool:
+        """Whether these bits suffice."""
+        for name, point, is_own in self._witnesses():
+            if not is_own:
+                self._stage(f"the objective at {name}")
+                self._at_least(self.value - self.problem.value(*point))
+            if self.penalised:
+                self._stage(f"the bound from {name}")
+                most = self.value - self.problem.bound(*point)
+                if not most.is_finite() or most.rad() > (abs(most) + abs(arb(self._gap))) * arb(2) ** -20:
+                    return False  # too much rounding: more bits
+                if most < self.most:
+                    self.most, self.witness = most.upper(), name
+            if self.most <= self._gap or self.least > self._gap:
+                return True
+        return not (self.penalised and self.is_small)  # more bits make a better witness of a small model only
+
+    def _at_least(self, ball: Ball) -> None:
+        if ball > self.least:
+            self.least = ball.lower()
+
+    def _witnesses(self) -> Iterator[tuple[str, Point, bool]]:
+        """Coefficients to try, one after the other; each is made of the best so far."""
+        yield "the model's own coefficients", self.point, True
+        start = self.point
+        if not (self.is_small and self.is_quick) and (better := self._polished) is not None:
+            start = better
+            yield "coefficients of further Newton steps", start, False
+        if self.is_small:
+            self._stage("Newton steps in balls")
+            enough = (self.value * arb(2) ** (-self.bits // 2)).mid()
+            starts = [start, zero_start(self.problem)] if self.penalised and self.is_quick else [start]
+            for W, b in starts:
+                W, b, _ = newton(self.problem, W, b, enough)
+                yield "coefficients of Newton steps in many digits", (W, b), False
+
+    @cached_property
+    def _polished(self) -> Point | None:
+        """The model's coefficients after further Newton steps in floats, where these come to an end."""
+        with np.errstate(all="ignore"):
+            W, b = polished(self.problem, *self.given, self.say)
+        return _exact_point(W, b) if np.isfinite(W).all() and np.isfinite(b).all() else None
+
+    @property
+    def _gap(self) -> Ball:
+        return arb(float(self.claim.gap))
+
+    # Separation --------------------------------------------------------------------------------------------------
+
+    def _separation(self) -> bool:
+        """Whether the sign of every margin is known; then P is the excess, since growing coefficients bring it to 0."""
+        self._stage("the margins")
+        self.margin = self.problem.margin(*self.point)
+        if self.margin.contains(0):
+            return False
+        if self.margin > 0:
+            self.least, self.most = self.value.lower(), self.value.upper()
+        else:
+            self.most = arb("inf")
+        return True
+
+    # The verdict -------------------------------------------------------------------------------------------------
+
+    def findings(self, seconds: float) -> Verification:
+        """The verdict on the claimed gap and on the other numbers of the certificate."""
+        with precision(self.bits):
+            reasons = self._objections()
+            verdict: Literal["confirmed", "refuted", "undecided"] = "refuted" if reasons else "confirmed"
+            if not reasons and (self.claim.kind != "proof" or not self.most <= self._gap):
+                verdict, reasons = "undecided", [self._doubt()]
+            bound = (2 * self.most / self.strength).sqrt() if self.penalised else arb("inf")
+            return Verification(
+                verdict=verdict,
+                reasons=tuple(reasons),
+                kind=self.claim.kind,
+                objective=float(self.value),
+                claimed_objective=self.claim.objective,
+                claimed_gap=self.claim.gap,
+                excess_at_most=_above(self.most),
+                excess_at_least=_below(self.least),
+                null_objective=float(self.null),
+                tol=self.claim.tol,
+                coefficient_bound=_above(bound),
+                margin=None if self.margin is None else float(self.margin),
+                witness=self.witness,
+                bits=self.bits,
+                n_rows=int(self.problem.X.shape[0]),
+                seconds=seconds,
+            )
+
+    def _objections(self) -> list[str]:
+        """What is proved to be wrong."""
+        claim, gap, found = self.claim, self._gap, []
+        least, most = _distinct(self.least, gap)
+        excess = f"the objective is at least {least} above its minimum"
+        if claim.is_of_separation and self.margin is not None and self.margin < 0:
+            found.append("the certificate says that the classes are separated, and a row lies on the wrong side")
+        elif claim.kind == "proof" and self.least > gap:
+            found.append(f"{excess}, and the certificate claims at most {most}")
+        elif claim.kind == "estimate" and claim.holds and self.least > max(gap, arb(claim.tol) * self.null):
+            found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
+        for name, claimed, true, slack in (
+            ("objective", claim.objective, self.value, gap + _SLACK * self.value),
+            ("objective of the null model", claim.null_objective, self.null, _SLACK * self.null),
+            ("strength of the penalty", claim.strength, self.strength, _SLACK * self.strength),
+        ):
+            if abs(true - arb(float(claimed))) > slack:
+                found.append(f"the {name} is {float(true):.10g}, and the certificate says {claimed:.10g}")
+        return found
+
+    def _doubt(self) -> str:
+        """Why nothing is decided."""
+        if self.claim.kind != "proof":
+            better = f"; other coefficients are better by {_below(self.least):.2e}" if self.least > 0 else ""
+            return (
+                f"without penalty the certificate is an estimate ({self.claim.gap:.1e}), and nothing is proved{better}"
+            )
+        if self.claim.is_of_separation:
+            return f"the sign of a margin is not decided in {self.bits} bits"
+        most, claimed = _distinct(self.most, self._gap)
+        return (
+            f"the objective is proved to be between {_below(self.least):.4g} and {most} above its minimum, and the "
+            f"certificate claims at most {claimed}"
+        )
+
+
+def _exact_point(coefficients: Array, intercepts: Array) -> Point:
+    """Coefficients (m, d) and intercepts as balls of radius 0."""
+    return arb_mat(coefficients.T.tolist()), [arb(b) for b in intercepts.tolist()]
+
+
+def _distinct(first: Ball, second: Ball) -> tuple[str, str]:
+    """Two numbers with so many digits, from 4 to 40, that they can be told apart."""
+    for digits in range(4, 41):
+        texts = first.str(digits, radius=False), second.str(digits, radius=False)
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def _above(ball: Ball) -> float:
+    """A float that is not below the number."""
+    number = float(ball.upper())
+    return 0.0 if ball == 0 else float(np.nextafter(number, np.inf))
+
+
+def _below(ball: Ball) -> float:
+    """A float that is not above the number, which is not negative."""
+    return max(0.0, float(np.nextafter(float(ball.lower()), -np.inf)))

@@ -1,0 +1,138 @@
+"""Newton's method in many digits: better coefficients for `polytome.verify`, where floats of 64 bits do not suffice.
+
+What it finds proves nothing by itself, and need not: the ball arithmetic of `polytome.verification.balls` then
+evaluates it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+
+from polytome.verification.balls import BallProblem
+from polytome.verification.exact_data import Ball, Block
+
+__all__ = ["newton", "zero_start"]
+
+_HALVINGS = 250
+
+
+def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:
+    """No coefficients at all."""
+    return arb_mat(problem.X.shape[1], problem.n_outputs), [arb(0)] * problem.n_outputs
+
+
+def newton(
+    problem: BallProblem, W: Ball, b: list[Ball], enough: Ball, most: int = 100
+) -> tuple[Ball, list[Ball], Ball]:
+    """Coefficients whose Newton decrement, halved, is below `enough`, or the last ones: those, intercepts, and P.
+
+    Args:
+        problem: what is minimised.
+        W: coefficients to start from, (d, m).
+        b: intercepts to start from.
+        enough: a distance from the minimum that suffices.
+        most: iterations.
+
+    Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.
+    """
+    value = problem.value(W, b).mid()
+    for _ in range(most):
+        gradient, hessian, unknowns = _derivatives(problem, W, b)
+        try:
+            step = hessian.solve(gradient, algorithm="approx")
+        except ZeroDivisionError:
+            break
+        moves = [entry.mid() for entry in step.entries()]
+        decrement = sum((g * m for g, m in zip(gradient.entries(), moves, strict=True)), arb(0)).mid() / 2
+        size = arb(1)
+        for _ in range(_HALVINGS):
+            new_W, new_b = _moved(W, b, unknowns, moves, size)
+            new_value = problem.value(new_W, new_b).mid()
+            if new_value.is_finite() and new_value <= value - decrement * size / 4:
+                break
+            size = size / 2
+        else:
+            break
+        W, b, value = new_W, new_b, new_value
+        if decrement < enough:
+            break
+    return W, b, value
+
+
+def _moved(
+    W: Ball, b: list[Ball], unknowns: list[tuple[int, int]], moves: list[Ball], size: Ball
+) -> tuple[Ball, list[Ball]]:
+    """Coefficients and intercepts after a step, rounded to the bits in use."""
+    table, intercepts = W.tolist(), list(b)
+    for (k, j), move in zip(unknowns, moves, strict=True):
+        if j < len(table):
+            table[j][k] = (table[j][k] - size * move).mid()
+        else:
+            intercepts[k] = (intercepts[k] - size * move).mid()
+    return arb_mat(table), intercepts
+
+
+def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball, list[tuple[int, int]]]:
+    """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
+    slopes, curvature = _sums(problem, W, b)
+    n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
+    unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
+    if problem.softmax:  # a number added to the scores of all classes changes nothing: keep the last ones
+        last = problem.n_outputs - 1
+        unknowns = [(k, j) for k, j in unknowns if k < last or (penalised and j < n_features)]
+    total, strength, divisors = problem.total_weight, problem.strength, problem.divisors
+    gradient: list[list[Ball]] = []
+    hessian: list[list[Ball]] = []
+    for at, (k, j) in enumerate(unknowns):
+        slope, row = slopes[j, k] / total, []
+        for m, i in unknowns:
+            pair = (min(k, m), max(k, m))
+            row.append((curvature[pair][j, i] / total).mid() if pair in curvature else arb(0))
+        if j < n_features and penalised:
+            ridge = strength * divisors[j] * divisors[j]
+            slope += ridge * W[j, k]
+            row[at] = (row[at] + ridge).mid()
+        elif not penalised:  # where columns depend on each other, one of many solutions
+            row[at] = (row[at] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[at] > 0 else arb(1)
+        gradient.append([slope.mid()])
+        hessian.append(row)
+    return arb_mat(gradient), arb_mat(hessian), unknowns
+
+
+def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
+    """Sums over the rows, with a column of ones for the intercept: `X' s (p - y)`, and `X' diag(c) X` with the
+    curvature c of each two outputs that depend on each other."""
+    outputs, width = range(problem.n_outputs), problem.X.shape[1] + problem.fit_intercept
+    pairs = [(k, m) for k in outputs for m in outputs if k == m or (problem.softmax and k < m)]
+    slopes = arb_mat(width, problem.n_outputs)
+    curvature = {pair: arb_mat(width, width) for pair in pairs}
+    for block in problem.blocks():
+        X = _with_ones(problem, block)
+        across, rows, residuals = X.transpose(), X.tolist(), []
+        factors: dict[tuple[int, int], list[Ball]] = {pair: [] for pair in pairs}
+        for i, (p, rest) in enumerate(problem.predictions(block, W, b)):
+            s = [block.weight[i] * block.takes_part(i, k) for k in outputs]
+            residuals.append([sk * (pk - yk) for sk, pk, yk in zip(s, p, block.y[i], strict=True)])
+            for k, m in pairs:
+                factors[k, m].append(s[k] * p[k] * (rest[k] if k == m else -p[m]))
+        slopes += across * arb_mat(residuals)
+        for pair in pairs:
+            weighted = [[c * x for x in row] for c, row in zip(factors[pair], rows, strict=True)]
+            curvature[pair] += across * arb_mat(weighted)
+    return slopes, curvature
+
+
+def _with_ones(problem: BallProblem, block: Block) -> Ball:
+    """The rows as a matrix, with a column of ones where there is an intercept."""
+    rows = block.X
+    if isinstance(rows, list):
+        table = [[arb(0)] * problem.X.shape[1] for _ in rows]
+        for row, entries in zip(table, rows, strict=True):
+            for j, x in entries:
+                row[j] += x
+    else:
+        table = rows.tolist()
+    if problem.fit_intercept:
+        table = [[*row, arb(1)] for row in table]
+    return arb_mat(table)

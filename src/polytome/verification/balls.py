@@ -1,0 +1,244 @@
+"""The objective, and a lower bound of its minimum, in ball arithmetic: what `polytome.verify` is sure of.
+
+A ball is a number of many digits with a radius, and every operation widens the radius by what it rounds: the real
+result is inside, always. So what is shown with balls is shown of the real numbers that the given floats are. Nothing
+here is used by a solver or by the certificate of a fit, and nothing of theirs is used here.
+
+Let y_i be the label of row i (a distribution over the K classes, or for models of sigmoids one number from 0 to 1 per
+output), s_i its weight, S their sum, z_i = x_i W + b its scores, d_j the divisor of column j (1 without `scale`) and
+
+    P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk (d_j W_jk)^2,    strength = 1 / (C S)
+
+*The bound.* For every distribution q the logarithm of a sum of exponentials is at least `H(q) + <q, z>`, with H the
+entropy: it is their largest value (Gibbs). So for any q_i, and with `G = sum_i s_i x_i' (q_i - y_i) / S`,
+
+    P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S> + strength / 2 * sum_jk (d_j W_jk)^2
+
+If `sum_i s_i (q_i - y_i) = 0`, the intercept drops out. The smallest value over W is found by completing squares, and
+
+    P(W, b) >= D = sum_i s_i H(q_i) / S - sum_jk (G_jk / d_j)^2 / (2 strength)       for all W and b.
+
+*The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
+`r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take
+
+    q_i = (1 - t) p_i + t v,        v = u - r (1 - t) / t
+
+Then `sum_i s_i (q_i - y_i) / S = (1 - t) r + t (v - u) = 0`: an identity of real numbers, whatever their balls. What
+has to be checked is that v is a distribution: its entries add up to 1 because those of u do and those of r to 0, and
+they are not negative if t is large enough, which the balls decide. The bound is sharp if the witness is near the
+optimum. A sigmoid is the same with two classes, and each output of such a model has a t and v of its own.
+
+References: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE Transactions on
+Computers 66, 2017; Boyd and Vandenberghe, Convex Optimization, 2004, section 5.2; Tucker, Validated Numerics, 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+
+from polytome.verification.exact_data import Ball, Block, ExactData
+
+__all__ = ["BallProblem"]
+
+
+class BallProblem(ExactData):
+    """The objective of a model on its data, and lower bounds of its minimum.
+
+    Coefficients are balls too: a matrix (d, m), and a list of m intercepts.
+    """
+
+    def value(self, W: Ball, b: list[Ball]) -> Ball:
+        """P, at coefficients (d, m) and intercepts."""
+        loss = sum((s * v for block in self.blocks() for s, v in self._losses(block, W, b)), arb(0))
+        return loss / self.total_weight + self.penalty(W)
+
+    def penalty(self, W: Ball) -> Ball:
+        """`strength / 2 * sum_jk (d_j W_jk)^2`."""
+        strength = self.strength
+        if np.isinf(self.C):
+            return arb(0)
+        squares = arb(0)
+        for divisor, row in zip(self.divisors, W.tolist(), strict=True):
+            squares += divisor * divisor * sum((w * w for w in row), arb(0))
+        return strength / 2 * squares
+
+    def bound(self, W: Ball, b: list[Ball]) -> Ball:
+        """D, at the predictions of a witness, mixed so that the intercept drops out: not above any value of P."""
+        mixing = [(arb(0), arb(0))] * self.n_outputs
+        if self.fit_intercept:
+            mixing = self._mixing(W, b)
+        entropy, G = arb(0), [[arb(0)] * self.n_outputs for _ in range(self.X.shape[1])]
+        for block in self.blocks():
+            residuals = []
+            for i, (p, rest) in enumerate(self.predictions(block, W, b)):
+                s, y = block.weight[i], block.y[i]
+                q = [(1 - t) * pk + t * v for pk, (t, v) in zip(p, mixing, strict=True)]
+                if self.softmax:
+                    entropy += s * sum((_entropy_term(qk) for qk in q), arb(0))
+                else:
+                    others = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(rest, mixing, strict=True)]
+                    own = [k for k in range(self.n_outputs) if block.takes_part(i, k)]
+                    entropy += s * sum((_entropy_term(q[k]) + _entropy_term(others[k]) for k in own), arb(0))
+                residuals.append([s * block.takes_part(i, k) * (q[k] - y[k]) for k in range(self.n_outputs)])
+            _add_products(G, block.X, residuals)
+        total, squares = self.total_weight, arb(0)
+        for divisor, row in zip(self.divisors, G, strict=True):
+            squares += sum((g * g for g in row), arb(0)) / (divisor * divisor)
+        return entropy / total - squares / (total * total * 2 * self.strength)
+
+    def _mixing(self, W: Ball, b: list[Ball]) -> list[tuple[Ball, Ball]]:
+        """t and the entry of v for each output."""
+        miss, (labels, share) = self._misses(W, b), self._labels()
+        if self.softmax:
+            t = _smallest_mixing(list(zip(miss, labels, strict=True)))
+            v = [u - r * (1 - t) / t for r, u in zip(miss, labels, strict=True)]
+            if not all(entry >= 0 for entry in v):
+                t, v = arb(1), labels
+            return [(t, entry) for entry in v]
+        result = []
+        for r, u, m in zip(miss, labels, share, strict=True):
+            t = _smallest_mixing([(r, u), (-r, m - u)])
+            v = (u - r * (1 - t) / t) / m
+            if not (v >= 0 and v <= 1):
+                t, v = arb(1), u / m
+            result.append((t, v))
+        return result
+
+    def _misses(self, W: Ball, b: list[Ball]) -> list[Ball]:
+        """For each output what the predictions miss of the labels, over S."""
+        miss = [arb(0)] * self.n_outputs
+        for block in self.blocks():
+            for i, (p, _) in enumerate(self.predictions(block, W, b)):
+                for k, (pk, yk) in enumerate(zip(p, block.y[i], strict=True)):
+                    miss[k] += block.weight[i] * block.takes_part(i, k) * (pk - yk)
+        return [value / self.total_weight for value in miss]
+
+    def _labels(self) -> tuple[list[Ball], list[Ball]]:
+        """For each output the sum of the labels, and that of the weights of rows that take part; both over S."""
+        labels, share = ([arb(0)] * self.n_outputs for _ in range(2))
+        for block in self.blocks():
+            for i, (s, y) in enumerate(zip(block.weight, block.y, strict=True)):
+                for k in range(self.n_outputs):
+                    if block.takes_part(i, k):
+                        labels[k] += s * y[k]
+                        share[k] += s
+        total = self.total_weight
+        return [u / total for u in labels], [m / total for m in share]
+
+    def null(self) -> Ball:
+        """The objective of the best intercept alone; without intercept, that of no coefficients at all."""
+        labels, share = self._labels()
+        if self.softmax:
+            return sum((_entropy_term(u) for u in labels), arb(0)) if self.fit_intercept else arb(self.n_outputs).log()
+        if not self.fit_intercept:
+            return sum(share, arb(0)) * arb(2).log()
+        # The entropy of a share u of m, m times.
+        return sum(
+            (m * (_entropy_term(u / m) + _entropy_term(1 - u / m)) for u, m in zip(labels, share, strict=True)), arb(0)
+        )
+
+    def margin(self, W: Ball, b: list[Ball]) -> Ball:
+        """The smallest score by which a row of positive weight is on its right side: negative if one is not.
+
+        Labels that are no certainties have no side: with one of them the margin is minus 1.
+        """
+        smallest = arb("inf")
+        for block in self.blocks():
+            for i, z in enumerate(self.scores(block, W, b)):
+                if not block.weight[i] > 0:
+                    continue
+                for k, (yk, zk) in enumerate(zip(block.y[i], z, strict=True)):
+                    if not block.takes_part(i, k):
+                        continue
+                    if not (yk == 0 or yk == 1):
+                        return arb(-1)
+                    if not self.softmax:
+                        smallest = min(smallest, zk if yk == 1 else -zk, key=_lower_end)
+                    elif yk == 1:
+                        others = (zk - other for m, other in enumerate(z) if m != k)
+                        smallest = min(smallest, *others, key=_lower_end)
+        return smallest
+
+    def scores(self, block: Block, W: Ball, b: list[Ball]) -> list[list[Ball]]:
+        """`x_i W + b`."""
+        if isinstance(block.X, list):
+            table = W.tolist()
+            result = []
+            for row in block.X:
+                z = list(b)
+                for j, x in row:
+                    for k, w in enumerate(table[j]):
+                        z[k] += x * w
+                result.append(z)
+            return result
+        products: list[list[Ball]] = (block.X * W).tolist()
+        return [[z + c for z, c in zip(row, b, strict=True)] for row in products]
+
+    def _losses(self, block: Block, W: Ball, b: list[Ball]) -> Iterator[tuple[Ball, Ball]]:
+        """Weight and loss of each row."""
+        for i, z in enumerate(self.scores(block, W, b)):
+            y = block.y[i]
+            if self.softmax:
+                place = max(range(len(z)), key=lambda k: z[k].mid())
+                below = [zk - z[place] for zk in z]
+                sums = sum((zk.exp() for k, zk in enumerate(below) if k != place), arb(0))
+                loss = sums.log1p() - sum((yk * zk for yk, zk in zip(y, below, strict=True)), arb(0))
+            else:
+                loss = arb(0)
+                for k, (yk, zk) in enumerate(zip(y, z, strict=True)):
+                    if block.takes_part(i, k):
+                        # log(1 + e^z) - y z, with the sign that does not overflow and cancels nothing
+                        loss += (-zk).exp().log1p() + (1 - yk) * zk if zk > 0 else zk.exp().log1p() - yk * zk
+            yield block.weight[i], loss
+
+    def predictions(self, block: Block, W: Ball, b: list[Ball]) -> Iterator[tuple[list[Ball], list[Ball]]]:
+        """Probabilities of each row, and one minus them, which of sigmoids is without cancellation."""
+        for z in self.scores(block, W, b):
+            if self.softmax:
+                top = max(zk.mid() for zk in z)
+                e = [(zk - top).exp() for zk in z]
+                total = sum(e, arb(0))
+                p = [ek / total for ek in e]
+                yield p, [1 - pk for pk in p]
+            else:
+                yield [1 / (1 + (-zk).exp()) for zk in z], [1 / (1 + zk.exp()) for zk in z]
+
+
+def _lower_end(ball: Ball) -> Ball:
+    return ball.lower()
+
+
+def _entropy_term(q: Ball) -> Ball:
+    """`-q log q` of a probability, or 0, which is not above it, where the ball reaches down to 0."""
+    return -q * q.log() if q > 0 else arb(0)
+
+
+def _smallest_mixing(pairs: list[tuple[Ball, Ball]]) -> Ball:
+    """An exact t, as small as may be, for which `u - r (1 - t) / t` is at least about u / 2 for all pairs (r, u)."""
+    largest = arb(2) ** -ctx.prec
+    for r, u in pairs:
+        if r > 0 or r.contains(0):
+            if not u > 0:
+                return arb(1)
+            ratio = (2 * r / u).abs_upper()
+            largest = ratio if ratio > largest else largest
+    t = (largest / (1 + largest)).upper()
+    return t if t < 1 else arb(1)
+
+
+def _add_products(G: list[list[Ball]], X: Any, residuals: list[list[Ball]]) -> None:
+    """Adds `X' residuals`."""
+    if isinstance(X, list):
+        for row, residual in zip(X, residuals, strict=True):
+            for j, x in row:
+                g = G[j]
+                for k, r in enumerate(residual):
+                    g[k] += x * r
+        return
+    for g, more in zip(G, (X.transpose() * arb_mat(residuals)).tolist(), strict=True):
+        for k, value in enumerate(more):
+            g[k] += value

@@ -1,0 +1,159 @@
+"""Better coefficients in 64-bit floats, for `polytome.verify`: Newton's method by conjugate gradients, in a few lines.
+
+What it finds proves nothing by itself, and need not: the ball arithmetic of `polytome.verification.balls` then
+evaluates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, cg
+from scipy.special import expit, logsumexp, softmax
+
+from polytome.verification.balls import BallProblem
+
+Array = NDArray[Any]
+
+__all__ = ["polished"]
+
+_ROWS = 4096
+
+
+def polished(
+    problem: BallProblem, coefficients: Array, intercepts: Array, say: Callable[[str], None], steps: int = 3
+) -> tuple[Array, Array]:
+    """Coefficients (m, d) and intercepts (m,) after a few Newton steps, each solved by conjugate gradients.
+
+    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.1.
+    """
+    floats = _Floats(problem)
+    at = floats.at(floats.scaled(coefficients, intercepts))
+    for step in range(steps):
+        say(f"a better witness: Newton step {step + 1} in floats")
+        new = _newton_step(floats, at)
+        if new is None:
+            break
+        is_much_better = np.abs(new.gradient).max() < 0.5 * np.abs(at.gradient).max()
+        at = new
+        if not is_much_better:
+            break
+    return floats.given(at.W)
+
+
+@dataclass(frozen=True)
+class _Iterate:
+    """Coefficients with what is known there: all of the shape of W but `predictions`, (n, m)."""
+
+    W: Array
+    value: float
+    gradient: Array
+    diagonal: Array
+    predictions: Array
+
+
+def _newton_step(floats: _Floats, at: _Iterate) -> _Iterate | None:
+    """The end of a Newton step, halved until the objective falls as it should; None where it never does."""
+    shape, size = (at.W.size, at.W.size), 1.0
+    diagonal = np.maximum(at.diagonal.ravel(), 1e-300)
+    hessian = LinearOperator(shape, matvec=lambda v: floats.product(at, v), dtype=np.float64)
+    scaling = LinearOperator(shape, matvec=lambda v: v / diagonal, dtype=np.float64)
+    direction, _ = cg(hessian, -at.gradient.ravel(), rtol=1e-3, maxiter=40, M=scaling)
+    slope = float(at.gradient.ravel() @ direction)
+    while size > 1e-6:
+        new = floats.at(at.W + size * direction.reshape(at.W.shape))
+        if new.value <= at.value + 1e-4 * size * slope + 1e-15 * abs(at.value):
+            return new
+        size /= 2
+    return None
+
+
+class _Floats:
+    """The objective in floats, with columns centred, unless they are sparse, and divided by their largest size."""
+
+    def __init__(self, problem: BallProblem) -> None:
+        self.problem, self.n_rows = problem, problem.X.shape[0]
+        self.is_sparse = bool(sparse.issparse(problem.X))
+        self.weight = np.array([[float(s)] for block in problem.blocks() for s in block.weight])
+        self.weight /= self.weight.sum()
+        self.y = _floats_of(problem.y)
+        if problem.softmax:
+            self.y /= self.y.sum(axis=1, keepdims=True)
+        n_features = problem.X.shape[1]
+        self.mean, self.size = np.zeros(n_features), np.ones(n_features)
+        if problem.fit_intercept and not self.is_sparse:
+            self.mean = np.sum([self.weight[rows, 0] @ X for rows, X in self._blocks()], axis=0)
+        largest = np.max([np.ravel(_dense(abs(X).max(axis=0))) for _, X in self._blocks()], axis=0)
+        self.size = np.where(largest > 0, largest, 1.0)
+        divisors = np.array([float(divisor) for divisor in problem.divisors])
+        self.ridge = np.append(float(problem.strength) * (divisors / self.size) ** 2, 0.0)[:, None]
+
+    def scaled(self, coefficients: Array, intercepts: Array) -> Array:
+        """Coefficients of the columns as they are centred and scaled here, (d + 1, m), intercepts last."""
+        return np.vstack([coefficients.T * self.size[:, None], intercepts + coefficients @ self.mean])
+
+    def given(self, W: Array) -> tuple[Array, Array]:
+        """The inverse of `scaled`."""
+        coefficients = (W[:-1] / self.size[:, None]).T
+        return coefficients, W[-1] - coefficients @ self.mean
+
+    def at(self, W: Array) -> _Iterate:
+        """Value, gradient, diagonal of the Hessian and predictions at W."""
+        value = 0.5 * float((self.ridge * W * W).sum())
+        gradient, diagonal = self.ridge * W, np.zeros_like(W) + self.ridge
+        predictions = np.empty(self.y.shape)
+        for rows, X in self._blocks():
+            y, s, z = self.y[rows], self._weight(rows), X @ W[:-1] + W[-1]
+            if self.problem.softmax:
+                p = softmax(z, axis=1)
+                value += float((s * (logsumexp(z, axis=1, keepdims=True) - (y * z).sum(axis=1, keepdims=True))).sum())
+            else:
+                p = expit(z)
+                value += float((s * (np.logaddexp(0, z) - y * z)).sum())
+            predictions[rows] = p
+            self._add(gradient, X, s * (p - y))
+            self._add(diagonal, X.multiply(X) if self.is_sparse else X * X, s * p * (1 - p))
+        return _Iterate(W, value, gradient, diagonal, predictions)
+
+    def product(self, at: _Iterate, direction: Array) -> Array:
+        """The Hessian at an iterate times a direction, both flat."""
+        V = direction.reshape(at.W.shape)
+        result = self.ridge * V
+        for rows, X in self._blocks():
+            p, u = at.predictions[rows], X @ V[:-1] + V[-1]
+            change = p * (u - (p * u).sum(axis=1, keepdims=True)) if self.problem.softmax else p * (1 - p) * u
+            self._add(result, X, self._weight(rows) * change)
+        return result.ravel()
+
+    def _add(self, total: Array, X: Any, residual: Array) -> None:
+        """Adds the columns, and the intercept if there is one, times the residuals of their rows."""
+        total[:-1] += X.T @ residual
+        if self.problem.fit_intercept:
+            total[-1] += residual.sum(axis=0)
+
+    def _weight(self, rows: slice) -> Array:
+        own = self.problem.own
+        return self.weight[rows] if own is None else self.weight[rows] * own[rows]
+
+    def _blocks(self) -> Iterator[tuple[slice, Any]]:
+        """The rows as floats, centred and scaled."""
+        for start in range(0, self.n_rows, _ROWS):
+            rows = slice(start, start + _ROWS)
+            X: Any = self.problem.X[rows].astype(np.float64)
+            yield rows, X @ sparse.diags_array(1 / self.size) if self.is_sparse else (X - self.mean) / self.size
+
+
+def _dense(X: Any) -> Any:
+    return X.toarray() if hasattr(X, "toarray") else X
+
+
+def _floats_of(y: Array) -> Array:
+    """Labels as floats, also where they are exact fractions."""
+    if y.dtype.kind != "O":
+        return y.astype(np.float64)
+    return np.array([[int(v.p) / int(v.q) for v in row] for row in y.tolist()])
