@@ -470,7 +470,7 @@ def test_a_table_of_ones_own():
         ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; numbers up to 1e[+]09"),
         (PEOPLE, {"features": ("age",)}, r"has no column 'age'; its columns are height, weight, name, kind"),
         (PEOPLE, {"features": ("name",)}, "column 'name' does not hold numbers; choose one of height, weight"),
-        (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, "^a\0/../b.csv: has no column 'sort'"),
+        (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, r"^a\\x00/\.\./b\.csv: has no column 'sort'"),
         (PEOPLE, {"label": "sort"}, "has no column 'sort'"),
         ("a,b\n" + "".join(f"{k},c{k % 9}\n" for k in range(90)), {}, "9 classes; choose at most 6"),
         ("a,b\n" + "".join(f"{k},{k + 0.5}\n" for k in range(90)), {}, "'b'"),

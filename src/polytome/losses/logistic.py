@@ -21,6 +21,7 @@ class Logistic:
     `target` is 0, 1 or the probability of class 1, shape (n,).
 
     Example:
+        >>> import numpy as np
         >>> value, gradient = Logistic().value_and_gradient(np.zeros((1, 1)), np.array([1]))
         >>> value.round(4), gradient
         (array([0.6931]), array([[-0.5]]))
