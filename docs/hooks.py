@@ -15,7 +15,7 @@ from typing import Any
 
 from gallery import examples, gallery_pages, with_figures
 from generate_cli import page as command_line_page
-from house import picture, read_house, table
+from house import picture, read_house, table, upward_in_words
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
@@ -118,12 +118,14 @@ def on_config(config: Any) -> None:
     lessons = [{lesson.title: f"lessons/{lesson.name}.md"} for lesson in catalogue()]
     shown = [{example.title: f"examples/{example.name}.md"} for example in examples()]
     reference = [{group: [{name: page_of(name)} for name in names]} for group, names in PUBLIC.items()]
-    decided = [{title: f"decisions/{name}"} for name, (title, _, _) in decisions().items()]
+    decided: dict[str, list[Any]] = {}
+    for name, (title, _, subject) in decisions().items():
+        decided.setdefault(subject.capitalize(), []).append({title.replace("`", ""): f"decisions/{name}"})
     sections = {
         "Lessons": ["lessons/index.md", *lessons],
         "Examples": ["examples/index.md", *shown],
         "Reference": ["reference/index.md", *reference],
-        "Design decisions": ["decisions/index.md", *decided],
+        "Design decisions": ["decisions/index.md", *({subject: pages} for subject, pages in decided.items())],
     }
     config.nav = [{each: sections.pop(each)} if isinstance(each, str) else each for each in config.nav]
     if sections:
@@ -189,7 +191,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Draws the picture of the house, and those of a page that draws."""
     if page.file.src_uri == "house.md":
         house = read_house()
-        return markdown.replace("<!-- the picture -->", picture(house)).replace("<!-- the table -->", table(house))
+        for place, made in (("upward", upward_in_words), ("the picture", picture), ("the table", table)):
+            markdown = markdown.replace(f"<!-- {place} -->", made(house))
+        return markdown
     if page.file.src_uri not in DRAWN:
         return markdown
     markdown, pictures = with_figures(markdown, "images/" + page.file.src_uri.removesuffix(".md"))

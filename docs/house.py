@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 
 PACKAGE = Path(__file__).parent.parent / "src" / "polytome"
 _FLOOR, _HEIGHT, _GAP, _MARGIN = 66, 30, 18, 10  # units of the drawing: of a floor, of a box, between boxes, around all
 _LETTER = 7.4  # what a letter takes
-_SWEEPS = 80  # of putting each box below the middle of what stands on it, and above
+_SWEEPS = 80  # of putting each box below the middle of what stands on it, and above the middle of what it uses
+_PULL = 0.85  # how much of its way from the axis of the picture a box keeps: else a long chain leans
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def _places(rows: list[list[str]], chains: list[list[str]]) -> dict[str, tuple[f
     x = {name: 100.0 * (place - len(row) / 2) for row in rows for place, name in enumerate(row)}
     for sweep in range(_SWEEPS):
         for row in rows if sweep % 2 else rows[::-1]:
-            wanted = {name: sum(x[other] for other in near[name] or [name]) / len(near[name] or [name]) for name in row}
+            wanted = {name: _PULL * mean(x[other] for other in near[name] or [name]) for name in row}
             x.update(_spread(sorted(row, key=lambda name: (wanted[name], name)), wanted))
     left = min(x[name] - _wide(name) / 2 for name in x) - _MARGIN
     return {name: (x[name] - left, (floor + 0.5) * _FLOOR) for floor, row in enumerate(rows) for name in row}
@@ -218,6 +220,14 @@ def _curve(points: list[tuple[float, float]], tall: int) -> str:
         middle = (y + to_y) / 2
         text += f" C{x:.0f} {middle:.0f} {to_x:.0f} {middle:.0f} {to_x:.0f} {to_y:.0f}"
     return text
+
+
+def upward_in_words(house: House) -> str:
+    """How many imports break the rule, and which."""
+    if not (upward := house.upward()):
+        return "No import goes up."
+    named = ", ".join(f"`{one}` asks `{other}`" for one, other in upward)
+    return f"{len(upward)} still do not go down and are dashed: {named}."
 
 
 def table(house: House) -> str:

@@ -1,7 +1,8 @@
 """A first fit, and its proof.
 
-Three kinds of irises, four lengths each. A fit ends with a certificate: how far its objective is from the smallest
-possible one, at most. There is no solver to choose, and one tolerance with one meaning.
+Three kinds of irises, four lengths each. A fit ends with a certificate: how far its objective is
+from the smallest possible one, at most. There is no solver to choose, and one tolerance with one
+meaning.
 """
 
 from polytome import LogisticRegression, load_dataset
@@ -14,7 +15,7 @@ print(model.certificate_)
 print("stopped because:", model.stop_.name)
 print("solver:", model.solver_)
 
-# A smaller tolerance is asked for in the same words: a part of the objective of the best constant prediction.
+# A smaller tolerance has the same meaning: a part of what the best constant prediction costs.
 exact = LogisticRegression(tol=1e-10).fit(iris.X, iris.y)
 print(exact.certificate_)
 

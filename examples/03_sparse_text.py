@@ -1,7 +1,8 @@
 """Words as columns: sparse text.
 
-Is it a classifier, a regressor or something that transforms, judged by what its documentation says? Each word is a
-column, nearly all cells are zero, and the matrix stays sparse from the first pass to the last.
+Is it a classifier, a regressor or something that transforms, judged by what its documentation says?
+Each word is a column, nearly all cells are zero, and the matrix stays sparse from the first pass to
+the last.
 """
 
 import inspect
@@ -18,10 +19,10 @@ for kind in ("classifier", "regressor", "transformer"):
         kinds.append(kind)
 
 # The word itself would tell; so would its plural and its parts.
-stop = ["classifier", "classifiers", "regressor", "regressors", "transformer", "transform", "fit_transform"]
+stop = ["classifier", "classifiers", "regressor", "regressors", "transformer", "transform"]
 words = TfidfVectorizer(stop_words=stop, sublinear_tf=True, min_df=2)
 X = words.fit_transform(texts)
-print(f"{X.shape[0]} documents, {X.shape[1]} words, {X.nnz / X.shape[0]:.0f} of them in a document")
+print(f"{X.shape[0]} documents, {X.shape[1]} words, {X.nnz / X.shape[0]:.0f} in a document")
 
 model = LogisticRegression(C=100).fit(X[::2], kinds[::2])
 print(model.certificate_)

@@ -1,8 +1,8 @@
 """A rare class: weights.
 
-One digit in ten is an eight. Weights that count each class alike find more of the eights and call more of the others
-eights: they do not make the model better, they move the price of its two errors. Probabilities of the weighted fit are
-about a world where every second digit is an eight.
+One digit in ten is an eight. Weights that count each class alike find more of the eights and call
+more of the others eights: they do not make the model better, they move the price of its two errors.
+Probabilities of the weighted fit are about a world where every second digit is an eight.
 """
 
 from polytome import LogisticRegression, load_dataset
@@ -18,7 +18,9 @@ for weight in (None, "balanced", {False: 1.0, True: 3.0}):
     found = evaluate(model, digits.X[test], is_eight[test])
     _, eights = class_qualities(found.confusion, found.classes)
     print(f"class_weight={weight}")
-    print(f"  eights found: {eights.recall.value:.0%} (between {eights.recall.low:.0%} and {eights.recall.high:.0%})")
+    low, high = eights.recall.low, eights.recall.high
+    print(f"  eights found: {eights.recall.value:.0%} (between {low:.0%} and {high:.0%})")
     print(f"  of those called eights, right: {eights.precision.value:.0%}")
-    print(f"  mean probability of an eight: {model.predict_proba(digits.X[test])[:, 1].mean():.2f}")
+    probability = model.predict_proba(digits.X[test])[:, 1].mean()
+    print(f"  mean probability of an eight: {probability:.2f}")
     print(f"  {model.certificate_}")

@@ -1,7 +1,8 @@
 """Choose C by a sweep.
 
-`C` says how little the penalty counts. A sweep fits each C, warm from the one before, and judges it on rows that it has
-not seen: the best is where the held-out loss is smallest, not where the training loss is.
+`C` says how little the penalty counts. A sweep fits each C, warm from the one before, and judges it
+on rows that it has not seen: the best is where the held-out loss is smallest, not where the
+training loss is.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ strengths = [10.0**power for power in range(-4, 5)]
 model = LogisticRegression(scale=16)
 path = regularization_path(model, *rows, Cs=strengths)
 for point in path:
-    print(f"C = {point.C:<8g} training loss {point.train_loss:.4f}   held-out loss {point.held_out_loss:.4f}")
+    print(f"C = {point.C:<8g} training {point.train_loss:.4f}   held out {point.held_out_loss:.4f}")
 
 best = min(path, key=lambda point: point.held_out_loss)
 print(f"best: C = {best.C:g}")

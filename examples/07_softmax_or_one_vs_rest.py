@@ -1,8 +1,8 @@
 """Softmax, or one model for each class?
 
-Softmax makes one model of classes that exclude each other: its probabilities are coherent because they were fitted
-together. One-vs-rest asks "is it a 3?" ten times and divides by the sum afterwards. Both are certified; which one to
-take is a question of what the probabilities are for.
+Softmax makes one model of classes that exclude each other: its probabilities are coherent because
+they were fitted together. One-vs-rest asks "is it a 3?" ten times and divides by the sum
+afterwards. Both are certified; which one to take is a question of what the probabilities are for.
 """
 
 from sklearn.metrics import log_loss
@@ -19,4 +19,5 @@ for kind in (LogisticRegression, OneVsRest, OneVsOne):
     loss = "-"  # votes of pairs are no probabilities
     if kind is not OneVsOne:
         loss = f"{log_loss(digits.y[test], model.predict_proba(digits.X[test])):.3f}"
-    print(f"{kind.__name__:20} {right:7.1%} {loss:>9}  {model.certificate_.kind}, gap {model.certificate_.gap:.1e}")
+    proof = model.certificate_
+    print(f"{kind.__name__:20} {right:7.1%} {loss:>9}  {proof.kind}, gap {proof.gap:.1e}")

@@ -1,8 +1,8 @@
 """Labels that are not sure: soft labels.
 
-Where people disagree, a row can carry a distribution over the classes instead of one of them. Here ten readers name
-each digit, some digits more often wrongly than others; the fit takes their shares as they are, and its certificate is
-about the cross-entropy to these shares.
+Where people disagree, a row can carry a distribution over the classes instead of one of them. Here
+ten readers name each digit, some digits more often wrongly than others; the fit takes their shares
+as they are, and its certificate is about the cross-entropy to these shares.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Why this class? Explain one prediction.
 
-Scores are sums, so what each feature adds is exact: its coefficient times its distance from a reference. And for each
-feature there is one smallest change that would change the class, if it can.
+Scores are sums, so what each feature adds is exact: its coefficient times its distance from a
+reference. And for each feature there is one smallest change that would change the class, if it can.
 """
 
 import pandas as pd

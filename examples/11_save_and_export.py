@@ -1,7 +1,8 @@
 """Keep a model, and take it elsewhere.
 
-A model's file is never executed, only read. A query of SQL, a C header or an ONNX graph predict the same where Polytome
-is not installed; those that can be run here are compared with the model before their file is written.
+A model's file is never executed, only read. A query of SQL, a C header or an ONNX graph predict the
+same where Polytome is not installed; those that can be run here are compared with the model before
+their file is written.
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Show it to people: a report, a card, a figure.
 
-A report is one HTML file without scripts that needs nothing else: what was minimised, how close to the optimum it is
-proved to be, how good it is on rows that it has not seen, with intervals, and how to make it all again.
+A report is one HTML file without scripts that needs nothing else: what was minimised, how close to
+the optimum it is proved to be, how good it is on rows that it has not seen, with intervals, and how
+to make it all again.
 """
 
 from pathlib import Path
@@ -11,11 +12,13 @@ from polytome.plots import ConfusionDisplay, ConvergenceDisplay
 
 digits = load_dataset("digits")
 train, test = slice(None, 900), slice(900, None)
-model = LogisticRegression(scale=16).fit(digits.X[train], digits.y[train])
+X, y = digits.X[train], digits.y[train]
+model = LogisticRegression(scale=16).fit(X, y)
 
-report = model.report(digits.X[test], digits.y[test], X_train=digits.X[train], y_train=digits.y[train])
+report = model.report(digits.X[test], digits.y[test], X_train=X, y_train=y)
 report.save("digits.html")
-print(f"digits.html: {Path('digits.html').stat().st_size // 1024} KiB, and nothing else to send along")
+size = Path("digits.html").stat().st_size // 1024
+print(f"digits.html: {size} KiB, and nothing else to send along")
 
 confusions = ConfusionDisplay.from_estimator(model, digits.X[test], digits.y[test])
 convergence = ConvergenceDisplay.from_estimator(model)

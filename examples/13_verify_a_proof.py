@@ -1,7 +1,8 @@
 """Do not believe the proof: verify it.
 
-A certificate is a claim about numbers. The checker reads model and data, computes in arithmetic that knows its own
-rounding, and shares nothing with the fit. A claim that is made up is refuted by better coefficients.
+A certificate is a claim about numbers. The checker reads model and data, computes in arithmetic
+that knows its own rounding, and shares nothing with the fit. A claim that is made up is refuted by
+better coefficients.
 """
 
 from polytome import LogisticRegression, load, load_dataset, verify

@@ -1,7 +1,8 @@
 """Columns of any size: units.
 
-For the solver units do not matter, and nothing needs to be scaled before a fit. For the penalty they do, because it
-counts coefficients: `scale="standard"` makes the answer independent of units without a copy of the data.
+For the solver units do not matter, and nothing needs to be scaled before a fit. For the penalty
+they do, because it counts coefficients: `scale="standard"` makes the answer independent of units
+without a copy of the data.
 """
 
 import numpy as np
@@ -10,7 +11,8 @@ from polytome import LogisticRegression, load_dataset
 
 cancer = load_dataset("breast-cancer")
 spread = cancer.X.std(axis=0)
-print(f"the widest column spreads {spread.max() / spread.min():,.0f} times as much as the narrowest")
+ratio = spread.max() / spread.min()
+print(f"the widest column spreads {ratio:,.0f} times as much as the narrowest")
 
 units = 10.0 ** np.random.default_rng(0).integers(-6, 7, size=cancer.X.shape[1])
 for scale in (None, "standard"):
