@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from polytome.plain.values import plain
 
 __all__ = ["Verification"]
 
@@ -62,5 +63,5 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """The findings as plain values for JSON; what is infinite becomes None."""
-        values = asdict(self) | {"reasons": list(self.reasons)}
-        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+        found: dict[str, Any] = plain(asdict(self))
+        return found
