@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.table import read_table
-    from polytome.verification.checker import Verification, verify
+    from polytome.verification.checker import verify
+    from polytome.verification.findings import Verification
 
 __all__ = [
     "Adaline",
@@ -55,7 +56,7 @@ _HOMES = {
     "Progress": "polytome.solvers",
     "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
-    "Verification": "polytome.verification.checker",
+    "Verification": "polytome.verification.findings",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
     "read_table": "polytome.tables.table",

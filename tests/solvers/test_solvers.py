@@ -25,6 +25,7 @@ from polytome.solvers import (
     Iterate,
     Newton,
     RowSpace,
+    Solver,
     StochasticGradientDescent,
     choose_solver,
     lbfgs,
@@ -558,7 +559,7 @@ def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
 
 
 @dataclass(frozen=True)
-class StandsStill:
+class StandsStill(Solver):
     """A solver whose steps lead nowhere, with one that may take over."""
 
     then: Newton | None

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from polytome.errors import ArgumentError
-from polytome.lessons import Lesson
 from polytome.teaching.documents import errata, identities, judge_identity, judge_number, numbers
+from polytome.teaching.lesson import Lesson
 from polytome.teaching.page import Page
 
 LESSON = Lesson("one", "One & only", "What it shows.")

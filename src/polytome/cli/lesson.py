@@ -12,7 +12,7 @@ from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_table
 
 if TYPE_CHECKING:
-    from polytome.lessons import Lesson
+    from polytome.teaching.lesson import Lesson
     from polytome.teaching.page import Figure, Page
 
 __all__ = ["lesson", "lesson_as_json"]
@@ -49,7 +49,7 @@ def lesson(
       polytome lesson --flashcards cards.apkg
     """
     from polytome.errors import ArgumentError
-    from polytome.lessons import catalogue, find_lesson, run_lesson
+    from polytome.lessons import all_flashcards, catalogue, find_lesson, run_lesson
 
     if every and (name is not None or out is None):
         raise ArgumentError("--all writes every lesson as a page: give --out DIR, and no name")
@@ -61,7 +61,7 @@ def lesson(
     if flashcards is not None:
         from polytome.teaching.flashcards import write_flashcards
 
-        count = write_flashcards(flashcards)
+        count = write_flashcards(flashcards, all_flashcards())
         print(f"{count} flashcards written to {flashcards}")
     if out is not None:
         _write_pages(list(catalogue()) if chosen is None else [chosen], out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from polytome.plain.values import plain
 
 __all__ = ["command_line", "live_line", "make_console", "print_json", "printable", "show_notes", "show_warning"]
 
@@ -39,18 +40,7 @@ def printable(value: object) -> str:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object; arrays become lists, and what JSON cannot hold, infinity and NaN, becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
-
-
-def _finite(value: Any) -> Any:
-    """The same value in lists, with null for every float that is not finite."""
-    if hasattr(value, "tolist"):  # an array; NumPy need not be imported for this
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def show_notes(notes: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from polytome.cli.show import show_facts
 if TYPE_CHECKING:
     from polytome.files.sources import Source
     from polytome.models.logistic import LogisticRegression
-    from polytome.verification.checker import Verification
+    from polytome.verification.findings import Verification
 
 __all__ = ["verify"]
 

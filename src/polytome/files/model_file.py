@@ -26,7 +26,6 @@ from polytome._version import __version__
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
-from polytome.files.saved_kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, plain, record, refuse
 from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
@@ -39,6 +38,8 @@ from polytome.files.saved_values import (
 from polytome.files.tensor_files import Tensors, read_tensors
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
+from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
+from polytome.plain.values import plain
 from polytome.solvers import Progress, Stop
 
 if TYPE_CHECKING:
@@ -146,8 +147,8 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
         "encoder": None if source.encoder is None else source.encoder.to_json(),
         "image_shape": None if source.image_shape is None else [int(side) for side in source.image_shape],
         "positive": source.positive,
-        "objective": plain(asdict(model.objective_)),
-        "certificate": plain(asdict(model.certificate_)),
+        "objective": plain(asdict(model.objective_), words=True),
+        "certificate": plain(asdict(model.certificate_), words=True),
         "stop": model.stop_.name,
         "n_iter": int(model.n_iter_[0]),
         "solver": str(model.solver_),

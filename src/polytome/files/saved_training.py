@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.files.saved_kinds import brief, plain, refuse
 from polytome.files.saved_values import CHECKSUM, TRAINING
 from polytome.files.training_record import TrainingRecord
+from polytome.plain.kinds import brief, refuse
+from polytome.plain.values import plain
 
 Array = NDArray[Any]
 
@@ -34,7 +35,7 @@ def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str,
         >>> saved["n_rows"], tensors["training_high"]
         (3, array([2.]))
     """
-    values = {name: plain(getattr(record, name)) for name in TRAINING}
+    values = {name: plain(getattr(record, name), words=True) for name in TRAINING}
     return values, {_PREFIX + name: getattr(record, name) for name in _ARRAYS}
 
 

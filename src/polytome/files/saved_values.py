@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
-from polytome.files.saved_kinds import (
+from polytome.plain.kinds import (
     LARGEST,
     LARGEST_COUNT,
     Kind,
@@ -28,13 +28,13 @@ from polytome.files.saved_kinds import (
     listed,
     mapped,
     optional,
-    plain,
     real,
     record,
     refuse,
     text,
     whole,
 )
+from polytome.plain.values import plain
 from polytome.solvers import Stop
 
 Array = NDArray[Any]
@@ -159,7 +159,7 @@ def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
     labels = classes.tolist()
     if any(isinstance(each, float) and not np.isfinite(each) for each in labels):
         raise ArgumentError("classes_ holds NaN or infinity among labels of several types: JSON has no such numbers")
-    return {"dtype": classes.dtype.str, "values": plain(labels)}, None
+    return {"dtype": classes.dtype.str, "values": plain(labels, words=True)}, None
 
 
 def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Array:
@@ -235,7 +235,7 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     scale = None
     if np.ndim(kept["scale"]) > 0:
         scale, kept["scale"] = np.asarray(kept["scale"], dtype=np.float64), "tensor"
-    return {name: plain(value) for name, value in kept.items()}, scale
+    return {name: plain(value, words=True) for name, value in kept.items()}, scale
 
 
 def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_features: int) -> dict[str, Any]:

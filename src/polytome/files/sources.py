@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists, is_folder
 from polytome.tables.schemas import learn_from_fewer
-from polytome.tables.table import read_table
+from polytome.tables.table import RowOptions, TableOptions, read_table
 
 if TYPE_CHECKING:
     from polytome.models.logistic import LogisticRegression
@@ -102,32 +102,18 @@ def is_dataset(name: str) -> bool:
 def open_source(
     source: str,
     *,
-    target: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
-    missing: str | None = None,
-    unknown: str | None = None,
-    header: str = "auto",
-    drop: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    marks: Sequence[str] | None = None,
-    read_limit: float | None = None,
+    **options: Unpack[TableOptions],
 ) -> Source:
     """Read what a model is to be trained on.
 
     Args:
         source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
             sub-folder of its name; each becomes 28 x 28 pixels (see `training_form`).
-        target: where the labels are; this and the options from `missing` on are those of `read_table`.
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
-        missing: what to do with a missing cell.
-        unknown: what the model will do with levels that it never saw.
-        header: whether line 1 of a text table holds names.
-        drop: columns to leave out.
-        categories: columns to read as text.
-        marks: words that mark a missing cell.
-        read_limit: gigabytes of memory that what is in a file may take.
+        options: how a table is read; see `read_table`.
 
     Returns:
         Rows with labels. mnist, fashion-mnist and a folder of IDX files bring their own test rows.
@@ -140,26 +126,14 @@ def open_source(
         >>> iris.X.shape, iris.encoder.feature_names[0]
         ((150, 4), 'sepal length (cm)')
     """
-    for_tables = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
-    for_tables |= {"missing_mark": marks, "header": None if header == "auto" else header}
     if is_dataset(source):
-        _refuse_options(source, for_tables)
+        _refuse_options(source, options)
         return _from_dataset(load_dataset(source, data_dir, progress))
     _check_exists(source)
     if is_images(source):
-        _refuse_options(source, for_tables)
+        _refuse_options(source, options)
         return _labelled_images(source)
-    table = read_table(
-        source,
-        target=target,
-        missing=missing,
-        unknown=unknown,
-        header=header,
-        drop=drop,
-        categories=categories,
-        marks=marks,
-        read_limit=read_limit,
-    )
+    table = read_table(source, **options)
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
     found = Source(
@@ -168,7 +142,7 @@ def open_source(
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
-    test = read_table(test_images, n_features=table.X.shape[1], read_limit=read_limit)
+    test = read_table(test_images, n_features=table.X.shape[1], read_limit=options.get("read_limit"))
     return replace(found, X_test=test.X, y_test=test.y) if test.y is not None else found
 
 
@@ -176,15 +150,11 @@ def read_for_model(
     model: LogisticRegression,
     source: str | Sequence[str],
     *,
-    target: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     split: str | None = None,
     progress: Progress | None = None,
-    missing: str | None = None,
-    unknown: str | None = None,
-    header: str = "auto",
     labels: bool = True,
-    read_limit: float | None = None,
+    **options: Unpack[RowOptions],
 ) -> Source:
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
 
@@ -192,15 +162,11 @@ def read_for_model(
         model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates the labels.
         source: the name of a built-in data set, or else a path; for a model of images also several image files and
             folders (see `find_images`).
-        target: where the labels are, in a file that does not say so itself.
         data_dir: the folder of the IDX files of mnist or fashion-mnist.
         split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
         progress: called during a download.
-        missing: what to do with a missing cell; None is as in training, save that no row is dropped unasked.
-        unknown: what to do with a level that training never saw; None is as in training.
-        header: whether line 1 of a text table holds names.
         labels: False to leave the labels of a file alone, as rows to be predicted need none.
-        read_limit: gigabytes of memory that what is in a file may take.
+        options: how a table is read; see `read_table`.
 
     Returns:
         Rows with as many features as the model has, and labels if there are any.
@@ -215,31 +181,21 @@ def read_for_model(
         ['not virginica', 'virginica']
     """
     sources = [source] if isinstance(source, str) else source
-    asked = {"target": target, "missing": missing, "unknown": unknown, "header": None if header == "auto" else header}
     if any(is_images(name) and not is_dataset(name) for name in sources):
-        _refuse_options(sources[0], {**asked, "split": split})
+        _refuse_options(sources[0], {**options, "split": split})
         rows = images_for_model(model, sources)
         found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
     elif len(sources) != 1:
         raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
     elif is_dataset(source := sources[0]):
-        _refuse_options(source, asked)
+        _refuse_options(source, options)
         found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
     else:
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
         encoder = encoder_of(model)
-        table = read_table(
-            source,
-            target=target,
-            encoder=encoder,
-            missing=missing,
-            unknown=unknown,
-            header=header,
-            read_limit=read_limit,
-            labels=labels,
-        )
+        table = read_table(source, encoder=encoder, labels=labels, **options)
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -444,9 +400,9 @@ def _check_exists(source: str) -> None:
 
 
 def _refuse_options(source: str, options: Mapping[str, object]) -> None:
-    """Refuse options that are for tables."""
+    """Refuse options that are for tables; a limit of memory bounds whatever is read."""
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
-        if value:
-            option = name.replace("_", "-")
+        if value and name != "read_limit" and (name, value) != ("header", "auto"):
+            option = "missing-mark" if name == "marks" else name.replace("_", "-")
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import ast
 import difflib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polytome.errors import ArgumentError
+from polytome.teaching.lesson import Lesson
 
 if TYPE_CHECKING:
-    from polytome.teaching.page import Page
+    from polytome.teaching.page import Flashcard, Page
 
-__all__ = ["Lesson", "catalogue", "find_lesson", "run_lesson"]
+__all__ = ["all_flashcards", "catalogue", "find_lesson", "print_script", "run_lesson"]
 
 _IN_ORDER = (
     "linear-regression",
@@ -44,26 +46,6 @@ _IN_ORDER = (
     "quizzes",
     "flashcards",
 )
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is known of a lesson before it runs.
-
-    Attributes:
-        name: as the command line takes it, such as "softmax-by-hand".
-        title: its title.
-        summary: what it shows, in one sentence.
-    """
-
-    name: str
-    title: str
-    summary: str
-
-    @property
-    def module(self) -> str:
-        """The file's name without suffix."""
-        return self.name.replace("-", "_")
 
 
 @cache
@@ -106,6 +88,27 @@ def run_lesson(lesson: Lesson) -> Page:
     page = Page()
     import_module(f"polytome.lessons.{lesson.module}").lesson(page)
     return page
+
+
+def all_flashcards() -> Iterator[Flashcard]:
+    """All cards, in the order of the lesson that shows them; it runs when the first card is asked for.
+
+    Example:
+        >>> len(list(all_flashcards())) > 3
+        True
+    """
+    from polytome.teaching.page import Flashcard
+
+    page = run_lesson(find_lesson("flashcards"))
+    yield from (block for block in page.blocks if isinstance(block, Flashcard))
+
+
+def print_script(path: str) -> None:
+    """Run the lesson of a file and print it without figures: what the file does when it is run by itself."""
+    from polytome.teaching.terminal import lesson_console, print_lesson
+
+    lesson = find_lesson(Path(path).stem.replace("_", "-"))
+    print_lesson(lesson, run_lesson(lesson), lesson_console())
 
 
 def _described(name: str) -> Lesson:

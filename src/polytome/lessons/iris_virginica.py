@@ -348,6 +348,6 @@ def draw_probabilities(X: Array, y: Array, before: Array, today: Array, flower: 
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

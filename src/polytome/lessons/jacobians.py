@@ -393,6 +393,6 @@ def draw_softmax_jacobian() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

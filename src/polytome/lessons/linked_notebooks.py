@@ -395,6 +395,6 @@ def draw_epochs(series: dict[str, Any], y_label: str) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

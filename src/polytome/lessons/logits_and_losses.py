@@ -392,6 +392,6 @@ def draw_twice() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -391,6 +391,6 @@ def draw_flattening(image: Array) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -322,6 +322,6 @@ def draw_matrix(axes: Axes, x: float, y: float, matrix: Matrix) -> None:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

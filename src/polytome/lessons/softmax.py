@@ -180,6 +180,6 @@ def draw_shares() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -395,6 +395,6 @@ def draw_before_after(values: dict[str, tuple[Pair, Pair]]) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

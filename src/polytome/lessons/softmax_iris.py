@@ -296,6 +296,6 @@ def draw_weights(model: LogisticRegression, iris: Dataset) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

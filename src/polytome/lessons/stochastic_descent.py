@@ -375,6 +375,6 @@ def draw_accuracies(found: dict[float, Array], printed: list[float]) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -19,7 +19,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Softmax
 from polytome.models.certain_outputs import CERTAIN, Outputs, nothing_to_learn
 from polytome.models.features import FeatureScale, checked_features, feature_scale
-from polytome.models.fit_hooks import HAS_CALLBACKS, Watched, both, minimize_with_hooks
+from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitted_source import FittedSource, PartOfSource
 from polytome.models.fitting import (
     check_settings,
@@ -219,20 +219,19 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         choice = planned_solver(self.solver, objective, self.random_state)
         start, report = self._start(objective, labels, outputs), reporter_of(self)
         last: deque[Iterate] = deque(maxlen=1)
-        solver = Watched(choice.solver, last.append) if self.warm_start else choice.solver
 
-        def minimise(seen: Callable[[Solver], Solver], callback: Callback | None) -> Solution:
+        def minimise(see: Callable[[Iterate], object] | None, callback: Callback | None) -> Solution:
             limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
-            return minimize(objective, seen(solver), start, **limits)
+            return minimize(objective, choice.solver, start, see=both(last.append, see), **limits)
 
         if hasattr(self, "_skl_callbacks"):
             solution = minimize_with_hooks(self, data, objective, labels.classes, minimise)
         else:
-            solution = minimise(lambda solver: solver, None)
+            solution = minimise(None, None)
         self.solver_ = choice.after(solution)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
             solution = moved(objective, solution, np.zeros(objective.shape))
-        self._left = _left(objective, solution, last[-1]) if last else None
+        self._left = _left(objective, solution, last[-1]) if self.warm_start and last else None
         return solution
 
     @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped

@@ -20,6 +20,7 @@ from polytome.certificates.certificate import certify, is_separated
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic
 from polytome.losses.neurons import SquaredSigmoid
+from polytome.plain.values import plain
 from polytome.play.problems import Problem
 from polytome.play.regions import class_regions, level_line
 from polytome.play.verdicts import verdict
@@ -264,16 +265,4 @@ def json_line(values: Any) -> str:
         >>> json_line({"value": float("inf"), "w": np.array([0.1, 2.0])})
         '{"value":null,"w":[0.1,2.0]}\\n'
     """
-    return json.dumps(_plain(values), separators=(",", ":"), allow_nan=False) + "\n"
-
-
-def _plain(values: Any) -> Any:
-    """Arrays as lists, and None for numbers that are not finite."""
-    if isinstance(values, np.ndarray):
-        plain = values.tolist()
-        return plain if np.isfinite(values).all() else _plain(plain)
-    if isinstance(values, dict):
-        return {name: _plain(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_plain(value) for value in values]
-    return None if isinstance(values, float) and not np.isfinite(values) else values
+    return json.dumps(plain(values), separators=(",", ":"), allow_nan=False) + "\n"

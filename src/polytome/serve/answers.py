@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from polytome.evaluation.explain import Contributions, contributions
 from polytome.evaluation.flips import smallest_flips
 from polytome.files.predictions import predict_rows
+from polytome.plain.values import plain
 from polytome.serve.bodies import ARROW, CSV, JSON, Rows
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
@@ -93,9 +91,9 @@ def explanation(
     answer: dict[str, Any] = {
         "classes": model.classes_.tolist(),
         "columns": list(found.features),
-        "reference": _plain(found.reference),
+        "reference": plain(found.reference),
         "outputs": list(found.labels),
-        "baseline": _plain(found.baseline),
+        "baseline": plain(found.baseline),
         "rows": _explained_rows(model, rows.X, found, most_flips),
     }
     if rows.seen is not None:
@@ -112,8 +110,8 @@ def _explained_rows(
         {
             "prediction": predictions[row].item(),
             "probabilities": probabilities[row].tolist(),
-            "contributions": _plain(found.values[row]),
-            "flips": [_flip(flip) for flip in smallest_flips(model, X[[row]], most_flips)],
+            "contributions": plain(found.values[row]),
+            "flips": [plain(flip._asdict()) for flip in smallest_flips(model, X[[row]], most_flips)],
         }
         for row in range(len(predictions))
     ]
@@ -151,17 +149,3 @@ def _label(classes: Any, name: str, text: str | None) -> Any:
             return label
     shown = ", ".join(str(label)[:80] for label in classes[:12].tolist())
     raise Refusal(422, f"{name}={text[:100]!r}: is none of the classes {shown}{', ...' if len(classes) > 12 else ''}")
-
-
-def _flip(flip: Any) -> dict[str, Any]:
-    """A flip as JSON; an infinite size becomes null."""
-    plain: dict[str, Any] = flip._asdict()
-    return {**plain, "size": plain["size"] if math.isfinite(plain["size"]) else None}
-
-
-def _plain(values: Any) -> Any:
-    """An array as lists, with null for what is no number."""
-    array = np.asarray(values)
-    if np.isfinite(array).all():
-        return array.tolist()
-    return np.where(np.isfinite(array), array, None).tolist()  # type: ignore[call-overload]  # an array of objects

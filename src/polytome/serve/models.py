@@ -19,6 +19,7 @@ import numpy as np
 
 from polytome.files.model_file import load
 from polytome.files.sources import encoder_of
+from polytome.plain.values import plain
 from polytome.serve.descriptions import describe, full_value
 from polytome.tables.encoder import Encoder
 
@@ -69,7 +70,8 @@ class ServedModel:
         loaded_at = datetime.now(UTC)
         facts = {**describe(path.name, model), "loaded_at": loaded_at.isoformat(timespec="seconds")}
         classes = json.dumps(model.classes_.tolist())
-        return cls(path.name, model, model.encoder_, loaded_at, full_value(model), classes, json.dumps(facts).encode())
+        description = json.dumps(plain(facts)).encode()
+        return cls(path.name, model, model.encoder_, loaded_at, full_value(model), classes, description)
 
     @property
     def image_shape(self) -> tuple[int, int] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from polytome.objective import Objective
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
+from polytome.solvers.solver import Relay, Solver
 from polytome.threads import kept, one_blas_thread
 
 Array = NDArray[Any]
@@ -35,7 +36,6 @@ __all__ = [
     "Epoch",
     "Progress",
     "Solution",
-    "Solver",
     "Stop",
     "Training",
     "check_limits",
@@ -108,22 +108,6 @@ Callback = Callable[[Progress], object]
 """Called at each iteration; a true answer stops the fit."""
 
 
-class Solver(Protocol):
-    """A record of settings that can walk from a start towards the minimum of an objective.
-
-    `patience` is the number of iterations without a new lowest value after which the driver takes it to stand still.
-    One that also has a true `goes_on` is followed by a careful Newton's method where rounding has halted it, or, in
-    small problems, after the `most` iterations that it needs where rounding is no trouble.
-    """
-
-    @property
-    def patience(self) -> int: ...  # noqa: D102
-
-    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """Iterates from `start`, the start included; ends when no further progress is possible."""
-        ...
-
-
 @dataclass(frozen=True)
 class Solution:
     """What `minimize` found; numerical trouble is a value of `stop`, never an exception.
@@ -164,6 +148,7 @@ def minimize(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     callback: Callback | None = None,
+    see: Callable[[Iterate], object] | None = None,
 ) -> Solution:
     """Minimise an objective until its certificate holds: `gap <= tol * P(null model)`.
 
@@ -174,6 +159,8 @@ def minimize(
         tol: largest gap, relative to the objective of the null model.
         max_iter: most iterations.
         callback: called with each `Progress`; a true answer interrupts.
+        see: called before it with the iterate itself, as long as that is one of the objective as it was given: not
+            where Newton's method goes on over columns that are centred elsewhere.
 
     Raises:
         ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate.
@@ -192,7 +179,7 @@ def minimize(
         raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
     # What overflows on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        walk = _Walk(objective, tol, max_iter, callback)
+        walk = _Walk(objective, tol, max_iter, callback, see)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
@@ -236,6 +223,7 @@ class _Walk:
     tol: float
     max_iter: int
     callback: Callback | None
+    see: Callable[[Iterate], object] | None
     began: float = field(default_factory=time.perf_counter)
     history: list[Progress] = field(default_factory=list)
     best: Iterate | None = None
@@ -250,33 +238,31 @@ class _Walk:
         """Iterates in the fast precision first; where its rounding halts them, goes on in float64, and where that does
         too, with the solver that was to take over later, if there is one."""
         exact = self.objective.at(np.float64)
-        stages = [(self.objective, solver)]
-        if exact is not self.objective:
-            stages.append((exact, solver))
-        if (then := getattr(solver, "then", None)) is not None:
-            stages.append((exact, then))
-        carefully = getattr(solver, "goes_on", False) and self._careful_frame is not None
+        carefully = solver.goes_on and self._careful_frame is not None
         is_small = carefully and HessianRoot.of(self.objective) is not None
-        stop: Stop | None = None
-        passes = 0.0
-        for stage, walker in stages:
-            if self.best is not None:
-                name = "float64" if walker is solver else type(walker).__name__
-                self.took_over[name] = len(self.history)
-                start = self.best.point(self.objective)
-                passes = self.history[-1].passes
-            self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
-            for iterate in walker.iterates(stage, start):
-                stop = self._visit(iterate, passes)
-                if stop is not None or self._stands_still(stage, walker.patience):
-                    break
-                if is_small and (len(self.lowest) > getattr(walker, "most", np.inf) or self.refused > _MOST_REFUSED):
-                    break
-            if stop is not None:
+        relay = Relay(solver, self.objective, start)
+        while True:
+            limits = (relay.solver.most, _MOST_REFUSED) if is_small else (np.inf, np.inf)
+            stop = self._stage(relay, *limits)
+            if stop is not None or self.best is None:
                 break
+            if not relay.go_on(exact, self.best.point(self.objective), self.history[-1].passes):
+                break
+            self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
         if carefully and stop in (None, Stop.NONFINITE):
             stop = self._go_on_carefully() or stop
         return self._finish(stop or Stop.STALLED)
+
+    def _stage(self, relay: Relay, most: float, most_refused: float) -> Stop | None:
+        """Walks until there is a reason to stop, or, with None, one to go on in another way."""
+        patience = relay.solver.patience
+        for iterate in relay:
+            stop = self._visit(iterate)
+            if stop is not None or self._stands_still(relay.objective, patience):
+                return stop
+            if len(self.lowest) > most or self.refused > most_refused:
+                return None
+        return None
 
     def _go_on_carefully(self) -> Stop | None:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
@@ -292,13 +278,7 @@ class _Walk:
         newton: Solver = Newton() if HessianRoot.of(objective) is None else CarefulNewton()
         self.took_over[type(newton).__name__] = len(self.history)
         self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
-        for iterate in newton.iterates(objective, starts[int(np.argmin(values))]):
-            stop = self._visit(iterate, passes)
-            if stop is not None or self._stands_still(objective, newton.patience):
-                return stop
-            if len(self.lowest) > getattr(newton, "most", np.inf):
-                return None
-        return None
+        return self._stage(Relay(newton, objective, starts[int(np.argmin(values))], passes), newton.most, np.inf)
 
     @property
     @kept
@@ -309,16 +289,18 @@ class _Walk:
             return None
         return CarefulFrame.of(objective)
 
-    def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
+    def _visit(self, iterate: Iterate) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
         finite = iterate.is_finite
         if finite and (self.best is None or iterate.value <= self.best.value):
             self.best = iterate
         gap = self._gap(iterate) if finite else np.inf
         seconds = time.perf_counter() - self.began
-        self.history.append(Progress(len(self.history), passes_before + iterate.passes, iterate.value, gap, seconds))
+        self.history.append(Progress(len(self.history), iterate.passes, iterate.value, gap, seconds))
         for name in iterate.took_over:
             self.took_over.setdefault(name, len(self.history) - 1)
+        if self.see is not None and self.frame is None:
+            self.see(iterate)
         interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
         if not finite:
             return Stop.NONFINITE
@@ -506,7 +488,7 @@ def train(
     _check_epochs(epochs)
     history: list[Epoch] = []
     with one_blas_thread():
-        iterates = solver.iterates(objective, start)
+        iterates = Relay(solver, objective, start)
         first = last = lowest = next(iterates)
         for iterate in islice(iterates, int(epochs)):
             # Where all rows make one step, the loss that they met is the objective before it.

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.schemas import learn_encoder
 
-__all__ = ["Column", "Encoder", "Table", "read_table"]
+__all__ = ["Column", "Encoder", "RowOptions", "Table", "TableOptions", "read_table"]
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
@@ -53,6 +53,24 @@ _MAGIC_KINDS = {
     "zip": "npz",
     "IDX": "idx",
 }
+
+
+class RowOptions(TypedDict, total=False):
+    """How a table is read, whether to train on it or to predict from it: arguments of `read_table`."""
+
+    target: str | None
+    missing: str | None
+    unknown: str | None
+    header: str
+    read_limit: float | None
+
+
+class TableOptions(RowOptions, total=False):
+    """How a table to train on is read: arguments of `read_table`."""
+
+    drop: Sequence[str]
+    categories: Sequence[str]
+    marks: Sequence[str] | None
 
 
 @dataclass(frozen=True)

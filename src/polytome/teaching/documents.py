@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from polytome.errors import ArgumentError
+from polytome.plain.values import plain
 
 __all__ = [
     "DOCUMENTS",
@@ -185,11 +186,12 @@ def judge_number(name: str, computed: Any, note: str = "") -> Verdict:
     """
     number = _named(name, numbers())
     target = number.right if number.fault else number.reference if number.printed is None else number.printed
-    agrees = _agrees(number, _plain(computed), target)
+    found = plain(computed, words=True)
+    agrees = _agrees(number, found, target)
     outcome: Outcome = "disagrees" if not agrees else "fault of the document" if number.fault else "agrees"
     missing = "Nothing legible is printed; compared with an independent computation." if number.printed is None else ""
     notes = " ".join(part for part in (number.fault, missing, number.note, note) if part)
-    return Verdict(name, number.document, number.what, number.printed, _plain(computed), outcome, notes)
+    return Verdict(name, number.document, number.what, number.printed, found, outcome, notes)
 
 
 def judge_identity(name: str, error: float, note: str = "") -> Verdict:
@@ -238,15 +240,6 @@ def _agrees(number: Number, computed: Any, target: Any) -> bool:
 def _floats(value: Any) -> Any:
     """An array of float64; JSON holds infinity and NaN as words."""
     return np.array(value, dtype=object).astype(np.float64)
-
-
-def _plain(value: Any) -> Any:
-    """Arrays as lists and NumPy's scalars as Python's, so that equality means what it says."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _named(name: str, known: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The flashcards as a file that Anki imports.
+"""Flashcards as a file that Anki imports.
 
 A package (`.apkg`) holds the cards with their style and opens with a double click; a text file (`.txt`) holds the same
 cards in Anki's own text format, to be read, edited and imported by any version. Formulas are left to Anki's MathJax.
@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable
 from contextlib import closing
 from io import BytesIO
 from os import PathLike
@@ -22,11 +23,10 @@ from pathlib import Path
 
 from polytome.errors import ArgumentError
 from polytome.files.atomic_files import atomic_output, check_writable
-from polytome.lessons import find_lesson, run_lesson
 from polytome.teaching.markup import html_for_mathjax
 from polytome.teaching.page import Flashcard
 
-__all__ = ["flashcards", "write_flashcards"]
+__all__ = ["write_flashcards"]
 
 _DECK = "Polytome: logistic and softmax regression"
 _DECK_ID = 1_723_405_117  # any two numbers, as long as they never change
@@ -37,19 +37,12 @@ code { font-family: monospace; }
 """
 
 
-def flashcards() -> list[Flashcard]:
-    """All cards, in the order of the lesson that shows them.
+def write_flashcards(path: str | PathLike[str], flashcards: Iterable[Flashcard]) -> int:
+    """Write cards to a `.apkg` or `.txt` file, whole or not at all; the number of cards.
 
-    Example:
-        >>> len(flashcards()) > 3
-        True
-    """
-    page = run_lesson(find_lesson("flashcards"))
-    return [block for block in page.blocks if isinstance(block, Flashcard)]
-
-
-def write_flashcards(path: str | PathLike[str]) -> int:
-    """Write the cards to a `.apkg` or `.txt` file, whole or not at all; the number of cards.
+    Args:
+        path: the file.
+        flashcards: the cards; none is drawn before the path is known to be good.
 
     Raises:
         ArgumentError: the name ends in something else.
@@ -60,7 +53,7 @@ def write_flashcards(path: str | PathLike[str]) -> int:
     if suffix not in (".apkg", ".txt"):
         raise ArgumentError(f"{path}: Anki imports packages and text: let the name end in .apkg or .txt")
     check_writable(path)
-    cards = flashcards()
+    cards = list(flashcards)
     content = _package(cards) if suffix == ".apkg" else _text(cards).encode("utf-8")
     with atomic_output(path) as stream:
         stream.write(content)

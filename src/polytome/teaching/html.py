@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from polytome.lessons import Lesson
 from polytome.pages import base_styles, document
 from polytome.teaching import page as blocks
 from polytome.teaching.documents import Verdict
+from polytome.teaching.lesson import Lesson
 from polytome.teaching.markup import code_html, code_styles, html, inline_html
 from polytome.teaching.wording import cell_text, comparison, outcome_text
 

@@ -21,6 +21,7 @@ from polytome.losses import Loss
 from polytome.numerics.elementary import as_floating, one_hot
 from polytome.objective import Objective
 from polytome.solvers import Iterate, Solver
+from polytome.solvers.solver import Relay
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -263,7 +264,7 @@ def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, s
 
 def _walk(objective: Objective, solver: Solver, start: Array, steps: int) -> Iterator[Iterate]:
     """The generator behind `walk`, which checks before the first iterate is asked for."""
-    iterates = solver.iterates(objective, start)
+    iterates = Relay(solver, objective, start)
     for _ in range(steps + 1):
         with one_blas_thread():  # not around the yield: whoever steps is outside
             iterate = next(iterates, None)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from polytome.verification.ball_newton import newton, zero_start
 from polytome.verification.balls import BallProblem
-from polytome.verification.checker import Verification
 from polytome.verification.exact_data import Ball, precision
+from polytome.verification.findings import Verification
 from polytome.verification.polish import polished
 
 __all__ = ["BallCheck"]

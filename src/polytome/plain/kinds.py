@@ -1,9 +1,10 @@
-"""What a value of a model file may be: a schema is written down with these kinds, and each value is held against it.
+"""What a value from JSON may be: a schema is written down with these kinds, and each value is held against it.
 
 A kind is a function of a value from JSON and of what to call it in a message. It returns the value as the model needs
 it, or refuses it. Every number has a range and every text a length: nothing is used before that is known.
 
-JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is due.
+JSON has no infinity and no NaN: where a number is due they are the texts "inf", "-inf" and "nan", as `plain`
+writes them when it is asked for words.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from polytome.errors import ArgumentError, FileError
+from polytome.errors import FileError
 
 Kind: TypeAlias = Callable[[Any, str], Any]
-"""What a saved value has to be: takes it and its place, and returns it or refuses the file."""
+"""What a value has to be: takes it and its place, and returns it or refuses the file."""
 
 __all__ = [
     "DAMAGED",
@@ -35,7 +36,6 @@ __all__ = [
     "mapped",
     "members",
     "optional",
-    "plain",
     "real",
     "record",
     "refuse",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 DAMAGED = "damaged or foreign: "
-"""How every complaint about a file's content begins."""
+"""How every complaint about what is in a file begins."""
 WHOLE = "the model"
 """What the whole of the metadata is called; its members go by their own names."""
 LARGEST = sys.float_info.max
@@ -52,6 +52,7 @@ LARGEST = sys.float_info.max
 LARGEST_COUNT = 2**53
 """The largest number of things: up to it every whole number is a float64."""
 _LONGEST_TEXT = 1_000_000
+_LONGEST_SHOWN = 120  # characters
 _brief = Repr()
 _brief.maxstring = _brief.maxother = _brief.maxlong = 50
 
@@ -63,7 +64,8 @@ def brief(value: Any) -> str:
         >>> brief([[1], "x" * 1000])
         "[[1], 'xxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxx']"
     """
-    return _brief.repr(value)
+    shown = _brief.repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 4]} ..."
 
 
 def refuse(complaint: str) -> NoReturn:
@@ -75,32 +77,6 @@ def refuse(complaint: str) -> NoReturn:
         polytome.errors.FileError: damaged or foreign: coef holds NaN
     """
     raise FileError(DAMAGED + complaint)
-
-
-def plain(value: Any) -> Any:
-    """Turn a value into what JSON can hold: NumPy numbers into Python's, infinities and NaN into text.
-
-    Args:
-        value: None, a number, text, or lists, tuples and dicts (with text keys) of them.
-
-    Raises:
-        ArgumentError: the value is something else.
-
-    Example:
-        >>> plain({"C": np.inf, "tol": np.float64(0.5)})
-        {'C': 'inf', 'tol': 0.5}
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    raise ArgumentError(f"{value!r:.60} is a {type(value).__name__}, which a model file cannot hold")
 
 
 def whole(low: int, high: int) -> Kind:
