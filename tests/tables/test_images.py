@@ -321,7 +321,7 @@ def test_arguments_that_make_no_sense_are_refused(arguments: tuple[object, ...],
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three drawings in sub-folders, beside things that are none."""
+    """Three drawings in subfolders, beside things that are none."""
     for label, name in (("7", "b.PNG"), ("1", "z.png"), ("7", "a.jpg")):
         (tmp_path / "drawings" / label).mkdir(parents=True, exist_ok=True)
         (tmp_path / "drawings" / label / name).write_bytes(encoded(stroke(), "JPEG" if name.endswith("jpg") else "PNG"))
@@ -366,10 +366,10 @@ def test_predict_writes_the_file_of_each_image_before_its_prediction(digits_mode
 def test_evaluate_takes_the_names_of_sub_folders_as_labels(digits_model: Path, folder: Path) -> None:
     metrics = json.loads(done("evaluate", digits_model, folder, "--json"))["metrics"]
     assert metrics["n_rows"] == 3
-    assert "sub-folder of its name" in refused("evaluate", digits_model, folder / "7")
+    assert "subfolder of its name" in refused("evaluate", digits_model, folder / "7")
     (folder / "seven").mkdir()
     (folder / "seven" / "a.png").write_bytes(encoded(stroke()))
-    assert "sub-folder 'seven' is no label" in refused("evaluate", digits_model, folder)
+    assert "subfolder 'seven' is no label" in refused("evaluate", digits_model, folder)
 
 
 def test_images_and_models_that_do_not_suit_each_other_are_refused_in_one_line(

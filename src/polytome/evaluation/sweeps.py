@@ -39,9 +39,9 @@ class PathPoint(NamedTuple):
 
     C: float
     train_loss: float
-    """Mean log-loss of the rows that it was fitted to, in nats."""
+    """Mean log loss of the rows that it was fitted to, in nats."""
     held_out_loss: float
-    """Mean log-loss of other rows, in nats."""
+    """Mean log loss of other rows, in nats."""
     coefficients: Array
     """Shape (1, d) or (K, d)."""
 

@@ -117,7 +117,7 @@ def open_source(
 
     Args:
         source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
-            sub-folder of its name; each becomes 28 x 28 pixels (see `training_form`).
+            subfolder of its name; each becomes 28 x 28 pixels (see `training_form`).
         target: where the labels are; this and the options from `missing` on are those of `read_table`.
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
@@ -416,7 +416,7 @@ def _labelled_images(folder: str) -> Source:
     """A folder of images to train on, in the form of those of MNIST."""
     rows = read_images(folder)
     if rows.y is None:
-        raise DataError(f"{folder}: an image has no label; put those of each class into a sub-folder of its name")
+        raise DataError(f"{folder}: an image has no label; put those of each class into a subfolder of its name")
     notes = (f"each of the {len(rows.y):,} images is brought into the form of those of MNIST, 28 x 28 pixels",)
     return Source(folder, rows.X, rows.y, scale=255.0, image_shape=(28, 28), notes=notes)
 

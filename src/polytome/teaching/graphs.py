@@ -36,7 +36,7 @@ def computational_graph(
 ) -> Figure:
     """Draw a computation with its numbers: boxes with a symbol and a value, arrows, gradients on the arrows.
 
-    Grey boxes are given, blue ones computed. The gradients are written in vermillion: what flows back along an arrow.
+    Grey boxes are given, blue ones computed. The gradients are written in vermilion: what flows back along an arrow.
 
     Args:
         columns: keys of the quantities, from what is given to the result; each column from top to bottom.
