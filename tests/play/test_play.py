@@ -402,7 +402,7 @@ def test_every_data_set_can_be_drawn(data, standardise):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([1], "the settings are no JSON object"),
+        ([1], "the settings are not a JSON object"),
         ({"colour": 1}, "'colour': no such setting"),
         ({"data": "mars"}, "data='mars': no such data set; choose one of iris"),
         ({"data": "file"}, "data='file': no such data set"),
@@ -521,7 +521,7 @@ def test_a_run_over_http(client):
     ("body", "status", "message"),
     [
         ("{", 422, "JSON"),
-        ("[1]", 422, "the request is no JSON object"),
+        ("[1]", 422, "the request is not a JSON object"),
         ('{"settings": 7}', 422, "settings: needs an object"),
         ('{"settings": {"rate": -1}}', 422, "rate=-1: needs a number"),
         (" " * 900_000, 413, "800,000 bytes"),

@@ -448,7 +448,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "nothing-finite": (lambda: charts.curves({"a": ([1], [np.nan])}, **AXES), "series 'a': no value can be drawn"),
     "log-of-zero": (lambda: charts.curves({"a": ([0], [1])}, **AXES, log_x=True), "positive on a log axis"),
     "no-groups": (lambda: charts.points_with_curves({}, {}, **AXES), "groups: no point has finite x and y"),
-    "no-point": (lambda: charts.points_with_curves({"a": ([1], [np.nan])}, {}, **AXES), "groups: no point has finite x and y"),
+    "no-point": (lambda: charts.points_with_curves({"a": ([1], [np.nan])}, {}, **AXES), "groups: no point"),
     "function": (
         lambda: charts.points_with_curves({"a": ([1], [1])}, {"f": lambda x: x * np.nan}, **AXES),
         "'f': no value is finite",
@@ -474,7 +474,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no-column": (lambda: graphs.computational_graph([["a"]], [("a", "b")], {}), r"\['b'\] stand in none"),
     "no-edge": (
         lambda: graphs.computational_graph([["a"], ["b"]], [], {}, gradients={("a", "b"): 1}),
-        r"gradients: \[\('a', 'b'\)\] are no edges",
+        r"gradients: \[\('a', 'b'\)\] are not edges",
     ),
     "prefix": (lambda: graphs.code_tree({"a": "0", "b": "01"}, {"a": 0.5, "b": 0.5}), "'0' of 'a' begins '01' of 'b'"),
     "digits": (lambda: graphs.code_tree({"a": "2"}, {"a": 1}), r"codes\['a'\]: '2'"),

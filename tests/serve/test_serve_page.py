@@ -219,7 +219,7 @@ def test_a_picture_can_be_chosen_instead_of_drawn(chromium, digits, tmp_path):
         page.locator("#file").set_input_files(tmp_path / "three.jpg")
         expect_best(page, "3")
         page.locator("#file").set_input_files(tmp_path / "no-picture.png")
-        page.get_by_text("no-picture.png is no picture").wait_for()
+        page.get_by_text("no-picture.png is not a picture").wait_for()
         expect_best(page, "3")  # the last good answer stays
         Image.new("L", (90, 90), 255).save(tmp_path / "empty.png")
         page.locator("#file").set_input_files(tmp_path / "empty.png")

@@ -118,7 +118,7 @@ def regularization_path(
 
     Raises:
         ArgumentError: there is no C.
-        DataError: a held-out label is no class of the model.
+        DataError: a held-out label is not one of the model's classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

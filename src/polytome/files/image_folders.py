@@ -104,7 +104,9 @@ def images_for_model(model: LogisticRegression, paths: Sequence[str | PathLike[s
         FileError: a file cannot be read.
     """
     if other := next((path for path in paths if exists(path) and not is_images(path)), None):
-        raise ArgumentError(f"{other}: is no image, and there are images beside it; give either one table or images")
+        raise ArgumentError(
+            f"{other}: is not an image, and there are images beside it; give either one table or images"
+        )
     shape, full = getattr(model, "image_shape_", None), model.scale
     if shape is None:
         raise DataError(f"{paths[0]}: is an image, and the model was not trained on images but on a table of numbers")
@@ -119,7 +121,7 @@ def images_for_model(model: LogisticRegression, paths: Sequence[str | PathLike[s
     if rows.y.dtype.kind == "i":  # folders may be named by numbers where the classes are text
         return rows._replace(y=rows.y.astype(np.str_))
     odd = next(label for label in rows.y.tolist() if not _is_whole(label))
-    raise DataError(f"{paths[0]}: subfolder {odd!r} is no label: the classes of the model are whole numbers")
+    raise DataError(f"{paths[0]}: subfolder {odd!r} is not a label: the classes of the model are whole numbers")
 
 
 def _images_in(folder: Path) -> list[Path]:

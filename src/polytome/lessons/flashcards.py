@@ -300,7 +300,7 @@ entropy?
     $\log_2 N$ rounded up to a whole number. The entropy is $\log_2 N$, the same only where $N$ is a power of two.
 
 [information trap] The entropy of a continuous distribution: what is different from that of a discrete one?
-    It may be negative, and it is no length of a code. On an interval of length $\frac{1}{2}$ the uniform distribution
+    It may be negative, and it is not a code length. On an interval of length $\frac{1}{2}$ the uniform distribution
     has $\log \frac{1}{2}$, about @half nats.
 
 ## Training

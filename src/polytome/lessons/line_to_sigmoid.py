@@ -61,8 +61,8 @@ def a_line_for_two_kinds(page: Page) -> None:
         {cut_of(line):.2f} cm, and all six flowers are on their right sides. But three things are wrong.
 
         1. A line knows no bounds. For a petal of 0.5 cm it predicts {line.predict([[0.5]])[0]:.2f}, for 6 cm
-           {line.predict([[6.0]])[0]:.2f}. These are no probabilities.
-        2. Add two large flowers of kind B, {TWO_LARGE[0]:g} cm long. They are no news: the line said B. But squared
+           {line.predict([[6.0]])[0]:.2f}. These are not probabilities.
+        2. Add two large flowers of kind B, {TWO_LARGE[0]:g} cm long. They are not news: the line said B. But squared
            errors punish it for saying more than 1, so it tilts. Now it reaches one half at {cut_of(tilted):.2f} cm, and
            the flower of 3 cm, a B, is called an A.
         3. A line rises by the same amount everywhere. But half a centimetre should matter much between the kinds, and

@@ -135,7 +135,7 @@ def _stretches(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 def _field(asked: Any, name: str, kind: type[Any], default: Any) -> Any:
     """One part of a request, of the type that it must have; the default where it is absent or null."""
     if not isinstance(asked, Mapping):
-        raise ArgumentError("the request is no JSON object; send one as application/json")
+        raise ArgumentError("the request is not a JSON object; send one as application/json")
     value = asked.get(name)
     if value is None:
         return default

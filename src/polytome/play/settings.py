@@ -119,7 +119,7 @@ class Settings:
             ArgumentError: a name is not known, a value has another type, or cannot be used.
         """
         if not isinstance(given, Mapping):
-            raise ArgumentError("the settings are no JSON object")
+            raise ArgumentError("the settings are not a JSON object")
         known = {field.name: field.default for field in fields(cls)}
         unknown = [name for name in given if name not in known]
         if unknown:

@@ -186,7 +186,7 @@ class SigmoidDisplay(Display):
             ax: axes; None for a new figure.
 
         Raises:
-            ArgumentError: the model does not have two classes, there is no such feature, or the cut-off is no probability.
+            ArgumentError: the model has other than two classes, no such feature exists, or the cut-off is none.
             DataError: a label is not one of the model's classes.
         """
         needs(model, "predict_proba" if feature is not None else "decision_function")

@@ -1,9 +1,9 @@
 """One style for every figure: how a figure is made, how its parts are distinguished, and how it becomes a file.
 
-Figures are for paper as well as for screens: a white background, dark text of 10 and 11 points, a width of 6.4 inches for
-one column of a page. The colours are those of Okabe and Ito, which people with any colour vision can distinguish, and
-colour is never the only difference: lines also differ in their dashes, points in their shape, and names stand beside
-what they name. Every axis of numbers says what they are and in which unit.
+Figures are for paper as well as for screens: a white background, dark text of 10 and 11 points, 6.4 inches
+wide, one column of a page. The colours are those of Okabe and Ito, which people with any colour vision can
+distinguish, and colour is never the only difference: lines also differ in their dashes, points in their shape, and
+names stand beside what they name. Every axis of numbers says what they are and in which unit.
 
 Text between dollar signs is mathematics, as in Matplotlib; names that come from data go through `literal`.
 

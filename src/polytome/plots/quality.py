@@ -39,7 +39,7 @@ _WRITTEN = 40  # the most with shares alone; beyond that, only colours
 class ConfusionDisplay(Display):
     """Which classes are predicted as which: counts, and shares of the true class.
 
-    Correct predictions are blue, wrong ones vermilion; the strength of a colour is the square root of its share, so that
+    Correct predictions are blue, wrong ones vermilion; a colour is as strong as the square root of its share, so that
     one error in a hundred is visible. With up to 15 classes each cell shows count and share, with up to 40 the share.
 
     Args:

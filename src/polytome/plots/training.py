@@ -42,8 +42,8 @@ _NAMED = 6  # the most paths of coefficients with their own colour and name
 class ConvergenceDisplay(Display):
     """How a fit approached its minimum: against passes over the rows, and against seconds.
 
-    The minimum is not known, but the certificate gives a lower bound on it (without a penalty, an estimate). One line is
-    the height of the objective above that bound, the other the bound on the distance that each iteration could prove.
+    The minimum is not known, but the certificate gives a lower bound on it (without a penalty, an estimate). One line
+    is the height of the objective above that bound, the other the distance that each iteration could prove.
 
     Args:
         history: one `Progress` per iteration.
@@ -164,7 +164,7 @@ class LearningRatesDisplay(Display):
         solver: Literal["gradient-descent", "sgd"] = "gradient-descent",
         ax: Any = None,
     ) -> Self:
-        """Run gradient descent with each rate on the objective that the model's settings and the data define, and draw it.
+        """Descend with each rate on the objective that the model's settings and the data define, and draw the runs.
 
         Args:
             model: its settings say what is minimised; it is not changed and need not be fitted.
@@ -206,7 +206,7 @@ class LearningRatesDisplay(Display):
             best = min(calm, key=lambda descent: descent.objectives[-1])
             epochs, end = len(best.objectives) - 1, best.objectives[-1]
             parts.append(
-                f"Of {len(self.descents)} learning rates {short(best.learning_rate)} reaches the lowest objective: it falls "
+                f"Of {len(self.descents)} learning rates {short(best.learning_rate)} comes lowest: the objective falls "
                 f"from {best.objectives[0]:.4g} to {end:.4g} nats in {epochs} epochs."
             )
         wild = [short(descent.learning_rate) for descent in self.descents if descent.diverges]
@@ -282,7 +282,7 @@ class RegularizationDisplay(Display):
 
     @property
     def lengths(self) -> Array:
-        """A coefficient of each feature, shape (number of C, d); with more than two classes, the norm of its coefficients."""
+        """A coefficient of each feature, shape (number of C, d); with more than two classes, their norm."""
         rows = [point.coefficients * self.spreads for point in self.path]
         return np.array([row[0] if len(row) == 1 else np.linalg.norm(row, axis=0) for row in rows])
 

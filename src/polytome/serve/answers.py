@@ -160,7 +160,7 @@ def _flip(flip: Any) -> dict[str, Any]:
 
 
 def _plain(values: Any) -> Any:
-    """An array as lists, with null for what is no number."""
+    """An array as lists, with null for what is not a number."""
     array = np.asarray(values)
     if np.isfinite(array).all():
         return array.tolist()

@@ -97,7 +97,7 @@ def _json_rows(body: bytes) -> list[Any]:
     except RecursionError:
         raise Refusal(400, "the body is nested too deeply; rows are lists of values, or objects") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are
-        raise Refusal(400, f"the body is no JSON in UTF-8: {_without_data(error)}") from None
+        raise Refusal(400, f"the body is not JSON in UTF-8: {_without_data(error)}") from None
     if not isinstance(content, dict) or "rows" not in content:
         raise Refusal(422, 'the body needs the form {"rows": [...]}, each row a list of values or an object')
     if len(content) > 1:
@@ -113,7 +113,7 @@ def _json_rows(body: bytes) -> list[Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON; send null for a missing value")
+    raise ValueError(f"{name} is not a JSON number; send null for a missing value")
 
 
 def _whole_number(text: str) -> float:

@@ -21,7 +21,7 @@ _HEADER_COST = 32  # each header counts as so many bytes more: thousands of empt
 _MOST_PIPELINED = 16
 _TOGETHER = 64 << 10
 _LINGER = 1.0
-_BAD = b"400 Bad Request", "this is no request of HTTP"
+_BAD = b"400 Bad Request", "this is not an HTTP request"
 _LARGE = b"431 Request Header Fields Too Large", "the head of the request is too large"
 _FULL = b"503 Service Unavailable", "the server has as many connections as it can hold; try again"
 
@@ -226,7 +226,7 @@ class Connection(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: bytes, words: str) -> None:
-        """Answer what is no request, and take nothing more; requests before it that are complete are still answered.
+        """Answer what is not a request, and take nothing more; requests before it that are complete are still answered.
 
         The connection stays half open for a moment: closed at once, it would be reset while the client still sends,
         and the client might never see why.

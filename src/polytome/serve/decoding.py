@@ -47,7 +47,7 @@ def decode_all(questions: BinaryIO, answers: BinaryIO) -> None:
         >>> answers = io.BytesIO()
         >>> decode_all(io.BytesIO(b'{"shape": [8, 8], "full": 16.0, "bytes": 3}\\nabc'), answers)
         >>> answers.getvalue()
-        b'{"error": "image: is no PNG, JPEG, GIF, BMP or WebP image, or its head is damaged"}\\n'
+        b'{"error": "image: is not a PNG, JPEG, GIF, BMP or WebP image, or its head is damaged"}\\n'
     """
     from polytome.tables.images import training_form
 

@@ -100,7 +100,7 @@ _MODEL = _object(
 _ERRORS = {
     400: (
         "The request or its JSON cannot be read.",
-        "the body is no JSON in UTF-8: Expecting value ...",
+        "the body is not JSON in UTF-8: Expecting value ...",
     ),
     401: ("The server was started with a token.", "this server asks for a token: send the header 'Authorization: ...'"),
     403: ("A foreign name in Host, or a page of another origin.", "pages of 'https://example.org' may not ask ..."),

@@ -193,8 +193,8 @@ def error_body(words: str) -> bytes:
     """The one shape of an error.
 
     Example:
-        >>> error_body("the body is no JSON")
-        b'{"error": "the body is no JSON"}'
+        >>> error_body("the body is not JSON")
+        b'{"error": "the body is not JSON"}'
     """
     return json.dumps({"error": words}, ensure_ascii=False).encode("utf-8", "backslashreplace")
 

@@ -59,7 +59,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ArgumentError(f"host={host!r}: is no address ({error.strerror or error})") from error
+        raise ArgumentError(f"host={host!r}: is not an address ({error.strerror or error})") from error
     family, kind, protocol, _, address = found[0]
     listening = socket.socket(family, kind, protocol)
     try:

@@ -338,7 +338,7 @@ def _stated_length(headers: dict[bytes, bytes]) -> int:
     """What a request says of its body; 0 where it says nothing."""
     stated = headers.get(b"content-length", b"0")
     if not stated.isdigit():
-        raise Refusal(400, "the header content-length is no number; send the number of bytes")
+        raise Refusal(400, "the header content-length is not a number; send the number of bytes")
     return int(stated) if len(stated) < 20 else 10**20
 
 

@@ -142,7 +142,7 @@ def _check(
         raise ArgumentError(f"columns: {unknown} stand in none of them; give them a place")
     loose = sorted(set(gradients) - set(edges))
     if loose:
-        raise ArgumentError(f"gradients: {loose} are no edges; name the pairs as in edges")
+        raise ArgumentError(f"gradients: {loose} are not edges; name the pairs as in edges")
 
 
 def _written(value: ArrayLike) -> str:
