@@ -450,7 +450,7 @@ def test_the_event_loop_complains_now_and_then(caplog):
     finally:
         loop.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "new connections wait: Too many open files; let the process have more"
+        "new connections wait: Too many open files; raise the limit of the process"
     ]
     assert len(shed) == 1
 

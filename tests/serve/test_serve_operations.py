@@ -165,7 +165,7 @@ def test_starts_that_fail_say_so_in_one_line(iris_path, tmp_path):
     assert "needs --token" in refused(path, "--host", "::")
     assert "is not an address" in refused(path, "--host", "no.such.host.invalid", "--token", "abc")
     assert "origin='example.org': needs a scheme" in refused(path, "--origin", "example.org")
-    assert "token: needs letters" in refused(path, token="with a blank")
+    assert "token: use ASCII letters" in refused(path, token="with a blank")
 
 
 @pytest.mark.parametrize("absent", ["fastapi", "uvicorn", "httptools", "prometheus_client"])

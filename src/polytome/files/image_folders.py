@@ -74,7 +74,7 @@ def read_images(
     Args:
         paths: a file or a folder, or several; see `find_images`.
         shape: height and width of the training images.
-        full: what full ink is in them; see `training_form`.
+        full: the value of full ink in them; see `training_form`.
 
     Returns:
         The rows, with labels where each image is in a subfolder.

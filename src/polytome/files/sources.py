@@ -61,7 +61,7 @@ class Source:
         encoder: how the columns of a table become features; None for files without named columns.
         scale: the number that suits the data as the estimator's `scale`; None for none.
         image_shape: height and width when each row is an image.
-        notes: sentences that a user should see.
+        notes: sentences that the user should see.
         kept: which rows of the file are in X, as truth values; None when all are.
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
