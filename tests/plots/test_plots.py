@@ -208,7 +208,7 @@ def test_coefficients_are_the_largest_ones_with_their_names() -> None:
     order = order[np.argsort(-model.coef_[0][order])]
     assert [bar.get_width() for bar in display.ax_.patches] == model.coef_[0][order].tolist()
     assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == [f"feature_{j}" for j in order]
-    assert display.ax_.get_xlabel() == "log-odds per unit"
+    assert display.ax_.get_xlabel() == "log odds per unit"
 
 
 def test_coefficients_per_standard_deviation() -> None:

@@ -169,10 +169,10 @@ def test_rows_that_do_not_suit_the_model(people, rows, status, words):
     ("body", "status", "words"),
     [
         ("", 400, "no JSON"),
-        ("{", 400, "no JSON in UTF-8: Expecting property name"),
+        ("{", 400, "not JSON in UTF-8: Expecting property name"),
         (b'{"rows": [["\xff"]]}', 400, "byte 12 cannot be decoded"),
-        ('{"rows": [[NaN, 1, 1, 1]]}', 400, "NaN is no number of JSON; send null"),
-        ('{"rows": [[-Infinity, 1, 1, 1]]}', 400, "Infinity is no number"),
+        ('{"rows": [[NaN, 1, 1, 1]]}', 400, "NaN is not a JSON number; send null"),
+        ('{"rows": [[-Infinity, 1, 1, 1]]}', 400, "Infinity is not a JSON number"),
         ('{"rows": [[1e400, 1, "red", "yes"]]}', 422, "'inf' is not a finite number"),
         ('{"rows": [[' + "9" * 400 + ', 1, "red", "yes"]]}', 422, "'inf' is not a finite number"),
         ('{"rows": [[' + "9" * 5000 + ', 1, "red", "yes"]]}', 422, "'inf' is not a finite number"),
@@ -216,8 +216,8 @@ def test_the_command_line_says_the_same(people_path, people, tmp_path):
     )
     said = people("POST", "/predict", table.read_text(), content_type=CSV).json["error"]
     wanted = done.stderr.strip().removeprefix(f"Error: {table}")
-    assert wanted.endswith("; correct it, or let it count as none of them with --unknown zero")
-    assert said == "the body" + wanted.removesuffix(", or let it count as none of them with --unknown zero")
+    assert wanted.endswith("; correct it, or let it count as no known level with --unknown zero")
+    assert said == "the body" + wanted.removesuffix(", or let it count as no known level with --unknown zero")
 
 
 def test_explanations_are_those_of_the_library(people, people_path):

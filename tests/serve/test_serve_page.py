@@ -192,7 +192,7 @@ def test_what_the_model_saw_and_what_each_pixel_adds_are_pictures_of_its_shape(c
         settled(page, lambda: field(page, "against").select_option("5"))
         page.locator("#map-words", has_text="What each pixel adds, 3 against 5").wait_for()
         field(page, "against").select_option("3")
-        page.get_by_text("These are one class").wait_for()
+        page.get_by_text("These are the same class").wait_for()
 
 
 def test_undo_and_clear_bring_the_sheet_back(chromium, digits):
@@ -219,7 +219,7 @@ def test_a_picture_can_be_chosen_instead_of_drawn(chromium, digits, tmp_path):
         page.locator("#file").set_input_files(tmp_path / "three.jpg")
         expect_best(page, "3")
         page.locator("#file").set_input_files(tmp_path / "no-picture.png")
-        page.get_by_text("no-picture.png is no picture").wait_for()
+        page.get_by_text("no-picture.png is not a picture").wait_for()
         expect_best(page, "3")  # the last good answer stays
         Image.new("L", (90, 90), 255).save(tmp_path / "empty.png")
         page.locator("#file").set_input_files(tmp_path / "empty.png")
@@ -355,7 +355,7 @@ def test_a_bad_value_is_told_beside_its_field_and_the_last_good_answer_stays(chr
         page.locator(f"#{control.get_attribute('aria-describedby')}", has_text=words).wait_for()
         assert control.get_attribute("aria-invalid") == "true"
         assert shares(page) == before
-        page.get_by_text("the last values that could be used").wait_for()
+        page.get_by_text("the last valid values").wait_for()
         assert accessibility_faults(page) == []
         settled(page, lambda: control.fill("9"))
         page.get_by_text("Outside of what training saw, 0.1 to 2.5.").wait_for()

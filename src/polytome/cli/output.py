@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything about the work itself to stderr, JSON alone where it is asked for."""
+"""Where output goes: results to stdout, everything about the work itself to stderr, with `--json` nothing but JSON."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _WIDEST = 100
 
 
 def command_line(context: typer.Context) -> str:
-    """The command that runs, as one would type it."""
+    """The command that runs, as it would be typed."""
     return shlex.join(["polytome", *context.meta["polytome.arguments"]])
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that prints text as it is; it knows whether a terminal is there, and NO_COLOR."""
+    """A console that prints text as it is, and respects NO_COLOR and whether the output is a terminal."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.width = min(console.width, _WIDEST)
     return console
 
 
 def printable(value: object) -> str:
-    """A label or a name without the control characters that could steer a terminal."""
+    """A label or a name without the control characters that could control a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
 
 
@@ -44,7 +44,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """Print what a reader of tables noticed."""
+    """Print what was noticed while a table was read."""
     for note in notes:
         print(f"Note: {printable(note)}", file=sys.stderr)
 
@@ -56,7 +56,7 @@ def show_warning(sentence: str) -> None:
 
 @contextmanager
 def live_line() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that is written over again and again; nothing where stderr is no terminal."""
+    """A line on stderr that is overwritten as work goes on; nothing where stderr is not a terminal."""
     console = make_console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

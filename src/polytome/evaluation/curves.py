@@ -252,7 +252,7 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
 
     Raises:
         ArgumentError: the model has no scores.
-        DataError: a label is no class of the model.
+        DataError: a label is not one of the model's classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -293,7 +293,7 @@ def known_codes(y: Any, classes: Array) -> Array:
         raise DataError("y is empty: give at least one row")
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
-        raise DataError(f"y[{row}] = {np.asarray(y)[row]!r} is no class of the model; leave such rows out")
+        raise DataError(f"y[{row}] = {np.asarray(y)[row]!r} is not one of the model's classes; leave such rows out")
     return codes
 
 

@@ -44,7 +44,7 @@ class Quality:
         accuracy: share of the rows that were predicted right.
         accuracy_gain: accuracy minus that of the most frequent class.
         log_loss: mean of minus the log-probability of the true class, in nats.
-        log_loss_gain: log-loss of the null model minus log-loss, in nats: positive where the model is better.
+        log_loss_gain: log loss of the null model minus log loss, in nats: positive where the model is better.
     """
 
     n_rows: int
@@ -124,7 +124,7 @@ def mean_interval(values: Array, level: float = 0.95) -> Estimate:
 
 
 def quality(codes: Array, log_probabilities: Array) -> Quality:
-    """Accuracy and log-loss with intervals, and what the model gains over the null model of these very rows.
+    """Accuracy and log loss with intervals, and what the model gains over the null model of these very rows.
 
     Args:
         codes: true classes as positions, shape (n,).
@@ -146,7 +146,7 @@ def quality(codes: Array, log_probabilities: Array) -> Quality:
         n_rows=n_rows,
         accuracy=wilson_interval(int(right.sum()), n_rows),
         accuracy_gain=mean_interval(right.astype(np.float64) - null_right),
-        log_loss=mean_loss._replace(low=max(0.0, mean_loss.low)),  # a log-loss is never negative
+        log_loss=mean_loss._replace(low=max(0.0, mean_loss.low)),  # a log loss is never negative
         log_loss_gain=mean_interval(null_loss - loss),
     )
 

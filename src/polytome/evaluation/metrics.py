@@ -1,13 +1,13 @@
 """How good predictions are: plain functions on arrays, in nats where there is a unit.
 
 The null model of a set of rows predicts the frequencies of the classes in that very set, whatever the features. No
-other constant prediction has a smaller log-loss there, so it is the strictest yardstick of its kind; its log-loss is
+other constant prediction has a smaller log loss there, so it is the strictest yardstick of its kind; its log loss is
 the entropy of the labels.
 
 Reference:
     Murphy, "Probabilistic Machine Learning: An Introduction" (2022), sections 5.1.3 (confusion matrices) and 6.1
     (entropy and cross-entropy); Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation",
-    Journal of the American Statistical Association 102 (2007): the log-loss.
+    Journal of the American Statistical Association 102 (2007): the log loss.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def log_loss(codes: Array, log_probabilities: Array) -> float:
 
 
 def null_log_loss(codes: Array) -> float:
-    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log-loss of a constant prediction.
+    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log loss of a constant prediction.
 
     Example:
         >>> round(null_log_loss(np.array([0, 1, 1, 0])), 4)

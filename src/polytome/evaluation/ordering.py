@@ -24,7 +24,7 @@ def largest(values: ArrayLike, most: int | None = None, names: Sequence[Any] | N
     that no order contradicts itself, all that are joined by such neighbours.
 
     Args:
-        values: sizes, shares or other numbers from 0 to infinity, shape (n,); what is no number comes last.
+        values: sizes, shares or other numbers from 0 to infinity, shape (n,); what is not a number comes last.
         most: how many at most; None for all.
         names: n names, or whatever can be compared; None where the place is the name.
 

@@ -205,7 +205,7 @@ def centre_bounds(log_probabilities: Array, reach: Array, weight: Array, budget:
     """How far the difference of each two scores may move at the centre of the rows.
 
     If it moves by c there, it moves by at least `a_i = c - reach_i` in row i, which costs at least
-    `M (1 - exp(-a^2/2 f(|o| + a)))`: M the probability of the two classes together, o their log-odds, f the density
+    `M (1 - exp(-a^2/2 f(|o| + a)))`: M the probability of the two classes together, o their log odds, f the density
     of the logistic distribution, a at most 2. The bound is the c at which these costs, weighted, exceed the budget.
 
     Args:

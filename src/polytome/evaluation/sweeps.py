@@ -39,9 +39,9 @@ class PathPoint(NamedTuple):
 
     C: float
     train_loss: float
-    """Mean log-loss of the rows that it was fitted to, in nats."""
+    """Mean log loss of the rows that it was fitted to, in nats."""
     held_out_loss: float
-    """Mean log-loss of other rows, in nats."""
+    """Mean log loss of other rows, in nats."""
     coefficients: Array
     """Shape (1, d) or (K, d)."""
 
@@ -118,7 +118,7 @@ def regularization_path(
 
     Raises:
         ArgumentError: there is no C.
-        DataError: a held-out label is no class of the model.
+        DataError: a held-out label is not one of the model's classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

@@ -154,7 +154,7 @@ def write_c(model: LogisticRegression, path: str | PathLike[str], *, prefix: str
         prefix: what all names begin with.
 
     Raises:
-        ArgumentError: the model cannot be exported, or the prefix is no C identifier.
+        ArgumentError: the model cannot be exported, or the prefix is not a C identifier.
         FileError: the file cannot be written.
     """
     text = to_c(model, prefix=prefix)
@@ -170,7 +170,7 @@ def to_c(model: LogisticRegression, *, prefix: str = "polytome") -> str:
         prefix: what all names begin with; two models in one program need two.
 
     Raises:
-        ArgumentError: the model cannot be exported, or the prefix is no C identifier.
+        ArgumentError: the model cannot be exported, or the prefix is not a C identifier.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

@@ -72,7 +72,7 @@ def form_of(model: LogisticRegression) -> Form:
     """The form of a fitted model.
 
     Raises:
-        ArgumentError: this is no `LogisticRegression`, or a coefficient is not finite.
+        ArgumentError: this is not a `LogisticRegression`, or a coefficient is not finite.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:

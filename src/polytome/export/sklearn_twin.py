@@ -273,7 +273,7 @@ def _check_estimator(estimator: Any) -> None:
     way = getattr(estimator, "multi_class", "auto")
     if len(estimator.classes_) > 2 and (way == "ovr" or estimator.solver == "liblinear"):
         raise ArgumentError(
-            "the estimator tells each class from the rest, which is no softmax regression: fit it with "
+            "the estimator tells each class from the rest, which is not a softmax regression: fit it with "
             "multi_class='multinomial', or use polytome.OneVsRest"
         )
 

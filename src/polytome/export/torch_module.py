@@ -164,6 +164,6 @@ def _layer(tensors: dict[str, Array]) -> tuple[Array, Array | None]:
     if len(weights) != 1 or weights[0].ndim != 2 or len(biases) > 1 or len(tensors) != len(weights) + len(biases):
         raise ArgumentError(
             f"source has the tensors {sorted(tensors)[:8]}: needs one linear layer, a 'weight' of two dimensions and "
-            "perhaps a 'bias'; a network with more layers is no logistic regression"
+            "perhaps a 'bias'; a network with more layers is not a logistic regression"
         )
     return weights[0], biases[0] if biases else None

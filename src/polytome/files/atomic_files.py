@@ -104,7 +104,7 @@ def _target(path: Path) -> Path:
     try:
         return Path(os.path.realpath(path))
     except ValueError as error:  # NUL, or a character that no file name can have
-        raise FileError(f"{str(path)!r}: is no name of a file ({error})") from error
+        raise FileError(f"{str(path)!r}: is not a valid file name ({error})") from error
 
 
 @contextmanager

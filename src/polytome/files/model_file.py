@@ -63,7 +63,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
-        ArgumentError: this is no `LogisticRegression`, or its labels, settings or coefficients cannot be saved.
+        ArgumentError: this is not a `LogisticRegression`, or its labels, settings or coefficients cannot be saved.
         FileError: the file cannot be written; an old one is as it was.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
@@ -181,7 +181,7 @@ def _parsed(content: str) -> dict[str, Any]:
     """The JSON of the metadata."""
 
     def refuse_constant(name: str) -> None:
-        raise ValueError(f"{name} is no number of JSON")
+        raise ValueError(f"{name} is not a JSON number")
 
     try:
         found = json.loads(content, parse_constant=refuse_constant)

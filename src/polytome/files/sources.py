@@ -61,7 +61,7 @@ class Source:
         encoder: how the columns of a table become features; None for files without named columns.
         scale: the number that suits the data as the estimator's `scale`; None for none.
         image_shape: height and width when each row is an image.
-        notes: sentences that a user should see.
+        notes: sentences that the user should see.
         kept: which rows of the file are in X, as truth values; None when all are.
         positive: the label that is told from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
@@ -110,7 +110,7 @@ def open_source(
 
     Args:
         source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
-            sub-folder of its name; each becomes 28 x 28 pixels (see `training_form`).
+            subfolder of its name; each becomes 28 x 28 pixels (see `training_form`).
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
         options: how a table is read; see `read_table`.
@@ -372,7 +372,7 @@ def _labelled_images(folder: str) -> Source:
     """A folder of images to train on, in the form of those of MNIST."""
     rows = read_images(folder)
     if rows.y is None:
-        raise DataError(f"{folder}: an image has no label; put those of each class into a sub-folder of its name")
+        raise DataError(f"{folder}: an image has no label; put those of each class into a subfolder of its name")
     notes = (f"each of the {len(rows.y):,} images is brought into the form of those of MNIST, 28 x 28 pixels",)
     return Source(folder, rows.X, rows.y, scale=255.0, image_shape=(28, 28), notes=notes)
 

@@ -72,11 +72,11 @@ def _opened(path: Path) -> IO[bytes]:
     if path.is_dir():
         raise FileError("is a folder; name the file in it")
     if path.exists() and not path.is_file():
-        raise FileError("is no ordinary file; name another")
+        raise FileError("is not a regular file; name another")
     try:
         return path.open("rb")
     except ValueError as error:  # NUL, or a character that no file name can have
-        raise FileError(f"is no name of a file ({error})") from error
+        raise FileError(f"is not a valid file name ({error})") from error
 
 
 def _read_header(stream: IO[bytes]) -> tuple[bytes, dict[str, Any]]:

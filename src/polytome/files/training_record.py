@@ -146,7 +146,9 @@ def record_training(
     codes = class_codes(y, model.classes_)
     if (codes < 0).any():
         row = int(np.argmin(codes))
-        raise DataError(f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is no class of the model")
+        raise DataError(
+            f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is not one of the model's classes"
+        )
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = class_weights(model.class_weight, Labels(model.classes_, codes), np.ones(len(codes)))

@@ -122,7 +122,7 @@ CARDS = r"""
     $$z = \log \frac{p}{1 - p}$$
 
 [definition] **Logits**: what does statistics mean by the word, and what does deep learning?
-    Statistics: the log-odds $\log \frac{p}{1 - p}$. Deep learning: the scores that the last layer hands to softmax or
+    Statistics: the log odds $\log \frac{p}{1 - p}$. Deep learning: the scores that the last layer hands to softmax or
     sigmoid. With two classes and a sigmoid the two are the same.
 
 [definition] Logistic regression: which probability does it give to class 1, and when does it answer 1?
@@ -300,7 +300,7 @@ entropy?
     $\log_2 N$ rounded up to a whole number. The entropy is $\log_2 N$, the same only where $N$ is a power of two.
 
 [information trap] The entropy of a continuous distribution: what is different from that of a discrete one?
-    It may be negative, and it is no length of a code. On an interval of length $\frac{1}{2}$ the uniform distribution
+    It may be negative, and it is not a code length. On an interval of length $\frac{1}{2}$ the uniform distribution
     has $\log \frac{1}{2}$, about @half nats.
 
 ## Training
@@ -386,9 +386,9 @@ shape (features, classes)?
 [definition] **Precision** and **recall**: which share of what is each?
     Precision: of those called positive, the share that is. Recall: of those that are positive, the share called so.
 
-[check] With what must an accuracy or a log-loss be compared before it says anything?
+[check] With what must an accuracy or a log loss be compared before it says anything?
     With the null model, which predicts the frequencies of the classes whatever the features. Its accuracy is the share
-    of the largest class, its log-loss the entropy of the labels.
+    of the largest class, its log loss the entropy of the labels.
 """
 
 if __name__ == "__main__":

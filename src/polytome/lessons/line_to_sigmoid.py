@@ -61,8 +61,8 @@ def a_line_for_two_kinds(page: Page) -> None:
         {cut_of(line):.2f} cm, and all six flowers are on their right sides. But three things are wrong.
 
         1. A line knows no bounds. For a petal of 0.5 cm it predicts {line.predict([[0.5]])[0]:.2f}, for 6 cm
-           {line.predict([[6.0]])[0]:.2f}. These are no probabilities.
-        2. Add two large flowers of kind B, {TWO_LARGE[0]:g} cm long. They are no news: the line said B. But squared
+           {line.predict([[6.0]])[0]:.2f}. These are not probabilities.
+        2. Add two large flowers of kind B, {TWO_LARGE[0]:g} cm long. They are not news: the line said B. But squared
            errors punish it for saying more than 1, so it tilts. Now it reaches one half at {cut_of(tilted):.2f} cm, and
            the flower of 3 cm, a B, is called an A.
         3. A line rises by the same amount everywhere. But half a centimetre should matter much between the kinds, and
@@ -78,24 +78,24 @@ def a_line_for_two_kinds(page: Page) -> None:
 
 
 def odds(page: Page) -> None:
-    """Probability, odds, log-odds: three scales for one thing."""
+    """Probability, odds, log odds: three scales for one thing."""
     page.text(r"""
-        ## Log-odds: a scale without ends
+        ## Log odds: a scale without ends
 
         We need something that turns any number $z = w x + b$ into a probability. Look at it from the other side: turn a
         probability into a number that may be anything, and let a line predict *that*.
 
         - The **odds** are $p / (1 - p)$: how many times likelier yes is than no. They run from 0 to infinity.
-        - Their logarithm, the **log-odds** or **logit**, runs from minus infinity to infinity. It is 0 where yes and no
+        - Their logarithm, the **log odds** or **logit**, runs from minus infinity to infinity. It is 0 where yes and no
           are equally likely, and changing sides only changes the sign.
     """)
     page.table(
-        ("probability $p$", "odds $p / (1 - p)$", r"log-odds $\log (p / (1 - p))$"),
+        ("probability $p$", "odds $p / (1 - p)$", r"log odds $\log (p / (1 - p))$"),
         [(p, p / (1 - p), float(logit(p))) for p in (0.001, 0.1, 0.5, 0.75, 0.9, 0.999)],
         "One statement on three scales (natural logarithms)",
     )
     page.text(r"""
-        So let the log-odds be linear, $\log \frac{p}{1 - p} = z = w x + b$, and solve for $p$, one step at a time:
+        So let the log odds be linear, $\log \frac{p}{1 - p} = z = w x + b$, and solve for $p$, one step at a time:
 
         $$\frac{p}{1 - p} = e^z, \qquad p = e^z - p e^z, \qquad p (1 + e^z) = e^z, \qquad p = \frac{e^z}{1 + e^z}$$
 
@@ -103,7 +103,7 @@ def odds(page: Page) -> None:
 
         $$\sigma(z) = \frac{1}{1 + e^{-z}}$$
 
-        Nothing about its shape was chosen: it follows from a line for the log-odds. The number $z$ is called the
+        Nothing about its shape was chosen: it follows from a line for the log odds. The number $z$ is called the
         *score*, or the logit. Fitting it is called **logistic regression**.
     """)
     page.code(sigmoid, logit)
@@ -174,7 +174,7 @@ def fitted_to_flowers(page: Page) -> None:
     page.text(rf"""
         - **The cut.** $\hat y = 1/2$ where $z = 0$, at $x = -b / w = {-b / w:.3f}$ cm. With the two large flowers it is
           at {more:.3f} cm: a flower that is already predicted with certainty hardly pulls.
-        - **The slope.** One centimetre more adds $w$ to the log-odds, wherever it starts. So it multiplies the odds by
+        - **The slope.** One centimetre more adds $w$ to the log odds, wherever it starts. So it multiplies the odds by
           $e^w = {np.exp(w):.1f}$.
     """)
 
@@ -352,11 +352,11 @@ def draw_line_and_sigmoid(line: LinearRegression, model: LogisticRegression) -> 
 
 
 def draw_logit() -> Figure:
-    """Log-odds against probability."""
+    """Log odds against probability."""
     from polytome.plots.charts import curves
 
     p = numerics.sigmoid(np.linspace(-6, 6, 400))
-    return curves({"logit": (p, logit(p))}, x_label="probability $p$", y_label="log-odds", levels={"0": 0.0})
+    return curves({"logit": (p, logit(p))}, x_label="probability $p$", y_label="log odds", levels={"0": 0.0})
 
 
 def draw_derivative() -> Figure:

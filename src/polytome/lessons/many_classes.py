@@ -173,7 +173,7 @@ def side_by_side(page: Page, X: Array, y: Array, models: dict[str, Classifier]) 
         ## Side by side
 
         All three on the same 150 flowers, with the same penalty. One-vs-rest has no distribution of its own; its
-        probabilities are the three sigmoids divided by their sum. Votes are no probabilities at all.
+        probabilities are the three sigmoids divided by their sum. Votes are not probabilities at all.
     """)
     page.code(mean_log_loss)
     rows = []

@@ -323,7 +323,7 @@ def rare_pixels(page: Page, digits: Digits, statistics: Statistics, model: Logis
         same number, the brightest, {brightest}, keeps them as small as they are:
     """)
     page.table(
-        ("divided by", "$C$", "iterations", "proved gap (nats)", "accuracy", "log-loss (nats)"),
+        ("divided by", "$C$", "iterations", "proved gap (nats)", "accuracy", "log loss (nats)"),
         [
             (divisor, each.C, int(each.n_iter_[0]), f"{each.certificate_.gap:.1e}", *judged(each, digits))
             for divisor, each in (("their deviation", model), (brightest, weak), (brightest, strong))
@@ -363,7 +363,7 @@ def weights_and_errors(page: Page, digits: Digits, weak: LogisticRegression, str
 
 
 def judged(model: LogisticRegression, digits: Digits) -> tuple[str, str]:
-    """Accuracy and log-loss on the test images."""
+    """Accuracy and log loss on the test images."""
     result = evaluate(model, digits.X_test, digits.y_test)
     return f"{result.accuracy:.2%}", f"{result.log_loss:.4f}"
 

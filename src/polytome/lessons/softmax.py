@@ -83,7 +83,7 @@ def overflow(page: Page) -> None:
 
         Typed as it stands, the formula breaks down for large scores. The largest number of type float64 is about
         $1.8 \cdot 10^{{308}} = e^{{{limit:.2f}}}$, and beyond it `exp` gives infinity (for float32 beyond
-        {np.log(np.finfo(np.float32).max):.2f}). Infinity over infinity is no number:
+        {np.log(np.finfo(np.float32).max):.2f}). Infinity over infinity is not a number:
     """)
     page.number("S3-02", lost)
     with np.errstate(over="ignore"):
@@ -122,7 +122,7 @@ def shifting(page: Page) -> None:
         wrong="The training step computes softmax without the shift, although the shift was introduced before; "
         "and the losses are kept as arrays of one number each.",
         right="The shifted form in the training step too, and `float(loss)` in the list.",
-        shown=f"With scores 1000, 1001, 1002 the unshifted step has {lost_entries()} probabilities that are no number; "
+        shown=f"With scores 1000, 1001, 1002 the unshifted step has {lost_entries()} probabilities that are NaN; "
         f"the shifted one has {int(np.isnan(stable_softmax(HUGE)).sum())}.",
     )
     page.erratum(

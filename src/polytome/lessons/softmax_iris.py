@@ -208,7 +208,7 @@ def how_far(page: Page, iris: Dataset, codes: Array, training: Training) -> None
     page.text(rf"""
         ## How far from the minimum?
 
-        A flat curve is no proof of being at the bottom. `LogisticRegression` minimises the mean loss plus a penalty on
+        A flat curve does not prove a minimum. `LogisticRegression` minimises the mean loss plus a penalty on
         the weights, which is weak where $C$ is large, and stops when it has proved how close it is. With
         $C = 10^6$: *{models[1e6].certificate_}*
     """)

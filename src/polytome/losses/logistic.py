@@ -56,7 +56,7 @@ class Logistic:
         return _ONE_SIGMOID.conjugate(dual, target[:, None])
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the mean target, shape (1,)."""
+        """Log odds of the mean target, shape (1,)."""
         return _ONE_SIGMOID.null_scores(target[:, None], weight)
 
     def room(self, target: Array, weight: Array) -> Array:

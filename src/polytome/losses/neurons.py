@@ -134,7 +134,7 @@ class SquaredSigmoid:
         return np.where(dual[:, 0] == 0, 0.0, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
+        """Log odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
         return _LOGISTIC.null_scores(target, weight)
 
     def room(self, target: Array, weight: Array) -> Array:

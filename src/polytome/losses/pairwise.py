@@ -107,7 +107,7 @@ class PairwiseSigmoids:
         return np.where((outside == 0).all(axis=1), value, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the second class against the first, by the weight of their rows."""
+        """Log odds of the second class against the first, by the weight of their rows."""
         total = np.bincount(target, weights=weight, minlength=self.n_classes)
         with np.errstate(divide="ignore"):
             logarithm = np.log(total)

@@ -62,7 +62,7 @@ class IndependentSigmoids:
         return np.where(feasible, value, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the mean target of each output."""
+        """Log odds of the mean target of each output."""
         with np.errstate(divide="ignore"):
             scores: Array = np.log(weight @ target) - np.log(weight @ (1.0 - target))
         return scores

@@ -112,7 +112,7 @@ def encode(symbols: Iterable[Hashable], code: Mapping[Any, str]) -> str:
         A string of zeros and ones.
 
     Raises:
-        ArgumentError: `code` is no prefix code.
+        ArgumentError: `code` is not a prefix code.
         DataError: a symbol has no word.
 
     Example:
@@ -139,7 +139,7 @@ def decode(bits: str, code: Mapping[Any, str]) -> list[Any]:
         The symbols in order.
 
     Raises:
-        ArgumentError: `code` is no prefix code.
+        ArgumentError: `code` is not a prefix code.
         DataError: `bits` holds another character, begins no word somewhere, or ends inside a word.
 
     Example:

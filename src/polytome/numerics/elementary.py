@@ -38,7 +38,7 @@ def sigmoid(scores: ArrayLike) -> Array:
     """Probability of the positive class, `1 / (1 + exp(-score))`.
 
     Args:
-        scores: Log-odds, any shape; `inf` and `-inf` are allowed.
+        scores: Log odds, any shape; `inf` and `-inf` are allowed.
 
     Returns:
         Probabilities in [0, 1], same shape and floating dtype, accurate down to the subnormal numbers.
@@ -58,13 +58,13 @@ def sigmoid(scores: ArrayLike) -> Array:
 
 
 def logit(probabilities: ArrayLike) -> Array:
-    """Log-odds of a probability, `log(p / (1 - p))`, the inverse of `sigmoid`.
+    """Log odds of a probability, `log(p / (1 - p))`, the inverse of `sigmoid`.
 
     Args:
         probabilities: Numbers in [0, 1], any shape.
 
     Returns:
-        Log-odds, same shape and floating dtype; `-inf` at 0 and `inf` at 1.
+        Log odds, same shape and floating dtype; `-inf` at 0 and `inf` at 1.
 
     Raises:
         ArgumentError: An entry is not in [0, 1].
@@ -86,7 +86,7 @@ def log_sigmoid(scores: ArrayLike) -> Array:
     """Log-probability of the positive class in nats, `-log(1 + exp(-score))`.
 
     Args:
-        scores: Log-odds, any shape.
+        scores: Log odds, any shape.
 
     Returns:
         Numbers <= 0, same shape and floating dtype.
@@ -106,7 +106,7 @@ def softplus(scores: ArrayLike) -> Array:
     """Smooth ramp `log(1 + exp(score))`, in nats: the logistic loss of a negative sample.
 
     Args:
-        scores: Log-odds, any shape.
+        scores: Log odds, any shape.
 
     Returns:
         Numbers >= 0, same shape and floating dtype.

@@ -157,7 +157,7 @@ def binary_cross_entropy_from_scores(target: ArrayLike, score: ArrayLike, *, bas
 
     Args:
         target: Probability in [0, 1] (or the label 0 or 1) of the positive class.
-        score: Log-odds of the positive class, same shape.
+        score: Log odds of the positive class, same shape.
         base: Of the logarithm; None for nats, 2 for bits.
 
     Returns:

@@ -125,7 +125,7 @@ def text(longest: int = _LONGEST_TEXT, *, nul: bool = False) -> Kind:
     Example:
         >>> text()("\\ud800", "solver")
         Traceback (most recent call last):
-        polytome.errors.FileError: damaged or foreign: solver is '\\ud800', which is no text
+        polytome.errors.FileError: damaged or foreign: solver is '\\ud800', which is not text
     """
 
     def check(value: Any, what: str) -> Any:
@@ -134,7 +134,7 @@ def text(longest: int = _LONGEST_TEXT, *, nul: bool = False) -> Kind:
         if len(value) > longest:
             refuse(f"{what} has {len(value)} characters, more than {longest}")
         if not _can_be_written(value) or ("\0" in value and not nul):
-            refuse(f"{what} is {brief(value)}, which is no text")
+            refuse(f"{what} is {brief(value)}, which is not text")
         return value
 
     return check

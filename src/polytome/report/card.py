@@ -1,4 +1,4 @@
-"""A model card: what one should know of a model before one uses it, as Markdown with the front matter of model hubs.
+"""A model card: what to know about a model before using it, as Markdown with the front matter that model hubs read.
 
 Reference:
     Mitchell et al., "Model cards for model reporting", Conference on Fairness, Accountability, and Transparency (2019).
@@ -40,9 +40,9 @@ def model_card(model: LogisticRegression, judged: Judged | None = None, *, name:
     """Write the card of a fitted model.
 
     Args:
-        model: the model; what its `training_` recorded is told.
-        judged: what it does on rows with known labels, from `report.contents.judge`; None where there are none.
-        name: of the model.
+        model: the model; the card shows what its `training_` recorded.
+        judged: its quality on rows with known labels, from `report.contents.judge`; None if there are none.
+        name: the name of the model.
 
     Returns:
         Markdown that begins with YAML between two lines of dashes.
@@ -74,7 +74,7 @@ def model_card(model: LogisticRegression, judged: Judged | None = None, *, name:
         *_metrics(judged),
         "## Limits\n",
         _bullets(_limits(model, judged)),
-        "## How to make it again\n",
+        "## How to reproduce it\n",
         f"    {fit_in_python(model) if record is None or record.command is None else record.command}\n",
     ]
     if record is not None:
@@ -105,7 +105,7 @@ def _proved(model: LogisticRegression, judged: Judged | None) -> list[str]:
 def _data(model: LogisticRegression) -> list[str]:
     record = getattr(model, "training_", None)
     if record is None:
-        return ["What the data were was not recorded with this model.\n"]
+        return ["This model has no record of its training data.\n"]
     counts = zip(model.classes_.tolist(), record.class_counts.tolist(), strict=True)
     parts = [_bullets(f"{title}: {text}" for title, text in data_facts(model, record))]
     if len(model.classes_) <= _MOST_CLASSES:
@@ -118,12 +118,12 @@ def _data(model: LogisticRegression) -> list[str]:
 
 def _metrics(judged: Judged | None) -> list[str]:
     if judged is None:
-        return ["None: the model was not judged on rows with known labels.\n"]
+        return ["None: the model was not evaluated on rows with known labels.\n"]
     found, evaluation = judged.quality, judged.evaluation
     warning = {
         "none": "",
-        "some": " They include the rows of training, which flatters the model.",
-        "all": " They are the rows of training, which flatters the model.",
+        "some": " They include the training rows, which flatters the model.",
+        "all": " They are the training rows, which flatters the model.",
     }[judged.training_rows]
     rows = [
         (
@@ -134,7 +134,7 @@ def _metrics(judged: Judged | None) -> list[str]:
             f"{points(found.accuracy_gain.value)} ({interval(found.accuracy_gain, points)})",
         ),
         (
-            "Log-loss, nats",
+            "Log loss, nats",
             number(found.log_loss.value),
             interval(found.log_loss, short_number),
             number(evaluation.null_log_loss),
@@ -142,8 +142,8 @@ def _metrics(judged: Judged | None) -> list[str]:
         ),
     ]
     parts = [
-        f"On {count(judged.n_known, 'row')}: {_plain(judged.name)}.{warning} Intervals are of 95 %; the null model "
-        "predicts the frequencies of the classes in these very rows.\n",
+        f"On {count(judged.n_known, 'row')}: {_plain(judged.name)}.{warning} Intervals are 95 % intervals; the null "
+        "model predicts the frequencies of the classes in these same rows.\n",
         _table(("", "Model", "Interval", "Null model", "Gain"), rows),
     ]
     if len(judged.classes) <= _MOST_CLASSES:
@@ -161,18 +161,18 @@ def _metrics(judged: Judged | None) -> list[str]:
 
 
 def _limits(model: LogisticRegression, judged: Judged | None) -> list[str]:
-    """What is known to limit this model, and nothing that would stand on any card."""
+    """Known limits of this particular model, and none that would hold for any model."""
     limits = []
     if not model.stop_.succeeded:
         limits.append(f"The fit is not finished: {model.stop_.value}.")
     if judged is None or judged.training_rows != "none":
-        limits.append("How good it is on new rows is not known: it was not judged on any.")
+        limits.append("How good it is on new rows is not known: it was not evaluated on any.")
     else:
         limits += _limits_of_quality(judged)
     limits += _limits_of_data(model)
     limits.append(
-        "Each score is a sum over the features, so no feature changes what another one does, and beyond the values of "
-        "training it grows on in a straight line."
+        "Each score is a sum over the features, so the effect of a feature does not depend on the others, and beyond "
+        "the range of the training data it continues in a straight line."
     )
     return limits
 
@@ -191,12 +191,12 @@ def _limits_of_quality(judged: Judged) -> list[str]:
     outside = sum(not each.lower <= each.mean_probability <= each.upper for each in judged.bins)
     limits.append(
         f"Calibration: in {outside} of {count(len(judged.bins), 'bin')} of probability the predicted one lies outside "
-        "of the 95 % interval of what happened."
+        "the 95 % interval of the observed frequency."
     )
     if judged.evaluation.n_unseen:
         labels = listing(list(judged.evaluation.unseen), 8)
         limits.append(
-            f"It knows its own classes only: {count(judged.evaluation.n_unseen, 'row')} had others ({labels})."
+            f"It can only predict its own classes: {count(judged.evaluation.n_unseen, 'row')} had others ({labels})."
         )
     return limits
 
@@ -207,10 +207,12 @@ def _limits_of_data(model: LogisticRegression) -> list[str]:
         limits.append(
             "A level of a category that training never saw is refused."
             if encoder.unknown == "error"
-            else "A level of a category that training never saw counts as none of the known ones."
+            else "A level of a category that training never saw counts as none of the known levels."
         )
     if encoder is not None and encoder.missing == "mean":
-        limits.append("A missing number is taken for the mean of training, a missing category for a level of its own.")
+        limits.append(
+            "A missing number is replaced by its mean in training, a missing category is treated as a separate level."
+        )
     if record is None:
         return limits
     rarest = int(record.class_counts.argmin())
@@ -220,7 +222,7 @@ def _limits_of_data(model: LogisticRegression) -> list[str]:
     if record.constant.size:
         n, names = int(record.constant.size), feature_names(model)
         which = "" if hasattr(model, "image_shape_") else f": {listing([names[j] for j in record.constant], 8)}"
-        limits.append(f"Of {count(n, 'feature')} that never changed in training it knows nothing{which}.")
+        limits.append(f"It has learned nothing about {count(n, 'feature')} that never changed in training{which}.")
     return limits
 
 
@@ -234,6 +236,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: Any) -> str:
-    """Text that Markdown shows as it is: no mark-up, no HTML, one line."""
+    """Text that Markdown shows as it is: no markup, no HTML, one line."""
     one_line = " ".join(str(text).split())
     return re.sub(r"([\\`*_\[\]<>|&~$#])", r"\\\1", one_line)

@@ -1,4 +1,4 @@
-"""What is known of a model, as pairs of a name and a text: the report lists them, and so does the model card."""
+"""What is known about a model, as pairs of a name and a text, for the report and the model card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Facts = list[tuple[str, str]]
 
 
 def objective_facts(model: LogisticRegression) -> Facts:
-    """The numbers that stand in the objective.
+    """The numbers in the objective.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -42,7 +42,7 @@ def objective_facts(model: LogisticRegression) -> Facts:
 
 
 def data_facts(model: LogisticRegression, record: TrainingRecord) -> Facts:
-    """What the data of training were.
+    """The training data.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -52,7 +52,7 @@ def data_facts(model: LogisticRegression, record: TrainingRecord) -> Facts:
         [('Constant features', 'none'), ('Duplicate features', 'none')]
     """
     names, shape = feature_names(model), getattr(model, "image_shape_", None)
-    kept = f", and {record.n_test_rows:,} kept to test on" if record.n_test_rows else ""
+    kept = f", and {record.n_test_rows:,} held out for testing" if record.n_test_rows else ""
     pixels = "" if shape is None else f", the pixels of images of {shape[0]} by {shape[1]}"
     constant = [names[j] for j in record.constant.tolist()]
     doubles = [f"{names[second]} equals {names[first]}" for first, second in record.duplicates.tolist()]
@@ -66,7 +66,7 @@ def data_facts(model: LogisticRegression, record: TrainingRecord) -> Facts:
 
 
 def reproduction_facts(record: TrainingRecord) -> Facts:
-    """What it takes to make the model again.
+    """What is needed to reproduce the model.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -89,13 +89,13 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
 
 
 def fit_in_python(model: LogisticRegression) -> str:
-    """The estimator with its settings, as one writes it in Python."""
+    """The estimator with its settings, as Python code."""
     parameters: dict[str, Any] = {**model.get_params(deep=False), "callback": None}
     return " ".join(repr(type(model)(**parameters)).split()) + ".fit(X, y)"
 
 
 def _some(things: list[str], named: bool) -> str:
-    """How many there are, and which where names tell a reader something."""
+    """How many there are, and which, if they have meaningful names."""
     if not things:
         return "none"
     return f"{len(things):,}: {listing(things, 8)}" if named else f"{len(things):,}"

@@ -14,7 +14,7 @@ _CELL = 'style="text-align: left; vertical-align: top; padding: 0.2em 1em 0.2em 
 
 
 def summary(model: LogisticRegression) -> str:
-    """Objective, certificate and stop as a small HTML table; nothing before the model is fitted.
+    """Objective, certificate and reason to stop as a small HTML table; empty before the model is fitted.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

@@ -1,4 +1,4 @@
-"""A report as one HTML page: the template, and the few things that it asks for while it is filled."""
+"""A report as one HTML page: the template, and the functions that it calls."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def report_page(model: LogisticRegression, judged: Judged | None, title: str) ->
 
     Args:
         model: a fitted model.
-        judged: what it does on rows with known labels; None where there are none.
-        title: of the page.
+        judged: its quality on rows with known labels; None if there are none.
+        title: the title of the page.
 
     Raises:
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
@@ -86,7 +86,7 @@ def _template() -> Template:
 
 
 def _contents(judged: Judged | None) -> str:
-    """Links to the sections that there are."""
+    """Links to the sections of this report."""
     sections = {"objective": "Objective", "data": "Data", "certificate": "Certificate"}
     if judged is not None:
         sections |= {"quality": "Quality", "calibration": "Calibration", "confusion": "Confusion"}
@@ -99,7 +99,7 @@ def _contents(judged: Judged | None) -> str:
 
 
 def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Picture]:
-    """All that is drawn, by name."""
+    """All figures, by name."""
     from polytome.plots import (
         CalibrationDisplay,
         CoefficientsDisplay,
@@ -129,7 +129,7 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
 
 
 def _names_in_figures(model: LogisticRegression) -> dict[Any, str]:
-    """Each class as a figure has room for it; long ones end with their position, so that none are alike."""
+    """Each class's name, cut to fit a figure; long names end with their position, so that all differ."""
     names = {}
     for k, label in enumerate(model.classes_.tolist()):
         text = " ".join(str(label).split())
@@ -138,7 +138,7 @@ def _names_in_figures(model: LogisticRegression) -> dict[Any, str]:
 
 
 def _classes(model: LogisticRegression) -> dict[str, Any] | None:
-    """Rows of each class: all of few, the rarest and the most frequent of many."""
+    """Rows of each class: all classes if they are few, else the rarest and the most frequent."""
     record = getattr(model, "training_", None)
     if record is None:
         return None
@@ -150,7 +150,7 @@ def _classes(model: LogisticRegression) -> dict[str, Any] | None:
 
 
 def _columns(model: LogisticRegression) -> list[tuple[str, float, float, float]]:
-    """Name, smallest value, mean and largest value of the columns of numbers, where they are few enough to be read."""
+    """Name, smallest value, mean and largest value of the numeric columns, if they are few enough to be read."""
     record, encoder = getattr(model, "training_", None), getattr(model, "encoder_", None)
     if record is None or hasattr(model, "image_shape_"):
         return []
@@ -168,7 +168,7 @@ def _columns(model: LogisticRegression) -> list[tuple[str, float, float, float]]
 
 
 def _effects(model: LogisticRegression) -> list[Any]:
-    """The largest effects: of few classes some for each, of many the largest of all."""
+    """The largest effects: some for each class if these are few, else the largest of all classes."""
     if hasattr(model, "image_shape_"):
         return []
     n_classes = len(model.classes_)
@@ -184,7 +184,7 @@ def _effects(model: LogisticRegression) -> list[Any]:
 
 
 def _class_table(judged: Judged | None) -> dict[str, Any]:
-    """Quality of each class: of all, or of many those that are found worst."""
+    """Quality of each class; if they are many, of those with the lowest recall."""
     if judged is None:
         return {"all": True, "rows": []}
     rows = [each for each in judged.classes if each.n_rows or each.n_predicted]
@@ -200,5 +200,5 @@ def _ink(model: LogisticRegression, shown: Shown) -> Picture:
     values = np.asarray(shown.values)
     full = float(values.max()) if record is None else float(record.high.max())
     true, predicted = (str(model.classes_[k]) for k in (shown.judged.true, shown.judged.predicted))
-    alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, taken for {predicted}"
+    alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, predicted as {predicted}"
     return row_picture(values, model.image_shape_, full, alt)

@@ -1,4 +1,4 @@
-"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and why they are what they are."""
+"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and their explanations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Content", "explanation", "prediction"]
 MOST_EXPLAINED = 100
 """Rows that are explained at once."""
 MOST_NUMBERS = 5_000_000
-"""Numbers of an answer: to write them takes some seconds, and nothing stops a thread."""
+"""The most numbers in an answer: writing them takes some seconds, and a thread cannot be stopped."""
 _BLOCK_ROWS = 512
 
 
@@ -41,7 +41,7 @@ def prediction(served: ServedModel, rows_of: Callable[[], Rows], accept: str, gu
         served: the model.
         rows_of: reads the rows.
         accept: the header of that name.
-        guard_formulas: whether CSV is for a program that takes some texts for formulas.
+        guard_formulas: whether CSV is for a program that reads some texts as formulas.
 
     Raises:
         Refusal: the body cannot be read, or the answer would be too large.
@@ -79,7 +79,7 @@ def explanation(
         most_flips: of each row, the smallest ones; None for all.
 
     Raises:
-        Refusal: the body cannot be read, a class is none, or the answer would be too large.
+        Refusal: the body cannot be read, a class does not exist, or the answer would be too large.
         PolytomeError: the rows do not suit the model.
     """
     model = served.model
@@ -104,7 +104,7 @@ def explanation(
 def _explained_rows(
     model: LogisticRegression, X: Any, found: Contributions, most_flips: int | None
 ) -> list[dict[str, Any]]:
-    """What concerns each row by itself."""
+    """The part of the answer about each row."""
     predictions, probabilities = model.predict(X), model.predict_proba(X)
     return [
         {
@@ -132,7 +132,7 @@ def _matrix(values: Any) -> str:
 
 
 def _wanted(accept: str) -> str:
-    """The first media type of the header that can be had; JSON where it names none."""
+    """The first media type of the header that is available; JSON if it names none."""
     for part in accept.split(","):
         kind = part.partition(";")[0].strip().lower()
         if kind in (JSON, CSV, ARROW):
@@ -143,9 +143,11 @@ def _wanted(accept: str) -> str:
 def _label(classes: Any, name: str, text: str | None) -> Any:
     """The class that a query names."""
     if text is None:
-        raise Refusal(422, f"{name}: is missing; give both classes, of=CLASS and against=CLASS, or none")
+        raise Refusal(422, f"{name}: is missing; give both classes, of=CLASS and against=CLASS, or neither")
     for label in classes.tolist():
         if str(label) == text:
             return label
     shown = ", ".join(str(label)[:80] for label in classes[:12].tolist())
-    raise Refusal(422, f"{name}={text[:100]!r}: is none of the classes {shown}{', ...' if len(classes) > 12 else ''}")
+    raise Refusal(
+        422, f"{name}={text[:100]!r}: is not one of the classes {shown}{', ...' if len(classes) > 12 else ''}"
+    )

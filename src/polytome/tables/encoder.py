@@ -2,7 +2,7 @@
 
 Numbers stay as they are. A category with levels a, b, c becomes three columns of zeros and ones, named
 `colour=a`, `colour=b`, `colour=c` (one-hot coding). No level is dropped: with a penalty the coefficients are
-unique all the same, and no level is favoured by being the reference.
+unique nevertheless, and no level is favoured by being the reference.
 
 Reference:
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 2.2 and 18.3.
@@ -40,7 +40,7 @@ __all__ = ["MISSING_LEVEL", "MISSING_MARKS", "MISSING_RULES", "UNKNOWN_RULES", "
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
 MISSING_MARKS = ("?",)
-"""The words that mark a missing cell in a text file, beside the empty one, unless others are stated."""
+"""The words that mark a missing cell in a text file, besides the empty one, unless others are given."""
 MISSING_RULES = ("error", "drop", "mean")
 """What may happen to a missing cell."""
 UNKNOWN_RULES = ("error", "zero")
@@ -87,7 +87,7 @@ class Encoder:
         unknown: what happens to a level that training never saw: "error", or "zero" (all its columns are
             zero).
         label_kind: whether the labels are whole numbers or text.
-        marks: words that mark a missing cell in every column, beside the empty one. Where only a number, a known level
+        marks: words that mark a missing cell in every column, besides the empty one. Where only a number, a known level
             or a label that is a whole number can stand, those of `MISSING_WORDS` do so too.
 
     Example:
@@ -140,12 +140,12 @@ class Encoder:
         if lacking and not frame.headed:
             raise DataError(
                 f"{frame.source}: has {len(frame.names)} columns and no header line, where the model needs "
-                f"{len(names)}: {listing(names)}; add a header line (or say --header yes if line 1 is one)"
+                f"{len(names)}: {listing(names)}; add a header line (or use --header yes if line 1 is one)"
             )
         if lacking:
             raise DataError(
                 f"{frame.source}: lacks the column {listing(lacking)}; found {listing(frame.names)}; "
-                "rename the columns as they were in training"
+                "name the columns as in training"
             )
         has_target = self.target is not None and self.target in frame.names
         return replace(frame.select([*names, self.target] if has_target and self.target else names), headed=True)
@@ -161,7 +161,7 @@ class Encoder:
             entries zero (this depends on the encoder alone), otherwise dense.
 
         Raises:
-            DataError: a column is missing, a cell is missing or is no number, or a level was never seen and
+            DataError: a column is missing, a cell is missing or is not a number, or a level was never seen and
                 `unknown` is "error"; the message names the place, the column and the value.
         """
         frame = self.align(frame)
@@ -184,7 +184,7 @@ class Encoder:
             `(n_rows,)` int64 or `str` labels; None when the frame has no target column or nothing in it.
 
         Raises:
-            DataError: some labels are missing, or one is no whole number where training had only whole
+            DataError: some labels are missing, or one is not a whole number where training had only whole
                 numbers.
         """
         frame = self.align(frame)
@@ -219,7 +219,7 @@ class Encoder:
 
     @classmethod
     def from_json(cls, data: object) -> Encoder:
-        """Rebuild an encoder from what `to_json` returned, believing nothing about it.
+        """Rebuild an encoder from what `to_json` returned, checking everything.
 
         Args:
             data: parsed JSON.
@@ -245,8 +245,8 @@ class Encoder:
         return cls(columns, found["target"], **rules, marks=tuple(found["marks"]))
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
-        """Read a number column as it is: NaN where a cell is missing, infinity where it is no number."""
-        marks = set(self.marks) - MISSING_WORDS  # those of MISSING_WORDS are no numbers anyway
+        """Read a number column as it is: NaN where a cell is missing, infinity where it is not a number."""
+        marks = set(self.marks) - MISSING_WORDS  # those of MISSING_WORDS are not numbers anyway
         cells = frame[column.name]
         return (cells.without(marks) if marks else cells).numbers()
 
@@ -295,7 +295,7 @@ class Encoder:
                 column.name,
                 found < 0,
                 f"the level {{value}} was not in the training data, which had {listing(column.levels)}; "
-                "correct it, or let it count as none of them with --unknown zero",
+                "correct it, or let it count as no known level with --unknown zero",
             )
         return np.maximum(found, -1)
 

@@ -36,7 +36,7 @@ def computational_graph(
 ) -> Figure:
     """Draw a computation with its numbers: boxes with a symbol and a value, arrows, gradients on the arrows.
 
-    Grey boxes are given, blue ones computed. The gradients are written in vermillion: what flows back along an arrow.
+    Grey boxes are given, blue ones computed. The gradients are written in vermilion: what flows back along an arrow.
 
     Args:
         columns: keys of the quantities, from what is given to the result; each column from top to bottom.
@@ -142,7 +142,7 @@ def _check(
         raise ArgumentError(f"columns: {unknown} stand in none of them; give them a place")
     loose = sorted(set(gradients) - set(edges))
     if loose:
-        raise ArgumentError(f"gradients: {loose} are no edges; name the pairs as in edges")
+        raise ArgumentError(f"gradients: {loose} are not edges; name the pairs as in edges")
 
 
 def _written(value: ArrayLike) -> str:

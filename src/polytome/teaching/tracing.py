@@ -242,7 +242,7 @@ def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, s
         An iterator; each iterate is computed when it is asked for.
 
     Raises:
-        ArgumentError: `steps` is no whole number, zero or more.
+        ArgumentError: `steps` is not a whole number, zero or more.
         DataError: `start` has another shape than the objective's coefficients, or a number in it is not finite.
 
     Example:

@@ -144,7 +144,7 @@ class BallProblem(ExactData):
     def margin(self, W: Ball, b: list[Ball]) -> Ball:
         """The smallest score by which a row of positive weight is on its right side: negative if one is not.
 
-        Labels that are no certainties have no side: with one of them the margin is minus 1.
+        Labels that are not certainties have no side: with one of them the margin is minus 1.
         """
         smallest = arb("inf")
         for block in self.blocks():

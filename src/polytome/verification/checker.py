@@ -40,7 +40,7 @@ def verify(
         progress: called with a few words on what is being done.
 
     Returns:
-        The verdict with its numbers. A certificate that is no proof cannot be confirmed: its verdict is "undecided"
+        The verdict with its numbers. A certificate that is not a proof cannot be confirmed: its verdict is "undecided"
         with what can be said, or "refuted" where other coefficients show that the tolerance is not reached.
 
     Raises:

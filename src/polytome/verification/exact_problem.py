@@ -105,7 +105,9 @@ def _codes(y: Any, classes: Array, weight: Array) -> Array:
     for row, label in enumerate(labels.tolist()):
         place = places.get(label)
         if place is None and weight[row] > 0:
-            raise DataError(f"y holds {label!r} in row {row}, which is no class of the model ({list(places)[:5]})")
+            raise DataError(
+                f"y holds {label!r} in row {row}, which is not one of the model's classes ({list(places)[:5]})"
+            )
         codes[row] = place or 0
     return codes
 

@@ -78,7 +78,7 @@ export class PictureInput {
     try {
       await this.drawing.show(file);
     } catch {
-      this.refused(`${file.name} is no picture that this browser can read; choose a PNG or JPEG file.`);
+      this.refused(`${file.name} is not a picture that this browser can read; choose a PNG or JPEG file.`);
     }
   }
 }
