@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polytome.files.saved_kinds import brief, plain, refuse
 from polytome.files.saved_values import CHECKSUM, TRAINING
-from polytome.files.training_record import TrainingRecord
+from polytome.models.fitted_source import TrainingRecord
 
 Array = NDArray[Any]
 

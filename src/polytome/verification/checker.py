@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from polytome.errors import MissingExtraError
+from polytome.models.fitted_source import source_of
 
 __all__ = ["Verification", "verify"]
 
@@ -136,5 +137,5 @@ def _are_others(model: Any, X: Any, y: Any) -> bool:
     """Whether the model's record of training shows that it was fitted to other rows."""
     from polytome.files.training_record import data_hash
 
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     return record is not None and data_hash(X, y) != record.data_sha256
