@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from polytome.files.model_file import load
     from polytome.models.linear import LinearRegression
     from polytome.models.logistic import LogisticRegression
-    from polytome.models.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
+    from polytome.models.multilabel import MultilabelLogistic
     from polytome.models.neurons import Adaline, Perceptron, SigmoidNeuron
+    from polytome.models.one_vs_one import OneVsOne
+    from polytome.models.one_vs_rest import OneVsRest
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.table import read_table
@@ -48,9 +50,9 @@ _HOMES = {
     "Certificate": "polytome.certificates.certificate",
     "LinearRegression": "polytome.models.linear",
     "LogisticRegression": "polytome.models.logistic",
-    "MultilabelLogistic": "polytome.models.multiclass",
-    "OneVsOne": "polytome.models.multiclass",
-    "OneVsRest": "polytome.models.multiclass",
+    "MultilabelLogistic": "polytome.models.multilabel",
+    "OneVsOne": "polytome.models.one_vs_one",
+    "OneVsRest": "polytome.models.one_vs_rest",
     "Perceptron": "polytome.models.neurons",
     "PolytomeError": "polytome.errors",
     "Progress": "polytome.solvers",

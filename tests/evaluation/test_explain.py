@@ -8,11 +8,11 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_iris
 
+from polytome import OneVsOne
 from polytome.errors import ArgumentError, DataError
 from polytome.evaluation.explain import contributions, feature_names, largest_coefficients
 from polytome.evaluation.flips import smallest_flips
 from polytome.models.logistic import LogisticRegression
-from polytome.models.multiclass import OneVsOne
 from polytome.tables.encoder import Column, Encoder
 
 IRIS = load_iris()

@@ -211,7 +211,7 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...]]] 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_use_is_found_before_any_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     call, error, words = WRONG[name]
-    monkeypatch.setattr("polytome.models.multiclass.minimize", lambda *_, **__: pytest.fail("the fit began"))
+    monkeypatch.setattr("polytome.models.fitting.minimize", lambda *_, **__: pytest.fail("the fit began"))
     with pytest.raises(error) as caught:
         call()
     for word in words:

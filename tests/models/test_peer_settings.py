@@ -167,7 +167,7 @@ def test_every_setting_of_scikit_learn_is_known() -> None:
 def test_jobs_are_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLYTOME_NUM_THREADS", "4")
     assert [threads_of(jobs) for jobs in (None, 1, 3, -1, -2, -9)] == [None, 1, 3, 4, 3, 1]
-    rows = LogisticRegression(n_jobs=3)._objective(X, *_labels_and_weight()).rows
+    rows = LogisticRegression(n_jobs=3)._problem(X, *_labels_and_weight()).rows
     assert rows.n_threads == 3
 
 
@@ -359,7 +359,7 @@ def test_arrays_of_other_libraries_get_one_clear_word(monkeypatch: pytest.Monkey
 
     rows = Foreign(X.tolist())
     model = LogisticRegression().fit(rows, y)  # without dispatch it is read as NumPy reads it
-    monkeypatch.setattr("polytome.models.fitting.get_config", lambda: {"array_api_dispatch": True})
+    monkeypatch.setattr("polytome.models.features.get_config", lambda: {"array_api_dispatch": True})
     for call in (
         lambda: LogisticRegression().fit(rows, y),
         lambda: model.predict(rows),

@@ -15,13 +15,12 @@ from typer.testing import CliRunner
 
 pytest.importorskip("fastapi", reason="FastAPI is absent")
 
-from polytome import LogisticRegression
+from polytome import LogisticRegression, OneVsRest
 from polytome.certificates.certificate import certify
 from polytome.cli.app import app as cli_app
 from polytome.errors import PolytomeError
 from polytome.lessons.softmax_by_hand import THETA
 from polytome.losses import Softmax
-from polytome.models.multiclass import OneVsRest
 from polytome.models.neurons import Adaline, Perceptron, SigmoidNeuron
 from polytome.play import app as play_app
 from polytome.play import runs

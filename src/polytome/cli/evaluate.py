@@ -23,7 +23,7 @@ from polytome.cli.show import show_evaluation, show_facts
 
 if TYPE_CHECKING:
     from polytome.files.sources import Source
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["evaluate", "read_labelled"]
 
@@ -78,7 +78,7 @@ def evaluate(
 
 
 def read_labelled(
-    fitted: LogisticRegression,
+    fitted: Fitted,
     source: str,
     split: str | None,
     data: Path | None,
@@ -96,6 +96,7 @@ def read_labelled(
     from polytome.errors import DataError
     from polytome.files.sources import read_for_model
     from polytome.files.splits import rows_of_training
+    from polytome.models.fitted_source import source_of
 
     with live_line() as say:
         say(f"reading {source}")
@@ -113,7 +114,7 @@ def read_labelled(
         )
     show_notes(rows.notes)
     if rows.y is None:
-        encoder = getattr(fitted, "encoder_", None)
+        encoder = source_of(fitted).encoder
         if rows.files is not None:
             wanted = "put the images of each class into a subfolder named after the class"
         elif encoder is None:

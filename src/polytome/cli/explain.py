@@ -12,7 +12,7 @@ from polytome.cli.show import show_certificate, show_coefficients, show_facts
 from polytome.cli.train import coefficients_title, model_line
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["explain"]
 
@@ -60,7 +60,7 @@ def explain(
     show_coefficients(console, coefficients, coefficients_title(fitted))
 
 
-def _facts(model: LogisticRegression) -> dict[str, str]:
+def _facts(model: Fitted) -> dict[str, str]:
     formula = model.objective_
     return {
         "Model": model_line(model),

@@ -46,6 +46,7 @@ from polytome.cli.show import balance, show_certificate, show_coefficients, show
 if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
     from polytome.files.sources import Source
+    from polytome.models.fitted import Fitted
     from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
 
@@ -288,7 +289,7 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
         make_report(model, rows.X_test, rows.y_test, name=name, row_names=rows.test_names).save(report)
 
 
-def model_line(model: LogisticRegression) -> str:
+def model_line(model: Fitted) -> str:
     """The kind, size and penalty of a model, in one line."""
     formula = model.objective_
     strength = f"C = {formula.C:.6g}" if formula.strength > 0 else "no penalty"
@@ -296,7 +297,7 @@ def model_line(model: LogisticRegression) -> str:
     return f"{formula.loss} regression, {size:,} coefficients, {strength}"
 
 
-def coefficients_title(model: LogisticRegression) -> str:
+def coefficients_title(model: Fitted) -> str:
     """What the coefficients of a model mean, in one line."""
     if len(model.classes_) == 2:
         first, second = model.classes_.tolist()

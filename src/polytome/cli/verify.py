@@ -13,7 +13,7 @@ from polytome.cli.show import show_facts
 
 if TYPE_CHECKING:
     from polytome.files.sources import Source
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
     from polytome.verification.findings import Verification
 
 __all__ = ["verify"]
@@ -64,11 +64,12 @@ def verify(
         raise typer.Exit(1 if found.verdict == "refuted" else UNDECIDED)
 
 
-def _without_held_out(fitted: LogisticRegression, rows: Source) -> Source:
+def _without_held_out(fitted: Fitted, rows: Source) -> Source:
     """The rows without those that training held out."""
     from polytome.files.sources import hold_out
+    from polytome.models.fitted_source import source_of
 
-    record = getattr(fitted, "training_", None)
+    record = source_of(fitted).training
     if record is None or record.test_fraction is None or rows.y is None or len(rows.y) == record.n_rows:
         return rows
     return hold_out(rows, record.test_fraction, record.seed or 0)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from polytome.evaluation.explain import feature_names
 from polytome.evaluation.ordering import largest
-from polytome.models.fitting import dense_coefficients
+from polytome.models.fitted_source import source_of
+from polytome.models.predictions import dense_coefficients
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -112,7 +113,7 @@ class Effect(NamedTuple):
     """`coefficient * (high - low)`: change of the score from one end to the other."""
 
 
-def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effect]]:
+def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
     """The features that move each score most between their smallest and their largest value in training.
 
     Unlike coefficients, these can be compared between features of different units. Where the training was not recorded,
@@ -134,7 +135,7 @@ def largest_effects(model: LogisticRegression, most: int = 5) -> list[list[Effec
         ('setosa', 'petal length (cm)', -2.5, -14.8)
     """
     names, binary = feature_names(model), model.coef_.shape[0] == 1
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     unknown = np.full(model.n_features_in_, np.nan)
     low, high = (unknown, unknown) if record is None else (record.low, record.high)
     labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()

@@ -21,11 +21,13 @@ from numpy.typing import ArrayLike, NDArray
 from polytome.errors import ArgumentError
 from polytome.evaluation.ordering import largest
 from polytome.models.features import checked_rows
-from polytome.models.fitting import dense_coefficients
+from polytome.models.fitted import feature_names_in
+from polytome.models.fitted_source import source_of
+from polytome.models.predictions import dense_coefficients
 from polytome.tables.encoder import Column, Encoder
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -132,7 +134,7 @@ class Contributions:
         return self.classes.index(label)
 
 
-def feature_names(model: LogisticRegression) -> tuple[str, ...]:
+def feature_names(model: Fitted) -> tuple[str, ...]:
     """The names of a model's features.
 
     They come from its encoder, or from the frame that it was trained on, or else are `feature_0`, `feature_1`, ...
@@ -145,13 +147,13 @@ def feature_names(model: LogisticRegression) -> tuple[str, ...]:
         >>> feature_names(LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1]))
         ('feature_0',)
     """
-    if hasattr(model, "encoder_"):
-        return tuple(model.encoder_.feature_names)
-    names = getattr(model, "feature_names_in_", None)
+    if (encoder := source_of(model).encoder) is not None:
+        return tuple(encoder.feature_names)
+    names = feature_names_in(model)
     return tuple(f"feature_{j}" for j in range(model.n_features_in_)) if names is None else tuple(map(str, names))
 
 
-def largest_coefficients(model: LogisticRegression, most: int = 5) -> list[Coefficient]:
+def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
     """The coefficients of largest size, for each class in order; zeros are left out, ties are ordered by name.
 
     Args:
@@ -180,7 +182,7 @@ def largest_coefficients(model: LogisticRegression, most: int = 5) -> list[Coeff
     return found
 
 
-def contributions(model: LogisticRegression, X: Any, reference: ArrayLike | None = None) -> Contributions:
+def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> Contributions:
     """Split scores into what each feature adds, `score(x) = score(reference) + sum_j coef_j (x_j - reference_j)`.
 
     With the column means as reference these are the Shapley values of a linear score with independent features.
@@ -217,16 +219,16 @@ def contributions(model: LogisticRegression, X: Any, reference: ArrayLike | None
     )
 
 
-def dense_rows(model: LogisticRegression, X: Any) -> Array:
+def dense_rows(model: Fitted, X: Any) -> Array:
     """Checked rows as a float64 array, whatever they were stored in."""
     rows = checked_rows(model, X)
     return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float64)
 
 
-def _reference(model: LogisticRegression, reference: ArrayLike | None) -> Array:
+def _reference(model: Fitted, reference: ArrayLike | None) -> Array:
     """The row from which contributions count."""
     if reference is None:
-        record = getattr(model, "training_", None)
+        record = source_of(model).training
         reference = np.zeros(model.n_features_in_) if record is None else record.mean
     start = np.asarray(reference, dtype=np.float64)
     if start.shape != (model.n_features_in_,) or not np.isfinite(start).all():
@@ -242,7 +244,7 @@ def first_features(columns: Sequence[Column]) -> Array:
     return np.cumsum([0, *widths[:-1]])
 
 
-def refuse_other_scores(model: LogisticRegression) -> None:
+def refuse_other_scores(model: Fitted) -> None:
     """Raises ArgumentError for models whose scores belong to pairs of classes or to labels that do not compete."""
     if hasattr(model, "pairs_") or hasattr(model, "labels_"):
         raise ArgumentError(

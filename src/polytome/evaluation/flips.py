@@ -13,7 +13,6 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,11 +25,13 @@ from polytome.certificates.rounding import growth
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import dense_rows, feature_names, first_features, refuse_other_scores
 from polytome.evaluation.ordering import largest
-from polytome.models.fitting import dense_coefficients
+from polytome.models.fitted import nameless
+from polytome.models.fitted_source import source_of
+from polytome.models.predictions import dense_coefficients
 from polytome.tables.encoder import Column
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -60,7 +61,7 @@ class Flip(NamedTuple):
     as that takes. Of another level the level."""
 
 
-def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -> list[Flip]:
+def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]:
     """For each feature of one row the smallest change of it alone that changes the predicted class.
 
     Changes stay within the range of the feature in training (widened to the present value) where the model has a record
@@ -87,7 +88,7 @@ def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -
     """
     refuse_other_scores(model)
     here = _Here.of(model, _one_row(model, x))
-    encoder = getattr(model, "encoder_", None)
+    encoder = source_of(model).encoder
     columns = [Column(name, "number") for name in feature_names(model)] if encoder is None else list(encoder.columns)
     flips = _number_flips(here, columns, most) + _level_flips(here, columns)
     return [flips[j] for j in _smallest([flip.size for flip in flips], most, [flip.feature for flip in flips])]
@@ -103,20 +104,18 @@ def _smallest(sizes: ArrayLike, most: int | None, names: Sequence[str]) -> Array
 class _Here:
     """A row and its model, with one row of coefficients for each class."""
 
-    model: LogisticRegression
+    model: Fitted
     row: Array
     coef: Array
     intercept: Array
     predicted: int
 
     @classmethod
-    def of(cls, model: LogisticRegression, row: Array) -> _Here:
+    def of(cls, model: Fitted, row: Array) -> _Here:
         coef, intercept = dense_coefficients(model), model.intercept_
         if len(coef) == 1:  # the first class has the score 0
             coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.concatenate([[0.0], intercept])
-        if hasattr(model, "feature_names_in_"):  # rows made here have no names, and need none
-            model = copy(model)
-            del model.feature_names_in_
+        model = nameless(model)
         return cls(model, row, coef, intercept, model.classes_.tolist().index(model.predict(row[None]).tolist()[0]))
 
     def rounding(self, beside: Array) -> Array:
@@ -222,7 +221,7 @@ def _level_flips(here: _Here, columns: Sequence[Column]) -> list[Flip]:
     return flips
 
 
-def _one_row(model: LogisticRegression, x: Any) -> Array:
+def _one_row(model: Fitted, x: Any) -> Array:
     """The row as (d,) float64."""
     rows = x if sparse.issparse(x) or np.ndim(x) > 1 else np.asarray(x)[None]
     if np.shape(rows)[0] != 1:
@@ -231,9 +230,9 @@ def _one_row(model: LogisticRegression, x: Any) -> Array:
     return row
 
 
-def _range(model: LogisticRegression, at: Array) -> tuple[Array, Array]:
+def _range(model: Fitted, at: Array) -> tuple[Array, Array]:
     """The least and the greatest value of some features in training; infinite where there is no record."""
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     if record is None:
         return np.full(len(at), -np.inf), np.full(len(at), np.inf)
     return np.asarray(record.low, dtype=np.float64)[at], np.asarray(record.high, dtype=np.float64)[at]

@@ -23,7 +23,7 @@ from polytome.errors import DataError
 from polytome.evaluation.ordering import largest
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -104,7 +104,7 @@ class Evaluation:
         }
 
 
-def evaluate(model: LogisticRegression, X: Any, y: Any) -> Evaluation:
+def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
     """Compare a model's predictions with the truth.
 
     Args:

@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -276,7 +276,7 @@ def settled_scores(log_probabilities: Array, reach: Array, bounds: Array, roundi
     return settled
 
 
-def settled_rows(model: LogisticRegression, X: Any) -> NDArray[np.bool_]:
+def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
     """Which rows, new ones or others, are proved to get the same class at the exact minimum.
 
     Args:
@@ -294,10 +294,11 @@ def settled_rows(model: LogisticRegression, X: Any) -> NDArray[np.bool_]:
         150
     """
     from polytome.models.features import checked_rows
-    from polytome.models.fitting import dense_coefficients
+    from polytome.models.fitted_source import source_of
+    from polytome.models.predictions import dense_coefficients
 
-    log_probabilities, certificate, record = model.predict_log_proba(X), model.certificate_, model.training_
-    if record.centre_bounds.size == 0:
+    log_probabilities, certificate, record = model.predict_log_proba(X), model.certificate_, source_of(model).training
+    if record is None or record.centre_bounds.size == 0:
         return np.zeros(len(log_probabilities), dtype=np.bool_)
     centre = record.mean if model.objective_.fit_intercept else np.zeros_like(record.mean)
     X = checked_rows(model, X)

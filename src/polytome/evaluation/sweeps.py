@@ -17,7 +17,7 @@ from polytome.evaluation.curves import known_codes
 from polytome.evaluation.metrics import log_loss
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -47,7 +47,7 @@ class PathPoint(NamedTuple):
 
 
 def learning_rate_descents(
-    model: LogisticRegression,
+    model: Fitted,
     X: Any,
     y: Any,
     learning_rates: Sequence[float],
@@ -101,7 +101,7 @@ def learning_rate_descents(
 
 
 def regularization_path(
-    model: LogisticRegression, X: Any, y: Any, X_held_out: Any, y_held_out: Any, Cs: Sequence[float]
+    model: Fitted, X: Any, y: Any, X_held_out: Any, y_held_out: Any, Cs: Sequence[float]
 ) -> tuple[PathPoint, ...]:
     """Fit the model with each strength of its penalty, and judge each fit on the rows that it saw and on others.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,11 +11,13 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
 from polytome.export.form import Form
+from polytome.models.fitted import nameless
+from polytome.models.fitted_source import source_of
 from polytome.tables.encoder import Column
 from polytome.tables.frames import Frame
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 Cells: TypeAlias = "Array | list[Array]"
@@ -63,7 +64,7 @@ class Agreement:
 
 
 def checked_agreement(
-    model: LogisticRegression, form: Form, cells: Cells, found: tuple[Array, Array], runtime: str, allowed: float
+    model: Fitted, form: Form, cells: Cells, found: tuple[Array, Array], runtime: str, allowed: float
 ) -> Agreement:
     """Compare what a runtime returned with the model's own predictions.
 
@@ -79,12 +80,11 @@ def checked_agreement(
         ArgumentError: a difference is larger, or a label differs although its two best classes do not tie.
     """
     labels, probabilities = found
-    rows, nameless = encoded(model, cells), copy(model)
-    nameless.__dict__.pop("feature_names_in_", None)  # rows without names would be warned of
-    expected = nameless.predict_proba(rows)
+    rows, model = encoded(model, cells), nameless(model)
+    expected = model.predict_proba(rows)
     # A model may give classes that float64 cannot tell apart in another order; nobody is deceived by that.
     best = np.sort(expected, axis=1)[:, -2:]
-    differs = np.array([str(label) for label in labels]) != nameless.predict(rows).astype(np.str_)
+    differs = np.array([str(label) for label in labels]) != model.predict(rows).astype(np.str_)
     difference = np.abs(expected - probabilities).max()
     agreement = Agreement(runtime, len(expected), float(difference), int(differs.sum()))
     if not difference <= allowed or (differs & (best[:, 1] - best[:, 0] > 2 * allowed)).any():
@@ -92,7 +92,7 @@ def checked_agreement(
     return agreement
 
 
-def sample_cells(model: LogisticRegression, form: Form) -> Cells:
+def sample_cells(model: Fitted, form: Form) -> Cells:
     """Rows drawn with a fixed seed from the ranges of training, or such that scores differ by a few units.
 
     Where the model fills missing cells or takes unknown levels, some are missing or unknown.
@@ -117,7 +117,7 @@ def sample_cells(model: LogisticRegression, form: Form) -> Cells:
     return cells
 
 
-def given_cells(model: LogisticRegression, form: Form, rows: Any) -> Cells:
+def given_cells(model: Fitted, form: Form, rows: Any) -> Cells:
     """Rows of a user: an array, or for a table a data frame or a mapping from column to values.
 
     Raises:
@@ -138,9 +138,9 @@ def given_cells(model: LogisticRegression, form: Form, rows: Any) -> Cells:
     return np.column_stack(cells) if form.is_matrix else cells
 
 
-def encoded(model: LogisticRegression, cells: Cells) -> Any:
+def encoded(model: Fitted, cells: Cells) -> Any:
     """The rows as the model takes them, shape (n, d)."""
-    encoder = getattr(model, "encoder_", None)
+    encoder = source_of(model).encoder
     if encoder is None:
         return cells
     columns = cells.T if isinstance(cells, np.ndarray) else cells
@@ -150,9 +150,9 @@ def encoded(model: LogisticRegression, cells: Cells) -> Any:
     return encoder.encode(Frame.of(named, source="rows"))
 
 
-def _ranges(model: LogisticRegression, form: Form) -> tuple[Array, Array]:
+def _ranges(model: Fitted, form: Form) -> tuple[Array, Array]:
     """Where to draw each feature from."""
-    training = getattr(model, "training_", None)
+    training = source_of(model).training
     if training is not None:
         return training.low, training.high
     steepest = np.abs(form.coefficients).max(axis=0)

@@ -28,7 +28,7 @@ from polytome.files.atomic_files import atomic_output
 from polytome.tables.encoder import Column
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["to_c", "write_c"]
 
@@ -145,7 +145,7 @@ static inline int {prefix}_predict(const double *row, double *probabilities)
 """
 
 
-def write_c(model: LogisticRegression, path: str | PathLike[str], *, prefix: str = "polytome") -> None:
+def write_c(model: Fitted, path: str | PathLike[str], *, prefix: str = "polytome") -> None:
     """Write `to_c(model)` to a file.
 
     Args:
@@ -162,7 +162,7 @@ def write_c(model: LogisticRegression, path: str | PathLike[str], *, prefix: str
         stream.write(text.encode())
 
 
-def to_c(model: LogisticRegression, *, prefix: str = "polytome") -> str:
+def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
     """The model as a C99 header.
 
     Args:

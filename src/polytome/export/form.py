@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from polytome._version import __version__
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names
-from polytome.models.fitting import dense_coefficients
+from polytome.models.fitted import certificate_of
+from polytome.models.fitted_source import source_of
+from polytome.models.predictions import dense_coefficients
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["Form", "form_of"]
 
@@ -68,7 +70,7 @@ class Form:
         return np.array([np.nan if fill is None else fill for fill in numbers], dtype=np.float64)
 
 
-def form_of(model: LogisticRegression) -> Form:
+def form_of(model: Fitted) -> Form:
     """The form of a fitted model.
 
     Raises:
@@ -97,7 +99,7 @@ def form_of(model: LogisticRegression) -> Form:
     if len(coefficients) == 1:
         coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
         intercepts = np.array([0.0, *intercepts])
-    encoder = getattr(model, "encoder_", None)
+    encoder = source_of(model).encoder
     names = feature_names(model)
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
@@ -127,16 +129,16 @@ def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
     return tuple(map(str, classes))
 
 
-def _facts(model: LogisticRegression) -> dict[str, str]:
+def _facts(model: Fitted) -> dict[str, str]:
     """What a file should say of its origin; a model made by another library may have no certificate."""
     facts = {"polytome_version": __version__}
-    if hasattr(model, "image_shape_"):
-        height, width = model.image_shape_
+    source = source_of(model)
+    if source.image_shape is not None:
+        height, width = source.image_shape
         facts["image"] = f"each row is an image of {height} x {width} pixels, row after row"
-    for name in ("objective", "certificate"):
-        if hasattr(model, f"{name}_"):
-            facts[name] = str(getattr(model, f"{name}_"))
-    marks = sorted(set(getattr(getattr(model, "encoder_", None), "marks", ())) - MISSING_WORDS)
+    if (certificate := certificate_of(model)) is not None:
+        facts |= {"objective": str(model.objective_), "certificate": str(certificate)}
+    marks = [] if source.encoder is None else sorted(set(source.encoder.marks) - MISSING_WORDS)
     if marks:
         facts["missing"] = (
             f"in a column of numbers a missing cell is NaN or NULL: replace {', '.join(marks)} by it first"

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from polytome.certificates.careful import certify_given
 from polytome.errors import ArgumentError, DataError
 from polytome.models.features import checked_features
+from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
-from polytome.models.fitting import Kept, keep_solution
+from polytome.models.fitting import Kept, keep_solution, objective_of
 from polytome.models.labels import class_weights, hard_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
 from polytome.tables.frames import listing
@@ -106,20 +107,21 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
             f"class {known[int(lacking[0])]!r} has weight 0 in total, so no finite coefficients would be optimal, and "
             "there is nothing to certify: give it a positive weight"
         )
-    objective = model._objective(X, labels, weight).at(np.float64)
+    problem = model._problem(X, labels, weight)
+    objective = objective_of(model, X, problem).at(np.float64)
     W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
     certificate = certify_given(objective, given[0].T, given[1], model.tol)
     value, gap = certificate.objective, certificate.gap
     reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
     stop = reached if certificate.holds else Stop.INTERRUPTED
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
-    keep_solution(model, Kept(objective, solution), "softmax" if len(known) > 2 else "logistic", len(known))
+    keep_solution(model, Kept(objective, solution), problem.name, problem.classes)
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]
 
 
 def _check_names(model: LogisticRegression, X: Any) -> None:
     """Refuse a frame whose columns are others than those of the fit, or the same in another order."""
-    known, found = getattr(model, "feature_names_in_", None), list(getattr(X, "columns", ()))
+    known, found = feature_names_in(model), list(getattr(X, "columns", ()))
     if known is None or not found or found == list(known):
         return
     if sorted(map(str, found)) == sorted(map(str, known)):

@@ -29,7 +29,7 @@ from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 Precision = Literal["float64", "float32"]
@@ -45,7 +45,7 @@ _OUTPUTS = ("label", "probabilities", "scores")
 
 
 def write_onnx(
-    model: LogisticRegression, path: str | PathLike[str], *, precision: Precision = "float64", rows: Any = None
+    model: Fitted, path: str | PathLike[str], *, precision: Precision = "float64", rows: Any = None
 ) -> Agreement:
     """Write a model as an ONNX file, after onnxruntime has been seen to predict the same with it.
 
@@ -96,7 +96,7 @@ def write_onnx(
     return agreement
 
 
-def to_onnx(model: LogisticRegression, *, precision: Precision = "float64") -> Any:
+def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
     """The model as an `onnx.ModelProto`, checked by `onnx.checker`; see `write_onnx` for inputs and outputs.
 
     Args:

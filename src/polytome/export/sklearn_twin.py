@@ -24,8 +24,9 @@ from polytome.export.agreement import Agreement, checked_agreement, encoded, sam
 from polytome.export.form import Form, form_of
 from polytome.export.imported import certify_as_given, imported_model
 from polytome.files.atomic_files import atomic_output, check_writable
-from polytome.models.fitting import dense_coefficients
+from polytome.models.fitted import feature_names_in
 from polytome.models.peer_settings import own_settings
+from polytome.models.predictions import dense_coefficients
 from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def build(
 def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     """The arguments of `build`, all of them plain values."""
     encodes = not form.is_matrix or not np.isnan(form.fills).all()
-    names = getattr(model, "feature_names_in_", None)
+    names = feature_names_in(model)
     return {
         "classes": [label.item() if isinstance(label, np.generic) else label for label in model.classes_.tolist()],
         "coef": dense_coefficients(model).tolist(),

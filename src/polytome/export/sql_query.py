@@ -28,7 +28,7 @@ from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -42,7 +42,7 @@ _SMALLEST = -700
 """PostgreSQL refuses exponentials that underflow; exp(-700) is 1e-304."""
 
 
-def to_sql(model: LogisticRegression, *, table: str = "rows", keep: Sequence[str] = ()) -> str:
+def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> str:
     """The model as a query of a table with its columns: `prediction` and one `probability_CLASS` for each class.
 
     A missing cell is NULL, or where a table holds texts (as SQLite's `.import` makes them) one of the spellings that a
@@ -96,7 +96,7 @@ def to_sql(model: LogisticRegression, *, table: str = "rows", keep: Sequence[str
 
 
 def write_sql(
-    model: LogisticRegression, path: str | PathLike[str], *, table: str = "rows", keep: Sequence[str] = ()
+    model: Fitted, path: str | PathLike[str], *, table: str = "rows", keep: Sequence[str] = ()
 ) -> Agreement | None:
     """Write `to_sql(model)` to a file, after SQLite has been seen to answer it as the model predicts.
 
@@ -242,7 +242,7 @@ def _comment(text: str) -> str:
     return " ".join(text.split())
 
 
-def _agreement(model: LogisticRegression, form: Form) -> Agreement | None:
+def _agreement(model: Fitted, form: Form) -> Agreement | None:
     """SQLite's answer beside the model on rows drawn from the model's ranges; None where SQLite cannot give one."""
     names = [column.name for column in form.columns]
     if len({name.lower() for name in names}) < len(names):

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.models.fitted_source import source_of
 from polytome.tables.images import IMAGE_SUFFIXES, training_form
 from polytome.tables.readers.opening import exists, is_folder
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["ImageRows", "find_images", "images_for_model", "is_images", "read_images"]
 
@@ -91,7 +92,7 @@ def read_images(
     return ImageRows(X, y, tuple(str(path) for path, _ in found))
 
 
-def images_for_model(model: LogisticRegression, paths: Sequence[str | PathLike[str]]) -> ImageRows:
+def images_for_model(model: Fitted, paths: Sequence[str | PathLike[str]]) -> ImageRows:
     """Read image files in the form of the images that a model was trained on.
 
     Args:
@@ -107,7 +108,7 @@ def images_for_model(model: LogisticRegression, paths: Sequence[str | PathLike[s
         raise ArgumentError(
             f"{other}: is not an image, and there are images beside it; give either one table or images"
         )
-    shape, full = getattr(model, "image_shape_", None), model.scale
+    shape, full = source_of(model).image_shape, model.scale
     if shape is None:
         raise DataError(f"{paths[0]}: is an image, and the model was not trained on images but on a table of numbers")
     if not isinstance(full, int | float | np.integer | np.floating):

@@ -36,6 +36,7 @@ from polytome.files.saved_values import (
     parameters_to_saved,
 )
 from polytome.files.tensor_files import Tensors, read_tensors
+from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
@@ -132,12 +133,12 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
 
 def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     """What the file keeps: values for JSON, and tensors."""
-    from polytome.models.fitting import dense_coefficients
     from polytome.models.peer_settings import own_settings
+    from polytome.models.predictions import dense_coefficients
 
     parameters, scale = parameters_to_saved(own_settings(model))
     classes, class_numbers = classes_to_saved(model.classes_)
-    names, source = getattr(model, "feature_names_in_", None), model.source_
+    names, source = feature_names_in(model), model.source_
     saved: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "library_version": __version__,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from polytome.tables.readers.columnar import import_pyarrow
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
@@ -121,7 +121,7 @@ def _values(column: Array, guard_formulas: bool) -> list[Any]:
 
 
 def predict_rows(
-    model: LogisticRegression,
+    model: Fitted,
     X: Any,
     *,
     probabilities: bool = True,

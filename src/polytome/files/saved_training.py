@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.files.saved_values import CHECKSUM, TRAINING
-from polytome.files.training_record import TrainingRecord
+from polytome.models.fitted_source import TrainingRecord
 from polytome.plain.kinds import brief, refuse
 from polytome.plain.values import plain
 

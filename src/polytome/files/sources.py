@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ from polytome.errors import ArgumentError, DataError, FileError
 from polytome.files.image_folders import images_for_model, is_images, read_images
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_training
-from polytome.models.fitted_source import FittedSource
+from polytome.models.fitted import feature_names_in
+from polytome.models.fitted_source import FittedSource, source_of
+from polytome.models.model import Model
 from polytome.tables.datasets import Dataset, list_datasets, load_dataset
 from polytome.tables.downloads import Progress
 from polytome.tables.encoder import Column, Encoder
@@ -32,9 +34,11 @@ from polytome.tables.schemas import learn_from_fewer
 from polytome.tables.table import RowOptions, TableOptions, read_table
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 __all__ = [
     "Source",
@@ -147,7 +151,7 @@ def open_source(
 
 
 def read_for_model(
-    model: LogisticRegression,
+    model: Fitted,
     source: str | Sequence[str],
     *,
     data_dir: str | PathLike[str] | None = None,
@@ -200,13 +204,13 @@ def read_for_model(
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
         raise DataError(f"{found.name}: has {has} features, and the model was trained with {wanted}")
-    positive = getattr(model, "positive_", None)
+    positive = source_of(model).positive
     if positive is None or found.y is None:
         return found
     return replace(found, y=_against_rest(found.y, positive), positive=positive)
 
 
-def encoder_of(model: LogisticRegression) -> Encoder:
+def encoder_of(model: Fitted) -> Encoder:
     """How the columns of a table become a model's features.
 
     Args:
@@ -219,19 +223,18 @@ def encoder_of(model: LogisticRegression) -> Encoder:
         >>> encoder_of(LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])).feature_names
         ('column_1',)
     """
-    encoder: Encoder | None = getattr(model, "encoder_", None)
+    encoder: Encoder | None = source_of(model).encoder
     if encoder is not None:
         return encoder
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        names = [f"column_{j + 1}" for j in range(model.n_features_in_)]
-    columns = tuple(Column(str(name), "number") for name in names)
-    target = None if "label" in map(str, names) else "label"
+    given = feature_names_in(model)
+    names = [f"column_{j + 1}" for j in range(model.n_features_in_)] if given is None else list(map(str, given))
+    columns = tuple(Column(name, "number") for name in names)
+    target = None if "label" in names else "label"
     kind: Literal["integer", "text"] = "integer" if model.classes_.dtype.kind in "iu" else "text"
     return Encoder(columns, target, missing="error", unknown="error", label_kind=kind)
 
 
-def fit_source(model: LogisticRegression, source: Source, *, command: str | None = None) -> LogisticRegression:
+def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -> AnyModel:
     """Fit a model to a source and let it remember what later data must look like.
 
     Args:

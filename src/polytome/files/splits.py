@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.files.training_record import data_hash
+from polytome.models.fitted_source import source_of
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["choose_held_out", "rows_of_training"]
 
@@ -40,7 +41,7 @@ def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.b
     return is_test
 
 
-def rows_of_training(model: LogisticRegression, X: Any, y: NDArray[Any], name: str) -> str:
+def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
     """Say whether rows to judge a model on are those that it was trained on, as far as its record can tell.
 
     The record has a digest of the rows of training, all of them in order. It is compared with that of these rows, and
@@ -63,7 +64,7 @@ def rows_of_training(model: LogisticRegression, X: Any, y: NDArray[Any], name: s
         >>> rows_of_training(fit_source(LogisticRegression(), iris), iris.X, iris.y, "iris")
         'these are the rows that the model was trained on: it may do better on them than on new ones'
     """
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     if record is None:
         return ""
     if len(y) == record.n_rows and data_hash(X, y) == record.data_sha256:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -31,75 +30,21 @@ from polytome.evaluation.settled import (
     score_radius,
     settled_scores,
 )
+from polytome.models.fitted_source import TrainingRecord
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
 
-__all__ = ["TrainingRecord", "data_hash", "record_training"]
+__all__ = ["data_hash", "record_training"]
 
 _BLOCK_ENTRIES = 2**21
 _BLOCK_ROWS = 2**14
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingRecord:
-    """What is known of a fit besides its result. Features are counted as the model counts them, encoded.
-
-    Attributes:
-        source: the name of the data set or the path of the file; None for data from Python.
-        data_sha256: of features and labels, 64 hexadecimal digits; see `data_hash`.
-        n_rows: rows of training.
-        class_counts: rows of each class, in the order of `classes_`, (K,) int64.
-        notes: what the reader of the data noticed, such as rows left out for a missing cell.
-        low: smallest value of each feature, (d,) float64.
-        mean: of each feature, (d,) float64.
-        high: largest value of each feature, (d,) float64.
-        constant: positions of the features that never change, (c,) int64.
-        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
-        duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
-            (m, 2) int64 with the earlier one first; constant features are not repeated here.
-        could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
-            proved by `polytome.evaluation.settled`; None where nothing is proved (without penalty, or with weights of
-            rows).
-        centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
-            has its mean, (K, K) float64; (0, 0) where nothing is proved.
-        command: the command line; None for a fit from Python.
-        test_fraction: the share of each class that was held out of the source; None where none was chosen.
-        seed: of that choice; None where none was made.
-        n_test_rows: rows held out, or brought by the source as test rows.
-        versions: of the libraries and of Python, by name.
-        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
-    """
-
-    source: str | None
-    data_sha256: str
-    n_rows: int
-    class_counts: NDArray[np.int64]
-    notes: tuple[str, ...]
-    low: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    high: NDArray[np.float64]
-    constant: NDArray[np.int64]
-    duplicates: NDArray[np.int64]
-    divisor: NDArray[np.float64]
-    could_change: int | None
-    centre_bounds: NDArray[np.float64]
-    command: str | None
-    test_fraction: float | None
-    seed: int | None
-    n_test_rows: int
-    versions: dict[str, str]
-    seconds: float
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
-        return vars(self) | {"seconds": np.nan}
-
-
 def record_training(
-    model: LogisticRegression,
+    model: Fitted,
     X: Any,
     y: Any,
     *,
@@ -207,7 +152,7 @@ def data_hash(X: Any, y: Any) -> str:
 
 
 def _settle(
-    model: LogisticRegression,
+    model: Fitted,
     X: Any,
     codes: Array,
     log_probabilities: Array,
@@ -217,7 +162,7 @@ def _settle(
 ) -> tuple[int | None, Array]:
     """What the certificate proves about predictions, while the rows of training are at hand; see
     `polytome.evaluation.settled`."""
-    from polytome.models.fitting import dense_coefficients
+    from polytome.models.predictions import dense_coefficients
 
     certificate, formula = model.certificate_, model.objective_
     budget = certificate.gap * formula.total_weight
@@ -238,7 +183,7 @@ def _settle(
     return most_changes(cost, weight, budget), bounds
 
 
-def _is_of_fit(model: LogisticRegression, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
+def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
     """Whether rows with these losses and weights make the objective of the fit: else its rows had weights of their own,
     soft labels, or were others."""
     certificate, total = model.certificate_, model.objective_.total_weight

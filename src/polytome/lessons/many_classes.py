@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import numerics
+from polytome import MultilabelLogistic, OneVsOne, OneVsRest, numerics
 from polytome.models.logistic import LogisticRegression
-from polytome.models.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
 from polytome.tables.datasets import load_dataset
 from polytome.teaching.page import Page
 

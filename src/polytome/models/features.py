@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from sklearn import get_config
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from polytome.errors import ArgumentError, DataError, DataTypeError
 from polytome.models.cells import FILL_IN, numeric_array, readable_features
+from polytome.models.fitted import feature_names_in
 from polytome.rows import Columns, Rows, sound_sparse
 from polytome.rows.choose import fast_precision
 
@@ -25,6 +27,7 @@ __all__ = [
     "checked_features",
     "checked_rows",
     "feature_scale",
+    "refuse_foreign_arrays",
     "refuse_nonfinite",
 ]
 
@@ -68,7 +71,7 @@ def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
         raise DataError(str(error)) from error
     except TypeError as error:
         raise DataTypeError(f"X cannot be read: {error}") from error
-    names = getattr(estimator, "feature_names_in_", None)
+    names = feature_names_in(estimator)
     return checked if sparse.issparse(checked) else numeric_array(checked, names)
 
 
@@ -101,6 +104,18 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
     return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
 
 
+def refuse_foreign_arrays(X: Any) -> None:
+    """Raises ArgumentError where scikit-learn is to dispatch to the library of an array that is not NumPy's."""
+    if isinstance(X, np.ndarray):
+        return
+    foreign = hasattr(X, "__array_namespace__") or type(X).__module__.partition(".")[0] == "torch"
+    if foreign and get_config()["array_api_dispatch"]:
+        raise ArgumentError(
+            f"X is {type(X).__module__}.{type(X).__name__}, and array_api_dispatch is on: Polytome computes with NumPy "
+            "on the processor; give numpy.asarray(X), or switch array_api_dispatch off"
+        )
+
+
 def refuse_nonfinite(X: Any, estimator: Any) -> None:
     """Raises DataError at the first NaN or infinity, naming row and column; looks at one block at a time."""
     if (X.dtype.kind not in "fc") or X.shape[0] == 0:
@@ -126,7 +141,7 @@ def _refuse_entry(estimator: Any, row: int, column: int, value: Any) -> None:
 
 
 def _column_name(estimator: Any, column: int) -> str:
-    names = getattr(estimator, "feature_names_in_", None)
+    names = feature_names_in(estimator)
     return f"column {column}" if names is None else f"column {column} ({names[column]!r})"
 
 

@@ -5,13 +5,72 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
-    from polytome.files.training_record import TrainingRecord
     from polytome.tables.encoder import Encoder
 
 Part = TypeVar("Part")
 
-__all__ = ["FittedSource", "PartOfSource"]
+__all__ = ["FittedSource", "PartOfSource", "TrainingRecord", "source_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRecord:
+    """What is known of a fit besides its result. Features are counted as the model counts them, encoded.
+
+    `polytome.files.training_record.record_training` makes one.
+
+    Attributes:
+        source: the name of the data set or the path of the file; None for data from Python.
+        data_sha256: of features and labels, 64 hexadecimal digits; see `data_hash`.
+        n_rows: rows of training.
+        class_counts: rows of each class, in the order of `classes_`, (K,) int64.
+        notes: what the reader of the data noticed, such as rows left out for a missing cell.
+        low: smallest value of each feature, (d,) float64.
+        mean: of each feature, (d,) float64.
+        high: largest value of each feature, (d,) float64.
+        constant: positions of the features that never change, (c,) int64.
+        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
+        duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
+            (m, 2) int64 with the earlier one first; constant features are not repeated here.
+        could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
+            proved by `polytome.evaluation.settled`; None where nothing is proved (without penalty, or with weights of
+            rows).
+        centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
+            has its mean, (K, K) float64; (0, 0) where nothing is proved.
+        command: the command line; None for a fit from Python.
+        test_fraction: the share of each class that was held out of the source; None where none was chosen.
+        seed: of that choice; None where none was made.
+        n_test_rows: rows held out, or brought by the source as test rows.
+        versions: of the libraries and of Python, by name.
+        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
+    """
+
+    source: str | None
+    data_sha256: str
+    n_rows: int
+    class_counts: NDArray[np.int64]
+    notes: tuple[str, ...]
+    low: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    high: NDArray[np.float64]
+    constant: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
+    divisor: NDArray[np.float64]
+    could_change: int | None
+    centre_bounds: NDArray[np.float64]
+    command: str | None
+    test_fraction: float | None
+    seed: int | None
+    n_test_rows: int
+    versions: dict[str, str]
+    seconds: float
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        return vars(self) | {"seconds": np.nan}
 
 
 @dataclass(frozen=True)
@@ -62,17 +121,22 @@ class PartOfSource(Generic[Part]):
         """The part; raises AttributeError where there is none, so that `hasattr` tells."""
         if model is None:
             return self
-        part = getattr(_source_of(model), self._part)
+        part = getattr(source_of(model), self._part)
         if part is None:
             raise AttributeError(f"this {owner.__name__} has no {self._name}: its source brought none", name=self._name)
         return part
 
     def __set__(self, model: object, value: Part | None) -> None:
         changed: dict[str, Any] = {self._part: value}
-        vars(model)["source_"] = replace(_source_of(model), **changed)
+        vars(model)["source_"] = replace(source_of(model), **changed)
 
 
-def _source_of(model: object) -> FittedSource:
-    """That of a model, empty before a fit and in models from elsewhere."""
-    source: FittedSource = vars(model).get("source_", FittedSource())
+def source_of(model: object) -> FittedSource:
+    """What a model's source brought: empty before a fit, and for an estimator of another library.
+
+    Example:
+        >>> source_of(object())
+        FittedSource(encoder=None, image_shape=None, positive=None, training=None)
+    """
+    source: FittedSource = getattr(model, "__dict__", {}).get("source_", FittedSource())
     return source

@@ -1,6 +1,6 @@
 """`LinearRegression`: least squares by orthogonal factors, which keep the digits that the normal equations lose.
 
-The normal equations `w = (X'X)^-1 X'y` (document 002) are the textbook's answer and square the condition number: where
+The normal equations `w = (X'X)^-1 X'y` are the textbook's answer and square the condition number: where
 X determines the coefficients to 8 digits, X'X determines none. Here the rows are never multiplied with each other.
 Each block of rows joins the triangle `R` of those before it by a QR factorisation, `R <- qr([R; block])`, so one pass
 over the rows, in memory or not, leaves a triangle with the same least-squares solutions as the whole.
@@ -12,14 +12,16 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from polytome.errors import DataError
 from polytome.models.cells import masked_place
 from polytome.models.features import checked_features, checked_rows, refuse_nonfinite
-from polytome.models.fitting import checked_coefficients, refuse_nonfinite_coefficients
+from polytome.models.fitted_source import FittedSource
 from polytome.models.labels import row_weights
+from polytome.models.model import Model
+from polytome.models.predictions import checked_coefficients, dense_coefficients, refuse_nonfinite_coefficients
 from polytome.models.settings import check_common_settings
 from polytome.objective import block_scores
 from polytome.rows import Columns, Rows, as_rows, sound_sparse
@@ -33,7 +35,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _LARGEST_TRIANGLE = 2**26  # entries: half a gigabyte, and minutes
 
 
-class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
     """Least squares: minimises `sum_i s_i ||x_i W + b - y_i||^2`; of all solutions the one of least `||W||`.
 
     A column counts as a combination of others where it is one to rounding, whatever the units of the columns: the
@@ -56,17 +58,18 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         >>> model.coef_.round(12), round(model.intercept_, 12)
         (array([1.]), 0.5)
 
-    References: document 002; Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Demmel, Grigori,
+    References: Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Demmel, Grigori,
     Hoemmen and Langou, Communication-optimal parallel and sequential QR and LU factorizations, SIAM Journal on
     Scientific Computing 34, 2012.
     """
+
+    outputs = "numbers"
 
     coef_: Array
     intercept_: Any
     rank_: int
     singular_: Array
     condition_: float
-    n_features_in_: int
 
     def __init__(self, *, fit_intercept: bool = True) -> None:
         self.fit_intercept = fit_intercept
@@ -97,6 +100,7 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         )
         with one_blas_thread():
             self._solve(_standardised(rows, bool(self.fit_intercept)))
+        self.source_ = FittedSource()
         if target.ndim == 1:
             self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
         return self
@@ -105,8 +109,8 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         """`X @ coef_.T + intercept_`, shape (n,) or (n, n_targets)."""
         check_is_fitted(self)
         X = checked_rows(self, X)
-        given = np.atleast_2d(self.coef_.toarray() if hasattr(self.coef_, "toarray") else self.coef_)
-        coefficients, intercepts = checked_coefficients(self, given, np.atleast_1d(self.intercept_), (len(given),))
+        given = np.atleast_2d(dense_coefficients(self))
+        coefficients, intercepts = checked_coefficients(self, given, np.atleast_1d(self.intercept_), len(given))
         raw = np.vstack([coefficients.T, intercepts])
         refuse_nonfinite_coefficients(raw.T)
         predicted = as_rows(X, np.zeros(X.shape[0])).each(lambda block: block_scores(block, raw))

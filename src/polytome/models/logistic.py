@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from polytome.certificates.certificate import Certificate
-from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Softmax
-from polytome.models.certain_outputs import CERTAIN, Outputs, nothing_to_learn
-from polytome.models.features import FeatureScale, checked_features, feature_scale
+from polytome.models.certain_outputs import CERTAIN, Outputs
+from polytome.models.certified import CertifiedClassifier
+from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
-from polytome.models.fitted_source import FittedSource, PartOfSource
-from polytome.models.fitting import (
-    check_settings,
-    classes_of,
-    dense_coefficients,
-    keep_solution,
-    log_probabilities_of,
-    moved,
-    penalty_of,
-    probabilities_of,
-    refuse_foreign_arrays,
-    reporter_of,
-    rounded,
-    scores_of,
-)
-from polytome.models.formula import Formula
+from polytome.models.fitting import Problem, check_settings, fit_problem, moved, reporter_of
 from polytome.models.labels import (
     Labels,
     class_weights,
@@ -45,24 +28,19 @@ from polytome.models.labels import (
     soft_labels,
 )
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
+from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
 from polytome.objective import Objective
 from polytome.rows import as_rows
-from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
+from polytome.solvers import Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 from polytome.solvers.iterates import Iterate
-from polytome.solvers.memory import planned_solver
-
-if TYPE_CHECKING:
-    from polytome.files.training_record import TrainingRecord
-    from polytome.report import Report
-    from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
 
 __all__ = ["LogisticRegression"]
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LogisticRegression(CertifiedClassifier):
     """Logistic regression for two classes, softmax regression for more, with a proof of how good the fit is.
 
     Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row i and `S` their
@@ -120,21 +98,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     regression algorithm, Annals of the Institute of Statistical Mathematics 44, 1992.
     """
 
-    classes_: Array
-    coef_: Array
-    intercept_: Array
-    certificate_: Certificate
-    stop_: Stop
-    history_: tuple[Progress, ...]
-    objective_: Formula
-    solver_: Choice
-    n_iter_: Array
-    n_features_in_: int
-    source_: FittedSource
-    encoder_: PartOfSource[Encoder] = PartOfSource()
-    image_shape_: PartOfSource[tuple[int, int]] = PartOfSource()
-    positive_: PartOfSource[str] = PartOfSource()
-    training_: PartOfSource[TrainingRecord] = PartOfSource()
+    has_probabilities = True
     _left: tuple[Array, Array] | None = None
 
     def __init__(
@@ -200,35 +164,25 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
         check_peer_classes(self, len(labels.classes))
-        counting, outputs = self._outputs(labels, weight)
-        objective = self._objective(X, counting, weight, softmax=len(labels.classes) > 2)
-        if len(counting.classes) == 1:
-            self.solver_, solution = nothing_to_learn(objective, self.tol)
-        else:
-            data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
-            solution = self._solve(objective, labels, outputs, data)
-        self.classes_ = labels.classes
-        self.source_ = FittedSource()
-        n_classes = len(labels.classes)
-        kept = rounded(self, objective, solution, outputs)
-        keep_solution(self, kept, "softmax" if n_classes > 2 else "logistic", n_classes)
+        problem = self._problem(X, labels, weight)
+        data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
+        fit_problem(self, X, problem, partial(self._minimum, problem, data))
         return self
 
-    def _solve(self, objective: Objective, labels: Labels, outputs: Outputs, data: Mapping[str, Any]) -> Solution:
-        """The minimum, and `solver_`; scikit-learn's callbacks, where there are any, are told of every iteration."""
-        choice = planned_solver(self.solver, objective, self.random_state)
-        start, report = self._start(objective, labels, outputs), reporter_of(self)
+    def _minimum(self, problem: Problem, data: Mapping[str, Any], objective: Objective, solver: Solver) -> Solution:
+        """The minimum, from the last fit where that is wanted; scikit-learn's callbacks are told of each iteration."""
+        start, report = self._start(objective, problem), reporter_of(self)
         last: deque[Iterate] = deque(maxlen=1)
+        keep = last.append if self.warm_start else None
 
         def minimise(see: Callable[[Iterate], object] | None, callback: Callback | None) -> Solution:
             limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
-            return minimize(objective, choice.solver, start, see=both(last.append, see), **limits)
+            return minimize(objective, solver, start, see=both(keep, see), **limits)
 
-        if hasattr(self, "_skl_callbacks"):
-            solution = minimize_with_hooks(self, data, objective, labels.classes, minimise)
+        if "_skl_callbacks" in vars(self):
+            solution = minimize_with_hooks(self, data, objective, problem.classes, minimise)
         else:
             solution = minimise(None, None)
-        self.solver_ = choice.after(solution)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
             solution = moved(objective, solution, np.zeros(objective.shape))
         self._left = _left(objective, solution, last[-1]) if self.warm_start and last else None
@@ -264,15 +218,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.coef_ = coef
         return self
 
-    def decision_function(self, X: Any) -> Array:
-        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second), else (n, K)."""
-        scores = scores_of(self, X)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> Array:
-        """The most probable class of each row, shape (n,)."""
-        return classes_of(self, scores_of(self, X))
-
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""
         return probabilities_of(self, X)
@@ -280,50 +225,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
         return log_probabilities_of(self, X)
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one safetensors file, atomically; `polytome.load` reads it back."""
-        from polytome.files.model_file import save
-
-        save(self, path)
-
-    def report(self, X: Any = None, y: Any = None, *, X_train: Any = None, y_train: Any = None) -> Report:
-        """Write the report on the fitted model: what was minimised, the certificate, the data, and how good it is.
-
-        Args:
-            X: features of rows that the model was not fitted to, shape (n, d); without them the report says nothing
-                about the quality of predictions.
-            y: their labels, shape (n,).
-            X_train: features of the rows of training, which `training_` then describes; None leaves it as it is.
-            y_train: their labels.
-
-        Returns:
-            The report: `report.save("report.html")`, or the last line of a notebook's cell.
-
-        Raises:
-            ArgumentError: features come without labels, or labels without features.
-            DataError: rows do not suit the model.
-            MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
-        """
-        from polytome.files.training_record import record_training
-        from polytome.report import make_report
-
-        if (X_train is None) != (y_train is None):
-            raise ArgumentError("X_train, y_train: the data need both features and labels; give both or neither")
-        if X_train is not None:
-            self.training_ = record_training(self, X_train, y_train)
-        return make_report(self, X, y)
-
-    def _repr_html_inner(self) -> str:
-        from polytome.report.notebook import summary
-
-        return f"{super()._repr_html_inner()}{summary(self)}"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        from polytome.report.notebook import summary
-
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        return {kind: text + summary(self) if kind == "text/html" else text for kind, text in bundle.items()}
 
     def _check_settings(self) -> None:
         check_settings(self)
@@ -341,23 +242,24 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         # Of three classes, two that count keep the penalty of a softmax: coefficients of their own.
         return counting, Outputs(places, certain)
 
-    def _objective(self, X: Any, labels: Labels, weight: Array, *, softmax: bool = False) -> Objective:
-        rows = feature_scale(self, as_rows(X, np.zeros(X.shape[0]), weight, n_threads=threads_of(self.n_jobs)), X)
-        n_classes = len(labels.classes)
-        if n_classes == 2 and not softmax:
-            target = labels.target[:, 1] if labels.is_soft else labels.target
-            loss: Logistic | Softmax = Logistic()
-        else:
-            target, loss = labels.target, Softmax(n_classes)
-        penalty = penalty_of(self, float(weight.sum()))
-        return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
+    def _problem(self, X: Any, labels: Labels, weight: Array) -> Problem:
+        """The loss of the classes that count, on rows with their targets."""
+        counting, outputs = self._outputs(labels, weight)
+        n_classes, n_counting = len(labels.classes), len(counting.classes)
+        target: Array = counting.target
+        loss: Logistic | Softmax | None = None if n_counting == 1 else Softmax(n_counting)
+        if n_classes == 2 and n_counting == 2:
+            target, loss = target[:, 1] if counting.is_soft else target, Logistic()
+        rows = as_rows(X, target, weight, n_threads=threads_of(self.n_jobs))
+        return Problem(loss, rows, outputs, "softmax" if n_classes > 2 else "logistic", labels.classes)
 
-    def _start(self, objective: Objective, labels: Labels, outputs: Outputs) -> Array | None:
+    def _start(self, objective: Objective, problem: Problem) -> Array | None:
         """Coefficients of the last fit if they are wanted and fit, else None: the null model."""
-        if not (self.warm_start and hasattr(self, "coef_")):
+        if not (self.warm_start and "coef_" in vars(self)):
             return None
+        outputs = problem.outputs
         same_shape = self.coef_.shape == (len(outputs.certain), objective.shape[0] - 1)
-        if not (same_shape and np.array_equal(self.classes_, labels.classes)):
+        if not (same_shape and np.array_equal(self.classes_, problem.classes)):
             return None
         if (known := outputs.known_start(dense_coefficients(self), self.intercept_)) is None:
             return None
@@ -368,11 +270,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if not self.fit_intercept:
             start[-1] = 0.0
         return start
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Array, Array] | None:

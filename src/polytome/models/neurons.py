@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
@@ -22,10 +22,12 @@ from polytome.losses import Loss, Squared
 from polytome.losses.neurons import PerceptronLoss, SquaredSigmoid
 from polytome.models.cells import readable_features
 from polytome.models.features import checked_features, refuse_nonfinite
-from polytome.models.fitting import scores_of
+from polytome.models.fitted_source import FittedSource
 from polytome.models.labels import is_soft, label_column
+from polytome.models.model import Model
+from polytome.models.predictions import scores_of
 from polytome.models.settings import check_common_settings, check_whole_number, real_number
-from polytome.numerics import sigmoid
+from polytome.numerics import log_sigmoid, sigmoid
 from polytome.objective import Objective, block_scores
 from polytome.penalties import NoPenalty
 from polytome.rows import Block, as_rows, sound_sparse
@@ -38,7 +40,7 @@ Array = NDArray[Any]
 __all__ = ["Adaline", "Perceptron", "SigmoidNeuron", "perceptron_bound"]
 
 
-class _Neuron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
     """What the neurons share: everything but the loss, the steps, and the score above which they say 1."""
 
     _loss: Loss
@@ -54,7 +56,7 @@ class _Neuron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     history_: tuple[Epoch, ...]
     n_iter_: int
     stop_: Stop
-    n_features_in_: int
+    _n_outputs = 1
 
     @abstractmethod
     def _solver(self) -> Solver:
@@ -87,6 +89,7 @@ class _Neuron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         self.coef_ = np.ascontiguousarray(training.coefficients[:-1].T)
         self.intercept_ = training.coefficients[-1].copy()
         self.history_, self.stop_ = training.history, training.stop
+        self.source_ = FittedSource()
         self.losses_ = np.array([epoch.running for epoch in training.history])
         self.n_iter_ = len(training.history)
         if not self.stop_.succeeded and self.stop_ is not Stop.INTERRUPTED:
@@ -111,10 +114,10 @@ class _Neuron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         return tags
 
 
-class Perceptron(_Neuron):
+class Perceptron(Neuron):
     """Rosenblatt's perceptron: a row on the wrong side is added to the coefficients (label 1) or subtracted (label 0).
 
-    A row counts as 1 where `z = x w + b > 0`; at `z = 0` it counts as 0, as in document 001. The steps are those of
+    A row counts as 1 where `z = x w + b > 0`; at `z = 0` it counts as 0. The steps are those of
     descent on `PerceptronLoss`, one row at a time, with rate 1: another rate would only change the unit of `w` and
     `b`. Where a hyperplane separates the classes, an epoch without mistakes comes after at most `perceptron_bound`
     mistakes in all, and ends the training. Where none does, the coefficients never settle.
@@ -142,7 +145,7 @@ class Perceptron(_Neuron):
         >>> model.mistakes_, model.stop_.name
         (array([1, 3, 3, 2, 1, 0]), 'UNCHANGED')
 
-    References: document 001; Rosenblatt, The perceptron, Psychological Review 65, 1958.
+    References: Rosenblatt, The perceptron, Psychological Review 65, 1958.
     """
 
     _loss = PerceptronLoss()
@@ -170,7 +173,7 @@ class Perceptron(_Neuron):
         return StochasticGradientDescent(1.0, batch_size=1, seed=seed_from(self.random_state), shuffle=self.shuffle)
 
 
-class _Descending(_Neuron):
+class _Descending(Neuron):
     """A neuron that descends on a smooth loss at a chosen rate, some rows at a time."""
 
     def __init__(
@@ -231,7 +234,7 @@ class Adaline(_Descending):
         >>> model.predict([[-0.1], [0.1]])
         array([0, 1])
 
-    References: document 001; Widrow and Hoff, Adaptive switching circuits, IRE WESCON convention record 4, 1960.
+    References: Widrow and Hoff, Adaptive switching circuits, IRE WESCON convention record 4, 1960.
     """
 
     _loss = Squared()
@@ -268,16 +271,22 @@ class SigmoidNeuron(_Descending):
         >>> model.predict([[-0.1], [0.1]])
         array([0, 1])
 
-    References: document 001; Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
+    References: Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
     Review 78, 1950.
     """
 
+    has_probabilities = True
     _loss = SquaredSigmoid()
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of 0 and of 1, shape (n, 2)."""
         scores = self.decision_function(X)[:, None]
         return sigmoid(np.hstack([-scores, scores]))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
+        scores = self.decision_function(X)[:, None]
+        return log_sigmoid(np.hstack([-scores, scores]))
 
 
 def perceptron_bound(X: Any, y: Any, coef: Any, intercept: Any) -> float:

@@ -103,7 +103,7 @@ def own_settings(estimator: Any) -> dict[str, Any]:
         inf
     """
     settings = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _NAMES}
-    if getattr(estimator, "penalty", "l2") is None:
+    if vars(estimator).get("penalty", "l2") is None:
         settings["C"] = float("inf")
     return settings
 

@@ -14,7 +14,8 @@ from polytome.errors import ArgumentError
 from polytome.evaluation.curves import column_spreads
 from polytome.evaluation.explain import feature_names
 from polytome.evaluation.ordering import largest
-from polytome.models.fitting import dense_coefficients
+from polytome.models.fitted_source import source_of
+from polytome.models.predictions import dense_coefficients
 from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import PALETTE, figure_of
@@ -95,7 +96,7 @@ class CoefficientsDisplay(Display):
         if X is not None:
             rows = rows * column_spreads(X)
         unit = "unit" if X is None else "standard deviation"
-        return cls(rows, feature_names(model), wanted, most, unit, getattr(model, "image_shape_", None)).plot(ax)
+        return cls(rows, feature_names(model), wanted, most, unit, source_of(model).image_shape).plot(ax)
 
     def _paper(self) -> Paper:
         k = len(self.labels)

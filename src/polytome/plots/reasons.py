@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import Contributions, contributions
 from polytome.evaluation.ordering import largest
+from polytome.models.fitted_source import source_of
 from polytome.numerics import sigmoid
 from polytome.plots.bars import bars_height
 from polytome.plots.coefficients import draw_signed_bars, draw_signed_pictures, largest_signed, picture_paper
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
     from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
@@ -70,7 +71,7 @@ class ContributionsDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        model: LogisticRegression,
+        model: Fitted,
         x: Any,
         *,
         label: Any = None,
@@ -106,7 +107,7 @@ class ContributionsDisplay(Display):
             raise ArgumentError(f"label and against are both {label!r}: give two different classes")
         found = contributions(model, rows, reference).between(label, against)
         row = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, np.float64)[0]
-        shape, encoder = getattr(model, "image_shape_", None), getattr(model, "encoder_", None)
+        shape, encoder = source_of(model).image_shape, source_of(model).encoder
         if encoder is not None and shape is None:
             found, texts = found.by_column(encoder), _texts(encoder, row)
         else:

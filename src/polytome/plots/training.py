@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from polytome.certificates.certificate import Certificate
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
     from polytome.solvers import Progress
 
 Array = NDArray[Any]
@@ -64,7 +64,7 @@ class ConvergenceDisplay(Display):
     certificate: Certificate
 
     @classmethod
-    def from_estimator(cls, model: LogisticRegression, *, ax: Any = None) -> Self:
+    def from_estimator(cls, model: Fitted, *, ax: Any = None) -> Self:
         """Draw the history of a fitted or loaded model.
 
         Args:
@@ -155,7 +155,7 @@ class LearningRatesDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        model: LogisticRegression,
+        model: Fitted,
         X: Any,
         y: Any,
         learning_rates: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
@@ -246,7 +246,7 @@ class RegularizationDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        model: LogisticRegression,
+        model: Fitted,
         X: Any,
         y: Any,
         X_held_out: Any,
@@ -335,9 +335,9 @@ class RegularizationDisplay(Display):
         )
 
 
-def _names(model: LogisticRegression, X: Any) -> Sequence[str]:
+def _names(model: Fitted, X: Any) -> Sequence[str]:
     """The names of the features, even of a model that is not fitted yet."""
-    if hasattr(model, "n_features_in_"):
+    if "n_features_in_" in vars(model):
         return feature_names(model)
     columns = getattr(X, "columns", None)
     return [f"feature_{j}" for j in range(np.shape(X)[1])] if columns is None else [str(name) for name in columns]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytome.files.atomic_files import atomic_output
+from polytome.models.fitted_source import source_of
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["Report", "make_report"]
 
@@ -42,7 +43,7 @@ class Report:
 
 
 def make_report(
-    model: LogisticRegression,
+    model: Fitted,
     X: Any = None,
     y: Any = None,
     *,
@@ -90,9 +91,9 @@ def make_report(
     return Report(report_page(model, judged, title or _title(model)))
 
 
-def _title(model: LogisticRegression) -> str:
+def _title(model: Fitted) -> str:
     """A title from the record of training, or else from the model."""
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     if record is None or record.source is None:
         return f"Report on a model of {len(model.classes_)} classes"
     return f"Report on a model of {Path(record.source).name}"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.explain import feature_names
+from polytome.models.fitted_source import source_of
 from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
 from polytome.report.wording import (
     certificate_sentence,
@@ -27,7 +28,7 @@ from polytome.report.wording import (
 )
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
     from polytome.report.contents import Judged
 
 __all__ = ["model_card"]
@@ -36,7 +37,7 @@ _MOST_CLASSES = 30
 _FEW_ROWS = 50
 
 
-def model_card(model: LogisticRegression, judged: Judged | None = None, *, name: str = "model") -> str:
+def model_card(model: Fitted, judged: Judged | None = None, *, name: str = "model") -> str:
     """Write the card of a fitted model.
 
     Args:
@@ -53,7 +54,7 @@ def model_card(model: LogisticRegression, judged: Judged | None = None, *, name:
         >>> card.splitlines()[:3]
         ['---', 'library_name: polytome', 'pipeline_tag: "tabular-classification"']
     """
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     what = "logistic regression for two classes" if len(model.classes_) == 2 else "softmax regression"
     parts = [
         _front_matter(model, judged, name),
@@ -82,9 +83,9 @@ def model_card(model: LogisticRegression, judged: Judged | None = None, *, name:
     return "\n".join(parts)
 
 
-def _front_matter(model: LogisticRegression, judged: Judged | None, name: str) -> str:
+def _front_matter(model: Fitted, judged: Judged | None, name: str) -> str:
     """What model hubs read; every text is written as JSON, which YAML reads."""
-    task = "image-classification" if hasattr(model, "image_shape_") else "tabular-classification"
+    task = "image-classification" if source_of(model).image_shape is not None else "tabular-classification"
     lines = ["---", "library_name: polytome", f'pipeline_tag: "{task}"', "tags:"]
     lines += [f"- {tag}" for tag in (task, "logistic-regression", "duality-gap")]
     if judged is not None and judged.training_rows == "none":
@@ -96,14 +97,14 @@ def _front_matter(model: LogisticRegression, judged: Judged | None, name: str) -
     return "\n".join([*lines, "---", ""])
 
 
-def _proved(model: LogisticRegression, judged: Judged | None) -> list[str]:
+def _proved(model: Fitted, judged: Judged | None) -> list[str]:
     if judged is None:
         return prediction_sentences(model, None, None)
     return prediction_sentences(model, judged.n_settled, judged.n_known)
 
 
-def _data(model: LogisticRegression) -> list[str]:
-    record = getattr(model, "training_", None)
+def _data(model: Fitted) -> list[str]:
+    record = source_of(model).training
     if record is None:
         return ["This model has no record of its training data.\n"]
     counts = zip(model.classes_.tolist(), record.class_counts.tolist(), strict=True)
@@ -160,7 +161,7 @@ def _metrics(judged: Judged | None) -> list[str]:
     return parts
 
 
-def _limits(model: LogisticRegression, judged: Judged | None) -> list[str]:
+def _limits(model: Fitted, judged: Judged | None) -> list[str]:
     """Known limits of this particular model, and none that would hold for any model."""
     limits = []
     if not model.stop_.succeeded:
@@ -201,8 +202,8 @@ def _limits_of_quality(judged: Judged) -> list[str]:
     return limits
 
 
-def _limits_of_data(model: LogisticRegression) -> list[str]:
-    limits, encoder, record = [], getattr(model, "encoder_", None), getattr(model, "training_", None)
+def _limits_of_data(model: Fitted) -> list[str]:
+    limits, encoder, record = [], source_of(model).encoder, source_of(model).training
     if encoder is not None and any(column.kind == "category" for column in encoder.columns):
         limits.append(
             "A level of a category that training never saw is refused."
@@ -221,7 +222,9 @@ def _limits_of_data(model: LogisticRegression) -> list[str]:
         limits.append(f"Training had {count(int(record.class_counts[rarest]), 'row')} of the class {label}.")
     if record.constant.size:
         n, names = int(record.constant.size), feature_names(model)
-        which = "" if hasattr(model, "image_shape_") else f": {listing([names[j] for j in record.constant], 8)}"
+        which = (
+            "" if source_of(model).image_shape is not None else f": {listing([names[j] for j in record.constant], 8)}"
+        )
         limits.append(f"It has learned nothing about {count(n, 'feature')} that never changed in training{which}.")
     return limits
 

@@ -18,11 +18,12 @@ from polytome.evaluation.ordering import largest
 from polytome.evaluation.settled import settled_rows
 from polytome.files.training_record import data_hash
 from polytome.models.features import checked_rows
+from polytome.models.fitted_source import source_of
 from polytome.report.wording import number
 
 if TYPE_CHECKING:
     from polytome.evaluation.curves import Bin, Curve
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
     from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
@@ -111,7 +112,7 @@ class Judged:
         return self.evaluation.n_rows - self.evaluation.n_unseen
 
 
-def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:
+def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:
     """Compute everything that a report says about rows with known labels.
 
     Args:
@@ -158,13 +159,13 @@ def judge(model: LogisticRegression, X: Any, y: Any, *, name: str, row_names: An
         precision_recall=precision_recall,
         least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
         confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES)),
-        n_settled=int(settled_rows(model, X).sum()) if hasattr(model, "training_") else None,
+        n_settled=int(settled_rows(model, X).sum()) if source_of(model).training is not None else None,
     )
 
 
-def _training_rows(model: LogisticRegression, X: Any, y: Array, name: str) -> Literal["none", "some", "all"]:
+def _training_rows(model: Fitted, X: Any, y: Array, name: str) -> Literal["none", "some", "all"]:
     """How many of the rows the model was fitted to, according to the record of its training."""
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     if record is None:
         return "none"
     if len(y) == record.n_rows and data_hash(checked_rows(model, X), y) == record.data_sha256:
@@ -177,7 +178,7 @@ def _training_rows(model: LogisticRegression, X: Any, y: Array, name: str) -> Li
 class _Window:
     """The rows themselves, of which a few are shown."""
 
-    model: LogisticRegression
+    model: Fitted
     X: Any
     names: Array
 
@@ -189,12 +190,12 @@ class _Window:
         other = judged.runner_up if judged.true == judged.predicted else judged.true
         name = self.names[judged.row]
         name = str(name) if isinstance(name, str) else f"row {name:,}"
-        if hasattr(self.model, "image_shape_"):
+        if source_of(self.model).image_shape is not None:
             return Shown(name, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
         return Shown(name, judged, other, self._reasons(row, judged.predicted, other), None)
 
     def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
-        labels, encoder = self.model.classes_.tolist(), getattr(self.model, "encoder_", None)
+        labels, encoder = self.model.classes_.tolist(), source_of(self.model).encoder
         found = contributions(self.model, row).between(labels[predicted], labels[other])
         given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
         cells: Sequence[float | str] = given.tolist()
@@ -229,9 +230,7 @@ def _rows(X: Any, rows: Any) -> Any:
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
-def _pairs(
-    model: LogisticRegression, evaluation: Evaluation, codes: Array, log_probabilities: Array, show: _Window
-) -> list[Pair]:
+def _pairs(model: Fitted, evaluation: Evaluation, codes: Array, log_probabilities: Array, show: _Window) -> list[Pair]:
     found = []
     for pair in confused_pairs(evaluation.confusion, model.classes_, most=_PAIRS):
         labels = model.classes_.tolist()
@@ -240,14 +239,14 @@ def _pairs(
     return found
 
 
-def _calibration(model: LogisticRegression, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
+def _calibration(model: Fitted, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
     """With two classes the probability of the second is judged, with more that of the predicted class."""
     if len(model.classes_) == 2:
         return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
     return curves.calibration_bins(*curves.confidence(codes, probabilities)), None
 
 
-def _curves(model: LogisticRegression, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:
+def _curves(model: Fitted, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:
     """ROC and precision-recall curves of the classes that have rows of both kinds."""
     kinds = {
         label: each for label, each in curves.one_against_rest(model, X, y).items() if 0 < each[0].sum() < len(each[0])

@@ -6,18 +6,19 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.explain import feature_names
+from polytome.models.fitted_source import source_of
 from polytome.report.wording import listing, number, percent
 
 if TYPE_CHECKING:
-    from polytome.files.training_record import TrainingRecord
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
+    from polytome.models.fitted_source import TrainingRecord
 
 __all__ = ["data_facts", "fit_in_python", "objective_facts", "reproduction_facts"]
 
 Facts = list[tuple[str, str]]
 
 
-def objective_facts(model: LogisticRegression) -> Facts:
+def objective_facts(model: Fitted) -> Facts:
     """The numbers in the objective.
 
     Example:
@@ -41,7 +42,7 @@ def objective_facts(model: LogisticRegression) -> Facts:
     ]
 
 
-def data_facts(model: LogisticRegression, record: TrainingRecord) -> Facts:
+def data_facts(model: Fitted, record: TrainingRecord) -> Facts:
     """The training data.
 
     Example:
@@ -51,7 +52,7 @@ def data_facts(model: LogisticRegression, record: TrainingRecord) -> Facts:
         >>> data_facts(model, model.training_)[3:]
         [('Constant features', 'none'), ('Duplicate features', 'none')]
     """
-    names, shape = feature_names(model), getattr(model, "image_shape_", None)
+    names, shape = feature_names(model), source_of(model).image_shape
     kept = f", and {record.n_test_rows:,} held out for testing" if record.n_test_rows else ""
     pixels = "" if shape is None else f", the pixels of images of {shape[0]} by {shape[1]}"
     constant = [names[j] for j in record.constant.tolist()]
@@ -88,7 +89,7 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
     ]
 
 
-def fit_in_python(model: LogisticRegression) -> str:
+def fit_in_python(model: Fitted) -> str:
     """The estimator with its settings, as Python code."""
     parameters: dict[str, Any] = {**model.get_params(deep=False), "callback": None}
     return " ".join(repr(type(model)(**parameters)).split()) + ".fit(X, y)"

@@ -5,15 +5,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from polytome.models.fitted import certificate_of
+
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["summary"]
 
 _CELL = 'style="text-align: left; vertical-align: top; padding: 0.2em 1em 0.2em 0"'
 
 
-def summary(model: LogisticRegression) -> str:
+def summary(model: Fitted) -> str:
     """Objective, certificate and reason to stop as a small HTML table; empty before the model is fitted.
 
     Example:
@@ -23,7 +25,7 @@ def summary(model: LogisticRegression) -> str:
         >>> "Certificate" in summary(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
         True
     """
-    if not hasattr(model, "certificate_"):
+    if certificate_of(model) is None:
         return ""
     facts = {
         "Objective": str(model.objective_),

@@ -13,6 +13,7 @@ from polytome.errors import MissingExtraError
 from polytome.evaluation.diagnosis import largest_effects
 from polytome.evaluation.explain import feature_names
 from polytome.evaluation.ordering import largest
+from polytome.models.fitted_source import source_of
 from polytome.pages import base_styles, document
 from polytome.report import wording
 from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
@@ -21,7 +22,7 @@ from polytome.report.pictures import Picture, figure, row_picture
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
     from polytome.report.contents import Judged, Shown
 
 __all__ = ["report_page"]
@@ -32,7 +33,7 @@ _MOST_COLUMNS = 60
 _LONGEST_NAME = 32
 
 
-def report_page(model: LogisticRegression, judged: Judged | None, title: str) -> str:
+def report_page(model: Fitted, judged: Judged | None, title: str) -> str:
     """The whole page.
 
     Args:
@@ -43,7 +44,7 @@ def report_page(model: LogisticRegression, judged: Judged | None, title: str) ->
     Raises:
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
     """
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     body = _template().render(
         model=model,
         record=record,
@@ -61,7 +62,7 @@ def report_page(model: LogisticRegression, judged: Judged | None, title: str) ->
         data_facts=[] if record is None else data_facts(model, record),
         reproduction_facts=[] if record is None else reproduction_facts(record),
         in_python=fit_in_python(model),
-        is_image=hasattr(model, "image_shape_"),
+        is_image=source_of(model).image_shape is not None,
     )
     sheet = files("polytome.report").joinpath("report.css").read_text(encoding="utf-8")
     head = f"<style>\n{base_styles()}{sheet}</style>"
@@ -98,7 +99,7 @@ def _contents(judged: Judged | None) -> str:
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
-def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Picture]:
+def _figures(model: Fitted, judged: Judged | None) -> dict[str, Picture]:
     """All figures, by name."""
     from polytome.plots import (
         CalibrationDisplay,
@@ -110,7 +111,7 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
     )
 
     found = {"convergence": figure(ConvergenceDisplay.from_estimator(model))}
-    if hasattr(model, "image_shape_"):
+    if source_of(model).image_shape is not None:
         found["coefficients"] = figure(CoefficientsDisplay.from_estimator(model))
     if judged is None:
         return found
@@ -128,7 +129,7 @@ def _figures(model: LogisticRegression, judged: Judged | None) -> dict[str, Pict
     return found
 
 
-def _names_in_figures(model: LogisticRegression) -> dict[Any, str]:
+def _names_in_figures(model: Fitted) -> dict[Any, str]:
     """Each class's name, cut to fit a figure; long names end with their position, so that all differ."""
     names = {}
     for k, label in enumerate(model.classes_.tolist()):
@@ -137,9 +138,9 @@ def _names_in_figures(model: LogisticRegression) -> dict[Any, str]:
     return names
 
 
-def _classes(model: LogisticRegression) -> dict[str, Any] | None:
+def _classes(model: Fitted) -> dict[str, Any] | None:
     """Rows of each class: all classes if they are few, else the rarest and the most frequent."""
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     if record is None:
         return None
     counts = list(zip(map(str, model.classes_.tolist()), record.class_counts.tolist(), strict=True))
@@ -149,10 +150,10 @@ def _classes(model: LogisticRegression) -> dict[str, Any] | None:
     return {"all": False, "counts": counts[:5] + counts[-5:]}
 
 
-def _columns(model: LogisticRegression) -> list[tuple[str, float, float, float]]:
+def _columns(model: Fitted) -> list[tuple[str, float, float, float]]:
     """Name, smallest value, mean and largest value of the numeric columns, if they are few enough to be read."""
-    record, encoder = getattr(model, "training_", None), getattr(model, "encoder_", None)
-    if record is None or hasattr(model, "image_shape_"):
+    record, encoder = source_of(model).training, source_of(model).encoder
+    if record is None or source_of(model).image_shape is not None:
         return []
     positions, place = list(range(model.n_features_in_)), 0
     if encoder is not None:
@@ -167,16 +168,16 @@ def _columns(model: LogisticRegression) -> list[tuple[str, float, float, float]]
     return [(names[j], float(record.low[j]), float(record.mean[j]), float(record.high[j])) for j in positions]
 
 
-def _effects(model: LogisticRegression) -> list[Any]:
+def _effects(model: Fitted) -> list[Any]:
     """The largest effects: some for each class if these are few, else the largest of all classes."""
-    if hasattr(model, "image_shape_"):
+    if source_of(model).image_shape is not None:
         return []
     n_classes = len(model.classes_)
     if n_classes == 2:
         return largest_effects(model, most=15)[0]
     found = [each for effects in largest_effects(model, most=5) for each in effects]
     if n_classes > _FEW_CLASSES:
-        known = hasattr(model, "training_")
+        known = source_of(model).training is not None
         sizes = [abs(each.over_range if known else each.coefficient) for each in found]
         names = [(each.feature, place) for place, each in enumerate(found)]
         found = [found[j] for j in largest(sizes, 30, names)]
@@ -194,11 +195,11 @@ def _class_table(judged: Judged | None) -> dict[str, Any]:
     return {"all": False, "rows": [present[k] for k in largest([1 - each.recall.value for each in present], 20)]}
 
 
-def _ink(model: LogisticRegression, shown: Shown) -> Picture:
+def _ink(model: Fitted, shown: Shown) -> Picture:
     """A row of pixels as a picture."""
-    record = getattr(model, "training_", None)
+    record, shape = source_of(model).training, source_of(model).image_shape or (1, len(shown.values or ()))
     values = np.asarray(shown.values)
     full = float(values.max()) if record is None else float(record.high.max())
     true, predicted = (str(model.classes_[k]) for k in (shown.judged.true, shown.judged.predicted))
     alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, predicted as {predicted}"
-    return row_picture(values, model.image_shape_, full, alt)
+    return row_picture(values, shape, full, alt)

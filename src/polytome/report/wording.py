@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.settled import mean_variation_bound
+from polytome.models.fitted_source import source_of
 from polytome.numerics.outward import rounded_up
 
 if TYPE_CHECKING:
     from polytome.evaluation.intervals import Estimate
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = [
     "bound",
@@ -134,7 +135,7 @@ def listing(names: Sequence[Any], most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
-def verdict(model: LogisticRegression) -> str:
+def verdict(model: Fitted) -> str:
     """The certificate in a few words.
 
     Example:
@@ -152,7 +153,7 @@ def verdict(model: LogisticRegression) -> str:
     return "Proved to be at its minimum within the tolerance"
 
 
-def certificate_sentence(model: LogisticRegression) -> str:
+def certificate_sentence(model: Fitted) -> str:
     """What the certificate says about the objective, for a reader who does not know duality.
 
     Example:
@@ -188,7 +189,7 @@ def certificate_sentence(model: LogisticRegression) -> str:
     return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
 
 
-def prediction_sentences(model: LogisticRegression, n_settled: int | None, n_rows: int | None) -> list[str]:
+def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | None) -> list[str]:
     """What the certificate means for predictions; "proved" is said only of what is proved.
 
     Args:
@@ -202,7 +203,7 @@ def prediction_sentences(model: LogisticRegression, n_settled: int | None, n_row
         >>> prediction_sentences(fit_source(LogisticRegression(), open_source("iris")), None, None)[1]
         'Proved: at the exact minimum every training row would be given the class that it is given now.'
     """
-    certificate, record = model.certificate_, getattr(model, "training_", None)
+    certificate, record = model.certificate_, source_of(model).training
     if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
         return ["Nothing is proved about predictions: that requires a penalty and a finite gap."]
     average = bound(100 * mean_variation_bound(certificate.gap), 2)

@@ -15,7 +15,7 @@ from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["Content", "explanation", "prediction"]
 
@@ -101,9 +101,7 @@ def explanation(
     return Content(JSON, json.dumps(answer).encode(), len(found.values))
 
 
-def _explained_rows(
-    model: LogisticRegression, X: Any, found: Contributions, most_flips: int | None
-) -> list[dict[str, Any]]:
+def _explained_rows(model: Fitted, X: Any, found: Contributions, most_flips: int | None) -> list[dict[str, Any]]:
     """The part of the answer about each row."""
     predictions, probabilities = model.predict(X), model.predict_proba(X)
     return [

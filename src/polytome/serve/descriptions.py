@@ -8,14 +8,15 @@ import numpy as np
 
 from polytome._version import __version__
 from polytome.files.sources import encoder_of
+from polytome.models.fitted_source import source_of
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["describe", "full_value"]
 
 
-def describe(name: str, model: LogisticRegression) -> dict[str, Any]:
+def describe(name: str, model: Fitted) -> dict[str, Any]:
     """A model as plain values for JSON.
 
     Args:
@@ -28,8 +29,8 @@ def describe(name: str, model: LogisticRegression) -> dict[str, Any]:
         >>> found["classes"], found["features"][0]["name"], found["certificate"]["holds"]
         ([0, 1], 'column_1', True)
     """
-    training = getattr(model, "training_", None)
-    shape = getattr(model, "image_shape_", None)
+    training = source_of(model).training
+    shape = source_of(model).image_shape
     return {
         "name": name,
         "classes": model.classes_.tolist(),
@@ -38,20 +39,20 @@ def describe(name: str, model: LogisticRegression) -> dict[str, Any]:
         "full": None if shape is None else full_value(model),
         "objective": model.objective_.to_json(),
         "certificate": {**model.certificate_.to_json(), "sentence": str(model.certificate_)},
-        "trained_on": {"source": getattr(training, "source", None), "rows": model.objective_.n_rows},
+        "trained_on": {"source": None if training is None else training.source, "rows": model.objective_.n_rows},
         "version": __version__,
     }
 
 
-def full_value(model: LogisticRegression) -> float:
+def full_value(model: Fitted) -> float:
     """The value of full ink in the training images: the largest value seen, or else the number they are scaled by."""
-    training = getattr(model, "training_", None)
+    training = source_of(model).training
     if training is not None:
         return float(np.max(training.high))
     return float(model.scale) if isinstance(model.scale, int | float) else 255.0
 
 
-def _features(model: LogisticRegression, training: Any) -> list[dict[str, Any]]:
+def _features(model: Fitted, training: Any) -> list[dict[str, Any]]:
     """The columns of a table as a user sees them; where training was recorded, the range of a number and the level that
     most rows have."""
     found = []

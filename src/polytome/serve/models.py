@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,14 @@ import numpy as np
 
 from polytome.files.model_file import load
 from polytome.files.sources import encoder_of
+from polytome.models.fitted import nameless
+from polytome.models.fitted_source import source_of
 from polytome.plain.values import plain
 from polytome.serve.descriptions import describe, full_value
 from polytome.tables.encoder import Encoder
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.fitted import Fitted
 
 __all__ = ["ModelFile", "ServedModel"]
 
@@ -39,7 +41,8 @@ class ServedModel:
 
     Attributes:
         name: of its file.
-        model: fitted; it has an `encoder_`, so that all interfaces refer to the same columns.
+        model: fitted; its `source_` has an encoder, so that all interfaces refer to the same
+            columns.
         encoder: how the columns of a table become its features.
         loaded_at: when it was read.
         full: the value of full ink if a row is an image.
@@ -48,7 +51,7 @@ class ServedModel:
     """
 
     name: str
-    model: LogisticRegression
+    model: Fitted
     encoder: Encoder
     loaded_at: datetime
     full: float
@@ -62,21 +65,19 @@ class ServedModel:
         Raises:
             FileError: the file is missing, damaged or not a model.
         """
-        model = load(path)
-        model.encoder_ = encoder_of(model)
-        if hasattr(model, "feature_names_in_"):
-            del model.feature_names_in_  # its encoder finds the columns; the arrays that it makes have no names
+        model = nameless(load(path))  # its encoder finds the columns; the arrays that it makes have no names
+        model.source_ = replace(model.source_, encoder=(encoder := encoder_of(model)))
         model.predict_proba(np.zeros((1, model.n_features_in_)))
         loaded_at = datetime.now(UTC)
         facts = {**describe(path.name, model), "loaded_at": loaded_at.isoformat(timespec="seconds")}
         classes = json.dumps(model.classes_.tolist())
         description = json.dumps(plain(facts)).encode()
-        return cls(path.name, model, model.encoder_, loaded_at, full_value(model), classes, description)
+        return cls(path.name, model, encoder, loaded_at, full_value(model), classes, description)
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
         """Height and width where a row is an image."""
-        shape: tuple[int, int] | None = getattr(self.model, "image_shape_", None)
+        shape: tuple[int, int] | None = source_of(self.model).image_shape
         return shape
 
 

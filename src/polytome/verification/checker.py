@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from polytome.errors import MissingExtraError
+from polytome.models.fitted_source import source_of
 from polytome.verification.findings import Verification
 
 __all__ = ["verify"]
@@ -79,5 +80,5 @@ def _are_others(model: Any, X: Any, y: Any) -> bool:
     """Whether the model's record of training shows that it was fitted to other rows."""
     from polytome.files.training_record import data_hash
 
-    record = getattr(model, "training_", None)
+    record = source_of(model).training
     return record is not None and data_hash(X, y) != record.data_sha256

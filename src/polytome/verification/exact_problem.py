@@ -16,7 +16,9 @@ from polytome.errors import ArgumentError, DataError
 from polytome.models.features import checked_rows
 from polytome.models.fitting import check_certified
 from polytome.models.logistic import LogisticRegression
-from polytome.models.multiclass import MultilabelLogistic, OneVsOne, OneVsRest
+from polytome.models.multilabel import MultilabelLogistic
+from polytome.models.one_vs_one import OneVsOne
+from polytome.models.one_vs_rest import OneVsRest
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import exact
 
@@ -132,7 +134,7 @@ def _label_table(y: Any, n_rows: int, n_labels: int) -> Array:
 
 def _factors(model: Any, codes: Array, weight: Array) -> list[Any] | None:
     """By what the weights of the rows of each class are multiplied, exactly; None for nothing."""
-    given, n_classes = getattr(model, "class_weight", None), len(model.classes_)
+    given, n_classes = vars(model).get("class_weight"), len(model.classes_)
     if given is None:
         return None
     if isinstance(given, Mapping):

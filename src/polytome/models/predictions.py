@@ -1,0 +1,155 @@
+"""From the coefficients of a fitted model to scores, probabilities and classes of rows.
+
+Plain functions over a model with `coef_`, `intercept_` and `n_features_in_`. Coefficients are checked at every call:
+nothing can go stale where a user changes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from polytome import native, numerics
+from polytome.errors import ArgumentError, DataError
+from polytome.models.features import checked_columns, refuse_foreign_arrays, refuse_nonfinite
+from polytome.objective import block_scores
+from polytome.rows import as_rows, sound_sparse
+
+Array = NDArray[Any]
+
+__all__ = [
+    "checked_coefficients",
+    "classes_of",
+    "dense_coefficients",
+    "log_probabilities_of",
+    "probabilities_of",
+    "refuse_nonfinite_coefficients",
+    "scores_of",
+    "sigmoids_of",
+]
+
+
+def scores_of(estimator: Any, X: Any) -> Array:
+    """Scores `X @ coef_.T + intercept_` of a fitted classifier, shape (n, n_outputs)."""
+    return _linked_scores(estimator, X, "scores")
+
+
+def probabilities_of(estimator: Any, X: Any) -> Array:
+    """The softmax of the scores of several classes, the sigmoids of plus and minus the score of two; shape (n, K).
+
+    The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
+    """
+    return _linked_scores(estimator, X, "probabilities")
+
+
+def log_probabilities_of(estimator: Any, X: Any) -> Array:
+    """The logarithms of `probabilities_of`, from the scores: finite even where a probability is below any float."""
+    return _linked_scores(estimator, X, "logarithms")
+
+
+def sigmoids_of(estimator: Any, X: Any) -> Array:
+    """The sigmoid of each score, shape (n, n_outputs)."""
+    return _linked_scores(estimator, X, "sigmoids")
+
+
+def dense_coefficients(estimator: Any) -> Array:
+    """`coef_` as an array, which `sparsify` may have made a sparse matrix."""
+    coef = estimator.coef_
+    dense: Array = coef if isinstance(coef, np.ndarray) else coef.toarray()
+    return dense
+
+
+def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
+    """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows and coefficients."""
+    if "coef_" not in vars(estimator):
+        check_is_fitted(estimator)
+    refuse_foreign_arrays(X)
+    X = checked_columns(estimator, X)
+    linked = _linked(estimator, X, _coefficients(estimator), link)
+    return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
+
+
+def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
+    if link == "logarithms":
+        scores = _linked(estimator, X, coefficients, "scores")
+        if scores.shape[1] == 1:
+            return numerics.log_sigmoid(np.hstack([-scores, scores]))
+        return numerics.log_softmax(scores, axis=1)
+    if link == "probabilities":
+        link = "softmax" if len(coefficients) > 1 else "sigmoids"
+        coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
+    try:
+        linked = native.linked_scores(X, coefficients, link)
+    except (IndexError, ValueError):
+        sound_sparse(X)  # names the place
+        raise
+    if linked is not None:
+        return linked
+    rows = as_rows(X, np.zeros(X.shape[0]))
+    # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies as its fit left it.
+    raw = np.ascontiguousarray(coefficients).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = rows.each(lambda block: block_scores(block, raw))
+    if not np.isfinite(scores).all():
+        refuse_nonfinite(X, estimator)
+        refuse_nonfinite_coefficients(coefficients)
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        # Beyond the range of float64 not even the sign of a score could be trusted.
+        raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
+    if link == "softmax":
+        return numerics.softmax(scores, axis=1)
+    return numerics.sigmoid(scores) if link == "sigmoids" else scores
+
+
+def _coefficients(estimator: Any) -> Array:
+    """Coefficients and, last, intercepts, (n_outputs, n_features + 1).
+
+    Put together anew for each call, and checked: nothing can go stale where a user changes `coef_`.
+    """
+    n_outputs = estimator._n_outputs
+    coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, n_outputs)
+    return np.concatenate([coefficients, intercepts[:, np.newaxis]], axis=1).astype(np.float64, copy=False)
+
+
+def checked_coefficients(estimator: Any, given: Any, intercepts: Any, n_outputs: int) -> tuple[Array, Array]:
+    """Coefficients (n_outputs, n_features) and intercepts as arrays.
+
+    Raises:
+        ArgumentError: they have another shape, or are no numbers: a user can put anything there.
+    """
+    is_sparse: bool = sparse.issparse(given)
+    coefficients = np.asarray(given.toarray() if is_sparse else given)
+    intercepts, shape, n_features = np.asarray(intercepts), coefficients.shape, estimator.n_features_in_
+    fits = len(shape) == 2 and shape[1] == n_features and shape[0] == n_outputs
+    if not fits or coefficients.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"coef_ is {type(given).__name__} of shape {shape} and type {coefficients.dtype}: needs numbers of shape "
+            f"{(n_outputs, n_features)}"
+        )
+    if intercepts.shape != shape[:1] or intercepts.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"intercept_ has shape {intercepts.shape} and type {intercepts.dtype}: needs numbers of shape {shape[:1]}, "
+            f"as coef_ has shape {shape}"
+        )
+    return coefficients, intercepts
+
+
+def refuse_nonfinite_coefficients(coefficients: Array) -> None:
+    """Raises ArgumentError at the first coefficient that is NaN or infinite."""
+    wrong = np.argwhere(~np.isfinite(coefficients))
+    if len(wrong):
+        output, column = map(int, wrong[0])
+        last = column == coefficients.shape[1] - 1
+        name = f"intercept_[{output}]" if last else f"coef_[{output}, {column}]"
+        raise ArgumentError(f"{name} is {coefficients[output, column]}: the model cannot predict; fit it anew")
+
+
+def classes_of(estimator: Any, scores: Array) -> Array:
+    """The class of each row: the one of the largest score, or by the sign of a single one (positive: the second)."""
+    codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    classes: Array = estimator.classes_[codes]
+    return classes
