@@ -1,7 +1,7 @@
-"""What a model was trained on and with: the facts that a report or a page needs after the data are gone.
+"""What a model was trained on and with: the facts that a report or a page needs once the data are gone.
 
-A record holds sums and extremes, never a row. It travels in the model file. `sources.fit_source` and the command
-`polytome train` make one; a plain `fit` does not, since reading the data once more takes time: ask `record_training`.
+A record holds sums and extremes, never a row, and is saved in the model file. `sources.fit_source` and the command
+`polytome train` make one; `fit` alone does not, since reading the data again takes time: call `record_training`.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ _BLOCK_ROWS = 2**14
 
 @dataclass(frozen=True, eq=False)
 class TrainingRecord:
-    """What is known of a fit besides its result. Features are counted as the model counts them, encoded.
+    """What is known about a fit besides its result. Features are those of the model, after encoding.
 
     Attributes:
         source: the name of the data set or the path of the file; None for data from Python.
         data_sha256: of features and labels, 64 hexadecimal digits; see `data_hash`.
-        n_rows: rows of training.
+        n_rows: training rows.
         class_counts: rows of each class, in the order of `classes_`, (K,) int64.
         notes: what the reader of the data noticed, such as rows left out for a missing cell.
         low: smallest value of each feature, (d,) float64.
         mean: of each feature, (d,) float64.
         high: largest value of each feature, (d,) float64.
         constant: positions of the features that never change, (c,) int64.
-        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
+        divisor: what each feature was divided by before its coefficient was penalised, (d,) float64.
         duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
             (m, 2) int64 with the earlier one first; constant features are not repeated here.
-        could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
+        could_change: the most training rows whose predicted class could be another one at the exact minimum, as
             proved by `polytome.evaluation.settled`; None where nothing is proved (without penalty, or with weights of
             rows).
         centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
@@ -70,7 +70,7 @@ class TrainingRecord:
         seed: of that choice; None where none was made.
         n_test_rows: rows held out, or brought by the source as test rows.
         versions: of the libraries and of Python, by name.
-        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
+        seconds: that `fit` took, from its call to its end; NaN if it was not measured, and in pickles.
     """
 
     source: str | None
@@ -111,22 +111,22 @@ def record_training(
     n_test_rows: int = 0,
     seconds: float = np.nan,
 ) -> TrainingRecord:
-    """Look once more at the data of a fit and write down what it was.
+    """Read the data of a fit again and record the facts about it.
 
     Args:
         model: fitted on these data. It is left as it is; assign the record to `model.training_` to keep it in its file.
         X: features as given to `fit`, shape (n, d).
         y: labels as given to `fit`, shape (n,).
-        source: this and the other arguments are what `TrainingRecord` says.
-        notes: as there.
-        command: as there.
-        test_fraction: as there.
-        seed: as there.
-        n_test_rows: as there.
-        seconds: as there.
+        source: this and the other arguments as in `TrainingRecord`.
+        notes: as in `TrainingRecord`.
+        command: as in `TrainingRecord`.
+        test_fraction: as in `TrainingRecord`.
+        seed: as in `TrainingRecord`.
+        n_test_rows: as in `TrainingRecord`.
+        seconds: as in `TrainingRecord`.
 
     Raises:
-        DataError: X does not suit the model, or y holds something else than one of its classes for each row.
+        DataError: X does not suit the model, or y does not hold one of its classes for each row.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -135,7 +135,7 @@ def record_training(
         >>> record.class_counts, record.mean, record.constant
         (array([1, 2]), array([1., 7.]), array([1]))
     """
-    # These bring scikit-learn, which reading a model's file does not need.
+    # These import scikit-learn, which reading a model file does not need.
     from polytome.models.features import checked_rows, feature_scale
     from polytome.models.labels import Labels, class_weights
     from polytome.rows import as_rows
@@ -215,7 +215,7 @@ def _settle(
     mean: Array,
     divisor: Array,
 ) -> tuple[int | None, Array]:
-    """What the certificate proves about predictions, while the rows of training are at hand; see
+    """What the certificate proves about predictions, while the training rows are available; see
     `polytome.evaluation.settled`."""
     from polytome.models.fitting import dense_coefficients
 
@@ -239,8 +239,8 @@ def _settle(
 
 
 def _is_of_fit(model: LogisticRegression, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
-    """Whether rows with these losses and weights make the objective of the fit: else its rows had weights of their own,
-    soft labels, or were others."""
+    """Whether rows with these losses and weights give the objective of the fit: if not, its rows had their own weights,
+    soft labels, or were other rows."""
     certificate, total = model.certificate_, model.objective_.total_weight
     if not np.isclose(weight.sum(), total, rtol=1e-9):
         return False
@@ -266,7 +266,7 @@ def _extremes(X: Any) -> tuple[Array, Array, Array]:
 
 
 def _duplicates(X: Any, constant: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs of equal columns, told by a 128-bit hash of each; constant columns are left out."""
+    """Pairs of equal columns, found by a 128-bit hash of each; constant columns are left out."""
     first_with: dict[bytes, int] = {}
     skipped = set(constant.tolist())
     pairs = []
@@ -294,7 +294,7 @@ def _column_hashes(X: Any) -> list[bytes]:
 
 
 def _canonical(X: Any, layout: str) -> Any:
-    """A sparse matrix whose equal content is stored equally; the caller's stays as it is."""
+    """A sparse matrix in canonical form; the caller's is unchanged."""
     matrix = X.asformat(layout, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()

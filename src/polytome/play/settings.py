@@ -132,7 +132,7 @@ class Settings:
 
     @property
     def content(self) -> bytes:
-        """The table as a file would hold it; half a surrogate pair, which JSON allows, is left to the reader to refuse."""
+        """The table as in a file; half a surrogate pair, which JSON allows, is left for its reader to refuse."""
         return self.csv.encode("utf-8", "surrogatepass")
 
     def start_numbers(self) -> list[float]:
