@@ -496,9 +496,10 @@ def test_rows_of_training_may_be_given_in_any_form(form):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.eye(3)[load_iris().target], r"one label for each row, not probabilities; .*
-        classes_\[y.argmax\(axis=1\)\]"), (load_iris().target[:10], r"y has shape \(10,\) for 150 rows"), ("setosa",
-        r"y has shape \(\) for 150 rows"), (np.zeros((75, 2)), r"y has shape \(75, 2\) for 150 rows"),
+        (np.eye(3)[load_iris().target], r"one label for each row, not probabilities; .* classes_\[y.argmax"),
+        (load_iris().target[:10], r"y has shape \(10,\) for 150 rows"),
+        ("setosa", r"y has shape \(\) for 150 rows"),
+        (np.zeros((75, 2)), r"y has shape \(75, 2\) for 150 rows"),
     ],
 )
 def test_what_is_not_one_label_for_each_row_is_refused(labels, message):

@@ -48,16 +48,16 @@ class Flip(NamedTuple):
     value: float | str | None
     """Its current value; None if no level of the category is set."""
     flipped: float | str | None
-    """Another level, or the nearest number that the model certainly puts into another class: where both classes have the
-    same score, and beyond it by no more than the rounding of scores. None if no value in the range does so."""
+    """Another level, or the nearest number that the model certainly puts into another class: where both classes have
+    the same score, and beyond it by no more than the rounding of scores. None if no value in the range does so."""
     label: Any
     """The class beyond; None if there is none."""
     size: float
-    """The size of the change as a share of the feature's range in training, or in the feature's own unit if the range is
-    unknown; 1 for another level, infinity if no change does so."""
+    """The size of the change as a share of the feature's range in training, or in the feature's own unit if the range
+    is unknown; 1 for another level, infinity if no change does so."""
     rounded: float | str | None
-    """`flipped` for a reader: of the same class, and beyond it by at most a hundredth of the change, in as few digits as
-    that takes. For a category, the level."""
+    """`flipped` for a reader: of the same class, and beyond it by at most a hundredth of the change, in as few digits
+    as that takes. For a category, the level."""
 
 
 def smallest_flips(model: LogisticRegression, x: Any, most: int | None = None) -> list[Flip]:
