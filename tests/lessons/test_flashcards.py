@@ -106,7 +106,7 @@ def test_a_note_keeps_its_identity_while_its_answer_changes(tmp_path: Path, monk
 @pytest.mark.parametrize("name", ["cards.doc", "cards", "cards.apkg.zip"])
 def test_another_suffix_is_refused_before_any_work(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "flashcards", lambda: pytest.fail("work had begun"))
-    with pytest.raises(ArgumentError, match=r"let the name end in \.apkg or \.txt"):
+    with pytest.raises(ArgumentError, match=r"end the name with \.apkg or \.txt"):
         write_flashcards(tmp_path / name)
     with pytest.raises(FileError, match="there is no folder"):
         write_flashcards(tmp_path / "absent" / "cards.apkg")

@@ -1,15 +1,15 @@
-"""`verify`: a second opinion on a model's certificate, rigorous, slow and independent of the fit.
+"""`verify`: an independent check of a model's certificate, rigorous and slow.
 
 A certificate says: P, the objective at these coefficients, is at most `gap` above the smallest value P* that it has for
-any coefficients. Here P is computed anew in ball arithmetic, whose every number comes with a bound of its rounding, and
-so is a lower bound D of P* (see `polytome.verification.balls` for both, and for the proof). Then
+any coefficients. Here P is recomputed in ball arithmetic, in which every number carries a bound on its rounding, and
+so is a lower bound D on P* (see `polytome.verification.balls` for both, and for the proof). Then
 
     P - D <= gap            confirms: P - P* <= P - D;
     P - P(other) > gap      refutes: other coefficients are better by more than the gap.
 
 D is computed from a witness, P(other) at one: the model's own coefficients first; then ones that a few Newton steps
-make of them, in 64-bit floats and, where that is not enough and the model is small, in balls. Where rounding leaves a
-doubt the bits are doubled. If neither inequality is shown, the verdict is "undecided", with the numbers that are
+make of them, in 64-bit floats and, where that is not enough and the model is small, in balls. If rounding leaves doubt,
+the number of bits is doubled. If neither inequality is shown, the verdict is "undecided", with the numbers that are
 proved.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["Verification", "verify"]
 
 @dataclass(frozen=True)
 class Verification:
-    """What an independent check of a certificate found. All numbers but the claimed ones are proved.
+    """The result of an independent check of a certificate. All numbers except the claimed ones are proved.
 
     Attributes:
         verdict: "confirmed", "refuted", or "undecided".
@@ -37,7 +37,7 @@ class Verification:
         objective: P at the model's coefficients, rounded to a float.
         claimed_objective: what the certificate states.
         claimed_gap: the objective is claimed to be at most this far above its minimum.
-        excess_at_most: it is proved to be at most this far above; `inf` where nothing is proved.
+        excess_at_most: it is proved to be at most this far above; `inf` if nothing is proved.
         excess_at_least: it is proved to be at least this far above: other coefficients are better by so much.
         null_objective: the objective of the null model.
         tol: the tolerance that was asked for, relative to the null model.
@@ -78,7 +78,7 @@ class Verification:
         return f"Confirmed: {claim} (proved here: within {self.excess_at_most:.2e})."
 
     def to_json(self) -> dict[str, Any]:
-        """The findings as plain values for JSON; what is infinite becomes None."""
+        """The result as plain values for JSON; infinite numbers become None."""
         values = asdict(self) | {"reasons": list(self.reasons)}
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
@@ -86,7 +86,7 @@ class Verification:
 def verify(
     model: Any, X: Any, y: Any, sample_weight: Any = None, *, progress: Callable[[str], None] | None = None
 ) -> Verification:
-    """Confirm or refute a model's certificate on the data of its fit, in arithmetic that knows its own rounding.
+    """Confirm or refute a model's certificate on the data of its fit, in arithmetic that bounds its own rounding.
 
     Args:
         model: a fitted `LogisticRegression` (or one of `from_sklearn`, `from_torch`, `load`), `OneVsRest`, `OneVsOne`
@@ -127,7 +127,7 @@ def verify(
     check.run()
     found = check.findings(time.perf_counter() - began)
     if found.verdict != "confirmed" and _are_others(model, X, y):
-        note = "these are not the rows that the model was trained on: their SHA-256 is another one"
+        note = "these are not the rows that the model was trained on: their SHA-256 differs"
         return replace(found, reasons=(*found.reasons, note))
     return found
 
