@@ -43,9 +43,9 @@ def available_threads() -> int:
 def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
     """Below `property`: computed when first used, and kept.
 
-    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile, which lets threads with objects of
-    their own wait for each other, and which a process forked meanwhile waits for in vain. Here two threads may compute
-    the same; what the first one found is kept.
+    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile: threads with different objects wait
+    for each other, and a process forked meanwhile waits forever. Here two threads may compute the same value; the
+    first result is kept.
 
     Example:
         >>> class Circle:

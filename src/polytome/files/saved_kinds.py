@@ -3,7 +3,7 @@
 A kind is a function of a value from JSON and of its name in messages. It returns the value as the model needs it, or
 refuses it. Every number has a range and every text a maximal length: nothing is used before that is checked.
 
-JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is due.
+JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is expected.
 """
 
 from __future__ import annotations

@@ -383,7 +383,7 @@ shape (features, classes)?
     training.
 
 [trap] A model is right on 100 % of its training data. What does that say about new data?
-    Little: it may have learned them by heart. Judge it on data that it never saw.
+    Little: it may have memorised them. Evaluate it on data that it never saw.
 
 [definition] **Precision** and **recall**: which share of what is each?
     Precision: of those predicted positive, the share that is. Recall: of those that are positive, the share predicted

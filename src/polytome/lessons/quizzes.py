@@ -257,7 +257,7 @@ def outliers(page: Page) -> None:
 
 
 def petals(n_more: int = 0) -> tuple[Array, Array]:
-    """Petal lengths in cm of versicolor (0) and virginica (1), and so many large virginicas."""
+    """Petal lengths in cm of versicolor (0) and virginica (1), and a number of large virginicas."""
     iris = load_dataset("iris")
     labels = (iris.y[50:] == "virginica").astype(float)
     return np.append(iris.X[50:, 2], np.full(n_more, LARGE)), np.append(labels, np.ones(n_more))
@@ -306,7 +306,7 @@ def flowers(page: Page) -> None:
 
         Not for certain: these are the flowers that it has learned from. Take versicolor and virginica and learn from
         every tenth of them: the answers are right on {seen:.0%} of these and on {unseen:.0%} of the others. Setosa and
-        versicolor lie so far apart that new ones will rarely be wrong, but that is due to the flowers.
+        versicolor lie so far apart that new ones will rarely be wrong, but that is a property of these species.
         """,
     )
 

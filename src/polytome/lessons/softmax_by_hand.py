@@ -344,7 +344,7 @@ def iris_places() -> list[int]:
 
 
 def draw_layer(n_features: int, n_classes: int) -> Figure:
-    """A diagram of the model with so many nodes."""
+    """A diagram of the model with given numbers of nodes."""
     from polytome.teaching.diagrams import layer
 
     measured = {1: ["petal length"], 2: ["petal length", "petal width"]}

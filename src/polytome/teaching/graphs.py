@@ -84,7 +84,7 @@ def computational_graph(
 
 
 def code_tree(codes: Mapping[str, str], probabilities: Mapping[str, float]) -> Figure:
-    """Draw the tree of a prefix code: 0 and 1 on the way to each symbol, its probability and code word beside it.
+    """Draw the tree of a prefix code: 0 and 1 on the path to each symbol, its probability and code word beside it.
 
     A circle holds the probability of everything to its right; Huffman's code repeatedly joins the two smallest.
 

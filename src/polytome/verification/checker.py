@@ -40,7 +40,7 @@ class Verification:
         excess_at_most: it is proved to be at most this far above; `inf` if nothing is proved.
         excess_at_least: it is proved to be at least this far above: other coefficients are better by so much.
         null_objective: the objective of the null model.
-        tol: the tolerance that was asked for, relative to the null model.
+        tol: the tolerance of the fit, relative to the null model.
         coefficient_bound: the Frobenius distance of the coefficients (as the penalty sees them) from the optimal ones
             is at most this; `inf` where nothing is proved.
         margin: for classes that are claimed to be separated, the smallest score by which a row of positive weight is on

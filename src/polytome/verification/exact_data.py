@@ -30,7 +30,7 @@ _SPARSE_ROW = 64  # entries that a sparse row is taken to have
 
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
-    """Ball arithmetic with so many bits."""
+    """Ball arithmetic with a given number of bits."""
     before, ctx.prec = ctx.prec, bits
     try:
         yield
@@ -50,7 +50,7 @@ def exact(number: float) -> Ball:
 
 @dataclass
 class Block:
-    """A few rows in balls: labels and weights, and their features when they are asked for."""
+    """A few rows in balls: labels and weights, and their features when they are needed."""
 
     stored: Any
     y: list[list[Ball]]

@@ -3,7 +3,7 @@
 import { count, listed } from "./format.js";
 import { element } from "./probabilities.js";
 
-/** How many are asked for; of fewer features all are known. */
+/** How many are requested; with fewer features all are known. */
 export const MOST_FLIPS = 30;
 const MOST_SHOWN = 6;
 
