@@ -87,7 +87,7 @@ _refuse_subinterpreters()
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for (PEP 562): scikit-learn alone takes most of a second."""
+    """A public name, imported when it is first used (PEP 562): scikit-learn alone takes most of a second."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -96,7 +96,7 @@ def __getattr__(name: str) -> Any:
         if not any(words in str(error) for words in ("once per process", "subinterpreters")):
             raise
         raise ImportError(
-            "polytome cannot run here: one interpreter of a process alone can load NumPy, and another one has it; use "
+            "polytome cannot run here: only one interpreter of a process can load NumPy, and another one has; use "
             "the main interpreter, threads, or processes instead of subinterpreters"
         ) from error
     value = globals()[name] = getattr(home, name)

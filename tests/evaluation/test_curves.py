@@ -152,7 +152,7 @@ def test_a_regularization_path_is_made_of_the_fits_of_scikit_learn() -> None:
         (
             lambda: sweeps.regularization_path(LogisticRegression(), IRIS.X, IRIS.y, IRIS.X, IRIS.y, []),
             ArgumentError,
-            "Cs: there is none",
+            "Cs is empty",
         ),
     ],
 )

@@ -109,14 +109,14 @@ def test_another_suffix_is_refused_before_any_work(name: str, tmp_path: Path) ->
     def work() -> Iterator[Flashcard]:
         yield pytest.fail("work had begun")
 
-    with pytest.raises(ArgumentError, match=r"let the name end in \.apkg or \.txt"):
+    with pytest.raises(ArgumentError, match=r"end the name with \.apkg or \.txt"):
         write_flashcards(tmp_path / name, work())
     with pytest.raises(FileError, match="there is no folder"):
         write_flashcards(tmp_path / "absent" / "cards.apkg", work())
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "said"), [("cards.doc", ".apkg or .txt"), ("absent/cards.txt", "make it first")])
+@pytest.mark.parametrize(("name", "said"), [("cards.doc", ".apkg or .txt"), ("absent/cards.txt", "create it first")])
 def test_the_command_says_what_is_wrong_on_one_line(name: str, said: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["lesson", "--flashcards", str(tmp_path / name)])
     assert result.exit_code == 1

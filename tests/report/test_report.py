@@ -271,7 +271,7 @@ def test_unseen_labels_are_told(words_only):
     strange[:7] = 9
     text, _ = read(model.report(X, strange).html)
     assert "7 more rows have labels that training never saw (9)" in text
-    with pytest.raises(DataError, match="not one label"):
+    with pytest.raises(DataError, match="no label is one of"):
         model.report(X, strange + 100)
 
 
@@ -411,7 +411,7 @@ def test_report_without_rows_goes_beside_the_model(tmp_path):
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     done = run("train", "iris", "--report", tmp_path / "absent" / "report.html")
     assert done.exit_code == 1
-    assert "make it first" in done.output
+    assert "create it first" in done.output
     assert "Classes" not in done.output
 
 
@@ -496,7 +496,7 @@ def test_rows_of_training_may_be_given_in_any_form(form):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.eye(3)[load_iris().target], r"one label each, not by probabilities; .* classes_\[y.argmax\(axis=1\)\]"),
+        (np.eye(3)[load_iris().target], r"one label for each row, not probabilities; .* classes_\[y.argmax"),
         (load_iris().target[:10], r"y has shape \(10,\) for 150 rows"),
         ("setosa", r"y has shape \(\) for 150 rows"),
         (np.zeros((75, 2)), r"y has shape \(75, 2\) for 150 rows"),

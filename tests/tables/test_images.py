@@ -366,7 +366,7 @@ def test_predict_writes_the_file_of_each_image_before_its_prediction(digits_mode
 def test_evaluate_takes_the_names_of_sub_folders_as_labels(digits_model: Path, folder: Path) -> None:
     metrics = json.loads(done("evaluate", digits_model, folder, "--json"))["metrics"]
     assert metrics["n_rows"] == 3
-    assert "subfolder of its name" in refused("evaluate", digits_model, folder / "7")
+    assert "subfolder named after" in refused("evaluate", digits_model, folder / "7")
     (folder / "seven").mkdir()
     (folder / "seven" / "a.png").write_bytes(encoded(stroke()))
     assert "subfolder 'seven' is not a label" in refused("evaluate", digits_model, folder)

@@ -45,7 +45,7 @@ def test_an_index_in_a_text_table_is_left_out_and_said(tmp_path: Path, order: li
     lines = [f"{i},{i % 3}.5,{'ab'[i % 2]}" for i in order]
     table = _read(tmp_path, "\n".join([f"{name},x,y", *lines]))
     assert table.feature_names == ("x",)
-    assert any("is taken for the index" in note for note in table.notes)
+    assert any("is taken to be the index" in note for note in table.notes)
     kept = _read(tmp_path, "\n".join([f"{name},x,y", *lines]), categories=["1"])
     assert kept.feature_names is not None
     assert len(kept.feature_names) == 1 + len(set(order))
@@ -85,7 +85,7 @@ def test_parquet_names_its_index(tmp_path: Path, index: list[Any], name: str | N
     frame.to_parquet(tmp_path / "t.parquet")
     table = read_table(tmp_path / "t.parquet", target="y")
     assert table.feature_names == ("x",)
-    assert any("is taken for the index" in note for note in table.notes)
+    assert any("is taken to be the index" in note for note in table.notes)
     assert (
         read_table(tmp_path / "t.parquet", target=name or "__index_level_0__", drop=["y"], categories=["x"]).y
         is not None

@@ -251,7 +251,7 @@ def test_targets_of_another_kind(loss, y):
     ],
 )
 def test_targets_that_could_not_be_means_are_named(loss, y):
-    with pytest.raises(DataError, match=r"y\[1\] = .*: no target of"):
+    with pytest.raises(DataError, match=r"y\[1\] = .*: is not a target of"):
         trace(loss, [[1.4], [1.0]], y, np.zeros((2, loss.n_outputs)), RATE)
 
 

@@ -33,7 +33,7 @@ class ImageRows(NamedTuple):
 
 
 def is_images(path: str | PathLike[str]) -> bool:
-    """Whether this is the name of an image file, or a folder that holds some.
+    """Whether this is the name of an image file, or a folder that contains image files.
 
     Example:
         >>> is_images("photo.JPG"), is_images("rows.csv")
@@ -51,7 +51,7 @@ def find_images(paths: Iterable[str | PathLike[str]]) -> list[tuple[Path, str | 
             its subfolders too, whose names are their labels: in `folder/3/a.png` the label is "3".
 
     Returns:
-        For each image its path and its label; None where it is in no subfolder.
+        For each image its path and its label; None if it is not in a subfolder.
 
     Raises:
         FileError: there is no such file or folder, or a folder holds no image.
@@ -78,7 +78,7 @@ def read_images(
         full: the value of full ink in them; see `training_form`.
 
     Returns:
-        The rows, with labels where each image is in a subfolder.
+        The rows, with labels if each image is in a subfolder.
 
     Raises:
         PolytomeError: a file cannot be used; see `training_form`.
@@ -96,25 +96,23 @@ def images_for_model(model: Fitted, paths: Sequence[str | PathLike[str]]) -> Ima
     """Read image files in the form of the images that a model was trained on.
 
     Args:
-        model: fitted to images: it has `image_shape_`, and its `scale` is what full ink is in them.
+        model: fitted to images: it has `image_shape_`, and its `scale` is the value of full ink.
         paths: see `find_images`.
 
     Raises:
-        ArgumentError: there is something else beside the images.
-        DataError: the model was not trained on images, or does not know what full ink is; an image cannot be used.
+        ArgumentError: there are other things besides the images.
+        DataError: the model was not trained on images, or the value of full ink is unknown; an image cannot be used.
         FileError: a file cannot be read.
     """
     if other := next((path for path in paths if exists(path) and not is_images(path)), None):
-        raise ArgumentError(
-            f"{other}: is not an image, and there are images beside it; give either one table or images"
-        )
+        raise ArgumentError(f"{other}: is not an image, and was given with images; give either one table or images")
     shape, full = source_of(model).image_shape, model.scale
     if shape is None:
         raise DataError(f"{paths[0]}: is an image, and the model was not trained on images but on a table of numbers")
     if not isinstance(full, int | float | np.integer | np.floating):
         raise DataError(
-            f"{paths[0]}: what full ink is in the images of the model is not known, because it was trained with "
-            f"scale={full!r}; train it with their largest pixel as the scale"
+            f"{paths[0]}: the value of full ink in the model's images is not known, because it was trained with "
+            f"scale={full!r}; train it with the largest pixel value as the scale"
         )
     rows = read_images(paths, shape, float(full))
     if rows.y is None or rows.y.dtype.kind == model.classes_.dtype.kind:

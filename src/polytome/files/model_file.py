@@ -1,10 +1,10 @@
-"""A fitted model in one safetensors file: nothing in it is ever executed, and nothing in it is believed unchecked.
+"""A fitted model in one safetensors file: nothing in it is ever executed, and nothing is used unchecked.
 
 The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes` and `scale`, and
 `training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
-all that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training.
+everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training.
 
-Not saved: the callback, a `RandomState`, and a solver object, whose place is taken by `solver="auto"`; `solver_` of a
+Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`; `solver_` of a
 loaded model is the text that described the solver.
 
 Reference:
@@ -65,7 +65,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
 
     Raises:
         ArgumentError: this is not a `LogisticRegression`, or its labels, settings or coefficients cannot be saved.
-        FileError: the file cannot be written; an old one is as it was.
+        FileError: the file cannot be written; an existing one is unchanged.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
@@ -91,7 +91,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
     saved["checksum"] = _checksum(saved, tensors)
     text = json.dumps(saved, allow_nan=False)
     try:
-        _from_saved(json.loads(text), tensors)  # whatever is written can be read again
+        _from_saved(json.loads(text), tensors)  # whatever is written can be read back
     except FileError as error:
         raise ArgumentError(f"the model cannot be saved: {str(error).removeprefix(DAMAGED)}; fit it again") from error
     content = to_bytes(tensors, {_KEY: text})
@@ -109,7 +109,7 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
         The fitted model: coefficients, labels, certificate and history are equal to the last bit.
 
     Raises:
-        FileError: the file is missing, cut short, damaged, no model of Polytome, or in a newer format; the message
+        FileError: the file is missing, cut short, damaged, not a Polytome model, or in a newer format; the message
             names the file and what is wrong.
 
     Example:
@@ -167,7 +167,7 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
 
 
 def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
-    """SHA-256 of everything in the file but the checksum itself."""
+    """SHA-256 of everything in the file except the checksum itself."""
     digest = hashlib.sha256()
     kept = {key: value for key, value in saved.items() if key != "checksum"}
     digest.update(json.dumps(kept, sort_keys=True).encode())
@@ -194,7 +194,7 @@ def _parsed(content: str) -> dict[str, Any]:
 
 
 def _check_version(saved: dict[str, Any]) -> None:
-    """Refuse a newer format, saying which version can read it."""
+    """Refuse a newer format, saying which version wrote it."""
     version = saved.get("format_version")
     if type(version) is not int or version < 1:
         refuse(f"format_version is {brief(version)}")
@@ -246,7 +246,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
 
 
 def _coefficients(tensors: Tensors) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The coefficients and intercepts, of shapes that a model has."""
+    """The coefficients and intercepts, of shapes that a model can have."""
     coef, intercept = tensors["coef"], tensors["intercept"]
     kind = coef.dtype
     if kind not in (np.float64, np.float32) or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
@@ -292,9 +292,9 @@ def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:
         refuse(f"history is {tensor.dtype} of shape {tensor.shape}")
     iterations, passes = tensor[:, 0], tensor[:, 1]
     if not ((iterations >= 0) & (iterations < LARGEST_COUNT) & (iterations == np.floor(iterations))).all():
-        refuse("history counts iterations beyond measure")
+        refuse("history has impossible numbers of iterations")
     if not (np.isfinite(passes) & (passes >= 0)).all():
-        refuse("history counts passes beyond measure")
+        refuse("history has impossible numbers of passes")
     if (tensor[:, 2:] < 0).any():
         refuse("history holds an objective, a gap or a time below zero")
     return tuple(Progress(int(iteration), *rest) for iteration, *rest in tensor.tolist())

@@ -1,8 +1,8 @@
-"""What a user names, a built-in data set or a file, as rows to train on or to predict.
+"""A source that a user names, a built-in data set or a file, as rows to train on or to predict.
 
 A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the columns of its table
-(`encoder_`), the shape of its images (`image_shape_`), the one label that it tells from the rest (`positive_`), and
-what the data were (`training_`). `read_for_model` reads other data in the same way.
+(`encoder_`), the shape of its images (`image_shape_`), the one label that it distinguishes from the rest
+(`positive_`), and a record of the data (`training_`). `read_for_model` reads other data in the same way.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Source:
         scale: the number that suits the data as the estimator's `scale`; None for none.
         image_shape: height and width when each row is an image.
         notes: sentences that the user should see.
-        kept: which rows of the file are in X, as truth values; None when all are.
-        positive: the label that is told from all others, if there is one; see `one_against_rest`.
+        kept: which rows of the file are in X, as booleans; None when all are.
+        positive: the label that is distinguished from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
@@ -114,7 +114,7 @@ def open_source(
 
     Args:
         source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
-            subfolder of its name; each becomes 28 x 28 pixels (see `training_form`).
+            subfolder named after it; each becomes 28 x 28 pixels (see `training_form`).
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
         options: how a table is read; see `read_table`.
@@ -139,7 +139,7 @@ def open_source(
         return _labelled_images(source)
     table = read_table(source, **options)
     if table.y is None:
-        raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
+        raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
     found = Source(
         source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept, frame=table.frame
     )
@@ -169,7 +169,7 @@ def read_for_model(
         data_dir: the folder of the IDX files of mnist or fashion-mnist.
         split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
         progress: called during a download.
-        labels: False to leave the labels of a file alone, as rows to be predicted need none.
+        labels: False to ignore the labels of a file, which rows to be predicted do not need.
         options: how a table is read; see `read_table`.
 
     Returns:
@@ -235,7 +235,7 @@ def encoder_of(model: Fitted) -> Encoder:
 
 
 def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -> AnyModel:
-    """Fit a model to a source and let it remember what later data must look like.
+    """Fit a model to a source and record in it what later data must look like.
 
     Args:
         model: the classifier.
@@ -245,8 +245,8 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     Returns:
         The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes `encoder_`,
         `image_shape_` and `positive_` where the source has them.
-        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, whatever the alphabet says: a
-        positive coefficient speaks for the label.
+        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, not in alphabetical order: a
+        positive coefficient counts for the label.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -276,14 +276,14 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
 
 
 def one_against_rest(source: Source, positive: str) -> Source:
-    """Tell one label from all others: every other label becomes `"not LABEL"`.
+    """Distinguish one label from all others: every other label becomes `"not LABEL"`.
 
     Args:
         source: rows with labels.
         positive: the label.
 
     Raises:
-        ArgumentError: it is none of the labels.
+        ArgumentError: it is not one of the labels.
 
     Example:
         >>> source = one_against_rest(open_source("digits"), "3")
@@ -300,12 +300,12 @@ def one_against_rest(source: Source, positive: str) -> Source:
 def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     """Set rows aside as test rows, the same fraction of every class.
 
-    What the columns of a table become, means and levels, is learned again from the rows that stay: those held out teach
-    nothing.
+    Means and levels of the columns of a table are learned again from the remaining rows: held-out rows have no
+    influence.
 
     Args:
         source: rows with labels and without test rows.
-        fraction: between 0 and 1. Of every class at least one row stays to be trained on.
+        fraction: between 0 and 1. At least one row of every class remains for training.
         seed: of the choice.
 
     Raises:
@@ -347,12 +347,12 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
 
 
 def _only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
-    """A note on levels that only rows held out have."""
+    """A note on levels that only held-out rows have."""
     pairs = zip(whole.columns, learned.columns, strict=True)
     lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
     if not lost:
         return ()
-    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known ones",)
+    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known levels",)
 
 
 def _from_dataset(data: Dataset) -> Source:
@@ -372,16 +372,18 @@ def _from_dataset(data: Dataset) -> Source:
 
 
 def _labelled_images(folder: str) -> Source:
-    """A folder of images to train on, in the form of those of MNIST."""
+    """A folder of images to train on, in the form of MNIST's images."""
     rows = read_images(folder)
     if rows.y is None:
-        raise DataError(f"{folder}: an image has no label; put those of each class into a subfolder of its name")
+        raise DataError(
+            f"{folder}: an image has no label; put the images of each class into a subfolder named after it"
+        )
     notes = (f"each of the {len(rows.y):,} images is brought into the form of those of MNIST, 28 x 28 pixels",)
     return Source(folder, rows.X, rows.y, scale=255.0, image_shape=(28, 28), notes=notes)
 
 
 def _chosen_part(source: Source, split: str | None) -> Source:
-    """The test rows of a source, or the others, in the place of the rows."""
+    """A source whose rows are its test rows, or its other rows."""
     if split not in (None, "train", "test"):
         raise ArgumentError(f"split={split!r}: choose train or test")
     if split == "test" and source.X_test is None:
@@ -396,7 +398,7 @@ def _against_rest(y: Array, positive: str) -> Array:
 
 
 def _check_exists(source: str) -> None:
-    """Name the data sets to a user who may have meant one of them."""
+    """Refuse an unknown source, listing the data sets, one of which the user may have meant."""
     if not exists(source):
         names = ", ".join(info.name for info in list_datasets())
         raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")

@@ -1,7 +1,8 @@
-"""Lessons: everything in the source documents, computed again.
+"""Lessons: everything in the source documents, recomputed.
 
-One file each. Its docstring begins with "Title: what it shows."; its function `lesson(page)` computes and fills a page.
-A file runs by itself, `python -m polytome.lessons.softmax_by_hand`; so does `polytome lesson softmax-by-hand`.
+There is one file for each lesson. Its docstring begins with "Title: what it shows."; its function `lesson(page)`
+computes and fills a page. A file can be run as a script, `python -m polytome.lessons.softmax_by_hand`, with the same
+result as `polytome lesson softmax-by-hand`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _IN_ORDER = (
 
 @cache
 def catalogue() -> tuple[Lesson, ...]:
-    """The lessons, in an order to learn in.
+    """The lessons, in learning order.
 
     Example:
         >>> catalogue()[0].title
@@ -64,10 +65,10 @@ def catalogue() -> tuple[Lesson, ...]:
 
 
 def find_lesson(name: str) -> Lesson:
-    """The lesson of a name.
+    """The lesson with a given name.
 
     Raises:
-        ArgumentError: there is none; the nearest name is suggested.
+        ArgumentError: there is no such lesson; the closest name is suggested.
 
     Example:
         >>> find_lesson("softmax-by-hand").title
@@ -82,7 +83,7 @@ def find_lesson(name: str) -> Lesson:
 
 
 def run_lesson(lesson: Lesson) -> Page:
-    """The page that a lesson fills: everything on it is computed now."""
+    """The page that a lesson fills; everything on it is computed by this call."""
     from polytome.teaching.page import Page
 
     page = Page()

@@ -86,7 +86,7 @@ def each_pair(page: Page, X: Array, y: Array, model: OneVsOne) -> None:
     page.text(r"""
         ## Each pair
 
-        Or let every pair of classes have a model of its own, trained on the flowers of these two only. The models vote,
+        Or give every pair of classes its own model, trained on the flowers of these two only. The models vote,
         and most votes win. There are $K(K-1)/2$ pairs:
     """)
     page.code(number_of_pairs)
@@ -100,7 +100,7 @@ def each_pair(page: Page, X: Array, y: Array, model: OneVsOne) -> None:
             (f"{first} or {second}", n, model.coef_[k].round(3), float(model.intercept_[k]))
             for k, ((first, second), n) in enumerate(zip(names, n_rows, strict=True))
         ],
-        "The models of the pairs; a positive score speaks for the second",
+        "The models of the pairs; a positive score counts for the second",
     )
     page.figure(
         "one-vs-one",
@@ -124,7 +124,8 @@ def a_tie(page: Page, X: Array, y: Array) -> None:
     page.text(rf"""
         ### A tie
 
-        Three pairs give three votes. Can each class get one? Of petals no. Take the sepals instead: on a fine grid over
+        Three pairs give three votes. Can each class get one? With petals, no. Take the sepals instead: on a fine grid
+        over
         their plane, {len(tied):,} of {len(plane):,} points are such ties, where the first class beats the second, the
         second the third, and the third the first. Then **confidence** decides: for each class the sum of the scores of
         its pairs, those against it with a minus.
@@ -148,8 +149,8 @@ def one_model(page: Page, X: Array, y: Array, model: LogisticRegression) -> None
 
         $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
 
-        is the probability of class $k$. The outputs compete during the training already: only differences between
-        scores count. There are no questions of yes and no that could contradict each other, and no votes.
+        is the probability of class $k$. The outputs already compete during training: only differences between scores
+        count. There are no yes-or-no questions that could contradict each other, and no votes.
     """)
     page.figure(
         "softmax-regions",
@@ -171,7 +172,7 @@ def side_by_side(page: Page, X: Array, y: Array, models: dict[str, Classifier]) 
     page.text("""
         ## Side by side
 
-        All three on the same 150 flowers, with the same penalty. One-vs-rest has no distribution of its own; its
+        All three on the same 150 flowers, with the same penalty. One-vs-rest gives no distribution by itself; its
         probabilities are the three sigmoids divided by their sum. Votes are not probabilities at all.
     """)
     page.code(mean_log_loss)
@@ -202,14 +203,14 @@ def side_by_side(page: Page, X: Array, y: Array, models: dict[str, Classifier]) 
         f"Flower {DOUBTFUL}, a {y[DOUBTFUL]} with a petal of {flower[0, 0]} by {flower[0, 1]} cm",
     )
     page.text(f"""
-        The sigmoids add up to {sigmoids.sum():.3f}, not to 1: three models that do not know of each other. Use softmax
-        where classes exclude each other and probabilities matter. One-vs-rest is for binary models that cannot do
-        otherwise, and one-vs-one where training on few rows at a time is cheaper.
+        The sigmoids add up to {sigmoids.sum():.3f}, not to 1: the three models are independent of each other. Use
+        softmax where classes exclude each other and probabilities matter. One-vs-rest is for models that can only be
+        binary, and one-vs-one for where training on few rows at a time is cheaper.
     """)
 
 
 def not_exclusive(page: Page, X: Array, y: Array) -> None:
-    """Labels that may be there together."""
+    """Labels that may occur together."""
     labels = np.column_stack([y != "setosa", y == "virginica"]).astype(int)
     model = MultilabelLogistic(C=C).fit(X, labels)
     p = model.predict_proba(X[DOUBTFUL : DOUBTFUL + 1])[0]
@@ -217,7 +218,7 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
         ## Labels that do not exclude each other
 
         A photograph may show a dog *and* a cat. Then softmax would be wrong: it would make them compete. Each label
-        gets a sigmoid of its own, and the probabilities need not add up to 1:
+        gets its own sigmoid, and the probabilities need not add up to 1:
 
         $$a = \sigma(W x + b), \qquad a_l = P(y_l = 1 \mid x)$$
 
@@ -238,7 +239,7 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
     )
     page.text(f"""
         Of the {len(y)} flowers {(both == 0).sum()} get no label, {(both == 1).sum()} one and {(both == 2).sum()} both.
-        Each output was trained as if it were alone: the sum of the losses has no term in which two labels meet.
+        Each output was trained as if it were alone: no term of the sum of losses contains two labels.
     """)
     page.figure(
         "multilabel",
@@ -249,7 +250,7 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
 
 
 def regions(X: Array, y: Array, model: Classifier) -> Figure:
-    """What the model says in the plane of the petals."""
+    """What the model predicts in the plane of the petals."""
     from polytome.plots.regions import decision_regions
 
     return decision_regions(X, y, model.predict, x_label="petal length (cm)", y_label="petal width (cm)")

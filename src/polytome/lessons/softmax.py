@@ -1,4 +1,4 @@
-"""Softmax, naive and stable: scores become probabilities, and how not to lose them to overflow.
+"""Softmax, naive and stable: how scores become probabilities without overflow.
 
 Documents 000 (softmax in NumPy), 003 (softmax and stable softmax), 002 (softmax over the wrong axis).
 Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 4.1 and 6.2.2.3.
@@ -62,7 +62,7 @@ def what_it_is(page: Page) -> None:
     page.figure(
         "softmax-shares",
         draw_shares,
-        r"Scores 1, 2, 3 and what softmax makes of them. One more: $e \approx 2.72$ times the probability.",
+        r"Scores 1, 2, 3 and their softmax. One more: $e \approx 2.72$ times the probability.",
         "Two bar charts: the scores 1, 2 and 3, and the probabilities 0.09, 0.24 and 0.67.",
     )
     rng = np.random.default_rng(0)
@@ -98,7 +98,7 @@ def overflow(page: Page) -> None:
 
 
 def shifting(page: Page) -> None:
-    """The same number, added to every score, changes nothing: so take the largest one away."""
+    """The same number, added to every score, changes nothing: so subtract the largest one."""
     page.text(r"""
         ## The same scores, shifted
 

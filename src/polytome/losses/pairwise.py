@@ -1,7 +1,7 @@
 """The loss of one-vs-one: every pair of classes has a binary model, all of them trained together.
 
-A row of class c belongs to the K - 1 pairs that c is in, and to no other. So the K (K - 1) / 2 binary problems are one
-separable problem over the same rows: one pass over X serves them all, and no row is copied for any of them.
+A row of class c belongs only to the K - 1 pairs that contain c. So the K (K - 1) / 2 binary problems are one separable
+problem over the same rows: one pass over X serves them all, and no rows are copied.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["PairwiseSigmoids"]
 class PairwiseSigmoids:
     """Sum over the pairs of classes that a row's class is in of the binary cross-entropy of that pair.
 
-    Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score speaks for j. `target` is an integer
+    Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score counts for j. `target` is an integer
     code 0..K-1 per row, shape (n,). Rows of one class need the scores of their K - 1 pairs only.
 
     Args:

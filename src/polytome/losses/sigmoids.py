@@ -1,4 +1,4 @@
-"""Sigmoids side by side: one binary cross-entropy for each output."""
+"""Independent sigmoids: one binary cross-entropy for each output."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Softmax:
         others = exponentials.sum(axis=1)
         total = others + own
         # Where the true class has the largest score the loss is log(1 + others), and p_y - 1 is minus the others:
-        # neither form cancels, however sure the row.
+        # neither form cancels, however certain the prediction.
         value = np.where(own == 1.0, np.log1p(others), np.log(total) - shifted[rows, target])
         exponentials[rows, target] = -others
         exponentials /= total[:, None]

@@ -58,7 +58,7 @@ class Squared:
         return scores
 
     def room(self, target: Array, weight: Array) -> Array:
-        """One: no residual is out of reach, and the same change to all of them moves the mean as far."""
+        """One: every residual is possible, and the same change to all of them moves the mean by as much."""
         return np.ones(self.n_outputs)
 
     def margin(self, scores: Array, target: Array) -> Array:

@@ -4,8 +4,8 @@ Each function keeps float16, float32 and float64 as they are and turns integers 
 None of them warns or returns `inf` or `nan` where the true value is a number of its dtype. Logarithms are
 natural.
 
-Two habits make the forms stable. An exponential is only ever taken of a number that is not positive, so that
-it cannot overflow; and where 1 meets something that may be tiny, `log1p` adds them unrounded.
+Two rules make the forms stable. Exponentials are only taken of numbers that are not positive, so that they
+cannot overflow; and where 1 is added to something that may be tiny, `log1p` avoids the rounding.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def first_row(wrong: ArrayLike) -> tuple[tuple[int, ...], str]:
 
 
 def _below_highest(scores: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Scores minus the highest of their row (a new array), that highest, and its position along `axis`."""
+    """Scores minus the highest of their row (a new array), that highest score, and its position along `axis`."""
     if not -scores.ndim <= axis < scores.ndim or scores.shape[axis] == 0:
         raise ArgumentError(f"scores: shape {scores.shape} has no class along axis {axis}")
     position = scores.argmax(axis, keepdims=True)  # on short rows argmax takes half the time of max
@@ -330,7 +330,7 @@ def _below_highest(scores: Array, axis: int) -> tuple[Array, Array, Array]:
 
 
 def _log_sum(shifted: Array, position: Array, axis: int) -> Array:
-    """`log sum exp(shifted)`; log1p adds the 1 of the highest, beside which the others would be rounded."""
+    """`log sum exp(shifted)`; log1p adds the 1 of the highest score, to which the others would be rounded away."""
     exponentials = np.exp(shifted)
     np.put_along_axis(exponentials, position, 0, axis)
     return np.log1p(_sum(exponentials, axis))

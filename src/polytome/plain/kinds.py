@@ -1,10 +1,9 @@
-"""What a value from JSON may be: a schema is written down with these kinds, and each value is held against it.
+"""What a value of a model file may be: a schema is built from these kinds, and each value is checked against it.
 
-A kind is a function of a value from JSON and of what to call it in a message. It returns the value as the model needs
-it, or refuses it. Every number has a range and every text a length: nothing is used before that is known.
+A kind is a function of a value from JSON and of its name in messages. It returns the value as the model needs it, or
+refuses it. Every number has a range and every text a maximal length: nothing is used before that is checked.
 
-JSON has no infinity and no NaN: where a number is due they are the texts "inf", "-inf" and "nan", as `plain`
-writes them when it is asked for words.
+JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is expected.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from polytome.errors import FileError
 
 Kind: TypeAlias = Callable[[Any, str], Any]
-"""What a value has to be: takes it and its place, and returns it or refuses the file."""
+"""A kind of value: takes a value and its place, and returns the value or refuses the file."""
 
 __all__ = [
     "DAMAGED",
@@ -44,13 +43,13 @@ __all__ = [
 ]
 
 DAMAGED = "damaged or foreign: "
-"""How every complaint about what is in a file begins."""
+"""The beginning of every message about a file's content."""
 WHOLE = "the model"
-"""What the whole of the metadata is called; its members go by their own names."""
+"""The name of the whole metadata; its members have their own names."""
 LARGEST = sys.float_info.max
 """The largest finite number."""
 LARGEST_COUNT = 2**53
-"""The largest number of things: up to it every whole number is a float64."""
+"""The largest count: up to it every whole number is a float64."""
 _LONGEST_TEXT = 1_000_000
 _LONGEST_SHOWN = 120  # characters
 _brief = Repr()
@@ -69,7 +68,7 @@ def brief(value: Any) -> str:
 
 
 def refuse(complaint: str) -> NoReturn:
-    """Raise for content that no save has written.
+    """Raise for content that no save can have written.
 
     Example:
         >>> refuse("coef holds NaN")
@@ -97,7 +96,7 @@ def whole(low: int, high: int) -> Kind:
 
 
 def real(low: float, high: float, *, nan: bool = False) -> Kind:
-    """A number in a range, its ends included; infinite where an end is, NaN only where that is allowed.
+    """A number in a range, its ends included; infinite if an end is infinite, NaN only if that is allowed.
 
     Example:
         >>> real(0, np.inf)("inf", "gap")
@@ -166,7 +165,7 @@ def choice(*texts: str) -> Kind:
 
 
 def flag(value: Any, what: str) -> Any:
-    """A truth value.
+    """A boolean.
 
     Example:
         >>> flag(True, "warm_start")
@@ -243,7 +242,7 @@ _number = either(whole(-(2**63), 2**64 - 1), real(-LARGEST, LARGEST), flag)
 
 
 def label(value: Any, what: str) -> Any:
-    """A class: text, a finite number or a truth value. The text "inf" is a text here.
+    """A class: text, a finite number or a boolean. The text "inf" is a text here.
 
     Example:
         >>> label("inf", "a class"), label(3, "a class")

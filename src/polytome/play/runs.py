@@ -34,10 +34,10 @@ Array = NDArray[Any]
 __all__ = ["MOST_FRAMES", "MOST_STEPS", "Move", "Update", "frames", "json_line", "moves"]
 
 MOST_STEPS = 5000
-"""How far a run can be followed."""
+"""The most steps of a run."""
 
 MOST_FRAMES = 500
-"""Of one request."""
+"""The most frames of one request."""
 
 _TOL = 1e-9
 _HIGH_UP = 100.0
@@ -139,7 +139,7 @@ def _stochastic_moves(problem: Problem) -> Iterator[Move]:
 
 
 def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterator[dict[str, Any]]:
-    """Some frames of a run, each as values that `json_line` takes; computed when asked for.
+    """Some frames of a run, each as values that `json_line` takes; computed when requested.
 
     Args:
         problem: what is descended on, and how.
@@ -147,7 +147,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
         count: how many at most.
 
     Raises:
-        ArgumentError: more is asked for than a request or a run may have.
+        ArgumentError: more frames are requested than a request or a run may have.
 
     Example:
         >>> from polytome.play.problems import make_problem
@@ -164,7 +164,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
 
 
 def _frames(problem: Problem, first: int, count: int) -> Iterator[dict[str, Any]]:
-    """The generator behind `frames`, which checks before the first one is asked for."""
+    """The generator behind `frames`, which checks before the first one is requested."""
     before: Move | None = None
     start_value = 0.0
     walking = islice(moves(problem), first + count + 1)  # one more, to know whether the last one is the end

@@ -18,7 +18,7 @@ WAYS = ("batch", "mini-batch", "stochastic", "newton", "lbfgs")
 """How one can descend."""
 
 STARTS = ("zeros", "null", "random")
-"""Where a run can start, beside numbers of one's own."""
+"""Where a run can start, besides a user's own numbers."""
 
 MOST_ROWS = 1000
 """Points that one picture can show."""
@@ -47,7 +47,7 @@ class Settings:
     Args:
         data: name of the data set; "own" for the table in `csv`, "file" for the one the server was started with.
         features: names of one or two columns; empty for those that the data set suggests.
-        label: the column of the labels of a table of one's own; empty for the last one.
+        label: the column of the labels of a user's own table; empty for the last one.
         classes: names of the classes to keep; empty for all.
         one: the class that counts as 1 where there is one output, all others as 0; empty for the last one.
         rows: how many points are drawn at random, where they are.
@@ -132,7 +132,7 @@ class Settings:
 
     @property
     def content(self) -> bytes:
-        """The table as a file would hold it; half a surrogate pair, which JSON allows, is for the reader to refuse."""
+        """The table as in a file; half a surrogate pair, which JSON allows, is left for its reader to refuse."""
         return self.csv.encode("utf-8", "surrogatepass")
 
     def start_numbers(self) -> list[float]:

@@ -187,7 +187,7 @@ def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: st
 
 
 def signed_colours() -> Colormap:
-    """Vermillion over white to blue: the ends are told apart by people with any colour vision.
+    """Vermilion over white to blue: people with any colour vision can distinguish the ends.
 
     Example:
         >>> print(*signed_colours()(0.5))

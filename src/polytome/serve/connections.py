@@ -70,7 +70,7 @@ class _OneWrite:
             self._transport.write(b"".join(pieces))
 
 
-class _TooLarge(Exception):  # noqa: N818  (the parser hands it on; the client is told in words)
+class _TooLarge(Exception):  # noqa: N818  (the parser passes it on; the client gets a message)
     """A head, or the number of requests that wait for their answers, is beyond its limit."""
 
 

@@ -68,7 +68,7 @@ class Refusal(Exception):  # noqa: N818  (it is an answer, not a fault)
         self.headers: Headers = [(name.lower().encode(), value.encode()) for name, value in headers]
 
 
-class Gone(Exception):  # noqa: N818  (nobody is told)
+class Gone(Exception):  # noqa: N818  (reported to nobody)
     """The client disconnected before its request was complete."""
 
 

@@ -225,7 +225,7 @@ class Protection:
         else:
             raise Refusal(
                 401,
-                "this server asks for a token: send the header 'Authorization: Bearer TOKEN' with the one that it "
+                "this server asks for a token: send the header 'Authorization: Bearer TOKEN' with the token that it "
                 "was started with",
                 [("WWW-Authenticate", "Bearer")],
             )

@@ -109,7 +109,7 @@ def learn_encoder(
             "separate the cells by commas, tabs, semicolons or bars"
         )
     notes += [
-        f"column {name!r} is taken for the index that pandas wrote and left out; to learn from it give it a name, or "
+        f"column {name!r} is taken to be the index that pandas wrote and left out; to learn from it give it a name, or "
         "use reset_index() in pandas"
         for name in index
     ]

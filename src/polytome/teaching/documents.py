@@ -1,4 +1,4 @@
-"""What the five source documents print, and the verdict on it.
+"""What the five source documents print, compared with what the lessons compute.
 
 `facts.json` holds the numbers that the documents print, the identities that they state, and their errata. A lesson
 computes; this module compares. A number that a document does not print (its output is lost, or it asks without
@@ -53,14 +53,14 @@ class Number:
         id: its name, such as "S0-11"; the first digit is the document's.
         document: "000" to "004".
         what: what it is.
-        printed: as printed; None where the document prints nothing legible.
+        printed: as printed; None if the document prints nothing legible.
         rule: how it is compared: "equal", "contains" (computed contains printed), "close" and "relative" (to within
             `tolerance`), or "within" (printed lies between the computed lowest and highest).
         note: what a reader should know.
         tolerance: for the rules that need one.
-        right: what should have been printed, where the document errs.
-        reference: an independent computation, where the document prints nothing.
-        fault: what is wrong with the document; empty if nothing is.
+        right: what should have been printed, if the document is wrong.
+        reference: an independent computation, if the document prints nothing.
+        fault: what is wrong in the document; empty if nothing is.
     """
 
     id: str
@@ -108,11 +108,11 @@ class Erratum:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a computation says about a number or an identity.
+    """The verdict of a computation on a number or an identity.
 
     Attributes:
         id: of the number or identity.
-        document: where it stands.
+        document: the document it stands in.
         what: what it is.
         printed: what the document prints, or the identity's bound on the error.
         computed: what a lesson computed, or the identity's error.

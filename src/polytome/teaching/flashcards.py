@@ -2,7 +2,7 @@
 
 A package (`.apkg`) holds the cards with their style and opens with a double click; a text file (`.txt`) holds the same
 cards in Anki's own text format, to be read, edited and imported by any version. Formulas are left to Anki's MathJax.
-Cards keep their identity from version to version, so that importing again updates them and forgets nothing learned.
+Cards keep their identity from version to version, so that importing again updates them and keeps what was learned.
 
 Reference: the Anki manual, "Importing text files", https://docs.ankiweb.net/importing/text-files.html
 """
@@ -29,7 +29,7 @@ from polytome.teaching.page import Flashcard
 __all__ = ["write_flashcards"]
 
 _DECK = "Polytome: logistic and softmax regression"
-_DECK_ID = 1_723_405_117  # any two numbers, as long as they never change
+_DECK_ID = 1_723_405_117  # any two numbers that never change
 _MODEL_ID = 1_723_405_118
 _STYLE = """\
 .card { font: 20px/1.5 sans-serif; text-align: left; max-width: 40em; margin: 1em auto; padding: 0 1em; }
@@ -51,7 +51,7 @@ def write_flashcards(path: str | PathLike[str], flashcards: Iterable[Flashcard])
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".apkg", ".txt"):
-        raise ArgumentError(f"{path}: Anki imports packages and text: let the name end in .apkg or .txt")
+        raise ArgumentError(f"{path}: Anki imports packages and text; end the name with .apkg or .txt")
     check_writable(path)
     cards = list(flashcards)
     content = _package(cards) if suffix == ".apkg" else _text(cards).encode("utf-8")
@@ -61,7 +61,7 @@ def write_flashcards(path: str | PathLike[str], flashcards: Iterable[Flashcard])
 
 
 def _identity(card: Flashcard) -> str:
-    """A name that stays with the question, whatever becomes of the answer."""
+    """A name that depends on the question only, so that the answer may change."""
     return hashlib.sha256(card.front.encode("utf-8")).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def _fields(card: Flashcard) -> list[str]:
 
 
 def _text(cards: list[Flashcard]) -> str:
-    """Anki's text format: heads that say what the columns are, then a line per card."""
+    """Anki's text format: header lines that describe the columns, then a line per card."""
     heads = [
         *("#separator:tab", "#html:true", "#guid column:1", "#notetype:Basic", f"#deck:{_DECK}", "#tags column:4"),
     ]
@@ -92,7 +92,7 @@ def _package(cards: list[Flashcard]) -> bytes:
     deck = genanki.Deck(_DECK_ID, _DECK)
     for card in cards:
         deck.add_note(genanki.Note(model, _fields(card), guid=_identity(card), tags=list(card.tags)))
-    # Anki updates a note if the package's is younger, and takes milliseconds for the numbers of notes and cards.
+    # Anki updates a note if the package's is newer, and uses milliseconds as the numbers of notes and cards.
     now = time.time()
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "collection.anki2")

@@ -1,6 +1,6 @@
-"""A page as HTML that needs nothing else: styles, formulas and figures are in the file.
+"""A page as self-contained HTML: styles, formulas and figures are in the file.
 
-It follows the reader's light or dark colours, prints on paper, works with the keyboard alone, and has no script.
+It follows the reader's light or dark colours, can be printed, works with the keyboard alone, and has no script.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MARKS = {"agrees": "good", "fault of the document": "fault", "disagrees": "bad"
 
 def lesson_page(lesson: Lesson, page: blocks.Page, before: Lesson | None = None, after: Lesson | None = None) -> str:
     """A whole HTML document with one lesson; its figures are drawn now."""
-    # A page that stands alone has no list beside it.
+    # A single page has no list beside it.
     links = ['<a href="index.html">All lessons</a>'] if before or after else []
     if before is not None:
         links.append(f'<a rel="prev" href="{before.name}.html">Before: {escape(before.title)}</a>')
@@ -42,7 +42,7 @@ def index_page(lessons: list[Lesson]) -> str:
         f'<li><a href="{lesson.name}.html">{escape(lesson.title)}</a><br>{inline_html(lesson.summary)}</li>'
         for lesson in lessons
     )
-    text = "Everything in five source documents on logistic and softmax regression, computed again."
+    text = "Everything in five source documents on logistic and softmax regression, recomputed."
     return _document("Lessons", text, "", f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>')
 
 

@@ -29,7 +29,7 @@ SaveFigure = Callable[[blocks.Figure], str]
 
 
 def lesson_console() -> Console:
-    """A console at most 100 columns wide, whose code and headings have no background."""
+    """A console at most 100 columns wide, without a background for code and headings."""
     theme = Theme({"markdown.code": "cyan", "markdown.h1": "bold", "markdown.h2": "bold", "markdown.h3": "bold"})
     console = Console(highlight=False, emoji=False, theme=theme)
     console.width = min(console.width, _WIDEST)
@@ -124,7 +124,7 @@ def _(block: blocks.Skipped) -> RenderableType:
 
 
 def _verdict_list(verdicts: list[Verdict]) -> RenderableType:
-    """Each verdict on lines of its own: the columns of a table would be too narrow for lists of numbers."""
+    """Each verdict on separate lines: the columns of a table would be too narrow for lists of numbers."""
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column()

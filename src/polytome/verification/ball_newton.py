@@ -1,7 +1,7 @@
-"""Newton's method in many digits: better coefficients for `polytome.verify`, where floats of 64 bits do not suffice.
+"""Newton's method in many digits: better coefficients for `polytome.verify`, where 64-bit floats do not suffice.
 
-What it finds proves nothing by itself, and need not: the ball arithmetic of `polytome.verification.balls` then
-evaluates it.
+What it finds proves nothing by itself, and need not: it is then evaluated in the ball arithmetic of
+`polytome.verification.balls`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:
 def newton(
     problem: BallProblem, W: Ball, b: list[Ball], enough: Ball, most: int = 100
 ) -> tuple[Ball, list[Ball], Ball]:
-    """Coefficients whose Newton decrement, halved, is below `enough`, or the last ones: those, intercepts, and P.
+    """Coefficients whose halved Newton decrement is below `enough`, or the last ones, with intercepts and P.
 
     Args:
-        problem: what is minimised.
+        problem: the problem to minimise.
         W: coefficients to start from, (d, m).
         b: intercepts to start from.
         enough: a distance from the minimum that suffices.
-        most: iterations.
+        most: the most iterations.
 
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.
     """
@@ -78,7 +78,7 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
     slopes, curvature = _sums(problem, W, b)
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
     unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
-    if problem.softmax:  # a number added to the scores of all classes changes nothing: keep the last ones
+    if problem.softmax:  # a number added to the scores of all classes changes nothing: keep those of the last class
         last = problem.n_outputs - 1
         unknowns = [(k, j) for k, j in unknowns if k < last or (penalised and j < n_features)]
     total, strength, divisors = problem.total_weight, problem.strength, problem.divisors
@@ -93,7 +93,7 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
             ridge = strength * divisors[j] * divisors[j]
             slope += ridge * W[j, k]
             row[at] = (row[at] + ridge).mid()
-        elif not penalised:  # where columns depend on each other, one of many solutions
+        elif not penalised:  # if columns are linearly dependent, one of many solutions
             row[at] = (row[at] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[at] > 0 else arb(1)
         gradient.append([slope.mid()])
         hessian.append(row)

@@ -1,15 +1,15 @@
-"""`verify`: a second opinion on a model's certificate, rigorous, slow and independent of the fit.
+"""`verify`: an independent check of a model's certificate, rigorous and slow.
 
 A certificate says: P, the objective at these coefficients, is at most `gap` above the smallest value P* that it has for
-any coefficients. Here P is computed anew in ball arithmetic, whose every number comes with a bound of its rounding, and
-so is a lower bound D of P* (see `polytome.verification.balls` for both, and for the proof). Then
+any coefficients. Here P is recomputed in ball arithmetic, in which every number carries a bound on its rounding, and
+so is a lower bound D on P* (see `polytome.verification.balls` for both, and for the proof). Then
 
     P - D <= gap            confirms: P - P* <= P - D;
     P - P(other) > gap      refutes: other coefficients are better by more than the gap.
 
 D is computed from a witness, P(other) at one: the model's own coefficients first; then ones that a few Newton steps
-make of them, in 64-bit floats and, where that is not enough and the model is small, in balls. Where rounding leaves a
-doubt the bits are doubled. If neither inequality is shown, the verdict is "undecided", with the numbers that are
+make of them, in 64-bit floats and, where that is not enough and the model is small, in balls. If rounding leaves doubt,
+the number of bits is doubled. If neither inequality is shown, the verdict is "undecided", with the numbers that are
 proved.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["verify"]
 def verify(
     model: Any, X: Any, y: Any, sample_weight: Any = None, *, progress: Callable[[str], None] | None = None
 ) -> Verification:
-    """Confirm or refute a model's certificate on the data of its fit, in arithmetic that knows its own rounding.
+    """Confirm or refute a model's certificate on the data of its fit, in arithmetic that bounds its own rounding.
 
     Args:
         model: a fitted `LogisticRegression` (or one of `from_sklearn`, `from_torch`, `load`), `OneVsRest`, `OneVsOne`
@@ -71,7 +71,7 @@ def verify(
     check.run()
     found = check.findings(time.perf_counter() - began)
     if found.verdict != "confirmed" and _are_others(model, X, y):
-        note = "these are not the rows that the model was trained on: their SHA-256 is another one"
+        note = "these are not the rows that the model was trained on: their SHA-256 differs"
         return replace(found, reasons=(*found.reasons, note))
     return found
 

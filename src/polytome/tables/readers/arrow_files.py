@@ -14,7 +14,7 @@ __all__ = ["read_columnar"]
 
 
 def read_columnar(path: Path | InputFile) -> Frame:
-    """Read a Parquet or Arrow file, told apart by their first bytes.
+    """Read a Parquet or Arrow file, distinguished by its first bytes.
 
     Args:
         path: the file.

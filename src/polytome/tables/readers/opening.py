@@ -58,7 +58,7 @@ _MAGIC = (
 )
 _PIECE = 1 << 22
 START_BYTES = 1 << 16
-"""How much of a file is looked at to see what it is."""
+"""How many bytes of a file are examined to recognise its kind."""
 _ZIP_NAME = 30  # where the name of a member stands in its header
 _GIGABYTE = 10**9
 _ALWAYS_ALLOWED = 1 << 30
