@@ -67,7 +67,7 @@ class Certificate:
             "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
         strength: the strength of the penalty; 0 without penalty.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
-        rounding: the part of the gap that stands for rounding, in nats.
+        rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
 
     Example:
@@ -190,13 +190,20 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
     null = objective.null[1]
     blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
     decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
+    off = rounding_of(objective, W, value).objective
     if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
-        off = rounding_of(objective, W, value).objective
         gap, exact = bound[0] + off, min(bound)
-        # As large as the objective itself it would prove nothing.
+        # One as large as the objective would prove nothing.
         if gap <= tol * null and gap < value:
             return Certificate(value, gap, null, tol, "proof", 0.0, decrement, gap - exact)
-    return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement)
+    return _estimated(value, decrement + off, off, null, tol, decrement)
+
+
+def _estimated(value: float, gap: float, off: float, null: float, tol: float, estimate: float | None) -> Certificate:
+    """An estimate: no distance is larger than the objective, since losses are not negative."""
+    if gap > value:
+        value = gap = value + off
+    return Certificate(value, gap, null, tol, "estimate", 0.0, estimate, off)
 
 
 def proof_of_parts(
@@ -259,13 +266,11 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     """
     value, _ = objective.value_and_gradient(W)
     gap = known.gap + max(0.0, value - known.objective)
-    if known.kind == "estimate":
-        return replace(known, objective=value, gap=min(gap, value))
     off = rounding_of(objective, W, value).objective
-    if gap + off < value:
+    if known.kind == "estimate" or (known.is_of_curvature and not gap + off < value):
+        return _estimated(value, gap + off, off, known.null_objective, known.tol, known.estimate)
+    if gap < value:
         return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
-    if known.is_of_curvature:
-        return replace(known, objective=value, gap=value, kind="estimate", rounding=0.0)
     # Losses are not negative.
     return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
 

@@ -175,13 +175,14 @@ def certificate_sentence(model: LogisticRegression) -> str:
         return "No distance from the minimum could be proved: the fit stopped before its intercept was exact."
     if not is_proof:
         told = (
-            "Without a penalty there is no proof. From the curvature at these coefficients it is estimated that the "
+            "Without a penalty nothing was proved. From the curvature at these coefficients it is estimated that the "
             f"objective, {number(certificate.objective)} nats, is {reached} nats above its minimum, {share} of the "
             f"objective of the null model."
         )
     else:
+        by = "Without a penalty, by the curvature at these coefficients, i" if certificate.is_of_curvature else "I"
         told = (
-            f"It is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
+            f"{by}t is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
             f"by more than {reached} nats, {share} of the objective of the null model."
         )
     return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
