@@ -89,7 +89,9 @@ class BallCheck:
                     self.most, self.witness = most.upper(), name
             if self.most <= self._gap or self.least > self._gap:
                 return True
-        return not (self.claim.kind == "proof" and self.is_small)  # more bits make a better witness of a small model only
+        return not (
+            self.claim.kind == "proof" and self.is_small
+        )  # more bits make a better witness of a small model only
 
     def _least_value(self, point: Point) -> Ball:
         """What no coefficients bring the objective below, as a witness proves it."""

@@ -17,6 +17,7 @@ Programming 178, 2019.
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 from flint import arb, arb_mat, fmpq_mat
 
@@ -54,12 +55,10 @@ def _part(
     total, size = problem.total_weight, len(columns)
     unknowns = [(k, j) for k in part for j in columns]
     gradient = arb_mat([[slopes[j, k] / total] for k, j in unknowns])
-    hessian = [
-        [curvature[min(k, m), max(k, m)][j, i] / total for m, i in unknowns] for k, j in unknowns
-    ]
+    hessian = [[curvature[min(k, m), max(k, m)][j, i] / total for m, i in unknowns] for k, j in unknowns]
     inverse = arb_mat(hessian).inv()
     nu = (gradient.transpose() * inverse * gradient)[0, 0].abs_upper().sqrt()
-    rho = arb(0)
+    rho: Any = arb(0)
     # A held output has no place in the inverse: the pairs with it are the single outputs.
     forms = [{place: 1} for place in range(len(part))]
     forms += [{one: 1, other: -1} for one, other in combinations(range(len(part)), 2)]
@@ -78,9 +77,9 @@ def _part(
                         for i in range(size)
                     ]
                     matrix += arb_mat(entries)
-            for x, image in zip(X.tolist(), (X * matrix).tolist(), strict=True):
-                rho = max(rho, sum((p * q for p, q in zip(x, image, strict=True)), arb(0)).abs_upper())
-    x = nu * rho.sqrt()
+            for row, image in zip(X.tolist(), (X * matrix).tolist(), strict=True):
+                rho = max(rho, sum((p * q for p, q in zip(row, image, strict=True)), arb(0)).abs_upper())
+    x: Any = nu * rho.sqrt()
     return nu * nu / 2 * (1 + x / (3 * (1 - x))) if x < 1 else arb("inf")
 
 

@@ -186,16 +186,16 @@ def certify(
 
 
 def _without_penalty(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> Certificate:
-    """What the curvature proves of coefficients whose estimated distance is within the tolerance, else that estimate."""
+    """What the curvature proves of coefficients whose estimated distance is within the tolerance; else the estimate."""
     null = objective.null[1]
     blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
     decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
     off = rounding_of(objective, W, value).objective
     if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
-        gap, exact = bound[0] + off, min(bound)
+        gap = (bound.gap + bound.rounding) * (1 + growth(8))
         # One as large as the objective would prove nothing.
-        if gap <= tol * null and gap < value:
-            return Certificate(value, gap, null, tol, "proof", 0.0, decrement, gap - exact)
+        if gap <= tol * null and gap < bound.objective:
+            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, gap - min(bound.exact, gap))
     return _estimated(value, decrement + off, off, null, tol, decrement)
 
 

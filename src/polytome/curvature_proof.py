@@ -34,16 +34,34 @@ from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["curvature_bound"]
+__all__ = ["CurvatureBound", "curvature_bound"]
 
 _AT_ONCE = 2**22  # numbers: 32 MiB
 _LEAST = 0.1  # of the curvature that was computed: where rounding leaves less, nothing is proved
 _MOST = 0.9  # of nu rho
+_LARGEST_WHOLE = 2**53  # whole numbers up to here are float64 numbers
 _SLACK = 1e-9  # for the last few operations
 _TINY = 1e-290  # for what underflows
 
 
-def curvature_bound(objective: Objective, W: Array, blocks: Array) -> tuple[float, float] | None:
+@dataclass(frozen=True)
+class CurvatureBound:
+    """What the curvature proves of coefficients as a user gets them, in nats.
+
+    Attributes:
+        gap: how far the objective there is above its minimum, at most; without the rounding of the objective below.
+        exact: what would be proved if nothing were rounded.
+        objective: its value as computed.
+        rounding: how far that may be off.
+    """
+
+    gap: float
+    exact: float
+    objective: float
+    rounding: float
+
+
+def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureBound | None:
     """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as much as a Hessian.
 
     Args:
@@ -52,8 +70,7 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> tuple[floa
         blocks: the Hessian there, as from `Objective.hessian_blocks`.
 
     Returns:
-        What is proved, and what would be proved if nothing were rounded, both in nats; None where nothing is. The
-        rounding of the objective itself is not in it.
+        None where nothing is proved.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -61,13 +78,13 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> tuple[floa
         >>> from polytome.rows import as_rows
         >>> objective = Objective(Logistic(), NoPenalty(), as_rows(np.ones((4, 1)), np.array([0, 1, 1, 1])), False)
         >>> W = np.array([[1.1], [0.0]])  # the minimum is at log 3, which is 1.0986
-        >>> bound, _ = curvature_bound(objective, W, objective.hessian_blocks(W))
-        >>> value, _ = objective.value_and_gradient(W)
+        >>> found = curvature_bound(objective, W, objective.hessian_blocks(W))
         >>> least, _ = objective.value_and_gradient(np.array([[np.log(3)], [0.0]]))
-        >>> value - least <= bound <= 1.01 * (value - least)
+        >>> found.objective - least <= found.gap <= 1.01 * (found.objective - least)
         True
     """
-    if isinstance(objective.loss, Squared):  # whose residuals are not right to some units in the last place
+    # The residuals of the squared loss are not right to some units in the last place.
+    if isinstance(objective.loss, Squared) or not _is_exact(objective.rows.whole.stored):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         found = _bound(objective, W, blocks, np.arange(objective.shape[0] - (not objective.fit_intercept)))
@@ -76,7 +93,15 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> tuple[floa
     return found
 
 
-def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> tuple[float, float] | None:
+def _is_exact(stored: Any) -> bool:
+    """Whether float64 holds all entries."""
+    entries: Array = stored if isinstance(stored, np.ndarray) else stored.data
+    if entries.dtype not in (np.int64, np.uint64) or not entries.size:
+        return bool(np.can_cast(entries.dtype, np.float64))
+    return max(abs(int(entries.min())), abs(int(entries.max()))) <= _LARGEST_WHOLE
+
+
+def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> CurvatureBound | None:
     """The bound by the curvature in some columns, on which the others depend."""
     each = np.arange(objective.loss.n_outputs)
     # The scores of a softmax's last class are held: only differences matter.
@@ -86,8 +111,34 @@ def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> tup
         return None
     seen = _seen(objective, W, columns, parts)
     found = [_bound_of(objective, part, *seen.of(part, place), seen.deviation) for place, part in enumerate(parts)]
-    proved, exact = (sum(bounds) for bounds in zip(*found, strict=True))
-    return (proved, exact) if proved < np.inf else None
+    gap, exact = (sum(bounds) for bounds in zip(*found, strict=True))
+    if not gap < np.inf:
+        return None
+    value = seen.loss / objective.total_weight
+    return CurvatureBound(gap, exact, value, _value_off(objective, seen, value, _common(objective, W)))
+
+
+def _common(objective: Objective, W: Array) -> Array:
+    """What rounding of the intercept that a user gets moves all scores by, at most, (n_outputs,)."""
+    columns = objective.rows.columns
+    return np.asarray(growth(len(W) + 8) * (np.abs(W[-1]) + np.abs(columns.shift * columns.scale) @ np.abs(W[:-1])))
+
+
+def _value_off(objective: Objective, seen: _Seen, value: float, common: Array) -> float:
+    """How far the objective may be off: by what the rows round, and by what the intercept's rounding changes, which is
+    next to nothing where the mean residuals are."""
+    loss, total = objective.loss, objective.total_weight
+    soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
+    roundings = _roundings(objective)
+    # A residual is at most 1, and a score that is off moves the residuals of its row by no more than that.
+    slope = (np.abs(seen.mean) + seen.mean_off) / total + roundings
+    off = roundings * (value + soft) + seen.loss_off / total + float(slope @ common)
+    return (off + 0.5 * loss.smoothness * float(common @ common)) * (1 + _SLACK) + _TINY
+
+
+def _roundings(objective: Objective) -> float:
+    """The relative error of a sum over the rows of products with elementary functions of scores."""
+    return growth(objective.sizes.depth + objective.loss.n_outputs + ELEMENTARY + 24)
 
 
 @dataclass(frozen=True)
@@ -143,6 +194,10 @@ class _Seen:
         moved: for each part, by how much rounding of the scores may have moved its gradient, in its coordinates.
         range: for each part, the largest range of the scores of a row over all directions of unit length.
         deviation: by how much a score may be off.
+        loss: its weighted sum.
+        loss_off: by how much that may be off, because the scores are, but for what moves them all alike.
+        mean: weighted sums of residuals, (n_outputs,).
+        mean_off: by how much these may be off, because the scores are.
     """
 
     gradient: Array
@@ -151,6 +206,10 @@ class _Seen:
     moved: Array
     range: Array
     deviation: float
+    loss: float
+    loss_off: float
+    mean: Array
+    mean_off: float
 
     def add(self, other: _Seen) -> None:
         """What other rows add."""
@@ -160,6 +219,10 @@ class _Seen:
         self.moved += other.moved
         self.range = np.fmax(self.range, other.range)
         self.deviation = max(self.deviation, other.deviation)
+        self.loss += other.loss
+        self.loss_off += other.loss_off
+        self.mean += other.mean
+        self.mean_off += other.mean_off
 
     def of(self, part: _Part, place: int) -> tuple[Array, Array, Array, float, float]:
         """What concerns a part: sums as vectors in the order of its coefficients, `moved` and `range`."""
@@ -171,25 +234,26 @@ class _Seen:
 
 def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) -> _Seen:
     """One pass over the rows."""
-    rows, loss = objective.rows, objective.loss
-    implicit, depth = rows.columns, growth(len(W) + 8)
-    # What rounding of the intercept that a user gets moves all scores by.
-    common = np.abs(W[-1]) + np.abs(implicit.shift * implicit.scale) @ np.abs(W[:-1])
+    rows, loss, depth = objective.rows, objective.loss, growth(len(W) + 8)
+    common = _common(objective, W)
     is_soft = bool(objective.soft.size and objective.soft.any())
     coordinates = [(part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts]
 
     def look(block: Block) -> _Seen:
         dense = np.hstack([rows.dense(block), np.ones((len(block.weight), 1))])
         scores, weight = dense @ W, block.weight[:, None]
-        off = depth * (np.abs(dense) @ np.abs(W) + common)
-        X, counts = dense[:, columns], block.weight > 0
-        _, residual = loss.value_and_gradient(scores, block.target)
+        own = depth * (np.abs(dense) @ np.abs(W))
+        if not loss.separable:  # the largest score is subtracted from all of a row
+            own[:] = own.max(axis=1, keepdims=True)
+        off, X, counts = own + common, dense[:, columns], block.weight > 0
+        value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
         lengths = [_lengths(X, *each) for each in coordinates]
         changes = np.broadcast_to(_changes(loss.smoothness, m, u, off), (len(X), len(parts)))
         moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
         size = np.abs(X).T @ (weight * (np.abs(residual) + float(is_soft)))
         ranges = [float(span[counts].max(initial=0.0)) for _, span in lengths]
+        value_off = ((np.abs(residual) + _SLACK + 0.5 * loss.smoothness * own) * own).sum(axis=1)
         return _Seen(
             X.T @ (weight * residual),
             size,
@@ -197,6 +261,10 @@ def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) ->
             np.array(moved),
             np.array(ranges),
             float(off[counts].max(initial=0.0)),
+            float(block.weight @ value),
+            float(block.weight @ value_off),
+            block.weight @ residual,
+            float(block.weight @ own.max(axis=1)),
         )
 
     looks = in_order(look, list(rows.blocks()), rows.n_threads)
@@ -238,11 +306,11 @@ def _changes(smoothness: float, m: Array, u: Array | None, off: Array) -> Array:
     """Bound on what probabilities change by, added up over the outputs that belong together, if scores change by no
     more than `off`: (n, n_outputs), or (n, 1) for a softmax."""
     if u is None:
-        return np.fmin(smoothness * off, (m + _TINY) * np.exp(off) * off)
+        return np.asarray(np.fmin(smoothness * off, (m + _TINY) * np.exp(off) * off))
     most = off.max(axis=1, keepdims=True)
     rest = m.copy()
     rest[np.arange(len(m)), m.argmax(axis=1)] = 0.0
-    return np.fmin(most, 4 * (rest.sum(axis=1, keepdims=True) + _TINY) * np.exp(2 * most) * most)
+    return np.asarray(np.fmin(most, 4 * (rest.sum(axis=1, keepdims=True) + _TINY) * np.exp(2 * most) * most))
 
 
 def _bound_of(
@@ -257,17 +325,18 @@ def _bound_of(
 ) -> tuple[float, float]:
     """What is proved of one part, infinite where nothing is, and what exact arithmetic would prove."""
     total, absolute = objective.total_weight, np.abs(part.T)
-    roundings = growth(objective.sizes.depth + objective.loss.n_outputs + ELEMENTARY + 24)
+    roundings = _roundings(objective)
     products = growth(2 * len(part.T) + 8)
     slope = float(np.linalg.norm(part.T @ gradient)) / total
     off = (roundings + products) * float(np.linalg.norm(absolute @ size)) + moved
     # The Hessian's entries are sums of products, no larger than those of the square roots of these.
-    beside = float(np.linalg.norm(absolute @ np.sqrt(square / total))) ** 2 * math.exp(min(2 * deviation, 700.0))
+    beside = float(np.linalg.norm(absolute @ np.sqrt(square / total))) ** 2 * math.exp(min(4 * deviation, 700.0))
     least = (1 - part.defect - (roundings + products) * beside - _SLACK) * math.exp(-min(2 * deviation, 700.0))
     if not least >= _LEAST:
         return np.inf, np.inf
-    proved = _distance((slope + off / total) * (1 + _SLACK), span * (1 + _SLACK), least)
-    return proved * (1 + growth(objective.rows.n_rows + 100) + _SLACK), _distance(slope, span, 1.0)
+    more = 1 + growth(objective.rows.n_rows + 100) + _SLACK
+    proved = _distance((slope + off / total) * more, span * more, least)
+    return proved * (1 + _SLACK), _distance(slope, span, 1.0)
 
 
 def _distance(slope: float, span: float, least: float) -> float:

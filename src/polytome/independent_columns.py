@@ -43,7 +43,7 @@ def independent_columns(objective: Objective, blocks: Array) -> Array | None:
         [0, 2]
     """
     chosen, others, factors = _relations(objective, blocks)
-    if not len(others):
+    if not (len(chosen) and len(others)):
         return None
     rows = objective.rows
     raw = _raw_factors(objective, chosen, others, factors)
@@ -92,7 +92,7 @@ def _raw_factors(objective: Objective, chosen: Array, others: Array, factors: Ar
 
 def _with_ones(block: Block) -> Array:
     X: Any = block.X
-    dense = X.toarray() if block.stored.__class__.__module__.startswith("scipy") else X
+    dense = X if isinstance(X, np.ndarray) else X.toarray()
     return np.hstack([dense, np.ones((len(block.weight), 1))])
 
 

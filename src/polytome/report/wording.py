@@ -180,11 +180,12 @@ def certificate_sentence(model: LogisticRegression) -> str:
             f"objective of the null model."
         )
     else:
-        by = "Without a penalty, by the curvature at these coefficients, i" if certificate.is_of_curvature else "I"
         told = (
-            f"{by}t is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
+            f"It is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
             f"by more than {reached} nats, {share} of the objective of the null model."
         )
+        if certificate.is_of_curvature:
+            told += " Without a penalty, that follows from the curvature at these coefficients."
     return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
 
 

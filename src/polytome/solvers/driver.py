@@ -50,8 +50,8 @@ class Stop(enum.Enum):
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
     ESTIMATED = (
-        "the distance from the minimum is estimated to be within `tol`, and without penalty the curvature did not prove "
-        "it; a finite C would be proved"
+        "the distance from the minimum is estimated to be within `tol`; without penalty the curvature did not prove it, "
+        "perhaps since there is no minimum: a finite C would be proved"
     )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
@@ -386,6 +386,8 @@ class _Walk:
         W = iterate.coefficients + step
         value, gradient = objective.value_and_gradient(W)
         rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
+        if self.certified is not None and self.certified.certificate.kind == "estimate":
+            rounding = max(rounding, self.certified.certificate.rounding)
         if value <= iterate.value + rounding and np.isfinite(gradient).all():
             bend = iterate.intercept_hessian
             self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), bend)))
