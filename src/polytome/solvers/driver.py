@@ -50,8 +50,8 @@ class Stop(enum.Enum):
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
     ESTIMATED = (
-        "the distance from the minimum is estimated to be within `tol`; without penalty the curvature did not prove it, "
-        "perhaps since there is no minimum: a finite C would be proved"
+        "the distance from the minimum is estimated to be within `tol`; without penalty the curvature did not prove "
+        "it, perhaps since there is no minimum: a finite C would be proved"
     )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
