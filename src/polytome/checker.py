@@ -2,7 +2,8 @@
 
 A certificate says: P, the objective at these coefficients, is at most `gap` above the smallest value P* that it has for
 any coefficients. Here P is computed anew in ball arithmetic, whose every number comes with a bound of its rounding, and
-so is a lower bound D of P* (see `polytome.balls` for both, and for the proof). Then
+so is a lower bound D of P* (see `polytome.balls` for both and the proof, without penalty `polytome.ball_curvature`).
+Then
 
     P - D <= gap            confirms: P - P* <= P - D;
     P - P(other) > gap      refutes: other coefficients are better by more than the gap.

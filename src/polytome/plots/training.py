@@ -42,8 +42,9 @@ _NAMED = 6  # so many paths of coefficients have a colour and a name
 class ConvergenceDisplay(Display):
     """How a fit came near its minimum: against passes over the rows, and against seconds.
 
-    The minimum is not known, but the certificate gives a number that it is not below (without penalty an estimate). One
-    line is the objective above that number, the other the bound on the distance that each iteration could prove.
+    The minimum is not known, but the certificate gives a number that it is not below (where nothing is proved, an
+    estimate). One line is the objective above that number, the other the bound on the distance that each iteration
+    could prove.
 
     Args:
         history: one `Progress` per iteration.
