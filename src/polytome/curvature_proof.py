@@ -291,13 +291,15 @@ def _lengths(X: Array, by_output: Array, norms: Array) -> tuple[Array, Array]:
         part = slice(start, start + step)
         U = X[part] @ by_output.reshape(n_own * size, -1).T
         if n_own == 1:
-            longest[part] = span[part] = np.linalg.norm(U, axis=1)
+            longest[part] = span[part] = np.sqrt(np.einsum("ij,ij->i", U, U))
             continue
-        # A last output that is held has none. About their mean: that of the changes of probabilities is zero.
-        U = np.concatenate([U.reshape(len(U), n_own, size), np.zeros((len(U), 1, size))], axis=1)
-        U -= U.mean(axis=1, keepdims=True)
-        largest = np.sort(np.linalg.norm(U, axis=2), axis=1)
-        longest[part], span[part] = largest[:, -1], largest[:, -1] + largest[:, -2]
+        # About their mean, as changes of probabilities add up to zero; a last output that is held has none itself.
+        U = U.reshape(len(U), n_own, size)
+        mean = U.sum(axis=1) / (n_own + 1)
+        U -= mean[:, None]
+        squares = np.column_stack([np.einsum("ikj,ikj->ik", U, U), np.einsum("ij,ij->i", mean, mean)])
+        largest = np.sqrt(np.sort(squares, axis=1)[:, -2:])
+        longest[part], span[part] = largest[:, 1], largest.sum(axis=1)
     more = 1 + growth(size + 16)
     return more * longest + 2 * off, more * span + 4 * off
 
