@@ -242,16 +242,18 @@ def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) ->
     def look(block: Block) -> _Seen:
         dense = np.hstack([rows.dense(block), np.ones((len(block.weight), 1))])
         scores, weight = dense @ W, block.weight[:, None]
-        own = depth * (np.abs(dense) @ np.abs(W))
+        absolute = np.abs(dense)
+        own = depth * (absolute @ np.abs(W))
         if not loss.separable:  # the largest score is subtracted from all of a row
             own[:] = own.max(axis=1, keepdims=True)
-        off, X, counts = own + common, dense[:, columns], block.weight > 0
+        off, counts = own + common, block.weight > 0
+        X, absolute = (values if len(columns) == len(W) else values[:, columns] for values in (dense, absolute))
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
-        lengths = [_lengths(X, *each) for each in coordinates]
+        lengths = [_lengths(X, absolute, *each) for each in coordinates]
         changes = np.broadcast_to(_changes(loss.smoothness, m, u, off), (len(X), len(parts)))
         moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
-        size = np.abs(X).T @ (weight * (np.abs(residual) + float(is_soft)))
+        size = absolute.T @ (weight * (np.abs(residual) + float(is_soft)))
         ranges = [float(span[counts].max(initial=0.0)) for _, span in lengths]
         value_off = ((np.abs(residual) + _SLACK + 0.5 * loss.smoothness * own) * own).sum(axis=1)
         return _Seen(
@@ -274,17 +276,18 @@ def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) ->
     return total
 
 
-def _lengths(X: Array, by_output: Array, norms: Array) -> tuple[Array, Array]:
+def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple[Array, Array]:
     """For each row bounds on the largest length, in given coordinates, of what a change of one output's probability
     moves the gradient by, and on the range of its scores along a direction of length one; both (n,).
 
     Args:
         X: columns of the rows, (n, n_columns).
+        absolute: their absolute values.
         by_output: the coordinates, (n_own, size, n_columns).
         norms: of their columns, (n_own, n_columns).
     """
     n_own, size, _ = by_output.shape
-    off = growth(X.shape[1] + n_own + 16) * (np.abs(X) @ norms.T).max(axis=1)
+    off = growth(X.shape[1] + n_own + 16) * (absolute @ norms.T).max(axis=1)
     longest, span = np.empty(len(X)), np.empty(len(X))
     step = max(1, _AT_ONCE // (n_own * size))
     for start in range(0, len(X), step):
