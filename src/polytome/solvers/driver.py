@@ -355,7 +355,9 @@ class _Walk:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            return None
+            # Where rounding alone stands against an estimate, no iterate will be better.
+            in_vain = certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
+            return Stop.STALLED if in_vain and self.refused > _MOST_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
             if self.tol < _USUAL:
                 self._polish(iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _NOTHING)
