@@ -321,11 +321,19 @@ def test_a_fit_that_failed_is_a_visible_warning(words_only):
     assert "NOT within" in text
 
 
-def test_without_penalty_nothing_is_called_proved(words_only):
+def test_without_penalty_the_proof_is_of_the_curvature(words_only):
+    X, y = noisy(2)
+    text, _ = read(LogisticRegression(C=np.inf).fit(X, y).report().html)
+    assert "that follows from the curvature at these coefficients" in text
+    assert "About predictions nothing is proved" in text
+
+
+def test_an_estimate_is_not_called_proved(words_only, monkeypatch):
+    monkeypatch.setattr("polytome.certificates.certificate.curvature_bound", lambda *_: None)
     X, y = noisy(2)
     model = LogisticRegression(C=np.inf).fit(X, y)
     text, _ = read(model.report(X, y, X_train=X, y_train=y).html)
-    assert "Without a penalty there is no proof" in text
+    assert "Without a penalty nothing was proved" in text
     assert "Nothing is proved about predictions" in text
     assert "Proved:" not in text
 

@@ -112,9 +112,8 @@ def test_gradient_solvers_reach_the_optimum(name: str, K: int, optimum: dict) ->
 def test_without_penalty(name: str) -> None:
     objective = make_objective(3, strength=0.0)
     solution = minimize(objective, EXACT[name], tol=1e-12)
-    assert solution.stop is Stop.ESTIMATED
-    assert solution.stop.succeeded
-    assert solution.certificate.kind == "estimate"
+    assert solution.stop is Stop.CERTIFIED
+    assert solution.certificate.is_of_curvature
     best = minimize(objective, Newton(), tol=1e-15).coefficients
     np.testing.assert_allclose(solution.coefficients, best, atol=1e-4)
 

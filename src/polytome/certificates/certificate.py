@@ -11,6 +11,8 @@ Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two in
 the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
 weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
+Without penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`).
+
 References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
 Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
 """
@@ -23,8 +25,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.certificates.curvature_proof import curvature_bound
 from polytome.certificates.rounding import Rounding, growth, rounding_of
 from polytome.curvature.conjugate_gradients import newton_decrement
+from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.losses import Squared
 from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores, block_scores
@@ -59,10 +63,11 @@ class Certificate:
         gap: the objective is at most this far above its minimum, in nats: the parts below included.
         null_objective: the objective of the null model (the best intercept alone), in nats.
         tol: the tolerance that was asked for, relative to the null model.
-        kind: "proof" (a duality gap), or "estimate" (half the squared Newton decrement, where there is no penalty).
+        kind: "proof" (a duality gap; without penalty, what the curvature proves, or that the classes are separated), or
+            "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
         strength: the strength of the penalty; 0 without penalty.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
-        rounding: the part of the gap that stands for rounding, in nats.
+        rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
 
     Example:
@@ -98,7 +103,12 @@ class Certificate:
     @property
     def is_of_separation(self) -> bool:
         """Whether it proves that the classes are separated, so that without penalty the loss falls to 0."""
-        return self.kind == "proof" and self.strength == 0
+        return self.kind == "proof" and self.strength == 0 and self.gap >= self.objective
+
+    @property
+    def is_of_curvature(self) -> bool:
+        """Whether it proves, without penalty, that there is a minimum and how near it is, by the curvature."""
+        return self.kind == "proof" and self.strength == 0 and self.gap < self.objective
 
     @property
     def coefficient_bound(self) -> float:
@@ -107,11 +117,12 @@ class Certificate:
 
     def __str__(self) -> str:
         """One plain sentence."""
-        claim = (
-            "Proved: the objective"
-            if self.kind == "proof"
-            else "Estimated, since without penalty there is no proof: the objective"
-        )
+        if self.kind == "estimate":
+            claim = "Estimated, since without penalty nothing was proved: the objective"
+        elif self.is_of_curvature:
+            claim = "Proved without a penalty, by the curvature: the objective"
+        else:
+            claim = "Proved: the objective"
         verdict = "was asked for" if self.holds else "was asked for and is NOT reached"
         # A bound is rounded up: what is printed is as true as what was proved.
         return (
@@ -171,8 +182,28 @@ def certify(
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
         more = rounding_of(objective, W, value).objective
         return Certificate(value + more, value + more, null, tol, "proof", 0.0, estimate, more), W
-    decrement = newton_decrement(objective, W, gradient)
-    return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement), W
+    return _without_penalty(objective, W, value, gradient, tol), W
+
+
+def _without_penalty(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> Certificate:
+    """What the curvature proves of coefficients whose estimated distance is within the tolerance; else the estimate."""
+    null = objective.null[1]
+    blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
+    decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
+    off = rounding_of(objective, W, value).objective
+    if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
+        gap = (bound.gap + bound.rounding) * (1 + growth(8))
+        # One as large as the objective would prove nothing.
+        if gap <= tol * null and gap < bound.objective:
+            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, gap - min(bound.exact, gap))
+    return _estimated(value, decrement + off, off, null, tol, decrement)
+
+
+def _estimated(value: float, gap: float, off: float, null: float, tol: float, estimate: float | None) -> Certificate:
+    """An estimate: no distance is larger than the objective, since losses are not negative."""
+    if gap > value:
+        value = gap = value + off
+    return Certificate(value, gap, null, tol, "estimate", 0.0, estimate, off)
 
 
 def proof_of_parts(
@@ -235,9 +266,9 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     """
     value, _ = objective.value_and_gradient(W)
     gap = known.gap + max(0.0, value - known.objective)
-    if known.kind == "estimate":
-        return replace(known, objective=value, gap=min(gap, value))
     off = rounding_of(objective, W, value).objective
+    if known.kind == "estimate" or (known.is_of_curvature and not gap + off < value):
+        return _estimated(value, gap + off, off, known.null_objective, known.tol, known.estimate)
     if gap < value:
         return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
     # Losses are not negative.

@@ -114,6 +114,7 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     value, gap = certificate.objective, certificate.gap
     reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
     stop = reached if certificate.holds else Stop.INTERRUPTED
+    stop = Stop.SEPARATED if certificate.is_of_separation else stop
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
     keep_solution(model, Kept(objective, solution), problem.name, problem.classes)
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]

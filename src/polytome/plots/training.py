@@ -42,7 +42,7 @@ _NAMED = 6  # the most paths of coefficients with their own colour and name
 class ConvergenceDisplay(Display):
     """How a fit approached its minimum: against passes over the rows, and against seconds.
 
-    The minimum is not known, but the certificate gives a lower bound on it (without a penalty, an estimate). One line
+    The minimum is not known, but the certificate gives a lower bound on it (an estimate if nothing is proved). One line
     is the height of the objective above that bound, the other the distance that each iteration could prove.
 
     Args:

@@ -177,7 +177,7 @@ def certificate_sentence(model: Fitted) -> str:
         return "No distance from the minimum could be proved: the fit stopped before its intercept was exact."
     if not is_proof:
         told = (
-            "Without a penalty there is no proof. From the curvature at these coefficients it is estimated that the "
+            "Without a penalty nothing was proved. From the curvature at these coefficients it is estimated that the "
             f"objective, {number(certificate.objective)} nats, is {reached} nats above its minimum, {share} of the "
             f"objective of the null model."
         )
@@ -186,6 +186,8 @@ def certificate_sentence(model: Fitted) -> str:
             f"It is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
             f"by more than {reached} nats, {share} of the objective of the null model."
         )
+        if certificate.is_of_curvature:
+            told += " Without a penalty, that follows from the curvature at these coefficients."
     return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any
@@ -29,6 +29,7 @@ Array = NDArray[Any]
 
 _MOST_REFUSED = 5
 _USUAL = 1e-4  # the tolerance of those who ask for none
+_MOST_STEPS = 3  # of Newton's method, to where the curvature proves the distance
 _NOTHING = 1_000_000  # operations of a Hessian: less than it takes to call them
 
 __all__ = [
@@ -49,8 +50,8 @@ class Stop(enum.Enum):
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
     ESTIMATED = (
-        "the distance from the minimum is estimated to be within `tol`; without penalty nothing proves it: a finite C "
-        "would"
+        "the distance from the minimum is estimated to be within `tol`; without penalty the curvature did not prove "
+        "it, perhaps since there is no minimum: a finite C would be proved"
     )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
@@ -206,6 +207,11 @@ def _reached(certificate: Certificate) -> Stop:
     return Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
 
 
+def _rank(certificate: Certificate) -> tuple[bool, bool, float]:
+    """Of two certificates that of the lower rank says more: it holds, is a proof, has the smaller gap."""
+    return not certificate.holds, certificate.kind == "estimate", certificate.gap
+
+
 @dataclass(frozen=True)
 class _Certified:
     """A certificate, the coefficients it is about, and what these are for raw columns if they do not follow."""
@@ -331,24 +337,43 @@ class _Walk:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            return None
-        reached = _reached(certificate)
-        if self.tol < _USUAL and self.frame is None and reached is not Stop.SEPARATED:
-            self._polish(iterate)
-        return reached
+            # Where rounding alone stands against an estimate, no iterate will be better.
+            in_vain = certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
+            return Stop.STALLED if in_vain and self.refused > _MOST_REFUSED else None
+        if self.frame is None and not certificate.is_of_separation:
+            if self.tol < _USUAL:
+                self._polish(iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _NOTHING)
+            self._prove(iterate)
+        assert self.certified is not None
+        return _reached(self.certified.certificate)
 
-    def _polish(self, iterate: Iterate) -> None:
+    def _prove(self, iterate: Iterate) -> None:
+        """Newton's steps until the curvature proves what it has made probable, where a Hessian can be formed."""
+        for _ in range(_MOST_STEPS):
+            assert self.certified is not None
+            if self.certified.certificate.kind == "proof" or self.objective.hessian_entries > LARGEST_HESSIAN**2:
+                return
+            before, W = self.certified.certificate.gap, self.certified.coefficients
+            self._polish(replace(iterate, coefficients=W, step=None), True)
+            if (
+                not self.certified.certificate.gap < before / 10
+            ):  # where there is no minimum, a step brings a factor of e
+                return
+
+    def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
         """One more step of Newton's method where it is at hand, or costs next to nothing: who asks for more than the
         usual tolerance wants digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
         if step is None:
-            if iterate.gradient.size == 0 or objective.rows.n_rows * objective.hessian_entries > _NOTHING:
+            if iterate.gradient.size == 0 or not forms_hessian:
                 return
             _, gradient, blocks = objective.derivatives(iterate.coefficients)
             step = -factor_hessian(objective, blocks).solve(gradient)
         W = iterate.coefficients + step
         value, gradient = objective.value_and_gradient(W)
         rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
+        if self.certified is not None and self.certified.certificate.kind == "estimate":
+            rounding = max(rounding, self.certified.certificate.rounding)
         if value <= iterate.value + rounding and np.isfinite(gradient).all():
             bend = iterate.intercept_hessian
             self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), bend)))
@@ -375,7 +400,7 @@ class _Walk:
         return certificate
 
     def _keep(self, certified: _Certified) -> None:
-        if self.certified is None or certified.certificate.gap <= self.certified.certificate.gap:
+        if self.certified is None or _rank(certified.certificate) <= _rank(self.certified.certificate):
             self.certified = certified
 
     def _stands_still(self, stage: Objective, patience: int) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
+from polytome.verification.ball_curvature import excess_by_curvature
 from polytome.verification.ball_newton import newton, zero_start
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import Ball, precision
@@ -77,16 +78,26 @@ class BallCheck:
             if not is_own:
                 self._stage(f"the objective at {name}")
                 self._at_least(self.value - self.problem.value(*point))
-            if self.penalised:
+            if self.penalised or self.is_small:
                 self._stage(f"the bound from {name}")
-                most = self.value - self.problem.bound(*point)
+                most = self.value - self._least_value(point)
+                if not self.penalised and not most.is_finite():
+                    continue  # the curvature proves nothing here
                 if not most.is_finite() or most.rad() > (abs(most) + abs(arb(self._gap))) * arb(2) ** -20:
                     return False  # too much rounding: use more bits
                 if most < self.most:
                     self.most, self.witness = most.upper(), name
             if self.most <= self._gap or self.least > self._gap:
                 return True
-        return not (self.penalised and self.is_small)  # more bits make a better witness of a small model only
+        return not (
+            self.claim.kind == "proof" and self.is_small
+        )  # more bits make a better witness of a small model only
+
+    def _least_value(self, point: Point) -> Ball:
+        """What no coefficients bring the objective below, as a witness proves it."""
+        if self.penalised:
+            return self.problem.bound(*point)
+        return self.problem.value(*point) - excess_by_curvature(self.problem, *point)
 
     def _at_least(self, ball: Ball) -> None:
         if ball > self.least:
@@ -184,8 +195,9 @@ class BallCheck:
     def _doubt(self) -> str:
         """Why nothing is decided."""
         if self.claim.kind != "proof":
+            proved = f"here at most {_above(self.most):.2e} is proved" if self.most.is_finite() else "nothing is proved"
             better = f"; other coefficients are better by {_below(self.least):.2e}" if self.least > 0 else ""
-            return f"without a penalty the certificate is an estimate ({self.claim.gap:.1e}), nothing is proved{better}"
+            return f"without a penalty the certificate is an estimate ({self.claim.gap:.1e}), and {proved}{better}"
         if self.claim.is_of_separation:
             return f"the sign of a margin cannot be decided with {self.bits} bits"
         most, claimed = _distinct(self.most, self._gap)

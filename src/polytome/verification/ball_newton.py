@@ -12,7 +12,7 @@ from flint import arb, arb_mat, ctx
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import Ball, Block
 
-__all__ = ["newton", "zero_start"]
+__all__ = ["hessian_sums", "newton", "with_ones", "zero_start"]
 
 _HALVINGS = 250
 
@@ -75,7 +75,7 @@ def _moved(
 
 def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball, list[tuple[int, int]]]:
     """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
-    slopes, curvature = _sums(problem, W, b)
+    slopes, curvature = hessian_sums(problem, W, b)
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
     unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
     if problem.softmax:  # a number added to the scores of all classes changes nothing: keep those of the last class
@@ -100,7 +100,7 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
     return arb_mat(gradient), arb_mat(hessian), unknowns
 
 
-def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
+def hessian_sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
     """Sums over the rows, with a column of ones for the intercept: `X' s (p - y)`, and `X' diag(c) X` with the
     curvature c of each two outputs that depend on each other."""
     outputs, width = range(problem.n_outputs), problem.X.shape[1] + problem.fit_intercept
@@ -108,7 +108,7 @@ def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tupl
     slopes = arb_mat(width, problem.n_outputs)
     curvature = {pair: arb_mat(width, width) for pair in pairs}
     for block in problem.blocks():
-        X = _with_ones(problem, block)
+        X = with_ones(problem, block)
         across, rows, residuals = X.transpose(), X.tolist(), []
         factors: dict[tuple[int, int], list[Ball]] = {pair: [] for pair in pairs}
         for i, (p, rest) in enumerate(problem.predictions(block, W, b)):
@@ -123,7 +123,7 @@ def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tupl
     return slopes, curvature
 
 
-def _with_ones(problem: BallProblem, block: Block) -> Ball:
+def with_ones(problem: BallProblem, block: Block) -> Ball:
     """The rows as a matrix, with a column of ones where there is an intercept."""
     rows = block.X
     if isinstance(rows, list):

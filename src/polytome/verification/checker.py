@@ -2,7 +2,8 @@
 
 A certificate says: P, the objective at these coefficients, is at most `gap` above the smallest value P* that it has for
 any coefficients. Here P is recomputed in ball arithmetic, in which every number carries a bound on its rounding, and
-so is a lower bound D on P* (see `polytome.verification.balls` for both, and for the proof). Then
+so is a lower bound D on P* (see `polytome.verification.balls` for both, and for the proof; without a penalty
+`polytome.verification.ball_curvature`). Then
 
     P - D <= gap            confirms: P - P* <= P - D;
     P - P(other) > gap      refutes: other coefficients are better by more than the gap.

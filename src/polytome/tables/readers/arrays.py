@@ -15,6 +15,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows.sound import sound_sparse
+from polytome.solvers.memory import available_memory
 from polytome.tables.readers.opening import InputFile, kind_of_bytes, library_errors
 
 __all__ = ["COLUMN_BYTES", "check_matrix", "flat_images", "plain_texts", "read_npy", "read_npz"]
@@ -25,6 +26,7 @@ COLUMN_BYTES = 64
 """What an empty column costs: coefficients, their gradients, means and deviations are dense."""
 _X_NAMES = ("X", "x", "X_train", "x_train", "data", "features")
 _Y_NAMES = ("y", "Y", "Y_train", "y_train", "labels", "target")
+_SHARE_OF_FREE = 0.25  # of the memory that is free: larger arrays are mapped
 _BLOCK_ENTRIES = 1 << 22
 _LAST_LETTER = 0x10FFFF  # of Unicode
 _HALVES = (0xD800, 0xDFFF)  # of letters in UTF-16, which are not text alone
@@ -32,7 +34,7 @@ _POSITION = re.compile("[0-9]{1,9}")
 
 
 def read_npy(path: Path | InputFile, target: str | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Open a `.npy` file without loading it: the array stays on disk and is read as it is used.
+    """Read a `.npy` file; an array larger than a quarter of the free memory stays on disk and is read as it is used.
 
     Args:
         path: the file.
@@ -180,13 +182,23 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
 
 
 def _load_npy(file: InputFile) -> NDArray[Any]:
-    """Map one array into memory; read it if it is compressed or comes from a pipe."""
+    """Read one array, or map it into memory where it would take much of what is free.
+
+    The system ends a program that reads a map of a file which another one has cut meanwhile (SIGBUS), and no error can
+    be caught. So only what has to be mapped is.
+    """
     if kind_of_bytes(file.starts_with()) != "NumPy array":
         raise FileError(f"{file}: is not a .npy file; give it the ending that fits its content, or write it again")
     packed = None if file.is_plain else io.BytesIO(file.contents())
     with _numpy_errors(file, "array"):
-        array = np.load(file.path, mmap_mode="r", allow_pickle=False) if packed is None else np.load(packed)
-    return cast("NDArray[Any]", array)
+        if packed is not None:
+            return cast("NDArray[Any]", np.load(packed))
+        # The map tells whether the file is as long as it says, and nothing of it is read.
+        mapped = cast("NDArray[Any]", np.load(file.path, mmap_mode="r", allow_pickle=False))
+        free = available_memory()
+        if free is None or mapped.nbytes > min(_SHARE_OF_FREE * free, file.allowance.size):
+            return mapped
+        return cast("NDArray[Any]", np.load(file.path, allow_pickle=False))
 
 
 @contextmanager
