@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificate import Certificate, at_other_coefficients, certify, proof_of_parts
-from polytome.exact_sums import Sums, exact_products, exact_sums
-from polytome.hessian_root import HessianRoot
+from polytome.exact_sums import Sums, exact_difference, exact_products, exact_scores, exact_sums
+from polytome.hessian_root import Basis, HessianRoot
 from polytome.intercepts import exact_intercept
 from polytome.objective import Objective
 from polytome.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth
@@ -33,8 +33,10 @@ __all__ = ["CarefulFrame", "Given", "certify_given"]
 MOST_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
 _ROWS_LOOKED_AT = 1001
+DEBUG = False
+_WHOLE = 2.0**53
 _SMALL = 0.25  # of each probability: no dual point is moved further
-_MOST_REFINEMENTS = 4
+_MOST_REFINEMENTS = 10
 _PART = 1e-3  # of the gap that is asked for
 _MOST_EXACT = 2**17  # products: a tenth of a second
 _SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
@@ -133,14 +135,14 @@ class CarefulFrame:
 
     def balanced(self, W: Array) -> Array:
         """The best intercept for coefficients of the centred objective, from theirs."""
-        scores, _ = self._scores(W[:-1] * self.objective.rows.columns.scale[:, None])
+        scores, _ = self.scores(W[:-1] * self.objective.rows.columns.scale[:, None])
         found: Array = W[-1] + exact_intercept(self.objective, scores + W[-1])
         return found
 
     def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
         """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
         objective = self.objective
-        scores, error = self._scores(given.coefficients)
+        scores, error = self.scores(given.coefficients)
         actual = self.moved(given.coefficients, given.intercept, 1.0)
         scores += given.centred
         error += growth(3) * np.abs(scores) + UNIT * np.abs(actual)
@@ -167,6 +169,16 @@ class CarefulFrame:
         unbalanced = np.abs(dual.gradient[-1])
         return proof_of_parts(objective, found, value, size, unbalanced, tol, divergence=off.moved, estimate=estimate)
 
+    def _basis(self, scores: Array) -> Basis:
+        """A basis for the columns, where Newton's step is well determined at these scores."""
+        assert self._exact is not None
+        objective = self.objective
+        m, u = objective.loss.curvature(scores, objective.rows.target)
+        bends = m.max(axis=1) if u is None else 1 - m.max(axis=1)
+        bends = objective.rows.weight * bends / objective.total_weight
+        scale, strength = objective.rows.columns.scale, objective.penalty.strength
+        return Basis.of(self._exact, scale, bends, strength, objective.fit_intercept)
+
     def _refined(self, dual: _DualPoint, W: Array, enough: float) -> _DualPoint:
         """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
 
@@ -174,25 +186,55 @@ class CarefulFrame:
         changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
         `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`.
         """
-        root, strength = self._root, self.objective.penalty.strength
+        root, strength, basis = self._root, self.objective.penalty.strength, None
 
         def left(dual: _DualPoint) -> float:
             """What may be left of the gap, but for factors of the size of one."""
             size, unbalanced = float(np.linalg.norm(dual.gradient[:-1])), np.abs(dual.gradient[-1])
-            return size * size / (2 * strength) + float((unbalanced / self.objective.room).max())
+            return size * size / (2 * strength) + float((unbalanced / self.objective.room).max()) + float(self.objective.rows.weight @ dual.chi_square) / self.objective.total_weight
 
+        best, D = dual, np.zeros_like(W)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for _ in range(_MOST_REFINEMENTS):
-                if root is None or left(dual) <= enough:
+                if root is None or left(best) <= enough:
                     break
-                better = dual.moved(self, root.X @ root.step(W, dual.gradient))
-                if better is None or not left(better) < left(dual):
+                if self._exact is None:
+                    held = np.vstack([strength * D[:-1], np.zeros_like(D[-1:])])
+                    step = root.step(W, dual.gradient + held)
+                    dz = root.X @ step
+                else:
+                    basis = self._basis(dual.scores) if basis is None else basis
+                    step = root.step_in(basis, dual.scores, dual.gradient_in(self, basis, D))
+                    dz = basis.X[0] @ step
+                D += step
+                if DEBUG: print("   refine", left(dual), np.linalg.norm(dual.gradient[:-1]), np.abs(dual.gradient[-1]), "chi", dual.chi_square.max(), "enough", enough)
+                moved = dual.moved(self, dz)
+                if moved is None:
                     break
-                dual = better
-        return dual
+                dual = moved
+                best = dual if left(dual) < left(best) else best
+        return best
 
-    def _scores(self, coefficients: Array) -> tuple[Array, Array]:
+    @property
+    @kept
+    def _exact(self) -> tuple[Array, Array] | None:
+        """The centred columns as two floats for each entry, if sums that are free of rounding take no time."""
+        rows, n_outputs = self.objective.rows, self.objective.loss.n_outputs
+        stored = rows.whole.stored
+        if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MOST_EXACT:
+            return None
+        # Whole numbers of 64 bits may have been rounded on the way to float64.
+        if stored.dtype in (np.int64, np.uint64) and abs(stored).max() > _WHOLE:
+            return None
+        X = np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
+        return exact_difference(X, self.centre)
+
+    def scores(self, coefficients: Array) -> tuple[Array, Array]:
         """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
+        if self._exact is not None:
+            scores, _ = exact_scores(self._exact, coefficients)
+            most = abs(self._exact[0]) @ np.abs(coefficients)
+            return scores, UNIT * np.abs(scores) + 8 * UNIT * UNIT * most
         size = growth(self.objective.rows.n_features + 4)
 
         def block_scores(block: Block) -> Array:
@@ -202,27 +244,25 @@ class CarefulFrame:
         both = self.objective.rows.each(block_scores)
         return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
-    def sums(self, residual: Array, likeliest: Array) -> Sums:
-        """Weighted sums over the rows of their residuals, and of centred columns times residuals."""
+    def sums(self, parts: list[Array], likeliest: Array | None) -> Sums:
+        """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
         rows, loss = self.objective.rows, self.objective.loss
-        stored = rows.whole.stored.dtype
-        # Whole numbers of 64 bits may have been rounded on the way to float64.
-        if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT and stored not in (
-            np.int64,
-            np.uint64,
-        ):
-            X = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
-            return exact_sums(X, self.centre, rows.weight, residual, None if loss.separable else likeliest)
-        weighted = residual * rows.weight[:, None]
-        held = rows.with_target(weighted)
+        if self._exact is not None:
+            return exact_sums(self._exact, rows.weight, parts, likeliest)
+        weighted = _whole(parts, likeliest) * rows.weight[:, None]
+        sizes = -_whole([-np.abs(part) for part in parts], likeliest)
+        if likeliest is not None:
+            sizes[np.arange(len(sizes)), likeliest] *= -1
+        sizes *= rows.weight[:, None]
+        held = rows.with_target(np.hstack([weighted, sizes]))
 
         def block_gradient(block: Block) -> tuple[Array, ...]:
-            X = self._columns(block)
-            return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
+            X, (weighted, sizes) = self._columns(block), np.hsplit(block.target, 2)
+            return np.asarray(X.T @ weighted), np.asarray(abs(X).T @ sizes)
 
         features, most = held.sum(block_gradient)
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
-        off = growth(loss.n_outputs + 4) * np.abs(weighted).sum(axis=0)
+        off = growth(loss.n_outputs + 8) * sizes.sum(axis=0)
         return Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
 
     def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
@@ -268,6 +308,7 @@ class CarefulFrame:
         value, slope = loss.value_and_gradient(scores + change, rows.target)
         before, residual = loss.value_and_gradient(scores, rows.target)
         # Of the residuals of the dual point, relative errors are errors of their scores.
+        likeliest = None if loss.separable else scores.argmax(axis=1)
         inner = error + 2 * growth(ELEMENTARY + loss.n_outputs)
         deviation = inner + np.abs(change)
         soft = loss.n_outputs * UNIT * ELEMENTARY * (self.objective.soft if self.objective.soft.size else 0.0)
@@ -278,7 +319,7 @@ class CarefulFrame:
         far += growth(ELEMENTARY + 2 * loss.n_outputs) * (value + before + product) + soft
         far += (np.abs(slope - residual) * inner).sum(axis=1) + divergences(loss, scores + change, rows.target, inner)
         divergence = np.fmin(divergence, far)
-        divergence += 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
+        divergence += 2 * (np.abs(_whole([dual.change[0]], likeliest)) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
         first = (np.abs(slope) * error).sum(axis=1) + divergences(loss, scores + change, rows.target, error)
         off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
         weigh = rows.weight / total
@@ -292,13 +333,17 @@ class CarefulFrame:
 
 @dataclass(frozen=True)
 class _DualPoint:
-    """Residuals of all rows that differ a little from those of known scores, and what they add up to.
+    """Predictions of all rows that differ a little from those of known scores, and what their residuals add up to.
+
+    They are the floats of `loss.mean`, with a change of two floats each; of two that add up to one the smaller. In a
+    row of the softmax loss the likeliest class has what the others leave.
 
     Attributes:
         scores: shape (n, n_outputs).
         coefficients: of the features, standardised, shape (n_features, n_outputs).
-        residual: of the rows, without weights, shape (n, n_outputs).
-        change: by how much they differ from those of the scores, of the same shape.
+        change: by how much the predictions differ from those of the scores, (2, n, n_outputs).
+        parts: what the residuals are the sums of, see `exact_sums`.
+        residual: of the rows, without weights, shape (n, n_outputs), rounded.
         gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
         off: how far rounding may have moved the gradient, of the same shape.
         chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
@@ -306,50 +351,70 @@ class _DualPoint:
 
     scores: Array
     coefficients: Array
-    residual: Array
     change: Array
+    parts: list[Array]
+    residual: Array
     gradient: Array
     off: Array
     chi_square: Array
 
     @classmethod
     def at(cls, frame: CarefulFrame, scores: Array, coefficients: Array) -> _DualPoint:
-        """The residuals of scores."""
-        _, residual = frame.objective.loss.value_and_gradient(scores, frame.objective.rows.target)
-        nothing = np.zeros_like(residual)
-        return cls._of(frame, scores, coefficients, residual, nothing)
+        """The predictions of scores."""
+        return cls._of(frame, scores, coefficients, np.zeros((2, *scores.shape)))
 
     @classmethod
-    def _of(cls, frame: CarefulFrame, scores: Array, coefficients: Array, residual: Array, change: Array) -> _DualPoint:
+    def _of(cls, frame: CarefulFrame, scores: Array, coefficients: Array, change: Array) -> _DualPoint:
         objective = frame.objective
+        likeliest = None if objective.loss.separable else scores.argmax(axis=1)
+        parts = [part for part in [*objective.loss.exact_residuals(scores, objective.rows.target), *change] if part.any()] or [np.zeros_like(scores)]
         scale, total = objective.rows.columns.scale[:, None], objective.total_weight
-        sums = frame.sums(residual, scores.argmax(axis=1))
+        sums = frame.sums(parts, likeliest)
         features = sums.features * scale / total
         mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
         gradient = np.vstack([features + objective.penalty.strength * coefficients, mean])
         off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
         m, _ = objective.loss.curvature(scores, objective.rows.target)
-        square = np.divide(change * change, m, out=np.zeros_like(m), where=change != 0).sum(axis=1) * (1 + 1e-9)
-        return cls(scores, coefficients, residual, change, gradient, off * (1 + 1e-9), square)
+        moved = _whole([change[0]], likeliest)
+        square = np.divide(moved * moved, m, out=np.zeros_like(m), where=moved != 0).sum(axis=1) * (1 + 1e-9)
+        residual = _whole(parts, likeliest)
+        return cls(scores, coefficients, change, parts, residual, gradient, off * (1 + 1e-9), square)
+
+    def gradient_in(self, frame: CarefulFrame, basis: Basis, D: Array) -> Array:
+        """The gradient with respect to coordinates of a basis, (n_features + 1, n_outputs)."""
+        objective = frame.objective
+        likeliest = None if objective.loss.separable else self.scores.argmax(axis=1)
+        sums = exact_sums(basis.X, objective.rows.weight, self.parts, likeliest)
+        penalty, _ = exact_scores((basis.standard.T, np.zeros_like(basis.standard.T)), self.coefficients)
+        penalty += basis.standard.T @ (basis.standard @ D)
+        return sums.features / objective.total_weight + objective.penalty.strength * penalty
 
     def moved(self, frame: CarefulFrame, dz: Array) -> _DualPoint | None:
-        """The residuals that answer to a small change of all scores; None where it is not small."""
+        """The predictions that answer to a small change of all scores; None where it is not small."""
         m, u = frame.objective.loss.curvature(self.scores, frame.objective.rows.target)
+        likeliest = self.scores.argmax(axis=1)[:, None]
         if u is None:
-            change, relative = m * dz, np.abs(dz[m > 0])
+            more = m * dz
         else:
-            dz = dz - dz[np.arange(len(dz)), self.scores.argmax(axis=1)][:, None]
-            centred = dz - (m * dz).sum(axis=1, keepdims=True)
-            change, relative = m * centred, np.abs(centred[m > 0])
-        change = self.change + change
-        if (relative.size and not relative.max() <= _SMALL) or not (np.abs(change) <= _SMALL * m).all():
+            dz = dz - np.take_along_axis(dz, likeliest, 1)
+            more = m * (dz - (m * dz).sum(axis=1, keepdims=True))
+        high, low = exact_difference(self.change[0], -more)
+        change = np.stack([high, self.change[1] + low])
+        if u is not None:
+            np.put_along_axis(change, likeliest[None], 0.0, 2)
+        whole = _whole([high], None if u is None else likeliest[:, 0])
+        if not (np.abs(whole) <= _SMALL * m).all():
             return None
-        residual = self.residual + (change - self.change)
-        if u is not None:  # each row's residuals add up to zero: the likeliest class has what the others leave
-            own = self.scores.argmax(axis=1)[:, None]
-            np.put_along_axis(residual, own, 0.0, 1)
-            np.put_along_axis(residual, own, -residual.sum(axis=1, keepdims=True), 1)
-        return self._of(frame, self.scores, self.coefficients, residual, change)
+        return self._of(frame, self.scores, self.coefficients, change)
+
+
+def _whole(parts: list[Array], likeliest: Array | None) -> Array:
+    """The sum of the parts; where outputs belong together, the likeliest has minus what the others have."""
+    total = np.sum(parts, axis=0)
+    if likeliest is not None:
+        total[np.arange(len(total)), likeliest] = 0.0
+        total[np.arange(len(total)), likeliest] = -total.sum(axis=1)
+    return total
 
 
 def certify_given(objective: Objective, coefficients: Array, intercept: Array, tol: float) -> Certificate:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.rounding import UNIT
-
 Array = NDArray[Any]
 
-__all__ = ["Sums", "exact_products", "exact_sums"]
+__all__ = ["UNIT", "Sums", "exact_difference", "exact_products", "exact_scores", "exact_sums"]
 
+UNIT = 2.0**-53
+"""The unit roundoff of float64: each operation is off by at most this, relative to its result."""
 _SPLITTER = 2.0**27 + 1
 
 
@@ -32,6 +32,20 @@ class Sums:
     features_off: Array
     mean: Array
     mean_off: Array
+
+
+def exact_difference(a: Array, b: Array) -> tuple[Array, Array]:
+    """Differences of float64 numbers and what their rounding has left out: `a - b` is exactly the sum of both.
+
+    Example:
+        >>> difference, rest = exact_difference(np.array([1.0]), np.array([1e-20]))
+        >>> float(difference[0]), float(rest[0])
+        (1.0, -1e-20)
+    """
+    difference: Array = a - b
+    shifted = difference - a
+    rest: Array = (a - (difference - shifted)) - (b + shifted)
+    return difference, rest
 
 
 def exact_products(a: Array, b: Array) -> tuple[Array, Array]:
@@ -56,42 +70,71 @@ def _high(a: Array) -> Array:
     return high
 
 
-def exact_sums(X: Array, centre: Array, weight: Array, residual: Array, likeliest: Array | None) -> Sums:
-    """Weighted sums over rows of their residuals, and of centred columns times residuals.
+def exact_scores(X: tuple[Array, Array], coefficients: Array) -> tuple[Array, Array]:
+    """Columns times coefficients, rounded once, and what that rounding has left out, both (n, n_outputs).
+
+    What is left out is off by no more than `8 UNIT^2` of the sum of the absolute values.
 
     Args:
-        X: shape (n, n_features), float64.
-        centre: what is subtracted from each column, shape (n_features,).
-        weight: shape (n,).
-        residual: shape (n, n_outputs).
-        likeliest: an output of each row whose residual is minus what the others have, and is added up as such; None
-            where the outputs have nothing to do with each other.
+        X: two floats for each entry, (n, n_features) each, the second no more than the rounding of the first.
+        coefficients: shape (n_features, n_outputs).
 
     Example:
-        >>> found = exact_sums(np.array([[1e16], [1.0]]), np.zeros(1), np.ones(2), np.array([[1.0], [1.0]]), None)
+        >>> X = np.array([[1e16, 1e16, 1.0]]), np.zeros((1, 3))
+        >>> exact_scores(X, np.array([[1.0], [-1.0], [1.0]]))[0].item()
+        1.0
+    """
+    high, low = (np.zeros((len(X[0]), coefficients.shape[1])) for _ in range(2))
+    for k, column in enumerate(coefficients.T):
+        terms = np.hstack([*exact_products(X[0], column), X[1] * column]).tolist()
+        high[:, k] = [math.fsum(row) for row in terms]
+        low[:, k] = [math.fsum([*row, -sum_]) for row, sum_ in zip(terms, high[:, k].tolist(), strict=True)]
+    return high, low
+
+
+def exact_sums(X: tuple[Array, Array], weight: Array, parts: list[Array], likeliest: Array | None) -> Sums:
+    """Weighted sums over rows of their residuals, and of columns times residuals.
+
+    Args:
+        X: two floats for each entry, (n, n_features) each, the second no more than the rounding of the first.
+        weight: shape (n,).
+        parts: what residuals are the sums of, each of shape (n, n_outputs).
+        likeliest: an output of each row whose residual is minus what the others have; None where the outputs have
+            nothing to do with each other.
+
+    Example:
+        >>> X = np.array([[1e16], [1.0]]), np.zeros((2, 1))
+        >>> found = exact_sums(X, np.ones(2), [np.ones((2, 1))], None)
         >>> found.features.item(), found.mean.item()
         (1e+16, 2.0)
     """
-    (n, n_outputs), n_features = residual.shape, X.shape[1]
-    parts = residual[:, :, None]
-    if likeliest is not None:
-        parts = np.zeros((n, n_outputs, n_outputs))
-        parts[:, np.arange(n_outputs), np.arange(n_outputs)] = residual
-        parts[np.arange(n), likeliest] = -residual
-        parts[np.arange(n), likeliest, likeliest] = 0.0
-    high, low = exact_products(weight[:, None, None], parts)
+    n_features, n_outputs = X[0].shape[1], parts[0].shape[1]
     features = np.zeros((n_features, n_outputs))
     mean, most = np.zeros(n_outputs), np.zeros_like(features)
-    centred = X - centre
-    shifted = centred - X
-    lost = (X - (centred - shifted)) - (centre + shifted)  # X - centre is exactly centred + lost
     for k in range(n_outputs):
-        mean[k] = math.fsum([*high[:, k].ravel().tolist(), *low[:, k].ravel().tolist()])
+        rows, values = _residuals_of(parts, likeliest, k)
+        high, low = exact_products(weight[rows], values)
+        mean[k] = math.fsum([*high.tolist(), *low.tolist()])
         for j in range(n_features):
-            x, rest = centred[:, j, None], lost[:, j, None]
-            product, left = exact_products(x, high[:, k])
-            terms = [product, left, x * low[:, k], rest * high[:, k]]
-            features[j, k] = math.fsum(np.concatenate([term.ravel() for term in terms]).tolist())
+            x, rest = X[0][rows, j], X[1][rows, j]
+            product, left = exact_products(x, high)
+            terms = [product, left, x * low, rest * high]
+            features[j, k] = math.fsum(np.concatenate(terms).tolist())
             most[j, k] = np.abs(product).sum()
     # Two products of what is left are rounded; and each sum is, once.
     return Sums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
+
+
+def _residuals_of(parts: list[Array], likeliest: Array | None, output: int) -> tuple[Array, Array]:
+    """Rows and numbers that add up to an output's residuals."""
+    rows, values = [], []
+    for part in parts:
+        if likeliest is None:
+            signed = part[:, [output]]
+        else:
+            signed = np.where((likeliest == output)[:, None], -part, 0.0)
+            signed[:, output] = np.where(likeliest == output, 0.0, part[:, output])
+        at, which = np.nonzero(signed)
+        rows.append(at)
+        values.append(signed[at, which])
+    return np.concatenate(rows), np.concatenate(values)

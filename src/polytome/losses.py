@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from polytome.exact_sums import exact_difference, exact_products
 from polytome.numerics import sigmoid, softmax
 
 Array = NDArray[Any]
@@ -55,6 +56,10 @@ class Loss(Protocol):
 
     def mean(self, scores: Array) -> Array:
         """The predicted mean (the probabilities), shape (n, n_outputs)."""
+        ...
+
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient once more, as arrays of its shape that add up to it: only the mean in them is rounded."""
         ...
 
     def conjugate(self, dual: Array, target: Array) -> Array:
@@ -133,6 +138,19 @@ class Softmax:
         """`softmax(z)`, shape (n, K)."""
         return softmax(scores, axis=1)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`: p, the targets, and for soft labels what they lack to add up to one."""
+        p = self.mean(scores)
+        if target.ndim == 1:
+            return [p, -np.eye(self.n_outputs)[target]]
+        total, rest = np.zeros((len(target), 1)), np.zeros((len(target), 1))
+        for column in target.T:
+            total, left = exact_difference(total, -column[:, None])
+            rest += left
+        y = target / total
+        product, lost = exact_products(y, total)
+        return [p, -y, -((target - product - lost) - y * rest) / total]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`sum_k q_k log q_k` where `q = dual + y` is a distribution, else `inf`."""
         q = dual + (target if target.ndim == 2 else np.eye(self.n_outputs)[target])
@@ -208,6 +226,12 @@ class IndependentSigmoids:
         """`sigmoid(z)`, shape (n, n_outputs)."""
         return sigmoid(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`, where p is nearly one as the difference of two that are exact, `1 - y` and `1 - p`."""
+        tail = sigmoid(-np.abs(scores))
+        near, rest = exact_difference((scores > 0).astype(np.float64), target.astype(np.float64))
+        return [np.where(scores > 0, -tail, tail), near, rest]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`q log q + (1 - q) log(1 - q)` summed over outputs, `q = dual + y`; `inf` outside [0, 1]."""
         q = dual + target
@@ -273,6 +297,10 @@ class Logistic:
         """`sigmoid(z)`, shape (n, 1)."""
         return _ONE_SIGMOID.mean(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`."""
+        return _ONE_SIGMOID.exact_residuals(scores, target[:, None])
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Minus the binary entropy of `q = dual + y`; `inf` outside [0, 1]."""
         return _ONE_SIGMOID.conjugate(dual, target[:, None])
@@ -330,6 +358,10 @@ class Squared:
     def mean(self, scores: Array) -> Array:
         """The scores themselves."""
         return scores
+
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`z - y`."""
+        return list(exact_difference(scores, target.reshape(scores.shape).astype(np.float64)))
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`1/2 ||dual||^2 + <dual, y>`."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.exact_sums import UNIT
 from polytome.losses import Loss
 from polytome.objective import Objective
 
@@ -25,8 +26,6 @@ Array = NDArray[Any]
 
 __all__ = ["ELEMENTARY", "UNIT", "Rounding", "divergences", "growth", "rounding_of"]
 
-UNIT = 2.0**-53
-"""The unit roundoff of float64: each operation is off by at most this, relative to its result."""
 ELEMENTARY = 40
 """Roundings that stand for all the elementary functions and products that make a residual or the loss of a row."""
 _SMALLEST = 1e-290  # stands for what underflows
