@@ -43,23 +43,31 @@ class Basis:
 
     @classmethod
     def of(cls, X: tuple[Array, Array], scale: Array, bends: Array, strength: float, fit_intercept: bool) -> Basis:
-        """A basis for columns, with the intercept's of ones the last, of rows with these curvatures (n,)."""
-        ones = np.full((len(bends), 1), float(fit_intercept))
+        """A basis for columns, of rows with these curvatures (n,), with the intercept's of ones the last.
+
+        The intercept keeps its coordinate, and the others come to have means of about zero: so nothing hides its
+        equation, however little its curvature.
+        """
+        ones, d = np.full((len(bends), 1), float(fit_intercept)), len(scale)
         given = np.hstack([X[0], ones]), np.hstack([X[1], np.zeros_like(ones)])
         T = np.diag(np.append(scale, 1.0))
         found = cls._at(given, T, scale)
+        share = bends / bends.sum() * float(fit_intercept)
         for _ in range(_ROTATIONS):
-            held = math.sqrt(strength) * found.standard
-            last = T[-1:] * (1.0 - fit_intercept)
-            factored = _factor(np.vstack([found.X[0] * np.sqrt(bends)[:, None], held, last]))
+            mean = share @ found.X[0][:, :d]
+            root = (found.X[0][:, :d] - mean) * np.sqrt(bends)[:, None]
+            factored = _factor(np.vstack([root, math.sqrt(strength) * found.standard[:, :d]]))
             if factored is None:
                 break
             triangle, order, size = factored
-            inverse = np.zeros_like(T)
-            inverse[order] = solve_triangular(triangle, np.eye(len(T)), check_finite=False)
-            T = T @ (inverse / size[:, None])
-            if not np.isfinite(T).all():
+            inverse = np.zeros((d, d))
+            inverse[order] = solve_triangular(triangle, np.eye(d), check_finite=False)
+            rotated = T.copy()
+            rotated[-1, :d] -= mean
+            rotated[:, :d] = rotated[:, :d] @ (inverse / size[:, None])
+            if not np.isfinite(rotated).all():
                 break
+            T = rotated
             found = cls._at(given, T, scale)
         return found
 
@@ -110,7 +118,7 @@ class HessianRoot:
 
         Args:
             W: shape `objective.shape`.
-            gradient: of the same shape.
+            gradient: of the same shape; those of the softmax loss's classes add up to zero.
             extra: curvature that is added to each row's, shape (n,).
         """
         raw = self.objective.rows.columns.to_raw(W)
@@ -126,12 +134,11 @@ class HessianRoot:
         objective, n_columns = self.objective, len(gradient)
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
-        # An intercept that is not wanted is held, and so is the sum of those of the softmax loss: the same change to
-        # each of them changes no score.
-        free = float(objective.fit_intercept)
-        held = np.vstack([math.sqrt(objective.penalty.strength) * T[:-1], T[-1:] * (1 - free)])
+        # An intercept that is not wanted is held; and so is the same change to each class, which changes no prediction.
+        held = np.vstack([math.sqrt(objective.penalty.strength) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)])
         if u is not None:
-            flat = np.kron(np.ones(objective.shape[1]), T[-1] * free)
+            sizes = np.sqrt((weighted * weighted).sum(axis=0) + (held * held).sum(axis=0))
+            flat = np.kron(np.ones(objective.shape[1]), np.diag(sizes))
             A = np.vstack([*_pairs(weighted, m, extra), np.kron(np.eye(objective.shape[1]), held), flat])
             return np.ascontiguousarray(_solved(A, gradient.T.ravel()).reshape(-1, n_columns).T)
         more = 0.0 if extra is None else extra[:, None]

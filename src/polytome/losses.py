@@ -113,7 +113,10 @@ class Softmax:
         exponentials = np.exp(shifted)
         if target.ndim == 2:
             total = exponentials.sum(axis=1)
-            value = np.log(total) - (target * shifted).sum(axis=1)
+            likeliest = exponentials == 1.0
+            likeliest &= likeliest.cumsum(axis=1) == 1
+            # Neither the logarithm nor the products cancel, however sure the row.
+            value = np.log1p(np.where(likeliest, 0.0, exponentials).sum(axis=1)) - (target * shifted).sum(axis=1)
             exponentials /= total[:, None]
             exponentials -= target
             return value, exponentials
