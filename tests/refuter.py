@@ -1,8 +1,9 @@
 """Adversarial fits, and the exact truth about each: certificates that claim too much do not get through.
 
 `python -m tests.refuter --seed 0 --count 2000 --kind outliers` prints how many certificates of such fits are false, and
-`--show` the cases. It also tells in how many of the fits at default settings the certificate holds, and how many of them
-have a solution in float64 at all: see `float64_solution_exists`. A case is its kind and its number: `examine(make_case("outliers", 17))` does one again.
+`--show` the cases. It also tells in how many of the fits at default settings the certificate holds, and how many of
+these have a solution in float64 at all: see `float64_solution_exists`. A case is its kind and its number:
+`examine(make_case("outliers", 17))` does one again.
 """
 
 from __future__ import annotations

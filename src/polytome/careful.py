@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificate import Certificate, at_other_coefficients, certify, proof_of_parts
-from polytome.exact_sums import Sums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.dual_points import DualPoint, find_optimum, whole
+from polytome.exact_sums import Sums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.hessian_root import Basis, HessianRoot
 from polytome.intercepts import exact_intercept
 from polytome.objective import Objective
@@ -161,9 +161,7 @@ class CarefulFrame:
             found = better if better.gap < found.gap else found
         return found
 
-    def _proof(
-        self, dual: DualPoint, scores: Array, error: Array, tol: float, estimate: float | None
-    ) -> Certificate:
+    def _proof(self, dual: DualPoint, scores: Array, error: Array, tol: float, estimate: float | None) -> Certificate:
         """The certificate of the coefficients that a dual point is about, with their scores and how far these may be
         off, (n, n_outputs) both."""
         objective = self.objective
@@ -185,7 +183,9 @@ class CarefulFrame:
         )
         size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
         unbalanced = np.abs(dual.gradient[-1])
-        return proof_of_parts(objective, found, value, size, unbalanced, tol, divergence=off.divergence, estimate=estimate)
+        return proof_of_parts(
+            objective, found, value, size, unbalanced, tol, divergence=off.divergence, estimate=estimate
+        )
 
     def optimum(self, tol: float) -> DualPoint | None:
         """The dual point of the optimum, found in many digits, which serves this tolerance; None where that takes
@@ -205,7 +205,9 @@ class CarefulFrame:
     def is_tiny(self) -> bool:
         """Whether Newton's method in a basis of its own takes no time."""
         rows = self.objective.rows
-        return self.exact is not None and self.root is not None and rows.n_rows * (rows.n_features + 1) ** 2 <= _TINY_DATA
+        return (
+            self.exact is not None and self.root is not None and rows.n_rows * (rows.n_features + 1) ** 2 <= _TINY_DATA
+        )
 
     def best(self, tol: float) -> Given | None:
         """The optimum as near as coefficients and intercepts in float64 come to it; None where that takes long."""
@@ -322,7 +324,9 @@ class CarefulFrame:
         near = divergences(loss, dual.scores, rows.target, deviation)
         # Far from its scores the divergence is known better from the losses of both.
         far, size, minor = self._divergence(dual.scores, scores)
-        off = growth(ELEMENTARY + 2 * loss.n_outputs) * size + 2 * own * minor * np.abs(scores - dual.scores).max(axis=1)
+        off = growth(ELEMENTARY + 2 * loss.n_outputs) * size + 2 * own * minor * np.abs(scores - dual.scores).max(
+            axis=1
+        )
         off += (self._slopes(dual.scores, scores) * error).sum(axis=1) + divergences(loss, scores, rows.target, error)
         off += divergences(loss, dual.scores, rows.target, np.full_like(error, own))
         far, off = np.where(near <= far + off, 0.0, far), np.where(near <= far + off, near, off)
@@ -349,7 +353,11 @@ class CarefulFrame:
             after, _ = loss.value_and_gradient(others, likeliest)
             product = residual * (others - scores)
             minor = -residual[np.arange(len(scores)), likeliest]
-            return np.maximum(after - before - product.sum(axis=1), 0.0), before + after + np.abs(product).sum(axis=1), minor
+            return (
+                np.maximum(after - before - product.sum(axis=1), 0.0),
+                before + after + np.abs(product).sum(axis=1),
+                minor,
+            )
         m, _ = loss.curvature(np.zeros_like(scores), self.objective.rows.target)
         sign = np.where(scores > 0, -1.0, 1.0) * (m > 0)
         scores, others = sign * scores, sign * others
@@ -363,7 +371,7 @@ class CarefulFrame:
         """How much predictions differ, (n, n_outputs)."""
         _, one = self.objective.loss.value_and_gradient(scores, self.objective.rows.target)
         _, other = self.objective.loss.value_and_gradient(others, self.objective.rows.target)
-        return np.abs(one - other) + 8 * UNIT
+        return np.asarray(np.abs(one - other) + 8 * UNIT)
 
 
 def certify_given(objective: Objective, coefficients: Array, intercept: Array, tol: float) -> Certificate:

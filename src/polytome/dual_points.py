@@ -27,14 +27,16 @@ Array = NDArray[Any]
 
 __all__ = ["DualPoint", "find_optimum", "whole"]
 
-_SMALL = 0.25  # of each probability: no dual point is moved further
+_SMALL = 0.25  # of each probability: no prediction is moved further
 _MOST_REFINEMENTS = 6
-_MOST_STEPS = 120
-_PART = 0.01
-_BETWEEN = 5
-_STEEP = 0.3
+_MOST_STEPS = 120  # from the null model to the optimum
+_MOST_TRIES = 6  # to refine what a step has led to
+_BETWEEN = 5  # steps, before the next try
+_PART = 0.01  # of what may be left: when a step that promises less is tried
+_STEEP = 0.3  # what may be left of a slope
 _MOST_LENGTHS = 60
-_MOST_TRIES = 6  # to refine
+
+
 @dataclass(frozen=True)
 class DualPoint:
     """Predictions of all rows that differ a little from those of known scores, and what their residuals add up to.
@@ -135,8 +137,8 @@ class DualPoint:
         return size * size / (2 * objective.penalty.strength) + share * cost + moved
 
     def moved(self, frame: CarefulFrame, dz: Array) -> DualPoint:
-        """The predictions that answer to a small change of all scores; a row where it is not small goes part of the
-        way."""
+        """The predictions that answer to a small change of all scores; where it is not small they go part of
+        the way."""
         m, u = frame.objective.loss.curvature(self.scores, frame.objective.rows.target)
         likeliest = self.scores.argmax(axis=1)[:, None]
         if u is None:
@@ -148,15 +150,22 @@ class DualPoint:
         change = np.stack([high, self.change[1] + low])
         if u is not None:
             np.put_along_axis(change, likeliest[None], 0.0, 2)
-        moves = np.abs(whole([high], None if u is None else likeliest[:, 0]))
-        part = np.divide(_SMALL * m, moves, out=np.ones_like(m), where=moves > _SMALL * m).min(axis=1, keepdims=True)
-        change *= np.where(part < 1, 2.0 ** np.floor(np.log2(part)), 1.0)  # which rounds nothing
+        change *= _no_more_than(_SMALL * m, np.abs(change[0]))
+        if u is not None:  # what the others leave to the likeliest
+            rest = np.abs(whole([change[0]], likeliest[:, 0]))
+            change *= _no_more_than(2 * _SMALL * m, rest).min(axis=1, keepdims=True)
         return self._of(frame, self.scores, self.coefficients, change, self.near)
+
+
+def _no_more_than(most: Array, sizes: Array) -> Array:
+    """Powers of two, which round nothing, that bring sizes to at most these."""
+    part = np.divide(most, sizes, out=np.ones_like(sizes), where=sizes > most)
+    return np.where(part < 1, 2.0 ** np.floor(np.log2(np.maximum(part, 1e-300))), 1.0)
 
 
 def whole(parts: list[Array], likeliest: Array | None) -> Array:
     """The sum of the parts; where outputs belong together, the likeliest has minus what the others have."""
-    total = np.sum(parts, axis=0)
+    total: Array = np.sum(parts, axis=0)
     if likeliest is not None:
         total[np.arange(len(total)), likeliest] = 0.0
         total[np.arange(len(total)), likeliest] = -total.sum(axis=1)
@@ -170,8 +179,9 @@ def _gradient_in(basis: Basis, frame: CarefulFrame, scores: Array, parts: list[A
     sums = exact_sums(basis.X, objective.rows.weight, parts, likeliest)
     across = basis.standard.T, np.zeros_like(basis.standard.T)
     penalty = np.sum([exact_scores(across, W[:-1])[0] for W in at], axis=0)
-    gradient = np.asarray(sums.features / objective.total_weight + objective.penalty.strength * penalty)
-    return gradient if objective.loss.separable else gradient - gradient.mean(axis=1, keepdims=True)
+    # The part of the loss adds up to zero over the classes by itself; a mean would hide what a small one says.
+    penalty = penalty if objective.loss.separable else penalty - penalty.mean(axis=1, keepdims=True)
+    return np.asarray(sums.features / objective.total_weight + objective.penalty.strength * penalty)
 
 
 def find_optimum(frame: CarefulFrame, enough: float) -> DualPoint | None:
@@ -181,7 +191,8 @@ def find_optimum(frame: CarefulFrame, enough: float) -> DualPoint | None:
     the slope along it asks for: a row that a long step would put on its wrong side has a say only where it gets there.
     """
     objective, exact = frame.objective, frame.exact
-    assert exact is not None and frame.root is not None
+    assert exact is not None
+    assert frame.root is not None
     scale = np.append(objective.rows.columns.scale, 1.0)[:, None]
     ones = np.full((objective.rows.n_rows, 1), float(objective.fit_intercept))
     X = np.hstack([exact[0], ones]), np.hstack([exact[1], np.zeros_like(ones)])
@@ -197,7 +208,7 @@ def find_optimum(frame: CarefulFrame, enough: float) -> DualPoint | None:
             promised, dz = -0.5 * float(np.vdot(gradient, step)), basis.X[0] @ step
             if not np.isfinite(dz).all():
                 break
-            if promised <= _PART * enough and number >= last + _BETWEEN or number == _MOST_STEPS - 1:
+            if (promised <= _PART * enough and number >= last + _BETWEEN) or number == _MOST_STEPS - 1:
                 dual = DualPoint.at(frame, scores, at[0]).refined(frame, at, enough)
                 left, tries, last = dual.left(frame), tries + 1, number
                 if best is None or left < least:
@@ -236,8 +247,8 @@ def _length(objective: Objective, scores: Array, dz: Array, slope: float, D: Arr
             least = length
         else:
             break
-        if least == 0.0:
-            length = most / 8
+        if most > 4 * least:
+            length = max(most / 8, float(np.sqrt(least * most)))
         else:
-            length = float(np.sqrt(least * most)) if most > 4 * least else (least + most) / 2
+            length = (least + most) / 2
     return length
