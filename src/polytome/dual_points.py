@@ -247,8 +247,5 @@ def _length(objective: Objective, scores: Array, dz: Array, slope: float, D: Arr
             least = length
         else:
             break
-        if most > 4 * least:
-            length = max(most / 8, float(np.sqrt(least * most)))
-        else:
-            length = (least + most) / 2
+        length = (least + most) / 2 if most <= 4 * least else max(most / 8, float(np.sqrt(least * most)))
     return length
