@@ -23,7 +23,7 @@ from polytome.exact_sums import Sums, exact_difference, exact_products, exact_sc
 from polytome.hessian_root import Basis, HessianRoot
 from polytome.intercepts import exact_intercept
 from polytome.objective import Objective
-from polytome.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth
+from polytome.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth, strength_error
 from polytome.rows import Block, Columns, as_rows
 from polytome.threads import kept
 
@@ -172,7 +172,7 @@ class CarefulFrame:
         its_size = objective.penalty.strength * float(np.linalg.norm(dual.coefficients))
         found = Rounding(
             objective=off.value_error + growth(dual.coefficients.size + 8) * penalty,
-            strength=4 * UNIT * (penalty + objective.null[1]),
+            strength=strength_error(objective, penalty),
             gradient=float(np.linalg.norm(dual.off[:-1])) + 4 * UNIT * its_size,
             balance=float(dual.off[-1].max()) + _TINY,
             divergence=off.rounding,
