@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 
-from polytome.certificates.exact_sums import exact_products
+from polytome.numerics.exact_sums import exact_products
 from polytome.objective import Objective
 from polytome.rows import Block
 

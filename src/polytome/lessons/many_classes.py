@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import MultilabelLogistic, OneVsOne, OneVsRest, numerics
+from polytome import numerics
 from polytome.models.logistic import LogisticRegression
+from polytome.models.multilabel import MultilabelLogistic
+from polytome.models.one_vs_one import OneVsOne
+from polytome.models.one_vs_rest import OneVsRest
 from polytome.tables.datasets import load_dataset
 from polytome.teaching.page import Page
 

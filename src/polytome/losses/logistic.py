@@ -51,6 +51,10 @@ class Logistic:
         """`sigmoid(z)`, shape (n, 1)."""
         return _ONE_SIGMOID.mean(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`."""
+        return _ONE_SIGMOID.exact_residuals(scores, target[:, None])
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Minus the binary entropy of `q = dual + y`; `inf` outside [0, 1]."""
         return _ONE_SIGMOID.conjugate(dual, target[:, None])

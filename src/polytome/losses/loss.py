@@ -45,6 +45,10 @@ class Loss(Protocol):
         """The predicted mean (the probabilities), shape (n, n_outputs)."""
         ...
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient once more, as arrays of its shape that add up to it: only the mean in them is rounded."""
+        ...
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Convex conjugate of each row's loss at `dual`, shape (n,); `inf` outside its domain."""
         ...

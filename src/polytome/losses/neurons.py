@@ -64,6 +64,10 @@ class PerceptronLoss:
         """`step(z)`: 1 where the score is positive, else 0, shape (n, 1)."""
         return (scores > 0).astype(np.float64)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient itself: this loss has no certificate that would want more."""
+        return [self.value_and_gradient(scores, target)[1]]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """0 where `q = dual + y` lies in [0, 1], else `inf`."""
         q = dual[:, 0] + target
@@ -128,6 +132,10 @@ class SquaredSigmoid:
     def mean(self, scores: Array) -> Array:
         """`sigmoid(z)`, shape (n, 1)."""
         return sigmoid(scores)
+
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient itself: this loss has no certificate that would want more."""
+        return [self.value_and_gradient(scores, target)[1]]
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """0 at 0 and `inf` elsewhere, as for every bounded loss whose infimum is 0."""

@@ -95,6 +95,13 @@ class PairwiseSigmoids:
         """`sigmoid(z)`: the probability of the second class of each pair, shape (n, n_outputs)."""
         return sigmoid(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y` in the row's own pairs, 0 elsewhere."""
+        outputs, is_second = self._own
+        own = outputs[target]
+        parts = self._binary.exact_residuals(np.take_along_axis(scores, own, 1), is_second[target])
+        return [_spread(part, own, self.n_outputs) for part in parts]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Minus the binary entropies of `q = dual + y` in the row's own pairs; `inf` outside [0, 1], or if any other
         pair has a dual that is not 0."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.numerics.exact_sums import exact_difference
+
 Array = NDArray[Any]
 
 __all__ = ["Squared"]
@@ -46,6 +48,10 @@ class Squared:
     def mean(self, scores: Array) -> Array:
         """The scores themselves."""
         return scores
+
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`z - y`."""
+        return list(exact_difference(scores, target.reshape(scores.shape).astype(np.float64)))
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`1/2 ||dual||^2 + <dual, y>`."""

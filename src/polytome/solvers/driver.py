@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificates.careful import CarefulFrame
+from polytome.certificates.careful import CarefulFrame, Given
 from polytome.certificates.certificate import Certificate, certify, is_separated, separated_outputs
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
@@ -284,6 +284,10 @@ class _Walk:
         newton: Solver = Newton() if HessianRoot.of(objective) is None else CarefulNewton()
         self.took_over[type(newton).__name__] = len(self.history)
         self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
+        if (given := frame.best(self.tol)) is not None:
+            certificate = self._keep_given(frame.certify_given(given, self.tol), given)
+            if certificate.holds:
+                return _reached(certificate)
         return self._stage(Relay(newton, objective, starts[int(np.argmin(values))], passes), newton.most, np.inf)
 
     @property
@@ -393,7 +397,10 @@ class _Walk:
 
     def _certify_carefully(self, frame: CarefulFrame, W: Array, estimate: float | None) -> Certificate:
         """The same with careful sums, about coefficients of the centred objective."""
-        certificate, given = frame.certify(W, self.tol, estimate)
+        return self._keep_given(*frame.certify(W, self.tol, estimate))
+
+    def _keep_given(self, certificate: Certificate, given: Given) -> Certificate:
+        """A certificate of coefficients for raw columns."""
         raw = np.vstack([given.coefficients, given.intercept])
         W = self.objective.rows.columns.from_raw_coefficients(raw)
         self._keep(_Certified(certificate, W, (given.coefficients, given.intercept)))
