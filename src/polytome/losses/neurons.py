@@ -39,7 +39,7 @@ class PerceptronLoss:
         >>> value, gradient.ravel()
         (array([2., 0., 0.]), array([-1., -1.,  0.]))
 
-    References: document 001; Rosenblatt, The perceptron, Psychological Review 65, 1958.
+    Reference: Rosenblatt, The perceptron, Psychological Review 65, 1958.
     """
 
     n_outputs = 1
@@ -100,7 +100,7 @@ class SquaredSigmoid:
         >>> SquaredSigmoid().value_and_gradient(np.zeros((1, 1)), np.array([1]))
         (array([0.25]), array([[-0.25]]))
 
-    References: document 001; Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
+    Reference: Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
     Review 78, 1950.
     """
 

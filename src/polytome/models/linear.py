@@ -1,6 +1,6 @@
 """`LinearRegression`: least squares by orthogonal factors, which keep the digits that the normal equations lose.
 
-The normal equations `w = (X'X)^-1 X'y` (document 002) are the textbook's answer and square the condition number: where
+The normal equations `w = (X'X)^-1 X'y` are the textbook's answer and square the condition number: where
 X determines the coefficients to 8 digits, X'X determines none. Here the rows are never multiplied with each other.
 Each block of rows joins the triangle `R` of those before it by a QR factorisation, `R <- qr([R; block])`, so one pass
 over the rows, in memory or not, leaves a triangle with the same least-squares solutions as the whole.
@@ -56,7 +56,7 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, BaseEstimator):  # type
         >>> model.coef_.round(12), round(model.intercept_, 12)
         (array([1.]), 0.5)
 
-    References: document 002; Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Demmel, Grigori,
+    References: Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Demmel, Grigori,
     Hoemmen and Langou, Communication-optimal parallel and sequential QR and LU factorizations, SIAM Journal on
     Scientific Computing 34, 2012.
     """

@@ -114,7 +114,7 @@ class _Neuron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 class Perceptron(_Neuron):
     """Rosenblatt's perceptron: a row on the wrong side is added to the coefficients (label 1) or subtracted (label 0).
 
-    A row counts as 1 where `z = x w + b > 0`; at `z = 0` it counts as 0, as in document 001. The steps are those of
+    A row counts as 1 where `z = x w + b > 0`; at `z = 0` it counts as 0. The steps are those of
     descent on `PerceptronLoss`, one row at a time, with rate 1: another rate would only change the unit of `w` and
     `b`. Where a hyperplane separates the classes, an epoch without mistakes comes after at most `perceptron_bound`
     mistakes in all, and ends the training. Where none does, the coefficients never settle.
@@ -142,7 +142,7 @@ class Perceptron(_Neuron):
         >>> model.mistakes_, model.stop_.name
         (array([1, 3, 3, 2, 1, 0]), 'UNCHANGED')
 
-    References: document 001; Rosenblatt, The perceptron, Psychological Review 65, 1958.
+    Reference: Rosenblatt, The perceptron, Psychological Review 65, 1958.
     """
 
     _loss = PerceptronLoss()
@@ -231,7 +231,7 @@ class Adaline(_Descending):
         >>> model.predict([[-0.1], [0.1]])
         array([0, 1])
 
-    References: document 001; Widrow and Hoff, Adaptive switching circuits, IRE WESCON convention record 4, 1960.
+    Reference: Widrow and Hoff, Adaptive switching circuits, IRE WESCON convention record 4, 1960.
     """
 
     _loss = Squared()
@@ -268,7 +268,7 @@ class SigmoidNeuron(_Descending):
         >>> model.predict([[-0.1], [0.1]])
         array([0, 1])
 
-    References: document 001; Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
+    Reference: Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
     Review 78, 1950.
     """
 

@@ -70,25 +70,25 @@ def _nine_flowers(settings: Settings) -> Table:
 
     iris = _iris(settings)
     codes = FLOWERS[:, -1].astype(int)
-    return replace(iris, title="Document 003: nine flowers of Iris", X=FLOWERS[:, :-1], y=codes)
+    return replace(iris, title="Nine flowers of Iris", X=FLOWERS[:, :-1], y=codes)
 
 
 def _lengths(settings: Settings) -> Table:
     from polytome.lessons.line_to_sigmoid import KINDS, LENGTHS
 
-    return _petals("Document 003: six petals, first table", LENGTHS, KINDS)
+    return _petals("Six petals, first table", LENGTHS, KINDS)
 
 
 def _other_lengths(settings: Settings) -> Table:
     from polytome.lessons.line_to_sigmoid import KINDS, OTHER_LENGTHS
 
-    return _petals("Document 003: six petals, second table", OTHER_LENGTHS, KINDS)
+    return _petals("Six petals, second table", OTHER_LENGTHS, KINDS)
 
 
 def _nine_lengths(settings: Settings) -> Table:
     from polytome.lessons.where_cross_entropy_comes_from import LABELS, PETAL_LENGTHS
 
-    return _petals("Document 003: nine petals, three kinds", PETAL_LENGTHS, LABELS)
+    return _petals("Nine petals, three kinds", PETAL_LENGTHS, LABELS)
 
 
 def _petals(title: str, lengths: Array, kinds: Array) -> Table:
@@ -100,7 +100,7 @@ def _houses(settings: Settings) -> Table:
     from polytome.lessons.linear_regression import AREA, PRICE
 
     name = ("area",)
-    return Table("Documents 001 and 003: areas and prices", AREA[:, None], name, PRICE, (), name, target="price")
+    return Table("Areas and prices", AREA[:, None], name, PRICE, (), name, target="price")
 
 
 def _truth_table(title: str, y: list[int]) -> Table:

@@ -110,8 +110,8 @@ PRESETS = (
         {"across": 0, "upwards": 3, "speed": 2},
     ),
     Preset(
-        "The step of document 003",
-        "Its petals, its start, its rate of 0.1, two outputs: the first step is the one that it computes by hand.",
+        "A step computed by hand",
+        "Six petals, a rate of 0.1, two outputs: the first step is the one that the lesson on softmax computes.",
         {
             "data": "six-petals-again",
             "loss": "softmax",
