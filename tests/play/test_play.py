@@ -155,7 +155,7 @@ def test_the_average_is_the_mean_of_the_steps():
 
 
 def test_the_step_computed_by_hand():
-    chosen = next(preset for preset in PRESETS if "003" in preset.title)
+    chosen = next(preset for preset in PRESETS if "by hand" in preset.title)
     found = make_problem(Settings.from_json(chosen.settings))
     assert found.start == pytest.approx(intercept_last(THETA))
     first = frame(found, 1)
