@@ -153,8 +153,8 @@ def test_the_average_is_the_mean_of_the_steps():
     assert walk[-1]["average_value"] == pytest.approx(found.objective.value_and_gradient(mean)[0], rel=1e-12)
 
 
-def test_the_step_of_document_003():
-    chosen = next(preset for preset in PRESETS if "003" in preset.title)
+def test_the_step_computed_by_hand():
+    chosen = next(preset for preset in PRESETS if "by hand" in preset.title)
     found = make_problem(Settings.from_json(chosen.settings))
     assert found.start == pytest.approx(intercept_last(THETA))
     first = frame(found, 1)

@@ -32,7 +32,7 @@ from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.losses import Squared
 from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores, block_scores
-from polytome.objective.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
+from polytome.objective.intercepts import ROUNDING, KnownScores, balanced, exact_intercept
 from polytome.rows import Block
 
 Array = NDArray[Any]
@@ -48,8 +48,6 @@ __all__ = [
 ]
 
 _SHORTER = 4
-_NEARLY_BALANCED = 1e-9
-_MOST_TRIES = 40  # that bring the residual not to half
 _PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MOST_SCORES = 2**23  # 64 MiB
 
@@ -346,38 +344,28 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
 def _solve_intercept(
     objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None, hessian: Array | None
 ) -> tuple[float, Array, Array]:
-    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end.
+    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end."""
 
-    The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
-    """
+    def at(b: Array) -> Array:
+        return np.vstack([W[:-1], b])
+
+    def look(b: Array) -> tuple[float, Array, Array]:
+        value, gradient = objective.value_and_gradient(at(b))
+        return value, gradient[-1], gradient
+
     value, gradient = objective.value_and_gradient(W) if known is None else known
-    fresh, damping, enough = False, 0.0, _balanced_enough(objective, W, value, tol)
-    least, since = np.inf, 0
-    for _ in range(200):
-        residual = np.abs(gradient[-1]).max()
-        since = 0 if residual < 0.5 * least else since + 1
-        least = min(least, residual)
-        if not residual > enough or since > _MOST_TRIES:
-            break
-        if hessian is None:
-            hessian, fresh = objective.intercept_hessian(W), True
-        trial = W.copy()
-        trial[-1] -= damped_step(hessian, damping, gradient[-1], objective.loss.separable)
-        trial_value, trial_gradient = objective.value_and_gradient(trial)
-        trial_residual = np.abs(trial_gradient[-1]).max()
-        change = trial_value - value
-        level = abs(change) <= ROUNDING * abs(value) and trial_residual < residual
-        if np.isfinite(trial_value) and (change < -ROUNDING * abs(value) or level):
-            if trial_residual > 0.1 * residual:
-                hessian = None
-            W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10
-        elif fresh and residual < _NEARLY_BALANCED:
-            break  # as exact as rounding allows
-        elif fresh:
-            damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
-        else:
-            hessian = None
-    return value, gradient, W
+    before = W[-1]
+    b, (value, _, gradient) = balanced(
+        look,
+        lambda b: objective.intercept_hessian(at(b)),
+        before,
+        separable=objective.loss.separable,
+        damp=True,
+        enough=_balanced_enough(objective, W, value, tol),
+        start=(value, gradient[-1], gradient),
+        hessian=hessian,
+    )
+    return value, gradient, W if b is before else at(b)
 
 
 def _balanced_enough(objective: Objective, W: Array, value: float, tol: float) -> float:

@@ -3,7 +3,7 @@
 A code is a dictionary from symbols to words of zeros and ones. If no word is the beginning of another, bits can be
 read in one way only. No such code needs fewer bits per symbol, on average, than the entropy in bits
 (`polytome.numerics.entropy` with `base=2`); the best one, Huffman's, needs less than one bit more, unless one symbol is
-certain. This gives entropy and cross-entropy their meaning; the examples send the weather of Tokyo.
+certain. This is where entropy and cross-entropy get their meaning: so many bits a day report the weather of a city.
 
 Probabilities are a mapping from symbols to numbers, or a sequence of numbers, whose symbols are then 0, 1, 2, ...
 """

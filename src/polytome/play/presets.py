@@ -110,8 +110,8 @@ PRESETS = (
         {"across": 0, "upwards": 3, "speed": 2},
     ),
     Preset(
-        "A softmax step by hand",
-        "The petals, start, two outputs and rate of 0.1 of the lesson: the first step is the one it computes by hand.",
+        "A step computed by hand",
+        "Six petals, a rate of 0.1, two outputs: the first step is the one that the lesson on softmax computes.",
         {
             "data": "six-petals-again",
             "loss": "softmax",

@@ -49,6 +49,7 @@ class RowSpace(Solver):
         rows = objective.rows.at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         kept = singular > np.finfo(np.float64).eps * singular.max()
+        kept[0] = True  # of columns that are all constant, one dimension of zeros
         F, Q = U[:, kept] * singular[kept], Qt[kept].T
         reduced = replace(objective, rows=ArrayRows.of(F, rows.target, rows.weight))
 

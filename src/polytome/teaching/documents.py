@@ -35,7 +35,7 @@ __all__ = [
 DOCUMENTS = {
     "000": "Logistic Regression, slides by Ngo Huy Bien",
     "001": "Logistic Regression and Multi-class Classification, slides by Sebastian Raschka (STAT 479), 2019",
-    "002": "Linear and Logistic Regression, lesson 1 of a notebook course",
+    "002": "Linear and Logistic Regression, lesson 1 of the Philips deep learning course",
     "003": "Softmax Regression, slides by Quang-Vinh Dinh (AI VIET NAM)",
     "004": "Cross-entropy loss, a note with flashcards",
 }

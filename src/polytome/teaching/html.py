@@ -15,7 +15,7 @@ import numpy as np
 
 from polytome.pages import base_styles, document
 from polytome.teaching import page as blocks
-from polytome.teaching.documents import Verdict
+from polytome.teaching.documents import DOCUMENTS, Verdict
 from polytome.teaching.lesson import Lesson
 from polytome.teaching.markup import code_html, code_styles, html, inline_html
 from polytome.teaching.wording import cell_text, comparison, outcome_text
@@ -43,7 +43,9 @@ def index_page(lessons: list[Lesson]) -> str:
         for lesson in lessons
     )
     text = "Everything in five source documents on logistic and softmax regression, recomputed."
-    return _document("Lessons", text, "", f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>')
+    named = "\n".join(f"<li>{number}: {escape(title)}</li>" for number, title in DOCUMENTS.items())
+    body = f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>'
+    return _document("Lessons", text, "", f"{body}\n<h2>The documents</h2>\n<ul>\n{named}\n</ul>")
 
 
 def fragment(lesson: Lesson, page: blocks.Page) -> str:
