@@ -168,7 +168,7 @@ def test_rows_that_do_not_suit_the_model(people, rows, status, words):
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ("", 400, "no JSON"),
+        ("", 400, "not JSON"),
         ("{", 400, "not JSON in UTF-8: Expecting property name"),
         (b'{"rows": [["\xff"]]}', 400, "byte 12 cannot be decoded"),
         ('{"rows": [[NaN, 1, 1, 1]]}', 400, "NaN is not a JSON number; send null"),
@@ -245,7 +245,7 @@ def test_explanations_are_those_of_the_library(people, people_path):
     assert between["outputs"] == ["high"]
     assert between["rows"][0]["contributions"] == found.between("high", "low").values[0].tolist()
     assert "give both classes" in people.rows(rows, path="/explain?of=high").json["error"]
-    assert "none of the classes high, low" in people.rows(rows, path="/explain?of=high&against=x").json["error"]
+    assert "not one of the classes high, low" in people.rows(rows, path="/explain?of=high&against=x").json["error"]
     assert people.rows(rows * 51, path="/explain").status == 413
 
 
