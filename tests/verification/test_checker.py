@@ -256,7 +256,9 @@ def test_the_remedy_is_named_where_the_library_is_absent(iris, monkeypatch):
     for name in [
         name
         for name in sys.modules
-        if name.startswith(("flint", "polytome.ball", "polytome.exact_", "polytome.verification.polish"))
+        if name.startswith(
+            ("flint", "polytome.verification.ball", "polytome.verification.exact_", "polytome.verification.polish")
+        )
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "flint", None)
