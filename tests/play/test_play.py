@@ -426,7 +426,7 @@ def test_every_data_set_can_be_drawn(data, standardise):
         ({"start": "1, nan, 2"}, "start='1, nan, 2'"),
         ({"start": "1, 2"}, "start: 2 numbers for 3 parameters"),
         ({"way": "newton", "loss": "perceptron"}, "has no curvature to use"),
-        ({"data": "own", "csv": "x" * 200_001}, "200,001 bytes, at most 200,000"),
+        ({"data": "own", "csv": "x" * 200_001}, "200,001 bytes; at most 200,000"),
     ],
 )
 def test_settings_that_cannot_be_used(given, message):
@@ -466,7 +466,7 @@ def test_a_table_of_ones_own():
         ("a,b,c\n1,2,x\n", {}, r"^table\.csv, column 'c': holds only the label 'x'"),
         ("a,c\nred,x\nblue,y\n", {}, "no column except 'c' holds only numbers"),
         ("c\nx\ny\n", {}, "has 1 column"),
-        ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; numbers up to 1e[+]09"),
+        ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; the playground takes numbers up to 1e[+]09"),
         (PEOPLE, {"features": ("age",)}, r"has no column 'age'; its columns are height, weight, name, kind"),
         (PEOPLE, {"features": ("name",)}, "column 'name' does not hold numbers; choose one of height, weight"),
         (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, r"^a\\x00/\.\./b\.csv: has no column 'sort'"),

@@ -320,7 +320,7 @@ def test_a_class_without_rows_has_empty_shares() -> None:
     display = plots.ConfusionDisplay.from_predictions(["a", "a"], ["a", "b"])
     assert [text.get_text() for text in display.ax_.texts] == ["1\n50 %", "1\n50 %", "0", "0"]
     perfect = plots.ConfusionDisplay.from_predictions(["a", "b"], ["a", "b"])
-    assert "no error" in perfect.description()
+    assert "no errors" in perfect.description()
 
 
 def test_calibration_is_that_of_scikit_learn_with_exact_binomial_bands() -> None:

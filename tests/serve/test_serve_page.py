@@ -439,7 +439,7 @@ def test_the_head_of_the_page_says_what_the_model_is(chromium, iris):
         page.locator("#flips").wait_for()
         assert page.title() == "iris - Polytome"
         assert page.locator("h1").inner_text() == "iris"
-        assert "setosa, versicolor and virginica apart by 4 features" in page.locator("#facts").inner_text()
+        assert "distinguishes setosa, versicolor and virginica by 4 features" in page.locator("#facts").inner_text()
         assert page.locator("#certificate").inner_text() == str(iris.model.certificate_)
         for name in ("OpenAPI", "Metrics"):
             address = page.get_by_role("link", name=name).get_attribute("href")

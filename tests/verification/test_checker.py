@@ -239,7 +239,7 @@ def test_data_that_cannot_be_those_of_the_fit_are_refused(iris):
     model = LogisticRegression().fit(iris.X, iris.y)
     with pytest.raises(DataError, match="120 rows, but the model was fitted to 150"):
         verify(model, iris.X[:120], iris.y[:120])
-    with pytest.raises(DataError, match=r"y holds 'rose' in row 3, which is no class"):
+    with pytest.raises(DataError, match=r"y holds 'rose' in row 3, which is not one of"):
         verify(model, iris.X, [*iris.y[:3], "rose", *iris.y[4:]])
     with pytest.raises(DataError, match="149 labels for 150 rows"):
         verify(model, iris.X, iris.y[1:])
