@@ -1,4 +1,4 @@
-"""One-word tasks: `nox -s quick`. Each makes its own environment; CONTRIBUTING.md has the commands without nox."""
+"""One-word tasks: `nox -s quick`. Each has an environment of its own; CONTRIBUTING.md has the commands without nox."""
 
 import nox
 

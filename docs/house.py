@@ -226,8 +226,8 @@ def upward_in_words(house: House) -> str:
     """How many imports break the rule, and which."""
     if not (upward := house.upward()):
         return "No import goes up."
-    named = ", ".join(f"`{one}` asks `{other}`" for one, other in upward)
-    return f"{len(upward)} still do not go down and are dashed: {named}."
+    named = ", ".join(f"`{one}` imports `{other}`" for one, other in upward)
+    return f"Those that still go up are dashed: {named}."
 
 
 def table(house: House) -> str:
