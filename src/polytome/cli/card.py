@@ -54,12 +54,12 @@ def card(
       polytome card iris.safetensors
     """
     from polytome.files.atomic_files import atomic_output
-    from polytome.files.model_file import load
+    from polytome.files.sources import open_model
     from polytome.report.card import model_card
     from polytome.report.contents import judge_any
 
     check_outputs([model, source, target], {"--out": (out, ".md")})
-    fitted = load(model)
+    fitted = open_model(model)
     judged = None
     if source is not None:
         rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)

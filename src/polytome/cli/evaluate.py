@@ -56,9 +56,9 @@ def evaluate(
       polytome evaluate mnist.safetensors my-digits
     """
     from polytome.evaluation import metrics
-    from polytome.files.model_file import load
+    from polytome.files.sources import open_model
 
-    fitted = load(model)
+    fitted = open_model(model)
     rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     evaluation = metrics.evaluate(fitted, rows.X, rows.y)
     if as_json:

@@ -68,12 +68,11 @@ def predict(
     """
     from polytome.errors import FileError
     from polytome.files.atomic_files import atomic_output
-    from polytome.files.model_file import load
     from polytome.files.predictions import predict_rows
-    from polytome.files.sources import read_for_model
+    from polytome.files.sources import open_model, read_for_model
 
     check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
-    fitted = load(model)
+    fitted = open_model(model)
     with live_line() as say:
         say(f"reading {' '.join(files)}")
         rows = read_for_model(

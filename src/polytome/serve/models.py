@@ -70,8 +70,9 @@ class ServedModel:
                 f"{path}: holds a {type(model).__name__}, and what is served are probabilities of classes with their "
                 "certificate: serve a LogisticRegression or a OneVsRest, or use polytome predict"
             )
+        encoder = encoder_of(model)
         model = nameless(model)  # its encoder finds the columns; the arrays that it makes have no names
-        model.source_ = replace(model.source_, encoder=(encoder := encoder_of(model)))
+        model.source_ = replace(model.source_, encoder=encoder)
         model.predict_proba(np.zeros((1, model.n_features_in_)))
         loaded_at = datetime.now(UTC)
         facts = {**describe(path.name, model), "loaded_at": loaded_at.isoformat(timespec="seconds")}
