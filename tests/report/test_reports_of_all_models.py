@@ -106,6 +106,13 @@ def test_what_is_proved_of_one_distribution_is_not_said_of_several() -> None:
     assert "the coefficients are within a distance of" in text
 
 
+def test_rows_of_training_flatter_every_model() -> None:
+    model = polytome.OneVsOne().fit(X, LABELS)
+    text = text_of(model.report(X, LABELS, X_train=X, y_train=LABELS).html)
+    assert "Nothing was held out" in text
+    assert "not judged on any" in model_card(model, judge_any(model, X, LABELS, name="rows"))
+
+
 @pytest.mark.parametrize("name", ["labels", "linear"])
 def test_a_record_of_training_needs_classes(name: str) -> None:
     model, y, _ = fitted(name)

@@ -203,7 +203,7 @@ def _limits(model: Fitted, found: Judged | Measured | None) -> list[str]:
     stop = vars(model).get("stop_")
     if stop is not None and not stop.succeeded:
         limits.append(f"The fit is not finished: {stop.value}.")
-    if found is None or (isinstance(found, Judged) and found.training_rows != "none"):
+    if found is None or found.training_rows != "none":
         limits.append("How good it is on new rows is not known: it was not judged on any.")
     elif isinstance(found, Judged):
         limits += _limits_of_quality(found)

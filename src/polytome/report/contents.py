@@ -132,11 +132,13 @@ class Measured:
 
     Attributes:
         name: where the rows come from.
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
         n_rows: how many there are.
         measures: how good the predictions are.
     """
 
     name: str
+    training_rows: Literal["none", "some", "all"]
     n_rows: int
     measures: tuple[Measure, ...]
 
@@ -175,13 +177,15 @@ def measure(model: Any, X: Any, y: Any, *, name: str) -> Measured:
         Measure(name='Share of the variance that is explained', model='100 %', null='0 %')
     """
     X = X if hasattr(X, "shape") else np.asarray(X)
+    training_rows: Literal["none", "some", "all"] = "none"
     if model.outputs == "numbers":
         found = _of_numbers(model, np.asarray(model.predict(X), np.float64), y)
     elif model.outputs == "labels":
         found = _of_labels(model, X, y)
     else:
         found = _of_classes(evaluate(model, X, y))
-    return Measured(name, int(X.shape[0]), tuple(found))
+        training_rows = _training_rows(model, X, one_label_each(y, X.shape[0]), name)
+    return Measured(name, training_rows, int(X.shape[0]), tuple(found))
 
 
 def _of_classes(evaluation: Evaluation) -> list[Measure]:
