@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import exported_models as models
-from polytome import LogisticRegression, OneVsRest
+from polytome import LogisticRegression, OneVsOne
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.export import agreement, onnx_graph, to_onnx, write_onnx
 from polytome.export.form import form_of
@@ -155,8 +155,8 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(NotFittedError):
         to_onnx(LogisticRegression())
-    with pytest.raises(ArgumentError, match="OneVsRest: only"):
-        to_onnx(OneVsRest().fit([[0.0], [1.0], [2.0]], [0, 1, 2]))
+    with pytest.raises(ArgumentError, match="OneVsOne, which cannot be exported"):
+        to_onnx(OneVsOne().fit([[0.0], [1.0], [2.0]], [0, 1, 2]))
     with pytest.raises(ArgumentError, match="choose 'float64' or 'float32'"):
         to_onnx(models.iris(), precision="float16")
     with pytest.raises(FileError, match="no folder"):

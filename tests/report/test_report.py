@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 from browsing import accessibility_faults, html_faults, overflows, visit
-from polytome import LogisticRegression, OneVsRest, load
+from polytome import LogisticRegression, load
 from polytome.cli.app import app
 from polytome.errors import ArgumentError, DataError
 from polytome.evaluation.intervals import wilson_interval
@@ -376,9 +377,9 @@ def test_images_are_shown():
 # --- doors ----------------------------------------------------------------------------------------------------------
 
 
-def test_other_models_are_refused():
-    with pytest.raises(ArgumentError, match="model is a OneVsRest"):
-        make_report(OneVsRest().fit([[0.0], [1.0], [2.0]], [0, 1, 2]))
+def test_models_of_other_libraries_are_refused():
+    with pytest.raises(ArgumentError, match="model is a LinearDiscriminantAnalysis: a report tells about a model of P"):
+        make_report(LinearDiscriminantAnalysis().fit([[0.0], [1.0], [2.0]], [0, 1, 1]))
 
 
 def test_features_without_labels_are_refused(iris):

@@ -54,16 +54,16 @@ def card(
       polytome card iris.safetensors
     """
     from polytome.files.atomic_files import atomic_output
-    from polytome.files.model_file import load
+    from polytome.files.sources import open_model
     from polytome.report.card import model_card
-    from polytome.report.contents import judge
+    from polytome.report.contents import judge_any
 
     check_outputs([model, source, target], {"--out": (out, ".md")})
-    fitted = load(model)
+    fitted = open_model(model)
     judged = None
     if source is not None:
         rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
-        judged = judge(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
+        judged = judge_any(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
     text = model_card(fitted, judged, name=model.stem)
     if out is not None:
         with atomic_output(out) as stream:

@@ -56,9 +56,9 @@ def evaluate(
       polytome evaluate mnist.safetensors my-digits
     """
     from polytome.evaluation import metrics
-    from polytome.files.model_file import load
+    from polytome.files.sources import open_model
 
-    fitted = load(model)
+    fitted = open_model(model)
     rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     evaluation = metrics.evaluate(fitted, rows.X, rows.y)
     if as_json:
@@ -96,8 +96,10 @@ def read_labelled(
     from polytome.errors import DataError
     from polytome.files.sources import read_for_model
     from polytome.files.splits import rows_of_training
+    from polytome.models.fitted import refuse_without_classes
     from polytome.models.fitted_source import source_of
 
+    refuse_without_classes(fitted, "rows of a file or data set have one label each")
     with live_line() as say:
         say(f"reading {source}")
         rows = read_for_model(

@@ -34,40 +34,48 @@ def explain(
       polytome explain iris.safetensors
       polytome explain iris.safetensors --top 10 --json
     """
-    from polytome.evaluation.explain import feature_names, largest_coefficients
+    import numpy as np
+
+    from polytome.evaluation.explain import feature_names, largest_coefficients, output_names
     from polytome.files.model_file import load
+    from polytome.models.fitted import certificate_of
 
     fitted = load(model)
     coefficients = largest_coefficients(fitted, most=top)
-    names = feature_names(fitted)
+    names, certificate, stop = feature_names(fitted), certificate_of(fitted), vars(fitted).get("stop_")
+    classes = output_names(fitted) if fitted.outputs in ("labels", "numbers") else fitted.classes_.tolist()
     if as_json:
         print_json(
             {
                 "model": str(model),
-                "objective": fitted.objective_.to_json(),
-                "certificate": fitted.certificate_.to_json(),
-                "stop": {"name": fitted.stop_.name, "message": fitted.stop_.value},
-                "classes": fitted.classes_.tolist(),
+                "kind": type(fitted).__name__,
+                "objective": None if certificate is None else fitted.objective_.to_json(),
+                "certificate": None if certificate is None else certificate.to_json(),
+                "stop": None if stop is None else {"name": stop.name, "message": stop.value},
+                "classes": None if fitted.outputs == "numbers" else classes,
                 "features": list(names),
-                "intercept": fitted.intercept_.tolist(),
+                "intercept": np.asarray(fitted.intercept_).tolist(),
                 "largest_coefficients": [found._asdict() for found in coefficients],
             }
         )
         return
     console = make_console()
-    show_facts(console, {**_facts(fitted), "Features": _shortened(names), "Classes": _shortened(fitted.classes_)})
-    show_certificate(console, fitted.certificate_)
+    shown = {} if fitted.outputs == "numbers" else {"Classes": _shortened(classes)}
+    show_facts(console, {**_facts(fitted), "Features": _shortened(names), **shown})
+    if certificate is not None:
+        show_certificate(console, certificate)
     show_coefficients(console, coefficients, coefficients_title(fitted))
 
 
 def _facts(model: Fitted) -> dict[str, str]:
-    formula = model.objective_
-    return {
-        "Model": model_line(model),
-        "Trained on": f"{formula.n_rows:,} rows",
-        "Objective": str(formula),
-        "Stopped": model.stop_.value,
-    }
+    from polytome.models.fitted import certificate_of
+
+    facts = {"Model": model_line(model)}
+    if certificate_of(model) is not None:
+        facts |= {"Trained on": f"{model.objective_.n_rows:,} rows", "Objective": str(model.objective_)}
+    if "stop_" in vars(model):
+        facts["Stopped"] = model.stop_.value
+    return facts
 
 
 def _shortened(values: Any) -> str:

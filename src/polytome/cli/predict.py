@@ -45,12 +45,14 @@ def predict(
     read_limit: ReadLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the class of each row of a file, as CSV.
+    """Predict each row of a file, as CSV.
 
     The columns of a table are found by name, in any order; a table without a
     header line must have them in the order of training. The CSV has the column
-    prediction and one column probability_CLASS for each class. If rows were left
-    out (--missing drop), the column row says which ones are there.
+    prediction and one column probability_CLASS for each class; a model of several
+    labels or numbers has one column prediction_NAME for each, and a model without
+    probabilities has none. If rows were left out (--missing drop), the column row
+    says which ones are there.
 
     A model of images (trained on mnist, fashion-mnist, digits or a folder) takes
     PNG, JPEG, GIF, BMP and WebP files and folders of them. The drawing on each is
@@ -65,14 +67,12 @@ def predict(
       polytome predict mnist.safetensors my_digit.png photo.jpg
     """
     from polytome.errors import FileError
-    from polytome.evaluation.metrics import class_counts
     from polytome.files.atomic_files import atomic_output
-    from polytome.files.model_file import load
     from polytome.files.predictions import predict_rows
-    from polytome.files.sources import read_for_model
+    from polytome.files.sources import open_model, read_for_model
 
     check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
-    fitted = load(model)
+    fitted = open_model(model)
     with live_line() as say:
         say(f"reading {' '.join(files)}")
         rows = read_for_model(
@@ -80,7 +80,7 @@ def predict(
         )
     show_notes(rows.notes)
     found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
-    counts = class_counts(found.predictions)
+    counts = found.counts()
     failed: FileError | None = None
     if out is not None:
         content = found.to_parquet() if out.suffix.lower() == ".parquet" else found.to_csv(guard_formulas).encode()
@@ -91,14 +91,15 @@ def predict(
             failed = error
     if as_json:
         read = {"file": files[0]} if rows.files is None else {"files": rows.files}
-        names = {"model": str(model), **read, "n_rows": len(found.predictions), "classes": fitted.classes_}
+        names = {"model": str(model), **read, "n_rows": len(found.predictions), "classes": found.classes}
         counted = {"counts": {str(label): count for label, count in counts.items()}}
         columns = {"row": found.rows, "predictions": found.predictions, "probabilities": found.probabilities}
         shown = {name: column for name, column in columns.items() if column is not None}
         print_json({**names, **counted, **(shown if out is None or failed else {"out": str(out)})})
     elif out is not None and failed is None:
         console = make_console()
-        console.print(f"{len(found.predictions):,} predictions are in {out}: {balance(counts)}.", soft_wrap=True)
+        told = f": {balance(counts)}" if counts else ""
+        console.print(f"{len(found.predictions):,} predictions are in {out}{told}.", soft_wrap=True)
     else:
         sys.stdout.write(found.to_csv(guard_formulas))
     if failed is not None:

@@ -59,12 +59,12 @@ def report(
     """
     from numpy import flatnonzero
 
-    from polytome.files.model_file import load
+    from polytome.files.sources import open_model
     from polytome.report import make_report
 
     place = model.with_suffix(".html") if out is None else out
     check_outputs([model, source, target], {"--out": (place, ".html .htm")})
-    fitted = load(model)
+    fitted = open_model(model)
     if source is None:
         finished = make_report(fitted)
     else:

@@ -66,9 +66,10 @@ def balance(counts: Mapping[Any, int]) -> str:
 def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None:
     """Print accuracy and log loss beside those of the null model, unseen labels, and what is confused with what."""
     known = evaluation.n_rows - evaluation.n_unseen
+    log_loss = "-" if evaluation.log_loss is None else f"{evaluation.log_loss:.4f}"
     rows = [
         ("accuracy", f"{evaluation.accuracy:.4f}", f"{evaluation.null_accuracy:.4f}"),
-        ("log loss, nats", f"{evaluation.log_loss:.4f}", f"{evaluation.null_log_loss:.4f}"),
+        ("log loss, nats", log_loss, f"{evaluation.null_log_loss:.4f}"),
     ]
     show_table(console, f"On {known:,} {what}", ("", "model", "null model"), rows)
     if evaluation.n_unseen:

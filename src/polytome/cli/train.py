@@ -291,18 +291,27 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
 
 def model_line(model: Fitted) -> str:
     """The kind, size and penalty of a model, in one line."""
-    formula = model.objective_
-    strength = f"C = {formula.C:.6g}" if formula.strength > 0 else "no penalty"
-    size = model.coef_.size + (model.intercept_.size if formula.fit_intercept else 0)
-    return f"{formula.loss} regression, {size:,} coefficients, {strength}"
+    import numpy as np
+
+    from polytome.models.fitted import certificate_of
+
+    intercepts = 0 if vars(model).get("fit_intercept") is False else np.size(model.intercept_)
+    size = f"{model.coef_.size + intercepts:,} coefficients"
+    if certificate_of(model) is None:
+        return f"{model.kind}, {size}"
+    strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"
+    return f"{model.kind}, {size}, {strength}"
 
 
 def coefficients_title(model: Fitted) -> str:
     """What the coefficients of a model mean, in one line."""
-    if len(model.classes_) == 2:
+    from polytome.evaluation.explain import has_odds
+
+    if has_odds(model):
         first, second = model.classes_.tolist()
         return f"Largest coefficients: change of the log odds of {second} against {first}"
-    return "Largest coefficients: change of the class's score per unit of the feature"
+    what = {"classes": "class's score", "pairs": "pair's score", "labels": "label's score", "numbers": "number"}
+    return f"Largest coefficients: change of the {what[model.outputs]} per unit of the feature"
 
 
 def _show_place(console: Console, model: LogisticRegression, rows: Source, out: Path | None, interrupted: bool) -> None:

@@ -46,11 +46,10 @@ def verify(
 
     Exit status: 0 confirmed, 1 refuted (or an error), 3 undecided.
     """
-    from polytome.files.model_file import load
-    from polytome.files.sources import is_dataset
+    from polytome.files.sources import is_dataset, open_model
     from polytome.verification import checker
 
-    fitted = load(model)
+    fitted = open_model(model)
     split = "train" if is_dataset(source) else None
     rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
     rows = _without_held_out(fitted, rows)

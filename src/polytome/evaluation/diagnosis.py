@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.evaluation.explain import feature_names
+from polytome.evaluation.explain import feature_names, has_odds, output_names
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted_source import source_of
 from polytome.models.predictions import dense_coefficients
@@ -133,13 +133,12 @@ def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
         >>> effect.label, effect.feature, round(effect.coefficient, 1), round(effect.over_range, 1)
         ('setosa', 'petal length (cm)', -2.5, -14.8)
     """
-    names, binary = feature_names(model), model.coef_.shape[0] == 1
+    names, binary = feature_names(model), has_odds(model)
     record = source_of(model).training
     unknown = np.full(model.n_features_in_, np.nan)
     low, high = (unknown, unknown) if record is None else (record.low, record.high)
-    labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
     found = []
-    for label, row in zip(labels, dense_coefficients(model), strict=True):
+    for label, row in zip(output_names(model), np.atleast_2d(dense_coefficients(model)), strict=True):
         with np.errstate(over="ignore"):
             over_range, ratios = row * (high - low), np.exp(row)
         size = np.abs(row if record is None else over_range)

@@ -38,7 +38,9 @@ __all__ = [
     "dense_rows",
     "feature_names",
     "first_features",
+    "has_odds",
     "largest_coefficients",
+    "output_names",
     "refuse_other_scores",
 ]
 
@@ -47,11 +49,11 @@ class Coefficient(NamedTuple):
     """One coefficient of a model."""
 
     label: Any
-    """The class whose score it changes; in a binary model the second class, against the first."""
+    """The class whose score it changes; in a binary model the second class, against the first; see `output_names`."""
     feature: str
     value: float
     odds_ratio: float | None
-    """`exp(value)`, by which the odds of the second class are multiplied; None with more than two classes."""
+    """`exp(value)`, by which the odds of the second class are multiplied; None where there are others than two."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,36 @@ def feature_names(model: Fitted) -> tuple[str, ...]:
     return tuple(f"feature_{j}" for j in range(model.n_features_in_)) if names is None else tuple(map(str, names))
 
 
+def output_names(model: Fitted) -> list[Any]:
+    """What each row of `coef_` speaks for: a class, of two the second; one of a pair; a label; the place of a number.
+
+    Example:
+        >>> from polytome import OneVsOne
+        >>> output_names(OneVsOne().fit([[0.0], [1.0], [2.0]], ["a", "b", "c"]))
+        ['b against a', 'c against a', 'c against b']
+    """
+    if model.outputs == "numbers":
+        return list(range(len(np.atleast_2d(model.coef_))))
+    if model.outputs == "classes":
+        classes: list[Any] = model.classes_.tolist()
+        return classes[1:] if model.coef_.shape[0] == 1 else classes
+    model_of_outputs: Any = model
+    if model.outputs == "labels":
+        return list(model_of_outputs.labels_.tolist())
+    return [f"{second} against {first}" for first, second in model.classes_[model_of_outputs.pairs_].tolist()]
+
+
+def has_odds(model: Fitted) -> bool:
+    """Whether the score is the log-odds of one class against one other.
+
+    Example:
+        >>> from polytome import LogisticRegression, Perceptron
+        >>> has_odds(LogisticRegression().fit([[0], [1]], [0, 1])), has_odds(Perceptron().fit([[0.0], [1.0]], [0, 1]))
+        (True, False)
+    """
+    return model.outputs == "classes" and model.has_probabilities and model.coef_.shape[0] == 1
+
+
 def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
     """The coefficients of largest absolute value, for each class in order; zeros are left out, ties ordered by name.
 
@@ -161,7 +193,7 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
         most: the most coefficients for each class.
 
     Returns:
-        For two classes the coefficients of the second; for more, those of every class.
+        For two classes the coefficients of the second; for more, those of every class, or other output.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -170,10 +202,9 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
         [('yes', 'feature_0', 2)]
     """
     names = feature_names(model)
-    binary = model.coef_.shape[0] == 1
-    labels = model.classes_[1:].tolist() if binary else model.classes_.tolist()
+    binary = has_odds(model)
     found = []
-    for label, row in zip(labels, dense_coefficients(model), strict=True):
+    for label, row in zip(output_names(model), np.atleast_2d(dense_coefficients(model)), strict=True):
         for j in largest(np.abs(row), most, names):
             if row[j] != 0:
                 with np.errstate(over="ignore"):
@@ -246,7 +277,7 @@ def first_features(columns: Sequence[Column]) -> Array:
 
 def refuse_other_scores(model: Fitted) -> None:
     """Raises ArgumentError for models whose scores belong to pairs of classes or to independent labels."""
-    if hasattr(model, "pairs_") or hasattr(model, "labels_"):
+    if model.outputs != "classes":
         raise ArgumentError(
             f"model is a {type(model).__name__}, which has no score for each class: use LogisticRegression or OneVsRest"
         )

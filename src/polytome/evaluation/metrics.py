@@ -21,6 +21,7 @@ from scipy.special import xlogy
 
 from polytome.errors import DataError
 from polytome.evaluation.ordering import largest
+from polytome.models.fitted import refuse_without_classes
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -63,7 +64,7 @@ class Evaluation:
         unseen: labels that the model never saw, with the number of rows of each.
         accuracy: share of the rows that were predicted correctly.
         null_accuracy: share of the most frequent class, which a constant prediction reaches.
-        log_loss: mean of minus the log-probability of the true class, in nats.
+        log_loss: mean of minus the log-probability of the true class, in nats; None for a model without probabilities.
         null_log_loss: the smallest that a constant prediction can reach, in nats.
         classes: shape (K,).
         confusion: (K, K) counts, true classes in rows, predicted ones in columns.
@@ -73,7 +74,7 @@ class Evaluation:
     unseen: dict[Any, int]
     accuracy: float
     null_accuracy: float
-    log_loss: float
+    log_loss: float | None
     null_log_loss: float
     classes: Array
     confusion: NDArray[np.int64]
@@ -108,11 +109,12 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
     """Compare a model's predictions with the truth.
 
     Args:
-        model: a fitted classifier with `predict` and `predict_log_proba`.
+        model: a fitted classifier that puts each row into one class.
         X: features, shape (n, d).
         y: true labels, shape (n,). Rows whose label the model never saw are counted and left out.
 
     Raises:
+        ArgumentError: the model has no classes.
         DataError: no label is one of the model's classes.
 
     Example:
@@ -126,6 +128,7 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
         >>> round(evaluation.accuracy, 3), evaluation.unseen, evaluation.accuracy_of_all
         (0.667, {'perhaps': 1}, 0.5)
     """
+    refuse_without_classes(model, "rows are judged by one label each")
     X = X if hasattr(X, "shape") else np.asarray(X)
     y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)
@@ -144,7 +147,7 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
         unseen=class_counts(y[~known]),
         accuracy=accuracy(codes, predicted),
         null_accuracy=float(counts.max() / counts.sum()),
-        log_loss=log_loss(codes, model.predict_log_proba(X)),
+        log_loss=log_loss(codes, model.predict_log_proba(X)) if model.has_probabilities else None,
         null_log_loss=null_log_loss(codes),
         classes=model.classes_,
         confusion=confusion_matrix(codes, predicted, len(model.classes_)),

@@ -37,8 +37,9 @@ class Agreement:
     Attributes:
         runtime: what ran it.
         n_rows: rows that both predicted.
-        largest_difference: between two probabilities of the same row and class.
+        largest_difference: between two probabilities of the same row and class, or two numbers relative to the largest.
         n_labels_differ: rows with a different label.
+        of: what was compared.
 
     Example:
         >>> print(Agreement("onnxruntime 1.20", 256, 2.2e-16, 0))
@@ -49,14 +50,13 @@ class Agreement:
     n_rows: int
     largest_difference: float
     n_labels_differ: int
+    of: str = "probability"
 
     def __str__(self) -> str:
         """One line."""
         labels = f"{self.n_labels_differ} labels differ" if self.n_labels_differ else "every label equal"
-        return (
-            f"{self.runtime}, {self.n_rows} rows: largest difference in a probability "
-            f"{self.largest_difference:.1e}, {labels}"
-        )
+        found = f"{self.runtime}, {self.n_rows} rows: largest difference in a {self.of} {self.largest_difference:.1e}"
+        return found if self.of == "number" else f"{found}, {labels}"
 
     def to_json(self) -> dict[str, Any]:
         """The members as plain values."""
@@ -72,7 +72,7 @@ def checked_agreement(
         model: the model.
         form: its form.
         cells: the rows.
-        found: labels, (n,), and probabilities, (n, K), from the runtime.
+        found: labels, (n,), and probabilities, (n, K), from the runtime; of numbers these twice.
         runtime: its name and version.
         allowed: the largest difference in a probability.
 
@@ -81,6 +81,13 @@ def checked_agreement(
     """
     labels, probabilities = found
     rows, model = encoded(model, cells), nameless(model)
+    if form.link == "identity":
+        numbers = model.predict(rows).reshape(len(probabilities), -1)
+        difference = np.abs(numbers - probabilities).max() / max(1.0, np.abs(numbers).max())
+        agreement = Agreement(runtime, len(numbers), float(difference), 0, "number")
+        if not difference <= allowed:
+            raise ArgumentError(f"not exported, since the result predicts something else: {agreement}")
+        return agreement
     expected = model.predict_proba(rows)
     # Classes that tie in float64 may come in another order; that misleads nobody.
     best = np.sort(expected, axis=1)[:, -2:]

@@ -37,14 +37,14 @@ _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 _HEAD = """\
 /*
- * A {kind} regression with {classes} classes, written by Polytome.
+ * A {kind}, written by Polytome.
  *{facts}
  *
- * int {prefix}_predict(const double *row, double *probabilities)
+ * int {prefix}_predict(const double *row, double *{results})
  *
  * row: {columns} numbers, in the order of {prefix}_column_names. {cells}
- * probabilities: room for {classes} numbers, one for each of {prefix}_class_names.
- * Returns the place of the most probable class; -1, with NAN for probabilities, for a row that the model refuses:
+ * {results}: room for {classes} numbers, one for each of {prefix}_class_names.
+ * Returns {returned}; -1, with NAN for {results}, for a row that the model refuses:
  * {refused}.
  */
 #ifndef {guard}_H
@@ -119,19 +119,11 @@ _MATRIX_LOOP = """\
     }}
 """
 
-_PREDICT = """\
-static inline int {prefix}_predict(const double *row, double *probabilities)
-{{
-    double scores[{guard}_CLASSES], total = 0;
-    int column, k, best = 0, refused = 0;
-
-    for (k = 0; k < {guard}_CLASSES; k++)
-        scores[k] = {prefix}_intercepts[k];
-{loop}
+_SOFTMAX = """\
     for (k = 1; k < {guard}_CLASSES; k++)
         if (scores[k] > scores[best])
             best = k;
-    /* The largest score is subtracted first: no exponential overflows, and at least one is 1. */
+{rest}    /* The largest score is subtracted first: no exponential overflows, and at least one is 1. */
     for (k = 0; k < {guard}_CLASSES; k++) {{
         probabilities[k] = exp(scores[k] - scores[best]);
         total += probabilities[k];
@@ -139,7 +131,30 @@ static inline int {prefix}_predict(const double *row, double *probabilities)
     for (k = 0; k < {guard}_CLASSES; k++)
         probabilities[k] = refused ? NAN : probabilities[k] / total;
     return refused ? -1 : best;
-}}
+"""
+
+_REST = """\
+    /* Each score is that of one class against the rest: the logarithm of its sigmoid takes its place. */
+    for (k = 0; k < {guard}_CLASSES; k++)
+        scores[k] = (scores[k] < 0 ? scores[k] : 0) - log1p(exp(-fabs(scores[k])));
+"""
+
+_IDENTITY = """\
+    for (k = 0; k < {guard}_CLASSES; k++)
+        numbers[k] = refused ? NAN : scores[k];
+    return refused ? -1 : 0;
+"""
+
+_PREDICT = """\
+static inline int {prefix}_predict(const double *row, double *{results})
+{{
+    double scores[{guard}_CLASSES]{total};
+    int column, k{best}, refused = 0;
+
+    for (k = 0; k < {guard}_CLASSES; k++)
+        scores[k] = {prefix}_intercepts[k];
+{loop}
+{end}}}
 
 #endif
 """
@@ -197,6 +212,14 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
     loop = _TABLE_LOOP if is_table else _MATRIX_LOOP
     unseen = "1" if form.unknown == "error" else "isnan(value) != 0"
     columns = [column.name for column in form.columns]
+    is_number = form.link == "identity"
+    names |= {
+        "results": "numbers" if is_number else "probabilities",
+        "total": "" if is_number else ", total = 0",
+        "best": "" if is_number else ", best = 0",
+    }
+    rest = _REST.format(**names) if form.link == "rest" else ""
+    end = (_IDENTITY if is_number else _SOFTMAX).format(rest=rest, **names)
     return "".join(
         [
             _head(form, names, is_table),
@@ -210,7 +233,7 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
                 f"{names['features']}][{names['classes']}",
                 ("{" + ", ".join(map(_hexadecimal, row)) + "}" for row in form.coefficients.T),
             ),
-            _PREDICT.format(loop=loop.format(**names, unseen=unseen), **names),
+            _PREDICT.format(loop=loop.format(**names, unseen=unseen), end=end, **names),
         ]
     )
 
@@ -222,12 +245,19 @@ def _head(form: Form, names: dict[str, object], is_table: bool) -> str:
     if is_table and form.unknown == "error":
         refused.append("a level that training never saw")
     return _HEAD.format(
-        kind="logistic" if len(form.classes) == 2 else "softmax",
+        kind=_kind(form),
+        returned="0" if form.link == "identity" else "the place of the most probable class",
         facts=facts,
         cells=_CATEGORY_CELLS.format(**names) if is_table else "",
         refused=", ".join(refused),
         **names,
     )
+
+
+def _kind(form: Form) -> str:
+    if form.link != "softmax":
+        return _comment(form.facts["model"])
+    return f"{'logistic' if len(form.classes) == 2 else 'softmax'} regression with {len(form.classes)} classes"
 
 
 def _tables(form: Form, names: dict[str, object]) -> str:

@@ -1,14 +1,15 @@
 """A fitted model in the form that all exports use: columns, one row of coefficients per class, and labels.
 
 Two classes are written as softmax regression with scores `(0, s)`: `softmax(0, s) = (sigmoid(-s), sigmoid(s))`, so one
-form serves any number of classes, and no probability is computed as `1 - p`.
+form serves any number of classes, and no probability is computed as `1 - p`. One class against the rest has the softmax
+of the logarithms of its sigmoids, and numbers are the scores themselves: what a form makes of scores is its link.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
+from polytome.models.model import Model
+from polytome.models.one_vs_rest import OneVsRest
 from polytome.models.predictions import dense_coefficients
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
@@ -25,7 +28,9 @@ from polytome.tables.frames import MISSING_WORDS
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
-__all__ = ["Form", "form_of"]
+Link = Literal["softmax", "rest", "identity"]
+
+__all__ = ["Form", "Link", "form_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +38,12 @@ class Form:
     """What is needed to predict, and nothing else.
 
     Attributes:
-        classes: labels: whole numbers, or texts for all other types.
+        classes: labels: whole numbers, or texts for all other types; of numbers the names of their columns.
         columns: the columns of the rows to be predicted.
-        coefficients: (K, d) float64; with two classes the first row is zero.
+        coefficients: (K, d) float64; with two classes that share a score the first row is zero.
         intercepts: (K,) float64.
         unknown: what a level that training never saw does: "error" or "zero".
+        link: what makes predictions of scores: "softmax", "rest" (the sigmoids divided by their sum), or "identity".
         facts: sentences about the model by name: version, shape of its images, objective and certificate.
         marks: words that mark a missing cell in a column of text.
     """
@@ -47,6 +53,7 @@ class Form:
     coefficients: NDArray[np.float64]
     intercepts: NDArray[np.float64]
     unknown: str
+    link: Link
     facts: dict[str, str]
     marks: tuple[str, ...] = ()
 
@@ -74,7 +81,8 @@ def form_of(model: Fitted) -> Form:
     """The form of a fitted model.
 
     Raises:
-        ArgumentError: this is not a `LogisticRegression`, or a coefficient is not finite.
+        ArgumentError: this is not a model of Polytome, its predictions have no such form, or a coefficient is not
+            finite.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
@@ -85,27 +93,51 @@ def form_of(model: Fitted) -> Form:
     """
     from sklearn.utils.validation import check_is_fitted
 
-    from polytome.models.logistic import LogisticRegression
-
-    if not isinstance(model, LogisticRegression):
-        raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be exported")
+    _refuse_other_forms(model)
     check_is_fitted(model, "coef_")
     coefficients, intercepts = (
-        np.asarray(dense_coefficients(model), np.float64),
-        np.asarray(model.intercept_, np.float64),
+        np.atleast_2d(np.asarray(dense_coefficients(model), np.float64)),
+        np.atleast_1d(np.asarray(model.intercept_, np.float64)),
     )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
         raise ArgumentError("the model cannot be exported: coef_ or intercept_ holds NaN or infinity; fit it again")
-    if len(coefficients) == 1:
+    link: Link = "identity" if model.outputs == "numbers" else "softmax"
+    if isinstance(model, OneVsRest) and len(coefficients) > 1:
+        link = "rest"
+    if link == "softmax" and len(coefficients) == 1:
         coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
         intercepts = np.array([0.0, *intercepts])
     encoder = source_of(model).encoder
     names = feature_names(model)
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
-    classes = _labels(model.classes_.tolist())
+    if link == "identity":
+        places = range(len(coefficients))
+        classes: tuple[Any, ...] = ("prediction",) if len(places) == 1 else tuple(f"prediction_{k}" for k in places)
+    else:
+        classes = _labels(model.classes_.tolist())
     _check_texts(classes, columns)
-    return Form(classes, columns, coefficients, intercepts, unknown, _facts(model), marks)
+    return Form(classes, columns, coefficients, intercepts, unknown, link, _facts(model, link), marks)
+
+
+def _refuse_other_forms(model: Any) -> None:
+    """Raises ArgumentError for models whose predictions are neither a softmax, nor sigmoids of classes, nor numbers."""
+    name = type(model).__name__
+    if not isinstance(model, Model):
+        raise ArgumentError(f"model is a {name}: only a model of Polytome can be exported")
+    remedies = {
+        "pairs": "its pairs of classes cast votes, which no other form counts: export a OneVsRest or a "
+        "LogisticRegression, fitted to the same rows",
+        "labels": "its labels do not exclude each other: export one LogisticRegression for each label, fitted to "
+        "y[:, j]",
+    }
+    if model.outputs in remedies:
+        raise ArgumentError(f"model is a {name}, which cannot be exported: {remedies[model.outputs]}")
+    if model.outputs == "classes" and not model.has_probabilities:
+        raise ArgumentError(
+            f"model is a {name}, which cannot be exported: it has no probabilities; export a LogisticRegression or a "
+            "SigmoidNeuron, fitted to the same rows"
+        )
 
 
 def _check_texts(classes: tuple[int, ...] | tuple[str, ...], columns: tuple[Column, ...]) -> None:
@@ -129,9 +161,11 @@ def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
     return tuple(map(str, classes))
 
 
-def _facts(model: Fitted) -> dict[str, str]:
+def _facts(model: Fitted, link: Link) -> dict[str, str]:
     """What a file should say about its origin; a model made by another library may have no certificate."""
     facts = {"polytome_version": __version__}
+    if link != "softmax":
+        facts["model"] = model.kind
     source = source_of(model)
     if source.image_shape is not None:
         height, width = source.image_shape

@@ -41,7 +41,7 @@ _OPSET, _ML_OPSET, _IR_VERSION = 21, 3, 10
 """The newest that every version of onnxruntime in the extra reads (1.18); later sets have no useful new operator."""
 _ALLOWED = {"float64": 1e-10, "float32": 1e-3}
 _LARGEST_FILE = 2**31 - 2**20
-_OUTPUTS = ("label", "probabilities", "scores")
+_OUTPUTS = ("label", "probabilities", "scores", "prediction")
 
 
 def write_onnx(
@@ -52,7 +52,7 @@ def write_onnx(
     Inputs: where all columns are numbers one matrix `X` of shape (n, d), in the order of the property `columns`; else
     one input of shape (n, 1) for each column, by its name, numbers or texts (a missing text is empty). Outputs:
     `label`, (n,), `probabilities` and `scores`, (n, K), with `probabilities = softmax(scores)`. A row that the model
-    refuses gets NaN, and the label of the property `refused_label`.
+    refuses gets NaN, and the label of the property `refused_label`. A linear model has the output `prediction`, (n, K).
 
     Args:
         model: a fitted `LogisticRegression`; the encoder of its table becomes part of the graph.
@@ -84,7 +84,8 @@ def write_onnx(
     runtime = _import("onnxruntime")
     cells = sample_cells(model, form) if rows is None else given_cells(model, form, rows)
     session = runtime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    found = session.run(["label", "probabilities"], _feed(session, cells, precision))
+    wanted = ["prediction", "prediction"] if form.link == "identity" else ["label", "probabilities"]
+    found = session.run(wanted, _feed(session, cells, precision))
     agreement = checked_agreement(
         model, form, cells, tuple(found), f"onnxruntime {runtime.__version__}", _ALLOWED[precision]
     )
@@ -175,7 +176,13 @@ class _Graph:
     def add_outputs(self) -> None:
         """From scores to probabilities and the label; NaN among the scores of a row gives a special label."""
         form = self.form
-        self.node("Softmax", ["scores"], "probabilities", axis=1)
+        if form.link == "identity":
+            self.node("Identity", ["scores"], "prediction")
+            return
+        linked = "scores"
+        if form.link == "rest":
+            linked = self._log_sigmoids()
+        self.node("Softmax", [linked], "probabilities", axis=1)
         best = self.node("ArgMax", ["scores"], "best", axis=1, keepdims=0)
         total = self.node("ReduceSum", ["scores", self.axis], "total", keepdims=0)
         refused = self.node("IsNaN", [total], "refused")
@@ -186,13 +193,21 @@ class _Graph:
             labels = labels.astype(object)
         self.node("Gather", [self.constant(labels, "labels"), place], "label")
 
+    def _log_sigmoids(self) -> str:
+        """The logarithms of the sigmoids of the scores, `min(s, 0) - log(1 + exp(-|s|))`: no exponential overflows."""
+        zero, one = self.constant(np.array([0.0]), "zero"), self.constant(np.array([1.0]), "one")
+        below = self.node("Min", ["scores", zero], "below")
+        far = self.node("Neg", [self.node("Abs", ["scores"], "sizes")], "far")
+        over_one = self.node("Add", [self.node("Exp", [far], "exponentials"), one], "over_one")
+        return self.node("Sub", [below, self.node("Log", [over_one], "corrections")], "logarithms")
+
     def proto(self) -> Any:
         """The finished model."""
         make, form = self.onnx.helper, self.form
         types = self.onnx.TensorProto
         label = types.INT64 if isinstance(form.classes[0], int) else types.STRING
-        outputs = [make.make_tensor_value_info("label", label, ["n"])]
-        for name in ("probabilities", "scores"):
+        outputs = [] if form.link == "identity" else [make.make_tensor_value_info("label", label, ["n"])]
+        for name in ("prediction",) if form.link == "identity" else ("probabilities", "scores"):
             outputs.append(make.make_tensor_value_info(name, self.number_type, ["n", len(form.classes)]))
         graph = make.make_graph(self.nodes, "polytome", list(self.inputs.values()), outputs, self.constants)
         operators = [make.make_opsetid("", _OPSET), make.make_opsetid("ai.onnx.ml", _ML_OPSET)]

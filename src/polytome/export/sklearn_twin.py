@@ -39,15 +39,16 @@ _ALLOWED = 1e-10
 
 
 def to_sklearn(model: LogisticRegression) -> Any:
-    """A fitted scikit-learn estimator with the same `predict`, `predict_proba` and `decision_function`.
+    """A fitted scikit-learn estimator with the same `predict`, and for classes `predict_proba` and `decision_function`.
 
     Args:
         model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are passed on, its `scale` is not: the
             coefficients refer to the columns as given, and a new fit of the twin would penalise these.
 
     Returns:
-        A `sklearn.linear_model.LogisticRegression`, or if the model encodes a table a `Pipeline` that takes its data
-        frame: categories as text, whole numbers or booleans, missing cells as NaN, None or `pandas.NA`.
+        A `sklearn.linear_model.LogisticRegression`, a `OneVsRestClassifier` of them for a `OneVsRest`, or a
+        `LinearRegression` for one of that name; if the model encodes a table a `Pipeline` that takes its
+        data frame: categories as text, whole numbers or booleans, missing cells as NaN, None or `pandas.NA`.
 
     Raises:
         ArgumentError: the model cannot be exported.
@@ -148,6 +149,7 @@ def build(
     classes: list[object],
     coef: list[list[float]],
     intercept: list[float],
+    link: str,
     settings: dict[str, object],
     columns: list[tuple[str, list[str], float | str | None]] | None,
     unknown: str,
@@ -158,20 +160,32 @@ def build(
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+    from sklearn.preprocessing import FunctionTransformer, LabelBinarizer, OneHotEncoder
     from sklearn.utils import check_array
 
-    classifier = LogisticRegression(**settings)
-    classifier.classes_ = np.array(classes)
-    classifier.coef_, classifier.intercept_ = np.array(coef), np.array(intercept)
-    classifier.n_features_in_ = classifier.coef_.shape[1]
-    classifier.n_iter_ = np.array([0])
-    if feature_names is not None:
-        classifier.feature_names_in_ = np.array(feature_names, dtype=object)
+    def known(estimator: object, **attributes: object) -> object:
+        names = {} if feature_names is None else {"feature_names_in_": np.array(feature_names, dtype=object)}
+        vars(estimator).update(attributes | names | {"n_features_in_": np.array(coef).shape[-1]})
+        return estimator
+
+    def classifier_of(classes: list[object], coef: list[list[float]], intercept: list[float]) -> object:
+        parts = {"classes_": np.array(classes), "coef_": np.array(coef), "intercept_": np.array(intercept)}
+        return known(LogisticRegression(**settings), n_iter_=np.array([0]), **parts)
+
+    if link == "identity":
+        estimator = known(LinearRegression(**settings), coef_=np.array(coef), intercept_=np.array(intercept))
+    elif link == "rest":
+        binary = [classifier_of([0, 1], [row], [start]) for row, start in zip(coef, intercept, strict=True)]
+        binarizer = LabelBinarizer(sparse_output=True).fit(classes)
+        fitted = {"estimators_": binary, "label_binarizer_": binarizer, "classes_": binarizer.classes_}
+        estimator = known(OneVsRestClassifier(LogisticRegression(**settings)), **fitted)
+    else:
+        estimator = classifier_of(classes, coef, intercept)
     if columns is None:
-        return classifier
+        return estimator
     import pandas
 
     def step(function: object, **options: object) -> object:
@@ -204,18 +218,22 @@ def build(
         example[name] = np.array(levels[:1], dtype=object) if levels else np.zeros(1)
     # Nothing is learnt from the example: levels and fills are given, but scikit-learn must have seen the columns.
     encoder = ColumnTransformer(steps).fit(pandas.DataFrame(example))
-    return make_pipeline(encoder, classifier)
+    return make_pipeline(encoder, estimator)
 
 
 def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     """The arguments of `build`, all of them plain values."""
     encodes = not form.is_matrix or not np.isnan(form.fills).all()
     names = feature_names_in(model)
+    labels = form.classes if form.link == "identity" else model.classes_.tolist()
+    settings = {name: value for name, value in own_settings(model).items() if name in ("C", "fit_intercept")}
+    kinds = {"C": float, "fit_intercept": bool}
     return {
-        "classes": [label.item() if isinstance(label, np.generic) else label for label in model.classes_.tolist()],
+        "classes": [label.item() if isinstance(label, np.generic) else label for label in labels],
         "coef": dense_coefficients(model).tolist(),
-        "intercept": model.intercept_.tolist(),
-        "settings": {"C": float(own_settings(model)["C"]), "fit_intercept": bool(model.fit_intercept)},
+        "intercept": np.asarray(model.intercept_).tolist(),
+        "link": form.link,
+        "settings": {name: kinds[name](value) for name, value in settings.items()},
         "columns": [(c.name, list(c.levels), c.fill) for c in form.columns] if encodes else None,
         "unknown": form.unknown,
         "missing": sorted(MISSING_WORDS),
@@ -229,13 +247,18 @@ def _agreement(model: LogisticRegression, form: Form) -> Agreement:
 
     twin, cells = to_sklearn(model), sample_cells(model, form)
     rows: Any = encoded(model, cells)
-    vars(twin).pop("feature_names_in_", None)  # rows without names would cause warnings
+    for each in (twin, *vars(twin).get("estimators_", ())):
+        vars(each).pop("feature_names_in_", None)  # rows without names would cause warnings
     if hasattr(twin, "steps"):
         import pandas
 
         columns = cells.T if isinstance(cells, np.ndarray) else cells
         rows = pandas.DataFrame({c.name: values for c, values in zip(form.columns, columns, strict=True)})
-    found = twin.predict(rows), twin.predict_proba(rows)
+    if form.link == "identity":
+        numbers = twin.predict(rows)
+        found = numbers, numbers.reshape(len(numbers), -1)
+    else:
+        found = twin.predict(rows), twin.predict_proba(rows)
     return checked_agreement(model, form, cells, found, f"scikit-learn {sklearn.__version__}", _ALLOWED)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
 from polytome.export.agreement import Agreement, checked_agreement, sample_cells
-from polytome.export.form import Form, form_of
+from polytome.export.form import Form, Link, form_of
 from polytome.files.atomic_files import atomic_output, check_writable
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
@@ -44,6 +44,8 @@ _SMALLEST = -700
 
 def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> str:
     """The model as a query of a table with its columns: `prediction` and one `probability_CLASS` for each class.
+
+    Of several numbers there is one `prediction_PLACE` for each, and no probability.
 
     A missing cell is NULL, or where a table holds texts (as SQLite's `.import` makes them) one of the spellings that a
     file may use, such as an empty one. A row that the model refuses, for a missing cell that it does not fill, a level
@@ -70,7 +72,10 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
             f"{len(form.columns):,} columns are more than a table of a database holds ({_MOST_COLUMNS:,}): export to "
             "ONNX"
         )
-    answers = ["prediction", *(f"probability_{label}" for label in form.classes)]
+    is_number = form.link == "identity"
+    answers = list(map(str, form.classes))
+    if not is_number:
+        answers = ["prediction", *(f"probability_{label}" for label in form.classes)]
     if clash := sorted({*keep} & {*answers}):
         raise ArgumentError(f"keep={clash[0]!r}: the answer has a column of this name; rename yours in a view")
     names = [column.name for column in form.columns]
@@ -87,13 +92,19 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
     steps = [
         _step("cells", [*_renamed(keep, kept), *_cells(form)], _name(table)),
         _step("scores", [*kept, *(f"{_score(form, k)} AS s_{k}" for k in places)], "cells"),
+    ]
+    facts = "".join(f"-- {name}: {_comment(fact)}\n" for name, fact in form.facts.items())
+    first = [f"{k} AS {_name(name)}" for k, name in zip(kept, keep, strict=True)]
+    if is_number:
+        numbers = [f"{score} AS {_name(answer)}" for score, answer in zip(scores, answers, strict=True)]
+        return f"{facts}WITH {', '.join(steps)}\n{_select([*first, *numbers], 'scores')};\n"
+    steps += [
         _step("compared", [*kept, *scores, f"{_largest(scores)} AS largest"], "scores"),
-        _step("exponentials", [*kept, *scores, "largest", *map(_exponential, places)], "compared"),
+        _step("exponentials", [*kept, *scores, "largest", *(_exponential(k, form.link) for k in places)], "compared"),
     ]
     total = " + ".join(exponentials)
     shares = [f"{e} / ({total}) AS {_name(answer)}" for e, answer in zip(exponentials, answers[1:], strict=True)]
-    answer = [*(f"{k} AS {_name(name)}" for k, name in zip(kept, keep, strict=True)), _prediction(form), *shares]
-    facts = "".join(f"-- {name}: {_comment(fact)}\n" for name, fact in form.facts.items())
+    answer = [*first, _prediction(form), *shares]
     return f"{facts}WITH {', '.join(steps)}\n{_select(answer, 'exponentials')};\n"
 
 
@@ -176,7 +187,7 @@ def _spellings(level: str) -> list[str]:
 def _score(form: Form, k: int) -> str:
     """The score of one class."""
     terms = [_number(form.intercepts[k])]
-    if k == 0 and len(form.classes) == 2:
+    if k == 0 and len(form.classes) == 2 and form.link == "softmax":
         return terms[0]
     for place, (column, coefficients) in enumerate(form.placed_columns):
         if column.kind == "number":
@@ -214,8 +225,18 @@ def _largest(scores: list[str]) -> str:
     return f"CASE {' '.join(cases)} ELSE {scores[-1]} END"
 
 
-def _exponential(k: int) -> str:
-    return f"CASE WHEN s_{k} - largest < {_SMALLEST} THEN 0E0 ELSE exp(s_{k} - largest) END AS e_{k}"
+def _exponential(k: int, link: Link) -> str:
+    """The exponential of what is linked to a score, over that of the largest one."""
+    less = f"s_{k} - largest"
+    if link == "rest":
+        less = f"{_log_sigmoid(f's_{k}')} - {_log_sigmoid('largest')}"
+    return f"CASE WHEN {less} < {_SMALLEST} THEN 0E0 ELSE exp({less}) END AS e_{k}"
+
+
+def _log_sigmoid(score: str) -> str:
+    """The logarithm of a sigmoid: far from zero its correction is nothing, and no exponential underflows."""
+    size = f"CASE WHEN abs({score}) > {-_SMALLEST} THEN 0E0 ELSE exp(-abs({score})) END"
+    return f"(CASE WHEN {score} < 0E0 THEN {score} ELSE 0E0 END - ln(1E0 + {size}))"
 
 
 def _prediction(form: Form) -> str:
@@ -266,5 +287,7 @@ def _agreement(model: Fitted, form: Form) -> Agreement | None:
             raise ArgumentError(
                 f"SQLite does not answer the query ({error}); to_sql, or --sql - in a shell, gives it unchecked"
             ) from error
-    found = np.array([row[0] for row in answer], dtype=object), np.array([row[1:] for row in answer], dtype=np.float64)
+    first = 0 if form.link == "identity" else 1
+    shares = np.array([row[first:] for row in answer], dtype=np.float64)
+    found = np.array([row[0] for row in answer], dtype=object), shares
     return checked_agreement(model, form, cells, found, f"SQLite {sqlite3.sqlite_version}", _ALLOWED)

@@ -106,7 +106,7 @@ def images_for_model(model: Fitted, paths: Sequence[str | PathLike[str]]) -> Ima
     """
     if other := next((path for path in paths if exists(path) and not is_images(path)), None):
         raise ArgumentError(f"{other}: is not an image, and was given with images; give either one table or images")
-    shape, full = source_of(model).image_shape, model.scale
+    shape, full = source_of(model).image_shape, vars(model).get("scale")
     if shape is None:
         raise DataError(f"{paths[0]}: is an image, and the model was not trained on images but on a table of numbers")
     if not isinstance(full, int | float | np.integer | np.floating):

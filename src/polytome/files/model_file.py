@@ -2,10 +2,12 @@
 
 The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes` and `scale`, and
 `training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
-everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training.
+the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the
+training; formats 1 and 2 know one kind, `LogisticRegression`.
 
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`; `solver_` of a
-loaded model is the text that described the solver.
+loaded model is the text that described the solver. What follows from other parts (`pairs_`, `losses_`) is
+computed again.
 
 Reference:
     The safetensors format, https://huggingface.co/docs/safetensors: eight bytes of length, a JSON header, raw tensors.
@@ -16,6 +18,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, astuple, fields
+from importlib import import_module
+from math import isqrt
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +33,7 @@ from polytome.files.atomic_files import atomic_output
 from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
-    MODEL,
+    MODELS,
     classes_from_saved,
     classes_to_saved,
     parameters_from_saved,
@@ -42,29 +46,42 @@ from polytome.models.formula import Formula
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
 from polytome.plain.values import plain
 from polytome.solvers import Progress, Stop
+from polytome.solvers.driver import Epoch
 
 if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
+    from polytome.models.model import Model
     from polytome.tables.encoder import Encoder
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The newest file format that this version reads, and the one that it writes."""
 
 _KEY = "polytome"
 _OF_FORMAT_2 = frozenset(["training"])  # what format 1 lacks
+_HOMES = {
+    "LogisticRegression": "polytome.models.logistic",
+    "OneVsRest": "polytome.models.one_vs_rest",
+    "OneVsOne": "polytome.models.one_vs_one",
+    "MultilabelLogistic": "polytome.models.multilabel",
+    "LinearRegression": "polytome.models.linear",
+    "Perceptron": "polytome.models.neurons",
+    "Adaline": "polytome.models.neurons",
+    "SigmoidNeuron": "polytome.models.neurons",
+}
+_NEURONS = ("Perceptron", "Adaline", "SigmoidNeuron")
+_LOSSES = {"OneVsRest": "one_vs_rest", "OneVsOne": "one_vs_one", "MultilabelLogistic": "multilabel"}
 
 
-def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
+def save(model: Model, path: str | PathLike[str]) -> None:
     """Write a fitted model to one safetensors file, whole or not at all.
 
     Args:
-        model: a fitted `LogisticRegression`; what its `source_` holds is kept.
+        model: a fitted model; what its `source_` holds is kept.
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
-        ArgumentError: this is not a `LogisticRegression`, or its labels, settings or coefficients cannot be saved.
+        ArgumentError: this is not a model of Polytome, or its labels, settings or coefficients cannot be saved.
         FileError: the file cannot be written; an existing one is unchanged.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
@@ -81,13 +98,7 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
-    from polytome.models.fitting import check_certified
-    from polytome.models.logistic import LogisticRegression
-
-    if not isinstance(model, LogisticRegression):
-        raise ArgumentError(f"model is a {type(model).__name__}: only a polytome.LogisticRegression can be saved")
-    check_certified(model)
-    saved, tensors = _to_saved(model)
+    saved, tensors = _to_saved(_kind_of(model), model)
     saved["checksum"] = _checksum(saved, tensors)
     text = json.dumps(saved, allow_nan=False)
     try:
@@ -99,14 +110,15 @@ def save(model: LogisticRegression, path: str | PathLike[str]) -> None:
         stream.write(content)
 
 
-def load(path: str | PathLike[str]) -> LogisticRegression:
-    """Read a model that `save` or `LogisticRegression.save` wrote.
+def load(path: str | PathLike[str]) -> Any:
+    """Read a model that `save` or the method of that name wrote.
 
     Args:
         path: the file.
 
     Returns:
-        The fitted model: coefficients, labels, certificate and history are equal to the last bit.
+        The fitted model, of the kind that was saved: coefficients, labels, certificate and history are equal to the
+        last bit.
 
     Raises:
         FileError: the file is missing, cut short, damaged, not a Polytome model, or in a newer format; the message
@@ -121,7 +133,8 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
     try:
         saved = _parsed(content)
         _check_version(saved)
-        members(saved, MODEL if saved["format_version"] > 1 else MODEL.keys() - _OF_FORMAT_2, WHOLE)
+        names = MODELS[_saved_kind(saved)].keys()
+        members(saved, names if saved["format_version"] > 1 else names - _OF_FORMAT_2, WHOLE, absent={"kind"})
         if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
         return _from_saved(saved, tensors)
@@ -131,34 +144,55 @@ def load(path: str | PathLike[str]) -> LogisticRegression:
         raise FileError(f"{path}: {DAMAGED}its metadata are nested too deeply") from error
 
 
-def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
+def _kind_of(model: Any) -> str:
+    """The name of a model's class, once it is fitted; that of a subclass is its parent's."""
+    from sklearn.utils.validation import check_is_fitted
+
+    from polytome.models.fitting import check_certified
+
+    for each in type(model).__mro__:
+        if _HOMES.get(each.__name__) == each.__module__:
+            if "certificate" in MODELS[each.__name__]:
+                check_certified(model)
+            check_is_fitted(model, "coef_")
+            return each.__name__
+    kinds = ", ".join(_HOMES)
+    raise ArgumentError(f"model is a {type(model).__name__}: only models of Polytome can be saved ({kinds})")
+
+
+def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
     """What the file keeps: values for JSON, and tensors."""
     from polytome.models.peer_settings import own_settings
     from polytome.models.predictions import dense_coefficients
 
     parameters, scale = parameters_to_saved(own_settings(model))
-    classes, class_numbers = classes_to_saved(model.classes_)
     names, source = feature_names_in(model), model.source_
     saved: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "library_version": __version__,
-        "classes": classes,
+        "kind": kind,
         "parameters": parameters,
         "feature_names": None if names is None else [str(name) for name in names],
         "encoder": None if source.encoder is None else source.encoder.to_json(),
         "image_shape": None if source.image_shape is None else [int(side) for side in source.image_shape],
         "positive": source.positive,
-        "objective": plain(asdict(model.objective_), words=True),
-        "certificate": plain(asdict(model.certificate_), words=True),
-        "stop": model.stop_.name,
-        "n_iter": int(model.n_iter_[0]),
-        "solver": str(model.solver_),
     }
-    history = np.array([astuple(line) for line in model.history_], dtype=np.float64).reshape(-1, len(fields(Progress)))
-    tensors = {"coef": dense_coefficients(model), "intercept": model.intercept_, "history": history}
-    for name, numbers in (("classes", class_numbers), ("scale", scale)):
+    tensors = {"coef": dense_coefficients(model), "intercept": np.atleast_1d(model.intercept_)}
+    if scale is not None:
+        tensors["scale"] = scale
+    if "classes" in MODELS[kind]:
+        saved["classes"], numbers = classes_to_saved(model.labels_ if kind == "MultilabelLogistic" else model.classes_)
         if numbers is not None:
-            tensors[name] = numbers
+            tensors["classes"] = numbers
+        history, columns = [astuple(line) for line in model.history_], len(fields(type(model.history_[0])))
+        tensors["history"] = np.array(history, dtype=np.float64).reshape(-1, columns)
+        saved["stop"] = model.stop_.name
+    if "certificate" in MODELS[kind]:
+        saved["objective"], saved["certificate"] = plain(asdict(model.objective_)), plain(asdict(model.certificate_))
+        saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
+    if kind == "LinearRegression":
+        saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_))
+        tensors["singular"] = model.singular_
     saved["training"] = None
     if source.training is not None:
         saved["training"], of_training = training_to_saved(source.training)
@@ -205,69 +239,129 @@ def _check_version(saved: dict[str, Any]) -> None:
         )
 
 
-def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
-    """The model, after each of its values has been checked, and then the parts against each other."""
-    from polytome.models.logistic import LogisticRegression
+def _saved_kind(saved: dict[str, Any]) -> str:
+    """The kind of the model, which decides what else there is."""
+    kind = saved.get("kind", "LogisticRegression")
+    if not isinstance(kind, str) or kind not in MODELS:
+        refuse(f"kind is {brief(kind)}, not one of {', '.join(MODELS)}")
+    return kind
 
-    saved = record(MODEL, {"training": None})(saved, WHOLE)
-    needed = {"coef", "intercept", "history"}
+
+def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
+    """The model, after each of its values has been checked, and then the parts against each other."""
+    kind = _saved_kind(saved)
+    saved = record(MODELS[kind], {"training": None, "kind": kind})(saved, WHOLE)
+    needed = {"coef", "intercept", *(["history"] if "classes" in saved else ["singular"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
     if not needed <= set(tensors) <= needed | {"classes", "scale"}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
         refuse(f"checksum is {brief(saved['checksum'])}")
-    coef, intercept = _coefficients(tensors)
-    n_classes, n_features = max(2, len(coef)), coef.shape[1]
+    coef, intercept = _coefficients(tensors, kind)
+    n_features = coef.shape[-1]
     parameters = parameters_from_saved(saved["parameters"], tensors.get("scale"), n_features)
-    model = LogisticRegression(**parameters)
+    model: Any = getattr(import_module(_HOMES[kind]), kind)(**parameters)
     model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
-    model.classes_ = classes_from_saved(saved["classes"], tensors.get("classes"), n_classes)
-    model.objective_, model.certificate_ = Formula(**saved["objective"]), Certificate(**saved["certificate"])
-    model.stop_ = Stop[saved["stop"]]
-    _check_claims(model)
-    model.n_iter_ = np.array([saved["n_iter"]], dtype=np.int32)
-    model.history_ = _history(tensors["history"])
-    model.solver_ = saved["solver"]
+    if kind == "LinearRegression":
+        _linear_from_saved(model, saved, tensors)
+    else:
+        _classifier_from_saved(model, kind, saved, tensors)
     if (names := saved["feature_names"]) is not None:
         if len(names) != n_features:
             refuse(f"{len(names)} feature names for {n_features} features")
         model.feature_names_in_ = np.array(names, dtype=object)
     training = None
     if saved["training"] is not None:
-        training = training_from_saved(saved["training"], tensors, n_classes, n_features)
+        training = training_from_saved(saved["training"], tensors, len(model.classes_), n_features)
     model.source_ = FittedSource(
         encoder=_encoder(saved["encoder"], n_features),
         image_shape=_image_shape(saved["image_shape"], n_features),
-        positive=_positive(saved["positive"], model.classes_),
+        positive=_positive(saved["positive"], [] if kind == "LinearRegression" else model.classes_.tolist()),
         training=training,
     )
     return model
 
 
-def _coefficients(tensors: Tensors) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The coefficients and intercepts, of shapes that a model can have."""
+def _classifier_from_saved(model: Any, kind: str, saved: dict[str, Any], tensors: Tensors) -> None:
+    """Sets labels, outcome and history, and what proves them."""
+    from polytome.losses.pairwise import PairwiseSigmoids
+
+    n_classes = _n_classes(kind, len(model.coef_))
+    model.classes_ = classes_from_saved(saved["classes"], tensors.get("classes"), n_classes)
+    if kind == "OneVsOne":
+        model.pairs_ = PairwiseSigmoids(n_classes).pairs
+    if kind == "MultilabelLogistic":
+        model.labels_, model.classes_ = model.classes_, np.arange(n_classes)
+    model.stop_ = Stop[saved["stop"]]
+    if kind in _NEURONS:
+        model.history_ = _epochs(tensors["history"])
+        model.losses_ = np.array([epoch.running for epoch in model.history_])
+        model.n_iter_ = len(model.history_)
+        return
+    model.objective_, model.certificate_ = Formula(**saved["objective"]), Certificate(**saved["certificate"])
+    _check_claims(model, kind)
+    model.n_iter_ = np.array([saved["n_iter"]], dtype=np.int32)
+    model.history_ = _history(tensors["history"])
+    model.solver_ = saved["solver"]
+
+
+def _linear_from_saved(model: Any, saved: dict[str, Any], tensors: Tensors) -> None:
+    """Sets what least squares says of its columns; one target has a number for an intercept."""
+    if "classes" in tensors or "scale" in tensors:
+        refuse(f"its tensors are {brief(sorted(tensors))}")
+    singular, n_features = tensors["singular"], model.n_features_in_
+    if singular.dtype != np.float64 or singular.ndim != 1 or not len(singular) <= n_features:
+        refuse(f"singular is {singular.dtype} of shape {singular.shape} for {n_features} features")
+    if not (np.isfinite(singular) & (singular >= 0)).all() or not (np.diff(singular) <= 0).all():
+        refuse("singular does not hold singular values in descending order")
+    if saved["rank"] > n_features:
+        refuse(f"rank is {saved['rank']} of {n_features} features")
+    model.rank_, model.singular_, model.condition_ = saved["rank"], singular, float(saved["condition"])
+    if model.coef_.ndim == 1:
+        model.intercept_ = float(model.intercept_[0])
+
+
+def _n_classes(kind: str, n_outputs: int) -> int:
+    """How many classes, or labels, have so many rows of coefficients."""
+    if kind == "MultilabelLogistic":
+        return n_outputs
+    if kind == "OneVsOne":
+        n_classes = (1 + isqrt(1 + 8 * n_outputs)) // 2
+        if n_classes * (n_classes - 1) // 2 != n_outputs:
+            refuse(f"coef has {n_outputs} rows, and no number of classes has so many pairs")
+        return n_classes
+    return max(2, n_outputs)
+
+
+def _coefficients(tensors: Tensors, kind: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The coefficients and intercepts, of shapes that a model of this kind has."""
     coef, intercept = tensors["coef"], tensors["intercept"]
-    kind = coef.dtype
-    if kind not in (np.float64, np.float32) or coef.ndim != 2 or 0 in coef.shape or coef.shape[0] == 2:
-        refuse(
-            f"coef is {kind} of shape {coef.shape}, not float64 or float32 of shape (1, d), or (K, d) with K above 2"
-        )
-    if intercept.dtype != kind or intercept.shape != (len(coef),):
-        refuse(f"intercept is {intercept.dtype} of shape {intercept.shape}, not {kind} of shape {(len(coef),)}")
+    dtype, dimensions, wrong = coef.dtype, {2}, {"LogisticRegression": {2}, "OneVsRest": {2}}.get(kind, set())
+    needs = "(1, d), or (K, d) with K above 2"
+    if kind == "LinearRegression":
+        dimensions, needs = {1, 2}, "(d,) or (n_targets, d)"
+    elif kind in _NEURONS:
+        needs, wrong = "(1, d)", {len(coef)} - {1} if coef.ndim else set()
+    if dtype not in (np.float64, np.float32) or coef.ndim not in dimensions or 0 in coef.shape or len(coef) in wrong:
+        refuse(f"coef is {dtype} of shape {coef.shape}, not float64 or float32 of shape {needs}")
+    n_outputs = len(coef) if coef.ndim == 2 else 1
+    if intercept.dtype != dtype or intercept.shape != (n_outputs,):
+        refuse(f"intercept is {intercept.dtype} of shape {intercept.shape}, not {dtype} of shape {(n_outputs,)}")
     for name, tensor in (("coef", coef), ("intercept", intercept)):
         if not np.isfinite(tensor).all():
             refuse(f"{name} holds NaN or infinity")
     return coef, intercept
 
 
-def _check_claims(model: LogisticRegression) -> None:
+def _check_claims(model: Any, kind: str) -> None:
     """Refuse an objective, a certificate and an outcome that contradict each other or the coefficients."""
     n_classes, n_features = len(model.classes_), model.n_features_in_
     formula, certificate = model.objective_, model.certificate_
     if (formula.n_classes, formula.n_features) != (n_classes, n_features):
         refuse(f"the objective does not fit {n_classes} classes and {n_features} features")
-    if formula.loss != ("softmax" if n_classes > 2 else "logistic"):
+    own = _LOSSES.get(kind, "softmax" if n_classes > 2 else "logistic")
+    if formula.loss != ("logistic" if kind == "OneVsRest" and n_classes == 2 else own):
         refuse(f"the objective has a {formula.loss} loss for {n_classes} classes")
     said, proved = (formula.value, formula.strength), (certificate.objective, certificate.strength)
     if not np.array_equal(said, proved, equal_nan=True):
@@ -276,8 +370,7 @@ def _check_claims(model: LogisticRegression) -> None:
         refuse(f"the certificate proves a gap of {certificate.gap} about an objective that is NaN")
     if certificate.kind == "estimate" and certificate.strength > 0:
         refuse(f"the certificate is an estimate, although there is a penalty of strength {certificate.strength}")
-    # Parts of the gap; a certificate of an older file has none.
-    parts = getattr(certificate, "rounding", 0.0) + getattr(certificate, "intercept", 0.0)
+    parts = certificate.rounding + certificate.intercept  # of the gap
     if not parts <= certificate.gap * (1 + 1e-12):
         refuse(f"the certificate's parts make {parts}, more than its gap {certificate.gap}")
     if model.stop_.name in ("CERTIFIED", "ESTIMATED") and not certificate.holds:
@@ -300,6 +393,24 @@ def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:
     return tuple(Progress(int(iteration), *rest) for iteration, *rest in tensor.tolist())
 
 
+def _epochs(tensor: NDArray[Any]) -> tuple[Epoch, ...]:
+    """One `Epoch` per row of the tensor; NaN stands for steps that were not counted."""
+    if tensor.dtype != np.float64 or tensor.ndim != 2 or tensor.shape[1] != len(fields(Epoch)) or not len(tensor):
+        refuse(f"history is {tensor.dtype} of shape {tensor.shape}")
+    numbers, updates = tensor[:, 0], tensor[:, 3]
+    if not np.array_equal(numbers, np.arange(1, len(tensor) + 1)):
+        refuse("history does not count its epochs from 1")
+    counted = np.isnan(updates) | ((updates >= 0) & (updates < LARGEST_COUNT) & (updates == np.floor(updates)))
+    if not counted.all():
+        refuse("history counts steps beyond measure")
+    if (tensor[:, 1:3] < 0).any():
+        refuse("history holds a loss below zero")
+    return tuple(
+        Epoch(int(number), objective, running, None if steps != steps else int(steps))
+        for number, objective, running, steps in tensor.tolist()
+    )
+
+
 def _encoder(saved: Any, n_features: int) -> Encoder | None:
     from polytome.tables.encoder import Encoder
 
@@ -319,7 +430,7 @@ def _image_shape(saved: list[int] | None, n_features: int) -> tuple[int, int] | 
     return saved[0], saved[1]
 
 
-def _positive(saved: str | None, classes: NDArray[Any]) -> str | None:
-    if saved is not None and (len(classes) != 2 or saved != classes.tolist()[-1]):
+def _positive(saved: str | None, classes: list[Any]) -> str | None:
+    if saved is not None and (len(classes) != 2 or saved != classes[-1]):
         refuse(f"positive is {brief(saved)}, which is not the second of two classes")
     return saved

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.evaluation.explain import output_names
+from polytome.evaluation.metrics import class_counts
+from polytome.models.fitted import Outputs
 from polytome.tables.readers.columnar import import_pyarrow
 
 if TYPE_CHECKING:
@@ -30,9 +33,10 @@ class Predictions:
     """What a model predicts for each row.
 
     Attributes:
-        classes: the labels, (K,).
-        predictions: the most probable class of each row, (n,).
-        probabilities: of each class, (n, K); None if they are not wanted.
+        classes: the labels, (K,); for a model of numbers the places of what it predicts.
+        predictions: the most probable class of each row, (n,); for several labels 0 or 1, and for several numbers
+            these, (n, K).
+        probabilities: of each class, (n, K); None if they are not wanted, or the model has none.
         rows: which rows of the file these are, counted from 1, (n,); None when they are all.
         files: the image file of each row, (n,); None for other rows.
     """
@@ -42,15 +46,28 @@ class Predictions:
     probabilities: Array | None = None
     rows: Array | None = None
     files: Array | None = None
+    outputs: Outputs = "classes"
+
+    def counts(self) -> dict[Any, int]:
+        """How many rows were put into each class, or have each label; nothing for numbers."""
+        if self.outputs == "numbers":
+            return {}
+        if self.predictions.ndim > 1:
+            return dict(zip(self.classes.tolist(), self.predictions.sum(axis=0).tolist(), strict=True))
+        return class_counts(self.predictions)
 
     def columns(self) -> dict[str, Array]:
-        """The columns of a table: `prediction`, and one `probability_CLASS` each.
+        """The columns of a table: `prediction`, or one `prediction_LABEL` each, and one `probability_CLASS` each.
 
         They are preceded by `file` for images, and `row` if rows were left out.
         """
         places = {"file": self.files, "row": self.rows}
         flat = {name: place for name, place in places.items() if place is not None}
-        flat["prediction"] = self.predictions
+        if self.predictions.ndim > 1:
+            names = (f"prediction_{label}" for label in self.classes.tolist())
+            flat.update(zip(names, self.predictions.T, strict=True))
+        else:
+            flat["prediction"] = self.predictions
         if self.probabilities is not None:
             names = (f"probability_{label}" for label in self.classes.tolist())
             flat.update(zip(names, self.probabilities.T, strict=True))
@@ -128,10 +145,10 @@ def predict_rows(
     kept: NDArray[np.bool_] | None = None,
     files: Sequence[str] | None = None,
 ) -> Predictions:
-    """Predict rows with a fitted classifier.
+    """Predict rows with a fitted model.
 
     Args:
-        model: fitted.
+        model: fitted, of any kind.
         X: (n, d) rows.
         probabilities: whether they are wanted.
         kept: which rows of a file X holds, as `Source.kept` says it.
@@ -146,10 +163,12 @@ def predict_rows(
         >>> predict_rows(model, [[2.5]], probabilities=False).to_csv()
         'prediction\\nyes\\n'
     """
+    predictions = model.predict(X)
     return Predictions(
-        model.classes_,
-        model.predict(X),
-        model.predict_proba(X) if probabilities else None,
+        np.array(output_names(model)) if model.outputs in ("labels", "numbers") else model.classes_,
+        predictions,
+        model.predict_proba(X) if probabilities and model.has_probabilities else None,
         None if kept is None else np.flatnonzero(kept) + 1,
         None if files is None else np.array(files),
+        model.outputs,
     )

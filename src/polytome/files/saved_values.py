@@ -1,6 +1,6 @@
 """The parts of a model as values for JSON and tensors, and their way back: the schema of a model file.
 
-`MODEL` says what each value may be; all metadata are checked against it before any of it is used. What two parts say
+`MODELS` says what each value may be; all metadata are checked against it before any of it is used. What two parts say
 about the same thing is compared afterwards, by the functions that assemble the parts.
 """
 
@@ -41,7 +41,7 @@ Array = NDArray[Any]
 
 __all__ = [
     "CHECKSUM",
-    "MODEL",
+    "MODELS",
     "TRAINING",
     "classes_from_saved",
     "classes_to_saved",
@@ -67,6 +67,13 @@ def _anything(value: Any, what: str) -> Any:
     return value
 
 
+def _nothing(value: Any, what: str) -> Any:
+    """For what no model of a kind has."""
+    if value is not None:
+        refuse(f"{what} is {brief(value)}, and models of this kind have none")
+    return value
+
+
 _PARAMETERS: dict[str, Kind] = {
     "C": real(_SMALLEST, np.inf),
     "l1_ratio": optional(real(0, 1)),
@@ -80,12 +87,23 @@ _PARAMETERS: dict[str, Kind] = {
     "random_state": optional(_SEED),
     "verbose": either(flag, whole(-(2**31), 2**31)),
 }
+_OF_ONE_MODEL = ("l1_ratio", "class_weight", "warm_start")
+_BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
+_PERCEPTRON: dict[str, Kind] = {
+    "epochs": whole(1, LARGEST_COUNT),
+    "shuffle": flag,
+    "random_state": optional(_SEED),
+}
+_DESCENDING = _PERCEPTRON | {
+    "learning_rate": optional(_POSITIVE),
+    "batch_size": optional(whole(1, LARGEST_COUNT)),
+}
 _FORMULA: dict[str, Kind] = {
-    "loss": choice("softmax", "logistic"),
+    "loss": choice("softmax", "logistic", "one_vs_rest", "one_vs_one", "multilabel"),
     "n_rows": whole(1, LARGEST_COUNT),
     "total_weight": _POSITIVE,
     "n_features": whole(1, LARGEST_COUNT),
-    "n_classes": whole(2, LARGEST_COUNT),
+    "n_classes": whole(1, LARGEST_COUNT),
     "strength": real(0, LARGEST),
     "fit_intercept": flag,
     "scale": text(100),
@@ -117,16 +135,20 @@ TRAINING: dict[str, Kind] = {
     "seconds": real(0, LARGEST, nan=True),
 }
 """What each value of the record of a training may be."""
-MODEL: dict[str, Kind] = {
+_MODEL: dict[str, Kind] = {
     "format_version": whole(1, LARGEST_COUNT),
     "checksum": text(64),
     "library_version": text(100),
+    "kind": text(100),
     "parameters": record(_PARAMETERS),
-    "classes": _anything,
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
     "positive": optional(text(nul=True)),
+    "training": optional(record(TRAINING)),
+}
+_CERTIFIED = _MODEL | {
+    "classes": _anything,
     "objective": record(_FORMULA),
     "certificate": record(
         {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
@@ -135,9 +157,27 @@ MODEL: dict[str, Kind] = {
     "stop": choice(*Stop.__members__),
     "n_iter": _COUNT,
     "solver": text(),
-    "training": optional(record(TRAINING)),
 }
-"""What each value of a model file may be; those that say `_anything` are checked where they are put together."""
+_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS)}
+_NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}
+MODELS: dict[str, dict[str, Kind]] = {
+    "LogisticRegression": _CERTIFIED,
+    "OneVsRest": _BINARY,
+    "OneVsOne": _BINARY,
+    "MultilabelLogistic": _BINARY | {"training": _nothing},
+    "LinearRegression": _MODEL
+    | {
+        "parameters": record({"fit_intercept": _PARAMETERS["fit_intercept"]}),
+        "rank": _COUNT,
+        "condition": real(0, np.inf, nan=True),
+        "training": _nothing,
+    },
+    "Perceptron": _NEURON | {"parameters": record(_PERCEPTRON)},
+    "Adaline": _NEURON,
+    "SigmoidNeuron": _NEURON,
+}
+"""What each value of a file may be, by the kind of its model; those that say `_anything` are checked where they are put
+together."""
 
 
 def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
@@ -223,15 +263,15 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
         >>> saved["C"], saved["scale"], scale
         ('inf', 'tensor', array([1., 2.]))
     """
-    kept = {name: parameters[name] for name in _PARAMETERS}
-    if not isinstance(kept["solver"], str):
+    kept = {name: value for name, value in parameters.items() if name != "callback"}
+    if not isinstance(kept.get("solver", ""), str):
         kept["solver"] = "auto"
-    if isinstance(kept["random_state"], np.random.RandomState):
+    if isinstance(kept.get("random_state"), np.random.RandomState):
         kept["random_state"] = None
-    if isinstance(kept["class_weight"], Mapping):
-        kept["class_weight"] = [list(pair) for pair in kept["class_weight"].items()]
+    if isinstance(weights := kept.get("class_weight"), Mapping):
+        kept["class_weight"] = [list(pair) for pair in weights.items()]
     scale = None
-    if np.ndim(kept["scale"]) > 0:
+    if "scale" in kept and np.ndim(kept["scale"]) > 0:
         scale, kept["scale"] = np.asarray(kept["scale"], dtype=np.float64), "tensor"
     return {name: plain(value, words=True) for name, value in kept.items()}, scale
 
@@ -240,7 +280,7 @@ def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_featu
     """The settings of an estimator.
 
     Args:
-        settings: as `MODEL` wants them.
+        settings: as `MODELS` wants them.
         scale: the tensor of that name.
         n_features: of the model.
 
@@ -253,14 +293,14 @@ def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_featu
         polytome.errors.FileError: damaged or foreign: the tensor scale and parameters.scale contradict each other
     """
     settings = dict(settings)
-    if (settings["scale"] == "tensor") != (scale is not None):
+    if (settings.get("scale") == "tensor") != (scale is not None):
         refuse("the tensor scale and parameters.scale contradict each other")
     if scale is not None:
         is_usable = scale.dtype == np.float64 and scale.shape == (n_features,) and np.isfinite(scale).all()
         if not is_usable or not (scale > 0).all():
             refuse(f"the tensor scale is not one positive number for each of {n_features} features")
         settings["scale"] = scale
-    if isinstance(weights := settings["class_weight"], list):
+    if isinstance(weights := settings.get("class_weight"), list):
         found = {label(name, "class_weight"): real(0, LARGEST)(weight, "class_weight") for name, weight in weights}
         if len(found) < len(weights):
             refuse("parameters.class_weight names a class twice")

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.files.image_folders import images_for_model, is_images, read_images
+from polytome.files.model_file import load
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_training
-from polytome.models.fitted import feature_names_in
+from polytome.models.fitted import feature_names_in, nameless, refuse_without_classes
 from polytome.models.fitted_source import FittedSource, source_of
 from polytome.models.model import Model
 from polytome.tables.datasets import Dataset, list_datasets, load_dataset
@@ -47,6 +48,7 @@ __all__ = [
     "hold_out",
     "is_dataset",
     "one_against_rest",
+    "open_model",
     "open_source",
     "read_for_model",
 ]
@@ -230,8 +232,26 @@ def encoder_of(model: Fitted) -> Encoder:
     names = [f"column_{j + 1}" for j in range(model.n_features_in_)] if given is None else list(map(str, given))
     columns = tuple(Column(name, "number") for name in names)
     target = None if "label" in names else "label"
-    kind: Literal["integer", "text"] = "integer" if model.classes_.dtype.kind in "iu" else "text"
+    is_integer = model.outputs != "numbers" and model.classes_.dtype.kind in "iu"
+    kind: Literal["integer", "text"] = "integer" if is_integer else "text"
     return Encoder(columns, target, missing="error", unknown="error", label_kind=kind)
+
+
+def open_model(path: str | PathLike[str]) -> Any:
+    """A model from a file, for rows from files: its columns are found by an encoder, so that arrays need no names.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileError: as `polytome.load`.
+    """
+    model = load(path)
+    if feature_names_in(model) is None:
+        return model
+    encoder, model = encoder_of(model), nameless(model)
+    model.source_ = replace(model.source_, encoder=encoder)
+    return model
 
 
 def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -> AnyModel:
@@ -254,6 +274,7 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
         >>> model.predict([[4.9, 3.2, 1.3, 0.2], [5.9, 3.0, 5.1, 1.8]])
         array(['not virginica', 'virginica'], dtype='<U13')
     """
+    refuse_without_classes(model, f"{source.name} has one label for each row")
     began = time.perf_counter()
     model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
     seconds = time.perf_counter() - began

@@ -30,6 +30,7 @@ from polytome.evaluation.settled import (
     score_radius,
     settled_scores,
 )
+from polytome.models.fitted import certificate_of, refuse_without_classes
 from polytome.models.fitted_source import TrainingRecord
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def record_training(
         seconds: as in `TrainingRecord`.
 
     Raises:
+        ArgumentError: the model has no classes.
         DataError: X does not suit the model, or y does not hold one of its classes for each row.
 
     Example:
@@ -85,7 +87,10 @@ def record_training(
     from polytome.models.labels import Labels, class_weights
     from polytome.rows import as_rows
 
-    log_probabilities = model.predict_log_proba(X)
+    refuse_without_classes(model, "a record of training counts the rows of each class")
+    # What is proved of predictions is proved of one distribution for each row, and that is what these losses learn.
+    is_proved = certificate_of(model) is not None and model.objective_.loss in ("softmax", "logistic")
+    log_probabilities = model.predict_log_proba(X) if is_proved else None
     X = checked_rows(model, X)
     y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)
@@ -96,9 +101,13 @@ def record_training(
         )
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
-    weight = class_weights(model.class_weight, Labels(model.classes_, codes), np.ones(len(codes)))
-    divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
-    could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor)
+    weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), np.ones(len(codes)))
+    divisor = np.ones(X.shape[1])
+    if "scale" in vars(model):
+        divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
+    could_change, bounds = None, np.zeros((0, 0))
+    if log_probabilities is not None:
+        could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor)
     return TrainingRecord(
         source=source,
         data_sha256=data_hash(X, y),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
+from polytome.errors import ArgumentError
 from polytome.models.fitted_source import FittedSource
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ labels that do not exclude each other, or numbers to be predicted."""
 
 AnyModel = TypeVar("AnyModel")
 
-__all__ = ["Fitted", "Outputs", "certificate_of", "feature_names_in", "nameless"]
+__all__ = ["Fitted", "Outputs", "certificate_of", "feature_names_in", "nameless", "refuse_without_classes"]
 
 
 class Fitted(Protocol):
@@ -62,6 +63,11 @@ class Fitted(Protocol):
     scale: Any
     class_weight: Any
     fit_intercept: bool
+
+    @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        ...
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The settings."""
@@ -121,3 +127,24 @@ def nameless(model: AnyModel) -> AnyModel:
     twin = copy(model)
     del vars(twin)["feature_names_in_"]
     return twin
+
+
+def refuse_without_classes(model: Any, need: str) -> None:
+    """Raises ArgumentError for a model that does not put each row into one class.
+
+    Args:
+        model: of any kind.
+        need: what is asked for, and why that takes classes: the begin of the message.
+
+    Example:
+        >>> from polytome import LinearRegression
+        >>> refuse_without_classes(LinearRegression(), "a confusion matrix counts classes")
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: a confusion matrix counts classes, and LinearRegression predicts numbers: ...
+    """
+    if model.outputs in ("labels", "numbers"):
+        what = "several labels for a row" if model.outputs == "labels" else "numbers"
+        raise ArgumentError(
+            f"{need}, and {type(model).__name__} predicts {what}: use a classifier, or judge it with its own methods, "
+            "model.score(X, y) and model.predict(X)"
+        )

@@ -29,7 +29,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["LinearRegression"]
+__all__ = ["LinearRegression", "targets"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _LARGEST_TRIANGLE = 2**26  # entries: half a gigabyte, and minutes
@@ -91,7 +91,7 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         check_common_settings(self)
         X = checked_features(self, X, y)
         refuse_nonfinite(X, self)
-        target = _targets(y)
+        target = targets(y)
         _refuse_wide(*X.shape)
         rows = as_rows(
             X if isinstance(X, np.ndarray) else sound_sparse(X).tocsr(),  # a CSC matrix would be one block
@@ -104,6 +104,11 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         if target.ndim == 1:
             self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
         return self
+
+    @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        return "linear regression"
 
     def predict(self, X: Any) -> Array:
         """`X @ coef_.T + intercept_`, shape (n,) or (n, n_targets)."""
@@ -146,8 +151,16 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         return tags
 
 
-def _targets(y: Any) -> Array:
-    """The numbers to be predicted, (n,) or (n, n_targets), all finite."""
+def targets(y: Any) -> Array:
+    """The numbers to be predicted as an array, (n,) or (n, n_targets), all finite.
+
+    Raises:
+        DataError: an entry is masked, missing, infinite or no number.
+
+    Example:
+        >>> targets([1, 2.5])
+        array([1. , 2.5])
+    """
     if (place := masked_place(y)) is not None:
         raise DataError(f"y{list(place)} is masked: fill it in, or leave out its row")
     target: Array

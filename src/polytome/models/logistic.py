@@ -226,6 +226,11 @@ class LogisticRegression(CertifiedClassifier):
         """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
         return log_probabilities_of(self, X)
 
+    @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        return "logistic regression" if len(self.classes_) == 2 else "softmax regression"
+
     def _check_settings(self) -> None:
         check_settings(self)
         check_peer_settings(self)

@@ -29,6 +29,11 @@ class Page(Protocol):
 
     html: str
 
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+
     @abstractmethod
     def fit(self, X: Any, y: Any) -> Self:
         """Fit the model, from nothing of an earlier source."""
@@ -54,6 +59,11 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     image_shape_: PartOfSource[tuple[int, int]] = PartOfSource()
     positive_: PartOfSource[str] = PartOfSource()
     training_: PartOfSource[TrainingRecord] = PartOfSource()
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What a sentence calls this model."""
 
     @abstractmethod
     def fit(self, X: Any, y: Any) -> Self:

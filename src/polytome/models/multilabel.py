@@ -94,6 +94,11 @@ class MultilabelLogistic(BinaryModels):
         return self
 
     @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        return "one logistic regression per label"
+
+    @property
     def _n_outputs(self) -> int:
         return len(self.labels_)
 

@@ -44,6 +44,7 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
     """What the neurons share: everything but the loss, the steps, and the score above which they say 1."""
 
     _loss: Loss
+    _kind: str
     _threshold = 0.0
 
     epochs: int
@@ -57,6 +58,11 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
     n_iter_: int
     stop_: Stop
     _n_outputs = 1
+
+    @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        return self._kind
 
     @abstractmethod
     def _solver(self) -> Solver:
@@ -149,6 +155,7 @@ class Perceptron(Neuron):
     """
 
     _loss = PerceptronLoss()
+    _kind = "perceptron"
 
     def __init__(
         self,
@@ -238,6 +245,7 @@ class Adaline(_Descending):
     """
 
     _loss = Squared()
+    _kind = "adaptive linear neuron"
     _threshold = 0.5
 
 
@@ -277,6 +285,7 @@ class SigmoidNeuron(_Descending):
 
     has_probabilities = True
     _loss = SquaredSigmoid()
+    _kind = "sigmoid neuron"
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of 0 and of 1, shape (n, 2)."""

@@ -83,6 +83,11 @@ class OneVsOne(BinaryModels):
         return self
 
     @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        return "one logistic regression per pair of classes"
+
+    @property
     def _n_outputs(self) -> int:
         return len(self.pairs_)
 

@@ -93,6 +93,11 @@ class OneVsRest(BinaryModels):
         fit_problem(self, X, problem)
         return self
 
+    @property
+    def kind(self) -> str:
+        """What a sentence calls this model."""
+        return "logistic regression" if len(self.classes_) == 2 else "one logistic regression per class"
+
     def predict_proba(self, X: Any) -> Array:
         """The sigmoids of the scores divided by their sum, shape (n, K).
 

@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome.errors import ArgumentError
 from polytome.evaluation.curves import column_spreads
-from polytome.evaluation.explain import feature_names
+from polytome.evaluation.explain import feature_names, output_names
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted_source import source_of
+from polytome.models.model import Model
 from polytome.models.predictions import dense_coefficients
 from polytome.plots.bars import bars_height, draw_bars, make_room
 from polytome.plots.display import Display, Paper
@@ -85,14 +86,14 @@ class CoefficientsDisplay(Display):
             ArgumentError: `most` is below 1, or a label has no coefficients of its own.
             sklearn.exceptions.NotFittedError: the model has not been fitted.
         """
-        check_is_fitted(model, ["coef_", "classes_"])
+        check_is_fitted(model, "coef_")
         if most < 1:
             raise ArgumentError(f"most={most}: give at least 1")
-        known = (model.classes_[1:] if model.coef_.shape[0] == 1 else model.classes_).tolist()
+        known = output_names(model) if isinstance(model, Model) else _their_labels(model)
         wanted = known if labels is None else list(labels)
         if unknown := [label for label in wanted if label not in known]:
             raise ArgumentError(f"labels: {unknown} have no coefficients of their own; choose from {known[:10]}")
-        rows = dense_coefficients(model)[[known.index(label) for label in wanted]]
+        rows = np.atleast_2d(dense_coefficients(model))[[known.index(label) for label in wanted]]
         if X is not None:
             rows = rows * column_spreads(X)
         unit = "unit" if X is None else "standard deviation"
@@ -151,6 +152,13 @@ class CoefficientsDisplay(Display):
             parts.append(f"{label}: {self.names[j]} {short(row[j])}")
         more = f" (and {len(self.labels) - 5} more classes)" if len(self.labels) > 5 else ""
         return f"The coefficient of largest absolute value is, for {'; '.join(parts)}{more}."
+
+
+def _their_labels(model: Any) -> list[Any]:
+    """What each row of coefficients speaks for in a classifier of scikit-learn."""
+    check_is_fitted(model, "classes_")
+    labels: list[Any] = (model.classes_[1:] if model.coef_.shape[0] == 1 else model.classes_).tolist()
+    return labels
 
 
 def largest_signed(values: Array, most: int, names: Sequence[str]) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from polytome.files.atomic_files import atomic_output
 from polytome.models.fitted_source import source_of
+from polytome.report.facts import output_labels
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -75,19 +76,16 @@ def make_report(
         True
     """
     from polytome.errors import ArgumentError
-    from polytome.models.fitting import check_certified
-    from polytome.models.logistic import LogisticRegression
-    from polytome.report.contents import judge
+    from polytome.report.contents import judge_any
+    from polytome.report.facts import check_reported
     from polytome.report.page import report_page
 
-    if not isinstance(model, LogisticRegression):
-        raise ArgumentError(f"model is a {type(model).__name__}: give a fitted polytome.LogisticRegression")
-    check_certified(model)
+    check_reported(model)
     if (X is None) != (y is None):
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
-        judged = judge(model, X, y, name=name, row_names=row_names)
+        judged = judge_any(model, X, y, name=name, row_names=row_names)
     return Report(report_page(model, judged, title or _title(model)))
 
 
@@ -95,5 +93,6 @@ def _title(model: Fitted) -> str:
     """A title from the record of training, or else from the model."""
     record = source_of(model).training
     if record is None or record.source is None:
-        return f"Report on a model of {len(model.classes_)} classes"
+        counted = {"labels": "labels", "numbers": "numbers"}.get(model.outputs, "classes")
+        return f"Report on a model of {len(output_labels(model))} {counted}"
     return f"Report on a model of {Path(record.source).name}"

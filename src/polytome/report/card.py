@@ -12,8 +12,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.explain import feature_names
+from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
-from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
+from polytome.report.contents import Judged, Measured
+from polytome.report.facts import (
+    data_facts,
+    fit_in_python,
+    objective_facts,
+    output_labels,
+    reproduction_facts,
+    training_facts,
+)
 from polytome.report.wording import (
     certificate_sentence,
     count,
@@ -29,7 +38,6 @@ from polytome.report.wording import (
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
-    from polytome.report.contents import Judged
 
 __all__ = ["model_card"]
 
@@ -37,12 +45,12 @@ _MOST_CLASSES = 30
 _FEW_ROWS = 50
 
 
-def model_card(model: Fitted, judged: Judged | None = None, *, name: str = "model") -> str:
+def model_card(model: Fitted, found: Judged | Measured | None = None, *, name: str = "model") -> str:
     """Write the card of a fitted model.
 
     Args:
         model: the model; the card shows what its `training_` recorded.
-        judged: its quality on rows with known labels, from `report.contents.judge`; None if there are none.
+        found: its quality on rows with known labels, from `report.contents.judge_any`; None if there are none.
         name: the name of the model.
 
     Returns:
@@ -55,26 +63,27 @@ def model_card(model: Fitted, judged: Judged | None = None, *, name: str = "mode
         ['---', 'library_name: polytome', 'pipeline_tag: "tabular-classification"']
     """
     record = source_of(model).training
-    what = "logistic regression for two classes" if len(model.classes_) == 2 else "softmax regression"
+    judged = found if isinstance(found, Judged) else None
+    labels = output_labels(model)
+    titles = {"labels": ("Labels", "label", "labels"), "numbers": ("Numbers", "number", "numbers")}
+    of_labels, one, many = titles.get(model.outputs, ("Classes", "class", "classes"))
     parts = [
         _front_matter(model, judged, name),
         f"# {_plain(name)}\n",
-        f"A {what}: {count(len(model.classes_), 'class', 'classes')}, {count(model.n_features_in_, 'feature')}. "
-        f"{verdict(model)}.\n",
-        f"Classes: {_plain(listing(model.classes_.tolist(), _MOST_CLASSES))}.\n",
+        f"{model.kind[0].upper()}{model.kind[1:]}: {count(len(labels), one, many)}, "
+        f"{count(model.n_features_in_, 'feature')}. {verdict(model)}.\n",
+        f"{of_labels}: {_plain(listing(labels, _MOST_CLASSES))}.\n",
         "## Data\n",
         *_data(model),
         "## Objective\n",
-        f"    {model.objective_}\n",
+        *([] if certificate_of(model) is None else [f"    {model.objective_}\n"]),
         _bullets(f"{title}: {text}" for title, text in objective_facts(model)),
         "## Certificate\n",
-        certificate_sentence(model) + "\n",
-        _bullets(_proved(model, judged)),
-        f"Why the fit stopped: {model.stop_.value}.\n",
+        *_certificate(model, judged),
         "## Metrics\n",
-        *_metrics(judged),
+        *(_measured(found) if isinstance(found, Measured) else _metrics(judged)),
         "## Limits\n",
-        _bullets(_limits(model, judged)),
+        _bullets(_limits(model, found)),
         "## How to reproduce it\n",
         f"    {fit_in_python(model) if record is None or record.command is None else record.command}\n",
     ]
@@ -85,9 +94,12 @@ def model_card(model: Fitted, judged: Judged | None = None, *, name: str = "mode
 
 def _front_matter(model: Fitted, judged: Judged | None, name: str) -> str:
     """What model hubs read; every text is written as JSON, which YAML reads."""
-    task = "image-classification" if source_of(model).image_shape is not None else "tabular-classification"
+    if model.outputs == "numbers":
+        task = "tabular-regression"
+    else:
+        task = "image-classification" if source_of(model).image_shape is not None else "tabular-classification"
     lines = ["---", "library_name: polytome", f'pipeline_tag: "{task}"', "tags:"]
-    lines += [f"- {tag}" for tag in (task, "logistic-regression", "duality-gap")]
+    lines += [f"- {tag}" for tag in (task, *_tags(model))]
     if judged is not None and judged.training_rows == "none":
         data = json.dumps(judged.name)
         lines += ["model-index:", f"- name: {json.dumps(name)}", "  results:", "  - task:", f"      type: {task}"]
@@ -95,6 +107,30 @@ def _front_matter(model: Fitted, judged: Judged | None, name: str) -> str:
         for kind, value in (("accuracy", judged.evaluation.accuracy), ("log_loss", judged.evaluation.log_loss)):
             lines += [f"    - type: {kind}", f"      value: {value!r}"]
     return "\n".join([*lines, "---", ""])
+
+
+def _tags(model: Fitted) -> list[str]:
+    """What else hubs find the model by."""
+    return [model.kind.replace(" ", "-")] if certificate_of(model) is None else ["logistic-regression", "duality-gap"]
+
+
+def _certificate(model: Fitted, judged: Judged | None) -> list[str]:
+    """What is proved, or how a training without a certificate went."""
+    if certificate_of(model) is None:
+        return ["None: nothing is proved of this kind of model.\n", _bullets(map(": ".join, training_facts(model)))]
+    return [
+        certificate_sentence(model) + "\n",
+        _bullets(_proved(model, judged)),
+        f"Why the fit stopped: {model.stop_.value}.\n",
+    ]
+
+
+def _measured(found: Measured) -> list[str]:
+    rows = [(each.name, each.model, each.null or "-") for each in found.measures]
+    return [
+        f"On {count(found.n_rows, 'row')}: {_plain(found.name)}. The null model predicts the same for every row.\n",
+        _table(("", "Model", "Null model"), rows),
+    ]
 
 
 def _proved(model: Fitted, judged: Judged | None) -> list[str]:
@@ -161,15 +197,16 @@ def _metrics(judged: Judged | None) -> list[str]:
     return parts
 
 
-def _limits(model: Fitted, judged: Judged | None) -> list[str]:
+def _limits(model: Fitted, found: Judged | Measured | None) -> list[str]:
     """Known limits of this particular model, and none that would hold for any model."""
     limits = []
-    if not model.stop_.succeeded:
-        limits.append(f"The fit is not finished: {model.stop_.value}.")
-    if judged is None or judged.training_rows != "none":
-        limits.append("How good it is on new rows is not known: it was not evaluated on any.")
-    else:
-        limits += _limits_of_quality(judged)
+    stop = vars(model).get("stop_")
+    if stop is not None and not stop.succeeded:
+        limits.append(f"The fit is not finished: {stop.value}.")
+    if found is None or found.training_rows != "none":
+        limits.append("How good it is on new rows is not known: it was not judged on any.")
+    elif isinstance(found, Judged):
+        limits += _limits_of_quality(found)
     limits += _limits_of_data(model)
     limits.append(
         "Each score is a sum over the features, so the effect of a feature does not depend on the others, and beyond "

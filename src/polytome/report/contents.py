@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.errors import DataError
 from polytome.evaluation import curves
 from polytome.evaluation.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
-from polytome.evaluation.explain import contributions
+from polytome.evaluation.explain import contributions, output_names
 from polytome.evaluation.intervals import ClassQuality, Quality, class_qualities, quality
 from polytome.evaluation.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate, one_label_each
 from polytome.evaluation.ordering import largest
@@ -19,7 +20,9 @@ from polytome.evaluation.settled import settled_rows
 from polytome.files.training_record import data_hash
 from polytome.models.features import checked_rows
 from polytome.models.fitted_source import source_of
-from polytome.report.wording import number
+from polytome.models.labels import label_table
+from polytome.models.linear import targets
+from polytome.report.wording import number, percent
 
 if TYPE_CHECKING:
     from polytome.evaluation.curves import Bin, Curve
@@ -28,11 +31,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Judged", "Pair", "Reason", "Shown", "judge"]
+__all__ = ["Judged", "Measured", "Pair", "Reason", "Shown", "judge", "judge_any", "measure"]
 
 _PAIRS = 8
 _EXAMPLES = 8
 _REASONS = 4
+_MOST_MEASURED = 40
 
 
 class Reason(NamedTuple):
@@ -110,6 +114,115 @@ class Judged:
     def n_known(self) -> int:
         """The number of rows whose label is a class of the model."""
         return self.evaluation.n_rows - self.evaluation.n_unseen
+
+
+class Measure(NamedTuple):
+    """One measure of how good predictions are, as text."""
+
+    name: str
+    model: str
+    null: str
+    """What the best constant prediction reaches; empty where there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model that has no distribution over classes, on rows with what was to be predicted.
+
+    Attributes:
+        name: where the rows come from.
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
+        n_rows: how many there are.
+        measures: how good the predictions are.
+    """
+
+    name: str
+    training_rows: Literal["none", "some", "all"]
+    n_rows: int
+    measures: tuple[Measure, ...]
+
+
+def judge_any(model: Any, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged | Measured:
+    """What there is to say of any model on rows with known labels, or numbers.
+
+    Args:
+        model: a fitted model.
+        X: features, shape (n, d).
+        y: what was to be predicted, as in `fit`.
+        name: where the rows come from.
+        row_names: as in `judge`.
+    """
+    if model.outputs == "classes" and model.has_probabilities:
+        return judge(model, X, y, name=name, row_names=row_names)
+    return measure(model, X, y, name=name)
+
+
+def measure(model: Any, X: Any, y: Any, *, name: str) -> Measured:
+    """How good a model's predictions are, beside the best constant ones: of classes, of labels, or of numbers.
+
+    Args:
+        model: a fitted model.
+        X: features, shape (n, d).
+        y: what was to be predicted, as in `fit`.
+        name: where the rows come from.
+
+    Raises:
+        DataError: X or y does not suit the model.
+
+    Example:
+        >>> from polytome import LinearRegression
+        >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 2.0])
+        >>> measure(LinearRegression().fit(X, y), X, y, name="rows").measures[0]
+        Measure(name='Share of the variance that is explained', model='100 %', null='0 %')
+    """
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    training_rows: Literal["none", "some", "all"] = "none"
+    if model.outputs == "numbers":
+        found = _of_numbers(model, np.asarray(model.predict(X), np.float64), y)
+    elif model.outputs == "labels":
+        found = _of_labels(model, X, y)
+    else:
+        found = _of_classes(evaluate(model, X, y))
+        training_rows = _training_rows(model, X, one_label_each(y, X.shape[0]), name)
+    return Measured(name, training_rows, int(X.shape[0]), tuple(found))
+
+
+def _of_classes(evaluation: Evaluation) -> list[Measure]:
+    found = [Measure("Accuracy", percent(evaluation.accuracy), percent(evaluation.null_accuracy))]
+    for quality_of_one in class_qualities(evaluation.confusion, evaluation.classes)[:_MOST_MEASURED]:
+        if quality_of_one.n_rows:
+            found.append(Measure(f"Found of class {quality_of_one.label}", percent(quality_of_one.recall.value), ""))
+    return found
+
+
+def _of_labels(model: Any, X: Any, y: Any) -> list[Measure]:
+    truth, predicted, names = label_table(y), model.predict(X), output_names(model)
+    if truth.shape != predicted.shape:
+        raise DataError(f"y has shape {truth.shape}: the model has {len(names)} labels for {X.shape[0]} rows")
+    right = predicted == (truth > 0.5)
+    common = np.maximum(truth.mean(axis=0), 1 - truth.mean(axis=0))
+    found = [Measure("Rows whose labels are all right", percent(float(right.all(axis=1).mean())), "")]
+    found += [
+        Measure(f"Right of label {each}", percent(float(right[:, j].mean())), percent(float(common[j])))
+        for j, each in enumerate(names[:_MOST_MEASURED])
+    ]
+    return found
+
+
+def _of_numbers(model: Any, predicted: Array, y: Any) -> list[Measure]:
+    truth = targets(y)
+    if truth.shape != predicted.shape:
+        raise DataError(f"y has shape {truth.shape}: the model predicts numbers of shape {predicted.shape}")
+    truth, predicted = truth.reshape(len(truth), -1), predicted.reshape(len(predicted), -1)
+    found = []
+    for j in range(min(truth.shape[1], _MOST_MEASURED)):
+        of = f" of number {j}" if truth.shape[1] > 1 else ""
+        error = float(np.sqrt(np.mean((predicted[:, j] - truth[:, j]) ** 2)))
+        spread = float(np.std(truth[:, j]))
+        share = 1 - (error / spread) ** 2 if spread > 0 else float("nan")
+        found.append(Measure(f"Share of the variance{of} that is explained", percent(share), "0 %"))
+        found.append(Measure(f"Root of the mean squared error{of}", number(error), number(spread)))
+    return found
 
 
 def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:

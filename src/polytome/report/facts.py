@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from polytome.evaluation.explain import feature_names
+from polytome.errors import ArgumentError
+from polytome.evaluation.explain import feature_names, output_names
+from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.report.wording import listing, number, percent
 
@@ -13,7 +15,15 @@ if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
     from polytome.models.fitted_source import TrainingRecord
 
-__all__ = ["data_facts", "fit_in_python", "objective_facts", "reproduction_facts"]
+__all__ = [
+    "check_reported",
+    "data_facts",
+    "fit_in_python",
+    "objective_facts",
+    "output_labels",
+    "reproduction_facts",
+    "training_facts",
+]
 
 Facts = list[tuple[str, str]]
 
@@ -26,6 +36,8 @@ def objective_facts(model: Fitted) -> Facts:
         >>> objective_facts(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))[:2]
         [('Loss', 'logistic, in nats'), ('Rows', '3')]
     """
+    if certificate_of(model) is None:
+        return [("Kind", model.kind), ("Features", f"{model.n_features_in_:,}")]
     formula = model.objective_
     weights = "" if formula.total_weight == formula.n_rows else f", of weight {number(formula.total_weight)} in all"
     divided = "their standard deviations" if formula.scale == "standard" else formula.scale
@@ -91,8 +103,57 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
 
 def fit_in_python(model: Fitted) -> str:
     """The estimator with its settings, as Python code."""
-    parameters: dict[str, Any] = {**model.get_params(deep=False), "callback": None}
+    parameters = model.get_params(deep=False)
+    parameters |= {"callback": None} if "callback" in parameters else {}
     return " ".join(repr(type(model)(**parameters)).split()) + ".fit(X, y)"
+
+
+def output_labels(model: Any) -> list[Any]:
+    """The classes of a model, or its labels, or the places of its numbers.
+
+    Example:
+        >>> from polytome import LinearRegression
+        >>> output_labels(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]))
+        [0]
+    """
+    if model.outputs in ("labels", "numbers"):
+        return output_names(model)
+    classes: list[Any] = model.classes_.tolist()
+    return classes
+
+
+def training_facts(model: Any) -> Facts:
+    """How a fit without a certificate went.
+
+    Example:
+        >>> from polytome import Perceptron
+        >>> training_facts(Perceptron().fit([[-1.0], [1.0]], [0, 1]))[0]
+        ('Epochs', '2')
+    """
+    if model.outputs == "numbers":
+        condition = number(model.condition_, 3)
+        return [("Independent columns", f"{model.rank_:,}"), ("Condition of the standardised columns", condition)]
+    last = model.history_[-1]
+    return [
+        ("Epochs", f"{len(model.history_):,}"),
+        ("Mean loss at the end", number(last.objective)),
+        ("Why it stopped", model.stop_.value.replace("`", "")),
+    ]
+
+
+def check_reported(model: Any) -> None:
+    """Raises ArgumentError for what is no model of Polytome, or has coefficients from elsewhere and no certificate."""
+    from sklearn.utils.validation import check_is_fitted
+
+    from polytome.models.certified import CertifiedClassifier
+    from polytome.models.fitting import check_certified
+    from polytome.models.model import Model
+
+    if not isinstance(model, Model):
+        raise ArgumentError(f"model is a {type(model).__name__}: a report tells about a model of Polytome")
+    if isinstance(model, CertifiedClassifier):
+        check_certified(model)
+    check_is_fitted(model, "coef_")
 
 
 def _some(things: list[str], named: bool) -> str:

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from polytome.models.fitted import certificate_of
+from polytome.report.facts import training_facts
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -25,14 +26,17 @@ def summary(model: Fitted) -> str:
         >>> "Certificate" in summary(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
         True
     """
-    if certificate_of(model) is None:
+    if (certificate := certificate_of(model)) is not None:
+        facts = {
+            "Objective": str(model.objective_),
+            "Certificate": str(certificate),
+            "Stopped": model.stop_.value.replace("`", ""),
+            "Solver": str(model.solver_),
+        }
+    elif {"rank_", "losses_"} & vars(model).keys():
+        facts = dict(training_facts(model))
+    else:
         return ""
-    facts = {
-        "Objective": str(model.objective_),
-        "Certificate": str(model.certificate_),
-        "Stopped": model.stop_.value.replace("`", ""),
-        "Solver": str(model.solver_),
-    }
     rows = "".join(
         f'<tr><th scope="row" {_CELL}>{name}</th><td {_CELL}>{escape(text)}</td></tr>' for name, text in facts.items()
     )

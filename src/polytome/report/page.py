@@ -11,19 +11,28 @@ import numpy as np
 
 from polytome.errors import MissingExtraError
 from polytome.evaluation.diagnosis import largest_effects
-from polytome.evaluation.explain import feature_names
+from polytome.evaluation.explain import feature_names, has_odds, output_names
 from polytome.evaluation.ordering import largest
+from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.pages import base_styles, document
 from polytome.report import wording
-from polytome.report.facts import data_facts, fit_in_python, objective_facts, reproduction_facts
+from polytome.report.contents import Judged, Measured
+from polytome.report.facts import (
+    data_facts,
+    fit_in_python,
+    objective_facts,
+    output_labels,
+    reproduction_facts,
+    training_facts,
+)
 from polytome.report.pictures import Picture, figure, row_picture
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
     from polytome.models.fitted import Fitted
-    from polytome.report.contents import Judged, Shown
+    from polytome.report.contents import Shown
 
 __all__ = ["report_page"]
 
@@ -33,20 +42,28 @@ _MOST_COLUMNS = 60
 _LONGEST_NAME = 32
 
 
-def report_page(model: Fitted, judged: Judged | None, title: str) -> str:
+def report_page(model: Fitted, found: Judged | Measured | None, title: str) -> str:
     """The whole page.
 
     Args:
         model: a fitted model.
-        judged: its quality on rows with known labels; None if there are none.
+        found: its quality on rows with known labels; None if there are none.
         title: the title of the page.
 
     Raises:
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
     """
-    record = source_of(model).training
+    record, certificate = source_of(model).training, certificate_of(model)
+    judged = found if isinstance(found, Judged) else None
+    measured = found if isinstance(found, Measured) else None
     body = _template().render(
         model=model,
+        certificate=certificate,
+        formula=None if certificate is None else model.objective_,
+        stop=vars(model).get("stop_"),
+        measured=measured,
+        binary=has_odds(model),
+        training_facts=training_facts(model) if certificate is None else [],
         record=record,
         judged=judged,
         say=wording,
@@ -57,7 +74,7 @@ def report_page(model: Fitted, judged: Judged | None, title: str) -> str:
         class_table=_class_table(judged),
         ink=lambda shown: _ink(model, shown),
         source=Path(record.source).name if record is not None and record.source else "",
-        labels=[str(label) for label in model.classes_.tolist()],
+        labels=[str(label) for label in output_labels(model)],
         objective_facts=objective_facts(model),
         data_facts=[] if record is None else data_facts(model, record),
         reproduction_facts=[] if record is None else reproduction_facts(record),
@@ -66,7 +83,14 @@ def report_page(model: Fitted, judged: Judged | None, title: str) -> str:
     )
     sheet = files("polytome.report").joinpath("report.css").read_text(encoding="utf-8")
     head = f"<style>\n{base_styles()}{sheet}</style>"
-    return document(title, wording.verdict(model) + ".", body, head=head, navigation=_contents(judged), kind="report")
+    return document(
+        title,
+        wording.verdict(model) + ".",
+        body,
+        head=head,
+        navigation=_contents(model, judged, measured),
+        kind="report",
+    )
 
 
 @cache
@@ -86,9 +110,13 @@ def _template() -> Template:
     return environment.get_template("report.html")
 
 
-def _contents(judged: Judged | None) -> str:
+def _contents(model: Fitted, judged: Judged | None, measured: Measured | None) -> str:
     """Links to the sections of this report."""
-    sections = {"objective": "Objective", "data": "Data", "certificate": "Certificate"}
+    sections = {"objective": "Objective", "data": "Data"}
+    if certificate_of(model) is not None:
+        sections["certificate"] = "Certificate"
+    if measured is not None:
+        sections["quality"] = "Quality"
     if judged is not None:
         sections |= {"quality": "Quality", "calibration": "Calibration", "confusion": "Confusion"}
     sections["effects"] = "What it has learnt"
@@ -110,7 +138,9 @@ def _figures(model: Fitted, judged: Judged | None) -> dict[str, Picture]:
         RocDisplay,
     )
 
-    found = {"convergence": figure(ConvergenceDisplay.from_estimator(model))}
+    found = {}
+    if certificate_of(model) is not None:
+        found["convergence"] = figure(ConvergenceDisplay.from_estimator(model))
     if source_of(model).image_shape is not None:
         found["coefficients"] = figure(CoefficientsDisplay.from_estimator(model))
     if judged is None:
@@ -172,11 +202,11 @@ def _effects(model: Fitted) -> list[Any]:
     """The largest effects: some for each class if these are few, else the largest of all classes."""
     if source_of(model).image_shape is not None:
         return []
-    n_classes = len(model.classes_)
-    if n_classes == 2:
+    n_outputs = len(output_names(model))
+    if n_outputs == 1:
         return largest_effects(model, most=15)[0]
     found = [each for effects in largest_effects(model, most=5) for each in effects]
-    if n_classes > _FEW_CLASSES:
+    if n_outputs > _FEW_CLASSES:
         known = source_of(model).training is not None
         sizes = [abs(each.over_range if known else each.coefficient) for each in found]
         names = [(each.feature, place) for place, each in enumerate(found)]

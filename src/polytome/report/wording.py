@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.settled import mean_variation_bound
+from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.numerics.outward import rounded_up
 
@@ -143,7 +144,9 @@ def verdict(model: Fitted) -> str:
         >>> verdict(LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]))
         'Proved to be at its minimum within the tolerance'
     """
-    certificate = model.certificate_
+    certificate = certificate_of(model)
+    if certificate is None:
+        return "Without a certificate"
     if certificate.is_of_separation:
         return "Proved to have no minimum: the classes are separated"
     if not certificate.holds:
@@ -208,6 +211,12 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
     certificate, record = model.certificate_, source_of(model).training
     if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
         return ["Nothing is proved about predictions: that requires a penalty and a finite gap."]
+    coefficients = (
+        f"Proved: the coefficients are within a distance of {bound(certificate.coefficient_bound)} of the optimal "
+        "ones (root of the sum of squares, for columns scaled as in the penalty)."
+    )
+    if model.objective_.loss not in ("softmax", "logistic"):
+        return [coefficients]
     average = bound(100 * mean_variation_bound(certificate.gap), 2)
     told = [
         "Proved: on average over the training rows, each with its weight, the predicted probabilities differ from "
@@ -217,10 +226,7 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
         told.append(_training_sentence(record.could_change, record.n_rows))
     if record is not None and record.centre_bounds.size and n_settled is not None and n_rows:
         told.append(_new_rows_sentence(n_settled, n_rows))
-    told.append(
-        f"Proved: the coefficients are within a distance of {bound(certificate.coefficient_bound)} of the optimal "
-        "ones (root of the sum of squares, for columns scaled as in the penalty)."
-    )
+    told.append(coefficients)
     if certificate.estimate is not None and certificate.estimate < certificate.gap:
         told.append(
             f"Estimated, not proved: the curvature suggests that the objective is only "

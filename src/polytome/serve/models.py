@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from polytome.errors import FileError
 from polytome.files.model_file import load
 from polytome.files.sources import encoder_of
-from polytome.models.fitted import nameless
+from polytome.models.fitted import certificate_of, nameless
 from polytome.models.fitted_source import source_of
 from polytome.plain.values import plain
 from polytome.serve.descriptions import describe, full_value
@@ -63,10 +64,17 @@ class ServedModel:
         """Read a model, check that it predicts, and prepare everything whose size depends on it.
 
         Raises:
-            FileError: the file is missing, damaged or not a model.
+            FileError: the file is missing, damaged, not a model, or one of a kind that is not served.
         """
-        model = nameless(load(path))  # its encoder finds the columns; the arrays that it makes have no names
-        model.source_ = replace(model.source_, encoder=(encoder := encoder_of(model)))
+        model = load(path)
+        if certificate_of(model) is None or model.outputs != "classes" or not model.has_probabilities:
+            raise FileError(
+                f"{path}: holds a {type(model).__name__}, and what is served are probabilities of classes with their "
+                "certificate: serve a LogisticRegression or a OneVsRest, or use polytome predict"
+            )
+        encoder = encoder_of(model)
+        model = nameless(model)  # its encoder finds the columns; the arrays that it makes have no names
+        model.source_ = replace(model.source_, encoder=encoder)
         model.predict_proba(np.zeros((1, model.n_features_in_)))
         loaded_at = datetime.now(UTC)
         facts = {**describe(path.name, model), "loaded_at": loaded_at.isoformat(timespec="seconds")}
