@@ -68,8 +68,10 @@ class CarefulFrame:
 
     @classmethod
     def of(cls, objective: Objective) -> CarefulFrame | None:
-        """The frame of an objective, if it has few enough entries."""
+        """The frame of an objective, if its penalty weighs every column and it has few enough entries."""
         rows = objective.rows
+        if objective.penalty.modulus == 0 or objective.unpenalised.size:
+            return None
         entries = rows.whole.stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
         fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
         return cls(objective.at(np.float64)) if fits else None
@@ -151,11 +153,11 @@ class CarefulFrame:
         residual = dual.residual * objective.rows.weight[:, None]
         room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
         penalty = objective.penalty.value(W)
-        its_size = objective.penalty.strength * float(np.linalg.norm(W))
+        its_size = objective.penalty.dual_norm(objective.penalty.quadratic * W)
         found = Rounding(
             objective=off.value_error + growth(W.size + 8) * penalty,
             strength=4 * UNIT * (penalty + objective.null[1]),
-            gradient=float(np.linalg.norm(dual.off[:-1])) + 4 * UNIT * its_size,
+            gradient=objective.penalty.dual_norm(dual.off[:-1]) + 4 * UNIT * its_size,
             balance=float(dual.off[-1].max()) + _TINY,
             divergence=off.divergence,
             reach=reach + its_size,
@@ -163,7 +165,7 @@ class CarefulFrame:
             room=room,
             roundings=growth(objective.rows.n_rows + ELEMENTARY),
         )
-        size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
+        size, value = objective.penalty.dual_norm(dual.gradient[:-1]), off.value + penalty
         unbalanced = np.abs(dual.gradient[-1])
         return proof_of_parts(objective, found, value, size, unbalanced, tol, divergence=off.moved, estimate=estimate)
 
@@ -174,12 +176,12 @@ class CarefulFrame:
         changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
         `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`.
         """
-        root, strength = self._root, self.objective.penalty.strength
+        root, penalty = self._root, self.objective.penalty
 
         def left(dual: _DualPoint) -> float:
             """What may be left of the gap, but for factors of the size of one."""
-            size, unbalanced = float(np.linalg.norm(dual.gradient[:-1])), np.abs(dual.gradient[-1])
-            return size * size / (2 * strength) + float((unbalanced / self.objective.room).max())
+            size, unbalanced = penalty.dual_norm(dual.gradient[:-1]), np.abs(dual.gradient[-1])
+            return size * size / (2 * penalty.modulus) + float((unbalanced / self.objective.room).max())
 
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for _ in range(_MOST_REFINEMENTS):
@@ -250,8 +252,8 @@ class CarefulFrame:
     @property
     @kept
     def _sizes(self) -> Array:
-        """The length of each row's centred and scaled columns, shape (n,), a little more."""
-        scale = self.objective.rows.columns.scale
+        """The length of each row's centred and scaled columns in the penalty's dual norm, shape (n,), a little more."""
+        scale = self.objective.rows.columns.scale / np.sqrt(np.ravel(self.objective.penalty.weights))
 
         def block_sizes(block: Block) -> Array:
             X: Any = abs(self._columns(block)) * (1 + 4 * UNIT)
@@ -326,7 +328,7 @@ class _DualPoint:
         sums = frame.sums(residual, scores.argmax(axis=1))
         features = sums.features * scale / total
         mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
-        gradient = np.vstack([features + objective.penalty.strength * coefficients, mean])
+        gradient = np.vstack([features + objective.penalty.quadratic * coefficients, mean])
         off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
         m, _ = objective.loss.curvature(scores, objective.rows.target)
         square = np.divide(change * change, m, out=np.zeros_like(m), where=change != 0).sum(axis=1) * (1 + 1e-9)
@@ -361,7 +363,7 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
         intercept: for raw columns, shape (n_outputs,).
         tol: the tolerance to be judged by, relative to the null model.
     """
-    frame = CarefulFrame.of(objective) if objective.penalty.strength > 0 else None
+    frame = CarefulFrame.of(objective)
     if frame is not None:
         centred = frame.moved(coefficients, intercept, 1.0)
         W = np.vstack([coefficients / objective.rows.columns.scale[:, None], centred])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
 from polytome.objective import Objective, block_scores
+from polytome.penalties import by_column
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -31,7 +32,7 @@ class HessianRoot:
     times as large, where the entries of H would have lost it.
 
     Args:
-        objective: with an L2 penalty and products in float64, over few rows and columns.
+        objective: with a ridge penalty of every column, and products in float64, over few rows and columns.
 
     Reference: Cox and Higham, Stability of Householder QR factorization for weighted least squares problems, in
     Numerical Analysis 1997, 1998.
@@ -41,13 +42,14 @@ class HessianRoot:
 
     @classmethod
     def of(cls, objective: Objective) -> HessianRoot | None:
-        """The root of an objective's Hessian, if there is a penalty and it is small enough to be factored."""
+        """The root of an objective's Hessian, if every column is penalised and it is small enough to be factored."""
         n, (n_columns, n_outputs) = objective.rows.n_rows, objective.shape
         pairs, side, problems = 1, n_columns, n_outputs
         if not objective.loss.separable:
             pairs, side, problems = n_outputs * (n_outputs - 1) // 2 + n_outputs, n_columns * n_outputs, 1
         entries = problems * (n * pairs + side) * side
-        suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.strength > 0
+        suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.modulus > 0
+        suits = suits and not objective.unpenalised.size
         return cls(objective.at(np.float64)) if suits else None
 
     @property
@@ -71,7 +73,8 @@ class HessianRoot:
         scores = objective.rows.each(lambda block: block_scores(block, raw))
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = self.X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
-        held = np.full(n_columns, np.sqrt(objective.penalty.strength))
+        held = np.empty(n_columns)
+        held[:-1] = np.sqrt(by_column(objective.penalty.quadratic))
         held[-1] = 0.0 if objective.fit_intercept else 1.0
         if u is not None:
             A = np.vstack([*_pairs(weighted, m, extra), *self._held(held)])

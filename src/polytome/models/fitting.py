@@ -157,7 +157,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, n_classes: int) -> None
         total_weight=objective.total_weight,
         n_features=objective.rows.n_features,
         n_classes=n_classes,
-        strength=objective.penalty.strength,
+        strength=objective.penalty.modulus,
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
         value=estimator.certificate_.objective,

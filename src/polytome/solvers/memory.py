@@ -86,7 +86,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
         True
     """
     size = _Size.of(objective)
-    certificate = _newton(size) if objective.penalty.strength == 0 and size.hessian <= LARGEST_HESSIAN**2 else 0
+    certificate = _newton(size) if objective.penalty.modulus == 0 and size.hessian <= LARGEST_HESSIAN**2 else 0
     numbers = _BEGIN + _labels(size) + _passes(size) + max(_solver(size, solver), certificate)
     return int(_NUMBER * numbers)
 

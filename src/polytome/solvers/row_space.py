@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import svd
 
+from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.rows import ArrayRows
 from polytome.solvers.driver import Solver
@@ -22,7 +23,8 @@ __all__ = ["RowSpace"]
 
 @dataclass(frozen=True)
 class RowSpace:
-    """Another solver's walk in the at most n dimensions that n rows span, exact for the L2 penalty and for none.
+    """Another solver's walk in the at most n dimensions that n rows span, exact for the L2 penalty and for
+    none.
 
     A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum
     lies in the span (the representer theorem). With the singular value decomposition `X = F Q'` the problem in `w`,
@@ -44,7 +46,13 @@ class RowSpace:
         return self.solver.patience
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """The iterates of the inner solver, turned back; one pass over the rows in all."""
+        """The iterates of the inner solver, turned back; one pass over the rows in all.
+
+        Raises:
+            ArgumentError: columns have penalty weights of their own.
+        """
+        if np.ndim(objective.penalty.weights):
+            raise ArgumentError("RowSpace needs a penalty that weighs all columns alike; use solver='auto'")
         rows = objective.rows.at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         kept = singular > np.finfo(np.float64).eps * singular.max()
