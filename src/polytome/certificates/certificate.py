@@ -236,9 +236,9 @@ def _proof_beside_equations(
     size = objective.penalty.dual_norm(gradient[:-1]) * (1 + growth(objective.size))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         exact = size * size / (2 * strength)
-        price, moved = equations.price(gradient)
+        price, moved = equations.price()
         balanced = price + (size + moved) ** 2 / (2 * strength)
-        price, moved = equations.price(gradient, off)
+        price, moved = equations.price(off)
         total = price + (size + off.gradient + moved) ** 2 / (2 * strength)
         balanced = min(balanced, total)
     return _proved(objective, off, value, tol, estimate, (exact, balanced, total)), W

@@ -1,8 +1,8 @@
 """A fitted model in one safetensors file: nothing in it is ever executed, and nothing in it is believed unchecked.
 
-The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes` and `scale`, and
-`training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
-all that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training.
+The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale` and `penalty_weights`,
+and `training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format
+version, all that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training.
 
 Not saved: the callback, a `RandomState`, and a solver object, whose place is taken by `solver="auto"`; `solver_` of a
 loaded model is the text that described the solver.
@@ -31,6 +31,7 @@ from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved,
 from polytome.files.saved_values import (
     CHECKSUM,
     MODEL,
+    OF_COLUMNS,
     classes_from_saved,
     classes_to_saved,
     parameters_from_saved,
@@ -134,7 +135,7 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     from polytome.models.fitting import dense_coefficients
     from polytome.models.peer_settings import own_settings
 
-    parameters, scale = parameters_to_saved(own_settings(model))
+    parameters, tensors_of_columns = parameters_to_saved(own_settings(model))
     classes, class_numbers = classes_to_saved(model.classes_)
     names, source = getattr(model, "feature_names_in_", None), model.source_
     saved: dict[str, Any] = {
@@ -154,9 +155,9 @@ def _to_saved(model: LogisticRegression) -> tuple[dict[str, Any], Tensors]:
     }
     history = np.array([astuple(line) for line in model.history_], dtype=np.float64).reshape(-1, len(fields(Progress)))
     tensors = {"coef": dense_coefficients(model), "intercept": model.intercept_, "history": history}
-    for name, numbers in (("classes", class_numbers), ("scale", scale)):
-        if numbers is not None:
-            tensors[name] = numbers
+    tensors |= tensors_of_columns
+    if class_numbers is not None:
+        tensors["classes"] = class_numbers
     saved["training"] = None
     if source.training is not None:
         saved["training"], of_training = training_to_saved(source.training)
@@ -211,13 +212,13 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
     needed = {"coef", "intercept", "history"}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
-    if not needed <= set(tensors) <= needed | {"classes", "scale"}:
+    if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
         refuse(f"checksum is {brief(saved['checksum'])}")
     coef, intercept = _coefficients(tensors)
     n_classes, n_features = max(2, len(coef)), coef.shape[1]
-    parameters = parameters_from_saved(saved["parameters"], tensors.get("scale"), n_features)
+    parameters = parameters_from_saved(saved["parameters"], tensors, n_features)
     model = LogisticRegression(**parameters)
     model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
     model.classes_ = classes_from_saved(saved["classes"], tensors.get("classes"), n_classes)
@@ -231,6 +232,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> LogisticRegression:
         if len(names) != n_features:
             refuse(f"{len(names)} feature names for {n_features} features")
         model.feature_names_in_ = np.array(names, dtype=object)
+    _check_weights(model)
     training = None
     if saved["training"] is not None:
         training = training_from_saved(saved["training"], tensors, n_classes, n_features)
@@ -282,6 +284,20 @@ def _check_claims(model: LogisticRegression) -> None:
         refuse(f"stop is {model.stop_.name}, although the certificate does not hold")
     if model.stop_.name in ("SEPARATED", "ESTIMATED") and certificate.strength > 0:
         refuse(f"stop is {model.stop_.name}, although there is a penalty")
+
+
+def _check_weights(model: LogisticRegression) -> None:
+    """Refuse weights of columns in the penalty that are none of these columns, or that the objective does not have."""
+    from polytome.models.penalty_weights import penalty_weights_of, weights_text
+
+    try:
+        weights = penalty_weights_of(model, model.n_features_in_)
+    except ArgumentError as error:
+        refuse(str(error))
+    formula = model.objective_
+    expected = weights_text(weights) if formula.strength > 0 else "none"
+    if formula.penalty_weights != expected:
+        refuse(f"the objective has the penalty weights {brief(formula.penalty_weights)}, the settings {expected}")
 
 
 def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:

@@ -57,14 +57,15 @@ class TrainingRecord:
         mean: of each feature, (d,) float64.
         high: largest value of each feature, (d,) float64.
         constant: positions of the features that never change, (c,) int64.
-        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
+        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64; a penalty
+            weight w, unless it is 0, counts as a division by its root.
         duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
             (m, 2) int64 with the earlier one first; constant features are not repeated here.
         could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
             proved by `polytome.evaluation.settled`; None where nothing is proved (without penalty, or with weights of
             rows).
         centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
-            has its mean, (K, K) float64; (0, 0) where nothing is proved.
+            has its mean, (K, K) float64; (0, 0) where nothing is proved, as where a feature is not penalised.
         command: the command line; None for a fit from Python.
         test_fraction: the share of each class that was held out of the source; None where none was chosen.
         seed: of that choice; None where none was made.
@@ -138,6 +139,7 @@ def record_training(
     # These bring scikit-learn, which reading a model's file does not need.
     from polytome.models.features import checked_rows, feature_scale
     from polytome.models.labels import Labels, class_weights
+    from polytome.models.penalty_weights import penalty_weights_of
     from polytome.rows import as_rows
 
     log_probabilities = model.predict_log_proba(X)
@@ -151,7 +153,11 @@ def record_training(
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = class_weights(model.class_weight, Labels(model.classes_, codes), np.ones(len(codes)))
     divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
-    could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor)
+    weights = penalty_weights_of(model, X.shape[1])
+    penalised = np.ones(len(divisor)) if weights is None else np.sign(weights)
+    if weights is not None:
+        divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
+    could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor, penalised)
     return TrainingRecord(
         source=source,
         data_sha256=data_hash(X, y),
@@ -212,6 +218,7 @@ def _settle(
     weight: Array,
     mean: Array,
     divisor: Array,
+    penalised: Array,
 ) -> tuple[int | None, Array]:
     """What the certificate proves about predictions, while the rows of training are at hand; see
     `polytome.evaluation.settled`."""
@@ -221,8 +228,11 @@ def _settle(
     budget = certificate.gap * formula.total_weight
     proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)
     rounding = prediction_rounding(dense_coefficients(model), model.intercept_, X)
-    if not proved or not _is_of_fit(model, -log_probabilities[np.arange(len(codes)), codes], weight, rounding, divisor):
+    losses = -log_probabilities[np.arange(len(codes)), codes]
+    if not proved or not _is_of_fit(model, losses, weight, rounding, divisor, penalised):
         return None, np.zeros((0, 0))
+    if not penalised.all():  # such a coefficient can be anywhere: only what divergences cost is known
+        return most_changes(cost_of_change(log_probabilities, rounding), weight, budget), np.zeros((0, 0))
     radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
     reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
     bounds = np.zeros((len(model.classes_),) * 2)
@@ -236,13 +246,15 @@ def _settle(
     return most_changes(cost, weight, budget), bounds
 
 
-def _is_of_fit(model: LogisticRegression, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
+def _is_of_fit(
+    model: LogisticRegression, losses: Array, weight: Array, rounding: Array, divisor: Array, penalised: Array
+) -> bool:
     """Whether rows with these losses and weights make the objective of the fit: else its rows had weights of their own,
     soft labels, or were others."""
     certificate, total = model.certificate_, model.objective_.total_weight
     if not np.isclose(weight.sum(), total, rtol=1e-9):
         return False
-    penalty = certificate.strength / 2 * np.sum((model.coef_ * divisor) ** 2)
+    penalty = certificate.strength / 2 * np.sum(penalised * (model.coef_ * divisor) ** 2)
     off = weight @ rounding / total + certificate.rounding + 1e-9 * (certificate.objective + certificate.null_objective)
     return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
 

@@ -23,9 +23,10 @@ from polytome.models.certain_outputs import Outputs
 from polytome.models.features import check_scale, checked_columns, refuse_nonfinite
 from polytome.models.formula import Formula
 from polytome.models.peer_settings import peer_warning
+from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective, block_scores
-from polytome.penalties import L2, NoPenalty
+from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
 from polytome.rows import as_rows, sound_sparse
 from polytome.solvers import Progress, Solution, Stop
 from polytome.solvers.driver import Callback, check_limits
@@ -52,6 +53,11 @@ __all__ = [
     "sigmoids_of",
 ]
 
+_BESIDE = (
+    " Columns whose penalty weight is 0 may tell some classes apart perfectly, or depend on each other or on the "
+    "intercept: then no finite coefficients are optimal, or nothing can be proved; give them a small weight."
+)
+
 
 def check_certified(estimator: Any) -> None:
     """Raises NotFittedError without coefficients, ArgumentError without the certificate that a fit brings along."""
@@ -73,13 +79,21 @@ def check_settings(estimator: Any) -> None:
     check_limits(estimator.tol, estimator.max_iter)
     check_common_settings(estimator)
     check_scale(estimator.scale)
+    check_penalty_weights(estimator.penalty_weights)
 
 
-def penalty_of(estimator: Any, total_weight: float) -> L2 | NoPenalty:
-    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` makes C void."""
-    if np.isinf(estimator.C) or getattr(estimator, "penalty", "l2") is None:
+def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` makes C void.
+
+    Raises:
+        ArgumentError: `penalty_weights` do not fit the columns.
+    """
+    weights = penalty_weights_of(estimator, n_features)
+    is_void = np.isinf(estimator.C) or getattr(estimator, "penalty", "l2") is None
+    if is_void or (weights is not None and not weights.any()):
         return NoPenalty()
-    return L2(1 / (estimator.C * total_weight))
+    strength = 1 / (estimator.C * total_weight)
+    return L2(strength) if weights is None else WeightedL2(strength, weights)
 
 
 def reporter_of(estimator: Any) -> Callback | None:
@@ -161,12 +175,14 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, n_classes: int) -> None
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
         value=estimator.certificate_.objective,
+        penalty_weights=weights_text(objective.penalty.weights),
     )
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
         alone = ", ".join(_name_of(estimator, int(outputs.learned[output])) for output in solution.separated)
         alone = f" This concerns {alone}, and not the others." if alone else ""
         begins = peer_warning(estimator.solver, len(solution.history) - 1)
-        text = f"{begins}{solution.stop.value}.{alone} {estimator.certificate_}"
+        beside = _BESIDE if solution.stop is Stop.STALLED and objective.unpenalised.size else ""
+        text = f"{begins}{solution.stop.value}.{alone}{beside} {estimator.certificate_}"
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 

@@ -45,6 +45,7 @@ from polytome.models.labels import (
     soft_labels,
 )
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
+from polytome.models.penalty_weights import PenaltyWeights
 from polytome.objective import Objective
 from polytome.rows import as_rows
 from polytome.solvers import Choice, Progress, Solution, Solver, Stop, minimize
@@ -79,6 +80,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
             (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
             columns as given, and no copy of X is made.
+        penalty_weights: what the penalty of each column's coefficients is multiplied with: None (1), one number per
+            column, or numbers by the names of columns (1 for those not named). 0 leaves a column without penalty.
         solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
             `polytome.solvers`. Scikit-learn's other names mean "auto".
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
@@ -148,6 +151,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         intercept_scaling: float = 1.0,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
+        penalty_weights: PenaltyWeights = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -166,6 +170,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.intercept_scaling = intercept_scaling
         self.class_weight = class_weight
         self.scale = scale
+        self.penalty_weights = penalty_weights
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -350,7 +355,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             loss: Logistic | Softmax = Logistic()
         else:
             target, loss = labels.target, Softmax(n_classes)
-        penalty = penalty_of(self, float(weight.sum()))
+        penalty = penalty_of(self, float(weight.sum()), rows.n_features)
         return Objective(loss, penalty, rows.with_target(target), bool(self.fit_intercept))
 
     def _start(self, objective: Objective, labels: Labels, outputs: Outputs) -> Array | None:

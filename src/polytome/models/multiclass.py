@@ -41,6 +41,7 @@ from polytome.models.labels import (
     refuse_constant_labels,
     row_weights,
 )
+from polytome.models.penalty_weights import PenaltyWeights
 from polytome.objective import Objective
 from polytome.rows import Rows, as_rows
 from polytome.solvers import Choice, Progress, Solver, Stop, minimize
@@ -72,6 +73,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         C: float = 1.0,
         fit_intercept: bool = True,
         scale: FeatureScale = None,
+        penalty_weights: PenaltyWeights = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -82,6 +84,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.C = C
         self.fit_intercept = fit_intercept
         self.scale = scale
+        self.penalty_weights = penalty_weights
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -95,7 +98,7 @@ class _BinaryModels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         `X` is given to name an entry that is not finite, `outputs` say which of the models are to be learned.
         """
         rows = feature_scale(self, rows, X)
-        penalty = penalty_of(self, float(rows.weight.sum()))
+        penalty = penalty_of(self, float(rows.weight.sum()), rows.n_features)
         objective = Objective(loss or Softmax(1), penalty, rows, bool(self.fit_intercept))
         if loss is None:
             self.solver_, solution = nothing_to_learn(objective, self.tol)
@@ -123,6 +126,7 @@ class OneVsRest(_BinaryModels):
         C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
         fit_intercept: whether to fit intercepts.
         scale: what columns are divided by before the penalty looks at them, as in `LogisticRegression`.
+        penalty_weights: what the penalty of each column is multiplied with, as in `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.
         max_iter: most iterations.
@@ -218,6 +222,7 @@ class OneVsOne(_BinaryModels):
         C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
         fit_intercept: whether to fit intercepts.
         scale: what columns are divided by before the penalty looks at them, as in `LogisticRegression`.
+        penalty_weights: what the penalty of each column is multiplied with, as in `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.
         max_iter: most iterations.
@@ -313,6 +318,7 @@ class MultilabelLogistic(_BinaryModels):
         C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
         fit_intercept: whether to fit intercepts.
         scale: what columns are divided by before the penalty looks at them, as in `LogisticRegression`.
+        penalty_weights: what the penalty of each column is multiplied with, as in `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.
         max_iter: most iterations.

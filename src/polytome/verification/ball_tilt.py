@@ -1,0 +1,112 @@
+"""Predictions that satisfy the equations of unpenalised columns exactly, in ball arithmetic.
+
+A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every column j that the penalty leaves alone,
+and for the intercept. The predictions p of a witness nearly do so. With their curvature `C_i = diag(p_i) - p_i p_i'`
+and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where
+`H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers. The balls of c contain its solution, and those of q
+decide whether it is a distribution.
+
+Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta Numerica 19, 2010, section
+10 (linear systems).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flint import arb, arb_mat
+
+from polytome.verification.exact_data import Ball, Block
+
+if TYPE_CHECKING:
+    from polytome.verification.balls import BallProblem
+
+__all__ = ["Tilt"]
+
+
+@dataclass(frozen=True)
+class Tilt:
+    """What is added to a witness's scores, to first order, so that the equations hold.
+
+    Attributes:
+        problem: gives the rows.
+        columns: whose equations these are, the intercept's (a column of ones) last, if there is one.
+        changes: c, for each output a number for each of these.
+    """
+
+    problem: BallProblem
+    columns: list[int]
+    changes: list[list[Ball]]
+
+    @classmethod
+    def of(cls, problem: BallProblem, W: Ball, b: list[Ball]) -> Tilt | None:
+        """That of a witness; None where the equations depend on each other, or on too few digits."""
+        columns, n_outputs = _independent(problem), problem.n_outputs
+        width = len(columns) + problem.fit_intercept
+        # The same change of all scores of a softmax is none: the last ones stay as they are.
+        outputs = range(n_outputs - problem.softmax)
+        groups = [list(outputs)] if problem.softmax else [[k] for k in outputs]
+        changes = [[arb(0)] * width for _ in range(n_outputs)]
+        if width == 0:
+            return cls(problem, columns, changes)
+        for group in groups:
+            side = len(group) * width
+            left, curvature = [arb(0)] * side, [[arb(0)] * side for _ in range(side)]
+            for block in problem.blocks():
+                for i, (p, rest) in enumerate(problem.predictions(block, W, b)):
+                    x = _entries(problem, block, i, columns)
+                    for m, k in enumerate(group):
+                        s = block.weight[i] * block.takes_part(i, k)
+                        residual = s * (p[k] - block.y[i][k])
+                        for a, xa in enumerate(x):
+                            left[m * width + a] -= residual * xa
+                        for other, against in enumerate(group):
+                            factor = s * p[k] * (rest[k] if k == against else -p[against])
+                            for a, xa in enumerate(x):
+                                row, weighted = curvature[m * width + a], factor * xa
+                                for c, xc in enumerate(x):
+                                    row[other * width + c] += weighted * xc
+            try:
+                solved = arb_mat(curvature).solve(arb_mat([[value] for value in left])).entries()
+            except ZeroDivisionError:
+                return None
+            for m, k in enumerate(group):
+                changes[k] = solved[m * width : (m + 1) * width]
+        return cls(problem, columns, changes)
+
+    def moved(self, block: Block, row: int, p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]] | None:
+        """The predictions of a row, and one minus them; None where they may be no distribution."""
+        x = _entries(self.problem, block, row, self.columns)
+        dz = [sum((c * xa for c, xa in zip(change, x, strict=True)), arb(0)) for change in self.changes]
+        if self.problem.softmax:
+            mean = sum((pk * dk for pk, dk in zip(p, dz, strict=True)), arb(0))
+            factors = [1 + dk - mean for dk in dz]
+            if block.weight[row] > 0 and not all(factor >= 0 for factor in factors):
+                return None
+            q = [pk * factor for pk, factor in zip(p, factors, strict=True)]
+            return q, [1 - qk for qk in q]
+        q, others = [], []
+        for k, (pk, rk, dk) in enumerate(zip(p, rest, dz, strict=True)):
+            up, down = 1 + rk * dk, 1 - pk * dk
+            if block.weight[row] > 0 and block.takes_part(row, k) and not (up >= 0 and down >= 0):
+                return None
+            q.append(pk * up)
+            others.append(rk * down)
+        return q, others
+
+
+def _independent(problem: BallProblem) -> list[int]:
+    """The unpenalised columns but those that never change, whose equation is the intercept's, or none."""
+    first, moves = problem.first_and_moving()
+    return [j for j in problem.free if moves[j] or not (problem.fit_intercept or first[j] == 0)]
+
+
+def _entries(problem: BallProblem, block: Block, row: int, columns: list[int]) -> list[Ball]:
+    """What a row holds in these columns, and 1 where there is an intercept."""
+    if isinstance(block.X, list):
+        stored = dict(block.X[row])
+        entries = [stored.get(j, arb(0)) for j in columns]
+    else:
+        entries = [block.X[row, j] for j in columns]
+    return [*entries, arb(1)] if problem.fit_intercept else entries
