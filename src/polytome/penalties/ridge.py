@@ -93,7 +93,7 @@ class WeightedL2:
         >>> penalty = WeightedL2(0.5, [1.0, 4.0, 0.0])
         >>> penalty.value(np.array([[2.0], [1.0], [9.0]]))
         2.0
-        >>> penalty.conjugate(np.array([[1.0], [2.0], [0.0]])), penalty.conjugate(np.ones((3, 1)))
+        >>> round(penalty.conjugate(np.array([[1.0], [2.0], [0.0]])), 9), penalty.conjugate(np.ones((3, 1)))
         (2.0, inf)
 
     Reference: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
