@@ -247,6 +247,16 @@ def test_the_independent_check_confirms_the_certificate(weights, n_classes):
     assert verify(model, X, y).verdict == "refuted"
 
 
+@pytest.mark.parametrize("kind", [LogisticRegression, OneVsRest, OneVsOne])
+def test_the_independent_check_has_a_bound_where_unpenalised_columns_tell_classes_apart(kind):
+    pytest.importorskip("flint", reason="python-flint is absent")
+    from polytome import verify
+
+    model = kind(penalty_weights=[1, 0, 2, 0]).fit(X, Y)
+    found = verify(model, X, Y)
+    assert found.verdict == "confirmed", found.reasons
+
+
 def test_settled_rows_and_the_record_of_training_know_the_weights():
     from polytome.evaluation.settled import settled_rows
     from polytome.files.training_record import record_training

@@ -135,8 +135,8 @@ class Objective:
 
         Like the intercept, they have an equation each that a dual point must satisfy.
         """
-        weights = np.ravel(self.penalty.weights)
-        return np.flatnonzero(weights == 0) if self.penalty.modulus > 0 else np.zeros(0, dtype=np.intp)
+        weights = self.penalty.weights
+        return np.zeros(0, dtype=np.intp) if isinstance(weights, float) else np.flatnonzero(weights == 0)
 
     @property
     @kept
