@@ -28,7 +28,7 @@ from polytome.verification.exact_data import exact, precision
 
 KINDS = (
     *("mild", "scales", "outliers", "offsets", "weights", "class_weights", "collinear", "strengths", "mixed"),
-    "unpenalised",
+    *("unpenalised", "penalty_weights"),
 )
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
 STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
@@ -53,7 +53,8 @@ class Case:
         """The case in one line."""
         form = type(self.X).__name__ if sparse.issparse(self.X) else f"{self.X.dtype}"
         warm = ", warm start" if self.warm else ""
-        settings = {name: np.asarray(v).tolist() if name == "scale" else v for name, v in self.settings.items()}
+        of_columns = ("scale", "penalty_weights")
+        settings = {name: np.asarray(v).tolist() if name in of_columns else v for name, v in self.settings.items()}
         return f"{self.kind} {self.number}: {self.model}, {form}{self.X.shape}{warm}, {settings}"
 
 
@@ -66,7 +67,7 @@ def make_case(kind: str, number: int) -> Case:
     if model in ("binary", "soft binary") or (model == "imported" and rng.random() < 0.5):
         n_classes = 2
     n = max(n, n_classes)
-    does = {name: kind == name or (kind == "mixed" and rng.random() < 0.35) for name in KINDS}
+    does = {name: kind == name or (kind == "mixed" and rng.random() < 0.35) for name in KINDS[:-1]}
     X = _features(rng, n, d, does)
     X, storage = _stored(rng, X)
     y = _labels(rng, model, n, n_classes, X)
@@ -85,6 +86,10 @@ def make_case(kind: str, number: int) -> Case:
         settings["scale"] = "standard"
     elif chance < 0.4 and model != "imported":
         settings["scale"] = 10 ** rng.uniform(-4, 4, d)
+    if kind == "penalty_weights" and model != "imported":
+        chance = rng.random(d)
+        weights = np.where(chance < 0.3, 0.0, np.where(chance < 0.6, 1.0, 10 ** rng.uniform(-8, 8, d)))
+        settings["penalty_weights"] = weights
     weight = None if rng.random() < 0.7 else rng.integers(1, 5, n).astype(float)
     if does["weights"]:
         weight = 10 ** rng.uniform(-12, 12, n)
@@ -199,6 +204,9 @@ def problem_of(case: Case) -> BallProblem:
     n = X.shape[0]
     weight = np.ones(n) if case.weight is None else np.asarray(case.weight, dtype=float)
     settings: dict[str, Any] = {"scale": case.settings.get("scale")}
+    weights, C = case.settings.get("penalty_weights"), case.settings["C"]
+    if weights is not None:
+        settings["penalty_weights"], C = weights.tolist(), C if weights.any() else np.inf
     y, own, softmax = np.asarray(case.y), None, False
     if y.ndim == 1:
         n_classes = int(y.max()) + 1
@@ -220,7 +228,7 @@ def problem_of(case: Case) -> BallProblem:
     elif case.model != "labels":
         softmax = y.shape[1] > 2
         y = y if softmax else _second(y)
-    return BallProblem(X, y, weight, case.settings["C"], softmax, case.settings["fit_intercept"], own, **settings)
+    return BallProblem(X, y, weight, C, softmax, case.settings["fit_intercept"], own, **settings)
 
 
 def _balanced(y: Any, weight: Any, n_classes: int) -> list[Any]:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 from polytome.losses.pairwise import PairwiseSigmoids
-from polytome.penalties import L2, NoPenalty, Penalty
+from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
 from polytome.solvers import LBFGS, GradientDescent, Newton, RowSpace, Solver, StochasticGradientDescent
 
 Array = np.ndarray[Any, Any]
@@ -33,7 +33,14 @@ LOSSES: dict[str, Callable[[np.random.Generator, int], tuple[Loss, Array]]] = {
     "squared-two": lambda rng, n: (Squared(2), rng.normal(size=(n, 2))),
 }
 
-PENALTIES: dict[str, Penalty] = {"l2": L2(0.3), "l2-weak": L2(1e-6), "none": NoPenalty()}
+# Those of weights are for four columns.
+PENALTIES: dict[str, Penalty] = {
+    "l2": L2(0.3),
+    "l2-weak": L2(1e-6),
+    "l2-weighted": WeightedL2(0.3, [1.0, 4.0, 0.25, 1e-3]),
+    "l2-unpenalised": WeightedL2(0.3, [1.0, 0.0, 2.0, 0.0]),
+    "none": NoPenalty(),
+}
 
 # Each is exact on every objective that has a minimum; the last two take many passes.
 SOLVERS: dict[str, Solver] = {

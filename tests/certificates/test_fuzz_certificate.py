@@ -28,7 +28,9 @@ SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", "0"))
 
 
 def _complaints(truth: Truth) -> list[str]:
-    return [str(truth)] if truth.faults or "undecided" in truth.notes else []
+    # Where unpenalised columns tell some classes apart, balls have no bound of their own: only lower values refute.
+    can_decide = not (truth.case.kind == "penalty_weights" and problem_of(truth.case).free)
+    return [str(truth)] if truth.faults or ("undecided" in truth.notes and can_decide) else []
 
 
 @pytest.mark.parametrize("kind", KINDS)

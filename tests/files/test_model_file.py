@@ -364,6 +364,13 @@ LIES = [
     (put("parameters", value=None), "parameters is None"),
     (put("parameters", "C", value="1"), "parameters.C is '1'"),
     (put("parameters", "scale", value="tensor"), "contradict"),
+    (put("parameters", "penalty_weights", value="tensor"), "contradict"),
+    (put("parameters", "penalty_weights", value=[["a", 2.0]]), "X has no names of columns"),
+    (put("parameters", "penalty_weights", value=[["a", -2.0]]), "penalty_weights is -2.0"),
+    (
+        put("objective", "penalty_weights", value="4 given numbers"),
+        "the penalty weights '4 given numbers', the settings",
+    ),
     (put("parameters", "scale", value="odd"), "parameters.scale is 'odd'"),
     (put("parameters", "class_weight", value="odd"), "class_weight is 'odd'"),
     (put("parameters", "class_weight", value=[[1, 2, 3]]), r"class_weight\[0\] is \[1, 2, 3\], not a list of 2"),
@@ -421,6 +428,7 @@ LIES = [
     (put_tensor("history", np.full((2, 5), np.nan)), "history has impossible"),
     (put_tensor("weights", np.zeros(2)), "its tensors are"),
     (put_tensor("scale", np.ones(4)), "contradict"),
+    (put_tensor("penalty_weights", np.ones(4)), "contradict"),
 ]
 
 

@@ -165,8 +165,8 @@ def test_the_hessian_of_a_sample_stands_for_all(loss_name, penalty):
     every_second = np.arange(0, N, 2)
     doubled = np.concatenate([every_second, every_second])
     halves = [rows.subset(chosen, rows.weight[chosen]) for chosen in (every_second, every_second + 1)]
-    strength = penalty.strength * np.tile(np.append(np.ones(D), 0.0), objective.loss.n_outputs)
-    both = sum(objective.hessian(W, half) for half in halves) - np.diag(strength)
+    ridge = np.append(np.broadcast_to(penalty.quadratic, (D, 1)), 0.0)
+    both = sum(objective.hessian(W, half) for half in halves) - np.diag(np.tile(ridge, objective.loss.n_outputs))
     assert_allclose(both, objective.hessian(W), rtol=1e-12, atol=1e-14)
     twice = objective.hessian(W, rows.subset(doubled, rows.weight[doubled] / 2))
     assert_allclose(twice, objective.hessian(W, halves[0]), rtol=1e-12, atol=1e-14)

@@ -69,8 +69,10 @@ class CarefulFrame:
 
     @classmethod
     def of(cls, objective: Objective) -> CarefulFrame | None:
-        """The frame of an objective, if it has few enough entries."""
+        """The frame of an objective, if its penalty weighs every column and it has few enough entries."""
         rows = objective.rows
+        if objective.penalty.modulus == 0 or objective.unpenalised.size:
+            return None
         entries = rows.whole.stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
         fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
         return cls(objective.at(np.float64)) if fits else None
@@ -169,11 +171,11 @@ class CarefulFrame:
         residual = dual.residual * objective.rows.weight[:, None]
         room, reach, cost = self.movable(residual, np.abs(scores) + error)
         penalty = objective.penalty.value(dual.coefficients)
-        its_size = objective.penalty.strength * float(np.linalg.norm(dual.coefficients))
+        its_size = objective.penalty.dual_norm(objective.penalty.quadratic * dual.coefficients)
         found = Rounding(
             objective=off.value_error + growth(dual.coefficients.size + 8) * penalty,
             strength=strength_error(objective, penalty),
-            gradient=float(np.linalg.norm(dual.off[:-1])) + 4 * UNIT * its_size,
+            gradient=objective.penalty.dual_norm(dual.off[:-1]) + 4 * UNIT * its_size,
             balance=float(dual.off[-1].max()) + _TINY,
             divergence=off.rounding,
             reach=reach + its_size,
@@ -181,7 +183,7 @@ class CarefulFrame:
             room=room,
             roundings=growth(objective.rows.n_rows + ELEMENTARY),
         )
-        size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
+        size, value = objective.penalty.dual_norm(dual.gradient[:-1]), off.value + penalty
         unbalanced = np.abs(dual.gradient[-1])
         return proof_of_parts(
             objective, found, value, size, unbalanced, tol, divergence=off.divergence, estimate=estimate
@@ -221,8 +223,8 @@ class CarefulFrame:
         m, u = objective.loss.curvature(scores, objective.rows.target)
         bends = m.max(axis=1) if u is None else 1 - m.max(axis=1)
         bends = objective.rows.weight * (bends + _TINY) / objective.total_weight
-        scale, strength = objective.rows.columns.scale, objective.penalty.strength
-        return Basis.of(self.exact, scale, bends, strength, objective.fit_intercept)
+        scale, ridge = objective.rows.columns.scale, objective.penalty.quadratic
+        return Basis.of(self.exact, scale, bends, ridge, objective.fit_intercept)
 
     @property
     @kept
@@ -299,8 +301,8 @@ class CarefulFrame:
     @property
     @kept
     def _sizes(self) -> Array:
-        """The length of each row's centred and scaled columns, shape (n,), a little more."""
-        scale = self.objective.rows.columns.scale
+        """The length of each row's centred and scaled columns in the penalty's dual norm, shape (n,), a little more."""
+        scale = self.objective.rows.columns.scale / np.sqrt(np.ravel(self.objective.penalty.weights))
 
         def block_sizes(block: Block) -> Array:
             X: Any = abs(self._columns(block)) * (1 + 4 * UNIT)
@@ -383,7 +385,7 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
         intercept: for raw columns, shape (n_outputs,).
         tol: the tolerance to be judged by, relative to the null model.
     """
-    frame = CarefulFrame.of(objective) if objective.penalty.strength > 0 else None
+    frame = CarefulFrame.of(objective)
     if frame is not None:
         centred = frame.moved(coefficients, intercept, 1.0)
         W = np.vstack([coefficients / objective.rows.columns.scale[:, None], centred])

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.curvature_proof import curvature_bound
 from polytome.certificates.rounding import Rounding, growth, rounding_of
+from polytome.certificates.unpenalised import solve_equations
 from polytome.curvature.conjugate_gradients import newton_decrement
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.losses import Squared
@@ -63,7 +64,7 @@ class Certificate:
         tol: the tolerance that was asked for, relative to the null model.
         kind: "proof" (a duality gap; without penalty, what the curvature proves, or that the classes are separated), or
             "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
-        strength: the strength of the penalty; 0 without penalty.
+        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without penalty.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
         rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
@@ -110,7 +111,10 @@ class Certificate:
 
     @property
     def coefficient_bound(self) -> float:
-        """Proved bound on the Frobenius distance of the coefficients from the optimal ones; `inf` if unknown."""
+        """Proved bound on the distance of the coefficients from the optimal ones; `inf` if unknown.
+
+        It is the Frobenius distance as the penalty measures it: each square is multiplied by its penalty weight.
+        """
         return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8)) if self.strength > 0 else np.inf
 
     def __str__(self) -> str:
@@ -169,12 +173,14 @@ def certify(
     """
     objective = objective.at(np.float64)
     W = objective.loss.canonical(W)
+    if objective.unpenalised.size:
+        return _proof_beside_equations(objective, W, tol, estimate, known)
     if known is None and _has_short_scores(objective):
         W, known = _from_scores(objective, W)
     value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
-    null, strength = objective.null[1], objective.penalty.strength
-    if strength > 0:
-        off, size = rounding_of(objective, W, value), float(np.linalg.norm(gradient[:-1]))
+    null, penalty = objective.null[1], objective.penalty
+    if penalty.modulus > 0:
+        off, size = rounding_of(objective, W, value), penalty.dual_norm(gradient[:-1])
         return proof_of_parts(objective, off, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
@@ -218,17 +224,17 @@ def proof_of_parts(
     """The certificate that follows from what was computed at a point, and from how far rounding may have moved it.
 
     Args:
-        objective: with an L2 penalty.
+        objective: with a ridge penalty.
         off: what rounding may have done to the numbers below.
         value: the objective, in nats.
-        size: the norm of `G + lambda W`.
+        size: the penalty's dual norm of `G + lambda W`.
         unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
         tol: the tolerance to be judged by, relative to the null model.
         divergence: mean divergence of the dual point's predictions from those of the coefficients, in nats, where it is
             not a matter of rounding alone.
         estimate: the distance from the minimum that the curvature suggests, in nats.
     """
-    strength, null = objective.penalty.strength, objective.null[1]
+    strength = objective.penalty.modulus
     size *= 1 + growth(objective.size)
 
     def bound(size: float, unbalanced: Array) -> float:
@@ -247,6 +253,39 @@ def proof_of_parts(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         exact, balanced = divergence + size * size / (2 * strength), divergence + bound(size, unbalanced)
         total = divergence + bound(size + off.gradient, unbalanced + off.balance)
+    return _proved(objective, off, value, tol, estimate, (exact, balanced, total))
+
+
+def _proof_beside_equations(
+    objective: Objective, W: Array, tol: float, estimate: float | None, known: tuple[float, Array] | None
+) -> tuple[Certificate, Array]:
+    """The certificate where columns without penalty have equations of their own, and the coefficients it is about."""
+    value, gradient, W, equations = solve_equations(objective, W, tol, known)
+    strength, off = objective.penalty.modulus, rounding_of(objective, W, value)
+    size = objective.penalty.dual_norm(gradient[:-1]) * (1 + growth(objective.size))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        exact = size * size / (2 * strength)
+        price, moved = equations.price()
+        balanced = price + (size + moved) ** 2 / (2 * strength)
+        price, moved = equations.price(off)
+        total = price + (size + off.gradient + moved) ** 2 / (2 * strength)
+        balanced = min(balanced, total)
+    return _proved(objective, off, value, tol, estimate, (exact, balanced, total)), W
+
+
+def _proved(
+    objective: Objective,
+    off: Rounding,
+    value: float,
+    tol: float,
+    estimate: float | None,
+    bounds: tuple[float, float, float],
+) -> Certificate:
+    """The certificate of three bounds: of exact arithmetic, with what is left of equations, and with rounding as far as
+    it moves gradients; what it adds besides is added here."""
+    exact, balanced, total = bounds
+    strength, null = objective.penalty.modulus, objective.null[1]
+    with np.errstate(over="ignore", invalid="ignore"):
         total += off.divergence + off.objective + off.strength
         total *= 1 + growth(objective.rows.n_rows + 100)
     most = value + off.objective
@@ -287,7 +326,7 @@ def dual_value(objective: Objective, W: Array) -> float:
 
     (conjugate,) = objective.rows.sum(block_conjugate)
     _, gradient = objective.value_and_gradient(W)
-    loss_gradient = gradient[:-1] - objective.penalty.gradient(W[:-1])
+    loss_gradient = gradient[:-1] - objective.penalty.quadratic * W[:-1]
     return -float(conjugate) / objective.total_weight - objective.penalty.conjugate(-loss_gradient)
 
 
@@ -337,7 +376,7 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
     minus_residuals = np.negative(scores, out=scores)
     held = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
     _, gradient = held.value_and_gradient(np.zeros_like(W))
-    gradient[:-1] += objective.penalty.gradient(W[:-1])
+    gradient[:-1] += objective.penalty.quadratic * W[:-1]
     return exact, (loss + objective.penalty.value(W[:-1]), gradient)
 
 
@@ -371,8 +410,8 @@ def _solve_intercept(
 def _balanced_enough(objective: Objective, W: Array, value: float, tol: float) -> float:
     """The mean residual that adds next to nothing to the gap, but for what is rounding anyway."""
     usual = ROUNDING * max(1.0, objective.null[1])
-    if objective.penalty.strength == 0:
+    if objective.penalty.modulus == 0:
         return usual
     off, allowed = rounding_of(objective, W, value), _PART * tol * objective.null[1]
-    share = min(allowed / off.cost, float(np.sqrt(allowed * 2 * objective.penalty.strength)) / off.reach)
+    share = min(allowed / off.cost, float(np.sqrt(allowed * 2 * objective.penalty.modulus)) / off.reach)
     return min(usual, max(share * float(off.room.min()), off.balance / 2))

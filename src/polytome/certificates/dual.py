@@ -37,7 +37,7 @@ def certify_dual(
     """Certificate of the coefficients that a dual point implies, and these: two passes over the rows in float64.
 
     Args:
-        objective: what was minimised, with an L2 penalty.
+        objective: what was minimised, with a penalty of every column.
         dual: predictions as the scores that give them (`loss.mean(dual)`), shape (n, n_outputs).
         tol: the tolerance to be judged by, relative to the null model.
         intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null model's.
@@ -66,7 +66,8 @@ def certify_dual(
     off = replace(off, divergence=off.divergence + off.objective + off.roundings * terms)
     # What columns are centred by counts where residuals do not quite add up to zero.
     unbalanced = np.abs(dual_slope)
-    size = float(np.linalg.norm(rows.columns.scale * rows.columns.shift)) * float(np.linalg.norm(unbalanced))
+    size = objective.penalty.dual_norm((rows.columns.scale * rows.columns.shift)[:, None])
+    size *= float(np.linalg.norm(unbalanced))
     return proof_of_parts(objective, off, P, size, unbalanced, tol, divergence=max(divergence, 0.0)), W
 
 
@@ -84,24 +85,26 @@ def _size_of_products(
 
 
 def implied_coefficients(objective: Objective, residual: Array) -> Array:
-    """Coefficients `-G / lambda` that residuals of weighted sum zero imply, the intercepts left at zero: a pass.
+    """Coefficients that residuals of weighted sum zero imply, the intercepts left at zero: a pass.
 
-    They are those of scaled columns, canonical where the residuals are (a softmax row's sum to zero). The shifts of the
-    columns do not matter, since the intercept makes up for them.
+    Each column's are `-G / lambda`, lambda being its own. They are those of scaled columns, canonical where the
+    residuals are (a softmax row's sum to zero). The shifts of the columns do not matter, since the intercept makes up
+    for them.
 
     Args:
         objective: what is minimised.
         residual: predictions minus targets, shape (n, n_outputs), float64.
     """
     rows, weight = objective.rows.at(np.float64), objective.rows.weight
+    scale = rows.columns.scale / np.ravel(objective.penalty.weights)
     share = np.zeros((rows.n_rows + 1, residual.shape[1]))
-    np.multiply(residual, (weight / (-objective.total_weight * objective.penalty.strength))[:, None], out=share[:-1])
+    np.multiply(residual, (weight / (-objective.total_weight * objective.penalty.modulus))[:, None], out=share[:-1])
     if not rows.is_sparse:
         (features,) = rows.with_target(share[:-1]).sum(lambda block: (block.X.T @ block.target,))
-        return np.vstack([features * rows.columns.scale[:, None], np.zeros(features.shape[1])])
+        return np.vstack([features * scale[:, None], np.zeros(features.shape[1])])
     # Column by column: each line of the coefficients is written once, and the residuals stay in the cache. They are
     # to the columns what coefficients are to the rows. An empty column makes room for the intercepts.
-    X = _scaled(rows.whole.stored, rows.columns.scale).tocsc()
+    X = _scaled(rows.whole.stored, scale).tocsc()
     bounds = np.append(X.indptr, X.indptr[-1:])
     columns: Any = sparse.csr_matrix((X.data, X.indices, bounds), shape=(X.shape[1] + 1, X.shape[0]))
     W = native.linked_scores(columns, share.T, "scores")

@@ -99,7 +99,7 @@ class DualPoint:
         sums = frame.sums(parts, likeliest)
         features = sums.features * scale / total
         mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
-        gradient = np.vstack([features + objective.penalty.strength * coefficients, mean])
+        gradient = np.vstack([features + objective.penalty.quadratic * coefficients, mean])
         off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
         m, _ = objective.loss.curvature(scores, objective.rows.target)
         moves = whole([change[0]], likeliest)
@@ -126,12 +126,12 @@ class DualPoint:
                 if frame.root is None or best.left(frame) <= enough:
                     break
                 if basis is None:
-                    held = np.vstack([frame.objective.penalty.gradient(D[:-1]), np.zeros_like(D[-1:])])
+                    held = np.vstack([frame.objective.penalty.quadratic * D[:-1], np.zeros_like(D[-1:])])
                     step = frame.root.step(self.near, dual.gradient + held)
                     dz = frame.root.X @ step
                 else:
                     gradient = _gradient_in(basis, frame, dual.scores, dual.parts, at)
-                    gradient += frame.objective.penalty.strength * (basis.standard.T @ (basis.standard @ D))
+                    gradient += basis.standard.T @ (frame.objective.penalty.quadratic * (basis.standard @ D))
                     step = frame.root.step_in(basis, self.scores, gradient)
                     dz = basis.X[0] @ step
                 if not np.isfinite(dz).all():
@@ -145,9 +145,9 @@ class DualPoint:
         objective = frame.objective
         room, reach, cost = frame.movable(self.residual * objective.rows.weight[:, None], np.abs(self.scores))
         share = float((np.abs(self.gradient[-1]) / np.maximum(room, 0.0)).max()) if self.gradient[-1].any() else 0.0
-        size = float(np.linalg.norm(self.gradient[:-1])) + share * reach
+        size = objective.penalty.dual_norm(self.gradient[:-1]) + share * reach
         moved = float(objective.rows.weight @ self.chi_square) / objective.total_weight
-        return size * size / (2 * objective.penalty.strength) + share * cost + moved
+        return size * size / (2 * objective.penalty.modulus) + share * cost + moved
 
     def moved(self, frame: Frame, dz: Array) -> DualPoint:
         """The predictions that answer to a small change of all scores; where it is not small they go part of
@@ -190,11 +190,11 @@ def _gradient_in(basis: Basis, frame: Frame, scores: Array, parts: list[Array], 
     objective = frame.objective
     likeliest = None if objective.loss.separable else scores.argmax(axis=1)
     sums = exact_sums(basis.X, objective.rows.weight, parts, likeliest)
-    across = basis.standard.T, np.zeros_like(basis.standard.T)
+    across = (basis.standard * objective.penalty.weights).T, np.zeros_like(basis.standard.T)
     penalty = np.sum([exact_scores(across, W[:-1])[0] for W in at], axis=0)
     # The part of the loss adds up to zero over the classes by itself; a mean would hide what a small one says.
     penalty = penalty if objective.loss.separable else penalty - penalty.mean(axis=1, keepdims=True)
-    return np.asarray(sums.features / objective.total_weight + objective.penalty.strength * penalty)
+    return np.asarray(sums.features / objective.total_weight + objective.penalty.modulus * penalty)
 
 
 def find_optimum(frame: Frame, enough: float) -> DualPoint | None:
@@ -241,7 +241,7 @@ def _length(objective: Objective, scores: Array, dz: Array, slope: float, D: Arr
     """How long a step is made: where the slope along it is a small part of what it was; 1 where rounding hides it."""
     loss, target, share = objective.loss, objective.rows.target, objective.rows.weight / objective.total_weight
     _, before = loss.value_and_gradient(scores, target)
-    bend = objective.penalty.strength * float(np.vdot(D, D))
+    bend = float(np.vdot(objective.penalty.quadratic * D, D))
     if not -slope > 8 * UNIT * float(share @ np.abs(before * dz).sum(axis=1)):
         return 1.0
 

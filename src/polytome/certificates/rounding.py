@@ -51,7 +51,7 @@ class Rounding:
     Attributes:
         objective: of the objective, in nats.
         strength: of the gap, because the strength of the penalty is itself rounded, in nats.
-        gradient: of its gradient with respect to the feature coefficients, in the Frobenius norm.
+        gradient: of its gradient with respect to the feature coefficients, in the penalty's dual norm.
         balance: of each output's mean residual.
         divergence: mean Kullback-Leibler divergence between predictions at the scores as computed and at the scores
             of the coefficients as returned, in nats.
@@ -73,14 +73,14 @@ class Rounding:
 
 
 def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
-    """Bounds for value and gradient of an objective with an L2 penalty, computed in float64 at coefficients `W`.
+    """Bounds for value and gradient of an objective with a ridge penalty, computed in float64 at coefficients `W`.
 
     Args:
         objective: with products in float64.
         W: coefficients, shape `objective.shape`.
         value: the objective there, in nats, or more.
     """
-    loss, strength, n_outputs = objective.loss, objective.penalty.strength, objective.shape[1]
+    loss, n_outputs = objective.loss, objective.shape[1]
     penalty = objective.penalty.value(W[:-1])
     mean_loss = max(value - penalty, 0.0) + UNIT
     sizes = objective.sizes
@@ -94,16 +94,16 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     soft = math.sqrt(n_outputs) if objective.soft.size and objective.soft.any() else 0.0
     roundings = growth(sizes.depth + n_outputs + ELEMENTARY)
     balance = roundings * (residuals + soft) + _SMALLEST
-    its_size = math.sqrt(2 * penalty * strength)  # lambda ||W||
+    its_size = math.sqrt(2 * penalty * objective.penalty.modulus)  # the dual norm of its gradient
     off = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
     off += residuals * math.sqrt(shifted) + divergence
     return Rounding(
         objective=off,
         strength=strength_error(objective, penalty),
-        gradient=sizes.summed_norm * (1 + growth(len(W))) * balance + 4 * UNIT * its_size,
+        gradient=sizes.summed_dual * (1 + growth(len(W))) * balance + 4 * UNIT * its_size,
         balance=balance,
         divergence=divergence,
-        reach=sizes.centred_norm * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
+        reach=sizes.centred_dual * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
         cost=n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre,
         room=objective.room,
         roundings=roundings,

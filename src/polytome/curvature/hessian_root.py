@@ -3,7 +3,6 @@ of magnitude."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +41,9 @@ class Basis:
     standard: Array
 
     @classmethod
-    def of(cls, X: tuple[Array, Array], scale: Array, bends: Array, strength: float, fit_intercept: bool) -> Basis:
-        """A basis for columns, of rows with these curvatures (n,), with the intercept's of ones the last.
+    def of(cls, X: tuple[Array, Array], scale: Array, bends: Array, ridge: float | Array, fit_intercept: bool) -> Basis:
+        """A basis for columns, of rows with these curvatures (n,), with the intercept's of ones the last; `ridge` is
+        the penalty's curvature, one number or (n_features, 1).
 
         The intercept keeps its coordinate, and the others come to have means of about zero: so nothing hides its
         equation, however little its curvature.
@@ -56,7 +56,7 @@ class Basis:
         for _ in range(_ROTATIONS):
             mean = share @ found.X[0][:, :d]
             root = (found.X[0][:, :d] - mean) * np.sqrt(bends)[:, None]
-            factored = _factor(np.vstack([root, math.sqrt(strength) * found.standard[:, :d]]))
+            factored = _factor(np.vstack([root, np.sqrt(ridge) * found.standard[:, :d]]))
             if factored is None:
                 break
             triangle, order, size = factored
@@ -86,7 +86,7 @@ class HessianRoot:
     times as large, where the entries of H would have lost it.
 
     Args:
-        objective: with an L2 penalty and products in float64, over few rows and columns.
+        objective: with a ridge penalty of every column, and products in float64, over few rows and columns.
 
     Reference: Cox and Higham, Stability of Householder QR factorization for weighted least squares problems, in
     Numerical Analysis 1997, 1998.
@@ -96,13 +96,14 @@ class HessianRoot:
 
     @classmethod
     def of(cls, objective: Objective) -> HessianRoot | None:
-        """The root of an objective's Hessian, if there is a penalty and it is small enough to be factored."""
+        """The root of an objective's Hessian, if every column is penalised and it is small enough to be factored."""
         n, (n_columns, n_outputs) = objective.rows.n_rows, objective.shape
         pairs, side, problems = 1, n_columns, n_outputs
         if not objective.loss.separable:
             pairs, side, problems = n_outputs * (n_outputs - 1) // 2 + n_outputs, n_columns * n_outputs, 1
         entries = problems * (n * pairs + side) * side
-        suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.strength > 0
+        suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.modulus > 0
+        suits = suits and not objective.unpenalised.size
         return cls(objective.at(np.float64)) if suits else None
 
     @property
@@ -135,7 +136,7 @@ class HessianRoot:
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
         # An intercept that is not wanted is held; and so is the same change to each class, which changes no prediction.
-        held = np.vstack([math.sqrt(objective.penalty.strength) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)])
+        held = np.vstack([np.sqrt(objective.penalty.quadratic) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)])
         if u is not None:
             sizes = np.sqrt((weighted * weighted).sum(axis=0) + (held * held).sum(axis=0))
             flat = np.kron(np.ones(objective.shape[1]), np.diag(sizes))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from polytome import native
 from polytome.numerics import softmax
 from polytome.objective import Objective, all_scores
+from polytome.penalties import by_column
 from polytome.rows import Block, Rows
 from polytome.rows.blocks import in_order
 
@@ -72,7 +73,7 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
         H[k, :, k + 1 :] = H[k + 1 :, :, k].transpose(1, 0, 2)
         own = H[k, :, k]
         np.negative(H[k].sum(axis=1), out=own)
-        np.einsum("aa->a", own[:-1, :-1])[:] += objective.penalty.strength
+        np.einsum("aa->a", own[:-1, :-1])[:] += by_column(objective.penalty.quadratic)
 
     for _ in in_order(complete, range(n_classes), objective.rows.n_threads):
         pass

@@ -24,6 +24,7 @@ from scipy.linalg import cho_solve
 from polytome.curvature.hessian_factor import ridged_factor
 from polytome.curvature.sampling import drawn_by_curvature, row_curvature
 from polytome.objective import Objective, hessian_of_scores
+from polytome.penalties import by_column
 from polytome.rows import Block
 from polytome.rows.blocks import centred_squares
 
@@ -166,13 +167,13 @@ class KroneckerHessian:
         outputs: A in its eigenvectors.
         S: Gram matrix of the columns, weighted by curvature, shape (n_features, n_features).
         centres: as in `GramPreconditioner`.
-        strength: lambda.
+        ridge: lambda, or one for each column, (n_features,).
     """
 
     outputs: Outputs
     S: Array
     centres: Array
-    strength: float
+    ridge: float | Array
 
     def softened(self, by: float) -> KroneckerHessian:
         """The same with its curvature, but for the penalty's, divided by a number."""
@@ -180,9 +181,9 @@ class KroneckerHessian:
 
     def inverse(self) -> GramPreconditioner:
         """Its inverse, by Cholesky factors in the precision of S."""
-        ridge = float(np.finfo(self.S.dtype).eps)
+        least = float(np.finfo(self.S.dtype).eps)
         groups = tuple(
-            (self.outputs.V[:, members], _factor(self.S.dtype.type(alpha) * self.S, self.strength, ridge))
+            (self.outputs.V[:, members], _factor(self.S.dtype.type(alpha) * self.S, self.ridge, least))
             for alpha, members in _groups(self.outputs.alpha)
         )
         return GramPreconditioner(self.outputs, groups, self.centres)
@@ -208,7 +209,7 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
     centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
     S -= (centres * bends) @ centres.T
     S /= objective.total_weight
-    return KroneckerHessian(outputs, S.astype(rows.precision), centres, objective.penalty.strength)
+    return KroneckerHessian(outputs, S.astype(rows.precision), centres, by_column(objective.penalty.quadratic))
 
 
 def _groups(alpha: Array) -> list[tuple[float, Array]]:
@@ -223,15 +224,15 @@ def _groups(alpha: Array) -> list[tuple[float, Array]]:
     return [(float(2 ** powers[keys == key].mean()), curved[keys == key]) for key in np.unique(keys)]
 
 
-def _factor(S: Array, strength: float, ridge: float) -> tuple[Array, bool]:
-    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite."""
-    diagonal = S.diagonal() + strength
+def _factor(S: Array, ridge: float | Array, ratio: float) -> tuple[Array, bool]:
+    """Cholesky factor of `S + diag(ridge)`, each diagonal entry raised by the smallest ratio that makes it definite."""
+    diagonal = S.diagonal() + ridge
     diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
-    return ridged_factor(S, lambda ridge: diagonal * (1 + ridge), ridge), True
+    return ridged_factor(S, lambda ratio: diagonal * (1 + ratio), ratio), True
 
 
 def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
-    rows, strength = objective.rows, objective.penalty.strength
+    rows, quadratic = objective.rows, objective.penalty.quadratic
     raw = rows.columns.to_raw(W)
 
     def block_sums(block: Block) -> tuple[Array, ...]:
@@ -243,7 +244,7 @@ def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
     columns = rows.columns
     squares = centred_squares(rows, columns.shift, lambda block: row_curvature(objective, block, raw)[0])
     squares *= columns.scale**2 / objective.total_weight
-    curvature = np.multiply.outer(squares, outputs.alpha) + strength * (outputs.alpha > 0)
+    curvature = np.multiply.outer(squares, outputs.alpha) + quadratic * (outputs.alpha > 0)
     return DiagonalPreconditioner(outputs, _inverse(curvature))
 
 

@@ -6,8 +6,9 @@ the loss is the log-partition function minus a linear function of the scores, so
 
     P - P*  =  lambda/2 ||W - W*||^2  +  sum_i s_i KL(p*_i || p_i) / S,
 
-W belonging to the columns as the penalty sees them. The certificate's gap bounds the left side, hence both terms on the
-right. Three things follow, and no more than these is claimed here.
+W belonging to the columns as the penalty sees them (one of weight w divided by the root of w as well). The
+certificate's gap bounds the left side, hence both terms on the right. Three things follow, and no more than these is
+claimed here.
 
 1. By Pinsker's inequality the total variation between `p_i` and `p*_i` is at most `sqrt(gap / 2)` on average over
    the training rows.
@@ -29,7 +30,8 @@ Lengths, radius and budget are sums and products of positive numbers, which n ro
 rounding of these is added. m can be any point, so that of the mean does not matter. What leaves the range of float64
 is infinite or NaN and settles nothing.
 
-Without penalty there is no such proof.
+Without penalty there is no such proof. Where only some columns have none, the first two remain: the identity holds with
+the norm of the penalised coefficients.
 
 References:
     Csiszar, "I-divergence geometry of probability distributions and minimization problems", Annals of Probability 3

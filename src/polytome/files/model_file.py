@@ -1,8 +1,8 @@
 """A fitted model in one safetensors file: nothing in it is ever executed, and nothing is used unchecked.
 
-The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes` and `scale`, and
-`training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
-the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the
+The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale` and `penalty_weights`,
+and `training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format
+version, the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the
 training; formats 1 and 2 know one kind, `LogisticRegression`.
 
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`; `solver_` of a
@@ -34,6 +34,7 @@ from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved,
 from polytome.files.saved_values import (
     CHECKSUM,
     MODELS,
+    OF_COLUMNS,
     classes_from_saved,
     classes_to_saved,
     parameters_from_saved,
@@ -165,7 +166,7 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
     from polytome.models.peer_settings import own_settings
     from polytome.models.predictions import dense_coefficients
 
-    parameters, scale = parameters_to_saved(own_settings(model))
+    parameters, tensors_of_columns = parameters_to_saved(own_settings(model))
     names, source = feature_names_in(model), model.source_
     saved: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -178,8 +179,7 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         "positive": source.positive,
     }
     tensors = {"coef": dense_coefficients(model), "intercept": np.atleast_1d(model.intercept_)}
-    if scale is not None:
-        tensors["scale"] = scale
+    tensors |= tensors_of_columns
     if "classes" in MODELS[kind]:
         saved["classes"], numbers = classes_to_saved(model.labels_ if kind == "MultilabelLogistic" else model.classes_)
         if numbers is not None:
@@ -254,13 +254,13 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     needed = {"coef", "intercept", *(["history"] if "classes" in saved else ["singular"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
-    if not needed <= set(tensors) <= needed | {"classes", "scale"}:
+    if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
         refuse(f"checksum is {brief(saved['checksum'])}")
     coef, intercept = _coefficients(tensors, kind)
     n_features = coef.shape[-1]
-    parameters = parameters_from_saved(saved["parameters"], tensors.get("scale"), n_features)
+    parameters = parameters_from_saved(saved["parameters"], tensors, n_features)
     model: Any = getattr(import_module(_HOMES[kind]), kind)(**parameters)
     model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
     if kind == "LinearRegression":
@@ -271,6 +271,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         if len(names) != n_features:
             refuse(f"{len(names)} feature names for {n_features} features")
         model.feature_names_in_ = np.array(names, dtype=object)
+    if "certificate" in MODELS[kind]:
+        _check_weights(model)
     training = None
     if saved["training"] is not None:
         training = training_from_saved(saved["training"], tensors, len(model.classes_), n_features)
@@ -377,6 +379,20 @@ def _check_claims(model: Any, kind: str) -> None:
         refuse(f"stop is {model.stop_.name}, although the certificate does not hold")
     if model.stop_.name in ("SEPARATED", "ESTIMATED") and certificate.strength > 0:
         refuse(f"stop is {model.stop_.name}, although there is a penalty")
+
+
+def _check_weights(model: Any) -> None:
+    """Refuse weights of columns in the penalty that are none of these columns, or that the objective does not have."""
+    from polytome.models.penalty_weights import penalty_weights_of, weights_text
+
+    try:
+        weights = penalty_weights_of(model, model.n_features_in_)
+    except ArgumentError as error:
+        refuse(str(error))
+    formula = model.objective_
+    expected = weights_text(weights) if formula.strength > 0 else "none"
+    if formula.penalty_weights != expected:
+        refuse(f"the objective has the penalty weights {brief(formula.penalty_weights)}, the settings {expected}")
 
 
 def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:

@@ -80,6 +80,7 @@ _PARAMETERS: dict[str, Kind] = {
     "fit_intercept": either(flag, whole(0, 1)),
     "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
     "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
+    "penalty_weights": optional(either(choice("tensor"), listed(listed(_anything, 2)))),
     "solver": text(100),
     "tol": real(0, LARGEST),
     "max_iter": _COUNT,
@@ -87,6 +88,8 @@ _PARAMETERS: dict[str, Kind] = {
     "random_state": optional(_SEED),
     "verbose": either(flag, whole(-(2**31), 2**31)),
 }
+OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
+"""Settings that may hold one number for each column, and the least that it may be: those are tensors in a file."""
 _OF_ONE_MODEL = ("l1_ratio", "class_weight", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
@@ -108,6 +111,7 @@ _FORMULA: dict[str, Kind] = {
     "fit_intercept": flag,
     "scale": text(100),
     "value": real(0, np.inf, nan=True),
+    "penalty_weights": text(100),
 }
 _CERTIFICATE: dict[str, Kind] = {
     "objective": real(0, np.inf, nan=True),
@@ -140,7 +144,7 @@ _MODEL: dict[str, Kind] = {
     "checksum": text(64),
     "library_version": text(100),
     "kind": text(100),
-    "parameters": record(_PARAMETERS),
+    "parameters": record(_PARAMETERS, {"penalty_weights": None}),
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
@@ -149,7 +153,7 @@ _MODEL: dict[str, Kind] = {
 }
 _CERTIFIED = _MODEL | {
     "classes": _anything,
-    "objective": record(_FORMULA),
+    "objective": record(_FORMULA, {"penalty_weights": "none"}),
     "certificate": record(
         {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
         {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept")},
@@ -252,16 +256,16 @@ def _listed_classes(values: list[Any], name: str) -> Array:
     return classes
 
 
-def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], Array | None]:
-    """The settings of an estimator as JSON, and the tensor of `scale` where it has one number per column.
+def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The settings of an estimator as JSON, and as tensors by name those that have one number per column.
 
     Raises:
         ArgumentError: a setting is of a kind that a file cannot hold.
 
     Example:
-        >>> saved, scale = parameters_to_saved(dict.fromkeys(_PARAMETERS) | {"C": np.inf, "scale": [1, 2]})
-        >>> saved["C"], saved["scale"], scale
-        ('inf', 'tensor', array([1., 2.]))
+        >>> saved, tensors = parameters_to_saved(dict.fromkeys(_PARAMETERS) | {"C": np.inf, "scale": [1, 2]})
+        >>> saved["C"], saved["scale"], tensors
+        ('inf', 'tensor', {'scale': array([1., 2.])})
     """
     kept = {name: value for name, value in parameters.items() if name != "callback"}
     if not isinstance(kept.get("solver", ""), str):
@@ -270,39 +274,46 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
         kept["random_state"] = None
     if isinstance(weights := kept.get("class_weight"), Mapping):
         kept["class_weight"] = [list(pair) for pair in weights.items()]
-    scale = None
-    if "scale" in kept and np.ndim(kept["scale"]) > 0:
-        scale, kept["scale"] = np.asarray(kept["scale"], dtype=np.float64), "tensor"
-    return {name: plain(value, words=True) for name, value in kept.items()}, scale
+    if isinstance(weights := kept.get("penalty_weights"), Mapping):
+        kept["penalty_weights"] = [[name, float(weight)] for name, weight in weights.items()]
+    tensors = {}
+    for name in OF_COLUMNS:
+        if name in kept and np.ndim(parameters[name]) > 0:
+            tensors[name], kept[name] = np.asarray(parameters[name], dtype=np.float64), "tensor"
+    return {name: plain(value, words=True) for name, value in kept.items()}, tensors
 
 
-def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_features: int) -> dict[str, Any]:
+def parameters_from_saved(settings: dict[str, Any], tensors: Mapping[str, Array], n_features: int) -> dict[str, Any]:
     """The settings of an estimator.
 
     Args:
         settings: as `MODELS` wants them.
-        scale: the tensor of that name.
+        tensors: those of the file by name; of settings are `OF_COLUMNS`.
         n_features: of the model.
 
     Raises:
         FileError: they contradict each other.
 
     Example:
-        >>> parameters_from_saved({"scale": "tensor", "class_weight": None}, None, 3)
+        >>> parameters_from_saved({"scale": "tensor", "class_weight": None}, {}, 3)
         Traceback (most recent call last):
         polytome.errors.FileError: damaged or foreign: the tensor scale and parameters.scale contradict each other
     """
     settings = dict(settings)
-    if (settings.get("scale") == "tensor") != (scale is not None):
-        refuse("the tensor scale and parameters.scale contradict each other")
-    if scale is not None:
-        is_usable = scale.dtype == np.float64 and scale.shape == (n_features,) and np.isfinite(scale).all()
-        if not is_usable or not (scale > 0).all():
-            refuse(f"the tensor scale is not one positive number for each of {n_features} features")
-        settings["scale"] = scale
-    if isinstance(weights := settings.get("class_weight"), list):
-        found = {label(name, "class_weight"): real(0, LARGEST)(weight, "class_weight") for name, weight in weights}
-        if len(found) < len(weights):
-            refuse("parameters.class_weight names a class twice")
-        settings["class_weight"] = found
+    for name, least in OF_COLUMNS.items():
+        numbers = tensors.get(name)
+        if (settings.get(name) == "tensor") != (numbers is not None):
+            refuse(f"the tensor {name} and parameters.{name} contradict each other")
+        if numbers is not None:
+            is_usable = numbers.dtype == np.float64 and numbers.shape == (n_features,) and np.isfinite(numbers).all()
+            if not is_usable or not (numbers >= least).all():
+                what = "positive number" if least > 0 else "number, zero or more,"
+                refuse(f"the tensor {name} is not one {what} for each of {n_features} features")
+            settings[name] = numbers
+    for name, kind in (("class_weight", label), ("penalty_weights", text())):
+        if isinstance(weights := settings.get(name), list):
+            found = {kind(key, name): real(0, LARGEST)(weight, name) for key, weight in weights}
+            if len(found) < len(weights):
+                refuse(f"parameters.{name} names a {'class' if name == 'class_weight' else 'column'} twice")
+            settings[name] = found
     return settings

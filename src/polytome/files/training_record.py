@@ -85,6 +85,7 @@ def record_training(
     # These import scikit-learn, which reading a model file does not need.
     from polytome.models.features import checked_rows, feature_scale
     from polytome.models.labels import Labels, class_weights
+    from polytome.models.penalty_weights import penalty_weights_of
     from polytome.rows import as_rows
 
     refuse_without_classes(model, "a record of training counts the rows of each class")
@@ -105,9 +106,13 @@ def record_training(
     divisor = np.ones(X.shape[1])
     if "scale" in vars(model):
         divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
+    weights = penalty_weights_of(model, X.shape[1])
+    penalised = np.ones(len(divisor)) if weights is None else np.sign(weights)
+    if weights is not None:
+        divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
     could_change, bounds = None, np.zeros((0, 0))
     if log_probabilities is not None:
-        could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor)
+        could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor, penalised)
     return TrainingRecord(
         source=source,
         data_sha256=data_hash(X, y),
@@ -168,6 +173,7 @@ def _settle(
     weight: Array,
     mean: Array,
     divisor: Array,
+    penalised: Array,
 ) -> tuple[int | None, Array]:
     """What the certificate proves about predictions, while the training rows are available; see
     `polytome.evaluation.settled`."""
@@ -177,8 +183,11 @@ def _settle(
     budget = certificate.gap * formula.total_weight
     proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)
     rounding = prediction_rounding(dense_coefficients(model), model.intercept_, X)
-    if not proved or not _is_of_fit(model, -log_probabilities[np.arange(len(codes)), codes], weight, rounding, divisor):
+    losses = -log_probabilities[np.arange(len(codes)), codes]
+    if not proved or not _is_of_fit(model, losses, weight, rounding, divisor, penalised):
         return None, np.zeros((0, 0))
+    if not penalised.all():  # such a coefficient can be anywhere: only what divergences cost is known
+        return most_changes(cost_of_change(log_probabilities, rounding), weight, budget), np.zeros((0, 0))
     radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
     reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
     bounds = np.zeros((len(model.classes_),) * 2)
@@ -192,13 +201,13 @@ def _settle(
     return most_changes(cost, weight, budget), bounds
 
 
-def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
+def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, divisor: Array, penalised: Array) -> bool:
     """Whether rows with these losses and weights give the objective of the fit: if not, its rows had their own weights,
     soft labels, or were others."""
     certificate, total = model.certificate_, model.objective_.total_weight
     if not np.isclose(weight.sum(), total, rtol=1e-9):
         return False
-    penalty = certificate.strength / 2 * np.sum((model.coef_ * divisor) ** 2)
+    penalty = certificate.strength / 2 * np.sum(penalised * (model.coef_ * divisor) ** 2)
     off = weight @ rounding / total + certificate.rounding + 1e-9 * (certificate.objective + certificate.null_objective)
     return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
 

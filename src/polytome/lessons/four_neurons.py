@@ -145,7 +145,7 @@ def the_perceptron(page: Page, X: Array, y: Array) -> None:
         "001-7",
         wrong="The perceptron starts with $w = 0^{m-1}$, one weight fewer than there are features.",
         right="$w = 0^m$: one weight for each of the $m$ features, since the bias is kept apart.",
-        shown=f"Weights of shape {X[0, :-1].shape} cannot be multiplied with a flower of shape {X[0].shape}.",
+        shown=f"Weights of shape {X[0, :-1].shape} cannot be multiplied by a flower of shape {X[0].shape}.",
     )
 
 

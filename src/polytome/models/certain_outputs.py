@@ -78,7 +78,7 @@ def nothing_to_learn(objective: Objective, tol: float) -> tuple[Choice, Solution
 
     The null model reaches zero as well; what `tol` is relative to is then log 2, the loss of an even guess.
     """
-    strength = objective.penalty.strength
+    strength = objective.penalty.modulus
     certificate = Certificate(0.0, 0.0, float(np.log(2.0)), tol, "proof", strength)
     history = (Progress(0, 0.0, 0.0, 0.0, 0.0),)
     solution = Solution(np.zeros(objective.shape), Stop.CERTIFIED, certificate, history, 0.0)

@@ -14,6 +14,7 @@ from polytome.models.features import FeatureScale, checked_features, refuse_fore
 from polytome.models.formula import Formula
 from polytome.models.labels import Labels, hard_labels, is_soft, row_weights
 from polytome.models.model import Model
+from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.predictions import classes_of, scores_of
 from polytome.solvers import Choice, Progress, Solver, Stop
 from polytome.solvers.driver import Callback
@@ -75,6 +76,7 @@ class BinaryModels(CertifiedClassifier):
         C: float = 1.0,
         fit_intercept: bool = True,
         scale: FeatureScale = None,
+        penalty_weights: PenaltyWeights = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -85,6 +87,7 @@ class BinaryModels(CertifiedClassifier):
         self.C = C
         self.fit_intercept = fit_intercept
         self.scale = scale
+        self.penalty_weights = penalty_weights
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter

@@ -28,9 +28,10 @@ from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.models.peer_settings import peer_warning
+from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
-from polytome.penalties import L2, NoPenalty
+from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
 from polytome.rows import Rows
 from polytome.solvers import Progress, Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback, check_limits
@@ -54,6 +55,11 @@ __all__ = [
     "reporter_of",
     "rounded",
 ]
+
+_BESIDE = (
+    " Columns whose penalty weight is 0 may tell some classes apart perfectly, or depend on each other or on the "
+    "intercept: then no finite coefficients are optimal, or nothing can be proved; give them a small weight."
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def fit_problem(estimator: Any, X: Any, problem: Problem, minimise: Minimise | N
 def objective_of(estimator: Any, X: Any, problem: Problem) -> Objective:
     """The objective of a problem under the estimator's penalty, on columns that are centred and scaled implicitly."""
     rows = feature_scale(estimator, problem.rows, X)
-    penalty = penalty_of(estimator, float(rows.weight.sum()))
+    penalty = penalty_of(estimator, float(rows.weight.sum()), rows.n_features)
     return Objective(problem.loss or Softmax(1), penalty, rows, bool(estimator.fit_intercept))
 
 
@@ -125,13 +131,21 @@ def check_settings(estimator: Any) -> None:
     check_limits(estimator.tol, estimator.max_iter)
     check_common_settings(estimator)
     check_scale(estimator.scale)
+    check_penalty_weights(estimator.penalty_weights)
 
 
-def penalty_of(estimator: Any, total_weight: float) -> L2 | NoPenalty:
-    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` makes C void."""
-    if np.isinf(estimator.C) or vars(estimator).get("penalty", "l2") is None:
+def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` makes C void.
+
+    Raises:
+        ArgumentError: `penalty_weights` do not fit the columns.
+    """
+    weights = penalty_weights_of(estimator, n_features)
+    is_void = np.isinf(estimator.C) or vars(estimator).get("penalty", "l2") is None
+    if is_void or (weights is not None and not weights.any()):
         return NoPenalty()
-    return L2(1 / (estimator.C * total_weight))
+    strength = 1 / (estimator.C * total_weight)
+    return L2(strength) if weights is None else WeightedL2(strength, weights)
 
 
 def reporter_of(estimator: Any) -> Callback | None:
@@ -213,16 +227,18 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         total_weight=objective.total_weight,
         n_features=objective.rows.n_features,
         n_classes=len(classes),
-        strength=objective.penalty.strength,
+        strength=objective.penalty.modulus,
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
         value=estimator.certificate_.objective,
+        penalty_weights=weights_text(objective.penalty.weights),
     )
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
         alone = ", ".join(estimator._output_name(int(outputs.learned[output])) for output in solution.separated)
         alone = f" This concerns {alone}, and not the others." if alone else ""
         begins = peer_warning(estimator.solver, len(solution.history) - 1)
-        text = f"{begins}{solution.stop.value}.{alone} {estimator.certificate_}"
+        beside = _BESIDE if solution.stop is Stop.STALLED and objective.unpenalised.size else ""
+        text = f"{begins}{solution.stop.value}.{alone}{beside} {estimator.certificate_}"
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 

@@ -22,6 +22,7 @@ class Formula:
         fit_intercept: whether there is an intercept (never penalised).
         scale: "none", "standard", or the numbers that the columns are divided by before the penalty.
         value: of the objective at the fitted coefficients, in nats.
+        penalty_weights: "none", or what each column's part of the penalty is multiplied by.
 
     Example:
         >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
@@ -37,6 +38,7 @@ class Formula:
     fit_intercept: bool
     scale: str
     value: float
+    penalty_weights: str = "none"
 
     @property
     def C(self) -> float:
@@ -49,7 +51,9 @@ class Formula:
         scores = "x_i W + b" if self.fit_intercept else "x_i W"
         text = f"(1/{self.total_weight:.10g}) sum_i {weights}{self.loss}_loss({scores}, y_i)"
         if self.strength > 0:
-            text += f" + {self.strength:.6g}/2 ||W||^2"
+            weighted = self.penalty_weights != "none"
+            text += f" + {self.strength:.6g}/2 {'sum_j w_j ||W_j||^2' if weighted else '||W||^2'}"
+            text += f", w {self.penalty_weights}" if weighted else ""
         if self.scale != "none":
             text += f", x divided by {'its standard deviation' if self.scale == 'standard' else self.scale}"
         return text

@@ -1,7 +1,7 @@
 """`LinearRegression`: least squares by orthogonal factors, which keep the digits that the normal equations lose.
 
 The normal equations `w = (X'X)^-1 X'y` are the textbook's answer and square the condition number: where
-X determines the coefficients to 8 digits, X'X determines none. Here the rows are never multiplied with each other.
+X determines the coefficients to 8 digits, X'X determines none. Here the rows are never multiplied by each other.
 Each block of rows joins the triangle `R` of those before it by a QR factorisation, `R <- qr([R; block])`, so one pass
 over the rows, in memory or not, leaves a triangle with the same least-squares solutions as the whole.
 """

@@ -28,6 +28,7 @@ from polytome.models.labels import (
     soft_labels,
 )
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
+from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
 from polytome.objective import Objective
 from polytome.rows import as_rows
@@ -57,6 +58,8 @@ class LogisticRegression(CertifiedClassifier):
         scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
             (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
             columns as given, and no copy of X is made.
+        penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1), one number per
+            column, or numbers by the names of columns (1 for those not named). 0 leaves a column without penalty.
         solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
             `polytome.solvers`. Scikit-learn's other names mean "auto".
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
@@ -112,6 +115,7 @@ class LogisticRegression(CertifiedClassifier):
         intercept_scaling: float = 1.0,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
+        penalty_weights: PenaltyWeights = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -130,6 +134,7 @@ class LogisticRegression(CertifiedClassifier):
         self.intercept_scaling = intercept_scaling
         self.class_weight = class_weight
         self.scale = scale
+        self.penalty_weights = penalty_weights
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter

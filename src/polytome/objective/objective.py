@@ -18,7 +18,7 @@ from scipy.linalg import block_diag
 
 from polytome import native
 from polytome.losses import Loss
-from polytome.penalties import Penalty
+from polytome.penalties import Penalty, by_column
 from polytome.rows import Block, Columns, Rows
 from polytome.threads import kept
 
@@ -73,6 +73,8 @@ class Sizes:
         centred: of columns about their centres.
         summed_norm: the Euclidean norm of `summed`.
         centred_norm: that of `centred`.
+        summed_dual: the penalty's dual norm of `summed`.
+        centred_dual: that of `centred`.
         depth: how many additions stand between a row and a sum over all rows: those of a block, and of blocks.
     """
 
@@ -80,6 +82,8 @@ class Sizes:
     centred: Array
     summed_norm: float
     centred_norm: float
+    summed_dual: float
+    centred_dual: float
     depth: int
 
 
@@ -126,6 +130,16 @@ class Objective:
 
     @property
     @kept
+    def unpenalised(self) -> Array:
+        """The columns that a penalty leaves alone while it weighs others, shape (n_unpenalised,).
+
+        Like the intercept, they have an equation each that a dual point must satisfy.
+        """
+        weights = self.penalty.weights
+        return np.zeros(0, dtype=np.intp) if isinstance(weights, float) else np.flatnonzero(weights == 0)
+
+    @property
+    @kept
     def room(self) -> Array:
         """How far one prediction for all rows can move the mean residual of each output, shape (n_outputs,)."""
         return self.loss.room(self.rows.target, self.rows.weight)
@@ -138,7 +152,8 @@ class Objective:
         summed = columns.scale * (self.rows.lengths(zero) + np.abs(columns.shift))
         centred = columns.scale * self.rows.lengths(columns.shift)
         norms = float(np.linalg.norm(summed)), float(np.linalg.norm(centred))
-        return Sizes(summed, centred, *norms, int(np.diff(ends, prepend=0).max()) + len(ends))
+        dual = self.penalty.dual_norm(summed[:, None]), self.penalty.dual_norm(centred[:, None])
+        return Sizes(summed, centred, *norms, *dual, int(np.diff(ends, prepend=0).max()) + len(ends))
 
     @property
     @kept
@@ -187,7 +202,7 @@ class Objective:
         gradient /= self.total_weight
         if not self.fit_intercept:
             gradient[-1] = 0.0
-        gradient[:-1] += self.penalty.gradient(W[:-1])
+        gradient[:-1] += self.penalty.quadratic * W[:-1]
         return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient
 
     @property
@@ -219,9 +234,9 @@ class Objective:
             value, gradient, blocks = fused or rows.sum(lambda block: self._block_derivatives(rows, block, W))
         for sums in (gradient, blocks):
             sums /= self.total_weight
-        gradient[:-1] += self.penalty.gradient(W[:-1])
+        gradient[:-1] += self.penalty.quadratic * W[:-1]
         diagonal = blocks.reshape(len(blocks), -1)[:, :: blocks.shape[1] + 1]
-        diagonal.reshape(-1, self.shape[0])[:, :-1] += self.penalty.strength
+        diagonal.reshape(-1, self.shape[0])[:, :-1] += by_column(self.penalty.quadratic)
         return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient, blocks
 
     def _block_derivatives(self, rows: Rows, block: Block, W: Array) -> tuple[Array, Array, Array]:
@@ -268,7 +283,7 @@ class Objective:
         result = self.rows.columns.from_raw(np.vstack([features, intercept])) / self.total_weight
         if not self.fit_intercept:
             result[-1] = 0.0
-        result[:-1] += self.penalty.strength * direction[:-1]
+        result[:-1] += self.penalty.quadratic * direction[:-1]
         return result
 
     def intercept_hessian(self, W: Array) -> Array:

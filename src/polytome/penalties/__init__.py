@@ -1,5 +1,7 @@
-"""Penalties: functions of the coefficients of the features, never of the intercept."""
+"""Penalties: functions of the coefficients of the features, never of the intercept. One family a file."""
 
-from polytome.penalties.ridge import L2, NoPenalty, Penalty
+from polytome.penalties.contract import Penalty, by_column
+from polytome.penalties.nothing import NoPenalty
+from polytome.penalties.ridge import L2, WeightedL2
 
-__all__ = ["L2", "NoPenalty", "Penalty"]
+__all__ = ["L2", "NoPenalty", "Penalty", "WeightedL2", "by_column"]

@@ -1,39 +1,20 @@
-"""The penalties: functions of the feature coefficients, shape (n_features, n_outputs); never of the intercept."""
+"""The ridge penalty: squares of the coefficients, all alike or each column's with a weight of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
 
 Array = NDArray[Any]
 
-__all__ = ["L2", "NoPenalty", "Penalty"]
+__all__ = ["L2", "WeightedL2"]
 
-
-class Penalty(Protocol):
-    """What an objective asks of a penalty."""
-
-    @property
-    def strength(self) -> float:
-        """The modulus of strong convexity (the `lambda` of the literature); 0 without penalty."""
-        ...
-
-    def value(self, coefficients: Array) -> float:
-        """The penalty of the feature coefficients."""
-        ...
-
-    def gradient(self, coefficients: Array) -> Array:
-        """Its gradient, of the same shape."""
-        ...
-
-    def conjugate(self, dual: Array) -> float:
-        """Its convex conjugate at `dual`."""
-        ...
+_UP = 1 + 2.0**-50  # more than a division and a root can have lost
 
 
 @dataclass(frozen=True)
@@ -54,45 +35,124 @@ class L2:
     """
 
     strength: float
+    weights: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.strength) and self.strength > 0):
-            raise ArgumentError(
-                f"L2(strength={self.strength}): needs a positive finite number; for no penalty use NoPenalty()"
-            )
+        _check_strength("L2", self.strength)
+
+    @property
+    def quadratic(self) -> float:
+        """The strength."""
+        return self.strength
+
+    @property
+    def modulus(self) -> float:
+        """The strength."""
+        return self.strength
 
     def value(self, coefficients: Array) -> float:
         """`strength / 2 * ||W||^2`."""
         return 0.5 * self.strength * float(np.vdot(coefficients, coefficients))
 
-    def gradient(self, coefficients: Array) -> Array:
-        """`strength * W`."""
-        return self.strength * coefficients
+    def prox(self, coefficients: Array, step: float) -> Array:
+        """The coefficients: there is no rest."""
+        return coefficients
 
     def conjugate(self, dual: Array) -> float:
         """`||dual||^2 / (2 strength)`."""
         return float(np.vdot(dual, dual)) / (2 * self.strength)
 
+    def feasible_multiple(self, dual: Array) -> float:
+        """1: every dual point is feasible."""
+        return 1.0
 
-@dataclass(frozen=True)
-class NoPenalty:
-    """No penalty: the maximum-likelihood fit, which has no finite solution where the classes can be separated.
+    def distance(self, gradient: Array, coefficients: Array) -> Array:
+        """`|gradient + strength W|`, for each coefficient."""
+        distance: Array = np.abs(gradient + self.strength * coefficients)
+        return distance
+
+    def dual_norm(self, gradient: Array) -> float:
+        """The Frobenius norm."""
+        return float(np.linalg.norm(gradient))
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedL2:
+    """Ridge penalty `strength / 2 * sum_j weights_j ||W_j||^2`; a column of weight 0 is not penalised at all.
+
+    Weight w is what dividing the column by `sqrt(w)` would be; a weight of 0 has no such counterpart.
+
+    Args:
+        strength: positive and finite.
+        weights: one for each column, finite, zero or more, not all of them zero; kept as (n_features, 1).
+
+    Raises:
+        ArgumentError: the strength or a weight cannot be used.
 
     Example:
-        >>> NoPenalty().value(np.ones((2, 1)))
-        0.0
+        >>> penalty = WeightedL2(0.5, [1.0, 4.0, 0.0])
+        >>> penalty.value(np.array([[2.0], [1.0], [9.0]]))
+        2.0
+        >>> round(penalty.conjugate(np.array([[1.0], [2.0], [0.0]])), 9), penalty.conjugate(np.ones((3, 1)))
+        (2.0, inf)
+
+    Reference: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
+    descent, Journal of Statistical Software 33, 2010, section 2.6 (penalty factors).
     """
 
-    strength = 0.0
+    strength: float
+    weights: Array
+
+    def __init__(self, strength: float, weights: ArrayLike) -> None:
+        _check_strength("WeightedL2", strength)
+        column = np.asarray(weights, dtype=np.float64).reshape(-1, 1)
+        if not (np.isfinite(column).all() and (column >= 0).all() and column.any()):
+            raise ArgumentError(
+                "WeightedL2(weights=...): needs finite numbers, zero or more, not all of them zero; for no penalty use "
+                "NoPenalty()"
+            )
+        object.__setattr__(self, "strength", strength)
+        object.__setattr__(self, "weights", column)
+
+    @property
+    def quadratic(self) -> Array:
+        """`strength * weights`, (n_features, 1)."""
+        return self.strength * self.weights
+
+    @property
+    def modulus(self) -> float:
+        """The strength."""
+        return self.strength
 
     def value(self, coefficients: Array) -> float:
-        """Zero."""
-        return 0.0
+        """`strength / 2 * sum_j weights_j ||W_j||^2`."""
+        return 0.5 * self.strength * float(np.vdot(self.weights * coefficients, coefficients))
 
-    def gradient(self, coefficients: Array) -> Array:
-        """Zeros."""
-        return np.zeros_like(coefficients)
+    def prox(self, coefficients: Array, step: float) -> Array:
+        """The coefficients: there is no rest."""
+        return coefficients
 
     def conjugate(self, dual: Array) -> float:
-        """0 at zero, infinite elsewhere."""
-        return 0.0 if not np.any(dual) else np.inf
+        """`sum_j ||dual_j||^2 / (2 strength weights_j)`; infinite if `dual` is not 0 where a weight is."""
+        return self.dual_norm(dual) ** 2 / (2 * self.strength) if self.feasible_multiple(dual) else np.inf
+
+    def feasible_multiple(self, dual: Array) -> float:
+        """1, or 0 if `dual` is not 0 where a weight is."""
+        return float(not dual[self.weights[:, 0] == 0].any())
+
+    def distance(self, gradient: Array, coefficients: Array) -> Array:
+        """`|gradient + strength weights W|`, for each coefficient."""
+        distance: Array = np.abs(gradient + self.quadratic * coefficients)
+        return distance
+
+    def dual_norm(self, gradient: Array) -> float:
+        """The Frobenius norm of `gradient / sqrt(weights)`, without the columns of weight 0; rounded up."""
+        penalised = self.weights[:, 0] > 0
+        return float(np.linalg.norm(gradient[penalised] / np.sqrt(self.weights[penalised]))) * _UP
+
+
+def _check_strength(name: str, strength: Any) -> None:
+    if not (np.isfinite(strength) and strength > 0):
+        raise ArgumentError(
+            f"{name}(strength={strength}): needs a positive finite number; for no penalty use NoPenalty()"
+        )

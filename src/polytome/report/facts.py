@@ -42,7 +42,12 @@ def objective_facts(model: Fitted) -> Facts:
     weights = "" if formula.total_weight == formula.n_rows else f", of weight {number(formula.total_weight)} in all"
     divided = "their standard deviations" if formula.scale == "standard" else formula.scale
     scale = "" if formula.scale == "none" else f", divided by {divided} before the penalty"
-    penalty = f"{number(formula.strength)} times half the sum of squared coefficients (C = {number(formula.C)})"
+    weighted = (
+        "" if formula.penalty_weights == "none" else f", each times its column's weight ({formula.penalty_weights})"
+    )
+    penalty = (
+        f"{number(formula.strength)} times half the sum of squared coefficients{weighted} (C = {number(formula.C)})"
+    )
     return [
         ("Loss", f"{formula.loss}, in nats"),
         ("Rows", f"{formula.n_rows:,}{weights}"),

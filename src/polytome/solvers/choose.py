@@ -91,7 +91,8 @@ def choose_solver(objective: Objective) -> Choice:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
-    if d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
+    alike = np.ndim(objective.penalty.weights) == 0
+    if alike and d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
         inner = _by_cost(objective, n, n + 1)
         return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
     bend = _dual_bend(objective)
@@ -133,16 +134,18 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
 def _dual_bend(objective: Objective) -> float:
     """C times the mean squared length of a row, if rows are sparse and columns too many for a matrix of them; else
     infinity."""
-    rows, strength = objective.rows, objective.penalty.strength
-    if not (isinstance(rows, SparseRows) and rows.n_features > MOST_GRAM_COLUMNS and strength > 0):
+    rows, penalty = objective.rows, objective.penalty
+    if penalty.modulus == 0 or objective.unpenalised.size:
+        return np.inf
+    if not (isinstance(rows, SparseRows) and rows.n_features > MOST_GRAM_COLUMNS):
         return np.inf
     if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
         return np.inf
     if not native.reads_csr(rows.X):
         return np.inf  # one row after the other would be slow in Python
     first = rows.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
-    squares = row_squares(first, rows.columns.scale**2)
-    return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * strength)
+    squares = row_squares(first, rows.columns.scale**2 / np.ravel(penalty.weights))
+    return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * penalty.modulus)
 
 
 def named_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Choice:

@@ -295,7 +295,7 @@ class _Walk:
     def _careful_frame(self) -> CarefulFrame | None:
         """Where rounding can be looked at carefully, if there is a penalty and the data are small enough."""
         objective = self.objective
-        if objective.penalty.strength == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
+        if objective.penalty.modulus == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
             return None
         return CarefulFrame.of(objective)
 
@@ -324,17 +324,24 @@ class _Walk:
         return Stop.MAX_ITER if len(self.history) > self.max_iter else None
 
     def _gap(self, iterate: Iterate) -> float:
-        """The gap as if the intercept were exact; without penalty the solver's estimate, or the last ten gains."""
+        """The gap as if what is not penalised were exact; without penalty the solver's estimate, or the last ten
+        gains."""
         if isinstance(iterate, DualIterate):
             return iterate.gap
-        strength = self.objective.penalty.strength
         if self.frame is not None and iterate.estimate is not None:
             return 2 * max(iterate.estimate, 0.0)  # which a careful certificate comes near
-        if strength > 0:
-            return float(np.vdot(iterate.gradient[:-1], iterate.gradient[:-1])) / (2 * strength)
+        if self.objective.penalty.modulus > 0:
+            return self.objective.penalty.conjugate(self._penalised(iterate.gradient[:-1]))
         if iterate.estimate is not None:
             return iterate.estimate
         return self.lowest[-10] - iterate.value if len(self.lowest) >= 10 else np.inf
+
+    def _penalised(self, gradient: Array) -> Array:
+        """The gradient as if unpenalised columns were exact, as a certificate makes them."""
+        if self.objective.unpenalised.size:
+            gradient = gradient.copy()
+            gradient[self.objective.unpenalised] = 0.0
+        return gradient
 
     def _attempt(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
@@ -449,7 +456,7 @@ class _Walk:
         """The outputs that rise for ever while others have an optimum: each output of a separable loss is a problem of
         its own."""
         objective = self.objective
-        if objective.penalty.strength > 0 or not objective.loss.separable or objective.loss.n_outputs == 1:
+        if objective.penalty.modulus > 0 or not objective.loss.separable or objective.loss.n_outputs == 1:
             return ()
         return tuple(np.flatnonzero(separated_outputs(objective, W)).tolist())
 

@@ -69,10 +69,15 @@ class DualCoordinateAscent(Solver):
         """One iterate after each epoch, a pass over the rows.
 
         Raises:
-            ArgumentError: there is no penalty, or the loss has no probabilities.
+            ArgumentError: there is no penalty, or none of some column, or the loss has no probabilities.
         """
-        if not objective.penalty.strength > 0:
+        if not objective.penalty.modulus > 0:
             raise ArgumentError("dual coordinate ascent needs a penalty (a finite C); use solver='auto'")
+        if objective.unpenalised.size:
+            raise ArgumentError(
+                "dual coordinate ascent needs a penalty of every column, and the weight is 0 for column "
+                f"{objective.unpenalised[0]}; use solver='auto'"
+            )
         if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
             raise ArgumentError(f"dual coordinate ascent does not know the loss {objective.loss}; use solver='auto'")
         state = DualState(objective, start)
@@ -107,9 +112,9 @@ class DualState:
     def __init__(self, objective: Objective, start: Array) -> None:
         self.objective = objective
         self.block = objective.rows.at(np.float64).whole
-        self.scale_squares = objective.rows.columns.scale**2
+        self.scale_squares = objective.rows.columns.scale**2 / np.ravel(objective.penalty.weights)
         squares = row_squares(self.block, self.scale_squares)
-        self.per_weight = 1 / (objective.total_weight * objective.penalty.strength)
+        self.per_weight = 1 / (objective.total_weight * objective.penalty.modulus)
         # A row's step feels the constant column as a bend of this size, whatever C: measured on text, where ten times
         # more made the multipliers swing, and ten times less made them slow.
         wanted = _INTERCEPT_BEND / (float(objective.rows.weight.mean()) * self.per_weight)
@@ -148,7 +153,7 @@ class DualState:
             gap += gap_met
         if self.intercept_square:
             self._centre_intercept()
-        total, strength = self.objective.total_weight, self.objective.penalty.strength
+        total, strength = self.objective.total_weight, self.objective.penalty.modulus
         squares = np.einsum("ij,ij->i", self.coefficients, self.coefficients)
         return loss / total + 0.5 * strength * float((squares / self.scale_squares).sum()), gap / total
 

@@ -89,4 +89,4 @@ def lipschitz_bound(objective: Objective) -> float:
         if not objective.fit_intercept:
             direction[-1] = 0.0
         eigenvalue = np.sqrt(float(np.vdot(direction, direction)))
-    return 1.05 * objective.loss.smoothness * eigenvalue + objective.penalty.strength
+    return 1.05 * objective.loss.smoothness * eigenvalue + float(np.max(objective.penalty.quadratic))

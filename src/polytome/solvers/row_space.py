@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import svd
 
+from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.rows import ArrayRows
 from polytome.solvers.iterates import Iterate
@@ -45,7 +46,13 @@ class RowSpace(Solver):
         return self.solver.patience
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """The iterates of the inner solver, turned back; one pass over the rows in all."""
+        """The iterates of the inner solver, turned back; one pass over the rows in all.
+
+        Raises:
+            ArgumentError: columns have penalty weights of their own.
+        """
+        if np.ndim(objective.penalty.weights):
+            raise ArgumentError("RowSpace needs a penalty that weighs all columns alike; use solver='auto'")
         rows = objective.rows.at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         kept = singular > np.finfo(np.float64).eps * singular.max()

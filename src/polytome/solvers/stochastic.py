@@ -182,7 +182,7 @@ def _batch_value_and_gradient(objective: Objective, batch: Block, columns: Colum
     gradient = columns.from_raw(gradient) * (objective.rows.n_rows / len(batch.weight) / objective.total_weight)
     if not objective.fit_intercept:
         gradient[-1] = 0.0
-    gradient[:-1] += objective.penalty.gradient(W[:-1])
+    gradient[:-1] += objective.penalty.quadratic * W[:-1]
     return float(value), gradient
 
 
@@ -197,4 +197,4 @@ def _steepest_row(objective: Objective) -> float:
 
     largest = float(rows.each(weighted_squares).max())
     mean_weight = objective.total_weight / rows.n_rows
-    return objective.loss.smoothness * largest / mean_weight + objective.penalty.strength
+    return objective.loss.smoothness * largest / mean_weight + float(np.max(objective.penalty.quadratic))

@@ -80,9 +80,10 @@ class BallCheck:
                 self._at_least(self.value - self.problem.value(*point))
             if self.penalised or self.is_small:
                 self._stage(f"the bound from {name}")
-                most = self.value - self._least_value(point)
-                if not self.penalised and not most.is_finite():
-                    continue  # the curvature proves nothing here
+                least = self._least_value(point)
+                if least < 0 and not least.is_finite():
+                    continue  # this witness has no bound, or the curvature proves nothing here
+                most = self.value - least
                 if not most.is_finite() or most.rad() > (abs(most) + abs(arb(self._gap))) * arb(2) ** -20:
                     return False  # too much rounding: use more bits
                 if most < self.most:

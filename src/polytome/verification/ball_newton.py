@@ -77,11 +77,12 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
     """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
     slopes, curvature = hessian_sums(problem, W, b)
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
+    weighed = [penalised and j not in problem.free for j in range(n_features)] + [False]
     unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
     if problem.softmax:  # a number added to the scores of all classes changes nothing: keep those of the last class
         last = problem.n_outputs - 1
-        unknowns = [(k, j) for k, j in unknowns if k < last or (penalised and j < n_features)]
-    total, strength, divisors = problem.total_weight, problem.strength, problem.divisors
+        unknowns = [(k, j) for k, j in unknowns if k < last or weighed[j]]
+    total, strength, ridges = problem.total_weight, problem.strength, problem.ridges
     gradient: list[list[Ball]] = []
     hessian: list[list[Ball]] = []
     for at, (k, j) in enumerate(unknowns):
@@ -89,11 +90,11 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
         for m, i in unknowns:
             pair = (min(k, m), max(k, m))
             row.append((curvature[pair][j, i] / total).mid() if pair in curvature else arb(0))
-        if j < n_features and penalised:
-            ridge = strength * divisors[j] * divisors[j]
+        if weighed[j]:
+            ridge = strength * ridges[j]
             slope += ridge * W[j, k]
             row[at] = (row[at] + ridge).mid()
-        elif not penalised:  # if columns are linearly dependent, one of many solutions
+        elif not penalised or j < n_features:  # if columns are linearly dependent, one of many solutions
             row[at] = (row[at] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[at] > 0 else arb(1)
         gradient.append([slope.mid()])
         hessian.append(row)

@@ -5,18 +5,21 @@ result always lies inside. So what is shown with balls holds for the real number
 and no certificate of a fit uses anything here, and nothing of theirs is used here.
 
 Let y_i be the label of row i (a distribution over the K classes, or for models of sigmoids one number from 0 to 1 per
-output), s_i its weight, S their sum, z_i = x_i W + b its scores, d_j the divisor of column j (1 without `scale`) and
+output), s_i its weight, S their sum, z_i = x_i W + b its scores, r_j the square of the divisor of column j (1 without
+`scale`) times its penalty weight (1 without any), and
 
-    P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk (d_j W_jk)^2,    strength = 1 / (C S)
+    P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk r_j W_jk^2,    strength = 1 / (C S)
 
 *The bound.* For every distribution q the logarithm of a sum of exponentials is at least `H(q) + <q, z>`, with H the
 entropy: it is their largest value (Gibbs). So for any q_i, and with `G = sum_i s_i x_i' (q_i - y_i) / S`,
 
-    P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S> + strength / 2 * sum_jk (d_j W_jk)^2
+    P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S> + strength / 2 * sum_jk r_j W_jk^2
 
 If `sum_i s_i (q_i - y_i) = 0`, the intercept drops out. The smallest value over W is found by completing squares, and
 
-    P(W, b) >= D = sum_i s_i H(q_i) / S - sum_jk (G_jk / d_j)^2 / (2 strength)       for all W and b.
+    P(W, b) >= D = sum_i s_i H(q_i) / S - sum_jk G_jk^2 / (2 strength r_j)       for all W and b.
+
+A column of weight 0 drops out as the intercept does, if `G_jk = 0`: then `ball_tilt` makes the q.
 
 *The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
 `r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take
@@ -40,6 +43,7 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_mat, ctx
 
+from polytome.verification.ball_tilt import Tilt
 from polytome.verification.exact_data import Ball, Block, ExactData
 
 __all__ = ["BallProblem"]
@@ -57,19 +61,26 @@ class BallProblem(ExactData):
         return loss / self.total_weight + self.penalty(W)
 
     def penalty(self, W: Ball) -> Ball:
-        """`strength / 2 * sum_jk (d_j W_jk)^2`."""
+        """`strength / 2 * sum_jk r_j W_jk^2`."""
         strength = self.strength
         if np.isinf(self.C):
             return arb(0)
         squares = arb(0)
-        for divisor, row in zip(self.divisors, W.tolist(), strict=True):
-            squares += divisor * divisor * sum((w * w for w in row), arb(0))
+        for ridge, row in zip(self.ridges, W.tolist(), strict=True):
+            squares += ridge * sum((w * w for w in row), arb(0))
         return strength / 2 * squares
 
     def bound(self, W: Ball, b: list[Ball]) -> Ball:
-        """D, at the predictions of a witness, mixed so that the intercept drops out: not above any value of P."""
-        mixing = [(arb(0), arb(0))] * self.n_outputs
-        if self.fit_intercept:
+        """D, at predictions of a witness that are changed so that what is not penalised drops out: P is never below it.
+
+        Minus infinity where no such change is found.
+        """
+        mixing, tilt, free = [(arb(0), arb(0))] * self.n_outputs, None, set(self.free)
+        if free:
+            tilt = Tilt.of(self, W, b)
+            if tilt is None:
+                return arb("-inf")
+        elif self.fit_intercept:
             mixing = self._mixing(W, b)
         entropy, G = arb(0), [[arb(0)] * self.n_outputs for _ in range(self.X.shape[1])]
         for block in self.blocks():
@@ -77,17 +88,22 @@ class BallProblem(ExactData):
             for i, (p, rest) in enumerate(self.predictions(block, W, b)):
                 s, y = block.weight[i], block.y[i]
                 q = [(1 - t) * pk + t * v for pk, (t, v) in zip(p, mixing, strict=True)]
+                others = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(rest, mixing, strict=True)]
+                if tilt is not None:
+                    if (tilted := tilt.moved(block, i, p, rest)) is None:
+                        return arb("-inf")
+                    q, others = tilted
                 if self.softmax:
                     entropy += s * sum((_entropy_term(qk) for qk in q), arb(0))
                 else:
-                    others = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(rest, mixing, strict=True)]
                     own = [k for k in range(self.n_outputs) if block.takes_part(i, k)]
                     entropy += s * sum((_entropy_term(q[k]) + _entropy_term(others[k]) for k in own), arb(0))
                 residuals.append([s * block.takes_part(i, k) * (q[k] - y[k]) for k in range(self.n_outputs)])
             _add_products(G, block.X, residuals)
         total, squares = self.total_weight, arb(0)
-        for divisor, row in zip(self.divisors, G, strict=True):
-            squares += sum((g * g for g in row), arb(0)) / (divisor * divisor)
+        for j, (ridge, row) in enumerate(zip(self.ridges, G, strict=True)):
+            if j not in free:
+                squares += sum((g * g for g in row), arb(0)) / ridge
         return entropy / total - squares / (total * total * 2 * self.strength)
 
     def _mixing(self, W: Ball, b: list[Ball]) -> list[tuple[Ball, Ball]]:

@@ -92,6 +92,7 @@ class ExactData:
         factor: (n,) place of each row in `factors`, by which its weight is multiplied; None for no factors.
         factors: exact rational numbers.
         scale: None, "standard", or positive numbers (d,).
+        penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None for 1.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -105,6 +106,7 @@ class ExactData:
     factor: Array | None = None
     factors: list[Any] = field(default_factory=list)
     scale: Any = None
+    penalty_weights: list[float] | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -153,6 +155,19 @@ class ExactData:
         return self._constant()[1]
 
     @property
+    def ridges(self) -> list[Ball]:
+        """`w_j d_j^2`: what the penalty multiplies each squared coefficient with, but for half the strength."""
+        weights = [1.0] * len(self.divisors) if self.penalty_weights is None else self.penalty_weights
+        return [arb(w) * d * d for w, d in zip(weights, self.divisors, strict=True)]
+
+    @property
+    def free(self) -> list[int]:
+        """The columns that the penalty leaves alone, where there is one."""
+        if np.isinf(self.C) or self.penalty_weights is None:
+            return []
+        return [j for j, weight in enumerate(self.penalty_weights) if weight == 0]
+
+    @property
     def strength(self) -> Ball:
         """`1 / (C S)`; 0 without penalty."""
         return arb(0) if np.isinf(self.C) else 1 / (arb(self.C) * self.total_weight)
@@ -171,7 +186,7 @@ class ExactData:
 
     def _deviations(self, total: Ball) -> list[Ball]:
         """Weighted standard deviations; 1 for a constant column. Dense ones around a row, so that little cancels."""
-        first, moves = self._first_and_moving()
+        first, moves = self.first_and_moving()
         origin = [arb(0 if sparse.issparse(self.X) else x) for x in first]
         sums, squares = [arb(0)] * len(origin), [arb(0)] * len(origin)
         for block in self.blocks():
@@ -187,8 +202,8 @@ class ExactData:
             for square, part, moving in zip(squares, sums, moves, strict=True)
         ]
 
-    def _first_and_moving(self) -> tuple[list[Any], list[bool]]:
-        """The first row that counts, and which columns differ from it in another one."""
+    def first_and_moving(self) -> tuple[list[Any], list[bool]]:
+        """The first row that counts, and which columns differ from it in another one that does."""
         counting = np.flatnonzero(self.weight > 0)
         first = _dense(self.X[counting[:1]])[0]
         moves, size = np.zeros(len(first), dtype=bool), max(1, 2**22 // len(first))

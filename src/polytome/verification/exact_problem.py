@@ -56,6 +56,9 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
     weight = _weights(sample_weight, n_rows)
     settings: dict[str, Any] = {"C": float(model.C), "fit_intercept": bool(model.fit_intercept)}
     settings["scale"] = _divisors(model.scale, X.shape[1])
+    settings["penalty_weights"] = _penalty_weights(model, X.shape[1])
+    if settings["penalty_weights"] is not None and not any(settings["penalty_weights"]):
+        settings |= {"C": np.inf, "penalty_weights": None}
     if isinstance(model, MultilabelLogistic):
         return BallProblem(rows, _label_table(y, n_rows, len(model.labels_)), weight, softmax=False, **settings)
     n_classes = len(model.classes_)
@@ -93,6 +96,17 @@ def _divisors(scale: Any, n_features: int) -> Any:
     if scale is None or isinstance(scale, str):
         return scale
     return np.broadcast_to(np.asarray(scale, dtype=np.float64), (n_features,))
+
+
+def _penalty_weights(model: Any, n_features: int) -> list[float] | None:
+    """A number for each column, or None for 1 everywhere."""
+    given = model.penalty_weights
+    if given is None:
+        return None
+    names = getattr(model, "feature_names_in_", range(n_features))
+    if isinstance(given, Mapping):
+        return [float(given.get(name, 1.0)) for name in names]
+    return [float(weight) for weight in np.broadcast_to(given, (n_features,))]
 
 
 def _codes(y: Any, classes: Array, weight: Array) -> Array:

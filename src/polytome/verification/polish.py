@@ -90,8 +90,8 @@ class _Floats:
             self.mean = np.sum([self.weight[rows, 0] @ X for rows, X in self._blocks()], axis=0)
         largest = np.max([np.ravel(_dense(abs(X).max(axis=0))) for _, X in self._blocks()], axis=0)
         self.size = np.where(largest > 0, largest, 1.0)
-        divisors = np.array([float(divisor) for divisor in problem.divisors])
-        self.ridge = np.append(float(problem.strength) * (divisors / self.size) ** 2, 0.0)[:, None]
+        ridges = np.array([float(ridge) for ridge in problem.ridges])
+        self.ridge = np.append(float(problem.strength) * ridges / self.size**2, 0.0)[:, None]
 
     def scaled(self, coefficients: Array, intercepts: Array) -> Array:
         """Coefficients of the columns as they are centred and scaled here, (d + 1, m), intercepts last."""

@@ -1,0 +1,107 @@
+"""The setting `penalty_weights`: what the penalty of each column's coefficients is multiplied by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from polytome.errors import ArgumentError
+from polytome.models.settings import real_number
+
+Array = NDArray[Any]
+PenaltyWeights = ArrayLike | Mapping[str, float] | None
+"""None (1 for each column), one number per column, or numbers by the names of columns (1 for those not named)."""
+
+__all__ = ["PenaltyWeights", "check_penalty_weights", "penalty_weights_of", "weights_text"]
+
+_SMALLEST, _LARGEST = 1e-100, 1e100
+_NEEDS = f"needs 0 or a number from {_SMALLEST:g} to {_LARGEST:g}"
+
+
+def check_penalty_weights(given: Any) -> None:
+    """Raises ArgumentError unless the weights can be used; the data tell whether they fit the columns.
+
+    Example:
+        >>> check_penalty_weights([1.0, -2])
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: penalty_weights[1] is -2.0: needs 0 or a number from 1e-100 to 1e+100
+    """
+    if given is None:
+        return
+    if isinstance(given, Mapping):
+        for name, weight in given.items():
+            if not isinstance(name, str):
+                raise ArgumentError(f"penalty_weights has the key {name!r}: needs names of columns, which are text")
+            _check_number(f"penalty_weights[{name!r}]", real_number(weight), weight)
+        return
+    try:
+        numbers = np.asarray(given)
+        fits = numbers.ndim == 1 and numbers.dtype.kind in "biuf"
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ArgumentError(
+            f"penalty_weights={given!r}: needs None, one number for each column, or numbers by the names of columns"
+        )
+    usable = (numbers == 0) | ((numbers >= _SMALLEST) & (numbers <= _LARGEST))
+    if not usable.all():
+        column = int(np.argmin(usable))
+        _check_number(f"penalty_weights[{column}]", float(numbers[column]), float(numbers[column]))
+
+
+def penalty_weights_of(estimator: Any, n_features: int) -> Array | None:
+    """The weight of each column, float64 (n_features,); None where all are 1.
+
+    Raises:
+        ArgumentError: there are more or fewer weights than columns, or names that no column has.
+    """
+    given = estimator.penalty_weights
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        weights = _by_name(given, getattr(estimator, "feature_names_in_", None))
+    else:
+        weights = np.asarray(given, dtype=np.float64)
+        if weights.shape != (n_features,):
+            raise ArgumentError(
+                f"penalty_weights has shape {weights.shape}, X has {n_features} columns: give one number for each"
+            )
+    return None if (weights == 1).all() else weights
+
+
+def weights_text(weights: float | Array | None) -> str:
+    """How many weights a penalty has for columns, and how many of them are zero; "none" where it has none of its own.
+
+    Example:
+        >>> weights_text(np.array([1.0, 0.0])), weights_text(None)
+        ('2 given numbers, 1 of them 0', 'none')
+    """
+    if weights is None or np.ndim(weights) == 0:
+        return "none"
+    zeros = int((np.asarray(weights) == 0).sum())
+    return f"{np.size(weights)} given numbers" + (f", {zeros} of them 0" if zeros else "")
+
+
+def _by_name(given: Mapping[str, float], names: Any) -> Array:
+    if names is None:
+        raise ArgumentError(
+            "penalty_weights names columns, and X has no names of columns: give a table, or one number for each column"
+        )
+    places = {name: place for place, name in enumerate(names)}
+    if unknown := [name for name in given if name not in places]:
+        raise ArgumentError(
+            f"penalty_weights names {unknown[0]!r}, which is no column of X: it has {', '.join(map(repr, names[:10]))}"
+            + (", ..." if len(names) > 10 else "")
+        )
+    weights = np.ones(len(names))
+    for name, weight in given.items():
+        weights[places[name]] = weight
+    return weights
+
+
+def _check_number(what: str, number: float, given: Any) -> None:
+    if not (number == 0 or _SMALLEST <= number <= _LARGEST):
+        raise ArgumentError(f"{what} is {given!r}: {_NEEDS}")
