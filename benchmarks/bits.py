@@ -43,7 +43,8 @@ def fits() -> Iterator[tuple[str, Any]]:
     wide = _sparse_rows(3000, 500, 0)
     tall = np.random.default_rng(1).normal(size=(60_000, 6))
     told = (tall @ np.arange(6.0) > np.random.default_rng(2).logistic(size=60_000)).astype(int)
-    for name, (X, y) in (("iris", iris), ("digits", digits), ("cancer", cancer), ("wide", wide), ("tall", (tall, told))):
+    sets = {"iris": iris, "digits": digits, "cancer": cancer, "wide": wide, "tall": (tall, told)}
+    for name, (X, y) in sets.items():
         for solver in SOLVERS if name in ("iris", "digits") else SOLVERS[:3]:
             limit = 30 if solver in ("gradient-descent", "sgd") else 1000
             model = LogisticRegression(solver=solver, random_state=3, max_iter=limit)
@@ -58,7 +59,8 @@ def fits() -> Iterator[tuple[str, Any]]:
     yield "digits CSC", LogisticRegression().fit(sparse.csc_array(X), y)
     yield "digits weights", LogisticRegression(class_weight="balanced").fit(X, y, sample_weight=1.0 + y)
     yield "digits soft labels", LogisticRegression().fit(X, 0.9 * np.eye(10)[y] + 0.01)
-    yield "iris no penalty", LogisticRegression(C=np.inf).fit(iris[0] + np.random.default_rng(0).normal(size=(150, 4)), iris[1])
+    shaken = iris[0] + np.random.default_rng(0).normal(size=(150, 4))
+    yield "iris no penalty", LogisticRegression(C=np.inf).fit(shaken, iris[1])
     for model in (OneVsRest(), OneVsOne()):
         yield f"digits {type(model).__name__}", model.fit(X, y)
     yield "digits MultilabelLogistic", MultilabelLogistic().fit(X, np.stack([y > 4, y % 2], 1).astype(int))

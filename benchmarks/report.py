@@ -23,65 +23,73 @@ _HOW = """\
 Made by `python -m benchmarks`. Machine: {machine}. {versions}.
 
 {goals}
-A ratio is seconds of the fastest of the peers over ours, to the same distance from the minimum, side by side in one
-run. *More than* says that no peer came so close in the time that it had.
+A ratio is the time of the fastest peer divided by Polytome's time, to the same distance from the
+minimum, side by side in one run. *More than* means that no peer came that close within its time
+limit.
 
 ## How it is measured
 
-- **The distance** is the true relative suboptimality `(P - P*) / P*`. P is the objective of the fitted coefficients,
-  evaluated in float64 by the same code for every library; P* is the minimum, found once for each problem, to 1e-12,
-  and kept in `benchmarks/references.json` together with the duality gap that proves it. What a library says of its own
-  accuracy plays no part.
-- **A ladder** is a method at smaller and smaller tolerances: ten times smaller until it comes as close as is asked,
-  then half-way between the last tolerance that did not and the first that did. The loosest that did counts.
-- **Every run has a process of its own**, which loads the data, fits six rows so that everything is imported, and then
-  starts the clock. A fit of less than a tenth of a second is made five times there. The runs that may decide (ours,
-  and those of peers at most {slower:.0f} times slower than the fastest) are then repeated in turns, and medians are
-  shown; a run of more than {patience:.0f} seconds is not repeated.
-- **Time limits.** A peer gets {slower:.0f} times the seconds of the fastest peer before it, five seconds at least; what
-  takes longer than its limit is ended and says so, and a peer whose runs have taken longer than that in all climbs
-  no further.
-- **Form and threads.** Each library is given the format that it prefers, in memory, before the clock starts; what it
-  found is brought into one form after the clock has stopped. Peers use all threads, on data below 1 MB one, between 1
-  and 32 MB whichever is faster at the first tolerance.
-- **Memory** is the peak during the fit beyond what was in use just before it, when the data was in memory already.
-- liblinear penalises the intercept as well: what it misses by that is part of its distance.
+- **The distance** is the true relative suboptimality `(P - P*) / P*`. P is the objective of the
+  fitted coefficients, evaluated in float64 by the same code for every library; P* is the minimum,
+  found once for each problem, to 1e-12, and kept in `benchmarks/references.json` together with the
+  duality gap that proves it. What a library reports about its own accuracy plays no part.
+- **A ladder** is a method at smaller and smaller tolerances: ten times smaller until it comes as
+  close as required, then half-way between the last tolerance that did not and the first that did.
+  The loosest tolerance that did counts.
+- **Every run has its own process**, which loads the data, fits six rows so that everything is
+  imported, and then starts the clock. A fit of less than a tenth of a second is repeated five times
+  there. The runs that may decide (Polytome's, and those of peers at most {slower:.0f} times slower than the
+  fastest) are then repeated in turns, and medians are shown; a run of more than {patience:.0f} seconds is not
+  repeated.
+- **Time limits.** A peer gets {slower:.0f} times as long as the fastest peer before it, but at least five
+  seconds. A run that exceeds its limit is ended and shown as such, and a peer whose runs have taken
+  longer than that in total is given no smaller tolerance.
+- **Format and threads.** Each library is given the format it prefers, in memory, before the clock
+  starts; its result is converted to a common form after the clock has stopped. Peers use one thread
+  on data below 1 MB, whichever is faster at the first tolerance between 1 and 32 MB, and all
+  threads above.
+- **Memory** is the peak during the fit beyond what was in use just before it, with the data already
+  in memory.
+- liblinear also penalises the intercept: the error this causes is part of its distance.
 """
 _MODELS = """\
 ## Many classes by binary models
 
-`OneVsRest` and `OneVsOne` beside scikit-learn's `OneVsRestClassifier` and `OneVsOneClassifier` of its own
-`LogisticRegression`, to the same distance from the minimum of the sum of the binary objectives; scikit-learn with one
-process and with two (`n_jobs=2`).
+`OneVsRest` and `OneVsOne` beside scikit-learn's `OneVsRestClassifier` and `OneVsOneClassifier` of
+its own `LogisticRegression`, to the same distance from the minimum of the sum of the binary
+objectives; scikit-learn with one process and with two (`n_jobs=2`).
 """
 _PREDICT = """\
 ## Prediction
 
-MNIST with the same coefficients, both libraries in one process in turns, medians.
+MNIST with the same coefficients, both libraries in turns in one process; medians.
 """
 _STARTUP = """\
 ## Start-up and small data
 
-Medians. Processes include the start of Python (*nothing*: `python -c pass`); fits have default options.
+Medians. Processes include the start of Python (*nothing*: `python -c pass`); fits have default
+options.
 """
 _SERVE = """\
 ## Server
 
-`polytome serve` with a model of Iris in a process of its own; each connection of loopback is kept open and sends its
-next single row when it has its answer. The clients run on the same cores.
+`polytome serve` with a model of Iris in its own process. Each loopback connection is kept open and
+sends its next single row when it has received its answer. The clients run on the same cores.
 """
 _ROOFLINE = """\
 ## One pass over MNIST
 
-Objective and gradient for ten classes, the best of several. Read in the same run: {gigabytes:.1f} GB/s from memory and
-{gigaflops:.0f} billion operations per second in a large product of matrices by the BLAS, in float32 on all threads. The
-bound is the larger of the time to read X once and the time of {operations:.2f} billion operations at that rate.
+Objective and gradient for ten classes, the best of several runs. Measured in the same run:
+{gigabytes:.1f} GB/s from memory and {gigaflops:.0f} billion operations per second in a large matrix product by the
+BLAS, in float32 on all threads. The bound is the larger of the time to read X once and the time for
+{operations:.2f} billion operations at that rate.
 """
 _SCALING = """\
 ## Scaling
 
-Seconds to 1e-4 on overlapping clouds of points in float32, beside scikit-learn's newton-cholesky (up to 200
-coefficients) or newton-cg; what took scikit-learn more than 20 seconds is left out.
+Seconds to 1e-4 on overlapping clouds of points in float32, beside scikit-learn's newton-cholesky
+(up to 200 coefficients) or newton-cg; where scikit-learn took more than 20 seconds, its time is
+left out.
 """
 
 
@@ -178,7 +186,7 @@ def _folded(title: str, text: str) -> str:
 
 
 def _others(results: Results) -> list[str]:
-    """The parts that are no races, those of them that were measured."""
+    """The parts that are not races, as far as they were measured."""
     parts: list[str] = []
     if "predict" in results:
         parts += [_PREDICT, tables.predict_table(results["predict"]["rows"])]

@@ -98,8 +98,9 @@ def test_the_core_has_four_dependencies() -> None:
     assert names == {"numpy", "scipy", "scikit-learn", "safetensors"}
 
 
-def test_the_change_log_knows_this_version() -> None:
+def test_the_change_log_and_the_citation_know_this_version() -> None:
     assert f"## [{polytome.__version__}]" in "\n".join(_lines("CHANGELOG.md"))
+    assert f"version: {polytome.__version__}" in _lines("CITATION.cff")
 
 
 def test_ci_runs_the_two_commands_of_the_readme() -> None:
@@ -115,7 +116,10 @@ def test_the_hooks_before_a_commit_run_what_ci_runs() -> None:
     checks = [entry for entry in entries if "pytest" not in entry]
     assert len(checks) == 4
     assert set(checks) <= set(_lines(".ci/run"))
-    assert [entry for entry in entries if "pytest" in entry] == ['python -m pytest -q -m "not data"']
+    assert [entry for entry in entries if "pytest" in entry] == ["python -m pytest -q @tests/quick.txt"]
+    quick = _lines("tests/quick.txt")
+    assert quick == sorted(set(quick))
+    assert not [file for file in quick if not (ROOT / file).is_file()]
 
 
 def test_no_file_names_a_path_of_somebody_s_machine() -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.table import read_table
-    from polytome.verification.checker import Verification, verify
+    from polytome.verification.checker import verify
+    from polytome.verification.findings import Verification
 
 __all__ = [
     "Adaline",
@@ -57,7 +58,7 @@ _HOMES = {
     "Progress": "polytome.solvers",
     "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
-    "Verification": "polytome.verification.checker",
+    "Verification": "polytome.verification.findings",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
     "read_table": "polytome.tables.table",
@@ -86,7 +87,7 @@ _refuse_subinterpreters()
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for (PEP 562): scikit-learn alone takes most of a second."""
+    """A public name, imported when it is first used (PEP 562): scikit-learn alone takes most of a second."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -95,7 +96,7 @@ def __getattr__(name: str) -> Any:
         if not any(words in str(error) for words in ("once per process", "subinterpreters")):
             raise
         raise ImportError(
-            "polytome cannot run here: one interpreter of a process alone can load NumPy, and another one has it; use "
+            "polytome cannot run here: only one interpreter of a process can load NumPy, and another one has; use "
             "the main interpreter, threads, or processes instead of subinterpreters"
         ) from error
     value = globals()[name] = getattr(home, name)

@@ -1,4 +1,4 @@
-"""What an installation of Polytome computes with: for bug reports, and for whoever wonders about speed."""
+"""What an installation of Polytome computes with, for bug reports and questions of speed."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
     PolytomeError(ValueError)
         ArgumentError      an argument has a value that cannot be used
         DataError          an array, a table or its labels cannot be used
-            DataTypeError    ... since it is, or holds, something of another type than numbers
+            DataTypeError    ... because it is, or holds, something other than numbers
         FileError          a file is missing, truncated, damaged, foreign or too new
         MissingExtraError  an optional dependency is not installed
 
 A message names the argument, column, row, line or file, what was found there, and the remedy. Numerical outcomes
 (no convergence, separation) are never errors: they are members of `polytome.Stop`. A message is one line that can be
-shown, whatever the names of columns, files or classes hold: ends of lines become blanks, and control characters are
+shown, whatever the names of columns, files or classes contain: line ends become blanks, and control characters are
 written as Python escapes them.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["ArgumentError", "DataError", "DataTypeError", "FileError", "MissingE
 
 
 _NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Control characters, marks of direction, halves of letters, ends of lines and paragraphs."""
+"""Control characters, direction marks, half surrogate pairs, ends of lines and paragraphs."""
 
 
 class PolytomeError(ValueError):
@@ -50,7 +50,7 @@ class DataError(PolytomeError):
 
 
 class DataTypeError(DataError, TypeError):
-    """An array or table cannot be used since it is, or holds, something of another type than numbers."""
+    """An array or table cannot be used because it is, or holds, something other than numbers."""
 
 
 class FileError(PolytomeError):
@@ -58,4 +58,4 @@ class FileError(PolytomeError):
 
 
 class MissingExtraError(PolytomeError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""

@@ -1,4 +1,4 @@
-"""How many threads work runs on, the rule that keeps its bits the same for any number of them, and what they share."""
+"""How many threads work runs on, the rule that keeps results the same bits for any number, and what threads share."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["available_threads", "kept", "one_blas_thread"]
 
 
 def available_threads() -> int:
-    """How many threads a pass may use: `POLYTOME_NUM_THREADS`, else `OMP_NUM_THREADS`, else the cores.
+    """How many threads a pass may use: `POLYTOME_NUM_THREADS`, else `OMP_NUM_THREADS`, else the number of cores.
 
-    joblib sets `OMP_NUM_THREADS` in its workers, so that they do not fight for the cores.
+    joblib sets `OMP_NUM_THREADS` in its workers, so that they do not compete for the cores.
 
     Raises:
         ArgumentError: an environment variable is not a positive whole number.
@@ -41,11 +41,11 @@ def available_threads() -> int:
 
 
 def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
-    """Below `property`: computed when first asked for, and kept.
+    """Below `property`: computed when first used, and kept.
 
-    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile, which lets threads with objects of
-    their own wait for each other, and which a process forked meanwhile waits for in vain. Here two threads may compute
-    the same; what the first one found is kept.
+    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile: threads with different objects wait
+    for each other, and a process forked meanwhile waits forever. Here two threads may compute the same value; the
+    first result is kept.
 
     Example:
         >>> class Circle:
@@ -73,8 +73,8 @@ def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
 def one_blas_thread() -> Iterator[None]:
     """A context in which BLAS and LAPACK use one thread.
 
-    Parallel work is shared out by blocks of rows, whose sums are added in a fixed order. A BLAS that splits a
-    product by its own count of threads could change the last bits, and two layers of threads would fight for the cores.
+    Parallel work is divided into blocks of rows, whose sums are added in a fixed order. A BLAS that splits a product
+    by its own number of threads could change the last bits, and two layers of threads would compete for the cores.
     Most count their threads for the whole process: that count is lowered for the first of contexts that overlap in
     time, whatever their threads, and given back after the last. MKL and OpenMP count for each thread.
     """

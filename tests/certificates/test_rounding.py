@@ -16,11 +16,11 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from polytome import LogisticRegression, native
 from polytome.certificates.careful import CarefulFrame, certify_given
 from polytome.certificates.certificate import certify, proof_of_parts
-from polytome.certificates.exact_sums import exact_products
 from polytome.certificates.rounding import UNIT, growth, rounding_of
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.losses.pairwise import PairwiseSigmoids
+from polytome.numerics.exact_sums import exact_products
 from polytome.objective import Objective
 from polytome.objective.intercepts import KnownScores, exact_intercept
 from polytome.penalties import L2, NoPenalty

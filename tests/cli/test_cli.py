@@ -77,12 +77,12 @@ def test_train_shows_data_formula_certificate_metrics_confusion_coefficients_and
         "(1/150) sum_i softmax_loss(x_i W + b, y_i) + 0.00666667/2 ||W||^2",
         "the certificate holds",
         "Proved: the objective 0.192575",
-        "150 rows of the training data itself (nothing was held out)",
+        "150 rows of the training data (nothing was held out)",
         "accuracy        0.9733  0.3333",
-        "log-loss, nats  0.1197  1.0986",
+        "log loss, nats  0.1197  1.0986",
         "versicolor       0          47          3",
         "petal length (cm)        2.723",
-        "Not kept: add --out iris.safetensors",
+        "Not saved: add --out iris.safetensors",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
@@ -93,7 +93,7 @@ def test_train_on_one_class_against_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "virginica.safetensors"
     text = done("train", "iris", "--positive", "virginica", "--out", path)
     assert "not virginica 100, virginica 50" in text
-    assert "log-odds of virginica against not virginica" in text
+    assert "log odds of virginica against not virginica" in text
     assert "odds ratio" in text
     model, X = load(path), open_source("iris").X
     predicted = model.predict([X[3], X[145], [4.9, 3.2, 1.3, 0.2]]).tolist()
@@ -539,7 +539,7 @@ def test_ctrl_c_without_out_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Interruption, "requested", True)
     result = run("train", "iris", "--tol", "1e-14")
     assert result.exit_code == 130
-    assert "Interrupted; nothing is kept, because no --out was given." in result.stdout
+    assert "Interrupted; nothing is saved, because no --out was given." in result.stdout
 
 
 def test_the_second_ctrl_c_stops_at_once_and_the_handler_is_put_back() -> None:

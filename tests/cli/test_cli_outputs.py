@@ -60,7 +60,7 @@ def test_no_output_takes_the_place_of_the_model_or_of_another_output(folder: Pat
     both = ["--out", folder / "same", "--report", f"{folder}/./same"]
     assert "--report" in _refused(folder, "train", table, "--target", "y", *both)
     both = ["--c", folder / "same", "--sql", folder / "same"]
-    assert "is the file of --c as well" in _refused(folder, "export", model, *both)
+    assert "is also the file of --c" in _refused(folder, "export", model, *both)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_an_ending_that_promises_something_else_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], wanted: str
 ) -> None:
     monkeypatch.chdir(folder)
-    assert f"end it with {wanted}" in _refused(folder, *words)
+    assert f"end the name with {wanted}" in _refused(folder, *words)
 
 
 def test_devices_may_be_written_to_twice() -> None:
     check_outputs([os.devnull], {"--out": (Path(os.devnull), ".csv"), "--report": (Path(os.devnull), ".html")})
-    with pytest.raises(ArgumentError, match=r"--b x: is the file of --a as well"):
+    with pytest.raises(ArgumentError, match=r"--b x: is also the file of --a"):
         check_outputs([], {"--a": (Path("x"), ".csv"), "--b": (Path("x"), ".csv")})
 
 

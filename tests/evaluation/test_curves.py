@@ -146,13 +146,13 @@ def test_a_regularization_path_is_made_of_the_fits_of_scikit_learn() -> None:
         (lambda: curves.roc_curve([True, False], [0.1]), DataError, "shapes"),
         (lambda: curves.known_codes(["a", "z"], np.array(["a", "b"])), DataError, r"y\[1\]"),
         (lambda: curves.known_codes([], np.array(["a", "b"])), DataError, "empty"),
-        (lambda: descents([]), ArgumentError, "there is none"),
+        (lambda: descents([]), ArgumentError, "learning_rates is empty"),
         (lambda: descents([-1.0]), ArgumentError, "learning_rate=-1.0"),
         (lambda: descents([1.0], solver="newton"), ArgumentError, "solver='newton'"),
         (
             lambda: sweeps.regularization_path(LogisticRegression(), IRIS.X, IRIS.y, IRIS.X, IRIS.y, []),
             ArgumentError,
-            "Cs: there is none",
+            "Cs is empty",
         ),
     ],
 )

@@ -219,7 +219,7 @@ def test_what_cannot_be_explained_is_refused():
         contributions(model, [[1.0, np.nan, 1.0, 1.0]])
     with pytest.raises(ArgumentError, match=r"reference has shape \(2,\): needs 4"):
         contributions(model, IRIS.data, [1.0, 2.0])
-    with pytest.raises(ArgumentError, match="'rose' is none of the classes 'setosa'"):
+    with pytest.raises(ArgumentError, match="'rose' is not one of the classes 'setosa'"):
         contributions(model, IRIS.data).between("rose", "setosa")
     with pytest.raises(ArgumentError, match="x has 2 rows"):
         smallest_flips(model, IRIS.data[:2])

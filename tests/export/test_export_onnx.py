@@ -145,7 +145,7 @@ def test_rows_are_drawn_from_the_ranges_of_training(tmp_path: Path) -> None:
 
 def test_a_file_that_predicts_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement.np, "abs", lambda difference: difference + 1e-9)
-    with pytest.raises(ArgumentError, match="predicts something else: onnxruntime"):
+    with pytest.raises(ArgumentError, match="its predictions differ from the model's: onnxruntime"):
         write_onnx(models.iris(), tmp_path / "model.onnx", rows=np.ones((1, 4)))
     assert not list(tmp_path.iterdir())
 

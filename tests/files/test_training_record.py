@@ -100,9 +100,9 @@ def test_explicit_zeros_do_not_change_the_hash_and_stay_in_the_callers_matrix():
 
 def test_labels_that_do_not_belong_to_the_model_are_refused():
     model = fitted(IRIS.data, IRIS.target)
-    with pytest.raises(DataError, match="y holds 7 in row 1, which is no class"):
+    with pytest.raises(DataError, match="y holds 7 in row 1, which is not one of"):
         record_training(model, IRIS.data[:2], [0, 7])
-    with pytest.raises(DataError, match="judged by one label each, not by probabilities"):
+    with pytest.raises(DataError, match="one label for each row, not probabilities"):
         record_training(model, IRIS.data, np.eye(3)[IRIS.target])
 
 

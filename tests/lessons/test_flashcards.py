@@ -15,11 +15,14 @@ from typer.testing import CliRunner
 
 from polytome.cli.app import app
 from polytome.errors import ArgumentError, FileError
+from polytome.lessons import all_flashcards
 from polytome.teaching import flashcards as module
-from polytome.teaching.flashcards import flashcards, write_flashcards
+from polytome.teaching.flashcards import write_flashcards
 from polytome.teaching.page import Flashcard
 
 pytest.importorskip("genanki")
+
+CARDS = list(all_flashcards())
 
 Note = tuple[str, str, str, str]
 """Identity, front, back, tags."""
@@ -53,20 +56,19 @@ def notes_of_text(path: Path) -> tuple[dict[str, str], list[Note]]:
 
 
 def test_the_cards_can_be_learned_from() -> None:
-    cards = flashcards()
-    assert len(cards) >= 30
-    assert len({card.front for card in cards}) == len(cards)
-    assert all(card.front.strip() and card.back.strip() and card.tags for card in cards)
-    assert not [tag for card in cards for tag in card.tags if set(tag) & set(" \t,")]
-    assert sum("polytome::document-004" in card.tags for card in cards) == 3
+    assert len(CARDS) >= 30
+    assert len({card.front for card in CARDS}) == len(CARDS)
+    assert all(card.front.strip() and card.back.strip() and card.tags for card in CARDS)
+    assert not [tag for card in CARDS for tag in card.tags if set(tag) & set(" \t,")]
+    assert sum("polytome::document-004" in card.tags for card in CARDS) == 3
 
 
 def test_package_and_text_hold_the_same_notes(tmp_path: Path) -> None:
     package, text = tmp_path / "cards.apkg", tmp_path / "cards.TXT"
-    assert write_flashcards(package) == write_flashcards(text) == len(flashcards())
+    assert write_flashcards(package, CARDS) == write_flashcards(text, CARDS) == len(CARDS)
     heads, rows = notes_of_text(text)
     assert notes_of_package(package) == rows
-    assert len(rows) == len({identity for identity, *_ in rows}) == len(flashcards())
+    assert len(rows) == len({identity for identity, *_ in rows}) == len(CARDS)
     assert heads == {
         "separator": "tab",
         "html": "true",
@@ -78,7 +80,7 @@ def test_package_and_text_hold_the_same_notes(tmp_path: Path) -> None:
 
 
 def test_formulas_are_left_to_anki(tmp_path: Path) -> None:
-    write_flashcards(tmp_path / "cards.txt")
+    write_flashcards(tmp_path / "cards.txt", CARDS)
     _, rows = notes_of_text(tmp_path / "cards.txt")
     sides = [side for _, front, back, _ in rows for side in (front, back)]
     assert not [side for side in sides if "$" in side or "<math" in side]
@@ -90,12 +92,11 @@ def test_formulas_are_left_to_anki(tmp_path: Path) -> None:
     ]
 
 
-def test_a_note_keeps_its_identity_while_its_answer_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_keeps_its_identity_while_its_answer_changes(tmp_path: Path) -> None:
     card = Flashcard("What is $x < 1 & y$?", "An *old* answer.", ("polytome::trap",))
     found = []
     for back in ("An *old* answer.", "A new one."):
-        monkeypatch.setattr(module, "flashcards", lambda back=back: [replace(card, back=back)])
-        write_flashcards(tmp_path / "cards.apkg")
+        write_flashcards(tmp_path / "cards.apkg", [replace(card, back=back)])
         found += notes_of_package(tmp_path / "cards.apkg")
     assert found == [
         ("6f5e98b7641ad418", r"<p>What is \(x &lt; 1 &amp; y\)?</p>", back, "polytome::trap")
@@ -104,16 +105,18 @@ def test_a_note_keeps_its_identity_while_its_answer_changes(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("name", ["cards.doc", "cards", "cards.apkg.zip"])
-def test_another_suffix_is_refused_before_any_work(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "flashcards", lambda: pytest.fail("work had begun"))
-    with pytest.raises(ArgumentError, match=r"let the name end in \.apkg or \.txt"):
-        write_flashcards(tmp_path / name)
+def test_another_suffix_is_refused_before_any_work(name: str, tmp_path: Path) -> None:
+    def work() -> Iterator[Flashcard]:
+        yield pytest.fail("work had begun")
+
+    with pytest.raises(ArgumentError, match=r"end the name with \.apkg or \.txt"):
+        write_flashcards(tmp_path / name, work())
     with pytest.raises(FileError, match="there is no folder"):
-        write_flashcards(tmp_path / "absent" / "cards.apkg")
+        write_flashcards(tmp_path / "absent" / "cards.apkg", work())
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "said"), [("cards.doc", ".apkg or .txt"), ("absent/cards.txt", "make it first")])
+@pytest.mark.parametrize(("name", "said"), [("cards.doc", ".apkg or .txt"), ("absent/cards.txt", "create it first")])
 def test_the_command_says_what_is_wrong_on_one_line(name: str, said: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["lesson", "--flashcards", str(tmp_path / name)])
     assert result.exit_code == 1
@@ -136,7 +139,7 @@ def test_an_interrupted_write_leaves_the_old_file(
 
     monkeypatch.setattr(module, "_fields", lambda card: list(broken(card)))
     with pytest.raises(error):
-        write_flashcards(path)
+        write_flashcards(path, CARDS)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -150,7 +153,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(FileError, match="No space left on device"):
-        write_flashcards(path)
+        write_flashcards(path, CARDS)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -158,7 +161,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    write_flashcards(tmp_path / "cards.apkg")
+    write_flashcards(tmp_path / "cards.apkg", CARDS)
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -167,8 +170,8 @@ def test_anki_imports_both_files(tmp_path: Path) -> None:
     from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest, ImportCsvRequest
 
     package, text = tmp_path / "cards.apkg", tmp_path / "cards.txt"
-    n_cards = write_flashcards(package)
-    write_flashcards(text)
+    n_cards = write_flashcards(package, CARDS)
+    write_flashcards(text, CARDS)
     contents = []
     for path in (package, text):
         collection = Collection(str(tmp_path / f"{path.suffix}.anki2"))

@@ -81,7 +81,8 @@ def test_any_strength_with_weights(K: int, C: float) -> None:
     ours, theirs = (m.coef_ if K == 2 else m.coef_ - m.coef_.mean(axis=0) for m in (model, peer))
     np.testing.assert_allclose(ours, theirs, atol=2e-6)
     np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-6)
-    assert model.certificate_.kind == ("proof" if np.isfinite(C) else "estimate")
+    assert model.stop_ is Stop.CERTIFIED
+    assert model.certificate_.is_of_curvature == np.isinf(C)
 
 
 def test_without_intercept_there_is_none() -> None:

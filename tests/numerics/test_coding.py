@@ -208,5 +208,5 @@ def test_bits_that_hold_no_messages(bits, message):
 
 
 def test_bits_of_another_code_are_found_where_no_word_begins_so():
-    with pytest.raises(DataError, match=r"bits\[2:4\] = '11': no word begins so"):
+    with pytest.raises(DataError, match=r"bits\[2:4\] = '11': no word begins like this"):
         decode("001100", {"A": "00", "B": "01", "C": "100"})

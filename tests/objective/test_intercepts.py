@@ -8,7 +8,7 @@ from polytome import native
 from polytome.losses import Logistic, Softmax, Squared
 from polytome.numerics import logit
 from polytome.objective import Objective
-from polytome.objective.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
+from polytome.objective.intercepts import ROUNDING, KnownScores, exact_intercept, newton_step
 from polytome.penalties import L2
 from polytome.rows import arrays as array_rows
 from polytome.rows import as_rows
@@ -154,9 +154,9 @@ def test_native_and_numpy_write_the_same_residuals(loss_name, n_threads, monkeyp
 
 def test_a_step_of_a_separable_loss_is_one_division_for_each_output():
     hessian, gradient = np.diag([2.0, 0.0, 1e-30]), np.array([1.0, 1.0, 1.0])
-    assert_array_equal(damped_step(hessian, 0.0, gradient, separable=True), [0.5, 0.0, 0.0])
-    assert_allclose(damped_step(hessian, 2.0, gradient, separable=True), [0.25, 0.5, 0.5], rtol=1e-15)
-    assert_array_equal(damped_step(0 * hessian, 0.0, gradient, separable=True), np.zeros(3))
+    assert_array_equal(newton_step(hessian, gradient, separable=True), [0.5, 0.0, 0.0])
+    assert_allclose(newton_step(hessian, gradient, separable=True, damping=2.0), [0.25, 0.5, 0.5], rtol=1e-15)
+    assert_array_equal(newton_step(0 * hessian, gradient, separable=True), np.zeros(3))
 
 
 def test_a_step_of_the_softmax_loss_solves_with_the_hessian(rng):
@@ -165,10 +165,10 @@ def test_a_step_of_the_softmax_loss_solves_with_the_hessian(rng):
     hessian = KnownScores(objective, scores).hessian(np.zeros(3))
     gradient = rng.normal(size=3)
     gradient -= gradient.mean()
-    step = damped_step(hessian, 0.0, gradient, separable=False)
+    step = newton_step(hessian, gradient, separable=False)
     assert_allclose(step, np.linalg.pinv(hessian, rcond=1e-10) @ gradient, rtol=1e-10)
-    assert_allclose(damped_step(hessian, 1e6, gradient, separable=False), gradient / 1e6, rtol=1e-5)
-    assert_array_equal(damped_step(0 * hessian, 0.0, gradient, separable=False), np.zeros(3))
+    assert_allclose(newton_step(hessian, gradient, separable=False, damping=1e6), gradient / 1e6, rtol=1e-5)
+    assert_array_equal(newton_step(0 * hessian, gradient, separable=False), np.zeros(3))
 
 
 def test_the_squared_loss_needs_one_step(monkeypatch):

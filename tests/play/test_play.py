@@ -153,8 +153,8 @@ def test_the_average_is_the_mean_of_the_steps():
     assert walk[-1]["average_value"] == pytest.approx(found.objective.value_and_gradient(mean)[0], rel=1e-12)
 
 
-def test_the_step_of_document_003():
-    chosen = next(preset for preset in PRESETS if "003" in preset.title)
+def test_the_step_computed_by_hand():
+    chosen = next(preset for preset in PRESETS if "by hand" in preset.title)
     found = make_problem(Settings.from_json(chosen.settings))
     assert found.start == pytest.approx(intercept_last(THETA))
     first = frame(found, 1)
@@ -225,7 +225,7 @@ def test_a_run_ends_where_its_numbers_do():
     walk = list(frames(problem(loss="adaline", rate=1e9), 0, 500))
     assert 5 < len(walk) < 40
     assert walk[-1]["last"]
-    assert walk[-1]["words"].startswith("Diverged: the loss has left the range of numbers. Try a rate below 2/L = ")
+    assert walk[-1]["words"].startswith("Diverged: the loss has overflowed. Try a rate below 2/L = ")
     assert "NaN" not in json_line(walk)
     assert "Infinity" not in json_line(walk)
 
@@ -270,7 +270,7 @@ def test_presets_show_what_they_say():
     assert "diverged" in states["Too large a rate"]
     assert "falls" not in states["Too large a rate"]
     assert states["A line finds its place"] == {"falls"} == states["Logistic regression"]
-    zigzag = np.diff([each["coefficients"][0, 0] for each in frames(found["Zig-zag on unscaled features"], 0, 12)])
+    zigzag = np.diff([each["coefficients"][0, 0] for each in frames(found["Zigzag on unscaled features"], 0, 12)])
     assert (zigzag[1:] * zigzag[:-1] < 0).all()
     noise = list(frames(found["Noise and averaging"], 300, 200))
     spread, mean_spread = (np.std([each[name] for each in noise]) for name in ("value", "average_value"))
@@ -279,7 +279,7 @@ def test_presets_show_what_they_say():
     assert not perceptron[-1]["last"]
     assert len({each["coefficients"].tobytes() for each in perceptron}) > 20
     assert min(each["step"] for each in frames(found["Newton in a few steps"], 0, 9) if each["state"] == "arrived") <= 6
-    *_, xor = frames(found["XOR: no line will do"], 400, 1)
+    *_, xor = frames(found["XOR: no line can separate it"], 400, 1)
     assert xor["coefficients"] == pytest.approx(np.zeros((3, 1)), abs=1e-3)
 
 
@@ -356,7 +356,7 @@ def test_a_surface_shows_start_and_optimum_even_where_a_run_has_gone_astray():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 0, None), "parameters 0 and 0: choose two different ones of 0 to 2"),
+        ((0, 0, None), "parameters 0 and 0: choose two different ones from 0 to 2"),
         ((0, 9, None), "parameters 0 and 9"),
         ((0, 1, [[1, 2], [3, 4]]), r"held: needs finite numbers of shape \(3, 1\)"),
         ((0, 1, [["x"], [1], [2]]), "held: needs finite numbers"),
@@ -401,7 +401,7 @@ def test_every_data_set_can_be_drawn(data, standardise):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([1], "the settings are no JSON object"),
+        ([1], "the settings are not a JSON object"),
         ({"colour": 1}, "'colour': no such setting"),
         ({"data": "mars"}, "data='mars': no such data set; choose one of iris"),
         ({"data": "file"}, "data='file': no such data set"),
@@ -425,8 +425,8 @@ def test_every_data_set_can_be_drawn(data, standardise):
         ({"start": "here"}, "start='here': needs zeros"),
         ({"start": "1, nan, 2"}, "start='1, nan, 2'"),
         ({"start": "1, 2"}, "start: 2 numbers for 3 parameters"),
-        ({"way": "newton", "loss": "perceptron"}, "has no curvature to go by"),
-        ({"data": "own", "csv": "x" * 200_001}, "200,001 bytes, at most 200,000"),
+        ({"way": "newton", "loss": "perceptron"}, "has no curvature to use"),
+        ({"data": "own", "csv": "x" * 200_001}, "200,001 bytes; at most 200,000"),
     ],
 )
 def test_settings_that_cannot_be_used(given, message):
@@ -464,12 +464,12 @@ def test_a_table_of_ones_own():
     [
         ("a,b,c\n1,2\n", {}, r"^table\.csv, line 2: 2 cells where the first line has 3"),
         ("a,b,c\n1,2,x\n", {}, r"^table\.csv, column 'c': holds only the label 'x'"),
-        ("a,c\nred,x\nblue,y\n", {}, "no column but 'c' holds numbers alone"),
+        ("a,c\nred,x\nblue,y\n", {}, "no column except 'c' holds only numbers"),
         ("c\nx\ny\n", {}, "has 1 column"),
-        ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; numbers up to 1e[+]09"),
+        ("a,b,c\n1,2,x\n3,-1e300,y\n", {}, "column 'b': holds -1e[+]300; the playground takes numbers up to 1e[+]09"),
         (PEOPLE, {"features": ("age",)}, r"has no column 'age'; its columns are height, weight, name, kind"),
         (PEOPLE, {"features": ("name",)}, "column 'name' does not hold numbers; choose one of height, weight"),
-        (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, "^a\0/../b.csv: has no column 'sort'"),
+        (PEOPLE, {"name": "a\0/../b.csv", "label": "sort"}, r"^a\\x00/\.\./b\.csv: has no column 'sort'"),
         (PEOPLE, {"label": "sort"}, "has no column 'sort'"),
         ("a,b\n" + "".join(f"{k},c{k % 9}\n" for k in range(90)), {}, "9 classes; choose at most 6"),
         ("a,b\n" + "".join(f"{k},{k + 0.5}\n" for k in range(90)), {}, "'b'"),
@@ -520,7 +520,7 @@ def test_a_run_over_http(client):
     ("body", "status", "message"),
     [
         ("{", 422, "JSON"),
-        ("[1]", 422, "the request is no JSON object"),
+        ("[1]", 422, "the request is not a JSON object"),
         ('{"settings": 7}', 422, "settings: needs an object"),
         ('{"settings": {"rate": -1}}', 422, "rate=-1: needs a number"),
         (" " * 900_000, 413, "800,000 bytes"),
@@ -603,7 +603,7 @@ def test_what_the_command_refuses_before_it_listens(tmp_path):
     bad.write_text("a,b\n1,x\n2\n")
     long.write_text("a,b\n" + "1,x\n" * 1_300_000)
     assert "bad.csv, line 3: 1 cells where the first line has 2" in refused(bad)
-    assert "at most 5,000,000 can be played with" in refused(long)
+    assert "the playground takes at most 5,000,000" in refused(long)
     assert "No such file" in refused(tmp_path / "none.csv")
     assert "so it needs --token" in refused("--host", "0.0.0.0")
     taken = bound_socket("127.0.0.1", 0)

@@ -442,13 +442,13 @@ def test_the_way_through_the_tree_is_the_code() -> None:
 
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
-    "no-series": (lambda: charts.curves({}, **AXES), "series: there are none"),
+    "no-series": (lambda: charts.curves({}, **AXES), "series is empty"),
     "lengths": (lambda: charts.curves({"a": ([1, 2], [1])}, **AXES), "'a': 2 values of x but 1 of y"),
     "words": (lambda: charts.curves({"a": (["x"], [1])}, **AXES), "x of 'a': .*give real numbers"),
     "nothing-finite": (lambda: charts.curves({"a": ([1], [np.nan])}, **AXES), "series 'a': no value can be drawn"),
     "log-of-zero": (lambda: charts.curves({"a": ([0], [1])}, **AXES, log_x=True), "positive on a log axis"),
-    "no-groups": (lambda: charts.points_with_curves({}, {}, **AXES), "groups: there is no point"),
-    "no-point": (lambda: charts.points_with_curves({"a": ([1], [np.nan])}, {}, **AXES), "groups: there is no point"),
+    "no-groups": (lambda: charts.points_with_curves({}, {}, **AXES), "groups: no point has finite x and y"),
+    "no-point": (lambda: charts.points_with_curves({"a": ([1], [np.nan])}, {}, **AXES), "groups: no point"),
     "function": (
         lambda: charts.points_with_curves({"a": ([1], [1])}, {"f": lambda x: x * np.nan}, **AXES),
         "'f': no value is finite",
@@ -459,7 +459,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "not-finite-images": (lambda: matrices.image_grid([[[np.nan]]], ["a"]), "images: a value is not finite"),
     "bars": (lambda: bars.bars(["a"], {"P": [1, 2]}, value_label="p", name_label="k"), "'P': 2 values for 1 names"),
-    "no-bars": (lambda: bars.bar_panels(["a"], {}, name_label="k"), "series: there are none"),
+    "no-bars": (lambda: bars.bar_panels(["a"], {}, name_label="k"), "series is empty"),
     "empty": (lambda: bars.bars([], {"P": []}, value_label="p", name_label="k"), "P: shape .*at least one number"),
     "three-features": (lambda: regions.decision_regions(np.eye(3), [1, 2, 3], names_of, **AXES), "two features"),
     "not-finite": (lambda: regions.decision_regions([[np.nan, 1]], [1], names_of, **AXES), "X: a value is not finite"),
@@ -474,7 +474,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no-column": (lambda: graphs.computational_graph([["a"]], [("a", "b")], {}), r"\['b'\] stand in none"),
     "no-edge": (
         lambda: graphs.computational_graph([["a"], ["b"]], [], {}, gradients={("a", "b"): 1}),
-        r"gradients: \[\('a', 'b'\)\] are no edges",
+        r"gradients: \[\('a', 'b'\)\] are not edges",
     ),
     "prefix": (lambda: graphs.code_tree({"a": "0", "b": "01"}, {"a": 0.5, "b": 0.5}), "'0' of 'a' begins '01' of 'b'"),
     "digits": (lambda: graphs.code_tree({"a": "2"}, {"a": 1}), r"codes\['a'\]: '2'"),

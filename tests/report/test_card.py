@@ -51,7 +51,7 @@ def test_a_card_says_what_is_known(iris):
     model, judged = iris
     _, text = front_matter(model_card(model, judged, name="iris"))
     headings = re.findall(r"^## (.*)$", text, re.M)
-    assert headings == ["Data", "Objective", "Certificate", "Metrics", "Limits", "How to make it again"]
+    assert headings == ["Data", "Objective", "Certificate", "Metrics", "Limits", "How to reproduce it"]
     for known in (
         model.training_.data_sha256,
         "    polytome train iris --test-fraction 0.3\n",
@@ -66,7 +66,7 @@ def test_a_card_says_what_is_known(iris):
 def test_without_rows_there_are_no_metrics(iris):
     front, text = front_matter(model_card(iris[0]))
     assert "model-index" not in front
-    assert "the model was not judged" in text
+    assert "the model was not evaluated" in text
     assert "How good it is on new rows is not known" in text
 
 
@@ -75,14 +75,14 @@ def test_rows_of_training_are_no_evidence(iris):
     source = hold_out(open_source("iris"), 0.3)
     front, text = front_matter(model_card(model, judge(model, source.X, source.y, name="iris")))
     assert "model-index" not in front
-    assert "They are the rows of training" in text
+    assert "They are the training rows" in text
 
 
 def test_without_a_record_nothing_is_made_up():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 2)), rng.integers(0, 2, size=60)
     text = model_card(LogisticRegression(C=0.5).fit(X, y))
-    assert "What the data were was not recorded" in text
+    assert "This model has no record of its training data" in text
     assert "LogisticRegression(C=0.5).fit(X, y)" in text
     assert "SHA-256" not in text
     judged = judge(
@@ -118,7 +118,7 @@ def test_names_do_not_become_mark_up():
 def test_images_have_their_task():
     front, text = front_matter(model_card(fit_source(LogisticRegression(tol=0.1), open_source("digits"))))
     assert front["pipeline_tag"] == "image-classification"
-    assert "Of 3 features that never changed in training it knows nothing." in text
+    assert "It has learned nothing about 3 features that never changed in training." in text
 
 
 def test_the_command_writes_to_a_file_or_to_stdout(tmp_path):
@@ -129,7 +129,7 @@ def test_the_command_writes_to_a_file_or_to_stdout(tmp_path):
     assert shown.exit_code == 0, shown.output
     assert run("card", model, "iris", "--out", out).exit_code == 0
     assert out.read_text(encoding="utf-8") == shown.stdout
-    assert "They include the rows of training" in shown.stdout
+    assert "They include the training rows" in shown.stdout
     assert front_matter(shown.stdout)[1].strip().startswith("# iris")
     assert json.dumps("iris") not in shown.stdout.split("---")[1].replace('name: "iris"', "")
     assert run("card", model, "--out", tmp_path / "no" / "CARD.md").exit_code == 1

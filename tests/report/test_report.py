@@ -114,14 +114,14 @@ def test_metrics_equal_those_of_scikit_learn(iris, iris_html):
     assert rows[1][3] == "33.3 %"
     assert rows[2][1] == f"{log_loss(source.y_test, p):.4g}"
     assert rows[2][3] == f"{np.log(3):.4g}"
-    assert f"{percent(right / 45)} right" in text
+    assert f"{percent(right / 45)} correct" in text
 
 
 def test_data_are_those_of_training(iris, iris_html):
     model, source = iris
     text, tables = read(iris_html)
-    assert table(tables, "Rows of training by class")[1:] == [[str(c), "35", "33.3 %"] for c in model.classes_]
-    first = table(tables, "Columns of numbers")[1]
+    assert table(tables, "Training rows by class")[1:] == [[str(c), "35", "33.3 %"] for c in model.classes_]
+    first = table(tables, "Numeric columns")[1]
     column = source.X[:, 0]
     assert first == ["sepal length (cm)", f"{column.min():.4g}", f"{column.mean():.4g}", f"{column.max():.4g}"]
     assert model.training_.data_sha256 in text
@@ -239,7 +239,7 @@ def test_any_number_of_classes_is_told(K, words_only):
     model = LogisticRegression().fit(X, labels)
     text, tables = read(model.report(X[:300], labels[:300], X_train=X, y_train=labels).html)
     assert f"{K} classes" in text
-    assert len(table(tables, "Rows of training by class")) == 1 + (K if K <= 40 else 10)
+    assert len(table(tables, "Training rows by class")) == 1 + (K if K <= 40 else 10)
 
 
 def test_names_and_labels_stay_text():
@@ -272,7 +272,7 @@ def test_unseen_labels_are_told(words_only):
     strange[:7] = 9
     text, _ = read(model.report(X, strange).html)
     assert "7 more rows have labels that training never saw (9)" in text
-    with pytest.raises(DataError, match="not one label"):
+    with pytest.raises(DataError, match="no label is one of"):
         model.report(X, strange + 100)
 
 
@@ -285,17 +285,17 @@ def test_without_rows_it_says_that_nothing_is_known(iris, words_only):
 def test_without_a_record_it_says_so(words_only):
     X, y = noisy(2)
     text, _ = read(LogisticRegression().fit(X, y).report(X, y).html)
-    assert "What the data were was not recorded" in text
+    assert "This model has no record of its training data" in text
     assert "LogisticRegression().fit(X, y)" in text
 
 
 def test_rows_of_training_are_recognised(iris, words_only):
     model, source = iris
-    assert "flatter every model" in read(make_report(model, source.X, source.y).html)[0]
+    assert "flatters every model" in read(make_report(model, source.X, source.y).html)[0]
     whole = open_source("iris")
-    assert "include those of training" in read(make_report(model, whole.X, whole.y, name="iris").html)[0]
+    assert "include the training rows" in read(make_report(model, whole.X, whole.y, name="iris").html)[0]
     held_out = read(make_report(model, source.X_test, source.y_test, name="iris").html)[0]
-    assert "On rows other than those of training" in held_out
+    assert "On rows other than the training rows" in held_out
 
 
 def test_rows_of_one_class_have_no_ranking():
@@ -308,7 +308,7 @@ def test_rows_of_one_class_have_no_ranking():
 def test_one_row(words_only):
     X, y = noisy(2)
     text, _ = read(LogisticRegression().fit(X, y).report(X[:1], y[:1]).html)
-    assert "Judged on 1 row:" in text
+    assert "Evaluated on 1 row:" in text
 
 
 def test_a_fit_that_failed_is_a_visible_warning(words_only):
@@ -322,12 +322,20 @@ def test_a_fit_that_failed_is_a_visible_warning(words_only):
     assert "NOT within" in text
 
 
-def test_without_penalty_nothing_is_called_proved(words_only):
+def test_without_penalty_the_proof_is_of_the_curvature(words_only):
+    X, y = noisy(2)
+    text, _ = read(LogisticRegression(C=np.inf).fit(X, y).report().html)
+    assert "that follows from the curvature at these coefficients" in text
+    assert "About predictions nothing is proved" in text
+
+
+def test_an_estimate_is_not_called_proved(words_only, monkeypatch):
+    monkeypatch.setattr("polytome.certificates.certificate.curvature_bound", lambda *_: None)
     X, y = noisy(2)
     model = LogisticRegression(C=np.inf).fit(X, y)
     text, _ = read(model.report(X, y, X_train=X, y_train=y).html)
-    assert "Without a penalty there is no proof" in text
-    assert "About predictions nothing is proved" in text
+    assert "Without a penalty nothing was proved" in text
+    assert "Nothing is proved about predictions" in text
     assert "Proved:" not in text
 
 
@@ -350,7 +358,7 @@ def test_a_category_is_named_with_its_level(tmp_path, words_only):
     text, tables = read(make_report(model, source.X_test, source.y_test, row_names=source.test_names).html)
     for row in table(tables, "Least certain")[1:]:
         assert f"colour = {colour[int(row[0]) - 1]}" in row[5]
-    assert len(table(tables, "Columns of numbers")) == 2
+    assert len(table(tables, "Numeric columns")) == 2
     assert "Report on a model of table.csv" in text
 
 
@@ -370,7 +378,7 @@ def test_images_are_shown():
 
 
 def test_models_of_other_libraries_are_refused():
-    with pytest.raises(ArgumentError, match="model is a LinearDiscriminantAnalysis: a report tells about a model of P"):
+    with pytest.raises(ArgumentError, match="model is a LinearDiscriminantAnalysis: give a fitted Polytome model"):
         make_report(LinearDiscriminantAnalysis().fit([[0.0], [1.0], [2.0]], [0, 1, 1]))
 
 
@@ -412,7 +420,7 @@ def test_report_without_rows_goes_beside_the_model(tmp_path):
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     done = run("train", "iris", "--report", tmp_path / "absent" / "report.html")
     assert done.exit_code == 1
-    assert "make it first" in done.output
+    assert "create it first" in done.output
     assert "Classes" not in done.output
 
 
@@ -497,7 +505,7 @@ def test_rows_of_training_may_be_given_in_any_form(form):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.eye(3)[load_iris().target], r"one label each, not by probabilities; .* classes_\[y.argmax\(axis=1\)\]"),
+        (np.eye(3)[load_iris().target], r"one label for each row, not probabilities; .* classes_\[y.argmax"),
         (load_iris().target[:10], r"y has shape \(10,\) for 150 rows"),
         ("setosa", r"y has shape \(\) for 150 rows"),
         (np.zeros((75, 2)), r"y has shape \(75, 2\) for 150 rows"),

@@ -1,6 +1,7 @@
 """Rows: however a matrix is stored, cut and shared among threads, its sums are those of the dense float64 array."""
 
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -402,3 +403,16 @@ def test_threads_share_the_caller_s_word_on_overflow():
         assert list(in_order(np.exp, [1000.0] * 8, n_threads=2)) == [np.inf] * 8
     with pytest.warns(RuntimeWarning, match="overflow"):
         list(in_order(np.exp, [1000.0] * 8, n_threads=2))
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array, sparse.csc_array], ids=["dense", "csr", "csc"])
+def test_deviations_keep_what_light_rows_add_to_a_heavy_one(stored) -> None:
+    X = np.array([[0.0, 0.7, 0.0, -0.5], [0.2, 0.0, 0.6, 0.1], [0.3, 0.0, -0.7, -0.2], [0.0, 0.3, 0.0, 0.4]])
+    weight = np.array([1e-2, 5e-11, 1.2e10, 3e-9])
+    _, found = as_rows(stored(X), np.zeros(4), weight).moments()
+    w = [Fraction(v) for v in weight.tolist()]
+    for j in range(4):
+        x = [Fraction(v) for v in X[:, j].tolist()]
+        mean = sum(a * b for a, b in zip(w, x, strict=True)) / sum(w)
+        variance = sum(a * (b - mean) ** 2 for a, b in zip(w, x, strict=True)) / sum(w)
+        assert found[j] == pytest.approx(float(variance) ** 0.5, rel=1e-13)

@@ -144,7 +144,7 @@ def test_a_table_with_categories_and_gaps(people, people_path):
 @pytest.mark.parametrize(
     ("rows", "status", "words"),
     [
-        ([], 422, "there are none"),
+        ([], 422, "is empty; send at least one row"),
         ([[]], 422, "has 0 values where the model needs 4"),
         ([[1, 2, 3]], 422, "row 1: has 3 values where the model needs 4, in this order: 'age', 'size'"),
         ([1, 2], 422, "has 2 values"),
@@ -168,11 +168,11 @@ def test_rows_that_do_not_suit_the_model(people, rows, status, words):
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ("", 400, "no JSON"),
-        ("{", 400, "no JSON in UTF-8: Expecting property name"),
+        ("", 400, "not JSON"),
+        ("{", 400, "not JSON in UTF-8: Expecting property name"),
         (b'{"rows": [["\xff"]]}', 400, "byte 12 cannot be decoded"),
-        ('{"rows": [[NaN, 1, 1, 1]]}', 400, "NaN is no number of JSON; send null"),
-        ('{"rows": [[-Infinity, 1, 1, 1]]}', 400, "Infinity is no number"),
+        ('{"rows": [[NaN, 1, 1, 1]]}', 400, "NaN is not a JSON number; send null"),
+        ('{"rows": [[-Infinity, 1, 1, 1]]}', 400, "Infinity is not a JSON number"),
         ('{"rows": [[1e400, 1, "red", "yes"]]}', 422, "'inf' is not a finite number"),
         ('{"rows": [[' + "9" * 400 + ', 1, "red", "yes"]]}', 422, "'inf' is not a finite number"),
         ('{"rows": [[' + "9" * 5000 + ', 1, "red", "yes"]]}', 422, "'inf' is not a finite number"),
@@ -180,7 +180,7 @@ def test_rows_that_do_not_suit_the_model(people, rows, status, words):
         ('{"rows": ' + "[" * 100_000, 400, "nested too deeply"),
         ("[[1, 2, 3, 4]]", 422, 'needs the form {"rows": [...]}'),
         ('{"row": [1]}', 422, 'needs the form {"rows": [...]}'),
-        ('{"rows": [[1]], "missing": "mean"}', 422, "has 'missing' beside"),
+        ('{"rows": [[1]], "missing": "mean"}', 422, "has 'missing' besides"),
         (r'{"rows": [["\ud800", 1, "red", "yes"]]}', 422, "is not a finite number"),
     ],
 )
@@ -216,8 +216,8 @@ def test_the_command_line_says_the_same(people_path, people, tmp_path):
     )
     said = people("POST", "/predict", table.read_text(), content_type=CSV).json["error"]
     wanted = done.stderr.strip().removeprefix(f"Error: {table}")
-    assert wanted.endswith("; correct it, or let it count as none of them with --unknown zero")
-    assert said == "the body" + wanted.removesuffix(", or let it count as none of them with --unknown zero")
+    assert wanted.endswith("; correct it, or let it count as no known level with --unknown zero")
+    assert said == "the body" + wanted.removesuffix(", or let it count as no known level with --unknown zero")
 
 
 def test_explanations_are_those_of_the_library(people, people_path):
@@ -245,7 +245,7 @@ def test_explanations_are_those_of_the_library(people, people_path):
     assert between["outputs"] == ["high"]
     assert between["rows"][0]["contributions"] == found.between("high", "low").values[0].tolist()
     assert "give both classes" in people.rows(rows, path="/explain?of=high").json["error"]
-    assert "none of the classes high, low" in people.rows(rows, path="/explain?of=high&against=x").json["error"]
+    assert "not one of the classes high, low" in people.rows(rows, path="/explain?of=high&against=x").json["error"]
     assert people.rows(rows * 51, path="/explain").status == 413
 
 

@@ -270,10 +270,10 @@ def test_a_guard_before_formulas_is_there_for_those_who_ask(paths):
     ("words", "expected"),
     [
         ("x: is odd; fill it in, or choose --missing drop or --missing mean in training", "x: is odd; fill it in"),
-        ("x: is odd; correct it, or let it count as none of them with --unknown zero", "x: is odd; correct it"),
-        ("x: is odd; add rows, or say --header no if line 1 is data", "x: is odd; add rows"),
-        ("x: is odd; add a header line (or say --header yes if line 1 is one)", "x: is odd; add a header line"),
-        ("x: is odd; say --header no", "x: is odd; correct what was sent"),
+        ("x: is odd; correct it, or let it count as no known level with --unknown zero", "x: is odd; correct it"),
+        ("x: is odd; add rows, or use --header no if line 1 is data", "x: is odd; add rows"),
+        ("x: is odd; add a header line (or use --header yes if line 1 is one)", "x: is odd; add a header line"),
+        ("x: is odd; use --header no", "x: is odd; correct what was sent"),
         ("x: is odd; it has 'a', 'b'; leave it out with --drop b", "x: is odd; it has 'a', 'b'"),
         ("x: '--drop or else' is odd; correct it", "x: '--drop or else' is odd; correct it"),
         ("x: is odd; send 1 or 2 -- or 3", "x: is odd; send 1 or 2 -- or 3"),
@@ -374,7 +374,7 @@ def test_a_decoder_answers_in_words(monkeypatch):
         decode_all(io.BytesIO(b'{"shape": [8, 8], "full": 16.0, "bytes": 3}\nabc'), answers)
         return json.loads(answers.getvalue())["error"]
 
-    assert "is no PNG" in ask()
+    assert "is not a PNG" in ask()
 
     def greedy(*_):
         raise MemoryError
@@ -450,7 +450,7 @@ def test_the_event_loop_complains_now_and_then(caplog):
     finally:
         loop.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "new connections wait: Too many open files; let the process have more"
+        "new connections wait: Too many open files; raise the limit of the process"
     ]
     assert len(shed) == 1
 

@@ -163,9 +163,9 @@ def test_starts_that_fail_say_so_in_one_line(iris_path, tmp_path):
         assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in refused(path, "--port", port)
     assert "needs --token (or POLYTOME_TOKEN)" in refused(path, "--host", "0.0.0.0")
     assert "needs --token" in refused(path, "--host", "::")
-    assert "is no address" in refused(path, "--host", "no.such.host.invalid", "--token", "abc")
+    assert "is not an address" in refused(path, "--host", "no.such.host.invalid", "--token", "abc")
     assert "origin='example.org': needs a scheme" in refused(path, "--origin", "example.org")
-    assert "token: needs letters" in refused(path, token="with a blank")
+    assert "token: use ASCII letters" in refused(path, token="with a blank")
 
 
 @pytest.mark.parametrize("absent", ["fastapi", "uvicorn", "httptools", "prometheus_client"])

@@ -192,7 +192,7 @@ def test_what_the_model_saw_and_what_each_pixel_adds_are_pictures_of_its_shape(c
         settled(page, lambda: field(page, "against").select_option("5"))
         page.locator("#map-words", has_text="What each pixel adds, 3 against 5").wait_for()
         field(page, "against").select_option("3")
-        page.get_by_text("These are one class").wait_for()
+        page.get_by_text("These are the same class").wait_for()
 
 
 def test_undo_and_clear_bring_the_sheet_back(chromium, digits):
@@ -219,7 +219,7 @@ def test_a_picture_can_be_chosen_instead_of_drawn(chromium, digits, tmp_path):
         page.locator("#file").set_input_files(tmp_path / "three.jpg")
         expect_best(page, "3")
         page.locator("#file").set_input_files(tmp_path / "no-picture.png")
-        page.get_by_text("no-picture.png is no picture").wait_for()
+        page.get_by_text("no-picture.png is not a picture").wait_for()
         expect_best(page, "3")  # the last good answer stays
         Image.new("L", (90, 90), 255).save(tmp_path / "empty.png")
         page.locator("#file").set_input_files(tmp_path / "empty.png")
@@ -280,7 +280,7 @@ def test_contributions_add_up_to_the_log_odds_of_the_two_classes(chromium, iris)
     with visit(chromium, iris.address) as page:
         page.locator("#flips").wait_for()
         settled(page, lambda: field(page, "petal length (cm)").fill("5.5"))
-        settled(page, lambda: field(page, "What speaks for").select_option("virginica"))
+        settled(page, lambda: field(page, "What counts for").select_option("virginica"))
         settled(page, lambda: field(page, "against").select_option("setosa"))
         texts = page.locator("#contributions-rows tr td:nth-of-type(2)").all_inner_texts()
         *parts, total = [float(text.replace("\u2212", "-")) for text in texts]
@@ -341,7 +341,7 @@ def test_as_many_flips_are_answered_as_are_wanted(chromium, iris):
     ("text", "words"),
     [
         ("wide", "\u201cwide\u201d is not a number; write one such as 1.2."),
-        ("1,3", "Write it with a point: 1.3."),
+        ("1,3", "Write it with a decimal point: 1.3."),
         (" ", "Needs a number, such as 1.2."),
         ("1e999", "1e999 is too large."),
     ],
@@ -355,10 +355,10 @@ def test_a_bad_value_is_told_beside_its_field_and_the_last_good_answer_stays(chr
         page.locator(f"#{control.get_attribute('aria-describedby')}", has_text=words).wait_for()
         assert control.get_attribute("aria-invalid") == "true"
         assert shares(page) == before
-        page.get_by_text("the last values that could be used").wait_for()
+        page.get_by_text("the last valid values").wait_for()
         assert accessibility_faults(page) == []
         settled(page, lambda: control.fill("9"))
-        page.get_by_text("Outside of what training saw, 0.1 to 2.5.").wait_for()
+        page.get_by_text("Outside the range in training, 0.1 to 2.5.").wait_for()
         expect_best(page, "virginica")
 
 
@@ -369,7 +369,7 @@ def test_a_pasted_row_fills_the_form(chromium, people):
         take = page.get_by_role("button", name="Use these values")
         for pasted, words in (
             ("30,red,low", "The row has 3 values, the model 2 features; leave out the column of the labels."),
-            ("30,violet", "colour: \u201cviolet\u201d is none of its levels: blue, green and red."),
+            ("30,violet", "colour: \u201cviolet\u201d is not one of its levels: blue, green and red."),
             ("old,red", "age: \u201cold\u201d is not a number"),
             ("age,hue\n30,red", "The feature \u201ccolour\u201d is not among the names."),
         ):
@@ -429,7 +429,7 @@ def test_a_server_with_a_token_lets_the_page_in_after_signing_in(chromium, iris)
         page.locator("#flips").wait_for()
         page.context.clear_cookies()
         field(page, "petal width (cm)").fill("2.4")
-        page.get_by_text("The server wants its token again.").wait_for()
+        page.get_by_text("The server asks for its token again.").wait_for()
         page.get_by_role("link", name="Sign in").click()
         page.get_by_label("Token").wait_for()
 
@@ -439,7 +439,7 @@ def test_the_head_of_the_page_says_what_the_model_is(chromium, iris):
         page.locator("#flips").wait_for()
         assert page.title() == "iris - Polytome"
         assert page.locator("h1").inner_text() == "iris"
-        assert "setosa, versicolor and virginica apart by 4 features" in page.locator("#facts").inner_text()
+        assert "distinguishes setosa, versicolor and virginica by 4 features" in page.locator("#facts").inner_text()
         assert page.locator("#certificate").inner_text() == str(iris.model.certificate_)
         for name in ("OpenAPI", "Metrics"):
             address = page.get_by_role("link", name=name).get_attribute("href")

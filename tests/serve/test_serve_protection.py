@@ -106,7 +106,7 @@ def test_every_failure_has_one_shape(client, caplog):
         "/number?value=x": (422, "query value: Input should be a valid integer"),
         "/refused": (409, "not now"),
         "/unsuitable": (422, "row 2, column 'age': 'old' is no number"),
-        "/fault": (500, "the server failed at this request; its log says where"),
+        "/fault": (500, "the server failed to handle this request; its log says where"),
         "/slow": (503, "the answer took longer than 0.5 seconds"),
     }
     for path, (status, words) in cases.items():
@@ -245,7 +245,7 @@ def test_the_sign_in_page_is_sound(guarded):
 
 @pytest.mark.parametrize("token", ["", "with blank", "new\nline", "über"])
 def test_what_is_no_token(token):
-    with pytest.raises(ArgumentError, match="token: needs letters"):
+    with pytest.raises(ArgumentError, match="token: use ASCII letters"):
         protect(application(), token=token, most_bytes=1, seconds=1)
 
 

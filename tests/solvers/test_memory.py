@@ -54,7 +54,7 @@ def shaped(n: int, d: int, K: int) -> Objective:
 def have(monkeypatch: pytest.MonkeyPatch, available: int | None) -> None:
     """Pretend that there is so much memory, and that every fit is large enough to ask."""
     monkeypatch.setattr(memory, "available_memory", lambda: available)
-    monkeypatch.setattr(memory, "_SMALL", 0)
+    monkeypatch.setattr(memory, "_BYTES_ALWAYS_THERE", 0)
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=str)

@@ -25,6 +25,7 @@ from polytome.solvers import (
     Iterate,
     Newton,
     RowSpace,
+    Solver,
     StochasticGradientDescent,
     choose_solver,
     lbfgs,
@@ -34,6 +35,7 @@ from polytome.solvers import (
 )
 from polytome.solvers.driver import Epoch, train
 from polytome.solvers.ridge_start import ridge_start
+from polytome.solvers.solver import Relay
 
 EXACT = {
     "newton": Newton(),
@@ -111,9 +113,8 @@ def test_gradient_solvers_reach_the_optimum(name: str, K: int, optimum: dict) ->
 def test_without_penalty(name: str) -> None:
     objective = make_objective(3, strength=0.0)
     solution = minimize(objective, EXACT[name], tol=1e-12)
-    assert solution.stop is Stop.ESTIMATED
-    assert solution.stop.succeeded
-    assert solution.certificate.kind == "estimate"
+    assert solution.stop is Stop.CERTIFIED
+    assert solution.certificate.is_of_curvature
     best = minimize(objective, Newton(), tol=1e-15).coefficients
     np.testing.assert_allclose(solution.coefficients, best, atol=1e-4)
 
@@ -558,7 +559,7 @@ def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
 
 
 @dataclass(frozen=True)
-class StandsStill:
+class StandsStill(Solver):
     """A solver whose steps lead nowhere, with one that may take over."""
 
     then: Newton | None
@@ -643,3 +644,32 @@ def test_lbfgs_from_a_ridge_regression_comes_to_the_same_minimum(fit_intercept, 
     assert solution.history[0].objective < reference.history[0].objective / 2
     assert solution.passes < reference.passes
     assert_allclose(solution.coefficients, reference.coefficients, atol=1e-3)
+
+
+@pytest.mark.parametrize("inner", [Newton(), LBFGS()], ids=str)
+def test_constant_rows_span_no_dimension(inner: Solver) -> None:
+    """The null model is the minimum, in the space of rows that are all alike as anywhere."""
+    objective = Objective(Logistic(), L2(1.0), as_rows(np.zeros((4, 6)), np.array([0, 1, 1, 1])))
+    solution = minimize(objective, RowSpace(inner))
+    assert solution.stop is Stop.CERTIFIED
+    assert_allclose(solution.coefficients, objective.null[0], atol=1e-12)
+
+
+def test_a_relay_goes_on_where_a_solver_gives_way_or_is_halted() -> None:
+    objective = make_objective(2)
+    start = objective.null[0]
+    solver = LBFGS(then=LBFGS(memory=4, then=Newton(), then_after=3), then_after=2)
+    seen = list(islice(Relay(solver, objective, start), 7))
+    assert [iterate.took_over for iterate in seen] == [()] * 2 + [("LBFGS",)] * 3 + [("LBFGS", "Newton")] * 2
+    passes = [iterate.passes for iterate in seen]
+    assert passes == sorted(passes)
+    # What the second one starts from is the point at which the first one gave way, not one before it.
+    alone = list(islice(Relay(LBFGS(), objective, start), 3))
+    np.testing.assert_array_equal(seen[2].coefficients, alone[2].coefficients)
+    relay = Relay(LBFGS(then=Newton()), objective, start)
+    assert relay.go_on(objective.at(np.float32), start, 5.0)
+    assert (relay.took_over, relay.solver) == (("float64",), LBFGS(then=Newton()))
+    assert relay.go_on(relay.objective, start, 5.0)
+    assert next(relay).passes > 5.0
+    assert relay.took_over == ("float64", "Newton")
+    assert not relay.go_on(relay.objective, start, 9.0)

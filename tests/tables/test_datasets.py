@@ -172,7 +172,7 @@ def test_md5_is_of_the_packed_file(server: Server, tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_made_is_named(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(FileError, match=r"file.cache: cannot be made .*POLYTOME_CACHE"):
+    with pytest.raises(FileError, match=r"file.cache: cannot be created .*POLYTOME_CACHE"):
         fetch(FILE, server.mirrors("good"), tmp_path / "file" / "cache")
 
 

@@ -120,7 +120,7 @@ def test_a_pipe_is_read_whole(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
 def test_a_device_that_never_ends_is_refused() -> None:
-    with pytest.raises(FileError, match="/dev/zero: what comes out of it would take"):
+    with pytest.raises(FileError, match="/dev/zero: its output would take"):
         read_table("/dev/zero", target="last", read_limit=0.02)
 
 
@@ -131,7 +131,7 @@ def test_archives_and_workbooks_are_called_what_they_are(tmp_path: Path) -> None
             "kind Excel workbook, not text; save its table as CSV",
         ),
         "renamed.csv": (["_rels/.rels", "xl/workbook.xml"], "Excel workbook, not text; save its table as CSV"),
-        "two.csv.zip": (["a.csv", "b.csv"], r"packs 2 files \(a\.csv, b\.csv\); unpack it"),
+        "two.csv.zip": (["a.csv", "b.csv"], r"contains 2 files \(a\.csv, b\.csv\); unpack it"),
         "texts.npz": (["a.csv"], r"a zip archive without NumPy arrays \(a\.csv\); unpack it"),
     }
     for name, (inside, says) in members.items():

@@ -18,7 +18,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("PIL")
 
 _SECONDS = os.environ.get("POLYTOME_FUZZ_SECONDS")
-_FUZZER = Path(__file__).with_name("reader_fuzzer.py")
+_FUZZER = Path(__file__).parents[1] / "reader_fuzzer.py"
 
 
 def test_damaged_files_are_read_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ def test_a_table_says_what_its_first_line_was_taken_for() -> None:
     assert note.startswith("line 1 is read as the names of the columns, '0', '1', because its numbers count")
     assert "--header no" in note
     (note,) = parse_delimited(b"5,1\n0.5,0.25\n", "t.csv").notes
-    assert "the columns are 'column_1', 'column_2'; say --header yes" in note
+    assert "the columns are 'column_1', 'column_2'; use --header yes" in note
     assert parse_delimited(b"5,1\n0.5,0.25\n", "t.csv", header="no").notes == ()
     assert parse_delimited(b"x,y\n0.5,0.25\n", "t.csv").notes == ()
 
@@ -140,4 +140,4 @@ def test_notes_name_the_line_that_is_read_as_names(start: str, line: int) -> Non
     assert named.names == ("0", "1", "2")
     assert named.notes[0].startswith(f"line {line} is read as the names")
     nameless = parse_delimited(f"{start}0.5;7\n1.5;8\n".encode(), "t.csv")
-    assert nameless.notes[0].endswith(f"say --header yes if line {line} is one")
+    assert nameless.notes[0].endswith(f"use --header yes if line {line} is one")

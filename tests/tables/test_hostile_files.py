@@ -166,7 +166,7 @@ def test_labels_of_letters_that_are_none(tmp_path: Path, letter: int) -> None:
     y.view(np.uint32)[5] = letter
     path = tmp_path / "letters.npz"
     path.write_bytes(npz_bytes(X=np.ones((4, 1)), y=y))
-    with pytest.raises(DataError, match=r"letters\.npz, row 3: the label is no text"):
+    with pytest.raises(DataError, match=r"letters\.npz, row 3: the label is not text"):
         read_table(path)
     path.write_bytes(npz_bytes(X=np.ones((4, 1)), y=np.array([b"a", b"b", b"\xff", b"a"])))
     with pytest.raises(DataError, match=r"row 3: the label b'\\xff' is not UTF-8"):
@@ -176,7 +176,7 @@ def test_labels_of_letters_that_are_none(tmp_path: Path, letter: int) -> None:
 def test_labels_of_images_that_are_no_whole_numbers(tmp_path: Path) -> None:
     (tmp_path / IDX_FILES[0]).write_bytes(idx_bytes(IMAGES))
     (tmp_path / IDX_FILES[1]).write_bytes(idx_bytes(np.full(4, np.nan, dtype=">f4"), mark=b"\0\0\x0d"))
-    with pytest.raises(FileError, match="needed are whole numbers"):
+    with pytest.raises(FileError, match="whole numbers are needed"):
         read_table(tmp_path)
     (tmp_path / IDX_FILES[1]).write_bytes(idx_bytes(LABELS))
     assert read_table(tmp_path).y.tolist() == LABELS.tolist()

@@ -239,9 +239,9 @@ def test_a_photograph_of_empty_paper_is_blank() -> None:
 @pytest.mark.parametrize(
     ("contents", "complaint"),
     [
-        (b"", "is no PNG"),
-        (b"age,income\n1,2\n", "is no PNG"),
-        (encoded(stroke(), "TIFF"), "is no PNG"),
+        (b"", "is not a PNG"),
+        (b"age,income\n1,2\n", "is not a PNG"),
+        (encoded(stroke(), "TIFF"), "is not a PNG"),
         (encoded(stroke())[:200], "damaged or cut short"),
         (encoded(stroke(), "JPEG")[:700], "damaged or cut short"),
         (_png_of_declared_size(200, 200), "damaged or cut short"),
@@ -321,7 +321,7 @@ def test_arguments_that_make_no_sense_are_refused(arguments: tuple[object, ...],
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three drawings in sub-folders, beside things that are none."""
+    """Three drawings in subfolders, beside things that are none."""
     for label, name in (("7", "b.PNG"), ("1", "z.png"), ("7", "a.jpg")):
         (tmp_path / "drawings" / label).mkdir(parents=True, exist_ok=True)
         (tmp_path / "drawings" / label / name).write_bytes(encoded(stroke(), "JPEG" if name.endswith("jpg") else "PNG"))
@@ -366,10 +366,10 @@ def test_predict_writes_the_file_of_each_image_before_its_prediction(digits_mode
 def test_evaluate_takes_the_names_of_sub_folders_as_labels(digits_model: Path, folder: Path) -> None:
     metrics = json.loads(done("evaluate", digits_model, folder, "--json"))["metrics"]
     assert metrics["n_rows"] == 3
-    assert "sub-folder of its name" in refused("evaluate", digits_model, folder / "7")
+    assert "subfolder named after" in refused("evaluate", digits_model, folder / "7")
     (folder / "seven").mkdir()
     (folder / "seven" / "a.png").write_bytes(encoded(stroke()))
-    assert "sub-folder 'seven' is no label" in refused("evaluate", digits_model, folder)
+    assert "subfolder 'seven' is not a label" in refused("evaluate", digits_model, folder)
 
 
 def test_images_and_models_that_do_not_suit_each_other_are_refused_in_one_line(
@@ -377,7 +377,7 @@ def test_images_and_models_that_do_not_suit_each_other_are_refused_in_one_line(
 ) -> None:
     image, table = folder / "1" / "z.png", tmp_path / "rows.csv"
     table.write_text("1,2\n")
-    assert "is no image" in refused("predict", digits_model, image, table)
+    assert "is not an image" in refused("predict", digits_model, image, table)
     assert "one table at a time" in refused("predict", digits_model, table, table)
     assert "takes no --missing" in refused("predict", digits_model, image, "--missing", "drop")
     assert "no such file" in refused("predict", digits_model, tmp_path / "absent.png")

@@ -45,7 +45,7 @@ def test_an_index_in_a_text_table_is_left_out_and_said(tmp_path: Path, order: li
     lines = [f"{i},{i % 3}.5,{'ab'[i % 2]}" for i in order]
     table = _read(tmp_path, "\n".join([f"{name},x,y", *lines]))
     assert table.feature_names == ("x",)
-    assert any("is taken for the index" in note for note in table.notes)
+    assert any("is taken to be the index" in note for note in table.notes)
     kept = _read(tmp_path, "\n".join([f"{name},x,y", *lines]), categories=["1"])
     assert kept.feature_names is not None
     assert len(kept.feature_names) == 1 + len(set(order))
@@ -85,7 +85,7 @@ def test_parquet_names_its_index(tmp_path: Path, index: list[Any], name: str | N
     frame.to_parquet(tmp_path / "t.parquet")
     table = read_table(tmp_path / "t.parquet", target="y")
     assert table.feature_names == ("x",)
-    assert any("is taken for the index" in note for note in table.notes)
+    assert any("is taken to be the index" in note for note in table.notes)
     assert (
         read_table(tmp_path / "t.parquet", target=name or "__index_level_0__", drop=["y"], categories=["x"]).y
         is not None
@@ -207,7 +207,7 @@ def test_labels_of_numbers_have_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("1,234", "may group its digits or be its point"),
+        ("1,234", "may group its digits or be its decimal point"),
         ("12,5", "decimal comma"),
         ("0,123", "decimal comma"),
         ("1,234,567.8", "grouped by commas"),
@@ -262,7 +262,7 @@ def test_texts_with_rows_enough_are_learned_from(tmp_path: Path) -> None:
 def test_texts_too_long_to_keep_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polytome.tables.schemas._MOST_LEVEL_BYTES", 1000)
     text = "z,y\n" + "".join(f"{'uv'[i % 2] * 600},{'ab'[i % 2]}\n" for i in range(10))
-    with pytest.raises(DataError, match="1,200 bytes are many to keep"):
+    with pytest.raises(DataError, match="1,200 bytes are too many to keep"):
         _read(tmp_path, text)
     assert len(_read(tmp_path, text, categories=["z"]).feature_names or ()) == 2
 
@@ -373,7 +373,7 @@ def test_a_header_is_for_text_tables(tmp_path: Path, name: str) -> None:
     parquet.write_table(pyarrow.table({"x": [1, 2], "y": ["a", "b"]}), tmp_path / "t.parquet")
     np.savez(tmp_path / "t.npz", X=np.eye(2), y=["a", "b"])
     (tmp_path / "t.svm").write_text("1 1:1\n2 1:2\n")
-    with pytest.raises(ArgumentError, match="is no text table"):
+    with pytest.raises(ArgumentError, match="is not a text table"):
         read_table(tmp_path / name, target="y" if name == "t.parquet" else None, header="yes")
     with pytest.raises(ArgumentError, match="iris is a built-in data set and takes no --missing-mark"):
         open_source("iris", marks=["NA"])

@@ -40,7 +40,7 @@ def test_a_number_beside_words_is_spelled_as_a_table_spells_it():
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([], "there are none"),
+        ([], "rows: is empty"),
         ([[1, 2], [1]], "row 2: has 1 value where the model needs 2, in this order: 'a', 'b'"),
         ([{"a": 1}], "row 1: lacks the column 'b'; found 'a'"),
         ([7], "row 1: is a number; send a list"),

@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from file_makers import CSV, IMAGES, LABELS, arrow_table, feather_bytes, idx_bytes, npy_bytes, npz_bytes, parquet_bytes
+from polytome import LogisticRegression
 from polytome.errors import DataError
 from polytome.tables.readers.idx import IDX_FILES, read_idx
 from polytome.tables.readers.libsvm import read_libsvm
@@ -110,7 +111,26 @@ def test_every_kind_of_array_reads_as_the_same_rows(tmp_path: Path) -> None:
         assert table.X.dtype.isnative
     assert read_table(tmp_path / "images.npy").X.dtype == np.uint8
     assert read_table(tmp_path / "a.npy").y is None
-    assert isinstance(read_table(tmp_path / "a.npy").X, np.memmap)
+
+
+def test_an_array_is_mapped_only_where_it_would_take_much_of_the_free_memory(tmp_path: Path, monkeypatch) -> None:
+    X = np.arange(600.0).reshape(200, 3)
+    np.save(tmp_path / "a.npy", X)
+    for free, limit, mapped in ((None, None, True), (19_000, None, True), (20_000, None, False), (20_000, 1e-6, True)):
+        monkeypatch.setattr("polytome.tables.readers.arrays.available_memory", lambda free=free: free)
+        table = read_table(tmp_path / "a.npy", read_limit=limit)
+        assert isinstance(table.X, np.memmap) == mapped
+        assert_array_equal(table.X, X)
+
+
+def test_a_fit_outlives_the_file_that_it_was_read_from(tmp_path: Path) -> None:
+    """Of a mapped array, the first page that is missing would end the process."""
+    X, y = np.random.default_rng(0).normal(size=(5_000, 20)), np.arange(5_000) % 2
+    np.save(tmp_path / "a.npy", X)
+    read = read_table(tmp_path / "a.npy").X
+    with (tmp_path / "a.npy").open("r+b") as file:
+        file.truncate(100)
+    assert_array_equal(LogisticRegression().fit(read, y).coef_, LogisticRegression().fit(X, y).coef_)
 
 
 def test_scipy_sparse_npz(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_column_with_many_words_is_text_and_says_so(tmp_path: Path) -> None:
 
 def test_a_column_that_counts_the_rows_is_pointed_out(tmp_path: Path) -> None:
     table = _read(tmp_path, "n,x,y\n1,5,a\n2,5,b\n3,1,a\n", target="y")
-    assert table.notes == ("column 'n' counts the rows; leave it out with --drop n if it is no measurement",)
+    assert table.notes == ("column 'n' counts the rows; leave it out with --drop n if it is not a measurement",)
     assert _read(tmp_path, "n,x,y\n1,5,a\n2,5,b\n3,1,a\n", target="y", drop=["1"]).feature_names == ("x",)
 
 
@@ -172,7 +172,7 @@ def test_rows_with_gaps_can_be_dropped(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 3, column 'age': the cell is missing"):
         _read(tmp_path, new, encoder=table.encoder)
     assert_array_equal(_read(tmp_path, new, encoder=table.encoder, missing="drop").kept, [True, False, True])
-    with pytest.raises(ArgumentError, match=r"trained with missing='drop' and knows no means"):
+    with pytest.raises(ArgumentError, match=r"trained with missing='drop' and has no means"):
         _read(tmp_path, new, encoder=table.encoder, missing="mean")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from polytome.errors import ArgumentError
-from polytome.lessons import Lesson
-from polytome.teaching.documents import errata, identities, judge_identity, judge_number, numbers
+from polytome.teaching.documents import DOCUMENTS, errata, identities, judge_identity, judge_number, numbers
+from polytome.teaching.lesson import Lesson
 from polytome.teaching.page import Page
 
 LESSON = Lesson("one", "One & only", "What it shows.")
@@ -139,3 +139,12 @@ def test_json_of_a_lesson_has_every_block(full_page):
 
     found = json.loads(json.dumps(lesson_as_json(LESSON, full_page), default=lambda value: value.tolist()))
     assert [block["type"] for block in found["blocks"]] == [type(block).__name__.lower() for block in full_page.blocks]
+
+
+def test_the_index_names_the_documents_by_title_and_author() -> None:
+    pytest.importorskip("markdown_it")
+    from polytome.teaching.html import index_page
+
+    page = index_page([LESSON])
+    for title in DOCUMENTS.values():
+        assert title in page

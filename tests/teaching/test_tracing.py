@@ -14,7 +14,7 @@ from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import as_rows
-from polytome.solvers import GradientDescent, Newton, minimize
+from polytome.solvers import GradientDescent, Newton, Solver, minimize
 from polytome.teaching.layouts import intercept_first, intercept_last
 from polytome.teaching.tracing import trace, walk
 from registry import LOSSES
@@ -251,7 +251,7 @@ def test_targets_of_another_kind(loss, y):
     ],
 )
 def test_targets_that_could_not_be_means_are_named(loss, y):
-    with pytest.raises(DataError, match=r"y\[1\] = .*: no target of"):
+    with pytest.raises(DataError, match=r"y\[1\] = .*: is not a target of"):
         trace(loss, [[1.4], [1.0]], y, np.zeros((2, loss.n_outputs)), RATE)
 
 
@@ -307,9 +307,7 @@ def test_a_walk_starts_where_it_is_told(objective, rng):
 
 
 def test_a_walk_ends_with_its_solver(objective):
-    class OneStep:
-        patience = 10
-
+    class OneStep(Solver):
         def iterates(self, objective, start):
             yield from [next(GradientDescent(RATE).iterates(objective, start))]
 
@@ -322,9 +320,7 @@ def test_a_walk_is_lazy_and_leaves_blas_alone_between_iterates(objective):
 
     inside = []
 
-    class Watched:
-        patience = 10
-
+    class Watched(Solver):
         def iterates(self, objective, start):
             for iterate in GradientDescent(RATE).iterates(objective, start):
                 inside.append(threads())

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate, at_other_coefficients, certify, proof_of_parts
-from polytome.certificates.exact_sums import Sums, exact_products, exact_sums
-from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, divergences, growth
-from polytome.curvature.hessian_root import HessianRoot
+from polytome.certificates.dual_points import DualPoint, find_optimum, whole
+from polytome.certificates.rounding import ELEMENTARY, Rounding, divergences, growth, strength_error
+from polytome.curvature.hessian_root import Basis, HessianRoot
+from polytome.numerics.exact_sums import UNIT, Sums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.objective import Objective
 from polytome.objective.intercepts import exact_intercept
 from polytome.rows import Block, Columns, as_rows
@@ -33,8 +34,8 @@ __all__ = ["CarefulFrame", "Given", "certify_given"]
 MOST_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
 _ROWS_LOOKED_AT = 1001
-_SMALL = 0.25  # of each probability: no dual point is moved further
-_MOST_REFINEMENTS = 4
+_WHOLE = 2.0**53
+_TINY_DATA = 2**15
 _PART = 1e-3  # of the gap that is asked for
 _MOST_EXACT = 2**17  # products: a tenth of a second
 _SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
@@ -99,7 +100,7 @@ class CarefulFrame:
 
     @property
     @kept
-    def _root(self) -> HessianRoot | None:
+    def root(self) -> HessianRoot | None:
         """The square root of the centred objective's Hessian, if it is small enough."""
         return HessianRoot.of(self.centred)
 
@@ -126,38 +127,55 @@ class CarefulFrame:
 
     def certify(self, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Given]:
         """The certificate of coefficients of the centred objective, rounded to raw columns, with the best intercept."""
+        given = self.given(W)
+        return self.certify_given(given, tol, estimate), given
+
+    def given(self, W: Array) -> Given:
+        """Coefficients of the centred objective, rounded to raw columns, with the best intercept."""
         coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
         centred = self.balanced(W) if self.objective.fit_intercept else np.zeros_like(W[-1])
-        given = Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
-        return self.certify_given(given, tol, estimate), given
+        return Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
 
     def balanced(self, W: Array) -> Array:
         """The best intercept for coefficients of the centred objective, from theirs."""
-        scores, _ = self._scores(W[:-1] * self.objective.rows.columns.scale[:, None])
+        scores, _ = self.scores(W[:-1] * self.objective.rows.columns.scale[:, None])
         found: Array = W[-1] + exact_intercept(self.objective, scores + W[-1])
         return found
 
     def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
-        """The certificate of coefficients just as they are, by the dual point of their centred intercept."""
+        """The certificate of coefficients just as they are: by the dual point of their centred intercept, or that of
+        the optimum if it proves more."""
         objective = self.objective
-        scores, error = self._scores(given.coefficients)
+        scores, error = self.scores(given.coefficients)
         actual = self.moved(given.coefficients, given.intercept, 1.0)
-        scores += given.centred
-        error += growth(3) * np.abs(scores) + UNIT * np.abs(actual)
         W = given.coefficients / objective.rows.columns.scale[:, None]
+        near = np.vstack([W, given.centred])
+        own = DualPoint.at(self, scores + given.centred, near)
+        scores += actual
+        error += 2 * UNIT * (np.abs(scores) + np.abs(actual))
         enough = _PART * tol * objective.null[1]
-        dual = self._refined(_DualPoint.at(self, scores, W), np.vstack([W, given.centred]), enough)
-        off = self._at_rows(dual, scores, error, actual - given.centred)
+        own = own.refined(self, [near], enough)
+        found = self._proof(own, scores, error, tol, estimate)
+        if not found.holds and (optimum := self.optimum(tol)) is not None:
+            better = self._proof(optimum.about(self, W), scores, error, tol, estimate)
+            found = better if better.gap < found.gap else found
+        return found
+
+    def _proof(self, dual: DualPoint, scores: Array, error: Array, tol: float, estimate: float | None) -> Certificate:
+        """The certificate of the coefficients that a dual point is about, with their scores and how far these may be
+        off, (n, n_outputs) both."""
+        objective = self.objective
+        off = self._at_rows(dual, scores, error)
         residual = dual.residual * objective.rows.weight[:, None]
-        room, reach, cost = self._movable(residual, np.abs(scores) + error + np.abs(actual - given.centred))
-        penalty = objective.penalty.value(W)
-        its_size = objective.penalty.strength * float(np.linalg.norm(W))
+        room, reach, cost = self.movable(residual, np.abs(scores) + error)
+        penalty = objective.penalty.value(dual.coefficients)
+        its_size = objective.penalty.strength * float(np.linalg.norm(dual.coefficients))
         found = Rounding(
-            objective=off.value_error + growth(W.size + 8) * penalty,
-            strength=4 * UNIT * (penalty + objective.null[1]),
+            objective=off.value_error + growth(dual.coefficients.size + 8) * penalty,
+            strength=strength_error(objective, penalty),
             gradient=float(np.linalg.norm(dual.off[:-1])) + 4 * UNIT * its_size,
             balance=float(dual.off[-1].max()) + _TINY,
-            divergence=off.divergence,
+            divergence=off.rounding,
             reach=reach + its_size,
             cost=cost,
             room=room,
@@ -165,34 +183,67 @@ class CarefulFrame:
         )
         size, value = float(np.linalg.norm(dual.gradient[:-1])), off.value + penalty
         unbalanced = np.abs(dual.gradient[-1])
-        return proof_of_parts(objective, found, value, size, unbalanced, tol, divergence=off.moved, estimate=estimate)
+        return proof_of_parts(
+            objective, found, value, size, unbalanced, tol, divergence=off.divergence, estimate=estimate
+        )
 
-    def _refined(self, dual: _DualPoint, W: Array, enough: float) -> _DualPoint:
-        """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
+    def optimum(self, tol: float) -> DualPoint | None:
+        """The dual point of the optimum, found in many digits, which serves this tolerance; None where that takes
+        long."""
+        if tol not in self._optima:
+            enough = _PART * tol * self.objective.null[1]
+            self._optima[tol] = find_optimum(self, enough) if self.is_tiny else None
+        return self._optima[tol]
 
-        Coefficients in float64 cannot bring the residuals of huge rows to where their sums vanish; a dual point can be
-        changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
-        `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`.
-        """
-        root, strength = self._root, self.objective.penalty.strength
+    @property
+    @kept
+    def _optima(self) -> dict[float, DualPoint | None]:
+        """Those that were found, by their tolerance."""
+        return {}
 
-        def left(dual: _DualPoint) -> float:
-            """What may be left of the gap, but for factors of the size of one."""
-            size, unbalanced = float(np.linalg.norm(dual.gradient[:-1])), np.abs(dual.gradient[-1])
-            return size * size / (2 * strength) + float((unbalanced / self.objective.room).max())
+    @property
+    def is_tiny(self) -> bool:
+        """Whether Newton's method in a basis of its own takes no time."""
+        rows = self.objective.rows
+        return (
+            self.exact is not None and self.root is not None and rows.n_rows * (rows.n_features + 1) ** 2 <= _TINY_DATA
+        )
 
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for _ in range(_MOST_REFINEMENTS):
-                if root is None or left(dual) <= enough:
-                    break
-                better = dual.moved(self, root.X @ root.step(W, dual.gradient))
-                if better is None or not left(better) < left(dual):
-                    break
-                dual = better
-        return dual
+    def best(self, tol: float) -> Given | None:
+        """The optimum as near as coefficients and intercepts in float64 come to it; None where that takes long."""
+        optimum = self.optimum(tol)
+        return None if optimum is None else self.given(optimum.near)
 
-    def _scores(self, coefficients: Array) -> tuple[Array, Array]:
+    def basis(self, scores: Array) -> Basis:
+        """A basis for the columns, where Newton's step is well determined at these scores."""
+        assert self.exact is not None
+        objective = self.objective
+        m, u = objective.loss.curvature(scores, objective.rows.target)
+        bends = m.max(axis=1) if u is None else 1 - m.max(axis=1)
+        bends = objective.rows.weight * (bends + _TINY) / objective.total_weight
+        scale, strength = objective.rows.columns.scale, objective.penalty.strength
+        return Basis.of(self.exact, scale, bends, strength, objective.fit_intercept)
+
+    @property
+    @kept
+    def exact(self) -> tuple[Array, Array] | None:
+        """The centred columns as two floats for each entry, if sums that are free of rounding take no time."""
+        rows, n_outputs = self.objective.rows, self.objective.loss.n_outputs
+        stored = rows.whole.stored
+        if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MOST_EXACT:
+            return None
+        # Whole numbers of 64 bits may have been rounded on the way to float64.
+        if stored.dtype in (np.int64, np.uint64) and abs(stored).max() > _WHOLE:
+            return None
+        X = np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
+        return exact_difference(X, self.centre)
+
+    def scores(self, coefficients: Array) -> tuple[Array, Array]:
         """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
+        if self.exact is not None:
+            scores, _ = exact_scores(self.exact, coefficients)
+            most = abs(self.exact[0]) @ np.abs(coefficients)
+            return scores, UNIT * np.abs(scores) + 8 * UNIT * UNIT * most
         size = growth(self.objective.rows.n_features + 4)
 
         def block_scores(block: Block) -> Array:
@@ -202,30 +253,28 @@ class CarefulFrame:
         both = self.objective.rows.each(block_scores)
         return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
-    def sums(self, residual: Array, likeliest: Array) -> Sums:
-        """Weighted sums over the rows of their residuals, and of centred columns times residuals."""
+    def sums(self, parts: list[Array], likeliest: Array | None) -> Sums:
+        """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
         rows, loss = self.objective.rows, self.objective.loss
-        stored = rows.whole.stored.dtype
-        # Whole numbers of 64 bits may have been rounded on the way to float64.
-        if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT and stored not in (
-            np.int64,
-            np.uint64,
-        ):
-            X = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
-            return exact_sums(X, self.centre, rows.weight, residual, None if loss.separable else likeliest)
-        weighted = residual * rows.weight[:, None]
-        held = rows.with_target(weighted)
+        if self.exact is not None:
+            return exact_sums(self.exact, rows.weight, parts, likeliest)
+        weighted = whole(parts, likeliest) * rows.weight[:, None]
+        sizes = -whole([-np.abs(part) for part in parts], likeliest)
+        if likeliest is not None:
+            sizes[np.arange(len(sizes)), likeliest] *= -1
+        sizes *= rows.weight[:, None]
+        held = rows.with_target(np.hstack([weighted, sizes]))
 
         def block_gradient(block: Block) -> tuple[Array, ...]:
-            X = self._columns(block)
-            return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
+            X, (weighted, sizes) = self._columns(block), np.hsplit(block.target, 2)
+            return np.asarray(X.T @ weighted), np.asarray(abs(X).T @ sizes)
 
         features, most = held.sum(block_gradient)
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
-        off = growth(loss.n_outputs + 4) * np.abs(weighted).sum(axis=0)
+        off = growth(loss.n_outputs + 8) * sizes.sum(axis=0)
         return Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
 
-    def _movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
+    def movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
         """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
         price in nats.
 
@@ -262,94 +311,67 @@ class CarefulFrame:
             squares = self.objective.rows.each(block_sizes)
         return np.sqrt(squares) * (1 + growth(len(scale) + 8))
 
-    def _at_rows(self, dual: _DualPoint, scores: Array, error: Array, change: Array) -> _AtRows:
+    def _at_rows(self, dual: DualPoint, scores: Array, error: Array) -> _AtRows:
         """What the rows add up to, by themselves: no column is read."""
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
-        value, slope = loss.value_and_gradient(scores + change, rows.target)
-        before, residual = loss.value_and_gradient(scores, rows.target)
-        # Of the residuals of the dual point, relative errors are errors of their scores.
-        inner = error + 2 * growth(ELEMENTARY + loss.n_outputs)
-        deviation = inner + np.abs(change)
-        soft = loss.n_outputs * UNIT * ELEMENTARY * (self.objective.soft if self.objective.soft.size else 0.0)
-        divergence = divergences(loss, scores, rows.target, deviation)
-        # Far from the dual point's intercept the divergence is known better from the losses of both.
-        product = (np.abs(residual) * np.abs(change)).sum(axis=1)
-        far = np.maximum(value - before - (residual * change).sum(axis=1), 0.0)
-        far += growth(ELEMENTARY + 2 * loss.n_outputs) * (value + before + product) + soft
-        far += (np.abs(slope - residual) * inner).sum(axis=1) + divergences(loss, scores + change, rows.target, inner)
-        divergence = np.fmin(divergence, far)
-        divergence += 2 * (np.abs(dual.change) * deviation.max(axis=1, keepdims=True)).sum(axis=1)
-        first = (np.abs(slope) * error).sum(axis=1) + divergences(loss, scores + change, rows.target, error)
-        off = first + growth(ELEMENTARY + loss.n_outputs) * value + soft
+        value, slope = loss.value_and_gradient(scores, rows.target)
+        soft = 4 * UNIT * (self.objective.soft[:, None] if self.objective.soft.size else 0.0)
+        slope = np.abs(slope) + soft
+        # Predictions of the dual point have relative errors, as if its scores were off.
+        own = 2 * growth(ELEMENTARY + loss.n_outputs)
+        deviation = own + error + np.abs(scores - dual.scores) * (1 + 2 * UNIT)
+        moved = (np.abs(dual.moves) * 2 * deviation.max(axis=1, keepdims=True)).sum(axis=1)
+        near = divergences(loss, dual.scores, rows.target, deviation)
+        # Far from its scores the divergence is known better from the losses of both.
+        far, size, minor = self._divergence(dual.scores, scores)
+        off = growth(ELEMENTARY + 2 * loss.n_outputs) * size + 2 * own * minor * np.abs(scores - dual.scores).max(
+            axis=1
+        )
+        off += (self._slopes(dual.scores, scores) * error).sum(axis=1) + divergences(loss, scores, rows.target, error)
+        off += divergences(loss, dual.scores, rows.target, np.full_like(error, own))
+        far, off = np.where(near <= far + off, 0.0, far), np.where(near <= far + off, near, off)
+        first = (slope * error).sum(axis=1) + divergences(loss, scores, rows.target, error)
         weigh = rows.weight / total
+
+        def mean(values: Array) -> float:
+            return math.fsum((weigh * values).tolist()) * (1 + 1e-9)
+
         return _AtRows(
             math.fsum((weigh * value).tolist()),
-            math.fsum((weigh * off).tolist()) + 4 * UNIT * math.fsum((weigh * value).tolist()),
-            math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
-            math.fsum((weigh * dual.chi_square).tolist()) * (1 + 1e-9),
+            mean(first + growth(2 * ELEMENTARY + loss.n_outputs) * value),
+            mean(far + dual.chi_square + moved),
+            mean(off) + _TINY,
         )
 
+    def _divergence(self, scores: Array, others: Array) -> tuple[Array, Array, Array]:
+        """Each row's divergence between the predictions of scores and of others, (n,); the sizes of its terms; and what
+        is left to one by the likeliest."""
+        loss = self.objective.loss
+        if not loss.separable:
+            likeliest = scores.argmax(axis=1)
+            before, residual = loss.value_and_gradient(scores, likeliest)
+            after, _ = loss.value_and_gradient(others, likeliest)
+            product = residual * (others - scores)
+            minor = -residual[np.arange(len(scores)), likeliest]
+            return (
+                np.maximum(after - before - product.sum(axis=1), 0.0),
+                before + after + np.abs(product).sum(axis=1),
+                minor,
+            )
+        m, _ = loss.curvature(np.zeros_like(scores), self.objective.rows.target)
+        sign = np.where(scores > 0, -1.0, 1.0) * (m > 0)
+        scores, others = sign * scores, sign * others
+        tail = loss.mean(scores) * (m > 0)
+        before, after = (np.logaddexp(0.0, z) * (m > 0) for z in (scores, others))
+        product = tail * (others - scores)
+        each = np.maximum(after - before - product, 0.0)
+        return each.sum(axis=1), (before + after + np.abs(product)).sum(axis=1), tail.sum(axis=1)
 
-@dataclass(frozen=True)
-class _DualPoint:
-    """Residuals of all rows that differ a little from those of known scores, and what they add up to.
-
-    Attributes:
-        scores: shape (n, n_outputs).
-        coefficients: of the features, standardised, shape (n_features, n_outputs).
-        residual: of the rows, without weights, shape (n, n_outputs).
-        change: by how much they differ from those of the scores, of the same shape.
-        gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
-        off: how far rounding may have moved the gradient, of the same shape.
-        chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
-    """
-
-    scores: Array
-    coefficients: Array
-    residual: Array
-    change: Array
-    gradient: Array
-    off: Array
-    chi_square: Array
-
-    @classmethod
-    def at(cls, frame: CarefulFrame, scores: Array, coefficients: Array) -> _DualPoint:
-        """The residuals of scores."""
-        _, residual = frame.objective.loss.value_and_gradient(scores, frame.objective.rows.target)
-        nothing = np.zeros_like(residual)
-        return cls._of(frame, scores, coefficients, residual, nothing)
-
-    @classmethod
-    def _of(cls, frame: CarefulFrame, scores: Array, coefficients: Array, residual: Array, change: Array) -> _DualPoint:
-        objective = frame.objective
-        scale, total = objective.rows.columns.scale[:, None], objective.total_weight
-        sums = frame.sums(residual, scores.argmax(axis=1))
-        features = sums.features * scale / total
-        mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
-        gradient = np.vstack([features + objective.penalty.strength * coefficients, mean])
-        off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
-        m, _ = objective.loss.curvature(scores, objective.rows.target)
-        square = np.divide(change * change, m, out=np.zeros_like(m), where=change != 0).sum(axis=1) * (1 + 1e-9)
-        return cls(scores, coefficients, residual, change, gradient, off * (1 + 1e-9), square)
-
-    def moved(self, frame: CarefulFrame, dz: Array) -> _DualPoint | None:
-        """The residuals that answer to a small change of all scores; None where it is not small."""
-        m, u = frame.objective.loss.curvature(self.scores, frame.objective.rows.target)
-        if u is None:
-            change, relative = m * dz, np.abs(dz[m > 0])
-        else:
-            dz = dz - dz[np.arange(len(dz)), self.scores.argmax(axis=1)][:, None]
-            centred = dz - (m * dz).sum(axis=1, keepdims=True)
-            change, relative = m * centred, np.abs(centred[m > 0])
-        change = self.change + change
-        if (relative.size and not relative.max() <= _SMALL) or not (np.abs(change) <= _SMALL * m).all():
-            return None
-        residual = self.residual + (change - self.change)
-        if u is not None:  # each row's residuals add up to zero: the likeliest class has what the others leave
-            own = self.scores.argmax(axis=1)[:, None]
-            np.put_along_axis(residual, own, 0.0, 1)
-            np.put_along_axis(residual, own, -residual.sum(axis=1, keepdims=True), 1)
-        return self._of(frame, self.scores, self.coefficients, residual, change)
+    def _slopes(self, scores: Array, others: Array) -> Array:
+        """How much predictions differ, (n, n_outputs)."""
+        _, one = self.objective.loss.value_and_gradient(scores, self.objective.rows.target)
+        _, other = self.objective.loss.value_and_gradient(others, self.objective.rows.target)
+        return np.asarray(np.abs(one - other) + 8 * UNIT)
 
 
 def certify_given(objective: Objective, coefficients: Array, intercept: Array, tol: float) -> Certificate:
@@ -379,11 +401,11 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
 class _AtRows:
     """Means over the rows in nats.
 
-    Of the loss, of what its rounding may be, of the divergence of the predictions of the dual point's scores from those
-    of the coefficients, and of that of the dual point from its scores.
+    Of the loss, of what its rounding may be, of the divergence of the dual point from the predictions of the
+    coefficients, and of what rounding may add to it.
     """
 
     value: float
     value_error: float
     divergence: float
-    moved: float
+    rounding: float

@@ -11,6 +11,8 @@ Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two in
 the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
 weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
+Without penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`).
+
 References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
 Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
 """
@@ -23,12 +25,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.certificates.curvature_proof import curvature_bound
 from polytome.certificates.rounding import Rounding, growth, rounding_of
 from polytome.curvature.conjugate_gradients import newton_decrement
+from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.losses import Squared
 from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores, block_scores
-from polytome.objective.intercepts import ROUNDING, KnownScores, damped_step, exact_intercept
+from polytome.objective.intercepts import ROUNDING, KnownScores, balanced, exact_intercept
 from polytome.rows import Block
 
 Array = NDArray[Any]
@@ -44,8 +48,6 @@ __all__ = [
 ]
 
 _SHORTER = 4
-_NEARLY_BALANCED = 1e-9
-_MOST_TRIES = 40  # that bring the residual not to half
 _PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MOST_SCORES = 2**23  # 64 MiB
 
@@ -59,10 +61,11 @@ class Certificate:
         gap: the objective is at most this far above its minimum, in nats: the parts below included.
         null_objective: the objective of the null model (the best intercept alone), in nats.
         tol: the tolerance that was asked for, relative to the null model.
-        kind: "proof" (a duality gap), or "estimate" (half the squared Newton decrement, where there is no penalty).
+        kind: "proof" (a duality gap; without penalty, what the curvature proves, or that the classes are separated), or
+            "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
         strength: the strength of the penalty; 0 without penalty.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
-        rounding: the part of the gap that stands for rounding, in nats.
+        rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
 
     Example:
@@ -98,7 +101,12 @@ class Certificate:
     @property
     def is_of_separation(self) -> bool:
         """Whether it proves that the classes are separated, so that without penalty the loss falls to 0."""
-        return self.kind == "proof" and self.strength == 0
+        return self.kind == "proof" and self.strength == 0 and self.gap >= self.objective
+
+    @property
+    def is_of_curvature(self) -> bool:
+        """Whether it proves, without penalty, that there is a minimum and how near it is, by the curvature."""
+        return self.kind == "proof" and self.strength == 0 and self.gap < self.objective
 
     @property
     def coefficient_bound(self) -> float:
@@ -107,11 +115,12 @@ class Certificate:
 
     def __str__(self) -> str:
         """One plain sentence."""
-        claim = (
-            "Proved: the objective"
-            if self.kind == "proof"
-            else "Estimated, since without penalty there is no proof: the objective"
-        )
+        if self.kind == "estimate":
+            claim = "Estimated, since without penalty nothing was proved: the objective"
+        elif self.is_of_curvature:
+            claim = "Proved without a penalty, by the curvature: the objective"
+        else:
+            claim = "Proved: the objective"
         verdict = "was asked for" if self.holds else "was asked for and is NOT reached"
         # A bound is rounded up: what is printed is as true as what was proved.
         return (
@@ -171,8 +180,28 @@ def certify(
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
         more = rounding_of(objective, W, value).objective
         return Certificate(value + more, value + more, null, tol, "proof", 0.0, estimate, more), W
-    decrement = newton_decrement(objective, W, gradient)
-    return Certificate(value, decrement, null, tol, "estimate", 0.0, decrement), W
+    return _without_penalty(objective, W, value, gradient, tol), W
+
+
+def _without_penalty(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> Certificate:
+    """What the curvature proves of coefficients whose estimated distance is within the tolerance; else the estimate."""
+    null = objective.null[1]
+    blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
+    decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
+    off = rounding_of(objective, W, value).objective
+    if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
+        gap = (bound.gap + bound.rounding) * (1 + growth(8))
+        # One as large as the objective would prove nothing.
+        if gap <= tol * null and gap < bound.objective:
+            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, gap - min(bound.exact, gap))
+    return _estimated(value, decrement + off, off, null, tol, decrement)
+
+
+def _estimated(value: float, gap: float, off: float, null: float, tol: float, estimate: float | None) -> Certificate:
+    """An estimate: no distance is larger than the objective, since losses are not negative."""
+    if gap > value:
+        value = gap = value + off
+    return Certificate(value, gap, null, tol, "estimate", 0.0, estimate, off)
 
 
 def proof_of_parts(
@@ -235,9 +264,9 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     """
     value, _ = objective.value_and_gradient(W)
     gap = known.gap + max(0.0, value - known.objective)
-    if known.kind == "estimate":
-        return replace(known, objective=value, gap=min(gap, value))
     off = rounding_of(objective, W, value).objective
+    if known.kind == "estimate" or (known.is_of_curvature and not gap + off < value):
+        return _estimated(value, gap + off, off, known.null_objective, known.tol, known.estimate)
     if gap < value:
         return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
     # Losses are not negative.
@@ -315,38 +344,28 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
 def _solve_intercept(
     objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None, hessian: Array | None
 ) -> tuple[float, Array, Array]:
-    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end.
+    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end."""
 
-    The Hessian is kept while it serves, and damped (Levenberg 1944) where a step does not bring the value down.
-    """
+    def at(b: Array) -> Array:
+        return np.vstack([W[:-1], b])
+
+    def look(b: Array) -> tuple[float, Array, Array]:
+        value, gradient = objective.value_and_gradient(at(b))
+        return value, gradient[-1], gradient
+
     value, gradient = objective.value_and_gradient(W) if known is None else known
-    fresh, damping, enough = False, 0.0, _balanced_enough(objective, W, value, tol)
-    least, since = np.inf, 0
-    for _ in range(200):
-        residual = np.abs(gradient[-1]).max()
-        since = 0 if residual < 0.5 * least else since + 1
-        least = min(least, residual)
-        if not residual > enough or since > _MOST_TRIES:
-            break
-        if hessian is None:
-            hessian, fresh = objective.intercept_hessian(W), True
-        trial = W.copy()
-        trial[-1] -= damped_step(hessian, damping, gradient[-1], objective.loss.separable)
-        trial_value, trial_gradient = objective.value_and_gradient(trial)
-        trial_residual = np.abs(trial_gradient[-1]).max()
-        change = trial_value - value
-        level = abs(change) <= ROUNDING * abs(value) and trial_residual < residual
-        if np.isfinite(trial_value) and (change < -ROUNDING * abs(value) or level):
-            if trial_residual > 0.1 * residual:
-                hessian = None
-            W, value, gradient, fresh, damping = trial, trial_value, trial_gradient, False, damping / 10
-        elif fresh and residual < _NEARLY_BALANCED:
-            break  # as exact as rounding allows
-        elif fresh:
-            damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
-        else:
-            hessian = None
-    return value, gradient, W
+    before = W[-1]
+    b, (value, _, gradient) = balanced(
+        look,
+        lambda b: objective.intercept_hessian(at(b)),
+        before,
+        separable=objective.loss.separable,
+        damp=True,
+        enough=_balanced_enough(objective, W, value, tol),
+        start=(value, gradient[-1], gradient),
+        hessian=hessian,
+    )
+    return value, gradient, W if b is before else at(b)
 
 
 def _balanced_enough(objective: Objective, W: Array, value: float, tol: float) -> float:

@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.losses import Loss
+from polytome.numerics.exact_sums import UNIT
 from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["ELEMENTARY", "UNIT", "Rounding", "divergences", "growth", "rounding_of"]
+__all__ = ["ELEMENTARY", "UNIT", "Rounding", "divergences", "growth", "rounding_of", "strength_error"]
 
-UNIT = 2.0**-53
-"""The unit roundoff of float64: each operation is off by at most this, relative to its result."""
 ELEMENTARY = 40
 """Roundings that stand for all the elementary functions and products that make a residual or the loss of a row."""
 _SMALLEST = 1e-290  # stands for what underflows
@@ -100,7 +99,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     off += residuals * math.sqrt(shifted) + divergence
     return Rounding(
         objective=off,
-        strength=4 * UNIT * (penalty + objective.null[1]),  # the least penalty is at most the null model's objective
+        strength=strength_error(objective, penalty),
         gradient=sizes.summed_norm * (1 + growth(len(W))) * balance + 4 * UNIT * its_size,
         balance=balance,
         divergence=divergence,
@@ -109,6 +108,15 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
         room=objective.room,
         roundings=roundings,
     )
+
+
+def strength_error(objective: Objective, penalty: float) -> float:
+    """What the rounding of the penalty's strength, and of the columns' deviations if they are scaled, may do to a gap.
+
+    The least penalty is at most the null model's objective.
+    """
+    scaled = 2 * growth(objective.rows.n_rows + ELEMENTARY) if (objective.rows.columns.scale != 1).any() else 0.0
+    return (4 * UNIT + scaled) * (penalty + objective.null[1])
 
 
 def _score_sizes(W: Array, sizes: Array, norm: float) -> float:

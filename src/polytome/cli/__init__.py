@@ -1,9 +1,9 @@
 """The command `polytome`: train, predict, evaluate, explain, datasets.
 
-A face never computes: the commands call library functions and show what these return. scikit-learn and NumPy are
+The commands compute nothing: they call library functions and show what these return. scikit-learn and NumPy are
 imported when a command runs, so that `polytome --help` answers at once.
 
-Exit status: 0 done; 1 an error, told in one line; 2 a wrong option; 130 interrupted by Ctrl-C.
+Exit status: 0 done; 1 an error, reported in one line; 2 a wrong option; 130 interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,6 +24,6 @@ def main() -> None:
         if package not in _EXTRA:
             raise
         sys.exit(f'Error: the command line needs {package}, which is not installed: pip install "polytome[cli]"')
-    except KeyboardInterrupt:  # so early that the commands, which see to it later, are not there yet
+    except KeyboardInterrupt:  # the commands, which set this later, are not imported yet
         sys.exit(130)
     app()

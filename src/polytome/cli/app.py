@@ -1,4 +1,4 @@
-"""The commands under one roof, and the one place where an error becomes a line and an exit status."""
+"""The command line with all its commands, and the one place where an error becomes a line and an exit status."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            raise  # the reader of a pipe has seen enough, as `head` does; typer ends quietly
+            raise  # the reader of the pipe has closed it, as `head` does; typer ends quietly
         except (ValueError, OSError, MemoryError) as error:  # PolytomeError is a ValueError
             message = " ".join(str(error).split()) or type(error).__name__
             print(f"Error: {printable(message)}", file=sys.stderr)
@@ -50,7 +50,7 @@ class _OneLineErrors(TyperGroup):
 
 app = typer.Typer(
     cls=_OneLineErrors,
-    rich_markup_mode=None,  # plain help: it reads the same in a terminal, a pipe and a log
+    rich_markup_mode=None,  # plain help looks the same in a terminal, a pipe and a log
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     add_completion=False,

@@ -1,4 +1,4 @@
-"""`polytome card`: what one should know of a model, in Markdown."""
+"""`polytome card`: a model card, in Markdown."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def card(
 ) -> None:
     """Write a model card: data, objective, certificate, metrics and limits.
 
-    Markdown that begins with the YAML that model hubs read. It says nothing that
-    is not known: without SOURCE it has no metrics.
+    The card is Markdown that begins with the YAML that model hubs read. It says
+    only what is known: without SOURCE it has no metrics.
 
     \b
     Examples:

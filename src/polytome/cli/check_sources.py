@@ -1,4 +1,4 @@
-"""`polytome check-sources`: every number and identity of the source documents, beside what the lessons compute."""
+"""`polytome check-sources`: every number and identity of the source documents beside what the lessons compute."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["check_sources"]
 
 
 def check_sources(as_json: Json = False) -> None:
-    """Compute every number and identity of the source documents again.
+    """Recompute every number and identity of the source documents.
 
     Runs all lessons. Each number is shown as printed and as computed; where a
-    document errs, the right value is computed and the error named. Exit status
-    1 if any of them disagrees.
+    document is wrong, the correct value is computed and the error named. Exit
+    status 1 if any number or identity disagrees.
 
     \b
     Examples:

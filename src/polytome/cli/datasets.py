@@ -10,7 +10,7 @@ __all__ = ["datasets"]
 
 
 def datasets(data: DataFolder = None, as_json: Json = False) -> None:
-    """List the built-in data sets and whether they are here already.
+    """List the built-in data sets and whether they are already on this machine.
 
     \b
     Examples:

@@ -42,12 +42,12 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with true labels.
 
-    The null model predicts the frequencies of the classes in these very rows: no
+    The null model predicts the frequencies of the classes in these same rows: no
     other constant prediction does better. Labels that training never saw are
-    counted and reported apart.
+    counted and reported separately.
 
     A model of images takes a folder of images (see: polytome predict --help); the
-    name of a sub-folder is the label of the images in it.
+    name of a subfolder is the label of the images in it.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def read_labelled(
     header: str,
     read_limit: float | None,
 ) -> Source:
-    """Rows with labels for a model, read or fetched before our eyes.
+    """Rows with labels for a model, read or downloaded with progress shown.
 
     Raises:
         DataError: the rows do not suit the model, or have no labels.
@@ -108,7 +108,7 @@ def read_labelled(
             target=target,
             data_dir=data,
             split=split,
-            progress=lambda name, done, _: say(f"fetching {name}: {done / 1e6:.1f} MB"),
+            progress=lambda name, done, _: say(f"downloading {name}: {done / 1e6:.1f} MB"),
             missing=missing,
             unknown=unknown,
             header=header,
@@ -118,9 +118,9 @@ def read_labelled(
     if rows.y is None:
         encoder = source_of(fitted).encoder
         if rows.files is not None:
-            wanted = "the images of each class are expected in a sub-folder of its name"
+            wanted = "put the images of each class into a subfolder named after the class"
         elif encoder is None:
-            wanted = "name their place with --target"
+            wanted = "say where they are with --target"
         else:
             wanted = f"they are expected in column {encoder.target!r}"
         raise DataError(f"{source}: has no labels to compare the predictions with; {wanted}")

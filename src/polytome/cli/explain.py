@@ -1,4 +1,4 @@
-"""`polytome explain`: what a model file says about itself."""
+"""`polytome explain`: what a model file contains."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def explain(
     """Show a model's objective, its certificate and its largest coefficients.
 
     An odds ratio is the factor by which the odds of the second class change when
-    the feature grows by one unit and the others stay.
+    the feature grows by one unit and the others stay the same.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`polytome export`: a model for programs in which Polytome is not installed."""
+"""`polytome export`: a model for programs that run without Polytome."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ def export(
     onnx: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", show_default=False, help="ONNX; the table's encoder included.")
     ] = None,
-    precision: Annotated[str, typer.Option(metavar="float64|float32", help="Of the ONNX input and arithmetic.")] = (
+    precision: Annotated[str, typer.Option(metavar="float64|float32", help="Of the ONNX input and its arithmetic.")] = (
         "float64"
     ),
     torch: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.safetensors", show_default=False, help="State of a torch.nn.Linear; scores."),
+        typer.Option(metavar="FILE.safetensors", show_default=False, help="State of a torch.nn.Linear; gives scores."),
     ] = None,
     sklearn: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.py", show_default=False, help="A Python program that makes a scikit-learn twin."),
+        typer.Option(
+            metavar="FILE.py", show_default=False, help="A Python program that makes the model in scikit-learn."
+        ),
     ] = None,
     c: Annotated[
-        Path | None, typer.Option("--c", metavar="FILE.h", show_default=False, help="A C99 header without needs.")
+        Path | None,
+        typer.Option("--c", metavar="FILE.h", show_default=False, help="A C99 header without dependencies."),
     ] = None,
-    prefix: Annotated[str, typer.Option(metavar="NAME", help="What all names of the C header begin with.")] = (
+    prefix: Annotated[str, typer.Option(metavar="NAME", help="The prefix of all names in the C header.")] = (
         "polytome"
     ),
     sql: Annotated[
         str | None,
-        typer.Option(metavar="FILE.sql|-", show_default=False, help="A query; - prints it."),
+        typer.Option(metavar="FILE.sql|-", show_default=False, help="A SQL query; - prints it."),
     ] = None,
     table: Annotated[str, typer.Option(metavar="NAME", help="The table that the query reads.")] = "rows",
     keep: Annotated[
@@ -48,9 +51,9 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model for programs in which Polytome is not installed.
+    """Write a model for programs that run without Polytome.
 
-    Several targets may be named at once. ONNX, scikit-learn and SQL are run on
+    Several formats may be given at once. ONNX, scikit-learn and SQL are run on
     rows drawn from the model's ranges before the file is written; the largest
     difference from the model's own probabilities is printed.
 

@@ -1,4 +1,4 @@
-"""`polytome lesson`: the documents' examples, computed again, in the terminal or as pages."""
+"""`polytome lesson`: the documents' examples, recomputed, in the terminal or as pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_table
 
 if TYPE_CHECKING:
-    from polytome.lessons import Lesson
+    from polytome.teaching.lesson import Lesson
     from polytome.teaching.page import Figure, Page
 
 __all__ = ["lesson", "lesson_as_json"]
@@ -21,13 +21,11 @@ __all__ = ["lesson", "lesson_as_json"]
 def lesson(
     name: Annotated[str | None, typer.Argument(help="Which lesson; without it, all are listed.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every lesson; needs --out.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="A folder for HTML pages, each complete in itself.", metavar="DIR")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for self-contained HTML pages.", metavar="DIR")] = None,
     figures: Annotated[
         Path | None,
         typer.Option(
-            help="Where the figures of a printed lesson go; a folder of its name if not given.", metavar="DIR"
+            help="Folder for the figures of a printed lesson (default: named after the lesson).", metavar="DIR"
         ),
     ] = None,
     flashcards: Annotated[
@@ -37,7 +35,7 @@ def lesson(
 ) -> None:
     """List the lessons, print one, or write them as pages.
 
-    Every number on a page is computed when the page is made, and compared with
+    Every number on a page is computed when the page is made and compared with
     what the source documents print.
 
     \b
@@ -49,10 +47,10 @@ def lesson(
       polytome lesson --flashcards cards.apkg
     """
     from polytome.errors import ArgumentError
-    from polytome.lessons import catalogue, find_lesson, run_lesson
+    from polytome.lessons import all_flashcards, catalogue, find_lesson, run_lesson
 
     if every and (name is not None or out is None):
-        raise ArgumentError("--all writes every lesson as a page: give --out DIR, and no name")
+        raise ArgumentError("--all writes every lesson as a page: give --out DIR, and no lesson's name")
     if out is not None and not (every or name):
         raise ArgumentError("--out writes pages: name a lesson, or give --all")
     chosen = find_lesson(name) if name is not None else None
@@ -61,7 +59,7 @@ def lesson(
     if flashcards is not None:
         from polytome.teaching.flashcards import write_flashcards
 
-        count = write_flashcards(flashcards)
+        count = write_flashcards(flashcards, all_flashcards())
         print(f"{count} flashcards written to {flashcards}")
     if out is not None:
         _write_pages(list(catalogue()) if chosen is None else [chosen], out)
@@ -88,9 +86,7 @@ def _list(lessons: list[Lesson], as_json: bool) -> None:
     if as_json:
         print_json({"lessons": [{"name": each.name, "title": each.title, "summary": each.summary} for each in lessons]})
         return
-    show_table(
-        make_console(), "Lessons, in an order to learn in", ("name", "what"), [(e.name, e.summary) for e in lessons]
-    )
+    show_table(make_console(), "Lessons, in learning order", ("name", "what"), [(e.name, e.summary) for e in lessons])
 
 
 def _print(chosen: Lesson, page: Page, folder: Path | None) -> None:

@@ -39,7 +39,7 @@ __all__ = [
 
 
 def _choice(*allowed: str) -> Callable[[str | None], str | None]:
-    """Refuse a value that is none of these, before any command begins."""
+    """Refuse a value that is not one of these, before any command begins."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in allowed:
@@ -57,7 +57,7 @@ JudgedSource = Annotated[
     typer.Argument(
         metavar="[SOURCE]",
         show_default=False,
-        help="Rows with labels, best such as training did not see: the name of a data set, or a path.",
+        help="Rows with labels, preferably not used in training: the name of a data set, or a path.",
     ),
 ]
 ModelPath = Annotated[
@@ -77,7 +77,7 @@ Target = Annotated[
     typer.Option(
         metavar="COLUMN",
         show_default=False,
-        help="Where the labels are: a column's name, 'last' or its position from 1; in .npz the array's name.",
+        help="Where the labels are: a column's name, 'last', or a position counted from 1; in .npz the array's name.",
     ),
 ]
 Missing = Annotated[
@@ -86,7 +86,7 @@ Missing = Annotated[
         metavar="error|drop|mean",
         callback=_choice("error", "drop", "mean"),
         show_default=False,
-        help="What to do with a missing cell: stop (default), leave out its row, or put in the column's mean.",
+        help="What to do with a missing cell: stop (default), leave out its row, or fill in the column's mean.",
     ),
 ]
 Unknown = Annotated[
@@ -95,7 +95,7 @@ Unknown = Annotated[
         metavar="error|zero",
         callback=_choice("error", "zero"),
         show_default=False,
-        help="What to do with a text level that training never saw: stop (default), or count it as none of them.",
+        help="What to do with a text level that training never saw: stop (default), or count it as no known level.",
     ),
 ]
 Header = Annotated[
@@ -111,7 +111,7 @@ MissingMark = Annotated[
     typer.Option(
         metavar="WORD",
         show_default=False,
-        help="A word that marks a missing cell, beside the empty one (default in text tables: ?); may be given "
+        help="A word that marks a missing cell, besides an empty cell (default in text tables: ?); may be given "
         "several times.",
     ),
 ]
@@ -121,7 +121,7 @@ Split = Annotated[
         metavar="train|test",
         callback=_choice("train", "test"),
         show_default=False,
-        help="Of a data set with test rows (default: test).",
+        help="Which part of a data set with test rows (default: test).",
     ),
 ]
 ReadLimit = Annotated[
@@ -129,20 +129,20 @@ ReadLimit = Annotated[
     typer.Option(
         metavar="GB",
         show_default=False,
-        help="How much memory what is in a file may take; as it comes 1.07 GB, or 100 times its size.",
+        help="How much memory a file's contents may take (default: 1.07 GB, or 100 times its size).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 Positive = Annotated[
-    str | None, typer.Option(metavar="LABEL", show_default=False, help="Tell this one class from all the others.")
+    str | None, typer.Option(metavar="LABEL", show_default=False, help="Distinguish this class from all others.")
 ]
 TestFraction = Annotated[
     float | None,
-    typer.Option(metavar="F", show_default=False, help="Hold out this share of each class and report on it."),
+    typer.Option(metavar="F", show_default=False, help="Hold out this share of each class and evaluate on it."),
 ]
 Seed = Annotated[
-    int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Of the held-out rows and of --solver sgd.")
+    int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Seed of the held-out rows and of --solver sgd.")
 ]
 InverseStrength = Annotated[
     float, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the L2 penalty; inf for no penalty.")
@@ -152,26 +152,26 @@ Scale = Annotated[
     typer.Option(
         metavar="none|standard|NUMBER",
         show_default=False,
-        help="What each column is divided by before the penalty looks at its coefficient (default: none; for the "
-        "built-in images their largest pixel).",
+        help="What each column is divided by before its coefficient is penalised (default: none; for the "
+        "built-in images, their largest pixel value).",
     ),
 ]
 ClassWeight = Annotated[
     str | None,
-    typer.Option(metavar="balanced", show_default=False, help="balanced: every class weighs the same in all."),
+    typer.Option(metavar="balanced", show_default=False, help="balanced: every class has the same total weight."),
 ]
 Intercept = Annotated[bool, typer.Option("--intercept/--no-intercept", help="Fit an intercept.")]
 Tolerance = Annotated[
     float,
     typer.Option(
         "--tol",
-        help="Stop when the gap is proved (without penalty: estimated) to be below this share of the null model's "
-        "objective.",
+        help="Stop when the gap is proved (without penalty perhaps only estimated) to be below this share of the null "
+        "model's objective.",
     ),
 ]
 MaxIter = Annotated[int, typer.Option(help="Most iterations.")]
 SolverName = Annotated[
-    str, typer.Option(metavar="NAME", help="auto needs no advice; or newton, lbfgs, dual, gradient-descent, sgd.")
+    str, typer.Option(metavar="NAME", help="auto chooses for you; or newton, lbfgs, dual, gradient-descent, sgd.")
 ]
 Drop = Annotated[
     list[str] | None,
@@ -184,13 +184,13 @@ Categories = Annotated[
         "--category",
         metavar="COLUMN",
         show_default=False,
-        help="Read this column as text even if it looks like numbers or its texts are rare; may be given several "
+        help="Read this column as text even if it looks like numbers or its texts hardly repeat; may be given several "
         "times.",
     ),
 ]
 ModelOut = Annotated[
     Path | None,
-    typer.Option("--out", metavar="MODEL.safetensors", show_default=False, help="Keep the model in this file."),
+    typer.Option("--out", metavar="MODEL.safetensors", show_default=False, help="Save the model to this file."),
 ]
 ReportOut = Annotated[
     Path | None,

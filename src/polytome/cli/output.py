@@ -1,9 +1,8 @@
-"""Where words go: results to stdout, everything about the work itself to stderr, JSON alone where it is asked for."""
+"""Where output goes: results to stdout, everything about the work itself to stderr, with `--json` nothing but JSON."""
 
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -15,46 +14,37 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from polytome.plain.values import plain
+
 __all__ = ["command_line", "live_line", "make_console", "print_json", "printable", "show_notes", "show_warning"]
 
 _WIDEST = 100
 
 
 def command_line(context: typer.Context) -> str:
-    """The command that runs, as one would type it."""
+    """The command that runs, as it would be typed."""
     return shlex.join(["polytome", *context.meta["polytome.arguments"]])
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that prints text as it is; it knows whether a terminal is there, and NO_COLOR."""
+    """A console that prints text as it is, and respects NO_COLOR and whether the output is a terminal."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.width = min(console.width, _WIDEST)
     return console
 
 
 def printable(value: object) -> str:
-    """A label or a name without the control characters that could steer a terminal."""
+    """A label or a name without the control characters that could control a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
 
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object; arrays become lists, and what JSON cannot hold, infinity and NaN, becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
-
-
-def _finite(value: Any) -> Any:
-    """The same value in lists, with null for every float that is not finite."""
-    if hasattr(value, "tolist"):  # an array; NumPy need not be imported for this
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """Print what a reader of tables noticed."""
+    """Print what was noticed while a table was read."""
     for note in notes:
         print(f"Note: {printable(note)}", file=sys.stderr)
 
@@ -66,7 +56,7 @@ def show_warning(sentence: str) -> None:
 
 @contextmanager
 def live_line() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that is written over again and again; nothing where stderr is no terminal."""
+    """A line on stderr that is overwritten as work goes on; nothing where stderr is not a terminal."""
     console = make_console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

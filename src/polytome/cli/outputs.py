@@ -1,4 +1,4 @@
-"""Where results will go, looked at before any work: no output takes the place of an input or of another output."""
+"""Where results will go, checked before any work: no output replaces an input or another output."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ _ENDINGS = frozenset(
         ".pdf",
     ]
 )
-"""Endings that promise something."""
+"""Endings that stand for a file format."""
 
 
 def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tuple[Path | None, str]]) -> None:
-    """Find out whether all outputs can be written, and whether one of them is an input or another output.
+    """Check that all outputs can be written, and that none of them is an input or another output.
 
     Args:
-        inputs: paths that are read, and names of data sets; None for none.
-        outputs: for each option the path that it names and the endings that suit it, separated by blanks.
+        inputs: paths that are read, and names of data sets; None where there is none.
+        outputs: for each option the path it names and the endings it may have, separated by blanks.
 
     Raises:
-        ArgumentError: a file would be written over that is read or written by the same command, or its name promises
-            another kind of file.
+        ArgumentError: a file would be overwritten that the same command reads or writes, or its ending stands for
+            another format.
         FileError: a file cannot be written.
 
     Example:
         >>> check_outputs(["iris"], {"--out": (Path("iris.csv"), ".safetensors")})
         Traceback (most recent call last):
-        polytome.errors.ArgumentError: --out iris.csv: is no .csv file that would be written; end it with .safetensors
+        polytome.errors.ArgumentError: --out iris.csv: the output is not a .csv file; end the name with .safetensors
     """
     from polytome.errors import ArgumentError
     from polytome.files.atomic_files import check_writable
@@ -84,21 +84,21 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
                 raise ArgumentError(f"{option} {path}: is {other}, which this command reads; choose another name")
         for name, other in written.items():
             if _is_same(path, other) and not _is_device(path):
-                raise ArgumentError(f"{option} {path}: is the file of {name} as well; choose another name for one")
+                raise ArgumentError(f"{option} {path}: is also the file of {name}; choose another name for one of them")
         ending = path.suffix.lower()
         if (ending in _ENDINGS and ending not in endings.split()) or is_idx_name(path):
             wanted = " or ".join(endings.split())
-            raise ArgumentError(f"{option} {path}: is no {ending} file that would be written; end it with {wanted}")
+            raise ArgumentError(f"{option} {path}: the output is not a {ending} file; end the name with {wanted}")
         written[option] = path
 
 
 def _is_same(path: Path, other: Path) -> bool:
     """Whether two paths lead to one file, however they are spelled."""
-    with suppress(OSError):  # one of them is not there, or cannot be
+    with suppress(OSError):  # one of them does not exist, or cannot
         return path.samefile(other) and not _is_device(path)
     return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _is_device(path: Path) -> bool:
-    """Whether this is something that exists and is no file, such as /dev/null."""
+    """Whether this exists and is not a regular file, such as /dev/null."""
     return path.exists() and not path.is_file()

@@ -21,10 +21,12 @@ _SECONDS = 30.0
 def play(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE.csv", show_default=False, help="A table of your own, beside the others."),
+        typer.Argument(metavar="FILE.csv", show_default=False, help="Your own table, offered beside the others."),
     ] = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Any but loopback demands --token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Any address but loopback requires --token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free port.")] = 8001,
     token: Annotated[
         str | None,
         typer.Option(
@@ -36,8 +38,9 @@ def play(
 ) -> None:
     """Watch gradient descent learn, step by step, in the browser.
 
-    Points, a loss, a way to descend and a learning rate of your choice; every
-    step is one of the library's own solvers. A link holds the whole state.
+    You choose the points, the loss, the kind of descent and the learning rate;
+    every step is made by one of the library's own solvers. A link holds the
+    whole state.
 
     \b
     Examples:
@@ -72,13 +75,13 @@ def play(
 
 
 def _table(path: Path) -> tuple[str, bytes]:
-    """Name and content of a table; raises where it cannot be used, before anything listens."""
+    """Name and content of a table; raises if it cannot be used, before the server listens."""
     from polytome.errors import FileError
     from polytome.play.points import load_points
     from polytome.play.settings import Settings
 
     if path.stat().st_size > _MOST_FILE_BYTES:
-        raise FileError(f"{path}: has {path.stat().st_size:,} bytes, at most {_MOST_FILE_BYTES:,} can be played with")
+        raise FileError(f"{path}: has {path.stat().st_size:,} bytes; the playground takes at most {_MOST_FILE_BYTES:,}")
     content = path.read_bytes()
     load_points(Settings(data="file"), (path.name, content))
     return path.name, content

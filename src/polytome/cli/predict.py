@@ -1,4 +1,4 @@
-"""`polytome predict`: a model, and a file of rows or images, to a CSV of predictions."""
+"""`polytome predict`: predictions, as CSV, for a file of rows or for images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def predict(
     guard_formulas: Annotated[
         bool,
         typer.Option(
-            "--guard-formulas", help="Put an apostrophe before texts that spreadsheets would take for formulas."
+            "--guard-formulas", help="Put an apostrophe before texts that spreadsheets would read as formulas."
         ),
     ] = False,
     missing: Missing = None,
@@ -47,17 +47,16 @@ def predict(
 ) -> None:
     """Predict each row of a file, as CSV.
 
-    The columns of a table are found by their names, in any order; a table without
-    a header line must have them in the order of training. The CSV has the column
+    The columns of a table are found by name, in any order; a table without a
+    header line must have them in the order of training. The CSV has the column
     prediction and one column probability_CLASS for each class; a model of several
-    labels or numbers has one column prediction_NAME for each, and one without
-    probabilities has none. Where rows were left out (--missing drop) the column
-    row tells which ones are there.
+    labels or numbers has one column prediction_NAME for each. If rows were left
+    out (--missing drop), the column row says which ones are there.
 
     A model of images (trained on mnist, fashion-mnist, digits or a folder) takes
-    PNG, JPEG, GIF, BMP and WebP files and folders of them. What is drawn on each
-    is found on its ground, scaled and centred as the training images were; the
-    column file names it.
+    PNG, JPEG, GIF, BMP and WebP files and folders of them. The drawing on each is
+    separated from its background, scaled and centred as the training images were;
+    the column file gives its name.
 
     \b
     Examples:
@@ -87,7 +86,7 @@ def predict(
         try:
             with atomic_output(out) as stream:
                 stream.write(content)
-        except FileError as error:  # the results are shown all the same
+        except FileError as error:  # the results are shown nevertheless
             failed = error
     if as_json:
         read = {"file": files[0]} if rows.files is None else {"files": rows.files}

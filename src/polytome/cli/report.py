@@ -46,9 +46,9 @@ def report(
 ) -> None:
     """Write a report on a model: one HTML file that needs no network.
 
-    It tells what was minimised and on which data, what the certificate proves,
-    how good the predictions are on the rows of SOURCE, what the model has learnt,
-    which rows deserve a look, and how to make the model again. It shows values
+    The report says what was minimised and on which data, what the certificate
+    proves, how good the predictions are on the rows of SOURCE, what the model has
+    learnt, which rows to look at, and how to reproduce the model. It shows values
     of some rows: whoever may read the report may read those.
 
     \b

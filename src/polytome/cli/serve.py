@@ -1,4 +1,4 @@
-"""`polytome serve`: a model behind HTTP, for people and programs."""
+"""`polytome serve`: a model over HTTP, for people and programs."""
 
 from __future__ import annotations
 
@@ -16,32 +16,36 @@ __all__ = ["serve"]
 
 def serve(
     model: ModelPath,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Any but loopback demands --token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Any address but loopback requires --token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free port.")] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="POLYTOME_TOKEN",
             show_envvar=True,
             show_default=False,
-            help="What clients must send as 'Authorization: Bearer TOKEN'; the page asks for it.",
+            help="Clients must send 'Authorization: Bearer TOKEN'; the page asks for it.",
         ),
     ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="https://NAME", show_default=False, help="Let pages of this origin ask; may be given several times."
+            metavar="https://NAME",
+            show_default=False,
+            help="Allow requests from pages of this origin; may be given several times.",
         ),
     ] = None,
-    most_rows: Annotated[int, typer.Option(min=1, help="Rows in one request.")] = 100_000,
-    most_bytes: Annotated[int, typer.Option(min=1, help="Bytes in one request.")] = 16 << 20,
+    most_rows: Annotated[int, typer.Option(min=1, help="The most rows in one request.")] = 100_000,
+    most_bytes: Annotated[int, typer.Option(min=1, help="The most bytes in one request.")] = 16 << 20,
     as_json: Json = False,
 ) -> None:
     """Serve a model: a page to try it, and predictions over HTTP.
 
     POST /predict takes JSON {"rows": [...]}, CSV, an Arrow stream or, for a model
-    of images, a PNG or JPEG file. POST /explain, GET /model, /healthz, /metrics and
-    /openapi.json tell the rest. When the file is replaced, the new model is served.
+    of images, a PNG or JPEG file. There are also POST /explain, GET /model, /healthz,
+    /metrics and /openapi.json. When the file is replaced, the new model is served.
     Ctrl-C finishes the requests that were accepted and ends with status 0.
 
     \b
@@ -75,7 +79,7 @@ def serve(
 
 
 def _log_to_stderr() -> None:
-    """One line for each request; of uvicorn only what went wrong."""
+    """One line for each request; from uvicorn, errors only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for name, level in (("polytome.serve", logging.INFO), ("uvicorn.error", logging.WARNING)):

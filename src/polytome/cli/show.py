@@ -22,7 +22,7 @@ _FEW_CLASSES = 8
 
 
 def show_facts(console: Console, facts: Mapping[str, str | Text]) -> None:
-    """Print names on the left and what there is to say about them on the right."""
+    """Print names on the left and their values on the right."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True, width=11)
     grid.add_column()
@@ -51,7 +51,7 @@ def show_certificate(console: Console, certificate: Certificate) -> None:
 
 
 def balance(counts: Mapping[Any, int]) -> str:
-    """How many rows each class has, or of many classes the smallest and the largest.
+    """How many rows each class has; with many classes, the smallest and the largest.
 
     Example:
         >>> balance({"no": 2, "yes": 1})
@@ -64,12 +64,12 @@ def balance(counts: Mapping[Any, int]) -> str:
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None:
-    """Print accuracy and log-loss beside those of the null model, unseen labels, and what is confused with what."""
+    """Print accuracy and log loss beside those of the null model, unseen labels, and what is confused with what."""
     known = evaluation.n_rows - evaluation.n_unseen
     log_loss = "-" if evaluation.log_loss is None else f"{evaluation.log_loss:.4f}"
     rows = [
         ("accuracy", f"{evaluation.accuracy:.4f}", f"{evaluation.null_accuracy:.4f}"),
-        ("log-loss, nats", log_loss, f"{evaluation.null_log_loss:.4f}"),
+        ("log loss, nats", log_loss, f"{evaluation.null_log_loss:.4f}"),
     ]
     show_table(console, f"On {known:,} {what}", ("", "model", "null model"), rows)
     if evaluation.n_unseen:
@@ -86,7 +86,7 @@ def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None
 
 
 def _show_confusion(console: Console, evaluation: Evaluation) -> None:
-    """Print the whole table where it fits, else the pairs that are confused most often."""
+    """Print the whole table where it fits, or else the pairs that are confused most often."""
     from polytome.evaluation.metrics import confused_pairs
 
     labels = [printable(label) for label in evaluation.classes.tolist()]
@@ -122,7 +122,7 @@ def show_coefficients(console: Console, coefficients: Sequence[Coefficient], tit
 
 
 def _cell(value: object) -> str:
-    """Text as it is, whole numbers in full, others with four digits."""
+    """Text unchanged, whole numbers in full, others with four digits."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else printable(value)

@@ -86,9 +86,9 @@ def train(
 
     SOURCE is a built-in data set (see: polytome datasets) or a file: CSV, TSV,
     Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
-    of images with a sub-folder for each class.
+    of images with a subfolder for each class.
 
-    Ctrl-C stops at the next iterate; with --out the best model so far is kept, and
+    Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
 
     \b
@@ -121,7 +121,7 @@ def train(
 
 
 def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
-    """Let the estimator refuse settings before any row is read: it meets them on four rows of its own first."""
+    """Let the estimator refuse settings before any row is read, by a trial fit to four made-up rows."""
     from polytome.errors import ArgumentError, DataError
     from polytome.models.logistic import LogisticRegression
 
@@ -134,7 +134,7 @@ def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> No
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
-    """The rows, read or fetched before our eyes."""
+    """The rows, read or downloaded with progress shown."""
     from polytome.files.sources import open_source
 
     with live_line() as say:
@@ -142,13 +142,13 @@ def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
         return open_source(
             source,
             data_dir=data,
-            progress=lambda name, done, _: say(f"fetching {name}: {done / 1e6:.1f} MB"),
+            progress=lambda name, done, _: say(f"downloading {name}: {done / 1e6:.1f} MB"),
             **options,
         )
 
 
 def _prepared(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:
-    """The rows with the labels and the test rows that were asked for."""
+    """The rows with the labels and the test rows that the options ask for."""
     from polytome.files.sources import hold_out, one_against_rest
 
     if positive is not None:
@@ -161,7 +161,7 @@ def _prepared(rows: Source, positive: str | None, test_fraction: float | None, s
 def _train(
     rows: Source, settings: dict[str, Any], command: str, out: Path | None, report: Path | None, as_json: bool
 ) -> None:
-    """Fit, save, evaluate; show each result as soon as it is there."""
+    """Fit, save, evaluate; show each result as soon as it is available."""
     from polytome.evaluation.metrics import class_counts, evaluate
 
     counts = class_counts(rows.y)
@@ -195,7 +195,7 @@ def _train(
 
 
 def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
-    """Whether something could be written; if not, the results are shown all the same, and then the error."""
+    """Whether something could be written; if not, the results are shown nevertheless, and then the error."""
     from polytome.errors import FileError
 
     try:
@@ -219,14 +219,14 @@ def _scale(text: str | None) -> float | str | None:
 
 
 def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Interruption) -> LogisticRegression:
-    """The model, fitted before our eyes until it is done or interrupted."""
+    """The model, fitted with progress shown until it is done or interrupted."""
     from sklearn.exceptions import ConvergenceWarning
 
     from polytome.files.sources import fit_source
     from polytome.models.logistic import LogisticRegression
 
     with live_line() as say, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told in our own words, from `stop_`
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said in the command's own words, from `stop_`
 
         def report(progress: Progress) -> bool:
             say(
@@ -268,7 +268,7 @@ def _show_quality(console: Console, model: LogisticRegression, evaluation: Evalu
     from polytome.evaluation.explain import largest_coefficients
     from polytome.evaluation.ordering import largest
 
-    what = "rows that were held out" if held_out else "rows of the training data itself (nothing was held out)"
+    what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
     show_evaluation(console, evaluation, what)
     n_classes = len(model.classes_)
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
@@ -279,11 +279,11 @@ def _show_quality(console: Console, model: LogisticRegression, evaluation: Evalu
 
 
 def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None:
-    """The report on a model just trained: judged on rows held out, or where there are none on those of training."""
+    """The report on a model just trained: evaluated on the rows held out, or if there are none on the training rows."""
     from polytome.report import make_report
 
     if rows.X_test is None:
-        make_report(model, rows.X, rows.y, name=f"the rows of training, {rows.name}").save(report)
+        make_report(model, rows.X, rows.y, name=f"the training rows, {rows.name}").save(report)
     else:
         name = f"rows of {rows.name} that were held out"
         make_report(model, rows.X_test, rows.y_test, name=name, row_names=rows.test_names).save(report)
@@ -309,21 +309,21 @@ def coefficients_title(model: Fitted) -> str:
 
     if has_odds(model):
         first, second = model.classes_.tolist()
-        return f"Largest coefficients: change of the log-odds of {second} against {first}"
+        return f"Largest coefficients: change of the log odds of {second} against {first}"
     what = {"classes": "class's score", "pairs": "pair's score", "labels": "label's score", "numbers": "number"}
     return f"Largest coefficients: change of the {what[model.outputs]} per unit of the feature"
 
 
 def _show_place(console: Console, model: LogisticRegression, rows: Source, out: Path | None, interrupted: bool) -> None:
-    """Say where the model went, or how to keep it."""
+    """Say where the model was saved, or how to save it."""
     if out is not None:
         what = "The best model so far, with the certificate above," if interrupted else "The model"
         console.print(f"\n{what} is in {out}.", soft_wrap=True)
     elif interrupted:
-        console.print("\nInterrupted; nothing is kept, because no --out was given.")
+        console.print("\nInterrupted; nothing is saved, because no --out was given.")
     else:
         name = "model" if Path(rows.name).suffix or Path(rows.name).is_dir() else rows.name
-        console.print(f"\nNot kept: add --out {name}.safetensors to keep the model.", soft_wrap=True)
+        console.print(f"\nNot saved: add --out {name}.safetensors to save the model.", soft_wrap=True)
 
 
 def _summary(

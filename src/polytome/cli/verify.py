@@ -1,4 +1,4 @@
-"""`polytome verify`: whether a model's certificate is true, checked independently on the data of its fit."""
+"""`polytome verify`: an independent check of a model's certificate on the data of its fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytome.cli.show import show_facts
 if TYPE_CHECKING:
     from polytome.files.sources import Source
     from polytome.models.fitted import Fitted
-    from polytome.verification.checker import Verification
+    from polytome.verification.findings import Verification
 
 __all__ = ["verify"]
 
@@ -34,9 +34,10 @@ def verify(
 ) -> None:
     """Confirm or refute a model's certificate on the data of its fit.
 
-    A slow and simple check in ball arithmetic, which bounds its own rounding and
-    shares nothing with the fit. SOURCE is what the model was trained on; rows that
-    train --test-fraction held out are left out again. Needs the extra "verify".
+    This is a slow and simple check in ball arithmetic, which bounds its own
+    rounding and shares no code with the fit. SOURCE is what the model was trained
+    on; rows that train --test-fraction held out are left out again. Needs the
+    extra "verify".
 
     \b
     Examples:
@@ -88,5 +89,5 @@ def _show(found: Verification) -> None:
         "Rows": f"{found.n_rows:,}, checked in {found.seconds:.1f} s",
     }
     if found.margin is not None:
-        facts["Margin"] = f"{found.margin:.6g}, the smallest by which a row is on its right side"
+        facts["Margin"] = f"{found.margin:.6g}, the smallest of all rows"
     show_facts(console, facts)

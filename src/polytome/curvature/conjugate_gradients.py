@@ -17,16 +17,24 @@ Array = NDArray[Any]
 __all__ = ["conjugate_gradients", "newton_decrement"]
 
 
-def newton_decrement(objective: Objective, W: Array, gradient: Array) -> float:
+def newton_decrement(objective: Objective, W: Array, gradient: Array, blocks: Array | None = None) -> float:
     """Half the squared Newton decrement `g' H^-1 g / 2`, in nats: an estimate of the distance from the minimum.
 
     Where the Hessian is too large to form, conjugate gradients solve `H x = g`, one pass over the rows for each of
     their steps; what they have reached grows with every step, so the estimate errs on the small side.
 
+    Args:
+        objective: what is minimised.
+        W: coefficients, shape `objective.shape`.
+        gradient: the gradient there.
+        blocks: the Hessian there, as from `Objective.hessian_blocks`, which is overwritten; None if it was not formed.
+
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.1.
     """
-    if objective.hessian_entries <= LARGEST_HESSIAN**2:
-        direction = factor_hessian(objective, objective.hessian_blocks(W)).solve(gradient)
+    if blocks is None and objective.hessian_entries <= LARGEST_HESSIAN**2:
+        blocks = objective.hessian_blocks(W)
+    if blocks is not None:
+        direction = factor_hessian(objective, blocks).solve(gradient)
     else:
 
         def product(x: Array) -> Array:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrs, get_lapack_funcs
 
 from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["LARGEST_HESSIAN", "HessianFactor", "factor_hessian"]
+__all__ = ["LARGEST_HESSIAN", "HessianFactor", "factor_hessian", "ridged_factor"]
 
 LARGEST_HESSIAN = 6_000
 """Largest side of a Hessian that is formed (its blocks may have as many entries): 288 MB of float64."""
@@ -72,18 +73,33 @@ def _diagonals(H: Array) -> Array:
 
 
 def _factor(H: Array) -> Array:
-    """Cholesky factor of H (unit diagonal) plus the smallest ridge in powers of 100 that makes it definite.
+    """Cholesky factor of H, whose diagonal is one, plus a small ridge."""
+    unit = np.maximum(H.diagonal(), 0.0)
+    # Columns for the rows: a symmetric matrix, in the order in which LAPACK reads it.
+    return ridged_factor(H.T, lambda ridge: unit + ridge, _FIRST_RIDGE)
 
-    Where none does, because an entry is not finite, that of the unit matrix: a step along the scaled gradient.
+
+def ridged_factor(S: Array, diagonal_of: Callable[[float], Array], ridge: float) -> Array:
+    """Lower Cholesky factor of a matrix whose diagonal is raised until it is definite; overwrites the diagonal.
+
+    Where no ridge makes it so, because an entry is not finite, that of the unit matrix.
+
+    Args:
+        S: symmetric, float32 or float64.
+        diagonal_of: the diagonal that a ridge makes.
+        ridge: the first one that is tried; the others are greater by powers of 100.
+
+    Example:
+        >>> ridged_factor(np.ones((2, 2)), lambda ridge: np.full(2, 1 + ridge), 3.0).diagonal() ** 2
+        array([4.  , 3.75])
     """
-    diagonal = H.reshape(-1)[:: len(H) + 1]
-    unit = np.maximum(diagonal, 0.0)
-    ridge = _FIRST_RIDGE
+    potrf: Any = get_lapack_funcs("potrf", (S,))
+    diagonal = np.einsum("ii->i", S)  # a view
     while ridge < _LAST_RIDGE:
-        diagonal[:] = unit + ridge
+        diagonal[:] = diagonal_of(ridge)
         factor: Array
-        factor, failed = dpotrf(H.T, lower=1, clean=0)
+        factor, failed = potrf(S, lower=1, clean=0)
         if not failed:
             return factor
         ridge *= 100
-    return np.eye(len(H), order="F")
+    return np.eye(len(S), dtype=S.dtype, order="F")

@@ -3,6 +3,7 @@ of magnitude."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,69 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
+from polytome.numerics.exact_sums import exact_scores
 from polytome.objective import Objective, block_scores
 from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["HessianRoot"]
+__all__ = ["Basis", "HessianRoot"]
 
 _MOST_ENTRIES = 2**24
+_ROTATIONS = 2
 _MOST_WORK = 2e9  # operations of a factorisation
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Coefficients `T d` instead of the coefficients: columns `X T` that are nearly orthogonal.
+
+    Columns that are almost the same, or almost constant, lose what makes them different as soon as anything is
+    rounded; so `X T` is computed to twice the digits, and whatever it multiplies has coordinates d of its own.
+
+    Attributes:
+        X: the columns `X T` and that of the intercept, as two floats for each entry, (n, n_features + 1) each.
+        T: coefficients for the columns as they were given, and the intercept, from coordinates; square.
+        standard: the same of standardised features alone, (n_features, n_features + 1).
+    """
+
+    X: tuple[Array, Array]
+    T: Array
+    standard: Array
+
+    @classmethod
+    def of(cls, X: tuple[Array, Array], scale: Array, bends: Array, strength: float, fit_intercept: bool) -> Basis:
+        """A basis for columns, of rows with these curvatures (n,), with the intercept's of ones the last.
+
+        The intercept keeps its coordinate, and the others come to have means of about zero: so nothing hides its
+        equation, however little its curvature.
+        """
+        ones, d = np.full((len(bends), 1), float(fit_intercept)), len(scale)
+        given = np.hstack([X[0], ones]), np.hstack([X[1], np.zeros_like(ones)])
+        T = np.diag(np.append(scale, 1.0))
+        found = cls._at(given, T, scale)
+        share = bends / bends.sum() * float(fit_intercept)
+        for _ in range(_ROTATIONS):
+            mean = share @ found.X[0][:, :d]
+            root = (found.X[0][:, :d] - mean) * np.sqrt(bends)[:, None]
+            factored = _factor(np.vstack([root, math.sqrt(strength) * found.standard[:, :d]]))
+            if factored is None:
+                break
+            triangle, order, size = factored
+            inverse = np.zeros((d, d))
+            inverse[order] = solve_triangular(triangle, np.eye(d), check_finite=False)
+            rotated = T.copy()
+            rotated[-1, :d] -= mean
+            rotated[:, :d] = rotated[:, :d] @ (inverse / size[:, None])
+            if not np.isfinite(rotated).all():
+                break
+            T = rotated
+            found = cls._at(given, T, scale)
+        return found
+
+    @classmethod
+    def _at(cls, X: tuple[Array, Array], T: Array, scale: Array) -> Basis:
+        return cls(exact_scores(X, T), T, T[:-1] / scale[:, None])
 
 
 @dataclass(frozen=True)
@@ -63,31 +118,33 @@ class HessianRoot:
 
         Args:
             W: shape `objective.shape`.
-            gradient: of the same shape.
+            gradient: of the same shape; those of the softmax loss's classes add up to zero.
             extra: curvature that is added to each row's, shape (n,).
         """
-        objective, n_columns = self.objective, self.objective.shape[0]
-        raw = objective.rows.columns.to_raw(W)
-        scores = objective.rows.each(lambda block: block_scores(block, raw))
+        raw = self.objective.rows.columns.to_raw(W)
+        scores = self.objective.rows.each(lambda block: block_scores(block, raw))
+        return self._step(scores, gradient, self.X, np.eye(len(W)), extra)
+
+    def step_in(self, basis: Basis, scores: Array, gradient: Array, extra: Array | None = None) -> Array:
+        """The same in the coordinates of a basis, from scores of all rows."""
+        return self._step(scores, gradient, basis.X[0], np.vstack([basis.standard, basis.T[-1:]]), extra)
+
+    def _step(self, scores: Array, gradient: Array, X: Array, T: Array, extra: Array | None) -> Array:
+        """The step for columns X, of whose coordinates T makes standardised coefficients."""
+        objective, n_columns = self.objective, len(gradient)
         m, u = objective.loss.curvature(scores, objective.rows.target)
-        weighted = self.X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
-        held = np.full(n_columns, np.sqrt(objective.penalty.strength))
-        held[-1] = 0.0 if objective.fit_intercept else 1.0
+        weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
+        # An intercept that is not wanted is held; and so is the same change to each class, which changes no prediction.
+        held = np.vstack([math.sqrt(objective.penalty.strength) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)])
         if u is not None:
-            A = np.vstack([*_pairs(weighted, m, extra), *self._held(held)])
+            sizes = np.sqrt((weighted * weighted).sum(axis=0) + (held * held).sum(axis=0))
+            flat = np.kron(np.ones(objective.shape[1]), np.diag(sizes))
+            A = np.vstack([*_pairs(weighted, m, extra), np.kron(np.eye(objective.shape[1]), held), flat])
             return np.ascontiguousarray(_solved(A, gradient.T.ravel()).reshape(-1, n_columns).T)
         more = 0.0 if extra is None else extra[:, None]
         each = zip((m + more).T, gradient.T, strict=True)
-        solved = [_solved(np.vstack([weighted * np.sqrt(c)[:, None], np.diag(held)]), g) for c, g in each]
+        solved = [_solved(np.vstack([weighted * np.sqrt(c)[:, None], held]), g) for c, g in each]
         return np.column_stack(solved)
-
-    def _held(self, held: Array) -> tuple[Array, Array]:
-        """Rows of the penalty; and one that holds the sum of the intercepts, since the same change to each of them
-        changes no score."""
-        n_outputs = self.objective.shape[1]
-        flat = np.zeros((n_outputs, len(held)))
-        flat[:, -1] = float(self.objective.fit_intercept)
-        return np.diag(np.tile(held, n_outputs)), flat.reshape(1, -1)
 
 
 def _pairs(X: Array, p: Array, extra: Array | None) -> list[Array]:
@@ -108,17 +165,24 @@ def _pairs(X: Array, p: Array, extra: Array | None) -> list[Array]:
 
 def _solved(A: Array, gradient: Array) -> Array:
     """`-(A'A)^-1 gradient`; minus the gradient where A has no full rank in float64."""
-    scale = np.abs(A).max(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    A = A / scale
-    if not np.isfinite(A).all():
+    factored = _factor(A)
+    if factored is None:
         return -gradient
-    A = A[np.argsort(-np.abs(A).max(axis=1), kind="stable")]
-    triangle, order = qr(A, mode="r", pivoting=True, check_finite=False)
-    triangle = triangle[: A.shape[1]]
-    if not np.abs(np.diag(triangle)).min() > 0:
-        return -gradient
+    triangle, order, scale = factored
     inner = solve_triangular(triangle, (gradient / scale)[order], trans="T", check_finite=False)
     step = np.empty_like(gradient)
     step[order] = solve_triangular(triangle, inner, check_finite=False)
     return -step / scale
+
+
+def _factor(A: Array) -> tuple[Array, Array, Array] | None:
+    """The triangle of a matrix of scaled columns, their order and their sizes; None if it has no full rank."""
+    scale = np.abs(A).max(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    A = A / scale
+    if not np.isfinite(A).all():
+        return None
+    A = A[np.argsort(-np.abs(A).max(axis=1), kind="stable")]
+    triangle, order = qr(A, mode="r", pivoting=True, check_finite=False)
+    triangle = triangle[: A.shape[1]]
+    return (triangle, order, scale) if np.abs(np.diag(triangle)).min() > 0 else None

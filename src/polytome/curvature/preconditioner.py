@@ -19,8 +19,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
+from polytome.curvature.hessian_factor import ridged_factor
 from polytome.curvature.sampling import drawn_by_curvature, row_curvature
 from polytome.objective import Objective, hessian_of_scores
 from polytome.rows import Block
@@ -42,7 +43,6 @@ MOST_GRAM_COLUMNS = 4_096
 _SAMPLE = 15_000
 _ROWS_PER_COLUMN = 20
 _PASSES = 2
-_LAST_RIDGE = 1e16
 MOST_GROUPS = 3
 
 
@@ -224,21 +224,10 @@ def _groups(alpha: Array) -> list[tuple[float, Array]]:
 
 
 def _factor(S: Array, strength: float, ridge: float) -> tuple[Array, bool]:
-    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite.
-
-    Where none does, because an entry is not finite, that of the unit matrix.
-    """
+    """Cholesky factor of `S + strength I`, each diagonal entry raised by the smallest ratio that makes it definite."""
     diagonal = S.diagonal() + strength
     diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
-    while ridge < _LAST_RIDGE:
-        S[np.diag_indices_from(S)] = diagonal * (1 + ridge)
-        try:
-            factor: tuple[Array, bool] = cho_factor(S, lower=True, check_finite=False)
-        except LinAlgError:
-            ridge *= 100
-            continue
-        return factor
-    return np.eye(len(S), dtype=S.dtype), True
+    return ridged_factor(S, lambda ridge: diagonal * (1 + ridge), ridge), True
 
 
 def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:

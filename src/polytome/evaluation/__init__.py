@@ -1,1 +1,1 @@
-"""What a fitted model is worth and why it predicts what it predicts."""
+"""How good a fitted model is, and why it predicts what it predicts."""

@@ -1,4 +1,4 @@
-"""How a classifier does at every cut-off, and in every bin of its probabilities.
+"""How a classifier performs at every cut-off, and in every bin of its probabilities.
 
 Plain functions on arrays; `polytome.plots` draws what they return.
 
@@ -57,13 +57,13 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """What becomes of two rates as the cut-off of a score falls.
+    """Two rates as the cut-off of a score falls.
 
     Attributes:
         x: false-positive rate, or recall; shape (m,).
         y: true-positive rate, or precision; shape (m,).
         area: area under the ROC curve, or average precision.
-        share: share of the rows that are of the class.
+        share: share of the rows that belong to the class.
     """
 
     x: Array
@@ -73,7 +73,7 @@ class Curve:
 
 
 def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
-    """Clopper and Pearson's interval of a share: it covers the true one with at least the given probability.
+    """Clopper and Pearson's interval of a share: it covers the true share with at least the given probability.
 
     Its ends are quantiles of beta distributions: `B(a; k, n - k + 1)` and `B(1 - a; k + 1, n - k)` with
     `a = (1 - level) / 2`.
@@ -103,15 +103,15 @@ def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -
 
 
 def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> tuple[Bin, ...]:
-    """Rows in bins of equal width by predicted probability: what was predicted beside what happened.
+    """Rows in bins of equal width by predicted probability: predicted probabilities beside observed frequencies.
 
     Args:
-        happened: truth values, shape (n,).
+        happened: booleans, shape (n,).
         probabilities: predicted, shape (n,).
         bins: how many; an empty one is left out.
 
     Raises:
-        DataError: the lengths differ, there is no row, or a probability is outside of [0, 1].
+        DataError: the lengths differ, there are no rows, or a probability is outside [0, 1].
         ArgumentError: `bins` is less than 1.
 
     Example:
@@ -123,7 +123,7 @@ def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 
     if event.shape != p.shape or p.ndim != 1 or not p.size:
         raise DataError(f"happened, probabilities: shapes {event.shape} and {p.shape}; give one of each for each row")
     if not ((p >= 0) & (p <= 1)).all():
-        raise DataError("probabilities: one is outside of [0, 1]; give probabilities, not scores")
+        raise DataError("probabilities: one is outside [0, 1]; give probabilities, not scores")
     if bins < 1:
         raise ArgumentError(f"bins={bins}: give at least 1")
     edges = np.linspace(0, 1, bins + 1)
@@ -177,10 +177,10 @@ def confidence(codes: Array, probabilities: Array) -> tuple[Array, Array]:
 def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
     """The receiver operating characteristic: true- against false-positive rate as the cut-off falls.
 
-    Its area is the probability that a row of the class has a higher score than one that is not of it.
+    Its area is the probability that a row of the class has a higher score than a row of another class.
 
     Args:
-        belongs: whether each row is of the class, shape (n,).
+        belongs: whether each row belongs to the class, shape (n,).
         scores: higher for the class, shape (n,).
 
     Raises:
@@ -206,7 +206,7 @@ def precision_recall_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
     """Precision against recall as the cut-off falls; the area is the average precision `sum (R_k - R_(k-1)) P_k`.
 
     Args:
-        belongs: whether each row is of the class, shape (n,).
+        belongs: whether each row belongs to the class, shape (n,).
         scores: higher for the class, shape (n,).
 
     Raises:
@@ -240,7 +240,7 @@ def _both_kinds(belongs: ArrayLike, scores: ArrayLike) -> tuple[Array, Array]:
 
 
 def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array]]:
-    """For each class whether a row is of it, and the model's score for it.
+    """For each class whether each row belongs to it, and the model's score for it.
 
     Args:
         model: any fitted classifier of scikit-learn's kind with `decision_function` or `predict_proba`.
@@ -248,11 +248,11 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
         y: labels, shape (n,); each must be a class of the model.
 
     Returns:
-        label -> (truth values, scores), for two classes of the second one alone. A class without a row is left out.
+        label -> (booleans, scores); with two classes, only for the second. A class without rows is left out.
 
     Raises:
         ArgumentError: the model has no scores.
-        DataError: a label is no class of the model.
+        DataError: a label is not one of the model's classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -268,7 +268,7 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
     codes = known_codes(y, model.classes_)
     two, has_scores = len(model.classes_) == 2, hasattr(model, "decision_function")
     if not (has_scores or hasattr(model, "predict_proba")):
-        raise ArgumentError(f"model is a {type(model).__name__}, which has no scores: its labels alone rank no rows")
+        raise ArgumentError(f"model is a {type(model).__name__}, which has no scores: labels alone cannot rank rows")
     if has_scores and (two or not hasattr(model, "predict_proba")):
         scores = np.asarray(model.decision_function(X))
         scores = np.column_stack([-scores, scores]) if two else scores
@@ -286,21 +286,21 @@ def known_codes(y: Any, classes: Array) -> Array:
     """The position of each label among the classes.
 
     Raises:
-        DataError: a label is none of them.
+        DataError: a label is not one of them.
     """
     codes = class_codes(np.asarray(y), np.asarray(classes))
     if not codes.size:
         raise DataError("y is empty: give at least one row")
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
-        raise DataError(f"y[{row}] = {np.asarray(y)[row]!r} is no class of the model; leave such rows out")
+        raise DataError(f"y[{row}] = {np.asarray(y)[row]!r} is not one of the model's classes; leave such rows out")
     return codes
 
 
 def typical_row(X: Any) -> Array:
     """The median of each column, shape (d,): a row from which one or two features are moved.
 
-    The median of a column of zeros and ones is a possible value (or, of a tie, one half), which its mean seldom is.
+    The median of a column of zeros and ones is a possible value (or, in a tie, one half), which its mean seldom is.
 
     Args:
         X: shape (n, d): an array, a frame, or a sparse matrix.

@@ -1,4 +1,4 @@
-"""What deserves a look: rows that are uncertain, confidently wrong or confused, and the features that weigh most."""
+"""What to look at: uncertain, confidently wrong and confused rows, and the features with the largest effects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class JudgedRow(NamedTuple):
-    """One row and what a model thinks of it. Classes are positions."""
+    """One row and a model's prediction of it. Classes are positions."""
 
     row: int
     true: int
@@ -48,7 +48,7 @@ def least_certain_rows(codes: Array, log_probabilities: Array, most: int = 8) ->
     Args:
         codes: true classes as positions, -1 where unknown, shape (n,).
         log_probabilities: shape (n, K).
-        most: how many rows at most.
+        most: the most rows.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.55, 0.45], [0.2, 0.8]])
@@ -65,7 +65,7 @@ def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8
     Args:
         codes: true classes as positions, -1 where unknown, shape (n,).
         log_probabilities: shape (n, K).
-        most: how many rows at most.
+        most: the most rows.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]])
@@ -78,14 +78,14 @@ def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8
 
 
 def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: int, most: int = 6) -> list[JudgedRow]:
-    """Rows of one class that were taken for another, the most confident mistakes first.
+    """Rows of one class that were predicted as another, the most confident errors first.
 
     Args:
         codes: true classes as positions, shape (n,).
         log_probabilities: shape (n, K).
         true: position of the one class.
         predicted: position of the other.
-        most: how many rows at most.
+        most: the most rows.
 
     Example:
         >>> p = np.array([[0.4, 0.6], [0.9, 0.1], [0.2, 0.8]])
@@ -116,16 +116,15 @@ class Effect(NamedTuple):
 def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
     """The features that move each score most between their smallest and their largest value in training.
 
-    Unlike coefficients, these can be compared between features of different units. Where the training was not recorded,
-    the sizes of the coefficients decide. Features without effect are left out, ties are
-    ordered by name.
+    Unlike coefficients, these can be compared between features of different units. If the training was not recorded,
+    the absolute values of the coefficients decide. Features without effect are left out, ties are ordered by name.
 
     Args:
         model: a fitted model.
-        most: how many for each score at most.
+        most: the most effects for each score.
 
     Returns:
-        One list for each score, the largest effect first: for two classes one list, of the second class.
+        One list for each score, the largest effect first; for two classes one list, for the second class.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source

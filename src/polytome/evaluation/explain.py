@@ -1,9 +1,9 @@
 """What a fitted model has learnt, and why it decides a row as it does, as plain data.
 
-A coefficient is the change of a class's score when its feature grows by one unit and the others stay. Coefficients of
-features with different units cannot be compared by size; those of a model with `scale="standard"` belong to the columns
-as given all the same. For one row, each feature's part in a score is its coefficient times the distance from a
-reference (`contributions`).
+A coefficient is the change of a class's score when its feature grows by one unit and the others stay the same.
+Coefficients of features with different units cannot be compared by size; even those of a model with `scale="standard"`
+refer to the columns as given. For one row, each feature's part in a score is its coefficient times the distance from
+a reference (`contributions`).
 
 Reference:
     Agresti, "Categorical Data Analysis" (2013), sections 5.1 (odds ratios) and 8.1 (several classes).
@@ -58,14 +58,14 @@ class Coefficient(NamedTuple):
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each feature adds to each score of each row, counted from the scores at a reference.
+    """What each feature adds to each score of each row, measured from the scores at a reference.
 
     Attributes:
         features: the names of the d features.
         classes: the classes of the model.
         values: (n, n_outputs, d), `coef * (x - reference)`.
         baseline: (n_outputs,), the scores at the reference.
-        reference: (d,), the row from which is counted; NaN for a column whose levels were added up.
+        reference: (d,), the row to measure from; NaN for a column whose levels were added up.
     """
 
     features: tuple[str, ...]
@@ -76,12 +76,12 @@ class Contributions:
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """The class of each output; of two classes the second, whose score is its log odds against the first."""
+        """The class of each output; with two classes the second, whose score is its log odds against the first."""
         return self.classes[1:] if len(self.baseline) == 1 else self.classes
 
     @property
     def scores(self) -> Array:
-        """The scores, (n, n_outputs): the baseline and all that was added to it."""
+        """The scores, (n, n_outputs): the baseline plus all contributions."""
         scores: Array = self.baseline + self.values.sum(axis=2)
         return scores
 
@@ -89,14 +89,14 @@ class Contributions:
         """Contributions to the score of one class minus that of another: to the log odds between the two.
 
         Args:
-            label: a class, for which positive contributions speak.
-            other: the class against which they speak.
+            label: the class that positive contributions count for.
+            other: the class that they count against.
 
         Returns:
-            One output, as of a model of these two classes.
+            One output, as in a model of these two classes.
 
         Raises:
-            ArgumentError: a label is none of the classes.
+            ArgumentError: a label is not one of the classes.
         """
         first, second = (self._position(one) for one in (label, other))
         values, baseline = self.values, self.baseline
@@ -108,7 +108,7 @@ class Contributions:
         return replace(self, classes=pair, values=difference[:, None], baseline=baseline[[first]] - baseline[[second]])
 
     def by_column(self, encoder: Encoder) -> Contributions:
-        """Contributions of the columns of a table: those of the levels of one category are added up.
+        """Contributions of the columns of a table: the contributions of the levels of a category are added up.
 
         Args:
             encoder: of the model.
@@ -132,14 +132,14 @@ class Contributions:
 
     def _position(self, label: Any) -> int:
         if label not in self.classes:
-            raise ArgumentError(f"{label!r} is none of the classes {', '.join(map(repr, self.classes[:12]))}")
+            raise ArgumentError(f"{label!r} is not one of the classes {', '.join(map(repr, self.classes[:12]))}")
         return self.classes.index(label)
 
 
 def feature_names(model: Fitted) -> tuple[str, ...]:
     """The names of a model's features.
 
-    They come from its encoder, or from the frame that it was trained on, or else are `feature_0`, `feature_1`, ...
+    They come from its encoder, or from the frame it was trained on, or else are `feature_0`, `feature_1`, ...
 
     Args:
         model: a fitted model.
@@ -186,14 +186,14 @@ def has_odds(model: Fitted) -> bool:
 
 
 def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
-    """The coefficients of largest size, for each class in order; zeros are left out, ties are ordered by name.
+    """The coefficients of largest absolute value, for each class in order; zeros are left out, ties ordered by name.
 
     Args:
         model: a fitted model.
-        most: how many for each class at most.
+        most: the most coefficients for each class.
 
     Returns:
-        For two classes the coefficients of the second one; for more those of every class, or other output.
+        For two classes the coefficients of the second; for more, those of every class or other output.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -221,8 +221,8 @@ def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> 
     Args:
         model: a fitted classifier with one score per class, or one for two classes.
         X: (n, d) rows, dense or sparse. The result has n times d numbers for each output.
-        reference: (d,) the row to count from; by default the means of the training data where the model has a record
-            of them, else zeros.
+        reference: (d,) the row to measure from; by default the means of the training data if the model has a record of
+            them, else zeros.
 
     Raises:
         DataError: X cannot be used; the message names the place.
@@ -251,13 +251,13 @@ def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> 
 
 
 def dense_rows(model: Fitted, X: Any) -> Array:
-    """Checked rows as a float64 array, whatever they were stored in."""
+    """Checked rows as a float64 array, whatever their storage."""
     rows = checked_rows(model, X)
     return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float64)
 
 
 def _reference(model: Fitted, reference: ArrayLike | None) -> Array:
-    """The row from which contributions count."""
+    """The row from which contributions are measured."""
     if reference is None:
         record = source_of(model).training
         reference = np.zeros(model.n_features_in_) if record is None else record.mean
@@ -276,7 +276,7 @@ def first_features(columns: Sequence[Column]) -> Array:
 
 
 def refuse_other_scores(model: Fitted) -> None:
-    """Raises ArgumentError for models whose scores belong to pairs of classes or to labels that do not compete."""
+    """Raises ArgumentError for models whose scores belong to pairs of classes or to independent labels."""
     if model.outputs != "classes":
         raise ArgumentError(
             f"model is a {type(model).__name__}, which has no score for each class: use LogisticRegression or OneVsRest"

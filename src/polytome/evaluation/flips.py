@@ -1,9 +1,9 @@
-"""What would change a prediction: of each column the smallest change that alone takes a row into another class.
+"""What would change a prediction: for each column, the smallest change to it alone that puts a row into another class.
 
 Scores are linear: moving feature j by t moves the lead of the predicted class c over a rival k by
-`t (coef_cj - coef_kj)`. The first lead to become zero in either direction is where the class changes; a little further,
-by the rounding of the scores, it has surely done so, for exact scores as for those that a model computes. Beyond that
-point no value in that direction brings the class back, since the rows of one class are a convex set.
+`t (coef_cj - coef_kj)`. The class changes where the first lead becomes zero in either direction; a little further, by
+the rounding of the scores, it has changed with certainty, for exact scores and for those that a model computes. Beyond
+that point no value in that direction restores the class, since the rows of one class are a convex set.
 
 Reference:
     Wachter, Mittelstadt and Russell, "Counterfactual explanations without opening the black box", Harvard Journal of
@@ -42,35 +42,35 @@ _LARGEST = 1e300  # a part of a score beyond which scores may overflow
 
 
 class Flip(NamedTuple):
-    """The smallest change of one feature of a row, the others staying, that changes the predicted class."""
+    """The smallest change of one feature of a row, with the others unchanged, that changes the predicted class."""
 
     feature: str
     """The name of the feature, or of the column that holds a category."""
     value: float | str | None
-    """What it is now; None where no level of the category is set."""
+    """Its current value; None if no level of the category is set."""
     flipped: float | str | None
-    """Another level, or the nearest number that the model surely puts into another class: where both classes have the
-    same score, and no further beyond than the rounding of scores. None where no value in the range does it."""
+    """Another level, or the nearest number that the model certainly puts into another class: where both classes have
+    the same score, and beyond it by no more than the rounding of scores. None if no value in the range does so."""
     label: Any
-    """The class beyond; None where there is none."""
+    """The class beyond; None if there is none."""
     size: float
-    """The size of the change as a share of the feature's range in training, or in the feature's own unit where the
-    range is unknown; 1 for another level, infinity where no change does it."""
+    """The size of the change as a share of the feature's range in training, or in the feature's own unit if the range
+    is unknown; 1 for another level, infinity if no change does so."""
     rounded: float | str | None
-    """`flipped` for a reader: of the same class, and beyond it by a hundredth of the change at most, in as few digits
-    as that takes. Of another level the level."""
+    """`flipped` for a reader: of the same class, and beyond it by at most a hundredth of the change, in as few digits
+    as that takes. For a category, the level."""
 
 
 def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]:
-    """For each feature of one row the smallest change of it alone that changes the predicted class.
+    """For each feature of one row, the smallest change to it alone that changes the predicted class.
 
-    Changes stay within the range of the feature in training (widened to the present value) where the model has a record
-    of it. Of a category each other level is tried, and each that changes the class is a flip of its own.
+    Changes stay within the range of the feature in training (widened to the current value) if the model has a record of
+    it. For a category each other level is tried, and each level that changes the class is a separate flip.
 
     Args:
         model: a fitted classifier with one score per class, or one for two classes.
         x: the row, (d,) or (1, d), dense or sparse.
-        most: how many flips to return at most; None for all.
+        most: the most flips to return; None for all.
 
     Returns:
         Sorted by size, ties by name, features that cannot change the class alone last.
@@ -119,7 +119,7 @@ class _Here:
         return cls(model, row, coef, intercept, model.classes_.tolist().index(model.predict(row[None]).tolist()[0]))
 
     def rounding(self, beside: Array) -> Array:
-        """How far each score may be off, (K, n), where one feature adds as much as `beside` to its size."""
+        """The largest error of each score, (K, n), where one feature adds as much as `beside` to its size."""
         size = np.abs(self.coef) @ np.abs(self.row) + np.abs(self.intercept)
         return 2 * growth(len(self.row) + 4) * (size[:, None] + beside)
 
@@ -143,7 +143,7 @@ class _Here:
             leads = np.maximum(leads + (self.intercept[self.predicted] - self.intercept[rivals]), 0.0)[:, None]
             gains = direction * (self.coef[np.ix_(rivals, at)] - self.coef[self.predicted, at])
             distances = np.where(gains > 0, leads / gains, np.inf)
-            # The part of the feature itself grows with the way, which is a little longer than to the crossing.
+            # The part of the feature itself grows with the distance, which is a little longer than to the crossing.
             parts = 2 * np.abs(self.coef[:, at]) * (np.abs(self.row[at]) + distances.min(axis=0))
             off = self.rounding(np.where(np.isfinite(parts), parts, 0.0))
             off = 2 * (off[self.predicted] + off[rivals])
@@ -171,7 +171,7 @@ def _number_flips(here: _Here, columns: Sequence[Column], most: int | None) -> l
     short = np.array([_shortened(values[j], flipped[j], low[j], high[j]) for j in found])
     labels = here.classes_at(at[found], flipped[found])
     beyond = here.classes_at(at[found], short)
-    # Where a third class follows at once, the short number would belong to that.
+    # If a third class follows at once, the short number would belong to it.
     rounded = np.where([one == other for one, other in zip(labels, beyond, strict=True)], short, flipped[found])
     flips = [
         Flip(names[j], float(values[j]), float(flipped[j]), label, float(size[j]), shown)
@@ -205,7 +205,7 @@ def _level_flips(here: _Here, columns: Sequence[Column]) -> list[Flip]:
         now = column.levels[int(here.row[block].argmax())] if here.row[block].any() else None
         moved = (scores - here.coef[:, block] @ here.row[block])[:, None] + here.coef[:, block]
         off = here.rounding(np.abs(here.coef[:, block])).max(axis=0)
-        # Only where a rival comes near is the model asked.
+        # The model is evaluated only where a rival comes close.
         rivals = np.delete(moved, here.predicted, axis=0).max(axis=0)
         near = np.flatnonzero(~(moved[here.predicted] - rivals > 4 * off))
         without = here.row.copy()
@@ -225,7 +225,7 @@ def _one_row(model: Fitted, x: Any) -> Array:
     """The row as (d,) float64."""
     rows = x if sparse.issparse(x) or np.ndim(x) > 1 else np.asarray(x)[None]
     if np.shape(rows)[0] != 1:
-        raise ArgumentError(f"x has {np.shape(rows)[0]} rows: the smallest flips are those of one row")
+        raise ArgumentError(f"x has {np.shape(rows)[0]} rows: give the one row whose flips are wanted")
     row: Array = dense_rows(model, rows)[0]
     return row
 

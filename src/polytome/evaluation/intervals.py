@@ -1,9 +1,9 @@
-"""How sure one can be of a number that was computed from a sample of rows: 95 % intervals.
+"""The uncertainty of a number that was computed from a sample of rows: 95 % intervals.
 
-Each says what other samples of as many rows, drawn alike, would make of it. The model is held fixed: that another
-training set would have made another model is not in them. Shares have Wilson's interval; means of one number per row,
-and with them differences between a model and the null model on the same rows (paired, so that what makes a row hard
-for both cancels), have Student's.
+Each describes what other samples of as many rows, drawn in the same way, would have given. The model is held fixed: the
+intervals do not cover that another training set would have given another model. Shares have Wilson's interval; means
+of one number per row have Student's, and so have differences between a model and the null model on the same rows
+(paired, so that what makes a row hard for both cancels).
 
 References:
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
@@ -41,10 +41,10 @@ class Quality:
 
     Attributes:
         n_rows: how many rows.
-        accuracy: share of the rows that were predicted right.
+        accuracy: share of the rows that were predicted correctly.
         accuracy_gain: accuracy minus that of the most frequent class.
         log_loss: mean of minus the log-probability of the true class, in nats.
-        log_loss_gain: log-loss of the null model minus log-loss, in nats: positive where the model is better.
+        log_loss_gain: log loss of the null model minus log loss, in nats: positive where the model is better.
     """
 
     n_rows: int
@@ -56,14 +56,14 @@ class Quality:
 
 @dataclass(frozen=True)
 class ClassQuality:
-    """How well one class is found.
+    """How well one class is recognised.
 
     Attributes:
         label: the class.
-        n_rows: rows that are of it.
-        n_predicted: rows that were taken for it.
-        precision: share of those that are of it, among the rows taken for it.
-        recall: share of those taken for it, among the rows of it.
+        n_rows: rows of the class.
+        n_predicted: rows that were predicted as the class.
+        precision: share of rows of the class, among the rows predicted as it.
+        recall: share of rows predicted as the class, among the rows of the class.
         f1: harmonic mean of the two; NaN where the class neither occurs nor is predicted.
     """
 
@@ -80,11 +80,11 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
 
     Args:
         successes: how often it happened.
-        n: of how many times; of none at all nothing is known.
+        n: of how many times; with 0 nothing is known.
         level: how often the interval is to cover the true share, between 0 and 1.
 
     Raises:
-        ArgumentError: more successes than times, or a level that is none.
+        ArgumentError: there are more successes than times, or the level is not between 0 and 1.
 
     Example:
         >>> print(*(round(number, 3) for number in wilson_interval(0, 10)))
@@ -98,7 +98,7 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
     share, room = successes / n, z**2 / n
     middle = (share + room / 2) / (1 + room)
     half = z / (1 + room) * np.sqrt(share * (1 - share) / n + room / (4 * n))
-    # At the ends the formula gives 0 and 1, but for rounding.
+    # At the ends the formula gives 0 and 1, apart from rounding.
     low = 0.0 if successes == 0 else float(middle - half)
     return Estimate(share, low, 1.0 if successes == n else float(middle + half))
 
@@ -124,7 +124,7 @@ def mean_interval(values: Array, level: float = 0.95) -> Estimate:
 
 
 def quality(codes: Array, log_probabilities: Array) -> Quality:
-    """Accuracy and log-loss with intervals, and what the model gains over the null model of these very rows.
+    """Accuracy and log loss with intervals, and what the model gains over the null model of the same rows.
 
     Args:
         codes: true classes as positions, shape (n,).
@@ -146,7 +146,7 @@ def quality(codes: Array, log_probabilities: Array) -> Quality:
         n_rows=n_rows,
         accuracy=wilson_interval(int(right.sum()), n_rows),
         accuracy_gain=mean_interval(right.astype(np.float64) - null_right),
-        log_loss=mean_loss._replace(low=max(0.0, mean_loss.low)),  # a log-loss is never negative
+        log_loss=mean_loss._replace(low=max(0.0, mean_loss.low)),  # a log loss is never negative
         log_loss_gain=mean_interval(null_loss - loss),
     )
 
@@ -183,7 +183,7 @@ def _normal_quantile(level: float) -> float:
 
 
 def _checked_level(level: float) -> float:
-    """A level, after checking that it is one."""
+    """A level, after checking that it is between 0 and 1."""
     if not 0 < level < 1:
         raise ArgumentError(f"level={level!r}: needs a number between 0 and 1")
     return level

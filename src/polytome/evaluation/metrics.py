@@ -1,13 +1,13 @@
-"""How good predictions are: plain functions on arrays, in nats where there is a unit.
+"""Measures of how good predictions are: plain functions on arrays, in nats where there is a unit.
 
-The null model of a set of rows predicts the frequencies of the classes in that very set, whatever the features. No
-other constant prediction has a smaller log-loss there, so it is the strictest yardstick of its kind; its log-loss is
-the entropy of the labels.
+The null model of a set of rows predicts the frequencies of the classes in that same set, whatever the features. No
+other constant prediction has a smaller log loss there, so it is the strictest constant baseline; its log loss is the
+entropy of the labels.
 
 Reference:
     Murphy, "Probabilistic Machine Learning: An Introduction" (2022), sections 5.1.3 (confusion matrices) and 6.1
     (entropy and cross-entropy); Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation",
-    Journal of the American Statistical Association 102 (2007): the log-loss.
+    Journal of the American Statistical Association 102 (2007): the log loss.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ __all__ = [
 
 
 class ConfusedPair(NamedTuple):
-    """Rows of one class that were taken for another."""
+    """Rows of one class that were predicted as another."""
 
     true: Any
     predicted: Any
     n_rows: int
     share: float
-    """Of all rows of the true class."""
+    """Share of all rows of the true class."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Evaluation:
     Attributes:
         n_rows: all rows.
         unseen: labels that the model never saw, with the number of rows of each.
-        accuracy: share of the rows that were predicted right.
-        null_accuracy: share of the most frequent class: what a constant prediction reaches.
+        accuracy: share of the rows that were predicted correctly.
+        null_accuracy: share of the most frequent class, which a constant prediction reaches.
         log_loss: mean of minus the log-probability of the true class, in nats; None for a model without probabilities.
         null_log_loss: the smallest that a constant prediction can reach, in nats.
         classes: shape (K,).
@@ -86,7 +86,7 @@ class Evaluation:
 
     @property
     def accuracy_of_all(self) -> float:
-        """The accuracy where rows with an unseen label count as errors, which no model could have avoided."""
+        """The accuracy if rows with an unseen label count as errors, which no model could have avoided."""
         return self.accuracy * (self.n_rows - self.n_unseen) / self.n_rows
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
 
     Raises:
         ArgumentError: the model has no classes.
-        DataError: not a single label is one of the model's classes.
+        DataError: no label is one of the model's classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -135,7 +135,7 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
     known = codes >= 0
     if not known.any():
         raise DataError(
-            f"not one label is a class of the model: the labels are such as {y[:1].tolist()}, the classes such as "
+            f"no label is one of the model's classes: the labels are like {y[:1].tolist()}, the classes like "
             f"{model.classes_[:5].tolist()}"
         )
     if not known.all():
@@ -155,14 +155,14 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
 
 
 def one_label_each(y: Any, n_rows: int) -> Array:
-    """True labels of rows that are to be judged, shape (n,); one column of them is taken for what it is.
+    """True labels of rows to evaluate, shape (n,); a single column is accepted too.
 
     Args:
         y: labels, shape (n,) or (n, 1).
         n_rows: n.
 
     Raises:
-        DataError: they are as many as something else, or several numbers for each row.
+        DataError: their number differs from that of the rows, or there are several numbers for each row.
 
     Example:
         >>> one_label_each([["no"], ["yes"]], 2)
@@ -173,7 +173,7 @@ def one_label_each(y: Any, n_rows: int) -> Array:
         labels = labels[:, 0]
     if labels.ndim == 2 and len(labels) == n_rows:
         raise DataError(
-            f"y has shape {labels.shape}: rows are judged by one label each, not by probabilities; give the most "
+            f"y has shape {labels.shape}: evaluation takes one label for each row, not probabilities; give the most "
             "probable class of each row, classes_[y.argmax(axis=1)]"
         )
     if labels.shape != (n_rows,):
@@ -182,7 +182,7 @@ def one_label_each(y: Any, n_rows: int) -> Array:
 
 
 def class_codes(y: Array, classes: Array) -> NDArray[np.intp]:
-    """The position of each label among the classes, -1 where it is none of them.
+    """The position of each label among the classes, -1 if it is not one of them.
 
     Args:
         y: labels, shape (n,).
@@ -234,7 +234,7 @@ def log_loss(codes: Array, log_probabilities: Array) -> float:
 
 
 def null_log_loss(codes: Array) -> float:
-    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log-loss of a constant prediction.
+    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log loss of a constant prediction.
 
     Example:
         >>> round(null_log_loss(np.array([0, 1, 1, 0])), 4)
@@ -262,7 +262,7 @@ def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[Con
     Args:
         confusion: counts, shape (K, K), true classes in rows.
         classes: their labels, shape (K,).
-        most: how many pairs at most.
+        most: the most pairs.
 
     Example:
         >>> confused_pairs(np.array([[8, 2], [1, 9]]), np.array(["cat", "dog"]))[0]

@@ -11,22 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["largest"]
 
 _EQUAL = 1e-9
-"""Values that are this close, as a share of the larger one, differ by rounding."""
+"""Values this close, as a share of the larger one, may differ by rounding alone."""
 _NOTHING = 1e-12
-"""Values below this share of the largest one are what rounding leaves of nothing."""
+"""Values below this share of the largest may be rounding errors of zero."""
 
 
 def largest(values: ArrayLike, most: int | None = None, names: Sequence[Any] | None = None) -> NDArray[np.intp]:
-    """Positions of the largest values, the largest first; values that are equal to rounding are ordered by name.
+    """Positions of the largest values, the largest first; values that are equal up to rounding are ordered by name.
 
-    Two processors, or two versions of a library, add in different orders, and what is equal in exact arithmetic differs
-    in its last digits. So neighbours in the order whose difference may be rounding count as equal, and with them, so
-    that no order contradicts itself, all that are joined by such neighbours.
+    Two processors, or two versions of a library, add in different orders, so numbers that are equal in exact arithmetic
+    differ in their last digits. So neighbours in the order whose difference may be rounding count as equal, and, to
+    keep the order consistent, so do all values connected by such neighbours.
 
     Args:
-        values: sizes, shares or other numbers from 0 to infinity, shape (n,); what is no number comes last.
-        most: how many at most; None for all.
-        names: n names, or whatever can be compared; None where the place is the name.
+        values: sizes, shares or other numbers from 0 to infinity, shape (n,); what is not a number comes last.
+        most: the most positions; None for all.
+        names: n names, or other values that can be compared; None to use the positions.
 
     Example:
         >>> largest([0.1 + 0.2, 0.5, 0.3, 0.1], most=3, names=["pear", "fig", "apple", "date"])
@@ -43,7 +43,7 @@ def largest(values: ArrayLike, most: int | None = None, names: Sequence[Any] | N
     before, after = ranked[:-1], ranked[1:]
     apart = (after < before * (1 - _EQUAL)) & (before > nothing) | (after < 0) & (before >= 0)
     group = np.concatenate([[0], np.cumsum(apart)])
-    drawn = np.searchsorted(group, group[most - 1], side="right")  # all that tie with the last one may take its place
+    drawn = np.searchsorted(group, group[most - 1], side="right")  # any that ties with the last one may take its place
     name: Sequence[Any] = range(len(order)) if names is None else names
     by_name = sorted(range(drawn), key=lambda place: (group[place], name[int(order[place])], order[place]))
     return order[by_name[:most]]

@@ -10,7 +10,7 @@ W belonging to the columns as the penalty sees them. The certificate's gap bound
 right. Three things follow, and no more than these is claimed here.
 
 1. By Pinsker's inequality the total variation between `p_i` and `p*_i` is at most `sqrt(gap / 2)` on average over
-   the rows of training.
+   the training rows.
 2. Row i of training can have another class at the minimum only if `KL(p*_i || p_i)` is at least
    `-log(1 - (sqrt(p_k) - sqrt(p_l))^2)`, k and l its two most probable classes: no distribution under which k is not
    the single most probable class is closer. All these costs are paid from one budget, `S gap`.
@@ -19,7 +19,7 @@ right. Three things follow, and no more than these is claimed here.
    training. That part belongs to the intercept: were it large, the same difference would have moved in many rows
    of training, and the sum of their divergences would exceed the budget; `centre_bounds` finds where it does.
 
-All of it is said of float64 numbers, so rounding is counted in. The gap bounds the left side for the coefficients as
+All of this is about float64 numbers, so rounding is accounted for. The gap bounds the left side for the coefficients as
 they are returned, its own rounding included. A score is a sum of d products and the intercept, in any order, so a
 log-probability is off by at most `growth(2 (d + K + 40)) (1 + K + max_k (|x| |w_k| + |b_k|))`, which
 `prediction_rounding` finds: the score's own error twice over, and the exponentials and logarithms made of the
@@ -73,10 +73,10 @@ _EXPONENT = 1000
 
 
 def mean_variation_bound(gap: float) -> float:
-    """`sqrt(gap / 2)`: how far the predicted probabilities of training are from the best ones, on average, at most.
+    """`sqrt(gap / 2)`: a bound on the average difference of the training rows' probabilities from the optimal ones.
 
     Args:
-        gap: proved, in nats.
+        gap: the proved gap, in nats.
 
     Returns:
         A bound on the mean total variation, the largest difference in the probability of any set of classes.
@@ -120,7 +120,7 @@ def cost_of_change(log_probabilities: Array, rounding: Array) -> Array:
         rounding: how far they may be off, from `prediction_rounding`, shape (n,).
 
     Returns:
-        Shape (n,): no more than is needed.
+        Shape (n,): lower bounds on the divergence needed.
 
     Example:
         >>> cost_of_change(np.log([[0.5, 0.5], [0.9, 0.1]]), np.zeros(2)).round(3)
@@ -129,7 +129,7 @@ def cost_of_change(log_probabilities: Array, rounding: Array) -> Array:
     ordered = np.sort(log_probabilities, axis=1)
     first, second = ordered[:, -1] - rounding, ordered[:, -2] + rounding
     difference = np.maximum(np.exp(first / 2) - np.exp(second / 2) - _growth(_EXPONENT), 0.0)
-    # What is left of 1, summed up: near 1 the difference of the roots would have lost it.
+    # The remainder to 1, as a sum: near 1 the difference of the roots would cancel.
     with np.errstate(over="ignore"):
         others = np.exp(ordered[:, :-2] + rounding[:, None]).sum(axis=1)
         left = others + 2 * np.exp((ordered[:, -1] + ordered[:, -2]) / 2 + rounding) + np.finfo(np.float64).tiny
@@ -155,10 +155,10 @@ def most_changes(cost: Array, weight: Array, budget: float) -> int:
 
 
 def score_radius(gap: float, strength: float, n_outputs: int) -> float:
-    """How far a difference of two scores may move for each unit of a row's length: `sqrt(2 gap / lambda)`.
+    """How far a difference of two scores may move for each unit of a row's norm: `sqrt(2 gap / lambda)`.
 
     Args:
-        gap: proved, in nats.
+        gap: the proved gap, in nats.
         strength: of the penalty, positive.
         n_outputs: 1, or the number of classes; with more than one the difference of two columns of W counts, and
             its length is at most sqrt(2) times that of all of W.
@@ -205,11 +205,11 @@ def centre_bounds(log_probabilities: Array, reach: Array, weight: Array, budget:
     """How far the difference of each two scores may move at the centre of the rows.
 
     If it moves by c there, it moves by at least `a_i = c - reach_i` in row i, which costs at least
-    `M (1 - exp(-a^2/2 f(|o| + a)))`: M the probability of the two classes together, o their log-odds, f the density
+    `M (1 - exp(-a^2/2 f(|o| + a)))`: M the probability of the two classes together, o their log odds, f the density
     of the logistic distribution, a at most 2. The bound is the c at which these costs, weighted, exceed the budget.
 
     Args:
-        log_probabilities: of the rows of training, shape (n, K).
+        log_probabilities: of the training rows, shape (n, K).
         reach: how far the difference of two scores may move in each row relative to the centre, shape (n,).
         weight: of each row, shape (n,).
         budget: `S gap`.
@@ -277,14 +277,14 @@ def settled_scores(log_probabilities: Array, reach: Array, bounds: Array, roundi
 
 
 def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
-    """Which rows, new ones or others, are proved to get the same class at the exact minimum.
+    """Which rows, new or not, are proved to get the same class at the exact minimum.
 
     Args:
         model: with a record of its training (`training_`), which holds the bounds at the centre.
         X: features, shape (n, d).
 
     Returns:
-        Shape (n,); all false where nothing is proved, as without penalty.
+        Shape (n,); all false where nothing is proved, for example without a penalty.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -309,8 +309,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
 
 
 def _growth(n: float) -> float:
-    """That of `polytome.certificates.rounding`, which brings the arithmetic along: a reader of sentences does
-    without it."""
+    """That of `polytome.certificates.rounding`, imported late: writing sentences does not need its arithmetic."""
     from polytome.certificates.rounding import growth
 
     return growth(n)

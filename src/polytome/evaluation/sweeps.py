@@ -1,4 +1,4 @@
-"""The same fit again and again with one setting changed: the learning rate, or the strength of the penalty.
+"""The same fit repeated with one setting changed: the learning rate, or the strength of the penalty.
 
 Reference:
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 3.4.1 and 7.2.
@@ -25,13 +25,13 @@ __all__ = ["Descent", "PathPoint", "learning_rate_descents", "regularization_pat
 
 
 class Descent(NamedTuple):
-    """The objective along a walk with one learning rate."""
+    """The objective along a descent with one learning rate."""
 
     learning_rate: float
     objectives: tuple[float, ...]
     """At the start and after each epoch, in nats; the last one may be infinite or NaN."""
     diverges: bool
-    """It left the finite numbers, or was above its start in the second half of its epochs."""
+    """Whether it overflowed, or was above its start in the second half of its epochs."""
 
 
 class PathPoint(NamedTuple):
@@ -39,9 +39,9 @@ class PathPoint(NamedTuple):
 
     C: float
     train_loss: float
-    """Mean log-loss of the rows that it was fitted to, in nats."""
+    """Mean log loss of the rows that it was fitted to, in nats."""
     held_out_loss: float
-    """Mean log-loss of other rows, in nats."""
+    """Mean log loss of other rows, in nats."""
     coefficients: Array
     """Shape (1, d) or (K, d)."""
 
@@ -55,15 +55,15 @@ def learning_rate_descents(
     epochs: int = 50,
     solver: Literal["gradient-descent", "sgd"] = "gradient-descent",
 ) -> tuple[Descent, ...]:
-    """Walk down the model's objective with each learning rate, from the null model on.
+    """Descend on the model's objective with each learning rate, starting from the null model.
 
     Args:
         model: its settings say what is minimised; it is not changed and need not be fitted.
         X: features, shape (n, d).
         y: labels, shape (n,).
-        learning_rates: positive numbers, in units of the columns as they are scaled by `model.scale`.
-        epochs: at most so many passes over the rows for each.
-        solver: "gradient-descent" makes one step in an epoch, "sgd" one for each row.
+        learning_rates: positive numbers, for the columns as scaled by `model.scale`.
+        epochs: the most passes over the rows for each rate.
+        solver: "gradient-descent" makes one step per epoch, "sgd" one per row.
 
     Raises:
         ArgumentError: there is no learning rate, one is not positive, or the solver is another one.
@@ -84,11 +84,11 @@ def learning_rate_descents(
     if solver not in kinds:
         raise ArgumentError(f"solver={solver!r}: give one of {', '.join(kinds)}")
     if not len(learning_rates):
-        raise ArgumentError("learning_rates: there is none; give at least one")
+        raise ArgumentError("learning_rates is empty: give at least one")
     walkers = [kinds[solver](learning_rate=float(rate)) for rate in learning_rates]
     descents = []
     for rate, walker in zip(learning_rates, walkers, strict=True):
-        # A tolerance below rounding: no walk ends because it has come near enough.
+        # A tolerance below rounding: no descent stops because it is close enough.
         settings = {"solver": walker, "max_iter": epochs, "tol": 1e-300, "verbose": 0, "callback": None}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -103,7 +103,7 @@ def learning_rate_descents(
 def regularization_path(
     model: Fitted, X: Any, y: Any, X_held_out: Any, y_held_out: Any, Cs: Sequence[float]
 ) -> tuple[PathPoint, ...]:
-    """Fit the model with each strength of its penalty, and judge each fit on the rows that it saw and on others.
+    """Fit the model with each strength of its penalty, and evaluate each fit on the rows that it saw and on others.
 
     Args:
         model: a classifier with the setting `C`; it is not changed and need not be fitted.
@@ -118,7 +118,7 @@ def regularization_path(
 
     Raises:
         ArgumentError: there is no C.
-        DataError: a held-out label is no class of the model.
+        DataError: a held-out label is not one of the model's classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -130,7 +130,7 @@ def regularization_path(
     from sklearn.base import clone
 
     if not len(Cs):
-        raise ArgumentError("Cs: there is none; give at least one")
+        raise ArgumentError("Cs is empty: give at least one")
     points = []
     for C in sorted(map(float, Cs)):
         fitted = clone(model).set_params(C=C).fit(X, y)

@@ -1,9 +1,9 @@
-"""Models that travel: the same predictions where Polytome is not installed.
+"""Models for use without Polytome, with the same predictions.
 
-`to_X` gives a model in another form, `write_X` a file of it; `from_X` makes a model of what another library has
-learnt, and with data says how far that is from the optimum.
+`to_X` gives a model in another form, and `write_X` writes it to a file; `from_X` makes a model of what another library
+has learnt and, given the data, says how far that is from the optimum.
 
-| form | what it needs where it runs | cells of a table |
+| form | what it needs at run time | cells of a table |
 |---|---|---|
 | ONNX | onnxruntime or another runtime | texts and numbers by name |
 | PyTorch | torch | encoded rows |
@@ -11,9 +11,9 @@ learnt, and with data says how far that is from the optimum.
 | C header | a C99 compiler | numbers, and codes of levels |
 | SQL | a database with `exp` | columns by name |
 
-Every form gives one score per class, whose softmax are the probabilities; of two classes the first has score 0.
+Every form gives one score per class, whose softmax gives the probabilities; with two classes the first has score 0.
 A row that the model would refuse (a missing cell that it does not fill, a level that it never saw) must not be
-classified in silence: its probabilities are NaN (NULL in SQL), or scikit-learn raises an error.
+classified silently: its probabilities are NaN (NULL in SQL), or scikit-learn raises an error.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for: each form needs libraries of its own."""
+    """A public name, imported when it is first used: each form needs its own libraries."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""Whether an exported model predicts what the model predicts: the same rows through both."""
+"""Whether an exported model makes the same predictions as the model: the same rows through both."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _UNSEEN = "a level that training never saw"
 
 @dataclass(frozen=True)
 class Agreement:
-    """How closely an exported model was seen to follow the model.
+    """How closely an exported model agreed with the model.
 
     Attributes:
         runtime: what ran it.
         n_rows: rows that both predicted.
         largest_difference: between two probabilities of the same row and class, or two numbers relative to the largest.
-        n_labels_differ: rows with another label.
+        n_labels_differ: rows with a different label.
         of: what was compared.
 
     Example:
@@ -89,18 +89,18 @@ def checked_agreement(
             raise ArgumentError(f"not exported, since the result predicts something else: {agreement}")
         return agreement
     expected = model.predict_proba(rows)
-    # A model may give classes that float64 cannot tell apart in another order; nobody is deceived by that.
+    # Classes that tie in float64 may come in another order; that misleads nobody.
     best = np.sort(expected, axis=1)[:, -2:]
     differs = np.array([str(label) for label in labels]) != model.predict(rows).astype(np.str_)
     difference = np.abs(expected - probabilities).max()
     agreement = Agreement(runtime, len(expected), float(difference), int(differs.sum()))
     if not difference <= allowed or (differs & (best[:, 1] - best[:, 0] > 2 * allowed)).any():
-        raise ArgumentError(f"not exported, since the result predicts something else: {agreement}")
+        raise ArgumentError(f"not exported, since its predictions differ from the model's: {agreement}")
     return agreement
 
 
 def sample_cells(model: Fitted, form: Form) -> Cells:
-    """Rows drawn with a fixed seed from the ranges of training, or such that scores differ by a few units.
+    """Rows drawn with a fixed seed from the ranges in training, or so that scores differ by a few units.
 
     Where the model fills missing cells or takes unknown levels, some are missing or unknown.
     """
@@ -125,7 +125,7 @@ def sample_cells(model: Fitted, form: Form) -> Cells:
 
 
 def given_cells(model: Fitted, form: Form, rows: Any) -> Cells:
-    """Rows of a user: an array, or for a table a data frame or a mapping from column to values.
+    """A user's rows: an array, or for a table a data frame or a mapping from column to values.
 
     Raises:
         DataError: a column is missing, or the model cannot predict the rows.
@@ -136,7 +136,7 @@ def given_cells(model: Fitted, form: Form, rows: Any) -> Cells:
     if not named:
         X = np.asarray(rows, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != len(form.columns) or len(X) == 0:
-            raise DataError(f"rows has shape {X.shape}, and the model predicts rows of {len(form.columns)} numbers")
+            raise DataError(f"rows has shape {X.shape}; the model predicts rows of {len(form.columns)} numbers")
         return X
     lacking = [column.name for column in form.columns if column.name not in rows]
     if lacking:
@@ -181,7 +181,7 @@ def _sample_levels(column: Column, unknown: str, n_rows: int, random: np.random.
 
 
 def _plain_cells(values: Any, kind: str) -> Array:
-    """A column of a user as floats, or as texts with None where a cell is missing."""
+    """A user's column as floats, or as texts with None where a cell is missing."""
     if kind == "number":
         return np.asarray(values, dtype=np.float64)
     cells = np.empty(len(values), dtype=object)

@@ -1,11 +1,11 @@
-"""C: the model as one header that any C99 or C++ program includes; it needs nothing but the standard library.
+"""C: the model as one header that any C99 or C++ program can include; it needs only the standard library.
 
     #include "model.h"
     double row[POLYTOME_COLUMNS] = {5.9, 3.0, 5.1, 1.8}, probabilities[POLYTOME_CLASSES];
     int found = polytome_predict(row, probabilities);
     puts(polytome_class_names[found]);
 
-Numbers are written in hexadecimal, which gives back every bit. A cell of a category holds the code of its level, which
+Numbers are written in hexadecimal, which preserves every bit. A cell of a category holds the code of its level, which
 `polytome_level(column, text)` looks up; a missing cell is NAN.
 
 Reference:
@@ -123,7 +123,7 @@ _SOFTMAX = """\
     for (k = 1; k < {guard}_CLASSES; k++)
         if (scores[k] > scores[best])
             best = k;
-{rest}    /* The largest score is taken away first: no exponential overflows, and at least one is 1. */
+{rest}    /* The largest score is subtracted first: no exponential overflows, and at least one is 1. */
     for (k = 0; k < {guard}_CLASSES; k++) {{
         probabilities[k] = exp(scores[k] - scores[best]);
         total += probabilities[k];
@@ -166,10 +166,10 @@ def write_c(model: Fitted, path: str | PathLike[str], *, prefix: str = "polytome
     Args:
         model: a fitted `LogisticRegression` of at most a million coefficients.
         path: the file.
-        prefix: what all names begin with.
+        prefix: the beginning of all names.
 
     Raises:
-        ArgumentError: the model cannot be exported, or the prefix is no C identifier.
+        ArgumentError: the model cannot be exported, or the prefix is not a C identifier.
         FileError: the file cannot be written.
     """
     text = to_c(model, prefix=prefix)
@@ -182,10 +182,10 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
 
     Args:
         model: a fitted `LogisticRegression` of at most a million coefficients.
-        prefix: what all names begin with; two models in one program need two.
+        prefix: the beginning of all names; two models in one program need two.
 
     Raises:
-        ArgumentError: the model cannot be exported, or the prefix is no C identifier.
+        ArgumentError: the model cannot be exported, or the prefix is not a C identifier.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -296,9 +296,9 @@ def _hexadecimal(number: float) -> str:
 
 
 def _quoted(text: object) -> str:
-    """A C string: whatever is not a plain ASCII character is written as its UTF-8 bytes, in octal.
+    """A C string: characters other than plain ASCII are written as their UTF-8 bytes, in octal.
 
-    Octal ends after three digits, where hexadecimal would go on into the text; `?` could begin a trigraph.
+    Octal escapes end after three digits, while hexadecimal would continue into the text; `?` could begin a trigraph.
     """
     plain = (
         chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in str(text).encode()

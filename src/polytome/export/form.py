@@ -1,4 +1,4 @@
-"""A fitted model as every target of an export sees it: columns, one row of coefficients per class, and labels.
+"""A fitted model in the form that all exports use: columns, one row of coefficients per class, and labels.
 
 Two classes are written as softmax regression with scores `(0, s)`: `softmax(0, s) = (sigmoid(-s), sigmoid(s))`, so one
 form serves any number of classes, and no probability is computed as `1 - p`. One class against the rest has the softmax
@@ -59,7 +59,7 @@ class Form:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether every column holds numbers, so that rows are rows of a matrix."""
+        """Whether all columns are numeric, so that rows are rows of a matrix."""
         return all(column.kind == "number" for column in self.columns)
 
     @property
@@ -72,7 +72,7 @@ class Form:
 
     @property
     def fills(self) -> NDArray[np.float64]:
-        """What replaces a missing number, for each column of numbers; NaN where nothing does."""
+        """What replaces a missing number, for each numeric column; NaN if nothing does."""
         numbers = [column.fill for column in self.columns if column.kind == "number"]
         return np.array([np.nan if fill is None else fill for fill in numbers], dtype=np.float64)
 
@@ -81,7 +81,7 @@ def form_of(model: Fitted) -> Form:
     """The form of a fitted model.
 
     Raises:
-        ArgumentError: this is no model of Polytome, its predictions have no such form, or a coefficient is not finite.
+        ArgumentError: this is not a Polytome model, its predictions have no such form, or a coefficient is not finite.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
@@ -140,15 +140,15 @@ def _refuse_other_forms(model: Any) -> None:
 
 
 def _check_texts(classes: tuple[int, ...] | tuple[str, ...], columns: tuple[Column, ...]) -> None:
-    """Refuse texts that no other program could hold, and so would cut or fail to read."""
+    """Refuse texts that other programs cannot hold, and would cut off or fail to read."""
     texts = [("class", str(label)) for label in classes]
     texts += [("column", column.name) for column in columns]
     texts += [(f"level of {column.name!r:.60}", level) for column in columns for level in column.levels]
     for what, text in texts:
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise ArgumentError(
-                f"the model cannot be exported: the {what} {text!r:.60} holds a character that no other program reads "
-                "(NUL, or half of a surrogate pair); rename it and fit again"
+                f"the model cannot be exported: the {what} {text!r:.60} holds a character that no other program can "
+                "read (NUL, or half of a surrogate pair); rename it and fit again"
             )
 
 
@@ -161,7 +161,7 @@ def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
 
 
 def _facts(model: Fitted, link: Link) -> dict[str, str]:
-    """What a file should say of its origin; a model made by another library may have no certificate."""
+    """What a file should say about its origin; a model made by another library may have no certificate."""
     facts = {"polytome_version": __version__}
     if link != "softmax":
         facts["model"] = model.kind

@@ -1,6 +1,6 @@
-"""Coefficients that another library has found, as a Polytome model, with a certificate where data are given.
+"""Coefficients that another library has found, as a Polytome model, with a certificate if data are given.
 
-A certificate does not care who found the coefficients. It is about the coefficients as they came: with the intercept
+A certificate does not depend on who found the coefficients. It is about the coefficients as given: with the intercept
 made exact, duality gives a lower bound D of the objective, and `P(as given) - D >= P(as given) - P*`.
 """
 
@@ -33,13 +33,13 @@ def imported_model(scores: tuple[Array, Array], classes: Any, **settings: Any) -
     """A fitted model from coefficients and intercepts.
 
     Args:
-        scores: coefficients and intercepts, (K, d) and (K,), or of two classes (1, d) and (1,) for the second one.
+        scores: coefficients and intercepts, (K, d) and (K,), or for two classes (1, d) and (1,) for the second.
         classes: the K labels in this order; the model sorts them.
         settings: of `LogisticRegression`.
 
     Returns:
         A model that predicts. It has no `certificate_`, `objective_`, `stop_`, `history_`, `solver_` and `n_iter_`,
-        since these would be about data that nobody has shown.
+        since these would be about data that were not given.
 
     Raises:
         ArgumentError: the shapes do not fit each other, a number is not finite, or two labels are equal.
@@ -94,12 +94,12 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     _check_names(model, X)
     X = checked_features(model, X, y)
     if X.shape[1] != given[2]:
-        raise DataError(f"X has {X.shape[1]} features, and the coefficients are for {given[2]}")
+        raise DataError(f"X has {X.shape[1]} features; the coefficients are for {given[2]}")
     labels = hard_labels(y)
     known, found = model.classes_.tolist(), labels.classes.tolist()
     if found != known:
-        raise DataError(f"y has the labels {listing(found)}, and the coefficients are for {listing(known)}")
-    # The model states the objective, so that a certificate means the same whoever found the coefficients.
+        raise DataError(f"y has the labels {listing(found)}; the coefficients are for {listing(known)}")
+    # The model states the objective, so that a certificate always means the same.
     weight = class_weights(model.class_weight, labels, row_weights(sample_weight, X.shape[0]))
     lacking = np.setdiff1d(np.arange(len(known)), labels.counting(weight)[1])
     if len(lacking):
@@ -114,20 +114,21 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
     value, gap = certificate.objective, certificate.gap
     reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
     stop = reached if certificate.holds else Stop.INTERRUPTED
+    stop = Stop.SEPARATED if certificate.is_of_separation else stop
     solution = Solution(W, stop, certificate, (Progress(0, 0.0, value, gap, 0.0),), 0.0)
     keep_solution(model, Kept(objective, solution), problem.name, problem.classes)
     model.coef_, model.intercept_, model.solver_ = given[0], given[1], origin  # type: ignore[assignment]
 
 
 def _check_names(model: LogisticRegression, X: Any) -> None:
-    """Refuse a frame whose columns are others than those of the fit, or the same in another order."""
+    """Refuse a frame whose columns differ from those of the fit, or have another order."""
     known, found = feature_names_in(model), list(getattr(X, "columns", ()))
     if known is None or not found or found == list(known):
         return
     if sorted(map(str, found)) == sorted(map(str, known)):
         raise DataError(
             "X has the columns of the fit in another order: give X[list(estimator.feature_names_in_)], since a "
-            "coefficient belongs to a place"
+            "coefficient belongs to a position"
         )
     lacking = [name for name in known if name not in found]
-    raise DataError(f"X has the columns {listing(found, 6)}, and the fit had also {listing(lacking, 6)}")
+    raise DataError(f"X has the columns {listing(found, 6)}; the fit also had {listing(lacking, 6)}")

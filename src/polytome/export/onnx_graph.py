@@ -38,7 +38,7 @@ Precision = Literal["float64", "float32"]
 __all__ = ["Precision", "to_onnx", "write_onnx"]
 
 _OPSET, _ML_OPSET, _IR_VERSION = 21, 3, 10
-"""The newest that every version of onnxruntime in the extra reads (1.18); a later set has no operator to gain from."""
+"""The newest that every version of onnxruntime in the extra reads (1.18); later sets have no useful new operator."""
 _ALLOWED = {"float64": 1e-10, "float32": 1e-3}
 _LARGEST_FILE = 2**31 - 2**20
 _OUTPUTS = ("label", "probabilities", "scores", "prediction")
@@ -47,7 +47,7 @@ _OUTPUTS = ("label", "probabilities", "scores", "prediction")
 def write_onnx(
     model: Fitted, path: str | PathLike[str], *, precision: Precision = "float64", rows: Any = None
 ) -> Agreement:
-    """Write a model as an ONNX file, after onnxruntime has been seen to predict the same with it.
+    """Write a model as an ONNX file, after checking that onnxruntime predicts the same with it.
 
     Inputs: where all columns are numbers one matrix `X` of shape (n, d), in the order of the property `columns`; else
     one input of shape (n, 1) for each column, by its name, numbers or texts (a missing text is empty). Outputs:
@@ -61,10 +61,10 @@ def write_onnx(
         rows: rows to compare on, as a data frame, a dict of columns or an (n, d) array; None draws some.
 
     Returns:
-        How closely both agreed. The file keeps it among its metadata, with objective and certificate.
+        How closely both agreed. The file's metadata contain it, with objective and certificate.
 
     Raises:
-        ArgumentError: the model cannot be exported, or the file would predict something else.
+        ArgumentError: the model cannot be exported, or the file's predictions would differ.
         FileError: the file cannot be written.
         MissingExtraError: onnx or onnxruntime is not installed.
 
@@ -127,7 +127,7 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
 
 
 class _Graph:
-    """Nodes and constants as they are added; a node's output is called as the node."""
+    """Nodes and constants as they are added; a node's output has the node's name."""
 
     def __init__(self, onnx: Any, form: Form, precision: Precision) -> None:
         self.onnx, self.form, self.precision = onnx, form, precision
@@ -135,7 +135,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: dict[str, Any] = {}
-        # A column may have any name: those inside the graph begin with what no column begins with.
+        # A column may have any name: names inside the graph begin with a text that no column begins with.
         self.prefix = "/"
         while any(column.name.startswith(self.prefix) for column in form.columns):
             self.prefix += "/"
@@ -174,7 +174,7 @@ class _Graph:
         self.node("Sum", parts, "scores")
 
     def add_outputs(self) -> None:
-        """From scores to probabilities and the label; NaN among the scores of a row leads to a label of its own."""
+        """From scores to probabilities and the label; NaN among the scores of a row gives a special label."""
         form = self.form
         if form.link == "identity":
             self.node("Identity", ["scores"], "prediction")
@@ -265,7 +265,7 @@ class _Graph:
 
 
 def _refused_label(form: Form) -> int | str:
-    """The label of a row that the model refuses: no class has it."""
+    """The label of a row that the model refuses, which is not a class."""
     if isinstance(form.classes[0], str):
         label = ""
         while label in form.classes:
@@ -275,7 +275,7 @@ def _refused_label(form: Form) -> int | str:
 
 
 def _feed(session: Any, cells: Cells, precision: Precision) -> dict[str, Array]:
-    """What onnxruntime is given, by the names and in the types of its inputs."""
+    """The inputs for onnxruntime, by name and in their types."""
     names = [entry.name for entry in session.get_inputs()]
     if isinstance(cells, np.ndarray):
         return {names[0]: cells.astype(precision)}

@@ -1,11 +1,11 @@
-"""scikit-learn: a fitted twin that predicts the same, and a Polytome model of what scikit-learn has fitted.
+"""scikit-learn: a fitted estimator with the same predictions (a twin), and a Polytome model of scikit-learn's fit.
 
-The twin of a model without categories and filled cells is a `sklearn.linear_model.LogisticRegression`; that of a model
-of a table is a `Pipeline` which takes a data frame with the table's columns.
+The twin of a model without categories and filled cells is a `sklearn.linear_model.LogisticRegression`; the twin of a
+model of a table is a `Pipeline` that takes a data frame with the table's columns.
 
-As a file the twin is a Python program: literal numbers and the function below that puts them together. One can read
-what it does, and it works with the scikit-learn that is there. A pickle is neither: it runs whatever its author wrote
-when it is opened, and scikit-learn does not promise to open those of another version.
+As a file the twin is a Python program: literal numbers and the function below that assembles them. It can be read, and
+it works with the installed version of scikit-learn. Neither is true of a pickle: it runs whatever its author wrote as
+soon as it is opened, and scikit-learn does not promise to open pickles of another version.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def to_sklearn(model: LogisticRegression) -> Any:
     """A fitted scikit-learn estimator with the same `predict`, and for classes `predict_proba` and `decision_function`.
 
     Args:
-        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are handed on, its `scale` is not: the
-            coefficients belong to the columns as given, and a new fit of the twin would penalise these.
+        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are passed on, its `scale` is not: the
+            coefficients refer to the columns as given, and a new fit of the twin would penalise these.
 
     Returns:
         A `sklearn.linear_model.LogisticRegression`, a `OneVsRestClassifier` of them for a `OneVsRest`, or a
         `LinearRegression` for one of that name; where the model encodes a table a `Pipeline` that takes its
-        data frame: categories as text, whole numbers or truth values, missing cells as NaN, None or `pandas.NA`.
+        data frame: categories as text, whole numbers or booleans, missing cells as NaN, None or `pandas.NA`.
 
     Raises:
         ArgumentError: the model cannot be exported.
@@ -96,7 +96,7 @@ def write_sklearn(model: LogisticRegression, path: str | PathLike[str]) -> Agree
 def from_sklearn(
     estimator: Any, X: Any = None, y: Any = None, *, tol: float = 1e-4, sample_weight: Any = None
 ) -> LogisticRegression:
-    """A model of what scikit-learn has fitted, and with the data of the fit how far that is from the optimum.
+    """A model of what scikit-learn has fitted and, given the data, how far it is from the optimum.
 
     Args:
         estimator: a fitted `sklearn.linear_model.LogisticRegression`.
@@ -107,12 +107,12 @@ def from_sklearn(
 
     Returns:
         A fitted model with the same predictions. Without X and y it has no `certificate_`, `objective_` and `stop_`.
-        The certificate is about the usual objective, whose intercept is free: what the solver "liblinear" loses by
-        penalising it too, it counts as distance.
+        The certificate is about the usual objective, whose intercept is not penalised: what the solver "liblinear"
+        loses by penalising it counts as distance.
 
     Raises:
-        ArgumentError: the estimator is another one, fits one class against the rest, or has an L1 penalty and is to
-            get a certificate.
+        ArgumentError: the estimator is of another kind, fits one class against the rest, or has an L1 penalty and data
+            are given for a certificate.
         DataError: X or y does not fit the estimator.
 
     Example:
@@ -139,7 +139,7 @@ def from_sklearn(
     if X is not None:
         if not _has_l2(estimator):
             raise ArgumentError(
-                "the estimator has an L1 penalty, and this version certifies none or L2: leave X and y out"
+                "the estimator has an L1 penalty; this version certifies L2 or no penalty: leave X and y out"
             )
         certify_as_given(model, X, y, sample_weight, f"scikit-learn, {estimator.solver}")
     return model
@@ -156,7 +156,7 @@ def build(
     missing: list[str],
     feature_names: list[str] | None,
 ) -> object:
-    """Put a fitted estimator together. This function is part of the written programs: it imports all it needs."""
+    """Assemble a fitted estimator. This function is part of the written programs: it imports all it needs."""
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -194,7 +194,7 @@ def build(
     steps, example = [], {}
     each = pandas.DataFrame.map if hasattr(pandas.DataFrame, "map") else pandas.DataFrame.applymap
     for place, (name, levels, fill) in enumerate(columns):
-        if levels:  # whole numbers (with gaps they are fractions), truth values and categories are texts here
+        if levels:  # whole numbers (with gaps they are fractions), booleans and categories are texts here
             texts: dict[str, object] = {text: np.nan for text in missing if text not in levels}
             for level in levels:
                 spelled = level.capitalize() if level.lower() in ("true", "false") else f"{level}.0"
@@ -216,7 +216,7 @@ def build(
             parts += [] if fill is None else [SimpleImputer(strategy="constant", fill_value=fill)]
         steps.append((f"column {place}", make_pipeline(*parts), [name]))
         example[name] = np.array(levels[:1], dtype=object) if levels else np.zeros(1)
-    # Nothing is learnt from the example: levels and fills are given, and scikit-learn wants to have seen the columns.
+    # Nothing is learnt from the example: levels and fills are given, but scikit-learn must have seen the columns.
     encoder = ColumnTransformer(steps).fit(pandas.DataFrame(example))
     return make_pipeline(encoder, estimator)
 
@@ -248,7 +248,7 @@ def _agreement(model: LogisticRegression, form: Form) -> Agreement:
     twin, cells = to_sklearn(model), sample_cells(model, form)
     rows: Any = encoded(model, cells)
     for each in (twin, *vars(twin).get("estimators_", ())):
-        vars(each).pop("feature_names_in_", None)  # rows without names would be warned of
+        vars(each).pop("feature_names_in_", None)  # rows without names would cause warnings
     if hasattr(twin, "steps"):
         import pandas
 
@@ -297,7 +297,7 @@ def _check_estimator(estimator: Any) -> None:
     way = getattr(estimator, "multi_class", "auto")
     if len(estimator.classes_) > 2 and (way == "ovr" or estimator.solver == "liblinear"):
         raise ArgumentError(
-            "the estimator tells each class from the rest, which is no softmax regression: fit it with "
+            "the estimator fits each class against the rest, which is not a softmax regression: fit it with "
             "multi_class='multinomial', or use polytome.OneVsRest"
         )
 

@@ -1,7 +1,7 @@
-"""SQL: the model as one query that a database answers without anything installed.
+"""SQL: the model as one query that a database can answer without additional software.
 
 The query has four steps: the cells with missing ones filled, a score for each class, the exponentials of the scores
-less the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
+minus the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
 expressions, for SQLite (from 3.35, with its mathematical functions), PostgreSQL (from 12), and by their manuals DuckDB,
 and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES, CHAR for VARCHAR, and without the word MATERIALIZED.
 
@@ -49,7 +49,7 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
 
     A missing cell is NULL, or where a table holds texts (as SQLite's `.import` makes them) one of the spellings that a
     file may use, such as an empty one. A row that the model refuses, for a missing cell that it does not fill, a level
-    that it never saw, or a text where a number is due, gets NULL in all these columns.
+    that it never saw, or text where a number is expected, gets NULL in all these columns.
 
     Args:
         model: a fitted `LogisticRegression` with at most 1,600 columns.
@@ -80,7 +80,9 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
         raise ArgumentError(f"keep={clash[0]!r}: the answer has a column of this name; rename yours in a view")
     names = [column.name for column in form.columns]
     if len({*names}) < len(names):
-        raise ArgumentError(f"two columns are called {max(names, key=names.count)!r}: no table has both; rename one")
+        raise ArgumentError(
+            f"two columns are called {max(names, key=names.count)!r}: a table cannot have both; rename one"
+        )
     for name in (table, *keep, *names):
         if not name or "\0" in name:
             raise ArgumentError(f"{name!r}: no column or table of a database can have this name; rename it")
@@ -109,7 +111,7 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
 def write_sql(
     model: Fitted, path: str | PathLike[str], *, table: str = "rows", keep: Sequence[str] = ()
 ) -> Agreement | None:
-    """Write `to_sql(model)` to a file, after SQLite has been seen to answer it as the model predicts.
+    """Write `to_sql(model)` to a file, after checking that SQLite's answer agrees with the model.
 
     Args:
         model: a fitted `LogisticRegression` with at most 1,600 columns.
@@ -146,15 +148,16 @@ def _renamed(names: Iterable[str], new: Iterable[str]) -> list[str]:
 
 
 def _cells(form: Form) -> list[str]:
-    """The columns of the table, filled, under names of our own."""
+    """The columns of the table, filled, under generated names."""
     cells = []
     for place, column in enumerate(form.columns):
         name = _name(column.name)
-        # Only compared: as text a number would lose digits.
+        # Text only for comparison: as text a number would lose digits.
         words = ", ".join(_text(word) for word in sorted(MISSING_WORDS - set(column.levels)))
         missing = f"{name} IS NULL OR CAST({name} AS VARCHAR(100)) IN ({words})"
         if column.kind == "number":
-            # To SQLite a text that spells no number is 0, or the number that it begins with; but it is beyond them all.
+            # To SQLite text that is not a number is 0, or the number it begins with; but it compares beyond all
+            # numbers.
             ends = (f"CAST({sign}{_LARGEST} AS DOUBLE PRECISION)" for sign in ("-", ""))
             value = f"CASE WHEN {name} BETWEEN {' AND '.join(ends)} THEN CAST({name} AS DOUBLE PRECISION) END"
         else:
@@ -169,12 +172,12 @@ def _fill(fill: float | str) -> str:
 
 
 def _longest(column: Column) -> int:
-    """Characters that tell a level from any other text: a longer one is cut, and still no level."""
+    """Characters that distinguish a level from any other text: a longer text is cut, and still is not a level."""
     return max(len(text) for level in column.levels for text in (level, *_spellings(level))) + 1
 
 
 def _spellings(level: str) -> list[str]:
-    """How databases spell the same truth value or whole number (in a column of fractions) as text."""
+    """How databases spell the same boolean or whole number (in a column of fractions) as text."""
     if (word := level.lower()) in ("true", "false"):
         digit = "1" if word == "true" else "0"
         return sorted({word, word.upper(), word.capitalize(), digit, f"{digit}.0"} - {level})
@@ -206,7 +209,7 @@ def _level_term(column: Column, coefficients: Array, unknown: str, place: int) -
 
 
 def _sum(terms: list[str]) -> str:
-    """A sum in a tree: databases limit how deep an expression may be, and rounding errors add up less."""
+    """A sum as a balanced tree: databases limit how deep an expression may be, and rounding errors add up less."""
     if len(terms) <= 8:
         return "(" + " + ".join(terms) + ")"
     half = len(terms) // 2
@@ -255,7 +258,7 @@ def _name(text: str) -> str:
 
 def _text(text: str) -> str:
     if "\0" in text:
-        raise ArgumentError(f"{text!r}: no text of a database can hold this; rename the level or the class")
+        raise ArgumentError(f"{text!r}: text in a database cannot hold this; rename the level or the class")
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -267,7 +270,7 @@ def _agreement(model: Fitted, form: Form) -> Agreement | None:
     """SQLite's answer beside the model on rows drawn from the model's ranges; None where SQLite cannot give one."""
     names = [column.name for column in form.columns]
     if len({name.lower() for name in names}) < len(names):
-        return None  # to SQLite a and A are one column, to other databases two
+        return None  # SQLite treats a and A as one column, other databases as two
     cells = sample_cells(model, form)
     columns = [values.tolist() for values in (cells.T if isinstance(cells, np.ndarray) else cells)]
     with closing(sqlite3.connect(":memory:")) as database:

@@ -1,8 +1,8 @@
 """PyTorch: the model as a linear layer that returns scores, and its numbers as a safetensors file.
 
-The layer returns scores and not probabilities, as PyTorch's losses want it: `torch.nn.functional.cross_entropy(scores,
+The layer returns scores, not probabilities, as PyTorch's losses expect: `torch.nn.functional.cross_entropy(scores,
 codes)` to train on, `scores.softmax(1)` for probabilities, `scores.argmax(1)` for the place of the class. There is one
-score for each class, of two classes as well (the first is 0), so the same program serves any number of classes.
+score for each class, even with two classes (the first is 0), so the same program serves any number of classes.
 
 The file is read with `module.load_state_dict(safetensors.torch.load_file(path))`; no pickle is involved.
 """
@@ -50,7 +50,7 @@ def to_torch(model: LogisticRegression) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError('PyTorch modules need torch: pip install "polytome[torch]"') from error
     shape = form.coefficients.shape[::-1]
-    # Without it PyTorch would draw random numbers, and so change the course of a program with a seed.
+    # Without it PyTorch would draw random numbers, and so change the results of a program with a seed.
     module = torch.nn.utils.skip_init(torch.nn.Linear, *shape, dtype=torch.float64)
     module.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in _state(model).items()})
     return module
@@ -99,11 +99,11 @@ def from_torch(
     tol: float = 1e-4,
     sample_weight: Any = None,
 ) -> LogisticRegression:
-    """A model from a linear layer that PyTorch has trained, and with data how far that is from the optimum.
+    """A model from a linear layer that PyTorch has trained and, given the data, how far it is from the optimum.
 
     Args:
         source: a module with one linear layer (inside `Sequential` or not), its state dict, or a safetensors file of
-            it. The layer must return scores: one for each class, or of two classes one for the second.
+            it. The layer must return scores: one for each class, or for two classes one for the second.
         classes: the labels in the order of the scores.
         X: rows that it was trained on, (n, d); None for no certificate.
         y: their labels.
@@ -112,7 +112,7 @@ def from_torch(
         sample_weight: one weight per row.
 
     Returns:
-        A fitted model. Without X and y it has no `certificate_`, `objective_` and `stop_`: nothing is known of them.
+        A fitted model. Without X and y it has no `certificate_`, `objective_` and `stop_`.
 
     Raises:
         ArgumentError: there is not exactly one linear layer, or it does not fit the classes.
@@ -164,6 +164,6 @@ def _layer(tensors: dict[str, Array]) -> tuple[Array, Array | None]:
     if len(weights) != 1 or weights[0].ndim != 2 or len(biases) > 1 or len(tensors) != len(weights) + len(biases):
         raise ArgumentError(
             f"source has the tensors {sorted(tensors)[:8]}: needs one linear layer, a 'weight' of two dimensions and "
-            "perhaps a 'bias'; a network with more layers is no logistic regression"
+            "perhaps a 'bias'; a network with more layers is not a logistic regression"
         )
     return weights[0], biases[0] if biases else None

@@ -1,1 +1,1 @@
-"""Model files, the record of a training, and what a user names by a path."""
+"""Model files, records of training, and the sources that a user names."""

@@ -1,7 +1,7 @@
 """Write a file whole or not at all: a crash, a full disk or Ctrl-C leaves the old file as it was.
 
-A writer locks its temporary file as long as it lives. The lock of a process that was killed is gone, so the next save
-into the same folder knows which temporary files nobody is writing any more, and removes them.
+A writer locks its temporary file as long as it runs. The lock of a killed process is gone, so the next save into the
+same folder knows which temporary files are abandoned, and removes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO
 
 from polytome.errors import FileError
 
-if sys.platform != "win32":  # which has no such locks: what a killed process leaves there stays
+if sys.platform != "win32":  # without such locks: what a killed process leaves there stays
     import fcntl
 
 __all__ = ["atomic_output", "check_writable"]
@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.polytome\.tmp")
 
 
 def check_writable(path: str | PathLike[str]) -> Path:
-    """Find out before long work starts whether a file can be written at the end of it.
+    """Check before long work starts that a file can be written at its end.
 
     Args:
         path: where the file will be.
@@ -36,12 +36,12 @@ def check_writable(path: str | PathLike[str]) -> Path:
         The path.
 
     Raises:
-        FileError: the folder does not exist or may not be written to, or the path is a folder or no name of a file.
+        FileError: the folder does not exist or may not be written to, or the path is a folder or not a valid file name.
 
     Example:
         >>> check_writable("no/such/folder/model.safetensors")
         Traceback (most recent call last):
-        polytome.errors.FileError: no/such/folder/model.safetensors: there is no folder no/such/folder; make it first
+        polytome.errors.FileError: no/such/folder/model.safetensors: there is no folder no/such/folder; create it first
     """
     path = Path(path)
     try:
@@ -49,9 +49,9 @@ def check_writable(path: str | PathLike[str]) -> Path:
         if target.is_dir():
             raise FileError(f"{path}: is a folder; add the name of a file in it")
         if not target.parent.is_dir():
-            raise FileError(f"{path}: there is no folder {path.parent}; make it first")
+            raise FileError(f"{path}: there is no folder {path.parent}; create it first")
         if not os.access(target.parent if not target.exists() or target.is_file() else target, os.W_OK):
-            raise FileError(f"{path}: the folder {path.parent} may not be written to; choose another")
+            raise FileError(f"{path}: permission to write to the folder {path.parent} is denied; choose another")
     except OSError as error:  # such as a name that is too long
         raise FileError(f"{path}: cannot be written ({error.strerror or error}); choose another name") from error
     return path
@@ -59,7 +59,7 @@ def check_writable(path: str | PathLike[str]) -> Path:
 
 @contextmanager
 def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a binary stream whose content takes the place of the file when the block ends without an error.
+    """Open a binary stream whose content replaces the file when the block ends without an error.
 
     The bytes go to a temporary file in the same folder, are forced to the disk, and the file is renamed; a rename
     within one folder either happens or does not. Devices and pipes, which cannot be replaced, are written to directly.
@@ -71,7 +71,7 @@ def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
         The stream.
 
     Raises:
-        FileError: the file cannot be written; the old one is as it was.
+        FileError: the file cannot be written; an existing one is unchanged.
 
     Example:
         >>> import tempfile
@@ -104,7 +104,7 @@ def _target(path: Path) -> Path:
     try:
         return Path(os.path.realpath(path))
     except ValueError as error:  # NUL, or a character that no file name can have
-        raise FileError(f"{str(path)!r}: is no name of a file ({error})") from error
+        raise FileError(f"{str(path)!r}: is not a valid file name ({error})") from error
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _temporary(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         _lock(stream.fileno())
         if os.fstat(stream.fileno()).st_nlink:
             break
-        stream.close()  # another save took it for abandoned in the moment before the lock
+        stream.close()  # another save removed it as abandoned just before it was locked
     try:
         with stream:
             yield temporary, stream
@@ -146,7 +146,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _remove_if_abandoned(temporary: Path) -> None:
-    # Others may remove it as well, and it may be no file at all: whatever goes wrong, the save goes on.
+    # Another process may remove it too, and it may not be a file at all: whatever goes wrong, the save continues.
     with suppress(OSError):
         descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:

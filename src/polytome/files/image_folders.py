@@ -1,4 +1,4 @@
-"""Image files, and folders of them, as rows with labels: the name of a sub-folder is the label of its images."""
+"""Image files, and folders of them, as rows with labels: the name of a subfolder is the label of its images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ImageRows(NamedTuple):
 
 
 def is_images(path: str | PathLike[str]) -> bool:
-    """Whether this is the name of an image file, or a folder that holds some.
+    """Whether this is the name of an image file, or a folder that contains image files.
 
     Example:
         >>> is_images("photo.JPG"), is_images("rows.csv")
@@ -48,10 +48,10 @@ def find_images(paths: Iterable[str | PathLike[str]]) -> list[tuple[Path, str | 
 
     Args:
         paths: image files, in any order, and folders of them. The images of a folder follow sorted by name, those of
-            its sub-folders too, whose names are their labels: in `folder/3/a.png` the label is "3".
+            its subfolders too, whose names are their labels: in `folder/3/a.png` the label is "3".
 
     Returns:
-        For each image its path and its label; None where it is in no sub-folder.
+        For each image its path and its label; None if it is not in a subfolder.
 
     Raises:
         FileError: there is no such file or folder, or a folder holds no image.
@@ -62,7 +62,7 @@ def find_images(paths: Iterable[str | PathLike[str]]) -> list[tuple[Path, str | 
             raise FileError(f"{path}: no such file or folder; check the path (the current folder is {Path.cwd()})")
         images = _images_in(path) if is_folder(path) else [path]
         if not images:
-            raise FileError(f"{path}: neither this folder nor a sub-folder holds an image {IMAGE_SUFFIXES}")
+            raise FileError(f"{path}: neither this folder nor a subfolder holds an image {IMAGE_SUFFIXES}")
         found += [(image, image.parent.name if path not in (image, image.parent) else None) for image in images]
     return found
 
@@ -75,10 +75,10 @@ def read_images(
     Args:
         paths: a file or a folder, or several; see `find_images`.
         shape: height and width of the training images.
-        full: what full ink is in them; see `training_form`.
+        full: the value of full ink in them; see `training_form`.
 
     Returns:
-        The rows, with labels where each image is in a sub-folder.
+        The rows, with labels if each image is in a subfolder.
 
     Raises:
         PolytomeError: a file cannot be used; see `training_form`.
@@ -96,23 +96,23 @@ def images_for_model(model: Fitted, paths: Sequence[str | PathLike[str]]) -> Ima
     """Read image files in the form of the images that a model was trained on.
 
     Args:
-        model: fitted to images: it has `image_shape_`, and its `scale` is what full ink is in them.
+        model: fitted to images: it has `image_shape_`, and its `scale` is the value of full ink.
         paths: see `find_images`.
 
     Raises:
-        ArgumentError: there is something else beside the images.
-        DataError: the model was not trained on images, or does not know what full ink is; an image cannot be used.
+        ArgumentError: there are other things besides the images.
+        DataError: the model was not trained on images, or the value of full ink is unknown; an image cannot be used.
         FileError: a file cannot be read.
     """
     if other := next((path for path in paths if exists(path) and not is_images(path)), None):
-        raise ArgumentError(f"{other}: is no image, and there are images beside it; give either one table or images")
+        raise ArgumentError(f"{other}: is not an image, and was given with images; give either one table or images")
     shape, full = source_of(model).image_shape, vars(model).get("scale")
     if shape is None:
         raise DataError(f"{paths[0]}: is an image, and the model was not trained on images but on a table of numbers")
     if not isinstance(full, int | float | np.integer | np.floating):
         raise DataError(
-            f"{paths[0]}: what full ink is in the images of the model is not known, because it was trained with "
-            f"scale={full!r}; train it with their largest pixel as the scale"
+            f"{paths[0]}: the value of full ink in the model's images is not known, because it was trained with "
+            f"scale={full!r}; train it with the largest pixel value as the scale"
         )
     rows = read_images(paths, shape, float(full))
     if rows.y is None or rows.y.dtype.kind == model.classes_.dtype.kind:
@@ -120,11 +120,11 @@ def images_for_model(model: Fitted, paths: Sequence[str | PathLike[str]]) -> Ima
     if rows.y.dtype.kind == "i":  # folders may be named by numbers where the classes are text
         return rows._replace(y=rows.y.astype(np.str_))
     odd = next(label for label in rows.y.tolist() if not _is_whole(label))
-    raise DataError(f"{paths[0]}: sub-folder {odd!r} is no label: the classes of the model are whole numbers")
+    raise DataError(f"{paths[0]}: subfolder {odd!r} is not a label: the classes of the model are whole numbers")
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """The image files of a folder and of its sub-folders, sorted; hidden ones are left out."""
+    """The image files of a folder and of its subfolders, sorted; hidden ones are left out."""
     found = [path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 

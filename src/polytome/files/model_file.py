@@ -1,11 +1,11 @@
-"""A fitted model in one safetensors file: nothing in it is ever executed, and nothing in it is believed unchecked.
+"""A fitted model in one safetensors file: nothing in it is ever executed, and nothing is used unchecked.
 
 The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes` and `scale`, and
 `training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
-the kind of the model, all that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training;
-formats 1 and 2 know one kind, `LogisticRegression`.
+the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the
+training; formats 1 and 2 know one kind, `LogisticRegression`.
 
-Not saved: the callback, a `RandomState`, and a solver object, whose place is taken by `solver="auto"`; `solver_` of a
+Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`; `solver_` of a
 loaded model is the text that described the solver. What follows from other parts (`pairs_`, `losses_`) is made anew.
 
 Reference:
@@ -29,7 +29,6 @@ from polytome._version import __version__
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
-from polytome.files.saved_kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, plain, record, refuse
 from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
@@ -43,6 +42,8 @@ from polytome.files.tensor_files import Tensors, read_tensors
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
+from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
+from polytome.plain.values import plain
 from polytome.solvers import Progress, Stop
 from polytome.solvers.driver import Epoch
 
@@ -79,8 +80,8 @@ def save(model: Model, path: str | PathLike[str]) -> None:
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
-        ArgumentError: this is no model of Polytome, or its labels, settings or coefficients cannot be saved.
-        FileError: the file cannot be written; an old one is as it was.
+        ArgumentError: this is not a Polytome model, or its labels, settings or coefficients cannot be saved.
+        FileError: the file cannot be written; an existing one is unchanged.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
@@ -100,7 +101,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
     saved["checksum"] = _checksum(saved, tensors)
     text = json.dumps(saved, allow_nan=False)
     try:
-        _from_saved(json.loads(text), tensors)  # whatever is written can be read again
+        _from_saved(json.loads(text), tensors)  # whatever is written can be read back
     except FileError as error:
         raise ArgumentError(f"the model cannot be saved: {str(error).removeprefix(DAMAGED)}; fit it again") from error
     content = to_bytes(tensors, {_KEY: text})
@@ -119,7 +120,7 @@ def load(path: str | PathLike[str]) -> Any:
         last bit.
 
     Raises:
-        FileError: the file is missing, cut short, damaged, no model of Polytome, or in a newer format; the message
+        FileError: the file is missing, cut short, damaged, not a Polytome model, or in a newer format; the message
             names the file and what is wrong.
 
     Example:
@@ -186,10 +187,12 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         tensors["history"] = np.array(history, dtype=np.float64).reshape(-1, columns)
         saved["stop"] = model.stop_.name
     if "certificate" in MODELS[kind]:
-        saved["objective"], saved["certificate"] = plain(asdict(model.objective_)), plain(asdict(model.certificate_))
+        saved["objective"], saved["certificate"] = (
+            plain(asdict(each), words=True) for each in (model.objective_, model.certificate_)
+        )
         saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
     if kind == "LinearRegression":
-        saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_))
+        saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_), words=True)
         tensors["singular"] = model.singular_
     saved["training"] = None
     if source.training is not None:
@@ -199,7 +202,7 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
 
 
 def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
-    """SHA-256 of everything in the file but the checksum itself."""
+    """SHA-256 of everything in the file except the checksum itself."""
     digest = hashlib.sha256()
     kept = {key: value for key, value in saved.items() if key != "checksum"}
     digest.update(json.dumps(kept, sort_keys=True).encode())
@@ -214,7 +217,7 @@ def _parsed(content: str) -> dict[str, Any]:
     """The JSON of the metadata."""
 
     def refuse_constant(name: str) -> None:
-        raise ValueError(f"{name} is no number of JSON")
+        raise ValueError(f"{name} is not a JSON number")
 
     try:
         found = json.loads(content, parse_constant=refuse_constant)
@@ -226,7 +229,7 @@ def _parsed(content: str) -> dict[str, Any]:
 
 
 def _check_version(saved: dict[str, Any]) -> None:
-    """Refuse a newer format, saying which version can read it."""
+    """Refuse a newer format, saying which version wrote it."""
     version = saved.get("format_version")
     if type(version) is not int or version < 1:
         refuse(f"format_version is {brief(version)}")
@@ -383,9 +386,9 @@ def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:
         refuse(f"history is {tensor.dtype} of shape {tensor.shape}")
     iterations, passes = tensor[:, 0], tensor[:, 1]
     if not ((iterations >= 0) & (iterations < LARGEST_COUNT) & (iterations == np.floor(iterations))).all():
-        refuse("history counts iterations beyond measure")
+        refuse("history has impossible numbers of iterations")
     if not (np.isfinite(passes) & (passes >= 0)).all():
-        refuse("history counts passes beyond measure")
+        refuse("history has impossible numbers of passes")
     if (tensor[:, 2:] < 0).any():
         refuse("history holds an objective, a gap or a time below zero")
     return tuple(Progress(int(iteration), *rest) for iteration, *rest in tensor.tolist())

@@ -1,4 +1,4 @@
-"""Predictions of many rows as a file or an answer holds them: classes, and the probability of each."""
+"""Predictions of many rows, for a file or an answer: classes, and the probability of each."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["Predictions", "predict_rows"]
 
 _BLOCK_ROWS = 512
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What texts begin with that a spreadsheet program takes for formulas."""
+"""The first characters of texts that a spreadsheet program reads as formulas."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of each row.
+    """What a model predicts for each row.
 
     Attributes:
         classes: the labels, (K,); for a model of numbers the places of what it predicts.
@@ -59,7 +59,7 @@ class Predictions:
     def columns(self) -> dict[str, Array]:
         """The columns of a table: `prediction`, or one `prediction_LABEL` each, and one `probability_CLASS` each.
 
-        Before them `file` for images, and `row` where rows were left out.
+        They are preceded by `file` for images, and `row` if rows were left out.
         """
         places = {"file": self.files, "row": self.rows}
         flat = {name: place for name, place in places.items() if place is not None}
@@ -74,14 +74,14 @@ class Predictions:
         return flat
 
     def to_csv(self, guard_formulas: bool = False) -> str:
-        """CSV with a header line; numbers in the fewest digits that give them back exactly.
+        """CSV with a header line; numbers in the fewest digits that reproduce them exactly.
 
-        Spreadsheet programs take a text such as `=1+1` for a formula and compute it, or worse. A guard in front of it
-        changes the data, so it is there only for those who ask.
+        Spreadsheet programs read a text such as `=1+1` as a formula and compute it, or worse. A guard in front of it
+        changes the data, so it is written only on request.
 
         Args:
             guard_formulas: whether texts that begin with `=`, `+`, `-`, `@`, a tab or a line break get an apostrophe in
-                front, by which such programs know a text.
+                front, which marks a text in such programs.
 
         Example:
             >>> predictions = Predictions(np.array(["no", "yes"]), np.array(["yes"]), np.array([[0.25, 0.75]]))
@@ -98,7 +98,7 @@ class Predictions:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
-        for top in range(0, len(self.predictions), _BLOCK_ROWS):  # other threads get their turn between them
+        for top in range(0, len(self.predictions), _BLOCK_ROWS):  # other threads can run between them
             block = [_values(column[top : top + _BLOCK_ROWS], guard_formulas) for column in columns.values()]
             writer.writerows(zip(*block, strict=True))
         return text.getvalue()
@@ -130,7 +130,7 @@ class Predictions:
 
 
 def _values(column: Array, guard_formulas: bool) -> list[Any]:
-    """A column as a list, with an apostrophe before texts that look like formulas where that is wanted."""
+    """A column as a list, with an apostrophe before texts that look like formulas if that is wanted."""
     values: list[Any] = column.tolist()
     if not guard_formulas or column.dtype.kind not in "UO":
         return values

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.files.saved_kinds import brief, plain, refuse
 from polytome.files.saved_values import CHECKSUM, TRAINING
 from polytome.models.fitted_source import TrainingRecord
+from polytome.plain.kinds import brief, refuse
+from polytome.plain.values import plain
 
 Array = NDArray[Any]
 
@@ -20,7 +21,7 @@ _PREFIX = "training_"
 _WHOLE_NUMBERS = ("class_counts", "constant", "duplicates")
 _ARRAYS = (*_WHOLE_NUMBERS, "low", "mean", "high", "divisor", "centre_bounds")
 TRAINING_TENSORS = frozenset(_PREFIX + name for name in _ARRAYS)
-"""The tensors that a file has where the training was recorded."""
+"""The tensors of a file in which the training was recorded."""
 
 
 def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -34,14 +35,14 @@ def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str,
         >>> saved["n_rows"], tensors["training_high"]
         (3, array([2.]))
     """
-    values = {name: plain(getattr(record, name)) for name in TRAINING}
+    values = {name: plain(getattr(record, name), words=True) for name in TRAINING}
     return values, {_PREFIX + name: getattr(record, name) for name in _ARRAYS}
 
 
 def training_from_saved(
     values: dict[str, Any], tensors: Mapping[str, Array], n_classes: int, n_features: int
 ) -> TrainingRecord:
-    """The record of a training, its parts checked against each other and against the model.
+    """The record of a training; its parts are checked against each other and against the model.
 
     Args:
         values: as `saved_values.TRAINING` wants them.
@@ -50,7 +51,7 @@ def training_from_saved(
         n_features: of the model.
 
     Raises:
-        FileError: it is none that a training has written.
+        FileError: no training can have written it.
     """
     if not CHECKSUM.fullmatch(values["data_sha256"]):
         refuse(f"training.data_sha256 is {brief(values['data_sha256'])}")

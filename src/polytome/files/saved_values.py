@@ -1,7 +1,7 @@
 """The parts of a model as values for JSON and tensors, and their way back: the schema of a model file.
 
-`MODELS` says what each value may be; it is held against the whole of the metadata before any of it is used. What two
-parts say of the same thing is compared afterwards, by the functions that put the parts together.
+`MODELS` says what each value may be; all metadata are checked against it before any of it is used. What two parts say
+about the same thing is compared afterwards, by the functions that assemble the parts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
-from polytome.files.saved_kinds import (
+from polytome.plain.kinds import (
     LARGEST,
     LARGEST_COUNT,
     Kind,
@@ -28,13 +28,13 @@ from polytome.files.saved_kinds import (
     listed,
     mapped,
     optional,
-    plain,
     real,
     record,
     refuse,
     text,
     whole,
 )
+from polytome.plain.values import plain
 from polytome.solvers import Stop
 
 Array = NDArray[Any]
@@ -56,14 +56,14 @@ _POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
 _SEED = whole(-(2**63), 2**64 - 1)
 _LABEL_TYPE = re.compile(r"[<>|][biuf][1248]|[<>]U[1-9]\d{0,9}|\|O")
 _WIDEST_LABEL = 1000
-"""Characters of a type that is wider than its longest label: each prediction takes as many."""
+"""The most characters of a label type that is wider than its longest label: each prediction takes as many."""
 _LABEL_BYTES = 2**24
 _BYTES_PER_CHARACTER = 100
 """Labels of one type all take the room of the longest: so much for each character that there is, or `_LABEL_BYTES`."""
 
 
 def _anything(value: Any, what: str) -> Any:
-    """For what is checked where it is put together."""
+    """For values that are checked where they are assembled."""
     return value
 
 
@@ -184,7 +184,7 @@ def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
     """Labels as JSON, or where they are numbers their type as JSON and they themselves as a tensor.
 
     Raises:
-        ArgumentError: a label is neither text, a number nor a truth value.
+        ArgumentError: a label is neither text, a number nor a boolean.
 
     Example:
         >>> classes_to_saved(np.array(["no", "yes"]))
@@ -193,13 +193,11 @@ def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
     if classes.dtype.kind in "biuf" and classes.itemsize <= 8:
         return {"dtype": classes.dtype.str}, classes.astype(classes.dtype.newbyteorder("="))
     if classes.dtype.kind not in "UO":
-        raise ArgumentError(
-            f"classes_ has type {classes.dtype}: only labels of text, numbers or truth values can be saved"
-        )
+        raise ArgumentError(f"classes_ has type {classes.dtype}: only labels of text, numbers or booleans can be saved")
     labels = classes.tolist()
     if any(isinstance(each, float) and not np.isfinite(each) for each in labels):
         raise ArgumentError("classes_ holds NaN or infinity among labels of several types: JSON has no such numbers")
-    return {"dtype": classes.dtype.str, "values": plain(labels)}, None
+    return {"dtype": classes.dtype.str, "values": plain(labels, words=True)}, None
 
 
 def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Array:
@@ -275,7 +273,7 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     scale = None
     if "scale" in kept and np.ndim(kept["scale"]) > 0:
         scale, kept["scale"] = np.asarray(kept["scale"], dtype=np.float64), "tensor"
-    return {name: plain(value) for name, value in kept.items()}, scale
+    return {name: plain(value, words=True) for name, value in kept.items()}, scale
 
 
 def parameters_from_saved(settings: dict[str, Any], scale: Array | None, n_features: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What a user names, a built-in data set or a file, as rows to train on or to predict.
+"""A source that a user names, a built-in data set or a file, as rows to train on or to predict.
 
 A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the columns of its table
-(`encoder_`), the shape of its images (`image_shape_`), the one label that it tells from the rest (`positive_`), and
-what the data were (`training_`). `read_for_model` reads other data in the same way.
+(`encoder_`), the shape of its images (`image_shape_`), the one label that it distinguishes from the rest
+(`positive_`), and a record of the data (`training_`). `read_for_model` reads other data in the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists, is_folder
 from polytome.tables.schemas import learn_from_fewer
-from polytome.tables.table import read_table
+from polytome.tables.table import RowOptions, TableOptions, read_table
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -67,9 +67,9 @@ class Source:
         encoder: how the columns of a table become features; None for files without named columns.
         scale: the number that suits the data as the estimator's `scale`; None for none.
         image_shape: height and width when each row is an image.
-        notes: sentences that a user should see.
-        kept: which rows of the file are in X, as truth values; None when all are.
-        positive: the label that is told from all others, if there is one; see `one_against_rest`.
+        notes: sentences that the user should see.
+        kept: which rows of the file are in X, as booleans; None when all are.
+        positive: the label that is distinguished from all others, if there is one; see `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
@@ -108,32 +108,18 @@ def is_dataset(name: str) -> bool:
 def open_source(
     source: str,
     *,
-    target: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
-    missing: str | None = None,
-    unknown: str | None = None,
-    header: str = "auto",
-    drop: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    marks: Sequence[str] | None = None,
-    read_limit: float | None = None,
+    **options: Unpack[TableOptions],
 ) -> Source:
     """Read what a model is to be trained on.
 
     Args:
         source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
-            sub-folder of its name; each becomes 28 x 28 pixels (see `training_form`).
-        target: where the labels are; this and the options from `missing` on are those of `read_table`.
+            subfolder named after it; each becomes 28 x 28 pixels (see `training_form`).
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
-        missing: what to do with a missing cell.
-        unknown: what the model will do with levels that it never saw.
-        header: whether line 1 of a text table holds names.
-        drop: columns to leave out.
-        categories: columns to read as text.
-        marks: words that mark a missing cell.
-        read_limit: gigabytes of memory that what is in a file may take.
+        options: how a table is read; see `read_table`.
 
     Returns:
         Rows with labels. mnist, fashion-mnist and a folder of IDX files bring their own test rows.
@@ -146,35 +132,23 @@ def open_source(
         >>> iris.X.shape, iris.encoder.feature_names[0]
         ((150, 4), 'sepal length (cm)')
     """
-    for_tables = {"target": target, "missing": missing, "unknown": unknown, "drop": drop, "categories": categories}
-    for_tables |= {"missing_mark": marks, "header": None if header == "auto" else header}
     if is_dataset(source):
-        _refuse_options(source, for_tables)
+        _refuse_options(source, options)
         return _from_dataset(load_dataset(source, data_dir, progress))
     _check_exists(source)
     if is_images(source):
-        _refuse_options(source, for_tables)
+        _refuse_options(source, options)
         return _labelled_images(source)
-    table = read_table(
-        source,
-        target=target,
-        missing=missing,
-        unknown=unknown,
-        header=header,
-        drop=drop,
-        categories=categories,
-        marks=marks,
-        read_limit=read_limit,
-    )
+    table = read_table(source, **options)
     if table.y is None:
-        raise DataError(f"{source}: has no labels to learn from; name their place with --target (or target=...)")
+        raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
     found = Source(
         source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept, frame=table.frame
     )
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
-    test = read_table(test_images, n_features=table.X.shape[1], read_limit=read_limit)
+    test = read_table(test_images, n_features=table.X.shape[1], read_limit=options.get("read_limit"))
     return replace(found, X_test=test.X, y_test=test.y) if test.y is not None else found
 
 
@@ -182,15 +156,11 @@ def read_for_model(
     model: Fitted,
     source: str | Sequence[str],
     *,
-    target: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     split: str | None = None,
     progress: Progress | None = None,
-    missing: str | None = None,
-    unknown: str | None = None,
-    header: str = "auto",
     labels: bool = True,
-    read_limit: float | None = None,
+    **options: Unpack[RowOptions],
 ) -> Source:
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
 
@@ -198,15 +168,11 @@ def read_for_model(
         model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates the labels.
         source: the name of a built-in data set, or else a path; for a model of images also several image files and
             folders (see `find_images`).
-        target: where the labels are, in a file that does not say so itself.
         data_dir: the folder of the IDX files of mnist or fashion-mnist.
         split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
         progress: called during a download.
-        missing: what to do with a missing cell; None is as in training, save that no row is dropped unasked.
-        unknown: what to do with a level that training never saw; None is as in training.
-        header: whether line 1 of a text table holds names.
-        labels: False to leave the labels of a file alone, as rows to be predicted need none.
-        read_limit: gigabytes of memory that what is in a file may take.
+        labels: False to ignore the labels of a file, which rows to be predicted do not need.
+        options: how a table is read; see `read_table`.
 
     Returns:
         Rows with as many features as the model has, and labels if there are any.
@@ -221,31 +187,21 @@ def read_for_model(
         ['not virginica', 'virginica']
     """
     sources = [source] if isinstance(source, str) else source
-    asked = {"target": target, "missing": missing, "unknown": unknown, "header": None if header == "auto" else header}
     if any(is_images(name) and not is_dataset(name) for name in sources):
-        _refuse_options(sources[0], {**asked, "split": split})
+        _refuse_options(sources[0], {**options, "split": split})
         rows = images_for_model(model, sources)
         found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
     elif len(sources) != 1:
         raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
     elif is_dataset(source := sources[0]):
-        _refuse_options(source, asked)
+        _refuse_options(source, options)
         found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
     else:
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
         encoder = encoder_of(model)
-        table = read_table(
-            source,
-            target=target,
-            encoder=encoder,
-            missing=missing,
-            unknown=unknown,
-            header=header,
-            read_limit=read_limit,
-            labels=labels,
-        )
+        table = read_table(source, encoder=encoder, labels=labels, **options)
         found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -299,7 +255,7 @@ def open_model(path: str | PathLike[str]) -> Any:
 
 
 def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -> AnyModel:
-    """Fit a model to a source and let it remember what later data must look like.
+    """Fit a model to a source and record in it what later data must look like.
 
     Args:
         model: the classifier.
@@ -309,8 +265,8 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     Returns:
         The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes `encoder_`,
         `image_shape_` and `positive_` where the source has them.
-        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, whatever the alphabet says: a
-        positive coefficient speaks for the label.
+        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, not in alphabetical order: a
+        positive coefficient counts for the label.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -341,14 +297,14 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
 
 
 def one_against_rest(source: Source, positive: str) -> Source:
-    """Tell one label from all others: every other label becomes `"not LABEL"`.
+    """Distinguish one label from all others: every other label becomes `"not LABEL"`.
 
     Args:
         source: rows with labels.
         positive: the label.
 
     Raises:
-        ArgumentError: it is none of the labels.
+        ArgumentError: it is not one of the labels.
 
     Example:
         >>> source = one_against_rest(open_source("digits"), "3")
@@ -365,12 +321,12 @@ def one_against_rest(source: Source, positive: str) -> Source:
 def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     """Set rows aside as test rows, the same fraction of every class.
 
-    What the columns of a table become, means and levels, is learned again from the rows that stay: those held out teach
-    nothing.
+    Means and levels of the columns of a table are learned again from the remaining rows: held-out rows have no
+    influence.
 
     Args:
         source: rows with labels and without test rows.
-        fraction: between 0 and 1. Of every class at least one row stays to be trained on.
+        fraction: between 0 and 1. At least one row of every class remains for training.
         seed: of the choice.
 
     Raises:
@@ -412,12 +368,12 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
 
 
 def _only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
-    """A note on levels that only rows held out have."""
+    """A note on levels that only held-out rows have."""
     pairs = zip(whole.columns, learned.columns, strict=True)
     lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
     if not lost:
         return ()
-    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known ones",)
+    return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known levels",)
 
 
 def _from_dataset(data: Dataset) -> Source:
@@ -437,16 +393,18 @@ def _from_dataset(data: Dataset) -> Source:
 
 
 def _labelled_images(folder: str) -> Source:
-    """A folder of images to train on, in the form of those of MNIST."""
+    """A folder of images to train on, in the form of MNIST's images."""
     rows = read_images(folder)
     if rows.y is None:
-        raise DataError(f"{folder}: an image has no label; put those of each class into a sub-folder of its name")
+        raise DataError(
+            f"{folder}: an image has no label; put the images of each class into a subfolder named after it"
+        )
     notes = (f"each of the {len(rows.y):,} images is brought into the form of those of MNIST, 28 x 28 pixels",)
     return Source(folder, rows.X, rows.y, scale=255.0, image_shape=(28, 28), notes=notes)
 
 
 def _chosen_part(source: Source, split: str | None) -> Source:
-    """The test rows of a source, or the others, in the place of the rows."""
+    """A source whose rows are its test rows, or its other rows."""
     if split not in (None, "train", "test"):
         raise ArgumentError(f"split={split!r}: choose train or test")
     if split == "test" and source.X_test is None:
@@ -461,16 +419,16 @@ def _against_rest(y: Array, positive: str) -> Array:
 
 
 def _check_exists(source: str) -> None:
-    """Name the data sets to a user who may have meant one of them."""
+    """Refuse an unknown source, listing the data sets, one of which the user may have meant."""
     if not exists(source):
         names = ", ".join(info.name for info in list_datasets())
         raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")
 
 
 def _refuse_options(source: str, options: Mapping[str, object]) -> None:
-    """Refuse options that are for tables."""
+    """Refuse options that are for tables; a limit of memory bounds whatever is read."""
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
-        if value:
-            option = name.replace("_", "-")
+        if value and name != "read_limit" and (name, value) != ("header", "auto"):
+            option = "missing-mark" if name == "marks" else name.replace("_", "-")
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -1,4 +1,4 @@
-"""A safetensors file, read into memory and checked before anything in it is believed.
+"""A safetensors file, read into memory and checked before anything in it is used.
 
 It is read and not mapped: a file that another program rewrites in place (as `cp` does) while its pages are being used
 would end the process with SIGBUS, and its content could change after it was checked.
@@ -68,15 +68,15 @@ def read_tensors(path: str | PathLike[str], key: str | None = None) -> tuple[str
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """The file, if it is one: reading from a pipe would wait."""
+    """The file, if it is a regular file: reading from a pipe would wait."""
     if path.is_dir():
         raise FileError("is a folder; name the file in it")
     if path.exists() and not path.is_file():
-        raise FileError("is no ordinary file; name another")
+        raise FileError("is not a regular file; name another")
     try:
         return path.open("rb")
     except ValueError as error:  # NUL, or a character that no file name can have
-        raise FileError(f"is no name of a file ({error})") from error
+        raise FileError(f"is not a valid file name ({error})") from error
 
 
 def _read_header(stream: IO[bytes]) -> tuple[bytes, dict[str, Any]]:
@@ -110,7 +110,7 @@ def _text_of(header: dict[str, Any], key: str) -> str:
     metadata = header.get("__metadata__")
     text = metadata.get(key) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
-        raise FileError(f"a safetensors file, but no model that Polytome saved: its metadata lack {key!r}")
+        raise FileError(f"a safetensors file, but not a model that Polytome saved: its metadata lack {key!r}")
     return text
 
 
@@ -121,16 +121,18 @@ def _tensors_of(content: bytes) -> Tensors:
     try:
         found: Any = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        raise FileError(f"damaged, or no safetensors file ({error}); copy the file again") from error
+        raise FileError(f"damaged, or not a safetensors file ({error}); copy the file again") from error
     tensors = {}
     for name, tensor in found:
         if tensor["dtype"] not in _TYPES:
             raise FileError(f"the tensor {name[:60]!r} has the type {tensor['dtype']}, which NumPy lacks")
         values = np.frombuffer(tensor["data"], dtype=_TYPES[tensor["dtype"]])
         if values.dtype == np.bool_ and (values.view(np.uint8) > 1).any():
-            raise FileError(f"damaged: the tensor {name[:60]!r} holds truth values that are neither 0 nor 1")
+            raise FileError(f"damaged: the tensor {name[:60]!r} holds booleans that are neither 0 nor 1")
         try:
             tensors[name] = values.reshape(tensor["shape"])
-        except ValueError as error:  # nothing at all, in more dimensions or larger ones than NumPy can count
-            raise FileError(f"damaged: the tensor {name[:60]!r} has a shape that no array has ({error})") from error
+        except ValueError as error:  # an empty tensor, with more or larger dimensions than NumPy allows
+            raise FileError(
+                f"damaged: the tensor {name[:60]!r} has a shape that no array can have ({error})"
+            ) from error
     return tensors

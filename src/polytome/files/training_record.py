@@ -1,7 +1,7 @@
-"""What a model was trained on and with: the facts that a report or a page needs after the data are gone.
+"""What a model was trained on and with: the facts that a report or a page needs once the data are gone.
 
-A record holds sums and extremes, never a row. It travels in the model file. `sources.fit_source` and the command
-`polytome train` make one; a plain `fit` does not, since reading the data once more takes time: ask `record_training`.
+A record holds sums and extremes, never a row, and is saved in the model file. `sources.fit_source` and the command
+`polytome train` make one; `fit` alone does not, since reading the data again takes time: call `record_training`.
 """
 
 from __future__ import annotations
@@ -57,23 +57,23 @@ def record_training(
     n_test_rows: int = 0,
     seconds: float = np.nan,
 ) -> TrainingRecord:
-    """Look once more at the data of a fit and write down what it was.
+    """Read the data of a fit again and record the facts about it.
 
     Args:
         model: fitted on these data. It is left as it is; assign the record to `model.training_` to keep it in its file.
         X: features as given to `fit`, shape (n, d).
         y: labels as given to `fit`, shape (n,).
-        source: this and the other arguments are what `TrainingRecord` says.
-        notes: as there.
-        command: as there.
-        test_fraction: as there.
-        seed: as there.
-        n_test_rows: as there.
-        seconds: as there.
+        source: this and the other arguments as in `TrainingRecord`.
+        notes: as in `TrainingRecord`.
+        command: as in `TrainingRecord`.
+        test_fraction: as in `TrainingRecord`.
+        seed: as in `TrainingRecord`.
+        n_test_rows: as in `TrainingRecord`.
+        seconds: as in `TrainingRecord`.
 
     Raises:
         ArgumentError: the model has no classes.
-        DataError: X does not suit the model, or y holds something else than one of its classes for each row.
+        DataError: X does not suit the model, or y does not hold one of its classes for each row.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -82,7 +82,7 @@ def record_training(
         >>> record.class_counts, record.mean, record.constant
         (array([1, 2]), array([1., 7.]), array([1]))
     """
-    # These bring scikit-learn, which reading a model's file does not need.
+    # These import scikit-learn, which reading a model file does not need.
     from polytome.models.features import checked_rows, feature_scale
     from polytome.models.labels import Labels, class_weights
     from polytome.rows import as_rows
@@ -96,7 +96,9 @@ def record_training(
     codes = class_codes(y, model.classes_)
     if (codes < 0).any():
         row = int(np.argmin(codes))
-        raise DataError(f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is no class of the model")
+        raise DataError(
+            f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is not one of the model's classes"
+        )
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), np.ones(len(codes)))
@@ -167,7 +169,7 @@ def _settle(
     mean: Array,
     divisor: Array,
 ) -> tuple[int | None, Array]:
-    """What the certificate proves about predictions, while the rows of training are at hand; see
+    """What the certificate proves about predictions, while the training rows are available; see
     `polytome.evaluation.settled`."""
     from polytome.models.predictions import dense_coefficients
 
@@ -191,7 +193,7 @@ def _settle(
 
 
 def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, divisor: Array) -> bool:
-    """Whether rows with these losses and weights make the objective of the fit: else its rows had weights of their own,
+    """Whether rows with these losses and weights give the objective of the fit: if not, its rows had their own weights,
     soft labels, or were others."""
     certificate, total = model.certificate_, model.objective_.total_weight
     if not np.isclose(weight.sum(), total, rtol=1e-9):
@@ -218,7 +220,7 @@ def _extremes(X: Any) -> tuple[Array, Array, Array]:
 
 
 def _duplicates(X: Any, constant: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs of equal columns, told by a 128-bit hash of each; constant columns are left out."""
+    """Pairs of equal columns, found by a 128-bit hash of each; constant columns are left out."""
     first_with: dict[bytes, int] = {}
     skipped = set(constant.tolist())
     pairs = []
@@ -246,7 +248,7 @@ def _column_hashes(X: Any) -> list[bytes]:
 
 
 def _canonical(X: Any, layout: str) -> Any:
-    """A sparse matrix whose equal content is stored equally; the caller's stays as it is."""
+    """A sparse matrix in canonical form; the caller's is unchanged."""
     matrix = X.asformat(layout, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()

@@ -1,25 +1,28 @@
-"""Lessons: everything in the source documents, computed again.
+"""Lessons: everything in the source documents, recomputed.
 
-One file each. Its docstring begins with "Title: what it shows."; its function `lesson(page)` computes and fills a page.
-A file runs by itself, `python -m polytome.lessons.softmax_by_hand`; so does `polytome lesson softmax-by-hand`.
+There is one file for each lesson. Its docstring begins with "Title: what it shows."; its function `lesson(page)`
+computes and fills a page. A file can be run as a script, `python -m polytome.lessons.softmax_by_hand`, with the same
+result as `polytome lesson softmax-by-hand`.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polytome.errors import ArgumentError
+from polytome.teaching.lesson import Lesson
 
 if TYPE_CHECKING:
-    from polytome.teaching.page import Page
+    from polytome.teaching.page import Flashcard, Page
 
-__all__ = ["Lesson", "catalogue", "find_lesson", "run_lesson"]
+__all__ = ["all_flashcards", "catalogue", "find_lesson", "print_script", "run_lesson"]
 
 _IN_ORDER = (
     "linear-regression",
@@ -46,29 +49,9 @@ _IN_ORDER = (
 )
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What is known of a lesson before it runs.
-
-    Attributes:
-        name: as the command line takes it, such as "softmax-by-hand".
-        title: its title.
-        summary: what it shows, in one sentence.
-    """
-
-    name: str
-    title: str
-    summary: str
-
-    @property
-    def module(self) -> str:
-        """The file's name without suffix."""
-        return self.name.replace("-", "_")
-
-
 @cache
 def catalogue() -> tuple[Lesson, ...]:
-    """The lessons, in an order to learn in.
+    """The lessons, in learning order.
 
     Example:
         >>> catalogue()[0].title
@@ -82,10 +65,10 @@ def catalogue() -> tuple[Lesson, ...]:
 
 
 def find_lesson(name: str) -> Lesson:
-    """The lesson of a name.
+    """The lesson with a given name.
 
     Raises:
-        ArgumentError: there is none; the nearest name is suggested.
+        ArgumentError: there is no such lesson; the closest name is suggested.
 
     Example:
         >>> find_lesson("softmax-by-hand").title
@@ -100,12 +83,33 @@ def find_lesson(name: str) -> Lesson:
 
 
 def run_lesson(lesson: Lesson) -> Page:
-    """The page that a lesson fills: everything on it is computed now."""
+    """The page that a lesson fills; everything on it is computed by this call."""
     from polytome.teaching.page import Page
 
     page = Page()
     import_module(f"polytome.lessons.{lesson.module}").lesson(page)
     return page
+
+
+def all_flashcards() -> Iterator[Flashcard]:
+    """All cards, in the order of the lesson that shows them; it runs when the first card is asked for.
+
+    Example:
+        >>> len(list(all_flashcards())) > 3
+        True
+    """
+    from polytome.teaching.page import Flashcard
+
+    page = run_lesson(find_lesson("flashcards"))
+    yield from (block for block in page.blocks if isinstance(block, Flashcard))
+
+
+def print_script(path: str) -> None:
+    """Run the lesson of a file and print it without figures: what the file does when it is run by itself."""
+    from polytome.teaching.terminal import lesson_console, print_lesson
+
+    lesson = find_lesson(Path(path).stem.replace("_", "-"))
+    print_lesson(lesson, run_lesson(lesson), lesson_console())
 
 
 def _described(name: str) -> Lesson:

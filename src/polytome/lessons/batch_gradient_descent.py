@@ -70,7 +70,7 @@ def mean_cost(W: Array, b: float, X: Array, y: Array) -> float:
 
 
 def derivatives(W: Array, b: float, X: Array, y: Array) -> tuple[Array, float]:
-    """Of the mean cost: by the weights, shape (features, 1), and by the bias."""
+    """Of the mean cost, with respect to the weights, shape (features, 1), and to the bias."""
     errors = probabilities(W, b, X) - y
     return X @ errors.T / len(y), float(errors.mean())
 
@@ -101,7 +101,7 @@ def the_flowers(page: Page, iris: Any) -> None:
     page.figure(
         "iris-petals",
         lambda: draw_flowers(iris["data"], iris["target"], iris["target_names"]),
-        "Petals alone tell most flowers apart. Where virginica and versicolor touch, a probability is the honest "
+        "Petals alone distinguish most flowers. Where virginica and versicolor touch, a probability is the honest "
         "answer.",
         "Scatter of petal width against petal length: setosa far off at the lower left, versicolor in the middle, "
         "virginica at the upper right, overlapping a little with versicolor.",
@@ -111,7 +111,7 @@ def the_flowers(page: Page, iris: Any) -> None:
 def the_labels(page: Page, rows: Array, y: Array) -> None:
     """The vector of labels."""
     page.text("""
-        The label is made by a comparison: `(target == 2)` is true for virginica. One flower is one row of the table of
+        The label comes from a comparison: `(target == 2)` is true for virginica. One flower is one row of the table of
         features; its label is one number.
     """)
     page.number("S0-03", str(y.shape))
@@ -125,8 +125,9 @@ def the_model(page: Page, X: Array, y: Array) -> None:
     page.text(rf"""
         ## The model
 
-        Each feature gets a weight. The weighted sum plus a bias is the score $z$, and the sigmoid makes a probability
-        $\hat y$ of it. Document 000 puts one flower in each **column** of $X$, so that one product gives all scores:
+        Each feature gets a weight. The weighted sum plus a bias is the score $z$, and the sigmoid turns it into a
+        probability $\hat y$. Document 000 puts one flower in each **column** of $X$, so that one product gives all
+        scores:
 
         $$Z = W^\top X + b, \qquad \hat Y = \sigma(Z), \qquad \sigma(z) = \frac{{1}}{{1 + e^{{-z}}}}$$
 
@@ -168,13 +169,13 @@ def the_derivatives(page: Page, X: Array, y: Array) -> None:
     page.text(rf"""
         ## The derivatives
 
-        The chain rule takes the cost of one flower back to a weight in three factors:
+        The chain rule leads from the cost of one flower back to a weight in three factors:
 
         $$\frac{{\partial L}}{{\partial \hat y}} \cdot \frac{{\partial \hat y}}{{\partial z}} \cdot
         \frac{{\partial z}}{{\partial w_j}} = \frac{{\hat y - y}}{{\hat y (1 - \hat y)}} \cdot \hat y (1 - \hat y)
         \cdot x_j = (\hat y - y) \, x_j$$
 
-        What is left is the error times the feature. The mean over all flowers is one product:
+        What remains is the error times the feature. The mean over all flowers is one product:
 
         $$\nabla_W J = \frac{{1}}{{m}} X (\hat Y - Y)^\top, \qquad
         \frac{{\partial J}}{{\partial b}} = \frac{{1}}{{m}} \sum_{{i=1}}^{{m}} (\hat y_i - y_i)$$
@@ -194,8 +195,9 @@ def the_derivatives(page: Page, X: Array, y: Array) -> None:
         wrong="`dW = 1.0/m*np.sum(yhat.y)`, the same again for `db`, and a dictionary with the key `dM`.",
         right="`dW = 1.0/m*np.dot(X, (yhat-y).T)`, `db = 1.0/m*np.sum(yhat-y)`, and the key `dW`.",
         shown=f"An array has {'an' if hasattr(p, 'y') else 'no'} attribute `y`. Read as a product, after 100 steps the "
-        f"line gives one number, {single:.6f}, for both; right are {by_weights.size} derivatives by the weights, the "
-        f"first {by_weights[0, 0]:.6f}, and {by_bias:.6f} by the bias.",
+        f"line gives one number, {single:.6f}, for both; correct are {by_weights.size} derivatives with respect "
+        f"to the weights, the "
+        f"first {by_weights[0, 0]:.6f}, and {by_bias:.6f} with respect to the bias.",
     )
 
 
@@ -205,7 +207,7 @@ def the_descent(page: Page, X: Array, y: Array, costs: list[float]) -> None:
         ## The descent
 
         The derivatives point uphill. So take a step in the other direction: the derivatives times the learning rate
-        $\eta$ (document 000 writes $\gamma$). Then repeat. It is called **batch** descent because each step looks at
+        $\eta$ (document 000 writes $\gamma$). Then repeat. It is called **batch** descent because each step uses
         the whole batch of flowers:
 
         $$W \leftarrow W - \eta \nabla_W J, \qquad b \leftarrow b - \eta \frac{{\partial J}}{{\partial b}}$$
@@ -215,8 +217,8 @@ def the_descent(page: Page, X: Array, y: Array, costs: list[float]) -> None:
     page.code(descend)
     page.number("S0-11", costs[:STEPS:SHOWN_EVERY])
     page.text("""
-        The document does not print the learning rate. But a rate leaves its mark in the costs: of some usual rates one
-        gives the digits that are printed. Longer steps are faster here, but the longest ones leap across the valley at
+        The document does not print the learning rate. But a rate leaves its mark in the costs: of several common rates,
+        one gives the printed digits. Longer steps are faster here, but the longest ones leap across the valley at
         first: their costs go up before they go down.
     """)
     printed = numbers()["S0-11"].printed[1]
@@ -229,7 +231,7 @@ def the_descent(page: Page, X: Array, y: Array, costs: list[float]) -> None:
 
 
 def the_end(page: Page, X: Array, y: Array, weights: Array, bias: float) -> None:
-    """Weights after the last step, and what they are worth."""
+    """Weights after the last step, and how well they predict."""
     accuracy = share_right(X, y, weights, bias)
     page.text(f"""
         ## What was learned
@@ -285,11 +287,11 @@ def in_rows(page: Page, rows: Array, y: Array, weights: Array, bias: float) -> N
 
 
 def how_far(page: Page, rows: Array, y: Array, costs: list[float]) -> None:
-    """Descent is not at its end: the minimum, from the estimator."""
+    """The descent has not reached the minimum, which the estimator finds."""
     model = LogisticRegression(C=np.inf, solver="newton", tol=1e-10).fit(rows, y)
     least = model.certificate_.objective
     objective = Objective(Logistic(), NoPenalty(), as_rows(rows, y))
-    bends = np.linalg.eigvalsh(objective.hessian(layouts.join_coef(model.coef_, model.intercept_)))
+    curvatures = np.linalg.eigvalsh(objective.hessian(layouts.join_coef(model.coef_, model.intercept_)))
     page.figure(
         "cost-by-iteration",
         lambda: draw_costs(costs, least),
@@ -303,9 +305,9 @@ def how_far(page: Page, rows: Array, y: Array, costs: list[float]) -> None:
 
         No. After {STEPS:,} steps the cost is {costs[-1]:.4f} nats; the smallest possible one is {least:.4f}.
         `LogisticRegression(C=numpy.inf, solver="newton")` finds it in {model.n_iter_[0]} steps of Newton's method.
-        Gradient descent crawls because the valley is long and narrow: at its bottom the cost bends
-        {bends[-1] / bends[0]:,.0f} times as much along one direction as along another. The first forbids long steps,
-        and along the other short ones lead nowhere. Newton's method takes the bends into account.
+        Gradient descent crawls because the valley is long and narrow: at its bottom the curvature of the cost is
+        {curvatures[-1] / curvatures[0]:,.0f} times as large along one direction as along another. The first forbids
+        long steps, and along the other short ones lead nowhere. Newton's method takes the curvature into account.
 
         The estimator also says how good its answer is: *{model.certificate_}*
     """)
@@ -320,7 +322,7 @@ def draw_flowers(rows: Array, species: Array, names: Array) -> Figure:
 
 
 def draw_graph(x: Array, label: int, weights: Array, bias: float) -> Figure:
-    """One flower's way through the model, and the derivatives on the way back."""
+    """One flower's path through the model, and the derivatives on the way back."""
     from polytome.teaching.graphs import computational_graph
 
     z = float(weights[:, 0] @ x) + bias
@@ -358,6 +360,6 @@ def draw_costs(costs: list[float], least: float) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

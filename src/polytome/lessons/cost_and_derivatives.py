@@ -1,7 +1,7 @@
 """Cost and derivatives: where the logarithm comes from, and why its derivative is p - y.
 
 Documents 000 (cost function, gradient), 001 (likelihood, learning rule), 002 (binary cross-entropy and its three
-derivatives), 004 (the derivative by the score).
+derivatives), 004 (the derivative with respect to the score).
 Method: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.2.
 """
 
@@ -54,7 +54,7 @@ def cost(y: Any, p: Any) -> Any:
 
 
 def gradient(X: Array, y: Array, w: Array, b: float) -> Array:
-    """Of the mean cost, by the weights and, last, by the bias."""
+    """Of the mean cost, with respect to the weights and, last, the bias."""
     error = numerics.sigmoid(X @ w + b) - y
     return np.append(X.T @ error, error.sum()) / len(y)
 
@@ -141,9 +141,9 @@ def squares_or_logarithms(page: Page) -> None:
     page.text(r"""
         ## Why not squares?
 
-        The squared error $(p - y)^2$ is a cost, too (the last lesson drew both). As a prediction becomes more and more
-        wrong, the logarithm rises with the score, while the square comes to rest at 1. From there no step seems to
-        help: its derivative by the score vanishes where it is needed most.
+        The squared error $(p - y)^2$ is a cost too (the last lesson drew both). As a prediction becomes more and more
+        wrong, the logarithm rises with the score, while the square levels off at 1. From there no step seems to
+        help: its derivative with respect to the score vanishes where it is needed most.
     """)
     page.figure(
         "squares-and-logarithms",
@@ -171,19 +171,20 @@ def three_derivatives(page: Page) -> None:
         $$\frac{\partial L}{\partial w_j} = \frac{\partial L}{\partial p} \cdot \frac{d p}{d z} \cdot
         \frac{\partial z}{\partial w_j}$$
 
-        First, of the loss by the probability. The derivative of $\log(p)$ is $1/p$, that of $\log(1 - p)$ is
+        First, the loss with respect to the probability. The derivative of $\log(p)$ is $1/p$, that of $\log(1 - p)$ is
         $-1 / (1 - p)$:
 
         $$\frac{\partial L}{\partial p} = -\frac{y}{p} + \frac{1 - y}{1 - p} = \frac{-y (1 - p) + (1 - y) p}{p (1 - p)}
         = \frac{p - y}{p (1 - p)}$$
 
-        Second, of the sigmoid, from the lesson before last: $d p / d z = p (1 - p)$. That is just the denominator of
-        the first, and both cancel:
+        Second, the sigmoid, from the lesson before last: $d p / d z = p (1 - p)$. That is the denominator of the first,
+        and the two cancel:
 
         $$\frac{\partial L}{\partial z} = p - y$$
 
-        Prediction less label: nothing simpler could have come out. This is what makes the logarithm and the sigmoid a
-        pair. Third, of the score $z = w_1 x_1 + \dots + w_d x_d + b$: by $w_j$ it is $x_j$, and by $b$ it is 1.
+        Prediction minus label: the result could not be simpler. This is what makes the logarithm and the sigmoid a
+        pair. Third, the score $z = w_1 x_1 + \dots + w_d x_d + b$: with respect to $w_j$ it is $x_j$, and to $b$ it is
+        1.
     """)
     labels, p, z = np.array([[0.0], [1.0]]), np.linspace(0.05, 0.95, 91), np.linspace(-6, 6, 121)
     by_p = slope(lambda p: cost(labels, p), p) - (p - labels) / (p * (1 - p))
@@ -213,25 +214,26 @@ def by_the_weights(page: Page, X: Array, y: Array) -> None:
     page.text(r"""
         ## By the weights
 
-        The derivative by a weight is the error times the feature beside it, and by the bias it is the error alone:
+        The derivative with respect to a weight is the error times its feature, and to the bias, the error alone:
 
         $$\frac{\partial L}{\partial w_j} = (p - y) x_j, \qquad \frac{\partial L}{\partial b} = p - y$$
     """)
     page.identity("I-20-erratum", float(np.abs(printed - measured[:, :-1]).max()), "Every flower, at weights not zero.")
     page.erratum(
         "000-1",
-        wrong=r"The derivative is $(1 - \hat y) x_j$, and $1 - \hat y$ by the bias, in the steps of stochastic descent "
+        wrong=r"The derivative is $(1 - \hat y) x_j$, and $1 - \hat y$ for the bias, in the steps of stochastic "
+        r"descent "
         "and in both lines headed derivative.",
         right=r"$(\hat y - y) x_j$ and $\hat y - y$, as the document's vectorised lines have it.",
         shown=f"For flower {flower} (label {y[flower]:g}, p = {p[flower]:.4f}) differences give "
-        f"{measured[flower, 0]:.4f} by the first weight. The right form gives {(p - y)[flower] * X[flower, 0]:.4f}, "
+        f"{measured[flower, 0]:.4f} for the first weight. The right form gives {(p - y)[flower] * X[flower, 0]:.4f}, "
         f"the printed one {printed[flower, 0]:.4f}: a step the wrong way.",
     )
     page.erratum(
         "000-3",
         wrong=r"$\partial J / \partial \theta_i$ on the left with $x_j$ on the right; and a bias $b_{j,[n]}$.",
         right=r"$\partial J / \partial \theta_j$; and $b_{[n]}$, since there is one bias.",
-        shown=f"For the same flower the derivative by the first weight, {measured[flower, 0]:.4f}, needs the first "
+        shown=f"For the same flower the derivative for the first weight, {measured[flower, 0]:.4f}, needs the first "
         f"feature; with the second it would be {(p - y)[flower] * X[flower, 1]:.4f}.",
     )
 
@@ -258,7 +260,7 @@ def all_samples(page: Page, X: Array, y: Array) -> None:
     page.erratum(
         "002-9",
         wrong="Gradient descent is said to go along the sum of the errors; elsewhere it is their mean.",
-        right=r"Either will do, but the learning rate belongs to it: the sum with $\eta$ is the mean with $n \eta$.",
+        right=r"Either will do, but the learning rate depends on it: the sum with $\eta$ is the mean with $n \eta$.",
         shown=f"With {len(y)} flowers the sum is {len(y)} times as long. At a rate of {RATE:g}, {STEPS} steps along "
         f"the mean end at a cost of {mean[-1]:.4f} nats, along the sum at {total[-1]:.4f}.",
     )
@@ -328,7 +330,7 @@ def slips(page: Page) -> None:
         right=r"$\partial L / \partial w$; output and score have the same index; mean squared error; $\hat y$ is a "
         "probability, or a vector of them.",
         shown=f"Softmax of the scores 1, 2, 3 is {p.round(4).tolist()}, the label would be {p.argmax()}. Whatever the "
-        f"target, the derivative of each by its own score is p (1 - p), within {np.abs(own - p * (1 - p)).max():.0e}.",
+        f"target, the derivative of each in its own score is p (1 - p), within {np.abs(own - p * (1 - p)).max():.0e}.",
     )
 
 
@@ -355,12 +357,12 @@ def chains_and_shapes(page: Page, X: Array) -> None:
 
 
 def slope(function: Callable[[Any], Any], at: Any, h: float = 1e-6) -> Any:
-    """Derivative by differences: how much the function changes from at - h to at + h."""
+    """Derivative from differences: how much the function changes from at - h to at + h."""
     return (function(at + h) - function(at - h)) / (2 * h)
 
 
 def measured_derivatives(X: Array, y: Array, v: Array) -> Array:
-    """Of each sample's cost by the weights and the bias v, by differences: a row for each sample."""
+    """Derivatives of each sample's cost in the weights and the bias v, by differences: a row for each sample."""
     rows, h = np.column_stack([X, np.ones(len(X))]), 1e-6
     above, below = ((rows @ v)[:, None] + step * rows for step in (h, -h))
     changes: Array = cost(y[:, None], numerics.sigmoid(above)) - cost(y[:, None], numerics.sigmoid(below))
@@ -383,7 +385,7 @@ def draw_pulls() -> Figure:
     z, labels = np.linspace(-6, 8, 400), np.zeros(400)
     losses: dict[str, Loss] = {"logarithm": Logistic(), "squared error": SquaredSigmoid()}
     series = {name: (z, loss.value_and_gradient(z[:, None], labels)[1][:, 0]) for name, loss in losses.items()}
-    return curves(series, x_label="score $z$", y_label="derivative of the cost by the score")
+    return curves(series, x_label="score $z$", y_label="derivative of the cost in the score")
 
 
 def draw_runs(runs: dict[str, list[float]]) -> Figure:
@@ -395,6 +397,6 @@ def draw_runs(runs: dict[str, list[float]]) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -96,7 +96,7 @@ def how_many(page: Page) -> None:
     page.text(f"""
         ## What there is
 
-        {len(cards)} cards. In Anki one can learn those of a tag alone; a card may have several tags.
+        There are {len(cards)} cards. Anki can ask those of a single tag; a card may have several tags.
     """)
     page.table(("tag", "cards"), sorted(counts.items()), "Cards by tag")
 
@@ -107,7 +107,7 @@ CARDS = r"""
 [definition] What is the **sigmoid**?
     $$\sigma(z) = \frac{1}{1 + e^{-z}} = \frac{e^z}{1 + e^z}$$
 
-[definition] Which values has the sigmoid: at $0$, far to the right, far to the left?
+[definition] What are the values of the sigmoid at $0$, far to the right and far to the left?
     $\sigma(0) = \frac{1}{2}$; the limits are 1 and 0. For finite $z$ it lies strictly between them, although a float
     may round to them.
 
@@ -122,16 +122,16 @@ CARDS = r"""
     $$z = \log \frac{p}{1 - p}$$
 
 [definition] **Logits**: what does statistics mean by the word, and what does deep learning?
-    Statistics: the log-odds $\log \frac{p}{1 - p}$. Deep learning: the scores that the last layer hands to softmax or
+    Statistics: the log odds $\log \frac{p}{1 - p}$. Deep learning: the scores that the last layer hands to softmax or
     sigmoid. With two classes and a sigmoid the two are the same.
 
 [definition] Logistic regression: which probability does it give to class 1, and when does it answer 1?
     $$p = \sigma(x \cdot w + b)$$
 
-    It answers 1 if $p > \frac{1}{2}$, which is the same as $x \cdot w + b > 0$. Where this is 0 lies the boundary: with
+    It answers 1 if $p > \frac{1}{2}$, which is the same as $x \cdot w + b > 0$. The boundary is where this is 0: with
     two features a straight line, with three a plane.
 
-[meaning] What does a weight $w_j$ of logistic regression say?
+[meaning] What does a weight $w_j$ of logistic regression mean?
     If $x_j$ grows by 1 and nothing else changes, the odds $\frac{p}{1 - p}$ are multiplied by $e^{w_j}$.
 
 ## Several classes
@@ -139,13 +139,13 @@ CARDS = r"""
 [definition] What is **softmax**?
     $$S_j = \frac{e^{z_j}}{\sum_{k=1}^{K} e^{z_k}}$$
 
-[numerics] How does one compute softmax without overflow, and why is that allowed?
-    Take the largest score away from all scores first. This divides numerator and denominator by the same number:
+[numerics] How is softmax computed without overflow, and why is that allowed?
+    Subtract the largest score from all scores first. This divides numerator and denominator by the same number:
 
     $$\operatorname{softmax}(z) = \operatorname{softmax}(z - \max_k z_k)$$
 
 [meaning] Which class does softmax make the most probable one?
-    The one with the largest score: softmax keeps the order. To predict a class alone it is not needed.
+    The one with the largest score: softmax keeps the order. It is not needed to predict the class alone.
 
 [identity] What does softmax become for two classes with scores $z_0$ and $z_1$?
     A sigmoid of their difference: $S_1 = \sigma(z_1 - z_0)$.
@@ -155,7 +155,7 @@ decide?
     One-vs-rest: $K$, and the most confident one decides. One-vs-one: $\frac{K (K - 1)}{2}$, one for each pair; the
     class with the most votes wins, and confidence breaks ties.
 
-[which-loss multi-class] Softmax with cross-entropy, or a sigmoid with binary cross-entropy for each class: when which?
+[which-loss multi-class] Softmax with cross-entropy, or a sigmoid with binary cross-entropy per class: which one when?
     Softmax where exactly one class is true; its probabilities add up to 1. A sigmoid for each class where several
     labels, or none, may be true; its probabilities need not add up to 1.
 
@@ -169,7 +169,7 @@ which is used when?
 
     With $y$ one-hot and $c$ the true class one term is left, $-\log \hat y_c$. It goes with softmax.
 
-    Two classes: one number is enough, since the other probability is what is missing to 1. With $y$ 0 or 1
+    Two classes: one number is enough, since the other probability is its complement. With $y$ 0 or 1
 
     $$\ell = -y \log \hat y - (1 - y) \log(1 - \hat y)$$
 
@@ -178,16 +178,17 @@ which is used when?
 [definition] With $p = P(y = 1 \mid x)$, how does one formula cover $y = 1$ and $y = 0$, and which loss follows from it?
     $P(y \mid x) = p^y (1 - p)^{1 - y}$. Minus its logarithm is the binary cross-entropy.
 
-[meaning] Why does one minimise a sum of $-\log p$ instead of maximising the product of the probabilities $p$?
-    Both are smallest or largest at the same weights. But a product of many probabilities underflows to 0, and a sum has
+[meaning] Why minimise a sum of $-\log p$ instead of maximising the product of the probabilities $p$?
+    Both have their optimum at the same weights. But a product of many probabilities underflows to 0, and a sum has
     a gradient that is again a sum over samples.
 
-[check] Which loss has a model that gives each of $K$ classes the same probability?
+[check] What is the loss of a model that gives each of $K$ classes the same probability?
     $\log K$ nats: @log_two for two classes, @log_ten for ten. Training that starts from weights of zero must begin
     with it.
 
 [which-loss derivative] Why is the squared error a poor loss for a sigmoid?
-    Its gradient has the factor $\hat y (1 - \hat y)$, which vanishes where the model is sure, also where it is sure and
+    Its gradient has the factor $\hat y (1 - \hat y)$, which vanishes where the model is certain, even if it is certain
+    and
     wrong. At $z = @steep$ and $y = 0$ the gradient is @of_squared; that of the cross-entropy is @of_cross. And it is
     not convex in the weights.
 
@@ -195,13 +196,13 @@ which is used when?
 
 [which-loss pytorch] PyTorch: what do `cross_entropy` and `nll_loss` take?
     `cross_entropy` takes scores (logits) and applies log-softmax itself. `nll_loss` takes log-probabilities. Both
-    average over the samples unless told otherwise.
+    average over the samples unless set otherwise.
 
 [which-loss pytorch] PyTorch: what do `binary_cross_entropy` and `binary_cross_entropy_with_logits` take?
     The first takes probabilities, the outputs of a sigmoid. The second takes scores and loses no digits.
 
-[trap pytorch] Softmax is applied, and its result goes into a loss that applies softmax again. How does one notice?
-    The program runs, but the loss does not come down to 0. Probabilities taken for scores lie between 0 and 1, so with
+[trap pytorch] Softmax is applied, and its result goes into a loss that applies softmax again. How can you notice?
+    The program runs, but the loss does not fall to 0. Probabilities used as scores lie between 0 and 1, so with
     ten classes even a perfect answer costs @perfect nats. Give such a loss the scores.
 
 ## Derivatives
@@ -226,7 +227,7 @@ which is used when?
 [derivative] Binary cross-entropy $\ell$: $\frac{d \ell}{d \hat y}$?
     $$\frac{\hat y - y}{\hat y (1 - \hat y)}$$
 
-[derivative document-004] Binary cross-entropy after a sigmoid, $\hat y = \sigma(z)$: derive its derivative by the logit
+[derivative document-004] Binary cross-entropy after a sigmoid, $\hat y = \sigma(z)$: derive its derivative in the logit
 $z$.
     By the chain rule. The two factors are
 
@@ -236,7 +237,7 @@ $z$.
 
     $$\frac{d \ell}{d z} = \hat y - y$$
 
-[derivative document-004] Cross-entropy after softmax, $\hat y = \operatorname{softmax}(z)$: derive its gradient by the
+[derivative document-004] Cross-entropy after softmax, $\hat y = \operatorname{softmax}(z)$: derive its gradient in the
 logits $z$.
     With $\frac{\partial \hat y_i}{\partial z_j} = \hat y_i (\delta_{ij} - \hat y_j)$ the chain rule gives
 
@@ -245,17 +246,17 @@ logits $z$.
 
     The entries of $y$ add up to 1, so this is $\hat y_j - y_j$; in short $\nabla_z \ell = \hat y - y$.
 
-[derivative trap] The gradient $\hat y - y$ of softmax with cross-entropy: what does it take for granted about $y$?
+[derivative trap] The gradient $\hat y - y$ of softmax with cross-entropy: what does it assume about $y$?
     That the entries of $y$ add up to 1. If they add up to $s$, the gradient is $s \hat y - y$.
 
-[derivative shapes] Softmax regression, mean loss over $n$ samples: its gradients by the weights $W$ and the biases $b$?
+[derivative shapes] Softmax regression, mean loss over $n$ samples: its gradients in the weights $W$ and the biases $b$?
     $$\frac{\partial L}{\partial W} = \frac{1}{n} X^\top (\hat Y - Y)$$
 
     $$\frac{\partial L}{\partial b} = \frac{1}{n} \sum_i (\hat y_i - y_i)$$
 
-[meaning] Why has the cross-entropy of logistic regression no local minimum beside the global one?
+[meaning] Why does the cross-entropy of logistic regression have no local minimum besides the global one?
     It is convex in the weights. Its second derivative is $\frac{1}{n} X^\top D X$, where the diagonal matrix $D$ holds
-    the positive numbers $p_i (1 - p_i)$; so it bends downwards in no direction.
+    the positive numbers $p_i (1 - p_i)$; so its curvature is negative in no direction.
 
 ## Information
 
@@ -267,30 +268,30 @@ logits $z$.
 [definition information] What is the **cross-entropy** of a true distribution $P$ and an assumed one $Q$?
     $$H(P, Q) = -\sum_x p(x) \log q(x)$$
 
-    The average surprise of one who believes $Q$ while the world follows $P$.
+    The average surprise of someone who believes $Q$ while the data follow $P$.
 
-[definition information] How do cross-entropy, entropy and Kullback-Leibler divergence $D$ hang together?
+[definition information] How are cross-entropy, entropy and Kullback-Leibler divergence $D$ related?
     $$D(P \Vert Q) = H(P, Q) - H(P) \ge 0$$
 
     It is 0 only where $P = Q$ (Gibbs' inequality). So with $P$ given, the $Q$ of smallest cross-entropy is $P$ itself.
 
 [information trap] When is a cross-entropy infinite?
-    When $P$ may bring what $Q$ calls impossible: $p(x) > 0$ where $q(x) = 0$.
+    When $P$ allows what $Q$ calls impossible: $p(x) > 0$ where $q(x) = 0$.
 
 [information] A one-hot distribution: what is its entropy, and what is its cross-entropy with $Q$?
-    Its entropy is 0. The cross-entropy is $-\log q_c$, with $c$ the class that is certain.
+    Its entropy is 0. The cross-entropy is $-\log q_c$, where $c$ is the certain class.
 
-[units information] Bits and nats: which logarithm belongs to each, and how does one convert?
+[units information] Bits and nats: which logarithm belongs to each, and how are they converted?
     Bits: base 2. Nats: base $e$. One nat is $\frac{1}{\log 2}$ bits, about @bits; one bit is $\log 2$ nats, about
     @log_two.
 
 [information trap] $H(P, Q)$ is smallest at $P = Q$: which of the two is varied here, and what if the other is?
-    $Q$ is varied. With $Q$ given and $P$ varied the minimum is $-\log \max_x q(x)$: all of $P$ on what $Q$ finds most
-    probable.
+    $Q$ is varied. With $Q$ given and $P$ varied the minimum is $-\log \max_x q(x)$: all of $P$ on the most probable
+    value of $Q$.
 
 [information units] A code has one binary word for each message. How long is a word on average, if the code is the best?
     $H \le L < H + 1$ bits, with $H$ the entropy in bits. Huffman's code is the best. Only words for several messages
-    together come nearer to $H$.
+    together come closer to $H$.
 
 [information] Which lengths $l_1, l_2, \ldots$ can the words of a binary prefix code have?
     Those with $\sum_i 2^{-l_i} \le 1$ (Kraft's inequality).
@@ -300,22 +301,22 @@ entropy?
     $\log_2 N$ rounded up to a whole number. The entropy is $\log_2 N$, the same only where $N$ is a power of two.
 
 [information trap] The entropy of a continuous distribution: what is different from that of a discrete one?
-    It may be negative, and it is no length of a code. On an interval of length $\frac{1}{2}$ the uniform distribution
+    It may be negative, and it is not a code length. On an interval of length $\frac{1}{2}$ the uniform distribution
     has $\log \frac{1}{2}$, about @half nats.
 
 ## Training
 
-[definition training] What is a step of gradient descent, and why has it a minus?
+[definition training] What is a step of gradient descent, and why does it have a minus sign?
     $$w := w - \eta \, \nabla L(w)$$
 
-    The gradient points to where the loss rises fastest, and one wants down. $\eta$ is the learning rate.
+    The gradient points to where the loss rises fastest; the step goes the other way. $\eta$ is the learning rate.
 
 [definition training] Batch, mini-batch and stochastic gradient descent: what is the difference?
-    The number of samples that one step looks at: all, some, or one.
+    The number of samples used in one step: all, some, or one.
 
-[training] What does a learning rate do that is too large? One that is too small?
+[training] What happens if the learning rate is too large? If it is too small?
     Too large: the loss jumps or grows. Too small: it falls, but the epochs are over before the model is trained, which
-    is easily taken for a poor model.
+    is easily mistaken for a poor model.
 
 [training units] The loss is a sum over $n$ samples in one text and a mean in another. What changes for the learning
 rate?
@@ -333,7 +334,7 @@ $n$ samples is scikit-learn's $C$?
     $\lambda = \frac{1}{C n}$. A large $C$ is a weak penalty. The intercept is not penalised.
 
 [training] What proves that a fit is good although the minimum $P^*$ is not known?
-    A lower bound $D$ of the minimum. The objective $P$ that was reached satisfies $P - P^* \le P - D$, the duality gap.
+    A lower bound $D$ on the minimum. The objective $P$ that was reached satisfies $P - P^* \le P - D$, the duality gap.
     Polytome prints it as the certificate of a fit.
 
 ## Shapes
@@ -341,7 +342,7 @@ $n$ samples is scikit-learn's $C$?
 [shapes] $n$ samples, $d$ features, $K$ classes: what are the shapes of $X$, $W$, $b$ and the scores?
     $X$: $(n, d)$. $W$: $(d, K)$. $b$: $(K,)$. Scores $X W + b$: $(n, K)$.
 
-[shapes] How many parameters has softmax regression with $d$ features and $K$ classes?
+[shapes] How many parameters does softmax regression have with $d$ features and $K$ classes?
     $(d + 1) K$: for each class a weight per feature, and a bias.
 
 [shapes] One sample as a column $x$, its error $\hat y - y$ as a column: which product is the gradient by weights of
@@ -349,7 +350,7 @@ shape (features, classes)?
     The outer product $x \, (\hat y - y)^\top$.
 
 [shapes trap] Scores have a row for each sample. Along which axis does softmax sum?
-    Along the row, `axis=1`. Along `axis=0` it would mix samples, and no row would add up to 1 but by chance.
+    Along the row, `axis=1`. Along `axis=0` it would mix samples, and a row would add up to 1 only by chance.
 
 [shapes trap] NumPy: the labels have shape `(n,)`, the predictions `(n, 1)`. What is the shape of their difference?
     `(n, n)`, without a warning: with three samples `@mixed`. Reshape one of them first.
@@ -360,7 +361,7 @@ shape (features, classes)?
     Above @double as float64, above @single as float32.
 
 [trap numerics] Why not compute $-\log(1 - p)$ from the probability $p = \sigma(z)$?
-    Where $p$ rounds to 1 the loss becomes infinite; at $z = @sure$ the float is @rounded already. From the score it is
+    Where $p$ rounds to 1 the loss becomes infinite; at $z = @sure$ the float is already @rounded. From the score it is
     right, $\log(1 + e^z) = @kept$ nats there.
 
 [trap numerics] A program writes `log(p + 1e-8)`, so that the logarithm stays finite. What is wrong with that?
@@ -374,24 +375,26 @@ shape (features, classes)?
     The second sign. With $y = 0$ it rewards errors: at $p = @wrong$ the printed loss is @rewarded. Right is
     $-y \log p - (1 - y) \log(1 - p)$, here @punished.
 
-[trap derivative] May one write $\hat y - 1$ for the derivative by the score, instead of $\hat y - y$?
-    Only for $y = 1$, the true class. With $y = 0$ it is $\hat y$; the other has even the wrong sign.
+[trap derivative] Is $\hat y - 1$ correct for the derivative in the score, instead of $\hat y - y$?
+    Only for $y = 1$, the true class. With $y = 0$ it is $\hat y$; $\hat y - 1$ even has the wrong sign.
 
-[trap] Training data are scaled by their mean and standard deviation. By which are the test data scaled?
-    By those of the training data. By their own, the same measurement would become another number than in training.
+[trap] Training data are scaled by their mean and standard deviation. By which numbers are the test data scaled?
+    By those of the training data. With their own, the same measurement would become a different number than in
+    training.
 
 [trap] A model is right on 100 % of its training data. What does that say about new data?
-    Little: it may have learned them by heart. Judge it on data that it never saw.
+    Little: it may have memorised them. Evaluate it on data that it never saw.
 
 [definition] **Precision** and **recall**: which share of what is each?
-    Precision: of those called positive, the share that is. Recall: of those that are positive, the share called so.
+    Precision: of those predicted positive, the share that is. Recall: of those that are positive, the share predicted
+    so.
 
-[check] With what must an accuracy or a log-loss be compared before it says anything?
+[check] What must an accuracy or a log loss be compared with before it means anything?
     With the null model, which predicts the frequencies of the classes whatever the features. Its accuracy is the share
-    of the largest class, its log-loss the entropy of the labels.
+    of the largest class, its log loss the entropy of the labels.
 """
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

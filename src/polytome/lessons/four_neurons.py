@@ -99,7 +99,7 @@ def one_picture(page: Page) -> None:
 
         1. It forms a **weighted sum** $z = x_1 w_1 + \dots + x_m w_m + b$, the *net input* or score.
         2. It applies an **activation** to the sum: $a = \sigma(z)$ with some function $\sigma$.
-        3. If a yes or no is wanted, a **threshold** makes the label $\hat y = 0$ or $1$ of the activation.
+        3. If a yes or no is wanted, a **threshold** turns the activation into the label $\hat y = 0$ or $1$.
 
         Four neurons of document 001 differ in the activation, in what they compare with the true label $y$, and in the
         loss. All change $w_j$ against the derivative of the loss, which is the last column times $x_j$. Only the
@@ -124,8 +124,8 @@ def the_perceptron(page: Page, X: Array, y: Array) -> None:
 
         Its activation is a step: 1 where $z > 0$, else 0. The rule is short. Take a sample; if the label is right, do
         nothing. If it should have been 1, add its features to the weights and 1 to the bias. If it should have been 0,
-        subtract them. Going once through all samples is an **epoch**; one without a mistake ends the training. With the
-        error $y - \hat y$, which is 1, 0 or $-1$:
+        subtract them. One pass through all samples is an **epoch**; an epoch without an error ends the training. With
+        the error $y - \hat y$, which is 1, 0 or $-1$:
 
         $$w \leftarrow w + (y - \hat y) x, \qquad b \leftarrow b + (y - \hat y)$$
     """)
@@ -155,7 +155,7 @@ def mistakes_of_perceptrons(page: Page, easy: tuple[Array, Array], hard: tuple[A
     page.text(f"""
         ## When it does not end
 
-        Sepals of setosa and versicolor can be separated by a line. As they are measured, without taking the mean away
+        Sepals of setosa and versicolor can be separated by a line. As they are measured, without subtracting the mean
         and in random order, the rule needs {len(ending)} epochs for it. Petals of versicolor and virginica overlap.
         There is no line to find, some flower is always wrong, and the weights never come to rest: of the last
         hundred epochs the best makes {min(endless[-100:])} mistakes and the worst {max(endless[-100:])}.
@@ -189,7 +189,7 @@ def why_it_ends(page: Page, X: Array, y: Array) -> None:
 
         Both hold only while $k \gamma \le \sqrt{k} R$, that is, for at most $(R / \gamma)^2$ mistakes, whatever the
         order (Novikoff's theorem, 1962). The bound is far from tight, but it names what matters: long samples and a
-        narrow gap make many mistakes. Taking the mean away shortens the samples, and costs nothing.
+        narrow gap make many mistakes. Subtracting the mean shortens the samples, and costs nothing.
     """)
     heads = ("sepals", "$R$", r"$\gamma$", "mistakes", r"bound $(R / \gamma)^2$")
     page.table(heads, rows, "The same flowers, measured from zero and from their mean")
@@ -220,12 +220,12 @@ def adaline(page: Page, X: Array, y: Array) -> None:
 
 
 def sigmoid_neuron(page: Page, X: Array, y: Array) -> None:
-    """A sigmoid between sum and error: the chain rule, twice programmed."""
+    """A sigmoid between sum and error: the chain rule, programmed in two ways."""
     page.text(r"""
         ## The sigmoid neuron
 
         Put a sigmoid between the sum and the error, as in the second homework of document 001. The activation stays
-        between 0 and 1, like the labels, and being very right costs nothing any more. The loss of $n$ samples is
+        between 0 and 1, like the labels, and being very right no longer costs anything. The loss of $n$ samples is
         $L = \frac{1}{n} \sum_i (y_i - a_i)^2$. A weight acts on it in three stages, $w_j \to z \to a \to L$, and the
         **chain rule** multiplies the derivatives of the stages. For one sample:
 
@@ -289,9 +289,9 @@ def logistic_neuron(page: Page) -> None:
     page.figure(
         "four-losses",
         draw_losses,
-        "Left of 0 the label is wrong. There the sigmoid's squared error flattens out: what is wrong beyond doubt "
+        "Left of 0 the label is wrong. There the sigmoid's squared error flattens out: a certain error "
         "teaches nothing. ADALINE's rises again on the right.",
-        "Four curves: a hinge (perceptron), a parabola (ADALINE), an S (sigmoid), and a smooth bend (logistic).",
+        "Four curves: a hinge (perceptron), a parabola (ADALINE), an S (sigmoid), and a smooth curve (logistic).",
     )
 
 
@@ -327,7 +327,7 @@ def side_by_side(page: Page, X: Array, y: Array) -> None:
 
 
 def two_species(first: int, columns: tuple[int, int]) -> tuple[Array, Array]:
-    """Two measurements of two neighbouring species of iris in cm; 1 for the second of them."""
+    """Two measurements of two neighbouring species of iris in cm; 1 for the second species."""
     from sklearn.datasets import load_iris
 
     data, species = load_iris(return_X_y=True)
@@ -394,6 +394,6 @@ def draw_decisions(X: Array, y: Array, neurons: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -72,7 +72,7 @@ def words(page: Page) -> None:
     page.text("""
         ## Messages as bits
 
-        Tokyo reports its weather to New York, again and again. The line carries only zeros and ones: bits. With one bit
+        Tokyo repeatedly reports its weather to New York. The line carries only zeros and ones: bits. With one bit
         for each report there are two messages, say "fine" and "not fine". With two bits there are four. Or the words
         differ in length, the most frequent message getting the shortest:
     """)
@@ -118,7 +118,7 @@ def averages(page: Page) -> None:
         "weathers",
         draw_weathers,
         "Three kinds of weather. The third is what the words 0, 10, 110, 111 fit exactly. It is a guess: document "
-        "000 speaks of rain with 12.5 %, but its picture is lost.",
+        "000 mentions rain with 12.5 %, but its picture is lost.",
         "Bars of the probabilities of fine, cloudy, rainy and snow in three distributions: mostly fine, mostly wet, "
         "and one half, one quarter and two eighths.",
     )
@@ -148,7 +148,7 @@ def how_few(page: Page) -> None:
         "000-13",
         wrong=r"$N$ values need $\log_2 N$ bits and no more.",
         right=r"A word has a whole number of bits: $\lceil \log_2 N \rceil$ for words of one length. Only long blocks "
-        r"of messages come near $\log_2 N$ for each.",
+        r"of messages come close to $\log_2 N$ for each.",
         shown=f"For five messages log2 5 = {np.log2(5):.4f} bits. Words of one length have {math.ceil(np.log2(5))}, "
         f"Huffman's {bits_per_message(five, 1):.4f} on average, in blocks of three {bits_per_message(five, 3):.4f}.",
     )
@@ -159,7 +159,7 @@ def entropy_itself(page: Page) -> None:
     page.text(r"""
         ## Entropy
 
-        The mean information of a message is the **entropy** of its distribution. A message that never comes counts 0,
+        The mean information of a message is the **entropy** of its distribution. A message that never occurs counts 0,
         the limit of $P \log P$:
 
         $$H(P) = -\sum_m P(m) \log_2 P(m)$$
@@ -178,7 +178,8 @@ def entropy_itself(page: Page) -> None:
         broken = max(broken, kraft_sum(code) - 1, float(numerics.entropy(p, base=2)) - average_length(code, p))
     page.identity("I-30", broken, "Huffman's codes of 300 random distributions of six messages.")
     page.text(f"""
-        Are we done? For the mostly fine weather {average_length(CODE, TOKYO):.2f} bits are the best with a word for
+        Is this the best possible? For the mostly fine weather {average_length(CODE, TOKYO):.2f} bits are the best with
+        a word for
         each message, but the entropy is less. "Fine" carries only {-math.log2(0.6):.3f} bits, and a word has at least
         one. Give words to blocks of messages, and the waste is shared:
     """)
@@ -205,7 +206,7 @@ def wrong_code(page: Page) -> None:
 
         $$H(P, Q) = -\sum_m P(m) \log_2 Q(m) = {paid:.2f}$$
 
-        That is the **cross-entropy**. Had one known $P$, {bits(TOKYO):.4f} bits would have been enough. The difference
+        That is the **cross-entropy**. With $P$ known, {bits(TOKYO):.4f} bits would have been enough. The difference
         of {gap:.4f} bits is the price of the wrong belief, the Kullback-Leibler divergence of $Q$ from $P$. The
         expectation $H(Q)$ of the holder, which document 000 calls an estimated entropy, says nothing about either.
     """)
@@ -273,8 +274,8 @@ def animals(page: Page) -> None:
     page.text(r"""
         ## The loss of a classifier
 
-        A picture shows a dog. Its label is a distribution, too: dog with probability 1, the other animals with 0. Such
-        a label leaves nothing open, so its entropy is 0. The classifier's answer is the belief $Q$, and the
+        A picture shows a dog. Its label is a distribution too: dog with probability 1, the other animals with 0. Such
+        a label leaves no uncertainty, so its entropy is 0. The classifier's answer is the belief $Q$, and the
         cross-entropy of label and answer is the loss: minus the logarithm of what the answer gives to "dog". Losses are
         in nats, as usual, with the natural logarithm.
     """)
@@ -394,6 +395,6 @@ def draw_animals() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

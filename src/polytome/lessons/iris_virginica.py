@@ -48,7 +48,7 @@ def lesson(page: Page) -> None:
 
 
 def folds_before(y: Array, k: int) -> Array:
-    """The rule before scikit-learn 0.22: cut each class in k parts by itself."""
+    """The rule before scikit-learn 0.22: cut each class into k parts separately."""
     folds = np.empty(len(y), dtype=int)
     for label in np.unique(y):
         for fold, rows in enumerate(np.array_split(np.flatnonzero(y == label), k)):
@@ -76,7 +76,7 @@ def predict_unseen(X: Array, y: Array, folds: Array) -> Array:
 
 
 def precision_and_recall(y: Array, predicted: Array) -> tuple[float, float]:
-    """Hits over all that were called 1, and hits over all that are 1."""
+    """Hits divided by all predicted as 1, and hits divided by all that are 1."""
     hits = (predicted & (y == 1)).sum()
     return float(hits / predicted.sum()), float(hits / y.sum())
 
@@ -94,8 +94,8 @@ def the_fit(page: Page, X: Array, y: Array, names: tuple[str, ...]) -> None:
 
         $$\frac{{1}}{{m}} \sum_{{i=1}}^{{m}} -\log p(y_i \mid x_i) + \frac{{\lVert w \rVert^2}}{{2 C m}}$$
 
-        The penalty makes this function bend upwards everywhere. So it has exactly one minimum, and the slope at a point
-        tells how far below the minimum can lie at most. That is the certificate of a fit:
+        The penalty gives this function positive curvature everywhere. So it has exactly one minimum, and the slope at a
+        point bounds how far below it the minimum can lie. That is the certificate of a fit:
 
         *{rough.certificate_}*
 
@@ -113,14 +113,14 @@ def the_fit(page: Page, X: Array, y: Array, names: tuple[str, ...]) -> None:
 
 
 def naive_bound(x: Array, y: Array, w: float, b: float, C: float) -> float:
-    """The squared slope over twice the bend, for a column less its mean, as if rounding were nothing."""
+    """The squared slope over twice the curvature, for a centred column, as if there were no rounding."""
     residual = expit(w * x + b) - y
     slope = ((x - x.mean()) * residual).mean() + w / (C * len(x))
     return float(slope**2 * C * len(x) / 2)
 
 
 def one_sentinel(page: Page) -> None:
-    """A cell of 1e10 for "missing": the bound of real numbers is false in floats, the one that counts them is not."""
+    """A cell of 1e10 for "missing": a bound for real numbers is false in floats; one that counts rounding is true."""
     x, y = np.array([2.3, 0.5, 1.0, 0.3, -0.5, 1.9, 1e10, -1.0]), np.array([0, 1, 0, 1, 0, 1, 1, 0])
     objective = Objective(Logistic(), L2(1 / len(x)), as_rows(x[:, None], y))
     best = LogisticRegression().fit(x[:, None], y)
@@ -133,14 +133,14 @@ def one_sentinel(page: Page) -> None:
     page.text(rf"""
         ## A proof has to count its own rounding
 
-        The bound is a theorem about real numbers, and a computer has others. Eight rows of one column, in which
+        The bound is a theorem about real numbers, and a computer has floats instead. Eight rows of one column, in which
         somebody wrote $10^{{10}}$ for "missing". At $w = {w:g}$ an intercept can be chosen so that the slope of the
-        centred column seems to vanish; what is left of the intercept's own equation is {left:.0e}, which looks like
-        nothing. But this column multiplies it by its mean, $10^9$.
+        centred column seems to vanish; what is left of the intercept's own equation is {left:.0e}, which seems
+        negligible. But this column multiplies it by its mean, $10^9$.
     """)
     page.code(naive_bound)
     page.table(
-        ("what is said of w = 0.0011", "nats"),
+        ("statement about w = 0.0011", "nats"),
         [
             ("naive bound on the distance from the minimum", f"{naive_bound(x, y, w, b, 1.0):.1e}"),
             ("true distance, at least", f"{here.objective - best.certificate_.objective:.4f}"),
@@ -149,7 +149,7 @@ def one_sentinel(page: Page) -> None:
         "One false proof and one true one",
     )
     page.text(rf"""
-        The estimator goes on to $w = {best.coef_[0, 0]:.4f}$, and its sentence counts everything that is not exact:
+        The estimator continues to $w = {best.coef_[0, 0]:.4f}$, and its sentence counts everything that is not exact:
         *{best.certificate_}*
     """)
 
@@ -170,7 +170,7 @@ def three_flowers(page: Page, X: Array, y: Array) -> None:
         ## Three flowers
 
         A new flower is predicted from its four measurements. Above one half the answer is 1, virginica; the probability
-        says how sure the model is.
+        says how certain the model is.
     """)
     page.table(
         ("flower", "measurements (cm)", "probability of virginica", "answer"),
@@ -195,7 +195,7 @@ def unseen_flowers(page: Page) -> None:
 
         How good is the model on new flowers? Asking it about flowers that it learned from would be too kind. In
         **cross-validation** the flowers are divided into {FOLDS} folds. Each fold is judged by a model that learned
-        from the others, so every flower is judged by a model that never saw it. Two shares sum the answers up:
+        from the others, so every flower is judged by a model that never saw it. Two shares summarise the answers:
 
         $$\operatorname{{precision}} = \frac{{\text{{hits}}}}{{\text{{all that were called virginica}}}}, \qquad
         \operatorname{{recall}} = \frac{{\text{{hits}}}}{{\text{{all that are virginica}}}}$$
@@ -213,9 +213,9 @@ def two_rules(page: Page, X: Array, y: Array, before: Array, today: Array) -> No
     page.text(f"""
         ## Two rules for the folds
 
-        Each fold shall hold its share of virginicas. But {(y == 1).sum()} virginicas cannot be divided by {FOLDS}, and
+        Each fold should hold its share of virginicas. But {(y == 1).sum()} virginicas cannot be divided by {FOLDS}, and
         two rules have been in use for the flowers that are left over. scikit-learn changed from the first to the second
-        in version 0.22, so the very same call, `cv=3`, gives other folds since. (Our second rule and scikit-learn's
+        in version 0.22, so the same call, `cv=3`, has given other folds since. (Our second rule and scikit-learn's
         `StratifiedKFold` disagree about {sum(differ)} flowers.)
     """)
     page.code(folds_before, folds_today)
@@ -302,7 +302,7 @@ def old_programs(page: Page) -> None:
     page.erratum(
         "000-9",
         wrong="`np.int`, `fetch_mldata`, the argument `multi_class`, `fetch_openml` as a source of arrays, `cv=3` as "
-        "if it said which folds; and lbfgs left at its usual number of iterations without a look at its warning.",
+        "if it determined the folds; and lbfgs left at its usual number of iterations, its warning ignored.",
         right="The replacements above, a fold rule that is written down, and a fit that says whether it has converged.",
         shown=f"Today `cv=3` puts {(folds_before(y, FOLDS) != folds_today(y, FOLDS)).sum()} of {len(y)} flowers into "
         f"other folds than the document's library did. scikit-learn stops after {iterations} iterations, converged or "
@@ -348,6 +348,6 @@ def draw_probabilities(X: Array, y: Array, before: Array, today: Array, flower: 
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

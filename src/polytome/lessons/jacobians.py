@@ -44,7 +44,7 @@ def lesson(page: Page) -> None:
 
 
 def derivative(polynomial: Polynomial, place: int) -> Polynomial:
-    """By x (place 0) or y (place 1): the power comes down as a factor."""
+    """Derivative in x (place 0) or y (place 1): the exponent comes down as a factor."""
     result = {}
     for powers, factor in polynomial.items():
         if powers[place]:
@@ -54,7 +54,7 @@ def derivative(polynomial: Polynomial, place: int) -> Polynomial:
 
 
 def written(polynomial: Polynomial) -> str:
-    """As one would type it."""
+    """As it would be typed."""
     terms = []
     for powers, factor in polynomial.items():
         named = [(name, power) for name, power in zip("xy", powers, strict=True) if power]
@@ -91,7 +91,7 @@ def loss(z: Array, y: Array) -> float:
 
 
 def layer_loss(W: Array, x: Array, y: Array) -> float:
-    """The same by the weights of a layer, a row per class."""
+    """The same in the weights of a layer, a row per class."""
     return loss(W @ x, y)
 
 
@@ -102,8 +102,8 @@ def a_matrix(page: Page) -> None:
 
         A function with several inputs and several outputs has a derivative for each pair: how much does this output
         change when that input changes a little? Put them into a matrix, a row per output, a column per input. That is
-        the **Jacobian**. Take $f(x, y) = 3x^2 y$ and $g(x, y) = 2x + y^8$. By $x$, with $y$ held fixed, and by $y$ with
-        $x$ held fixed:
+        the **Jacobian**. Take $f(x, y) = 3x^2 y$ and $g(x, y) = 2x + y^8$. With respect to $x$, with $y$ held
+        fixed, and to $y$, with $x$ held fixed:
     """)
     page.code(derivative, differences)
     jacobian = [[derivative(polynomial, place) for place in (0, 1)] for polynomial in (F, G)]
@@ -123,13 +123,13 @@ def a_matrix(page: Page) -> None:
 
 
 def of_softmax(page: Page) -> None:
-    """The quotient rule, both cases, and what the matrix is like."""
+    """The quotient rule, both cases, and properties of the matrix."""
     page.text(r"""
         ## The Jacobian of softmax
 
         Softmax takes $N$ scores to $N$ probabilities, so its Jacobian is $N \times N$. Write $\Sigma$ for the sum
         $\sum_k e^{a_k}$. Entry $(i, j)$ follows from the quotient rule, $(g / h)' = (g' h - g h') / h^2$, with
-        $g = e^{a_i}$ and $h = \Sigma$. The derivative of $\Sigma$ by $a_j$ is $e^{a_j}$. That of $e^{a_i}$ is $e^{a_i}$
+        $g = e^{a_i}$ and $h = \Sigma$. The derivative of $\Sigma$ in $a_j$ is $e^{a_j}$. That of $e^{a_i}$ is $e^{a_i}$
         if $i = j$, otherwise 0. So there are two cases:
 
         $$i = j: \quad \frac{e^{a_i} \Sigma - e^{a_i} e^{a_i}}{\Sigma^2} = S_i (1 - S_i), \qquad
@@ -150,7 +150,7 @@ def of_softmax(page: Page) -> None:
     J = np.array([jacobian_of_softmax(z) for z in Z])
     found = np.array([differences(numerics.softmax, z) for z in Z])
     error = max(np.abs(J - found).max(), np.abs(J - numerics.softmax_jacobian(Z)).max())
-    page.identity("I-01", float(error), "50 random vectors of five scores; the library's matrix agrees, too.")
+    page.identity("I-01", float(error), "50 random vectors of five scores; the library's matrix agrees too.")
     not_zero = [J - J.transpose(0, 2, 1), J.sum(axis=1, keepdims=True), J.sum(axis=2, keepdims=True)]
     flaws = [*(np.abs(array).max() for array in not_zero), -np.linalg.eigvalsh(J).min()]
     wrong_rank = (np.linalg.matrix_rank(J) != 4).any()
@@ -178,19 +178,19 @@ def misprints_of_softmax(page: Page) -> None:
         wrong=r"$\partial \Sigma^{-2} / \partial z_j$ in the product rule, and then $-e^{z_i} / \Sigma^{-2}$.",
         right=r"$\partial \Sigma^{-1} / \partial z_j$, which is $-\Sigma^{-2} e^{z_j}$; so $-e^{z_i} / \Sigma^{2}$ "
         r"times $e^{z_j}$.",
-        shown=f"For the derivative of the first probability by the second score the printed exponent gives "
+        shown=f"For the derivative of the first probability in the second score the printed exponent gives "
         f"{-np.exp(z[0]) / total**-2 * np.exp(z[1]):.1f}, the right one {-np.exp(z[0]) / total**2 * np.exp(z[1]):.4f}; "
         f"differences give {differences(numerics.softmax, z)[0, 1]:.4f}.",
     )
 
 
 def of_the_loss(page: Page) -> None:
-    """Chain rule: loss by probabilities, probabilities by scores."""
+    """Chain rule: loss to probabilities, probabilities to scores."""
     page.text(r"""
         ## The gradient of the loss
 
         The loss is $L = -\sum_i y_i \log \hat y_i$ with $\hat y = \operatorname{softmax}(z)$. A score $z_j$ changes all
-        probabilities, and each of them the loss. The chain rule adds up all these ways:
+        probabilities, and each of them the loss. The chain rule adds up all these paths:
 
         $$\frac{\partial L}{\partial z_j} = \sum_i \frac{\partial L}{\partial \hat y_i} D_j \hat y_i$$
 
@@ -208,7 +208,7 @@ def of_the_loss(page: Page) -> None:
     page.identity("I-15", float(max(direct)), "50 random vectors of four scores and a label each.")
     page.identity("I-12", gradient_error(Z, hot), "The same vectors.")
     page.text("""
-        Soft labels, say 0.9 and 0.1, will do as well, as long as they add up to 1. If they add up to another number
+        Soft labels, say 0.9 and 0.1, also work, as long as they add up to 1. If they add up to another number
         $s$, the gradient is $s$ times the probability, minus the label.
     """)
     page.identity("I-13", gradient_error(Z, soft), "50 random soft labels.")
@@ -237,14 +237,14 @@ def misprints_of_the_loss(page: Page) -> None:
         r"$\partial \hat y_i / \partial z_j = \hat y_j (\delta_{ij} - \hat y_j)$.",
         right=r"$\sum_i -\frac{y_i}{\hat y_i} \hat y_i (\delta_{ij} - \hat y_j)$, from "
         r"$\partial \hat y_i / \partial z_j = \hat y_i (\delta_{ij} - \hat y_j)$.",
-        shown=f"By the second score the printed sum gives {printed[1]:.4f}, the right one {chain(y, p)[1]:.4f}; "
+        shown=f"For the second score the printed sum gives {printed[1]:.4f}, the right one {chain(y, p)[1]:.4f}; "
         f"differences give {found[1]:.4f}.",
     )
     page.erratum(
         "004-2",
         wrong=r"The result $\hat y_j - y_i$.",
         right=r"$\hat y_j - y_j$: the index $i$ was summed over and is gone.",
-        shown=f"By the second score, differences give {found[1]:.4f}. That is {p[1] - y[1]:.4f}, with its own label; "
+        shown=f"For the second score, differences give {found[1]:.4f}. That is {p[1] - y[1]:.4f}, with its own label; "
         f"with those of the others it would be {', '.join(f'{p[1] - y[i]:.4f}' for i in (0, 2, 3))}.",
     )
     by_p = differences(lambda at: -(y * np.log(at)).sum(), p)[0]
@@ -253,7 +253,7 @@ def misprints_of_the_loss(page: Page) -> None:
         wrong=r"$\partial L / \partial \hat y_i = -\sum_i \frac{\partial}{\partial \hat y_i} y_i \log \hat y_i$, where "
         "$i$ is both summed over and free.",
         right=r"$-\sum_k \frac{\partial}{\partial \hat y_i} y_k \log \hat y_k = -y_i / \hat y_i$: one term is left.",
-        shown=f"Taken at its word the sum is one number for all, {-(y / p).sum():.4f}. Differences give "
+        shown=f"Taken literally, the sum is one number for all, {-(y / p).sum():.4f}. Differences give "
         f"{', '.join(f'{entry:.4f}' for entry in by_p)}, as the right form does.",
     )
 
@@ -275,7 +275,7 @@ def of_a_layer(page: Page) -> None:
 
         The scores of a layer are $g(W) = W x$, with a row of $W$ for each of $T$ classes and a column for each of $N$
         features. Now the inputs are all $T N$ weights, row after row. A weight of row $i$ changes score $i$ alone, by
-        the feature $x_j$ that it weighs. For functions in a row the Jacobians are multiplied:
+        the feature $x_j$ that it weighs. For a chain of functions the Jacobians are multiplied:
 
         $$P(W) = S(g(W)), \qquad DP = DS \cdot Dg, \qquad D_{ij} P_t = S_t (\delta_{ti} - S_i) x_j$$
 
@@ -283,11 +283,11 @@ def of_a_layer(page: Page) -> None:
         $y$.
     """)
     rows = [
-        ("$Dg$", str(D_scores.shape), "the scores by the weights; mostly zeros"),
-        ("$DS$", str(D_softmax.shape), "softmax by the scores"),
-        (r"$DP = DS \cdot Dg$", str(D_layer.shape), "the probabilities by the weights"),
-        ("$DL$", str(D_loss.shape), "the loss by the probabilities"),
-        (r"$DL \cdot DP$", str(gradient.shape), "the loss by the weights: the gradient"),
+        ("$Dg$", str(D_scores.shape), "the scores in the weights; mostly zeros"),
+        ("$DS$", str(D_softmax.shape), "softmax in the scores"),
+        (r"$DP = DS \cdot Dg$", str(D_layer.shape), "the probabilities in the weights"),
+        ("$DL$", str(D_loss.shape), "the loss in the probabilities"),
+        (r"$DL \cdot DP$", str(gradient.shape), "the loss in the weights: the gradient"),
     ]
     page.table(("Jacobian", "shape", "derivative of"), rows, "Three classes, four features")
     page.identity("I-16", float(max(np.abs(D_layer - other).max() for other in (formula, ours, found))))
@@ -295,7 +295,7 @@ def of_a_layer(page: Page) -> None:
     by_loss = differences(partial(layer_loss, x=x, y=np.eye(3)[label]), W)
     page.identity("I-17", float(max(np.abs(gradient - other).max() for other in (short, by_loss))))
     page.text("""
-        Why matrices, when the short formula is at hand? Because multiplying works for any functions in a row. A program
+        Why matrices, when there is a short formula? Because multiplication works for any chain of functions. A program
         need not store them: it multiplies a direction through, from the weights to the loss (forward mode) or back
         (reverse mode, backpropagation), as `softmax_layer_jacobian_product` and its transposed do.
     """)
@@ -344,7 +344,7 @@ def gradient_error(Z: Array, labels: Array) -> float:
 
 
 def chain(y: Array, p: Array) -> Array:
-    """Loss by probabilities, times probabilities by scores."""
+    """Derivatives of the loss in the probabilities, times those of the probabilities in the scores."""
     by_p = -y / p
     return by_p @ (np.diag(p) - np.outer(p, p))
 
@@ -356,7 +356,7 @@ def network_loss(x: Array, first: Array, second: Array, last: Array) -> float:
 
 
 def path_products(x: Array, first: Array, second: Array, last: Array) -> list[float]:
-    """Derivative by the first weight of the first layer, along each path."""
+    """Derivative in the first weight of the first layer, along each path."""
     a1 = numerics.sigmoid(first @ x)
     a2 = numerics.sigmoid(second @ a1)
     o = numerics.sigmoid(last @ a2)
@@ -369,7 +369,7 @@ def path_products(x: Array, first: Array, second: Array, last: Array) -> list[fl
 
 @chart
 def draw_shapes() -> Figure:
-    """Jacobians of one or more outputs by one or more inputs."""
+    """Jacobians of one or more outputs in one or more inputs."""
     from matplotlib.patches import Rectangle
 
     figure, all_axes = new_figure(height=3.6, rows=2, columns=2)
@@ -388,11 +388,11 @@ def draw_softmax_jacobian() -> Figure:
     outputs, inputs = [f"$S_{i}$" for i in range(1, 5)], [f"$a_{j}$" for j in range(1, 5)]
     names: dict[str, Any] = {"row_names": outputs, "column_names": inputs, "row_label": "probability"}
     return heat_map(
-        jacobian_of_softmax(SCORES), **names, column_label="score", value_label="derivative of $S_i$ by $a_j$"
+        jacobian_of_softmax(SCORES), **names, column_label="score", value_label="derivative of $S_i$ in $a_j$"
     )
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -60,42 +60,43 @@ def a_line_for_two_kinds(page: Page) -> None:
         on we say B. Could a line predict it? The previous lesson fits one: it reaches one half at a petal length of
         {cut_of(line):.2f} cm, and all six flowers are on their right sides. But three things are wrong.
 
-        1. A line knows no bounds. For a petal of 0.5 cm it predicts {line.predict([[0.5]])[0]:.2f}, for 6 cm
-           {line.predict([[6.0]])[0]:.2f}. These are no probabilities.
-        2. Add two large flowers of kind B, {TWO_LARGE[0]:g} cm long. They are no news: the line said B. But squared
-           errors punish it for saying more than 1, so it tilts. Now it reaches one half at {cut_of(tilted):.2f} cm, and
-           the flower of 3 cm, a B, is called an A.
-        3. A line rises by the same amount everywhere. But half a centimetre should matter much between the kinds, and
-           hardly at all for a flower that is an A in any case.
+        1. A line has no bounds. For a petal of 0.5 cm it predicts {line.predict([[0.5]])[0]:.2f}, for 6 cm
+           {line.predict([[6.0]])[0]:.2f}. These are not probabilities.
+        2. Add two large flowers of kind B, {TWO_LARGE[0]:g} cm long. They are not news: the line said B. But squared
+           errors penalise it for predicting more than 1, so it tilts. Now it reaches one half at {cut_of(tilted):.2f}
+           cm, and the flower of 3 cm, a B, is called an A.
+        3. A line rises by the same amount everywhere. But half a centimetre should matter a lot between the kinds, and
+           hardly at all for a flower that is clearly an A.
     """)
     page.figure(
         "tilted-line",
         lambda: draw_lines(line, tilted),
-        "Two large flowers of kind B, on the side of the B, turn the line so far that the flower of 3 cm is lost.",
+        "Two large flowers of kind B, on the correct side, tilt the line so far that the flower of 3 cm is "
+        "misclassified.",
         "Six points at heights 0 and 1 against petal length, two more far to the right at height 1, and two lines: the "
         "one fitted to all eight is flatter and crosses one half further right.",
     )
 
 
 def odds(page: Page) -> None:
-    """Probability, odds, log-odds: three scales for one thing."""
+    """Probability, odds, log odds: three scales for one thing."""
     page.text(r"""
-        ## Log-odds: a scale without ends
+        ## Log odds: a scale without ends
 
         We need something that turns any number $z = w x + b$ into a probability. Look at it from the other side: turn a
         probability into a number that may be anything, and let a line predict *that*.
 
-        - The **odds** are $p / (1 - p)$: how many times likelier yes is than no. They run from 0 to infinity.
-        - Their logarithm, the **log-odds** or **logit**, runs from minus infinity to infinity. It is 0 where yes and no
+        - The **odds** are $p / (1 - p)$: how many times more likely yes is than no. They run from 0 to infinity.
+        - Their logarithm, the **log odds** or **logit**, runs from minus infinity to infinity. It is 0 where yes and no
           are equally likely, and changing sides only changes the sign.
     """)
     page.table(
-        ("probability $p$", "odds $p / (1 - p)$", r"log-odds $\log (p / (1 - p))$"),
+        ("probability $p$", "odds $p / (1 - p)$", r"log odds $\log (p / (1 - p))$"),
         [(p, p / (1 - p), float(logit(p))) for p in (0.001, 0.1, 0.5, 0.75, 0.9, 0.999)],
         "One statement on three scales (natural logarithms)",
     )
     page.text(r"""
-        So let the log-odds be linear, $\log \frac{p}{1 - p} = z = w x + b$, and solve for $p$, one step at a time:
+        So let the log odds be linear, $\log \frac{p}{1 - p} = z = w x + b$, and solve for $p$, one step at a time:
 
         $$\frac{p}{1 - p} = e^z, \qquad p = e^z - p e^z, \qquad p (1 + e^z) = e^z, \qquad p = \frac{e^z}{1 + e^z}$$
 
@@ -103,7 +104,7 @@ def odds(page: Page) -> None:
 
         $$\sigma(z) = \frac{1}{1 + e^{-z}}$$
 
-        Nothing about its shape was chosen: it follows from a line for the log-odds. The number $z$ is called the
+        Nothing about its shape was chosen: it follows from a line for the log odds. The number $z$ is called the
         *score*, or the logit. Fitting it is called **logistic regression**.
     """)
     page.code(sigmoid, logit)
@@ -122,8 +123,8 @@ def sigmoid_and_logit(page: Page) -> None:
         "A curve that rises from minus infinity at probability 0 through 0 at one half to infinity at probability 1.",
     )
     page.text(r"""
-        The two forms of the sigmoid are the same number, and the logit undoes it. What is left of 1 is again a sigmoid,
-        which says that the two kinds may change places:
+        The two forms of the sigmoid are the same number, and the logit is its inverse. The complement to 1 is again a
+        sigmoid, which says that the two kinds may change places:
 
         $$1 - \sigma(z) = \frac{1 + e^{-z} - 1}{1 + e^{-z}} = \frac{e^{-z}}{1 + e^{-z}} = \frac{1}{e^z + 1}
         = \sigma(-z)$$
@@ -155,7 +156,7 @@ def fitted_to_flowers(page: Page) -> None:
 
         `LogisticRegression(C=10)` chooses $w$ and $b$ for the sigmoid, as `LinearRegression` did for the line; how is
         the subject of the lesson *Cost and derivatives*. ($C$ is the inverse of a small penalty on $w$. Without it the
-        curve through six flowers that can be separated would become steeper for ever.) It finds $w = {w:.3f}$ per
+        curve through six flowers that can be separated would become steeper forever.) It finds $w = {w:.3f}$ per
         centimetre and $b = {b:.3f}$. Every fit says how good it is:
 
         *{model.certificate_}*
@@ -173,8 +174,8 @@ def fitted_to_flowers(page: Page) -> None:
     )
     page.text(rf"""
         - **The cut.** $\hat y = 1/2$ where $z = 0$, at $x = -b / w = {-b / w:.3f}$ cm. With the two large flowers it is
-          at {more:.3f} cm: a flower that is already predicted with certainty hardly pulls.
-        - **The slope.** One centimetre more adds $w$ to the log-odds, wherever it starts. So it multiplies the odds by
+          at {more:.3f} cm: a flower that is already predicted with near certainty has hardly any influence.
+        - **The slope.** One centimetre more adds $w$ to the log odds, wherever it starts. So it multiplies the odds by
           $e^w = {np.exp(w):.1f}$.
     """)
 
@@ -187,7 +188,7 @@ def from_probability_to_class(page: Page) -> None:
 
         A probability is not yet a decision. The usual rule says 1 where $\hat y > 1/2$. Since the sigmoid rises and is
         one half at 0, that is the same as $z > 0$: the class can be read from the score, without any exponential.
-        (A cut-off of one half treats both mistakes as equally bad. Where missing a 1 costs more, choose a lower one.)
+        (A cut-off of one half treats both errors as equally bad. If missing a 1 costs more, choose a lower cut-off.)
     """)
     page.figure(
         "cut-off",
@@ -206,7 +207,7 @@ def from_probability_to_class(page: Page) -> None:
         right="One rule throughout. This library says 1 where the score is above 0, and 0 at exactly 0.",
         shown=f"At z = 0 the probability is {sigmoid(0.0)}: the text says {int(sigmoid(0.0) >= 0.5)}, the code says "
         f"{int(sigmoid(0.0) > 0.5)}. And z = {tiny:g} is above 0, but its probability as a float is {sigmoid(tiny)}, "
-        f"not above 0.5: the score knows more than the probability. On the twenty points all rules agree: "
+        f"not above 0.5: the score holds more information than the probability. On the twenty points all rules agree: "
         f"{int(((sigmoid(z) >= 0.5) != kinds).sum())} differ.",
     )
 
@@ -218,7 +219,7 @@ def the_derivative(page: Page) -> None:
     page.text(r"""
         ## How steep it is
 
-        To learn, one asks how the probability changes when the score does. Write
+        Learning requires how the probability changes when the score does. Write
         $\sigma(z) = (1 + e^{-z})^{-1}$ and use the chain rule twice:
 
         $$\frac{d \sigma}{d z} = -(1 + e^{-z})^{-2} \cdot \frac{d}{dz} (1 + e^{-z}) = -(1 + e^{-z})^{-2} \cdot (-e^{-z})
@@ -234,7 +235,7 @@ def the_derivative(page: Page) -> None:
     page.figure(
         "sigmoid-derivative",
         draw_derivative,
-        r"The sigmoid and its derivative. Far from 0 the derivative vanishes: a sure prediction hardly moves.",
+        r"The sigmoid and its derivative. Far from 0 the derivative vanishes: a confident prediction hardly moves.",
         "An S-shaped curve from 0 to 1, and below it a bell-shaped curve with its top, 0.25, at score 0.",
     )
     page.text(rf"""
@@ -267,7 +268,8 @@ def on_a_computer(page: Page) -> None:
     )
     page.erratum(
         "000-15",
-        wrong=r"The sigmoid of 100 is taken for 1, the cost code takes $\log(1 - \hat y)$ of such numbers, and it does "
+        wrong=r"The sigmoid of 100 is treated as 1, the cost code takes $\log(1 - \hat y)$ of such numbers, and "
+        r"it does "
         "not check the shape of y.",
         right="The cost from the score, which never takes the logarithm of 0: "
         "`numerics.binary_cross_entropy_from_scores(y, z)`. And labels of shape (150,).",
@@ -352,11 +354,11 @@ def draw_line_and_sigmoid(line: LinearRegression, model: LogisticRegression) -> 
 
 
 def draw_logit() -> Figure:
-    """Log-odds against probability."""
+    """Log odds against probability."""
     from polytome.plots.charts import curves
 
     p = numerics.sigmoid(np.linspace(-6, 6, 400))
-    return curves({"logit": (p, logit(p))}, x_label="probability $p$", y_label="log-odds", levels={"0": 0.0})
+    return curves({"logit": (p, logit(p))}, x_label="probability $p$", y_label="log odds", levels={"0": 0.0})
 
 
 def draw_derivative() -> Figure:
@@ -392,6 +394,6 @@ def draw_cut_off(z: Array, kinds: Array) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

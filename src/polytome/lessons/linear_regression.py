@@ -82,7 +82,7 @@ def a_line_is_a_guess(page: Page) -> None:
         $$\hat y = w x + b$$
 
         The hat says: this is a prediction, not what was paid. **Learning** means to choose $w$ and $b$ so that the
-        predictions come near the prices.
+        predictions come close to the prices.
 
         How to read these pages: every number on them was computed while the page was made. Where one of the five
         source documents prints a number, or states a formula that can be checked, a box compares the two. The functions
@@ -141,8 +141,8 @@ def the_bottom(page: Page) -> None:
         "A parabola: mean squared error against slope, with a marked lowest point near slope 1.37.",
     )
     page.text(r"""
-        At the bottom the derivative is zero. The derivative of a square is twice what is squared, times the derivative
-        of the inside:
+        At the bottom the derivative is zero. The derivative of a square is twice the inside, times the derivative of
+        the inside:
 
         $$\frac{d \operatorname{SSE}}{d w} = -2 \sum_i \Delta x_i (\Delta y_i - w \Delta x_i) = 0
         \qquad \text{so} \qquad w = \frac{\sum_i \Delta x_i \Delta y_i}{\sum_i \Delta x_i^2}$$
@@ -248,7 +248,7 @@ def the_same_column_twice(page: Page) -> None:
 
         Suppose that a table holds the area twice. Then only the sum of the two weights matters: any amount may be moved
         from one to the other. $X$ has {X.shape[1]} columns of which {np.linalg.matrix_rank(X)} are independent (its
-        *rank*), $X^\top X$ has no inverse, and the normal equations have endlessly many solutions:
+        *rank*), $X^\top X$ has no inverse, and the normal equations have infinitely many solutions:
     """)
     page.table(
         ("bias", "first weight", "second weight", "SSE", "length of $w$"),
@@ -265,7 +265,7 @@ def the_same_column_twice(page: Page) -> None:
 
 
 def lost_digits(page: Page) -> None:
-    """Columns that say nearly the same: what each method keeps."""
+    """Nearly dependent columns: what each method keeps."""
     ways = {"$X^\\top X$": normal_equations, "$X^+$": pseudo_inverse, "$Q R$": orthogonal_factors, "library": library}
     kept = [[right_digits(way, first) for way in ways.values()] for first in FIRST_TIMES]
     page.text(rf"""
@@ -274,7 +274,7 @@ def lost_digits(page: Page) -> None:
         A thermometer is read once a second, eleven times, and rises by exactly half a degree each time. The computer
         writes down the time in seconds since 1970, about {FIRST_TIMES[-1]:,}. A column of such times is almost a
         multiple of the column of ones. A float keeps about 16 digits, and $X^\top X$ holds the squares of the times:
-        their small differences, which are all that matters, fall off the end.
+        their small differences, which are all that matters, are lost to rounding.
 
         How nearly columns depend on one another is measured by the **condition number** $\kappa$ (here of columns
         divided by their lengths): about $\log_{{10}} \kappa$ digits are lost. The condition number of $X^\top X$ is the
@@ -311,7 +311,7 @@ def one_far_house(page: Page) -> None:
         0,
         f"The slope falls from {best_line(AREA, PRICE)[0]:.3f} to "
         f"{best_line(np.append(AREA, 12.0), np.append(PRICE, 9.0))[0]:.3f}. Squares count a far point most. That is a "
-        "strength where it is right and a weakness where it is a slip of the pen. In the next lesson it decides "
+        "strength if the point is right and a weakness if it is an error. In the next lesson it decides "
         "against the line.",
     )
 
@@ -394,6 +394,6 @@ def draw_digits(kept: Array) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -1,4 +1,4 @@
-"""Linked notebooks: the programs that document 001 links to, run again, and a bias that never moved.
+"""Linked notebooks: the programs that document 001 links to, run again, and biases that never moved.
 
 Document 001 links to notebooks and a table of losses by its author (course STAT 479, 2019).
 Method: Matsumoto and Nishimura, Mersenne Twister, ACM Transactions on Modeling and Computer Simulation 8, 1998;
@@ -40,7 +40,7 @@ LABELS, LOSSES = np.array([0, 1, 2, 2]), [0.9698, 0.8801, 1.0527, 0.8314]
 
 
 class Parts(NamedTuple):
-    """Rows to learn from and rows to test with, both standardised by the former."""
+    """Training rows and test rows, both standardised by the training rows."""
 
     X: Array
     y: Array
@@ -65,7 +65,7 @@ def lesson(page: Page) -> None:
 
 
 def standardised(X: Array, y: Array, learn: Array, test: Array, ddof: int) -> Parts:
-    """Both parts in standard deviations from the mean of the rows to learn from."""
+    """Both parts in standard deviations from the mean of the training rows."""
     mean, deviation = X[learn].mean(axis=0), X[learn].std(axis=0, ddof=ddof)
     return Parts((X[learn] - mean) / deviation, y[learn], (X[test] - mean) / deviation, y[test])
 
@@ -229,7 +229,8 @@ def why_they_differ(page: Page, parts: Parts, errors: Array, W: Array) -> None:
         "001-11",
         wrong="The gradient of the biases is the sum of all errors: over the flowers and over the classes. And the "
         "axes of the figures are called sepal length and petal length.",
-        right="Each class has a bias of its own, so its gradient is the sum of its own errors, `errors.sum(axis=0)`. "
+        right="Each class has its own bias, so the bias's gradient is the sum of that class's errors, "
+        "`errors.sum(axis=0)`. "
         "The columns are sepal width and petal width.",
         shown=f"The errors of a flower add up to 0, since probabilities and label both add up to 1: their grand sum is "
         f"{errors.sum():.0e}, while by class they are {', '.join(f'{e:.3f}' for e in errors.sum(axis=0))}. So the "
@@ -288,7 +289,7 @@ def squared_error(page: Page) -> None:
         "neuron-error",
         lambda: draw_epochs({"from scratch": costs, "SigmoidNeuron": model.losses_}, "mean squared error"),
         "Mean squared error by epoch. (The notebook's function for it divides by the number of flowers twice.) After "
-        "a fast fall it is at rest but for the noise of the small steps.",
+        "a fast fall it changes only by the noise of the small steps.",
         "Two falling curves of the squared error against the epoch, close to each other.",
     )
 
@@ -313,7 +314,7 @@ def digits(page: Page) -> None:
     page.code(digits_descent)
     data = mnist()
     if data is None or data.X_test is None or data.y_test is None:
-        page.skip(f"MNIST is not here, so its notebook is not run. {GET_DATA} `polytome datasets` tells how to get it.")
+        page.skip(f"MNIST is not here, so its notebook is not run. {GET_DATA} `polytome datasets` says how to get it.")
         return
     path = digits_descent(data)
     images, tests = as_rows(data.X, data.y), as_rows(data.X_test, data.y_test)
@@ -360,8 +361,8 @@ def names_of_losses(page: Page) -> None:
         The notebook `cross-entropy-pytorch` and a table of its author's say what PyTorch's losses take. `cross_entropy`
         and `binary_cross_entropy_with_logits` take scores and apply the softmax or the sigmoid themselves. `nll_loss`
         takes logarithms of probabilities, `binary_cross_entropy` probabilities. On the four rows of scores of the
-        notebook both ways to each loss agree (the binary ones, on the first column, to {apart:.0e}). From scores is the
-        safer way: a probability may round to 0 or 1 before its logarithm is taken.
+        notebook both ways to each loss agree (the binary ones, on the first column, to {apart:.0e}). Starting from
+        scores is safer: a probability may round to 0 or 1 before its logarithm is taken.
     """)
     compare(
         page,
@@ -395,6 +396,6 @@ def draw_epochs(series: dict[str, Any], y_label: str) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -1,4 +1,4 @@
-"""Logits and losses: what goes into which loss, and how softmax applied twice is found out.
+"""Logits and losses: what goes into which loss, and how to detect softmax applied twice.
 
 Documents 001 (logits, cross-entropy of four examples, the loss-input table that it links to).
 Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.
@@ -55,7 +55,7 @@ def losses_by_hand(Y: Array, A: Array) -> Array:
 
 
 def loss_once(z: Array, label: int) -> float:
-    """As it should be."""
+    """The correct way."""
     return float(numerics.cross_entropy_from_scores(label, z))
 
 
@@ -87,7 +87,7 @@ def logits(page: Page) -> None:
     )
     page.text("""
         Only for the probabilities does the sum mean anything: it is 1. Mistakes happen because all three are arrays of
-        the same shape. A loss cannot see which one it was given, unless it looks.
+        the same shape. A loss cannot tell which one it was given, unless it checks.
     """)
     page.number("S1-06", A)
     page.number("S1-08", PRINTED.argmax(axis=1))
@@ -187,14 +187,14 @@ def the_same_value(page: Page) -> None:
         for one, other in (list(TAKES)[:2], list(TAKES)[2:])
     )
     page.text("""
-        Two pairs in the first table are two ways to one value: give scores to the one, or apply sigmoid or log-softmax
+        Two pairs in the first table are two ways to one value: give scores to one, or apply sigmoid or log-softmax
         first and give the result to the other.
     """)
     page.identity("I-31", binary, f"1,000 random scores, by {' and by '.join(computed)}.")
     page.identity("I-32", several, f"1,000 random rows of four scores, by {' and by '.join(computed)}.")
     page.text(f"""
-        Prefer the way from scores. A probability is rounded before its logarithm is taken, and what was rounded away is
-        lost. For the score 40 and the label 0 the loss is
+        Prefer to start from scores. A probability is rounded before its logarithm is taken, and what was rounded away
+        is lost. For the score 40 and the label 0 the loss is
         {float(numerics.binary_cross_entropy_from_scores(0, 40.0)):g} nats. Through the probability, which rounds to
         {float(numerics.sigmoid(40.0)):g}, it is {float(numerics.binary_cross_entropy(0, numerics.sigmoid(40.0)))}.
     """)
@@ -212,32 +212,33 @@ def twice(page: Page) -> None:
 
         A frequent mistake: a model ends in softmax, and then its probabilities go to a loss that takes scores
         and applies softmax again. Nothing breaks. The loss even falls. But probabilities lie between 0 and 1, and as
-        scores they are nearly equal, so the second softmax can never be sure. With $K$ classes the best that it can say
-        of the true class is $e / (e + K - 1)$.
+        scores they are nearly equal, so the second softmax can never be certain. With $K$ classes the most that it can
+        give the true class is $e / (e + K - 1)$.
     """)
     page.code(loss_once, loss_twice)
     page.table(
         ("the model is", "loss", "loss, twice", "slope", "slope, twice"),
         rows,
-        "Three classes, the true one is 0; loss in nats, slope by its score",
+        "Three classes, the true one is 0; loss in nats, slope in its score",
     )
     page.figure(
         "softmax-twice",
         draw_twice,
-        "Three classes. Applied twice, the loss is flat at both ends: it never comes near 0, and where the model is "
+        "Three classes. Applied twice, the loss is flat at both ends: it never comes close to 0, and where the "
+        "model is "
         "sure of the wrong class nothing pulls it back.",
         "Two falling curves of the loss against the score of the true class: the right one is a straight line on the "
         "left and reaches zero, the other one levels off on both sides.",
     )
     floors = ", ".join(f"{np.log(1 + (K - 1) / np.e):.3f} for {K}" for K in (2, 3, 10))
     page.text(f"""
-        The lowest loss that can be reached is no longer 0 but, in nats, {floors} classes. A training loss that sticks
-        near such a number is a sign.
+        The lowest possible loss is no longer 0 but, in nats, {floors} classes. A training loss that stays
+        near such a number is a warning sign.
     """)
 
 
 def found_out(page: Page) -> None:
-    """What the libraries say to each mistake."""
+    """How the libraries respond to each mistake."""
     p, q = numerics.softmax(SCORES), numerics.sigmoid(BINARY_SCORES)
     theirs = torch_mistakes()
     calls: dict[tuple[str, str], Callable[[], Array]] = {
@@ -253,8 +254,8 @@ def found_out(page: Page) -> None:
     page.text("""
         ## Found out
 
-        A loss can look at what it is given. Scores are arbitrary numbers: that all their rows have no negative entry
-        and add up to 1, to within round-off, happens by accident only if they were typed by hand. So Polytome warns:
+        A loss can examine its input. Scores are arbitrary numbers: that all their rows have no negative entry and add
+        up to 1, to within round-off, happens by accident only if they were typed by hand. So Polytome warns:
     """)
     page.code(answer)
     page.table(
@@ -266,15 +267,15 @@ def found_out(page: Page) -> None:
     kinds = {"scores": SCORES, "probabilities": p, "log-probabilities": np.log(p)}
     asked = [f"{'yes' if looks_like_probabilities(values) else 'no'} to {name}" for name, values in kinds.items()]
     page.text(f"""
-        The words of the first and the third row are:
+        The messages of the first and the third row are:
 
         > {answers["probabilities", "cross_entropy"][1]}
 
         > {answers["scores", "nll_loss"][1]}
 
         Log-probabilities in place of scores do no harm, because their exponentials already add up to 1. The last
-        mistake cannot be found out: a single number between 0 and 1 may be a score as well. To ask for yourself, there
-        is `looks_like_probabilities` in `polytome.numerics`; it says {", ".join(asked)}.
+        mistake cannot be detected: a single number between 0 and 1 may also be a score. To check for yourself, use
+        `looks_like_probabilities` in `polytome.numerics`; it says {", ".join(asked)}.
     """)
 
 
@@ -297,7 +298,7 @@ def loss_text(losses: Array) -> str:
 
 
 def slope(loss: Callable[[Array, int], float], z: Array, change: float = 1e-5) -> float:
-    """Derivative of a loss by the score of class 0, from differences."""
+    """Derivative of a loss in the score of class 0, from differences."""
     shift = np.array([change, 0, 0])
     return round((loss(z + shift, 0) - loss(z - shift, 0)) / (2 * change), 6)
 
@@ -331,7 +332,7 @@ def torch_losses(Z: Array, y: Array, z: Array, t: Array) -> dict[str, Array]:
 
 
 def torch_mistakes() -> dict[tuple[str, str], str]:
-    """What PyTorch says to the mistakes; empty where it is not installed."""
+    """How PyTorch responds to the mistakes; empty if it is not installed."""
     if not find_spec("torch"):
         return {}
     import torch
@@ -392,6 +393,6 @@ def draw_twice() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

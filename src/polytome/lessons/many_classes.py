@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import MultilabelLogistic, OneVsOne, OneVsRest, numerics
+from polytome import numerics
 from polytome.models.logistic import LogisticRegression
+from polytome.models.multilabel import MultilabelLogistic
+from polytome.models.one_vs_one import OneVsOne
+from polytome.models.one_vs_rest import OneVsRest
 from polytome.tables.datasets import load_dataset
 from polytome.teaching.page import Page
 
@@ -86,7 +89,7 @@ def each_pair(page: Page, X: Array, y: Array, model: OneVsOne) -> None:
     page.text(r"""
         ## Each pair
 
-        Or let every pair of classes have a model of its own, trained on the flowers of these two only. The models vote,
+        Or give every pair of classes its own model, trained on the flowers of these two only. The models vote,
         and most votes win. There are $K(K-1)/2$ pairs:
     """)
     page.code(number_of_pairs)
@@ -100,7 +103,7 @@ def each_pair(page: Page, X: Array, y: Array, model: OneVsOne) -> None:
             (f"{first} or {second}", n, model.coef_[k].round(3), float(model.intercept_[k]))
             for k, ((first, second), n) in enumerate(zip(names, n_rows, strict=True))
         ],
-        "The models of the pairs; a positive score speaks for the second",
+        "The models of the pairs; a positive score counts for the second",
     )
     page.figure(
         "one-vs-one",
@@ -124,7 +127,8 @@ def a_tie(page: Page, X: Array, y: Array) -> None:
     page.text(rf"""
         ### A tie
 
-        Three pairs give three votes. Can each class get one? Of petals no. Take the sepals instead: on a fine grid over
+        Three pairs give three votes. Can each class get one? With petals, no. Take the sepals instead: on a fine grid
+        over
         their plane, {len(tied):,} of {len(plane):,} points are such ties, where the first class beats the second, the
         second the third, and the third the first. Then **confidence** decides: for each class the sum of the scores of
         its pairs, those against it with a minus.
@@ -148,8 +152,8 @@ def one_model(page: Page, X: Array, y: Array, model: LogisticRegression) -> None
 
         $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
 
-        is the probability of class $k$. The outputs compete during the training already: only differences between
-        scores count. There are no questions of yes and no that could contradict each other, and no votes.
+        is the probability of class $k$. The outputs already compete during training: only differences between scores
+        count. There are no yes-or-no questions that could contradict each other, and no votes.
     """)
     page.figure(
         "softmax-regions",
@@ -171,8 +175,8 @@ def side_by_side(page: Page, X: Array, y: Array, models: dict[str, Classifier]) 
     page.text("""
         ## Side by side
 
-        All three on the same 150 flowers, with the same penalty. One-vs-rest has no distribution of its own; its
-        probabilities are the three sigmoids divided by their sum. Votes are no probabilities at all.
+        All three on the same 150 flowers, with the same penalty. One-vs-rest gives no distribution by itself; its
+        probabilities are the three sigmoids divided by their sum. Votes are not probabilities at all.
     """)
     page.code(mean_log_loss)
     rows = []
@@ -202,14 +206,14 @@ def side_by_side(page: Page, X: Array, y: Array, models: dict[str, Classifier]) 
         f"Flower {DOUBTFUL}, a {y[DOUBTFUL]} with a petal of {flower[0, 0]} by {flower[0, 1]} cm",
     )
     page.text(f"""
-        The sigmoids add up to {sigmoids.sum():.3f}, not to 1: three models that do not know of each other. Use softmax
-        where classes exclude each other and probabilities matter. One-vs-rest is for binary models that cannot do
-        otherwise, and one-vs-one where training on few rows at a time is cheaper.
+        The sigmoids add up to {sigmoids.sum():.3f}, not to 1: the three models are independent of each other. Use
+        softmax where classes exclude each other and probabilities matter. One-vs-rest is for models that can only be
+        binary, and one-vs-one for where training on few rows at a time is cheaper.
     """)
 
 
 def not_exclusive(page: Page, X: Array, y: Array) -> None:
-    """Labels that may be there together."""
+    """Labels that may occur together."""
     labels = np.column_stack([y != "setosa", y == "virginica"]).astype(int)
     model = MultilabelLogistic(C=C).fit(X, labels)
     p = model.predict_proba(X[DOUBTFUL : DOUBTFUL + 1])[0]
@@ -217,7 +221,7 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
         ## Labels that do not exclude each other
 
         A photograph may show a dog *and* a cat. Then softmax would be wrong: it would make them compete. Each label
-        gets a sigmoid of its own, and the probabilities need not add up to 1:
+        gets its own sigmoid, and the probabilities need not add up to 1:
 
         $$a = \sigma(W x + b), \qquad a_l = P(y_l = 1 \mid x)$$
 
@@ -238,7 +242,7 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
     )
     page.text(f"""
         Of the {len(y)} flowers {(both == 0).sum()} get no label, {(both == 1).sum()} one and {(both == 2).sum()} both.
-        Each output was trained as if it were alone: the sum of the losses has no term in which two labels meet.
+        Each output was trained as if it were alone: no term of the sum of losses contains two labels.
     """)
     page.figure(
         "multilabel",
@@ -249,7 +253,7 @@ def not_exclusive(page: Page, X: Array, y: Array) -> None:
 
 
 def regions(X: Array, y: Array, model: Classifier) -> Figure:
-    """What the model says in the plane of the petals."""
+    """What the model predicts in the plane of the petals."""
     from polytome.plots.regions import decision_regions
 
     return decision_regions(X, y, model.predict, x_label="petal length (cm)", y_label="petal width (cm)")
@@ -279,6 +283,6 @@ def draw_outputs() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -35,7 +35,7 @@ NUMBERS = ("S0-15", "S0-16", "S0-17", "S0-18", "S0-19", "S1-10", "S1-11", "S1-12
 
 @dataclass(frozen=True)
 class Digits:
-    """Images as rows, labels 0 to 9, in training and test parts; `item` is the test image that is looked at."""
+    """Images as rows, labels 0 to 9, in training and test parts; `item` is the test image to examine."""
 
     name: str
     X: Array
@@ -141,8 +141,8 @@ def images_as_arrays(page: Page, digits: Digits) -> None:
         ## Images as arrays
 
         Libraries for networks keep a batch of images in four dimensions, number of images, colours, height and width
-        (NCHW); there is one colour here. A linear model knows nothing of neighbours: it takes the rows of pixels one
-        after the other as one long row of features. Nothing is lost, and `reshape` turns one into the other.
+        (NCHW); there is one colour here. A linear model does not know which pixels are neighbours: it takes the rows of
+        pixels one after another as one long row of features. Nothing is lost, and `reshape` turns one into the other.
     """)
     page.figure(
         "mnist-flattening",
@@ -216,16 +216,16 @@ def the_fit(page: Page, digits: Digits, statistics: Statistics) -> LogisticRegre
 
         Pixels are brought to mean 0 and standard deviation 1, so that the penalty treats all alike. The means and
         deviations come from the training images. Polytome needs no copy of the images for that: with
-        `scale="standard"` the weights are scaled instead, and the model goes on taking pixels. $C = 10$ is a weak
-        penalty: beside the mean loss of {len(digits.y):,} images stands
+        `scale="standard"` the weights are scaled instead, and the model still takes pixels. $C = 10$ is a weak
+        penalty: added to the mean loss of {len(digits.y):,} images is
         $\frac{{1}}{{2 C n}} \lVert W \rVert^2 = {factor} \cdot 10^{{{int(power)}}} \, \lVert W \rVert^2$.
     """)
-    page.number("S0-19b", settings_of_old(), "The arguments of the document, and the defaults of the rest.")
+    page.number("S0-19b", settings_of_old(), "The arguments of the document, and defaults for the rest.")
     if digits.is_mnist:
         page.number("S0-17", [standardised(X, *statistics).shape for X in (digits.X, digits.X_test)])
     said = f'A warning said so: "{str(caught[0].message).partition(". ")[0]}."' if caught else ""
     page.text(f"""
-        Document 000 allows {ITERATIONS} iterations and takes what they give for the solution. Here they are the limit
+        Document 000 allows {ITERATIONS} iterations and treats their result as the solution. Here they are the limit
         too, and the certificate says what was reached: *{model.certificate_}* {said}
         Of the training images {model.score(digits.X, digits.y):.2%} are classified right, of the test images
         {model.score(digits.X_test, digits.y_test):.2%}.
@@ -257,7 +257,7 @@ def standardised(X: Array, mean: Array, deviation: Array) -> Array:
 
 
 def scaling_of_test_images(page: Page, digits: Digits, statistics: Statistics, model: LogisticRegression) -> None:
-    """By whose statistics?"""
+    """Which statistics scale the test images?"""
     mean, deviation = statistics
     W, b = model.coef_ * deviation, model.intercept_ + model.coef_ @ mean  # what the model learned of scaled pixels
 
@@ -286,7 +286,7 @@ def one_image(page: Page, digits: Digits, model: LogisticRegression) -> None:
     page.text(rf"""
         ## Test image {digits.item}
 
-        The model takes test image {digits.item} for a {predicted}, with probability {p.max():.5f}; its label is
+        The model predicts that test image {digits.item} is a {predicted}, with probability {p.max():.5f}; its label is
         {digits.y_test[digits.item]}. The next score lies {below:.1f} lower, so the next digit is only
         $e^{{-{below:.1f}}} \approx {np.exp(-below):.5f}$ times as probable.
     """)
@@ -318,12 +318,12 @@ def rare_pixels(page: Page, digits: Digits, statistics: Statistics, model: Logis
 
         What makes this fit hard? {(inked == 0).sum()} pixels, at the border, are paper in all training images;
         {((inked > 0) & (inked <= 10)).sum()} more have ink in ten images or fewer. Dividing by such a pixel's
-        tiny deviation makes much of nothing: the few drops of ink become numbers up to {farthest:.0f}. The weights of
+        tiny deviation exaggerates it: the few drops of ink become numbers up to {farthest:.0f}. The weights of
         these pixels are large steps for single images, and a fit spends its time on them. Dividing all pixels by the
         same number, the brightest, {brightest}, keeps them as small as they are:
     """)
     page.table(
-        ("divided by", "$C$", "iterations", "proved gap (nats)", "accuracy", "log-loss (nats)"),
+        ("divided by", "$C$", "iterations", "proved gap (nats)", "accuracy", "log loss (nats)"),
         [
             (divisor, each.C, int(each.n_iter_[0]), f"{each.certificate_.gap:.1e}", *judged(each, digits))
             for divisor, each in (("their deviation", model), (brightest, weak), (brightest, strong))
@@ -335,10 +335,10 @@ def rare_pixels(page: Page, digits: Digits, statistics: Statistics, model: Logis
 
 
 def weights_and_errors(page: Page, digits: Digits, weak: LogisticRegression, strong: LogisticRegression) -> None:
-    """What the fits with the right scaling look for, and what they take for what."""
+    """What the fits with the right scaling look for, and what they confuse."""
     result = evaluate(weak, digits.X_test, digits.y_test)
     worst = confused_pairs(result.confusion, result.classes, most=3)
-    errors = [f"a {pair.true} is taken for a {pair.predicted}, {pair.n_rows} times" for pair in worst]
+    errors = [f"a {pair.true} is predicted as a {pair.predicted}, {pair.n_rows} times" for pair in worst]
     page.figure(
         "mnist-weights",
         lambda: weight_images(
@@ -346,7 +346,7 @@ def weights_and_errors(page: Page, digits: Digits, weak: LogisticRegression, str
             [str(digit) for digit in strong.classes_],
             value_label="weight (score for full ink)",
         ),
-        "The weights of the third fit. Ink on blue speaks for the digit, ink on orange against it. A strong penalty "
+        "The weights of the third fit. Ink on blue counts for the digit, ink on orange against it. A strong penalty "
         "spreads the weights evenly over pixels that go together, so one can read them.",
         "Ten images of weights: the 0 has an orange spot in its middle, the 1 a blue stroke.",
     )
@@ -357,13 +357,13 @@ def weights_and_errors(page: Page, digits: Digits, weak: LogisticRegression, str
         "A ten by ten table of counts with nearly everything on the diagonal.",
     )
     page.text(f"""
-        The most frequent errors: {"; ".join(errors)}. A linear model weighs each pixel by itself and knows no strokes.
-        That is its limit, and why document 001 points on to networks with hidden layers.
+        The most frequent errors: {"; ".join(errors)}. A linear model weighs each pixel by itself and cannot recognise
+        strokes. That is its limit, and why document 001 points on to networks with hidden layers.
     """)
 
 
 def judged(model: LogisticRegression, digits: Digits) -> tuple[str, str]:
-    """Accuracy and log-loss on the test images."""
+    """Accuracy and log loss on the test images."""
     result = evaluate(model, digits.X_test, digits.y_test)
     return f"{result.accuracy:.2%}", f"{result.log_loss:.4f}"
 
@@ -391,6 +391,6 @@ def draw_flattening(image: Array) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-N_FLOWERS = 5  # so that 5 samples, 4 features and 3 classes cannot be taken for one another
+N_FLOWERS = 5  # so that 5 samples, 4 features and 3 classes cannot be confused
 RATE = 0.1
 
 
@@ -45,8 +45,8 @@ def letters(page: Page) -> None:
     """The same letter for different things, and the reverse."""
     page.text(r"""
         The five documents describe the same models, each in its own notation. Read side by side they seem to contradict
-        each other: $n$ counts samples in one, features in another, classes in a third. This page is the map. Whatever
-        an exercise gives you, convert it first, and compute in one notation only.
+        each other: $n$ counts samples in one, features in another, classes in a third. This page is the map. Convert
+        whatever an exercise gives you first, and compute in one notation only.
 
         ## Letters
     """)
@@ -67,7 +67,7 @@ def letters(page: Page) -> None:
         "What each document calls it",
     )
     page.text(r"""
-        Three letters are worth a warning. $n$ has three meanings. $\lambda$, the learning rate of document 002, is the
+        Three letters need a warning. $n$ has three meanings. $\lambda$, the learning rate of document 002, is the
         strength of a penalty nearly everywhere else. And $k$ is in document 001 both the number of classes and a class.
         A product such as $\theta^\top x$ shows no separate intercept: it is in $\theta$, and a 1 is in $x$.
     """)
@@ -84,8 +84,8 @@ def where_things_stand(page: Page) -> None:
     page.text(r"""
         ## Where things stand
 
-        More than letters, shapes go wrong. A sample is a row in documents 001 and 002, as it is here, and a column in
-        documents 000 and 003. The intercept stands apart, on top, or (in the solvers of Polytome) below.
+        Shapes cause more errors than letters. A sample is a row in documents 001 and 002, as it is here, and a column
+        in documents 000 and 003. The intercept stands apart, on top, or (in the solvers of Polytome) below.
     """)
     page.table(
         ("document", "samples", "weights", "intercept", "scores"),
@@ -105,7 +105,7 @@ def where_things_stand(page: Page) -> None:
         "The product that gives the scores of 5 samples (document 003: of 1) with 4 features and 3 classes. One sample "
         "is blue wherever it stands, intercepts and the ones that they weigh are orange.",
         "Five products of matrices drawn as grids of cells, one for each document. In documents 000 and 003 a sample "
-        "is a column, in 001, 002 and here a row; the intercept is a column of its own, a row, or a first row.",
+        "is a column, in 001, 002 and here a row; the intercept is a separate column, a row, or a first row.",
     )
 
 
@@ -130,7 +130,7 @@ def scores_003(x: Array, theta: Array) -> Array:
 
 
 def the_same_scores(page: Page, X: Array, coefficients: Array) -> None:
-    """Each document's formula on its own arrays; back in ours the scores are the same."""
+    """Each document's formula on its own arrays; converted back, the scores are the same."""
     W, b = layouts.split_weights(coefficients)
     ours = X @ W + b
     first = layouts.intercept_first(coefficients)
@@ -210,7 +210,7 @@ def units(page: Page) -> None:
         ## Logarithms
 
         Lengths of codes are in **bits**, with logarithms of base 2; losses are in **nats**, with natural ones. Document
-        000 changes from the first to the second without a word, and document 004 says bits where its formula gives
+        000 changes from the first to the second without saying so, and document 004 says bits where its formula gives
         nats. One bit is $\log 2 \approx {np.log(2):.4f}$ nats. The weather of document 000 has an entropy of
         {bits:.4f} bits, or {nats:.4f} nats; `layouts.bits_from_nats` makes {layouts.bits_from_nats(nats):.4f} of the
         second, and `nats_from_bits` goes back.
@@ -322,6 +322,6 @@ def draw_matrix(axes: Axes, x: float, y: float, matrix: Matrix) -> None:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

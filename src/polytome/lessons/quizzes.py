@@ -72,9 +72,9 @@ def parameters(page: Page) -> None:
     page.text("## Softmax regression (document 003)")
     ask(
         page,
-        "How many parameters has a softmax regression with 4 features and 3 classes?",
+        "How many parameters does a softmax regression with 4 features and 3 classes have?",
         rf"""Each class has a weight for every feature and one bias: $(4 + 1) \cdot 3 = {counts[4, 3]}$. Without the
-        biases it would be {4 * 3}, which is there to be fallen for.""",
+        biases it would be {4 * 3}, the trap among the options.""",
         options,
         right,
     )
@@ -99,7 +99,8 @@ def one_hot_and_terms(page: Page) -> None:
     rows = numerics.one_hot(np.repeat([0, 1, 2], 3), 3)
     ask(
         page,
-        "Nine flowers, three of each of three species, get one-hot labels. How many entries has the label of a flower?",
+        "Nine flowers, three of each of three species, get one-hot labels. How many entries does the label of "
+        "a flower have?",
         f"""One per class, so {rows.shape[1]}. The label of the first flower is `{rows[0].astype(int).tolist()}`, that
         of the last `{rows[-1].astype(int).tolist()}`.""",
         [1, 2, 3, 4],
@@ -189,7 +190,7 @@ def two_programs(page: Page) -> None:
         r"Which of these programs computes the loss $-y^\top \log \hat y$ for a one-hot $y$?",
         rf"""With one-hot $y$ the product $y^\top \hat y$ is the probability of the true class, and its logarithm is the
         only term that program 1 keeps: {logarithms_first(one_hot, p):.4f} and {product_first(one_hot, p):.4f} for
-        probabilities 0.7 and 0.3 and the first class. They part where $y$ is not one-hot.""",
+        probabilities 0.7 and 0.3 and the first class. They differ where $y$ is not one-hot.""",
         options,
         options[2] if max(differences) < 1e-12 else options[0],
     )
@@ -200,7 +201,7 @@ def two_programs(page: Page) -> None:
         "003-5",
         wrong="Both programs are called right without a condition.",
         right=r"Both need a one-hot $y$. With a soft label the second computes something else; and the first fails "
-        "where a wrong class has probability 0. `numerics.cross_entropy` serves for all of them.",
+        "where a wrong class has probability 0. `numerics.cross_entropy` works for all of them.",
         shown=f"For the label (0.6, 0.4) and probabilities 0.7 and 0.3 they give {logarithms_first(soft, p):.4f} and "
         f"{product_first(soft, p):.4f}. For the label (1, 0) and probabilities 1 and 0 program 1 gives {lost}, "
         f"`numerics.cross_entropy` {numerics.cross_entropy(one_hot[:, 0], sure[:, 0]):g}.",
@@ -216,7 +217,7 @@ def neurons(page: Page) -> None:
         "Neurons (document 001)",
         rf"""
         In $\frac{{\partial L}}{{\partial a}} \frac{{d a}}{{d z}} \frac{{\partial z}}{{\partial w}}$, the derivative of
-        the loss by a weight, why is the middle factor written with a straight d?
+        the loss in a weight, why is the middle factor written with a straight d?
 
         Because $a = \sigma(z)$ depends on $z$ alone, its derivative is an ordinary one. The loss depends on $a$ and
         $y$, and $z$ on all weights and the bias, so their derivatives are partial.
@@ -225,8 +226,8 @@ def neurons(page: Page) -> None:
         $-\frac{{2}}{{n}} (y - a) \odot \sigma(z) \odot (1 - \sigma(z)) \, x_j^\top$.
 
         The shapes. A column times the row $x_j^\top$ is a matrix: with $n = {n}$ it has the shape
-        `{(column @ column.T).shape}`, where one number is due. The sum over samples is an inner product, $x_j^\top$
-        first; for all {m} features together $X^\top(\ldots)$ has the shape `{(X.T @ column).shape}`. Also
+        `{(column @ column.T).shape}`, where one number is expected. The sum over samples is an inner product,
+        $x_j^\top$ first; for all {m} features together $X^\top(\ldots)$ has the shape `{(X.T @ column).shape}`. Also
         $1 - \sigma(z)$ means a vector of ones minus another.
         """,
     )
@@ -241,7 +242,7 @@ def outliers(page: Page) -> None:
         page,
         r"Why can the sigmoid $a = \sigma(z)$ be better than ADALINE's activation $a = z$, where labels are 0 and 1?",
         f"""It stays between 0 and 1, as the labels do, and saturates: a sample far on its right side costs next to
-        nothing. The squared error of a line punishes such a sample for being more than right. For petal lengths of
+        nothing. The squared error of a line penalises such a sample for being more than right. For petal lengths of
         versicolor and virginica the line crosses one half at {line:.2f} cm and the sigmoid at {curve:.2f} cm. Add
         {N_MORE} virginicas of {LARGE:g} cm, which should change nothing: the line then crosses at {line_more:.2f} cm
         and gets {lost} of the {len(petals()[1])} real flowers wrong, the sigmoid still at {curve_more:.2f} cm.""",
@@ -256,7 +257,7 @@ def outliers(page: Page) -> None:
 
 
 def petals(n_more: int = 0) -> tuple[Array, Array]:
-    """Petal lengths in cm of versicolor (0) and virginica (1), and so many large virginicas."""
+    """Petal lengths in cm of versicolor (0) and virginica (1), and a number of large virginicas."""
     iris = load_dataset("iris")
     labels = (iris.y[50:] == "virginica").astype(float)
     return np.append(iris.X[50:, 2], np.full(n_more, LARGE)), np.append(labels, np.ones(n_more))
@@ -284,7 +285,7 @@ def flowers(page: Page) -> None:
         page,
         "Flowers and learning rates (document 002)",
         f"""
-        How many data points has Iris, and how many weights has a model for two species, its bias left out?
+        How many data points does Iris have, and how many weights does a model for two species have without its bias?
 
         {n} data points. A weight for each of the {d} measurements, so {d}. Softmax regression for all three species has
         {d * 3}.
@@ -292,8 +293,8 @@ def flowers(page: Page) -> None:
         Logistic regression is trained for 20 epochs with learning rates of 0.1, 0.01, 0.001 and 0.0001. What happens to
         the accuracy, and why?
 
-        It falls with the rate, since 20 epochs of small steps do not lead far: the model stays near its random start.
-        Mean training accuracy of {RUNS} runs: {means}. More epochs would help the small rates.
+        It falls with the rate, since 20 epochs of small steps do not lead far: the model stays close to its random
+        start. Mean training accuracy of {RUNS} runs: {means}. More epochs would help the small rates.
 
         Why does the experiment end differently each time?
 
@@ -305,7 +306,7 @@ def flowers(page: Page) -> None:
 
         Not for certain: these are the flowers that it has learned from. Take versicolor and virginica and learn from
         every tenth of them: the answers are right on {seen:.0%} of these and on {unseen:.0%} of the others. Setosa and
-        versicolor lie so far apart that new ones will rarely be wrong, but that is due to the flowers.
+        versicolor lie so far apart that new ones will rarely be wrong, but that is a property of these species.
         """,
     )
 
@@ -347,7 +348,7 @@ def encodings(page: Page) -> None:
         page,
         "Messages about the weather (document 000)",
         rf"""
-        Tokyo reports its weather to New York in bits: {written(CODE)}. Does this encoding work: can one tell where each
+        Tokyo reports its weather to New York in bits: {written(CODE)}. Does this encoding work: is it clear where each
         word ends in {bits}?
 
         Yes. No word is the beginning of another, so reading from the left there is one way only:
@@ -362,12 +363,12 @@ def encodings(page: Page) -> None:
 
         Yes, short words for probable weathers: with {written(best)} it is {average_length(best, WET):.1f} bits.
 
-        How does one know that no other encoding is shorter on average? Is there a simple way to the smallest size?
+        How do we know that no other encoding is shorter on average? Is there a simple way to the smallest size?
 
-        Huffman's procedure joins the two least probable messages again and again and leads to the best words for single
+        Huffman's procedure repeatedly joins the two least probable messages and leads to the best words for single
         messages. With the probabilities 0.6, 0.38, 0.01, 0.01 they need {lengths[0]:.2f} bits, with 0.1, 0.1, 0.4, 0.4
         {lengths[1]:.2f}. A limit is simpler, the entropy: {limits[0]:.4f} and {limits[1]:.4f} bits. No encoding gets
-        below it; one with words for many messages together comes as near as one likes.
+        below it; one with words for many messages together comes arbitrarily close.
 
         Eight messages, all equally probable: how many bits does each need?
 
@@ -394,6 +395,6 @@ def draw_outliers() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

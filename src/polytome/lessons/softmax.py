@@ -1,4 +1,4 @@
-"""Softmax, naive and stable: scores become probabilities, and how not to lose them to overflow.
+"""Softmax, naive and stable: how scores become probabilities without overflow.
 
 Documents 000 (softmax in NumPy), 003 (softmax and stable softmax), 002 (softmax over the wrong axis).
 Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 4.1 and 6.2.2.3.
@@ -62,7 +62,7 @@ def what_it_is(page: Page) -> None:
     page.figure(
         "softmax-shares",
         draw_shares,
-        r"Scores 1, 2, 3 and what softmax makes of them. One more: $e \approx 2.72$ times the probability.",
+        r"Scores 1, 2, 3 and their softmax. One more: $e \approx 2.72$ times the probability.",
         "Two bar charts: the scores 1, 2 and 3, and the probabilities 0.09, 0.24 and 0.67.",
     )
     rng = np.random.default_rng(0)
@@ -83,7 +83,7 @@ def overflow(page: Page) -> None:
 
         Typed as it stands, the formula breaks down for large scores. The largest number of type float64 is about
         $1.8 \cdot 10^{{308}} = e^{{{limit:.2f}}}$, and beyond it `exp` gives infinity (for float32 beyond
-        {np.log(np.finfo(np.float32).max):.2f}). Infinity over infinity is no number:
+        {np.log(np.finfo(np.float32).max):.2f}). Infinity over infinity is not a number:
     """)
     page.number("S3-02", lost)
     with np.errstate(over="ignore"):
@@ -98,7 +98,7 @@ def overflow(page: Page) -> None:
 
 
 def shifting(page: Page) -> None:
-    """The same number, added to every score, changes nothing: so take the largest one away."""
+    """The same number, added to every score, changes nothing: so subtract the largest one."""
     page.text(r"""
         ## The same scores, shifted
 
@@ -122,7 +122,7 @@ def shifting(page: Page) -> None:
         wrong="The training step computes softmax without the shift, although the shift was introduced before; "
         "and the losses are kept as arrays of one number each.",
         right="The shifted form in the training step too, and `float(loss)` in the list.",
-        shown=f"With scores 1000, 1001, 1002 the unshifted step has {lost_entries()} probabilities that are no number; "
+        shown=f"With scores 1000, 1001, 1002 the unshifted step has {lost_entries()} probabilities that are NaN; "
         f"the shifted one has {int(np.isnan(stable_softmax(HUGE)).sum())}.",
     )
     page.erratum(
@@ -180,6 +180,6 @@ def draw_shares() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

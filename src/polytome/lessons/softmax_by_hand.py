@@ -1,4 +1,4 @@
-"""Softmax by hand: one training step of softmax regression with every number on the way.
+"""Softmax by hand: one training step of softmax regression with every intermediate number.
 
 Documents 003 (model from the table, the step in scalars and in arrays), 002 (softmax regression in matrix form).
 Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.5; Bishop, Pattern Recognition and Machine
@@ -73,7 +73,7 @@ def forward(x: float, theta: Array) -> tuple[Pair, Pair]:
 
 
 def backward(x: float, y: Pair, p: Pair) -> tuple[Array, Array]:
-    """Derivatives of the loss by biases (as by scores), and by weights."""
+    """Derivatives of the loss in the biases (as in the scores), and in the weights."""
     by_scores = np.subtract(p, y)
     return by_scores, x * by_scores
 
@@ -94,13 +94,13 @@ def n_parameters(n_features: int, n_classes: int) -> int:
 
 
 def model_from_table(page: Page) -> None:
-    """The table of the data says how large the model is."""
+    """The table of the data determines the size of the model."""
     page.text("""
-        ## The table tells the model
+        ## From the table to the model
 
-        Count the columns of features: so many numbers go in. Count the classes: so many scores come out. Every class
-        weighs every feature and adds a bias, a number that it starts from. Weights and biases are what is learned;
-        together they are the parameters of the model.
+        The number of features is the number of inputs; the number of classes is the number of scores that come out.
+        Every class weighs every feature and adds a bias, a number that it starts from. Weights and biases are what is
+        learned; together they are the parameters of the model.
     """)
     page.code(n_parameters)
     for words, d, K in LAYERS:
@@ -137,9 +137,9 @@ def forwards(page: Page) -> None:
     page.number("S3-06", p0)
     page.text(rf"""
         Put in the numbers. $z_0 = {PETAL_LENGTH} \cdot {w0:g} + {b0:g} = {z0:g}$ and
-        $z_1 = {PETAL_LENGTH} \cdot ({w1:g}) + {b1:g} = {z1:g}$. Softmax makes $\hat y_0 = {p0:.4f}$ and
-        $\hat y_1 = {p1:.4f}$ of them. The true class is 0, so only its probability counts: the loss is
-        $-\log({p0:.4f}) = {-math.log(p0):.4f}$ nats. A perfect model would have $\hat y_0 = 1$ and lose nothing.
+        $z_1 = {PETAL_LENGTH} \cdot ({w1:g}) + {b1:g} = {z1:g}$. Softmax turns them into $\hat y_0 = {p0:.4f}$ and
+        $\hat y_1 = {p1:.4f}$. The true class is 0, so only its probability counts: the loss is
+        $-\log({p0:.4f}) = {-math.log(p0):.4f}$ nats. A perfect model would have $\hat y_0 = 1$ and a loss of 0.
     """)
 
 
@@ -150,7 +150,7 @@ def backwards(page: Page) -> None:
         ## Backwards: who is to blame?
 
         How does the loss change when a parameter changes a little? That is its derivative. For softmax followed by
-        this loss, the derivative by a score is strikingly short: probability minus label. (The lesson *Jacobians*
+        this loss, the derivative in a score is strikingly short: probability minus label. (The lesson *Jacobians*
         derives it.) A bias is added to the score, so it has the same derivative; a weight is multiplied by $x$ first:
 
         $$\frac{\partial L}{\partial z_i} = \frac{\partial L}{\partial b_i} = \hat y_i - y_i, \qquad
@@ -175,7 +175,7 @@ def backwards(page: Page) -> None:
 
 
 def new_numbers(page: Page) -> None:
-    """The parameters after the step, and what it brought."""
+    """The parameters after the step, and its effect."""
     z, p = forward(PETAL_LENGTH, THETA)
     theta = THETA - LEARNING_RATE * np.vstack(backward(PETAL_LENGTH, Y, p))
     new_z, new_p = forward(PETAL_LENGTH, theta)
@@ -198,7 +198,7 @@ def new_numbers(page: Page) -> None:
         "Two panels of bars before and after the step: the score of class 0 rises and that of class 1 falls; the "
         f"probability of class 0 goes from {p[0]:.3f} to {new_p[0]:.3f}.",
     )
-    page.identity("I-36", direction_error(), "Also no derivative has the wrong sign; 100 random pairs of scores.")
+    page.identity("I-36", direction_error(), "No derivative has the wrong sign either; 100 random pairs of scores.")
     p1 = p[1]
     page.erratum(
         "003-3",
@@ -289,7 +289,7 @@ def by_the_library(page: Page) -> None:
     page.text("""
         ## Polytome shows the step
 
-        `polytome.teaching.tracing.trace` takes any of the library's losses through one step and keeps every number.
+        `polytome.teaching.tracing.trace` takes one step with any of the library's losses and keeps every number.
         Here rows are samples, and the intercept (the bias) stands in the last row; `polytome.teaching.layouts`
         converts. `print` shows such a table in any terminal:
     """)
@@ -300,7 +300,7 @@ def by_the_library(page: Page) -> None:
     )
     page.text(f"""
         The new parameters differ from those of the five lines above by {np.abs(difference).max():.1g} at most. To train
-        a model is to take such a step again and again, with other flowers.
+        a model is to repeat such steps, with other flowers.
     """)
 
 
@@ -311,7 +311,7 @@ def library_step() -> Trace:
 
 
 def differences(x: Array, y: Array, theta: Array, change: float = 1e-5) -> Array:
-    """Gradient of the loss by theta, from central differences."""
+    """Gradient of the loss in theta, from central differences."""
     gradient = np.zeros_like(theta)
     for place in np.ndindex(*theta.shape):
         shift = np.zeros_like(theta)
@@ -344,7 +344,7 @@ def iris_places() -> list[int]:
 
 
 def draw_layer(n_features: int, n_classes: int) -> Figure:
-    """A diagram of the model with so many nodes."""
+    """A diagram of the model with given numbers of nodes."""
     from polytome.teaching.diagrams import layer
 
     measured = {1: ["petal length"], 2: ["petal length", "petal width"]}
@@ -395,6 +395,6 @@ def draw_before_after(values: dict[str, tuple[Pair, Pair]]) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -194,7 +194,7 @@ def the_band(page: Page, X: Array, Y: Array, training: Training) -> None:
         The run of Polytome's solver ends at {running[-1]:.3f} nats, the document's at {printed[-1]:.3f}, and all runs
         between {losses[-1].min():.3f} and {losses[-1].max():.3f}: about 0.1, as the document asks. Both curves are
         jagged. In {rises} of {EPOCHS - 1} epochs the solver's running loss rose, because with a constant rate every
-        flower pulls the weights its own way for ever.
+        flower pulls the weights in its own direction forever.
     """)
 
 
@@ -208,7 +208,7 @@ def how_far(page: Page, iris: Dataset, codes: Array, training: Training) -> None
     page.text(rf"""
         ## How far from the minimum?
 
-        A flat curve is no proof of being at the bottom. `LogisticRegression` minimises the mean loss plus a penalty on
+        A flat curve does not prove a minimum. `LogisticRegression` minimises the mean loss plus a penalty on
         the weights, which is weak where $C$ is large, and stops when it has proved how close it is. With
         $C = 10^6$: *{models[1e6].certificate_}*
     """)
@@ -224,8 +224,8 @@ def how_far(page: Page, iris: Dataset, codes: Array, training: Training) -> None
     page.text(f"""
         There are weights with a loss of {best:.4f} nats, so {EPOCHS} epochs of stochastic descent ended at least
         {end - best:.4f} nats above the smallest possible loss: {end / best:.1f} times as high. The species that are
-        hard to tell apart need large weights, and steps of this rate grow them slowly. The number of flowers that are
-        right hardly shows it; the loss does, because it counts how sure the model is.
+        hard to distinguish need large weights, and steps of this rate grow them slowly. The number of flowers that are
+        right hardly shows it; the loss does, because it measures how certain the model is.
     """)
 
 
@@ -296,6 +296,6 @@ def draw_weights(model: LogisticRegression, iris: Dataset) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

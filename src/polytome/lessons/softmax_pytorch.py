@@ -140,7 +140,7 @@ def same_model(page: Page) -> None:
         "linear-layer",
         draw_layer,
         "The model: one feature, two scores, one softmax. `nn.Linear` is the part left of the softmax; the loss "
-        "contains the softmax, so the model must not apply one of its own.",
+        "contains the softmax, so the model must not apply another.",
         "Diagram of a layer with a constant input 1, one input, two scores, a softmax and two probabilities, with the "
         "number of its parameters.",
     )
@@ -180,7 +180,7 @@ def theirs(page: Page, X: Array, y: Array, losses: list[float], W: Array) -> Non
     )
     page.text("""
         In float64 the two agree to the last digits. The document uses float32, the usual precision of neural networks,
-        which holds about seven digits. So a difference in the eighth is rounding, not another method.
+        which holds about seven digits. So a difference in the eighth digit is rounding, not another method.
     """)
 
 
@@ -193,7 +193,7 @@ def what_was_learned(page: Page, X: Array, y: Array, W: Array) -> None:
         ## Where it leads
 
         {right} of {len(y)} flowers are on their side after {EPOCHS} steps, and the loss still falls. It always will: a
-        cut between the two groups separates them perfectly, and larger weights make the model surer of it.
+        cut between the two groups separates them perfectly, and larger weights make the model more certain of it.
     """)
     page.figure(
         "torch-losses",
@@ -244,6 +244,6 @@ def draw_probabilities(X: Array, y: Array, W: Array) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

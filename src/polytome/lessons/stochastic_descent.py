@@ -1,4 +1,4 @@
-"""Stochastic descent: one flower per step, what its noise costs and buys, and a band of seeds.
+"""Stochastic descent: one flower per step, the cost and benefit of its noise, and a band of seeds.
 
 Document 002 (logistic regression on two species of iris, and the experiment with learning rates).
 Method: Robbins and Monro, A stochastic approximation method, Annals of Mathematical Statistics 22, 1951; Bottou, Curtis
@@ -104,7 +104,7 @@ def the_data(page: Page, features: Array, X: Array, y: Array) -> None:
     page.text(rf"""
         ## Two species
 
-        Logistic regression tells two classes apart, so document 002 leaves one species of iris out: {len(y)} flowers
+        Logistic regression distinguishes two classes, so document 002 leaves one species of iris out: {len(y)} flowers
         remain, setosa (label 0) and versicolor (label 1). A 1 in front of each row makes the bias a weight like the
         others: $z = x w$ with $w_0$ the bias.
     """)
@@ -189,7 +189,7 @@ def three_sizes(page: Page, X: Array, y: Array, start: Array) -> None:
     page.figure(
         "three-sizes",
         lambda: draw_paths(X, y, paths),
-        "Loss of all flowers after each step of one epoch. Single flowers pull to and fro, but many short-sighted "
+        "Loss of all flowers after each step of one epoch. Single flowers pull back and forth, but many short-sighted "
         "steps get further than one well-informed one.",
         "Three curves of the loss against the number of flowers seen: batch descent has two points only, mini-batches "
         "fall in ten steps, and stochastic descent zigzags down to the lowest loss.",
@@ -210,7 +210,7 @@ def the_band(page: Page, X: Array, y: Array, training: Training) -> None:
         ## A thousand runs
 
         The document prints no random seed, so its run cannot be repeated digit by digit. But it can be placed: {RUNS:,}
-        runs, each with a random start and random orders of its own, give the range of what may happen. They are
+        runs, each with its own random start and orders, give the range of what may happen. They are
         computed side by side, a row of weights for each run.
     """)
     page.code(epoch_of_runs, many_runs)
@@ -267,7 +267,8 @@ def perfect(page: Page, X: Array, y: Array, features: Array, species: Array) -> 
         ## Is 100 % perfect?
 
         A plane separates these two species, with room to spare. Then the loss has no minimum: doubling all weights
-        leaves every flower on its side and makes the model surer, so the loss falls again, and so on without end. The
+        leaves every flower on its side and makes the model more certain, so the loss falls again, and so on without
+        end. The
         weights of a long enough descent grow without bound. An L2 penalty, $\lambda \lVert w \rVert^2 / 2$, puts an
         end to it; in `LogisticRegression` the number `C` is large where the penalty is weak.
     """)
@@ -277,9 +278,9 @@ def perfect(page: Page, X: Array, y: Array, features: Array, species: Array) -> 
     page.erratum(
         "002-12",
         wrong="An accuracy of 100 % looks like the end of the training, and like a perfect model.",
-        right="It is the accuracy on the very flowers that were learned from, and these two species can be separated "
+        right="It is the accuracy on the same flowers that were learned from, and these two species can be separated "
         "by a plane. Weights go on growing, runs differ with their random start and order, and new flowers may be "
-        "missed all the same.",
+        "misclassified nevertheless.",
         shown=f"After {EPOCHS} epochs half of the runs have weights longer than {norms[1]:.2f} at the rate {RATES[1]} "
         f"and longer than {norms[0]:.2f} at {RATES[0]}, all with 100 %. Without penalty `LogisticRegression` reports "
         f"`{separated(X, y).name}`. Where species lie closer, versicolor and virginica, models that get all of 20 "
@@ -375,6 +376,6 @@ def draw_accuracies(found: dict[float, Array], printed: list[float]) -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

@@ -70,14 +70,14 @@ def one_hot_loss(y: int, p: Array) -> float:
 
 
 def honest_forecast(price: Price, truth: float = 0.7) -> float:
-    """The forecast that costs least on average, for an event this frequent."""
+    """The forecast that costs least on average, for an event of this frequency."""
     p = np.linspace(0.001, 0.999, 999)
     mean_price = truth * price(p) + (1 - truth) * price(1 - p)
     return float(p[mean_price.argmin()])
 
 
 def pull(price: Price, p: float, change: float = 1e-5) -> float:
-    """Derivative of the price by the score of the true class, from differences."""
+    """Derivative of the price in the score of the true class, from differences."""
     z = numerics.logit(p)
     up, down = (price(numerics.sigmoid(at)) for at in (z + change, z - change))
     return float(up - down) / (2 * change)
@@ -140,8 +140,8 @@ def why_the_logarithm(page: Page) -> None:
         1. **Two flowers.** They are independent, so the probability of both labels is the product $p q$. A fair price
            for both is the sum of their prices: $f(pq) = f(p) + f(q)$.
         2. **Honesty.** An event happens in 70 of 100 cases. Which forecast costs least on average? It should be 0.7;
-           otherwise the price rewards a model for saying something else than it knows.
-        3. **Pull.** Learning follows the slope of the price along the score. When the model is sure of a wrong class
+           otherwise the price rewards a model for saying something other than it knows.
+        3. **Pull.** Learning follows the slope of the price along the score. When the model is certain of a wrong class
            the slope should be large enough to learn from, and no larger than the error: near $-1$.
     """)
     page.code(honest_forecast, pull)
@@ -173,7 +173,7 @@ def one_formula(page: Page) -> None:
 
         $$L = -y \log \hat y_1 - (1 - y) \log \hat y_0$$
 
-        With three classes and $y = 0, 1, 2$ one can look for factors that do the same: for each class a polynomial in
+        With three classes and $y = 0, 1, 2$ we can look for factors that do the same: for each class a polynomial in
         $y$ that is 1 at its own label and 0 at the two others.
 
         $$L = -\frac{(1 - y)(2 - y)}{2} \log \hat y_0 - y (2 - y) \log \hat y_1 - \frac{y (1 - y)}{-2} \log \hat y_2$$
@@ -215,7 +215,7 @@ def one_hot(page: Page) -> None:
     soft = np.array([0.0, 0.5, 0.5])
     loss = float(numerics.cross_entropy(soft, PROBABILITIES))
     page.text(f"""
-        This is the **cross-entropy** of the label and the prediction. Now a label in between has a meaning, too. A
+        This is the **cross-entropy** of the label and the prediction. Now a label in between has a meaning too. A
         flower that half of the experts call class 1 and half class 2 has the label 0, 0.5, 0.5, and with the
         probabilities above its loss is {loss:.4f} nats, the mean of the losses for the two classes.
         `polytome.numerics.cross_entropy` takes class numbers as well as such vectors.
@@ -250,7 +250,7 @@ def many_flowers(page: Page) -> None:
         parameters make it as large as possible. As a float a product is soon lost: {len(guesses):,} flowers at
         $p = {guesses[0]}$ have the likelihood {guesses.prod():g}. Its logarithm is a sum, and that is
         {np.log(guesses).sum():.1f}. So the cost is the mean of $-\log$ of these probabilities over the $m$ flowers, and
-        to lower it is to raise the likelihood. Its gradient by the coefficients of class $k$ is again probability minus
+        to lower it is to raise the likelihood. Its gradient in the coefficients of class $k$ is again probability minus
         label, times the features $x$, averaged:
 
         $$J = -\frac{{1}}{{m}} \sum_{{i=1}}^m \sum_{{k=0}}^{{K-1}} y_k^{{(i)}} \log \hat y_k^{{(i)}}, \qquad
@@ -279,7 +279,7 @@ def mean_cost(X: Array, targets: Array, theta: Array) -> float:
 
 
 def gradient(X: Array, targets: Array, theta: Array) -> Array:
-    """Of the mean cost by theta, a column per class."""
+    """Of the mean cost in theta, a column per class."""
     errors = numerics.softmax(X @ theta) - targets
     return X.T @ errors / len(X)
 
@@ -330,6 +330,6 @@ def draw_polynomials() -> Figure:
 
 
 if __name__ == "__main__":
-    from polytome.teaching.terminal import print_script
+    from polytome.lessons import print_script
 
     print_script(__file__)

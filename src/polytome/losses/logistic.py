@@ -21,6 +21,7 @@ class Logistic:
     `target` is 0, 1 or the probability of class 1, shape (n,).
 
     Example:
+        >>> import numpy as np
         >>> value, gradient = Logistic().value_and_gradient(np.zeros((1, 1)), np.array([1]))
         >>> value.round(4), gradient
         (array([0.6931]), array([[-0.5]]))
@@ -50,12 +51,16 @@ class Logistic:
         """`sigmoid(z)`, shape (n, 1)."""
         return _ONE_SIGMOID.mean(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`."""
+        return _ONE_SIGMOID.exact_residuals(scores, target[:, None])
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Minus the binary entropy of `q = dual + y`; `inf` outside [0, 1]."""
         return _ONE_SIGMOID.conjugate(dual, target[:, None])
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the mean target, shape (1,)."""
+        """Log odds of the mean target, shape (1,)."""
         return _ONE_SIGMOID.null_scores(target[:, None], weight)
 
     def room(self, target: Array, weight: Array) -> Array:

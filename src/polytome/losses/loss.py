@@ -21,7 +21,7 @@ class Loss(Protocol):
 
     @property
     def separable(self) -> bool:
-        """Whether the loss is a sum over outputs, so that no output's score has to do with another's."""
+        """Whether the loss is a sum over outputs, each of which depends on its own score alone."""
         ...
 
     @property
@@ -30,7 +30,7 @@ class Loss(Protocol):
         ...
 
     def outputs_of(self, target: Array) -> slice | Array:
-        """The outputs that matter to rows of these targets; the methods below take scores of these, or of all."""
+        """The outputs that affect rows of these targets; the methods below take scores of these, or of all."""
         ...
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
@@ -45,6 +45,10 @@ class Loss(Protocol):
         """The predicted mean (the probabilities), shape (n, n_outputs)."""
         ...
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient once more, as arrays of its shape that add up to it: only the mean in them is rounded."""
+        ...
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Convex conjugate of each row's loss at `dual`, shape (n,); `inf` outside its domain."""
         ...
@@ -55,12 +59,12 @@ class Loss(Protocol):
 
     def room(self, target: Array, weight: Array) -> Array:
         """How far one prediction for all rows can move the mean residual of each output to either side, (n_outputs,):
-        what a dual point that is not quite feasible is made feasible with."""
+        used to make a dual point feasible that is not quite so."""
         ...
 
     def margin(self, scores: Array, target: Array) -> Array:
-        """How far each row is on its right side, for each output of a separable loss, shape (n, n_outputs), else for
-        all of them, shape (n, 1); `-inf` where no side is right (soft labels)."""
+        """The margin of each row, how far it is on its right side: for each output of a separable loss, shape (n,
+        n_outputs), else for all outputs together, shape (n, 1); `-inf` where no side is right (soft labels)."""
         ...
 
     def canonical(self, coefficients: Array) -> Array:

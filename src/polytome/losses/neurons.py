@@ -25,12 +25,12 @@ class PerceptronLoss:
     """Perceptron loss `(step(z) - y) z`, where `step(z)` is 1 for `z > 0`, else 0: how wrong the score is, 0 if right.
 
     Its gradient `step(z) - y` makes descent with rate 1, one row at a time, Rosenblatt's rule: add a row that should
-    have been 1, subtract one that should have been 0. A score of 0 predicts 0, so for `y = 1` it is a mistake though
+    have been 1, subtract one that should have been 0. A score of 0 predicts 0, so for `y = 1` it is an error although
     the loss there is 0.
 
     The loss is convex and has a conjugate, but no smoothness (`inf`), and coefficients of zero minimise it whatever
     the data. A distance from that minimum says nothing about a classifier, so there is no certificate; what is proved
-    of the rule is a bound on its mistakes (`polytome.models.neurons.perceptron_bound`).
+    about the rule is a bound on its errors (`polytome.models.neurons.perceptron_bound`).
 
     `target` is 0 or 1, shape (n,).
 
@@ -39,7 +39,7 @@ class PerceptronLoss:
         >>> value, gradient.ravel()
         (array([2., 0., 0.]), array([-1., -1.,  0.]))
 
-    References: document 001; Rosenblatt, The perceptron, Psychological Review 65, 1958.
+    Reference: Rosenblatt, The perceptron, Psychological Review 65, 1958.
     """
 
     n_outputs = 1
@@ -54,15 +54,19 @@ class PerceptronLoss:
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(step(z) - y) z`, shape (n,), and `step(z) - y`, shape (n, 1)."""
         error = self.mean(scores) - target[:, None]
-        return np.abs(error * scores)[:, 0], error  # no -0 for a mistake at z = 0
+        return np.abs(error * scores)[:, 0], error  # no -0 for an error at z = 0
 
     def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
-        """Zeros: the loss is straight on both sides of its kink."""
+        """Zeros: the loss is linear on both sides of its kink."""
         return np.zeros_like(scores), None
 
     def mean(self, scores: Array) -> Array:
         """`step(z)`: 1 where the score is positive, else 0, shape (n, 1)."""
         return (scores > 0).astype(np.float64)
+
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient itself: this loss has no certificate that would want more."""
+        return [self.value_and_gradient(scores, target)[1]]
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """0 where `q = dual + y` lies in [0, 1], else `inf`."""
@@ -91,7 +95,7 @@ class SquaredSigmoid:
     """Squared error of a probability, `(sigmoid(z) - y)^2`: the Brier score of one output.
 
     The loss is bounded by 1 and not convex: far on the wrong side it flattens, its gradient vanishes, and descent
-    hardly moves. Its conjugate is infinite but at 0, so Fenchel's inequality proves nothing and there is no
+    hardly moves. Its conjugate is infinite except at 0, so Fenchel's inequality proves nothing and there is no
     certificate. `Logistic` is the convex loss of the same probabilities.
 
     `target` is 0, 1 or a probability of class 1, shape (n,).
@@ -100,7 +104,7 @@ class SquaredSigmoid:
         >>> SquaredSigmoid().value_and_gradient(np.zeros((1, 1)), np.array([1]))
         (array([0.25]), array([[-0.25]]))
 
-    References: document 001; Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
+    Reference: Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
     Review 78, 1950.
     """
 
@@ -115,7 +119,7 @@ class SquaredSigmoid:
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(a - y)^2`, shape (n,), and `2 (a - y) a (1 - a)`, shape (n, 1), with `a = sigmoid(z)`."""
-        present, absent = sigmoid(scores), sigmoid(-scores)  # 1 - a would be 0 long before a is 1
+        present, absent = sigmoid(scores), sigmoid(-scores)  # 1 - a would lose all digits near a = 1
         y = target[:, None]
         error = (1.0 - y) * present - y * absent
         return (error * error)[:, 0], 2.0 * error * present * absent
@@ -129,12 +133,16 @@ class SquaredSigmoid:
         """`sigmoid(z)`, shape (n, 1)."""
         return sigmoid(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """The gradient itself: this loss has no certificate that would want more."""
+        return [self.value_and_gradient(scores, target)[1]]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
-        """0 at 0 and `inf` elsewhere, as for every bounded loss that comes as near to 0 as one likes."""
+        """0 at 0 and `inf` elsewhere, as for every bounded loss whose infimum is 0."""
         return np.where(dual[:, 0] == 0, 0.0, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
+        """Log odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
         return _LOGISTIC.null_scores(target, weight)
 
     def room(self, target: Array, weight: Array) -> Array:

@@ -1,7 +1,7 @@
 """The loss of one-vs-one: every pair of classes has a binary model, all of them trained together.
 
-A row of class c belongs to the K - 1 pairs that c is in, and to no other. So the K (K - 1) / 2 binary problems are one
-separable problem over the same rows: one pass over X serves them all, and no row is copied for any of them.
+A row of class c belongs only to the K - 1 pairs that contain c. So the K (K - 1) / 2 binary problems are one separable
+problem over the same rows: one pass over X serves them all, and no rows are copied.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["PairwiseSigmoids"]
 class PairwiseSigmoids:
     """Sum over the pairs of classes that a row's class is in of the binary cross-entropy of that pair.
 
-    Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score speaks for j. `target` is an integer
+    Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score counts for j. `target` is an integer
     code 0..K-1 per row, shape (n,). Rows of one class need the scores of their K - 1 pairs only.
 
     Args:
@@ -95,6 +95,13 @@ class PairwiseSigmoids:
         """`sigmoid(z)`: the probability of the second class of each pair, shape (n, n_outputs)."""
         return sigmoid(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y` in the row's own pairs, 0 elsewhere."""
+        outputs, is_second = self._own
+        own = outputs[target]
+        parts = self._binary.exact_residuals(np.take_along_axis(scores, own, 1), is_second[target])
+        return [_spread(part, own, self.n_outputs) for part in parts]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """Minus the binary entropies of `q = dual + y` in the row's own pairs; `inf` outside [0, 1], or if any other
         pair has a dual that is not 0."""
@@ -107,7 +114,7 @@ class PairwiseSigmoids:
         return np.where((outside == 0).all(axis=1), value, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the second class against the first, by the weight of their rows."""
+        """Log odds of the second class against the first, by the weight of their rows."""
         total = np.bincount(target, weights=weight, minlength=self.n_classes)
         with np.errstate(divide="ignore"):
             logarithm = np.log(total)

@@ -1,4 +1,4 @@
-"""Sigmoids side by side: one binary cross-entropy for each output."""
+"""Independent sigmoids: one binary cross-entropy for each output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from polytome.numerics import sigmoid
+from polytome.numerics.exact_sums import exact_difference
 
 Array = NDArray[Any]
 
@@ -53,6 +54,12 @@ class IndependentSigmoids:
         """`sigmoid(z)`, shape (n, n_outputs)."""
         return sigmoid(scores)
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`, where p is nearly one as the difference of two that are exact, `1 - y` and `1 - p`."""
+        tail = sigmoid(-np.abs(scores))
+        near, rest = exact_difference((scores > 0).astype(np.float64), target.astype(np.float64))
+        return [np.where(scores > 0, -tail, tail), near, rest]
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`q log q + (1 - q) log(1 - q)` summed over outputs, `q = dual + y`; `inf` outside [0, 1]."""
         q = dual + target
@@ -62,7 +69,7 @@ class IndependentSigmoids:
         return np.where(feasible, value, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log-odds of the mean target of each output."""
+        """Log odds of the mean target of each output."""
         with np.errstate(divide="ignore"):
             scores: Array = np.log(weight @ target) - np.log(weight @ (1.0 - target))
         return scores

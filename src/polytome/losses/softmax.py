@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from polytome.numerics import softmax
+from polytome.numerics.exact_sums import exact_difference, exact_products
 
 Array = NDArray[Any]
 
@@ -44,7 +45,10 @@ class Softmax:
         exponentials = np.exp(shifted)
         if target.ndim == 2:
             total = exponentials.sum(axis=1)
-            value = np.log(total) - (target * shifted).sum(axis=1)
+            likeliest = exponentials == 1.0
+            likeliest &= likeliest.cumsum(axis=1) == 1
+            # Neither the logarithm nor the products cancel, however sure the row.
+            value = np.log1p(np.where(likeliest, 0.0, exponentials).sum(axis=1)) - (target * shifted).sum(axis=1)
             exponentials /= total[:, None]
             exponentials -= target
             return value, exponentials
@@ -54,7 +58,7 @@ class Softmax:
         others = exponentials.sum(axis=1)
         total = others + own
         # Where the true class has the largest score the loss is log(1 + others), and p_y - 1 is minus the others:
-        # neither form cancels, however sure the row.
+        # neither form cancels, however certain the prediction.
         value = np.where(own == 1.0, np.log1p(others), np.log(total) - shifted[rows, target])
         exponentials[rows, target] = -others
         exponentials /= total[:, None]
@@ -68,6 +72,19 @@ class Softmax:
     def mean(self, scores: Array) -> Array:
         """`softmax(z)`, shape (n, K)."""
         return softmax(scores, axis=1)
+
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`p - y`: p, the targets, and for soft labels what they lack to add up to one."""
+        p = self.mean(scores)
+        if target.ndim == 1:
+            return [p, -np.eye(self.n_outputs)[target]]
+        total, rest = np.zeros((len(target), 1)), np.zeros((len(target), 1))
+        for column in target.T:
+            total, left = exact_difference(total, -column[:, None])
+            rest += left
+        y = target / total
+        product, lost = exact_products(y, total)
+        return [p, -y, -((target - product - lost) - y * rest) / total]
 
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`sum_k q_k log q_k` where `q = dual + y` is a distribution, else `inf`."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.numerics.exact_sums import exact_difference
+
 Array = NDArray[Any]
 
 __all__ = ["Squared"]
@@ -47,6 +49,10 @@ class Squared:
         """The scores themselves."""
         return scores
 
+    def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
+        """`z - y`."""
+        return list(exact_difference(scores, target.reshape(scores.shape).astype(np.float64)))
+
     def conjugate(self, dual: Array, target: Array) -> Array:
         """`1/2 ||dual||^2 + <dual, y>`."""
         value: Array = (dual * (0.5 * dual + target.reshape(dual.shape))).sum(axis=1)
@@ -58,7 +64,7 @@ class Squared:
         return scores
 
     def room(self, target: Array, weight: Array) -> Array:
-        """One: no residual is out of reach, and the same change to all of them moves the mean as far."""
+        """One: every residual is possible, and the same change to all of them moves the mean by as much."""
         return np.ones(self.n_outputs)
 
     def margin(self, scores: Array, target: Array) -> Array:

@@ -6,21 +6,21 @@ ends empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
-from polytome.solvers import Progress, Solution, Solver
-from polytome.solvers.driver import Callback
+from polytome.solvers import Progress, Solution
 from polytome.solvers.iterates import Iterate
 
 Array = NDArray[Any]
+Seen = TypeVar("Seen")
 
-__all__ = ["HAS_CALLBACKS", "Watched", "both", "minimize_with_hooks"]
+__all__ = ["HAS_CALLBACKS", "both", "minimize_with_hooks"]
 
 HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 """Whether this version of scikit-learn has callbacks."""
@@ -29,14 +29,14 @@ HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 def minimize_with_hooks(
     estimator: Any, data: Mapping[str, Any], objective: Objective, classes: Array, minimise: Callable[..., Solution]
 ) -> Solution:
-    """Call `minimise(solver_of, callback)` inside the tasks that the estimator's callbacks are told of.
+    """Call `minimise(see, callback)` inside the tasks that the estimator's callbacks are told of.
 
     Args:
         estimator: what is being fitted, with callbacks.
         data: X, y and metadata, as the callbacks are given them.
         objective: what is minimised.
         classes: the labels, which a model made of an iterate needs in order to predict.
-        minimise: takes a function that lets a solver's iterates be seen, and a callback of the driver.
+        minimise: takes what sees the driver's iterates, and its callback.
     """
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
@@ -45,7 +45,7 @@ def minimize_with_hooks(
         fit = CallbackSupportMixin._init_callback_context(estimator, max_subtasks=most)
         fit.call_on_fit_task_begin(estimator=estimator, **data)
         tasks = _Tasks(estimator, fit, data, objective, classes)
-        solution = minimise(tasks.watched, tasks.visit)
+        solution = minimise(tasks.see, tasks.visit)
         tasks.end()
         parts = tasks.attributes(solution.coefficients)
         fit.call_on_fit_task_end(estimator=estimator, **data, reconstruction_attributes=parts)
@@ -53,23 +53,6 @@ def minimize_with_hooks(
 
     solution: Solution = with_callbacks(run)(estimator)
     return solution
-
-
-class Watched:
-    """A solver whose iterates are seen as they come; those of a solver that takes over from it are not."""
-
-    def __init__(self, solver: Solver, see: Callable[[Iterate], None]) -> None:
-        self.solver, self.see = solver, see
-        self.patience = solver.patience
-        self.then = getattr(solver, "then", None)
-        self.goes_on = getattr(solver, "goes_on", False)
-        self.most = getattr(solver, "most", np.inf)
-
-    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """The solver's own."""
-        for iterate in self.solver.iterates(objective, start):
-            self.see(iterate)
-            yield iterate
 
 
 class _Tasks:
@@ -81,11 +64,8 @@ class _Tasks:
         self.last: Iterate | None = None
         self.task: Any = None
 
-    def watched(self, solver: Solver) -> Solver:
-        """The solver, with its iterates seen."""
-        return Watched(solver, self._see)
-
-    def _see(self, iterate: Iterate) -> None:
+    def see(self, iterate: Iterate) -> None:
+        """What is shown to the next `visit`."""
         self.last = iterate
 
     def visit(self, progress: Progress) -> bool:
@@ -113,13 +93,15 @@ class _Tasks:
         return {"coef_": np.ascontiguousarray(coef), "intercept_": intercept, "classes_": self.classes}
 
 
-def both(first: Callback | None, second: Callback | None) -> Callback | None:
+def both(
+    first: Callable[[Seen], object] | None, second: Callable[[Seen], object] | None
+) -> Callable[[Seen], object] | None:
     """One callback that calls two; either can stop the fit."""
     if first is None or second is None:
         return first or second
 
-    def call(progress: Progress) -> object:
-        answers = first(progress), second(progress)
+    def call(seen: Seen) -> object:
+        answers = first(seen), second(seen)
         return any(bool(answer) for answer in answers)
 
     return call

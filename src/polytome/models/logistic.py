@@ -17,7 +17,7 @@ from polytome.losses import Logistic, Softmax
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
-from polytome.models.fit_hooks import HAS_CALLBACKS, Watched, both, minimize_with_hooks
+from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitting import Problem, check_settings, fit_problem, moved, reporter_of
 from polytome.models.labels import (
     Labels,
@@ -169,23 +169,23 @@ class LogisticRegression(CertifiedClassifier):
         fit_problem(self, X, problem, partial(self._minimum, problem, data))
         return self
 
-    def _minimum(self, problem: Problem, data: Mapping[str, Any], objective: Objective, usual: Solver) -> Solution:
+    def _minimum(self, problem: Problem, data: Mapping[str, Any], objective: Objective, solver: Solver) -> Solution:
         """The minimum, from the last fit where that is wanted; scikit-learn's callbacks are told of each iteration."""
         start, report = self._start(objective, problem), reporter_of(self)
         last: deque[Iterate] = deque(maxlen=1)
-        solver = Watched(usual, last.append) if self.warm_start else usual
+        keep = last.append if self.warm_start else None
 
-        def minimise(seen: Callable[[Solver], Solver], callback: Callback | None) -> Solution:
+        def minimise(see: Callable[[Iterate], object] | None, callback: Callback | None) -> Solution:
             limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
-            return minimize(objective, seen(solver), start, **limits)
+            return minimize(objective, solver, start, see=both(keep, see), **limits)
 
         if "_skl_callbacks" in vars(self):
             solution = minimize_with_hooks(self, data, objective, problem.classes, minimise)
         else:
-            solution = minimise(lambda solver: solver, None)
+            solution = minimise(None, None)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
             solution = moved(objective, solution, np.zeros(objective.shape))
-        self._left = _left(objective, solution, last[-1]) if last else None
+        self._left = _left(objective, solution, last[-1]) if self.warm_start and last else None
         return solution
 
     @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped

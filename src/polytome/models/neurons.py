@@ -151,7 +151,7 @@ class Perceptron(Neuron):
         >>> model.mistakes_, model.stop_.name
         (array([1, 3, 3, 2, 1, 0]), 'UNCHANGED')
 
-    References: Rosenblatt, The perceptron, Psychological Review 65, 1958.
+    Reference: Rosenblatt, The perceptron, Psychological Review 65, 1958.
     """
 
     _loss = PerceptronLoss()
@@ -241,7 +241,7 @@ class Adaline(_Descending):
         >>> model.predict([[-0.1], [0.1]])
         array([0, 1])
 
-    References: Widrow and Hoff, Adaptive switching circuits, IRE WESCON convention record 4, 1960.
+    Reference: Widrow and Hoff, Adaptive switching circuits, IRE WESCON convention record 4, 1960.
     """
 
     _loss = Squared()
@@ -279,7 +279,7 @@ class SigmoidNeuron(_Descending):
         >>> model.predict([[-0.1], [0.1]])
         array([0, 1])
 
-    References: Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
+    Reference: Brier, Verification of forecasts expressed in terms of probability, Monthly Weather
     Review 78, 1950.
     """
 

@@ -1,9 +1,9 @@
-"""Prefix codes: messages as bits, without loss and without commas, and how few bits are enough.
+"""Prefix codes: messages as bits, without loss and without separators, and how few bits suffice.
 
-A code is a dictionary from symbols to words of zeros and ones. Where no word is the beginning of another one, bits can
-be read in one way only. No such code needs fewer bits per symbol, on average, than the entropy in bits
+A code is a dictionary from symbols to words of zeros and ones. If no word is the beginning of another, bits can be
+read in one way only. No such code needs fewer bits per symbol, on average, than the entropy in bits
 (`polytome.numerics.entropy` with `base=2`); the best one, Huffman's, needs less than one bit more, unless one symbol is
-certain. This is where entropy and cross-entropy get their meaning: document 000 sends the weather of Tokyo.
+certain. This is where entropy and cross-entropy get their meaning: so many bits a day report the weather of a city.
 
 Probabilities are a mapping from symbols to numbers, or a sequence of numbers, whose symbols are then 0, 1, 2, ...
 """
@@ -26,9 +26,9 @@ __all__ = ["average_length", "decode", "encode", "huffman", "kraft_sum"]
 def huffman(probabilities: Mapping[Any, float] | Iterable[float]) -> dict[Any, str]:
     """An optimal prefix code: no other one has a smaller `sum_k p_k length_k`.
 
-    The two least probable groups of symbols become one, again and again; each time their words grow by one bit. Of
-    equally probable ones the later symbol joins first, and a symbol before a group, which keeps the longest word short.
-    Only the lengths come from there. The words are the canonical ones: counted upwards, shorter words first, symbols of
+    The two least probable groups of symbols are joined repeatedly; each time their words grow by one bit. Among equally
+    probable ones the later symbol joins first, and a symbol before a group, which keeps the longest word short. Only
+    the lengths come from this. The words are the canonical ones: counted upwards, shorter words first, symbols of
     equal length in the order given. So the code is the same on every run and every machine.
 
     Args:
@@ -38,7 +38,7 @@ def huffman(probabilities: Mapping[Any, float] | Iterable[float]) -> dict[Any, s
         A word for each symbol, in the order given.
 
     Raises:
-        ArgumentError: fewer than two symbols, or the probabilities are none.
+        ArgumentError: there are fewer than two symbols, or the probabilities are not valid.
 
     Example:
         >>> huffman({"Fine": 0.6, "Cloudy": 0.38, "Rainy": 0.01, "Snow": 0.01})
@@ -62,7 +62,7 @@ def average_length(code: Mapping[Any, str], probabilities: Mapping[Any, float] |
 
     Raises:
         ArgumentError: a symbol has a word and no probability or the reverse, there are fewer than two, or a word or a
-            probability is none.
+            probability is not valid.
 
     Example:
         >>> average_length({"A": "0", "B": "10", "C": "11"}, {"A": 0.5, "B": 0.25, "C": 0.25})
@@ -112,7 +112,7 @@ def encode(symbols: Iterable[Hashable], code: Mapping[Any, str]) -> str:
         A string of zeros and ones.
 
     Raises:
-        ArgumentError: `code` is no prefix code.
+        ArgumentError: `code` is not a prefix code.
         DataError: a symbol has no word.
 
     Example:
@@ -139,7 +139,7 @@ def decode(bits: str, code: Mapping[Any, str]) -> list[Any]:
         The symbols in order.
 
     Raises:
-        ArgumentError: `code` is no prefix code.
+        ArgumentError: `code` is not a prefix code.
         DataError: `bits` holds another character, begins no word somewhere, or ends inside a word.
 
     Example:
@@ -157,7 +157,9 @@ def decode(bits: str, code: Mapping[Any, str]) -> list[Any]:
             symbols.append(symbol_of[read])
             start = stop
         elif read not in beginnings:
-            raise DataError(f"bits[{start}:{stop}] = {read!r}: no word begins so; the bits belong to another code")
+            raise DataError(
+                f"bits[{start}:{stop}] = {read!r}: no word begins like this; the bits belong to another code"
+            )
     if start < len(bits):
         raise DataError(f"bits end inside a word: {bits[start:]!r}, from position {start} on, is only its beginning")
     return symbols
@@ -177,7 +179,7 @@ def _distribution(probabilities: Mapping[Any, float] | Iterable[float]) -> dict[
                 f"probabilities[{symbol!r}] = {value!r}: needs a number from 0 to 1 (divide counts by their sum)"
             )
     total = math.fsum(p.values())
-    if abs(total - 1) > 1e-8:  # as strict as `entropy`, so that what has a code has an entropy
+    if abs(total - 1) > 1e-8:  # as strict as `entropy`, so that distributions with a code have an entropy
         raise ArgumentError(f"probabilities sum to {total:.10g}, not to 1: scale them so that they do")
     return {symbol: float(value) for symbol, value in p.items()}
 
@@ -185,7 +187,7 @@ def _distribution(probabilities: Mapping[Any, float] | Iterable[float]) -> dict[
 def _optimal_lengths(p: Mapping[Any, float]) -> dict[Any, int]:
     """Huffman's word lengths."""
     lengths = dict.fromkeys(p, 0)
-    # The second entry settles ties: symbols count down from 0, groups count up from 1.
+    # The second entry breaks ties: symbols count down from 0, groups count up from 1.
     heap = [(value, -order, [symbol]) for order, (symbol, value) in enumerate(p.items())]
     heapq.heapify(heap)
     for order in range(1, len(p)):
@@ -219,7 +221,7 @@ def _check_words(code: Mapping[Any, str]) -> None:
 def _check_prefix_free(code: Mapping[Any, str]) -> None:
     """Raises ArgumentError where a word is the beginning of another one, naming both."""
     _check_words(code)
-    # In the order of a dictionary, whatever begins with a word follows right after it.
+    # In lexicographic order, the words that begin with a word follow right after it.
     in_order = sorted(((word, symbol) for symbol, word in code.items()), key=itemgetter(0))
     for (word, symbol), (longer, other) in pairwise(in_order):
         if longer.startswith(word):

@@ -4,8 +4,8 @@ Each function keeps float16, float32 and float64 as they are and turns integers 
 None of them warns or returns `inf` or `nan` where the true value is a number of its dtype. Logarithms are
 natural.
 
-Two habits make the forms stable. An exponential is only ever taken of a number that is not positive, so that
-it cannot overflow; and where 1 meets something that may be tiny, `log1p` adds them unrounded.
+Two rules make the forms stable. Exponentials are only taken of numbers that are not positive, so that they
+cannot overflow; and where 1 is added to something that may be tiny, `log1p` avoids the rounding.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sigmoid(scores: ArrayLike) -> Array:
     """Probability of the positive class, `1 / (1 + exp(-score))`.
 
     Args:
-        scores: Log-odds, any shape; `inf` and `-inf` are allowed.
+        scores: Log odds, any shape; `inf` and `-inf` are allowed.
 
     Returns:
         Probabilities in [0, 1], same shape and floating dtype, accurate down to the subnormal numbers.
@@ -58,13 +58,13 @@ def sigmoid(scores: ArrayLike) -> Array:
 
 
 def logit(probabilities: ArrayLike) -> Array:
-    """Log-odds of a probability, `log(p / (1 - p))`, the inverse of `sigmoid`.
+    """Log odds of a probability, `log(p / (1 - p))`, the inverse of `sigmoid`.
 
     Args:
         probabilities: Numbers in [0, 1], any shape.
 
     Returns:
-        Log-odds, same shape and floating dtype; `-inf` at 0 and `inf` at 1.
+        Log odds, same shape and floating dtype; `-inf` at 0 and `inf` at 1.
 
     Raises:
         ArgumentError: An entry is not in [0, 1].
@@ -86,7 +86,7 @@ def log_sigmoid(scores: ArrayLike) -> Array:
     """Log-probability of the positive class in nats, `-log(1 + exp(-score))`.
 
     Args:
-        scores: Log-odds, any shape.
+        scores: Log odds, any shape.
 
     Returns:
         Numbers <= 0, same shape and floating dtype.
@@ -106,7 +106,7 @@ def softplus(scores: ArrayLike) -> Array:
     """Smooth ramp `log(1 + exp(score))`, in nats: the logistic loss of a negative sample.
 
     Args:
-        scores: Log-odds, any shape.
+        scores: Log odds, any shape.
 
     Returns:
         Numbers >= 0, same shape and floating dtype.
@@ -315,7 +315,7 @@ def first_row(wrong: ArrayLike) -> tuple[tuple[int, ...], str]:
 
 
 def _below_highest(scores: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Scores minus the highest of their row (a new array), that highest, and its position along `axis`."""
+    """Scores minus the highest of their row (a new array), that highest score, and its position along `axis`."""
     if not -scores.ndim <= axis < scores.ndim or scores.shape[axis] == 0:
         raise ArgumentError(f"scores: shape {scores.shape} has no class along axis {axis}")
     position = scores.argmax(axis, keepdims=True)  # on short rows argmax takes half the time of max
@@ -330,7 +330,7 @@ def _below_highest(scores: Array, axis: int) -> tuple[Array, Array, Array]:
 
 
 def _log_sum(shifted: Array, position: Array, axis: int) -> Array:
-    """`log sum exp(shifted)`; log1p adds the 1 of the highest, beside which the others would be rounded."""
+    """`log sum exp(shifted)`; log1p adds the 1 of the highest score, to which the others would be rounded away."""
     exponentials = np.exp(shifted)
     np.put_along_axis(exponentials, position, 0, axis)
     return np.log1p(_sum(exponentials, axis))

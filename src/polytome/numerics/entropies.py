@@ -1,4 +1,4 @@
-"""Entropy, cross-entropy and Kullback-Leibler divergence: what a distribution or a prediction costs.
+"""Entropy, cross-entropy and Kullback-Leibler divergence: the cost of a distribution or a prediction.
 
 Results are in nats (natural logarithm) unless `base` says otherwise: `base=2` gives bits. `0 log 0` is 0. The
 floating dtype of the arguments is kept (integers and booleans count as float64); sums are taken in float64.
@@ -92,7 +92,7 @@ def cross_entropy_from_scores(
 ) -> Array:
     """Cross-entropy between a target and `softmax(scores)`, finite and exact where the softmax underflows.
 
-    It warns where the scores look like probabilities: softmax would be applied to them a second time.
+    It warns if the scores look like probabilities: softmax would be applied to them a second time.
 
     Args:
         target: Integer class codes, or distributions (module docstring).
@@ -118,7 +118,7 @@ def cross_entropy_from_scores(
         warnings.warn(
             "scores: every row is a distribution, so these are probably probabilities, to which softmax would be "
             "applied a second time; give them to cross_entropy. If they are scores, add a constant to them: the result "
-            "stays the same and this warning goes",
+            "stays the same and this warning disappears",
             stacklevel=2,
         )
     with np.errstate(invalid="ignore"):
@@ -157,7 +157,7 @@ def binary_cross_entropy_from_scores(target: ArrayLike, score: ArrayLike, *, bas
 
     Args:
         target: Probability in [0, 1] (or the label 0 or 1) of the positive class.
-        score: Log-odds of the positive class, same shape.
+        score: Log odds of the positive class, same shape.
         base: Of the logarithm; None for nats, 2 for bits.
 
     Returns:
@@ -186,7 +186,7 @@ def binary_cross_entropy_from_scores(target: ArrayLike, score: ArrayLike, *, bas
 def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float | None = None) -> Array:
     """Kullback-Leibler divergence `sum_k p_k log(p_k / q_k)` along `axis`.
 
-    It is what predicting q costs beyond the entropy of p, which no prediction can save.
+    It is what predicting q costs beyond the entropy of p, which every prediction costs.
 
     Args:
         p: True distributions; the classes lie along `axis`.
@@ -219,8 +219,8 @@ def looks_like_probabilities(scores: ArrayLike, *, axis: int = -1) -> bool:
     """Whether every row is a distribution, so that what should be scores is probably a softmax of them.
 
     Scores of a model add up to 1 only by chance, to within the tolerance of `as_distributions` and in all rows at once.
-    Round numbers chosen by hand, such as 1 and 0, may. A lone probability of one of two classes cannot be told from a
-    score at all.
+    Round numbers chosen by hand, such as 1 and 0, may. A single probability of one of two classes cannot be
+    distinguished from a score at all.
 
     Args:
         scores: At least one dimension; the classes lie along `axis`.

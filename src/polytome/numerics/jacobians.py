@@ -4,8 +4,8 @@ Layout. A layer is `p = softmax(x W + b)` with `x` of shape (d,), `W` (d, K) and
 its Jacobian is the derivative of p_k with respect to W[i, j]. Everything works on one sample or, with leading
 axes on `x`, `scores` and the target or direction that goes with them, on many at once, each on its own.
 
-Nothing here subtracts a probability from 1. What a probability near 1 lacks is the sum of the others, and as
-the rows of these derivatives sum to zero, that sum is at hand before it is rounded.
+Nothing here subtracts a probability from 1. The complement of a probability near 1 is the sum of the others, and
+since the rows of these derivatives sum to zero, that sum is available before it is rounded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bounds as text: rounded up, so that what is written down is as true as what was proved."""
+"""Bounds as text, rounded up, so that the written number is as true as what was proved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["rounded_up"]
 
 
 def rounded_up(bound: float, digits: int = 3) -> float:
-    """The smallest number of so many significant digits that is no smaller than a bound.
+    """The smallest number with a given number of significant digits that is no smaller than a bound.
 
     Args:
         bound: not NaN.

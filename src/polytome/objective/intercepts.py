@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from polytome.rows import ArrayRows, Block
 from polytome.threads import kept
 
 Array = NDArray[Any]
+Point = TypeVar("Point", bound=tuple[Any, ...])
+"""The objective and its gradient with respect to the intercepts, and whatever else is known there."""
 
-__all__ = ["ROUNDING", "KnownScores", "damped_step", "exact_intercept"]
+__all__ = ["ROUNDING", "KnownScores", "balanced", "exact_intercept", "newton_step"]
 
 ROUNDING = 1e-13
 """Residuals of this size, relative to the loss, are rounding."""
 _BALANCED = 1e-9
 _MOST_STEPS = 200
+_MOST_TRIES = 40  # that do not bring the residual down to half
 _RARE = 1e-4  # of the weight
 _RAREST = 1e-30
 _LARGEST = 40.0  # e^40 to one is more than the rarest class needs
@@ -86,7 +90,7 @@ class KnownScores:
 def exact_intercept(objective: Objective, scores: Array) -> Array:
     """What to add to the scores of all rows so that the weighted residuals sum to zero, shape (n_outputs,).
 
-    Newton's method with halved steps on a convex function of the intercepts; its Hessian is kept while it serves.
+    Newton's method on a convex function of the intercepts.
 
     Args:
         objective: gives the loss, the targets and the weights.
@@ -101,12 +105,12 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
         True
     """
     known, its = KnownScores(objective, scores), objective.rows
-    b, off = _balanced(known, np.zeros(scores.shape[1]))
-    if off > _BALANCED:  # nothing bends where all rows are sure of the same: begin where their mean is the null model's
+    b, left = _balanced(known, np.zeros(scores.shape[1]))
+    if left > _BALANCED:  # no curvature where all rows are sure of the same: begin where their mean is the null model's
         null = np.clip(objective.loss.null_scores(its.target, its.weight), -_LARGEST, _LARGEST)
         centred = null - its.weight @ scores / objective.total_weight
-        nearer, left = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
-        b = nearer if left < off else b
+        nearer, left_there = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
+        b = nearer if left_there < left else b
     return b
 
 
@@ -115,44 +119,89 @@ def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
 
     Those of rare outputs are measured by the weight that the output has.
     """
-    separable, hessian = known.objective.loss.separable, None
     unit = np.clip(known.objective.room / _RARE, _RAREST, 1.0)
-    value, slope = known.loss_and_slope(b)
-    off = float((np.abs(slope) / unit).max())
+    separable = known.objective.loss.separable
+    b, (_, slope) = balanced(known.loss_and_slope, known.hessian, b, separable=separable, unit=unit)
+    return b, float((np.abs(slope) / unit).max())
+
+
+def balanced(
+    look: Callable[[Array], Point],
+    hessian_at: Callable[[Array], Array],
+    b: Array,
+    *,
+    separable: bool,
+    unit: Array | float = 1.0,
+    damp: bool = False,
+    enough: float = ROUNDING,
+    start: Point | None = None,
+    hessian: Array | None = None,
+) -> tuple[Array, Point]:
+    """Newton's method on intercepts alone: its Hessian is kept while it serves, and a step that does not is damped or
+    halved.
+
+    Args:
+        look: the objective and its gradient at intercepts, and whatever else is wanted of the last ones.
+        hessian_at: the Hessian there, (n_outputs, n_outputs).
+        b: the intercepts to start from, (n_outputs,).
+        separable: whether Hessians are diagonal.
+        unit: what the absolute values of each gradient are measured in.
+        damp: whether a step that does not serve is damped, which finds a way where hardly a row has curvature; else it
+            is halved, and ends where it should begin elsewhere.
+        enough: a gradient so small is taken for zero.
+        start: what `look` gives at the start, if it is known.
+        hessian: that of a place nearby, if it is known.
+
+    Returns:
+        The intercepts, and what `look` gave there.
+
+    Reference: Levenberg, A method for the solution of certain non-linear problems in least squares, Quarterly of
+    Applied Mathematics 2, 1944.
+    """
+    point = look(b) if start is None else start
+    size = float((np.abs(point[1]) / unit).max())
+    fresh, damping, share = False, 0.0, 1.0
+    least, since = np.inf, 0
     for _ in range(_MOST_STEPS):
-        if not off > ROUNDING:
+        since = 0 if size < 0.5 * least else since + 1
+        least = min(least, size)
+        if not size > enough or since > _MOST_TRIES:
             break
-        fresh = hessian is None
-        hessian = known.hessian(b) if hessian is None else hessian
-        step = damped_step(hessian, 0.0, slope, separable)
-        # A Hessian from elsewhere gets one try: a fresh one is the better remedy for a step that does not serve.
-        for _ in range(40 if fresh else 1):
-            reached, there = known.loss_and_slope(b - step)
-            change, left = reached - value, float((np.abs(there) / unit).max())
-            if change < -ROUNDING * abs(value) or (left < off and change <= ROUNDING * abs(value)):
-                hessian = hessian if left <= 0.1 * off else None
-                b, value, slope, off = b - step, reached, there, left
-                break
-            step /= 2
-        else:
-            if fresh:
-                break
+        if hessian is None:
+            hessian, fresh = hessian_at(b), True
+        step = share * newton_step(hessian, point[1], separable, damping)
+        trial = look(b - step)
+        change, left = trial[0] - point[0], float((np.abs(trial[1]) / unit).max())
+        level = ROUNDING * abs(point[0])
+        if change < -level or (left < size and change <= level):
+            hessian = hessian if left <= 0.1 * size else None
+            b, point, size = b - step, trial, left
+            fresh, damping, share = False, damping / 10, 1.0
+        elif not fresh:  # a fresh Hessian is the better remedy for a step that does not serve
             hessian = None
-    return b, off
+        elif not damp:
+            share /= 2
+        elif size < _BALANCED:  # as exact as rounding allows
+            break
+        else:
+            damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
+    return b, point
 
 
-def damped_step(hessian: Array, damping: float, gradient: Array, separable: bool) -> Array:
+def newton_step(hessian: Array, gradient: Array, separable: bool, damping: float = 0.0) -> Array:
     """The inverse of `hessian + damping I` times the gradient; directions without curvature get no step."""
     if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
-        bend = hessian.diagonal() + damping
-        return np.divide(gradient, bend, out=np.zeros_like(gradient), where=bend > 1e-15 * bend.max())
+        curvature = hessian.diagonal() + damping
+        is_curved = curvature > 1e-15 * curvature.max()
+        return np.divide(gradient, curvature, out=np.zeros_like(gradient), where=is_curved)
     diagonal = hessian.diagonal()
     if damping == 0.0 and diagonal.min() < _RARE**2 * diagonal.max():
         return _rare_step(hessian, gradient)
     # The mean fills the flat direction of the softmax loss: the same change to every intercept.
     filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))
-    bends, directions = np.linalg.eigh(filled)
-    along = np.divide(directions.T @ gradient, bends, out=np.zeros_like(gradient), where=bends > 1e-15 * bends[-1])
+    eigenvalues, directions = np.linalg.eigh(filled)
+    is_curved = eigenvalues > 1e-15 * eigenvalues[-1]
+    along = np.divide(directions.T @ gradient, eigenvalues, out=np.zeros_like(gradient), where=is_curved)
     step: Array = directions @ along
     return step
 
@@ -164,9 +213,10 @@ def _rare_step(hessian: Array, gradient: Array) -> Array:
     others = np.flatnonzero((np.arange(len(diagonal)) != diagonal.argmax()) & (diagonal > 0))
     scale = 1 / np.sqrt(diagonal[others])
     matrix = hessian[np.ix_(others, others)] * scale[:, None] * scale
-    bends, directions = np.linalg.eigh(matrix)
+    eigenvalues, directions = np.linalg.eigh(matrix)
     along = directions.T @ (gradient[others] * scale)
-    along = np.divide(along, bends, out=np.zeros_like(along), where=bends > 1e-15 * max(bends.max(initial=0.0), 0.0))
+    is_curved = eigenvalues > 1e-15 * max(eigenvalues.max(initial=0.0), 0.0)
+    along = np.divide(along, eigenvalues, out=np.zeros_like(along), where=is_curved)
     step = np.zeros_like(gradient)
     step[others] = (directions @ along) * scale
     centred: Array = step - step.mean()

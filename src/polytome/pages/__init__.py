@@ -1,7 +1,7 @@
 """The frame and the style that every page of Polytome shares: lessons, reports, the server's page, the playground.
 
-A page follows the reader's light or dark colours, prints on paper, works with the keyboard alone, and asks no other
-machine for anything: its styles, pictures and scripts are in it or come from the server that sent it.
+A page follows the reader's light or dark colours, can be printed, works with the keyboard alone, and requests nothing
+from other servers: its styles, pictures and scripts are in it or come from the server that sent it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FRAME = """\
 
 
 def base_styles() -> str:
-    """The style sheet that every page begins with: colours as custom properties, letters, tables, forms, focus, print.
+    """The style sheet that every page begins with: colours as custom properties, fonts, tables, forms, focus, print.
 
     Example:
         >>> "--paper" in base_styles()
@@ -46,12 +46,12 @@ def document(title: str, description: str, body: str, *, head: str, navigation: 
     """A whole HTML document.
 
     Args:
-        title: plain text, of the window and of the first heading.
+        title: plain text, for the window and the first heading.
         description: plain text, one sentence.
         body: HTML below the first heading.
         head: HTML of the styles (and scripts, where a page needs them).
-        navigation: HTML of links above the content, of which `aria-label` says what they are; none if empty.
-        kind: class of the main element.
+        navigation: HTML of links above the content, with an `aria-label`; none if empty.
+        kind: the class of the main element.
 
     Example:
         >>> "<h1>Loss &amp; gap</h1>" in document("Loss & gap", "A chart.", "<p>...</p>", head="")

@@ -1,4 +1,4 @@
-"""The server of the playground: a page that draws, and three questions that it asks.
+"""The server of the playground: a page that draws, and the three requests that it makes.
 
 | request | answer |
 |---|---|
@@ -7,8 +7,8 @@
 | `POST /run` | frames, one line of JSON each, computed while they are read |
 | `POST /surface` | the loss over two parameters |
 
-Each request carries all settings, and nothing is kept: clients have nothing to do with each other, and a client that
-stops reading stops its computation.
+Each request carries all settings, and nothing is kept: clients are independent of each other, and a client that stops
+reading stops its computation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,9 +32,9 @@ __all__ = ["make_app", "page_html"]
 
 _STYLES = ("play", "figures")
 _SCRIPTS = ("play", "settings", "server", "axes", "plane", "surface", "curve", "numbers", "facts", "marks")
-_MOST_BODY = 4 * MOST_BYTES  # a table takes more room as JSON
+_MOST_BODY = 4 * MOST_BYTES  # a table is larger as JSON
 _SECONDS = 30.0
-_LINES = 10  # frames that are computed at a stretch
+_LINES = 10  # frames that are computed at a time
 
 
 def page_html(file_name: str = "") -> str:
@@ -81,7 +81,7 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
         title="Polytome's playground", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
     page = page_html(file[0] if file else "")
-    make_problem(Settings())  # loads libraries for which the first visitor would wait
+    make_problem(Settings())  # loads libraries that the first visitor would otherwise wait for
     given = Annotated[Any, Body()]
 
     def problem_of(asked: Any) -> Problem:
@@ -122,7 +122,7 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
 
 
 def _stretches(values: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Lines of JSON, some at a time: each stretch is computed in a thread when the one before it has been sent."""
+    """Lines of JSON, some at a time: each group is computed in a thread once the one before it has been sent."""
     lines: list[str] = []
     for value in values:
         lines.append(json_line(value))
@@ -135,7 +135,7 @@ def _stretches(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 def _field(asked: Any, name: str, kind: type[Any], default: Any) -> Any:
     """One part of a request, of the type that it must have; the default where it is absent or null."""
     if not isinstance(asked, Mapping):
-        raise ArgumentError("the request is no JSON object; send one as application/json")
+        raise ArgumentError("the request is not a JSON object; send one as application/json")
     value = asked.get(name)
     if value is None:
         return default

@@ -1,4 +1,4 @@
-"""The points of the playground: Iris, the documents' toy tables, points drawn at random, and tables of one's own."""
+"""The points of the playground: Iris, the lessons' small tables, points drawn at random, and a user's own tables."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ Array = NDArray[Any]
 
 __all__ = ["Table", "data_sets", "load_points", "read_own"]
 
-_MOST_CLASSES = 6  # colours and shapes that are told apart at a glance
+_MOST_CLASSES = 6  # colours and shapes that can be distinguished at a glance
 _MOST_COLUMNS = 200
 _FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
 class Table:
-    """Points with a label each.
+    """Labelled points.
 
     Attributes:
         title: what they are, in words.
         X: shape (n, d), float64.
         feature_names: d names.
         y: a code for each row, positions in `class_names`; real numbers where there are no classes.
-        class_names: in order; empty where a number is to be predicted, not a class.
+        class_names: in order; empty if a number is predicted instead of a class.
         suggested: names of the features to show first.
-        target: the name of the number that is to be predicted; empty where there are classes.
+        target: the name of the number to predict; empty if there are classes.
         columns: all columns, from which features can be chosen.
-        label: the column of labels of a table of one's own, which may be any of them.
+        label: the column of labels in a user's own table, which may be any of its columns.
         every_class: all classes, from which some can be chosen.
-        notes: sentences that a user should see.
+        notes: sentences that the user should see.
     """
 
     title: str
@@ -70,25 +70,25 @@ def _nine_flowers(settings: Settings) -> Table:
 
     iris = _iris(settings)
     codes = FLOWERS[:, -1].astype(int)
-    return replace(iris, title="Document 003: nine flowers of Iris", X=FLOWERS[:, :-1], y=codes)
+    return replace(iris, title="Nine flowers of Iris", X=FLOWERS[:, :-1], y=codes)
 
 
 def _lengths(settings: Settings) -> Table:
     from polytome.lessons.line_to_sigmoid import KINDS, LENGTHS
 
-    return _petals("Document 003: six petals, first table", LENGTHS, KINDS)
+    return _petals("Six petals, first table", LENGTHS, KINDS)
 
 
 def _other_lengths(settings: Settings) -> Table:
     from polytome.lessons.line_to_sigmoid import KINDS, OTHER_LENGTHS
 
-    return _petals("Document 003: six petals, second table", OTHER_LENGTHS, KINDS)
+    return _petals("Six petals, second table", OTHER_LENGTHS, KINDS)
 
 
 def _nine_lengths(settings: Settings) -> Table:
     from polytome.lessons.where_cross_entropy_comes_from import LABELS, PETAL_LENGTHS
 
-    return _petals("Document 003: nine petals, three kinds", PETAL_LENGTHS, LABELS)
+    return _petals("Nine petals, three kinds", PETAL_LENGTHS, LABELS)
 
 
 def _petals(title: str, lengths: Array, kinds: Array) -> Table:
@@ -100,7 +100,7 @@ def _houses(settings: Settings) -> Table:
     from polytome.lessons.linear_regression import AREA, PRICE
 
     name = ("area",)
-    return Table("Documents 001 and 003: areas and prices", AREA[:, None], name, PRICE, (), name, target="price")
+    return Table("Four houses: areas and prices", AREA[:, None], name, PRICE, (), name, target="price")
 
 
 def _truth_table(title: str, y: list[int]) -> Table:
@@ -145,7 +145,7 @@ _SETS: dict[str, tuple[str, Callable[[Settings], Table]]] = {
     "iris": ("Iris", _iris),
     "nine-flowers": ("Nine flowers", _nine_flowers),
     "six-petals": ("Six petals", _lengths),
-    "six-petals-again": ("Six petals, again", _other_lengths),
+    "six-petals-again": ("Six petals, second table", _other_lengths),
     "nine-petals": ("Nine petals", _nine_lengths),
     "houses": ("Areas and prices", _houses),
     "and": ("AND", lambda settings: _truth_table("AND: true where both are", [0, 0, 0, 1])),
@@ -175,7 +175,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
 
     Raises:
         ArgumentError: there is no such data set, feature or class.
-        DataError, FileError: a table of one's own cannot be used; the message names the place.
+        DataError, FileError: a user's own table cannot be used; the message names the place.
 
     Example:
         >>> table = load_points(Settings(classes=("setosa", "virginica")))
@@ -198,7 +198,7 @@ def load_points(settings: Settings, file: tuple[str, bytes] | None = None) -> Ta
 
 
 def read_own(name: str, content: bytes, settings: Settings) -> Table:
-    """A table of one's own: two columns of numbers, and one of labels.
+    """A user's own table: two columns of numbers, and one of labels.
 
     Args:
         name: the file's name, which messages use.
@@ -210,7 +210,7 @@ def read_own(name: str, content: bytes, settings: Settings) -> Table:
         path.write_bytes(content)
         try:
             table = _read(path, settings)
-        except PolytomeError as error:  # a user knows the name, and not where the file was put
+        except PolytomeError as error:  # the user knows the name, not where the file was put
             raise type(error)(str(error).replace(str(path), name[:100])) from error
     return replace(table, title=f"{name[:100]}: {len(table.y)} rows")
 
@@ -219,15 +219,15 @@ def _read(path: Path, settings: Settings) -> Table:
     frame = read_delimited(path)
     if not 2 <= len(frame.names) <= _MOST_COLUMNS:
         raise DataError(
-            f"{path}: has {len(frame.names)} column(s); needed are a column of numbers and one of labels, at most "
-            f"{_MOST_COLUMNS} columns in all"
+            f"{path}: has {len(frame.names)} column(s); a column of numbers and one of labels are needed, and at most "
+            f"{_MOST_COLUMNS} columns in total"
         )
     label = settings.label or frame.names[-1]
     columns = {column: frame[column].numbers() for column in frame.names if column not in (label, *frame.index)}
     numeric = tuple(column for column, values in columns.items() if not np.isinf(values).any())
     chosen = settings.features or numeric[:2]
     if not chosen:
-        raise DataError(f"{path}: no column but {label!r} holds numbers alone; give at least one that does")
+        raise DataError(f"{path}: no column except {label!r} holds only numbers; give at least one that does")
     for column in (*chosen, label):
         if column not in frame.names:
             raise ArgumentError(f"{path}: has no column {column!r}; its columns are {', '.join(frame.names)}")
@@ -245,8 +245,8 @@ def _read(path: Path, settings: Settings) -> Table:
     if len(far):
         row, column = far[0]
         raise DataError(
-            f"{path}, column {read.feature_names[column]!r}: holds {X[row, column]:g}; numbers up to {_FARTHEST:g} can "
-            "be played with, so choose a larger unit"
+            f"{path}, column {read.feature_names[column]!r}: holds {X[row, column]:g}; the playground takes numbers up "
+            f"to {_FARTHEST:g}, so choose a larger unit"
         )
     return Table(
         title=str(path),
@@ -287,7 +287,7 @@ def _with_classes(table: Table, names: tuple[str, ...]) -> Table:
 
 
 def _with_few_rows(table: Table) -> Table:
-    """The table itself, or as many of its rows as a picture can show."""
+    """The table itself, or a random sample of as many rows as a picture can show."""
     n_rows = len(table.X)
     if n_rows <= MOST_ROWS:
         return table

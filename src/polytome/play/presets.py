@@ -1,4 +1,4 @@
-"""Things to show in a class, each a link that sets up everything."""
+"""Demonstrations for a class, each a link that sets up everything."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["PRESETS", "Preset", "link"]
 
 @dataclass(frozen=True)
 class Preset:
-    """One thing to show.
+    """One demonstration.
 
     Attributes:
         title: a few words.
         hint: what to look at.
         settings: what differs from the defaults of `polytome.play.settings.Settings`.
-        view: how it is looked at: which parameters, a logarithmic scale, the speed.
+        view: how it is shown: which parameters, a logarithmic scale, the speed.
     """
 
     title: str
@@ -41,12 +41,12 @@ PRESETS = (
     ),
     Preset(
         "Too large a rate",
-        "Just above 2/L every step leaps across the valley and lands higher than before. Take 0.07 instead.",
+        "Just above 2/L every step leaps across the valley and lands higher than before. Try 0.07 instead.",
         {"data": "houses", "loss": "adaline", "rate": 0.0735},
         {"across": 0, "upwards": 1, "speed": 5},
     ),
     Preset(
-        "Zig-zag on unscaled features",
+        "Zigzag on unscaled features",
         "Sepals of five centimetres make a long narrow valley. Standardise the columns and watch the path again.",
         {
             "data": "iris",
@@ -59,7 +59,7 @@ PRESETS = (
     ),
     Preset(
         "Noise and averaging",
-        "One point at a time never comes to rest; the average of all its steps does (dashed).",
+        "Steps on one point at a time never come to rest; their average does (dashed).",
         {
             "data": "blobs",
             "groups": 2,
@@ -74,7 +74,7 @@ PRESETS = (
     ),
     Preset(
         "The perceptron never settles",
-        "Versicolor and virginica overlap: whatever it has learned, the next mistake turns it away again.",
+        "Versicolor and virginica overlap: whatever it has learned, the next error changes the line again.",
         {
             "data": "iris",
             "classes": ["versicolor", "virginica"],
@@ -86,7 +86,7 @@ PRESETS = (
     ),
     Preset(
         "Newton in a few steps",
-        "It looks at the curvature, so the unscaled valley that keeps descent busy for thousands of steps takes a few.",
+        "It uses the curvature, so the unscaled valley takes a few steps, where gradient descent takes thousands.",
         {
             "data": "iris",
             "features": ["sepal length (cm)", "sepal width (cm)"],
@@ -110,8 +110,8 @@ PRESETS = (
         {"across": 0, "upwards": 3, "speed": 2},
     ),
     Preset(
-        "The step of document 003",
-        "Its petals, its start, its rate of 0.1, two outputs: the first step is the one that it computes by hand.",
+        "A step computed by hand",
+        "Six petals, a rate of 0.1, two outputs: the first step is the one that the lesson on softmax computes.",
         {
             "data": "six-petals-again",
             "loss": "softmax",
@@ -123,13 +123,13 @@ PRESETS = (
         {"across": 0, "upwards": 1, "speed": 1},
     ),
     Preset(
-        "XOR: no line will do",
+        "XOR: no line can separate it",
         "Whatever the start, descent ends where every point has the probability one half.",
         {"data": "xor", "loss": "logistic", "rate": 1.0, "start": "random", "seed": 3},
         {"across": 0, "upwards": 1, "speed": 10},
     ),
 )
-"""What the page offers, in an order to show it in; the first is what it opens with."""
+"""What the page offers, in the order to show it; the page opens with the first."""
 
 
 def link(preset: Preset) -> str:

@@ -30,12 +30,12 @@ _OPTIMUM_TOL = 1e-9
 
 @dataclass(frozen=True)
 class Optimum:
-    """The lowest point of an objective, or why there is none to be named.
+    """The minimum of an objective, or why there is none to show.
 
     Attributes:
-        coefficients: shape (n_features + 1, n_outputs); None where there is none.
-        value: the objective there, in nats (squared units for squared losses); None likewise.
-        words: one sentence.
+        coefficients: shape (n_features + 1, n_outputs); None if there is none.
+        value: the objective there, in nats (squared units for squared losses), or None.
+        words: one sentence for the user.
     """
 
     coefficients: Array | None
@@ -45,18 +45,18 @@ class Optimum:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a run needs: all of it follows from the settings.
+    """What a run needs; everything follows from the settings.
 
     Attributes:
-        settings: as they were asked for.
+        settings: as they were requested.
         table: the points, of one or two features.
-        X: their features as the model sees them, shape (n, d): standardised where that was asked for.
+        X: their features as the model sees them, shape (n, d): standardised if that was requested.
         target: what the loss compares with, one entry or row per point.
         codes: positions in `classes`, shape (n,); empty where a number is predicted.
-        classes: names of the classes that the model tells apart.
-        objective: what is minimised.
-        solver: how.
-        start: from where, shape (n_features + 1, n_outputs).
+        classes: names of the classes that the model distinguishes.
+        objective: the objective.
+        solver: the solver.
+        start: the start, shape (n_features + 1, n_outputs).
     """
 
     settings: Settings
@@ -76,7 +76,7 @@ class Problem:
 
     @property
     def has_certificate(self) -> bool:
-        """Whether the loss is one of which a distance from the minimum can be proved or estimated."""
+        """Whether a distance from the minimum can be proved or estimated for this loss."""
         return bool(getattr(self.objective.loss, "has_certificate", True))
 
     def classify(self, coefficients: Array, X: Array) -> Array:
@@ -113,7 +113,7 @@ class Problem:
     @property
     @kept
     def row_curvature_bound(self) -> float:
-        """Largest curvature that the objective of any single row can have: what steps of a few rows have to mind."""
+        """Largest curvature that the objective of any single row can have, which limits steps on a few rows."""
         with_ones = np.column_stack([self.X, np.ones(len(self.X))])
         return float(self.objective.loss.smoothness * (with_ones**2).sum(axis=1).max() + self.settings.penalty)
 
@@ -128,7 +128,7 @@ class Problem:
     @property
     @kept
     def optimum(self) -> Optimum:
-        """The lowest point, found by Newton's method and certified."""
+        """The minimum, found by Newton's method and certified."""
         if isinstance(self.objective.loss, PerceptronLoss):
             return Optimum(None, None, "The perceptron's loss is 0 wherever no point is on the wrong side.")
         if isinstance(self.objective.loss, SquaredSigmoid):
@@ -136,7 +136,7 @@ class Problem:
         solution = minimize(self.objective, Newton(), tol=_OPTIMUM_TOL, max_iter=200)
         if solution.stop is Stop.SEPARATED:
             words = (
-                "The classes can be separated: without a penalty the loss falls towards 0 and weights grow for ever."
+                "The classes can be separated: without a penalty the loss falls towards 0 and the weights grow forever."
             )
             return Optimum(None, 0.0, words)
         value, certificate = self.objective.value_and_gradient(solution.coefficients)[0], solution.certificate
@@ -154,7 +154,7 @@ def make_problem(settings: Settings, file: tuple[str, bytes] | None = None) -> P
 
     Raises:
         ArgumentError: the settings do not fit each other; the message says what does.
-        DataError, FileError: a table of one's own cannot be used.
+        DataError, FileError: a user's own table cannot be used.
 
     Example:
         >>> problem = make_problem(Settings(classes=("setosa", "versicolor"), rate=0.5))
@@ -182,7 +182,7 @@ def _standardised(table: Table) -> Array:
 
 
 def _loss(settings: Settings, table: Table) -> tuple[Loss, Array, Array, tuple[str, ...]]:
-    """The loss, its targets, the code of each row, and the names of what is told apart."""
+    """The loss, its targets, the code of each row, and the names of the classes."""
     name, n_classes = settings.loss, len(table.class_names)
     if table.target:
         if name != "adaline":
@@ -218,11 +218,11 @@ def _loss(settings: Settings, table: Table) -> tuple[Loss, Array, Array, tuple[s
 
 
 def _solver(settings: Settings) -> Solver:
-    """The way to descend."""
+    """The solver that the settings name."""
     if settings.way in ("newton", "lbfgs"):
         if settings.loss == "perceptron":
             raise ArgumentError(
-                f"way={settings.way!r}: the perceptron's loss has no curvature to go by; choose batch, mini-batch or "
+                f"way={settings.way!r}: the perceptron's loss has no curvature to use; choose batch, mini-batch or "
                 "stochastic steps"
             )
         return Newton() if settings.way == "newton" else LBFGS()

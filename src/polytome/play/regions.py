@@ -1,4 +1,4 @@
-"""What a linear model says about the plane: the region of each class, exactly, and lines of equal probability.
+"""How a linear model divides the plane: the exact region of each class, and lines of equal probability.
 
 A class wins where its score is the largest, or, with one output, where the score is above a threshold. Scores are
 linear in the features, so every region is a convex polygon: the window, cut by one line for each rival.
@@ -83,8 +83,8 @@ def level_line(coefficients: Array, window: Window, level: float) -> Array:
 
 
 def _cut(polygon: Array, line: Array, *, ties: bool) -> Array:
-    """The part of a convex polygon where `line[0] x + line[1] y + line[2] >= 0`; all of it, where that is 0 everywhere,
-    if ties count."""
+    """The part of a convex polygon where `line[0] x + line[1] y + line[2] >= 0`; if that is 0 everywhere, all of it if
+    ties count."""
     if not len(polygon) or not (line.any() or ties):
         return polygon[:0]
     with np.errstate(over="ignore", invalid="ignore"):

@@ -20,6 +20,7 @@ from polytome.certificates.certificate import certify, is_separated
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic
 from polytome.losses.neurons import SquaredSigmoid
+from polytome.plain.values import plain
 from polytome.play.problems import Problem
 from polytome.play.regions import class_regions, level_line
 from polytome.play.verdicts import verdict
@@ -33,10 +34,10 @@ Array = NDArray[Any]
 __all__ = ["MOST_FRAMES", "MOST_STEPS", "Move", "Update", "frames", "json_line", "moves"]
 
 MOST_STEPS = 5000
-"""How far a run can be followed."""
+"""The most steps of a run."""
 
 MOST_FRAMES = 500
-"""Of one request."""
+"""The most frames of one request."""
 
 _TOL = 1e-9
 _HIGH_UP = 100.0
@@ -138,7 +139,7 @@ def _stochastic_moves(problem: Problem) -> Iterator[Move]:
 
 
 def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterator[dict[str, Any]]:
-    """Some frames of a run, each as values that `json_line` takes; computed when asked for.
+    """Some frames of a run, each as values that `json_line` takes; computed when requested.
 
     Args:
         problem: what is descended on, and how.
@@ -146,7 +147,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
         count: how many at most.
 
     Raises:
-        ArgumentError: more is asked for than a request or a run may have.
+        ArgumentError: more frames are requested than a request or a run may have.
 
     Example:
         >>> from polytome.play.problems import make_problem
@@ -163,7 +164,7 @@ def frames(problem: Problem, first: int = 0, count: int = MOST_FRAMES) -> Iterat
 
 
 def _frames(problem: Problem, first: int, count: int) -> Iterator[dict[str, Any]]:
-    """The generator behind `frames`, which checks before the first one is asked for."""
+    """The generator behind `frames`, which checks before the first one is requested."""
     before: Move | None = None
     start_value = 0.0
     walking = islice(moves(problem), first + count + 1)  # one more, to know whether the last one is the end
@@ -264,16 +265,4 @@ def json_line(values: Any) -> str:
         >>> json_line({"value": float("inf"), "w": np.array([0.1, 2.0])})
         '{"value":null,"w":[0.1,2.0]}\\n'
     """
-    return json.dumps(_plain(values), separators=(",", ":"), allow_nan=False) + "\n"
-
-
-def _plain(values: Any) -> Any:
-    """Arrays as lists, and None for numbers that are not finite."""
-    if isinstance(values, np.ndarray):
-        plain = values.tolist()
-        return plain if np.isfinite(values).all() else _plain(plain)
-    if isinstance(values, dict):
-        return {name: _plain(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_plain(value) for value in values]
-    return None if isinstance(values, float) and not np.isfinite(values) else values
+    return json.dumps(plain(values), separators=(",", ":"), allow_nan=False) + "\n"

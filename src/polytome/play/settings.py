@@ -18,7 +18,7 @@ WAYS = ("batch", "mini-batch", "stochastic", "newton", "lbfgs")
 """How one can descend."""
 
 STARTS = ("zeros", "null", "random")
-"""Where a run can start, beside numbers of one's own."""
+"""Where a run can start, besides a user's own numbers."""
 
 MOST_ROWS = 1000
 """Points that one picture can show."""
@@ -47,7 +47,7 @@ class Settings:
     Args:
         data: name of the data set; "own" for the table in `csv`, "file" for the one the server was started with.
         features: names of one or two columns; empty for those that the data set suggests.
-        label: the column of the labels of a table of one's own; empty for the last one.
+        label: the column of the labels of a user's own table; empty for the last one.
         classes: names of the classes to keep; empty for all.
         one: the class that counts as 1 where there is one output, all others as 0; empty for the last one.
         rows: how many points are drawn at random, where they are.
@@ -63,12 +63,12 @@ class Settings:
         shuffle: whether each epoch visits the rows in a new random order.
         start: one of `STARTS`, or the coefficients as numbers, separated by commas or blanks, the weights of each
             feature and then the intercepts.
-        seed: of whatever is random.
-        csv: the text of a table of one's own.
+        seed: the seed of everything random.
+        csv: the text of a user's own table.
         name: the file name of that table.
 
     Raises:
-        ArgumentError: a setting cannot be used; the message names it and says what can.
+        ArgumentError: a setting cannot be used; the message names it and says what can be used.
 
     Example:
         >>> Settings.from_json({"data": "moons", "rate": "0.5"}).rate
@@ -107,7 +107,7 @@ class Settings:
         if len(self.features) > 2 or len(set(self.features)) < len(self.features):
             raise ArgumentError(f"features={', '.join(self.features)}: choose one, or two different ones")
         if len(self.content) > MOST_BYTES:
-            raise ArgumentError(f"the table has {len(self.content):,} bytes, at most {MOST_BYTES:,} can be used")
+            raise ArgumentError(f"the table has {len(self.content):,} bytes; at most {MOST_BYTES:,} can be used")
         if self.start not in STARTS:
             self.start_numbers()
 
@@ -119,7 +119,7 @@ class Settings:
             ArgumentError: a name is not known, a value has another type, or cannot be used.
         """
         if not isinstance(given, Mapping):
-            raise ArgumentError("the settings are no JSON object")
+            raise ArgumentError("the settings are not a JSON object")
         known = {field.name: field.default for field in fields(cls)}
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -127,16 +127,16 @@ class Settings:
         return cls(**{name: _converted(name, value, known[name]) for name, value in given.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Every setting but the table itself, as plain values."""
+        """Every setting except the table itself, as plain values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @property
     def content(self) -> bytes:
-        """The table as a file would hold it; half a character, which JSON allows, is left to its reader to refuse."""
+        """The table as in a file; half a surrogate pair, which JSON allows, is left for its reader to refuse."""
         return self.csv.encode("utf-8", "surrogatepass")
 
     def start_numbers(self) -> list[float]:
-        """The numbers of a start of one's own.
+        """The numbers of a user's own start.
 
         Raises:
             ArgumentError: there are none, too many, or one is not finite.

@@ -1,4 +1,4 @@
-"""How a run goes, in one sentence: it falls, rises, has arrived, or diverges, and then what to do about it."""
+"""How a run is going, in one sentence: it falls, rises, has arrived, or diverges, and then what to do about it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
 def verdict(
     problem: Problem, start_value: float, before: float | None, value: float, gap: float | None, is_last: bool
 ) -> Verdict:
-    """How it goes.
+    """How the run is going.
 
     A run diverges where its loss is not finite, or ten times that of the start and of the null model. Only along a
     smooth loss do short steps promise descent, so the perceptron never diverges: it settles or does not.
@@ -42,7 +42,7 @@ def verdict(
     """
     yardstick = max(start_value, problem.objective.null[1])
     if not np.isfinite(value):
-        return Verdict("diverged", f"Diverged: the loss has left the range of numbers. {rate_advice(problem)}")
+        return Verdict("diverged", f"Diverged: the loss has overflowed. {rate_advice(problem)}")
     if np.isfinite(problem.objective.loss.smoothness) and value > _TOO_HIGH * yardstick:
         times = f"{value / yardstick:,.0f}" if value < 1e6 * yardstick else f"{value / yardstick:.0e}"
         words = f"Diverged: the loss is {value:.4g}, {times} times that of the start."
@@ -81,7 +81,7 @@ def rate_advice(problem: Problem) -> str:
 
 def _why_it_rose(problem: Problem) -> str:
     if problem.settings.way in ("mini-batch", "stochastic"):
-        return "; a step for some points may be a step back for the others."
+        return "; a step that helps some points may hurt the others."
     safe = problem.safe_rate
     if safe is not None and problem.settings.rate > safe:
         return f": the step went too far. Rates below 2/L = {_rounded_down(safe):g} always descend."
@@ -97,7 +97,7 @@ def _settled(problem: Problem) -> str:
 
 
 def _pair(before: float, value: float) -> str:
-    """Two numbers with as many digits as tell them apart.
+    """Two numbers with enough digits to distinguish them.
 
     Example:
         >>> _pair(0.5, 0.25), _pair(0.123456789, 0.123456788)
@@ -111,7 +111,7 @@ def _pair(before: float, value: float) -> str:
 
 
 def _rounded_down(number: float, digits: int = 3) -> float:
-    """A number with three digits that is no larger: below it is below the bound.
+    """A number rounded down to three digits: what is below it is below the bound.
 
     Example:
         >>> _rounded_down(0.12399)

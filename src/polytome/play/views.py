@@ -72,7 +72,7 @@ def opening(problem: Problem) -> dict[str, Any]:
 
 
 def _formulas(problem: Problem) -> dict[str, str]:
-    """The model, its loss and its step in the notation of the documents."""
+    """The model, its loss and its step in the notation of the lessons."""
     settings = problem.settings
     n_outputs = problem.objective.shape[1]
     models = {
@@ -113,15 +113,15 @@ def loss_surface(
         problem: whose loss.
         across: position of the first parameter in `parameter_names`.
         upwards: position of the second one.
-        held: all parameters, of which the others keep their values; None for the optimal ones.
+        held: values of all parameters, at which the others are held; None for the optimal values.
         path: smallest and largest value of both parameters that the picture is to show, `[[least, most], [least,
-            most]]`; it may show less where a run has gone astray.
+            most]]`; it may show less if a run has diverged.
 
     Returns:
         `x` and `y`, where the loss was computed, `values`, shape (len(y), len(x)), and `levels` for contours.
 
     Raises:
-        ArgumentError: a position is none, both are the same, there is no optimum, or numbers are missing.
+        ArgumentError: a position does not exist, both are the same, there is no optimum, or numbers are missing.
 
     Example:
         >>> from polytome.play.problems import make_problem
@@ -133,7 +133,7 @@ def loss_surface(
     names, objective = problem.parameter_names(), problem.objective
     if across == upwards or not all(0 <= position < objective.size for position in (across, upwards)):
         raise ArgumentError(
-            f"parameters {across} and {upwards}: choose two different ones of 0 to {objective.size - 1}"
+            f"parameters {across} and {upwards}: choose two different ones from 0 to {objective.size - 1}"
         )
     best = problem.optimum.coefficients
     if held is None and best is None:
@@ -153,7 +153,7 @@ def loss_surface(
 
 
 def _axes(known: Array, path: Array | None) -> tuple[Array, Array]:
-    """A grid around what is known and as much of the path as leaves the rest visible."""
+    """A grid around what is known and as much of the path as still leaves the rest visible."""
     low, high = known.min(axis=0), known.max(axis=0)
     size = np.maximum(high - low, 1.0)
     if path is not None:
@@ -166,7 +166,7 @@ def _axes(known: Array, path: Array | None) -> tuple[Array, Array]:
 
 
 def _levels(values: Array) -> Array:
-    """Heights that lie close together near the bottom: those of a bowl are then evenly spaced."""
+    """Heights that are closer together near the bottom: the contours of a bowl are then evenly spaced."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return np.empty(0)

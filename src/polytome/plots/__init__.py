@@ -1,4 +1,4 @@
-"""Figures: displays of fitted models in the manner of scikit-learn, and the style and the charts that they share."""
+"""Figures: displays of fitted models in the style of scikit-learn, and the layout and charts that they share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A display, imported when it is first asked for (PEP 562)."""
+    """A display, imported when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

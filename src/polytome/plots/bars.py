@@ -1,4 +1,4 @@
-"""Charts of numbers with names: flat bars, in one chart or in panels beside one another."""
+"""Charts of named numbers: horizontal bars, in one chart or in panels side by side."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _HATCHES = ("", "////", "....", "xxxx")
 def bars(names: Sequence[str], series: Mapping[str, ArrayLike], *, value_label: str, name_label: str) -> Figure:
     """Draw a distribution, or several side by side, as bars with their values.
 
-    The bars lie flat, so that names of any length and number can be read without turning the head. A value that is
-    not finite has no bar, only its name.
+    The bars are horizontal, so that any number of names of any length can be read. A value that is not finite has no
+    bar, only its name.
 
     Args:
         names: one per value.
@@ -57,10 +57,10 @@ def bars(names: Sequence[str], series: Mapping[str, ArrayLike], *, value_label: 
 
 @chart
 def bar_panels(names: Sequence[str], panels: Mapping[str, ArrayLike], *, name_label: str) -> Figure:
-    """Draw values in different units beside one another, such as scores and their softmax.
+    """Draw values in different units side by side, such as scores and their softmax.
 
     Args:
-        names: one per value; they stand left of the first panel and count for all.
+        names: one per value; they stand left of the first panel and hold for all panels.
         panels: what the values are, with their unit -> one value per name.
         name_label: what the names are.
 
@@ -84,10 +84,10 @@ def bar_panels(names: Sequence[str], panels: Mapping[str, ArrayLike], *, name_la
 
 
 def _columns(names: Sequence[str], series: Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """The values of every series, as many as there are names."""
+    """The values of every series, one for each name."""
     columns = {name: numbers(values, name) for name, values in series.items()}
     if not columns:
-        raise ArgumentError("series: there are none; give at least one")
+        raise ArgumentError("series is empty: give at least one")
     for name, values in columns.items():
         if len(values) != len(names):
             raise ArgumentError(f"{name!r}: {len(values)} values for {len(names)} names; give one for each")
@@ -95,7 +95,7 @@ def _columns(names: Sequence[str], series: Mapping[str, ArrayLike]) -> dict[str,
 
 
 def bars_height(names: Sequence[str], n_series: int) -> float:
-    """Height in inches of axes in which every bar and every line of a name has room.
+    """Height in inches of axes that leave room for every bar and every line of a name.
 
     Args:
         names: one per value.
@@ -110,7 +110,7 @@ def bars_height(names: Sequence[str], n_series: int) -> float:
 
 
 def draw_bars(axes: Axes, names: Sequence[str], series: Sequence[Array]) -> list[Patch]:
-    """Draw flat bars of all series with their values, the first name and the first series on top.
+    """Draw horizontal bars of all series with their values, the first name and the first series on top.
 
     Args:
         axes: where to draw.
@@ -170,7 +170,7 @@ def make_room(axes: Axes, values: Array) -> None:
     texts = np.array([text_size(short(value), 9)[0] + 6 for value in values]) / width
     low, high = min(0.0, ends.min()), max(0.0, ends.max())
     span = high - low
-    # What a text takes of the axis depends on the limits, and they on the texts: each round comes nearer to both.
+    # The room for the texts depends on the limits, and the limits on the texts: each round comes closer to both.
     for _ in range(20):
         low = min(0.0, (ends - np.where(values < 0, texts, 0) * span).min())
         high = max(0.0, (ends + np.where(values < 0, 0, texts) * span).max())

@@ -30,23 +30,23 @@ __all__ = ["DecisionRegionsDisplay", "SigmoidDisplay", "SimplexDisplay"]
 _CHUNK = 2**22  # entries of a matrix of rows to be predicted at once: 32 MiB
 _SCORE = "score $z$"
 _BANDS = (0.75, 0.9, 0.99)
-_STRENGTHS = (0.1, 0.2, 0.32, 0.46)  # of the tint below, between and above them
+_STRENGTHS = (0.1, 0.2, 0.32, 0.46)  # strengths of the tint below, between and above them
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 
 @dataclass
 class DecisionRegionsDisplay(Display):
-    """Which class a model gives to each point of the plane of two features, and how sure it is; the others are held.
+    """The class that a model predicts at each point of the plane of two features, and with which probability.
 
-    The more probable its class, the stronger the tint: below 75 %, 90 %, 99 %, and above. All other features have the
-    median of the rows. At most 1,000 rows are shown.
+    The more probable the class, the stronger the tint: below 75 %, 90 %, 99 %, and above. All other features are held
+    at the median of the rows. At most 1,000 rows are shown.
 
     Args:
         points: the two features of the rows shown, shape (m, 2).
         labels: their classes, shape (m,).
         probabilities: (m, 2) points -> (m, K) probabilities.
         classes: shape (K,).
-        names: of the two features.
+        names: the names of the two features.
         others: how many features are held.
 
     Example:
@@ -76,17 +76,17 @@ class DecisionRegionsDisplay(Display):
             X: features, shape (n, d).
             y: labels, shape (n,).
             features: two, by name or position.
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
 
         Raises:
-            ArgumentError: there is no such feature, or it is twice the same one.
-            DataError: a label is no class of the model.
+            ArgumentError: there is no such feature, or both are the same.
+            DataError: a label is not one of the model's classes.
         """
         needs(model, "predict_proba")
         names = feature_names(model)
         positions = [feature_position(feature, names) for feature in features]
         if len(set(positions)) != 2 or len(positions) != 2:
-            raise ArgumentError(f"features={features!r}: give two different ones")
+            raise ArgumentError(f"features={features!r}: give two different features")
         codes = known_codes(y, model.classes_)
         shown = shown_rows(len(codes))
         points = np.column_stack([_column(X, place)[shown] for place in positions])
@@ -131,7 +131,7 @@ class DecisionRegionsDisplay(Display):
         return literal(f"What is predicted from {self.names[0]} and {self.names[1]}{held}")
 
     def description(self) -> str:
-        """How often the class of the region is the class of the row."""
+        """How many rows lie in the region of their own class."""
         predicted = self.classes[self.probabilities(self.points).argmax(axis=1)]
         right = float(np.mean(predicted == self.labels))
         held = f", the other {self.others} features at their medians" if self.others else ""
@@ -145,8 +145,8 @@ class DecisionRegionsDisplay(Display):
 class SigmoidDisplay(Display):
     """A model of two classes along its score, or along one feature while the others are held at their medians.
 
-    The curve is the probability of the second class; rows of the first lie at 0, of the second at 1; left and right of
-    the dashed cross the cut-off decides differently. At most 1,000 rows are shown.
+    The curve is the probability of the second class; rows of the first class lie at 0, those of the second at 1. The
+    prediction changes at the dashed cross. At most 1,000 rows are shown.
 
     Args:
         x: the score or the feature of the rows shown, shape (m,).
@@ -154,7 +154,7 @@ class SigmoidDisplay(Display):
         probability: (k,) values of x -> (k,) probabilities of the second class.
         classes: the two labels.
         name: what x is, with its unit.
-        cut_off: the probability from which on the second class is predicted.
+        cut_off: the probability from which the second class is predicted.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -182,16 +182,16 @@ class SigmoidDisplay(Display):
             X: features, shape (n, d).
             y: labels, shape (n,).
             feature: a name or a position; None for the score.
-            cut_off: the probability from which on the second class is predicted, between 0 and 1.
-            ax: axes; None for a figure of its own.
+            cut_off: the probability from which the second class is predicted, between 0 and 1.
+            ax: axes; None for a new figure.
 
         Raises:
-            ArgumentError: the model has more classes, there is no such feature, or the cut-off is no probability.
-            DataError: a label is no class of the model.
+            ArgumentError: the model has other than two classes, no such feature exists, or the cut-off is none.
+            DataError: a label is not one of the model's classes.
         """
         needs(model, "predict_proba" if feature is not None else "decision_function")
         if len(model.classes_) != 2:
-            raise ArgumentError(f"the model has {len(model.classes_)} classes; a sigmoid tells two apart")
+            raise ArgumentError(f"the model has {len(model.classes_)} classes; this display needs a model of two")
         if not 0 < cut_off < 1:
             raise ArgumentError(f"cut_off={cut_off}: give a probability between 0 and 1")
         codes = known_codes(y, model.classes_)
@@ -211,7 +211,7 @@ class SigmoidDisplay(Display):
 
     @property
     def crossing(self) -> float:
-        """The x at which the probability crosses the cut-off; NaN if it does not where rows are."""
+        """The x at which the probability crosses the cut-off; NaN if it does not within the range of the rows."""
         margin = 0.08 * float(np.ptp(self.x)) or 1.0
         grid = np.linspace(self.x.min() - margin, self.x.max() + margin, 1001)
         above = self.probability(grid) >= self.cut_off
@@ -256,7 +256,7 @@ class SigmoidDisplay(Display):
     def description(self) -> str:
         """Where the cut-off is crossed, and how many rows lie on the wrong side."""
         wrong = int(((self.probability(self.x) >= self.cut_off) != (self.codes == 1)).sum())
-        place = f"at {short(self.crossing)}" if np.isfinite(self.crossing) else "nowhere among the rows"
+        place = f"at {short(self.crossing)}" if np.isfinite(self.crossing) else "nowhere in their range"
         name = "the score" if self.name == _SCORE else self.name.replace(r"\$", "$")
         return (
             f"The probability of {self.classes[1]} against {name}: it crosses the cut-off of {short(self.cut_off)} "
@@ -266,10 +266,10 @@ class SigmoidDisplay(Display):
 
 @dataclass
 class SimplexDisplay(Display):
-    """Predicted probabilities of three classes as points of a triangle: the nearer to a corner, the more probable.
+    """Predicted probabilities of three classes as points in a triangle: the closer to a corner, the more probable.
 
     The height of a point above the side opposite to a corner is the probability of that corner's class. The lines from
-    the middle, where all three are equal, part the regions of the predictions. At most 1,000 rows are shown.
+    the middle, where all three are equal, separate the regions of the predictions. At most 1,000 rows are shown.
 
     Args:
         probabilities: shape (m, 3).
@@ -298,11 +298,11 @@ class SimplexDisplay(Display):
             model: a fitted classifier of three classes with `predict_proba`.
             X: features, shape (n, d).
             y: labels, shape (n,).
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
 
         Raises:
             ArgumentError: the model has another number of classes.
-            DataError: a label is no class of the model.
+            DataError: a label is not one of the model's classes.
         """
         needs(model, "predict_proba")
         if len(model.classes_) != 3:
@@ -349,13 +349,13 @@ class SimplexDisplay(Display):
         return "Predicted probabilities on the simplex of three classes"
 
     def description(self) -> str:
-        """How sure the predictions are, and how many are wrong."""
+        """How many predictions are nearly certain, and how many are wrong."""
         wrong = int((self.probabilities.argmax(axis=1) != self.codes).sum())
         sure = int((self.probabilities.max(axis=1) > 0.9).sum())
         first, second, third = self.classes.tolist()
         return (
             f"{len(self.codes)} rows in the triangle of {first}, {second} and {third}: {sure} of them lie in a corner "
-            f"with a probability above 0.9, {wrong} in the part of a class that is not theirs."
+            f"with a probability above 0.9, {wrong} in the region of another class."
         )
 
 

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 __all__ = ["curves", "draw_curves", "draw_points_with_curves", "points_with_curves"]
 
-_FEW = 25  # so few points of a curve are marked one by one
+_FEW = 25  # the most points of a curve that are marked one by one
 _POINTS: dict[str, Any] = {
     "linestyle": "none",
     "markersize": 6,
@@ -48,15 +48,15 @@ def curves(
 ) -> Figure:
     """Draw one line per series, with its name at its end.
 
-    A value that is not finite interrupts its line. Where there are at most 25 points they are marked.
+    A value that is not finite interrupts its line. Up to 25 points are marked.
 
     Args:
         series: name -> (x, y), two arrays of one length. The name `""` is not written.
         x_label: what x is, with its unit.
         y_label: what y is, with its unit.
         levels: name -> height of a dashed line to compare with.
-        log_x: logarithmic x; only positive values can be seen.
-        log_y: logarithmic y; a value that is not positive leads out of the picture.
+        log_x: logarithmic x; only positive values are shown.
+        log_y: logarithmic y; at a value that is not positive the line leaves the picture.
         y_limits: the part of y to show; all of it if None.
 
     Raises:
@@ -86,11 +86,11 @@ def draw_curves(
     log_y: bool = False,
     y_limits: tuple[float, float] | None = None,
 ) -> None:
-    """Draw what `curves` draws on axes that are there.
+    """Draw what `curves` draws on existing axes.
 
     Args:
         axes: where to draw.
-        series: as for `curves`, and so are the others.
+        series: as for `curves`, like all the following.
         x_label: what x is, with its unit.
         y_label: what y is, with its unit.
         levels: name -> height of a dashed line to compare with.
@@ -108,7 +108,7 @@ def draw_curves(
         array([0.7, 0.5])
     """
     if not series:
-        raise ArgumentError("series: there are none; give at least one")
+        raise ArgumentError("series is empty: give at least one")
     axes.set(xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
     lines = {}
     for position, (name, pair) in enumerate(series.items()):
@@ -148,7 +148,7 @@ def points_with_curves(
         levels: name -> height of a dashed line, for instance the cut-off at 0.5.
 
     Raises:
-        ArgumentError: there is no point, or a group's lengths differ.
+        ArgumentError: there are no points, or a group's lengths differ.
 
     Example:
         >>> figure = points_with_curves(
@@ -172,18 +172,18 @@ def draw_points_with_curves(
     y_label: str,
     levels: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw what `points_with_curves` draws on axes that are there.
+    """Draw what `points_with_curves` draws on existing axes.
 
     Args:
         axes: where to draw.
-        groups: as for `points_with_curves`, and so are the others.
+        groups: as for `points_with_curves`, like all the following.
         functions: name -> function of an array of x.
         x_label: what x is, with its unit.
         y_label: what y is, with its unit.
         levels: name -> height of a dashed line.
 
     Raises:
-        ArgumentError: there is no point, or a group's lengths differ.
+        ArgumentError: there are no points, or a group's lengths differ.
 
     Example:
         >>> figure, (axes,) = new_figure()
@@ -194,7 +194,7 @@ def draw_points_with_curves(
     pairs = {name: _pair(name, pair) for name, pair in groups.items()}
     finite = np.concatenate([x[np.isfinite(x + y)] for x, y in pairs.values()]) if pairs else np.empty(0)
     if not finite.size:
-        raise ArgumentError("groups: there is no point with finite x and y; give at least one")
+        raise ArgumentError("groups: no point has finite x and y; give at least one")
     axes.set(xlabel=x_label, ylabel=y_label)
     key = {}
     for position, (name, (x, y)) in enumerate(pairs.items()):
@@ -225,7 +225,7 @@ def _pair(name: str, pair: tuple[ArrayLike, ArrayLike]) -> tuple[Array, Array]:
 
 
 def _plain_decades(axes: Axes) -> None:
-    """On a logarithmic axis of few decades plain numbers, 1, 2, 5, 10, in place of powers of ten."""
+    """On a logarithmic axis of few decades, plain numbers, 1, 2, 5, 10, instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     axes.yaxis.minorticks_off()
@@ -236,7 +236,7 @@ def _plain_decades(axes: Axes) -> None:
 
 
 def _end(name: str, line: Line2D) -> EndLabel:
-    """Where a curve's name is tied: its rightmost point that can be seen, or its rightmost finite one."""
+    """Where a curve's name is attached: its rightmost visible point, or its rightmost finite one."""
     x, y = (np.asarray(part, np.float64) for part in line.get_data())
     axes = line.axes
     assert axes is not None

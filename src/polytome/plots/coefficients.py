@@ -30,24 +30,24 @@ Array = NDArray[Any]
 
 __all__ = ["CoefficientsDisplay", "draw_signed_bars", "draw_signed_pictures", "largest_signed", "picture_paper"]
 
-_COLUMNS = 5  # pictures beside one another
+_COLUMNS = 5  # pictures side by side
 
 
 @dataclass
 class CoefficientsDisplay(Display):
     """The largest coefficients with the names of their features, for each class; those of an image model as pictures.
 
-    A coefficient is the change of a class's score when its feature grows by one unit and the others stay; with two
-    classes it is the change of the log-odds of the second. Pictures share one scale of colours with white for zero:
-    blue counts for the class, vermillion against it.
+    A coefficient is the change of a class's score when its feature grows by one unit and the others stay the same; with
+    two classes, the change of the log odds of the second. Pictures share one colour scale with white for zero:
+    blue counts for the class, vermilion against it.
 
     Args:
         coefficients: shape (K, d), or (1, d) for two classes.
-        names: of the features.
+        names: the names of the features.
         labels: one per row of `coefficients`.
-        most: how many bars for each class.
-        unit: of the features that the coefficients belong to.
-        image_shape: height and width where each row is a picture, else None.
+        most: the most bars for each class.
+        unit: the unit of the features.
+        image_shape: height and width if each row is a picture, else None.
 
     Example:
         >>> names, labels = ["height", "width", "age"], ["tall"]
@@ -78,9 +78,9 @@ class CoefficientsDisplay(Display):
         Args:
             model: a fitted classifier with `coef_` and `classes_`; one of images has `image_shape_`.
             X: features, shape (n, d), for coefficients per standard deviation; None for coefficients per unit.
-            labels: the classes to show; None for all (of two the second one alone has coefficients).
-            most: how many bars for each class at most.
-            ax: one axes for each class; None for a figure of its own.
+            labels: the classes to show; None for all (of two classes, only the second has coefficients).
+            most: the most bars for each class.
+            ax: one axes for each class; None for a new figure.
 
         Raises:
             ArgumentError: `most` is below 1, or a label has no coefficients of its own.
@@ -127,7 +127,7 @@ class CoefficientsDisplay(Display):
         chosen = [values[self._chosen(row)] for row, values in enumerate(self.coefficients)]
         for row, panel in enumerate(axes[:k]):
             draw_signed_bars(panel, self._names(row), chosen[row])
-            panel.set(xlabel=f"{'log-odds' if k == 1 else 'score'} per {self.unit}", ylabel="feature")
+            panel.set(xlabel=f"{'log odds' if k == 1 else 'score'} per {self.unit}", ylabel="feature")
             if k > 1:
                 panel.set_title(wrapped(literal(self.labels[row]), 40), fontsize=10)
         for panel in axes[:k]:
@@ -139,19 +139,19 @@ class CoefficientsDisplay(Display):
     def title(self) -> str:
         """What the picture shows."""
         if self.image_shape is not None:
-            return "The coefficients of each class: ink on blue speaks for it, on orange against it"
+            return "The coefficients of each class: ink on blue counts for it, on orange against it"
         n, d = min(self.most, len(self.names)), len(self.names)
         share = f"The {n} largest of {d} coefficients" if n < d else "The coefficients"
         return literal(f"{share} for {self.labels[0]}") if len(self.labels) == 1 else f"{share} of each class"
 
     def description(self) -> str:
-        """The largest coefficient of each class, of at most five."""
+        """The largest coefficient of each class, for at most five classes."""
         parts = []
         for label, row in list(zip(self.labels, self.coefficients, strict=True))[:5]:
             j = int(largest(np.abs(row), 1, self.names)[0])
             parts.append(f"{label}: {self.names[j]} {short(row[j])}")
         more = f" (and {len(self.labels) - 5} more classes)" if len(self.labels) > 5 else ""
-        return f"The largest coefficient by size of each class is, for {'; '.join(parts)}{more}."
+        return f"The coefficient of largest absolute value is, for {'; '.join(parts)}{more}."
 
 
 def _their_labels(model: Any) -> list[Any]:
@@ -162,7 +162,7 @@ def _their_labels(model: Any) -> list[Any]:
 
 
 def largest_signed(values: Array, most: int, names: Sequence[str]) -> NDArray[np.intp]:
-    """Positions of the values of largest size, the largest value first, the most negative last; zeros are left out.
+    """Positions of the values of largest absolute value, from the largest to the most negative; zeros are left out.
 
     Example:
         >>> largest_signed(np.array([0.1, -3.0, 2.0, 0.0]), 2, ["a", "b", "c", "d"])
@@ -174,7 +174,7 @@ def largest_signed(values: Array, most: int, names: Sequence[str]) -> NDArray[np
 
 
 def picture_paper(n: int, shape: tuple[int, int]) -> Paper:
-    """Paper for n pictures of a shape with captions and a scale."""
+    """The layout for n pictures of a shape with captions and a scale."""
     columns = min(n, _COLUMNS)
     rows = -(-n // columns)
     size = PICTURE if n > 3 else 1.9
@@ -182,7 +182,7 @@ def picture_paper(n: int, shape: tuple[int, int]) -> Paper:
 
 
 def draw_signed_bars(axes: Axes, names: Sequence[str], values: Array) -> None:
-    """Draw bars that are blue above zero and vermillion below, as the pixels of a picture are.
+    """Draw bars that are blue above zero and vermilion below, as the pixels of a picture are.
 
     Args:
         axes: where to draw.
@@ -199,14 +199,14 @@ def draw_signed_pictures(
 ) -> None:
     """Draw pictures of signed numbers with one scale of colours, as far below zero as above.
 
-    The scale ends where one number in two hundred is beyond it, so that a few pixels do not make all others pale.
+    One number in two hundred may lie beyond the scale, so that a few pixels do not make all others pale.
 
     Args:
         axes: one for each picture.
         pictures: shape (n, height, width).
         captions: one for each.
         label: what the numbers are, at the scale.
-        beside: other axes that the scale stands below.
+        beside: further axes above the scale.
     """
     from matplotlib.ticker import MaxNLocator
 

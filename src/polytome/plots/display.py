@@ -1,4 +1,4 @@
-"""What all displays share: they hold plain numbers, draw them on axes of their own or yours, and say them in words."""
+"""What all displays share: they hold plain numbers, draw them on new axes or on yours, and describe them in words."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Paper = tuple[float, float, int, int]
 
 
 class Display(ABC):
-    """A picture of a fitted model, in the manner of scikit-learn's displays.
+    """A picture of a fitted model, in the style of scikit-learn's displays.
 
-    `from_estimator` computes what is to be seen and draws it; the constructor takes the numbers themselves.
+    `from_estimator` computes the numbers and draws them; the constructor takes the numbers themselves.
 
     Attributes:
-        ax_: the axes; a list of them where there are several.
+        ax_: the axes; a list if there are several.
         figure_: the whole figure.
     """
 
@@ -43,9 +43,9 @@ class Display(ABC):
         """Draw.
 
         Args:
-            ax: axes to draw on, as many as the display has panels; None for a figure of its own, which no window and
-                no global list knows: `display.figure_.savefig`, `polytome.plots.drawing.svg_bytes`, or the last line
-                of a notebook's cell show it.
+            ax: axes to draw on, one for each panel; None for a new figure, which belongs to no window and no global
+                list: `display.figure_.savefig`, `polytome.plots.drawing.svg_bytes`, or the last line of a notebook's
+                cell show it.
 
         Raises:
             ArgumentError: `ax` has another number of axes.
@@ -69,7 +69,7 @@ class Display(ABC):
         return self
 
     def _paper(self) -> Paper:
-        """How large a figure of its own is, and how many axes it has."""
+        """The size of a new figure, and the number of its axes."""
         return 6.4, 4.2, 1, 1
 
     @abstractmethod
@@ -78,20 +78,20 @@ class Display(ABC):
 
     @abstractmethod
     def title(self) -> str:
-        """What the picture shows, in a line that stands above it."""
+        """What the picture shows: the line above it."""
 
     @abstractmethod
     def description(self) -> str:
-        """One or two sentences that say what is to be seen, with its numbers: the picture's alternative text."""
+        """The picture's alternative text: one or two sentences on what it shows, with its numbers."""
 
     def _repr_svg_(self) -> str | None:
-        """What a notebook shows; None where the axes are yours, which it shows already."""
+        """What a notebook shows; None if the axes are yours, which the notebook shows already."""
         figure = getattr(self, "figure_", None)
         return svg_bytes(figure).decode() if figure is not None and is_ours(figure) else None
 
 
 def _write_title(figure: Figure, title: str) -> None:
-    """The title above everything, on the key where there is one, in room of its own."""
+    """The title above everything, including a key, in its own space."""
     from matplotlib.font_manager import FontProperties
 
     width, height = figure.get_size_inches()
@@ -107,11 +107,11 @@ def _write_title(figure: Figure, title: str) -> None:
 
 
 def needs(model: Any, method: str) -> None:
-    """Refuse a model that is not fitted, or lacks a method that a display calls.
+    """Refuse a model that is not fitted, or lacks a method that the display calls.
 
     Raises:
         sklearn.exceptions.NotFittedError: the model has not been fitted.
-        ArgumentError: it has no such method.
+        ArgumentError: the model has no such method.
     """
     check_is_fitted(model)
     if not hasattr(model, method):
@@ -131,7 +131,9 @@ def feature_position(feature: int | str, names: Sequence[str]) -> int:
     if isinstance(feature, str):
         if feature in names:
             return list(names).index(feature)
-        raise ArgumentError(f"feature {feature!r}: the model has none of this name; its names begin {list(names)[:5]}")
+        raise ArgumentError(
+            f"feature {feature!r}: the model has no feature of this name; its names begin {list(names)[:5]}"
+        )
     if isinstance(feature, (int, np.integer)) and 0 <= feature < len(names):
         return int(feature)
     raise ArgumentError(f"feature {feature!r}: give a name, or a position from 0 to {len(names) - 1}")
@@ -144,7 +146,7 @@ def plain_rows(rows: Array, X: Any) -> Any:
 
 
 def shown_rows(n: int, most: int = 1000) -> NDArray[np.intp]:
-    """Positions of at most `most` rows, evenly spaced: a picture of more is no clearer.
+    """Positions of at most `most` rows, evenly spaced: more would not make the picture clearer.
 
     Example:
         >>> shown_rows(5, 3)

@@ -1,15 +1,15 @@
-"""One style for every figure: how a figure is made, what tells its parts apart, and how it becomes a file.
+"""One style for every figure: how a figure is made, how its parts are distinguished, and how it becomes a file.
 
-Figures are for paper as well as for screens: white ground, dark letters of 10 and 11 points at a width of 6.4 inches,
-which is a page's column. Colours are those that Okabe and Ito chose so that people with any colour vision tell them
-apart, and colour is never alone: lines also differ in their dashes, points in their shape, and a name stands beside
-what it names. Every axis of numbers says what they are and in which unit.
+Figures are for paper as well as for screens: a white background, dark text of 10 and 11 points, 6.4 inches
+wide, one column of a page. The colours are those of Okabe and Ito, which people with any colour vision can
+distinguish, and colour is never the only difference: lines also differ in their dashes, points in their shape, and
+names stand beside what they name. Every axis of numbers says what they are and in which unit.
 
 Text between dollar signs is mathematics, as in Matplotlib; names that come from data go through `literal`.
 
 Reference:
     Okabe and Ito, "Color Universal Design" (2008): the palette. Tufte, "The Visual Display of Quantitative
-    Information" (2001): no ink without information, names beside the data.
+    Information" (2001): no ink without information, labels beside the data.
 """
 
 from __future__ import annotations
@@ -61,22 +61,22 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's colours without yellow, which is too faint on white paper."""
 
 LINE_STYLES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
-"""As many as share no divisor with the colours: 28 lines come before a pair repeats."""
+"""Their number shares no divisor with that of the colours: 28 lines come before a pair repeats."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 """Shapes of points, for 70 classes before a pair of colour and shape repeats."""
 
 INK = "#222222"
-"""Letters and axes."""
+"""Text and axes."""
 
 GREY = "#707070"
-"""What stands back: lines to compare with, headings."""
+"""The background: reference lines, headings."""
 
 REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 1.0, "zorder": 1}
-"""A line to compare with, as arguments of `Axes.plot`."""
+"""A reference line, as arguments of `Axes.plot`."""
 
 WARM_INK = "#A84A00"
-"""The palette's vermillion, darker: letters need more contrast than lines (WCAG 2.2 asks for 4.5)."""
+"""The palette's vermilion, darker: text needs more contrast than lines (WCAG 2.2 requires 4.5)."""
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib, so that every machine draws the same letters
@@ -98,7 +98,7 @@ _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.8,
-    # Letters become outlines: no viewer can replace the font, so what was measured not to overlap does not overlap.
+    # Text becomes outlines: no viewer can replace the font, so texts measured not to overlap do not overlap.
     "svg.fonttype": "path",
     # Names inside the file are hashes with this salt instead of random ones: one figure, one sequence of bytes.
     "svg.hashsalt": "polytome",
@@ -107,15 +107,15 @@ _OURS = "polytome"
 _SAME_MARKS = re.compile(
     rb'(<g clip-path="[^"]*")>\n(<use [^>]*?( style="[^"]*")/>\n(?:<use [^>]*\3/>\n)*)</g>'
 )  # points of one series in an SVG: each repeats how it looks
-# Matplotlib's settings belong to the whole process: without a lock two threads would restore each other's.
+# Matplotlib's settings are global: without a lock two threads would restore each other's.
 _SETTINGS_LOCK = RLock()
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Matplotlib's own defaults and on top of them this style, whatever the user has set; restored at the end.
+    """Matplotlib's own defaults with this style on top, whatever the user has set; restored at the end.
 
-    It is a decorator too. Threads that draw wait for one another.
+    It is also a decorator. Threads that draw wait for one another.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
@@ -137,7 +137,7 @@ def house_style() -> Iterator[None]:
 def chart(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Make a function that returns a figure draw it in this style, with everything in its final place.
 
-    Matplotlib would arrange the figure anew whenever it is drawn or saved, and each time a little differently.
+    Matplotlib would rearrange the figure whenever it is drawn or saved, each time a little differently.
 
     Example:
         >>> @chart
@@ -169,7 +169,7 @@ def settle(figure: Figure) -> Figure:
 
 @house_style()
 def new_figure(width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Make an empty figure of this style, known to no window and no global list.
+    """Make an empty figure of this style, which belongs to no window and no global list.
 
     Args:
         width: in inches.
@@ -178,7 +178,7 @@ def new_figure(width: float = 6.4, height: float = 4.0, rows: int = 1, columns: 
         columns: of axes.
 
     Returns:
-        The figure and its axes, row by row. They move apart as far as their labels need.
+        The figure and its axes, row by row. The axes move apart as far as their labels need.
 
     Example:
         >>> figure, (axes,) = new_figure()
@@ -209,7 +209,7 @@ def figure_of(axes: Axes) -> Figure:
 
 
 def is_ours(figure: Figure) -> bool:
-    """Whether `new_figure` made a figure: then it may grow, and names may stand outside of its axes.
+    """Whether `new_figure` made a figure: then it may grow, and names may stand outside its axes.
 
     Example:
         >>> is_ours(new_figure()[0])
@@ -222,10 +222,10 @@ def is_ours(figure: Figure) -> bool:
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG: the same bytes whenever it is drawn with the same version of Matplotlib.
 
-    What is rasterised in it, such as thousands of points, has 150 dots per inch.
+    Rasterised parts, such as thousands of points, have 150 dots per inch.
 
-    Text is drawn as outlines. It cannot be searched, but looks the same in every viewer, and nothing overlaps where a
-    font is missing.
+    Text is drawn as outlines. It cannot be searched, but looks the same in every viewer, and nothing overlaps if a font
+    is missing.
 
     Args:
         figure: from one of the functions that draw.
@@ -240,7 +240,7 @@ def svg_bytes(figure: Figure) -> bytes:
 
 
 def _compact(svg: bytes) -> bytes:
-    """Without comments, indents and idle groups, and places rounded to a hundredth of a point: half the size."""
+    """Without comments, indents and useless groups, places rounded to a hundredth of a point: half the size."""
     svg = re.sub(rb"<!--.*?-->", b"", svg, flags=re.DOTALL)
     svg = re.sub(rb">\s+<", b">\n<", svg)
     svg = re.sub(rb'<g id="\w+"/>\n', b"", svg)
@@ -267,7 +267,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def unlabelled(figure: Figure) -> list[str]:
-    """The axes of a figure that show numbers or names without saying what they are; empty if all is well.
+    """The axes of a figure that show numbers or names without saying what they are; empty if there are none.
 
     Args:
         figure: anything drawn with Matplotlib.
@@ -310,11 +310,11 @@ def mark(position: int) -> dict[str, Any]:
 
 
 def tint(colour: str, strength: float = 0.2) -> str:
-    """A colour thinned with white paper.
+    """A colour mixed with white.
 
     Args:
         colour: `#rrggbb`.
-        strength: 1 leaves it, 0 makes it white.
+        strength: 1 leaves the colour unchanged, 0 makes it white.
 
     Example:
         >>> tint("#0072B2", 0.2)
@@ -328,7 +328,7 @@ def numbers(values: ArrayLike, name: str, dimensions: int = 1) -> Array:
     """Values as float64, checked before anything is drawn.
 
     Raises:
-        ArgumentError: they are no real numbers, have other dimensions, or there are none.
+        ArgumentError: they are not real numbers, have other dimensions, or there are none.
 
     Example:
         >>> numbers([1, 2], "x")

@@ -1,4 +1,4 @@
-"""The words of a figure: how large they are, how they are broken into lines, and where they stand beside the data."""
+"""The texts of a figure: how large they are, how they are broken into lines, and where they stand beside the data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def short(value: float) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in per cent; no line is broken before the sign.
+    """A share in per cent, with a space that does not break before the sign.
 
     Example:
         >>> percent(0.925, 1).split()
@@ -86,7 +86,7 @@ def text_size(text: str, size: float = 10) -> tuple[float, float]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        # Letters are rounded to whole dots: with 576 to the inch no text is wider on paper than it was measured.
+        # Letters are rounded to whole dots: with 576 to the inch no text is wider on paper than it is measured here.
         figure = Figure((0.1, 0.1), dpi=576)
         FigureCanvasAgg(figure)
         box = figure.text(0, 0, text, fontsize=size).get_window_extent()
@@ -94,20 +94,20 @@ def text_size(text: str, size: float = 10) -> tuple[float, float]:
 
 
 class EndLabel(NamedTuple):
-    """A name that stands right of the axes, tied by a thin line to the point it belongs to."""
+    """A name right of the axes, connected by a thin line to the point it belongs to."""
 
     name: str
     x: float
     y: float
     color: str
     line: Artist | None = None
-    """What the name belongs to, for a legend where there is no room beside the axes."""
+    """What the name belongs to, for a legend if there is no room beside the axes."""
 
 
 def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
-    """Write names right of the axes, each as near its point's height as it can be without overlapping another.
+    """Write names right of the axes, each as close to its point's height as possible without overlapping another.
 
-    The figure grows in height if the names need it. In a figure that is not ours they stand in a legend.
+    The figure grows in height if the names need it. In a figure that `new_figure` did not make they stand in a legend.
 
     Args:
         axes: with all data drawn and limits set.
@@ -157,7 +157,7 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
 def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
     """Explain marks in rows above the axes, where they cover no data; the figure grows by the rows it needs.
 
-    In a figure that is not ours they are explained in a legend inside the axes.
+    In a figure that `new_figure` did not make they are explained in a legend inside the axes.
 
     Args:
         figure: before its names at the ends of lines are placed.
@@ -179,12 +179,12 @@ def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
 
 
 def key_beside(figure: Figure, entries: Mapping[str, Artist], heading: str) -> None:
-    """Explain lines in a column right of the axes; in a figure that is not ours, in a legend inside them.
+    """Explain lines in a column right of the axes; in a figure that `new_figure` did not make, in a legend inside them.
 
     Args:
         figure: its axes make room for the column.
         entries: name of a line -> the line.
-        heading: what the names say.
+        heading: what the names mean.
     """
     if is_ours(figure):
         place: dict[str, Any] = {"loc": "outside right upper", "title": heading, "alignment": "left"}
@@ -194,7 +194,7 @@ def key_beside(figure: Figure, entries: Mapping[str, Artist], heading: str) -> N
 
 
 def _legend(axes: Any, entries: Mapping[str, Artist]) -> None:
-    """Entries in the legend inside the axes, after those that it has."""
+    """Entries in the legend inside the axes, after those that it already has."""
     before = axes.get_legend()
     if before is not None:
         texts = [text.get_text() for text in before.get_texts()]

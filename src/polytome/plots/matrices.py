@@ -26,7 +26,7 @@ _BLUE, _VERMILLION = PALETTE[:2]
 PICTURE = 1.15
 """Inches: width of one picture of a grid."""
 
-_FEW = 900  # so many cells are shapes in an SVG; more of them become one picture
+_FEW = 900  # the most cells that are shapes in an SVG; more become one picture
 
 
 @chart
@@ -41,7 +41,7 @@ def heat_map(
 ) -> Figure:
     """Draw a small matrix as coloured cells with their numbers: a Jacobian, a confusion matrix.
 
-    Cells without negative values go from white to blue; with them zero is white, blue is above and vermillion below.
+    Without negative values the cells go from white to blue; with them zero is white, blue is above and vermilion below.
     The figure is as large as the numbers need.
 
     Args:
@@ -85,7 +85,7 @@ def heat_map(
 
 
 def draw_cells(axes: Axes, shares: Array, texts: Sequence[Sequence[str]] | None, size: float = 10) -> None:
-    """Draw cells on axes that are there: white for 0, blue for 1, vermillion for -1, the first row on top.
+    """Draw cells on existing axes: white for 0, blue for 1, vermilion for -1, the first row on top.
 
     Args:
         axes: where to draw; the middle of the first cell is at (0.5, 0.5).
@@ -140,7 +140,7 @@ def image_grid(images: ArrayLike, captions: Sequence[str], *, columns: int = 5) 
     Args:
         images: shape (n, height, width), numbers from 0 upwards, such as digits.
         captions: one per image.
-        columns: images beside one another.
+        columns: images side by side.
 
     Raises:
         ArgumentError: there are not as many captions as images, or a value is not finite.
@@ -158,7 +158,7 @@ def image_grid(images: ArrayLike, captions: Sequence[str], *, columns: int = 5) 
 
 @chart
 def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: str, columns: int = 5) -> Figure:
-    """Draw one image of weights per class: zero is white, blue counts for the class and vermillion against it.
+    """Draw one image of weights per class: zero is white, blue counts for the class and vermilion against it.
 
     All images share one scale of colours, as far below zero as above.
 
@@ -166,7 +166,7 @@ def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: st
         images: shape (n, height, width): the weights of each class, reshaped as the images they weigh.
         captions: one per image.
         value_label: what the weights are, with their unit; stands at the scale.
-        columns: images beside one another.
+        columns: images side by side.
 
     Raises:
         ArgumentError: there are not as many captions as images, or a value is not finite.
@@ -187,7 +187,7 @@ def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: st
 
 
 def signed_colours() -> Colormap:
-    """Vermillion over white to blue: the ends are told apart by people with any colour vision.
+    """Vermilion over white to blue: people with any colour vision can distinguish the ends.
 
     Example:
         >>> print(*signed_colours()(0.5))

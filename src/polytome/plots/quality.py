@@ -31,16 +31,16 @@ Array = NDArray[Any]
 
 __all__ = ["CalibrationDisplay", "ConfusionDisplay"]
 
-_COUNTED = 15  # so many classes have counts and shares in their cells
-_WRITTEN = 40  # so many have shares alone; more of them colours only
+_COUNTED = 15  # the most classes with counts and shares in their cells
+_WRITTEN = 40  # the most with shares alone; beyond that, only colours
 
 
 @dataclass
 class ConfusionDisplay(Display):
-    """Which classes are taken for which: counts, and shares of the true class.
+    """Which classes are predicted as which: counts, and shares of the true class.
 
-    What is right is blue, what is wrong vermillion; a colour is as strong as the square root of its share, so that one
-    error in a hundred is seen. Up to 15 classes each cell has its count and its share, up to 40 the share alone.
+    Correct predictions are blue, wrong ones vermilion; a colour is as strong as the square root of its share, so that
+    one error in a hundred is visible. With up to 15 classes each cell shows count and share, with up to 40 the share.
 
     Args:
         confusion: counts, shape (K, K), true classes in rows.
@@ -63,10 +63,10 @@ class ConfusionDisplay(Display):
             model: a fitted classifier.
             X: features, shape (n, d).
             y: true labels, shape (n,).
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
 
         Raises:
-            DataError: a label is no class of the model.
+            DataError: a label is not one of the model's classes.
         """
         check_is_fitted(model)
         codes = known_codes(y, model.classes_)
@@ -79,8 +79,8 @@ class ConfusionDisplay(Display):
 
         Args:
             y: true labels, shape (n,).
-            predicted: as many.
-            ax: axes; None for a figure of its own.
+            predicted: predicted labels, shape (n,).
+            ax: axes; None for a new figure.
 
         Raises:
             ArgumentError: the lengths differ.
@@ -101,7 +101,7 @@ class ConfusionDisplay(Display):
 
     @property
     def accuracy(self) -> float:
-        """The share of all rows that were predicted right."""
+        """The share of all rows that were predicted correctly."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     def _cell(self) -> tuple[float, float]:
@@ -115,7 +115,7 @@ class ConfusionDisplay(Display):
     def _paper(self) -> Paper:
         k, (wide, high) = len(self.classes), self._cell()
         name = max(text_size(literal(label))[0] for label in self.classes.tolist())
-        below = name if name + 4 > wide else 0.0  # names that stand upright
+        below = name if name + 4 > wide else 0.0  # names that are vertical
         return max(4.6, (k * wide + name + 60) / 72), max(2.2, (k * high + below + 60) / 72), 1, 1
 
     def _draw(self, axes: list[Axes]) -> None:
@@ -152,21 +152,22 @@ class ConfusionDisplay(Display):
         """What the picture shows."""
         unit = {True: " (counts, % of the true class)", False: " (% of the true class)"}
         k = len(self.classes)
-        return f"{percent(self.accuracy, 1)} predicted right" + (unit[k <= _COUNTED] if k <= _WRITTEN else "")
+        return f"{percent(self.accuracy, 1)} predicted correctly" + (unit[k <= _COUNTED] if k <= _WRITTEN else "")
 
     def description(self) -> str:
         """The accuracy and the most frequent errors."""
         pairs = confused_pairs(self.confusion, self.classes, most=3)
         worst = [
-            f"{pair.true} for {pair.predicted} ({pair.n_rows} of its rows, {percent(pair.share, 1)})" for pair in pairs
+            f"{pair.true} predicted as {pair.predicted} ({pair.n_rows} of its rows, {percent(pair.share, 1)})"
+            for pair in pairs
         ]
-        errors = f"The most frequent errors take {'; '.join(worst)}." if worst else "There is no error."
+        errors = f"The most frequent errors are {'; '.join(worst)}." if worst else "There are no errors."
         rows, right = counted(int(self.confusion.sum()), "row"), percent(self.accuracy, 1)
-        return f"Of {rows} in {len(self.classes)} classes {right} are right. {errors}"
+        return f"Of {rows} in {len(self.classes)} classes {right} are predicted correctly. {errors}"
 
 
 def _percent(share: float) -> str:
-    """A share in per cent, with a decimal where it would be less than one."""
+    """A share in per cent, with a decimal if it is less than one."""
     if not np.isfinite(share):
         return ""
     return "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}" if 0 < share < 0.0095 else f"{100 * share:.0f}"
@@ -174,14 +175,14 @@ def _percent(share: float) -> str:
 
 @dataclass
 class CalibrationDisplay(Display):
-    """Whether what is said to happen in 80 % of the rows does: frequencies against predicted probabilities.
+    """Whether what is predicted with 80 % happens in 80 % of the rows: frequencies against predicted probabilities.
 
     Each bin's frequency has its binomial interval (Clopper and Pearson, 95 %): a bin is suspicious where the diagonal
-    is outside of it. The grey bars tell how many rows each bin has.
+    lies outside it. The grey bars show how many rows each bin has.
 
     Args:
         bins: from `polytome.evaluation.curves.calibration_bins`.
-        event: what the probabilities are of.
+        event: the event that the probabilities are of.
 
     Example:
         >>> display = CalibrationDisplay.from_predictions([0, 1, 1, 1], [0.1, 0.6, 0.9, 0.8])
@@ -197,20 +198,20 @@ class CalibrationDisplay(Display):
 
     @classmethod
     def from_estimator(cls, model: Any, X: Any, y: Any, *, label: Any = None, bins: int = 10, ax: Any = None) -> Self:
-        """Compare predicted probabilities with what happened.
+        """Compare predicted probabilities with observed frequencies.
 
         Args:
             model: a fitted classifier with `predict_proba`.
             X: features, shape (n, d).
             y: true labels, shape (n,).
-            label: the class whose probability is judged. None for the second one of two, and with more classes for
-                that of the class predicted.
+            label: the class whose probability is judged. None for the second of two classes, and with more classes
+                for the predicted class.
             bins: how many, of equal width.
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
 
         Raises:
-            ArgumentError: `label` is no class of the model.
-            DataError: a label of y is no class of the model.
+            ArgumentError: `label` is not one of the model's classes.
+            DataError: a label of y is not one of the model's classes.
         """
         needs(model, "predict_proba")
         codes, probabilities = known_codes(y, model.classes_), np.asarray(model.predict_proba(X))
@@ -219,7 +220,7 @@ class CalibrationDisplay(Display):
             happened, p = confidence(codes, probabilities)
             return cls(calibration_bins(happened, p, bins), "the predicted class").plot(ax)
         if label is not None and label not in classes:
-            raise ArgumentError(f"label={label!r}: is no class of the model; its classes begin {classes[:5]}")
+            raise ArgumentError(f"label={label!r}: is not one of the model's classes; they begin {classes[:5]}")
         place = 1 if label is None else classes.index(label)
         return cls(calibration_bins(codes == place, probabilities[:, place], bins), str(classes[place])).plot(ax)
 
@@ -227,14 +228,14 @@ class CalibrationDisplay(Display):
     def from_predictions(
         cls, happened: ArrayLike, probabilities: ArrayLike, *, event: str = "the event", bins: int = 10, ax: Any = None
     ) -> Self:
-        """Compare probabilities with what happened.
+        """Compare probabilities with observed frequencies.
 
         Args:
-            happened: truth values, shape (n,).
+            happened: booleans, shape (n,).
             probabilities: predicted, shape (n,).
-            event: what the probabilities are of.
+            event: the event that the probabilities are of.
             bins: how many, of equal width.
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
         """
         return cls(calibration_bins(happened, probabilities, bins), event).plot(ax)
 
@@ -277,7 +278,7 @@ class CalibrationDisplay(Display):
         outside = sum(not each.lower <= each.mean_probability <= each.upper for each in self.bins)
         return (
             f"The expected calibration error of the probabilities of {self.event} is {self.error:.3f}; {outside} of "
-            f"{len(self.bins)} bins lie outside of their 95 % binomial intervals. Farthest off is the bin from "
+            f"{len(self.bins)} bins lie outside their 95 % binomial intervals. The largest error is in the bin from "
             f"{worst.low:.2g} to {worst.high:.2g}: {counted(worst.n_rows, 'row')}, {worst.mean_probability:.3f} "
             f"predicted, {worst.frequency:.3f} observed."
         )

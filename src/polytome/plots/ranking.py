@@ -22,12 +22,12 @@ Array = NDArray[Any]
 
 __all__ = ["PrecisionRecallDisplay", "RocDisplay"]
 
-_NAMED = 10  # so many curves have a colour and a name each
+_NAMED = 10  # the most curves with their own colour and name
 
 
 @dataclass
 class _PerClassDisplay(Display):
-    """One curve for each class against the rest, named with its area; of many classes the worst ones are named."""
+    """One curve for each class against the rest, named with its area; with many classes only the worst are named."""
 
     curves: Mapping[Any, Curve]
 
@@ -42,7 +42,7 @@ class _PerClassDisplay(Display):
         return float(np.mean(list(self.areas.values())))
 
     def _draw_curves(self, panel: Axes, drawstyle: str, heading: str) -> None:
-        """Lines and a key, the best class first; of many classes the ten worst are named, the others grey."""
+        """Lines and a key, the best class first; with many classes the ten worst are named, the others grey."""
         labels = list(self.curves)
         ranked = [labels[k] for k in largest([self.curves[label].area for label in labels])]
         named = ranked[-_NAMED:]
@@ -77,7 +77,7 @@ def _seen(curve: Curve) -> tuple[Array, Array]:
 
 
 def _area(area: float) -> str:
-    """An area with as many digits as tell it from 1."""
+    """An area with enough digits to distinguish it from 1."""
     return f"{area:.3f}" if area < 0.9995 or area == 1 else f"{area:.5f}"
 
 
@@ -85,7 +85,7 @@ def _area(area: float) -> str:
 class RocDisplay(_PerClassDisplay):
     """True- against false-positive rate at every cut-off, for each class against the rest, with the areas below.
 
-    Where all curves keep to the upper left corner, that corner is shown.
+    If all curves stay in the upper left corner, only that corner is shown.
 
     Args:
         curves: label -> curve, from `polytome.evaluation.curves.roc_curve`.
@@ -101,16 +101,16 @@ class RocDisplay(_PerClassDisplay):
 
     @classmethod
     def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; of two for the second one.
+        """Score rows and draw a curve for each class; with two classes, for the second.
 
         Args:
             model: a fitted classifier with `decision_function` or `predict_proba`.
             X: features, shape (n, d).
             y: true labels, shape (n,).
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
 
         Raises:
-            DataError: a label is no class of the model, or all rows are of one class.
+            DataError: a label is not one of the model's classes, or all rows are of one class.
         """
         return cls({label: roc_curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
 
@@ -121,10 +121,10 @@ class RocDisplay(_PerClassDisplay):
         """Draw the curve of scores.
 
         Args:
-            belongs: whether each row is of the class, shape (n,).
+            belongs: whether each row belongs to the class, shape (n,).
             scores: higher for the class, shape (n,).
-            name: of the class.
-            ax: axes; None for a figure of its own.
+            name: the name of the class.
+            ax: axes; None for a new figure.
 
         Raises:
             DataError: all rows are of the class, or none is.
@@ -140,7 +140,7 @@ class RocDisplay(_PerClassDisplay):
         panel.set(xlim=(-0.01 * side, 1.01 * side), ylim=(1 - 1.01 * side, 1 + 0.01 * side))
 
     def _corner(self) -> float:
-        """How much of each axis shows all that is to be seen: the least of a few round shares."""
+        """How much of each axis shows all curves whole: the least of a few round shares."""
         for side in (0.05, 0.1, 0.2):
             curves = self.curves.values()
             if all(np.interp(side, curve.x, curve.y) >= 1 - side / 5 for curve in curves):
@@ -180,16 +180,16 @@ class PrecisionRecallDisplay(_PerClassDisplay):
 
     @classmethod
     def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; of two for the second one.
+        """Score rows and draw a curve for each class; with two classes, for the second.
 
         Args:
             model: a fitted classifier with `decision_function` or `predict_proba`.
             X: features, shape (n, d).
             y: true labels, shape (n,).
-            ax: axes; None for a figure of its own.
+            ax: axes; None for a new figure.
 
         Raises:
-            DataError: a label is no class of the model, or all rows are of one class.
+            DataError: a label is not one of the model's classes, or all rows are of one class.
         """
         pairs = one_against_rest(model, X, y)
         return cls({label: precision_recall_curve(*pair) for label, pair in pairs.items()}).plot(ax)
@@ -201,10 +201,10 @@ class PrecisionRecallDisplay(_PerClassDisplay):
         """Draw the curve of scores.
 
         Args:
-            belongs: whether each row is of the class, shape (n,).
+            belongs: whether each row belongs to the class, shape (n,).
             scores: higher for the class, shape (n,).
-            name: of the class.
-            ax: axes; None for a figure of its own.
+            name: the name of the class.
+            ax: axes; None for a new figure.
 
         Raises:
             DataError: all rows are of the class, or none is.
@@ -226,7 +226,7 @@ class PrecisionRecallDisplay(_PerClassDisplay):
         if len(self.curves) == 1:
             ((label, curve),) = self.curves.items()
             return (
-                f"The average precision of class {label!r} is {_area(curve.area)}; a guess has {short(curve.share)}, "
+                f"The average precision of class {label!r} is {_area(curve.area)}; guessing has {short(curve.share)}, "
                 "the share of its rows."
             )
         return f"Precision against recall of {len(self.curves)} classes, each against the rest.{self._worst()}"

@@ -1,4 +1,4 @@
-"""The display of one prediction's reasons: what each feature adds to the log-odds between two classes."""
+"""The display of one prediction's reasons: what each feature adds to the log odds between two classes."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ __all__ = ["ContributionsDisplay"]
 
 @dataclass
 class ContributionsDisplay(Display):
-    """Why one row is taken for one class and not for another: what each feature adds to the log-odds between the two.
+    """Why one row is predicted as one class and not another: what each feature adds to the log odds between the two.
 
-    They are counted from a reference, such as the mean row; all bars together make the log-odds. A picture is shown
-    beside the contributions of its pixels: blue speaks for the first class, vermillion for the other.
+    Contributions are measured from a reference, such as the mean row; all bars together add up to the log odds. A
+    picture is shown beside the contributions of its pixels: blue counts for the first class, vermilion for the other.
 
     Args:
         values: what each feature adds, shape (d,), in nats.
-        baseline: the log-odds at the reference.
-        names: of the features, with the row's values.
-        label: the class for which positive contributions speak.
+        baseline: the log odds at the reference.
+        names: the names of the features, with the row's values.
+        label: the class that positive contributions count for.
         against: the other class.
-        most: how many bars; the remaining features are added up.
+        most: the most bars; the remaining features are added up.
         picture: the row as a picture, shape (height, width), or None.
 
     Example:
@@ -85,20 +85,20 @@ class ContributionsDisplay(Display):
         Args:
             model: a fitted classifier with linear scores.
             x: one row, shape (d,) or (1, d), dense, sparse or a frame.
-            label: the class for which positive contributions speak; None for the most probable one.
-            against: the other class; None for the most probable one beside `label`.
-            reference: the row to count from, shape (d,); None for the training means where the model has a record of
+            label: the class that positive contributions count for; None for the most probable one.
+            against: the other class; None for the most probable one apart from `label`.
+            reference: the row to measure from, shape (d,); None for the training means if the model has a record of
                 them, else zeros.
-            most: how many bars at most.
-            ax: axes, two for a picture; None for a figure of its own.
+            most: the most bars.
+            ax: axes, two for a picture; None for a new figure.
 
         Raises:
-            ArgumentError: there are several rows, a label is no class of the model, or both are the same.
+            ArgumentError: there are several rows, a label is not one of the model's classes, or both are the same.
         """
         check_is_fitted(model, ["coef_", "classes_"])
         rows = np.asarray(x, np.float64)[None] if np.ndim(x) == 1 and not hasattr(x, "tocsr") else x
         if rows.shape[0] != 1:
-            raise ArgumentError(f"x has {rows.shape[0]} rows: give the one that is to be explained")
+            raise ArgumentError(f"x has {rows.shape[0]} rows: give the one row to explain")
         probabilities = model.predict_proba(rows)[0]
         label = model.classes_.tolist()[int(probabilities.argmax())] if label is None else label
         ranking = model.classes_[largest(probabilities, 2)].tolist()
@@ -118,7 +118,7 @@ class ContributionsDisplay(Display):
 
     @property
     def log_odds(self) -> float:
-        """The logarithm of how many times as probable `label` is as `against`."""
+        """The logarithm of the ratio of the probabilities of `label` and `against`."""
         return float(self.baseline + self.values.sum())
 
     def bars(self) -> tuple[list[str], Array]:
@@ -136,7 +136,7 @@ class ContributionsDisplay(Display):
         return 6.8, bars_height(self.bars()[0], 1), 1, 1
 
     def _draw(self, axes: list[Axes]) -> None:
-        label = f"log-odds of {literal(self.label)} against {literal(self.against)} (nats)"
+        label = f"log odds of {literal(self.label)} against {literal(self.against)} (nats)"
         if self.picture is not None:
             shape, most = self.picture.shape, self.picture.max()
             draw_picture(axes[0], self.picture, "the image", cmap="gray_r", vmin=0, vmax=most if most > 0 else 1)
@@ -151,18 +151,18 @@ class ContributionsDisplay(Display):
         """What the picture shows."""
         share = float(sigmoid(np.array([self.log_odds]))[0])
         parts = f"{percent(share, 1)} to {percent(1 - share, 1)}"
-        return literal(f"Why {self.label}, not {self.against}: log-odds {short(self.log_odds)}, that is {parts}")
+        return literal(f"Why {self.label}, not {self.against}: log odds {short(self.log_odds)}, that is {parts}")
 
     def description(self) -> str:
-        """The features that speak loudest for and against."""
+        """The features that count most for and against."""
         parts = []
         for word, sign in (("for", 1), ("against", -1)):
             j = int(largest(np.maximum(sign * self.values, 0), 1, self.names)[0])
             if sign * self.values[j] > 0:
-                parts.append(f"{self.names[j]} speaks most {word} it ({short(self.values[j])})")
+                parts.append(f"{self.names[j]} counts most {word} it ({short(self.values[j])})")
         reasons = f" {' and '.join(parts)}." if parts else ""
         return (
-            f"The log-odds of {self.label} against {self.against} are {short(self.log_odds)} nats, of which "
+            f"The log odds of {self.label} against {self.against} are {short(self.log_odds)} nats, of which "
             f"{short(self.baseline)} at the reference.{reasons}"
         )
 

@@ -23,8 +23,8 @@ Array = NDArray[Any]
 __all__ = ["decision_regions", "draw_decision_regions"]
 
 _GRID = (320, 480)  # rows and columns of predictions
-_FEW = 1000  # so many points are shapes in an SVG; more of them become one picture
-_SAMPLE = 14.0  # points that a name needs for the mark in front of it
+_FEW = 1000  # the most points that are shapes in an SVG; more become one picture
+_SAMPLE = 14.0  # points for the mark in front of a name
 
 
 @chart
@@ -33,7 +33,7 @@ def decision_regions(
 ) -> Figure:
     """Draw rows with two features by class, on the regions that `predict` gives to each class.
 
-    Each class's name stands in its own region, beside its mark, where no row lies. If one of them finds no place there,
+    Each class's name stands in its own region, beside its mark, where no row lies. If there is no room for one of them,
     a key above the axes explains all marks.
 
     Args:
@@ -44,7 +44,7 @@ def decision_regions(
         y_label: the second feature, with its unit.
 
     Raises:
-        ArgumentError: X has not two columns, or as many rows as y has labels, or a value that is not finite.
+        ArgumentError: X does not have two columns and one row for each label, or a value is not finite.
 
     Example:
         >>> def predict(X):
@@ -70,7 +70,7 @@ def draw_decision_regions(
     strength: Callable[[Array], ArrayLike] | None = None,
     strengths_key: Mapping[str, Artist] | None = None,
 ) -> None:
-    """Draw what `decision_regions` draws on axes that are there, with tints as strong as is asked for.
+    """Draw what `decision_regions` draws on existing axes, with tints of given strength.
 
     Args:
         axes: where to draw.
@@ -83,7 +83,7 @@ def draw_decision_regions(
         strengths_key: what a strength means -> a sample of it, for the key above the axes.
 
     Raises:
-        ArgumentError: X has not two columns, or as many rows as y has labels, or a value that is not finite.
+        ArgumentError: X does not have two columns and one row for each label, or a value is not finite.
 
     Example:
         >>> figure, (axes,) = new_figure()
@@ -102,7 +102,7 @@ def draw_decision_regions(
     plane = np.column_stack([part.ravel() for part in np.meshgrid(across, upwards)])
     predicted = np.asarray(predict(plane))
     if predicted.shape != (_GRID[0] * _GRID[1],):
-        raise ArgumentError(f"predict: returned shape {predicted.shape}; one label for each row is needed")
+        raise ArgumentError(f"predict: returned shape {predicted.shape}; it must return one label for each row")
     labels, codes = np.unique(np.concatenate([y, predicted]), return_inverse=True)
     regions = codes[len(y) :].reshape(_GRID)
     strengths = np.full(_GRID, 0.2) if strength is None else np.asarray(strength(plane), np.float64).reshape(_GRID)
@@ -123,7 +123,7 @@ def draw_decision_regions(
 
 
 def _range(values: Array, n: int) -> Array:
-    """Places from a little below the smallest value to a little above the largest."""
+    """Points from a little below the smallest value to a little above the largest."""
     low, high = values.min(), values.max()
     margin = 0.08 * (high - low) or max(0.5, abs(high) / 10)
     return np.linspace(low - margin, high + margin, n)
@@ -145,13 +145,13 @@ def _draw_regions(axes: Axes, across: Array, upwards: Array, regions: Array, str
     axes.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
     for code in np.unique(regions):
         if (regions != code).any():
-            # Smoothed, so that a sloping border is a line and not the steps of the grid.
+            # Smoothed, so that a sloping border is a line and not a staircase of the grid.
             inside = ndimage.gaussian_filter((regions == code).astype(float), 2.5)
             axes.contour(across, upwards, inside, levels=[0.5], colors=INK, linewidths=0.6)
 
 
 def _write_name(axes: Axes, place: tuple[float, float], name: str, code: int) -> None:
-    """A mark and a name on white paper, so that the mark is not taken for a row."""
+    """A mark and a name on a white background, so that the mark is not mistaken for a row."""
     from matplotlib.lines import Line2D
     from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, TextArea
 
@@ -163,10 +163,10 @@ def _write_name(axes: Axes, place: tuple[float, float], name: str, code: int) ->
 
 
 def _places(figure: Figure, axes: Axes, regions: Array, names: list[str], X: Array) -> dict[int, tuple[float, float]]:
-    """Where each name fits into its class's region beside all rows: code -> middle.
+    """Where each name fits into its class's region without covering rows: code -> centre.
 
-    A place is free if the whole rectangle around it is: a minimum over a window of the rectangle's size. Of all free
-    ones the nearest to the middle of the region is taken.
+    A place is free if the whole rectangle around it is: a minimum over a window of the rectangle's size. The free place
+    closest to the centre of the region is used.
     """
     figure.draw_without_rendering()
     box = axes.get_window_extent()

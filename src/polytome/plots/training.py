@@ -33,21 +33,21 @@ Array = NDArray[Any]
 
 __all__ = ["ConvergenceDisplay", "LearningRatesDisplay", "RegularizationDisplay"]
 
-_FEW = 25  # so few iterations are marked one by one
-_MANY = 4000  # so many numbers of grey paths are shapes in an SVG; more of them become one picture
-_NAMED = 6  # so many paths of coefficients have a colour and a name
+_FEW = 25  # the most iterations that are marked one by one
+_MANY = 4000  # the most numbers of grey paths that are shapes in an SVG; more become one picture
+_NAMED = 6  # the most paths of coefficients with their own colour and name
 
 
 @dataclass
 class ConvergenceDisplay(Display):
-    """How a fit came near its minimum: against passes over the rows, and against seconds.
+    """How a fit approached its minimum: against passes over the rows, and against seconds.
 
-    The minimum is not known, but the certificate gives a number that it is not below (without penalty an estimate). One
-    line is the objective above that number, the other the bound on the distance that each iteration could prove.
+    The minimum is not known, but the certificate gives a lower bound on it (an estimate if nothing is proved). One line
+    is the height of the objective above that bound, the other the distance that each iteration could prove.
 
     Args:
         history: one `Progress` per iteration.
-        certificate: of the end.
+        certificate: the final certificate.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -65,11 +65,11 @@ class ConvergenceDisplay(Display):
 
     @classmethod
     def from_estimator(cls, model: Fitted, *, ax: Any = None) -> Self:
-        """Draw the history of a fitted model, also of a loaded one.
+        """Draw the history of a fitted or loaded model.
 
         Args:
             model: a fitted model of Polytome with a certificate.
-            ax: two axes; None for a figure of its own.
+            ax: two axes; None for a new figure.
 
         Raises:
             sklearn.exceptions.NotFittedError: the model has no history.
@@ -79,12 +79,12 @@ class ConvergenceDisplay(Display):
 
     @property
     def floor(self) -> float:
-        """What the minimum is not below, in nats."""
+        """The lower bound on the minimum, in nats."""
         return self.certificate.objective - self.certificate.gap
 
     @property
     def tolerance(self) -> float:
-        """The largest gap that the fit may end with, in nats."""
+        """The largest gap at which the fit may stop, in nats."""
         return self.certificate.tol * self.certificate.null_objective
 
     def _paper(self) -> Paper:
@@ -121,13 +121,13 @@ class ConvergenceDisplay(Display):
 
     def title(self) -> str:
         """What the picture shows."""
-        return f"How the fit came near its minimum, in {len(self.history) - 1} iterations"
+        return f"How the fit approached its minimum, in {len(self.history) - 1} iterations"
 
     def description(self) -> str:
         """The end of the fit in a sentence."""
         last, certificate = self.history[-1], self.certificate
         known = "proved" if certificate.kind == "proof" else "estimated"
-        verdict = "within" if certificate.holds else "which is outside of"
+        verdict = "within" if certificate.holds else "which is outside"
         return (
             f"After {len(self.history) - 1} iterations and {short(last.passes)} passes over the rows the objective "
             f"{certificate.objective:.6g} is {known} to be at most {rounded_up(certificate.gap, 2):.1e} nats above its "
@@ -137,7 +137,7 @@ class ConvergenceDisplay(Display):
 
 @dataclass
 class LearningRatesDisplay(Display):
-    """The objective against epochs for several learning rates; those that lead nowhere are marked.
+    """The objective against epochs for several learning rates; those that diverge are marked.
 
     Args:
         descents: from `polytome.evaluation.sweeps.learning_rate_descents`.
@@ -164,16 +164,16 @@ class LearningRatesDisplay(Display):
         solver: Literal["gradient-descent", "sgd"] = "gradient-descent",
         ax: Any = None,
     ) -> Self:
-        """Descend with each rate on the objective that the model's settings make of the data, and draw the walks.
+        """Descend with each rate on the objective that the model's settings and the data define, and draw the runs.
 
         Args:
             model: its settings say what is minimised; it is not changed and need not be fitted.
             X: features, shape (n, d).
             y: labels, shape (n,).
             learning_rates: positive numbers.
-            epochs: at most so many passes over the rows for each.
-            solver: "gradient-descent" makes one step in an epoch, "sgd" one for each row.
-            ax: axes; None for a figure of its own.
+            epochs: the most passes over the rows for each rate.
+            solver: "gradient-descent" makes one step per epoch, "sgd" one per row.
+            ax: axes; None for a new figure.
 
         Raises:
             ArgumentError: there is no learning rate, one is not positive, or the solver is another one.
@@ -189,7 +189,7 @@ class LearningRatesDisplay(Display):
         for descent in self.descents:
             name = f"rate {short(descent.learning_rate)}" + (": diverges" if descent.diverges else "")
             values = np.array(descent.objectives)
-            # What leaves the picture goes on along its edge.
+            # A line that leaves the picture continues along its edge.
             series[name] = (np.arange(len(values)), np.fmin(values, high))
         limits = (bottom, high)
         draw_curves(axes[0], series, x_label="epoch", y_label="objective (nats)", log_y=True, y_limits=limits)
@@ -216,16 +216,16 @@ class LearningRatesDisplay(Display):
 
 @dataclass
 class RegularizationDisplay(Display):
-    """What the strength of the penalty does: log-loss of the rows fitted and of others, and coefficients, against C.
+    """The effect of the penalty's strength: log loss on the fitted rows and on others, and coefficients, against C.
 
     Coefficients are per standard deviation of their feature, so that they can be compared. With more than two classes a
-    path is the length of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
+    path is the norm of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
 
     Args:
         path: from `polytome.evaluation.sweeps.regularization_path`.
-        names: of the features.
+        names: the names of the features.
         spreads: their standard deviations.
-        null_loss: log-loss of the held-out rows under their own frequencies, in nats.
+        null_loss: log loss of the held-out rows under their own frequencies, in nats.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -255,7 +255,7 @@ class RegularizationDisplay(Display):
         Cs: Sequence[float] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4),
         ax: Any = None,
     ) -> Self:
-        """Fit the model with each C and draw what comes of it.
+        """Fit the model with each C and draw the results.
 
         Args:
             model: a classifier with the setting `C`; it is not changed and need not be fitted.
@@ -264,11 +264,11 @@ class RegularizationDisplay(Display):
             X_held_out: other rows.
             y_held_out: their labels.
             Cs: positive numbers.
-            ax: two axes; None for a figure of its own.
+            ax: two axes; None for a new figure.
 
         Raises:
             ArgumentError: there is no C.
-            DataError: a held-out label is no class of the model.
+            DataError: a held-out label is not one of the model's classes.
         """
         path = regularization_path(model, X, y, X_held_out, y_held_out, Cs)
         y_held_out = np.asarray(y_held_out)
@@ -277,12 +277,12 @@ class RegularizationDisplay(Display):
 
     @property
     def best(self) -> PathPoint:
-        """The point of lowest held-out log-loss."""
+        """The point of lowest held-out log loss."""
         return min(self.path, key=lambda point: point.held_out_loss)
 
     @property
     def lengths(self) -> Array:
-        """A coefficient of each feature, shape (number of C, d); with more than two classes its length."""
+        """A coefficient of each feature, shape (number of C, d); with more than two classes, their norm."""
         rows = [point.coefficients * self.spreads for point in self.path]
         return np.array([row[0] if len(row) == 1 else np.linalg.norm(row, axis=0) for row in rows])
 
@@ -297,7 +297,7 @@ class RegularizationDisplay(Display):
             "held-out rows": (Cs, [point.held_out_loss for point in self.path]),
         }
         levels = {"null model": self.null_loss}
-        draw_curves(upper, losses, x_label="", y_label="log-loss (nats)", levels=levels, log_x=True)
+        draw_curves(upper, losses, x_label="", y_label="log loss (nats)", levels=levels, log_x=True)
         upper.plot([self.best.C], [self.best.held_out_loss], "k*", markersize=11, zorder=4)
         upper.set_ylim(bottom=0 if min(point.train_loss for point in self.path) > 0 else None)
         paths = self.lengths
@@ -311,7 +311,7 @@ class RegularizationDisplay(Display):
         binary = len(self.path[0].coefficients) == 1
         lower.set(
             xscale="log",
-            ylabel=("coefficient" if binary else "length of the coefficients") + "\nper standard deviation",
+            ylabel=("coefficient" if binary else "norm of the coefficients") + "\nper standard deviation",
         )
         lower.set_xlabel("C, the inverse strength of the penalty")
         lower.margins(x=0.02)
@@ -329,14 +329,14 @@ class RegularizationDisplay(Display):
         """The best C and the ends of the path."""
         best, first, last = self.best, self.path[0], self.path[-1]
         return (
-            f"Of {len(self.path)} values of C from {short(first.C)} to {short(last.C)} the held-out log-loss is lowest "
+            f"Of {len(self.path)} values of C from {short(first.C)} to {short(last.C)} the held-out log loss is lowest "
             f"at {short(best.C)}, {best.held_out_loss:.4g} nats; at the ends it is {first.held_out_loss:.4g} and "
             f"{last.held_out_loss:.4g} (null model: {self.null_loss:.4g})."
         )
 
 
 def _names(model: Fitted, X: Any) -> Sequence[str]:
-    """The names of the features, also of a model that is not fitted yet."""
+    """The names of the features, even of a model that is not fitted yet."""
     if "n_features_in_" in vars(model):
         return feature_names(model)
     columns = getattr(X, "columns", None)

@@ -1,4 +1,4 @@
-"""A report on a fitted model: one HTML file that reads without a network, without scripts, and on paper."""
+"""A report on a fitted model: one HTML file that can be read without a network, without scripts, and on paper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Report", "make_report"]
 class Report:
     """A finished report.
 
-    A notebook shows it in a frame of its own, so that its style does not touch the notebook's.
+    A notebook shows it in a separate frame, so that its style does not affect the notebook's.
 
     Attributes:
         html: the whole page.
@@ -33,7 +33,7 @@ class Report:
         """Write the page to a file, whole or not at all.
 
         Raises:
-            FileError: the file cannot be written; an old one is as it was.
+            FileError: the file cannot be written; an existing one is unchanged.
         """
         with atomic_output(path) as stream:
             stream.write(self.html.encode())
@@ -55,17 +55,17 @@ def make_report(
     """Write the report on a fitted model.
 
     Args:
-        model: the model; what its `training_` recorded is told, and that it is missing where it is.
-        X: features of rows with known labels, best such as the model was not fitted to (the report says plainly where
-            the record of training shows that it was), shape (n, d); None for none.
+        model: the model; the report shows what its `training_` recorded, and says if there is no record.
+        X: features of rows with known labels, preferably not used in the fit (the report says plainly if the record
+            of training shows that they were), shape (n, d); None for none.
         y: their labels, shape (n,).
         name: where these rows come from.
         row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
-        title: of the page; None makes one from the data.
+        title: the title of the page; None makes one from the data.
 
     Raises:
         ArgumentError: the model is of another kind, or only one of X and y is given.
-        DataError: X does not suit the model, or not one label is a class of it.
+        DataError: X does not suit the model, or no label is one of its classes.
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
@@ -90,7 +90,7 @@ def make_report(
 
 
 def _title(model: Fitted) -> str:
-    """A title from what is known."""
+    """A title from the record of training, or else from the model."""
     record = source_of(model).training
     if record is None or record.source is None:
         counted = {"labels": "labels", "numbers": "numbers"}.get(model.outputs, "classes")

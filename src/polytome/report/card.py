@@ -1,4 +1,4 @@
-"""A model card: what one should know of a model before one uses it, as Markdown with the front matter of model hubs.
+"""A model card: what to know about a model before using it, as Markdown with the front matter that model hubs read.
 
 Reference:
     Mitchell et al., "Model cards for model reporting", Conference on Fairness, Accountability, and Transparency (2019).
@@ -49,9 +49,9 @@ def model_card(model: Fitted, found: Judged | Measured | None = None, *, name: s
     """Write the card of a fitted model.
 
     Args:
-        model: the model; what its `training_` recorded is told.
-        found: what it does on rows with known labels, from `report.contents.judge_any`; None where there are none.
-        name: of the model.
+        model: the model; the card shows what its `training_` recorded.
+        found: its quality on rows with known labels, from `report.contents.judge_any`; None if there are none.
+        name: the name of the model.
 
     Returns:
         Markdown that begins with YAML between two lines of dashes.
@@ -84,7 +84,7 @@ def model_card(model: Fitted, found: Judged | Measured | None = None, *, name: s
         *(_measured(found) if isinstance(found, Measured) else _metrics(judged)),
         "## Limits\n",
         _bullets(_limits(model, found)),
-        "## How to make it again\n",
+        "## How to reproduce it\n",
         f"    {fit_in_python(model) if record is None or record.command is None else record.command}\n",
     ]
     if record is not None:
@@ -142,7 +142,7 @@ def _proved(model: Fitted, judged: Judged | None) -> list[str]:
 def _data(model: Fitted) -> list[str]:
     record = source_of(model).training
     if record is None:
-        return ["What the data were was not recorded with this model.\n"]
+        return ["This model has no record of its training data.\n"]
     counts = zip(model.classes_.tolist(), record.class_counts.tolist(), strict=True)
     parts = [_bullets(f"{title}: {text}" for title, text in data_facts(model, record))]
     if len(model.classes_) <= _MOST_CLASSES:
@@ -155,12 +155,12 @@ def _data(model: Fitted) -> list[str]:
 
 def _metrics(judged: Judged | None) -> list[str]:
     if judged is None:
-        return ["None: the model was not judged on rows with known labels.\n"]
+        return ["None: the model was not evaluated on rows with known labels.\n"]
     found, evaluation = judged.quality, judged.evaluation
     warning = {
         "none": "",
-        "some": " They include the rows of training, which flatters the model.",
-        "all": " They are the rows of training, which flatters the model.",
+        "some": " They include the training rows, which flatters the model.",
+        "all": " They are the training rows, which flatters the model.",
     }[judged.training_rows]
     rows = [
         (
@@ -171,7 +171,7 @@ def _metrics(judged: Judged | None) -> list[str]:
             f"{points(found.accuracy_gain.value)} ({interval(found.accuracy_gain, points)})",
         ),
         (
-            "Log-loss, nats",
+            "Log loss, nats",
             number(found.log_loss.value),
             interval(found.log_loss, short_number),
             number(evaluation.null_log_loss),
@@ -179,8 +179,8 @@ def _metrics(judged: Judged | None) -> list[str]:
         ),
     ]
     parts = [
-        f"On {count(judged.n_known, 'row')}: {_plain(judged.name)}.{warning} Intervals are of 95 %; the null model "
-        "predicts the frequencies of the classes in these very rows.\n",
+        f"On {count(judged.n_known, 'row')}: {_plain(judged.name)}.{warning} Intervals are 95 % intervals; the null "
+        "model predicts the frequencies of the classes in these same rows.\n",
         _table(("", "Model", "Interval", "Null model", "Gain"), rows),
     ]
     if len(judged.classes) <= _MOST_CLASSES:
@@ -198,19 +198,19 @@ def _metrics(judged: Judged | None) -> list[str]:
 
 
 def _limits(model: Fitted, found: Judged | Measured | None) -> list[str]:
-    """What is known to limit this model, and nothing that would stand on any card."""
+    """Known limits of this particular model, and none that would hold for any model."""
     limits = []
     stop = vars(model).get("stop_")
     if stop is not None and not stop.succeeded:
         limits.append(f"The fit is not finished: {stop.value}.")
     if found is None or found.training_rows != "none":
-        limits.append("How good it is on new rows is not known: it was not judged on any.")
+        limits.append("How good it is on new rows is not known: it was not evaluated on any.")
     elif isinstance(found, Judged):
         limits += _limits_of_quality(found)
     limits += _limits_of_data(model)
     limits.append(
-        "Each score is a sum over the features, so no feature changes what another one does, and beyond the values of "
-        "training it grows on in a straight line."
+        "Each score is a sum over the features, so the effect of a feature does not depend on the others, and beyond "
+        "the range of the training data it continues in a straight line."
     )
     return limits
 
@@ -229,12 +229,12 @@ def _limits_of_quality(judged: Judged) -> list[str]:
     outside = sum(not each.lower <= each.mean_probability <= each.upper for each in judged.bins)
     limits.append(
         f"Calibration: in {outside} of {count(len(judged.bins), 'bin')} of probability the predicted one lies outside "
-        "of the 95 % interval of what happened."
+        "the 95 % interval of the observed frequency."
     )
     if judged.evaluation.n_unseen:
         labels = listing(list(judged.evaluation.unseen), 8)
         limits.append(
-            f"It knows its own classes only: {count(judged.evaluation.n_unseen, 'row')} had others ({labels})."
+            f"It can only predict its own classes: {count(judged.evaluation.n_unseen, 'row')} had others ({labels})."
         )
     return limits
 
@@ -245,10 +245,12 @@ def _limits_of_data(model: Fitted) -> list[str]:
         limits.append(
             "A level of a category that training never saw is refused."
             if encoder.unknown == "error"
-            else "A level of a category that training never saw counts as none of the known ones."
+            else "A level of a category that training never saw counts as none of the known levels."
         )
     if encoder is not None and encoder.missing == "mean":
-        limits.append("A missing number is taken for the mean of training, a missing category for a level of its own.")
+        limits.append(
+            "A missing number is replaced by its mean in training, a missing category is treated as a separate level."
+        )
     if record is None:
         return limits
     rarest = int(record.class_counts.argmin())
@@ -260,7 +262,7 @@ def _limits_of_data(model: Fitted) -> list[str]:
         which = (
             "" if source_of(model).image_shape is not None else f": {listing([names[j] for j in record.constant], 8)}"
         )
-        limits.append(f"Of {count(n, 'feature')} that never changed in training it knows nothing{which}.")
+        limits.append(f"It has learned nothing about {count(n, 'feature')} that never changed in training{which}.")
     return limits
 
 
@@ -274,6 +276,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: Any) -> str:
-    """Text that Markdown shows as it is: no mark-up, no HTML, one line."""
+    """Text that Markdown shows as it is: no markup, no HTML, one line."""
     one_line = " ".join(str(text).split())
     return re.sub(r"([\\`*_\[\]<>|&~$#])", r"\\\1", one_line)

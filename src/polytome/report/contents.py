@@ -1,4 +1,4 @@
-"""What a report tells, as plain data: gathered from the model and from rows with known labels, nothing drawn yet."""
+"""The contents of a report as plain data: gathered from the model and from rows with known labels, not yet drawn."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class Reason(NamedTuple):
     column: str
     value: str
     contribution: float
-    """Counted from the mean of training, where that was recorded; positive for the predicted class."""
+    """Measured from the mean in training, if that was recorded; positive for the predicted class."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A row that a reader sees.
+    """A row that the report shows.
 
     Attributes:
-        name: "row" and its number in the file, counted from 1; or the name of its file, where it has one of its own.
-        judged: what the model thinks of it.
-        other: the class with which the predicted one is compared: the true one, or where that was predicted the
-            runner-up; a position.
-        reasons: what weighs most between these two, the strongest first; none for images.
-        values: its features where it is an image, else None.
+        name: "row" and its number in the file, counted from 1; or the name of its file, if it has its own.
+        judged: the model's probabilities for it.
+        other: the position of the class with which the predicted one is compared: the true class, or if that was
+            predicted, the runner-up.
+        reasons: the largest contributions between these two classes, largest first; none for images.
+        values: its features if it is an image, else None.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two classes that are confused, with rows in which it happened."""
+    """Two classes that are confused, with rows in which that happened."""
 
     pair: ConfusedPair
     rows: tuple[Shown, ...]
@@ -87,14 +87,13 @@ class Judged:
         quality: metrics with intervals.
         classes: the same for each class.
         pairs: what is confused with what, the most frequent first.
-        bins: of the calibration.
-        event_class: the class whose probability they judge; None for that of the class predicted.
-        roc: a curve for each class that has rows, and rows beside it.
-        precision_recall: the same.
+        bins: the bins of the calibration.
+        event_class: the class whose probability the bins judge; None for the predicted class.
+        roc: a curve for each class that some rows have and others have not.
+        precision_recall: curves for the same classes.
         least_certain: rows close to a tie.
         confidently_wrong: rows whose true class the model thought least possible.
-        n_settled: rows that are proved to keep their class at the exact minimum; None where the training was not
-            recorded.
+        n_settled: rows that are proved to keep their class at the exact minimum; None if the training was not recorded.
     """
 
     name: str
@@ -227,7 +226,7 @@ def _of_numbers(model: Any, predicted: Array, y: Any) -> list[Measure]:
 
 
 def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:
-    """Compute all that a report says about rows with known labels.
+    """Compute everything that a report says about rows with known labels.
 
     Args:
         model: a fitted model.
@@ -237,7 +236,7 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) ->
         row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
 
     Raises:
-        DataError: X does not suit the model, or not one label is a class of it.
+        DataError: X does not suit the model, or no label is one of its classes.
 
     Example:
         >>> from polytome.tables.datasets import load_dataset
@@ -278,7 +277,7 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) ->
 
 
 def _training_rows(model: Fitted, X: Any, y: Array, name: str) -> Literal["none", "some", "all"]:
-    """How many of the rows the model was fitted to, by the record of its training."""
+    """How many of the rows the model was fitted to, according to the record of its training."""
     record = source_of(model).training
     if record is None:
         return "none"
@@ -321,7 +320,7 @@ class _Window:
 
 
 def _cells(encoder: Encoder, given: Array) -> list[float | str]:
-    """A row as it was in its table: the level of each category in the place of zeros and ones."""
+    """A row as it was in its table: the level of each category instead of zeros and ones."""
     cells: list[float | str] = []
     place = 0
     for column in encoder.columns:
@@ -354,7 +353,7 @@ def _pairs(model: Fitted, evaluation: Evaluation, codes: Array, log_probabilitie
 
 
 def _calibration(model: Fitted, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
-    """Of two classes the probability of the second is judged, of more that of the predicted one."""
+    """With two classes the probability of the second is judged, with more that of the predicted class."""
     if len(model.classes_) == 2:
         return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
     return curves.calibration_bins(*curves.confidence(codes, probabilities)), None

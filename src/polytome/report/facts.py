@@ -1,4 +1,4 @@
-"""What is known of a model, as pairs of a name and a text: the report lists them, and so does the model card."""
+"""What is known about a model, as pairs of a name and a text, for the report and the model card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Facts = list[tuple[str, str]]
 
 
 def objective_facts(model: Fitted) -> Facts:
-    """The numbers that stand in the objective.
+    """The numbers in the objective.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -55,7 +55,7 @@ def objective_facts(model: Fitted) -> Facts:
 
 
 def data_facts(model: Fitted, record: TrainingRecord) -> Facts:
-    """What the data of training were.
+    """The training data.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -65,7 +65,7 @@ def data_facts(model: Fitted, record: TrainingRecord) -> Facts:
         [('Constant features', 'none'), ('Duplicate features', 'none')]
     """
     names, shape = feature_names(model), source_of(model).image_shape
-    kept = f", and {record.n_test_rows:,} kept to test on" if record.n_test_rows else ""
+    kept = f", and {record.n_test_rows:,} held out for testing" if record.n_test_rows else ""
     pixels = "" if shape is None else f", the pixels of images of {shape[0]} by {shape[1]}"
     constant = [names[j] for j in record.constant.tolist()]
     doubles = [f"{names[second]} equals {names[first]}" for first, second in record.duplicates.tolist()]
@@ -79,7 +79,7 @@ def data_facts(model: Fitted, record: TrainingRecord) -> Facts:
 
 
 def reproduction_facts(record: TrainingRecord) -> Facts:
-    """What it takes to make the model again.
+    """What is needed to reproduce the model.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -102,7 +102,7 @@ def reproduction_facts(record: TrainingRecord) -> Facts:
 
 
 def fit_in_python(model: Fitted) -> str:
-    """The estimator with its settings, as one writes it in Python."""
+    """The estimator with its settings, as Python code."""
     parameters = model.get_params(deep=False)
     parameters |= {"callback": None} if "callback" in parameters else {}
     return " ".join(repr(type(model)(**parameters)).split()) + ".fit(X, y)"
@@ -150,14 +150,14 @@ def check_reported(model: Any) -> None:
     from polytome.models.model import Model
 
     if not isinstance(model, Model):
-        raise ArgumentError(f"model is a {type(model).__name__}: a report tells about a model of Polytome")
+        raise ArgumentError(f"model is a {type(model).__name__}: give a fitted Polytome model")
     if isinstance(model, CertifiedClassifier):
         check_certified(model)
     check_is_fitted(model, "coef_")
 
 
 def _some(things: list[str], named: bool) -> str:
-    """How many there are, and which where names tell a reader something."""
+    """How many there are, and which, if they have meaningful names."""
     if not things:
         return "none"
     return f"{len(things):,}: {listing(things, 8)}" if named else f"{len(things):,}"

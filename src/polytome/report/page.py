@@ -1,4 +1,4 @@
-"""A report as one HTML page: the template, and the few things that it asks for while it is filled."""
+"""A report as one HTML page: the template, and the functions that it calls."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def report_page(model: Fitted, found: Judged | Measured | None, title: str) -> s
 
     Args:
         model: a fitted model.
-        found: what it does on rows with known labels; None where there are none.
-        title: of the page.
+        found: its quality on rows with known labels; None if there are none.
+        title: the title of the page.
 
     Raises:
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
@@ -111,7 +111,7 @@ def _template() -> Template:
 
 
 def _contents(model: Fitted, judged: Judged | None, measured: Measured | None) -> str:
-    """Links to the sections that there are."""
+    """Links to the sections of this report."""
     sections = {"objective": "Objective", "data": "Data"}
     if certificate_of(model) is not None:
         sections["certificate"] = "Certificate"
@@ -128,7 +128,7 @@ def _contents(model: Fitted, judged: Judged | None, measured: Measured | None) -
 
 
 def _figures(model: Fitted, judged: Judged | None) -> dict[str, Picture]:
-    """All that is drawn, by name."""
+    """All figures, by name."""
     from polytome.plots import (
         CalibrationDisplay,
         CoefficientsDisplay,
@@ -160,7 +160,7 @@ def _figures(model: Fitted, judged: Judged | None) -> dict[str, Picture]:
 
 
 def _names_in_figures(model: Fitted) -> dict[Any, str]:
-    """Each class as a figure has room for it; long ones end with their position, so that none are alike."""
+    """Each class's name, cut to fit a figure; long names end with their position, so that all differ."""
     names = {}
     for k, label in enumerate(model.classes_.tolist()):
         text = " ".join(str(label).split())
@@ -169,7 +169,7 @@ def _names_in_figures(model: Fitted) -> dict[Any, str]:
 
 
 def _classes(model: Fitted) -> dict[str, Any] | None:
-    """Rows of each class: all of few, the rarest and the most frequent of many."""
+    """Rows of each class: all classes if they are few, else the rarest and the most frequent."""
     record = source_of(model).training
     if record is None:
         return None
@@ -181,7 +181,7 @@ def _classes(model: Fitted) -> dict[str, Any] | None:
 
 
 def _columns(model: Fitted) -> list[tuple[str, float, float, float]]:
-    """Name, smallest value, mean and largest value of the columns of numbers, where they are few enough to be read."""
+    """Name, smallest value, mean and largest value of the numeric columns, if they are few enough to be read."""
     record, encoder = source_of(model).training, source_of(model).encoder
     if record is None or source_of(model).image_shape is not None:
         return []
@@ -199,7 +199,7 @@ def _columns(model: Fitted) -> list[tuple[str, float, float, float]]:
 
 
 def _effects(model: Fitted) -> list[Any]:
-    """The largest effects: of few classes some for each, of many the largest of all."""
+    """The largest effects: some for each class if these are few, else the largest of all classes."""
     if source_of(model).image_shape is not None:
         return []
     n_outputs = len(output_names(model))
@@ -215,7 +215,7 @@ def _effects(model: Fitted) -> list[Any]:
 
 
 def _class_table(judged: Judged | None) -> dict[str, Any]:
-    """Quality of each class: of all, or of many those that are found worst."""
+    """Quality of each class; if they are many, of those with the lowest recall."""
     if judged is None:
         return {"all": True, "rows": []}
     rows = [each for each in judged.classes if each.n_rows or each.n_predicted]
@@ -231,5 +231,5 @@ def _ink(model: Fitted, shown: Shown) -> Picture:
     values = np.asarray(shown.values)
     full = float(values.max()) if record is None else float(record.high.max())
     true, predicted = (str(model.classes_[k]) for k in (shown.judged.true, shown.judged.predicted))
-    alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, taken for {predicted}"
+    alt = f"{shown.name}: {true}" if true == predicted else f"{shown.name}: {true}, predicted as {predicted}"
     return row_picture(values, shape, full, alt)

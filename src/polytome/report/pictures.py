@@ -1,4 +1,4 @@
-"""Pictures in the page itself: figures and images as data URIs, each with words for those who do not see it."""
+"""Pictures in the page itself: figures and images as data URIs, each with alternative text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 __all__ = ["Picture", "figure", "row_picture"]
 
-_LARGEST_SVG = 120_000  # bytes; a figure with more lines than that is smaller as pixels
+_LARGEST_SVG = 120_000  # bytes; beyond that a figure is smaller as pixels
 
 
 class Picture(NamedTuple):
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 
 
 def figure(display: Display) -> Picture:
-    """A drawn display: as lines, or where they are very many as pixels."""
+    """A drawn display: as SVG, or as PNG where the SVG would be very large."""
     from polytome.plots.drawing import png_bytes, svg_bytes
 
     width, height = display.figure_.get_size_inches() * 96
@@ -46,10 +46,10 @@ def row_picture(values: Array, shape: tuple[int, int], full: float, alt: str) ->
     """A row of pixels as dark ink on white paper.
 
     Args:
-        values: shape (height * width,), 0 the ground.
+        values: shape (height * width,); 0 is the background.
         shape: height and width.
         full: the value of full ink.
-        alt: the words for it.
+        alt: the alternative text.
     """
     ink = np.clip(values.reshape(shape) / (full or 1.0), 0.0, 1.0)
     return _pixels(np.rint(255 * (1 - ink)).astype(np.uint8), alt)

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def number(value: float | int | None, digits: int = 4) -> str:
-    """A number for a reader: whole ones in full, others with a few digits, a dash for none.
+    """A number for a reader: whole numbers in full, others with a few digits, a dash for none.
 
     Example:
         >>> number(60000), number(0.23212003), number(1.6e-5), number(float("nan"))
@@ -50,7 +50,7 @@ def number(value: float | int | None, digits: int = 4) -> str:
 
 
 def short_number(value: float | None) -> str:
-    """A number with three digits, zeros at its end included, so that the ends of an interval are told alike.
+    """A number with three digits, trailing zeros included, so that both ends of an interval look alike.
 
     Example:
         >>> short_number(0.25), short_number(4.8e-5), short_number(1234.5)
@@ -73,7 +73,7 @@ def bound(value: float, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent; neither a small one nor a nearly complete one is rounded away.
+    """A share in per cent; shares close to 0 or 1 are not rounded to 0 % or 100 %.
 
     Example:
         >>> percent(0.9264), percent(0.000057), percent(0.99998), percent(1.0)
@@ -126,7 +126,7 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
 
 
 def listing(names: Sequence[Any], most: int = 12) -> str:
-    """Names one after the other, only the first few of many.
+    """Names, separated by commas; if they are many, only the first few.
 
     Example:
         >>> listing(["a", "b", "c"], most=2)
@@ -157,7 +157,7 @@ def verdict(model: Fitted) -> str:
 
 
 def certificate_sentence(model: Fitted) -> str:
-    """What the certificate says about the objective, for a reader who has not heard of duality.
+    """What the certificate says about the objective, for a reader who does not know duality.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -171,15 +171,16 @@ def certificate_sentence(model: Fitted) -> str:
     share = percent(rounded_up(certificate.relative_gap, 2)) if math.isfinite(certificate.gap) else "-"
     if certificate.is_of_separation:
         return (
-            "These coefficients put every row of training on its right side, which proves that the classes can be "
-            "separated perfectly. Without a penalty no finite coefficients are then the best: multiplied by any "
-            f"larger number they bring the objective, now {number(certificate.objective)} nats, closer to 0."
+            "These coefficients classify every training row correctly, which proves that the classes can be "
+            "separated perfectly. Without a penalty there are then no finite optimal coefficients: the larger the "
+            f"factor by which these are multiplied, the closer the objective, now {number(certificate.objective)} "
+            "nats, comes to 0."
         )
     if not math.isfinite(certificate.gap):
         return "No distance from the minimum could be proved: the fit stopped before its intercept was exact."
     if not is_proof:
         told = (
-            "Without a penalty there is no proof. From the curvature at these coefficients it is estimated that the "
+            "Without a penalty nothing was proved. From the curvature at these coefficients it is estimated that the "
             f"objective, {number(certificate.objective)} nats, is {reached} nats above its minimum, {share} of the "
             f"objective of the null model."
         )
@@ -188,35 +189,37 @@ def certificate_sentence(model: Fitted) -> str:
             f"It is proved that no other coefficients bring the objective, {number(certificate.objective)} nats, down "
             f"by more than {reached} nats, {share} of the objective of the null model."
         )
+        if certificate.is_of_curvature:
+            told += " Without a penalty, that follows from the curvature at these coefficients."
     return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
 
 
 def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | None) -> list[str]:
-    """What the certificate means for predictions; only what is proved is called so.
+    """What the certificate means for predictions; "proved" is said only of what is proved.
 
     Args:
         model: a fitted model.
-        n_settled: how many of other rows are proved to keep their class; None where none were looked at.
-        n_rows: how many were.
+        n_settled: how many of the other rows are proved to keep their class; None if there are no other rows.
+        n_rows: the number of other rows.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
         >>> from polytome.models.logistic import LogisticRegression
         >>> prediction_sentences(fit_source(LogisticRegression(), open_source("iris")), None, None)[1]
-        'Proved: at the exact minimum every row of training would be given the class that it is given now.'
+        'Proved: at the exact minimum every training row would be given the class that it is given now.'
     """
     certificate, record = model.certificate_, source_of(model).training
     if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
-        return ["About predictions nothing is proved: that takes a penalty and a finite gap."]
+        return ["Nothing is proved about predictions: that requires a penalty and a finite gap."]
     coefficients = (
-        f"Proved: the coefficients are within a distance of {bound(certificate.coefficient_bound)} of the best "
-        "ones (root of the sum of squares, columns as the penalty sees them)."
+        f"Proved: the coefficients are within a distance of {bound(certificate.coefficient_bound)} of the optimal "
+        "ones (root of the sum of squares, for columns scaled as in the penalty)."
     )
     if model.objective_.loss not in ("softmax", "logistic"):
         return [coefficients]
     average = bound(100 * mean_variation_bound(certificate.gap), 2)
     told = [
-        "Proved: on average over the rows of training, each with its weight, the predicted probabilities differ from "
+        "Proved: on average over the training rows, each with its weight, the predicted probabilities differ from "
         f"those of the exact minimum by at most {average} percentage points (total variation)."
     ]
     if record is not None and record.could_change is not None:
@@ -234,19 +237,19 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
 
 def _training_sentence(could_change: int, n_rows: int) -> str:
     if could_change == 0:
-        return "Proved: at the exact minimum every row of training would be given the class that it is given now."
+        return "Proved: at the exact minimum every training row would be given the class that it is given now."
     if could_change == n_rows:
-        return "Not proved: that any row of training would be given the same class at the exact minimum."
+        return "Not proved: that any training row would be given the same class at the exact minimum."
     return (
-        f"Proved: of the {n_rows:,} rows of training at most {could_change:,} ({percent(could_change / n_rows)}) would "
+        f"Proved: of the {n_rows:,} training rows at most {could_change:,} ({percent(could_change / n_rows)}) would "
         "be given another class at the exact minimum."
     )
 
 
 def _new_rows_sentence(n_settled: int, n_rows: int) -> str:
     if n_settled == n_rows:
-        return f"Proved: so would each of the {n_rows:,} rows below, which get the same class at the exact minimum."
-    remedy = "The bound for rows outside of training is coarse; a smaller tolerance (tol) proves more."
+        return f"Proved: each of the {n_rows:,} rows below would be given the same class at the exact minimum."
+    remedy = "The bound for rows outside the training data is coarse; a smaller tolerance (tol) proves more."
     if n_settled == 0:
         return f"Not proved: that any of the {n_rows:,} rows below would keep its class at the exact minimum. {remedy}"
     return (

@@ -23,6 +23,8 @@ Array = NDArray[Any]
 Sums = tuple[Array, ...]
 Result = TypeVar("Result")
 
+_FEW_ENTRIES = 2**20
+
 __all__ = ["Block", "Columns", "Rows", "Storage", "in_order", "ordered_sum"]
 
 
@@ -248,14 +250,21 @@ def weighted_moments(rows: Storage) -> Moments:
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
     counting = np.flatnonzero(raw.weight > 0)
-    few = np.sort(np.random.default_rng(0).choice(counting, 1 if raw.is_sparse else 101))
+    weight = raw.weight[counting]
+    # Where some rows weigh far more than others, the mean is near theirs.
+    chance = None if (weight == weight[0]).all() else weight / weight.sum()
+    few = np.sort(np.random.default_rng(0).choice(counting, 1 if raw.is_sparse else 101, p=chance))
     block = raw.pick(few)
     near = np.median(block.X.toarray() if raw.is_sparse else block.X, axis=0)
     if raw.is_sparse:
-        weight = float(raw.weight.sum())
+        whole = float(raw.weight.sum())
         (offset,) = raw.sum(lambda block: (_sparse_offset(block, near),))
-        mean = near + offset / weight
-        deviation = np.sqrt(centred_squares(raw, mean) / weight)
+        mean = near + offset / whole
+        squares = centred_squares(raw, mean)
+        if chance is not None:  # the mean's own rounding counts beside what light rows add to a heavy one
+            (left,) = raw.sum(lambda block: (_sparse_offset(block, mean),))
+            squares = np.maximum(squares - left * left / whole, 0.0)
+        deviation = np.sqrt(squares / whole)
         return Moments(mean, deviation, mean, deviation)
 
     def powers(block: Block) -> Sums:
@@ -284,7 +293,7 @@ def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Arra
         # Stored entries one by one, then the zeros of each column all at once: nothing cancels.
         sums = native.sparse_moments(replace(block, weight=w), mean)
         if sums is not None:
-            return (sums[1] + mean * mean * _rest(w, *sums[2:]),)
+            return (sums[1] + mean * mean * _rest(block.X, w, *sums[2:]),)
         X = block.X
         stored = type(X)(((X.data - mean[_entry_columns(X)]) ** 2, X.indices, X.indptr), shape=X.shape)
         return (stored.T @ w + mean * mean * _absent_weight(X, w),)
@@ -297,7 +306,7 @@ def _sparse_offset(block: Block, near: Array) -> Array:
     """Weighted sum of `raw - near` of each column of a sparse block."""
     sums = native.sparse_moments(block, near)
     if sums is not None:
-        return np.asarray(sums[0] - near * _rest(block.weight, *sums[2:]))
+        return np.asarray(sums[0] - near * _rest(block.X, block.weight, *sums[2:]))
     X = block.X
     shifted = type(X)((X.data - near[_entry_columns(X)], X.indices, X.indptr), shape=X.shape)
     offset: Array = shifted.T @ block.weight - near * _absent_weight(X, block.weight)
@@ -314,11 +323,14 @@ def _absent_weight(X: Any, w: Array) -> Array:
     columns = _entry_columns(X)
     rows = X.indices if X.format == "csc" else np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     present = np.bincount(columns, weights=w[rows], minlength=X.shape[1])
-    return _rest(w, present, np.bincount(columns, weights=(w > 0)[rows], minlength=X.shape[1]))
+    return _rest(X, w, present, np.bincount(columns, weights=(w > 0)[rows], minlength=X.shape[1]))
 
 
-def _rest(w: Array, present: Array, count: Array) -> Array:
+def _rest(X: Any, w: Array, present: Array, count: Array) -> Array:
     """What the entries of a column leave of the weight of all rows: zero where no row with weight lacks one."""
+    if np.prod(X.shape) <= _FEW_ENTRIES:  # row by row, since a difference loses what a light row weighs beside a heavy
+        stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape).toarray()
+        return np.asarray(w @ (stored == 0))
     return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))
 
 

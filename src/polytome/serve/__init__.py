@@ -1,1 +1,1 @@
-"""A model behind HTTP: `polytome serve`. FastAPI and uvicorn load when a server is made, not before."""
+"""A model over HTTP: `polytome serve`. FastAPI and uvicorn are loaded only when a server is made."""

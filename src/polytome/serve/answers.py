@@ -1,17 +1,15 @@
-"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and why they are what they are."""
+"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and their explanations."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from polytome.evaluation.explain import Contributions, contributions
 from polytome.evaluation.flips import smallest_flips
 from polytome.files.predictions import predict_rows
+from polytome.plain.values import plain
 from polytome.serve.bodies import ARROW, CSV, JSON, Rows
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
@@ -24,7 +22,7 @@ __all__ = ["Content", "explanation", "prediction"]
 MOST_EXPLAINED = 100
 """Rows that are explained at once."""
 MOST_NUMBERS = 5_000_000
-"""Numbers of an answer: to write them takes some seconds, and nothing stops a thread."""
+"""The most numbers in an answer: writing them takes some seconds, and a thread cannot be stopped."""
 _BLOCK_ROWS = 512
 
 
@@ -43,7 +41,7 @@ def prediction(served: ServedModel, rows_of: Callable[[], Rows], accept: str, gu
         served: the model.
         rows_of: reads the rows.
         accept: the header of that name.
-        guard_formulas: whether CSV is for a program that takes some texts for formulas.
+        guard_formulas: whether CSV is for a program that reads some texts as formulas.
 
     Raises:
         Refusal: the body cannot be read, or the answer would be too large.
@@ -81,7 +79,7 @@ def explanation(
         most_flips: of each row, the smallest ones; None for all.
 
     Raises:
-        Refusal: the body cannot be read, a class is none, or the answer would be too large.
+        Refusal: the body cannot be read, a class does not exist, or the answer would be too large.
         PolytomeError: the rows do not suit the model.
     """
     model = served.model
@@ -93,9 +91,9 @@ def explanation(
     answer: dict[str, Any] = {
         "classes": model.classes_.tolist(),
         "columns": list(found.features),
-        "reference": _plain(found.reference),
+        "reference": plain(found.reference),
         "outputs": list(found.labels),
-        "baseline": _plain(found.baseline),
+        "baseline": plain(found.baseline),
         "rows": _explained_rows(model, rows.X, found, most_flips),
     }
     if rows.seen is not None:
@@ -104,14 +102,14 @@ def explanation(
 
 
 def _explained_rows(model: Fitted, X: Any, found: Contributions, most_flips: int | None) -> list[dict[str, Any]]:
-    """What concerns each row by itself."""
+    """The part of the answer about each row."""
     predictions, probabilities = model.predict(X), model.predict_proba(X)
     return [
         {
             "prediction": predictions[row].item(),
             "probabilities": probabilities[row].tolist(),
-            "contributions": _plain(found.values[row]),
-            "flips": [_flip(flip) for flip in smallest_flips(model, X[[row]], most_flips)],
+            "contributions": plain(found.values[row]),
+            "flips": [plain(flip._asdict()) for flip in smallest_flips(model, X[[row]], most_flips)],
         }
         for row in range(len(predictions))
     ]
@@ -132,7 +130,7 @@ def _matrix(values: Any) -> str:
 
 
 def _wanted(accept: str) -> str:
-    """The first media type of the header that can be had; JSON where it names none."""
+    """The first media type of the header that is available; JSON if it names none."""
     for part in accept.split(","):
         kind = part.partition(";")[0].strip().lower()
         if kind in (JSON, CSV, ARROW):
@@ -143,23 +141,11 @@ def _wanted(accept: str) -> str:
 def _label(classes: Any, name: str, text: str | None) -> Any:
     """The class that a query names."""
     if text is None:
-        raise Refusal(422, f"{name}: is missing; give both classes, of=CLASS and against=CLASS, or none")
+        raise Refusal(422, f"{name}: is missing; give both classes, of=CLASS and against=CLASS, or neither")
     for label in classes.tolist():
         if str(label) == text:
             return label
     shown = ", ".join(str(label)[:80] for label in classes[:12].tolist())
-    raise Refusal(422, f"{name}={text[:100]!r}: is none of the classes {shown}{', ...' if len(classes) > 12 else ''}")
-
-
-def _flip(flip: Any) -> dict[str, Any]:
-    """A flip as JSON; an infinite size becomes null."""
-    plain: dict[str, Any] = flip._asdict()
-    return {**plain, "size": plain["size"] if math.isfinite(plain["size"]) else None}
-
-
-def _plain(values: Any) -> Any:
-    """An array as lists, with null for what is no number."""
-    array = np.asarray(values)
-    if np.isfinite(array).all():
-        return array.tolist()
-    return np.where(np.isfinite(array), array, None).tolist()  # type: ignore[call-overload]  # an array of objects
+    raise Refusal(
+        422, f"{name}={text[:100]!r}: is not one of the classes {shown}{', ...' if len(classes) > 12 else ''}"
+    )

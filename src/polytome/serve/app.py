@@ -25,7 +25,7 @@ __all__ = ["Limits", "create_app"]
 
 _ABOUT = """\
 Predictions of one logistic or softmax regression, their explanations, and the certificate that says how far the fit is
-from the best one. Every error is answered with {"error": "plain words"}.
+from the optimum. Every error is answered with {"error": "plain words"}.
 """
 _DECODING = 10.0
 _SETTINGS: dict[str, Any] = {
@@ -33,8 +33,8 @@ _SETTINGS: dict[str, Any] = {
     "description": _ABOUT,
     "version": __version__,
     "openapi_url": None,  # the document is made in a thread, once for each model
-    "docs_url": None,  # FastAPI's pages of documentation load scripts from another machine
-    "redirect_slashes": False,  # to a place made of what the client calls this server
+    "docs_url": None,  # FastAPI's documentation pages load scripts from another server
+    "redirect_slashes": False,  # to an address made from the client's name for this server
     "redoc_url": None,
 }
 
@@ -46,7 +46,7 @@ class Limits:
     Attributes:
         most_rows: rows in one request.
         most_bytes: bytes of its body.
-        seconds: for the body to come in, and for the answer to begin.
+        seconds: for the body to arrive, and for the answer to begin.
     """
 
     most_rows: int = 100_000
@@ -73,7 +73,7 @@ def create_app(
         The application, for `listening.listen` or any ASGI server.
 
     Raises:
-        FileError: there is no good model in the file.
+        FileError: the file does not contain a valid model.
         ArgumentError: the token or an origin cannot be used.
     """
     limits = limits or Limits()

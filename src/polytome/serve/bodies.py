@@ -26,19 +26,19 @@ IMAGES = ("image/png", "image/jpeg")
 JSON = "application/json"
 """Media type of `{"rows": [...]}`."""
 _NESTED = 4
-"""Lists and objects for each row that is allowed, counted before a body is decoded: each takes time and memory."""
+"""The most lists and objects for each allowed row, counted before decoding: each takes time and memory."""
 _EXACT_DIGITS = 300
 """Of a whole number that is read as such."""
 _FEW = 1000
 """Brackets that do not count: they may stand in text."""
 _MORE_VALUES = 10
-"""Values of each row beside those of the model: names that are ignored, or commas in texts."""
+"""Values of each row besides those of the model: names that are ignored, or commas in texts."""
 _MORE_COLUMNS = 10_000
-"""Columns that a text table may have beside those of the model."""
+"""Columns that a text table may have besides those of the model."""
 _FREE_CELLS = 1 << 20
 """Cells that an Arrow stream may claim without bytes for them: a column of nulls takes none at any length."""
 _MOST_DIGITS = 10_000
-"""Characters of a number: Python takes longer for each of very many."""
+"""The most characters of a number: with very many, Python takes longer for each."""
 
 
 class Rows(NamedTuple):
@@ -62,7 +62,7 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
 
     Raises:
         Refusal: the body cannot be read as its type, or holds too many rows.
-        PolytomeError: the rows do not suit the model; the texts are those of the command line.
+        PolytomeError: the rows do not suit the model; the messages are those of the command line.
     """
     if kind == JSON:
         nested = body.count(b"[") + body.count(b"{")
@@ -97,12 +97,12 @@ def _json_rows(body: bytes) -> list[Any]:
     except RecursionError:
         raise Refusal(400, "the body is nested too deeply; rows are lists of values, or objects") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are
-        raise Refusal(400, f"the body is no JSON in UTF-8: {_without_data(error)}") from None
+        raise Refusal(400, f"the body is not JSON in UTF-8: {_without_data(error)}") from None
     if not isinstance(content, dict) or "rows" not in content:
         raise Refusal(422, 'the body needs the form {"rows": [...]}, each row a list of values or an object')
     if len(content) > 1:
         others = ", ".join(repr(name[:40]) for name in list(content)[:8] if name != "rows")
-        raise Refusal(422, f'the body has {others} beside "rows"; send {{"rows": [...]}} alone')
+        raise Refusal(422, f'the body has {others} besides "rows"; send {{"rows": [...]}} alone')
     rows = content["rows"]
     if isinstance(rows, dict):
         return [rows]
@@ -113,7 +113,7 @@ def _json_rows(body: bytes) -> list[Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON; send null for a missing value")
+    raise ValueError(f"{name} is not a JSON number; send null for a missing value")
 
 
 def _whole_number(text: str) -> float:
@@ -124,8 +124,8 @@ def _whole_number(text: str) -> float:
 def _number(text: str) -> float:
     """Any other number as a float.
 
-    A function in Python, though `float` would be quicker: between its calls other threads get their turn, which the
-    decoder in C would not let them have before the end of the body.
+    A Python function, although `float` would be faster: between its calls other threads can run, which the decoder in C
+    would not allow before the end of the body.
     """
     if len(text) > _MOST_DIGITS:
         raise ValueError(f"a number of {len(text):,} characters; send one of {_MOST_DIGITS:,} at most")
@@ -150,7 +150,7 @@ def _check_count(n_rows: int, most_rows: int) -> None:
 
 
 def _check_values(n_values: int, most: int) -> None:
-    """Refuse a document of very many values before it is decoded, which nothing else interrupts."""
+    """Refuse a document of very many values before it is decoded, which cannot be interrupted."""
     if n_values > most:
         raise Refusal(413, f"the body has {n_values:,} values, more than the model needs; send those alone")
 
@@ -165,7 +165,7 @@ def _check_width(body: bytes, n_columns: int) -> None:
 
 
 def _check_cells(n_cells: int, n_bytes: int) -> None:
-    """Refuse a stream that claims more cells than it can hold, were they of a bit each."""
+    """Refuse a stream that claims more cells than it can hold at one bit each."""
     if n_cells > 8 * n_bytes + _FREE_CELLS:
         raise Refusal(413, f"the body has {n_bytes:,} bytes and claims {n_cells:,} cells; send fewer rows at once")
 

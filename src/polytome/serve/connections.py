@@ -1,4 +1,4 @@
-"""Connections: uvicorn's protocol with bounds on all that a client can send before anybody has looked at it.
+"""Connections: uvicorn's protocol with limits on everything a client can send before it is examined.
 
 Reference:
     Fielding, Nottingham and Reschke, "HTTP/1.1", RFC 9112 (2022), sections 3.2 and 9; the size of a head is counted as
@@ -17,13 +17,13 @@ from polytome.serve.exchange import error_body
 __all__ = ["Connection"]
 
 _MOST_HEAD = 64 << 10
-_HEADER_COST = 32  # each header counts as so many bytes more: thousands of empty ones take time as well
+_HEADER_COST = 32  # each header counts this many bytes more: thousands of empty headers take time too
 _MOST_PIPELINED = 16
 _TOGETHER = 64 << 10
 _LINGER = 1.0
-_BAD = b"400 Bad Request", "this is no request of HTTP"
+_BAD = b"400 Bad Request", "this is not an HTTP request"
 _LARGE = b"431 Request Header Fields Too Large", "the head of the request is too large"
-_FULL = b"503 Service Unavailable", "the server has as many connections as it can hold; try again"
+_FULL = b"503 Service Unavailable", "the server has as many connections as it can hold; try again later"
 
 
 class _OneWrite:
@@ -32,7 +32,7 @@ class _OneWrite:
     uvicorn writes the head of an answer and its body one after the other; as one packet they cost a fourth less.
 
     Args:
-        transport: of the connection; all but writing is left to it.
+        transport: of the connection; everything except writing is left to it.
         loop: the event loop.
     """
 
@@ -46,7 +46,7 @@ class _OneWrite:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._ended:  # a request that was given up may still ask its client to continue
+        if self._ended:  # an abandoned request may still ask its client to continue
             return
         if not self._pieces:
             self._loop.call_soon(self._flush)
@@ -70,7 +70,7 @@ class _OneWrite:
             self._transport.write(b"".join(pieces))
 
 
-class _TooLarge(Exception):  # noqa: N818  (the parser hands it on; the client is told in words)
+class _TooLarge(Exception):  # noqa: N818  (the parser passes it on; the client gets a message)
     """A head, or the number of requests that wait for their answers, is beyond its limit."""
 
 
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is on its way: each one that came in whole has its answer."""
+        """Whether no request is in progress: each complete one has its answer."""
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: Any) -> None:
@@ -130,13 +130,13 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header; one that comes after the body is counted and otherwise ignored, for it was not checked."""
+        """Count a header; one that comes after the body is counted and otherwise ignored, since it was not checked."""
         self._count(len(name) + len(value) + _HEADER_COST)
         if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Take a request in; while the server stops, the newest one ends the connection."""
+        """Accept a request; while the server stops, the newest one ends the connection."""
         self._stop_waiting()
         self._in_head = False
         if len(self.pipeline) >= _MOST_PIPELINED:
@@ -169,22 +169,22 @@ class Connection(HttpToolsProtocol):
             self._refuse(*_LARGE)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether the other direction stays open
-        """Let a client that has said all that it wants have its answer; where something is missing, that is the end."""
+        """Answer a client that has sent everything; if something is missing, end the connection."""
         if self.is_idle or self.cycle.more_body or self.cycle.response_started:
             return False
         self.cycle.keep_alive = False
         return True
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser stumbled over."""
+        """Answer a request that the parser rejected."""
         self._refuse(*self._refusal)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Let an idle connection go, even one that never took its last answer."""
+        """Close an idle connection, even one that never took its last answer."""
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """Begin to end; a request that is on its way to an idle connection has a moment to come in."""
+        """Begin to close; a request that is arriving on an idle connection gets a moment to arrive."""
         self._stopping = True
         if self.is_idle:
             self.loop.call_later(_LINGER, self._end_if_idle)
@@ -203,7 +203,7 @@ class Connection(HttpToolsProtocol):
             raise _TooLarge
 
     def _make_room(self) -> bool:
-        """End the connection that has waited longest: a system has few, and new clients need one.
+        """Close the connection that has waited longest: a system has few, and new clients need one.
 
         It waits for a request, or where none of those is left for the rest of one.
         """
@@ -226,7 +226,7 @@ class Connection(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: bytes, words: str) -> None:
-        """Answer what is no request, and take nothing more; requests before it that are complete are still answered.
+        """Answer something other than a request, and read no more; complete requests before it are still answered.
 
         The connection stays half open for a moment: closed at once, it would be reset while the client still sends,
         and the client might never see why.

@@ -27,7 +27,7 @@ class Counts:
         )
         seconds = Histogram(
             "polytome_request_seconds",
-            "From the first look at a request to its last byte.",
+            "Time from the start of a request to the last byte of its answer.",
             ("route",),
             buckets=_SECONDS,
             registry=self._registry,

@@ -1,7 +1,7 @@
-"""Images are decoded in processes of their own, each of which is ended when it takes too long, and replaced.
+"""Images are decoded in separate processes, each of which is ended and replaced when it takes too long.
 
-A thread cannot be stopped, and a decoder can be made to work for an hour by a few megabytes. Here a request that is
-given up, for whatever reason, takes its process along.
+A thread cannot be stopped, and a few megabytes can make a decoder work for an hour. Here a request that is abandoned,
+for whatever reason, ends its process too.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Decoders:
     """A few processes that turn images into the form that a model wants; see `polytome.tables.images.training_form`.
 
     Args:
-        processes: that work at the same time.
-        places: images that may be in work or waiting.
+        processes: the number of processes.
+        places: the most images that are being decoded or are waiting.
         seconds: for one image; a large photograph takes two.
     """
 
@@ -54,7 +54,7 @@ class Decoders:
         Args:
             image: the bytes of a file.
             shape: height and width of the training images.
-            full: what full ink is in them.
+            full: the value of full ink in them.
 
         Raises:
             DataError: the image is blank, damaged, or takes too long.
@@ -75,7 +75,7 @@ class Decoders:
             await self._end(process)
 
     async def _decoded(self, image: bytes, shape: tuple[int, int], full: float) -> NDArray[Any]:
-        """Let a process decode; whatever keeps it from its answer ends it."""
+        """Let a process decode; anything that prevents its answer ends it."""
         process = self._idle_one() or await self._new()
         done = False
         try:
@@ -99,7 +99,7 @@ class Decoders:
         return np.frombuffer(pixels, answer["type"]).reshape(shape)
 
     async def _new(self) -> Process:
-        """A new process: spawned, not forked, so that it holds nothing of this one."""
+        """A new process: spawned, not forked, so that it shares nothing with this one."""
         known = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
@@ -145,9 +145,9 @@ class Decoders:
 
 
 def _no_process(reason: str) -> Refusal:
-    """What a client is told when there is no process for its image; the log says why."""
+    """The answer to a client when there is no process for its image; the log says why."""
     _log.error("%s", f"a process for images cannot be started: {reason}")
-    return Refusal(503, "the server cannot look at images now; try again", [("Retry-After", "5")])
+    return Refusal(503, "the server cannot decode images now; try again later", [("Retry-After", "5")])
 
 
 async def _ask(process: Process, image: bytes, shape: tuple[int, int], full: float) -> tuple[dict[str, Any], bytes]:

@@ -1,7 +1,7 @@
-"""A process that decodes images and does nothing else: what runs away in it is ended with it.
+"""A process that only decodes images: a decoder that hangs is ended with it.
 
-It reads a line of JSON and the bytes of an image, again and again, and answers with a line of JSON and the bytes of the
-form that the model wants. It ends when there is nothing more to read.
+Repeatedly it reads a line of JSON and the bytes of an image, and answers with a line of JSON and the bytes of the form
+that the model needs. It ends when there is nothing more to read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from polytome.errors import PolytomeError
 __all__ = ["READY", "decode_all", "work"]
 
 READY = b"ready\n"
-"""What it says first, when it has loaded what it needs."""
+"""The first thing it writes, once it has loaded what it needs."""
 _MOST_MEMORY = 3 << 30
 """Bytes of address space: an image of the largest size takes about half of them."""
 
@@ -47,7 +47,7 @@ def decode_all(questions: BinaryIO, answers: BinaryIO) -> None:
         >>> answers = io.BytesIO()
         >>> decode_all(io.BytesIO(b'{"shape": [8, 8], "full": 16.0, "bytes": 3}\\nabc'), answers)
         >>> answers.getvalue()
-        b'{"error": "image: is no PNG, JPEG, GIF, BMP or WebP image, or its head is damaged"}\\n'
+        b'{"error": "image: is not a PNG, JPEG, GIF, BMP or WebP image, or its head is damaged"}\\n'
     """
     from polytome.tables.images import training_form
 
@@ -61,6 +61,6 @@ def decode_all(questions: BinaryIO, answers: BinaryIO) -> None:
         except PolytomeError as error:
             answer = {"error": str(error)}
         except MemoryError:
-            answer = {"error": "image: needs too much memory to be decoded; save it smaller"}
+            answer = {"error": "image: needs too much memory to decode; save it smaller"}
         answers.write(json.dumps(answer).encode() + b"\n" + pixels)
         answers.flush()

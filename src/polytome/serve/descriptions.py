@@ -1,4 +1,4 @@
-"""What a model says about itself: the columns that it wants, its classes, its objective and its certificate."""
+"""The description of a model: the columns that it needs, its classes, its objective and its certificate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def describe(name: str, model: Fitted) -> dict[str, Any]:
 
 
 def full_value(model: Fitted) -> float:
-    """What full ink is in the training images: the largest value seen, else the number that they are scaled by."""
+    """The value of full ink in the training images: the largest value seen, or else the number they are scaled by."""
     training = source_of(model).training
     if training is not None:
         return float(np.max(training.high))

@@ -1,8 +1,8 @@
-"""Who works where: small requests at once, large ones in a few threads beside, so that none of them waits for another.
+"""Where requests are handled: small ones at once, large ones in a few threads, so that small ones do not wait.
 
-Most requests hold one row and are answered in less time than a change of threads takes. A large one would keep all
-others waiting, so it goes to a thread; of these there are few, and whoever comes when all places are taken is asked to
-come again rather than queued without end.
+Most requests hold one row and are answered in less time than switching threads takes. A large one would keep all
+others waiting, so it goes to a thread. There are few threads, and when all places are taken a request is told to try
+again, rather than queued without end.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Desk:
     """Runs functions here or in a thread.
 
     Args:
-        threads: that work at the same time.
-        places: requests that may be in work or waiting for a thread.
+        threads: the number of threads.
+        places: the most requests that are being handled or wait for a thread.
     """
 
     def __init__(self, threads: int = 2, places: int = 16) -> None:
@@ -33,7 +33,7 @@ class Desk:
         self._places = BoundedSemaphore(places)
 
     async def run(self, small: bool, work: Callable[[], Result]) -> Result:
-        """Do some work: small work here and now, other work in a thread.
+        """Do some work: small work here, at once; other work in a thread.
 
         Raises:
             Refusal: every place is taken.
@@ -42,7 +42,7 @@ class Desk:
             return work()
         if not self._places.acquire(blocking=False):
             raise Refusal(503, "the server is busy with large requests; try again", [("Retry-After", "1")])
-        # A request whose time is up is given up, but its thread goes on: its place is free when the work has ended.
+        # A request that times out is abandoned, but its thread continues: its place is free when the work has ended.
         future = self._pool.submit(work)
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)

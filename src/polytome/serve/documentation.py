@@ -1,4 +1,4 @@
-"""What /openapi.json says: for the model that is served its columns and an example, and for each route every answer."""
+"""What /openapi.json says: the columns of the served model with an example, and for each route every answer."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _PREDICTION = _object(
 _FLIP = _object(
     {
         "feature": {"type": "string"},
-        "value": {"type": ["number", "string", "null"], "description": "What the column is now."},
-        "flipped": {"type": ["number", "string", "null"], "description": "Where the class has changed."},
+        "value": {"type": ["number", "string", "null"], "description": "The column's current value."},
+        "flipped": {"type": ["number", "string", "null"], "description": "The value at which the class has changed."},
         "rounded": {"type": ["number", "string", "null"], "description": "The same in few digits, at or beyond it."},
-        "label": {"type": [*_LABEL["type"], "null"], "description": "The class beyond."},
+        "label": {"type": [*_LABEL["type"], "null"], "description": "The class beyond that value."},
         "size": {"type": ["number", "null"], "description": "Share of the range in training, or the column's unit."},
     }
 )
@@ -54,9 +54,12 @@ _EXPLANATION = _object(
         "reference": {
             "type": "array",
             "items": {"type": ["number", "null"]},
-            "description": "The row from which contributions count; null for a category.",
+            "description": "The row from which contributions are measured; null for a category.",
         },
-        "outputs": {**_LABELS, "description": "The class of each score; of two classes the second, against the first."},
+        "outputs": {
+            **_LABELS,
+            "description": "The class of each score; with two classes the second, against the first.",
+        },
         "baseline": {"type": "array", "items": _NUMBER, "description": "The scores at the reference."},
         "rows": {
             "type": "array",
@@ -64,7 +67,7 @@ _EXPLANATION = _object(
                 {
                     "prediction": _LABEL,
                     "probabilities": {"type": "array", "items": _NUMBER},
-                    "contributions": {**_MATRIX, "description": "For each output what each column adds to its score."},
+                    "contributions": {**_MATRIX, "description": "For each output, what each column adds to its score."},
                     "flips": {"type": "array", "items": _FLIP, "description": "The smallest changes, best first."},
                 }
             ),
@@ -84,7 +87,10 @@ _MODEL = _object(
                     "kind": {"enum": ["number", "category"]},
                     "levels": {"type": "array", "items": {"type": "string"}},
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
-                    "usual": {"type": ["string", "null"], "description": "The level that most rows of training have."},
+                    "usual": {
+                        "type": ["string", "null"],
+                        "description": "The most frequent level in the training rows.",
+                    },
                 }
             ),
         },
@@ -100,24 +106,30 @@ _MODEL = _object(
 _ERRORS = {
     400: (
         "The request or its JSON cannot be read.",
-        "the body is no JSON in UTF-8: Expecting value ...",
+        "the body is not JSON in UTF-8: Expecting value ...",
     ),
     401: ("The server was started with a token.", "this server asks for a token: send the header 'Authorization: ...'"),
-    403: ("A foreign name in Host, or a page of another origin.", "pages of 'https://example.org' may not ask ..."),
-    408: ("The body came too slowly.", "the body did not arrive within 30 seconds; send it faster, or less of it"),
+    403: (
+        "The name in Host or the origin of the page is not allowed.",
+        "pages of 'https://example.org' may not ask ...",
+    ),
+    408: ("The body arrived too slowly.", "the body did not arrive within 30 seconds; send it faster, or less of it"),
     413: ("Too many bytes or rows.", "200,000 rows at once, and this server takes 100,000; send them in parts"),
     414: ("Path and query are too long.", "path and query are longer than 8,192 bytes; send what is long in the body"),
-    415: ("A body of another type, or a compressed one.", f"the body may be {JSON}, {CSV}, ..., not 'text/plain'"),
+    415: (
+        "A body of an unsupported type, or a compressed one.",
+        f"the body may be {JSON}, {CSV}, ..., not 'text/plain'",
+    ),
     422: ("Rows that do not suit the model.", "rows, row 1, column 'age': 'abc' is not a finite number; ..."),
     431: ("The head of the request is too large.", "the head of the request is too large"),
-    500: ("A fault of the server.", "the server failed at this request; its log says where"),
+    500: ("An error of the server.", "the server failed to handle this request; its log says where"),
     503: ("Busy with large requests; see Retry-After.", "the server is busy with large requests; try again"),
 }
 _ANYWHERE = (400, 401, 403, 408, 413, 414, 415, 431, 500, 503)
 
 
 def _answers(description: str, content: Json, *errors: int) -> dict[int | str, Json]:
-    """The answers of a route: the good one, those that any request may meet, and its own errors."""
+    """The answers of a route: the successful one, those that any request may get, and its own errors."""
     found: dict[int | str, Json] = {200: {"description": description, "content": content}}
     for status in sorted((*_ANYWHERE, *errors)):
         about, words = _ERRORS[status]
@@ -188,7 +200,7 @@ def document(app: FastAPI, served: ServedModel) -> bytes:
 
 
 def _value_schema(column: Column) -> Json:
-    """What a column takes; null where training learnt what to put in the place of a missing value."""
+    """What a column takes; null if training learnt how to fill in a missing value."""
     gap = ["null"] if column.fill is not None else []
     if column.kind == "number":
         return {"type": ["number", *gap]}

@@ -1,4 +1,4 @@
-"""One request and its answer on their way through a server: the record of both, errors, and the headers of safety."""
+"""One request and its answer on their way through the server: the record of both, errors, and security headers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SECURITY_HEADERS: Headers = [
         b"frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),  # "no-referrer" would take the Origin from our own forms as well
+    (b"referrer-policy", b"same-origin"),  # "no-referrer" would also remove the Origin from this server's own forms
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
@@ -54,7 +54,7 @@ _LINGER = 2.0
 
 
 class Refusal(Exception):  # noqa: N818  (it is an answer, not a fault)
-    """A request that is answered with an error; a route may raise it as well.
+    """A request that is answered with an error; a route may also raise it.
 
     Args:
         status: of HTTP, 400 or more.
@@ -68,8 +68,8 @@ class Refusal(Exception):  # noqa: N818  (it is an answer, not a fault)
         self.headers: Headers = [(name.lower().encode(), value.encode()) for name, value in headers]
 
 
-class Gone(Exception):  # noqa: N818  (nobody is told)
-    """The client went away before its request was complete."""
+class Gone(Exception):  # noqa: N818  (reported to nobody)
+    """The client disconnected before its request was complete."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Exchange:
 
 
 class Answer:
-    """The way back to a client: adds headers, notes the status, and lets go of a client that does not read.
+    """The way back to a client: adds headers, notes the status, and drops a client that does not read.
 
     Args:
         scope: the request.
@@ -117,7 +117,7 @@ class Answer:
             await self._send(message)
         elif self.limit is None or not message.get("more_body", False):
             await self._send(message)
-        else:  # a stream may rest between its pieces for as long as it likes; each piece must be taken in time
+        else:  # a stream may pause between its pieces for any time; each piece must be taken in time
             self.limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
             await self._send(message)
             self.limit.reschedule(None)
@@ -142,8 +142,8 @@ class Answer:
     async def refuse(self, refusal: Refusal, receive: Receive) -> None:
         """Send an error, if nothing was sent yet, and end a connection of which the body was not read to its end.
 
-        A connection that is closed while the client still sends is reset, and the client may never see why. So the
-        rest is read, and thrown away, for a moment.
+        A connection that is closed while the client is still sending is reset, and the client may never see why. So
+        the rest is read, and discarded, for a moment.
         """
         if self.started:
             return
@@ -170,7 +170,7 @@ class Answer:
         await self._send({"type": "http.response.body", "body": b""})
 
     def hang_up(self) -> None:
-        """End the connection at once: a client that does not take its answer can be told nothing more."""
+        """End the connection at once: a client that does not take its answer cannot be told anything more."""
         abort = self._scope.get("extensions", {}).get("polytome.abort")
         if abort is not None:  # an extension is a dict by the rules of ASGI
             abort["call"]()
@@ -193,13 +193,13 @@ def error_body(words: str) -> bytes:
     """The one shape of an error.
 
     Example:
-        >>> error_body("the body is no JSON")
-        b'{"error": "the body is no JSON"}'
+        >>> error_body("the body is not JSON")
+        b'{"error": "the body is not JSON"}'
     """
     return json.dumps({"error": words}, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def log_fault(error: Exception) -> None:
-    """Say where an unforeseen error came from; its message may hold a client's data and is left out."""
+    """Say where an unexpected error came from; its message may contain a client's data and is left out."""
     place = "".join(traceback.format_tb(error.__traceback__))
     _log.error("%s in:\n%s", type(error).__name__, place.rstrip())

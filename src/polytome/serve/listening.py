@@ -1,4 +1,4 @@
-"""Listening on a port: uvicorn that bounds what a system has few of, and an end that lets requests finish."""
+"""Listening on a port: uvicorn with limits on scarce system resources, and an end that lets requests finish."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_CONNECTIONS = 800
 _FEWEST = 8
 _AT_ONCE = 32  # connections that are accepted before the event loop does anything else
 _OTHER_FILES = 32 + _AT_ONCE
-_WAITING = 2048  # connections that the system may keep for us until they are accepted
+_WAITING = 2048  # connections that the system may queue until they are accepted
 _STOPPING = 20
 _FINISHING = 17  # of these seconds, for requests; the rest is for what must be ended
 _TAKING_IN = 1.0
@@ -51,15 +51,15 @@ _OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens on an address; port 0 takes a free one.
+    """A socket that listens on an address; port 0 chooses a free one.
 
     Raises:
-        ArgumentError: the address is taken, or is none of this machine.
+        ArgumentError: the address is in use, or does not belong to this machine.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ArgumentError(f"host={host!r}: is no address ({error.strerror or error})") from error
+        raise ArgumentError(f"host={host!r}: is not an address ({error.strerror or error})") from error
     family, kind, protocol, _, address = found[0]
     listening = socket.socket(family, kind, protocol)
     try:
@@ -69,7 +69,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise ArgumentError(
-            f"cannot listen on {host}, port {port}: {reason}; choose another with --port (0 takes a free one)"
+            f"cannot listen on {host}, port {port}: {reason}; choose another with --port (0 chooses a free one)"
         ) from error
     return listening
 
@@ -83,8 +83,8 @@ def address_of(listening: socket.socket) -> str:
 def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[], None]) -> None:
     """Serve an application until Ctrl-C or SIGTERM; requests that were accepted are finished first.
 
-    The last thing that a process does: 20 seconds after the signal it has ended, with status 0, whatever a thread of
-    it still works on.
+    This is the last thing that a process does: 20 seconds after the signal it has ended, with status 0, even if a
+    thread is still working.
 
     Args:
         app: an ASGI application.
@@ -93,10 +93,10 @@ def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[
         ready: called when requests are accepted.
     """
     server = make_server(app, seconds, ready, _room())
-    # A thread with a large request lets go of the interpreter as often as this; a small one waits no longer for it.
+    # How often a thread with a large request yields the interpreter; a small request waits no longer than this.
     sys.setswitchinterval(0.001)
     gc.collect()
-    gc.freeze()  # what is here now stays: to look at it again and again would stop every request
+    gc.freeze()  # objects that exist now stay: collecting them repeatedly would pause every request
     server.run([listening])
 
 
@@ -115,13 +115,13 @@ def make_server(
     config = uvicorn.Config(
         app,
         http=protocol,
-        loop="asyncio",  # uvloop is no quicker here, and accepts one client a turn: when it is busy, new ones wait
+        loop="asyncio",  # uvloop is no faster here, and accepts one client per turn: when it is busy, new ones wait
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # a long list of proxies is read before anybody knows who sends it; nobody asks for it
+        proxy_headers=False,  # a long list of proxies would be parsed before the client is known, and nothing uses it
         backlog=_AT_ONCE,
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_FINISHING,
@@ -144,7 +144,7 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take in the connections that wait to be accepted, which closing the socket would reset, then end."""
+        """Accept the connections that are waiting, which closing the socket would reset, then end."""
         with selectors.DefaultSelector() as waiting:
             for listening in sockets or ():
                 _end_handshakes(listening)
@@ -175,7 +175,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _stop(self, number: int, frame: Any) -> None:
-        """Stop, and be gone in time: a thread that cannot be stopped would be waited for without end."""
+        """Stop, and end in time: a thread that cannot be stopped would be waited for forever."""
         if not self.should_exit:
             guard = Timer(_STOPPING, _leave)
             guard.daemon = True
@@ -183,7 +183,7 @@ class _Server(uvicorn.Server):
         self.handle_exit(number, frame)
 
     def _shed(self) -> None:
-        """End half of the idle connections: the system has no room for new ones."""
+        """End half of the idle connections when the system has no room for new ones."""
         found = [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
         idle = sorted((one for one in found if one.is_idle), key=lambda one: one.waits_since)
         for connection in idle[: (len(idle) + 1) // 2]:
@@ -191,7 +191,7 @@ class _Server(uvicorn.Server):
 
 
 class _Complaints:
-    """What goes wrong in an event loop, as one line now and then: it may go wrong thousands of times a second.
+    """Report errors of an event loop in one line now and then: they may occur thousands of times a second.
 
     Args:
         shed: called when the system has run out of something that connections take.
@@ -214,7 +214,7 @@ class _Complaints:
         again = f" ({self._left_out:,} more such lines were left out)" if self._left_out else ""
         self._said_at, self._left_out = now, 0
         if lacking is not None:
-            _log.error("%s", f"new connections wait: {os.strerror(lacking)}; let the process have more{again}")
+            _log.error("%s", f"new connections wait: {os.strerror(lacking)}; raise the limit of the process{again}")
         elif isinstance(error, Exception):
             log_fault(error)
         else:
@@ -222,16 +222,16 @@ class _Complaints:
 
 
 def _end_handshakes(listening: socket.socket) -> None:
-    """Let no new connection begin, where the system can do that; those that have begun come to be accepted.
+    """Let no new connection begin, if the system supports that; those that have begun are still accepted.
 
-    A socket that still listens when it is closed resets whoever connects between the last look at it and its end. Who
-    is not answered now asks again within a second, and is refused in the open.
+    A socket that still listens when it is closed resets clients that connect between its last accept and its end. A
+    client that is not answered now tries again within a second, and is then refused properly.
     """
     if sys.platform != "linux":
         return
     program = b"".join(struct.pack("HBBI", *instruction) for instruction in _NO_NEW_ONES)
     buffer = ctypes.create_string_buffer(program, len(program))
-    with suppress(OSError):  # the system may not let us
+    with suppress(OSError):  # the system may not permit it
         listening.setsockopt(
             socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(_NO_NEW_ONES), ctypes.addressof(buffer))
         )

@@ -1,7 +1,7 @@
 """The model that is served: read from its file, checked, described, and replaced when the file is.
 
-A request takes `ModelFile.current` once and keeps it: a new model is put in its place by one assignment, when it has
-been read and has predicted a row, and what is on its way ends with the model that it began with.
+A request takes `ModelFile.current` once and keeps it: a new model replaces it by one assignment, after it has been read
+and has predicted a row, and requests in progress finish with the model they began with.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from polytome.files.model_file import load
 from polytome.files.sources import encoder_of
 from polytome.models.fitted import certificate_of, nameless
 from polytome.models.fitted_source import source_of
+from polytome.plain.values import plain
 from polytome.serve.descriptions import describe, full_value
 from polytome.tables.encoder import Encoder
 
@@ -37,14 +38,15 @@ Signature = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model and what answers need of it again and again.
+    """A model and what answers need repeatedly.
 
     Attributes:
         name: of its file.
-        model: fitted; its `source_` has an encoder, so that every face speaks of the same columns.
+        model: fitted; its `source_` has an encoder, so that all interfaces refer to the same
+            columns.
         encoder: how the columns of a table become its features.
         loaded_at: when it was read.
-        full: what full ink is where a row is an image.
+        full: the value of full ink if a row is an image.
         classes_json: the labels, written once.
         description: what `GET /model` answers.
     """
@@ -59,10 +61,10 @@ class ServedModel:
 
     @classmethod
     def read(cls, path: Path) -> ServedModel:
-        """Read a model, see that it predicts, and make all that grows with it: requests find it ready.
+        """Read a model, check that it predicts, and prepare everything whose size depends on it.
 
         Raises:
-            FileError: the file is missing, damaged, no model, or one of another kind than is served.
+            FileError: the file is missing, damaged, not a model, or a model of a kind that cannot be served.
         """
         model = load(path)
         if certificate_of(model) is None or model.outputs != "classes" or not model.has_probabilities:
@@ -77,7 +79,8 @@ class ServedModel:
         loaded_at = datetime.now(UTC)
         facts = {**describe(path.name, model), "loaded_at": loaded_at.isoformat(timespec="seconds")}
         classes = json.dumps(model.classes_.tolist())
-        return cls(path.name, model, encoder, loaded_at, full_value(model), classes, json.dumps(facts).encode())
+        description = json.dumps(plain(facts)).encode()
+        return cls(path.name, model, encoder, loaded_at, full_value(model), classes, description)
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
@@ -87,14 +90,14 @@ class ServedModel:
 
 
 class ModelFile:
-    """A file of which the newest good content is served.
+    """A file whose newest valid content is served.
 
     Args:
         path: the model file.
-        reloaded: called with "done" or "refused" each time that the file was found changed.
+        reloaded: called with "done" or "refused" whenever the file has changed.
 
     Raises:
-        FileError: there is no good model at the start.
+        FileError: there is no valid model at the start.
     """
 
     def __init__(self, path: Path, reloaded: Callable[[str], None]) -> None:
@@ -104,7 +107,7 @@ class ModelFile:
         self.current = ServedModel.read(path)
 
     async def watch(self) -> None:
-        """Look at the file again and again; a change counts when the file has been still since the last look."""
+        """Check the file repeatedly; a change counts once the file has not changed since the last check."""
         last = self._seen
         while True:
             await asyncio.sleep(_EVERY)
@@ -118,7 +121,7 @@ class ModelFile:
         """Take the new content, or keep the old model and say why."""
         try:
             self.current = await asyncio.to_thread(ServedModel.read, self.path)
-        except Exception as error:  # whatever a file does to its reader, the old model is served and the next is read
+        except Exception as error:  # whatever error a file causes, the old model is served and the next one is read
             _log.error("%s", f"the model is kept as it was read at {self.current.loaded_at:%H:%M:%S} UTC: {error}")
             self._reloaded("refused")
         else:

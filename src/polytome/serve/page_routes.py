@@ -25,7 +25,7 @@ def add_page(app: FastAPI) -> None:
 
 
 def _add(app: FastAPI, address: str, name: str, content: bytes) -> None:
-    """Serve one file; a browser keeps what it has and asks whether it is still good."""
+    """Serve one file; a browser keeps its copy and asks whether it is still current."""
     kind = "text/javascript" if name.endswith(".js") else guess_type(name)[0]
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"cache-control": "no-cache", "etag": tag}

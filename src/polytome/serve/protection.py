@@ -1,16 +1,16 @@
-"""What stands between a network and an application: limits, who may ask, what a browser may do, and one shape of error.
+"""What protects an application from a network: limits, access, rules for browsers, and one form of error.
 
 `protect` puts a FastAPI application behind `Protection`, plain ASGI, so that nothing reaches a route unchecked:
 
-* nothing is taken apart before it is known to be small, and before a token is known, that the standard library takes
-  apart: headers and the target of a request are looked at as bytes, in one pass;
+** nothing is parsed before it is known to be small, and before the token is known nothing that the standard library
+  would parse: headers and the target of a request are examined as bytes, in one pass;
 * a body is read whole before the application is called, and only up to a number of bytes and seconds;
-* an answer begins within the same number of seconds, and a client that does not take it is let go;
+** an answer begins within the same number of seconds, and a client that does not take it is dropped;
 * without a token only names of this machine may be asked for (`Host`), so that a foreign page cannot reach a server
   on loopback by pointing its own name at 127.0.0.1 (DNS rebinding); a page of another origin is refused unless allowed;
-* with a token every path but those in `open_paths` demands it: `Authorization: Bearer TOKEN`, or for a browser the
+** with a token every path except those in `open_paths` requires it: `Authorization: Bearer TOKEN`, or for a browser the
   cookie that the sign-in page sets;
-* every failure is answered with `{"error": "plain words"}`, and an unforeseen one never shows its traceback;
+** every failure is answered with `{"error": "plain words"}`, and an unexpected one never shows its traceback;
 * one line is logged for each request: method, path, status, milliseconds, rows, and nothing of the data.
 
 Reference:
@@ -55,11 +55,11 @@ _BODIES_HELD = 8
 _SMALL_BODY = 64 << 10
 """Bytes of a body that is always taken: large ones that wait must not keep small ones out."""
 _MOST_TARGET = 8 << 10
-"""Bytes of path and query: a form's worth, and few enough to be taken apart at once."""
+"""The most bytes of path and query: enough for a form, and few enough to parse at once."""
 _MOST_FORM = 16 << 10
-"""Bytes of the form that signs in; whoever sends it is not known yet."""
+"""The most bytes of the sign-in form; its sender is not known yet."""
 _ONCE = (b"host", b"origin", b"authorization", b"content-type", b"content-length", b"content-encoding")
-"""Headers of which a second one would leave open which one counts."""
+"""Headers that may occur only once: with two it would be unclear which one counts."""
 _MOST_WORDS = 200
 _DOCUMENT = "/openapi.json"
 _CLOSED_BY_CLIENT = 499
@@ -75,7 +75,7 @@ def protect(
     open_paths: Sequence[str] = ("/healthz",),
     finished: Callable[[Exchange], None] | None = None,
 ) -> Protection:
-    """Put an application behind its protection, and give all of its errors one shape.
+    """Put an application behind its protection, and give all of its errors one form.
 
     A route that fails raises `Refusal(status, words)`; a `PolytomeError` becomes status 422 with its message.
 
@@ -93,7 +93,7 @@ def protect(
         The ASGI application to serve.
 
     Raises:
-        ArgumentError: an origin is none, or the token holds what a header cannot.
+        ArgumentError: an origin is not valid, or the token holds characters that a header cannot.
     """
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
@@ -112,13 +112,13 @@ def protect(
     app.add_exception_handler(PolytomeError, handler(lambda _, error: Refusal(422, words_for_client(str(error)))))
     app.add_exception_handler(HTTPException, handler(_from_framework))
     app.add_exception_handler(RequestValidationError, handler(_from_validation))
-    # Starlette raises an unforeseen error again once this answer is sent, and Protection logs it.
+    # Starlette raises an unexpected error again once this answer is sent, and Protection logs it.
     app.add_exception_handler(Exception, handler(lambda _, error: _fault()))
     return Protection(app, token, most_bytes, seconds, origins, open_paths, finished)
 
 
 class Protection:
-    """An ASGI application that lets through to another what may pass; see `protect`."""
+    """An ASGI application that passes permitted requests on to another; see `protect`."""
 
     def __init__(
         self,
@@ -176,8 +176,8 @@ class Protection:
             await answer.refuse(refusal, receive)
         except Gone:
             answer.exchange.status = _CLOSED_BY_CLIENT
-        except asyncio.CancelledError:  # by the server that ends: an answer in words is all that is left to do
-            words = "the server is stopping, and the answer takes too long for that; send the request again later"
+        except asyncio.CancelledError:  # cancelled by the stopping server: all that is left is to answer
+            words = "the server is stopping before the answer is ready; send the request again later"
             await answer.refuse(Refusal(503, words, [("Retry-After", "5")]), receive)
         except TimeoutError:
             if answer.started:
@@ -213,7 +213,7 @@ class Protection:
             return False
         if scope["path"] == "/login" and scope["method"] == "POST":
             form = await self._read(headers, receive, answer, min(_MOST_FORM, self._most_bytes))
-            said = headers.get(b"x-forwarded-proto", b"").lower()  # of a proxy; who lies hurts nobody else
+            said = headers.get(b"x-forwarded-proto", b"").lower()  # of a proxy; a client that lies harms only itself
             page = self._sign_in.attempt(form, b"https" in (said, scope.get("scheme", "").encode()))
         elif self._sign_in.is_known(headers):
             if scope["path"] != "/login":
@@ -225,7 +225,7 @@ class Protection:
         else:
             raise Refusal(
                 401,
-                "this server asks for a token: send the header 'Authorization: Bearer TOKEN' with the one that it "
+                "this server asks for a token: send the header 'Authorization: Bearer TOKEN' with the token that it "
                 "was started with",
                 [("WWW-Authenticate", "Bearer")],
             )
@@ -235,7 +235,7 @@ class Protection:
     async def _read(
         self, headers: dict[bytes, bytes], receive: Receive, answer: Answer, most_bytes: int | None = None
     ) -> bytes:
-        """The whole body, of which neither the size nor the pace is believed."""
+        """The whole body; neither its stated size nor its pace is trusted."""
         most_bytes = most_bytes or self._most_bytes
         too_large = Refusal(413, f"the body is larger than {most_bytes:,} bytes; send less at once")
         if _stated_length(headers) > most_bytes:
@@ -278,7 +278,7 @@ def is_loopback(host: str) -> bool:
         >>> is_loopback("localhost"), is_loopback("127.0.0.7"), is_loopback("::1"), is_loopback("0.0.0.0")
         (True, True, True, False)
     """
-    if host.lower() in ("localhost", "127.0.0.1", "::1"):  # the usual ones, without taking an address apart
+    if host.lower() in ("localhost", "127.0.0.1", "::1"):  # the usual names, without parsing an address
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -287,14 +287,14 @@ def is_loopback(host: str) -> bool:
 
 
 def check_token(host: str, token: str | None) -> None:
-    """Refuse an address that other machines can reach where no token is asked for.
+    """Refuse an address that other machines can reach if there is no token.
 
     Args:
         host: the name or address to listen at.
         token: what clients must know; None or empty for none.
 
     Raises:
-        ArgumentError: there is no token, and the host is not this machine alone; the message offers a new token.
+        ArgumentError: there is no token, and other machines can reach the host; the message offers a new token.
 
     Example:
         >>> check_token("127.0.0.1", None)
@@ -321,7 +321,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _checked_head(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name, after what can be wrong with them for any application was refused."""
+    """The headers by name, once everything that is wrong for any application has been refused."""
     if len(scope["path"]) + len(scope["query_string"]) > _MOST_TARGET:
         raise Refusal(414, f"path and query are longer than {_MOST_TARGET:,} bytes; send what is long in the body")
     headers: dict[bytes, bytes] = {}
@@ -330,7 +330,7 @@ def _checked_head(scope: Scope) -> dict[bytes, bytes]:
             raise Refusal(400, f"the header {name.decode('latin-1')} comes twice; send it once")
         headers[name] = value
     if b"host" not in headers and scope.get("http_version") == "1.1":
-        raise Refusal(400, "the header host is missing; HTTP/1.1 demands it")
+        raise Refusal(400, "the header host is missing; HTTP/1.1 requires it")
     return headers
 
 
@@ -338,12 +338,12 @@ def _stated_length(headers: dict[bytes, bytes]) -> int:
     """What a request says of its body; 0 where it says nothing."""
     stated = headers.get(b"content-length", b"0")
     if not stated.isdigit():
-        raise Refusal(400, "the header content-length is no number; send the number of bytes")
+        raise Refusal(400, "the header content-length is not a number; send the number of bytes")
     return int(stated) if len(stated) < 20 else 10**20
 
 
 def _fault() -> Refusal:
-    return Refusal(500, "the server failed at this request; its log says where")
+    return Refusal(500, "the server failed to handle this request; its log says where")
 
 
 def _from_framework(request: Any, error: Any) -> Refusal:
@@ -362,7 +362,7 @@ def _from_validation(request: Any, error: Any) -> Refusal:
     """The first thing that FastAPI found wrong with a request."""
     first = error.errors()[0]
     place = " ".join(str(part) for part in first["loc"])[:_MOST_WORDS]
-    return Refusal(422, f"{place}: {first['msg']}{_document_of(request, 'says what is asked for')}")
+    return Refusal(422, f"{place}: {first['msg']}{_document_of(request, 'says what is expected')}")
 
 
 def _document_of(request: Any, words: str) -> str:
@@ -373,7 +373,7 @@ def _document_of(request: Any, words: str) -> str:
 
 def _log_line(exchange: Exchange) -> None:
     rows = "" if exchange.rows is None else f" {exchange.rows} rows"
-    path = exchange.path[:200].encode("unicode_escape").decode("ascii")  # cannot forge a line or steer a terminal
+    path = exchange.path[:200].encode("unicode_escape").decode("ascii")  # cannot forge a line or control a terminal
     _log.info("%s %s %d %.1f ms%s", exchange.method, path, exchange.status, 1e3 * exchange.seconds, rows)
 
 
@@ -387,7 +387,7 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def _checked_origin(origin: str) -> str:
-    """An origin as a browser sends it: scheme, host, and the port where it is not the scheme's own."""
+    """An origin as a browser sends it: scheme, host, and the port unless it is the scheme's own."""
     given = origin.rstrip("/").lower()
     scheme, _, rest = given.partition("://")
     host, name = _split(given)

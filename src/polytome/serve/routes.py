@@ -20,14 +20,14 @@ from polytome.serve.models import ModelFile, ServedModel
 __all__ = ["add_answers", "add_facts"]
 
 _SMALL = 1 << 17
-_GUARD = "Whether CSV gets an apostrophe before texts that spreadsheet programs would take for formulas."
+_GUARD = "Whether CSV gets an apostrophe before texts that spreadsheet programs would read as formulas."
 
 
 def add_answers(app: FastAPI, models: ModelFile, desk: Desk, decoders: Decoders, most_rows: int) -> None:
     """Add predictions and explanations."""
 
     async def asked(request: Request, route: str, most_rows: int) -> tuple[ServedModel, Callable[[], Rows], bool]:
-        """The model, what reads the rows, and whether that is little work."""
+        """The model, the reader of the rows, and whether reading them is little work."""
         request.scope["polytome"].route = route
         served, kind, body = models.current, _kind(request), await request.body()
         if kind not in IMAGES:
@@ -44,8 +44,8 @@ def add_answers(app: FastAPI, models: ModelFile, desk: Desk, decoders: Decoders,
         """Predict the class of each row.
 
         One row or many: JSON `{"rows": [...]}` with each row an array by position or an object by name, CSV, an Arrow
-        stream, or for a model of images a PNG or JPEG file. The answer is JSON, or CSV or an Arrow stream where
-        `Accept` asks for it.
+        stream, or for a model of images a PNG or JPEG file. The answer is JSON, or CSV or an Arrow stream if `Accept`
+        asks for it.
         """
         served, rows_of, small = await asked(request, "/predict", most_rows)
         accept = request.headers.get("accept", "")

@@ -1,7 +1,7 @@
 """How a browser shows that its user knows the server's token: a page that asks for it once, then a cookie.
 
-The token never stands in an address, where histories, logs and other sites would find it. The cookie does not hold the
-token but a keyed hash of it, scripts cannot read it, and the browser sends it to this server's own pages only.
+The token is never part of an address, where histories, logs and other sites would find it. The cookie holds not the
+token but a keyed hash of it; scripts cannot read it, and the browser sends it to this server's own pages only.
 
 Reference:
     Barth, "HTTP State Management Mechanism", RFC 6265 (2011), section 8.
@@ -27,7 +27,7 @@ _MOST_GOAL = 2000
 
 
 class SignInPage(NamedTuple):
-    """An answer on the way to being signed in."""
+    """An answer during sign-in."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -35,13 +35,13 @@ class SignInPage(NamedTuple):
 
 
 class SignIn:
-    """Knows the token, and who has shown it.
+    """Knows the token, and recognises who has given it.
 
     Args:
         token: printable ASCII without blanks, since it travels in a header.
 
     Raises:
-        ArgumentError: the token is empty or holds something else.
+        ArgumentError: the token is empty or holds other characters.
 
     Example:
         >>> sign_in = SignIn("the-token-of-this-server")
@@ -51,7 +51,7 @@ class SignIn:
 
     def __init__(self, token: str) -> None:
         if not token or not all("!" <= character <= "~" for character in token):
-            raise ArgumentError("token: needs letters, digits and signs of ASCII, without blanks")
+            raise ArgumentError("token: use ASCII letters, digits and symbols, without blanks")
         self._token = token.encode()
         self._cookie = hmac.digest(self._token, b"the cookie of a server of Polytome", hashlib.sha256).hex()
 
@@ -84,10 +84,10 @@ class SignIn:
         return SignInPage(303, [*(headers or []), (b"location", _own_path(goal).encode("ascii"))], b"")
 
     def page(self, goal: str, complaint: str = "") -> SignInPage:
-        """The page that asks for the token; status 401, since what was asked for is not there."""
+        """The page that asks for the token; status 401, since it is not the requested page."""
         warning = f'<p role="alert"><strong>{escape(complaint)}</strong></p>\n' if complaint else ""
         body = (
-            f"{warning}<p>The server was started with a token. Whoever started it can tell you.</p>\n"
+            f"{warning}<p>The server was started with a token. Ask whoever started it.</p>\n"
             '<form method="post" action="/login">\n'
             f'<input type="hidden" name="goal" value="{escape(_own_path(goal))}">\n'
             '<p><label for="token">Token</label>\n'

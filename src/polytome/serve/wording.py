@@ -1,4 +1,4 @@
-"""What an error of the library says to a client of a server, which has none of the command line's options."""
+"""The words of the library's errors for a client of the server, which has no command-line options."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MOST = 2000
 def words_for_client(words: str) -> str:
     """An error's words without the remedies that are options of the command line.
 
-    A message says what is wrong and then, after a semicolon, what to do, one way or another. Ways that name an option
-    are left out: who sends rows to a server can neither start it nor train its model anew.
+    A message says what is wrong and then, after a semicolon, one or more remedies. Remedies that name an option are
+    left out: a client can neither restart the server nor retrain its model.
 
     Args:
         words: of an error of `polytome.errors`.
@@ -32,7 +32,7 @@ def words_for_client(words: str) -> str:
 
 
 def _without_options(remedy: str) -> str:
-    """The ways of a remedy that name no option."""
+    """The remedies that name no option."""
     if not _OPTION.search(remedy):
         return remedy
     ways = re.split(r",? or ", _ASIDE.sub("", remedy))

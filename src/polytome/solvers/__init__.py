@@ -6,13 +6,14 @@ A solver is an immutable record of settings with one method, `iterates(objective
 
 from polytome.solvers.choose import Choice, choose_solver, named_solver
 from polytome.solvers.distinct_rows import DistinctRows
-from polytome.solvers.driver import Epoch, Progress, Solution, Solver, Stop, Training, minimize, train
+from polytome.solvers.driver import Epoch, Progress, Solution, Stop, Training, minimize, train
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
+from polytome.solvers.solver import Solver
 from polytome.solvers.stochastic import StochasticGradientDescent
 from polytome.solvers.tempered_newton import TemperedNewton
 

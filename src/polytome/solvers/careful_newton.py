@@ -14,6 +14,7 @@ from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.newton import Guard
+from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
@@ -24,7 +25,7 @@ _SHORTEST = 1e-3
 
 
 @dataclass(frozen=True)
-class CarefulNewton:
+class CarefulNewton(Solver):
     """Newton's steps from the triangular factor of the Hessian's square root, guarded as in `Newton`.
 
     Example:

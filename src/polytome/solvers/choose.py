@@ -16,12 +16,13 @@ from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
 from polytome.rows import SparseRows
 from polytome.solvers.distinct_rows import DistinctRows
-from polytome.solvers.driver import Solution, Solver
+from polytome.solvers.driver import Solution
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_squares
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.row_space import RowSpace
+from polytome.solvers.solver import Solver
 from polytome.solvers.stochastic import StochasticGradientDescent
 from polytome.solvers.tempered_newton import TemperedNewton
 
@@ -158,7 +159,7 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
         ArgumentError: the name is not known.
     """
     if not isinstance(solver, str):
-        if isinstance(solver, type) or not callable(getattr(solver, "iterates", None)):
+        if isinstance(solver, type) or not isinstance(solver, Solver):
             raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}, or a solver of polytome.solvers")
         return Choice(solver, "given with its settings")
     if chooses(solver):

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from polytome.objective import Objective
 from polytome.rows import distinct_rows
-from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.size import Size
+from polytome.solvers.solver import Relay, Solver
 
 Array = NDArray[Any]
 
@@ -19,7 +20,7 @@ __all__ = ["DistinctRows"]
 
 
 @dataclass(frozen=True)
-class DistinctRows:
+class DistinctRows(Solver):
     """Another solver's walk over rows of which no two are equal, each with the weight of all that equal it.
 
     The objective is the same function; the certificate still sees every row.
@@ -44,4 +45,8 @@ class DistinctRows:
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The iterates of the inner solver; finding equal rows takes about as long as a pass."""
-        yield from self.solver.iterates(replace(objective, rows=distinct_rows(objective.rows)), start)
+        yield from Relay(self.solver, replace(objective, rows=distinct_rows(objective.rows)), start)
+
+    def numbers_held(self, size: Size) -> float:
+        """A copy of X at most, and the keys of the rows."""
+        return size.rows * (size.row + 6) + self.solver.numbers_held(size)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificates.careful import CarefulFrame
+from polytome.certificates.careful import CarefulFrame, Given
 from polytome.certificates.certificate import Certificate, certify, is_separated, separated_outputs
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
@@ -22,12 +22,14 @@ from polytome.objective import Objective
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
+from polytome.solvers.solver import Relay, Solver
 from polytome.threads import kept, one_blas_thread
 
 Array = NDArray[Any]
 
 _MOST_REFUSED = 5
 _USUAL = 1e-4  # the tolerance of those who ask for none
+_MOST_STEPS = 3  # of Newton's method, to where the curvature proves the distance
 _NOTHING = 1_000_000  # operations of a Hessian: less than it takes to call them
 
 __all__ = [
@@ -35,7 +37,6 @@ __all__ = [
     "Epoch",
     "Progress",
     "Solution",
-    "Solver",
     "Stop",
     "Training",
     "check_limits",
@@ -49,8 +50,8 @@ class Stop(enum.Enum):
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
     ESTIMATED = (
-        "the distance from the minimum is estimated to be within `tol`; without penalty nothing proves it: a finite C "
-        "would"
+        "the distance from the minimum is estimated to be within `tol`; without penalty the curvature did not prove "
+        "it, perhaps since there is no minimum: a finite C would be proved"
     )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
@@ -108,22 +109,6 @@ Callback = Callable[[Progress], object]
 """Called at each iteration; a true answer stops the fit."""
 
 
-class Solver(Protocol):
-    """A record of settings that can walk from a start towards the minimum of an objective.
-
-    `patience` is the number of iterations without a new lowest value after which the driver takes it to stand still.
-    One that also has a true `goes_on` is followed by a careful Newton's method where rounding has halted it, or, in
-    small problems, after the `most` iterations that it needs where rounding is no trouble.
-    """
-
-    @property
-    def patience(self) -> int: ...  # noqa: D102
-
-    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """Iterates from `start`, the start included; ends when no further progress is possible."""
-        ...
-
-
 @dataclass(frozen=True)
 class Solution:
     """What `minimize` found; numerical trouble is a value of `stop`, never an exception.
@@ -164,6 +149,7 @@ def minimize(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     callback: Callback | None = None,
+    see: Callable[[Iterate], object] | None = None,
 ) -> Solution:
     """Minimise an objective until its certificate holds: `gap <= tol * P(null model)`.
 
@@ -174,6 +160,8 @@ def minimize(
         tol: largest gap, relative to the objective of the null model.
         max_iter: most iterations.
         callback: called with each `Progress`; a true answer interrupts.
+        see: called before it with the iterate itself, as long as that is one of the objective as it was given: not
+            where Newton's method goes on over columns that are centred elsewhere.
 
     Raises:
         ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate.
@@ -192,7 +180,7 @@ def minimize(
         raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
     # What overflows on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        walk = _Walk(objective, tol, max_iter, callback)
+        walk = _Walk(objective, tol, max_iter, callback, see)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
@@ -219,6 +207,11 @@ def _reached(certificate: Certificate) -> Stop:
     return Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
 
 
+def _rank(certificate: Certificate) -> tuple[bool, bool, float]:
+    """Of two certificates that of the lower rank says more: it holds, is a proof, has the smaller gap."""
+    return not certificate.holds, certificate.kind == "estimate", certificate.gap
+
+
 @dataclass(frozen=True)
 class _Certified:
     """A certificate, the coefficients it is about, and what these are for raw columns if they do not follow."""
@@ -236,6 +229,7 @@ class _Walk:
     tol: float
     max_iter: int
     callback: Callback | None
+    see: Callable[[Iterate], object] | None
     began: float = field(default_factory=time.perf_counter)
     history: list[Progress] = field(default_factory=list)
     best: Iterate | None = None
@@ -250,33 +244,31 @@ class _Walk:
         """Iterates in the fast precision first; where its rounding halts them, goes on in float64, and where that does
         too, with the solver that was to take over later, if there is one."""
         exact = self.objective.at(np.float64)
-        stages = [(self.objective, solver)]
-        if exact is not self.objective:
-            stages.append((exact, solver))
-        if (then := getattr(solver, "then", None)) is not None:
-            stages.append((exact, then))
-        carefully = getattr(solver, "goes_on", False) and self._careful_frame is not None
+        carefully = solver.goes_on and self._careful_frame is not None
         is_small = carefully and HessianRoot.of(self.objective) is not None
-        stop: Stop | None = None
-        passes = 0.0
-        for stage, walker in stages:
-            if self.best is not None:
-                name = "float64" if walker is solver else type(walker).__name__
-                self.took_over[name] = len(self.history)
-                start = self.best.point(self.objective)
-                passes = self.history[-1].passes
-            self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
-            for iterate in walker.iterates(stage, start):
-                stop = self._visit(iterate, passes)
-                if stop is not None or self._stands_still(stage, walker.patience):
-                    break
-                if is_small and (len(self.lowest) > getattr(walker, "most", np.inf) or self.refused > _MOST_REFUSED):
-                    break
-            if stop is not None:
+        relay = Relay(solver, self.objective, start)
+        while True:
+            limits = (relay.solver.most, _MOST_REFUSED) if is_small else (np.inf, np.inf)
+            stop = self._stage(relay, *limits)
+            if stop is not None or self.best is None:
                 break
+            if not relay.go_on(exact, self.best.point(self.objective), self.history[-1].passes):
+                break
+            self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
         if carefully and stop in (None, Stop.NONFINITE):
             stop = self._go_on_carefully() or stop
         return self._finish(stop or Stop.STALLED)
+
+    def _stage(self, relay: Relay, most: float, most_refused: float) -> Stop | None:
+        """Walks until there is a reason to stop, or, with None, one to go on in another way."""
+        patience = relay.solver.patience
+        for iterate in relay:
+            stop = self._visit(iterate)
+            if stop is not None or self._stands_still(relay.objective, patience):
+                return stop
+            if len(self.lowest) > most or self.refused > most_refused:
+                return None
+        return None
 
     def _go_on_carefully(self) -> Stop | None:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
@@ -292,13 +284,11 @@ class _Walk:
         newton: Solver = Newton() if HessianRoot.of(objective) is None else CarefulNewton()
         self.took_over[type(newton).__name__] = len(self.history)
         self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
-        for iterate in newton.iterates(objective, starts[int(np.argmin(values))]):
-            stop = self._visit(iterate, passes)
-            if stop is not None or self._stands_still(objective, newton.patience):
-                return stop
-            if len(self.lowest) > getattr(newton, "most", np.inf):
-                return None
-        return None
+        if (given := frame.best(self.tol)) is not None:
+            certificate = self._keep_given(frame.certify_given(given, self.tol), given)
+            if certificate.holds:
+                return _reached(certificate)
+        return self._stage(Relay(newton, objective, starts[int(np.argmin(values))], passes), newton.most, np.inf)
 
     @property
     @kept
@@ -309,16 +299,18 @@ class _Walk:
             return None
         return CarefulFrame.of(objective)
 
-    def _visit(self, iterate: Iterate, passes_before: float) -> Stop | None:
+    def _visit(self, iterate: Iterate) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
         finite = iterate.is_finite
         if finite and (self.best is None or iterate.value <= self.best.value):
             self.best = iterate
         gap = self._gap(iterate) if finite else np.inf
         seconds = time.perf_counter() - self.began
-        self.history.append(Progress(len(self.history), passes_before + iterate.passes, iterate.value, gap, seconds))
+        self.history.append(Progress(len(self.history), iterate.passes, iterate.value, gap, seconds))
         for name in iterate.took_over:
             self.took_over.setdefault(name, len(self.history) - 1)
+        if self.see is not None and self.frame is None:
+            self.see(iterate)
         interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
         if not finite:
             return Stop.NONFINITE
@@ -349,24 +341,43 @@ class _Walk:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            return None
-        reached = _reached(certificate)
-        if self.tol < _USUAL and self.frame is None and reached is not Stop.SEPARATED:
-            self._polish(iterate)
-        return reached
+            # Where rounding alone stands against an estimate, no iterate will be better.
+            in_vain = certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
+            return Stop.STALLED if in_vain and self.refused > _MOST_REFUSED else None
+        if self.frame is None and not certificate.is_of_separation:
+            if self.tol < _USUAL:
+                self._polish(iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _NOTHING)
+            self._prove(iterate)
+        assert self.certified is not None
+        return _reached(self.certified.certificate)
 
-    def _polish(self, iterate: Iterate) -> None:
+    def _prove(self, iterate: Iterate) -> None:
+        """Newton's steps until the curvature proves what it has made probable, where a Hessian can be formed."""
+        for _ in range(_MOST_STEPS):
+            assert self.certified is not None
+            if self.certified.certificate.kind == "proof" or self.objective.hessian_entries > LARGEST_HESSIAN**2:
+                return
+            before, W = self.certified.certificate.gap, self.certified.coefficients
+            self._polish(replace(iterate, coefficients=W, step=None), True)
+            if (
+                not self.certified.certificate.gap < before / 10
+            ):  # where there is no minimum, a step brings a factor of e
+                return
+
+    def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
         """One more step of Newton's method where it is at hand, or costs next to nothing: who asks for more than the
         usual tolerance wants digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
         if step is None:
-            if iterate.gradient.size == 0 or objective.rows.n_rows * objective.hessian_entries > _NOTHING:
+            if iterate.gradient.size == 0 or not forms_hessian:
                 return
             _, gradient, blocks = objective.derivatives(iterate.coefficients)
             step = -factor_hessian(objective, blocks).solve(gradient)
         W = iterate.coefficients + step
         value, gradient = objective.value_and_gradient(W)
         rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
+        if self.certified is not None and self.certified.certificate.kind == "estimate":
+            rounding = max(rounding, self.certified.certificate.rounding)
         if value <= iterate.value + rounding and np.isfinite(gradient).all():
             bend = iterate.intercept_hessian
             self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), bend)))
@@ -386,14 +397,17 @@ class _Walk:
 
     def _certify_carefully(self, frame: CarefulFrame, W: Array, estimate: float | None) -> Certificate:
         """The same with careful sums, about coefficients of the centred objective."""
-        certificate, given = frame.certify(W, self.tol, estimate)
+        return self._keep_given(*frame.certify(W, self.tol, estimate))
+
+    def _keep_given(self, certificate: Certificate, given: Given) -> Certificate:
+        """A certificate of coefficients for raw columns."""
         raw = np.vstack([given.coefficients, given.intercept])
         W = self.objective.rows.columns.from_raw_coefficients(raw)
         self._keep(_Certified(certificate, W, (given.coefficients, given.intercept)))
         return certificate
 
     def _keep(self, certified: _Certified) -> None:
-        if self.certified is None or certified.certificate.gap <= self.certified.certificate.gap:
+        if self.certified is None or _rank(certified.certificate) <= _rank(self.certified.certificate):
             self.certified = certified
 
     def _stands_still(self, stage: Objective, patience: int) -> bool:
@@ -506,7 +520,7 @@ def train(
     _check_epochs(epochs)
     history: list[Epoch] = []
     with one_blas_thread():
-        iterates = solver.iterates(objective, start)
+        iterates = Relay(solver, objective, start)
         first = last = lowest = next(iterates)
         for iterate in islice(iterates, int(epochs)):
             # Where all rows make one step, the loss that they met is the objective before it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from polytome.numerics import log_softmax
 from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import KnownScores
 from polytome.rows import Block
-from polytome.solvers.driver import Solver
 from polytome.solvers.dual_steps import sigmoid_step, softmax_step
-from polytome.solvers.iterates import DualIterate, Iterate, taken_over
+from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.lbfgs import LBFGS
+from polytome.solvers.size import Size
+from polytome.solvers.solver import GivesWay, Solver
 
 Array = NDArray[Any]
 
@@ -33,7 +34,7 @@ _ENTRIES_AT_ONCE = 20_000_000  # products between two chances to interrupt: abou
 
 
 @dataclass(frozen=True)
-class DualCoordinateAscent:
+class DualCoordinateAscent(Solver):
     """Stochastic dual coordinate ascent for rows of few entries in very many columns, such as text.
 
     The dual of an L2 penalised problem has a prediction for each row where the primal has coefficients for each column.
@@ -64,7 +65,7 @@ class DualCoordinateAscent:
     most = 1000
     patience = 40  # values on the way are means over an epoch; those of the next solver may lie above them
 
-    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+    def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay]:
         """One iterate after each epoch, a pass over the rows.
 
         Raises:
@@ -86,7 +87,15 @@ class DualCoordinateAscent:
             yield reached
             if gap <= 1e-7 * abs(value):
                 state.refine()
-        yield from taken_over(self.then, objective, reached.point(objective), reached.passes)
+        return GivesWay(reached.point(objective), reached.passes)
+
+    def numbers_held(self, size: Size) -> float:
+        """Dual variables, and the predictions, residuals and scores of all rows that a certificate compares;
+        coefficients of the steps and of the certificate; squared entries."""
+        predictions = size.rows * size.outputs
+        state = predictions + 2 * size.coefficients
+        own = 6 * predictions + 2 * size.coefficients + 2 * size.entries
+        return state + max(own, 0 if self.then is None else self.then.numbers_held(size))
 
 
 class DualState:

@@ -13,6 +13,7 @@ from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.rows import Block
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
@@ -28,7 +29,7 @@ def check_learning_rate(learning_rate: float | None) -> None:
 
 
 @dataclass(frozen=True)
-class GradientDescent:
+class GradientDescent(Solver):
     """Batch gradient descent `W <- W - learning_rate * gradient`.
 
     Args:
@@ -42,7 +43,6 @@ class GradientDescent:
     """
 
     learning_rate: float | None = None
-    patience = 10
 
     def __post_init__(self) -> None:
         check_learning_rate(self.learning_rate)

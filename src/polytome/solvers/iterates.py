@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["DualIterate", "Iterate", "taken_over"]
+__all__ = ["DualIterate", "Iterate"]
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,3 @@ class DualIterate(Iterate):
     def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:
         """The certificate of the coefficients that the predictions imply, and the coefficients."""
         return certify_dual(objective, self.dual, tol, self.intercepts)
-
-
-def taken_over(solver: Any, objective: Objective, W: Array, passes: float) -> Iterator[Iterate]:
-    """The iterates of a solver that goes on from where another gave way: they name it, and count the passes so far."""
-    for iterate in solver.iterates(objective, W):
-        names = (type(solver).__name__, *iterate.took_over)
-        yield replace(iterate, passes=passes + iterate.passes, took_over=names)

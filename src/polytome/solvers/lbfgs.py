@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from polytome.curvature.preconditioner import (
     MOST_GRAM_COLUMNS,
+    MOST_GROUPS,
     DiagonalPreconditioner,
     GramPreconditioner,
     gram_sample,
     precondition,
 )
 from polytome.objective import Objective
-from polytome.solvers.driver import Solver
-from polytome.solvers.iterates import Iterate, taken_over
+from polytome.solvers.iterates import Iterate
 from polytome.solvers.line_search import backtrack
 from polytome.solvers.ridge_start import ridge_start
+from polytome.solvers.size import Size
+from polytome.solvers.solver import GivesWay, Solver
 
 Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, Array]]
@@ -34,7 +36,7 @@ _LONG = 1e9  # operations
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Solver):
     """Limited-memory BFGS whose initial matrix is a preconditioner, an approximation of the inverse Hessian.
 
     The outputs of a separable loss are problems of their own that share the passes over the rows: each has its own
@@ -58,14 +60,13 @@ class LBFGS:
     then: Solver | None = None
     then_after: int = 30
     goes_on = True
-    patience = 10
     most = 1000
 
     def pairs_kept(self, size: int) -> int:
         """How many pairs are kept of so many coefficients."""
         return max(3, min(self.memory, _MEMORY_BYTES // (2 * 8 * size)))
 
-    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+    def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay | None]:
         """Iterates from `start`; each step counts the passes of its line search."""
         pairs: Pairs = deque(maxlen=self.pairs_kept(objective.size))
         W = start
@@ -86,7 +87,7 @@ class LBFGS:
             yield Iterate(W, value, gradient, passes)
             step = backtrack(objective, W, value, gradient, direction)
             if step is None and not pairs:
-                return
+                return None
             if step is None:
                 pairs.clear()  # the pairs may mislead after rounding; the preconditioner alone does not
                 inverse = None
@@ -103,8 +104,22 @@ class LBFGS:
             passes += tried
             iteration += 1
             if self.then is not None and iteration == self.then_after:
-                yield from taken_over(self.then, objective, W, passes)
-                return
+                return GivesWay(W, passes)
+
+    def numbers_held(self, size: Size) -> float:
+        """The pairs, which stay where they are while another solver goes on, and the preconditioner."""
+        pairs = 2 * self.pairs_kept(size.coefficients) * size.coefficients
+        own = 5 * size.coefficients + _memory_of_preconditioner(size)
+        return pairs + max(own, 0 if self.then is None else self.then.numbers_held(size))
+
+
+def _memory_of_preconditioner(size: Size) -> float:
+    """A Gram matrix, its sums, its factors and the sample it is made from; or its diagonal."""
+    if size.columns > MOST_GRAM_COLUMNS + 1:
+        return 4 * size.coefficients
+    sample = gram_sample(size.rows, size.columns - 1, size.outputs) or 0
+    copied = sample * (size.row + 3)
+    return (min(MOST_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
 
 
 def _is_long(objective: Objective) -> bool:

@@ -1,45 +1,29 @@
 """Memory is planned: how many bytes beyond X a fit will need at its peak, how many there are, and what to do about it.
 
-A forecast adds up the arrays that a solver holds at once, from the shape of the problem alone. It errs on the large
-side, mostly by a factor of two or less, and counts a solver that may have to take over: a fit that is begun can be
-finished.
+A forecast adds up the arrays that are held at once, from the shape of the problem alone; each solver states its own. It
+errs on the large side, mostly by a factor of two or less, and counts a solver that may have to take over: a fit that is
+begun can be finished.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from polytome import native
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
-from polytome.curvature.pairs import ROWS_AT_ONCE
-from polytome.curvature.preconditioner import MOST_GRAM_COLUMNS, MOST_GROUPS, gram_sample
 from polytome.errors import DataError
 from polytome.objective import Objective
-from polytome.solvers import (
-    LBFGS,
-    Choice,
-    DistinctRows,
-    DualCoordinateAscent,
-    Newton,
-    RowSpace,
-    Solver,
-    TemperedNewton,
-    named_solver,
-)
+from polytome.solvers import LBFGS, Choice, DualCoordinateAscent, Newton, Solver, named_solver
 from polytome.solvers.choose import chooses
+from polytome.solvers.size import BYTES_OF_NUMBER, Size
 
 __all__ = ["available_memory", "forecast", "planned_solver"]
 
-_NUMBER = 8  # bytes of a float64
-_BEGIN = 2**20  # numbers: threads, and the modules that are loaded when first needed
-_SMALL = 2**26  # no machine lacks so little, and asking takes longer than a small fit
-_FUSED_COLUMNS, _FUSED_COEFFICIENTS = 255, 2048  # up to which a native pass forms Hessians
+_AT_START = 2**20  # numbers: threads, and the modules that are loaded when first needed
+_BYTES_ALWAYS_THERE = 2**26  # no machine lacks so little, and asking takes longer than a small fit
 
 
 def planned_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Choice:
@@ -51,7 +35,7 @@ def planned_solver(solver: str | Solver, objective: Objective, random_state: Any
     """
     choice = named_solver(solver, objective, random_state)
     needed = forecast(objective, choice.solver)
-    available = available_memory() if needed > _SMALL else None
+    available = available_memory() if needed > _BYTES_ALWAYS_THERE else None
     if available is None or needed <= available:
         return choice
     others: list[Solver] = [LBFGS(), LBFGS(memory=3)]
@@ -78,6 +62,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
         solver: how.
 
     Example:
+        >>> import numpy as np
         >>> from polytome.losses import Logistic
         >>> from polytome.penalties import L2
         >>> from polytome.rows import as_rows
@@ -85,137 +70,11 @@ def forecast(objective: Objective, solver: Solver) -> int:
         >>> forecast(small, Newton()) < forecast(large, Newton())
         True
     """
-    size = _Size.of(objective)
-    certificate = _newton(size) if objective.penalty.strength == 0 and size.hessian <= LARGEST_HESSIAN**2 else 0
-    numbers = _BEGIN + _labels(size) + _passes(size) + max(_solver(size, solver), certificate)
-    return int(_NUMBER * numbers)
-
-
-@dataclass(frozen=True)
-class _Size:
-    """What a forecast depends on. All that follows counts numbers of eight bytes.
-
-    `entries` are those of X that are stored, and `row` what a copied row takes; `block` are the rows of the largest
-    block, of which each of the threads has one in work.
-    """
-
-    rows: int
-    columns: int
-    outputs: int
-    separable: bool
-    is_sparse: bool
-    entries: int
-    row: float
-    block: int
-    threads: int
-
-    @classmethod
-    def of(cls, objective: Objective) -> _Size:
-        rows = objective.rows
-        stored: Any = rows.whole.stored
-        entries = stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
-        bytes_of_entry = stored.dtype.itemsize + (stored.indices.dtype.itemsize if rows.is_sparse else 0)
-        ends = rows.ends_of_blocks
-        return cls(
-            rows=rows.n_rows,
-            columns=objective.shape[0],
-            outputs=objective.shape[1],
-            separable=objective.loss.separable,
-            is_sparse=rows.is_sparse,
-            entries=entries,
-            row=bytes_of_entry * entries / rows.n_rows / _NUMBER,
-            block=int(np.diff(ends, prepend=0).max()),
-            threads=min(rows.n_threads, len(ends)),
-        )
-
-    @property
-    def coefficients(self) -> int:
-        return self.columns * self.outputs
-
-    @property
-    def hessian(self) -> int:
-        return self.columns * self.coefficients if self.separable else self.coefficients**2
-
-    @property
-    def dense_blocks(self) -> int:
-        """Blocks of standardised columns and their scores, in each thread."""
-        return self.threads * self.block * (2 * self.columns + 4 * self.outputs)
-
-
-def _labels(size: _Size) -> int:
-    """Classes, targets, weights, and what it takes to sort them."""
-    return 6 * size.rows
-
-
-def _passes(size: _Size) -> int:
-    """Coefficients in raw and in standard units, the gradient, what the driver keeps; in each thread two sums and a
-    block in the precision of its products."""
-    block = size.block * (size.entries // size.rows + 2 * size.outputs)
-    return (8 + 2 * size.threads) * size.coefficients + size.threads * block
-
-
-def _solver(size: _Size, solver: Solver | None) -> float:
-    """The numbers that a solver holds at its peak."""
-    match solver:
-        case None:
-            return 0
-        case LBFGS():
-            # The pairs stay where they are while another solver goes on.
-            pairs = 2 * solver.pairs_kept(size.coefficients) * size.coefficients
-            return pairs + max(5 * size.coefficients + _preconditioner(size), _solver(size, solver.then))
-        case Newton():
-            sample = 0 if solver.sample is None else min(solver.sample, size.rows) * size.row
-            return _newton(size) + sample
-        case TemperedNewton():
-            return _tempered(size, solver.pairs)
-        case DualCoordinateAscent():
-            return _dual(size, solver.then)
-        case RowSpace():
-            # The dense rows, their copy in the decomposition, and its two factors; then as many columns as rows.
-            rank = min(size.rows, size.columns)
-            reduced = replace(size, columns=rank + 1, is_sparse=False, row=rank)
-            decomposition = 5 * size.rows * size.columns + 4 * rank**2
-            return decomposition + _passes(reduced) + _solver(reduced, solver.solver)
-        case DistinctRows():
-            # A copy of X at most, and the keys of the rows.
-            return size.rows * (size.row + 6) + _solver(size, solver.solver)
-        case _:
-            return 5 * size.coefficients
-
-
-def _preconditioner(size: _Size) -> float:
-    """A Gram matrix, its sums, its factors and the sample it is made from; or its diagonal."""
-    if size.columns > MOST_GRAM_COLUMNS + 1:
-        return 4 * size.coefficients
-    sample = gram_sample(size.rows, size.columns - 1, size.outputs) or 0
-    copied = sample * (size.row + 3)
-    return (min(MOST_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
-
-
-def _newton(size: _Size) -> int:
-    """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its terms."""
-    fused = native.instruction_set() and size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS
-    if fused:
-        few_rows = size.rows * size.row // 20
-        return int((6 + 3 * size.threads) * size.hessian + few_rows)
-    kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
-    return (4 + 5 * size.threads) * size.hessian + kronecker + size.dense_blocks
-
-
-def _tempered(size: _Size, pairs: int) -> int:
-    """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows of
-    some of them; their Gram matrices take less than the factor."""
-    drawn = min(2 * pairs * size.coefficients, size.rows * size.outputs)
-    rows = min(drawn, ROWS_AT_ONCE) * size.columns
-    return 3 * size.hessian + 2 * size.rows * size.outputs + 9 * drawn + rows + size.dense_blocks
-
-
-def _dual(size: _Size, then: Solver | None) -> float:
-    """Dual variables, and the predictions, residuals and scores of all rows that a certificate compares; coefficients
-    of the steps and of the certificate; squared entries."""
-    predictions = size.rows * size.outputs
-    state = predictions + 2 * size.coefficients
-    return state + max(6 * predictions + 2 * size.coefficients + 2 * size.entries, _solver(size, then))
+    size = Size.of(objective)
+    labels = 6 * size.rows  # classes, targets, weights, and what it takes to sort them
+    has_hessian = objective.penalty.strength == 0 and size.hessian <= LARGEST_HESSIAN**2
+    certificate = Newton().numbers_held(size) if has_hessian else 0
+    return int(BYTES_OF_NUMBER * (_AT_START + labels + size.passes + max(solver.numbers_held(size), certificate)))
 
 
 def available_memory() -> int | None:

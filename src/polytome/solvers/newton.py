@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome import native
 from polytome.curvature.conjugate_gradients import conjugate_gradients
 from polytome.curvature.hessian_factor import factor_hessian
 from polytome.curvature.sampling import sampled_hessian
 from polytome.objective import Objective, block_scores
 from polytome.rows import Block
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.size import Size
+from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
@@ -27,10 +30,11 @@ _FEW_COLUMNS = 64
 _NOTHING = 1_000_000  # operations: less than it takes to call them
 _FEWER_ROWS = 20
 _ROWS_PER_COEFFICIENT = 50
+_FUSED_COLUMNS, _FUSED_COEFFICIENTS = 255, 2048  # up to which a native pass forms Hessians
 
 
 @dataclass(frozen=True)
-class Newton:
+class Newton(Solver):
     """Guarded Newton: steps solve `(H + M) D = -g`, where `M = I (x) X' diag(e) X / S` is learned from steps that fail.
 
     H hardly sees rows that are classified beyond doubt. A step may turn some of them into disasters, and a line
@@ -56,7 +60,6 @@ class Newton:
 
     sample: int | None = None
     goes_on = True
-    patience = 10
     most = 100
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
@@ -92,6 +95,16 @@ class Newton:
                 break
         W = iterate.coefficients
         return W, few.hessian_blocks(W), (iterate.passes + 1) * few.rows.n_rows
+
+    def numbers_held(self, size: Size) -> float:
+        """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its
+        terms; and the sample."""
+        sample = 0 if self.sample is None else min(self.sample, size.rows) * size.row
+        if native.instruction_set() and size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS:
+            few_rows = size.rows * size.row // 20
+            return int((6 + 3 * size.threads) * size.hessian + few_rows) + sample
+        kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
+        return (4 + 5 * size.threads) * size.hessian + kronecker + size.dense_blocks + sample
 
 
 class _Descent:

@@ -12,8 +12,9 @@ from scipy.linalg import svd
 
 from polytome.objective import Objective
 from polytome.rows import ArrayRows
-from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.size import Size
+from polytome.solvers.solver import Relay, Solver
 
 Array = NDArray[Any]
 
@@ -21,7 +22,7 @@ __all__ = ["RowSpace"]
 
 
 @dataclass(frozen=True)
-class RowSpace:
+class RowSpace(Solver):
     """Another solver's walk in the at most n dimensions that n rows span, exact for the L2 penalty and for none.
 
     A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum
@@ -48,14 +49,21 @@ class RowSpace:
         rows = objective.rows.at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         kept = singular > np.finfo(np.float64).eps * singular.max()
+        kept[0] = True  # of columns that are all constant, one dimension of zeros
         F, Q = U[:, kept] * singular[kept], Qt[kept].T
         reduced = replace(objective, rows=ArrayRows.of(F, rows.target, rows.weight))
 
         def turned(w: Array) -> Array:
             return np.vstack([Q @ w[:-1], w[-1:]])
 
-        for iterate in self.solver.iterates(reduced, np.vstack([Q.T @ start[:-1], start[-1:]])):
+        for iterate in Relay(self.solver, reduced, np.vstack([Q.T @ start[:-1], start[-1:]])):
             # The whole gradient lies in the span of the rows as well, so nothing of it is lost.
             W, gradient = turned(iterate.coefficients), turned(iterate.gradient)
             step = None if iterate.step is None else turned(iterate.step)
             yield replace(iterate, coefficients=W, gradient=gradient, passes=1, in_float64=False, step=step)
+
+    def numbers_held(self, size: Size) -> float:
+        """The dense rows, their copy in the decomposition, and its two factors; then as many columns as rows."""
+        rank = min(size.rows, size.columns)
+        reduced = replace(size, columns=rank + 1, is_sparse=False, row=rank)
+        return 5 * size.rows * size.columns + 4 * rank**2 + reduced.passes + self.solver.numbers_held(reduced)

@@ -15,6 +15,7 @@ from polytome.objective import Objective, block_value_and_gradient
 from polytome.rows import Block, Columns, Rows
 from polytome.solvers.gradient_descent import check_learning_rate
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
@@ -40,7 +41,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class StochasticGradientDescent:
+class StochasticGradientDescent(Solver):
     """Epochs of steps, each along the gradient of a few rows; `batch_size=1` is classical stochastic descent.
 
     Step t (counted from 0) has the rate `learning_rate / (1 + decay * t)`. An iterate is the end of an epoch: its

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.curvature.hessian_factor import factor_hessian
-from polytome.curvature.pairs import pair_hessian
+from polytome.curvature.pairs import ROWS_AT_ONCE, pair_hessian
 from polytome.errors import ArgumentError
 from polytome.losses import Softmax
 from polytome.numerics import softmax
 from polytome.objective import Objective, all_scores
 from polytome.rows import Block
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.size import Size
+from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
@@ -28,7 +30,7 @@ _LONGEST, _SHORTEST = 16.0, 1e-3
 
 
 @dataclass(frozen=True)
-class TemperedNewton:
+class TemperedNewton(Solver):
     """Newton steps with the curvature of `softmax(scores / T)`, a temperature T for each row.
 
     A row that is classified beyond doubt has no curvature, so a step may ruin it, and a line search would then shorten
@@ -48,7 +50,6 @@ class TemperedNewton:
 
     pairs: int = 200
     goes_on = True
-    patience = 10
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
@@ -77,6 +78,13 @@ class TemperedNewton:
                 pairs = min(4 * pairs, _ALL_PAIRS)
             if tried[0] <= value + _rounding(value):
                 W, (value, gradient) = W + length * direction, tried
+
+    def numbers_held(self, size: Size) -> float:
+        """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows
+        of some of them; their Gram matrices take less than the factor."""
+        drawn = min(2 * self.pairs * size.coefficients, size.rows * size.outputs)
+        rows = min(drawn, ROWS_AT_ONCE) * size.columns
+        return 3 * size.hessian + 2 * size.rows * size.outputs + 9 * drawn + rows + size.dense_blocks
 
 
 def _step_length(

@@ -27,7 +27,7 @@ __all__ = ["Dataset", "DatasetInfo", "is_here", "list_datasets", "load_dataset"]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set before it is loaded.
+    """What is known about a data set before it is loaded.
 
     Attributes:
         name: what `load_dataset` takes.
@@ -135,7 +135,7 @@ _FIRST_LABELS = {"mnist": [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], "fashion-mnist": [9, 0
 
 
 def list_datasets() -> tuple[DatasetInfo, ...]:
-    """Return what is known of every data set.
+    """Return what is known about every data set.
 
     Example:
         >>> [info.name for info in list_datasets()]
@@ -195,7 +195,7 @@ def is_here(name: str, data_dir: str | PathLike[str] | None = None) -> bool:
 
 
 def _info(name: str) -> DatasetInfo:
-    """What is known of a data set; raises ArgumentError, with the nearest name, if there is none."""
+    """What is known about a data set; if there is none, raises ArgumentError with the closest name."""
     infos = {info.name: info for info in _INFOS}
     if name not in infos:
         close = difflib.get_close_matches(str(name).lower().replace("_", "-"), infos, n=1)
@@ -227,7 +227,7 @@ def _load_bundled(info: DatasetInfo) -> Dataset:
 
 
 def _load_images(info: DatasetInfo, data_dir: str | PathLike[str] | None, progress: Progress | None) -> Dataset:
-    """Load the four IDX files of MNIST or a data set in its form."""
+    """Load the four IDX files of MNIST or of a data set in the same format."""
     paths = _local_files(info.name, data_dir)
     if paths is None:
         if data_dir is not None:

@@ -1,4 +1,4 @@
-"""Fetch a file once, check it, and keep it: resumed where it stopped, renamed only when it is whole."""
+"""Download a file once, check it, and keep it: resumed where it stopped, renamed only when it is complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 _PIECE = 1 << 16
 _TIMEOUT_SECONDS = 30.0
 _MOST_BYTES = 1 << 30  # more than any of the files: a server that never ends must not fill the disk
-# URLError, timeouts and lost connections are kinds of OSError; an address or a length that is none, of ValueError.
+# URLError, timeouts and lost connections are kinds of OSError; invalid addresses and lengths, of ValueError.
 _TROUBLE = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -34,8 +34,8 @@ class RemoteFile:
     Attributes:
         name: the file's name, which is added to each mirror.
         checksum: hexadecimal digest.
-        algorithm: "sha256" of the unpacked content (mirrors may pack differently), or "md5" of the packed file, where
-            that is all that has been published.
+        algorithm: "sha256" of the decompressed content (mirrors may compress differently), or "md5" of the compressed
+            file, where that is all that has been published.
     """
 
     name: str
@@ -56,8 +56,8 @@ class RemoteFile:
 def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, progress: Progress | None = None) -> Path:
     """Return the path of a file in a folder, downloading it first if it is not there.
 
-    What has arrived is kept in a file ending in `.part`, so that a broken download goes on where it stopped, also with
-    another mirror.
+    What has arrived is kept in a file ending in `.part`, so that an interrupted download resumes where it stopped, even
+    with another mirror.
 
     Args:
         file: what to fetch.
@@ -78,12 +78,12 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, progress: Pr
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(
-            f"{folder}: cannot be made to keep downloads ({error}); set POLYTOME_CACHE to a folder"
+            f"{folder}: cannot be created for downloads ({error}); set POLYTOME_CACHE to another folder"
         ) from error
     part = folder / f"{file.name}.part"
     tried = []
     for mirror in mirrors:
-        # A file resumed from another mirror may be packed differently and then fails the check: begin it once more.
+        # A file resumed from another mirror may be compressed differently and then fails the check: start again.
         for resumed in (True, False) if part.exists() else (False,):
             if not resumed:
                 part.unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, progress: Pr
 
 
 def _download(url: str, part: Path, name: str, progress: Progress | None) -> str | None:
-    """Add to a partial file what it lacks; return what went wrong, or None."""
+    """Download the missing rest of a partial file; return what went wrong, or None."""
     start = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "polytome"})
     if start:
@@ -107,7 +107,7 @@ def _download(url: str, part: Path, name: str, progress: Progress | None) -> str
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
             if response.status != 206:
-                start = 0  # the server sends the whole file, whatever was asked
+                start = 0  # the server sends the whole file regardless of the request
             length = response.headers.get("Content-Length")
             total = start + int(length) if length else None
             done = start

@@ -2,7 +2,7 @@
 
 Numbers stay as they are. A category with levels a, b, c becomes three columns of zeros and ones, named
 `colour=a`, `colour=b`, `colour=c` (one-hot coding). No level is dropped: with a penalty the coefficients are
-unique all the same, and no level is favoured by being the reference.
+unique nevertheless, and no level is favoured by being the reference.
 
 Reference:
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 2.2 and 18.3.
@@ -10,15 +10,27 @@ Reference:
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, NoReturn, TypeAlias
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.errors import DataError, FileError
+from polytome.errors import DataError
+from polytome.plain.kinds import (
+    LARGEST,
+    LARGEST_COUNT,
+    brief,
+    choice,
+    either,
+    listed,
+    optional,
+    real,
+    record,
+    refuse,
+    text,
+)
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
@@ -28,7 +40,7 @@ __all__ = ["MISSING_LEVEL", "MISSING_MARKS", "MISSING_RULES", "UNKNOWN_RULES", "
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
 MISSING_MARKS = ("?",)
-"""The words that mark a missing cell in a text file, beside the empty one, unless others are stated."""
+"""The words that mark a missing cell in a text file, besides the empty one, unless others are given."""
 MISSING_RULES = ("error", "drop", "mean")
 """What may happen to a missing cell."""
 UNKNOWN_RULES = ("error", "zero")
@@ -75,7 +87,7 @@ class Encoder:
         unknown: what happens to a level that training never saw: "error", or "zero" (all its columns are
             zero).
         label_kind: whether the labels are whole numbers or text.
-        marks: words that mark a missing cell in every column, beside the empty one. Where only a number, a known level
+        marks: words that mark a missing cell in every column, besides the empty one. Where only a number, a known level
             or a label that is a whole number can stand, those of `MISSING_WORDS` do so too.
 
     Example:
@@ -128,12 +140,12 @@ class Encoder:
         if lacking and not frame.headed:
             raise DataError(
                 f"{frame.source}: has {len(frame.names)} columns and no header line, where the model needs "
-                f"{len(names)}: {listing(names)}; add a header line (or say --header yes if line 1 is one)"
+                f"{len(names)}: {listing(names)}; add a header line (or use --header yes if line 1 is one)"
             )
         if lacking:
             raise DataError(
                 f"{frame.source}: lacks the column {listing(lacking)}; found {listing(frame.names)}; "
-                "rename the columns as they were in training"
+                "name the columns as in training"
             )
         has_target = self.target is not None and self.target in frame.names
         return replace(frame.select([*names, self.target] if has_target and self.target else names), headed=True)
@@ -149,7 +161,7 @@ class Encoder:
             entries zero (this depends on the encoder alone), otherwise dense.
 
         Raises:
-            DataError: a column is missing, a cell is missing or is no number, or a level was never seen and
+            DataError: a column is missing, a cell is missing or is not a number, or a level was never seen and
                 `unknown` is "error"; the message names the place, the column and the value.
         """
         frame = self.align(frame)
@@ -172,7 +184,7 @@ class Encoder:
             `(n_rows,)` int64 or `str` labels; None when the frame has no target column or nothing in it.
 
         Raises:
-            DataError: some labels are missing, or one is no whole number where training had only whole
+            DataError: some labels are missing, or one is not a whole number where training had only whole
                 numbers.
         """
         frame = self.align(frame)
@@ -207,7 +219,7 @@ class Encoder:
 
     @classmethod
     def from_json(cls, data: object) -> Encoder:
-        """Rebuild an encoder from what `to_json` returned, believing nothing about it.
+        """Rebuild an encoder from what `to_json` returned, checking everything.
 
         Args:
             data: parsed JSON.
@@ -220,28 +232,21 @@ class Encoder:
             >>> Encoder.from_json(encoder.to_json()) == encoder
             True
         """
-        plain = _members({"marks": list(MISSING_MARKS), **data} if isinstance(data, dict) else data, cls, "encoder")
-        if not isinstance(plain["columns"], list) or not plain["columns"]:
-            _damaged("columns", plain["columns"], "a list of at least one column")
-        if not isinstance(plain["marks"], list):
-            _damaged("marks", plain["marks"], "a list of text")
-        columns = tuple(_column_from_json(column) for column in plain["columns"])
-        target = None if plain["target"] is None else _text("target", plain["target"])
-        names = [column.name for column in columns]
-        if len({*names, target}) != len(names) + 1:
-            _damaged("columns", names, "names that differ from each other and from the target")
-        return cls(
-            columns,
-            target,
-            missing=_choice("missing", plain["missing"], MISSING_RULES),
-            unknown=_choice("unknown", plain["unknown"], UNKNOWN_RULES),
-            label_kind="integer" if _choice("label_kind", plain["label_kind"], _LABELS) == "integer" else "text",
-            marks=tuple(_text("marks", mark) for mark in plain["marks"]),
+        found = _ENCODER(data, "encoder")
+        columns = tuple(
+            _column_of(column, f"encoder.columns[{place}]") for place, column in enumerate(found["columns"])
         )
+        names = [column.name for column in columns]
+        if not names:
+            refuse("encoder.columns is empty: a table has at least one column")
+        if len({*names, found["target"]}) != len(names) + 1:
+            refuse(f"encoder.columns has {brief(names)}: names that do not differ from each other and from the target")
+        rules = {rule: found[rule] for rule in ("missing", "unknown", "label_kind")}
+        return cls(columns, found["target"], **rules, marks=tuple(found["marks"]))
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
-        """Read a number column as it is: NaN where a cell is missing, infinity where it is no number."""
-        marks = set(self.marks) - MISSING_WORDS  # those of MISSING_WORDS are no numbers anyway
+        """Read a number column as it is: NaN where a cell is missing, infinity where it is not a number."""
+        marks = set(self.marks) - MISSING_WORDS  # those of MISSING_WORDS are not numbers anyway
         cells = frame[column.name]
         return (cells.without(marks) if marks else cells).numbers()
 
@@ -290,7 +295,7 @@ class Encoder:
                 column.name,
                 found < 0,
                 f"the level {{value}} was not in the training data, which had {listing(column.levels)}; "
-                "correct it, or let it count as none of them with --unknown zero",
+                "correct it, or let it count as no known level with --unknown zero",
             )
         return np.maximum(found, -1)
 
@@ -343,54 +348,43 @@ def is_missing(cells: Cells, kind: str) -> NDArray[np.bool_]:
     return np.isnan(cells.numbers()) if kind == "number" else cells.words()[0] < 0
 
 
-def _damaged(what: str, found: object, wanted: str) -> NoReturn:
-    """Refuse a part of an encoder that no encoder has written."""
-    raise FileError(f"encoder, {what}: found {repr(found)[:60]}, needed {wanted}; the file is damaged or foreign")
+_TEXT = text(LARGEST_COUNT, nul=True)
+_COLUMN = record(
+    {
+        "name": _TEXT,
+        "kind": choice("number", "category"),
+        "levels": listed(_TEXT),
+        "fill": optional(either(choice(MISSING_LEVEL), real(-LARGEST, LARGEST))),
+    }
+)
+_ENCODER = record(
+    {
+        "columns": listed(_COLUMN),
+        "target": optional(_TEXT),
+        "missing": choice(*MISSING_RULES),
+        "unknown": choice(*UNKNOWN_RULES),
+        "label_kind": choice("integer", "text"),
+        "marks": listed(_TEXT),
+    },
+    {"marks": list(MISSING_MARKS)},
+)
 
 
-def _members(data: object, kind: type, what: str) -> dict[str, Any]:
-    """Return a dictionary after checking that it has a dataclass's fields and no others."""
-    names = {field.name for field in fields(kind)}
-    if not isinstance(data, dict) or set(data) != names:
-        _damaged(what, sorted(map(str, data)) if isinstance(data, dict) else data, f"the members {sorted(names)}")
-    return data
-
-
-def _text(what: str, value: object) -> str:
-    """Return a string after checking that it is one and can be written out."""
-    if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
-        _damaged(what, value, "text")
-    return value
-
-
-def _choice(what: str, value: object, allowed: tuple[str, ...]) -> str:
-    """Return a string after checking that it is one of a few."""
-    if not isinstance(value, str) or value not in allowed:
-        _damaged(what, value, f"one of {allowed}")
-    return value
-
-
-def _column_from_json(data: object) -> Column:
-    """Rebuild one column from JSON that may be hostile."""
-    plain = _members(data, Column, "column")
-    name = _text("column name", plain["name"])
-    kind = _choice(f"column {name!r:.60}, kind", plain["kind"], ("number", "category"))
-    fill = plain["fill"]
-    if not isinstance(plain["levels"], list):
-        _damaged(f"column {name!r}, levels", plain["levels"], "a list of text")
-    what = f"column {name!r:.60}, level"
-    levels = tuple(_text(what, level) for level in plain["levels"])
-    if len(name) * len(levels) > _LONGEST_NAMES:
-        _damaged(f"column {name!r:.60}, levels", len(levels), "fewer, or a shorter name: each level repeats it")
-    if kind == "number":
-        is_number = isinstance(fill, int | float) and not isinstance(fill, bool)
-        if fill is not None and not (is_number and abs(fill) <= sys.float_info.max):
-            _damaged(f"column {name!r}, fill", fill, "a finite number or null")
+def _column_of(found: dict[str, Any], what: str) -> Column:
+    """A column whose parts agree with each other."""
+    name, levels, fill = found["name"], tuple(found["levels"]), found["fill"]
+    if found["kind"] == "number":
         if levels:
-            _damaged(f"column {name!r}, levels", plain["levels"], "none, since it holds numbers")
-        return Column(name, "number", (), None if fill is None else float(fill))
+            refuse(f"{what}.levels is {brief(found['levels'])}: a column of numbers has none")
+        return Column(name, "number", (), optional(_as_float)(fill, f"{what}.fill"))
     if fill not in (None, MISSING_LEVEL):
-        _damaged(f"column {name!r}, fill", fill, f"{MISSING_LEVEL!r} or null")
+        refuse(f"{what}.fill is {brief(fill)}, neither {MISSING_LEVEL!r} nor null")
     if not levels or list(levels) != sorted(set(levels)):
-        _damaged(f"column {name!r}, levels", plain["levels"], "different levels in sorted order")
+        refuse(f"{what}.levels is {brief(found['levels'])}, not different levels in sorted order")
+    if len(name) * len(levels) > _LONGEST_NAMES:
+        refuse(f"{what} has {len(levels)} levels of a long name, which each of them repeats")
     return Column(name, "category", levels, fill)
+
+
+def _as_float(value: Any, what: str) -> float:
+    return float(real(-LARGEST, LARGEST)(value, what))

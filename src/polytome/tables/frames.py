@@ -1,4 +1,4 @@
-"""A table of named columns as it was read, before anything is decided about it.
+"""A table of named columns as it was read, before its columns are interpreted.
 
 A `Frame` holds one `Cells` per column. The same cells can be read as numbers or as words: `1` is a number in
 one table and the name of a category in another, and only the encoder knows which.
@@ -39,7 +39,7 @@ def parse_number(word: str) -> float:
 
 
 def listing(names: Sequence[str], most: int = 12) -> str:
-    """Write names one after the other, only the first few of many.
+    """Write names one after another; if they are many, only the first few.
 
     Example:
         >>> listing(["a", "b", "c"], most=2)
@@ -57,7 +57,7 @@ class Cells(Protocol):
         ...
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the cells as numbers: NaN where a cell is missing, infinity where it is no finite number."""
+        """Return the cells as numbers: NaN where a cell is missing, infinity where it is not a finite number."""
         ...
 
     def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -95,7 +95,7 @@ class TextCells:
 
     def __init__(self, codes: NDArray[np.integer], words: Sequence[str | None]) -> None:
         found: dict[str, int] = {}
-        recode = np.full(len(words) + 1, -1, dtype=np.intp)  # its last entry is where code -1 points
+        recode = np.full(len(words) + 1, -1, dtype=np.intp)  # code -1 points at its last entry
         used = np.zeros(len(words) + 1, dtype=np.bool_)
         used[codes] = True
         for old, raw in enumerate(words):
@@ -164,7 +164,7 @@ class NumberCells:
         return len(self._values)
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the values; an infinite one counts as no number, as it does in text."""
+        """Return the values; an infinite one does not count as a number, just as in text."""
         return np.where(np.isinf(self._values), np.inf, self._values)
 
     def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -222,7 +222,7 @@ class Frame:
         rows: `(n,)` the row of the file that each row of the frame came from; None when that is all of them
             in order.
         index: columns that number or name the rows, such as the index that pandas writes.
-        notes: what a user should know of the reading.
+        notes: what a user should know about how the table was read.
 
     Example:
         >>> frame = Frame.of({"age": [25, None], "colour": ["red", "blue"]})
@@ -285,7 +285,7 @@ class Frame:
 
 
 def _cells_of(values: Sequence[str | float | bool | None]) -> Cells:
-    """Choose the cells for plain Python values, so that a value is read alike whatever stands in the other rows."""
+    """Choose the cells for plain Python values, so that how a value is read does not depend on the other rows."""
     kinds = {type(value) for value in values if value is not None}
     boolean = kinds == {bool}
     large = int in kinds and any(isinstance(value, int) and abs(value) > EXACT for value in values)

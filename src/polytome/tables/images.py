@@ -2,7 +2,7 @@
 
 MNIST was made from scans of single digits: the ink was scaled to fit 20 x 20 pixels with its shape kept, which
 antialiasing turned grey, and put into 28 x 28 pixels so that its centre of mass is in the middle. Here the same is done
-to what a person draws or photographs, after the ground is taken away.
+to what a person draws or photographs, after the background is removed.
 
 Reference:
     LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998), section III.A.
@@ -35,14 +35,14 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _MOST_BYTES = 64 << 20
-_MOST_PIXELS = 80_000_000  # below the number at which Pillow itself begins to warn
+_MOST_PIXELS = 80_000_000  # below the number at which Pillow itself warns
 _MANY_PIXELS = f"has more than {_MOST_PIXELS // 1_000_000} million pixels; save it smaller"
 _MOST_SCANNED = 1_000_000_000  # pixels times scans: a progressive JPEG has ten or so, each of them over all pixels
 _LEAST_SCAN = 10_000_000  # pixels as which a scan of fewer counts
 _MOST_NARROW = 400  # longer side by shorter one
 _WORKING_SIDE = 400  # pixels: strokes stay several pixels wide, and noise averages out
 _LEAST_CONTRAST = 0.1  # of the ground's brightness
-_LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is no digit
+_LEAST_SIDE = 0.03  # of the image's longer side: anything smaller is not a digit
 _LEAST_STROKE = 0.1  # of the digit's longer side; four of five digits of MNIST have broader strokes
 _AROUND = np.ones((3, 3), dtype=np.bool_)  # a pixel and its eight neighbours
 _SMALL = 14  # images with a smaller side have no margin
@@ -60,17 +60,17 @@ def training_form(
 ) -> NDArray[np.uint8] | NDArray[np.float64]:
     """Turn a drawn or photographed digit into the form of its training images, as MNIST was made.
 
-    The image is turned upright as its camera says, laid on white where it is transparent, and made grey. The ground is
-    found under the ink, however unevenly it is lit, and taken away; ground may be light or dark. The ink is cropped,
+    The image is turned upright as its camera noted, laid on white where it is transparent, and made grey. Its ground
+    is estimated under the ink, however unevenly it is lit, and removed; it may be light or dark. The ink is cropped,
     scaled with antialiasing to fit 5/7 of each side (20 of 28 pixels) with its shape kept, and moved by whole pixels
     until its centre of mass is nearest to pixel `side // 2` (counted from 0), its place in MNIST, no ink being lost.
-    Forms with a side below 14 are made as those of digits were: the ink fills four times as many pixels each way, and
+    Forms with a side below 14 are made like those of digits: the ink fills four times as many pixels each way, and
     each pixel is the mean of 4 x 4 of them.
 
-    An image that has exactly the wanted shape and a dark ground is a training image already: it is taken as it is.
+    An image that has exactly the wanted shape and a dark background is a training image already: it is used as it is.
 
     Args:
-        image: a PNG, JPEG, GIF (its first picture), BMP or WebP, as the bytes of the file or its path; or an array of
+        image: a PNG, JPEG, GIF (its first frame), BMP or WebP, as the bytes of the file or its path; or an array of
             8-bit pixels, `(h, w)` grey, `(h, w, 3)` RGB or `(h, w, 4)` RGBA.
         shape: height and width of the training images.
         full: what full ink is in the training images: 255 for mnist, 16 for digits.
@@ -81,7 +81,7 @@ def training_form(
     Raises:
         ArgumentError: the array, the shape or the full value cannot be used.
         DataError: the image is blank, too large or damaged.
-        FileError: the file cannot be read, is too large or is no such image.
+        FileError: the file cannot be read, is too large or is not such an image.
         MissingExtraError: Pillow is not installed.
 
     Example:
@@ -111,7 +111,7 @@ def _check_form(shape: tuple[int, int], full: float) -> None:
 
 
 def _blank(name: str) -> DataError:
-    return DataError(f"{name}: is blank: there is no ink that stands out from its ground; write larger or darker")
+    return DataError(f"{name}: is blank: no ink stands out from its background; write larger or darker")
 
 
 def _grey(image: Any) -> tuple[Picture, str]:
@@ -138,7 +138,7 @@ def _grey(image: Any) -> tuple[Picture, str]:
 
 
 def _import_pillow() -> Any:
-    """Import `PIL.Image`, or say what brings it."""
+    """Import `PIL.Image`, or say what installs it."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -167,25 +167,25 @@ def _decoded(contents: bytes, name: str, refusal: type[DataError] | type[FileErr
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         too_much = _MANY_PIXELS
     except UnidentifiedImageError as error:
-        raise refusal(f"{name}: is no PNG, JPEG, GIF, BMP or WebP image, or its head is damaged") from error
+        raise refusal(f"{name}: is not a PNG, JPEG, GIF, BMP or WebP image, or its head is damaged") from error
     except MemoryError:
         raise
-    except Exception as error:  # whatever a decoder stumbles over in a damaged file
-        raise refusal(f"{name}: the image is damaged or cut short ({error}); save or fetch it again") from error
+    except Exception as error:  # whatever error a damaged file causes in a decoder
+        raise refusal(f"{name}: the image is damaged or cut short ({error}); save or download it again") from error
     raise refusal(f"{name}: {too_much}")
 
 
 def _too_much(image: Image, contents: bytes) -> str | None:
-    """Why a file would be too much work to decode, whatever its size; None where it is not."""
+    """Why a file would be too much work to decode, whatever its size; None if it is not."""
     pixels = image.width * image.height
     if pixels > _MOST_PIXELS:
         return _MANY_PIXELS
     if max(image.size) > _MOST_NARROW * min(image.size):
-        return f"is {image.width:,} x {image.height:,} pixels, too narrow to show anything; cut it out anew"
+        return f"is {image.width:,} x {image.height:,} pixels, too narrow to show anything; crop it again"
     # Within a scan each byte 255 is followed by 0 or a sign to start again, so that these two begin a scan.
     scans = contents.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
     if scans > 1 and scans * max(pixels, _LEAST_SCAN) > _MOST_SCANNED:
-        return f"is a JPEG of {scans:,} scans; save it as a plain one, or as PNG"
+        return f"is a JPEG of {scans:,} scans; save it as a baseline JPEG, or as PNG"
     return None
 
 
@@ -215,10 +215,10 @@ def _border(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def _ink(grey: Picture, name: str) -> _Ink:
-    """How much darker than its ground each pixel is, as a share of the darkest ink; light ink is inverted first.
+    """How much darker than its background each pixel is, as a share of the darkest ink; light ink is inverted first.
 
-    The ground under the ink is what a closing leaves: the lightest in any window that is wider than a stroke. It
-    follows shadows, and dividing by it makes a stroke in the shadow as dark as one in the light.
+    The background under the ink is what a closing leaves: the lightest pixel in any window that is wider than a stroke.
+    It follows shadows, and dividing by it makes a stroke in the shadow as dark as one in the light.
     """
     if _is_light_on_dark(grey):
         grey = 1 - grey
@@ -241,20 +241,20 @@ def _ink(grey: Picture, name: str) -> _Ink:
 
 
 def _is_light_on_dark(grey: Picture) -> bool:
-    """Whether the ground is dark: what stands out from its surroundings is then lighter than they are."""
+    """Whether the background is dark: what stands out from its surroundings is then lighter than they are."""
     level = grey - _slope(grey)
     surroundings = ndimage.uniform_filter(level, max(grey.shape) // 2 + 1, mode="nearest")
     return bool(np.sum((level - surroundings) ** 3, dtype=np.float64) > 0)
 
 
 def _slope(grey: Picture) -> Picture:
-    """How brightness changes across the ground: the quadratic that goes through the border, but for ink at it."""
+    """How brightness changes across the background: the quadratic fitted to the border, without the ink there."""
     rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
     y, x = np.broadcast_arrays(rows[:, None], columns[None, :])
     terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1)
     border, at = _border(grey), _border(terms)
     near = np.ones(len(border), dtype=np.bool_)
-    for _ in range(2):  # the second time without what is far off
+    for _ in range(2):  # the second time without outliers
         factors = np.linalg.lstsq(at[near], border[near])[0]
         off = np.abs(border - at @ factors)
         near = off <= 3 * np.median(off) + 1 / 255
@@ -266,7 +266,7 @@ def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The connected parts of a mask that make up the digit.
 
     Parts with less than a twentieth of the largest one's pixels are specks. Unless the largest one touches the border
-    too, those that do are shadows and whatever else looks in from the side.
+    too, those that do are shadows and other things at the side.
     """
     labels, count = ndimage.label(mask, _AROUND)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
@@ -299,7 +299,7 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _normalised(ink: _Ink, shape: tuple[int, int]) -> Picture:
-    """The ink in the size and place that it has in MNIST; small images are made as those of digits were."""
+    """The ink in the size and place that it has in MNIST; small images are made like those of digits."""
     height, width = shape
     if min(shape) >= _SMALL:
         box = (round(height * 5 / 7), round(width * 5 / 7))

@@ -56,7 +56,7 @@ def label_kind(
         name: its column of labels, which must not have gaps.
         training: whether a classifier is to learn from them; then they must be at least two classes and
             look like classes.
-        notes: takes a sentence where they hardly do.
+        notes: receives a sentence if they hardly do.
 
     Returns:
         "integer" when every label is a whole number below 2^53 in size, written without leading zeros.
@@ -96,7 +96,7 @@ def read_labels(frame: Frame, name: str, kind: Literal["integer", "text"]) -> ND
         predictions.
 
     Raises:
-        DataError: some labels are missing, or one is no whole number where all should be.
+        DataError: some labels are missing, or one is not a whole number where all should be.
 
     Example:
         >>> read_labels(Frame.of({"grade": ["+1", "-1"]}), "grade", "integer")
@@ -127,7 +127,7 @@ def _is_whole(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _check_classes(frame: Frame, name: str, words: tuple[str, ...], fractions: bool) -> None:
-    """Refuse labels that are no classes."""
+    """Refuse labels that are not classes."""
     where = f"{frame.source}, column {name!r}"
     if len(words) < 2:
         found = f"only the label {words[0]!r}" if words else "no labels"

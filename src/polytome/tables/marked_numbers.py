@@ -1,4 +1,4 @@
-"""Recognise numbers that are written with marks, such as 1,234 or 12%: what they mean is said and never guessed."""
+"""Recognise numbers that are written with marks, such as 1,234 or 12%: their meaning is never guessed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD
 _SHAPES = (
     (
         rf"{_SIGN}[1-9]\d{{0,2}},\d{{3}}",
-        "looks like a number with a comma, which may group its digits or be its point; write it without the comma, or "
-        "with a point",
+        "looks like a number with a comma, which may group its digits or be its decimal point; write it without "
+        "the comma, or with a point",
     ),
     (
         rf"{_SIGN}[1-9]\d{{0,2}}(,\d{{3}})+(\.\d+)?",
@@ -45,7 +45,7 @@ _PATTERNS = tuple((re.compile(pattern), said) for pattern, said in _SHAPES)
 
 
 def explain_marks(word: str) -> str:
-    """Say what a word looks like that would be a number without the marks in it; nothing where it is none.
+    """Say what a word looks like that would be a number without its marks; empty for any other word.
 
     Example:
         >>> explain_marks("12%")

@@ -21,9 +21,9 @@ __all__ = ["find_column", "learn_encoder", "learn_from_fewer"]
 
 _FEW_LEVELS = 20
 _FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
-"""Above so many levels a column is refused unasked if there are on average fewer rows for each."""
+"""Above so many levels a column is refused by default if there are on average fewer rows for each."""
 _MOST_LEVEL_BYTES = 1 << 24
-"""Bytes that all levels of a column may have together unasked: they are kept in the model."""
+"""Bytes that all levels of a column may have together by default: they are kept in the model."""
 _FEW_WRONG = 0.05
 
 
@@ -80,7 +80,7 @@ def learn_encoder(
         unknown: kept in the encoder; see `Encoder`.
         drop: columns to leave out.
         categories: columns to read as text, whatever they look like and however rare their levels are.
-        marks: words that mark a missing cell, beside the empty one.
+        marks: words that mark a missing cell, besides the empty one.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -105,11 +105,11 @@ def learn_encoder(
     names = [name for name in frame.names if name not in left_out]
     if not names:
         raise DataError(
-            f"{frame.source}: has no column beside the target {target!r}; if there should be more, "
+            f"{frame.source}: has no column besides the target {target!r}; if there should be more, "
             "separate the cells by commas, tabs, semicolons or bars"
         )
     notes += [
-        f"column {name!r} is taken for the index that pandas wrote and left out; to learn from it give it a name, or "
+        f"column {name!r} is taken to be the index that pandas wrote and left out; to learn from it give it a name, or "
         "use reset_index() in pandas"
         for name in index
     ]
@@ -131,7 +131,7 @@ def learn_encoder(
 
 
 def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
-    """Learn means and levels again from some of the rows; what each column holds stays decided.
+    """Learn means and levels again from some of the rows; the kind of each column does not change.
 
     Args:
         encoder: as `learn_encoder` returned it.
@@ -188,14 +188,14 @@ def _kind(
 
 
 def _note_counting(name: str, values: NDArray[np.float64], notes: list[str]) -> None:
-    """Say that whole numbers of which no two are equal may only number the rows."""
+    """Say that whole numbers that are all different may merely number the rows."""
     some = values[: _FEW_LEVELS * _FEW_LEVELS]
     if len(values) <= 2 or not (some == np.floor(some)).all() or len(np.unique(some)) < len(some):
         return
     ordered = np.sort(values)
     if not (ordered == np.floor(ordered)).all():  # NaN is last and equals nothing
         return
-    remedy = f"leave it out with --drop {name} if it is no measurement"
+    remedy = f"leave it out with --drop {name} if it is not a measurement"
     if ordered[0] in (0.0, 1.0) and (np.diff(ordered) == 1).all():
         notes.append(f"column {name!r} counts the rows; {remedy}")
     elif len(values) > _FEW_LEVELS and (np.diff(ordered) > 0).all():
@@ -203,7 +203,7 @@ def _note_counting(name: str, values: NDArray[np.float64], notes: list[str]) -> 
 
 
 def _refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) -> None:
-    """Refuse text that would be numbers if it were not for marks in them, such as commas."""
+    """Refuse text that would be numbers but for marks in it, such as commas."""
     _, words = frame[name].words()
     if all(explain_marks(word) or np.isfinite(parse_number(word)) or word in MISSING_WORDS for word in words):
         said = explain_marks(frame[name].text(int(np.argmax(wrong))))
@@ -211,7 +211,7 @@ def _refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) ->
 
 
 def _without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: list[str]) -> Frame:
-    """Make the words that mark missing cells in a column of words missing, and say which others look like such."""
+    """Treat the words that mark missing cells in a column of words as missing, and say which others look like marks."""
     _, words = frame[name].words()
     doubtful = [word for word in words if word in MISSING_WORDS and word not in marks]
     others = [word for word in words if word not in MISSING_WORDS]
@@ -219,14 +219,14 @@ def _without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: lis
         return frame.without(name, MISSING_WORDS)
     if doubtful:
         notes.append(
-            f"column {name!r}: {listing(doubtful)} is read as a name like any other; if it marks missing cells, say "
+            f"column {name!r}: {listing(doubtful)} is read as a name like any other; if it marks missing cells, use "
             f"--missing-mark {doubtful[0]}"
         )
     return frame.without(name, marks)
 
 
 def _note_positions(frame: Frame, wanted: Sequence[str], notes: list[str]) -> None:
-    """Say which column is meant by a number that is the name of one and the position of another."""
+    """Say which column a number means that is the name of one column and the position of another."""
     for word in dict.fromkeys(wanted):
         if word in frame.names and word.isascii() and word.isdigit() and 1 <= int(word) <= len(frame.names):
             other = frame.names[int(word) - 1]
@@ -284,11 +284,13 @@ def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], 
     size = sum(len(word.encode()) for word in words)
     rare = any(len(words) > levels and n_present < rows * len(words) for levels, rows in _FEWEST_ROWS)
     if not forced and (rare or size > _MOST_LEVEL_BYTES):
-        reason = f"{n_present / len(words):.1f} rows for each are few" if rare else f"{size:,} bytes are many to keep"
+        reason = (
+            f"{n_present / len(words):.1f} rows for each are few" if rare else f"{size:,} bytes are too many to keep"
+        )
         raise DataError(
             f"{frame.source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, "
             f"such as {reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or learn from it "
-            f"all the same with --categories {name}"
+            f"anyway with --categories {name}"
         )
     extra = {MISSING_LEVEL} if missing == "mean" and gaps.any() else set()
     fill = MISSING_LEVEL if missing == "mean" else None

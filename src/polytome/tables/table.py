@@ -9,7 +9,7 @@
 | `*-idx3-ubyte` or a folder of IDX files | images such as MNIST |
 | anything else, such as a pipe | whatever its first bytes show |
 
-A file may be packed by gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
+A file may be compressed with gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.schemas import learn_encoder
 
-__all__ = ["Column", "Encoder", "Table", "read_table"]
+__all__ = ["Column", "Encoder", "RowOptions", "Table", "TableOptions", "read_table"]
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
@@ -53,6 +53,24 @@ _MAGIC_KINDS = {
     "zip": "npz",
     "IDX": "idx",
 }
+
+
+class RowOptions(TypedDict, total=False):
+    """How a table is read, whether to train on it or to predict from it: arguments of `read_table`."""
+
+    target: str | None
+    missing: str | None
+    unknown: str | None
+    header: str
+    read_limit: float | None
+
+
+class TableOptions(RowOptions, total=False):
+    """How a table to train on is read: arguments of `read_table`."""
+
+    drop: Sequence[str]
+    categories: Sequence[str]
+    marks: Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -111,14 +129,14 @@ def read_table(
         header: "yes", "no" or "auto": whether line 1 of a text table holds names.
         n_features: the number of features that X must have; a libsvm file may show fewer.
         drop: columns to leave out; by name or position.
-        categories: columns to read as text, even where they look like numbers or hardly a text comes twice; by name
-            or position.
-        marks: words that mark a missing cell in training, beside the empty one; None is "?" in a text table and
+        categories: columns to read as text, even if they look like numbers or their texts hardly repeat; by name or
+            position.
+        marks: words that mark a missing cell in training, besides the empty one; None is "?" in a text table and
             nothing else in a file that has nulls. `MISSING_WORDS` count as missing among numbers in any case.
-        labels: False to leave the labels alone, as rows to be predicted need none.
-        read_limit: gigabytes (10^9 bytes) of memory that what is in the file may take, so that neither a damaged file
-            nor a trap takes all of it: a small file can unpack to very much, and one index makes libsvm text as wide as
-            it says. None: 1.07 (2^30 bytes), or 100 times the file's size where that is more.
+        labels: False to ignore labels, which rows to be predicted do not need.
+        read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that neither a damaged nor a
+            malicious file takes all of it: a small file can decompress to a very large one, and one index makes libsvm
+            text as wide as it says. None: 1.07 (2^30 bytes), or 100 times the file's size where that is more.
 
     Returns:
         The table.
@@ -150,7 +168,7 @@ def read_table(
     file = InputFile(path, read_limit)
     kind = _kind_of_file(file)
     if header != "auto" and kind != "delimited":
-        raise ArgumentError(f"header={header!r}: {path} is no text table; leave the option out")
+        raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
     if kind in ("delimited", "columnar"):
         expected = {column.name for column in encoder.columns} if encoder else _names_expected(target)
         is_text = kind == "delimited"
@@ -180,7 +198,7 @@ def read_table(
 
 
 def _names_expected(target: str | None) -> set[str]:
-    """The name that a target is, where it cannot be a position."""
+    """The target if it can only be a name, not a position."""
     return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
 
 
@@ -222,7 +240,7 @@ def _predict(frame: Frame, encoder: Encoder, missing: str | None, unknown: str |
     """Apply a model's encoder to the frame."""
     if missing == "mean" and encoder.missing != "mean":
         raise ArgumentError(
-            f"missing='mean': the model was trained with missing={encoder.missing!r} and knows no means; "
+            f"missing='mean': the model was trained with missing={encoder.missing!r} and has no means; "
             "use 'drop', or train it again with missing='mean'"
         )
     if missing == "error":
@@ -278,7 +296,7 @@ def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, not
         y = y[:, 0]
     if y.shape != (n_rows,):
         raise DataError(
-            f"{source}: labels of shape {y.shape} for {n_rows} rows; needed is one label a row, {(n_rows,)} "
+            f"{source}: labels of shape {y.shape} for {n_rows} rows; one label per row is needed, {(n_rows,)} "
             "(argmax(axis=1) turns one-hot rows into labels)"
         )
     cells: Cells
@@ -289,7 +307,7 @@ def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, not
     elif y.dtype.kind in "US":
         cells = TextCells.of(plain_texts(y, source))
     else:
-        raise DataError(f"{source}: labels of type {y.dtype}; needed are whole numbers or text")
+        raise DataError(f"{source}: labels of type {y.dtype}; whole numbers or text are needed")
     frame = Frame(("label",), (cells,), source)
     return read_labels(frame, "label", label_kind(frame, "label", training=training, notes=notes))
 

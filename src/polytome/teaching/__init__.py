@@ -1,1 +1,1 @@
-"""What a lesson is made of, what the documents print, and the ways to show both."""
+"""The parts of a lesson, what the documents print, and the ways to show both."""

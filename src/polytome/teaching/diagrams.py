@@ -29,7 +29,7 @@ __all__ = ["layer", "neuron", "two_layer_network"]
 _BLUE, _VERMILLION = PALETTE[:2]
 _GIVEN, _COMPUTED = "#eeeeee", tint(_BLUE, 0.15)
 _ROW = 0.64  # inches from one input to the next
-_MOST = 8  # inputs or outputs; of more, some in the middle are left out
+_MOST = 8  # inputs or outputs; if there are more, some in the middle are left out
 
 # The formula of an activation, with the name of its result left open, and its curve on [-1, 1].
 _ACTIVATIONS: dict[str, tuple[str, Callable[[Array], Array]]] = {
@@ -120,7 +120,8 @@ def layer(
 ) -> Figure:
     """Draw a layer in which every input reaches every output: softmax regression, or one sigmoid for each output.
 
-    Of more than eight inputs or outputs some in the middle are left out. Below stands the number of parameters.
+    If there are more than eight inputs or outputs, some in the middle are left out. The number of parameters stands
+    below.
 
     Args:
         n_inputs: the number of features.
@@ -128,7 +129,7 @@ def layer(
         input_names: one per feature, written left of it.
         output_names: one per class, written right of its probability.
         softmax: the outputs share one softmax; otherwise each has its own sigmoid.
-        bias: there is a constant input 1 with weights of its own.
+        bias: there is a constant input 1 with its own weights.
 
     Raises:
         ArgumentError: a number below 1, or a wrong number of names.
@@ -225,7 +226,7 @@ def _steps(activation: Activation, with_bias: bool, threshold: str | None) -> li
 
 
 def _middles(steps: Sequence[tuple[str, str]], names: Sequence[str]) -> list[float]:
-    """Where the steps stand, so that neither headings nor formulas touch and arrows have room for their labels."""
+    """Positions of the steps, so that neither headings nor formulas touch and arrows have room for their labels."""
     wide = [max(text_size(text)[0] for text in step if text) / 72 for step in steps]
     first = max(0.5, *(text_size(name, 12)[0] / 72 + 0.22 for name in names)) / 2
     middles = [0.0, max(wide[0] / 2, first) + 1.45]

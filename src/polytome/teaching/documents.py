@@ -1,4 +1,4 @@
-"""What the five source documents print, and the verdict on it.
+"""What the five source documents print, compared with what the lessons compute.
 
 `facts.json` holds the numbers that the documents print, the identities that they state, and their errata. A lesson
 computes; this module compares. A number that a document does not print (its output is lost, or it asks without
@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from polytome.errors import ArgumentError
+from polytome.plain.values import plain
 
 __all__ = [
     "DOCUMENTS",
@@ -34,7 +35,7 @@ __all__ = [
 DOCUMENTS = {
     "000": "Logistic Regression, slides by Ngo Huy Bien",
     "001": "Logistic Regression and Multi-class Classification, slides by Sebastian Raschka (STAT 479), 2019",
-    "002": "Linear and Logistic Regression, lesson 1 of a notebook course",
+    "002": "Linear and Logistic Regression, lesson 1 of the Philips deep learning course",
     "003": "Softmax Regression, slides by Quang-Vinh Dinh (AI VIET NAM)",
     "004": "Cross-entropy loss, a note with flashcards",
 }
@@ -52,14 +53,14 @@ class Number:
         id: its name, such as "S0-11"; the first digit is the document's.
         document: "000" to "004".
         what: what it is.
-        printed: as printed; None where the document prints nothing legible.
+        printed: as printed; None if the document prints nothing legible.
         rule: how it is compared: "equal", "contains" (computed contains printed), "close" and "relative" (to within
             `tolerance`), or "within" (printed lies between the computed lowest and highest).
         note: what a reader should know.
         tolerance: for the rules that need one.
-        right: what should have been printed, where the document errs.
-        reference: an independent computation, where the document prints nothing.
-        fault: what is wrong with the document; empty if nothing is.
+        right: what should have been printed, if the document is wrong.
+        reference: an independent computation, if the document prints nothing.
+        fault: what is wrong in the document; empty if nothing is.
     """
 
     id: str
@@ -107,11 +108,11 @@ class Erratum:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a computation says about a number or an identity.
+    """The verdict of a computation on a number or an identity.
 
     Attributes:
         id: of the number or identity.
-        document: where it stands.
+        document: the document it stands in.
         what: what it is.
         printed: what the document prints, or the identity's bound on the error.
         computed: what a lesson computed, or the identity's error.
@@ -185,11 +186,12 @@ def judge_number(name: str, computed: Any, note: str = "") -> Verdict:
     """
     number = _named(name, numbers())
     target = number.right if number.fault else number.reference if number.printed is None else number.printed
-    agrees = _agrees(number, _plain(computed), target)
+    found = plain(computed, words=True)
+    agrees = _agrees(number, found, target)
     outcome: Outcome = "disagrees" if not agrees else "fault of the document" if number.fault else "agrees"
     missing = "Nothing legible is printed; compared with an independent computation." if number.printed is None else ""
     notes = " ".join(part for part in (number.fault, missing, number.note, note) if part)
-    return Verdict(name, number.document, number.what, number.printed, _plain(computed), outcome, notes)
+    return Verdict(name, number.document, number.what, number.printed, found, outcome, notes)
 
 
 def judge_identity(name: str, error: float, note: str = "") -> Verdict:
@@ -238,15 +240,6 @@ def _agrees(number: Number, computed: Any, target: Any) -> bool:
 def _floats(value: Any) -> Any:
     """An array of float64; JSON holds infinity and NaN as words."""
     return np.array(value, dtype=object).astype(np.float64)
-
-
-def _plain(value: Any) -> Any:
-    """Arrays as lists and NumPy's scalars as Python's, so that equality means what it says."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _named(name: str, known: dict[str, Any]) -> Any:

@@ -1,8 +1,8 @@
-"""The flashcards as a file that Anki imports.
+"""Flashcards as a file that Anki imports.
 
 A package (`.apkg`) holds the cards with their style and opens with a double click; a text file (`.txt`) holds the same
 cards in Anki's own text format, to be read, edited and imported by any version. Formulas are left to Anki's MathJax.
-Cards keep their identity from version to version, so that importing again updates them and forgets nothing learned.
+Cards keep their identity from version to version, so that importing again updates them and keeps what was learned.
 
 Reference: the Anki manual, "Importing text files", https://docs.ankiweb.net/importing/text-files.html
 """
@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable
 from contextlib import closing
 from io import BytesIO
 from os import PathLike
@@ -22,14 +23,13 @@ from pathlib import Path
 
 from polytome.errors import ArgumentError
 from polytome.files.atomic_files import atomic_output, check_writable
-from polytome.lessons import find_lesson, run_lesson
 from polytome.teaching.markup import html_for_mathjax
 from polytome.teaching.page import Flashcard
 
-__all__ = ["flashcards", "write_flashcards"]
+__all__ = ["write_flashcards"]
 
 _DECK = "Polytome: logistic and softmax regression"
-_DECK_ID = 1_723_405_117  # any two numbers, as long as they never change
+_DECK_ID = 1_723_405_117  # any two numbers that never change
 _MODEL_ID = 1_723_405_118
 _STYLE = """\
 .card { font: 20px/1.5 sans-serif; text-align: left; max-width: 40em; margin: 1em auto; padding: 0 1em; }
@@ -37,19 +37,12 @@ code { font-family: monospace; }
 """
 
 
-def flashcards() -> list[Flashcard]:
-    """All cards, in the order of the lesson that shows them.
+def write_flashcards(path: str | PathLike[str], flashcards: Iterable[Flashcard]) -> int:
+    """Write cards to a `.apkg` or `.txt` file, whole or not at all; the number of cards.
 
-    Example:
-        >>> len(flashcards()) > 3
-        True
-    """
-    page = run_lesson(find_lesson("flashcards"))
-    return [block for block in page.blocks if isinstance(block, Flashcard)]
-
-
-def write_flashcards(path: str | PathLike[str]) -> int:
-    """Write the cards to a `.apkg` or `.txt` file, whole or not at all; the number of cards.
+    Args:
+        path: the file.
+        flashcards: the cards; none is drawn before the path is known to be good.
 
     Raises:
         ArgumentError: the name ends in something else.
@@ -58,9 +51,9 @@ def write_flashcards(path: str | PathLike[str]) -> int:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".apkg", ".txt"):
-        raise ArgumentError(f"{path}: Anki imports packages and text: let the name end in .apkg or .txt")
+        raise ArgumentError(f"{path}: Anki imports packages and text; end the name with .apkg or .txt")
     check_writable(path)
-    cards = flashcards()
+    cards = list(flashcards)
     content = _package(cards) if suffix == ".apkg" else _text(cards).encode("utf-8")
     with atomic_output(path) as stream:
         stream.write(content)
@@ -68,7 +61,7 @@ def write_flashcards(path: str | PathLike[str]) -> int:
 
 
 def _identity(card: Flashcard) -> str:
-    """A name that stays with the question, whatever becomes of the answer."""
+    """A name that depends on the question only, so that the answer may change."""
     return hashlib.sha256(card.front.encode("utf-8")).hexdigest()[:16]
 
 
@@ -77,7 +70,7 @@ def _fields(card: Flashcard) -> list[str]:
 
 
 def _text(cards: list[Flashcard]) -> str:
-    """Anki's text format: heads that say what the columns are, then a line per card."""
+    """Anki's text format: header lines that describe the columns, then a line per card."""
     heads = [
         *("#separator:tab", "#html:true", "#guid column:1", "#notetype:Basic", f"#deck:{_DECK}", "#tags column:4"),
     ]
@@ -99,7 +92,7 @@ def _package(cards: list[Flashcard]) -> bytes:
     deck = genanki.Deck(_DECK_ID, _DECK)
     for card in cards:
         deck.add_note(genanki.Note(model, _fields(card), guid=_identity(card), tags=list(card.tags)))
-    # Anki updates a note if the package's is younger, and takes milliseconds for the numbers of notes and cards.
+    # Anki updates a note if the package's is newer, and uses milliseconds as the numbers of notes and cards.
     now = time.time()
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "collection.anki2")

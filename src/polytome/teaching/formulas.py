@@ -15,7 +15,7 @@ __all__ = ["FORMULA", "mathml", "plain", "with_plain_formulas"]
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$\n]+?)\$(?!\d)", re.DOTALL)
 """Display and inline formulas in Markdown."""
 
-# The converter sets "log a" without the space that tells it from "loga".
+# The converter sets "log a" without the space that distinguishes it from "loga".
 _NAME_BEFORE_LETTER = re.compile(r'(?<!<msub>)<mi>(log|ln|exp)</mi>(?=<m)(?!<mo stretchy="false">&#x00028;)')
 _RAISED = str.maketrans("0123456789+-=()niTxyk", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀˣʸᵏ")
 _SMALL = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀˣʸᵏ₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
@@ -53,7 +53,7 @@ def plain(latex: str) -> str:
 
 
 def with_plain_formulas(markdown: str) -> str:
-    r"""Markdown whose formulas are plain characters; display formulas stand on lines of their own.
+    r"""Markdown whose formulas are plain characters; display formulas stand on separate lines.
 
     Example:
         >>> with_plain_formulas(r"The slope is $\sigma(z)\sigma(-z)$.")
@@ -70,7 +70,7 @@ def with_plain_formulas(markdown: str) -> str:
 
 
 def _small(found: re.Match[str], table: dict[int, int], sign: str) -> str:
-    """An index or power in small characters, if all of it can be."""
+    """An index or power in small characters, if Unicode has them all."""
     body = found[1].strip("{}")
     if all(ord(character) in table for character in body):
         return body.translate(table)
@@ -79,7 +79,7 @@ def _small(found: re.Match[str], table: dict[int, int], sign: str) -> str:
 
 @cache
 def _converter() -> Any:
-    """pylatexenc, told to keep groups of several characters together and to bracket compound fractions."""
+    """pylatexenc, set to keep groups of several characters together and to bracket compound fractions."""
     from pylatexenc.latex2text import LatexNodes2Text, MacroTextSpec, get_default_latex_context_db
 
     def inside(node: Any, converter: Any) -> str:
@@ -108,5 +108,5 @@ def _converter() -> Any:
 
 
 def _bracketed(text: str) -> str:
-    """A numerator or denominator in brackets where it would fall apart."""
+    """A numerator or denominator, in brackets if it has several parts."""
     return f"({text})" if re.search(r"[^\w^{},_.∂∇()|'\[\]-]", text.strip()) else text

@@ -36,7 +36,7 @@ def computational_graph(
 ) -> Figure:
     """Draw a computation with its numbers: boxes with a symbol and a value, arrows, gradients on the arrows.
 
-    Grey boxes are given, blue ones computed. The gradients are written in vermillion: what flows back along an arrow.
+    Grey boxes are given, blue ones computed. The gradients are written in vermilion: what flows back along an arrow.
 
     Args:
         columns: keys of the quantities, from what is given to the result; each column from top to bottom.
@@ -84,9 +84,9 @@ def computational_graph(
 
 
 def code_tree(codes: Mapping[str, str], probabilities: Mapping[str, float]) -> Figure:
-    """Draw the tree of a prefix code: 0 and 1 on the way to each symbol, its probability and code word beside it.
+    """Draw the tree of a prefix code: 0 and 1 on the path to each symbol, its probability and code word beside it.
 
-    A circle holds the probability of everything to its right; Huffman's code joins the two smallest again and again.
+    A circle holds the probability of everything to its right; Huffman's code repeatedly joins the two smallest.
 
     Args:
         codes: symbol -> its code word of zeros and ones.
@@ -136,13 +136,15 @@ def _check(
     keys = [key for column in columns for key in column]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice or not all(columns) or not keys:
-        raise ArgumentError(f"columns: {twice or 'one is empty'}; give every quantity one place, and no empty column")
+        raise ArgumentError(
+            f"columns: {twice or 'one is empty'}; put every quantity into one column, and leave none empty"
+        )
     unknown = sorted(({key for edge in edges for key in edge} | set(values)) - set(keys))
     if unknown:
-        raise ArgumentError(f"columns: {unknown} stand in none of them; give them a place")
+        raise ArgumentError(f"columns: {unknown} stand in none of them; add them to one")
     loose = sorted(set(gradients) - set(edges))
     if loose:
-        raise ArgumentError(f"gradients: {loose} are no edges; name the pairs as in edges")
+        raise ArgumentError(f"gradients: {loose} are not edges; name the pairs as in edges")
 
 
 def _written(value: ArrayLike) -> str:

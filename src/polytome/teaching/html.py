@@ -1,6 +1,6 @@
-"""A page as HTML that needs nothing else: styles, formulas and figures are in the file.
+"""A page as self-contained HTML: styles, formulas and figures are in the file.
 
-It follows the reader's light or dark colours, prints on paper, works with the keyboard alone, and has no script.
+It follows the reader's light or dark colours, can be printed, works with the keyboard alone, and has no script.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from polytome.lessons import Lesson
 from polytome.pages import base_styles, document
 from polytome.teaching import page as blocks
-from polytome.teaching.documents import Verdict
+from polytome.teaching.documents import DOCUMENTS, Verdict
+from polytome.teaching.lesson import Lesson
 from polytome.teaching.markup import code_html, code_styles, html, inline_html
 from polytome.teaching.wording import cell_text, comparison, outcome_text
 
@@ -27,7 +27,7 @@ _MARKS = {"agrees": "good", "fault of the document": "fault", "disagrees": "bad"
 
 def lesson_page(lesson: Lesson, page: blocks.Page, before: Lesson | None = None, after: Lesson | None = None) -> str:
     """A whole HTML document with one lesson; its figures are drawn now."""
-    # A page that stands alone has no list beside it.
+    # A single page has no list beside it.
     links = ['<a href="index.html">All lessons</a>'] if before or after else []
     if before is not None:
         links.append(f'<a rel="prev" href="{before.name}.html">Before: {escape(before.title)}</a>')
@@ -42,8 +42,10 @@ def index_page(lessons: list[Lesson]) -> str:
         f'<li><a href="{lesson.name}.html">{escape(lesson.title)}</a><br>{inline_html(lesson.summary)}</li>'
         for lesson in lessons
     )
-    text = "Everything in five source documents on logistic and softmax regression, computed again."
-    return _document("Lessons", text, "", f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>')
+    text = "Everything in five source documents on logistic and softmax regression, recomputed."
+    named = "\n".join(f"<li>{number}: {escape(title)}</li>" for number, title in DOCUMENTS.items())
+    body = f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>'
+    return _document("Lessons", text, "", f"{body}\n<h2>The documents</h2>\n<ul>\n{named}\n</ul>")
 
 
 def fragment(lesson: Lesson, page: blocks.Page) -> str:

@@ -1,22 +1,22 @@
-"""From the arrays of other texts to the arrays of Polytome, and back.
+"""Conversions between Polytome's arrays and the layouts of other texts.
 
-Here rows of X are samples, (n, d), and coefficients are (d + 1, K), one column per output, intercept in the last row.
-Texts differ in what is a row and where the intercept stands. Each function has its inverse beside it:
+In Polytome rows of X are samples, (n, d), and coefficients are (d + 1, K), one column per output, with the intercept
+in the last row. Texts differ in what a row is and where the intercept stands. Each function has an inverse:
 
 | array | there | to Polytome | from Polytome |
 |---|---|---|---|
-| samples in columns (document 000) | (d, n) | `rows_from_columns` | `columns_from_rows` |
-| samples after a 1 (document 002) | (n, d + 1) | `without_ones` | `with_ones` |
-| one sample, a column below a 1 (document 003) | (d + 1, 1) | `row_from_column` | `column_from_row` |
-| one sample, a vector (document 004) | (d,) | `row_from_vector` | `vector_from_row` |
-| weights (d, K) beside a bias (document 000) | (d, K), (K,) or a number | `join_weights` | `split_weights` |
-| one row per output (document 001; `coef_`, `intercept_`) | (K, d), (K,) | `join_coef` | `split_coef` |
-| intercept in the first row (documents 002 and 003) | (d + 1, K) | `intercept_last` | `intercept_first` |
-| cost summed over samples (document 001) | a number or an array | `mean_from_sum` | `sum_from_mean` |
-| logarithms of base 2 (document 000) | bits | `nats_from_bits` | `bits_from_nats` |
+| samples in columns | (d, n) | `rows_from_columns` | `columns_from_rows` |
+| samples that begin with a 1 | (n, d + 1) | `without_ones` | `with_ones` |
+| one sample, a column below a 1 | (d + 1, 1) | `row_from_column` | `column_from_row` |
+| one sample, a vector | (d,) | `row_from_vector` | `vector_from_row` |
+| weights (d, K) beside a bias | (d, K), (K,) or a number | `join_weights` | `split_weights` |
+| one row per output (`coef_`, `intercept_`) | (K, d), (K,) | `join_coef` | `split_coef` |
+| intercept in the first row | (d + 1, K) | `intercept_last` | `intercept_first` |
+| cost summed over samples | a number or an array | `mean_from_sum` | `sum_from_mean` |
+| logarithms of base 2 | bits | `nats_from_bits` | `bits_from_nats` |
 
-A result may share memory with the argument. Each function raises `DataError` where an array has another shape than it
-needs, naming both.
+A result may share memory with the argument. Each function raises `DataError` if an array has the wrong shape, naming
+the shape and the one needed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def rows_from_columns(X: ArrayLike) -> Array:
-    """Samples in rows, (n, d), from samples in columns, (d, n); as well for scores and targets, (K, n).
+    """Samples in rows, (n, d), from samples in columns, (d, n); also for scores and targets, (K, n).
 
     Example:
         >>> rows_from_columns([[1, 2, 3], [4, 5, 6]]).tolist()
@@ -112,7 +112,7 @@ def column_from_row(x: ArrayLike) -> Array:
 
 
 def row_from_vector(x: ArrayLike) -> Array:
-    """One sample as a matrix of one row, (1, d), from a vector, (d,); as well for scores and probabilities, (K,).
+    """One sample as a matrix of one row, (1, d), from a vector, (d,); also for scores and probabilities, (K,).
 
     Example:
         >>> row_from_vector([5.1, 3.5]).tolist()
@@ -184,7 +184,7 @@ def mean_from_sum(total: Amount, n_samples: int) -> Amount:
     """Mean cost (or its gradient) over samples from their sum.
 
     Example:
-        >>> mean_from_sum(3.734065, 4)  # the four samples of document 001
+        >>> mean_from_sum(3.734065, 4)  # four samples
         0.93351625
     """
     return total / n_samples
@@ -199,7 +199,7 @@ def bits_from_nats(nats: Amount) -> Amount:
     """Information in bits (base 2) from nats (natural logarithms).
 
     Example:
-        >>> round(bits_from_nats(0.916290731874155), 6)  # document 000: -log 0.4
+        >>> round(bits_from_nats(0.916290731874155), 6)  # -log 0.4
         1.321928
     """
     return nats / math.log(2)
@@ -213,7 +213,7 @@ def nats_from_bits(bits: Amount) -> Amount:
 def _matrix(
     values: ArrayLike, name: str, needed: str, fits: Callable[[int, int], bool] = lambda rows, columns: True
 ) -> Array:
-    """An array of two dimensions that fit; raises DataError, naming the shape needed, where it is none."""
+    """An array of two dimensions of the right size; otherwise raises DataError, naming the shape needed."""
     array = np.asarray(values)
     if array.ndim != 2 or not fits(*array.shape):
         raise DataError(f"{name} has shape {array.shape}: needs {needed}")

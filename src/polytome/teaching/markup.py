@@ -1,4 +1,4 @@
-"""Markdown with LaTeX as HTML, and code in colours: what pages and flashcards are written with."""
+"""Markdown with LaTeX as HTML, and code in colours, for pages and flashcards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def html_for_mathjax(markdown: str) -> str:
 
 
 def code_html(source: str) -> str:
-    """Python source as HTML with classes for its colours."""
+    """Python source as HTML with classes for syntax colours."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer

@@ -50,7 +50,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under heads; cells are text (with `$...$`), numbers, or arrays."""
+    """Rows below column heads; cells are text (with `$...$`), numbers, or arrays."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -64,7 +64,7 @@ class Figure:
     Attributes:
         name: of its file, without suffix.
         caption: one or two sentences, Markdown with LaTeX.
-        alternative: what there is to see, for those who cannot.
+        alternative: the alternative text, for readers who cannot see it.
         draw: makes the matplotlib figure.
     """
 
@@ -132,7 +132,7 @@ Block = Text | Code | Table | Figure | Check | Correction | Question | Flashcard
 
 @dataclass
 class Page:
-    """What a lesson puts before its reader, in order.
+    """The contents of a lesson, in order.
 
     Example:
         >>> page = Page()
@@ -150,18 +150,18 @@ class Page:
         return [verdict for block in self.blocks if isinstance(block, Check) for verdict in block.verdicts]
 
     def text(self, markdown: str) -> None:
-        """Add paragraphs; common indentation is taken away."""
+        """Add paragraphs; common indentation is removed."""
         self.blocks.append(Text(textwrap.dedent(markdown).strip()))
 
     def code(self, *functions: Callable[..., Any]) -> None:
-        """Add the source of functions, as the lesson's own file has it."""
+        """Add the source of functions, as it stands in the lesson's file."""
         self.blocks.append(Code("\n\n".join(inspect.getsource(function).rstrip() for function in functions)))
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> None:
         """Add a table.
 
         Raises:
-            ArgumentError: a row has another number of cells than there are heads.
+            ArgumentError: a row has more or fewer cells than there are heads.
         """
         cells = tuple(tuple(row) for row in rows)
         if any(len(row) != len(heads) for row in cells):

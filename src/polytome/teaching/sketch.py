@@ -96,7 +96,7 @@ class Arrow:
 
 @dataclass
 class Sketch:
-    """What is to be drawn; `figure()` draws it.
+    """A diagram; `figure()` draws it.
 
     Example:
         >>> sketch = Sketch()
@@ -209,7 +209,7 @@ class Sketch:
 
     @chart
     def figure(self) -> Figure:
-        """Draw everything on paper of just the right size."""
+        """Draw everything on a figure of the right size."""
         placed = self._place_labels()
         edges = np.array(self._boxes)
         low = np.array([edges[:, 0].min(), edges[:, 2].min()]) - _MARGIN
@@ -238,7 +238,7 @@ class Sketch:
         self._boxes.append((x - width / 2, x + width / 2, y - height / 2, y + height / 2))
 
     def _place_labels(self) -> list[tuple[Arrow, Point]]:
-        """One label after the other where it covers least: first of all no box or text, then no other arrow."""
+        """Each label in turn where it covers least: above all no box or text, then no other arrow."""
         placed = []
         for arrow in self._arrows:
             if not arrow.label:
@@ -274,6 +274,6 @@ def _overlap(box: tuple[float, float, float, float], other: tuple[float, float, 
 
 
 def _crosses(arrow: Arrow, box: tuple[float, float, float, float]) -> bool:
-    """Whether an arrow runs through a rectangle; 60 points of it are looked at."""
+    """Whether an arrow runs through a rectangle; 60 points of it are checked."""
     x, y = np.linspace(arrow.start, arrow.end, 60).T
     return bool(((x > box[0]) & (x < box[1]) & (y > box[2]) & (y < box[3])).any())

@@ -14,10 +14,10 @@ from rich.table import Table as Grid
 from rich.text import Text as Words
 from rich.theme import Theme
 
-from polytome.lessons import Lesson, find_lesson, run_lesson
 from polytome.teaching import page as blocks
 from polytome.teaching.documents import Verdict
 from polytome.teaching.formulas import FORMULA, plain, with_plain_formulas
+from polytome.teaching.lesson import Lesson
 from polytome.teaching.wording import cell_text, comparison, outcome_text
 
 __all__ = ["lesson_console", "print_lesson", "print_verdicts"]
@@ -29,7 +29,7 @@ SaveFigure = Callable[[blocks.Figure], str]
 
 
 def lesson_console() -> Console:
-    """A console at most 100 columns wide, whose code and headings have no background."""
+    """A console at most 100 columns wide, without a background for code and headings."""
     theme = Theme({"markdown.code": "cyan", "markdown.h1": "bold", "markdown.h2": "bold", "markdown.h3": "bold"})
     console = Console(highlight=False, emoji=False, theme=theme)
     console.width = min(console.width, _WIDEST)
@@ -52,14 +52,6 @@ def print_lesson(lesson: Lesson, page: blocks.Page, console: Console, save_figur
 def print_verdicts(console: Console, verdicts: list[Verdict]) -> None:
     """Print verdicts with their notes."""
     console.print(_verdict_list(verdicts))
-
-
-def print_script(path: str) -> None:
-    """Run the lesson of a file and print it without figures: what the file does when it is run by itself."""
-    from pathlib import Path
-
-    lesson = find_lesson(Path(path).stem.replace("_", "-"))
-    print_lesson(lesson, run_lesson(lesson), lesson_console())
 
 
 @singledispatch
@@ -132,7 +124,7 @@ def _(block: blocks.Skipped) -> RenderableType:
 
 
 def _verdict_list(verdicts: list[Verdict]) -> RenderableType:
-    """Each verdict on lines of its own: the columns of a table would be too narrow for lists of numbers."""
+    """Each verdict on separate lines: the columns of a table would be too narrow for lists of numbers."""
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column()

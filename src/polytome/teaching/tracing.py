@@ -1,8 +1,8 @@
-"""Stepping by hand: one gradient step with every number on the way, and the first iterates of any solver.
+"""Steps by hand: one gradient step with every intermediate number, and the first iterates of any solver.
 
-`trace` takes any loss of `polytome.losses` through the same lines: scores, mean, loss, the chain rule, the step. With
-respect to the scores of a row each of them has the gradient `yhat - y`, so that linear, logistic and softmax
-regression differ in the mean alone.
+`trace` goes through the same lines for any loss of `polytome.losses`: scores, mean, loss, the chain rule, the step.
+Each of these losses has the gradient `yhat - y` with respect to the scores of a row, so that linear, logistic and
+softmax regression differ only in the mean.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from polytome.losses import Loss
 from polytome.numerics.elementary import as_floating, one_hot
 from polytome.objective import Objective
 from polytome.solvers import Iterate, Solver
+from polytome.solvers.solver import Relay
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -38,9 +39,9 @@ class Quantity(NamedTuple):
     symbol: str
     """Its symbol in plain text."""
     name: str
-    """What it is, in words."""
+    """Its meaning, in words."""
     formula: str
-    """How it follows from the lines above, in plain text; empty where it is given."""
+    """How it follows from the lines above, in plain text; empty if it is given."""
     value: Array
 
     @property
@@ -104,9 +105,9 @@ class Trace:
             ("z", "z", "scores", "x W + b", self.scores),
             (r"\hat{y}", "yhat", "mean", "loss.mean(z)", self.mean),
             ("L", "L", "loss", L, self.loss),
-            (by_z, "dL/dz", "gradient by the scores", by_scores, self.score_gradient),
-            (by_W, "dL/dW", "gradient by the weights", "x' dL/dz", self.weight_gradient),
-            (by_b, "dL/db", "gradient by the intercept", "sum of rows of dL/dz", self.intercept_gradient),
+            (by_z, "dL/dz", "gradient in the scores", by_scores, self.score_gradient),
+            (by_W, "dL/dW", "gradient in the weights", "x' dL/dz", self.weight_gradient),
+            (by_b, "dL/db", "gradient in the intercept", "sum of rows of dL/dz", self.intercept_gradient),
             (new_W, "new W", "weights after the step", f"W - {rate:g} dL/dW", after[:-1]),
             (new_b, "new b", "intercept after the step", f"b - {rate:g} dL/db", after[-1]),
             (new_yhat, "new yhat", "mean after the step", "from new W, new b", self.mean_after),
@@ -142,7 +143,7 @@ class Trace:
 
 
 def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learning_rate: float) -> Trace:
-    """One step of gradient descent, `W <- W - learning_rate dL/dW` and the same for b, with all that it computes.
+    """One step of gradient descent, `W <- W - learning_rate dL/dW` and the same for b, with everything it computes.
 
     L is the mean loss of the samples, without a penalty. With `z = x W + b`, the chain rule gives `dL/dW = x' dL/dz`,
     and `dL/db` as the sum of the rows of `dL/dz`.
@@ -151,7 +152,7 @@ def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learn
         loss: any loss; it decides what a target is.
         x: one sample, (d,), or several, (n, d).
         y: its target, or one target for each sample.
-        coefficients: (d + 1, K), intercept in the last row (`polytome.teaching.layouts` converts other ones).
+        coefficients: (d + 1, K), intercept in the last row (`polytome.teaching.layouts` converts other layouts).
         learning_rate: a positive number.
 
     Returns:
@@ -162,7 +163,7 @@ def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learn
         DataError: shapes do not fit, a number is not finite, or a target is none for this loss.
 
     Example:
-        The step of document 003, which puts the intercepts first:
+        A softmax step, from coefficients whose intercepts come first:
 
         >>> from polytome.teaching.layouts import intercept_first, intercept_last
         >>> from polytome.losses import Softmax
@@ -194,7 +195,7 @@ def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learn
     _check_learning_rate(learning_rate)
     x, y, W = _float64(x, "x"), np.array(y), _float64(coefficients, "coefficients")
     if y.dtype == bool:
-        y = y.astype(np.intp)  # NumPy would take them for a mask where codes are meant
+        y = y.astype(np.intp)  # NumPy would read them as a mask where codes are meant
     if x.ndim == 1:
         x, y = x[np.newaxis], y[np.newaxis]
     _check_arrays(loss, x, W)
@@ -226,10 +227,10 @@ def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learn
 
 
 def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, steps: int = 10) -> Iterator[Iterate]:
-    """The start and the first iterates of a solver after it, for stepping through a fit.
+    """The start and the first iterates of a solver, for stepping through a fit.
 
-    No certificate is computed and nothing stops the walk early but the solver. The products run under one BLAS thread,
-    as in `polytome.solvers.minimize`, so the bits are the same; between iterates BLAS is free again.
+    No certificate is computed, and only the solver itself can stop early. The products run on one BLAS thread, as in
+    `polytome.solvers.minimize`, so the bits are the same; between iterates BLAS may use all threads again.
 
     Args:
         objective: what is minimised.
@@ -238,10 +239,10 @@ def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, s
         steps: at most `steps + 1` iterates are made.
 
     Returns:
-        An iterator; each iterate is computed when it is asked for.
+        An iterator; each iterate is computed when it is requested.
 
     Raises:
-        ArgumentError: `steps` is no whole number, zero or more.
+        ArgumentError: `steps` is not a whole number, zero or more.
         DataError: `start` has another shape than the objective's coefficients, or a number in it is not finite.
 
     Example:
@@ -262,10 +263,10 @@ def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, s
 
 
 def _walk(objective: Objective, solver: Solver, start: Array, steps: int) -> Iterator[Iterate]:
-    """The generator behind `walk`, which checks before the first iterate is asked for."""
-    iterates = solver.iterates(objective, start)
+    """The generator behind `walk`, which checks before the first iterate is requested."""
+    iterates = Relay(solver, objective, start)
     for _ in range(steps + 1):
-        with one_blas_thread():  # not around the yield: whoever steps is outside
+        with one_blas_thread():  # not around the yield: the caller runs outside
             iterate = next(iterates, None)
         if iterate is None:
             return
@@ -273,7 +274,7 @@ def _walk(objective: Objective, solver: Solver, start: Array, steps: int) -> Ite
 
 
 def _float64(values: ArrayLike, name: str) -> Array:
-    """A copy in float64, so that a trace stays as it is when the caller's array changes."""
+    """A copy in float64, so that a trace does not change when the caller's array does."""
     return as_floating(values, name).astype(np.float64)
 
 
@@ -312,7 +313,7 @@ def _check_finite(name: str, array: Array) -> None:
 
 
 def _check_target(loss: Loss, y: Array, n_samples: int) -> None:
-    """Raises DataError where y holds no targets of the loss; the loss itself is asked, so that this serves them all."""
+    """Raises DataError if y does not hold targets of the loss; the loss itself decides, so that this works for all."""
     zeros, fits = np.zeros((n_samples, loss.n_outputs)), False
     with suppress(IndexError, TypeError, ValueError), np.errstate(all="ignore"):
         _, gradient = loss.value_and_gradient(zeros, y)
@@ -327,4 +328,6 @@ def _check_target(loss: Loss, y: Array, n_samples: int) -> None:
         outside = np.flatnonzero(~np.isfinite(loss.conjugate(zeros, y)))
     if len(outside):
         row = int(outside[0])
-        raise DataError(f"y[{row}] = {y[row]}: no target of {loss}; classes are codes 0, 1, ..., or probabilities")
+        raise DataError(
+            f"y[{row}] = {y[row]}: is not a target of {loss}; classes are codes 0, 1, ..., or probabilities"
+        )

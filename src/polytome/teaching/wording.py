@@ -44,7 +44,7 @@ def array_text(values: Any) -> str:
 
 
 def short_text(value: Any) -> str:
-    """What a document prints or a lesson computed, on one line: long lists by their ends.
+    """What a document prints or a lesson computed, on one line; of long lists only the ends.
 
     Example:
         >>> short_text([0.1234567890123, 2]), short_text(list(range(100))), short_text(None)
@@ -67,7 +67,7 @@ def short_text(value: Any) -> str:
 
 
 def outcome_text(verdict: Verdict) -> str:
-    """The outcome with a sign that can be told apart without colour.
+    """The outcome with a sign that can be recognised without colour.
 
     Example:
         >>> from polytome.teaching.documents import judge_number

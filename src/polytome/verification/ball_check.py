@@ -1,4 +1,4 @@
-"""How `polytome.verify` comes to its verdict: which witnesses it asks, and what it holds against a certificate."""
+"""How `polytome.verify` reaches its verdict: which witnesses it tries, and what contradicts a certificate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
+from polytome.verification.ball_curvature import excess_by_curvature
 from polytome.verification.ball_newton import newton, zero_start
 from polytome.verification.balls import BallProblem
-from polytome.verification.checker import Verification
 from polytome.verification.exact_data import Ball, precision
+from polytome.verification.findings import Verification
 from polytome.verification.polish import polished
 
 __all__ = ["BallCheck"]
@@ -24,8 +25,8 @@ Array = NDArray[Any]
 Point = tuple[Ball, list[Ball]]
 
 _BITS = (128, 256, 512, 1024)
-_SLACK = 1e-9  # how far a stated number, not a bound, may be off, relatively
-_FEW_ENTRIES = 200  # coefficients of which a Hessian in balls is formed
+_SLACK = 1e-9  # the relative error that a stated number (not a bound) may have
+_FEW_ENTRIES = 200  # the most coefficients for which a Hessian in balls is formed
 _QUICK = 200_000  # entries of X times outputs: with fewer, floats are not tried first
 
 
@@ -46,7 +47,7 @@ class BallCheck:
         self.witness, self.bits = "the model's own coefficients", _BITS[0]
 
     def run(self) -> None:
-        """Look until the claimed gap is confirmed or refuted, or there is nothing left to try."""
+        """Continue until the claimed gap is confirmed or refuted, or there is nothing left to try."""
         for bits in _BITS:
             self.bits = bits
             with precision(bits):
@@ -77,23 +78,33 @@ class BallCheck:
             if not is_own:
                 self._stage(f"the objective at {name}")
                 self._at_least(self.value - self.problem.value(*point))
-            if self.penalised:
+            if self.penalised or self.is_small:
                 self._stage(f"the bound from {name}")
-                most = self.value - self.problem.bound(*point)
+                most = self.value - self._least_value(point)
+                if not self.penalised and not most.is_finite():
+                    continue  # the curvature proves nothing here
                 if not most.is_finite() or most.rad() > (abs(most) + abs(arb(self._gap))) * arb(2) ** -20:
-                    return False  # too much rounding: more bits
+                    return False  # too much rounding: use more bits
                 if most < self.most:
                     self.most, self.witness = most.upper(), name
             if self.most <= self._gap or self.least > self._gap:
                 return True
-        return not (self.penalised and self.is_small)  # more bits make a better witness of a small model only
+        return not (
+            self.claim.kind == "proof" and self.is_small
+        )  # more bits make a better witness of a small model only
+
+    def _least_value(self, point: Point) -> Ball:
+        """What no coefficients bring the objective below, as a witness proves it."""
+        if self.penalised:
+            return self.problem.bound(*point)
+        return self.problem.value(*point) - excess_by_curvature(self.problem, *point)
 
     def _at_least(self, ball: Ball) -> None:
         if ball > self.least:
             self.least = ball.lower()
 
     def _witnesses(self) -> Iterator[tuple[str, Point, bool]]:
-        """Coefficients to try, one after the other; each is made of the best so far."""
+        """Coefficients to try, one after another; each starts from the best so far."""
         yield "the model's own coefficients", self.point, True
         start = self.point
         if not (self.is_small and self.is_quick) and (better := self._polished) is not None:
@@ -109,7 +120,7 @@ class BallCheck:
 
     @cached_property
     def _polished(self) -> Point | None:
-        """The model's coefficients after further Newton steps in floats, where these come to an end."""
+        """The model's coefficients after further Newton steps in floats, until these no longer improve."""
         with np.errstate(all="ignore"):
             W, b = polished(self.problem, *self.given, self.say)
         return _exact_point(W, b) if np.isfinite(W).all() and np.isfinite(b).all() else None
@@ -162,7 +173,7 @@ class BallCheck:
             )
 
     def _objections(self) -> list[str]:
-        """What is proved to be wrong."""
+        """What is proved to be wrong with the certificate."""
         claim, gap, found = self.claim, self._gap, []
         least, most = _distinct(self.least, gap)
         excess = f"the objective is at least {least} above its minimum"
@@ -184,12 +195,11 @@ class BallCheck:
     def _doubt(self) -> str:
         """Why nothing is decided."""
         if self.claim.kind != "proof":
+            proved = f"here at most {_above(self.most):.2e} is proved" if self.most.is_finite() else "nothing is proved"
             better = f"; other coefficients are better by {_below(self.least):.2e}" if self.least > 0 else ""
-            return (
-                f"without penalty the certificate is an estimate ({self.claim.gap:.1e}), and nothing is proved{better}"
-            )
+            return f"without a penalty the certificate is an estimate ({self.claim.gap:.1e}), and {proved}{better}"
         if self.claim.is_of_separation:
-            return f"the sign of a margin is not decided in {self.bits} bits"
+            return f"the sign of a margin cannot be decided with {self.bits} bits"
         most, claimed = _distinct(self.most, self._gap)
         return (
             f"the objective is proved to be between {_below(self.least):.4g} and {most} above its minimum, and the "
@@ -203,7 +213,7 @@ def _exact_point(coefficients: Array, intercepts: Array) -> Point:
 
 
 def _distinct(first: Ball, second: Ball) -> tuple[str, str]:
-    """Two numbers with so many digits, from 4 to 40, that they can be told apart."""
+    """Two numbers with enough digits, from 4 to 40, to distinguish them."""
     for digits in range(4, 41):
         texts = first.str(digits, radius=False), second.str(digits, radius=False)
         if texts[0] != texts[1]:

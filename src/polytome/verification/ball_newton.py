@@ -1,7 +1,7 @@
-"""Newton's method in many digits: better coefficients for `polytome.verify`, where floats of 64 bits do not suffice.
+"""Newton's method in many digits: better coefficients for `polytome.verify`, where 64-bit floats do not suffice.
 
-What it finds proves nothing by itself, and need not: the ball arithmetic of `polytome.verification.balls` then
-evaluates it.
+What it finds proves nothing by itself, and need not: it is then evaluated in the ball arithmetic of
+`polytome.verification.balls`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from flint import arb, arb_mat, ctx
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import Ball, Block
 
-__all__ = ["newton", "zero_start"]
+__all__ = ["hessian_sums", "newton", "with_ones", "zero_start"]
 
 _HALVINGS = 250
 
@@ -25,14 +25,14 @@ def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:
 def newton(
     problem: BallProblem, W: Ball, b: list[Ball], enough: Ball, most: int = 100
 ) -> tuple[Ball, list[Ball], Ball]:
-    """Coefficients whose Newton decrement, halved, is below `enough`, or the last ones: those, intercepts, and P.
+    """Coefficients whose halved Newton decrement is below `enough`, or the last ones, with intercepts and P.
 
     Args:
-        problem: what is minimised.
+        problem: the problem to minimise.
         W: coefficients to start from, (d, m).
         b: intercepts to start from.
         enough: a distance from the minimum that suffices.
-        most: iterations.
+        most: the most iterations.
 
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.
     """
@@ -75,10 +75,10 @@ def _moved(
 
 def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball, list[tuple[int, int]]]:
     """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
-    slopes, curvature = _sums(problem, W, b)
+    slopes, curvature = hessian_sums(problem, W, b)
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
     unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
-    if problem.softmax:  # a number added to the scores of all classes changes nothing: keep the last ones
+    if problem.softmax:  # a number added to the scores of all classes changes nothing: keep those of the last class
         last = problem.n_outputs - 1
         unknowns = [(k, j) for k, j in unknowns if k < last or (penalised and j < n_features)]
     total, strength, divisors = problem.total_weight, problem.strength, problem.divisors
@@ -93,14 +93,14 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
             ridge = strength * divisors[j] * divisors[j]
             slope += ridge * W[j, k]
             row[at] = (row[at] + ridge).mid()
-        elif not penalised:  # where columns depend on each other, one of many solutions
+        elif not penalised:  # if columns are linearly dependent, one of many solutions
             row[at] = (row[at] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[at] > 0 else arb(1)
         gradient.append([slope.mid()])
         hessian.append(row)
     return arb_mat(gradient), arb_mat(hessian), unknowns
 
 
-def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
+def hessian_sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
     """Sums over the rows, with a column of ones for the intercept: `X' s (p - y)`, and `X' diag(c) X` with the
     curvature c of each two outputs that depend on each other."""
     outputs, width = range(problem.n_outputs), problem.X.shape[1] + problem.fit_intercept
@@ -108,7 +108,7 @@ def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tupl
     slopes = arb_mat(width, problem.n_outputs)
     curvature = {pair: arb_mat(width, width) for pair in pairs}
     for block in problem.blocks():
-        X = _with_ones(problem, block)
+        X = with_ones(problem, block)
         across, rows, residuals = X.transpose(), X.tolist(), []
         factors: dict[tuple[int, int], list[Ball]] = {pair: [] for pair in pairs}
         for i, (p, rest) in enumerate(problem.predictions(block, W, b)):
@@ -123,7 +123,7 @@ def _sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tupl
     return slopes, curvature
 
 
-def _with_ones(problem: BallProblem, block: Block) -> Ball:
+def with_ones(problem: BallProblem, block: Block) -> Ball:
     """The rows as a matrix, with a column of ones where there is an intercept."""
     rows = block.X
     if isinstance(rows, list):

@@ -1,8 +1,8 @@
-"""The objective, and a lower bound of its minimum, in ball arithmetic: what `polytome.verify` is sure of.
+"""The objective, and a lower bound on its minimum, in ball arithmetic: the proofs behind `polytome.verify`.
 
-A ball is a number of many digits with a radius, and every operation widens the radius by what it rounds: the real
-result is inside, always. So what is shown with balls is shown of the real numbers that the given floats are. Nothing
-here is used by a solver or by the certificate of a fit, and nothing of theirs is used here.
+A ball is a number of many digits with a radius, and every operation widens the radius by its rounding error: the exact
+result always lies inside. So what is shown with balls holds for the real numbers that the given floats are. No solver
+and no certificate of a fit uses anything here, and nothing of theirs is used here.
 
 Let y_i be the label of row i (a distribution over the K classes, or for models of sigmoids one number from 0 to 1 per
 output), s_i its weight, S their sum, z_i = x_i W + b its scores, d_j the divisor of column j (1 without `scale`) and
@@ -46,7 +46,7 @@ __all__ = ["BallProblem"]
 
 
 class BallProblem(ExactData):
-    """The objective of a model on its data, and lower bounds of its minimum.
+    """The objective of a model on its data, and lower bounds on its minimum.
 
     Coefficients are balls too: a matrix (d, m), and a list of m intercepts.
     """
@@ -109,7 +109,7 @@ class BallProblem(ExactData):
         return result
 
     def _misses(self, W: Ball, b: list[Ball]) -> list[Ball]:
-        """For each output what the predictions miss of the labels, over S."""
+        """For each output the weighted sum of predictions minus labels, over S."""
         miss = [arb(0)] * self.n_outputs
         for block in self.blocks():
             for i, (p, _) in enumerate(self.predictions(block, W, b)):
@@ -130,7 +130,7 @@ class BallProblem(ExactData):
         return [u / total for u in labels], [m / total for m in share]
 
     def null(self) -> Ball:
-        """The objective of the best intercept alone; without intercept, that of no coefficients at all."""
+        """The objective of the best intercept alone; without an intercept, that of all coefficients 0."""
         labels, share = self._labels()
         if self.softmax:
             return sum((_entropy_term(u) for u in labels), arb(0)) if self.fit_intercept else arb(self.n_outputs).log()
@@ -142,9 +142,9 @@ class BallProblem(ExactData):
         )
 
     def margin(self, W: Ball, b: list[Ball]) -> Ball:
-        """The smallest score by which a row of positive weight is on its right side: negative if one is not.
+        """The smallest score by which a row of positive weight is on its right side; negative if a row is not.
 
-        Labels that are no certainties have no side: with one of them the margin is minus 1.
+        Labels that are not certainties have no side: with one of them the margin is minus 1.
         """
         smallest = arb("inf")
         for block in self.blocks():
@@ -196,7 +196,7 @@ class BallProblem(ExactData):
             yield block.weight[i], loss
 
     def predictions(self, block: Block, W: Ball, b: list[Ball]) -> Iterator[tuple[list[Ball], list[Ball]]]:
-        """Probabilities of each row, and one minus them, which of sigmoids is without cancellation."""
+        """Probabilities of each row, and one minus them, for sigmoids without cancellation."""
         for z in self.scores(block, W, b):
             if self.softmax:
                 top = max(zk.mid() for zk in z)

@@ -30,7 +30,7 @@ _SPARSE_ROW = 64  # entries that a sparse row is taken to have
 
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
-    """Ball arithmetic with so many bits."""
+    """Ball arithmetic with a given number of bits."""
     before, ctx.prec = ctx.prec, bits
     try:
         yield
@@ -50,7 +50,7 @@ def exact(number: float) -> Ball:
 
 @dataclass
 class Block:
-    """A few rows in balls: labels and weights, and their features when they are asked for."""
+    """A few rows in balls: labels and weights, and their features when they are needed."""
 
     stored: Any
     y: list[list[Ball]]
@@ -79,14 +79,14 @@ class Block:
 
 @dataclass
 class ExactData:
-    """What a model was fitted to, and with which settings.
+    """The data that a model was fitted to, and the settings of the fit.
 
     Attributes:
         X: (n, d) dense, or CSR; every number is taken as it is.
         y: (n, m) labels: distributions (softmax), or a number from 0 to 1 for each output (sigmoids).
         weight: (n,) weights of the rows.
         C: inverse strength of the penalty; `inf` for none.
-        softmax: whether the outputs are the classes of one softmax, or sigmoids on their own.
+        softmax: whether the outputs are the classes of one softmax, or independent sigmoids.
         fit_intercept: whether there is an intercept.
         own: (n, m) which outputs a row takes part in; None for all.
         factor: (n,) place of each row in `factors`, by which its weight is multiplied; None for no factors.
@@ -132,7 +132,7 @@ class ExactData:
 
     def _block(self, rows: slice) -> Block:
         y = [[arb(v) for v in row] for row in self.y[rows].tolist()]
-        if self.softmax and self.y.dtype.kind == "f":  # probabilities add up to 1 but for their rounding
+        if self.softmax and self.y.dtype.kind == "f":  # probabilities add up to 1 apart from their rounding
             totals = [sum(row, arb(0)) for row in y]
             y = [[v / total for v in row] for row, total in zip(y, totals, strict=True)]
         weight = [arb(s) for s in self.weight[rows].tolist()]
@@ -149,7 +149,7 @@ class ExactData:
 
     @property
     def divisors(self) -> list[Ball]:
-        """What each column is divided by before the penalty looks at its coefficient."""
+        """What each column is divided by before its coefficient is penalised."""
         return self._constant()[1]
 
     @property

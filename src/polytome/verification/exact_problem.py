@@ -1,7 +1,7 @@
-"""What a fitted model minimised, written down again from its settings and the data, as exact numbers.
+"""The problem that a fitted model solved, restated from its settings and the data in exact numbers.
 
-Labels, weights of rows and classes, the penalty and the divisors of columns are read here a second time, on purpose:
-`polytome.verify` would believe a mistake of `fit` that it shared.
+Labels, weights of rows and classes, the penalty and the divisors of columns are deliberately read a second time here:
+`polytome.verify` could not detect an error of `fit` in shared code.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
     rows, n_rows = X.tocsr() if hasattr(X, "tocsr") else X, X.shape[0]
     if n_rows != model.objective_.n_rows:
         raise DataError(
-            f"X has {n_rows:,} rows, and the model was fitted to {model.objective_.n_rows:,}: a certificate is about "
-            "the rows of its fit; give these"
+            f"X has {n_rows:,} rows, but the model was fitted to {model.objective_.n_rows:,}: a certificate is about "
+            "the rows of its fit; give those"
         )
     weight = _weights(sample_weight, n_rows)
     settings: dict[str, Any] = {"C": float(model.C), "fit_intercept": bool(model.fit_intercept)}
@@ -107,13 +107,15 @@ def _codes(y: Any, classes: Array, weight: Array) -> Array:
     for row, label in enumerate(labels.tolist()):
         place = places.get(label)
         if place is None and weight[row] > 0:
-            raise DataError(f"y holds {label!r} in row {row}, which is no class of the model ({list(places)[:5]})")
+            raise DataError(
+                f"y holds {label!r} in row {row}, which is not one of the model's classes ({list(places)[:5]})"
+            )
         codes[row] = place or 0
     return codes
 
 
 def _distributions(y: Any, n_rows: int, n_classes: int) -> Array:
-    """Soft labels; of two classes the share of the second, as an exact fraction."""
+    """Soft labels; for two classes the share of the second, as an exact fraction."""
     target = np.asarray(y, dtype=np.float64)
     if target.shape != (n_rows, n_classes):
         raise DataError(f"y has shape {target.shape}: {n_rows} rows of {n_classes} probabilities are needed")
@@ -131,7 +133,7 @@ def _label_table(y: Any, n_rows: int, n_labels: int) -> Array:
 
 
 def _factors(model: Any, codes: Array, weight: Array) -> list[Any] | None:
-    """By what the weights of the rows of each class are multiplied, exactly; None for nothing."""
+    """The exact factors of the row weights of each class; None for no factors."""
     given, n_classes = vars(model).get("class_weight"), len(model.classes_)
     if given is None:
         return None

@@ -1,7 +1,7 @@
 """Better coefficients in 64-bit floats, for `polytome.verify`: Newton's method by conjugate gradients, in a few lines.
 
-What it finds proves nothing by itself, and need not: the ball arithmetic of `polytome.verification.balls` then
-evaluates it.
+What it finds proves nothing by itself, and need not: it is then evaluated in the ball arithmetic of
+`polytome.verification.balls`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def polished(
 
 @dataclass(frozen=True)
 class _Iterate:
-    """Coefficients with what is known there: all of the shape of W but `predictions`, (n, m)."""
+    """Coefficients and what is known at them: all have the shape of W except `predictions`, (n, m)."""
 
     W: Array
     value: float
@@ -58,7 +58,7 @@ class _Iterate:
 
 
 def _newton_step(floats: _Floats, at: _Iterate) -> _Iterate | None:
-    """The end of a Newton step, halved until the objective falls as it should; None where it never does."""
+    """The end of a Newton step, halved until the objective falls sufficiently; None if it never does."""
     shape, size = (at.W.size, at.W.size), 1.0
     diagonal = np.maximum(at.diagonal.ravel(), 1e-300)
     hessian = LinearOperator(shape, matvec=lambda v: floats.product(at, v), dtype=np.float64)
@@ -153,7 +153,7 @@ def _dense(X: Any) -> Any:
 
 
 def _floats_of(y: Array) -> Array:
-    """Labels as floats, also where they are exact fractions."""
+    """Labels as floats, even if they are exact fractions."""
     if y.dtype.kind != "O":
         return y.astype(np.float64)
     return np.array([[int(v.p) / int(v.q) for v in row] for row in y.tolist()])

@@ -2,7 +2,7 @@
 
 import { text } from "./marks.js";
 
-const ROUNDING = 1e-16; // a smaller gap is none that could be told from 0
+const ROUNDING = 1e-16; // a smaller gap cannot be distinguished from 0
 
 // A run that has once gone astray stays so, unless it comes back below its start.
 export function showVerdict(place, frames, at) {

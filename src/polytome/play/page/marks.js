@@ -9,7 +9,7 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Circle, square, triangle, diamond, inverted triangle, cross: told apart without colour.
+// Circle, square, triangle, diamond, inverted triangle, cross: distinguishable without colour.
 const SHAPES = [
   (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`,
   (r) => `M${-0.9 * r} ${-0.9 * r}h${1.8 * r}v${1.8 * r}h${-1.8 * r}Z`,

@@ -1,4 +1,4 @@
-// The playground: what is asked for, what has arrived, where the play head is, and what is drawn of it.
+// The playground: what was requested, what has arrived, where the play head is, and what is drawn.
 
 import { drawCurve } from "./curve.js";
 import { nameSeries, showFacts, showSafeRate, showVerdict } from "./facts.js";
@@ -10,7 +10,7 @@ import { drawSurface, pathBox } from "./surface.js";
 
 const AT_ONCE = 500; // frames of one request
 const AT_FIRST = 60; // and of the first one, so that there is soon something to see
-const AHEAD = 200; // when fewer frames than this wait to be shown, more are asked for
+const AHEAD = 200; // when fewer frames than this wait to be shown, more are requested
 const MOST = 5000;
 const CALM = 3000; // milliseconds between two announcements to a screen reader while playing
 const LEGIBLE = 400; // and between two sentences about how it goes
@@ -72,7 +72,7 @@ function fail(error) {
   showWhatMatters(settings, opening);
 }
 
-// Frames up to a step, if the run has so many.
+// Frames up to a step, if the run has that many.
 async function more(needed) {
   const { signal } = asked;
   while (frames.length < Math.min(needed, MOST) && !atEnd(frames.length - 1) && !coming) {
@@ -123,7 +123,7 @@ let shownAt = 0;
 // As many steps as are due since the last picture; after a long wait no more than belong to one picture.
 function tick(now) {
   if (!playing) return;
-  const pictures = calmly.matches ? 3 : 30; // at most so many a second
+  const pictures = calmly.matches ? 3 : 30; // the most pictures a second
   const due = Math.floor(((now - shownAt) / 1000) * view.speed);
   if (due >= 1 && now - shownAt >= 1000 / pictures) {
     const waitedLong = now - shownAt > 1000;

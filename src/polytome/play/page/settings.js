@@ -64,7 +64,7 @@ export function writeAddress(settings, view) {
 
 export const tableStaysHere = (settings) => settings.data === "own" && settings.csv.length > LONGEST_TABLE;
 
-// The form as settings; numbers that are no numbers are left to the server, which says what is wrong with them.
+// The form as settings; numbers that are not numbers are left to the server, which says what is wrong with them.
 export function readForm(known) {
   const settings = { ...known };
   for (const name of FIELDS) {

@@ -76,7 +76,7 @@ function describeSurface(opening, frame, surface, view, pair, best, averaged) {
   const held = surface.heldAt.flat();
   const few = others.length <= MOST_NAMED;
   const values = few ? `: ${others.map(([name, position]) => `${name} = ${text(held[position], 3)}`).join(", ")}` : "";
-  const how = view.held === "optimal" ? "optimal" : "present";
+  const how = view.held === "optimal" ? "optimal" : "current";
   const parts = ["○ start, ● now", ...(best ? ["× lowest point"] : []), ...(averaged ? ["dashed: average of the steps"] : [])];
   const shown = `${parts.join(", ")}. ${others.length ? `Contours of the loss with the other parameters held at their ${how} values${values}.` : "Contours of the whole loss: there are no other parameters."}`;
   const [a, b] = pair.map((position) => entry(frame.coefficients, position));

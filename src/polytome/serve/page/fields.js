@@ -17,11 +17,11 @@ export function faultIn(feature, text) {
   if (feature.kind === "text") return "";
   if (feature.kind === "category") {
     const isKnown = feature.levels.includes(text);
-    return isKnown ? "" : `\u201c${text}\u201d is none of its levels: ${listed(feature.levels, 8)}.`;
+    return isKnown ? "" : `\u201c${text}\u201d is not one of its levels: ${listed(feature.levels, 8)}.`;
   }
   const trimmed = text.trim();
   if (trimmed === "") return `Needs a number, such as ${beginning(feature)}.`;
-  if (/^[-+]?\d+,\d+$/.test(trimmed)) return `Write it with a point: ${trimmed.replace(",", ".")}.`;
+  if (/^[-+]?\d+,\d+$/.test(trimmed)) return `Write it with a decimal point: ${trimmed.replace(",", ".")}.`;
   if (!NUMBER.test(trimmed)) return `\u201c${trimmed}\u201d is not a number; write one such as ${beginning(feature)}.`;
   return Number.isFinite(Number(trimmed)) ? "" : `${trimmed} is too large.`;
 }
@@ -80,7 +80,7 @@ export class Field {
     const range = low === high ? `always ${short(low)}` : `${short(low)} to ${short(high)}`;
     const isOutside = value < low || value > high;
     this.note.classList.toggle("outside", isOutside);
-    return isOutside ? `Outside of what training saw, ${range}.` : range;
+    return isOutside ? `Outside the range in training, ${range}.` : range;
   }
 }
 

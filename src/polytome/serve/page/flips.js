@@ -3,7 +3,7 @@
 import { count, listed } from "./format.js";
 import { element } from "./probabilities.js";
 
-/** How many are asked for; of fewer features all are known. */
+/** How many are requested; with fewer features all are known. */
 export const MOST_FLIPS = 30;
 const MOST_SHOWN = 6;
 
@@ -48,7 +48,7 @@ export class Flips {
 function leadOf(label, possible, fixed) {
   if (possible === 0) return `No feature alone, within its range in training, changes the answer ${label}.`;
   const rest = fixed.length === 0 ? "" : ` Within their range ${namesOrCount(fixed)} cannot.`;
-  const least = "Of a number, no change that is smaller by more than a hundredth does.";
+  const least = "For a number, no change smaller by more than a hundredth does.";
   return `Each of these alone takes the answer away from ${label}. ${least}${rest}`;
 }
 

@@ -23,7 +23,7 @@ export function signed(value, decimals = 2) {
   return Number(text) === 0 ? text : (value < 0 ? "\u2212" : "+") + text;
 }
 
-/** As many decimals as let the largest of some numbers be told to three digits. */
+/** The number of decimals that shows the largest of some numbers with three digits. */
 export function decimalsFor(largest) {
   return largest > 0 ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(largest)))) : 2;
 }

@@ -62,7 +62,7 @@ class Page {
   }
 }
 
-const CHANGED = "The server has another model now, with other classes. Load this page again to use it.";
+const CHANGED = "The server now has another model, with other classes. Reload this page to use it.";
 
 function introduce(model) {
   const { certificate } = model;
@@ -76,7 +76,7 @@ function introduce(model) {
     : `by ${count(model.features.length, "feature")}`;
   const origin = source === null ? "" : ` of ${source.split(/[\\/]/).at(-1)}`;
   document.querySelector("#facts").textContent =
-    `${kind} regression. It tells ${listed(model.classes)} apart ${inputs}, ` +
+    `${kind} regression. It distinguishes ${listed(model.classes)} ${inputs}, ` +
     `and was trained on ${count(rows, "row")}${origin}.`;
   const sentence = document.querySelector("#certificate");
   sentence.textContent = certificate.sentence;

@@ -7,7 +7,7 @@ import { hasMeans, inWords } from "./why.js";
 const MAP_SIDE = 672; // pixels of the screen, roughly
 
 export class PictureInput {
-  heading = "Draw, or bring a picture";
+  heading = "Draw, or choose a picture";
   waiting = "Draw something, and the answer follows the pen.";
 
   constructor(model, changed) {
@@ -78,7 +78,7 @@ export class PictureInput {
     try {
       await this.drawing.show(file);
     } catch {
-      this.refused(`${file.name} is no picture that this browser can read; choose a PNG or JPEG file.`);
+      this.refused(`${file.name} is not a picture that this browser can read; choose a PNG or JPEG file.`);
     }
   }
 }
@@ -88,7 +88,7 @@ export class PictureReasons {
     [this.height, this.width] = model.image_shape;
     this.full = model.full;
     this.pixel = Math.max(1, Math.round(MAP_SIDE / Math.max(this.width, this.height)));
-    this.start = hasMeans(model) ? "For the average image of the training" : "For an empty image";
+    this.start = hasMeans(model) ? "For the average training image" : "For an empty image";
     document.querySelector("#reasons").append(document.querySelector("#picture-reasons").content.cloneNode(true));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       if (this.shown) this.show(...this.shown);

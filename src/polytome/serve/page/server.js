@@ -24,7 +24,7 @@ export async function ask(path, question) {
 
 /**
  * A function that does one piece of work at a time. Of what it is given meanwhile only the newest is done, so that a
- * slow server is never buried in questions whose answers nobody waits for any more.
+ * slow server is never buried in requests whose answers are no longer needed.
  */
 export function newestOnly(work) {
   let running = false;

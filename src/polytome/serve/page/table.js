@@ -117,7 +117,7 @@ export class TableInput {
 
 export class TableReasons {
   constructor(model, input) {
-    this.start = hasMeans(model) ? "At the average of the training" : "With zeros everywhere";
+    this.start = hasMeans(model) ? "At the training average" : "With zeros everywhere";
     this.input = input;
     document.querySelector("#reasons").append(document.querySelector("#table-reasons").content.cloneNode(true));
   }

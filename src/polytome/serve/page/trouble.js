@@ -19,7 +19,7 @@ export function showTrouble(error, again) {
   box.hidden = false;
   button.hidden = isSignedOut;
   document.querySelector("#sign-in").hidden = !isSignedOut;
-  const text = isSignedOut ? "The server wants its token again." : error.message;
+  const text = isSignedOut ? "The server asks for its token again." : error.message;
   if (words.textContent !== text) words.textContent = text;
   if (error instanceof Gone) look();
 }

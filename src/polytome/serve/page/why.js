@@ -1,4 +1,4 @@
-// What speaks for one class against another: the choice of the two, and the sum in words.
+// What counts for one class against another: the choice of the two, and the sum in words.
 
 import { element } from "./probabilities.js";
 import { short, signed } from "./format.js";
@@ -52,7 +52,7 @@ export function inWords(label, other, { start, gains, losses, total }, beginning
     element("b", "for", label),
     " minus that of ",
     element("b", "against", other),
-    ` is ${signed(start)}. What speaks for ${label} adds ${signed(gains)}, what speaks for ${other} `,
+    ` is ${signed(start)}. What counts for ${label} adds ${signed(gains)}, what counts for ${other} `,
     `${signed(losses)}; together ${signed(total)}, so ${oddsInWords(label, other, total)}.`,
   );
   return sentence;

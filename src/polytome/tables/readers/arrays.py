@@ -15,6 +15,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows.sound import sound_sparse
+from polytome.solvers.memory import available_memory
 from polytome.tables.readers.opening import InputFile, kind_of_bytes, library_errors
 
 __all__ = ["COLUMN_BYTES", "check_matrix", "flat_images", "plain_texts", "read_npy", "read_npz"]
@@ -22,17 +23,18 @@ __all__ = ["COLUMN_BYTES", "check_matrix", "flat_images", "plain_texts", "read_n
 Matrix: TypeAlias = "NDArray[Any] | sparse.csr_array"
 
 COLUMN_BYTES = 64
-"""What a column costs that holds nothing: coefficients, their gradients, means and deviations are dense."""
+"""What an empty column costs: coefficients, their gradients, means and deviations are dense."""
 _X_NAMES = ("X", "x", "X_train", "x_train", "data", "features")
 _Y_NAMES = ("y", "Y", "Y_train", "y_train", "labels", "target")
+_SHARE_OF_FREE = 0.25  # of the memory that is free: larger arrays are mapped
 _BLOCK_ENTRIES = 1 << 22
 _LAST_LETTER = 0x10FFFF  # of Unicode
-_HALVES = (0xD800, 0xDFFF)  # of letters in UTF-16, which are no text alone
+_HALVES = (0xD800, 0xDFFF)  # of letters in UTF-16, which are not text alone
 _POSITION = re.compile("[0-9]{1,9}")
 
 
 def read_npy(path: Path | InputFile, target: str | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Open a `.npy` file without loading it: the array stays on disk and is read as it is used.
+    """Read a `.npy` file; an array larger than a quarter of the free memory stays on disk and is read as it is used.
 
     Args:
         path: the file.
@@ -73,8 +75,8 @@ def read_npz(path: Path | InputFile, target: str | None = None) -> tuple[Matrix,
 
     Raises:
         ArgumentError: there is no array called `target`.
-        FileError: the file is damaged, holds Python objects, unpacks to more than is allowed, or has no array called
-            X, x_train, data or features.
+        FileError: the file is damaged, holds Python objects, decompresses to more than is allowed, or has no array
+            called X, x_train, data or features.
     """
     file = InputFile.of(path)
     names = _check_archive(file)
@@ -82,7 +84,7 @@ def read_npz(path: Path | InputFile, target: str | None = None) -> tuple[Matrix,
         arrays = {name: archive[name] for name in names}
     odd = next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
     if odd is not None:
-        raise FileError(f"{path}: damaged archive ({odd}.npy is no array); fetch or write it again")
+        raise FileError(f"{path}: damaged archive ({odd}.npy is not an array); download or write it again")
     X = _sparse_array(file, arrays) if {"data", "indices", "indptr", "shape"} <= set(arrays) else None
     if target is not None and target not in arrays:
         raise ArgumentError(f"target={target!r}: {path} has no such array; it has {', '.join(arrays)}")
@@ -104,7 +106,7 @@ def flat_images(X: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_matrix(X: Matrix, source: str) -> Matrix:
-    """Refuse an array that is no table of finite real numbers.
+    """Refuse an array that is not a table of finite real numbers.
 
     Args:
         X: the features, dense or CSR.
@@ -118,9 +120,11 @@ def check_matrix(X: Matrix, source: str) -> Matrix:
             first).
     """
     if X.ndim != 2 or 0 in X.shape:
-        raise DataError(f"{source}: an array of shape {X.shape}; needed are rows and columns, (n, d), both at least 1")
+        raise DataError(
+            f"{source}: an array of shape {X.shape}; rows and columns, (n, d), are needed, at least one of each"
+        )
     if X.dtype.kind not in "buif":
-        raise DataError(f"{source}: an array of type {X.dtype}; needed are real numbers; convert it, e.g. to float32")
+        raise DataError(f"{source}: an array of type {X.dtype}; real numbers are needed; convert it, e.g. to float32")
     if not X.dtype.isnative:
         X = X.astype(X.dtype.newbyteorder("="))
     if sparse.issparse(X):
@@ -154,7 +158,7 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
         source: the file's name.
 
     Raises:
-        DataError: an entry is no text.
+        DataError: an entry is not a text.
 
     Example:
         >>> plain_texts(np.array([b"caf\\xc3\\xa9", b"tea"]), "labels.npy")
@@ -165,7 +169,7 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
         wrong = (letters > _LAST_LETTER) | ((letters >= _HALVES[0]) & (letters <= _HALVES[1]))
         if wrong.any():
             row = int(np.argmax(wrong.reshape(len(values), -1).any(axis=1)))
-            raise DataError(f"{source}, row {row + 1}: the label is no text; write the labels again")
+            raise DataError(f"{source}, row {row + 1}: the label is not text; write the labels again")
     texts = []
     for row, value in enumerate(values.tolist(), start=1):
         try:
@@ -178,18 +182,28 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
 
 
 def _load_npy(file: InputFile) -> NDArray[Any]:
-    """Map one array into memory; read it where it is packed or comes from a pipe."""
+    """Read one array, or map it into memory where it would take much of what is free.
+
+    The system ends a program that reads a map of a file which another one has cut meanwhile (SIGBUS), and no error can
+    be caught. So only what has to be mapped is.
+    """
     if kind_of_bytes(file.starts_with()) != "NumPy array":
         raise FileError(f"{file}: is not a .npy file; give it the ending that fits its content, or write it again")
     packed = None if file.is_plain else io.BytesIO(file.contents())
     with _numpy_errors(file, "array"):
-        array = np.load(file.path, mmap_mode="r", allow_pickle=False) if packed is None else np.load(packed)
-    return cast("NDArray[Any]", array)
+        if packed is not None:
+            return cast("NDArray[Any]", np.load(packed))
+        # The map tells whether the file is as long as it says, and nothing of it is read.
+        mapped = cast("NDArray[Any]", np.load(file.path, mmap_mode="r", allow_pickle=False))
+        free = available_memory()
+        if free is None or mapped.nbytes > min(_SHARE_OF_FREE * free, file.allowance.size):
+            return mapped
+        return cast("NDArray[Any]", np.load(file.path, allow_pickle=False))
 
 
 @contextmanager
 def _numpy_errors(file: InputFile, what: str) -> Iterator[None]:
-    """As `library_errors`; objects, which NumPy refuses to load, are no damage."""
+    """As `library_errors`; objects, which NumPy refuses to load, are not damage."""
     try:
         with library_errors(file, what):
             yield
@@ -202,7 +216,7 @@ def _numpy_errors(file: InputFile, what: str) -> Iterator[None]:
 
 
 def _check_archive(file: InputFile) -> list[str]:
-    """The names of the arrays of an archive, once it is known that there is room for them."""
+    """The names of the arrays of an archive, once it is known that they fit in memory."""
     kind = kind_of_bytes(file.starts_with())
     if kind in ("Excel workbook", "OpenDocument file"):
         raise FileError(f"{file}: is an {kind}; save its table as CSV")
@@ -215,7 +229,7 @@ def _check_archive(file: InputFile) -> list[str]:
             f"{file}: is a zip archive without NumPy arrays ({', '.join(names[:3]) or 'empty'}); unpack it, and name "
             "the file that holds the table"
         )
-    # zipfile never gives more than a member's stated size, whatever it unpacks to.
+    # zipfile never gives more than a member's stated size, whatever it decompresses to.
     file.allowance.check(file, sum(member.file_size for member in members), "unpacked, it")
     return [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
 
@@ -227,7 +241,7 @@ def _sparse_array(file: InputFile, arrays: dict[str, NDArray[Any]]) -> sparse.cs
         raise FileError(f"{file}: holds a sparse array in the format {kind!r:.40}; convert it with .tocsr()")
     parts = (arrays["data"], arrays["indices"], arrays["indptr"])
     if len(lengths) != 2 or any(array.dtype.kind not in "iu" for array in (lengths, *parts[1:])):
-        raise FileError(f"{file}: damaged sparse array (its shape and indices are no whole numbers); write it again")
+        raise FileError(f"{file}: damaged sparse array (its shape and indices are not whole numbers); write it again")
     shape = (int(lengths[0]), int(lengths[1]))
     file.allowance.check(file, COLUMN_BYTES * max(0, *shape), f"a sparse array of shape {shape}")
     make = sparse.csr_array if kind in ([b"csr"], ["csr"]) else sparse.csc_array

@@ -14,7 +14,7 @@ __all__ = ["read_columnar"]
 
 
 def read_columnar(path: Path | InputFile) -> Frame:
-    """Read a Parquet or Arrow file, told apart by their first bytes.
+    """Read a Parquet or Arrow file, distinguished by its first bytes.
 
     Args:
         path: the file.
@@ -36,14 +36,14 @@ def read_columnar(path: Path | InputFile) -> Frame:
         return read_arrow_file(file)
     if kind == "Feather V1":
         raise FileError(
-            f"{file}: is a Feather file of version 1, as it was before 2020; write it again, with "
+            f"{file}: is a Feather file of version 1, from before 2020; write it again, with "
             "pyarrow.feather.write_feather(pyarrow.feather.read_table(OLD), NEW)"
         )
     raise FileError(f"{file}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
 
 
 def _read_parquet(file: InputFile) -> Frame:
-    """Read a Parquet file; its text stays coded, since few words can stand for very many long cells."""
+    """Read a Parquet file; its text stays coded, since a few words can stand for very many long cells."""
     import pyarrow
     from pyarrow import parquet
 

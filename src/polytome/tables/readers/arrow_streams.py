@@ -1,8 +1,8 @@
-"""Read Arrow streams and files of which nothing is known: what they claim is looked at before it is decoded.
+"""Read unchecked Arrow streams and files: what they claim is examined before it is decoded.
 
-A few kilobytes of a compressed stream can decode to all of the memory, and so can a column of nulls, which takes no
-bytes at any length. So the messages of the stream are looked at first: their rows and the bytes that they unpack to are
-counted; what was decoded is validated to the last index before anything reads it.
+A few kilobytes of a compressed stream can decode to more than the memory holds, and so can a column of nulls, which
+takes no bytes at any length. So the messages of the stream are examined first: their rows and decompressed bytes are
+counted; the decoded data are validated to the last index before anything reads them.
 
 Reference:
     The Arrow columnar format, https://arrow.apache.org/docs/format/Columnar.html: messages are tables of FlatBuffers,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["count_stream_rows", "parse_arrow_stream", "read_arrow_file"]
 
 _MOST_VIEWED = 4
-"""Times the bytes of a stream that all views in it may show together."""
+"""How many times the bytes of a stream all its views may refer to together."""
 _HEADER = 2  # fields of Message, DictionaryBatch and RecordBatch, by their places
 _DICTIONARY_DATA = 1
 _LENGTH, _BUFFERS, _COMPRESSION = 0, 2, 3
@@ -43,7 +43,7 @@ class _Claims(NamedTuple):
 
     rows: int
     buffers: tuple[tuple[int, int], ...]
-    """Where each begins in the body of the message, and its bytes."""
+    """Where each buffer begins in the body of the message, and its bytes."""
     is_compressed: bool
 
 
@@ -55,7 +55,7 @@ def parse_arrow_stream(data: bytes, source: str) -> Frame:
         source: what messages call it.
 
     Raises:
-        FileError: it is no Arrow stream, is damaged or compressed, names a column twice or holds no rows.
+        FileError: it is not an Arrow stream, is damaged or compressed, names a column twice or holds no rows.
         DataError: a column that is needed holds neither numbers nor text.
         MissingExtraError: pyarrow is not installed.
     """
@@ -76,7 +76,7 @@ def count_stream_rows(data: bytes, source: str) -> int:
         source: what messages call it.
 
     Raises:
-        FileError: it is no Arrow stream, or compressed.
+        FileError: it is not an Arrow stream, or compressed.
         MissingExtraError: pyarrow is not installed.
     """
     import_pyarrow(source)
@@ -115,7 +115,9 @@ def read_arrow_file(file: InputFile) -> Frame:
         found += kind == "record batch"
         file.allowance.check(file, unpacked + rows * n_columns * VALUE_BYTES, f"{rows:,} rows or more")
     if batches not in (None, found):
-        raise FileError(f"{file}: damaged Arrow file (it holds {found} batches of {batches}); fetch or write it again")
+        raise FileError(
+            f"{file}: damaged Arrow file (it holds {found} batches of {batches}); download or write it again"
+        )
     with library_errors(file, "Arrow file"):
         table = ipc.open_stream(stream).read_all()
     return checked_frame(table, str(file), "Arrow file", file.allowance.size)
@@ -138,12 +140,12 @@ def _batches(stream: bytes | pyarrow.Buffer, source: str) -> Iterator[tuple[str,
             try:
                 claims = _claims(metadata, kind == "dictionary")
             except struct.error as error:  # a reference beyond the end
-                raise FileError(f"{source}: damaged {_STREAM} ({error}); fetch or write it again") from error
+                raise FileError(f"{source}: damaged {_STREAM} ({error}); download or write it again") from error
             yield kind, claims, body
 
 
 def _unpacked_size(body: pyarrow.Buffer, offset: int, length: int, is_compressed: bool) -> int:
-    """What a buffer takes; one that is compressed begins with that."""
+    """What a buffer takes in memory; a compressed one begins with this number."""
     if not is_compressed or length < 8 or not 0 <= offset <= body.size - 8:
         return max(length, 0)
     claimed = int(np.frombuffer(body.slice(offset, 8), dtype="<i8")[0])

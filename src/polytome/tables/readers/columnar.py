@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["VALUE_BYTES", "ArrowText", "checked_frame", "import_pyarrow", "table_frame"]
 
 VALUE_BYTES = 16
-"""What a value takes: as it is decoded, and as a number."""
+"""Bytes that a value takes: decoded, and as a number."""
 
 
 def import_pyarrow(source: str | Path) -> Any:
@@ -42,7 +42,7 @@ _TEXT = ("string", "large_string", "string_view")
 
 
 class ArrowText:
-    """A column of strings that stays in pyarrow until somebody asks for its values."""
+    """A column of strings that stays in pyarrow until its values are needed."""
 
     def __init__(self, array: pyarrow.ChunkedArray) -> None:
         self._array = array
@@ -61,7 +61,7 @@ class ArrowText:
         return len(self._array)
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the cells as numbers; quick where every cell is a plain finite number."""
+        """Return the cells as numbers; fast if every cell is a plain finite number."""
         import pyarrow
 
         try:
@@ -95,7 +95,7 @@ class ArrowText:
 
 
 class _CodedText:
-    """A column of codes and words that stays in pyarrow until somebody asks for its values."""
+    """A column of codes and words that stays in pyarrow until its values are needed."""
 
     def __init__(self, array: pyarrow.ChunkedArray) -> None:
         self._array = array
@@ -170,23 +170,23 @@ def checked_frame(table: pyarrow.Table, source: str, kind: str, most_viewed: int
         table: the table, as pyarrow decoded it.
         source: what messages call the file.
         kind: of the file.
-        most_viewed: bytes that all views of text may show together.
+        most_viewed: bytes that all views of text may refer to together.
 
     Raises:
-        FileError: it is damaged, shows the same text over and over, or as for `table_frame`.
+        FileError: it is damaged, refers to the same text over and over, or as for `table_frame`.
     """
     with library_errors(source, kind):
         viewed = _viewed_bytes(table)
     if viewed > most_viewed:
-        raise FileError(f"{source}: shows the same text over and over; write its columns with the type string")
+        raise FileError(f"{source}: refers to the same text over and over; write its columns with the type string")
     with library_errors(source, kind):
         table.validate(full=True)
-        table.column_names  # noqa: B018  # raises where a name is no text
+        table.column_names  # noqa: B018  # raises where a name is not text
     return table_frame(table, source)
 
 
 def _viewed_bytes(table: pyarrow.Table) -> int:
-    """How long all texts are that columns of views show; views may show one long text as often as they like."""
+    """The total length of all texts that columns of views refer to; many views may refer to one long text."""
     total = 0
     for column in table.columns:
         for chunk in column.chunks:
@@ -211,7 +211,9 @@ def table_frame(table: pyarrow.Table, source: str) -> Frame:
     if twice:
         raise FileError(f"{source}: has two columns named {twice[0]!r}; give each column its own name")
     if not table.num_rows or not table.num_columns:
-        raise FileError(f"{source}: holds {table.num_rows} rows and {table.num_columns} columns; nothing to read")
+        raise FileError(
+            f"{source}: has {table.num_rows} rows and {table.num_columns} columns; there is nothing to read"
+        )
     named = zip(table.column_names, table.columns, strict=True)
     cells = tuple(_cells_of(source, name, column) for name, column in named)
     return Frame(
@@ -253,7 +255,7 @@ def _is_numeric(kind: pyarrow.DataType) -> bool:
 
 
 def _has_large_numbers(column: pyarrow.ChunkedArray) -> bool:
-    """Tell whether whole numbers are beyond those that float64 holds exactly: as text they keep their digits."""
+    """Tell whether whole numbers are larger than float64 holds exactly: as text they keep their digits."""
     from pyarrow import compute, types
 
     kind = column.type
@@ -264,7 +266,7 @@ def _has_large_numbers(column: pyarrow.ChunkedArray) -> bool:
 
 
 def _coded_text(column: pyarrow.ChunkedArray) -> TextCells:
-    """Text that is stored as codes; it is never written out, since few words can stand for very many long cells."""
+    """Text stored as codes; it is never written out, since a few words can stand for very many long cells."""
     import pyarrow
 
     codes = [np.empty(0, dtype=np.int64)]

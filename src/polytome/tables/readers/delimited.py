@@ -23,7 +23,7 @@ __all__ = ["parse_delimited", "read_delimited"]
 _BLOCK_BYTES = 1 << 20
 _MOST_BLOCK_BYTES = (1 << 31) - 1  # which pyarrow holds in 32 bits
 _CELL_BYTES = 16
-"""What a cell takes beside its letters: where it begins, and the number that it becomes."""
+"""Bytes that a cell takes besides its letters: where it begins, and the number that it becomes."""
 _REMEDIES = {
     "Excel workbook": "save its table as CSV",
     "OpenDocument file": "save its table as CSV",
@@ -51,13 +51,12 @@ class _Text(NamedTuple):
 
 
 def read_delimited(path: Path | InputFile, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:
-    """Read a text table; every cell stays text until somebody asks for numbers.
+    """Read a text table; every cell stays text until its number is needed.
 
     Args:
         path: the file, plain, gzip or bzip2, in UTF-8.
         header: "yes", "no", or "auto" to find out; see `polytome.tables.readers.headers`. The notes of the frame say
-        what
-            was found where one could doubt it.
+            what was decided where there is doubt.
         expected: names that the table should have.
 
     Returns:
@@ -127,7 +126,7 @@ def parse_delimited(
     if headed:
         columns = [column.slice(1) for column in columns]
     if not columns[0]:
-        raise FileError(f"{source}: holds a header line and no rows; add rows, or say --header no if line 1 is data")
+        raise FileError(f"{source}: holds a header line and no rows; add rows, or use --header no if line 1 is data")
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
     locate = partial(_line_of_row, text, headed)
     notes = _notes(decision, names, header, text.first_line)
@@ -136,7 +135,7 @@ def parse_delimited(
 
 
 def _check_is_text(source: str, data: bytes) -> None:
-    """Refuse what is no UTF-8 text, naming the line of the first byte that is not."""
+    """Refuse what is not UTF-8 text, naming the line of the first byte that is not."""
     kind = kind_of_bytes(data[:100])
     if kind:
         remedy = _REMEDIES.get(kind, "give it the ending that fits its content")
@@ -145,11 +144,13 @@ def _check_is_text(source: str, data: bytes) -> None:
         raise FileError(f"{source}: is UTF-16 text; save it as UTF-8")
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise FileError(f"{source}, line {line}: holds a zero byte, so this is not a text file; check the file's kind")
+        raise FileError(
+            f"{source}, line {line}: contains a zero byte, so this is not a text file; check what kind of file it is"
+        )
 
 
 def _read_columns(text: _Text, width: int) -> list[pyarrow.ChunkedArray]:
-    """Cut the whole text into columns of strings."""
+    """Split the whole text into columns of strings."""
     import pyarrow
 
     try:
@@ -167,7 +168,7 @@ def _read_columns(text: _Text, width: int) -> list[pyarrow.ChunkedArray]:
 
 
 def _cut(text: _Text, width: int, block_bytes: int) -> list[pyarrow.ChunkedArray]:
-    """Let pyarrow cut the text, a block at a time."""
+    """Let pyarrow split the text, a block at a time."""
     import pyarrow
     from pyarrow import csv as arrow_csv
 
@@ -213,16 +214,16 @@ def _name_columns(
 
 
 def _notes(decision: Decision, names: Sequence[str], header: str, line: int) -> tuple[str, ...]:
-    """Say what the first line was taken for, where this could be wrong."""
+    """Say how the first line was read, if this could be wrong."""
     if decision.reason:
         return (
             f"line {line} is read as the names of the columns, {listing(names, 4)}, because {decision.reason}; "
-            "say --header no if it is a row",
+            "use --header no if it is a row",
         )
     if decision.headed or header != "auto":
         return ()
     return (
-        f"no line of names was found, so the columns are {listing(names, 4)}; say --header yes if line {line} is one",
+        f"no line of names was found, so the columns are {listing(names, 4)}; use --header yes if line {line} is one",
     )
 
 

@@ -18,7 +18,7 @@ __all__ = ["SEPARATORS", "Cell", "Dialect", "find_dialect", "named_separator", "
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank"}
 """What separates the cells of a line, and its name."""
 _COLUMN_BYTES = 2048
-"""What a column costs beside its cells: its name, and objects of several libraries."""
+"""Bytes that a column costs besides its cells: its name, and objects of several libraries."""
 _SAMPLE_LETTERS = 1 << 17
 _SAMPLE_ROWS = 100
 _NAMED = re.compile(rb'"?sep=([\t;|,:!~^ ])"?\r?\n', re.IGNORECASE)
@@ -107,7 +107,7 @@ class Dialect:
 
 
 def named_separator(data: bytes) -> tuple[bytes, str | None]:
-    """A table without a first line such as `sep=;`, by which Excel is told the separator.
+    """A table without a first line such as `sep=;`, which tells Excel the separator.
 
     Example:
         >>> named_separator(b"sep=;\\na;b\\n"), named_separator(b"a;b\\n")
@@ -118,7 +118,7 @@ def named_separator(data: bytes) -> tuple[bytes, str | None]:
 
 
 def sample_lines(source: str, data: bytes, allowance: Allowance) -> str:
-    """Decode the first lines, enough to see how a table is written; no line is cut.
+    """Decode the first lines, enough to see how a table is written; no line is cut off.
 
     Args:
         source: what messages call the file.
@@ -126,7 +126,7 @@ def sample_lines(source: str, data: bytes, allowance: Allowance) -> str:
         allowance: of memory.
 
     Raises:
-        FileError: a line has more cells than there is room for.
+        FileError: a line has more cells than the allowance permits.
     """
     lines: list[str] = []
     size = 0
@@ -171,7 +171,7 @@ def _likeliest_separator(sample: str, quote: str) -> str:
             shares[separator] = max(shares[separator], _agreement(sample, Dialect(separator, None)))
         if shares[separator] == 1:
             return separator
-    del shares[" "]  # prose is full of blanks: they separate cells only where every line agrees
+    del shares[" "]  # prose is full of blanks: they separate cells only if every line agrees
     likeliest = max(shares, key=lambda separator: shares[separator])
     return likeliest if shares[likeliest] else ","
 
@@ -184,11 +184,11 @@ def _agreement(sample: str, dialect: Dialect) -> float:
 
 
 def _quotes_are_text(data: bytes, separator: bytes, quote: bytes) -> bool:
-    """Whether quotation marks are text like any other.
+    """Whether quotation marks are ordinary characters.
 
     They are where every line has the same number of cells without them, while one of them, were it to enclose a cell,
-    would be followed by more text, or enclose the end of a line. The latter proves little where sentences separate
-    cells as well: a text of two lines with a comma in each is no rarity.
+    would be followed by more text, or enclose the end of a line. The latter proves little if the separator also occurs
+    in sentences: a text of two lines with a comma in each is not rare.
     """
     if quote not in data:
         return False

@@ -1,8 +1,8 @@
 """Decide whether the first line of a text table holds names: by the names that are expected, and by what stands below.
 
 Names may be numbers: pandas writes 0, 1, 2, ... unless told otherwise, and years or wavelengths head columns as well.
-Numbers are taken for names where they could hardly be values: they stand above text, they count, or they are evenly
-spaced or years, and differ from all that stands below.
+Numbers are read as names where they could hardly be values: they stand above text, they count, or they are evenly
+spaced or years, and differ from everything below.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from polytome.tables.frames import MISSING_WORDS, parse_number
 __all__ = ["Decision", "decide_header"]
 
 _MANY = 8
-"""Columns: so many numbers that count from 0 or 1 are no row of data, whatever stands below."""
+"""Columns: so many numbers that count from 0 or 1 are not a row of data, whatever stands below."""
 _FEW = 3
 _MOST_CELLS = 50_000
-"""Cells below the first line that are looked at."""
+"""Cells below the first line that are examined."""
 
 
 class Decision(NamedTuple):
@@ -30,7 +30,7 @@ class Decision(NamedTuple):
     headed: bool
     """Whether it holds names."""
     reason: str = ""
-    """Why, in words for a note; empty where nobody would doubt it."""
+    """Why, in words for a note; empty where there is no doubt."""
 
 
 class _Below(NamedTuple):
@@ -57,13 +57,13 @@ class _Below(NamedTuple):
 
     @property
     def is_far(self) -> bool:
-        """Whether the number is farther from those below than they are from each other."""
+        """Whether the number is farther from those below than they are from one another."""
         value, low, high = float(self.first), min(self.numbers, default=0.0), max(self.numbers, default=0.0)
         return self.only_numbers and not low - (high - low) <= value <= high + (high - low)
 
     @property
     def is_new_word(self) -> bool:
-        """Whether a word stands above words that come again and again and is none of them."""
+        """Whether a word stands above words that repeat and is not one of them."""
         return self.first not in self.words and len(set(self.words)) <= len(self.words) / 2
 
 
@@ -84,7 +84,7 @@ def decide_header(rows: Sequence[Sequence[str]], expected: Collection[str] = ())
     if set(expected) & {cell for cell in first if not _is_number(cell)}:
         return Decision(headed=True)
     if expected and set(expected) <= set(first):  # all of them are numbers
-        return Decision(headed=True, reason="these are the names that are wanted")
+        return Decision(headed=True, reason="these are the expected names")
     named = [cell for cell in first if cell]
     if not named:
         return Decision(headed=False)
@@ -100,7 +100,7 @@ def decide_header(rows: Sequence[Sequence[str]], expected: Collection[str] = ())
 
 
 def _are_words_names(columns: Sequence[_Below]) -> bool:
-    """Words are names above numbers, or where none of them comes again below."""
+    """Words are names above numbers, or if none of them occurs again below."""
     known = [column for column in columns if column.first not in MISSING_WORDS]  # NA may be a name, or a gap
     if any(column.only_numbers for column in known):
         return True
@@ -115,7 +115,7 @@ def _why_numbers_are_names(columns: Sequence[_Below], known: bool) -> str:
 
     Args:
         columns: those with a cell in the first line.
-        known: whether other names were expected; then a doubt decides for data.
+        known: whether other names were expected; then the line is data if in doubt.
     """
     words = [column for column in columns if not column.is_number]
     above_words = [column for column in columns if column.is_number and column.words and not column.numbers]
@@ -151,7 +151,7 @@ def _why_these_count(
     years = plain and n > 1 and rises and all(1500 <= number < 2200 for number in numbers)
     news = bool(words) and n_below > _FEW and all(column.is_new_word for column in words)
     if news and ((counts and (coarser or n >= _FEW or (n > 1 and numbers[0] == 0))) or years):
-        return "its numbers count or are years, beside a word that does not come again"
+        return "its numbers count or are years, beside a word that does not occur again"
     if even and n >= _FEW and (n >= _MANY or (n_below >= _FEW and (far or coarser))):
         return "its numbers are evenly spaced, unlike those below"
     fractions = any("." in word for column in (columns[0], columns[-1]) for word in column.words)

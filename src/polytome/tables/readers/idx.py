@@ -70,7 +70,7 @@ def read_idx(path: Path | InputFile, n_dimensions: int | None = None) -> NDArray
         mark = read_exactly(stream, 4)
         if len(mark) < 4 or mark[:2] != b"\0\0" or mark[2] not in _TYPES or not 1 <= mark[3] <= _MOST_DIMENSIONS:
             raise FileError(
-                f"{path}: not an IDX file: it starts with {mark.hex(' ')}, not with 00 00 08 01 or 03; fetch it again"
+                f"{path}: is not an IDX file: it starts with {mark.hex(' ')}, not 00 00 08 01 or 03; download it again"
             )
         if n_dimensions not in (None, mark[3]):
             raise FileError(
@@ -79,15 +79,17 @@ def read_idx(path: Path | InputFile, n_dimensions: int | None = None) -> NDArray
             )
         header = read_exactly(stream, 4 * mark[3])
         if len(header) < 4 * mark[3]:
-            raise FileError(f"{path}: the file ends within its header; fetch it again")
+            raise FileError(f"{path}: the file ends within its header; download it again")
         shape = tuple(int(length) for length in np.frombuffer(header, dtype=">u4"))
         dtype = np.dtype(_TYPES[mark[2]])
         expected = math.prod(shape) * dtype.itemsize
         data = read_exactly(stream, expected + 1)  # one byte more shows that something follows
     if len(data) < expected:
-        raise FileError(f"{path}: cut short: shape {shape} needs {expected} bytes, found {len(data)}; fetch it again")
+        raise FileError(
+            f"{path}: cut short: shape {shape} needs {expected} bytes, found {len(data)}; download it again"
+        )
     if len(data) > expected:
-        raise FileError(f"{path}: data follow after the {expected} bytes that shape {shape} needs; fetch it again")
+        raise FileError(f"{path}: data follow after the {expected} bytes that shape {shape} needs; download it again")
     return np.frombuffer(data, dtype=dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
@@ -113,7 +115,7 @@ def read_idx_pair(
         return images, None
     labels = read_idx(labels_path, n_dimensions=1)
     if labels.dtype.kind not in "iu":
-        raise FileError(f"{labels_path}: holds labels of type {labels.dtype}; needed are whole numbers")
+        raise FileError(f"{labels_path}: holds labels of type {labels.dtype}; whole numbers are needed")
     if len(labels) != len(images):
         raise FileError(
             f"{labels_path}: holds {len(labels)} labels for the {len(images)} images in {images_path}; "

@@ -27,7 +27,7 @@ _LARGEST_INDEX = 2**31 - 1
 _ENTRY_BYTES = 24
 """What an entry or a label takes: a value and a column, and their copy when pieces are """
 _TEXT_BYTES = 80
-"""What a label takes that is text until all of them are known."""
+"""Bytes that a label takes while it is text, until all labels are known."""
 _LONG_WORD = 40
 _COMMENT = re.compile(rb"#[^\n]*")
 _LINE = re.compile(rb"\s*[-+.\deE]+(?:\s+\d+:\S+)+\s*(?:#.*)?")
@@ -47,7 +47,7 @@ class _Piece(NamedTuple):
 
 def looks_like_libsvm(start: bytes) -> bool:
     """Tell whether text begins with a line of libsvm."""
-    if len(start) == START_BYTES and b"\n" not in start:  # a word that is cut is no part of the line
+    if len(start) == START_BYTES and b"\n" not in start:  # a word that is cut is not part of the line
         start = start.rpartition(b" ")[0]
     lines = [line for line in start.splitlines()[:20] if line.strip() and not line.startswith(b"#")]
     return bool(lines) and _LINE.fullmatch(lines[0]) is not None
@@ -94,7 +94,7 @@ def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[
                 file.allowance.check(f"{file}, line {line}", COLUMN_BYTES * widest, f"index {widest}")
             taken += _ENTRY_BYTES * (len(piece.values) + len(piece.labels))
             taken += _TEXT_BYTES * len(piece.labels) * (piece.labels.dtype.kind == "O")
-            file.allowance.check(file, taken, "what is in it")
+            file.allowance.check(file, taken, "its contents")
             pieces.append(piece)
             place = place.after(text)
     return _joined(file, pieces, n_features)
@@ -144,7 +144,7 @@ def _pieces(file: InputFile, stream: IO[bytes]) -> Iterator[bytes]:
         end = 1 + (text.rfind(b"\n") if b"\n" in piece else max(text.rfind(b" "), text.rfind(b"\t")))
         rest = text[end:]
         if not end and len(rest) > _PIECE:
-            raise DataError(f"{file}: holds a word of more than {_PIECE >> 20} MiB, so this is no libsvm text")
+            raise DataError(f"{file}: holds a word of more than {_PIECE >> 20} MiB, so this is not libsvm text")
         if end:
             yield text[:end]
     if rest.strip():
@@ -152,7 +152,7 @@ def _pieces(file: InputFile, stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _uncommented(stream: IO[bytes]) -> Iterator[bytes]:
-    """Read text in pieces, without what stands between # and the end of a line."""
+    """Read text in pieces, without comments from # to the end of a line."""
     commented = False
     while piece := stream.read(_PIECE):
         if commented or b"#" in piece:
@@ -191,7 +191,7 @@ def _parse(text: bytes, last: int | None) -> _Piece | None:
     if not (ascending.all() and whole.all()) or (last is not None and head and indices[0] <= last):
         return None
     labels = numbers[label_places]
-    if (np.abs(labels) >= EXACT).any():  # rounding may have led there
+    if (np.abs(labels) >= EXACT).any():  # possibly by rounding
         words = text.split()
         labels = np.array([_exact(words[place].decode()) for place in firsts], dtype=np.object_)
     return _Piece(labels, lengths, (indices - 1).astype(np.int32), values, head)
@@ -216,7 +216,7 @@ def _exact(word: str) -> str:
 
 
 def _numbers(text: bytes) -> NDArray[np.float64] | None:
-    """Read numbers between blanks; None when a word is no number."""
+    """Read numbers between blanks; None when a word is not a number."""
     words = text.split()
     if max(map(len, words), default=0) <= _LONG_WORD:
         return _converted(words)
@@ -236,7 +236,7 @@ def _numbers(text: bytes) -> NDArray[np.float64] | None:
 
 
 def _converted(words: list[bytes]) -> NDArray[np.float64] | None:
-    """Words as numbers; None when one is none."""
+    """Words as numbers; None if one is not a number."""
     try:
         return np.array(words, dtype=np.bytes_).astype(np.float64)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Open a file that may be compressed, missing, cut short, a pipe, a trap or something else altogether.
+"""Open a file that may be compressed, missing, cut short, a pipe, malicious or of another kind altogether.
 
-A few bytes can claim to be very much: a compressed file of 4 MB unpacks to 4 GB, and a header announces what does not
-follow. So each file has an allowance, and what is read is asked for from it before it is taken.
+A few bytes can claim to be very many: a compressed file of 4 MB decompresses to 4 GB, and a header can announce what
+does not follow. So each file has an allowance, from which memory is requested before it is allocated.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ _MAGIC = (
 )
 _PIECE = 1 << 22
 START_BYTES = 1 << 16
-"""How much of a file is looked at to see what it is."""
-_ZIP_NAME = 30  # where the name of a member stands in what begins it
+"""How many bytes of a file are examined to recognise its kind."""
+_ZIP_NAME = 30  # where the name of a member stands in its header
 _GIGABYTE = 10**9
 _ALWAYS_ALLOWED = 1 << 30
-"""Bytes that every file may become."""
+"""Bytes that the contents of any file may take."""
 _TIMES_ITS_SIZE = 100
-"""Larger files may become this many times as long: more than honest tables do, which gzip packs 3 to 50 times."""
+"""Larger files may take this many times their size: more than ordinary tables, which gzip compresses 3 to 50 times."""
 
 
 class Allowance(NamedTuple):
-    """How much memory what is in a file may take."""
+    """How much memory the contents of a file may take."""
 
     size: int
     """Bytes."""
@@ -82,7 +82,7 @@ class Allowance(NamedTuple):
             read_limit: gigabytes (10^9 bytes).
 
         Raises:
-            ArgumentError: the limit is no positive number.
+            ArgumentError: the limit is not a positive number.
 
         Example:
             >>> Allowance.of(1000).size, Allowance.of(10**9, read_limit=0.5).size
@@ -95,12 +95,12 @@ class Allowance(NamedTuple):
         return cls(int(read_limit * _GIGABYTE))
 
     def check(self, source: object, needed: int, what: str) -> None:
-        """Refuse what would take more.
+        """Refuse what would take more than the allowance.
 
         Args:
             source: what messages call the file.
             needed: bytes.
-            what: what takes them.
+            what: what would take them.
 
         Raises:
             FileError: the allowance is too small.
@@ -108,7 +108,7 @@ class Allowance(NamedTuple):
         if needed > self.size:
             raise FileError(
                 f"{source}: {what} would take {_gigabytes(needed)} GB of memory, and {_gigabytes(self.size)} GB are "
-                "allowed for this file; is it damaged or a trap? If not, allow more with read_limit (--read-limit GB)"
+                "allowed for it; is the file damaged or malicious? If not, allow more with read_limit (--read-limit GB)"
             )
 
 
@@ -117,7 +117,7 @@ def _gigabytes(size: int) -> str:
 
 
 def exists(path: str | PathLike[str]) -> bool:
-    """Whether there is such a file or folder; none has a name that no file can have.
+    """Whether there is such a file or folder; false for a name that no file can have.
 
     Example:
         >>> exists("."), exists("\\0"), exists("a" * 5000)
@@ -125,7 +125,7 @@ def exists(path: str | PathLike[str]) -> bool:
     """
     try:
         Path(path).stat()
-    except PermissionError:  # whoever opens it says so
+    except PermissionError:  # opening it will say so
         return True
     except (OSError, ValueError):
         return False
@@ -149,25 +149,25 @@ def is_folder(path: str | PathLike[str]) -> bool:
 def library_errors(source: object, what: str) -> Iterator[None]:
     """Turn whatever a library raises on a damaged file into a `FileError`.
 
-    Every kind of exception: no list of them is ever complete. So calls of the library are all that belongs inside; our
-    own mistakes must stay visible.
+    Every kind of exception: no list of them is ever complete. So nothing but calls of the library belongs inside;
+    Polytome's own errors must stay visible.
 
     Example:
         >>> with library_errors("some.npy", "array"):
         ...     raise IndexError("list index out of range")
         Traceback (most recent call last):
-        polytome.errors.FileError: some.npy: damaged array (list index out of range); fetch or write it again
+        polytome.errors.FileError: some.npy: damaged array (list index out of range); download or write it again
     """
     try:
         yield
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FileError(f"{source}: damaged {what} ({reason}); fetch or write it again") from error
+        raise FileError(f"{source}: damaged {what} ({reason}); download or write it again") from error
 
 
 @contextmanager
 def file_errors(path: object) -> Iterator[None]:
-    """Say in words why the system does not give a file.
+    """Say why the system does not provide a file.
 
     Raises:
         FileError: it is missing, may not be read, is a directory, or has a name that no file can have.
@@ -183,9 +183,9 @@ def file_errors(path: object) -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file; check the path (the current folder is {Path.cwd()})") from error
     except PermissionError as error:
-        raise FileError(f"{path}: may not be read; check its permissions") from error
+        raise FileError(f"{path}: permission to read it is denied; check its permissions") from error
     except IsADirectoryError as error:
-        raise FileError(f"{path}: is a directory where a file is needed; name a file in it") from error
+        raise FileError(f"{path}: is a directory, and a file is needed; name a file in it") from error
     except OSError as error:
         raise FileError(
             f"{path}: cannot be read ({error.strerror or error}); check what it is, or copy it again"
@@ -193,9 +193,9 @@ def file_errors(path: object) -> Iterator[None]:
 
 
 class InputFile:
-    """A file to read, and how much memory what is in it may take.
+    """A file to read, and how much memory its contents may take.
 
-    What comes from a pipe is kept, since it comes only once.
+    What a pipe delivers is kept, since it can be read only once.
 
     Args:
         path: the file.
@@ -212,8 +212,8 @@ class InputFile:
 
     def __init__(self, path: Path, read_limit: float | None = None) -> None:
         if "\0" in str(path):
-            raise FileError(f"{str(path)!r}: holds a zero byte, which no path can; check the name")
-        Allowance.of(0, read_limit)  # raises where it is no limit
+            raise FileError(f"{str(path)!r}: contains a zero byte, which a path cannot have; check the name")
+        Allowance.of(0, read_limit)  # raises where it is not a limit
         self.path = path
         self._read_limit = read_limit
 
@@ -238,11 +238,11 @@ class InputFile:
             if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
                 return None
             with self.path.open("rb") as stream:
-                return _Bounded(stream, self, Allowance.of(0, self._read_limit), "what comes out of it").read()
+                return _Bounded(stream, self, Allowance.of(0, self._read_limit), "its output").read()
 
     @property
     def allowance(self) -> Allowance:
-        """How much memory what is in it may take."""
+        """How much memory its contents may take."""
         with file_errors(self):
             size = self.path.stat().st_size if self._piped is None else len(self._piped)
         return Allowance.of(size, self._read_limit)
@@ -259,10 +259,10 @@ class InputFile:
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
-        """Open it for reading, unpacked where it is gzip or bzip2, or a zip archive of one file.
+        """Open it for reading, decompressed if it is gzip, bzip2 or a zip archive of one file.
 
         Raises:
-            FileError: see `file_errors`; or its compression is cut short or damaged, or unpacks to more than is
+            FileError: see `file_errors`; or the compressed data are cut short, damaged, or decompress to more than is
                 allowed.
         """
         with self.packed() as stream:
@@ -276,30 +276,30 @@ class InputFile:
                     yield cast(IO[bytes], _Bounded(inner, self, self.allowance, "unpacked, it"))
 
     def starts_with(self) -> bytes:
-        """The first bytes, unpacked: enough to tell what it is."""
+        """The first bytes, decompressed: enough to recognise its kind."""
         with self.opened() as stream:
             return stream.read(START_BYTES)
 
     def contents(self) -> bytes:
-        """All bytes, unpacked."""
+        """All bytes, decompressed."""
         with self.opened() as stream:
             return stream.read()
 
     @property
     def is_plain(self) -> bool:
-        """Whether the bytes lie in the file as they are read, so that a library can open it by its path."""
+        """Whether the file is not compressed, so that a library can open it by its path."""
         if self._piped is not None:
             return False
         with self.packed() as stream:
             return self._compression(stream) is None
 
     def members(self) -> list[zipfile.ZipInfo]:
-        """What is in a zip archive."""
+        """The contents of a zip archive."""
         with self.packed() as stream, library_errors(self, "zip archive"), zipfile.ZipFile(stream) as archive:
             return archive.infolist()
 
     def _compression(self, stream: IO[bytes]) -> str | None:
-        """How it is packed; a name that promises a compression must keep it."""
+        """How it is compressed; this must agree with its name."""
         start = stream.read(8)
         stream.seek(0)
         if not start:
@@ -307,7 +307,7 @@ class InputFile:
         kind, magic = _COMPRESSIONS.get(self.path.suffix.lower(), ("", b""))
         if not start.startswith(magic):
             raise FileError(
-                f"{self}: is named {self.path.suffix} but is not a {kind} file; rename it or fetch it again"
+                f"{self}: is named {self.path.suffix} but is not a {kind} file; rename it or download it again"
             )
         found = next((kind for kind, magic in _COMPRESSIONS.values() if start.startswith(magic)), None)
         if found != "zip":
@@ -316,12 +316,12 @@ class InputFile:
         return found if kind == "zip" and self._is_one_file() else None
 
     def _is_one_file(self) -> bool:
-        """Whether a zip archive packs one file of another kind than NumPy's."""
+        """Whether a zip archive holds one file, of another kind than NumPy's."""
         names = [member.filename for member in _files_in(self.members())]
         if any(name.endswith(".npy") for name in names):
             return False
         if len(names) != 1:
-            raise FileError(f"{self}: packs {len(names)} files{_some(names)}; unpack it, and name one of them")
+            raise FileError(f"{self}: contains {len(names)} files{_some(names)}; unpack it, and name one of them")
         return True
 
 
@@ -330,7 +330,7 @@ def _some(names: list[str]) -> str:
 
 
 class _Bounded:
-    """A stream that is read in pieces, and counted as it is: what it holds is not known before."""
+    """A stream that is read in pieces and counted while it is read: its size is not known beforehand."""
 
     def __init__(self, stream: IO[bytes], file: InputFile, allowance: Allowance, what: str) -> None:
         self._stream, self._file, self._allowance, self._what = stream, file, allowance, what
@@ -350,13 +350,15 @@ class _Bounded:
         try:
             return self._stream.read(size)
         except EOFError as error:
-            raise FileError(f"{self._file}: the compressed file is cut short; fetch or copy it again") from error
-        except Exception as error:  # of whatever unpacks it
-            raise FileError(f"{self._file}: cannot be read or unpacked ({error}); fetch or copy it again") from error
+            raise FileError(f"{self._file}: the compressed file is cut short; download or copy it again") from error
+        except Exception as error:  # of the decompressor
+            raise FileError(
+                f"{self._file}: cannot be read or decompressed ({error}); download or copy it again"
+            ) from error
 
 
 def _files_in(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Those that are no folders, nor what a Mac adds."""
+    """Those that are neither folders nor files that macOS adds."""
     return [member for member in members if not member.filename.endswith("/") and "__MACOSX/" not in member.filename]
 
 
@@ -380,7 +382,7 @@ def plain_name(path: Path) -> str:
 
 
 def kind_of_bytes(start: bytes) -> str | None:
-    """Name the kind of file that begins with these bytes; None when they are no known mark.
+    """Name the kind of file that begins with these bytes; None when they are not a known mark.
 
     Example:
         >>> kind_of_bytes(b"PAR1..."), kind_of_bytes(b"age,income")

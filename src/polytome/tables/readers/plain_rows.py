@@ -31,7 +31,7 @@ def encode_plain_rows(encoder: Encoder, rows: Sequence[Any]) -> Any:
         `(n_rows, n_features)` float64, dense or CSR.
 
     Raises:
-        DataError: a row has too few values, lacks a name or holds something that is no value; or as `Encoder.encode`.
+        DataError: a row has too few values, lacks a name or holds something other than a value; or as `Encoder.encode`.
 
     Example:
         >>> from polytome.tables.encoder import Column
@@ -49,10 +49,10 @@ def plain_frame(encoder: Encoder, rows: Sequence[Any]) -> Frame:
     """Rows as a table with the encoder's columns; see `encode_plain_rows`.
 
     Raises:
-        DataError: there are no rows, a row has too few values, lacks a name or holds something that is no value.
+        DataError: there are no rows, a row has too few values, lacks a name or holds something that is not a value.
     """
     if not rows:
-        raise DataError("rows: there are none; send at least one")
+        raise DataError("rows: is empty; send at least one row")
     names = [column.name for column in encoder.columns]
     by_position = [_by_position(encoder, names, row, number) for number, row in enumerate(rows, start=1)]
     columns = {name: list(values) for name, values in zip(names, zip(*by_position, strict=True), strict=True)}
@@ -87,7 +87,7 @@ def _kind(value: Any) -> str:
 
 
 def _numbers_alone(encoder: Encoder, rows: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Rows of finite numbers for columns of numbers, the usual case, without a frame; None where it is another."""
+    """Rows of finite numbers for numeric columns, the usual case, without a frame; None in any other case."""
     names = [column.name for column in encoder.columns]
     if not all(column.kind == "number" for column in encoder.columns):
         return None
@@ -101,7 +101,7 @@ def _numbers_alone(encoder: Encoder, rows: Sequence[Any]) -> NDArray[np.float64]
 
 
 def _values(names: Sequence[str], row: Any) -> Sequence[Any]:
-    """The values of a row in the order of the columns; none where it is no good row."""
+    """The values of a row in the order of the columns; none where it is not a good row."""
     if isinstance(row, Mapping):
         return [row[name] for name in names] if row.keys() >= set(names) else ()
     return row if isinstance(row, list | tuple) else ()

@@ -29,12 +29,12 @@ def is_index_name(name: str) -> bool:
 def mark_index(frame: Frame, nameless: Collection[str] = ()) -> Frame:
     """Mark columns that have no name of their own as an index where they look like one.
 
-    They do where most of their whole numbers differ, or all of their texts: an index that was shuffled, filtered or put
-    together from several still does.
+    They do if most of their whole numbers differ, or all of their texts: this holds even for an index that was
+    shuffled, filtered or concatenated.
 
     Args:
         frame: a text table.
-        nameless: its columns that the file names not at all.
+        nameless: its columns without a name in the file.
 
     Example:
         >>> mark_index(Frame.of({"column_1": [7, 0, 3], "x": [0.5, 0.5, 1]}), ["column_1"]).index
@@ -58,7 +58,7 @@ def index_of_metadata(metadata: dict[bytes, bytes] | None, names: list[str]) -> 
     try:
         columns = json.loads((metadata or {}).get(b"pandas", b"{}"))["index_columns"]
         marked = {column for column in columns if isinstance(column, str)}  # a range is described, not stored
-    except (ValueError, KeyError, TypeError, RecursionError):  # nothing of pandas, or damaged: then nothing is known
+    except (ValueError, KeyError, TypeError, RecursionError):  # not from pandas, or damaged: then nothing is known
         marked = set()
     return tuple(name for name in names if name in marked or is_index_name(name))
 

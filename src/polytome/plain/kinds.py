@@ -1,9 +1,9 @@
-"""What a value of a model file may be: a schema is written down with these kinds, and each value is held against it.
+"""What a value of a model file may be: a schema is built from these kinds, and each value is checked against it.
 
-A kind is a function of a value from JSON and of what to call it in a message. It returns the value as the model needs
-it, or refuses it. Every number has a range and every text a length: nothing is used before that is known.
+A kind is a function of a value from JSON and of its name in messages. It returns the value as the model needs it, or
+refuses it. Every number has a range and every text a maximal length: nothing is used before that is checked.
 
-JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is due.
+JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is expected.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from polytome.errors import ArgumentError, FileError
+from polytome.errors import FileError
 
 Kind: TypeAlias = Callable[[Any, str], Any]
-"""What a saved value has to be: takes it and its place, and returns it or refuses the file."""
+"""A kind of value: takes a value and its place, and returns the value or refuses the file."""
 
 __all__ = [
     "DAMAGED",
@@ -35,7 +35,6 @@ __all__ = [
     "mapped",
     "members",
     "optional",
-    "plain",
     "real",
     "record",
     "refuse",
@@ -44,14 +43,15 @@ __all__ = [
 ]
 
 DAMAGED = "damaged or foreign: "
-"""How every complaint about a file's content begins."""
+"""The beginning of every message about a file's content."""
 WHOLE = "the model"
-"""What the whole of the metadata is called; its members go by their own names."""
+"""The name of the whole metadata; its members have their own names."""
 LARGEST = sys.float_info.max
 """The largest finite number."""
 LARGEST_COUNT = 2**53
-"""The largest number of things: up to it every whole number is a float64."""
+"""The largest count: up to it every whole number is a float64."""
 _LONGEST_TEXT = 1_000_000
+_LONGEST_SHOWN = 120  # characters
 _brief = Repr()
 _brief.maxstring = _brief.maxother = _brief.maxlong = 50
 
@@ -63,11 +63,12 @@ def brief(value: Any) -> str:
         >>> brief([[1], "x" * 1000])
         "[[1], 'xxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxx']"
     """
-    return _brief.repr(value)
+    shown = _brief.repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 4]} ..."
 
 
 def refuse(complaint: str) -> NoReturn:
-    """Raise for content that no save has written.
+    """Raise for content that no save can have written.
 
     Example:
         >>> refuse("coef holds NaN")
@@ -75,32 +76,6 @@ def refuse(complaint: str) -> NoReturn:
         polytome.errors.FileError: damaged or foreign: coef holds NaN
     """
     raise FileError(DAMAGED + complaint)
-
-
-def plain(value: Any) -> Any:
-    """Turn a value into what JSON can hold: NumPy numbers into Python's, infinities and NaN into text.
-
-    Args:
-        value: None, a number, text, or lists, tuples and dicts (with text keys) of them.
-
-    Raises:
-        ArgumentError: the value is something else.
-
-    Example:
-        >>> plain({"C": np.inf, "tol": np.float64(0.5)})
-        {'C': 'inf', 'tol': 0.5}
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    raise ArgumentError(f"{value!r:.60} is a {type(value).__name__}, which a model file cannot hold")
 
 
 def whole(low: int, high: int) -> Kind:
@@ -121,7 +96,7 @@ def whole(low: int, high: int) -> Kind:
 
 
 def real(low: float, high: float, *, nan: bool = False) -> Kind:
-    """A number in a range, its ends included; infinite where an end is, NaN only where that is allowed.
+    """A number in a range, its ends included; infinite if an end is infinite, NaN only if that is allowed.
 
     Example:
         >>> real(0, np.inf)("inf", "gap")
@@ -149,7 +124,7 @@ def text(longest: int = _LONGEST_TEXT, *, nul: bool = False) -> Kind:
     Example:
         >>> text()("\\ud800", "solver")
         Traceback (most recent call last):
-        polytome.errors.FileError: damaged or foreign: solver is '\\ud800', which is no text
+        polytome.errors.FileError: damaged or foreign: solver is '\\ud800', which is not text
     """
 
     def check(value: Any, what: str) -> Any:
@@ -158,7 +133,7 @@ def text(longest: int = _LONGEST_TEXT, *, nul: bool = False) -> Kind:
         if len(value) > longest:
             refuse(f"{what} has {len(value)} characters, more than {longest}")
         if not _can_be_written(value) or ("\0" in value and not nul):
-            refuse(f"{what} is {brief(value)}, which is no text")
+            refuse(f"{what} is {brief(value)}, which is not text")
         return value
 
     return check
@@ -190,7 +165,7 @@ def choice(*texts: str) -> Kind:
 
 
 def flag(value: Any, what: str) -> Any:
-    """A truth value.
+    """A boolean.
 
     Example:
         >>> flag(True, "warm_start")
@@ -267,7 +242,7 @@ _number = either(whole(-(2**63), 2**64 - 1), real(-LARGEST, LARGEST), flag)
 
 
 def label(value: Any, what: str) -> Any:
-    """A class: text, a finite number or a truth value. The text "inf" is a text here.
+    """A class: text, a finite number or a boolean. The text "inf" is a text here.
 
     Example:
         >>> label("inf", "a class"), label(3, "a class")

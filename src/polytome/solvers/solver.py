@@ -1,0 +1,126 @@
+"""The contract of solvers, and how one goes on where another gives way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.objective import Objective
+from polytome.solvers.iterates import Iterate
+from polytome.solvers.size import Size
+
+Array = NDArray[Any]
+
+__all__ = ["GivesWay", "Relay", "Solver"]
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """A record of settings that can walk from a start towards the minimum of an objective.
+
+    A child says of itself what is different from here.
+    """
+
+    then: Solver | None = None
+    """The solver that goes on where this one gives way or is halted; None for none."""
+
+    @property
+    def patience(self) -> int:
+        """Iterations without a new lowest value after which the driver takes it to stand still."""
+        return 10
+
+    @property
+    def most(self) -> float:
+        """Iterations that it needs where rounding is no trouble."""
+        return np.inf
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a careful Newton's method follows where rounding has halted it, or, in small problems, after `most`
+        iterations."""
+        return False
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        """Iterates from `start`, the start included.
+
+        The generator ends when no further progress is possible, or returns `GivesWay` for `then` to go on.
+        """
+        ...
+
+    def numbers_held(self, size: Size) -> float:
+        """How many numbers of eight bytes it holds at its peak, those of `then` included."""
+        return 5 * size.coefficients
+
+
+class GivesWay(NamedTuple):
+    """What the generator of a solver returns that gives way to the next one.
+
+    Attributes:
+        coefficients: from which that goes on.
+        passes: over the rows so far.
+    """
+
+    coefficients: Array
+    passes: float
+
+
+class Relay:
+    """The iterates of a solver and of those that go on after it: these name themselves, and count the passes so far.
+
+    Example:
+        >>> from polytome.losses import Logistic
+        >>> from polytome.penalties import L2
+        >>> from polytome.rows import as_rows
+        >>> from polytome.solvers import LBFGS, Newton
+        >>> objective = Objective(Logistic(), L2(0.1), as_rows(np.array([[-1.0], [0.0], [1.0]]), np.array([0, 1, 1])))
+        >>> relay = Relay(LBFGS(then=Newton(), then_after=2), objective, np.zeros((2, 1)))
+        >>> [iterate.took_over for iterate, _ in zip(relay, range(4))]
+        [(), (), ('Newton',), ('Newton',)]
+    """
+
+    def __init__(self, solver: Solver, objective: Objective, start: Array, passes: float = 0.0) -> None:
+        self.solver = solver
+        self.took_over: tuple[str, ...] = ()
+        self._begin(objective, start, passes)
+
+    def _begin(self, objective: Objective, start: Array, passes: float) -> None:
+        self.objective, self.passes = objective, passes
+        self._iterates = self.solver.iterates(objective, start)
+
+    def __iter__(self) -> Relay:
+        return self
+
+    def __next__(self) -> Iterate:
+        try:
+            iterate = next(self._iterates)
+        except StopIteration as end:
+            way: GivesWay | None = end.value
+            if way is None or not self._next_solver():
+                raise
+            self._begin(self.objective, way.coefficients, self.passes + way.passes)
+            return next(self)
+        if not (self.passes or self.took_over):
+            return iterate
+        names = (*self.took_over, *iterate.took_over)
+        return replace(iterate, passes=self.passes + iterate.passes, took_over=names)
+
+    def go_on(self, exact: Objective, start: Array, passes: float) -> bool:
+        """Goes on from coefficients at which the solver was halted: in float64, or where that is so, with the next
+        solver; False if there is none."""
+        if self.objective is not exact:
+            self.took_over += ("float64",)
+        elif not self._next_solver():
+            return False
+        self._begin(exact, start, passes)
+        return True
+
+    def _next_solver(self) -> bool:
+        if self.solver.then is None:
+            return False
+        self.solver = self.solver.then
+        self.took_over += (type(self.solver).__name__,)
+        return True
