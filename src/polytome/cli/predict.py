@@ -50,8 +50,9 @@ def predict(
     The columns of a table are found by name, in any order; a table without a
     header line must have them in the order of training. The CSV has the column
     prediction and one column probability_CLASS for each class; a model of several
-    labels or numbers has one column prediction_NAME for each. If rows were left
-    out (--missing drop), the column row says which ones are there.
+    labels or numbers has one column prediction_NAME for each, and a model without
+    probabilities has none. If rows were left out (--missing drop), the column row
+    says which ones are there.
 
     A model of images (trained on mnist, fashion-mnist, digits or a folder) takes
     PNG, JPEG, GIF, BMP and WebP files and folders of them. The drawing on each is

@@ -193,7 +193,7 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
         most: the most coefficients for each class.
 
     Returns:
-        For two classes the coefficients of the second; for more, those of every class or other output.
+        For two classes the coefficients of the second; for more, those of every class, or other output.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

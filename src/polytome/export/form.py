@@ -40,7 +40,7 @@ class Form:
     Attributes:
         classes: labels: whole numbers, or texts for all other types; of numbers the names of their columns.
         columns: the columns of the rows to be predicted.
-        coefficients: (K, d) float64; of two classes that share a score the first row is zero.
+        coefficients: (K, d) float64; with two classes that share a score the first row is zero.
         intercepts: (K,) float64.
         unknown: what a level that training never saw does: "error" or "zero".
         link: what makes predictions of scores: "softmax", "rest" (the sigmoids divided by their sum), or "identity".
@@ -81,7 +81,8 @@ def form_of(model: Fitted) -> Form:
     """The form of a fitted model.
 
     Raises:
-        ArgumentError: this is not a Polytome model, its predictions have no such form, or a coefficient is not finite.
+        ArgumentError: this is not a model of Polytome, its predictions have no such form, or a coefficient is not
+            finite.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:

@@ -47,7 +47,7 @@ def to_sklearn(model: LogisticRegression) -> Any:
 
     Returns:
         A `sklearn.linear_model.LogisticRegression`, a `OneVsRestClassifier` of them for a `OneVsRest`, or a
-        `LinearRegression` for one of that name; where the model encodes a table a `Pipeline` that takes its
+        `LinearRegression` for one of that name; if the model encodes a table a `Pipeline` that takes its
         data frame: categories as text, whole numbers or booleans, missing cells as NaN, None or `pandas.NA`.
 
     Raises:

@@ -6,7 +6,8 @@ the kind of the model, everything that is not a tensor, and a SHA-256 checksum o
 training; formats 1 and 2 know one kind, `LogisticRegression`.
 
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`; `solver_` of a
-loaded model is the text that described the solver. What follows from other parts (`pairs_`, `losses_`) is made anew.
+loaded model is the text that described the solver. What follows from other parts (`pairs_`, `losses_`) is
+computed again.
 
 Reference:
     The safetensors format, https://huggingface.co/docs/safetensors: eight bytes of length, a JSON header, raw tensors.
@@ -80,7 +81,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
-        ArgumentError: this is not a Polytome model, or its labels, settings or coefficients cannot be saved.
+        ArgumentError: this is not a model of Polytome, or its labels, settings or coefficients cannot be saved.
         FileError: the file cannot be written; an existing one is unchanged.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 

@@ -36,7 +36,7 @@ class Predictions:
         classes: the labels, (K,); for a model of numbers the places of what it predicts.
         predictions: the most probable class of each row, (n,); for several labels 0 or 1, and for several numbers
             these, (n, K).
-        probabilities: of each class, (n, K); None where they are not wanted, or the model has none.
+        probabilities: of each class, (n, K); None if they are not wanted, or the model has none.
         rows: which rows of the file these are, counted from 1, (n,); None when they are all.
         files: the image file of each row, (n,); None for other rows.
     """

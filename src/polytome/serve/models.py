@@ -64,7 +64,7 @@ class ServedModel:
         """Read a model, check that it predicts, and prepare everything whose size depends on it.
 
         Raises:
-            FileError: the file is missing, damaged, not a model, or a model of a kind that cannot be served.
+            FileError: the file is missing, damaged, not a model, or one of a kind that is not served.
         """
         model = load(path)
         if certificate_of(model) is None or model.outputs != "classes" or not model.has_probabilities:
