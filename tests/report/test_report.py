@@ -378,7 +378,7 @@ def test_images_are_shown():
 
 
 def test_models_of_other_libraries_are_refused():
-    with pytest.raises(ArgumentError, match="model is a LinearDiscriminantAnalysis: a report tells about a model of P"):
+    with pytest.raises(ArgumentError, match="model is a LinearDiscriminantAnalysis: give a fitted Polytome model"):
         make_report(LinearDiscriminantAnalysis().fit([[0.0], [1.0], [2.0]], [0, 1, 1]))
 
 

@@ -69,7 +69,7 @@ def test_a_card_and_a_notebook_say_the_same(name: str) -> None:
     assert kind in card
     assert "None:" not in card.split("## Metrics")[1].split("## Limits")[0]
     assert ("duality-gap" in card) == (certificate_of(model) is not None)
-    assert "not judged on any" in model_card(model, name="it")
+    assert "not evaluated on any" in model_card(model, name="it")
     shown = model._repr_mimebundle_()["text/html"]
     assert ("Certificate" in shown.rpartition("<table")[2]) == (certificate_of(model) is not None)
     assert "<table" in shown
@@ -110,7 +110,7 @@ def test_rows_of_training_flatter_every_model() -> None:
     model = polytome.OneVsOne().fit(X, LABELS)
     text = text_of(model.report(X, LABELS, X_train=X, y_train=LABELS).html)
     assert "Nothing was held out" in text
-    assert "not judged on any" in model_card(model, judge_any(model, X, LABELS, name="rows"))
+    assert "not evaluated on any" in model_card(model, judge_any(model, X, LABELS, name="rows"))
 
 
 @pytest.mark.parametrize("name", ["labels", "linear"])
@@ -125,5 +125,5 @@ def test_a_report_is_about_a_model_of_polytome() -> None:
 
     from polytome.report import make_report
 
-    with pytest.raises(ArgumentError, match="a report tells about a model of Polytome"):
+    with pytest.raises(ArgumentError, match="give a fitted Polytome model"):
         make_report(LogisticRegression().fit(X, Y))

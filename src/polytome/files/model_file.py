@@ -188,10 +188,12 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         tensors["history"] = np.array(history, dtype=np.float64).reshape(-1, columns)
         saved["stop"] = model.stop_.name
     if "certificate" in MODELS[kind]:
-        saved["objective"], saved["certificate"] = plain(asdict(model.objective_)), plain(asdict(model.certificate_))
+        saved["objective"], saved["certificate"] = (
+            plain(asdict(each), words=True) for each in (model.objective_, model.certificate_)
+        )
         saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
     if kind == "LinearRegression":
-        saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_))
+        saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_), words=True)
         tensors["singular"] = model.singular_
     saved["training"] = None
     if source.training is not None:

@@ -121,7 +121,7 @@ def checked_coefficients(estimator: Any, given: Any, intercepts: Any, n_outputs:
     Raises:
         ArgumentError: they have another shape, or are no numbers: a user can put anything there.
     """
-    is_sparse: bool = sparse.issparse(given)
+    is_sparse: bool = not isinstance(given, np.ndarray) and sparse.issparse(given)
     coefficients = np.asarray(given.toarray() if is_sparse else given)
     intercepts, shape, n_features = np.asarray(intercepts), coefficients.shape, estimator.n_features_in_
     fits = len(shape) == 2 and shape[1] == n_features and shape[0] == n_outputs

@@ -204,7 +204,7 @@ def _limits(model: Fitted, found: Judged | Measured | None) -> list[str]:
     if stop is not None and not stop.succeeded:
         limits.append(f"The fit is not finished: {stop.value}.")
     if found is None or found.training_rows != "none":
-        limits.append("How good it is on new rows is not known: it was not judged on any.")
+        limits.append("How good it is on new rows is not known: it was not evaluated on any.")
     elif isinstance(found, Judged):
         limits += _limits_of_quality(found)
     limits += _limits_of_data(model)

@@ -155,7 +155,7 @@ def check_reported(model: Any) -> None:
     from polytome.models.model import Model
 
     if not isinstance(model, Model):
-        raise ArgumentError(f"model is a {type(model).__name__}: a report tells about a model of Polytome")
+        raise ArgumentError(f"model is a {type(model).__name__}: give a fitted Polytome model")
     if isinstance(model, CertifiedClassifier):
         check_certified(model)
     check_is_fitted(model, "coef_")
