@@ -265,7 +265,7 @@ def test_errors_are_one_line_and_status_1(words: list[str], message: str) -> Non
 
 def test_a_fit_that_memory_cannot_hold_is_one_line_and_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 2_000_000)
-    monkeypatch.setattr(memory, "_SMALL", 0)
+    monkeypatch.setattr(memory, "_BYTES_ALWAYS_THERE", 0)
     assert "a fit of 4 columns and 3 outputs by Newton would need" in refused("train", "iris")
 
 
