@@ -9,9 +9,9 @@ from scipy import sparse
 from scipy.linalg import block_diag, hadamard
 
 from polytome import native
+from polytome.curvature import conjugate_gradients as curvature
 from polytome.curvature import preconditioner
 from polytome.curvature.conjugate_gradients import conjugate_gradients, newton_decrement
-from polytome.curvature import conjugate_gradients as curvature
 from polytome.curvature.hessian_factor import factor_hessian
 from polytome.curvature.preconditioner import DiagonalPreconditioner, GramPreconditioner, precondition
 from polytome.curvature.sampling import drawn_by_curvature, row_curvature, sampled_hessian

@@ -126,7 +126,7 @@ def test_the_rows_to_compare_on_can_be_given(tmp_path: Path) -> None:
     assert write_onnx(models.iris(), tmp_path / "m.onnx", rows=np.ones((3, 4))).n_rows == 3
     with pytest.raises(DataError, match="lacks the column"):
         write_onnx(table, tmp_path / "m.onnx", rows={"label": ["b c"]})
-    with pytest.raises(DataError, match=r"rows has shape \(3, 5\), and the model predicts rows of 4 numbers"):
+    with pytest.raises(DataError, match=r"rows has shape \(3, 5\); the model predicts rows of 4 numbers"):
         write_onnx(models.iris(), tmp_path / "m.onnx", rows=np.ones((3, 5)))
     with pytest.raises(DataError, match="no named columns"):
         write_onnx(table, tmp_path / "m.onnx", rows=np.ones((3, 5)))

@@ -512,7 +512,7 @@ def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
         "unknown": (
             lambda: plots.RocDisplay.from_estimator(three, X, ["rose"] * 75),
             DataError,
-            "no class of the model",
+            "not one of the model's classes",
         ),
         "no-probabilities": (
             lambda: plots.CalibrationDisplay.from_estimator(RidgeClassifier().fit(two_X, two_y), two_X, two_y),

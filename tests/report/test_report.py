@@ -326,7 +326,7 @@ def test_without_penalty_the_proof_is_of_the_curvature(words_only):
     X, y = noisy(2)
     text, _ = read(LogisticRegression(C=np.inf).fit(X, y).report().html)
     assert "that follows from the curvature at these coefficients" in text
-    assert "About predictions nothing is proved" in text
+    assert "Nothing is proved about predictions" in text
 
 
 def test_an_estimate_is_not_called_proved(words_only, monkeypatch):

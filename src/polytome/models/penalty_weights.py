@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
+from polytome.models.fitted import feature_names_in
 from polytome.models.settings import real_number
 
 Array = NDArray[Any]
@@ -58,11 +59,11 @@ def penalty_weights_of(estimator: Any, n_features: int) -> Array | None:
     Raises:
         ArgumentError: there are more or fewer weights than columns, or names that no column has.
     """
-    given = estimator.penalty_weights
+    given = vars(estimator).get("penalty_weights")  # neurons have no penalty
     if given is None:
         return None
     if isinstance(given, Mapping):
-        weights = _by_name(given, getattr(estimator, "feature_names_in_", None))
+        weights = _by_name(given, feature_names_in(estimator))
     else:
         weights = np.asarray(given, dtype=np.float64)
         if weights.shape != (n_features,):
