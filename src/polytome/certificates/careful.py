@@ -23,7 +23,9 @@ from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, divergenc
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.objective import Objective
 from polytome.objective.intercepts import exact_intercept
-from polytome.rows import Block, Columns, as_rows
+from polytome.passes import Block, Columns
+from polytome.passes import Sums as PassSums
+from polytome.rows import Storage, as_rows, in_memory
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -70,9 +72,13 @@ class CarefulFrame:
     def of(cls, objective: Objective) -> CarefulFrame | None:
         """The frame of an objective, if it has few enough entries."""
         rows = objective.rows
-        entries = rows.whole.stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
-        fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
-        return cls(objective.at(np.float64)) if fits else None
+        fits = max(rows.facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
+        return cls(objective.at(np.float64)) if fits and rows.facts.is_resident else None
+
+    @property
+    def _rows(self) -> Storage:
+        """The rows, which are in memory."""
+        return in_memory(self.objective.rows, "a careful certificate")
 
     @property
     @kept
@@ -93,8 +99,8 @@ class CarefulFrame:
         rows, columns = self.objective.rows, Columns(np.zeros(len(self.centre)), self.objective.rows.columns.scale)
         if not self.centre.any():
             return replace(self.objective, rows=rows.with_columns(columns))
-        copy = np.vstack([self._columns(block) for block in rows.blocks()])
-        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.n_threads)
+        copy = np.vstack([_columns(block, self.centre) for block in rows.blocks()])
+        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.facts.n_threads)
         return replace(self.objective, rows=held.with_columns(columns))
 
     @property
@@ -102,13 +108,6 @@ class CarefulFrame:
     def _root(self) -> HessianRoot | None:
         """The square root of the centred objective's Hessian, if it is small enough."""
         return HessianRoot.of(self.centred)
-
-    def _columns(self, block: Block) -> Any:
-        """The centred columns of a block; sparse where the centre is zero."""
-        X = block.X
-        if not self.centre.any():
-            return X
-        return (X.toarray() if self.objective.rows.is_sparse else X) - self.centre
 
     def start(self, W: Array) -> Array:
         """Standardised coefficients as those of the centred objective."""
@@ -194,18 +193,13 @@ class CarefulFrame:
     def _scores(self, coefficients: Array) -> tuple[Array, Array]:
         """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
         size = growth(self.objective.rows.n_features + 4)
-
-        def block_scores(block: Block) -> Array:
-            X = self._columns(block)
-            return np.stack([np.asarray(X @ coefficients), size * np.asarray(abs(X) @ np.abs(coefficients))], axis=1)
-
-        both = self.objective.rows.each(block_scores)
-        return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+        scores, most = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
+        return scores, size * most
 
     def sums(self, residual: Array, likeliest: Array) -> Sums:
         """Weighted sums over the rows of their residuals, and of centred columns times residuals."""
-        rows, loss = self.objective.rows, self.objective.loss
-        stored = rows.whole.stored.dtype
+        rows, loss = self._rows, self.objective.loss
+        stored = rows.facts.dtype
         # Whole numbers of 64 bits may have been rounded on the way to float64.
         if rows.n_rows * (rows.n_features + 1) * loss.n_outputs**2 <= _MOST_EXACT and stored not in (
             np.int64,
@@ -214,13 +208,7 @@ class CarefulFrame:
             X = rows.whole.X.toarray() if rows.is_sparse else rows.whole.X
             return exact_sums(X, self.centre, rows.weight, residual, None if loss.separable else likeliest)
         weighted = residual * rows.weight[:, None]
-        held = rows.with_target(weighted)
-
-        def block_gradient(block: Block) -> tuple[Array, ...]:
-            X = self._columns(block)
-            return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
-
-        features, most = held.sum(block_gradient)
+        features, most = rows.with_target(weighted).reduce(_ColumnsTimesTargets(self.centre))
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
         off = growth(loss.n_outputs + 4) * np.abs(weighted).sum(axis=0)
         return Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
@@ -252,14 +240,8 @@ class CarefulFrame:
     def _sizes(self) -> Array:
         """The length of each row's centred and scaled columns, shape (n,), a little more."""
         scale = self.objective.rows.columns.scale
-
-        def block_sizes(block: Block) -> Array:
-            X: Any = abs(self._columns(block)) * (1 + 4 * UNIT)
-            squares: Any = X.multiply(X) if self.objective.rows.is_sparse and not self.centre.any() else X * X
-            return np.asarray(squares @ scale**2)
-
         with np.errstate(over="ignore"):
-            squares = self.objective.rows.each(block_sizes)
+            (squares,) = self.objective.rows.reduce(_SquaredSizes(self.centre, scale))
         return np.sqrt(squares) * (1 + growth(len(scale) + 8))
 
     def _at_rows(self, dual: _DualPoint, scores: Array, error: Array, change: Array) -> _AtRows:
@@ -288,6 +270,53 @@ class CarefulFrame:
             math.fsum((weigh * divergence).tolist()) * (1 + 1e-9),
             math.fsum((weigh * dual.chi_square).tolist()) * (1 + 1e-9),
         )
+
+
+def _columns(block: Block, centre: Array) -> Any:
+    """The centred columns of a block; sparse where the centre is zero."""
+    X: Any = block.X
+    if not centre.any():
+        return X
+    return (X if isinstance(X, np.ndarray) else X.toarray()) - centre
+
+
+@dataclass(frozen=True, eq=False)
+class _ScoresAndSizes:
+    """Scores of centred columns without intercept, and the sums of the absolute values of their terms, both joined."""
+
+    centre: Array
+    coefficients: Array
+    joined = 2
+
+    def of_block(self, block: Block) -> PassSums:
+        X = _columns(block, self.centre)
+        return np.asarray(X @ self.coefficients), np.asarray(abs(X) @ np.abs(self.coefficients))
+
+
+@dataclass(frozen=True, eq=False)
+class _ColumnsTimesTargets:
+    """Centred columns times targets, and the sums of the absolute values of their terms."""
+
+    centre: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> PassSums:
+        X = _columns(block, self.centre)
+        return np.asarray(X.T @ block.target), np.asarray(abs(X).T @ np.abs(block.target))
+
+
+@dataclass(frozen=True, eq=False)
+class _SquaredSizes:
+    """The squared length of each row's centred and scaled columns, a little more, joined."""
+
+    centre: Array
+    scale: Array
+    joined = 1
+
+    def of_block(self, block: Block) -> PassSums:
+        X: Any = abs(_columns(block, self.centre)) * (1 + 4 * UNIT)
+        squares: Any = X * X if isinstance(X, np.ndarray) else X.multiply(X)
+        return (np.asarray(squares @ self.scale**2),)
 
 
 @dataclass(frozen=True)

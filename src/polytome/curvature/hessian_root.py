@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -48,6 +48,7 @@ class HessianRoot:
             pairs, side, problems = n_outputs * (n_outputs - 1) // 2 + n_outputs, n_columns * n_outputs, 1
         entries = problems * (n * pairs + side) * side
         suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.strength > 0
+        suits = suits and objective.rows.facts.is_resident
         return cls(objective.at(np.float64)) if suits else None
 
     @property
@@ -68,7 +69,7 @@ class HessianRoot:
         """
         objective, n_columns = self.objective, self.objective.shape[0]
         raw = objective.rows.columns.to_raw(W)
-        scores = objective.rows.each(lambda block: block_scores(block, raw))
+        scores = all_scores(objective.rows, raw)
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = self.X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
         held = np.full(n_columns, np.sqrt(objective.penalty.strength))

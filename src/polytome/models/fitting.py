@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,15 @@ from polytome.models.features import check_scale, checked_columns, refuse_nonfin
 from polytome.models.formula import Formula
 from polytome.models.peer_settings import peer_warning
 from polytome.models.settings import check_common_settings, real_number
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective
+from polytome.passes import block_scores
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import as_rows, sound_sparse
 from polytome.solvers import Progress, Solution, Stop
 from polytome.solvers.driver import Callback, check_limits
 
 Array = NDArray[Any]
+_Wanted = native.Link | Literal["logarithms", "probabilities"]
 
 __all__ = [
     "Kept",
@@ -124,7 +126,7 @@ def rounded(estimator: Any, objective: Objective, solution: Solution, outputs: O
     The certificate is about the rounded coefficients; where it would not hold for them, they stay float64.
     """
     # liblinear computes in float64 only, so code that asks for it by name has always had float64.
-    if objective.rows.whole.stored.dtype != np.float32 or estimator.solver == "liblinear":
+    if objective.rows.facts.dtype != np.float32 or estimator.solver == "liblinear":
         return Kept(objective, solution, outputs)
     columns = objective.rows.columns
     with np.errstate(over="ignore"):
@@ -220,7 +222,7 @@ def refuse_foreign_arrays(X: Any) -> None:
         )
 
 
-def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
+def _linked_scores(estimator: Any, X: Any, link: _Wanted) -> Array:
     """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows and coefficients."""
     if "coef_" not in vars(estimator):
         check_is_fitted(estimator)
@@ -230,7 +232,7 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
     return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
 
 
-def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
+def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array:
     if link == "logarithms":
         scores = _linked(estimator, X, coefficients, "scores")
         if scores.shape[1] == 1:
@@ -239,18 +241,19 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
-    try:
-        linked = native.linked_scores(X, coefficients, link)
-    except (IndexError, ValueError):
-        sound_sparse(X)  # names the place
-        raise
-    if linked is not None:
-        return linked
-    rows = as_rows(X, np.zeros(X.shape[0]))
+    if native.makes_predictions(X):
+        try:
+            finite, linked = native.linked_scores(X, coefficients, link)
+        except (IndexError, ValueError):
+            sound_sparse(X)  # names the place
+            raise
+        if finite:
+            return linked
     # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies as its fit left it.
     raw = np.ascontiguousarray(coefficients).T
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = rows.each(lambda block: block_scores(block, raw))
+        blocks = as_rows(X, np.zeros(X.shape[0])).blocks()
+        scores = np.concatenate([block_scores(block, raw) for block in blocks])
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
         refuse_nonfinite_coefficients(coefficients)

@@ -221,14 +221,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         last: deque[Iterate] = deque(maxlen=1)
         solver = Watched(choice.solver, last.append) if self.warm_start else choice.solver
 
+        limits: Any = {"tol": self.tol, "max_iter": self.max_iter}
+
         def minimise(seen: Callable[[Solver], Solver], callback: Callback | None) -> Solution:
-            limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
-            return minimize(objective, seen(solver), start, **limits)
+            return minimize(objective, seen(solver), start, callback=both(report, callback), **limits)
 
         if hasattr(self, "_skl_callbacks"):
             solution = minimize_with_hooks(self, data, objective, labels.classes, minimise)
         else:
-            solution = minimise(lambda solver: solver, None)
+            solution = minimize(objective, solver, start, callback=report, **limits)
         self.solver_ = choice.after(solution)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
             solution = moved(objective, solution, np.zeros(objective.shape))

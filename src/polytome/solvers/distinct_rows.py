@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
-from polytome.rows import distinct_rows
+from polytome.rows import distinct_rows, in_memory
 from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate
 
@@ -44,4 +44,5 @@ class DistinctRows:
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The iterates of the inner solver; finding equal rows takes about as long as a pass."""
-        yield from self.solver.iterates(replace(objective, rows=distinct_rows(objective.rows)), start)
+        rows = distinct_rows(in_memory(objective.rows, "DistinctRows"))
+        yield from self.solver.iterates(replace(objective, rows=rows), start)

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from polytome import native
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.curvature.pairs import ROWS_AT_ONCE
@@ -39,7 +37,6 @@ __all__ = ["available_memory", "forecast", "planned_solver"]
 _NUMBER = 8  # bytes of a float64
 _BEGIN = 2**20  # numbers: threads, and the modules that are loaded when first needed
 _SMALL = 2**26  # no machine lacks so little, and asking takes longer than a small fit
-_FUSED_COLUMNS, _FUSED_COEFFICIENTS = 255, 2048  # up to which a native pass forms Hessians
 
 
 def planned_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Choice:
@@ -78,6 +75,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
         solver: how.
 
     Example:
+        >>> import numpy as np
         >>> from polytome.losses import Logistic
         >>> from polytome.penalties import L2
         >>> from polytome.rows import as_rows
@@ -111,21 +109,17 @@ class _Size:
 
     @classmethod
     def of(cls, objective: Objective) -> _Size:
-        rows = objective.rows
-        stored: Any = rows.whole.stored
-        entries = stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
-        bytes_of_entry = stored.dtype.itemsize + (stored.indices.dtype.itemsize if rows.is_sparse else 0)
-        ends = rows.ends_of_blocks
+        facts = objective.rows.facts
         return cls(
-            rows=rows.n_rows,
+            rows=facts.n_rows,
             columns=objective.shape[0],
             outputs=objective.shape[1],
             separable=objective.loss.separable,
-            is_sparse=rows.is_sparse,
-            entries=entries,
-            row=bytes_of_entry * entries / rows.n_rows / _NUMBER,
-            block=int(np.diff(ends, prepend=0).max()),
-            threads=min(rows.n_threads, len(ends)),
+            is_sparse=facts.is_sparse,
+            entries=facts.n_entries,
+            row=facts.entry_bytes * facts.n_entries / facts.n_rows / _NUMBER,
+            block=facts.largest_block,
+            threads=min(facts.n_threads, facts.n_blocks),
         )
 
     @property
@@ -194,8 +188,7 @@ def _preconditioner(size: _Size) -> float:
 
 def _newton(size: _Size) -> int:
     """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its terms."""
-    fused = native.instruction_set() and size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS
-    if fused:
+    if native.makes_derivatives(size.columns, size.coefficients):
         few_rows = size.rows * size.row // 20
         return int((6 + 3 * size.threads) * size.hessian + few_rows)
     kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients

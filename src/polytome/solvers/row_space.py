@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 
 from polytome.objective import Objective
-from polytome.rows import ArrayRows
+from polytome.rows import ArrayRows, in_memory
 from polytome.solvers.driver import Solver
 from polytome.solvers.iterates import Iterate
 
@@ -45,7 +45,7 @@ class RowSpace:
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The iterates of the inner solver, turned back; one pass over the rows in all."""
-        rows = objective.rows.at(np.float64)
+        rows = in_memory(objective.rows, "RowSpace").at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         kept = singular > np.finfo(np.float64).eps * singular.max()
         F, Q = U[:, kept] * singular[kept], Qt[kept].T
