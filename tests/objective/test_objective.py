@@ -11,8 +11,8 @@ from scipy.stats import entropy
 from polytome import native
 from polytome.losses import Logistic, Softmax, Squared
 from polytome.objective import Objective
-from polytome.objective.objective import _weighted_grams
 from polytome.passes import ValueAndGradient, hessian_of_scores
+from polytome.passes.gradients import _weighted_grams
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import Newton, minimize
