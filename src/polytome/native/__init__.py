@@ -10,18 +10,19 @@ from __future__ import annotations
 import atexit
 import os
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
 from polytome.losses import Loss
-from polytome.native.arrays import loss_name
+from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.dual_walk import DualSteps
-from polytome.native.held import Held, _passes
-from polytome.native.predictions import Link, predictions, predicts
+from polytome.native.held import FEW_ROWS, Held, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
+from polytome.threads import available_threads
 
 if _passes is not None:
     atexit.register(_passes.end_passes)
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+Link = Literal["scores", "softmax", "sigmoids"]
+"""What scores are turned into: nothing else, the softmax of each row, or the sigmoid of each score."""
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -104,14 +107,31 @@ def work_of(a_pass: Pass, held: Held) -> Whole | EachBlock:
 
 def makes_predictions(X: Any) -> bool:
     """Whether compiled code makes the predictions of a matrix's rows; they are in float64, whatever it is stored in."""
-    return instruction_set() is not None and predicts(X)
+    return instruction_set() is not None and reads_as_is(X)
 
 
 def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]:
-    """Whether all scores of a matrix's rows are finite, and what a link makes of them; see `predictions`."""
-    best = instruction_set()
+    """Whether all scores of rows are finite, and the scores, or the probabilities that belong to them.
+
+    The rows are not bound first: they come and go, and that would take as long as a prediction.
+
+    Args:
+        X: an array or a CSR matrix, (n, n_features), of which compiled code makes predictions.
+        coefficients: shape (n_outputs, n_features + 1), the intercept in the last column, float64.
+        link: what scores are turned into.
+
+    Raises:
+        IndexError: a column index is out of range.
+        ValueError: the pointers of a sparse matrix do not grow.
+    """
+    best, n_rows = instruction_set(), X.shape[0]
     assert best is not None
-    return predictions(best, X, coefficients, link)
+    result = np.empty((n_rows, len(coefficients)))
+    threads = 1 if n_rows < FEW_ROWS else available_threads()
+    if isinstance(X, np.ndarray):
+        return _passes.predict_dense(best, X, link, doubles(coefficients), result, threads), result
+    data, indices, bounds = csr_entries(X)
+    return _passes.predict_sparse(best, data, indices, bounds, link, doubles(coefficients.T), result, threads), result
 
 
 def reduce_block(a_pass: Pass, block: Block) -> Sums:

@@ -13,7 +13,7 @@ from polytome.passes import Block
 
 Array = NDArray[Any]
 
-__all__ = ["csr_entries", "doubles", "is_csr", "is_known", "loss_name", "readable", "target_matrix"]
+__all__ = ["csr_entries", "doubles", "is_csr", "is_known", "loss_name", "readable", "reads_as_is", "target_matrix"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
@@ -52,6 +52,14 @@ def doubles(values: Array) -> Array:
 def is_known(dtype: np.dtype[Any]) -> bool:
     """Whether the extension reads entries of this type."""
     return dtype.char in _NUMBERS and dtype.isnative
+
+
+def reads_as_is(X: Any) -> bool:
+    """Whether the extension reads a matrix without any part of it being converted."""
+    if isinstance(X, np.ndarray):
+        dtype = X.dtype
+        return dtype.char in _NUMBERS and dtype.isnative and X.flags.aligned
+    return is_csr(X)
 
 
 def loss_name(loss: Loss, target: Array) -> str:

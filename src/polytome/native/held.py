@@ -20,14 +20,10 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["Held", "_passes", "worthwhile_threads"]
+__all__ = ["FEW_ROWS", "Held", "_passes"]
 
-_FEW_ROWS = 1_000  # that are not worth a second thread
-
-
-def worthwhile_threads(n_rows: int) -> int:
-    """How many threads are worth it for so many rows that are not cut into blocks."""
-    return 1 if n_rows < _FEW_ROWS else available_threads()
+FEW_ROWS = 1_000
+"""So few are not worth a second thread, where they are not cut into blocks."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Held:
     def alone(cls, block: Block) -> Held:
         """A block as rows of their own, with as many threads as are worth it."""
         n_rows = block.stored.shape[0]
-        return cls(block, np.array([n_rows], dtype=np.int64), worthwhile_threads(n_rows))
+        return cls(block, np.array([n_rows], dtype=np.int64), 1 if n_rows < FEW_ROWS else available_threads())
 
     @property
     def is_dense(self) -> bool:

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
-from polytome.native.arrays import doubles, loss_name
+from polytome.native.arrays import doubles, loss_name, reads_as_is
 from polytome.native.held import Held
-from polytome.native.predictions import predicts
 from polytome.passes import (
     Block,
     CentredSquares,
@@ -130,7 +129,7 @@ def _derivatives(best: str, a_pass: Derivatives, held: Held) -> Whole:
 
 def _suits_scores(a_pass: Scores, held: Held) -> bool:
     # Products are in float64, whatever the rows are stored in: where others are asked for, NumPy makes them.
-    return held.block.precision == np.float64 and predicts(held.block.stored)
+    return held.block.precision == np.float64 and reads_as_is(held.block.stored)
 
 
 def _scores(best: str, a_pass: Scores, held: Held) -> Whole:
