@@ -14,13 +14,13 @@ from polytome.passes import Block
 from polytome.threads import available_threads, kept
 
 try:
-    import polytome.native._passes as _passes
+    from polytome.native import _passes as _passes
 except ImportError:  # installed without a compiler
     _passes = None  # type: ignore[assignment]
 
 Array = NDArray[Any]
 
-__all__ = ["FEW_ROWS", "Held", "_passes"]
+__all__ = ["FEW_ROWS", "Held"]
 
 FEW_ROWS = 1_000
 """So few are not worth a second thread, where they are not cut into blocks."""
