@@ -14,10 +14,13 @@ from scipy import sparse
 from sklearn.datasets import load_digits, load_iris, load_svmlight_file
 
 from polytome.certificates.careful import CarefulFrame
+from polytome.certificates.curvature_proof import curvature_bound
+from polytome.certificates.independent_columns import independent_columns
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective
-from polytome.penalties import L2
+from polytome.passes import Columns
+from polytome.penalties import L2, NoPenalty, WeightedL2
 from polytome.rows import as_rows, in_memory
 from polytome.solvers import (
     LBFGS,
@@ -107,6 +110,57 @@ def test_sums_and_moments_are_those_of_rows_in_memory(tmp_path: Path, rng: np.ra
         for got, want in zip(other.derivatives(W), one.derivatives(W), strict=True):
             assert_allclose(got, want, rtol=1e-10, atol=1e-12)
         assert_allclose(other.row_lengths, one.row_lengths, rtol=1e-10)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("penalty", [NoPenalty(), WeightedL2(0.1, [1.0, 0.0, 3.0, 0.0])])
+def test_what_no_penalty_holds_is_proved_of_streamed_rows(
+    penalty: Any, storage: Any, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    X = storage(rng.normal(size=(200, 4)) * (rng.random((200, 4)) < 0.7))
+    y, weight = rng.integers(0, 3, 200), rng.uniform(0.5, 2, 200)
+    streamed = StreamedRows.of(pieces_on_disk(X, tmp_path, 30), y, weight)
+    one, other = (Objective(Softmax(3), penalty, rows) for rows in (as_rows(X, y, weight), streamed))
+    want, got = (minimize(objective, Newton(), tol=1e-8) for objective in (one, other))
+    assert got.stop is want.stop
+    assert got.certificate.kind == "proof"
+    assert got.certificate.holds
+    assert got.certificate.gap == pytest.approx(want.certificate.gap, abs=1e-9 * want.certificate.null_objective)
+
+
+@pytest.mark.parametrize(
+    ("stored", "holds"),
+    [(np.float32, True), (np.int64, True), (np.uint64, True), (np.longdouble, False)],
+)
+def test_whether_float64_holds_all_entries_is_asked_block_by_block(stored: Any, holds: bool, tmp_path: Path) -> None:
+    X, y = np.arange(1, 9)[:, np.newaxis].astype(stored), np.array([0, 1, 1, 0, 1, 0, 0, 1])
+    cases = [(X, holds)]
+    if stored in (np.int64, np.uint64):
+        large = X * stored(2**50)
+        beyond = large.copy()
+        beyond[7] += stored(1)
+        cases += [(large, True), (beyond, False)]
+    for number, (entries, proved) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for rows in (as_rows(entries, y), StreamedRows.of(pieces_on_disk(entries, folder, 3), y)):
+            scaled = rows.with_columns(Columns(np.zeros(1), np.array([1 / float(entries.max())])))
+            objective = Objective(Logistic(), NoPenalty(), scaled)
+            W = minimize(objective, Newton()).coefficients
+            assert (curvature_bound(objective, W, objective.hessian_blocks(W)) is not None) == proved
+
+
+def test_columns_that_depend_on_others_are_found_block_by_block(tmp_path: Path, rng: np.random.Generator) -> None:
+    level = rng.integers(0, 3, 90)
+    X, y = np.eye(3)[level], rng.integers(0, 2, 90)
+    X[50] *= 2  # so that the levels do not add up to one in a single block
+    for matrix, count in ((np.eye(3)[level], 3), (X, None)):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        objective = Objective(Logistic(), NoPenalty(), StreamedRows.of(pieces_on_disk(matrix, folder, 20), y))
+        blocks = objective.hessian_blocks(np.zeros(objective.shape))
+        found = independent_columns(objective, blocks)
+        assert found is None if count is None else len(found) == count
 
 
 @pytest.mark.parametrize(

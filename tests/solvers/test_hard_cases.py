@@ -101,5 +101,5 @@ def test_without_penalty_the_stop_is_true(n: int, d: int, K: int, scales: bool) 
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(C=np.inf).fit(X, y)
     separable = d >= n
-    assert model.stop_ is (Stop.SEPARATED if separable else Stop.ESTIMATED)
+    assert model.stop_ is (Stop.SEPARATED if separable else Stop.CERTIFIED)
     assert (model.score(X, y) == 1.0) is separable

@@ -276,8 +276,7 @@ class _Walk:
         """Has a relay that was halted go on from the best point, if it can."""
         if self.best is None:
             return False
-        start, passes = self.best.point(self.objective), self.history[-1].passes
-        if not relay.go_on(self.objective.at(np.float64), start, passes):
+        if not relay.go_on(self._exact, self.best.point(self.objective), self.history[-1].passes):
             return False
         self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
         return True
@@ -305,6 +304,12 @@ class _Walk:
             if certificate.holds:
                 return _reached(certificate)
         return self.run(Relay(newton, objective, starts[int(np.argmin(values))], passes), is_careful=True)
+
+    @property
+    @kept
+    def _exact(self) -> Objective:
+        """The objective with its products in float64: always the same one."""
+        return self.objective.at(np.float64)
 
     @property
     @kept
