@@ -13,19 +13,18 @@ Reference: Rump, Verification methods: rigorous results using floating-point ari
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from flint import arb, arb_mat
 
-from polytome.verification.exact_data import Ball, Block
-
-if TYPE_CHECKING:
-    from polytome.verification.balls import BallProblem
+from polytome.verification.exact_data import Ball, Block, ExactData
 
 __all__ = ["Tilt"]
 
 _NEXT_TO_NOTHING = arb(2) ** -50
+Predict = Callable[[Block], Iterator[tuple[list[Ball], list[Ball]]]]
+"""What a witness predicts for each row of a block, and one minus that."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,13 @@ class Tilt:
         changes: c, for each output a number for each of these.
     """
 
-    problem: BallProblem
+    problem: ExactData
     columns: list[int]
     changes: list[list[Ball]]
 
     @classmethod
-    def of(cls, problem: BallProblem, W: Ball, b: list[Ball]) -> Tilt | None:
-        """That of a witness; None where the equations depend on each other, or on too few digits."""
+    def of(cls, problem: ExactData, predict: Predict) -> Tilt | None:
+        """That of a witness, by its predictions; None where the equations depend on each other or on too few digits."""
         columns, n_outputs = _independent(problem), problem.n_outputs
         width = len(columns) + problem.fit_intercept
         groups = [list(range(n_outputs))] if problem.softmax else [[k] for k in range(n_outputs)]
@@ -53,7 +52,7 @@ class Tilt:
             side = len(group) * width
             left, curvature = [arb(0)] * side, [[arb(0)] * side for _ in range(side)]
             for block in problem.blocks():
-                for i, predicted in enumerate(problem.predictions(block, W, b)):
+                for i, predicted in enumerate(predict(block)):
                     p, rest = _sure(problem, block.y[i], *predicted)
                     x = _entries(problem, block, i, columns)
                     for m, k in enumerate(group):
@@ -103,7 +102,7 @@ class Tilt:
         return q, others
 
 
-def _sure(problem: BallProblem, y: list[Ball], p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]]:
+def _sure(problem: ExactData, y: list[Ball], p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]]:
     """Predictions of a row, and one minus them, where what is next to nothing beside a certain label is nothing."""
     if problem.softmax:
         label = next((k for k, yk in enumerate(y) if yk == 1), None)
@@ -123,13 +122,13 @@ def _sure(problem: BallProblem, y: list[Ball], p: list[Ball], rest: list[Ball]) 
     return [pk for pk, _ in pairs], [rk for _, rk in pairs]
 
 
-def _independent(problem: BallProblem) -> list[int]:
+def _independent(problem: ExactData) -> list[int]:
     """The unpenalised columns but those that never change, whose equation is the intercept's, or none."""
     first, moves = problem.first_and_moving()
     return [j for j in problem.free if moves[j] or not (problem.fit_intercept or first[j] == 0)]
 
 
-def _entries(problem: BallProblem, block: Block, row: int, columns: list[int]) -> list[Ball]:
+def _entries(problem: ExactData, block: Block, row: int, columns: list[int]) -> list[Ball]:
     """What a row holds in these columns, and 1 where there is an intercept."""
     if isinstance(block.X, list):
         stored = dict(block.X[row])

@@ -77,7 +77,7 @@ class BallProblem(ExactData):
         """
         mixing, tilt, free = [(arb(0), arb(0))] * self.n_outputs, None, set(self.free)
         if free:
-            tilt = Tilt.of(self, W, b)
+            tilt = Tilt.of(self, lambda block: self.predictions(block, W, b))
             if tilt is None:
                 return arb("-inf")
         elif self.fit_intercept:
