@@ -72,8 +72,7 @@ def test_losses_and_residuals_are_as_right_as_the_bound_takes_them_to_be(K: int,
         every = scores
     for i in range(400):
         objective = Objective(loss, NoPenalty(), as_rows(scores[i : i + 1], target[i : i + 1]))
-        residual = np.empty((1, K))
-        value, _ = KnownScores(objective, scores[i : i + 1]).loss_and_slope(np.zeros(K), residual)
+        value, _, residual = KnownScores(objective, scores[i : i + 1]).loss_slope_and_residuals(np.zeros(K))
         with mpmath.workdps(400):
             # Of the scores less the largest, as they are rounded: that is an error of scores, which is counted there.
             z = [mpmath.mpf(float(s)) for s in every[i] - every[i].max()]

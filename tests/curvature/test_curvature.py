@@ -14,9 +14,10 @@ from polytome.curvature import preconditioner
 from polytome.curvature.conjugate_gradients import conjugate_gradients, newton_decrement
 from polytome.curvature.hessian_factor import factor_hessian
 from polytome.curvature.preconditioner import DiagonalPreconditioner, GramPreconditioner, precondition
-from polytome.curvature.sampling import drawn_by_curvature, row_curvature, sampled_hessian
+from polytome.curvature.sampling import drawn_by_curvature, sampled_hessian
 from polytome.losses import Logistic, Softmax, Squared
 from polytome.objective import Objective
+from polytome.passes import curvature_of
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import as_rows
 from registry import LOSSES, PENALTIES
@@ -282,7 +283,7 @@ def test_diagonal_preconditioner_is_the_gram_one_with_its_diagonal(loss_name, mo
     diagonal = precondition(objective, W)
     assert_allclose(diagonal.outputs.alpha, full.outputs.alpha, rtol=1e-12)
     block = next(iter(objective.rows.blocks()))
-    trace, _, _ = row_curvature(objective, block, objective.rows.columns.to_raw(W))
+    trace, _, _ = curvature_of(objective.loss, block, objective.rows.columns.to_raw(W))
     S = trace @ block.X**2 / objective.total_weight
     alpha = full.outputs.alpha
     for k in np.flatnonzero(alpha):
@@ -391,7 +392,7 @@ def test_row_curvature_is_the_weighted_trace(loss_name):
     objective = make(loss_name, NoPenalty())
     W, rows = point(objective), objective.rows
     block = next(iter(rows.blocks()))
-    trace, m, u = row_curvature(objective, block, W)
+    trace, m, u = curvature_of(objective.loss, block, W)
     expected = m.sum(axis=1) if u is None else np.einsum("ij,ij->i", m, 1 - u)
     assert_allclose(trace, rows.weight * expected, rtol=1e-12)
     if isinstance(objective.loss, Squared):

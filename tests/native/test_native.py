@@ -13,13 +13,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import polytome
+from compiled import derivatives, loss_of_scores, row_squares, traces, value_and_gradient
 from polytome import native
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
-from polytome.objective import Objective, block_value_and_gradient
+from polytome.objective import Objective
+from polytome.passes import Block, ValueAndGradient
 from polytome.penalties import L2
 from polytome.rows import Columns, as_rows
-from polytome.rows.blocks import Block
 from registry import LOSSES, REPRESENTATIONS, integers
 
 SETS = native.instruction_sets()
@@ -42,7 +43,7 @@ def passes(monkeypatch, instruction_set):
         for chosen in (instruction_set, None):
             monkeypatch.setattr(native, "instruction_set", lambda chosen=chosen: chosen)
             with np.errstate(all="ignore"):
-                results.append(rows.sum(lambda block: block_value_and_gradient(loss, block, raw)))
+                results.append(rows.reduce(ValueAndGradient(loss, raw)))
         return results
 
     return both
@@ -142,7 +143,7 @@ def test_the_hessian_of_sure_rows_keeps_its_digits(instruction_set, monkeypatch)
     scores = np.array([[40.0, 0.0, 3.0], [-3.0, 38.0, 38.0], [0.0, 0.0, 0.0], [5.0, 700.0, 5.0]])
     for row in scores:
         block = block_of(np.zeros((1, 0)), np.array([0]))
-        _, _, hessian = native.derivatives(Softmax(3), block, row[None, :], Columns.identity(0), True)
+        _, _, hessian = derivatives(Softmax(3), block, row[None, :], Columns.identity(0), True)
         with mpmath.workdps(400):
             exponentials = [mpmath.exp(score) for score in row]
             p = [e / mpmath.fsum(exponentials) for e in exponentials]
@@ -163,10 +164,8 @@ def stored_targets(target):
     yield in_columns
 
 
-def from_known_scores(loss, scores, target, weight, b, residuals=None, ends=None, n_threads=1):
-    ends = np.array([len(scores)], dtype=np.int64) if ends is None else ends
-    rows = Block(scores, np.dtype(float), target, weight)
-    return native.shifted_loss(loss, scores, rows, b, ends, n_threads, residuals=residuals)
+def from_known_scores(loss, scores, target, weight, b, with_residuals=False):
+    return loss_of_scores(loss, Block(scores, np.dtype(float), target, weight), b, with_residuals=with_residuals)
 
 
 @pytest.mark.parametrize("K", [1, 2, 3, 7, 26, 105])
@@ -179,35 +178,30 @@ def test_loss_and_residuals_of_known_scores(family, K, instruction_set, monkeypa
     for target in stored_targets(as_drawn):
         exact = target if family == "codes" else target.astype(np.float64)
         for size, n in ((1.0, N), (1.0, 1), (30.0, 63), (30.0, 64), (800.0, 65), (800.0, 129)):
-            scores, residuals = size * rng.normal(size=(n, K)), np.full((n, K), np.nan)
-            value, slope = from_known_scores(loss, scores, target[:n], weight[:n], b, residuals)
+            scores = size * rng.normal(size=(n, K))
+            got = from_known_scores(loss, scores, target[:n], weight[:n], b, with_residuals=True)
             each, want = loss.value_and_gradient(scores + b, exact[:n])
-            got = value, slope, residuals
             assert_equal_to_rounding((got, (weight[:n] @ each, weight[:n] @ want, want)), np.float64)
 
 
 @pytest.mark.parametrize("family", ["codes", "distributions", "sigmoids", "squared"])
-def test_residuals_may_take_the_place_of_the_scores(family, instruction_set, monkeypatch, rng):
+def test_residuals_of_known_scores_change_neither_loss_nor_scores(family, instruction_set, monkeypatch, rng):
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     loss, target = targets(family, 5, rng)
     scores, weight, b = 5 * rng.normal(size=(N, 5)), weights(rng, N), rng.normal(size=5)
-    before, residuals = scores.copy(), np.empty((N, 5))
-    elsewhere = from_known_scores(loss, scores, target, weight, b, residuals)
+    before = scores.copy()
+    with_residuals = from_known_scores(loss, scores, target, weight, b, with_residuals=True)
+    value, slope = from_known_scores(loss, scores, target, weight, b)
     assert_array_equal(scores, before)
-    not_wanted = from_known_scores(loss, scores, target, weight, b)
-    assert_array_equal(scores, before)
-    in_place = from_known_scores(loss, scores, target, weight, b, residuals=scores)
-    assert_array_equal(scores, residuals)
-    for value, slope in (not_wanted, in_place):
-        assert value == elsewhere[0]
-        assert_array_equal(slope, elsewhere[1])
+    assert value == with_residuals[0]
+    assert_array_equal(slope, with_residuals[1])
 
 
 def test_residuals_without_any_weight_and_loss_without_rows(instruction_set, monkeypatch, rng):
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     loss, target = targets("codes", 3, rng)
-    scores, residuals = rng.normal(size=(N, 3)), np.empty((N, 3))
-    value, slope = from_known_scores(loss, scores, target, np.zeros(N), np.zeros(3), residuals)
+    scores = rng.normal(size=(N, 3))
+    value, slope, residuals = from_known_scores(loss, scores, target, np.zeros(N), np.zeros(3), with_residuals=True)
     assert value == 0.0
     assert_array_equal(slope, np.zeros(3))
     assert_allclose(residuals, loss.value_and_gradient(scores, target)[1], rtol=0, atol=1e-15)
@@ -237,7 +231,7 @@ def test_row_squares(storage, instruction_set, monkeypatch, rng):
     columns = Columns(rng.normal(3, 1, D), np.where(np.arange(D) == 3, 0.0, rng.uniform(0.1, 2, D)))
     for d in (1, D):
         part = Columns(columns.shift[:d], columns.scale[:d])
-        got = native.row_squares(block_of(X[:, :d], np.zeros(N)), part)
+        got = row_squares(block_of(X[:, :d], np.zeros(N)), part)
         want = (((X[:, :d].astype(np.float64) - part.shift) * part.scale) ** 2).sum(axis=1)
         assert_allclose(got, want, rtol=1e-13)
 
@@ -277,13 +271,13 @@ def test_loss_and_residual_of_sure_and_unsure_rows_are_exact_to_a_few_units(monk
     raw = np.array([[1.0], [0.0]])
     with mpmath.workdps(60):
         for z in scores:
-            value, gradient = native.value_and_gradient(Logistic(), block_of(np.array([[z]]), np.array([0])), raw)
+            value, gradient = value_and_gradient(Logistic(), block_of(np.array([[z]]), np.array([0])), raw)
             exact = softplus(mpmath.mpf(z))
             slope = 1 / (1 + mpmath.exp(-mpmath.mpf(z)))
             assert abs(mpmath.mpf(float(value)) / exact - 1) < 1e-15
             assert abs(mpmath.mpf(gradient[1, 0]) / slope - 1) < 1e-15
             two = np.array([[0.0, 1.0], [0.0, 0.0]])
-            value, gradient = native.value_and_gradient(Softmax(2), block_of(np.array([[z]]), np.array([0])), two)
+            value, gradient = value_and_gradient(Softmax(2), block_of(np.array([[z]]), np.array([0])), two)
             assert abs(mpmath.mpf(float(value)) / exact - 1) < 1e-15
             assert_array_equal(gradient[1, 0], -gradient[1, 1])
             assert abs(mpmath.mpf(gradient[1, 1]) / slope - 1) < 1e-15
@@ -293,7 +287,7 @@ def test_the_smallest_probabilities_fade_out(monkeypatch, instruction_set):
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     raw = np.array([[1.0], [0.0]])
     for z in (-708.0, -720.0, -740.0, -744.0, -746.0, -800.0, -np.inf):
-        _, gradient = native.value_and_gradient(Logistic(), block_of(np.array([[z]]), np.array([0])), raw)
+        _, gradient = value_and_gradient(Logistic(), block_of(np.array([[z]]), np.array([0])), raw)
         assert gradient[1, 0] == pytest.approx(float(mpmath.exp(z)), abs=5e-324, rel=1e-14)
 
 
@@ -315,7 +309,7 @@ def test_large_sums_do_not_lose_small_gradients(monkeypatch, instruction_set):
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     n = 2**20
     X = np.full((n, 1), np.float32(1 / 3))
-    _, gradient = native.value_and_gradient(Squared(1), block_of(X, -np.ones(n), np.float32), np.zeros((2, 1)))
+    _, gradient = value_and_gradient(Squared(1), block_of(X, -np.ones(n), np.float32), np.zeros((2, 1)))
     exact = float(n * Fraction(float(np.float32(1 / 3))))
     assert gradient[0, 0] == pytest.approx(exact, rel=1e-6)
     assert gradient[1, 0] == n
@@ -332,12 +326,12 @@ def block(rng):
 def test_without_rows_or_columns_there_is_nothing_to_add(instruction_set, monkeypatch):
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     for storage in (np.asarray, sparse.csr_matrix):
-        value, gradient = native.value_and_gradient(
+        value, gradient = value_and_gradient(
             Softmax(3), block_of(storage(np.zeros((0, 4))), np.zeros(0, int)), np.ones((5, 3))
         )
         assert value == 0.0
         assert_array_equal(gradient, np.zeros((5, 3)))
-        value, gradient = native.value_and_gradient(
+        value, gradient = value_and_gradient(
             Softmax(2), block_of(storage(np.zeros((5, 0))), np.zeros(5, int)), np.ones((1, 2))
         )
         assert value == pytest.approx(5 * np.log(2), rel=1e-15)
@@ -372,7 +366,7 @@ def test_a_code_out_of_range_is_refused(code, block, monkeypatch, instruction_se
     target = block.target.copy()
     target[5] = code
     with pytest.raises(IndexError, match="class code"):
-        native.value_and_gradient(Softmax(3), block_of(block.X, target), np.zeros((5, 3)))
+        value_and_gradient(Softmax(3), block_of(block.X, target), np.zeros((5, 3)))
     with pytest.raises(IndexError, match="class code"):
         from_known_scores(Softmax(3), np.zeros((9, 3)), target, np.ones(9), np.zeros(3))
 
@@ -385,201 +379,285 @@ def test_a_column_index_out_of_range_is_refused(column, index, monkeypatch, inst
     X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
     X.indices[2] = column
     with pytest.raises(IndexError, match="column index"):
-        native.value_and_gradient(Softmax(3), block_of(X, np.zeros(4, int)), np.zeros((5, 3)))
+        value_and_gradient(Softmax(3), block_of(X, np.zeros(4, int)), np.zeros((5, 3)))
 
 
-DENSE = {
-    "X": np.zeros((4, 2)),
-    "single": False,
-    "loss": "softmax of codes",
-    "target": np.zeros((4, 1)),
-    "weight": np.ones(4),
-    "coefficients": np.zeros((3, 3)),
-    "gradient": np.zeros((3, 3)),
-    "ends": np.array([1, 4]),
-    "threads": 2,
-}
-SPARSE = {
-    **{name: value for name, value in DENSE.items() if name not in ("X", "single")},
-    "data": np.ones(4),
-    "indices": np.zeros(4, np.int32),
-    "bounds": np.arange(5),
-}
-MOMENTS = {
-    "X": np.zeros((4, 2)),
-    "weight": np.ones(4),
-    "near": np.zeros(2),
-    "first": np.zeros(2),
-    "second": np.zeros(2),
-}
-SQUARES = {"X": np.zeros((4, 2)), "shift": np.zeros(2), "scale": np.ones(2), "sums": np.zeros(4)}
+SHARED = {"target": np.zeros((4, 1)), "weight": np.ones(4), "ends": np.array([1, 4]), "threads": 2}
+DENSE = {"X": np.zeros((4, 2)), "single": False, **SHARED}
+CSR = {"data": np.ones(4), "indices": np.zeros(4, np.int32), "bounds": np.arange(5)}
+SPARSE = {**CSR, "columns": 2, **SHARED}
+SCORES = {"X": np.zeros((4, 3)), "single": False, **SHARED}
+
+VALUE = {"loss": "softmax of codes", "coefficients": np.zeros((3, 3)), "gradient": np.zeros((3, 3))}
 DERIVATIVES = {
-    **{name: value for name, value in DENSE.items() if name not in ("single", "gradient")},
+    "loss": "softmax of codes",
+    "coefficients": np.zeros((3, 3)),
     "shift": np.zeros(2),
     "scale": np.ones(2),
     "intercept": True,
     "sums": np.zeros(9 + 81),
 }
-SPARSE_DERIVATIVES = {
-    **{name: value for name, value in DERIVATIVES.items() if name != "X"},
-    **{name: value for name, value in SPARSE.items() if name != "gradient"},
-}
-CALLS = {
-    id(DENSE): "dense",
-    id(SPARSE): "sparse",
-    id(MOMENTS): "moments",
-    id(SQUARES): "squares",
-    id(DERIVATIVES): "dense_derivatives",
-    id(SPARSE_DERIVATIVES): "sparse_derivatives",
-}
-DENSE_SCORES = {
-    "X": np.zeros((4, 2)),
-    "link": "softmax",
-    "coefficients": np.zeros((3, 3)),
-    "result": np.zeros((4, 3)),
-    "threads": 2,
-}
-SPARSE_SCORES = {
-    **{name: value for name, value in DENSE_SCORES.items() if name != "X"},
-    "data": np.ones(4),
-    "indices": np.zeros(4, np.int32),
-    "bounds": np.arange(5),
-}
-DENSE_TRACES = {**DENSE_SCORES, "single": False, "result": np.zeros((4, 1))}
-SHIFTED_LOSS = {
-    **{name: DENSE[name] for name in ("loss", "target", "weight", "ends", "threads")},
-    "scores": np.zeros((4, 3)),
+MOMENTS = {"near": np.zeros(2), "first": np.zeros(2), "second": np.zeros(2)}
+SPARSE_MOMENTS = {"near": np.zeros(2), "sums": np.zeros((4, 2))}
+SQUARES = {"shift": np.zeros(2), "scale": np.ones(2), "sums": np.zeros(4)}
+ALL_SCORES = {"coefficients": np.zeros((3, 3)), "result": np.zeros((4, 3))}
+TRACES = {"link": "softmax", "coefficients": np.zeros((3, 3)), "result": np.zeros((4, 1))}
+KNOWN = {
+    "loss": "softmax of codes",
     "intercepts": np.zeros((1, 3)),
     "slope": np.zeros((1, 3)),
     "residuals": np.zeros((4, 3)),
 }
-CALLS |= {
-    id(DENSE_SCORES): "dense_scores",
-    id(SPARSE_SCORES): "sparse_scores",
-    id(DENSE_TRACES): "dense_traces",
-    id(SHIFTED_LOSS): "shifted_loss",
+DUAL = {
+    "loss": "softmax of codes",
+    "bend": np.ones(4),
+    "scale_squares": np.ones(2),
+    "per_weight": 1.0,
+    "intercept_square": 1.0,
+    "order": np.array([0, 3]),
+    "coefficients": np.zeros((2, 3)),
+    "intercepts": np.zeros(3),
+    "duals": np.zeros((4, 3)),
 }
+PREDICT = {"link": "softmax", "coefficients": np.zeros((3, 3)), "result": np.zeros((4, 3)), "threads": 2}
+
+
+def changes(rows, method, arguments, error, *wrong):
+    return [(rows, method, arguments, change, error) for change in wrong]
+
+
 WRONG = [
-    *(
-        (DENSE_TRACES, change, ValueError)
-        for change in (
-            {"link": "scores"},
-            {"link": "identity"},
-            {"coefficients": np.zeros((3, 4))},
-            {"coefficients": np.zeros((0, 3))},
-            {"result": np.zeros((3, 1))},
-            {"result": np.zeros((4, 3))},
-            {"threads": 0},
-            {"X": np.zeros((4, 2), np.complex128)},
-        )
+    *changes(
+        DENSE,
+        "value_and_gradient",
+        VALUE,
+        ValueError,
+        {"target": np.zeros((3, 1))},
+        {"target": np.zeros((4, 3))},
+        {"target": np.zeros((4, 1), np.complex64)},
+        {"target": np.zeros((0, 0))},
+        {"ends": np.array([2, 3])},
+        {"ends": np.array([2, 1, 4])},
+        {"ends": np.array([-1, 4])},
+        {"ends": np.zeros(0, np.int64)},
+        {"threads": 0},
+        {"weight": np.ones(5)},
+        {"coefficients": np.zeros((4, 3))},
+        {"coefficients": np.zeros((3, 0)), "gradient": np.zeros((3, 0))},
+        {"gradient": np.zeros((2, 3))},
+        {"X": np.zeros((4, 2), np.complex128)},
+        {"loss": "hinge"},
+        {"set": "abacus"},
     ),
-    (DENSE_TRACES, {"result": np.zeros((4, 1), np.float32)}, TypeError),
-    *(
-        (SHIFTED_LOSS, change, ValueError)
-        for change in (
-            {"scores": np.zeros((3, 3))},
-            {"scores": np.zeros((4, 2))},
-            {"scores": np.zeros((4, 0)), "intercepts": np.zeros((1, 0)), "slope": np.zeros((1, 0))},
-            {"intercepts": np.zeros((1, 2))},
-            {"intercepts": np.zeros((2, 3)), "slope": np.zeros((2, 3))},
-            {"slope": np.zeros((1, 2))},
-            {"slope": np.zeros((3, 1))},
-            {"residuals": np.zeros((4, 2))},
-            {"residuals": np.zeros((3, 3))},
-            {"target": np.zeros((3, 1))},
-            {"target": np.zeros((4, 3))},
-            {"loss": "softmax of distributions"},
-            {"loss": "hinge"},
-            {"weight": np.ones(3)},
-            {"ends": np.array([1, 3])},
-            {"threads": 0},
-            {"set": "abacus"},
-        )
+    *changes(
+        DENSE,
+        "value_and_gradient",
+        VALUE,
+        TypeError,
+        {"ends": np.array([1, 4], np.int32)},
+        {"coefficients": np.asfortranarray(np.ones((3, 3)))},
+        {"gradient": np.zeros((3, 3), np.float32)},
+        {"X": np.zeros(4)},
     ),
-    (SHIFTED_LOSS, {"target": np.full((4, 1), 3)}, IndexError),
-    (SHIFTED_LOSS, {"target": np.full((4, 1), np.nan)}, IndexError),
-    (SHIFTED_LOSS, {"scores": np.zeros((4, 3), np.float32)}, TypeError),
-    (SHIFTED_LOSS, {"scores": np.asfortranarray(np.zeros((4, 3)))}, TypeError),
-    (SHIFTED_LOSS, {"residuals": np.asfortranarray(np.zeros((4, 3)))}, TypeError),
-    (SHIFTED_LOSS, {"residuals": np.broadcast_to(np.zeros((1, 3)), (4, 3))}, TypeError),
+    *changes(
+        SPARSE,
+        "value_and_gradient",
+        VALUE,
+        ValueError,
+        {"bounds": np.array([0, 1, 2, 3, 5])},
+        {"bounds": np.array([0, 2, 1, 3, 4])},
+        {"bounds": np.array([-1, 1, 2, 3, 4])},
+        {"bounds": np.zeros(0, np.int64)},
+        {"indices": np.zeros(3, np.int32)},
+        {"indices": np.zeros(4)},
+        {"columns": 1},
+        {"coefficients": np.zeros((2, 3)), "gradient": np.zeros((2, 3))},
+        {"coefficients": np.zeros((0, 0)), "gradient": np.zeros((0, 0))},
+    ),
+    *changes(
+        SPARSE,
+        "value_and_gradient",
+        VALUE,
+        TypeError,
+        {"bounds": np.arange(5, dtype=np.int32)},
+        {"data": np.ones(8)[::2]},
+    ),
+    *changes(
+        DENSE,
+        "derivatives",
+        DERIVATIVES,
+        ValueError,
+        {"weight": np.ones(3)},
+        {"coefficients": np.zeros((2, 3))},
+        {"shift": np.zeros(3)},
+        {"scale": np.zeros(3)},
+        {"loss": "sigmoids", "target": np.zeros((4, 3)), "sums": np.zeros(9 + 81)},
+        {"sums": np.zeros(81)},
+        {"ends": np.array([1, 5])},
+    ),
+    *changes(
+        SPARSE,
+        "derivatives",
+        DERIVATIVES,
+        ValueError,
+        {"bounds": np.array([0, 1, 2, 3, 5])},
+        {"indices": np.zeros(3, np.int32)},
+        {"coefficients": np.zeros((3, 0))},
+        {"sums": np.zeros(81)},
+    ),
+    *changes(SPARSE, "derivatives", DERIVATIVES, IndexError, {"indices": np.full(4, 2, np.int32)}),
+    *changes(DENSE, "moments", MOMENTS, ValueError, *({name: np.zeros(3)} for name in MOMENTS)),
+    *changes(
+        SPARSE,
+        "moments",
+        SPARSE_MOMENTS,
+        ValueError,
+        {"near": np.zeros(3)},
+        *({"sums": np.zeros((k, 3))} for k in (3, 4)),
+    ),
+    *changes(DENSE, "squares", SQUARES, ValueError, *({name: np.zeros(3)} for name in SQUARES)),
+    *changes(
+        DENSE,
+        "traces",
+        TRACES,
+        ValueError,
+        {"link": "scores"},
+        {"link": "identity"},
+        {"coefficients": np.zeros((3, 4))},
+        {"coefficients": np.zeros((0, 3))},
+        {"result": np.zeros((3, 1))},
+        {"result": np.zeros((4, 3))},
+    ),
+    *changes(DENSE, "traces", TRACES, TypeError, {"result": np.zeros((4, 1), np.float32)}),
     *(
-        (arguments, change, ValueError)
-        for arguments in (DENSE_SCORES, SPARSE_SCORES)
-        for change in (
-            {"link": "identity"},
+        case
+        for rows in (DENSE, SPARSE)
+        for case in changes(
+            rows,
+            "scores",
+            ALL_SCORES,
+            ValueError,
             {"coefficients": np.zeros((0, 0))},
+            {"coefficients": np.zeros((4, 4))},
             {"result": np.zeros((3, 3))},
             {"result": np.zeros((4, 2))},
-            {"threads": 0},
         )
     ),
-    (DENSE_SCORES, {"coefficients": np.zeros((3, 4))}, ValueError),
-    (DENSE_SCORES, {"result": np.zeros((4, 3), np.float32)}, TypeError),
-    (SPARSE_SCORES, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
-    (MOMENTS, {"weight": np.ones(3)}, ValueError),
-    (MOMENTS, {"near": np.zeros(3)}, ValueError),
-    (MOMENTS, {"first": np.zeros(1)}, ValueError),
-    (MOMENTS, {"second": np.zeros(3)}, ValueError),
-    *((SQUARES, {name: np.zeros(3)}, ValueError) for name in ("shift", "scale", "sums")),
-    (DERIVATIVES, {"weight": np.ones(3)}, ValueError),
-    (DERIVATIVES, {"coefficients": np.zeros((2, 3))}, ValueError),
-    (DERIVATIVES, {"shift": np.zeros(3)}, ValueError),
-    (DERIVATIVES, {"scale": np.zeros(3)}, ValueError),
-    (DERIVATIVES, {"loss": "sigmoids", "target": np.zeros((4, 3)), "sums": np.zeros(9 + 81)}, ValueError),
-    (DERIVATIVES, {"sums": np.zeros(81)}, ValueError),
-    (DERIVATIVES, {"ends": np.array([1, 5])}, ValueError),
-    (SPARSE_DERIVATIVES, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
-    (SPARSE_DERIVATIVES, {"indices": np.zeros(3, np.int32)}, ValueError),
-    (SPARSE_DERIVATIVES, {"indices": np.full(4, 2, np.int32)}, IndexError),
-    (SPARSE_DERIVATIVES, {"coefficients": np.zeros((3, 0))}, ValueError),
-    (SPARSE_DERIVATIVES, {"sums": np.zeros(81)}, ValueError),
-    (DENSE, {"target": np.zeros((3, 1))}, ValueError),
-    (DENSE, {"target": np.zeros((4, 3))}, ValueError),
-    (DENSE, {"target": np.zeros((4, 1), np.complex64)}, ValueError),
-    (DENSE, {"ends": np.array([2, 3])}, ValueError),
-    (DENSE, {"ends": np.array([2, 1, 4])}, ValueError),
-    (DENSE, {"ends": np.array([-1, 4])}, ValueError),
-    (DENSE, {"ends": np.array([1, 4], np.int32)}, TypeError),
-    (DENSE, {"threads": 0}, ValueError),
-    (DENSE, {"weight": np.ones(5)}, ValueError),
-    (DENSE, {"coefficients": np.zeros((4, 3))}, ValueError),
-    (DENSE, {"coefficients": np.zeros((3, 0)), "gradient": np.zeros((3, 0))}, ValueError),
-    (DENSE, {"coefficients": np.asfortranarray(np.zeros((3, 3)))}, TypeError),
-    (DENSE, {"gradient": np.zeros((2, 3))}, ValueError),
-    (DENSE, {"gradient": np.zeros((3, 3), np.float32)}, TypeError),
-    (DENSE, {"X": np.zeros((4, 2), np.complex128)}, ValueError),
-    (DENSE, {"X": np.zeros(4)}, TypeError),
-    (DENSE, {"loss": "hinge"}, ValueError),
-    (DENSE, {"set": "abacus"}, ValueError),
-    (SPARSE, {"ends": np.zeros(0, np.int64)}, ValueError),
-    (SPARSE, {"bounds": np.array([0, 1, 2, 3, 5])}, ValueError),
-    (SPARSE, {"bounds": np.array([0, 2, 1, 3, 4])}, ValueError),
-    (SPARSE, {"bounds": np.array([-1, 1, 2, 3, 4])}, ValueError),
-    (SPARSE, {"bounds": np.zeros(0, np.int64)}, ValueError),
-    (SPARSE, {"bounds": np.arange(5, dtype=np.int32)}, TypeError),
-    (SPARSE, {"indices": np.zeros(3, np.int32)}, ValueError),
-    (SPARSE, {"indices": np.zeros(4)}, ValueError),
-    (SPARSE, {"data": np.ones(8)[::2]}, TypeError),
+    *changes(
+        SCORES,
+        "loss_of_scores",
+        KNOWN,
+        ValueError,
+        {"X": np.zeros((3, 3))},
+        {"X": np.zeros((4, 2))},
+        {"X": np.zeros((4, 0)), "intercepts": np.zeros((1, 0)), "slope": np.zeros((1, 0))},
+        {"X": np.zeros((4, 3), np.float32)},
+        {"X": np.asfortranarray(np.zeros((4, 3)))},
+        {"intercepts": np.zeros((1, 2))},
+        {"intercepts": np.zeros((2, 3)), "slope": np.zeros((2, 3))},
+        {"slope": np.zeros((1, 2))},
+        {"slope": np.zeros((3, 1))},
+        {"residuals": np.zeros((4, 2))},
+        {"residuals": np.zeros((3, 3))},
+        {"target": np.zeros((4, 3))},
+        {"loss": "softmax of distributions"},
+        {"loss": "hinge"},
+        {"set": "abacus"},
+    ),
+    *changes(
+        SCORES,
+        "loss_of_scores",
+        KNOWN,
+        IndexError,
+        {"target": np.full((4, 1), 3)},
+        {"target": np.full((4, 1), np.nan)},
+    ),
+    *changes(
+        SCORES,
+        "loss_of_scores",
+        KNOWN,
+        TypeError,
+        {"residuals": np.asfortranarray(np.zeros((4, 3)))},
+        {"residuals": np.broadcast_to(np.zeros((1, 3)), (4, 3))},
+    ),
+    *changes(
+        SPARSE,
+        "dual_steps",
+        DUAL,
+        ValueError,
+        {"bend": np.ones(3)},
+        {"scale_squares": np.ones(3)},
+        {"order": np.array([4])},
+        {"order": np.array([-1])},
+        {"coefficients": np.zeros((3, 3))},
+        {"coefficients": np.zeros((2, 3), np.float32)},
+        {"coefficients": np.zeros((2, 3), np.float16), "duals": np.zeros((4, 3), np.float16)},
+        {"intercepts": np.zeros(2)},
+        {"duals": np.zeros((3, 3))},
+        {"target": np.zeros((4, 1), np.int64)},
+        {"target": np.zeros((4, 3))},
+        {"target": np.zeros((8, 1))[::2]},
+        {"loss": "squared"},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "change", "error"), WRONG)
-def test_the_extension_checks_what_it_is_given(arguments, change, error, instruction_set):
+def called(set, rows, method, arguments, change):
+    """A method of bound rows, with some of their arguments or its own changed."""
     from polytome.native import _passes
 
-    call = getattr(_passes, CALLS[id(arguments)])
-    call(**{"set": instruction_set, **arguments})
+    kind = _passes.SparseRows if "bounds" in rows else _passes.DenseRows
+    bound = kind(**{name: change.get(name, value) for name, value in rows.items()})
+    own = {"set": set, **arguments}
+    return getattr(bound, method)(**{name: change.get(name, value) for name, value in own.items()})
+
+
+@pytest.mark.parametrize(("rows", "method", "arguments", "change", "error"), WRONG)
+def test_the_extension_checks_what_it_is_given(rows, method, arguments, change, error, instruction_set):
+    called(instruction_set, rows, method, arguments, {})
     with pytest.raises(error):
-        call(**{"set": instruction_set, **arguments, **change})
+        called(instruction_set, rows, method, arguments, change)
+
+
+@pytest.mark.parametrize(
+    ("rows", "change", "error"),
+    [
+        ({"X": DENSE["X"]}, {"link": "identity"}, ValueError),
+        ({"X": DENSE["X"]}, {"coefficients": np.zeros((3, 4))}, ValueError),
+        ({"X": DENSE["X"]}, {"coefficients": np.zeros((0, 0))}, ValueError),
+        ({"X": DENSE["X"]}, {"result": np.zeros((3, 3))}, ValueError),
+        ({"X": DENSE["X"]}, {"result": np.zeros((4, 3), np.float32)}, TypeError),
+        ({"X": DENSE["X"]}, {"threads": 0}, ValueError),
+        ({"X": DENSE["X"]}, {"X": np.zeros((4, 2), np.complex128)}, ValueError),
+        (CSR, {"link": "identity"}, ValueError),
+        (
+            CSR,
+            {"coefficients": np.zeros((0, 0))},
+            ValueError,
+        ),
+        (CSR, {"result": np.zeros((4, 2))}, ValueError),
+        (CSR, {"threads": 0}, ValueError),
+        (
+            CSR,
+            {"bounds": np.array([0, 1, 2, 3, 5])},
+            ValueError,
+        ),
+    ],
+)
+def test_the_extension_checks_what_it_predicts(rows, change, error, instruction_set):
+    from polytome.native import _passes
+
+    call = _passes.predict_dense if "X" in rows else _passes.predict_sparse
+    assert call(**{"set": instruction_set, **rows, **PREDICT})
+    with pytest.raises(error):
+        call(**{"set": instruction_set, **rows, **PREDICT, **change})
 
 
 def test_a_read_only_gradient_is_refused(instruction_set):
-    from polytome.native import _passes
-
     gradient = np.zeros((3, 3))
     gradient.flags.writeable = False
     with pytest.raises(TypeError):
-        _passes.dense(**{"set": instruction_set, **DENSE, "gradient": gradient})
+        called(instruction_set, DENSE, "value_and_gradient", VALUE, {"gradient": gradient})
 
 
 # What NumPy keeps, and who chooses
@@ -590,17 +668,17 @@ def test_other_losses_and_matrices_are_left_to_numpy(block):
         pass
 
     raw = np.zeros((5, 3))
-    assert native.value_and_gradient(Softmax(3), block, raw) is not None
-    assert native.value_and_gradient(Own(3), block, raw) is None
+    assert value_and_gradient(Softmax(3), block, raw) is not None
+    assert value_and_gradient(Own(3), block, raw) is None
     known = np.zeros((9, 3)), block.target, block.weight, np.zeros(3)
     assert from_known_scores(Softmax(3), *known) is not None
     assert from_known_scores(Own(3), *known) is None
-    assert native.traces(Softmax(3), block, raw, 1) is not None
+    assert traces(Softmax(3), block, raw, 1) is not None
     for loss in (Own(3), Squared(3)):
-        assert native.traces(loss, block, raw, 1) is None
-    assert native.traces(Softmax(3), block_of(sparse.csr_matrix(block.X), block.target), raw, 1) is None
-    assert native.value_and_gradient(Softmax(3), block_of(sparse.csc_matrix(block.X), block.target), raw) is None
-    assert native.value_and_gradient(Softmax(3), block_of(block.X, block.target.astype(float)), raw) is None
+        assert traces(loss, block, raw, 1) is None
+    assert traces(Softmax(3), block_of(sparse.csr_matrix(block.X), block.target), raw, 1) is None
+    assert value_and_gradient(Softmax(3), block_of(sparse.csc_matrix(block.X), block.target), raw) is None
+    assert value_and_gradient(Softmax(3), block_of(block.X, block.target.astype(float)), raw) is None
 
 
 def configuration(value):

@@ -7,13 +7,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from compiled import grams
 from polytome import native
 from polytome.curvature.pairs import pair_hessian
 from polytome.losses import Softmax
 from polytome.objective import Objective
+from polytome.passes import Block, Columns
 from polytome.penalties import L2
-from polytome.rows import Columns, as_rows
-from polytome.rows.blocks import Block
+from polytome.rows import as_rows
 
 SETS = native.instruction_sets()
 compiled = pytest.mark.skipif(native.instruction_set() is None, reason="NumPy does the work")
@@ -46,30 +47,30 @@ def columns(rng):
 def test_each_part_has_the_gram_matrix_of_its_rows(storage, fit_intercept, chosen, block, columns, monkeypatch):
     monkeypatch.setattr(native, "instruction_set", lambda: chosen)
     stored = STORAGES[storage](block.stored)
-    grams = native.grams(replace(block, stored=stored), columns, fit_intercept, ENDS, 2)
+    made = grams(replace(block, stored=stored), columns, fit_intercept, ENDS, 2)
     raw = stored.toarray() if sparse.issparse(stored) else stored
     X = np.column_stack([(raw - columns.shift) * columns.scale, np.full(403, float(fit_intercept))])
-    assert grams.shape == (5, 38, 38)
-    for gram, start, stop in zip(grams, [0, *ENDS], ENDS, strict=False):
+    assert made.shape == (5, 38, 38)
+    for gram, start, stop in zip(made, [0, *ENDS], ENDS, strict=False):
         assert_allclose(gram, (X[start:stop].T * block.weight[start:stop]) @ X[start:stop], rtol=1e-12, atol=1e-12)
         assert_array_equal(gram, gram.T)
-    assert not grams[1].any()
+    assert not made[1].any()
 
 
 @compiled
 @pytest.mark.parametrize("storage", ["array", "csr"])
 def test_threads_change_no_bit_of_gram_matrices(storage, block, columns):
     stored = replace(block, stored=STORAGES[storage](block.stored))
-    one, *more = (native.grams(stored, columns, True, np.arange(1, 404), threads) for threads in (1, 2, 3))
+    one, *more = (grams(stored, columns, True, np.arange(1, 404), threads) for threads in (1, 2, 3))
     for other in more:
         assert_array_equal(one, other)
 
 
 @compiled
 def test_gram_matrices_of_other_storage_or_many_columns_are_left_to_numpy(block, columns):
-    assert native.grams(replace(block, stored=sparse.csc_array(block.stored)), columns, True, ENDS, 1) is None
+    assert grams(replace(block, stored=sparse.csc_array(block.stored)), columns, True, ENDS, 1) is None
     wide = replace(block, stored=np.zeros((403, 300)))
-    assert native.grams(wide, Columns.identity(300), True, ENDS, 1) is None
+    assert grams(wide, Columns.identity(300), True, ENDS, 1) is None
 
 
 @compiled
@@ -88,7 +89,7 @@ def test_gram_matrices_of_other_storage_or_many_columns_are_left_to_numpy(block,
 def test_gram_matrices_of_wrong_arguments_are_refused(storage, ends, weight, threads, message, block, columns):
     wrong = replace(block, stored=STORAGES[storage](block.stored), weight=np.ones(weight))
     with pytest.raises(ValueError, match=message):
-        native.grams(wrong, columns, True, np.array(ends, dtype=np.int64), threads)
+        grams(wrong, columns, True, np.array(ends, dtype=np.int64), threads)
 
 
 @compiled
@@ -97,7 +98,7 @@ def test_a_column_of_gram_matrices_out_of_range_is_refused(column, block, column
     X = sparse.csr_array(block.stored)
     X.indices[-1] = column
     with pytest.raises(IndexError):
-        native.grams(replace(block, stored=X), columns, True, ENDS, 2)
+        grams(replace(block, stored=X), columns, True, ENDS, 2)
 
 
 # What they make

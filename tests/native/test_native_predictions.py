@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from compiled import traces as compiled_traces
 from polytome import native
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.numerics import sigmoid, softmax
@@ -32,10 +33,11 @@ LINKS = {"scores": np.asarray, "softmax": softmax, "sigmoids": sigmoid}
 def test_predictions_of_every_representation(representation, K, link, rng, tmp_path):
     X = REPRESENTATIONS[representation](integers(rng, N, D), tmp_path)
     coefficients = 0.1 * rng.normal(size=(K, D + 1))
-    got = native.linked_scores(X, coefficients, link)
-    if got is None:
+    if not native.makes_predictions(X):
         assert (sparse.issparse(X) and X.format != "csr") or not native.arrays.is_known(X.dtype)
         return
+    finite, got = native.linked_scores(X, coefficients, link)
+    assert finite
     dense = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
     want = LINKS[link](dense @ coefficients[:, :-1].T + coefficients[:, -1])
     # A score is wrong by some units of its largest term, a probability relatively by as much.
@@ -50,10 +52,10 @@ def test_a_prediction_does_not_depend_on_other_rows_or_threads(storage, monkeypa
     results = []
     for threads in ("1", "3"):
         monkeypatch.setenv("POLYTOME_NUM_THREADS", threads)
-        results.append(native.linked_scores(storage(X), coefficients, "softmax"))
+        results.append(native.linked_scores(storage(X), coefficients, "softmax")[1])
     assert_array_equal(*results)
     for start, end in ((0, 1), (1, 3), (2990, 3001), (17, 200)):
-        part = native.linked_scores(storage(X[start:end]), coefficients, "softmax")
+        _, part = native.linked_scores(storage(X[start:end]), coefficients, "softmax")
         assert_array_equal(part, results[0][start:end])
 
 
@@ -63,14 +65,14 @@ def test_scores_that_are_not_finite_are_left_to_numpy(storage, bad):
     X = np.zeros((5000, 3))
     X[4321, 1] = bad
     coefficients = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 10.0, 1.0, 1.0]])
-    assert native.linked_scores(storage(X), coefficients, "softmax") is None
+    assert not native.linked_scores(storage(X), coefficients, "softmax")[0]
 
 
 def test_probabilities_of_scores_far_apart():
     X = np.array([[0.0], [1.0], [700.0], [740.0], [800.0], [1.6e308], [-1.6e308]])
-    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "softmax")
+    _, got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "softmax")
     assert_allclose(got, softmax(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
-    got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "sigmoids")
+    _, got = native.linked_scores(X, np.array([[1.0, 0.0], [-1.0, 0.0]]), "sigmoids")
     assert_allclose(got, sigmoid(X * [1.0, -1.0]), rtol=1e-15, atol=1e-323)
 
 
@@ -84,7 +86,7 @@ def test_traces_of_every_dense_representation(name, rng, tmp_path):
         raw = 0.1 * rng.normal(size=(D + 1, loss.n_outputs))
         p = loss.mean(np.asarray(X, dtype=float) @ raw[:-1] + raw[-1])
         for precision in (np.float32, np.float64):
-            got = native.traces(loss, as_rows(X, np.zeros(N)).at(precision).whole, raw, 1)
+            got = compiled_traces(loss, as_rows(X, np.zeros(N)).at(precision).whole, raw, 1)
             assert got.shape == (N,)
             assert_allclose(got, (p * (1 - p)).sum(axis=1), rtol=0, atol=400 * np.finfo(precision).eps)
 
@@ -96,12 +98,12 @@ def test_traces_of_sure_rows_keep_their_digits():
     exact = 2 * sigmoid(gap) * sigmoid(-gap)
     for first, second in ((gap, 0 * gap), (0 * gap, gap), (1e3 + gap, 0 * gap + 1e3)):
         two = np.column_stack([first, second, np.full(len(gap), -1e300)])
-        assert_allclose(native.traces(Softmax(3), as_rows(two, gap).whole, raw, 1), exact, rtol=2e-15)
+        assert_allclose(compiled_traces(Softmax(3), as_rows(two, gap).whole, raw, 1), exact, rtol=2e-15)
     for z in (gap, -gap):
         rows = as_rows(z[:, None], gap).whole
-        got = native.traces(IndependentSigmoids(2), rows, np.array([[1.0, -1.0], [0.0, 0.0]]), 1)
+        got = compiled_traces(IndependentSigmoids(2), rows, np.array([[1.0, -1.0], [0.0, 0.0]]), 1)
         assert_allclose(got, exact, rtol=2e-15)
-        got = native.traces(Logistic(), rows, np.array([[1.0], [0.0]]), 1)
+        got = compiled_traces(Logistic(), rows, np.array([[1.0], [0.0]]), 1)
         assert_allclose(got, exact / 2, rtol=2e-15)
 
 
@@ -110,7 +112,7 @@ def test_a_trace_does_not_depend_on_other_rows_or_threads(storage, rng):
     X, raw = storage(rng.normal(size=(3001, 64))), rng.normal(size=(65, 7))
 
     def traces(start, end, n_threads):
-        return native.traces(Softmax(7), as_rows(X[start:end], np.zeros(end - start)).whole, raw, n_threads)
+        return compiled_traces(Softmax(7), as_rows(X[start:end], np.zeros(end - start)).whole, raw, n_threads)
 
     whole = traces(0, 3001, 1)
     for n_threads in (2, 3):

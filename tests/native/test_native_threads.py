@@ -12,12 +12,13 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
+from compiled import loss_of_scores, value_and_gradient
 from polytome import native
 from polytome.losses import Softmax
 from polytome.objective import Objective
+from polytome.passes import Block
 from polytome.penalties import L2
 from polytome.rows import as_rows
-from polytome.rows.blocks import Block
 
 SETS = native.instruction_sets()
 pytestmark = pytest.mark.skipif(not SETS, reason="the extension was not built")
@@ -41,7 +42,7 @@ def test_threads_change_no_bit_and_parts_are_summed_in_order(storage, rng):
     ends = np.sort(rng.integers(0, N, 30))
     ends[-1] = N
     parts = [
-        native.value_and_gradient(Softmax(3), rows_of(whole.stored[start:end], whole.target[start:end]), raw)
+        value_and_gradient(Softmax(3), rows_of(whole.stored[start:end], whole.target[start:end]), raw)
         for start, end in zip([0, *ends], ends, strict=False)
     ]
     value, gradient = np.float64(0.0), np.zeros(raw.shape)
@@ -49,7 +50,7 @@ def test_threads_change_no_bit_and_parts_are_summed_in_order(storage, rng):
         value, gradient = value + part[0], gradient + part[1]
     for n_threads in (1, 2, 3, 50):
         for _ in range(5):
-            got = native.value_and_gradient(Softmax(3), whole, raw, ends, n_threads)
+            got = value_and_gradient(Softmax(3), whole, raw, ends, n_threads)
             assert got[0] == value
             assert_array_equal(got[1], gradient)
 
@@ -61,9 +62,8 @@ def test_known_scores_are_shared_by_threads_without_changing_a_bit(soft, rng):
     b, ends = rng.normal(size=3), np.append(np.sort(rng.integers(0, N, 30)), N)
     want = None
     for n_threads in (1, 2, 3, 50):
-        scores = block.stored.copy()
-        value, slope = native.shifted_loss(Softmax(3), scores, block, b, ends, n_threads, residuals=scores)
-        got = value.tobytes(), slope.tobytes(), scores.tobytes()
+        made = loss_of_scores(Softmax(3), block, b, ends, n_threads, with_residuals=True)
+        got = tuple(part.tobytes() for part in made)
         want = want or got
         assert got == want
 
@@ -71,12 +71,12 @@ def test_known_scores_are_shared_by_threads_without_changing_a_bit(soft, rng):
 def test_an_error_in_any_thread_is_raised(rng):
     target = rng.integers(0, 3, N)
     target[N // 2] = 7
-    block = rows_of(rng.normal(size=(N, D)), target)
+    block, known = rows_of(rng.normal(size=(N, D)), target), rows_of(np.zeros((N, 3)), target)
     for n_threads in (1, 3):
         with pytest.raises(IndexError, match="class code"):
-            native.value_and_gradient(Softmax(3), block, np.zeros((D + 1, 3)), np.arange(1, N + 1), n_threads)
+            value_and_gradient(Softmax(3), block, np.zeros((D + 1, 3)), np.arange(1, N + 1), n_threads)
         with pytest.raises(IndexError, match="class code"):
-            native.shifted_loss(Softmax(3), np.zeros((N, 3)), block, np.zeros(3), np.arange(1, N + 1), n_threads)
+            loss_of_scores(Softmax(3), known, np.zeros(3), np.arange(1, N + 1), n_threads)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that signal")
@@ -91,7 +91,7 @@ def test_a_long_pass_is_interrupted():
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
         with pytest.raises(TimeoutError):
-            native.value_and_gradient(Softmax(K), block, np.zeros((2001, K)), np.arange(64, n + 1, 64), 2)
+            value_and_gradient(Softmax(K), block, np.zeros((2001, K)), np.arange(64, n + 1, 64), 2)
     finally:
         signal.signal(signal.SIGALRM, before)
 

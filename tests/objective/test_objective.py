@@ -10,8 +10,9 @@ from scipy.stats import entropy
 
 from polytome import native
 from polytome.losses import Logistic, Softmax, Squared
-from polytome.objective import Objective, block_value_and_gradient, hessian_of_scores
-from polytome.objective.objective import _weighted_grams
+from polytome.objective import Objective
+from polytome.passes import ValueAndGradient, hessian_of_scores
+from polytome.passes.gradients import _weighted_grams
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import Newton, minimize
@@ -229,9 +230,8 @@ def test_blocks_add_up_to_the_gradient(loss_name):
     objective = make(loss_name, NoPenalty())
     W, rows = point(objective), objective.rows
     raw = rows.columns.to_raw(W)
-    parts = [
-        block_value_and_gradient(objective.loss, batch, raw) for batch in rows.batches(7, np.random.default_rng(0))
-    ]
+    one_pass, batches = ValueAndGradient(objective.loss, raw), rows.batches(7, np.random.default_rng(0))
+    parts = [native.reduce_block(one_pass, batch) for batch in batches]
     value, gradient = objective.value_and_gradient(W)
     total = objective.total_weight
     assert sum(part[0] for part in parts) / total == pytest.approx(value, rel=1e-13)

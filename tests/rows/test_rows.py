@@ -1,6 +1,7 @@
 """Rows: however a matrix is stored, cut and shared among threads, its sums are those of the dense float64 array."""
 
 import tracemalloc
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -14,11 +15,12 @@ from scipy import sparse
 from polytome.errors import ArgumentError
 from polytome.losses import Softmax
 from polytome.objective import Objective
+from polytome.passes import added_up
 from polytome.penalties import L2
 from polytome.rows import ArrayRows, Columns, SparseRows, as_rows
 from polytome.rows import arrays as array_rows
 from polytome.rows import sparse as sparse_rows
-from polytome.rows.blocks import ordered_sum
+from polytome.rows.blocks import in_order
 from polytome.rows.choose import fast_precision
 from polytome.threads import one_blas_thread
 from registry import REPRESENTATIONS, SPARSE, integers, twin
@@ -75,6 +77,24 @@ def assert_close(got, want, tolerance):
     for name, array in want.items():
         assert np.isfinite(got[name]).all(), name
         assert np.abs(got[name] - array).max() <= tolerance * np.abs(array).max(), name
+
+
+@dataclass(frozen=True)
+class SecondColumn:
+    """How many rows there are and, joined, their second standardised columns and their targets."""
+
+    columns: Columns
+    joined = 2
+
+    def of_block(self, block):
+        return np.array(len(block.target)), self.columns.dense(block)[:, 1], block.target
+
+
+class Broken:
+    joined = 0
+
+    def of_block(self, block):
+        raise FloatingPointError("in a block")
 
 
 # One representation like another
@@ -202,22 +222,22 @@ def test_bits_do_not_depend_on_the_number_of_threads(storage, precision, dense, 
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
-def test_ordered_sum_adds_in_order(n_threads):
+def test_sums_are_added_in_order(n_threads):
     # In floating point 1e16 + 1 + 1 + ... loses every 1; in any other order some would count.
     parts = [1e16, *[1.0] * 40, -1e16]
-    (total,) = ordered_sum(lambda part: (np.array(part),), parts, n_threads)
+    (total,) = added_up(in_order(lambda part: (np.array(part),), parts, n_threads))
     assert total == 0.0
 
 
-def test_ordered_sum_adds_in_float64():
-    (total,) = ordered_sum(lambda part: (np.float32(part),), [2**24, 1, 1, 1], 1)
+def test_sums_are_added_in_float64():
+    (total,) = added_up((np.float32(part),) for part in [2**24, 1, 1, 1])
     assert total.dtype == np.float64
     assert total == 2**24 + 3
 
 
-def test_ordered_sum_leaves_its_terms_alone():
+def test_sums_leave_their_terms_alone():
     terms = [np.ones(2), np.ones(2)]
-    ordered_sum(lambda part: (terms[part],), [0, 1], 1)
+    added_up((term,) for term in terms)
     assert_array_equal(terms, np.ones((2, 2)))
 
 
@@ -226,23 +246,21 @@ def test_ordered_sum_leaves_its_terms_alone():
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
 def test_each_gives_one_entry_per_row_in_order(storage, n_threads, dense, tmp_path):
     rows = stored(storage, dense, tmp_path, np.arange(N), n_threads=n_threads)
-    first = rows.each(lambda block: rows.dense(block)[:, 1])
+    count, first, numbers = rows.reduce(SecondColumn(COLUMNS))
+    assert count == N
     assert_allclose(first, (dense[:, 1] - COLUMNS.shift[1]) * COLUMNS.scale[1], rtol=1e-15)
-    assert_array_equal(rows.each(lambda block: block.target), np.arange(N))
+    assert_array_equal(numbers, np.arange(N))
 
 
-def test_ordered_sum_of_nothing_is_an_error():
+def test_a_sum_of_nothing_is_an_error():
     with pytest.raises(ArgumentError, match="at least one row"):
-        ordered_sum(lambda part: (part,), [], 2)
+        added_up([])
 
 
 @pytest.mark.usefixtures("many_blocks")
 def test_an_error_in_a_thread_reaches_the_caller(dense, target):
-    def broken(block):
-        raise FloatingPointError("in a block")
-
     with pytest.raises(FloatingPointError, match="in a block"):
-        as_rows(dense, target, n_threads=3).sum(broken)
+        as_rows(dense, target, n_threads=3).reduce(Broken())
 
 
 # Columns
@@ -397,8 +415,6 @@ def test_fast_precision_is_float32_where_it_holds_every_value(dtype):
 
 @pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="NumPy 1 keeps errstate per thread")
 def test_threads_share_the_caller_s_word_on_overflow():
-    from polytome.rows.blocks import in_order
-
     with np.errstate(over="ignore"):
         assert list(in_order(np.exp, [1000.0] * 8, n_threads=2)) == [np.inf] * 8
     with pytest.warns(RuntimeWarning, match="overflow"):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from compiled import stores_twice
 from polytome import LogisticRegression, OneVsRest, native
 from polytome.certificates.certificate import certify, dual_value
 from polytome.certificates.dual import _scaled, certify_dual, implied_coefficients
@@ -135,7 +136,7 @@ def test_predictions_of_the_optimum_prove_it(rng: np.random.Generator) -> None:
 )
 def test_coefficients_of_residuals(storage: Any, path: str, rng: np.random.Generator, monkeypatch: Any) -> None:
     if path == "numpy":
-        monkeypatch.setattr(native, "linked_scores", lambda *_: None)
+        monkeypatch.setattr(native, "instruction_set", lambda: None)
     objective = make("softmax", rng, strength=0.05)
     scale = rng.uniform(0.5, 2, objective.rows.n_features)
     rows = as_rows(storage(objective.rows.X), objective.rows.target, objective.rows.weight)
@@ -396,10 +397,10 @@ def test_entries_in_any_order_and_none_twice(rng: np.random.Generator) -> None:
         mixed.indices[part], mixed.data[part] = X.indices[part][turn], X.data[part][turn]
     mixed.has_sorted_indices = False
     mixed.has_canonical_format = False
-    assert native.has_duplicates(mixed) is False
+    assert stores_twice(mixed) is False
     assert np.shares_memory(as_rows(mixed, y).X.data, mixed.data)  # no copy of the entries
     doubled = sparse.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape)
-    assert native.has_duplicates(doubled) is True
+    assert stores_twice(doubled) is True
     for other in (mixed, doubled):
         for got, want in zip(as_rows(other, y).moments(), as_rows(X, y).moments(), strict=True):
             assert_allclose(got, want, rtol=1e-12, atol=1e-15)

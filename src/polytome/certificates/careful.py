@@ -24,7 +24,9 @@ from polytome.curvature.hessian_root import Basis, HessianRoot
 from polytome.numerics.exact_sums import UNIT, Sums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.objective import Objective
 from polytome.objective.intercepts import exact_intercept
-from polytome.rows import Block, Columns, as_rows
+from polytome.passes import Block, Columns
+from polytome.passes import Sums as PassSums
+from polytome.rows import Storage, as_rows, in_memory
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -71,11 +73,16 @@ class CarefulFrame:
     def of(cls, objective: Objective) -> CarefulFrame | None:
         """The frame of an objective, if its penalty weighs every column and it has few enough entries."""
         rows = objective.rows
-        if objective.penalty.modulus == 0 or objective.unpenalised.size:
+        facts = rows.facts
+        if objective.penalty.modulus == 0 or objective.unpenalised.size or not facts.is_resident:
             return None
-        entries = rows.whole.stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
-        fits = max(entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
+        fits = max(facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
         return cls(objective.at(np.float64)) if fits else None
+
+    @property
+    def _rows(self) -> Storage:
+        """The rows, which are in memory."""
+        return in_memory(self.objective.rows, "a careful certificate")
 
     @property
     @kept
@@ -96,8 +103,8 @@ class CarefulFrame:
         rows, columns = self.objective.rows, Columns(np.zeros(len(self.centre)), self.objective.rows.columns.scale)
         if not self.centre.any():
             return replace(self.objective, rows=rows.with_columns(columns))
-        copy = np.vstack([self._columns(block) for block in rows.blocks()])
-        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.n_threads)
+        copy = np.vstack([_columns(block, self.centre) for block in rows.blocks()])
+        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.facts.n_threads)
         return replace(self.objective, rows=held.with_columns(columns))
 
     @property
@@ -105,13 +112,6 @@ class CarefulFrame:
     def root(self) -> HessianRoot | None:
         """The square root of the centred objective's Hessian, if it is small enough."""
         return HessianRoot.of(self.centred)
-
-    def _columns(self, block: Block) -> Any:
-        """The centred columns of a block; sparse where the centre is zero."""
-        X = block.X
-        if not self.centre.any():
-            return X
-        return (X.toarray() if self.objective.rows.is_sparse else X) - self.centre
 
     def start(self, W: Array) -> Array:
         """Standardised coefficients as those of the centred objective."""
@@ -230,12 +230,11 @@ class CarefulFrame:
     @kept
     def exact(self) -> tuple[Array, Array] | None:
         """The centred columns as two floats for each entry, if sums that are free of rounding take no time."""
-        rows, n_outputs = self.objective.rows, self.objective.loss.n_outputs
-        stored = rows.whole.stored
+        rows, n_outputs = self._rows, self.objective.loss.n_outputs
         if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MOST_EXACT:
             return None
         # Whole numbers of 64 bits may have been rounded on the way to float64.
-        if stored.dtype in (np.int64, np.uint64) and abs(stored).max() > _WHOLE:
+        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.X).max() > _WHOLE:
             return None
         X = np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
         return exact_difference(X, self.centre)
@@ -247,13 +246,8 @@ class CarefulFrame:
             most = abs(self.exact[0]) @ np.abs(coefficients)
             return scores, UNIT * np.abs(scores) + 8 * UNIT * UNIT * most
         size = growth(self.objective.rows.n_features + 4)
-
-        def block_scores(block: Block) -> Array:
-            X = self._columns(block)
-            return np.stack([np.asarray(X @ coefficients), size * np.asarray(abs(X) @ np.abs(coefficients))], axis=1)
-
-        both = self.objective.rows.each(block_scores)
-        return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+        scores, most = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
+        return scores, size * most
 
     def sums(self, parts: list[Array], likeliest: Array | None) -> Sums:
         """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
@@ -266,12 +260,7 @@ class CarefulFrame:
             sizes[np.arange(len(sizes)), likeliest] *= -1
         sizes *= rows.weight[:, None]
         held = rows.with_target(np.hstack([weighted, sizes]))
-
-        def block_gradient(block: Block) -> tuple[Array, ...]:
-            X, (weighted, sizes) = self._columns(block), np.hsplit(block.target, 2)
-            return np.asarray(X.T @ weighted), np.asarray(abs(X).T @ sizes)
-
-        features, most = held.sum(block_gradient)
+        features, most = held.reduce(_ColumnsTimesTargets(self.centre))
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
         off = growth(loss.n_outputs + 8) * sizes.sum(axis=0)
         return Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
@@ -303,14 +292,8 @@ class CarefulFrame:
     def _sizes(self) -> Array:
         """The length of each row's centred and scaled columns in the penalty's dual norm, shape (n,), a little more."""
         scale = self.objective.rows.columns.scale / np.sqrt(np.ravel(self.objective.penalty.weights))
-
-        def block_sizes(block: Block) -> Array:
-            X: Any = abs(self._columns(block)) * (1 + 4 * UNIT)
-            squares: Any = X.multiply(X) if self.objective.rows.is_sparse and not self.centre.any() else X * X
-            return np.asarray(squares @ scale**2)
-
         with np.errstate(over="ignore"):
-            squares = self.objective.rows.each(block_sizes)
+            (squares,) = self.objective.rows.reduce(_SquaredSizes(self.centre, scale))
         return np.sqrt(squares) * (1 + growth(len(scale) + 8))
 
     def _at_rows(self, dual: DualPoint, scores: Array, error: Array) -> _AtRows:
@@ -374,6 +357,53 @@ class CarefulFrame:
         _, one = self.objective.loss.value_and_gradient(scores, self.objective.rows.target)
         _, other = self.objective.loss.value_and_gradient(others, self.objective.rows.target)
         return np.asarray(np.abs(one - other) + 8 * UNIT)
+
+
+def _columns(block: Block, centre: Array) -> Any:
+    """The centred columns of a block; sparse where the centre is zero."""
+    X: Any = block.X
+    if not centre.any():
+        return X
+    return (X if isinstance(X, np.ndarray) else X.toarray()) - centre
+
+
+@dataclass(frozen=True, eq=False)
+class _ScoresAndSizes:
+    """Scores of centred columns without intercept, and the sums of the absolute values of their terms, both joined."""
+
+    centre: Array
+    coefficients: Array
+    joined = 2
+
+    def of_block(self, block: Block) -> PassSums:
+        X = _columns(block, self.centre)
+        return np.asarray(X @ self.coefficients), np.asarray(abs(X) @ np.abs(self.coefficients))
+
+
+@dataclass(frozen=True, eq=False)
+class _ColumnsTimesTargets:
+    """Centred columns times the first half of the targets, and their absolute values times the other half."""
+
+    centre: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> PassSums:
+        X, (weighted, sizes) = _columns(block, self.centre), np.hsplit(block.target, 2)
+        return np.asarray(X.T @ weighted), np.asarray(abs(X).T @ sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class _SquaredSizes:
+    """The squared length of each row's centred and scaled columns, a little more, joined."""
+
+    centre: Array
+    scale: Array
+    joined = 1
+
+    def of_block(self, block: Block) -> PassSums:
+        X: Any = abs(_columns(block, self.centre)) * (1 + 4 * UNIT)
+        squares: Any = X * X if isinstance(X, np.ndarray) else X.multiply(X)
+        return (np.asarray(squares @ self.scale**2),)
 
 
 def certify_given(objective: Objective, coefficients: Array, intercept: Array, tol: float) -> Certificate:

@@ -30,11 +30,11 @@ from polytome.certificates.rounding import Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import solve_equations
 from polytome.curvature.conjugate_gradients import newton_decrement
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
-from polytome.losses import Squared
+from polytome.losses import Loss, Squared
 from polytome.numerics.outward import rounded_up
-from polytome.objective import Objective, all_scores, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import ROUNDING, KnownScores, balanced, exact_intercept
-from polytome.rows import Block
+from polytome.passes import Block, Sums, block_scores
 
 Array = NDArray[Any]
 
@@ -318,13 +318,7 @@ def dual_value(objective: Objective, W: Array) -> float:
     An independent way to the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact.
     """
     objective = objective.at(np.float64)
-    raw = objective.rows.columns.to_raw(W)
-
-    def block_conjugate(block: Block) -> tuple[Array, ...]:
-        _, residual = objective.loss.value_and_gradient(block_scores(block, raw), block.target)
-        return (np.asarray(block.weight @ objective.loss.conjugate(residual, block.target)),)
-
-    (conjugate,) = objective.rows.sum(block_conjugate)
+    (conjugate,) = objective.rows.reduce(_Conjugate(objective.loss, objective.rows.columns.to_raw(W)))
     _, gradient = objective.value_and_gradient(W)
     loss_gradient = gradient[:-1] - objective.penalty.quadratic * W[:-1]
     return -float(conjugate) / objective.total_weight - objective.penalty.conjugate(-loss_gradient)
@@ -344,23 +338,46 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
     raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
     # A margin is a difference of two scores: no rounding of them may have brought it above zero.
     size, left = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
-
-    def block_wrong(block: Block) -> tuple[Array, ...]:
-        margin = objective.loss.margin(block_scores(block, raw), block.target)
-        most = np.asarray(abs(block.X) @ np.abs(raw[:-1]).astype(block.X.dtype)) + np.abs(raw[-1])
-        rounding = size * most.max(axis=1, keepdims=True) + left
-        return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
-
-    (wrong,) = objective.rows.sum(block_wrong)
+    (wrong,) = objective.rows.reduce(_WrongRows(objective.loss, raw, size, left))
     separated: Array = wrong == 0
     return separated
+
+
+@dataclass(frozen=True, eq=False)
+class _Conjugate:
+    """Weighted sum of the conjugates of the rows' losses at their residuals."""
+
+    loss: Loss
+    raw: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        _, residual = self.loss.value_and_gradient(block_scores(block, self.raw), block.target)
+        return (np.asarray(block.weight @ self.loss.conjugate(residual, block.target)),)
+
+
+@dataclass(frozen=True, eq=False)
+class _WrongRows:
+    """How many rows of positive weight have no margin beyond rounding: so many times their largest sum, and some."""
+
+    loss: Loss
+    raw: Array
+    rounding: float
+    more: float
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        margin = self.loss.margin(block_scores(block, self.raw), block.target)
+        most = np.asarray(abs(block.X) @ np.abs(self.raw[:-1]).astype(block.X.dtype)) + np.abs(self.raw[-1])
+        rounding = self.rounding * most.max(axis=1, keepdims=True) + self.more
+        return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
 
 
 def _has_short_scores(objective: Objective) -> bool:
     """Whether rows of scores are much shorter than rows, and few enough to be kept."""
     n_features, n_outputs = objective.rows.n_features, objective.loss.n_outputs
     short = _SHORTER * n_outputs <= n_features and objective.rows.n_rows * n_outputs <= _MOST_SCORES
-    return objective.fit_intercept and short
+    return objective.fit_intercept and short and objective.rows.facts.is_resident
 
 
 def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Array]]:
@@ -371,9 +388,9 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
     exact: Array = W.copy()
     intercept = exact_intercept(objective, scores)
     exact[-1] += intercept
-    loss, _ = KnownScores(objective, scores).loss_and_slope(intercept, residuals=scores)
+    loss, _, residuals = KnownScores(objective, scores).loss_slope_and_residuals(intercept)
     # Where coefficients are zero, the residuals of the squared loss are minus its targets.
-    minus_residuals = np.negative(scores, out=scores)
+    minus_residuals = np.negative(residuals, out=residuals)
     held = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
     _, gradient = held.value_and_gradient(np.zeros_like(W))
     gradient[:-1] += objective.penalty.quadratic * W[:-1]

@@ -26,10 +26,11 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY, growth
-from polytome.losses import Squared
+from polytome.losses import Loss, Squared
 from polytome.objective import Objective
-from polytome.rows import Block
-from polytome.rows.blocks import in_order
+from polytome.passes import Block, Columns
+from polytome.passes import Sums as PassSums
+from polytome.rows import Rows
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -84,7 +85,7 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
         True
     """
     # The residuals of the squared loss are not right to some units in the last place.
-    if isinstance(objective.loss, Squared) or not _is_exact(objective.rows.whole.stored):
+    if isinstance(objective.loss, Squared) or not _is_exact(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         found = _bound(objective, W, blocks, np.arange(objective.shape[0] - (not objective.fit_intercept)))
@@ -93,12 +94,24 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
     return found
 
 
-def _is_exact(stored: Any) -> bool:
+def _is_exact(rows: Rows) -> bool:
     """Whether float64 holds all entries."""
-    entries: Array = stored if isinstance(stored, np.ndarray) else stored.data
-    if entries.dtype not in (np.int64, np.uint64) or not entries.size:
-        return bool(np.can_cast(entries.dtype, np.float64))
-    return max(abs(int(entries.min())), abs(int(entries.max()))) <= _LARGEST_WHOLE
+    if rows.facts.dtype not in (np.int64, np.uint64):
+        return bool(np.can_cast(rows.facts.dtype, np.float64))
+    (beyond,) = rows.reduce(_BeyondFloat64())
+    return bool(beyond == 0)
+
+
+@dataclass(frozen=True)
+class _BeyondFloat64:
+    """How many whole numbers float64 may not hold."""
+
+    joined = 0
+
+    def of_block(self, block: Block) -> PassSums:
+        stored: Any = block.stored
+        entries = stored if isinstance(stored, np.ndarray) else stored.data
+        return (np.asarray(((entries > _LARGEST_WHOLE) | (entries < -_LARGEST_WHOLE)).sum()),)
 
 
 def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> CurvatureBound | None:
@@ -183,7 +196,7 @@ class _Part:
         return np.ascontiguousarray(self.T.reshape(len(self.T), len(self.outputs), -1).swapaxes(0, 1))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Seen:
     """What the rows add up to, in columns that are independent; without division by their weight.
 
@@ -192,37 +205,24 @@ class _Seen:
         size: of their absolute values, of the same shape.
         square: of the columns' squares times the diagonals of the rows' Hessians, of the same shape.
         moved: for each part, by how much rounding of the scores may have moved its gradient, in its coordinates.
-        range: for each part, the largest range of the scores of a row over all directions of unit length.
-        deviation: by how much a score may be off.
         loss: its weighted sum.
         loss_off: by how much that may be off, because the scores are, but for what moves them all alike.
         mean: weighted sums of residuals, (n_outputs,).
         mean_off: by how much these may be off, because the scores are.
+        range: for each part, the largest range of the scores of a row over all directions of unit length.
+        deviation: by how much a score may be off.
     """
 
     gradient: Array
     size: Array
     square: Array
     moved: Array
-    range: Array
-    deviation: float
     loss: float
     loss_off: float
     mean: Array
     mean_off: float
-
-    def add(self, other: _Seen) -> None:
-        """What other rows add."""
-        self.gradient += other.gradient
-        self.size += other.size
-        self.square += other.square
-        self.moved += other.moved
-        self.range = np.fmax(self.range, other.range)
-        self.deviation = max(self.deviation, other.deviation)
-        self.loss += other.loss
-        self.loss_off += other.loss_off
-        self.mean += other.mean
-        self.mean_off += other.mean_off
+    range: Array
+    deviation: float
 
     def of(self, part: _Part, place: int) -> tuple[Array, Array, Array, float, float]:
         """What concerns a part: sums as vectors in the order of its coefficients, `moved` and `range`."""
@@ -234,46 +234,57 @@ class _Seen:
 
 def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) -> _Seen:
     """One pass over the rows."""
-    rows, loss, depth = objective.rows, objective.loss, growth(len(W) + 8)
-    common = _common(objective, W)
     is_soft = bool(objective.soft.size and objective.soft.any())
-    coordinates = [(part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts]
+    coordinates = tuple((part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts)
+    look = _Look(objective.loss, W, objective.rows.columns, columns, coordinates, _common(objective, W), is_soft)
+    gradient, size, square, moved, loss, loss_off, mean, mean_off, ranges, deviations = objective.rows.reduce(look)
+    sums = float(loss), float(loss_off), mean, float(mean_off)
+    return _Seen(gradient, size, square, moved, *sums, ranges.max(axis=0), float(deviations.max()))
 
-    def look(block: Block) -> _Seen:
-        dense = np.hstack([rows.dense(block), np.ones((len(block.weight), 1))])
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What `_Seen` is made of: sums over the rows, and from each block its largest range and deviation, joined."""
+
+    loss: Loss
+    W: Array
+    standard: Columns
+    columns: Array
+    coordinates: tuple[tuple[Array, Array], ...]
+    common: Array
+    is_soft: bool
+    joined = 2
+
+    def of_block(self, block: Block) -> PassSums:
+        loss, W, columns = self.loss, self.W, self.columns
+        dense = np.hstack([self.standard.dense(block), np.ones((len(block.weight), 1))])
         scores, weight = dense @ W, block.weight[:, None]
         absolute = np.abs(dense)
-        own = depth * (absolute @ np.abs(W))
+        own = growth(len(W) + 8) * (absolute @ np.abs(W))
         if not loss.separable:  # the largest score is subtracted from all of a row
             own[:] = own.max(axis=1, keepdims=True)
-        off, counts = own + common, block.weight > 0
+        off, counts = own + self.common, block.weight > 0
         X, absolute = (values if len(columns) == len(W) else values[:, columns] for values in (dense, absolute))
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
-        lengths = [_lengths(X, absolute, *each) for each in coordinates]
-        changes = np.broadcast_to(_changes(loss.smoothness, m, u, off), (len(X), len(parts)))
+        lengths = [_lengths(X, absolute, *each) for each in self.coordinates]
+        changes = np.broadcast_to(_changes(loss.smoothness, m, u, off), (len(X), len(lengths)))
         moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
-        size = absolute.T @ (weight * (np.abs(residual) + float(is_soft)))
+        size = absolute.T @ (weight * (np.abs(residual) + float(self.is_soft)))
         ranges = [float(span[counts].max(initial=0.0)) for _, span in lengths]
         value_off = ((np.abs(residual) + _SLACK + 0.5 * loss.smoothness * own) * own).sum(axis=1)
-        return _Seen(
+        return (
             X.T @ (weight * residual),
             size,
             (X * X).T @ (weight * np.maximum(m, 0.0)) * (1 if u is None else 2),
             np.array(moved),
-            np.array(ranges),
-            float(off[counts].max(initial=0.0)),
-            float(block.weight @ value),
-            float(block.weight @ value_off),
+            np.asarray(block.weight @ value),
+            np.asarray(block.weight @ value_off),
             block.weight @ residual,
-            float(block.weight @ own.max(axis=1)),
+            np.asarray(block.weight @ own.max(axis=1)),
+            np.array([ranges]),
+            off[counts].max(initial=0.0, keepdims=True)[0],
         )
-
-    looks = in_order(look, list(rows.blocks()), rows.n_threads)
-    total = next(looks)
-    for more in looks:
-        total.add(more)
-    return total
 
 
 def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple[Array, Array]:

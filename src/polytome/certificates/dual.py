@@ -12,7 +12,7 @@ Reference: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods f
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from polytome.certificates.certificate import Certificate, proof_of_parts
 from polytome.certificates.rounding import rounding_of
 from polytome.objective import Objective
 from polytome.objective.intercepts import KnownScores, exact_intercept
-from polytome.rows import Block
+from polytome.passes import Block, ProductOfColumns, Scores, Sums
+from polytome.rows import in_memory
 
 Array = NDArray[Any]
 
@@ -46,8 +47,7 @@ def certify_dual(
     rows = objective.rows
     dual = dual.astype(np.float64)
     shift = exact_intercept(objective, dual) if objective.fit_intercept else np.zeros(dual.shape[1])
-    residual = np.empty_like(dual)
-    dual_loss, dual_slope = KnownScores(objective, dual).loss_and_slope(shift, residual)
+    dual_loss, dual_slope, residual = KnownScores(objective, dual).loss_slope_and_residuals(shift)
     W = implied_coefficients(objective, residual)
     scores = _scores_without_intercept(objective, W)
     intercept = np.array(objective.null[0][-1] if intercepts is None else intercepts)
@@ -100,30 +100,42 @@ def implied_coefficients(objective: Objective, residual: Array) -> Array:
     share = np.zeros((rows.n_rows + 1, residual.shape[1]))
     np.multiply(residual, (weight / (-objective.total_weight * objective.penalty.modulus))[:, None], out=share[:-1])
     if not rows.is_sparse:
-        (features,) = rows.with_target(share[:-1]).sum(lambda block: (block.X.T @ block.target,))
+        (features,) = rows.with_target(share[:-1]).reduce(ProductOfColumns())
         return np.vstack([features * scale[:, None], np.zeros(features.shape[1])])
     # Column by column: each line of the coefficients is written once, and the residuals stay in the cache. They are
     # to the columns what coefficients are to the rows. An empty column makes room for the intercepts.
-    X = _scaled(rows.whole.stored, scale).tocsc()
+    X = _scaled(in_memory(rows, "a dual point").X, scale).tocsc()
     bounds = np.append(X.indptr, X.indptr[-1:])
     columns: Any = sparse.csr_matrix((X.data, X.indices, bounds), shape=(X.shape[1] + 1, X.shape[0]))
-    W = native.linked_scores(columns, share.T, "scores")
-    return np.asarray(columns @ share[:-1]) if W is None else W
+    return _scores_of(columns, share)
 
 
 def _scores_without_intercept(objective: Objective, W: Array) -> Array:
     """Scores of all rows for scaled columns, float64; the last row of W has to be zero."""
     rows = objective.rows
     if not rows.is_sparse:
-        raw = W[:-1] * rows.columns.scale[:, None]
+        (scores,) = rows.reduce(_Products(W[:-1] * rows.columns.scale[:, None]))
+        return scores
+    return _scores_of(_scaled(in_memory(rows, "a dual point").X, rows.columns.scale), W)
 
-        def block_product(block: Block) -> Array:
-            return np.asarray(block.X @ raw)
 
-        return rows.each(block_product)
-    X = _scaled(rows.whole.stored, rows.columns.scale)
-    scores = native.linked_scores(X, W.T, "scores")
-    return np.asarray(X @ W[:-1]) if scores is None else scores
+def _scores_of(X: Any, W: Array) -> Array:
+    """Scores of a sparse matrix's rows, float64."""
+    n_rows = X.shape[0]
+    block = Block(X, np.dtype(np.float64), np.zeros(n_rows), np.ones(n_rows))
+    (scores,) = native.reduce_block(Scores(W), block)
+    return scores
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    """Products of the raw columns with coefficients, joined: (n, n_outputs)."""
+
+    coefficients: Array
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        return (np.asarray(block.X @ self.coefficients),)
 
 
 def _scaled(X: Any, scale: Array) -> Any:

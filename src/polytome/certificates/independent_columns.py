@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.linalg.lapack import dpstrf
 
 from polytome.numerics.exact_sums import exact_products
 from polytome.objective import Objective
-from polytome.rows import Block
+from polytome.passes import Block, Sums
 
 Array = NDArray[Any]
 
@@ -51,13 +52,26 @@ def independent_columns(objective: Objective, blocks: Array) -> Array | None:
     # What a constant adds is the least sure of the factors, and one row tells it.
     raw[-1] = 0.0
     raw[-1] = (first[:, others] - first @ raw)[0] if objective.fit_intercept else 0.0
-
-    def block_differs(block: Block) -> tuple[Array, ...]:
-        return (np.array([_differs(_with_ones(block), others, raw)], dtype=np.float64),)
-
     with np.errstate(over="ignore", invalid="ignore"):
-        (differs,) = rows.sum(block_differs)
-    return np.sort(chosen) if differs == 0 else None
+        (differing,) = rows.reduce(_DifferingBlocks(others, raw))
+    return np.sort(chosen) if differing == 0 else None
+
+
+@dataclass(frozen=True, eq=False)
+class _DifferingBlocks:
+    """In how many blocks other columns are not, or not shown to be, what these factors make of the first ones.
+
+    Args:
+        others: the places of these columns.
+        factors: for columns as they are stored, and the constant, (n_features + 1, n_others).
+    """
+
+    others: Array
+    factors: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        return (np.asarray(float(_differs(_with_ones(block), self.others, self.factors))),)
 
 
 def _relations(objective: Objective, blocks: Array) -> tuple[Array, Array, Array]:

@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, growth
-from polytome.objective import Objective, block_scores
-from polytome.rows import Block
+from polytome.losses import Loss
+from polytome.objective import Objective
+from polytome.passes import Block, Columns, Sums, block_scores
 
 Array = NDArray[Any]
 
@@ -76,28 +77,12 @@ class Equations:
 
     @classmethod
     def at(cls, objective: Objective, W: Array, small: float) -> Equations:
-        """Those at coefficients `W`; a residual up to `small` counts as none."""
+        """Those at coefficients `W`; a residual up to `small` counts as none, unless a label is soft."""
         rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
-        places = _places(objective, raw, small)
-        one = 1.0 if objective.soft.size and objective.soft.any() else 0.0
-
-        def block_sums(block: Block) -> tuple[Array, ...]:
-            Z, sizes = _columns(objective, block, places)
-            residual, m, u, mass = _sure(objective, block, raw, small)
-            weighted, weight = m * block.weight[:, None], block.weight[:, None]
-            H: Array = np.zeros((m.shape[1], Z.shape[1]) * 2)
-            for k, each in enumerate(weighted.T):
-                H[k, :, k] = Z.T @ (Z * each[:, None])
-            H = H.reshape(m.shape[1] * Z.shape[1], -1)
-            if u is not None:
-                root = u * np.sqrt(weight)
-                kronecker = (root[:, :, None] * Z[:, None, :]).reshape(len(Z), -1)
-                H -= kronecker.T @ kronecker
-            most = sizes.T @ ((np.abs(residual) + one) * weight)
-            mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)
-            return H, weighted.T @ (sizes * sizes), Z.T @ (residual * weight), most, np.array([mean, square])
-
-        H, diagonal, left, most, (mean, square) = (sums / total for sums in rows.sum(block_sums))
+        sure = None if objective.soft.size and objective.soft.any() else small
+        places = _places(objective, raw, sure)
+        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
+        H, diagonal, left, most, (mean, square) = (each / total for each in sums)
         n_outputs, width = diagonal.shape
         active = diagonal > 0
         if not objective.loss.separable:  # the same change to every class is none: there, any curvature will do
@@ -113,15 +98,10 @@ class Equations:
         depth = objective.sizes.depth + 2 * ELEMENTARY + n_outputs
         off = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max()))
         least = float(eigenvalues[0]) - off if not left.T[~active].any() else 0.0
-
-        def block_lengths(block: Block) -> Array:
-            _, sizes = _columns(objective, block, places)
-            lengths: Array = (sizes * sizes @ (scales * scales).T).max(axis=1)
-            return np.where(block.weight > 0, lengths, 0.0)
-
         longest = np.inf
         if least > 0:
-            longest = float(np.sqrt(rows.each(block_lengths).max())) * (1 + growth(width + 20))
+            (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
+            longest = float(np.sqrt(lengths.max())) * (1 + growth(width + 20))
         error = growth(depth) * float(np.linalg.norm(most.T * scales))
         parts = scales, directions, eigenvalues, least, longest
         more = 1 + growth(rows.n_rows + 20)
@@ -212,17 +192,70 @@ def _halved(
     return None
 
 
-def _sure(objective: Objective, block: Block, raw: Array, small: float) -> tuple[Array, Array, Array | None, Array]:
-    """The residuals and the curvature of a block, where residuals that are next to nothing are nothing.
+@dataclass(frozen=True, eq=False)
+class _SumsOfEquations:
+    """What the equations of some columns are made of: the Hessian, its diagonal with columns as they are summed, what
+    predictions leave of the equations, of which absolute values that is the sum, and the means of rounded masses.
+
+    Args:
+        loss: a loss of `polytome.losses`.
+        raw: coefficients for raw columns, shape (n_features + 1, n_outputs).
+        columns: how the columns are standardised.
+        places: of the columns that have equations.
+        small: a residual up to this counts as none; None where a label is soft, and a residual the difference of
+            numbers near one.
+    """
+
+    loss: Loss
+    raw: Array
+    columns: Columns
+    places: Array
+    small: float | None
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        Z, sizes = _columns(self.columns, block, self.places)
+        residual, m, u, mass = _sure(self.loss, block, self.raw, self.small)
+        weighted, weight = m * block.weight[:, None], block.weight[:, None]
+        H: Array = np.zeros((m.shape[1], Z.shape[1]) * 2)
+        for k, each in enumerate(weighted.T):
+            H[k, :, k] = Z.T @ (Z * each[:, None])
+        H = H.reshape(m.shape[1] * Z.shape[1], -1)
+        if u is not None:
+            root = u * np.sqrt(weight)
+            kronecker = (root[:, :, None] * Z[:, None, :]).reshape(len(Z), -1)
+            H -= kronecker.T @ kronecker
+        most = sizes.T @ ((np.abs(residual) + float(self.small is None)) * weight)
+        mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)
+        return H, weighted.T @ (sizes * sizes), Z.T @ (residual * weight), most, np.array([mean, square])
+
+
+@dataclass(frozen=True, eq=False)
+class _ScaledLengths:
+    """For each row of positive weight the largest squared length of its scaled columns of any output, joined: (n,)."""
+
+    columns: Columns
+    places: Array
+    scales: Array
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        _, sizes = _columns(self.columns, block, self.places)
+        lengths: Array = (sizes * sizes @ (self.scales * self.scales).T).max(axis=1)
+        return (np.where(block.weight > 0, lengths, 0.0),)
+
+
+def _sure(loss: Loss, block: Block, raw: Array, small: float | None) -> tuple[Array, Array, Array | None, Array]:
+    """The residuals and the curvature of a block, where residuals up to `small` are nothing.
 
     With the mass of each row that went to its label, (n,): no more than the label has, so that the divergence from what
     was predicted is at most three times as much, whatever else changes by half.
     """
-    scores, loss = block_scores(block, raw), objective.loss
+    scores = block_scores(block, raw)
     value, residual = loss.value_and_gradient(scores, block.target)
     m, u = loss.curvature(scores, block.target)
     mass = np.zeros(len(residual))
-    if objective.soft.size and objective.soft.any():
+    if small is None:
         return residual, m, u, mass
     tiny = np.abs(residual) <= small
     if u is None:
@@ -242,13 +275,13 @@ def _sure(objective: Objective, block: Block, raw: Array, small: float) -> tuple
     return residual, m, m / root, mass
 
 
-def _places(objective: Objective, raw: Array, small: float) -> Array:
+def _places(objective: Objective, raw: Array, small: float | None) -> Array:
     """The unpenalised columns and the intercept's place; without those whose equation follows from the intercept's,
     or is none, as they never change, or are zero, in all rows that have residuals."""
     rows, free = objective.rows, objective.unpenalised
     low, high = np.full(len(free), np.inf), np.full(len(free), -np.inf)
     for block in rows.blocks():
-        residual, _, _, _ = _sure(objective, block, raw, small)
+        residual, _, _, _ = _sure(objective.loss, block, raw, small)
         X = _raw(block, free)[(block.weight > 0) & residual.any(axis=1)]
         if len(X):
             low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
@@ -257,9 +290,9 @@ def _places(objective: Objective, raw: Array, small: float) -> Array:
     return np.append(free[low < high], rows.n_features)
 
 
-def _columns(objective: Objective, block: Block, places: Array) -> tuple[Array, Array]:
+def _columns(columns: Columns, block: Block, places: Array) -> tuple[Array, Array]:
     """The standardised columns at these places, and how large they are as they are summed, both (n, n_places)."""
-    columns, features = objective.rows.columns, places[places < objective.rows.n_features]
+    features = places[places < len(columns.shift)]
     X, shift, scale = _raw(block, features), columns.shift[features], columns.scale[features]
     Z, sizes = (X - shift) * scale, (np.abs(X) + np.abs(shift)) * scale
     if len(features) < len(places):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
 from polytome.numerics.exact_sums import exact_scores
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -103,7 +103,7 @@ class HessianRoot:
             pairs, side, problems = n_outputs * (n_outputs - 1) // 2 + n_outputs, n_columns * n_outputs, 1
         entries = problems * (n * pairs + side) * side
         suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.modulus > 0
-        suits = suits and not objective.unpenalised.size
+        suits = suits and not objective.unpenalised.size and objective.rows.facts.is_resident
         return cls(objective.at(np.float64)) if suits else None
 
     @property
@@ -122,8 +122,7 @@ class HessianRoot:
             gradient: of the same shape; those of the softmax loss's classes add up to zero.
             extra: curvature that is added to each row's, shape (n,).
         """
-        raw = self.objective.rows.columns.to_raw(W)
-        scores = self.objective.rows.each(lambda block: block_scores(block, raw))
+        scores = all_scores(self.objective.rows, self.objective.rows.columns.to_raw(W))
         return self._step(scores, gradient, self.X, np.eye(len(W)), extra)
 
     def step_in(self, basis: Basis, scores: Array, gradient: Array, extra: Array | None = None) -> Array:

@@ -11,17 +11,18 @@ two different classes are weighted Gram matrices of rows, and the others are min
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import native
 from polytome.numerics import softmax
 from polytome.objective import Objective, all_scores
+from polytome.passes import Block, Grams, Sums
 from polytome.penalties import by_column
-from polytome.rows import Block, Rows
+from polytome.rows import in_memory
 from polytome.rows.blocks import in_order
 
 Array = NDArray[Any]
@@ -75,7 +76,7 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
         np.negative(H[k].sum(axis=1), out=own)
         np.einsum("aa->a", own[:-1, :-1])[:] += by_column(objective.penalty.quadratic)
 
-    for _ in in_order(complete, range(n_classes), objective.rows.n_threads):
+    for _ in in_order(complete, range(n_classes), objective.rows.facts.n_threads):
         pass
     return H.reshape(1, objective.size, objective.size)
 
@@ -88,20 +89,8 @@ def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
     row, places, weight = drawn[:, 0].astype(np.intp), drawn[:, 1].astype(np.intp), drawn[:, 2]
     chosen = objective.rows.at(np.float64).subset(row, weight / objective.total_weight)
     rows = chosen.with_target(places).with_ends((np.flatnonzero(np.diff(places)) + 1).tolist())
-    ends, fit_intercept = rows.ends_of_blocks, objective.fit_intercept
-    grams: Iterable[Array] | None = native.grams(rows.whole, rows.columns, fit_intercept, ends, rows.n_threads)
-    if grams is None:
-        grams = in_order(lambda block: _gram(rows, block, fit_intercept), list(rows.blocks()), rows.n_threads)
-    return zip(places[ends - 1].tolist(), grams, strict=True)
-
-
-def _gram(rows: Rows, block: Block, fit_intercept: bool) -> Array:
-    """The reference of `native.grams` for one block."""
-    X = np.full((len(block.weight), rows.n_features + 1), float(fit_intercept))
-    X[:, :-1] = rows.dense(block)
-    X *= np.sqrt(block.weight)[:, None]
-    gram: Array = X.T @ X
-    return gram
+    of_blocks, grams = rows.reduce(Grams(rows.columns, objective.fit_intercept))
+    return zip(of_blocks.tolist(), grams, strict=True)
 
 
 def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int) -> Array:
@@ -110,32 +99,64 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
     A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
     columns keep what curvature they have. Three passes over the rows, whose probabilities are kept meanwhile.
     """
-    rows = objective.rows.at(np.float64)
+    rows = in_memory(objective.rows, "a sample of pairs of classes").at(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         scores = all_scores(rows, rows.columns.to_raw(W))
     scores /= temperature[:, None]
-    p = rows.with_target(scores).each(lambda block: softmax(block.target, axis=1))
+    (p,) = rows.with_target(scores).reduce(_SoftmaxOfTargets())
     rows = rows.with_target(np.arange(rows.n_rows))  # so that a block knows its rows
+    features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in rows.reduce(_Diagonals(p)))
+    with np.errstate(over="ignore"):
+        (drawn,) = rows.reduce(_DrawnPairs(p, features, intercept, turn))
+    place = drawn[:, 1].astype(np.uint16 if objective.loss.n_outputs < 256 else np.uint32)  # few bits are sorted faster
+    return drawn[np.argsort(place, kind="stable")]
 
-    def spread(block: Block) -> tuple[Array, ...]:
-        own = p[block.target[0] : block.target[-1] + 1]
+
+@dataclass(frozen=True)
+class _SoftmaxOfTargets:
+    """Probabilities of rows whose targets are scores, joined."""
+
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        return (softmax(block.target, axis=1),)
+
+
+@dataclass(frozen=True, eq=False)
+class _Diagonals:
+    """The diagonals of the Hessian's diagonal blocks: of the columns, (n_features, n_classes), and of the intercepts.
+
+    Targets are the numbers of the rows, `p` the probabilities of all.
+    """
+
+    p: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        own = self.p[block.target[0] : block.target[-1] + 1]
         bend = own * (1 - own) * block.weight[:, None]
         return _squares(block).T @ bend, bend.sum(axis=0)
 
-    features, intercept = rows.sum(spread)
-    features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in (features, intercept))
 
-    def block_pairs(block: Block) -> Array:
-        importance = (_squares(block) @ features + intercept) * block.weight[:, None]
+@dataclass(frozen=True, eq=False)
+class _DrawnPairs:
+    """Pairs drawn from each row, joined: the row, the place of the pair and its weight. Targets as in `_Diagonals`.
+
+    `features` and `intercept` are what a unit of each diagonal counts.
+    """
+
+    p: Array
+    features: Array
+    intercept: Array
+    turn: int
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        importance = (_squares(block) @ self.features + self.intercept) * block.weight[:, None]
         # Without a bound the share in a diagonal that is next to nothing could be infinite, and that times zero none.
         np.minimum(importance, _MOST_IMPORTANT, out=importance)
-        row, place, weight = _pairs_of_rows(p[block.target[0] : block.target[-1] + 1], importance, turn)
-        return np.column_stack([block.target[row], place, block.weight[row] * weight])
-
-    with np.errstate(over="ignore"):
-        drawn = rows.each(block_pairs)
-    place = drawn[:, 1].astype(np.uint16 if objective.loss.n_outputs < 256 else np.uint32)  # few bits are sorted faster
-    return drawn[np.argsort(place, kind="stable")]
+        row, place, weight = _pairs_of_rows(self.p[block.target[0] : block.target[-1] + 1], importance, self.turn)
+        return (np.column_stack([block.target[row], place, block.weight[row] * weight]),)
 
 
 def _pairs_of_rows(p: Array, importance: Array, turn: int) -> tuple[Array, Array, Array]:

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 
 from polytome.curvature.hessian_factor import ridged_factor
-from polytome.curvature.sampling import drawn_by_curvature, row_curvature
-from polytome.objective import Objective, hessian_of_scores
+from polytome.curvature.sampling import drawn_by_curvature
+from polytome.losses import Loss
+from polytome.objective import Objective
+from polytome.passes import Block, CentredSquares, Columns, Sums, curvature_of, hessian_of_scores
 from polytome.penalties import by_column
-from polytome.rows import Block
-from polytome.rows.blocks import centred_squares
 
 Array = NDArray[Any]
 
@@ -194,22 +194,44 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
     if (size := gram_sample(objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs)) is not None:
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     rows = objective.rows
-    raw = rows.columns.to_raw(W)
-
-    def block_sums(block: Block) -> tuple[Array, ...]:
-        trace, m, u = row_curvature(objective, block, raw)
-        bends = block.weight[:, None] * (m if u is None else m - u * u)
-        X = rows.dense(block)
-        means = X.T @ bends.astype(X.dtype)
-        X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return X.T @ X, means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
-
-    S, centres, bends, mean_hessian = rows.sum(block_sums)
+    S, centres, bends, mean_hessian = rows.reduce(_Factors(objective.loss, rows.columns.to_raw(W), rows.columns))
     outputs = _outputs(objective, mean_hessian, float(bends.sum()))
     centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
     S -= (centres * bends) @ centres.T
     S /= objective.total_weight
     return KroneckerHessian(outputs, S.astype(rows.precision), centres, by_column(objective.penalty.quadratic))
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    """What the two factors are made of: the Gram matrix of the columns, weighted by each row's curvature; the sums of
+    the columns weighted by what bends each output, and of these weights; and the Hessian of the scores."""
+
+    loss: Loss
+    raw: Array
+    columns: Columns
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        trace, m, u = curvature_of(self.loss, block, self.raw)
+        bends = block.weight[:, None] * (m if u is None else m - u * u)
+        X = self.columns.dense(block)
+        means = X.T @ bends.astype(X.dtype)
+        X *= np.sqrt(trace).astype(X.dtype)[:, None]
+        return X.T @ X, means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
+
+
+@dataclass(frozen=True, eq=False)
+class _HessianAndTrace:
+    """The sum of the rows' Hessians with respect to their scores, and that of their traces."""
+
+    loss: Loss
+    raw: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        trace, m, u = curvature_of(self.loss, block, self.raw)
+        return hessian_of_scores(block.weight, m, u), np.asarray(trace.sum())
 
 
 def _groups(alpha: Array) -> list[tuple[float, Array]]:
@@ -234,15 +256,10 @@ def _factor(S: Array, ridge: float | Array, ratio: float) -> tuple[Array, bool]:
 def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
     rows, quadratic = objective.rows, objective.penalty.quadratic
     raw = rows.columns.to_raw(W)
-
-    def block_sums(block: Block) -> tuple[Array, ...]:
-        trace, m, u = row_curvature(objective, block, raw)
-        return hessian_of_scores(block.weight, m, u), np.asarray(trace.sum())
-
-    mean_hessian, trace = rows.sum(block_sums)
+    mean_hessian, trace = rows.reduce(_HessianAndTrace(objective.loss, raw))
     outputs = _outputs(objective, mean_hessian, float(trace))
     columns = rows.columns
-    squares = centred_squares(rows, columns.shift, lambda block: row_curvature(objective, block, raw)[0])
+    (squares,) = rows.reduce(CentredSquares(columns.shift, objective.loss, raw))
     squares *= columns.scale**2 / objective.total_weight
     curvature = np.multiply.outer(squares, outputs.alpha) + quadratic * (outputs.alpha > 0)
     return DiagonalPreconditioner(outputs, _inverse(curvature))

@@ -1,4 +1,4 @@
-"""The curvature of single rows, and Hessians from a sample of rows drawn by it."""
+"""Rows drawn by their curvature, and Hessians from a sample of them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import native
-from polytome.objective import Objective, block_scores
-from polytome.rows import Block, Rows
+from polytome.objective import Objective
+from polytome.passes import Traces
+from polytome.rows import Storage
 
 Array = NDArray[Any]
 
-__all__ = ["drawn_by_curvature", "row_curvature", "sampled_hessian"]
+__all__ = ["drawn_by_curvature", "sampled_hessian"]
 
 
-def row_curvature(objective: Objective, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
-    """Trace of each row's Hessian times the row's weight, and the `m`, `u` that the Hessian is made of.
-
-    Args:
-        objective: gives the loss.
-        block: some rows.
-        raw: coefficients for raw columns.
-    """
-    m, u = objective.loss.curvature(block_scores(block, raw), block.target)
-    trace = m.sum(axis=1) - (0.0 if u is None else (u * u).sum(axis=1))
-    return block.weight * np.maximum(trace, 0.0), m, u
-
-
-def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Rows:
+def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
     """About `size` rows that stand for all: a pass over the rows.
 
     A row is drawn with a probability that grows with the trace of its Hessian and with `Objective.row_lengths`, and
@@ -39,11 +26,8 @@ def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Rows:
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
-    traces = native.traces(objective.loss, rows.whole, raw, rows.n_threads)
-    if traces is None:
-        importance = rows.each(lambda block: row_curvature(objective, block, raw)[0])
-    else:
-        importance = rows.weight * traces
+    (traces,) = rows.reduce(Traces(objective.loss, raw))
+    importance = rows.weight * traces
     importance *= 1 + objective.row_lengths
     probability = np.minimum(1.0, size * importance / max(float(importance.sum()), 1e-300))
     chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)

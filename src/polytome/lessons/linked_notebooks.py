@@ -18,7 +18,7 @@ from polytome import numerics
 from polytome.errors import FileError
 from polytome.losses import Logistic, Softmax
 from polytome.models.neurons import SigmoidNeuron
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.penalties import NoPenalty
 from polytome.rows import Columns, Rows, as_rows
 from polytome.solvers import GradientDescent, Iterate, StochasticGradientDescent
@@ -321,7 +321,7 @@ def digits(page: Page) -> None:
 
     def right(rows: Rows, epoch: int) -> float:
         raw = PIXELS.to_raw(path[epoch].coefficients)
-        return 100 * float((rows.each(lambda block: predicted(block_scores(block, raw))) == rows.target).mean())
+        return 100 * float((predicted(all_scores(rows, raw)) == rows.target).mean())
 
     compare(
         page,

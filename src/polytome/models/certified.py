@@ -1,4 +1,4 @@
-"""What certified classifiers have in common: the attributes that `fit_problem` sets, and how scores are read."""
+"""What certified classifiers have in common: the attributes that `keep_fit` sets, and how scores are read."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
         )
     divisor = _divisors(estimator.scale, deviation)
     shift = mean if estimator.fit_intercept else np.zeros_like(mean)
-    stored = rows.whole.stored.dtype  # not X's own, if entries that it stores twice were added up
+    stored = rows.facts.dtype  # not X's own, if entries that it stores twice were added up
     return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
 
 

@@ -1,7 +1,9 @@
 """The one fit of every certified classifier: from a problem to coefficients, certificate and all that a fit keeps.
 
     fit of the classifier     checks its settings, X and y, and states the `Problem`
-    └─ fit_problem            objective -> solver -> minimum -> rounding -> what is kept
+    ├─ planned                -> objective and solver
+    ├─ minimum_of             -> solution
+    └─ keep_fit               -> rounding, and what is kept
 
 Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_iter`, `scale`, `fit_intercept`,
 `verbose`, `callback`); classifiers differ in the problem that they state and in how they read the scores.
@@ -10,9 +12,8 @@ Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_it
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,25 +34,25 @@ from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
 from polytome.rows import Rows
-from polytome.solvers import Progress, Solution, Solver, Stop, minimize
+from polytome.solvers import Choice, Progress, Solution, Stop, minimize
 from polytome.solvers.driver import Callback, check_limits
 from polytome.solvers.memory import planned_solver
 
 Array = NDArray[Any]
 
-Minimise: TypeAlias = Callable[[Objective, Solver], Solution]
-"""The minimum of an objective by a solver, as an estimator wants it found: from a start of its own, or watched."""
-
 __all__ = [
     "Kept",
+    "Plan",
     "Problem",
     "check_certified",
     "check_settings",
-    "fit_problem",
+    "keep_fit",
     "keep_solution",
+    "minimum_of",
     "moved",
     "objective_of",
     "penalty_of",
+    "planned",
     "reporter_of",
     "rounded",
 ]
@@ -81,26 +82,50 @@ class Problem:
     classes: Array
 
 
-def fit_problem(estimator: Any, X: Any, problem: Problem, minimise: Minimise | None = None) -> None:
-    """Minimise the objective of a problem, and set all attributes of the fitted classifier.
+@dataclass(frozen=True)
+class Plan:
+    """How a problem's minimum is to be found.
+
+    Attributes:
+        problem: as the classifier states it.
+        objective: what is minimised.
+        choice: the solver, and why it is the one; None where there is nothing to learn.
+    """
+
+    problem: Problem
+    objective: Objective
+    choice: Choice | None
+
+
+def planned(estimator: Any, X: Any, problem: Problem) -> Plan:
+    """The objective of a problem, and the estimator's solver for it.
 
     Args:
         estimator: the classifier.
         X: features as given, to name an entry that is not finite.
         problem: what is minimised.
-        minimise: how; None for a fit from the null model that tells its callback.
     """
     objective = objective_of(estimator, X, problem)
     if problem.loss is None:
+        return Plan(problem, objective, None)
+    return Plan(problem, objective, planned_solver(estimator.solver, objective, estimator.random_state))
+
+
+def minimum_of(estimator: Any, plan: Plan) -> Solution | None:
+    """The minimum, from the null model; None where there is nothing to learn."""
+    if plan.choice is None:
+        return None
+    limits: Any = {"tol": estimator.tol, "max_iter": estimator.max_iter, "callback": reporter_of(estimator)}
+    return minimize(plan.objective, plan.choice.solver, **limits)
+
+
+def keep_fit(estimator: Any, plan: Plan, solution: Solution | None) -> None:
+    """Set all attributes of the fitted classifier: by the solution, or with None as where there is nothing to learn."""
+    objective, problem = plan.objective, plan.problem
+    if plan.choice is None or solution is None:
         estimator.solver_, solution = nothing_to_learn(objective, estimator.tol)
     else:
-        choice = planned_solver(estimator.solver, objective, estimator.random_state)
-        if minimise is None:
-            limits: Any = {"tol": estimator.tol, "max_iter": estimator.max_iter, "callback": reporter_of(estimator)}
-            solution = minimize(objective, choice.solver, **limits)
-        else:
-            solution = minimise(objective, choice.solver)
-        estimator.solver_ = choice.after(solution)
+        estimator.solver_ = plan.choice.after(solution)
     keep_solution(estimator, rounded(estimator, objective, solution, problem.outputs), problem.name, problem.classes)
 
 
@@ -190,7 +215,7 @@ def rounded(estimator: Any, objective: Objective, solution: Solution, outputs: O
     The certificate is about the rounded coefficients; where it would not hold for them, they stay float64.
     """
     # liblinear computes in float64 only, so code that asks for it by name has always had float64.
-    if objective.rows.whole.stored.dtype != np.float32 or estimator.solver == "liblinear":
+    if objective.rows.facts.dtype != np.float32 or estimator.solver == "liblinear":
         return Kept(objective, solution, outputs)
     columns = objective.rows.columns
     with np.errstate(over="ignore"):

@@ -23,7 +23,7 @@ from polytome.models.labels import row_weights
 from polytome.models.model import Model
 from polytome.models.predictions import checked_coefficients, dense_coefficients, refuse_nonfinite_coefficients
 from polytome.models.settings import check_common_settings
-from polytome.objective import block_scores
+from polytome.objective import all_scores
 from polytome.rows import Columns, Rows, as_rows, sound_sparse
 from polytome.threads import one_blas_thread
 
@@ -118,7 +118,7 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         coefficients, intercepts = checked_coefficients(self, given, np.atleast_1d(self.intercept_), len(given))
         raw = np.vstack([coefficients.T, intercepts])
         refuse_nonfinite_coefficients(raw.T)
-        predicted = as_rows(X, np.zeros(X.shape[0])).each(lambda block: block_scores(block, raw))
+        predicted = all_scores(as_rows(X, np.zeros(X.shape[0])), raw)
         return predicted[:, 0] if np.ndim(self.coef_) == 1 else predicted
 
     def _solve(self, rows: Rows) -> None:

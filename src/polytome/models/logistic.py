@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
-from polytome.models.fitting import Problem, check_settings, fit_problem, moved, reporter_of
+from polytome.models.fitting import Plan, Problem, check_settings, keep_fit, moved, planned, reporter_of
 from polytome.models.labels import (
     Labels,
     class_weights,
@@ -169,25 +168,28 @@ class LogisticRegression(CertifiedClassifier):
         labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
         check_peer_classes(self, len(labels.classes))
-        problem = self._problem(X, labels, weight)
+        plan = planned(self, X, self._problem(X, labels, weight))
         data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
-        fit_problem(self, X, problem, partial(self._minimum, problem, data))
+        keep_fit(self, plan, self._minimum(plan, data))
         return self
 
-    def _minimum(self, problem: Problem, data: Mapping[str, Any], objective: Objective, solver: Solver) -> Solution:
+    def _minimum(self, plan: Plan, data: Mapping[str, Any]) -> Solution | None:
         """The minimum, from the last fit where that is wanted; scikit-learn's callbacks are told of each iteration."""
-        start, report = self._start(objective, problem), reporter_of(self)
+        if plan.choice is None:
+            return None
+        objective, solver = plan.objective, plan.choice.solver
+        start, report = self._start(objective, plan.problem), reporter_of(self)
         last: deque[Iterate] = deque(maxlen=1)
         keep = last.append if self.warm_start else None
+        limits: Any = {"tol": self.tol, "max_iter": self.max_iter}
 
-        def minimise(see: Callable[[Iterate], object] | None, callback: Callback | None) -> Solution:
-            limits: Any = {"tol": self.tol, "max_iter": self.max_iter, "callback": both(report, callback)}
-            return minimize(objective, solver, start, see=both(keep, see), **limits)
+        def watched(see: Callable[[Iterate], object], callback: Callback) -> Solution:
+            return minimize(objective, solver, start, see=both(keep, see), callback=both(report, callback), **limits)
 
         if "_skl_callbacks" in vars(self):
-            solution = minimize_with_hooks(self, data, objective, problem.classes, minimise)
+            solution = minimize_with_hooks(self, data, objective, plan.problem.classes, watched)
         else:
-            solution = minimise(None, None)
+            solution = minimize(objective, solver, start, see=keep, callback=report, **limits)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
             solution = moved(objective, solution, np.zeros(objective.shape))
         self._left = _left(objective, solution, last[-1]) if self.warm_start and last else None

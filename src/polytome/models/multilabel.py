@@ -11,7 +11,7 @@ from polytome.losses import IndependentSigmoids
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.features import checked_features, refuse_foreign_arrays
-from polytome.models.fitting import Problem, check_settings, fit_problem
+from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.labels import label_table, refuse_constant_labels, row_weights
 from polytome.models.predictions import scores_of, sigmoids_of
 from polytome.rows import as_rows
@@ -91,7 +91,8 @@ class MultilabelLogistic(BinaryModels):
         )
         self.labels_ = labels
         rows, outputs = as_rows(X, target, weight), Outputs(learned, certain)
-        fit_problem(self, X, Problem(loss, rows, outputs, "multilabel", np.arange(n_labels)))
+        plan = planned(self, X, Problem(loss, rows, outputs, "multilabel", np.arange(n_labels)))
+        keep_fit(self, plan, minimum_of(self, plan))
         return self
 
     @property

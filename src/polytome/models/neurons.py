@@ -28,9 +28,10 @@ from polytome.models.model import Model
 from polytome.models.predictions import scores_of
 from polytome.models.settings import check_common_settings, check_whole_number, real_number
 from polytome.numerics import log_sigmoid, sigmoid
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
+from polytome.passes import Columns, RowSquares
 from polytome.penalties import NoPenalty
-from polytome.rows import Block, as_rows, sound_sparse
+from polytome.rows import as_rows, sound_sparse
 from polytome.solvers import GradientDescent, Solver, StochasticGradientDescent, Stop
 from polytome.solvers.choose import seed_from
 from polytome.solvers.driver import Epoch, train
@@ -329,13 +330,8 @@ def perceptron_bound(X: Any, y: Any, coef: Any, intercept: Any) -> float:
     _, target = _zeros_and_ones(y, "perceptron_bound")
     rows = as_rows(check_array(readable_features(X), accept_sparse="csr", dtype="numeric"), target)
     plane = np.append(np.ravel(coef), np.ravel(intercept)).astype(np.float64)[:, None]
-
-    def squared_norms_and_scores(block: Block) -> Array:
-        squares = (rows.dense(block) ** 2).sum(axis=1) + 1.0
-        side = np.where(block.target == 1, 1.0, -1.0)
-        return np.column_stack([squares, side * block_scores(block, plane)[:, 0]])
-
-    squared_norms, scores = rows.each(squared_norms_and_scores).T
+    (squares,) = rows.reduce(RowSquares(Columns.identity(rows.n_features)))
+    squared_norms, scores = squares + 1.0, np.where(rows.target == 1, 1.0, -1.0) * all_scores(rows, plane)[:, 0]
     if not scores.min() > 0:
         row = int(scores.argmin())
         raise ArgumentError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
-from polytome.models.fitting import Problem, check_settings, fit_problem
+from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.predictions import scores_of
 from polytome.rows import as_rows
 
@@ -80,7 +80,8 @@ class OneVsOne(BinaryModels):
             rows = rows.with_ends(np.cumsum(np.bincount(target)).tolist())
         outputs = Outputs(np.flatnonzero(counts.all(axis=1)), certain)
         self.pairs_ = pairs
-        fit_problem(self, X, Problem(loss, rows, outputs, "one_vs_one", labels.classes))
+        plan = planned(self, X, Problem(loss, rows, outputs, "one_vs_one", labels.classes))
+        keep_fit(self, plan, minimum_of(self, plan))
         return self
 
     @property

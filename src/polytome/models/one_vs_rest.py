@@ -11,7 +11,7 @@ from polytome import numerics
 from polytome.losses import IndependentSigmoids, Logistic, Loss
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
-from polytome.models.fitting import Problem, check_settings, fit_problem
+from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.predictions import scores_of
 from polytome.rows import as_rows
 
@@ -91,7 +91,8 @@ class OneVsRest(BinaryModels):
             certain, learned = certain[1:], np.zeros(1, dtype=np.intp)
         outputs = Outputs(learned if loss is not None else learned[:0], certain)
         problem = Problem(loss, as_rows(X, target, weight), outputs, name, labels.classes)
-        fit_problem(self, X, problem)
+        plan = planned(self, X, problem)
+        keep_fit(self, plan, minimum_of(self, plan))
         return self
 
     @property

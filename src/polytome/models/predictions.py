@@ -6,7 +6,7 @@ nothing can go stale where a user changes them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 from polytome import native, numerics
 from polytome.errors import ArgumentError, DataError
 from polytome.models.features import checked_columns, refuse_foreign_arrays, refuse_nonfinite
-from polytome.objective import block_scores
+from polytome.passes import block_scores
 from polytome.rows import as_rows, sound_sparse
 
 Array = NDArray[Any]
+_Wanted = native.Link | Literal["logarithms", "probabilities"]
 
 __all__ = [
     "checked_coefficients",
@@ -63,7 +64,7 @@ def dense_coefficients(estimator: Any) -> Array:
     return dense
 
 
-def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
+def _linked_scores(estimator: Any, X: Any, link: _Wanted) -> Array:
     """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows and coefficients."""
     if "coef_" not in vars(estimator):
         check_is_fitted(estimator)
@@ -73,7 +74,7 @@ def _linked_scores(estimator: Any, X: Any, link: str) -> Array:
     return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
 
 
-def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
+def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array:
     if link == "logarithms":
         scores = _linked(estimator, X, coefficients, "scores")
         if scores.shape[1] == 1:
@@ -82,18 +83,19 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: str) -> Array:
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
-    try:
-        linked = native.linked_scores(X, coefficients, link)
-    except (IndexError, ValueError):
-        sound_sparse(X)  # names the place
-        raise
-    if linked is not None:
-        return linked
-    rows = as_rows(X, np.zeros(X.shape[0]))
+    if native.makes_predictions(X):
+        try:
+            finite, linked = native.linked_scores(X, coefficients, link)
+        except (IndexError, ValueError):
+            sound_sparse(X)  # names the place
+            raise
+        if finite:
+            return linked
     # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies as its fit left it.
     raw = np.ascontiguousarray(coefficients).T
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = rows.each(lambda block: block_scores(block, raw))
+        blocks = as_rows(X, np.zeros(X.shape[0])).blocks()
+        scores = np.concatenate([block_scores(block, raw) for block in blocks])
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
         refuse_nonfinite_coefficients(coefficients)

@@ -5,141 +5,10 @@ from numpy.typing import NDArray
 def instruction_sets() -> list[str]: ...
 def end_passes() -> None: ...
 def forget_other_threads() -> None: ...
-def dense(
-    set: str,
-    X: NDArray[Any],
-    single: bool,
-    loss: str,
-    target: NDArray[Any],
-    weight: NDArray[Any],
-    coefficients: NDArray[Any],
-    gradient: NDArray[Any],
-    ends: NDArray[Any],
-    threads: int,
-) -> float: ...
-def sparse(
-    set: str,
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    bounds: NDArray[Any],
-    loss: str,
-    target: NDArray[Any],
-    weight: NDArray[Any],
-    coefficients: NDArray[Any],
-    gradient: NDArray[Any],
-    ends: NDArray[Any],
-    threads: int,
-) -> float: ...
-def shifted_loss(
-    set: str,
-    scores: NDArray[Any],
-    loss: str,
-    target: NDArray[Any],
-    weight: NDArray[Any],
-    intercepts: NDArray[Any],
-    slope: NDArray[Any],
-    residuals: NDArray[Any],
-    ends: NDArray[Any],
-    threads: int,
-) -> float: ...
-def moments(
-    set: str, X: NDArray[Any], weight: NDArray[Any], near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
-) -> None: ...
-def squares(set: str, X: NDArray[Any], shift: NDArray[Any], scale: NDArray[Any], sums: NDArray[Any]) -> None: ...
-def dense_derivatives(
-    set: str,
-    X: NDArray[Any],
-    loss: str,
-    target: NDArray[Any],
-    weight: NDArray[Any],
-    coefficients: NDArray[Any],
-    shift: NDArray[Any],
-    scale: NDArray[Any],
-    intercept: bool,
-    sums: NDArray[Any],
-    ends: NDArray[Any],
-    threads: int,
-) -> float: ...
-def sparse_derivatives(
-    set: str,
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    bounds: NDArray[Any],
-    loss: str,
-    target: NDArray[Any],
-    weight: NDArray[Any],
-    coefficients: NDArray[Any],
-    shift: NDArray[Any],
-    scale: NDArray[Any],
-    intercept: bool,
-    sums: NDArray[Any],
-    ends: NDArray[Any],
-    threads: int,
-) -> float: ...
-def dense_grams(
-    set: str,
-    X: NDArray[Any],
-    weight: NDArray[Any],
-    shift: NDArray[Any],
-    scale: NDArray[Any],
-    intercept: bool,
-    ends: NDArray[Any],
-    grams: NDArray[Any],
-    threads: int,
-) -> None: ...
-def sparse_grams(
-    set: str,
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    bounds: NDArray[Any],
-    weight: NDArray[Any],
-    shift: NDArray[Any],
-    scale: NDArray[Any],
-    intercept: bool,
-    ends: NDArray[Any],
-    grams: NDArray[Any],
-    threads: int,
-) -> None: ...
-def dual(
-    set: str,
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    bounds: NDArray[Any],
-    loss: str,
-    target: NDArray[Any],
-    weight: NDArray[Any],
-    bend: NDArray[Any],
-    order: NDArray[Any],
-    scale_squares: NDArray[Any],
-    coefficients: NDArray[Any],
-    intercepts: NDArray[Any],
-    duals: NDArray[Any],
-    per_weight: float,
-    intercept_square: float,
-) -> tuple[float, float]: ...
-def sparse_moments(
-    set: str,
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    bounds: NDArray[Any],
-    weight: NDArray[Any],
-    near: NDArray[Any],
-    sums: NDArray[Any],
-) -> None: ...
-def has_duplicates(set: str, data: NDArray[Any], indices: NDArray[Any], bounds: NDArray[Any], columns: int) -> bool: ...
-def dense_scores(
+def predict_dense(
     set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int
 ) -> bool: ...
-def dense_traces(
-    set: str,
-    X: NDArray[Any],
-    single: bool,
-    link: str,
-    coefficients: NDArray[Any],
-    result: NDArray[Any],
-    threads: int,
-) -> None: ...
-def sparse_scores(
+def predict_sparse(
     set: str,
     data: NDArray[Any],
     indices: NDArray[Any],
@@ -149,3 +18,78 @@ def sparse_scores(
     result: NDArray[Any],
     threads: int,
 ) -> bool: ...
+
+class DenseRows:
+    def __init__(
+        self,
+        X: NDArray[Any],
+        single: bool,
+        target: NDArray[Any],
+        weight: NDArray[Any],
+        ends: NDArray[Any],
+        threads: int,
+    ) -> None: ...
+    def value_and_gradient(self, set: str, loss: str, coefficients: NDArray[Any], gradient: NDArray[Any]) -> float: ...
+    def derivatives(
+        self,
+        set: str,
+        loss: str,
+        coefficients: NDArray[Any],
+        shift: NDArray[Any],
+        scale: NDArray[Any],
+        intercept: bool,
+        sums: NDArray[Any],
+    ) -> float: ...
+    def grams(
+        self, set: str, shift: NDArray[Any], scale: NDArray[Any], intercept: bool, grams: NDArray[Any]
+    ) -> None: ...
+    def loss_of_scores(
+        self, set: str, loss: str, intercepts: NDArray[Any], slope: NDArray[Any], residuals: NDArray[Any]
+    ) -> float: ...
+    def moments(self, set: str, near: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> None: ...
+    def squares(self, set: str, shift: NDArray[Any], scale: NDArray[Any], sums: NDArray[Any]) -> None: ...
+    def scores(self, set: str, coefficients: NDArray[Any], result: NDArray[Any]) -> None: ...
+    def traces(self, set: str, link: str, coefficients: NDArray[Any], result: NDArray[Any]) -> None: ...
+
+class SparseRows:
+    def __init__(
+        self,
+        data: NDArray[Any],
+        indices: NDArray[Any],
+        bounds: NDArray[Any],
+        columns: int,
+        target: NDArray[Any],
+        weight: NDArray[Any],
+        ends: NDArray[Any],
+        threads: int,
+    ) -> None: ...
+    def value_and_gradient(self, set: str, loss: str, coefficients: NDArray[Any], gradient: NDArray[Any]) -> float: ...
+    def derivatives(
+        self,
+        set: str,
+        loss: str,
+        coefficients: NDArray[Any],
+        shift: NDArray[Any],
+        scale: NDArray[Any],
+        intercept: bool,
+        sums: NDArray[Any],
+    ) -> float: ...
+    def grams(
+        self, set: str, shift: NDArray[Any], scale: NDArray[Any], intercept: bool, grams: NDArray[Any]
+    ) -> None: ...
+    def moments(self, set: str, near: NDArray[Any], sums: NDArray[Any]) -> None: ...
+    def has_duplicates(self, set: str) -> bool: ...
+    def scores(self, set: str, coefficients: NDArray[Any], result: NDArray[Any]) -> None: ...
+    def dual_steps(
+        self,
+        set: str,
+        loss: str,
+        bend: NDArray[Any],
+        scale_squares: NDArray[Any],
+        per_weight: float,
+        intercept_square: float,
+        order: NDArray[Any],
+        coefficients: NDArray[Any],
+        intercepts: NDArray[Any],
+        duals: NDArray[Any],
+    ) -> tuple[float, float]: ...

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
-
-if TYPE_CHECKING:
-    from polytome.rows import Block
+from polytome.passes import Block
 
 Array = NDArray[Any]
 
-__all__ = ["csr_entries", "doubles", "is_known", "named_loss", "readable"]
+__all__ = ["csr_entries", "doubles", "is_csr", "is_known", "loss_name", "readable", "reads_as_is", "target_matrix"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
 _NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
-def csr_entries(X: Any) -> tuple[Array, Array, Array] | None:
-    """The entries of a CSR matrix, their columns and where rows begin; None where the extension cannot read them.
+def is_csr(X: Any) -> bool:
+    """Whether X is a CSR matrix of types that the extension reads."""
+    matrix: Any = X
+    if not (sparse.issparse(X) and matrix.format == "csr" and is_known(matrix.dtype)):
+        return False
+    return is_known(matrix.indices.dtype) and matrix.indices.dtype.char in "iIlLqQ"
+
+
+def csr_entries(matrix: Any) -> tuple[Array, Array, Array]:
+    """The entries of a CSR matrix, their columns and where rows begin.
 
     Where rows begin is copied: the extension checks it once, and another thread may write into the matrix meanwhile.
     """
-    matrix: Any = X
-    if not (sparse.issparse(X) and matrix.format == "csr" and is_known(matrix.dtype)):
-        return None
-    if not is_known(matrix.indices.dtype) or matrix.indices.dtype.char not in "iIlLqQ":
-        return None
     data, indices = (np.require(part, requirements=("C", "A")) for part in (matrix.data, matrix.indices))
     return data, indices, np.array(matrix.indptr, dtype=np.int64)
 
@@ -53,15 +54,26 @@ def is_known(dtype: np.dtype[Any]) -> bool:
     return dtype.char in _NUMBERS and dtype.isnative
 
 
-def named_loss(loss: Loss, target: Array) -> tuple[str, Array] | None:
-    """The loss as the extension calls it, and the target as a matrix that it reads; None for other losses."""
+def reads_as_is(X: Any) -> bool:
+    """Whether the extension reads a matrix without any part of it being converted."""
+    if isinstance(X, np.ndarray):
+        dtype = X.dtype
+        return dtype.char in _NUMBERS and dtype.isnative and X.flags.aligned
+    return is_csr(X)
+
+
+def loss_name(loss: Loss, target: Array) -> str:
+    """The loss as the extension calls it; empty for losses that it does not know."""
     if type(loss) is Softmax and target.ndim == 2:
-        name = "softmax of distributions"
-    elif type(loss) is Softmax and target.dtype.kind in "iu":
-        name = "softmax of codes"
-    elif type(loss) in _LOSSES:
-        name = _LOSSES[type(loss)]
-    else:
-        return None
+        return "softmax of distributions"
+    if type(loss) is Softmax:
+        return "softmax of codes" if target.dtype.kind in "iu" else ""
+    return _LOSSES.get(type(loss), "")
+
+
+def target_matrix(target: Array) -> Array:
+    """A target as a matrix that the extension reads; without entries where it holds no numbers."""
+    if target.dtype.kind not in "biuf":
+        return np.empty((0, 0))
     matrix = target if target.ndim == 2 else target[:, None]
-    return name, matrix if matrix.flags.aligned and is_known(matrix.dtype) else doubles(matrix)
+    return matrix if matrix.flags.aligned and is_known(matrix.dtype) else doubles(matrix)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome import native
-from polytome.objective import Objective, hessian_of_scores
-from polytome.rows import ArrayRows, Block
+from polytome.objective.objective import Objective
+from polytome.passes import HessianOfKnownScores, LossOfScores
+from polytome.rows import ArrayRows
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -47,43 +47,21 @@ class KnownScores:
     def rows(self) -> ArrayRows:
         """The scores as rows of so many columns."""
         its = self.objective.rows
-        return ArrayRows.of(self.scores, its.target, its.weight, n_threads=its.n_threads)
+        return ArrayRows.of(self.scores, its.target, its.weight, n_threads=its.facts.n_threads)
 
-    def loss_and_slope(self, b: Array, residuals: Array | None = None) -> tuple[float, Array]:
-        """Mean loss of the rows in nats, and its gradient with respect to the intercepts `b`, (n_outputs,).
-
-        Args:
-            b: shape (n_outputs,).
-            residuals: receives the gradients of the rows' losses with respect to their scores, (n, n_outputs); it may
-                be the scores themselves, which are lost then.
-        """
-        loss, rows = self.objective.loss, self.rows
-        fused = native.shifted_loss(
-            loss, self.scores, rows.whole, b, rows.ends_of_blocks, rows.n_threads, residuals=residuals
-        )
-        value, slope = fused or self._summed(b, residuals)
+    def loss_and_slope(self, b: Array) -> tuple[float, Array]:
+        """Mean loss of the rows in nats, and its gradient with respect to the intercepts `b`, (n_outputs,)."""
+        value, slope = self.rows.reduce(LossOfScores(self.objective.loss, b))
         return float(value) / self.objective.total_weight, slope / self.objective.total_weight
 
-    def _summed(self, b: Array, residuals: Array | None) -> tuple[Array, Array]:
-        value, slope = np.zeros(()), np.zeros_like(b)
-        start = 0
-        for block in self.rows.blocks():
-            each, residual = self.objective.loss.value_and_gradient(block.X + b, block.target)
-            value += block.weight @ each
-            slope += block.weight @ residual
-            if residuals is not None:
-                residuals[start : start + len(residual)] = residual
-            start += len(residual)
-        return value, slope
+    def loss_slope_and_residuals(self, b: Array) -> tuple[float, Array, Array]:
+        """The same, and the gradients of the rows' losses with respect to their scores, (n, n_outputs)."""
+        value, slope, residuals = self.rows.reduce(LossOfScores(self.objective.loss, b, with_residuals=True))
+        return float(value) / self.objective.total_weight, slope / self.objective.total_weight, residuals
 
     def hessian(self, b: Array) -> Array:
         """The Hessian of the mean loss with respect to the intercepts, (n_outputs, n_outputs)."""
-        loss = self.objective.loss
-
-        def block_hessian(block: Block) -> tuple[Array, ...]:
-            return (hessian_of_scores(block.weight, *loss.curvature(block.X + b, block.target)),)
-
-        (hessian,) = self.rows.sum(block_hessian)
+        (hessian,) = self.rows.reduce(HessianOfKnownScores(self.objective.loss, b))
         return np.asarray(hessian / self.objective.total_weight)
 
 

@@ -16,52 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from polytome import native
 from polytome.losses import Loss
+from polytome.passes import Columns, Derivatives, HessianOfScores, HessianProduct, RowSquares, Scores, ValueAndGradient
 from polytome.penalties import Penalty, by_column
-from polytome.rows import Block, Columns, Rows
+from polytome.rows import Rows
 from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["Objective", "Sizes", "all_scores", "block_scores", "block_value_and_gradient", "hessian_of_scores"]
-
-
-def block_scores(block: Block, raw: Array) -> Array:
-    """Scores of a block in float64; `raw` are coefficients for raw columns, float64."""
-    if not raw[:-1].any():  # a null model's: no product, nor the conversion of the rows for it
-        return np.tile(raw[-1], (len(block.weight), 1))
-    scores: Array = np.asarray(block.X @ raw[:-1].astype(block.X.dtype, copy=False), dtype=np.float64)
-    scores += raw[-1]
-    return scores
+__all__ = ["Objective", "Sizes", "all_scores"]
 
 
 def all_scores(rows: Rows, raw: Array) -> Array:
-    """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` as in `block_scores`."""
-    scores = native.linked_scores(rows.whole.stored, raw.T, "scores")
-    return rows.each(lambda block: block_scores(block, raw)) if scores is None else scores
-
-
-def block_value_and_gradient(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array]:
-    """Weighted loss and its gradient with respect to raw coefficients: the one place where a block becomes both."""
-    fused = native.value_and_gradient(loss, block, raw)
-    if fused is not None:
-        return fused
-    outputs = loss.outputs_of(block.target)
-    value, residual = loss.value_and_gradient(block_scores(block, raw[:, outputs]), block.target)
-    residual *= block.weight[:, None]
-    gradient = np.zeros(raw.shape)
-    gradient[:-1, outputs] = block.X.T @ residual.astype(block.X.dtype, copy=False)
-    gradient[-1, outputs] = residual.sum(axis=0)
-    return np.asarray(block.weight @ value), gradient
-
-
-def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
-    """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores, (n_outputs, n_outputs)."""
-    hessian = np.diag(weight @ m)
-    if u is not None:
-        hessian -= _gram(u * np.sqrt(weight)[:, None])
-    return hessian
+    """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` are coefficients for raw columns, float64."""
+    (scores,) = rows.reduce(Scores(raw))
+    return scores
 
 
 @dataclass(frozen=True)
@@ -148,12 +117,12 @@ class Objective:
     @kept
     def sizes(self) -> Sizes:
         """How large the columns are, and how long sums over the rows."""
-        columns, zero, ends = self.rows.columns, np.zeros(self.rows.n_features), self.rows.ends_of_blocks
+        columns, zero, facts = self.rows.columns, np.zeros(self.rows.n_features), self.rows.facts
         summed = columns.scale * (self.rows.lengths(zero) + np.abs(columns.shift))
         centred = columns.scale * self.rows.lengths(columns.shift)
         norms = float(np.linalg.norm(summed)), float(np.linalg.norm(centred))
         dual = self.penalty.dual_norm(summed[:, None]), self.penalty.dual_norm(centred[:, None])
-        return Sizes(summed, centred, *norms, *dual, int(np.diff(ends, prepend=0).max()) + len(ends))
+        return Sizes(summed, centred, *norms, *dual, facts.largest_block + facts.n_blocks)
 
     @property
     @kept
@@ -175,17 +144,9 @@ class Objective:
     def row_lengths(self) -> Array:
         """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes, once."""
         mean, deviation = self.rows.moments()
-        standard = self.rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf)))
-
-        def block_squares(block: Block) -> Array:
-            fused = native.row_squares(block, standard.columns)
-            if fused is not None:
-                return fused
-            X = standard.dense(block)
-            squares: Array = np.einsum("ij,ij->i", X, X)
-            return squares
-
-        return standard.each(block_squares) / self.rows.n_features
+        standard = Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf))
+        (squares,) = self.rows.reduce(RowSquares(standard))
+        return squares / self.rows.n_features
 
     def at(self, precision: Any) -> Objective:
         """The same objective with its products in another floating type; itself where that is its own."""
@@ -194,11 +155,10 @@ class Objective:
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient: one pass over the rows."""
-        loss, rows, raw = self.loss, self.rows, self.rows.columns.to_raw(W)
+        columns = self.rows.columns
         with np.errstate(over="ignore", invalid="ignore"):
-            fused = native.value_and_gradient(loss, rows.whole, raw, rows.ends_of_blocks, rows.n_threads)
-            value, gradient = fused or rows.sum(lambda block: block_value_and_gradient(loss, block, raw))
-            gradient = self.rows.columns.from_raw(gradient)
+            value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
+            gradient = columns.from_raw(gradient)
         gradient /= self.total_weight
         if not self.fit_intercept:
             gradient[-1] = 0.0
@@ -229,35 +189,14 @@ class Objective:
         """`P(W)` in nats, its gradient, and its Hessian as in `hessian_blocks`: one pass over the rows in float64."""
         rows = (self.rows if rows is None else rows).at(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            shape = (rows.columns, self.fit_intercept, rows.ends_of_blocks, rows.n_threads)
-            fused = native.derivatives(self.loss, rows.whole, W, *shape)
-            value, gradient, blocks = fused or rows.sum(lambda block: self._block_derivatives(rows, block, W))
-        for sums in (gradient, blocks):
-            sums /= self.total_weight
+            sums = rows.reduce(Derivatives(self.loss, W, rows.columns, self.fit_intercept))
+        value, gradient, blocks = sums
+        for terms in (gradient, blocks):
+            terms /= self.total_weight
         gradient[:-1] += self.penalty.quadratic * W[:-1]
         diagonal = blocks.reshape(len(blocks), -1)[:, :: blocks.shape[1] + 1]
         diagonal.reshape(-1, self.shape[0])[:, :-1] += by_column(self.penalty.quadratic)
         return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient, blocks
-
-    def _block_derivatives(self, rows: Rows, block: Block, W: Array) -> tuple[Array, Array, Array]:
-        """Weighted loss of a block, its gradient for standardised columns, and the blocks of its Hessian."""
-        raw = rows.columns.to_raw(W)
-        value, gradient = block_value_and_gradient(self.loss, block, raw)
-        gradient = rows.columns.from_raw(gradient)
-        if not self.fit_intercept:
-            gradient[-1] = 0.0
-        outputs = self.loss.outputs_of(block.target)
-        m, u = self.loss.curvature(block_scores(block, raw[:, outputs]), block.target)
-        X = np.empty((len(block.weight), self.shape[0]))
-        X[:, :-1] = rows.dense(block)
-        X[:, -1] = 1.0 if self.fit_intercept else 0.0
-        blocks = np.zeros((self.loss.n_outputs, X.shape[1], X.shape[1]))
-        blocks[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
-        if u is not None:
-            root = np.sqrt(block.weight)[:, None]
-            kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-            blocks = (block_diag(*blocks) - _gram(kronecker))[np.newaxis]
-        return value, gradient, blocks
 
     def dot(self, one: Array, other: Array) -> Array:
         """Inner products of coefficients: of each output's, (n_outputs,), for a separable loss, else of all, (1,)."""
@@ -268,19 +207,9 @@ class Objective:
 
     def hessian_product(self, W: Array, direction: Array) -> Array:
         """Hessian at `W` times a direction of the same shape: one pass over the rows."""
-        raw, along = self.rows.columns.to_raw(W), self.rows.columns.to_raw(direction)
-
-        def block_product(block: Block) -> tuple[Array, ...]:
-            m, u = self.loss.curvature(block_scores(block, raw), block.target)
-            change = block_scores(block, along)
-            product = m * change
-            if u is not None:
-                product -= u * (u * change).sum(axis=1, keepdims=True)
-            product *= block.weight[:, None]
-            return block.X.T @ product.astype(block.X.dtype, copy=False), product.sum(axis=0)
-
-        features, intercept = self.rows.sum(block_product)
-        result = self.rows.columns.from_raw(np.vstack([features, intercept])) / self.total_weight
+        columns = self.rows.columns
+        one_pass = HessianProduct(self.loss, columns.to_raw(W), columns.to_raw(direction))
+        result = columns.from_raw(np.vstack(self.rows.reduce(one_pass))) / self.total_weight
         if not self.fit_intercept:
             result[-1] = 0.0
         result[:-1] += self.penalty.quadratic * direction[:-1]
@@ -288,13 +217,7 @@ class Objective:
 
     def intercept_hessian(self, W: Array) -> Array:
         """Hessian with respect to the intercepts alone, (n_outputs, n_outputs): one pass over the rows."""
-        raw = self.rows.columns.to_raw(W)
-
-        def block_hessian(block: Block) -> tuple[Array, ...]:
-            m, u = self.loss.curvature(block_scores(block, raw), block.target)
-            return (hessian_of_scores(block.weight, m, u),)
-
-        (hessian,) = self.rows.sum(block_hessian)
+        (hessian,) = self.rows.reduce(HessianOfScores(self.loss, self.rows.columns.to_raw(W)))
         result: Array = hessian / self.total_weight
         return result
 
@@ -320,22 +243,3 @@ class Objective:
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
             total += float(weight[part] @ value)
         return W, total / self.total_weight
-
-
-def _gram(X: Array) -> Array:
-    """`X' X`: NumPy computes one triangle, without the interpreter's lock, so that threads can share blocks."""
-    product: Array = X.T @ X
-    return product
-
-
-def _weighted_grams(X: Array, weights: Array) -> Array:
-    """`X' diag(w) X` for each column w of the weights, (n_weights, n_columns, n_columns)."""
-    n_columns = X.shape[1]
-    if weights.shape[1] <= n_columns:
-        return np.stack([_gram(X * np.sqrt(w)[:, None]) for w in weights.T])
-    # Many weights for few columns: every product of two columns once, and one matrix product for all the weights.
-    row, column = np.tril_indices(n_columns)
-    grams = np.empty((weights.shape[1], n_columns, n_columns))
-    grams[:, row, column] = weights.T @ (X[:, row] * X[:, column])
-    grams[:, column, row] = grams[:, row, column]
-    return grams

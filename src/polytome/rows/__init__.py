@@ -4,11 +4,24 @@
 satisfy the `Rows` contract, so nothing above this package knows how the data is stored.
 """
 
+from polytome.passes import Block, Columns
 from polytome.rows.arrays import ArrayRows
-from polytome.rows.blocks import Block, Columns, Rows
+from polytome.rows.blocks import Facts, Rows, Storage, in_memory
 from polytome.rows.choose import as_rows
 from polytome.rows.distinct import distinct_rows
 from polytome.rows.sound import sound_sparse
 from polytome.rows.sparse import SparseRows
 
-__all__ = ["ArrayRows", "Block", "Columns", "Rows", "SparseRows", "as_rows", "distinct_rows", "sound_sparse"]
+__all__ = [
+    "ArrayRows",
+    "Block",
+    "Columns",
+    "Facts",
+    "Rows",
+    "SparseRows",
+    "Storage",
+    "as_rows",
+    "distinct_rows",
+    "in_memory",
+    "sound_sparse",
+]

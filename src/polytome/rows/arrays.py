@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polytome.rows.blocks import Array, Block, Storage
+from polytome.passes import Block
+from polytome.rows.blocks import Array, Storage
 
 __all__ = ["ArrayRows"]
 
@@ -20,9 +21,10 @@ class ArrayRows(Storage):
 
     Example:
         >>> import numpy as np
+        >>> from polytome.passes import CentredSums
         >>> rows = ArrayRows.of(np.array([[1, 2], [3, 4]], dtype=np.uint8), target=np.array([0, 1]))
-        >>> rows.sum(lambda block: (block.X.sum(axis=0),))
-        (array([4., 6.]),)
+        >>> rows.reduce(CentredSums(np.zeros(2)))[0]
+        array([4., 6.])
     """
 
     def parts(self) -> list[slice]:
@@ -33,7 +35,3 @@ class ArrayRows(Storage):
     def pick(self, chosen: Array | slice) -> Block:
         """The chosen rows; a slice shares the storage."""
         return Block(self.X[chosen], self.precision, self.target[chosen], self.weight[chosen])
-
-    def dense(self, block: Block) -> Array:
-        """The standardised columns of a block."""
-        return self.columns.apply(block.X)

@@ -1,4 +1,4 @@
-"""What every kind of rows shares: blocks, implicit centring and scaling, and the ordered sum."""
+"""What every kind of rows shares: the contract, and all of it that rows in memory have in common."""
 
 from __future__ import annotations
 
@@ -17,104 +17,58 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import ArgumentError
+from polytome.passes import (
+    Block,
+    CentredSums,
+    Columns,
+    OffsetsOfEntries,
+    Pass,
+    SquaresOfEntries,
+    Sums,
+    added_up,
+)
 from polytome.threads import available_threads, kept
 
 Array = NDArray[Any]
-Sums = tuple[Array, ...]
 Result = TypeVar("Result")
 
-_FEW_ENTRIES = 2**20
-
-__all__ = ["Block", "Columns", "Rows", "Storage", "in_order", "ordered_sum"]
+__all__ = ["Facts", "Moments", "Rows", "Storage", "in_memory", "in_order", "weighted_moments"]
 
 
 @dataclass(frozen=True)
-class Block:
-    """A few rows in raw units: as they are `stored` (array, CSR or CSC), their targets and weights."""
+class Facts:
+    """What may be known of rows without reading them: what a choice of solver and a forecast of memory go by.
 
-    stored: Any
-    precision: np.dtype[Any]
-    target: Array
-    weight: Array
-
-    @property
-    @kept
-    def X(self) -> Any:
-        """The rows in the precision of the products, converted when first asked for."""
-        stored: Any = self.stored
-        if sparse.issparse(self.stored):
-            return stored.astype(self.precision, copy=False)
-        return np.ascontiguousarray(stored, dtype=self.precision)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Implicit columns `(raw - shift) * scale`: the storage is never touched, the coefficients are.
-
-    `raw @ V + v0` with `V, v0 = to_raw(W)` equals `standardised @ W + w0`, and `from_raw` is the transpose of that
-    map, so it turns a gradient with respect to raw coefficients into one with respect to standardised coefficients.
-
-    Args:
-        shift: subtracted from each column, shape (n_features,).
-        scale: multiplies each column, shape (n_features,).
-
-    Example:
-        >>> columns = Columns(np.array([2.0]), np.array([10.0]))
-        >>> columns.to_raw(np.array([[1.0], [0.5]]))
-        array([[ 10. ],
-               [-19.5]])
+    Attributes:
+        n_rows: how many rows there are.
+        n_features: how many columns.
+        is_sparse: whether blocks are sparse.
+        n_entries: entries that are stored.
+        dtype: their type.
+        entry_bytes: what one takes, its index included.
+        n_blocks: blocks that are added up.
+        largest_block: rows of the largest one.
+        n_threads: threads that share the blocks.
+        is_resident: whether all rows are in memory, so that any of them can be had at any time.
     """
 
-    shift: Array
-    scale: Array
-
-    @classmethod
-    def identity(cls, n_features: int) -> Columns:
-        """Columns as they are stored."""
-        return cls(np.zeros(n_features), np.ones(n_features))
-
-    def to_raw(self, W: Array) -> Array:
-        """Coefficients (n_features + 1, n_outputs) for raw columns, intercept last."""
-        raw = np.empty_like(W)
-        np.multiply(W[:-1], self.scale[:, None], out=raw[:-1])
-        raw[-1] = W[-1] - self.shift @ raw[:-1]
-        return raw
-
-    def as_given(self, W: Array) -> tuple[Array, Array]:
-        """Coefficients for raw columns as a user sees them: (n_outputs, n_features), and the intercepts.
-
-        They lie in memory as W does, and are W's own where columns are not scaled.
-        """
-        coefficients = W[:-1].T if (self.scale == 1.0).all() else W[:-1].T * self.scale
-        return coefficients, W[-1] - (self.shift * self.scale) @ W[:-1]
-
-    def from_raw(self, gradient: Array) -> Array:
-        """Gradient with respect to standardised coefficients from the one with respect to raw coefficients."""
-        result = np.empty_like(gradient)
-        np.subtract(gradient[:-1], np.multiply.outer(self.shift, gradient[-1]), out=result[:-1])
-        result[:-1] *= self.scale[:, None]
-        result[-1] = gradient[-1]
-        return result
-
-    def from_raw_coefficients(self, V: Array) -> Array:
-        """The inverse of `to_raw`: standardised coefficients from raw ones."""
-        W: Array = V / np.append(self.scale, 1.0)[:, None]
-        W[-1] = V[-1] + self.shift @ V[:-1]
-        return W
-
-    def apply(self, X: Array) -> Array:
-        """The standardised columns of a dense block, in its precision: the only place where they are formed."""
-        standardised: Array = X - self.shift.astype(X.dtype, copy=False)
-        standardised *= self.scale.astype(X.dtype, copy=False)
-        return standardised
+    n_rows: int
+    n_features: int
+    is_sparse: bool
+    n_entries: int
+    dtype: np.dtype[Any]
+    entry_bytes: int
+    n_blocks: int
+    largest_block: int
+    n_threads: int
+    is_resident: bool
 
 
 class Rows(Protocol):
     """The data as an objective sees it: sums over all rows, and batches of a few.
 
-    `n_rows`, `n_features`; `target` and `weight` of each row; `columns` (implicit centring and scaling);
-    `precision`, the floating type in which a block is multiplied (sums over blocks are always float64). `whole` are all
-    rows as they are stored, `ends_of_blocks` the rows before which a block ends, and `n_threads` share the blocks.
+    `target` and `weight` of each row; `columns` (implicit centring and scaling); `precision`, the floating type in
+    which a block is multiplied (sums over blocks are always float64).
     """
 
     @property
@@ -132,18 +86,10 @@ class Rows(Protocol):
     @property
     def is_sparse(self) -> bool: ...  # noqa: D102
     @property
-    def n_threads(self) -> int: ...  # noqa: D102
-    @property
-    def whole(self) -> Block: ...  # noqa: D102
-    @property
-    def ends_of_blocks(self) -> Array: ...  # noqa: D102
+    def facts(self) -> Facts: ...  # noqa: D102
 
-    def sum(self, fn: Callable[[Block], Sums]) -> Sums:
-        """`fn` of every block, added up in the order of the rows whatever the number of threads."""
-        ...
-
-    def each(self, fn: Callable[[Block], Array]) -> Array:
-        """`fn` of every block, one entry per row, joined in the order of the rows."""
+    def reduce(self, a_pass: Pass) -> Sums:
+        """What a pass makes of all rows, added up or joined in their order, whatever the number of threads."""
         ...
 
     def blocks(self) -> Iterator[Block]:
@@ -154,12 +100,12 @@ class Rows(Protocol):
         """All rows once in random order, `size` at a time."""
         ...
 
-    def sample(self, size: int, rng: np.random.Generator) -> Self:
-        """Rows drawn without replacement: a copy of `size` rows."""
+    def sample(self, size: int, rng: np.random.Generator) -> Storage:
+        """Rows drawn without replacement, in their order: a copy of `size` rows."""
         ...
 
-    def subset(self, chosen: Array, weight: Array) -> Self:
-        """A copy of the chosen rows under new weights."""
+    def subset(self, chosen: Array, weight: Array) -> Storage:
+        """A copy of the chosen rows under new weights; unless the rows are resident, in growing order."""
         ...
 
     def at(self, precision: Any) -> Self:
@@ -172,10 +118,6 @@ class Rows(Protocol):
 
     def with_target(self, target: Array) -> Self:
         """The same rows with another target."""
-        ...
-
-    def with_ends(self, ends: Sequence[int]) -> Self:
-        """The same rows in blocks of which none reaches beyond one of these rows."""
         ...
 
     def dense(self, block: Block) -> Array:
@@ -191,21 +133,19 @@ class Rows(Protocol):
         ...
 
 
-def ordered_sum(fn: Callable[[Any], Sums], parts: Sequence[Any], n_threads: int) -> Sums:
-    """Sum of `fn(part)` in the order of `parts`, computed by `n_threads` threads, few results held at a time.
+def in_memory(rows: Rows, what: str) -> Storage:
+    """The rows, for what needs all of them in memory.
 
-    The order of addition does not depend on the number of threads, so neither do the bits of the result.
+    Args:
+        rows: any rows.
+        what: what needs them, for the message.
+
+    Raises:
+        ArgumentError: the rows are handed out block by block.
     """
-    total: list[Array] | None = None
-    for result in in_order(fn, parts, n_threads):
-        if total is None:
-            total = [np.array(term, dtype=np.float64) for term in result]
-        else:
-            for accumulated, term in zip(total, result, strict=True):
-                accumulated += term
-    if total is None:
-        raise ArgumentError("a sum over rows needs at least one row")
-    return tuple(total)
+    if not isinstance(rows, Storage):
+        raise ArgumentError(f"{what} needs rows in memory, and these are read block by block; use solver='auto'")
+    return rows
 
 
 def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) -> Iterator[Result]:
@@ -233,6 +173,11 @@ class Moments:
     near: Array
     length: Array
 
+    def lengths(self, centre: Array, n_rows: int) -> Array:
+        """Upper bounds on the root mean squares of so many rows about a centre, by Minkowski's inequality."""
+        found: Array = np.abs(self.near - centre) + self.length
+        return found * (1 + (n_rows + 8) * 2.0**-53)
+
 
 def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
     """`fn(part)` by a thread of the pool, or by this one where the interpreter ends and lends no more threads."""
@@ -245,93 +190,34 @@ def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any)
         return done
 
 
-def weighted_moments(rows: Storage) -> Moments:
-    """Moments of the raw columns, summed around values of the columns so that nothing cancels."""
+def weighted_moments(rows: Rows, near: Array) -> Moments:
+    """Moments of the raw columns, summed around values of the columns so that nothing cancels.
+
+    Args:
+        rows: any rows.
+        near: a value of each column, from rows that count: so a constant column is found to be exactly that.
+    """
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
-    # A value of the column itself, from a row that counts: so a constant column is found to be exactly that.
-    counting = np.flatnonzero(raw.weight > 0)
-    weight = raw.weight[counting]
-    # Where some rows weigh far more than others, the mean is near theirs.
-    chance = None if (weight == weight[0]).all() else weight / weight.sum()
-    few = np.sort(np.random.default_rng(0).choice(counting, 1 if raw.is_sparse else 101, p=chance))
-    block = raw.pick(few)
-    near = np.median(block.X.toarray() if raw.is_sparse else block.X, axis=0)
     if raw.is_sparse:
-        whole = float(raw.weight.sum())
-        (offset,) = raw.sum(lambda block: (_sparse_offset(block, near),))
-        mean = near + offset / whole
-        squares = centred_squares(raw, mean)
-        if chance is not None:  # the mean's own rounding counts beside what light rows add to a heavy one
-            (left,) = raw.sum(lambda block: (_sparse_offset(block, mean),))
-            squares = np.maximum(squares - left * left / whole, 0.0)
-        deviation = np.sqrt(squares / whole)
-        return Moments(mean, deviation, mean, deviation)
-
-    def powers(block: Block) -> Sums:
-        fused = native.moments(block, near)
-        if fused is not None:
-            return *fused, block.weight.sum()
-        centred = block.X - near
-        first = block.weight @ centred
-        np.multiply(centred, centred, out=centred)
-        return first, block.weight @ centred, block.weight.sum()
-
-    first, second, total = raw.sum(powers)
+        weight = float(raw.weight.sum())
+        (offset,) = raw.reduce(OffsetsOfEntries(near))
+        mean = near + offset / weight
+        (squares,) = raw.reduce(SquaresOfEntries(mean))
+        length = np.sqrt(squares / weight)
+        if not _alike(raw.weight):  # the mean's own rounding counts beside what light rows add to a heavy one
+            (left,) = raw.reduce(OffsetsOfEntries(mean))
+            squares = np.maximum(squares - left * left / weight, 0.0)
+        return Moments(mean, np.sqrt(squares / weight), mean, length)
+    first, second, total = raw.reduce(CentredSums(near))
     offset = first / total
     deviation = np.sqrt(np.maximum(second / total - offset * offset, 0.0))
     return Moments(near + offset, deviation, near, np.sqrt(second / total))
 
 
-def centred_squares(rows: Rows, mean: Array, row_weights: Callable[[Block], Array] | None = None) -> Array:
-    """Weighted sum of `(raw - mean)^2` of each column, never forming a centred sparse matrix."""
-
-    def second(block: Block) -> Sums:
-        w = block.weight if row_weights is None else row_weights(block)
-        if not rows.is_sparse:
-            centred = block.X - mean
-            return (w @ (centred * centred),)
-        # Stored entries one by one, then the zeros of each column all at once: nothing cancels.
-        sums = native.sparse_moments(replace(block, weight=w), mean)
-        if sums is not None:
-            return (sums[1] + mean * mean * _rest(block.X, w, *sums[2:]),)
-        X = block.X
-        stored = type(X)(((X.data - mean[_entry_columns(X)]) ** 2, X.indices, X.indptr), shape=X.shape)
-        return (stored.T @ w + mean * mean * _absent_weight(X, w),)
-
-    (squares,) = rows.sum(second)
-    return squares
-
-
-def _sparse_offset(block: Block, near: Array) -> Array:
-    """Weighted sum of `raw - near` of each column of a sparse block."""
-    sums = native.sparse_moments(block, near)
-    if sums is not None:
-        return np.asarray(sums[0] - near * _rest(block.X, block.weight, *sums[2:]))
-    X = block.X
-    shifted = type(X)((X.data - near[_entry_columns(X)], X.indices, X.indptr), shape=X.shape)
-    offset: Array = shifted.T @ block.weight - near * _absent_weight(X, block.weight)
-    return offset
-
-
-def _entry_columns(X: Any) -> Array:
-    """The column of each stored entry of a CSR or CSC matrix."""
-    return X.indices if X.format == "csr" else np.repeat(np.arange(X.shape[1]), np.diff(X.indptr))
-
-
-def _absent_weight(X: Any, w: Array) -> Array:
-    """Weight of the rows in which a column is not stored: exactly zero where none is, never negative."""
-    columns = _entry_columns(X)
-    rows = X.indices if X.format == "csc" else np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    present = np.bincount(columns, weights=w[rows], minlength=X.shape[1])
-    return _rest(X, w, present, np.bincount(columns, weights=(w > 0)[rows], minlength=X.shape[1]))
-
-
-def _rest(X: Any, w: Array, present: Array, count: Array) -> Array:
-    """What the entries of a column leave of the weight of all rows: zero where no row with weight lacks one."""
-    if np.prod(X.shape) <= _FEW_ENTRIES:  # row by row, since a difference loses what a light row weighs beside a heavy
-        stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape).toarray()
-        return np.asarray(w @ (stored == 0))
-    return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))
+def _alike(weight: Array) -> bool:
+    """Whether all rows that count have one weight."""
+    counting = weight[weight > 0]
+    return bool((counting == counting[0]).all())
 
 
 @dataclass(frozen=True)
@@ -379,15 +265,38 @@ class Storage(ABC):
 
     @property
     @kept
-    def whole(self) -> Block:
-        """All rows as they are stored."""
-        return Block(self.X, self.precision, self.target, self.weight)
+    def facts(self) -> Facts:
+        """What is known of them without reading them."""
+        stored: Any = self.X
+        ends = self.held.ends
+        return Facts(
+            n_rows=self.n_rows,
+            n_features=self.n_features,
+            is_sparse=self.is_sparse,
+            n_entries=stored.nnz if self.is_sparse else self.n_rows * self.n_features,
+            dtype=stored.dtype,
+            entry_bytes=stored.dtype.itemsize + (stored.indices.dtype.itemsize if self.is_sparse else 0),
+            n_blocks=len(ends),
+            largest_block=int(np.diff(ends, prepend=0).max()),
+            n_threads=self.n_threads,
+            is_resident=True,
+        )
 
     @property
     @kept
-    def ends_of_blocks(self) -> Array:
-        """The rows before which a block ends, int64."""
-        return np.array([part.stop for part in self._parts()], dtype=np.int64)
+    def held(self) -> native.Held:
+        """All rows at once, and where their blocks end: what a pass in compiled code is given."""
+        ends = np.array([part.stop for part in self._parts()], dtype=np.int64)
+        return native.Held(Block(self.X, self.precision, self.target, self.weight), ends, self.n_threads)
+
+    @property
+    def whole(self) -> Block:
+        """All rows as they are stored."""
+        return self.held.block
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is kept: it is bound to this process, or found again."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_kept_")}
 
     @abstractmethod
     def parts(self) -> list[slice]:
@@ -403,17 +312,22 @@ class Storage(ABC):
     def pick(self, chosen: Array | slice) -> Block:
         """The chosen rows as a block."""
 
-    @abstractmethod
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block as a dense array."""
+        return self.columns.dense(block)
 
-    def sum(self, fn: Callable[[Block], Sums]) -> Sums:
-        """`fn` of every block, added up in the order of the rows."""
-        return ordered_sum(lambda part: fn(self.pick(part)), self._parts(), self.n_threads)
+    def reduce(self, a_pass: Pass) -> Sums:
+        """What a pass makes of all rows: by compiled code where that offers it, else block by block in NumPy."""
+        work = native.work_of(a_pass, self.held)
+        if isinstance(work, native.EachBlock):
+            return added_up(self._of_blocks(work.of_block), a_pass.joined)
+        return work.results(work.compute())
 
-    def each(self, fn: Callable[[Block], Array]) -> Array:
-        """`fn` of every block, one entry per row, joined in the order of the rows."""
-        return np.concatenate(list(in_order(lambda part: fn(self.pick(part)), self._parts(), self.n_threads)))
+    def _of_blocks(self, of_block: Callable[[Block], Sums]) -> Iterator[Sums]:
+        parts = self._parts()
+        if self.n_threads == 1 or len(parts) == 1:
+            return map(of_block, map(self.pick, parts))
+        return in_order(lambda part: of_block(self.pick(part)), parts, self.n_threads)
 
     def blocks(self) -> Iterator[Block]:
         """The blocks in order."""
@@ -447,15 +361,19 @@ class Storage(ABC):
         return self._moments.mean, self._moments.deviation
 
     def lengths(self, centre: Array) -> Array:
-        """Upper bounds on the weighted root mean squares of the raw columns about a centre, by Minkowski's
-        inequality."""
-        found: Array = np.abs(self._moments.near - centre) + self._moments.length
-        return found * (1 + (self.n_rows + 8) * 2.0**-53)
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre."""
+        return self._moments.lengths(centre, self.n_rows)
 
     @property
     @kept
     def _moments(self) -> Moments:
-        return weighted_moments(self)
+        counting = np.flatnonzero(self.weight > 0)
+        weight = self.weight[counting]
+        # Where some rows weigh far more than others, the mean is near theirs.
+        chance = None if _alike(weight) else weight / weight.sum()
+        few = np.sort(np.random.default_rng(0).choice(counting, 1 if self.is_sparse else 101, p=chance))
+        block = self.at(np.float64).pick(few)
+        return weighted_moments(self, np.median(block.X.toarray() if self.is_sparse else block.X, axis=0))
 
     def sample(self, size: int, rng: np.random.Generator) -> Self:
         """`size` rows drawn without replacement, in the order of the storage."""

@@ -8,13 +8,13 @@ import numpy as np
 from scipy import sparse
 
 from polytome.rows.arrays import ArrayRows
-from polytome.rows.blocks import Array, Rows
+from polytome.rows.blocks import Array, Storage
 from polytome.rows.sparse import SparseRows
 
 __all__ = ["as_rows", "fast_precision"]
 
 
-def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: int | None = None) -> Rows:
+def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: int | None = None) -> Storage:
     """Rows of a matrix as it is stored: `ArrayRows` for arrays, `SparseRows` for SciPy sparse matrices.
 
     Args:

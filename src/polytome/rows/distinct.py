@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from polytome.rows.arrays import ArrayRows
-from polytome.rows.blocks import Array, Rows
+from polytome.rows.blocks import Array, Storage
 from polytome.rows.sparse import SparseRows
 
 __all__ = ["distinct_rows"]
@@ -18,7 +18,7 @@ _PIECE = 2**19  # entries that are looked at together: some megabytes
 _MOSTLY_ZERO = 0.2
 
 
-def distinct_rows(rows: Rows) -> Rows:
+def distinct_rows(rows: Storage) -> Storage:
     """Rows of which no two agree in columns and target; the rows as they are where a sample shows few that agree.
 
     A copy, sparse where most of its entries are zero. Sums over the rows stay the same, up to rounding.
@@ -28,9 +28,7 @@ def distinct_rows(rows: Rows) -> Rows:
         >>> rows.n_rows, rows.target, rows.weight
         (3, array([0, 1, 1]), array([2., 1., 1.]))
     """
-    if not isinstance(rows, ArrayRows | SparseRows) or rows.X.dtype.itemsize > 8:
-        return rows
-    if rows.is_sparse and rows.X.format != "csr":
+    if rows.X.dtype.itemsize > 8 or (rows.is_sparse and rows.X.format != "csr"):
         return rows
     target = rows.target.reshape(rows.n_rows, -1)
     size = min(_MOST_SAMPLED, 8 * _PIECE // max(1, rows.n_features))

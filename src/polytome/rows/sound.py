@@ -10,6 +10,7 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import DataError
+from polytome.passes import Block, StoredTwice
 
 Array = NDArray[Any]
 
@@ -52,11 +53,18 @@ def sound_sparse(X: Any) -> Any:
         )
     kind = f"{matrix.format}_{'array' if isinstance(X, sparse.sparray) else 'matrix'}"
     matrix = getattr(sparse, kind)((data, indices, bounds), shape=matrix.shape)
-    if not matrix.has_canonical_format and (not by_row or native.has_duplicates(matrix) is not False):
-        summed = matrix.astype(np.float64)
-        summed.sum_duplicates()
-        matrix = summed if summed.nnz < matrix.nnz else matrix
+    if not matrix.has_canonical_format and _stores_twice(matrix):
+        matrix = matrix.astype(np.float64)
+        matrix.sum_duplicates()
     return matrix
+
+
+def _stores_twice(matrix: Any) -> bool:
+    """Whether an entry is stored more than once."""
+    n_rows = matrix.shape[0]
+    block = Block(matrix, np.dtype(np.float64), np.zeros(n_rows), np.ones(n_rows))
+    (found,) = native.reduce_block(StoredTwice(), block)
+    return bool(found)
 
 
 def _compressed(X: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from polytome.rows.blocks import Array, Block, Storage
+from polytome.passes import Block
+from polytome.rows.blocks import Array, Storage
 from polytome.rows.sound import sound_sparse
 
 __all__ = ["SparseRows"]
@@ -24,8 +25,9 @@ class SparseRows(Storage):
     `of` takes any sparse matrix, and makes it sound first.
 
     Example:
+        >>> from polytome.passes import OffsetsOfEntries
         >>> X = sparse.csr_matrix(np.array([[0.0, 2.0], [3.0, 0.0]]))
-        >>> SparseRows.of(X, target=np.array([0, 1])).sum(lambda block: (block.X.T @ block.weight,))
+        >>> SparseRows.of(X, target=np.array([0, 1])).reduce(OffsetsOfEntries(np.zeros(2)))
         (array([3., 2.]),)
     """
 
@@ -56,7 +58,3 @@ class SparseRows(Storage):
         elif not isinstance(chosen, slice) or chosen != slice(0, self.n_rows):
             X = sparse.csr_matrix(X[chosen])
         return Block(X, self.precision, self.target[chosen], self.weight[chosen])
-
-    def dense(self, block: Block) -> Array:
-        """The standardised columns of a block as a dense array."""
-        return self.columns.apply(block.X.toarray())

@@ -14,7 +14,7 @@ from polytome.curvature.preconditioner import MOST_GRAM_COLUMNS
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
-from polytome.rows import SparseRows
+from polytome.rows import in_memory
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_squares
@@ -91,13 +91,13 @@ def choose_solver(objective: Objective) -> Choice:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
-    alike = np.ndim(objective.penalty.weights) == 0
-    if alike and d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
+    resident, alike = objective.rows.facts.is_resident, np.ndim(objective.penalty.weights) == 0
+    if resident and alike and d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
         inner = _by_cost(objective, n, n + 1)
         return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
     bend = _dual_bend(objective)
     if bend <= _MOST_BEND:
-        entries = objective.rows.whole.stored.nnz / n
+        entries = objective.rows.facts.n_entries / n
         size = f"rows of {entries:.0f} entries on average in {d:,} columns"
         return Choice(DualCoordinateAscent(), f"{size}; C times their mean squared length is {bend:.2g}")
     return _by_cost(objective, n, d + 1)
@@ -124,7 +124,8 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     # What one Hessian takes from a sample of rows, and from one of pairs of classes.
     by_rows = min(sample, n) * side**2
     by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
-    if n_outputs > 1 and max(by_pairs, _DEAR) < by_rows:
+    resident = objective.rows.facts.is_resident
+    if resident and n_outputs > 1 and max(by_pairs, _DEAR) < by_rows:
         return Choice(DistinctRows(LBFGS(then=TemperedNewton())), f"{what}, {n_outputs} classes: {cost}")
     patience = max(_LEAST_PATIENCE, int(_STEPS_LEFT * by_rows / (_FASTER * one_pass)))
     then = Newton(sample=sample if sample < n // 2 else None)
@@ -134,16 +135,17 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
 def _dual_bend(objective: Objective) -> float:
     """C times the mean squared length of a row, if rows are sparse and columns too many for a matrix of them; else
     infinity."""
-    rows, penalty = objective.rows, objective.penalty
+    rows, penalty, facts = objective.rows, objective.penalty, objective.rows.facts
     if penalty.modulus == 0 or objective.unpenalised.size:
         return np.inf
-    if not (isinstance(rows, SparseRows) and rows.n_features > MOST_GRAM_COLUMNS):
+    if not (facts.is_resident and facts.is_sparse and facts.n_features > MOST_GRAM_COLUMNS):
         return np.inf
     if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
         return np.inf
-    if not native.reads_csr(rows.X):
+    held = in_memory(rows, "dual coordinate ascent")
+    if not native.makes_dual_steps(objective.loss, held.held):
         return np.inf  # one row after the other would be slow in Python
-    first = rows.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
+    first = held.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
     squares = row_squares(first, rows.columns.scale**2 / np.ravel(penalty.weights))
     return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * penalty.modulus)
 

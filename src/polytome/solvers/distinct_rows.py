@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
-from polytome.rows import distinct_rows
+from polytome.rows import distinct_rows, in_memory
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Relay, Solver
@@ -45,7 +45,8 @@ class DistinctRows(Solver):
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The iterates of the inner solver; finding equal rows takes about as long as a pass."""
-        yield from Relay(self.solver, replace(objective, rows=distinct_rows(objective.rows)), start)
+        rows = distinct_rows(in_memory(objective.rows, "DistinctRows"))
+        yield from Relay(self.solver, replace(objective, rows=rows), start)
 
     def numbers_held(self, size: Size) -> float:
         """A copy of X at most, and the keys of the rows."""

@@ -184,7 +184,14 @@ def minimize(
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
-        return walk.run(solver, start)
+        # In the fast precision first; where its rounding halts the walk, on in float64, and where that does too, with
+        # the solver that was to take over later, if there is one.
+        relay, careful = Relay(solver, objective, start), walk.may_be_careful(solver)
+        while (stop := walk.run(relay, careful)) is None and walk.goes_on(relay):
+            pass
+        if careful and stop in (None, Stop.NONFINITE):
+            stop = walk.go_on_carefully() or stop
+        return walk.finish(stop or Stop.STALLED)
 
 
 def check_limits(tol: Any, max_iter: Any) -> None:
@@ -240,37 +247,45 @@ class _Walk:
     frame: CarefulFrame | None = None
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
-    def run(self, solver: Solver, start: Array) -> Solution:
-        """Iterates in the fast precision first; where its rounding halts them, goes on in float64, and where that does
-        too, with the solver that was to take over later, if there is one."""
-        exact = self.objective.at(np.float64)
-        carefully = solver.goes_on and self._careful_frame is not None
-        is_small = carefully and HessianRoot.of(self.objective) is not None
-        relay = Relay(solver, self.objective, start)
-        while True:
-            limits = (relay.solver.most, _MOST_REFUSED) if is_small else (np.inf, np.inf)
-            stop = self._stage(relay, *limits)
-            if stop is not None or self.best is None:
-                break
-            if not relay.go_on(exact, self.best.point(self.objective), self.history[-1].passes):
-                break
-            self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
-        if carefully and stop in (None, Stop.NONFINITE):
-            stop = self._go_on_carefully() or stop
-        return self._finish(stop or Stop.STALLED)
+    def run(self, relay: Relay, is_careful: bool) -> Stop | None:
+        """Walks until there is a reason to stop, or, with None, one to go on in another way.
 
-    def _stage(self, relay: Relay, most: float, most_refused: float) -> Stop | None:
-        """Walks until there is a reason to stop, or, with None, one to go on in another way."""
-        patience = relay.solver.patience
-        for iterate in relay:
+        Args:
+            relay: the iterates; each is asked of the solver itself, so that a reader of a trace finds it at once.
+            is_careful: whether a careful Newton's method can go on: of small problems, before many iterations.
+        """
+        patience, many, refused = relay.solver.patience, np.inf, np.inf
+        if self.frame is not None:
+            many = relay.solver.most
+        elif is_careful and HessianRoot.of(self.objective) is not None:
+            many, refused = relay.solver.most, _MOST_REFUSED
+        while True:
+            try:
+                iterate = relay.named(next(relay.iterates))
+            except StopIteration as end:
+                if relay.gives_way(end.value):
+                    continue
+                return None
             stop = self._visit(iterate)
             if stop is not None or self._stands_still(relay.objective, patience):
                 return stop
-            if len(self.lowest) > most or self.refused > most_refused:
+            if len(self.lowest) > many or self.refused > refused:
                 return None
-        return None
 
-    def _go_on_carefully(self) -> Stop | None:
+    def goes_on(self, relay: Relay) -> bool:
+        """Has a relay that was halted go on from the best point, if it can."""
+        if self.best is None:
+            return False
+        if not relay.go_on(self._exact, self.best.point(self.objective), self.history[-1].passes):
+            return False
+        self.best, self.lowest, self.next_attempt, self.refused = None, [], np.inf, 0
+        return True
+
+    def may_be_careful(self, solver: Solver) -> bool:
+        """Whether a careful Newton's method goes on where rounding has halted the solver."""
+        return solver.goes_on and self._careful_frame is not None
+
+    def go_on_carefully(self) -> Stop | None:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
         elsewhere may be found there."""
         frame = self._careful_frame
@@ -288,7 +303,13 @@ class _Walk:
             certificate = self._keep_given(frame.certify_given(given, self.tol), given)
             if certificate.holds:
                 return _reached(certificate)
-        return self._stage(Relay(newton, objective, starts[int(np.argmin(values))], passes), newton.most, np.inf)
+        return self.run(Relay(newton, objective, starts[int(np.argmin(values))], passes), is_careful=True)
+
+    @property
+    @kept
+    def _exact(self) -> Objective:
+        """The objective with its products in float64: always the same one."""
+        return self.objective.at(np.float64)
 
     @property
     @kept
@@ -434,7 +455,7 @@ class _Walk:
             )
         return self.best
 
-    def _finish(self, stop: Stop) -> Solution:
+    def finish(self, stop: Stop) -> Solution:
         """The certified coefficients, or the best iterate with the certificate that it deserves."""
         if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
             found, W = self._certify(self._best()), self._best().coefficients

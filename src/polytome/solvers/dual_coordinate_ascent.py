@@ -16,7 +16,8 @@ from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.numerics import log_softmax
 from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import KnownScores
-from polytome.rows import Block
+from polytome.passes import Block
+from polytome.rows import in_memory
 from polytome.solvers.dual_steps import sigmoid_step, softmax_step
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.lbfgs import LBFGS
@@ -111,7 +112,8 @@ class DualState:
 
     def __init__(self, objective: Objective, start: Array) -> None:
         self.objective = objective
-        self.block = objective.rows.at(np.float64).whole
+        rows = in_memory(objective.rows, "dual coordinate ascent").at(np.float64)
+        self.block = rows.whole
         self.scale_squares = objective.rows.columns.scale**2 / np.ravel(objective.penalty.weights)
         squares = row_squares(self.block, self.scale_squares)
         self.per_weight = 1 / (objective.total_weight * objective.penalty.modulus)
@@ -120,6 +122,10 @@ class DualState:
         wanted = _INTERCEPT_BEND / (float(objective.rows.weight.mean()) * self.per_weight)
         self.intercept_square = wanted if objective.fit_intercept else 0.0
         self.bend = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
+        self.compiled: native.DualSteps | None = None
+        if native.makes_dual_steps(objective.loss, rows.held):
+            settings = (self.bend, self.scale_squares, self.per_weight, self.intercept_square)
+            self.compiled = native.dual_steps(objective.loss, rows.held, *settings)
         penalty = 0.0
         if start[:-1].any():
             penalty = objective.penalty.value(start[:-1])
@@ -141,14 +147,7 @@ class DualState:
         loss, gap = 0.0, 0.0
         entries = max(1, getattr(self.block.stored, "nnz", self.block.stored.size) * self.objective.shape[1])
         for part in np.array_split(order, entries // _ENTRIES_AT_ONCE + 1):
-            met = native.dual_steps(
-                self.objective.loss,
-                self.block,
-                part,
-                (self.bend, self.scale_squares, self.per_weight, self.intercept_square),
-                (self.coefficients, self.intercepts, self.dual),
-            )
-            loss_met, gap_met = self._steps(part) if met is None else met
+            loss_met, gap_met = self._steps(part)
             loss += loss_met
             gap += gap_met
         if self.intercept_square:
@@ -158,7 +157,9 @@ class DualState:
         return loss / total + 0.5 * strength * float((squares / self.scale_squares).sum()), gap / total
 
     def _steps(self, order: Array) -> tuple[float, float]:
-        """What the native steps do, row by row."""
+        """A step for each of these rows; in Python what compiled code does."""
+        if self.compiled is not None:
+            return self.compiled.make(order, self.coefficients, self.intercepts, self.dual)
         loss, block = self.objective.loss, self.block
         step = softmax_step if isinstance(loss, Softmax) else sigmoid_step
         met = np.zeros(2)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
-from polytome.rows import Block
+from polytome.passes import Block, Sums
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.solver import Solver
 
@@ -78,15 +78,21 @@ def lipschitz_bound(objective: Objective) -> float:
     eigenvalue = 1.0
     for _ in range(_POWER_STEPS):
         direction /= np.sqrt(float(np.vdot(direction, direction)))
-        raw = rows.columns.to_raw(direction)
-
-        def block_product(block: Block, raw: Array = raw) -> tuple[Array, ...]:
-            change = (block.X @ raw[:-1].astype(block.X.dtype) + raw[-1]) * block.weight[:, None]
-            return block.X.T @ change.astype(block.X.dtype), change.sum(axis=0)
-
-        features, intercept = rows.sum(block_product)
-        direction = rows.columns.from_raw(np.vstack([features, intercept])) / objective.total_weight
+        product = rows.reduce(_GramProduct(rows.columns.to_raw(direction)))
+        direction = rows.columns.from_raw(np.vstack(product)) / objective.total_weight
         if not objective.fit_intercept:
             direction[-1] = 0.0
         eigenvalue = np.sqrt(float(np.vdot(direction, direction)))
     return 1.05 * objective.loss.smoothness * eigenvalue + float(np.max(objective.penalty.quadratic))
+
+
+@dataclass(frozen=True, eq=False)
+class _GramProduct:
+    """The columns' Gram matrix times a direction for raw columns: what belongs to the columns, and to the intercept."""
+
+    raw: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        change = (block.X @ self.raw[:-1].astype(block.X.dtype) + self.raw[-1]) * block.weight[:, None]
+        return block.X.T @ change.astype(block.X.dtype), change.sum(axis=0)

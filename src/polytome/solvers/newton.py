@@ -14,8 +14,9 @@ from polytome import native
 from polytome.curvature.conjugate_gradients import conjugate_gradients
 from polytome.curvature.hessian_factor import factor_hessian
 from polytome.curvature.sampling import sampled_hessian
-from polytome.objective import Objective, block_scores
-from polytome.rows import Block
+from polytome.losses import Loss
+from polytome.objective import Objective
+from polytome.passes import Block, Columns, Sums, block_scores
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -30,7 +31,6 @@ _FEW_COLUMNS = 64
 _NOTHING = 1_000_000  # operations: less than it takes to call them
 _FEWER_ROWS = 20
 _ROWS_PER_COEFFICIENT = 50
-_FUSED_COLUMNS, _FUSED_COEFFICIENTS = 255, 2048  # up to which a native pass forms Hessians
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Newton(Solver):
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its
         terms; and the sample."""
         sample = 0 if self.sample is None else min(self.sample, size.rows) * size.row
-        if native.instruction_set() and size.columns <= _FUSED_COLUMNS and size.coefficients <= _FUSED_COEFFICIENTS:
+        if native.makes_derivatives(size.columns, size.coefficients):
             few_rows = size.rows * size.row // 20
             return int((6 + 3 * size.threads) * size.hessian + few_rows) + sample
         kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
@@ -240,21 +240,9 @@ class Guard:
         """Raises each row's extra curvature to what its loss showed beyond its quadratic model: a pass over the
         rows."""
         loss, columns = self.objective.loss, self.objective.rows.columns
-        raw, along = columns.to_raw(W), columns.to_raw(direction)
-
-        def block_extra(block: Block) -> Array:
-            scores, change = block_scores(block, raw), block_scores(block, along)
-            value, gradient = loss.value_and_gradient(scores, block.target)
-            changed, _ = loss.value_and_gradient(scores + change, block.target)
-            m, u = loss.curvature(scores, block.target)
-            bent = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
-            excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * bent
-            shown: Array = 2 * excess / np.maximum((change * change).sum(axis=1), 1e-300)
-            return shown
-
         with np.errstate(over="ignore", invalid="ignore"):
-            shown = np.nan_to_num(self.objective.rows.each(block_extra), nan=loss.smoothness)
-        shown = np.clip(shown, 0.0, loss.smoothness)
+            (shown,) = self.objective.rows.reduce(_Excess(loss, columns.to_raw(W), columns.to_raw(direction)))
+        shown = np.clip(np.nan_to_num(shown, nan=loss.smoothness), 0.0, loss.smoothness)
         before = np.zeros_like(shown) if self.extra is None else self.extra
         self.extra = np.maximum(before, shown)
         if not (self.extra > 1.01 * before).any():  # no row is to blame, so rounding is: all of them hold the step back
@@ -300,13 +288,40 @@ def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
     assert extra is not None
     chosen = np.flatnonzero(extra)
     guarded = rows.subset(chosen, rows.weight[chosen] * extra[chosen])
-
-    def block_gram(block: Block) -> tuple[Array, ...]:
-        X = np.empty((len(block.weight), objective.shape[0]))
-        X[:, :-1] = rows.dense(block)
-        X[:, -1] = 1.0 if objective.fit_intercept else 0.0
-        return ((X * block.weight[:, None]).T @ X,)
-
-    (gram,) = guarded.sum(block_gram)
+    (gram,) = guarded.reduce(_Gram(rows.columns, objective.fit_intercept))
     gram /= objective.total_weight
     return gram
+
+
+@dataclass(frozen=True, eq=False)
+class _Excess:
+    """The curvature that each row's loss shows along a direction beyond its quadratic model, joined: (n,)."""
+
+    loss: Loss
+    raw: Array
+    along: Array
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        scores, change = block_scores(block, self.raw), block_scores(block, self.along)
+        value, gradient = self.loss.value_and_gradient(scores, block.target)
+        changed, _ = self.loss.value_and_gradient(scores + change, block.target)
+        m, u = self.loss.curvature(scores, block.target)
+        bent = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
+        excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * bent
+        return (2 * excess / np.maximum((change * change).sum(axis=1), 1e-300),)
+
+
+@dataclass(frozen=True, eq=False)
+class _Gram:
+    """`X' diag(weight) X` of standardised columns, the intercept's last, summed over the rows."""
+
+    columns: Columns
+    fit_intercept: bool
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        X = np.empty((len(block.weight), len(self.columns.shift) + 1))
+        X[:, :-1] = self.columns.dense(block)
+        X[:, -1] = 1.0 if self.fit_intercept else 0.0
+        return ((X * block.weight[:, None]).T @ X,)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.curvature.preconditioner import kronecker_hessian
-from polytome.objective import Objective, block_scores
+from polytome.objective import Objective, all_scores
 from polytome.rows import Rows
 
 Array = NDArray[Any]
@@ -51,7 +51,7 @@ def _best_length(objective: Objective, rows: Rows, null: Array, direction: Array
     """The objective of some rows where it is least along a direction, and how far that is: Newton's method in the
     logarithm of the length, which starts at `length`."""
     loss, along = objective.loss, rows.columns.to_raw(direction)
-    ahead = rows.each(lambda block: block_scores(block, along))
+    ahead = all_scores(rows, along)
     share = rows.weight / rows.weight.sum()
     square = 2 * objective.penalty.value(direction[:-1])
 

@@ -12,7 +12,7 @@ from scipy.linalg import svd
 
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
-from polytome.rows import ArrayRows
+from polytome.rows import ArrayRows, in_memory
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Relay, Solver
@@ -53,7 +53,7 @@ class RowSpace(Solver):
         """
         if np.ndim(objective.penalty.weights):
             raise ArgumentError("RowSpace needs a penalty that weighs all columns alike; use solver='auto'")
-        rows = objective.rows.at(np.float64)
+        rows = in_memory(objective.rows, "RowSpace").at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         kept = singular > np.finfo(np.float64).eps * singular.max()
         kept[0] = True  # of columns that are all constant, one dimension of zeros

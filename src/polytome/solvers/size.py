@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from polytome.objective import Objective
 
@@ -44,21 +41,17 @@ class Size:
     @classmethod
     def of(cls, objective: Objective) -> Size:
         """The size of an objective."""
-        rows = objective.rows
-        stored: Any = rows.whole.stored
-        entries = stored.nnz if rows.is_sparse else rows.n_rows * rows.n_features
-        bytes_of_entry = stored.dtype.itemsize + (stored.indices.dtype.itemsize if rows.is_sparse else 0)
-        ends = rows.ends_of_blocks
+        facts = objective.rows.facts
         return cls(
-            rows=rows.n_rows,
+            rows=facts.n_rows,
             columns=objective.shape[0],
             outputs=objective.shape[1],
             separable=objective.loss.separable,
-            is_sparse=rows.is_sparse,
-            entries=entries,
-            row=bytes_of_entry * entries / rows.n_rows / BYTES_OF_NUMBER,
-            block=int(np.diff(ends, prepend=0).max()),
-            threads=min(rows.n_threads, len(ends)),
+            is_sparse=facts.is_sparse,
+            entries=facts.n_entries,
+            row=facts.entry_bytes * facts.n_entries / facts.n_rows / BYTES_OF_NUMBER,
+            block=facts.largest_block,
+            threads=min(facts.n_threads, facts.n_blocks),
         )
 
     @property

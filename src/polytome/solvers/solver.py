@@ -71,6 +71,8 @@ class GivesWay(NamedTuple):
 class Relay:
     """The iterates of a solver and of those that go on after it: these name themselves, and count the passes so far.
 
+    `iterates` are those of the solver whose turn it is, as it makes them.
+
     Example:
         >>> from polytome.losses import Logistic
         >>> from polytome.penalties import L2
@@ -89,24 +91,32 @@ class Relay:
 
     def _begin(self, objective: Objective, start: Array, passes: float) -> None:
         self.objective, self.passes = objective, passes
-        self._iterates = self.solver.iterates(objective, start)
+        self.iterates = self.solver.iterates(objective, start)
 
     def __iter__(self) -> Relay:
         return self
 
     def __next__(self) -> Iterate:
-        try:
-            iterate = next(self._iterates)
-        except StopIteration as end:
-            way: GivesWay | None = end.value
-            if way is None or not self._next_solver():
-                raise
-            self._begin(self.objective, way.coefficients, self.passes + way.passes)
-            return next(self)
+        while True:
+            try:
+                return self.named(next(self.iterates))
+            except StopIteration as end:
+                if not self.gives_way(end.value):
+                    raise
+
+    def named(self, iterate: Iterate) -> Iterate:
+        """An iterate of the solver whose turn it is, with the names of those that took over, and all passes so far."""
         if not (self.passes or self.took_over):
             return iterate
         names = (*self.took_over, *iterate.took_over)
         return replace(iterate, passes=self.passes + iterate.passes, took_over=names)
+
+    def gives_way(self, way: GivesWay | None) -> bool:
+        """Goes on with the next solver, where one has ended in order to give way to it; False if there is none."""
+        if way is None or not self._next_solver():
+            return False
+        self._begin(self.objective, way.coefficients, self.passes + way.passes)
+        return True
 
     def go_on(self, exact: Objective, start: Array, passes: float) -> bool:
         """Goes on from coefficients at which the solver was halted: in float64, or where that is so, with the next

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome import native
 from polytome.errors import ArgumentError
-from polytome.objective import Objective, block_value_and_gradient
-from polytome.rows import Block, Columns, Rows
+from polytome.objective import Objective
+from polytome.passes import Block, Columns, Sums, ValueAndGradient
+from polytome.rows import Rows
 from polytome.solvers.gradient_descent import check_learning_rate
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.solver import Solver
@@ -177,7 +179,7 @@ _FEWEST_PER_CHUNK = 10  # wide rows are better left sparse
 
 def _batch_value_and_gradient(objective: Objective, batch: Block, columns: Columns, W: Array) -> tuple[float, Array]:
     """Weighted loss of some rows, and an unbiased gradient: their mean as weighted in the whole, plus the penalty's."""
-    value, gradient = block_value_and_gradient(objective.loss, batch, columns.to_raw(W))
+    value, gradient = native.reduce_block(ValueAndGradient(objective.loss, columns.to_raw(W)), batch)
     # The share of the batch in the total weight, scaled up to the whole.
     gradient = columns.from_raw(gradient) * (objective.rows.n_rows / len(batch.weight) / objective.total_weight)
     if not objective.fit_intercept:
@@ -189,12 +191,18 @@ def _batch_value_and_gradient(objective: Objective, batch: Block, columns: Colum
 def _steepest_row(objective: Objective) -> float:
     """Bound on the curvature of the objective restricted to any one row."""
     rows = objective.rows
-
-    def weighted_squares(block: Block) -> Array:
-        X = rows.dense(block)
-        squares: Array = ((X * X).sum(axis=1) + 1.0) * block.weight
-        return squares
-
-    largest = float(rows.each(weighted_squares).max())
+    (squares,) = rows.reduce(_WeightedSquares(rows.columns))
     mean_weight = objective.total_weight / rows.n_rows
-    return objective.loss.smoothness * largest / mean_weight + float(np.max(objective.penalty.quadratic))
+    return objective.loss.smoothness * float(squares.max()) / mean_weight + float(np.max(objective.penalty.quadratic))
+
+
+@dataclass(frozen=True, eq=False)
+class _WeightedSquares:
+    """The squared length of each row's standardised columns, the intercept's among them, times its weight, joined."""
+
+    columns: Columns
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        X = self.columns.dense(block)
+        return (((X * X).sum(axis=1) + 1.0) * block.weight,)

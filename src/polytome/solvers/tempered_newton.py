@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from polytome.curvature.hessian_factor import factor_hessian
 from polytome.curvature.pairs import ROWS_AT_ONCE, pair_hessian
 from polytome.errors import ArgumentError
-from polytome.losses import Softmax
+from polytome.losses import Loss, Softmax
 from polytome.numerics import softmax
 from polytome.objective import Objective, all_scores
-from polytome.rows import Block
+from polytome.passes import Block, Sums
+from polytome.rows import in_memory
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -55,6 +56,7 @@ class TemperedNewton(Solver):
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
         if not isinstance(objective.loss, Softmax):
             raise ArgumentError(f"TemperedNewton: needs the softmax loss, not {objective.loss}; use solver='auto'")
+        in_memory(objective.rows, "TemperedNewton")
         objective = objective.at(np.float64)
         W, passes, pairs, turn = start, 1.0, self.pairs, 0
         value, gradient = objective.value_and_gradient(W)
@@ -124,22 +126,35 @@ def _rounding(value: float) -> float:
 
 def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, promised: float) -> Array:
     """Whether the whole step costs a row much more than its tempered curvature foresees: two passes over the rows."""
-    loss, target, rows = objective.loss, objective.rows.target, objective.rows
+    rows = objective.rows
     # A row matters if it alone eats up a thousandth of what the step promised.
     least = 1e-3 * promised * objective.total_weight
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores, changes = (all_scores(rows, rows.columns.to_raw(V)) for V in (W, direction))
+        one_pass = _Ruined(objective.loss, rows.target, scores, changes, excess, least)
+        (ruined,) = rows.with_target(np.arange(rows.n_rows)).reduce(one_pass)
+    return ruined
 
-    def block_ruined(block: Block) -> Array:
+
+@dataclass(frozen=True, eq=False)
+class _Ruined:
+    """Whether a change of all scores ruins a row, joined; the targets of the rows are their numbers."""
+
+    loss: Loss
+    target: Array
+    scores: Array
+    changes: Array
+    excess: Array
+    least: float
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
         own = slice(block.target[0], block.target[-1] + 1)
-        change = changes[own]
-        value, gradient = loss.value_and_gradient(scores[own], target[own])
-        changed, _ = loss.value_and_gradient(scores[own] + change, target[own])
-        p = softmax(scores[own] / (1 + excess[own, None]), axis=1)
+        scores, change = self.scores[own], self.changes[own]
+        value, gradient = self.loss.value_and_gradient(scores, self.target[own])
+        changed, _ = self.loss.value_and_gradient(scores + change, self.target[own])
+        p = softmax(scores / (1 + self.excess[own, None]), axis=1)
         beyond = changed - value - np.einsum("ik,ik->i", gradient, change)
         p *= change
         bent = np.einsum("ik,ik->i", p, change) - p.sum(axis=1) ** 2
-        ruined: Array = ~(beyond <= 0.75 * bent) & ~(block.weight * (beyond - 0.5 * bent) <= least)
-        return ruined
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        scores, changes = (all_scores(rows, rows.columns.to_raw(V)) for V in (W, direction))
-        return rows.with_target(np.arange(rows.n_rows)).each(block_ruined)
+        return (~(beyond <= 0.75 * bent) & ~(block.weight * (beyond - 0.5 * bent) <= self.least),)

@@ -1,0 +1,68 @@
+"""Steps of dual coordinate ascent over the rows of a CSR matrix, one after the other, in compiled code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.losses import Loss
+from polytome.native.arrays import doubles, loss_name
+from polytome.native.held import Held
+from polytome.threads import kept
+
+Array = NDArray[Any]
+
+__all__ = ["DualSteps"]
+
+
+@dataclass(frozen=True, eq=False)
+class DualSteps:
+    """What stays the same from step to step.
+
+    Args:
+        instruction_set: one of `polytome.native.instruction_sets()`.
+        loss: `Softmax`, `Logistic` or `IndependentSigmoids`.
+        held: the rows, a CSR matrix that compiled code reads.
+        bend: how far each row's scores follow its prediction, shape (n,).
+        scale_squares: the squared scale of each column.
+        per_weight: `1 / (S lambda)`.
+        intercept_square: the square of the constant column that stands for the intercept.
+    """
+
+    instruction_set: str
+    loss: Loss
+    held: Held
+    bend: Array
+    scale_squares: Array
+    per_weight: float
+    intercept_square: float
+
+    @property
+    @kept
+    def _bound(self) -> Any:
+        block = self.held.block
+        target = doubles(block.target.reshape(len(block.target), -1))
+        return replace(self.held, block=replace(block, target=target)).bound
+
+    def make(self, order: Array, coefficients: Array, intercepts: Array, dual: Array) -> tuple[float, float]:
+        """Steps for rows, one after the other, each of which changes the arrays in place.
+
+        Args:
+            order: numbers of the rows, one step for each.
+            coefficients: for raw columns, (n_features, n_outputs), float32 or float64.
+            intercepts: shape (n_outputs,), float64.
+            dual: scores of the dual point, (n, n_outputs), of the type of the coefficients.
+
+        Returns:
+            The weighted losses of the rows and their shares of the duality gap, as each row was met.
+
+        Raises:
+            IndexError: a class code or a column index is out of range.
+        """
+        settings = (doubles(self.bend), doubles(self.scale_squares), self.per_weight, self.intercept_square)
+        name, turns = loss_name(self.loss, self.held.block.target), order.astype(np.int64, copy=False)
+        met = self._bound.dual_steps(self.instruction_set, name, *settings, turns, coefficients, intercepts, dual)
+        return float(met[0]), float(met[1])

@@ -1,0 +1,63 @@
+"""Rows in memory as compiled code holds them: bound once, for all passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome.native.arrays import csr_entries, doubles, is_csr, readable, target_matrix
+from polytome.passes import Block
+from polytome.threads import available_threads, kept
+
+try:
+    from polytome.native import _passes as _passes
+except ImportError:  # installed without a compiler
+    _passes = None  # type: ignore[assignment]
+
+Array = NDArray[Any]
+
+__all__ = ["FEW_ROWS", "Held"]
+
+FEW_ROWS = 1_000
+"""So few are not worth a second thread, where they are not cut into blocks."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """All rows as they are stored; the rows before which a block ends, int64; the threads that share the blocks."""
+
+    block: Block
+    ends: Array
+    n_threads: int = 1
+
+    @classmethod
+    def alone(cls, block: Block) -> Held:
+        """A block as rows of their own, with as many threads as are worth it."""
+        n_rows = block.stored.shape[0]
+        return cls(block, np.array([n_rows], dtype=np.int64), 1 if n_rows < FEW_ROWS else available_threads())
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether they are an array; compiled code reads one of any real type."""
+        return not sparse.issparse(self.block.stored)
+
+    @property
+    @kept
+    def is_csr(self) -> bool:
+        """Whether they are a CSR matrix that compiled code reads."""
+        return is_csr(self.block.stored)
+
+    @property
+    @kept
+    def bound(self) -> Any:
+        """The same, for compiled code: `DenseRows` or `SparseRows`."""
+        block = self.block
+        shared = (target_matrix(block.target), doubles(block.weight), self.ends, self.n_threads)
+        if self.is_dense:
+            return _passes.DenseRows(readable(block), block.precision == np.float32, *shared)
+        data, indices, bounds = csr_entries(block.stored)
+        return _passes.SparseRows(data, indices, bounds, block.stored.shape[1], *shared)

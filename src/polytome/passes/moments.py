@@ -1,0 +1,149 @@
+"""Passes that tell how large columns are, dense or sparse; a centred sparse matrix is never formed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from polytome.losses import Loss
+from polytome.passes.block import Block
+from polytome.passes.curvature import curvature_of
+
+Array = NDArray[Any]
+Sums = tuple[Array, ...]
+
+__all__ = [
+    "CentredSquares",
+    "CentredSums",
+    "OffsetsOfEntries",
+    "SquaresOfEntries",
+    "StoredTwice",
+    "weight_of_absent",
+]
+
+_FEW_ENTRIES = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class CentredSums:
+    """Weighted sums of `x - near` and of its square over dense columns, and the weight of the rows.
+
+    Args:
+        near: a value near the mean of each column, shape (n_features,), float64.
+    """
+
+    near: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """Two products with the weights."""
+        centred = block.X - self.near
+        first = block.weight @ centred
+        np.multiply(centred, centred, out=centred)
+        return first, block.weight @ centred, block.weight.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetsOfEntries:
+    """Weighted sum of `x - near` of each sparse column: over stored entries one by one, then over the zeros at once.
+
+    Args:
+        near: a value of each column, shape (n_features,), float64.
+    """
+
+    near: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """The entries' offsets, less `near` for the weight of the rows that store nothing."""
+        X, w = block.X, block.weight
+        shifted = type(X)((X.data - self.near[_entry_columns(X)], X.indices, X.indptr), shape=X.shape)
+        return (shifted.T @ w - self.near * _absent_weight(X, w),)
+
+
+@dataclass(frozen=True, eq=False)
+class SquaresOfEntries:
+    """Weighted sum of `(x - mean)^2` of each sparse column, in the same two steps: nothing cancels.
+
+    Args:
+        mean: of each column, shape (n_features,), float64.
+    """
+
+    mean: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """The entries' squares, and those of the mean for the weight of the rows that store nothing."""
+        X, w = block.X, block.weight
+        stored = type(X)(((X.data - self.mean[_entry_columns(X)]) ** 2, X.indices, X.indptr), shape=X.shape)
+        return (stored.T @ w + self.mean * self.mean * _absent_weight(X, w),)
+
+
+@dataclass(frozen=True, eq=False)
+class CentredSquares:
+    """Sum of `(x - mean)^2` of each column over the rows, each counted by its weight times the trace of its Hessian.
+
+    Args:
+        mean: of each column, shape (n_features,), float64.
+        loss: a loss of `polytome.losses`.
+        raw: coefficients for raw columns, shape (n_features + 1, n_outputs), float64.
+    """
+
+    mean: Array
+    loss: Loss
+    raw: Array
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """As `SquaresOfEntries` where rows are sparse."""
+        w, _, _ = curvature_of(self.loss, block, self.raw)
+        if sparse.issparse(block.stored):
+            return SquaresOfEntries(self.mean).of_block(Block(block.stored, block.precision, block.target, w))
+        centred = block.X - self.mean
+        return (w @ (centred * centred),)
+
+
+@dataclass(frozen=True)
+class StoredTwice:
+    """How many entries of sparse rows are stored again in the same place."""
+
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """The entries that adding them up makes fewer."""
+        stored: Any = block.stored
+        summed = stored.astype(np.float64)
+        summed.sum_duplicates()
+        return (np.asarray(stored.nnz - summed.nnz),)
+
+
+def _entry_columns(X: Any) -> Array:
+    """The column of each stored entry of a CSR or CSC matrix."""
+    return X.indices if X.format == "csr" else np.repeat(np.arange(X.shape[1]), np.diff(X.indptr))
+
+
+def _absent_weight(X: Any, w: Array) -> Array:
+    """Weight of the rows in which a column is not stored: exactly zero where none is, never negative."""
+    columns = _entry_columns(X)
+    rows = X.indices if X.format == "csc" else np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    present = np.bincount(columns, weights=w[rows], minlength=X.shape[1])
+    return weight_of_absent(X, w, present, np.bincount(columns, weights=(w > 0)[rows], minlength=X.shape[1]))
+
+
+def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
+    """What the entries of a column leave of the weight of all rows: zero where no row with weight lacks one.
+
+    Args:
+        X: the rows, CSR or CSC, of which only the places of the entries matter.
+        w: the weights of the rows.
+        present: the weight of the rows that store an entry, shape (n_features,).
+        count: how many of these have a weight, of the same shape.
+    """
+    if np.prod(X.shape) <= _FEW_ENTRIES:  # row by row, since a difference loses what a light row weighs beside a heavy
+        stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape).toarray()
+        return np.asarray(w @ (stored == 0))
+    return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))
