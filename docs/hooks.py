@@ -69,6 +69,7 @@ PUBLIC = {
         "polytome.losses.pairwise",
         "polytome.penalties",
         "polytome.rows",
+        "polytome.passes",
         "polytome.objective",
         "polytome.certificates.certificate",
         "polytome.solvers",

@@ -13,6 +13,7 @@ from polytome.passes.block import Block
 
 Array = NDArray[Any]
 Sums = tuple[Array, ...]
+"""What a pass adds up over blocks: arrays, or numbers."""
 
 __all__ = ["Pass", "Sums", "added_up"]
 
