@@ -33,7 +33,7 @@ SAYS = {
     "09_settled_predictions": r"tol = 0\.01: .* 0\.0% .*tol = 1e-08: .* 99\.\d% .*changes 0\n",
     "10_explain_a_prediction": r"predicted: class_1.* makes it class_2",
     "11_save_and_export": r"after loading: True\nthe same certificate: True.*iris\.onnx.*\"probability_setosa\"",
-    "12_report": r"digits\.html: \d{3} KiB.* are right.*is proved",
+    "12_report": r"digits\.html: \d{3} KiB.* are predicted correctly.*is proved",
     "13_verify_a_proof": r"^confirmed\n.*\nrefuted\n$",
     "14_warm_start": r"all rows, warm: +\d iterations",
     "15_columns_of_any_size": r"scale=None.*probability: \d\.\de-01.*scale='standard'.*probability: \d\.\de-\d\d",

@@ -223,7 +223,7 @@ class _SumsOfEquations:
         H = H.reshape(m.shape[1] * Z.shape[1], -1)
         if u is not None:
             root = u * np.sqrt(weight)
-            kronecker = (root[:, :, None] * Z[:, None, :]).reshape(len(Z), -1)
+            kronecker = (root[:, :, None] * Z[:, None, :]).reshape(len(Z), len(H))
             H -= kronecker.T @ kronecker
         most = sizes.T @ ((np.abs(residual) + float(self.small is None)) * weight)
         mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)

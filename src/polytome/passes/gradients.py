@@ -78,7 +78,7 @@ class Derivatives:
         blocks[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
         if u is not None:
             root = np.sqrt(block.weight)[:, None]
-            kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+            kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), u.shape[1] * X.shape[1])
             blocks = (block_diag(*blocks) - _gram(kronecker))[np.newaxis]
         return value, gradient, blocks
 
