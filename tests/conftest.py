@@ -1,5 +1,8 @@
 """One fixture per kind of thing in the registry: a test that asks for it runs once for each."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -49,3 +52,12 @@ def chromium():
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real data."""
+    folder = os.environ.get("POLYTOME_DATA")
+    if not folder:
+        pytest.skip("POLYTOME_DATA names no folder of real data")
+    return Path(folder)

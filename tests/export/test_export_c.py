@@ -11,27 +11,11 @@ import numpy as np
 import pytest
 
 import exported_models as models
+from c_programs import COMPILER, STRICT, answers, compiled, needs_compiler
 from polytome import LogisticRegression
 from polytome.errors import ArgumentError, FileError
 from polytome.export import c_header, to_c, write_c
 
-COMPILER = shutil.which("cc")
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1")
-# Reads rows of float64 from stdin; writes for each the class and the probabilities.
-PROGRAM = """
-#include <stdio.h>
-#include "model.h"
-
-int main(void)
-{
-    double row[POLYTOME_COLUMNS], answer[1 + POLYTOME_CLASSES];
-    while (fread(row, sizeof(double), POLYTOME_COLUMNS, stdin) == POLYTOME_COLUMNS) {
-        answer[0] = polytome_predict(row, answer + 1);
-        fwrite(answer, sizeof(double), 1 + POLYTOME_CLASSES, stdout);
-    }
-    return 0;
-}
-"""
 NAMES = """
 #include <stdio.h>
 #include "model.h"
@@ -47,21 +31,9 @@ int main(void)
 }
 """
 
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
-
-
-def compiled(model: LogisticRegression, program: str, folder: Path, options: tuple[str, ...] = STRICT) -> Path:
-    write_c(model, folder / "model.h")
-    (folder / "main.c").write_text(program)
-    subprocess.run([COMPILER, *options, "main.c", "-o", "main", "-lm"], cwd=folder, check=True)
-    return folder / "main"
-
 
 def predicted(model: LogisticRegression, rows: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    program = compiled(model, PROGRAM, folder)
-    content = np.ascontiguousarray(rows, dtype=np.float64).tobytes()
-    run = subprocess.run([program], input=content, capture_output=True, check=True)
-    answer = np.frombuffer(run.stdout).reshape(len(rows), -1)
+    answer = answers(model, rows, folder)
     return answer[:, 0].astype(int), answer[:, 1:]
 
 

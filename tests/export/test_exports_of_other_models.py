@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 
 import exported_models
 import polytome
+from c_programs import answers, needs_compiler
 from fitted_models import data
 from polytome.errors import ArgumentError
 from polytome.export import (
@@ -23,7 +22,6 @@ from polytome.export import (
     to_onnx,
     to_sklearn,
     to_sql,
-    write_c,
     write_onnx,
     write_sklearn,
     write_sql,
@@ -55,21 +53,6 @@ MODELS: dict[str, Any] = {
     "linear, a frame": lambda _: polytome.LinearRegression().fit(FRAME, TARGETS[:, 0]),
     "linear, two": lambda _: polytome.LinearRegression(fit_intercept=False).fit(X, TARGETS),
 }
-COMPILER = shutil.which("cc")
-PROGRAM = """
-#include <stdio.h>
-#include "model.h"
-
-int main(void)
-{
-    double row[POLYTOME_COLUMNS], answer[1 + POLYTOME_CLASSES];
-    while (fread(row, sizeof(double), POLYTOME_COLUMNS, stdin) == POLYTOME_COLUMNS) {
-        answer[0] = polytome_predict(row, answer + 1);
-        fwrite(answer, sizeof(double), 1 + POLYTOME_CLASSES, stdout);
-    }
-    return 0;
-}
-"""
 
 
 def rows(model: Any) -> np.ndarray:
@@ -131,19 +114,14 @@ def test_far_rows_have_the_same_answers_everywhere(name: str, tmp_path: Path) ->
         np.testing.assert_allclose(scores, numbers, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+@needs_compiler
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "rest, a table"])
 def test_the_header_computes_what_the_model_computes(name: str, tmp_path: Path) -> None:
     model = MODELS[name](tmp_path)
     cells = rows(model)
     labels, numbers = expected(model, cells)
-    write_c(model, tmp_path / "model.h")
-    (tmp_path / "main.c").write_text(PROGRAM)
-    strict = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1")
-    subprocess.run([COMPILER, *strict, "main.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
     cells[-1, 0] = np.nan
-    run = subprocess.run([tmp_path / "main"], input=cells.tobytes(), capture_output=True, check=True)
-    answer = np.frombuffer(run.stdout).reshape(len(cells), -1)
+    answer = answers(model, cells, tmp_path)
     assert np.abs(answer[:-1, 1:] - numbers[:-1]).max() / max(1.0, np.abs(numbers).max()) < 1e-12
     assert answer[-1, 0] == -1
     assert np.isnan(answer[-1, 1:]).all()

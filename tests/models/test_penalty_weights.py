@@ -298,3 +298,19 @@ def test_no_coefficients_reach_below_what_is_proved(rng, weights, n_classes):
         value, _ = objective.value_and_gradient(at)
         assert value - certificate.gap <= least * (1 + 1e-14)
         assert certificate.gap >= 0
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("constant", [0.0, -0.0])
+def test_unpenalised_columns_without_an_equation_are_as_good_as_absent(make, n_classes, constant):
+    """Columns of zeros without an intercept have no equation: there is nothing to solve, and nothing to pay for."""
+    rows, y = np.array(X), np.arange(len(X)) % n_classes
+    rows[:, [0, 2]] = constant
+    model = LogisticRegression(penalty_weights=[0, 1, 0, 1], fit_intercept=False).fit(make(rows), y)
+    without = LogisticRegression(fit_intercept=False).fit(rows[:, [1, 3]], y)
+    assert model.stop_.name == without.stop_.name == "CERTIFIED"
+    np.testing.assert_allclose(model.coef_[:, [1, 3]], without.coef_, rtol=1e-6, atol=1e-9)
+    assert not model.coef_[:, [0, 2]].any()
+    assert model.certificate_.objective - without.certificate_.objective <= model.certificate_.gap
+    assert without.certificate_.objective - model.certificate_.objective <= without.certificate_.gap

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -201,14 +200,6 @@ def test_libsvm_agrees_with_scikit_learn(tmp_path: Path) -> None:
 
 
 # --- real data
-
-
-@pytest.fixture
-def data() -> Path:
-    folder = os.environ.get("POLYTOME_DATA")
-    if not folder:
-        pytest.skip("POLYTOME_DATA names no folder of real data")
-    return Path(folder)
 
 
 @pytest.mark.data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -260,14 +259,6 @@ def test_arrays_must_be_as_wide_as_the_encoder(tmp_path: Path, name: str) -> Non
 
 
 # --- real data
-
-
-@pytest.fixture
-def data() -> Path:
-    folder = os.environ.get("POLYTOME_DATA")
-    if not folder:
-        pytest.skip("POLYTOME_DATA names no folder of real data")
-    return Path(folder)
 
 
 @pytest.mark.data

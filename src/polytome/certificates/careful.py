@@ -21,11 +21,10 @@ from polytome.certificates.certificate import Certificate, at_other_coefficients
 from polytome.certificates.dual_points import DualPoint, find_optimum, whole
 from polytome.certificates.rounding import ELEMENTARY, Rounding, divergences, growth, strength_error
 from polytome.curvature.hessian_root import Basis, HessianRoot
-from polytome.numerics.exact_sums import UNIT, Sums, exact_difference, exact_products, exact_scores, exact_sums
+from polytome.numerics.exact_sums import UNIT, ExactSums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.objective import Objective
 from polytome.objective.intercepts import exact_intercept
-from polytome.passes import Block, Columns
-from polytome.passes import Sums as PassSums
+from polytome.passes import Block, Columns, Sums
 from polytome.rows import Storage, as_rows, in_memory
 from polytome.threads import kept
 
@@ -249,7 +248,7 @@ class CarefulFrame:
         scores, most = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
         return scores, size * most
 
-    def sums(self, parts: list[Array], likeliest: Array | None) -> Sums:
+    def sums(self, parts: list[Array], likeliest: Array | None) -> ExactSums:
         """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
         rows, loss = self.objective.rows, self.objective.loss
         if self.exact is not None:
@@ -263,7 +262,7 @@ class CarefulFrame:
         features, most = held.reduce(_ColumnsTimesTargets(self.centre))
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
         off = growth(loss.n_outputs + 8) * sizes.sum(axis=0)
-        return Sums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
+        return ExactSums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
 
     def movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
         """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
@@ -375,7 +374,7 @@ class _ScoresAndSizes:
     coefficients: Array
     joined = 2
 
-    def of_block(self, block: Block) -> PassSums:
+    def of_block(self, block: Block) -> Sums:
         X = _columns(block, self.centre)
         return np.asarray(X @ self.coefficients), np.asarray(abs(X) @ np.abs(self.coefficients))
 
@@ -387,7 +386,7 @@ class _ColumnsTimesTargets:
     centre: Array
     joined = 0
 
-    def of_block(self, block: Block) -> PassSums:
+    def of_block(self, block: Block) -> Sums:
         X, (weighted, sizes) = _columns(block, self.centre), np.hsplit(block.target, 2)
         return np.asarray(X.T @ weighted), np.asarray(abs(X).T @ sizes)
 
@@ -400,7 +399,7 @@ class _SquaredSizes:
     scale: Array
     joined = 1
 
-    def of_block(self, block: Block) -> PassSums:
+    def of_block(self, block: Block) -> Sums:
         X: Any = abs(_columns(block, self.centre)) * (1 + 4 * UNIT)
         squares: Any = X * X if isinstance(X, np.ndarray) else X.multiply(X)
         return (np.asarray(squares @ self.scale**2),)

@@ -28,8 +28,7 @@ from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY, growth
 from polytome.losses import Loss, Squared
 from polytome.objective import Objective
-from polytome.passes import Block, Columns
-from polytome.passes import Sums as PassSums
+from polytome.passes import Block, Columns, Sums
 from polytome.rows import Rows
 from polytome.threads import kept
 
@@ -108,7 +107,7 @@ class _BeyondFloat64:
 
     joined = 0
 
-    def of_block(self, block: Block) -> PassSums:
+    def of_block(self, block: Block) -> Sums:
         stored: Any = block.stored
         entries = stored if isinstance(stored, np.ndarray) else stored.data
         return (np.asarray(((entries > _LARGEST_WHOLE) | (entries < -_LARGEST_WHOLE)).sum()),)
@@ -255,9 +254,9 @@ class _Look:
     is_soft: bool
     joined = 2
 
-    def of_block(self, block: Block) -> PassSums:
+    def of_block(self, block: Block) -> Sums:
         loss, W, columns = self.loss, self.W, self.columns
-        dense = np.hstack([self.standard.dense(block), np.ones((len(block.weight), 1))])
+        dense = self.standard.with_intercept(block)
         scores, weight = dense @ W, block.weight[:, None]
         absolute = np.abs(dense)
         own = growth(len(W) + 8) * (absolute @ np.abs(W))

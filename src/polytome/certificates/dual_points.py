@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.rounding import UNIT
 from polytome.curvature.hessian_root import Basis, HessianRoot
-from polytome.numerics.exact_sums import Sums, exact_difference, exact_scores, exact_sums
+from polytome.numerics.exact_sums import ExactSums, exact_difference, exact_scores, exact_sums
 from polytome.objective import Objective
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ class Frame(Protocol):
     @property
     def is_tiny(self) -> bool: ...
     def basis(self, scores: Array) -> Basis: ...
-    def sums(self, parts: list[Array], likeliest: Array | None) -> Sums: ...
+    def sums(self, parts: list[Array], likeliest: Array | None) -> ExactSums: ...
     def movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]: ...
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, growth
 from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.passes import Block, Columns, Sums, block_scores
+from polytome.passes import Block, Columns, Sums, block_scores, kronecker_rows
 
 Array = NDArray[Any]
 
@@ -96,8 +96,9 @@ class Equations:
         H[np.diag_indices_from(H)] += ~active.ravel()  # those are satisfied, and stay so
         eigenvalues, directions = np.linalg.eigh(H)
         depth = objective.sizes.depth + 2 * ELEMENTARY + n_outputs
-        off = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max()))
-        least = float(eigenvalues[0]) - off if not left.T[~active].any() else 0.0
+        off = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
+        # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no equation to lose.
+        least = float(eigenvalues.min(initial=1.0)) - off if not left.T[~active].any() else 0.0
         longest = np.inf
         if least > 0:
             (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
@@ -220,10 +221,9 @@ class _SumsOfEquations:
         H: Array = np.zeros((m.shape[1], Z.shape[1]) * 2)
         for k, each in enumerate(weighted.T):
             H[k, :, k] = Z.T @ (Z * each[:, None])
-        H = H.reshape(m.shape[1] * Z.shape[1], -1)
+        H = H.reshape((m.shape[1] * Z.shape[1],) * 2)
         if u is not None:
-            root = u * np.sqrt(weight)
-            kronecker = (root[:, :, None] * Z[:, None, :]).reshape(len(Z), len(H))
+            kronecker = kronecker_rows(u * np.sqrt(weight), Z)
             H -= kronecker.T @ kronecker
         most = sizes.T @ ((np.abs(residual) + float(self.small is None)) * weight)
         mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)

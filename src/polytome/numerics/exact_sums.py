@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-__all__ = ["UNIT", "Sums", "exact_difference", "exact_products", "exact_scores", "exact_sums"]
+__all__ = ["UNIT", "ExactSums", "exact_difference", "exact_products", "exact_scores", "exact_sums"]
 
 UNIT = 2.0**-53
 """The unit roundoff of float64: each operation is off by at most this, relative to its result."""
@@ -24,7 +24,7 @@ _SPLITTER = 2.0**27 + 1
 
 
 @dataclass(frozen=True)
-class Sums:
+class ExactSums:
     """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and
     by how much each may be off."""
 
@@ -92,7 +92,7 @@ def exact_scores(X: tuple[Array, Array], coefficients: Array) -> tuple[Array, Ar
     return high, low
 
 
-def exact_sums(X: tuple[Array, Array], weight: Array, parts: list[Array], likeliest: Array | None) -> Sums:
+def exact_sums(X: tuple[Array, Array], weight: Array, parts: list[Array], likeliest: Array | None) -> ExactSums:
     """Weighted sums over rows of their residuals, and of columns times residuals.
 
     Args:
@@ -122,7 +122,7 @@ def exact_sums(X: tuple[Array, Array], weight: Array, parts: list[Array], likeli
             features[j, k] = math.fsum(np.concatenate(terms).tolist())
             most[j, k] = np.abs(product).sum()
     # Two products of what is left are rounded; and each sum is, once.
-    return Sums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
+    return ExactSums(features, 8 * UNIT * UNIT * most + UNIT * np.abs(features), mean, UNIT * np.abs(mean))
 
 
 def _residuals_of(parts: list[Array], likeliest: Array | None, output: int) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from polytome.passes.curvature import (
     curvature_of,
     hessian_of_scores,
 )
-from polytome.passes.gradients import Derivatives, Grams, ProductOfColumns, ValueAndGradient
+from polytome.passes.gradients import Derivatives, Grams, ProductOfColumns, ValueAndGradient, kronecker_rows
 from polytome.passes.moments import (
     CentredSquares,
     CentredSums,
@@ -51,5 +51,6 @@ __all__ = [
     "block_scores",
     "curvature_of",
     "hessian_of_scores",
+    "kronecker_rows",
     "weight_of_absent",
 ]

@@ -99,3 +99,9 @@ class Columns:
     def dense(self, block: Block) -> Array:
         """The standardised columns of a block as a dense array."""
         return self.apply(block.X.toarray() if sparse.issparse(block.stored) else block.X)
+
+    def with_intercept(self, block: Block, fit_intercept: bool = True) -> Array:
+        """The same in float64, and the intercept's column last: ones, or zeros where there is no intercept."""
+        X = np.full((len(block.weight), len(self.shift) + 1), float(fit_intercept))
+        X[:, :-1] = self.dense(block)
+        return X

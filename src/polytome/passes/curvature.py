@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from polytome.losses import Loss
 from polytome.passes.block import Block
+from polytome.passes.one_pass import Sums
 from polytome.passes.scores import block_scores
 
 Array = NDArray[Any]
-Sums = tuple[Array, ...]
 
 __all__ = ["HessianOfKnownScores", "HessianOfScores", "HessianProduct", "Traces", "curvature_of", "hessian_of_scores"]
 

@@ -11,12 +11,12 @@ from scipy.linalg import block_diag
 
 from polytome.losses import Loss
 from polytome.passes.block import Block, Columns
+from polytome.passes.one_pass import Sums
 from polytome.passes.scores import block_scores
 
 Array = NDArray[Any]
-Sums = tuple[Array, ...]
 
-__all__ = ["Derivatives", "Grams", "ProductOfColumns", "ValueAndGradient"]
+__all__ = ["Derivatives", "Grams", "ProductOfColumns", "ValueAndGradient", "kronecker_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +71,12 @@ class Derivatives:
             gradient[-1] = 0.0
         outputs = self.loss.outputs_of(block.target)
         m, u = self.loss.curvature(block_scores(block, raw[:, outputs]), block.target)
-        X = np.empty((len(block.weight), len(self.W)))
-        X[:, :-1] = self.columns.dense(block)
-        X[:, -1] = 1.0 if self.fit_intercept else 0.0
+        X = self.columns.with_intercept(block, self.fit_intercept)
         blocks = np.zeros((self.loss.n_outputs, X.shape[1], X.shape[1]))
         blocks[outputs] = _weighted_grams(X, block.weight[:, None] * np.maximum(m, 0.0))
         if u is not None:
             root = np.sqrt(block.weight)[:, None]
-            kronecker = ((u * root)[:, :, None] * X[:, None, :]).reshape(len(X), u.shape[1] * X.shape[1])
-            blocks = (block_diag(*blocks) - _gram(kronecker))[np.newaxis]
+            blocks = (block_diag(*blocks) - _gram(kronecker_rows(u * root, X)))[np.newaxis]
         return value, gradient, blocks
 
 
@@ -111,10 +108,15 @@ class Grams:
 
     def of_block(self, block: Block) -> Sums:
         """One matrix product."""
-        X = np.full((len(block.weight), len(self.columns.shift) + 1), float(self.fit_intercept))
-        X[:, :-1] = self.columns.dense(block)
+        X = self.columns.with_intercept(block, self.fit_intercept)
         X *= np.sqrt(block.weight)[:, None]
         return block.target[-1:], _gram(X)[np.newaxis]
+
+
+def kronecker_rows(u: Array, X: Array) -> Array:
+    """The rows `u_i (x) x_i`, (n, n_outputs * n_columns): their Gram matrix couples the outputs of a Hessian."""
+    rows: Array = (u[:, :, None] * X[:, None, :]).reshape(len(X), u.shape[1] * X.shape[1])
+    return rows
 
 
 def _gram(X: Array) -> Array:

@@ -12,9 +12,9 @@ from scipy import sparse
 from polytome.losses import Loss
 from polytome.passes.block import Block
 from polytome.passes.curvature import curvature_of
+from polytome.passes.one_pass import Sums
 
 Array = NDArray[Any]
-Sums = tuple[Array, ...]
 
 __all__ = [
     "CentredSquares",

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from polytome.losses import Loss
 from polytome.passes.block import Block, Columns
+from polytome.passes.one_pass import Sums
 
 Array = NDArray[Any]
-Sums = tuple[Array, ...]
 __all__ = ["LossOfScores", "RowSquares", "Scores", "block_scores"]
 
 

@@ -321,7 +321,5 @@ class _Gram:
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
-        X = np.empty((len(block.weight), len(self.columns.shift) + 1))
-        X[:, :-1] = self.columns.dense(block)
-        X[:, -1] = 1.0 if self.fit_intercept else 0.0
+        X = self.columns.with_intercept(block, self.fit_intercept)
         return ((X * block.weight[:, None]).T @ X,)
