@@ -103,13 +103,13 @@ def record_training(
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), np.ones(len(codes)))
-    divisor = np.ones(X.shape[1])
-    if "scale" in vars(model):
+    divisor, penalised = np.ones(X.shape[1]), np.ones(X.shape[1])
+    if "scale" in vars(model):  # neurons have no penalty
         divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
-    weights = penalty_weights_of(model, X.shape[1])
-    penalised = np.ones(len(divisor)) if weights is None else np.sign(weights)
-    if weights is not None:
-        divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
+        weights = penalty_weights_of(model, X.shape[1])
+        if weights is not None:
+            penalised = np.sign(weights)
+            divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
     could_change, bounds = None, np.zeros((0, 0))
     if log_probabilities is not None:
         could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor, penalised)

@@ -59,7 +59,7 @@ def penalty_weights_of(estimator: Any, n_features: int) -> Array | None:
     Raises:
         ArgumentError: there are more or fewer weights than columns, or names that no column has.
     """
-    given = vars(estimator).get("penalty_weights")  # neurons have no penalty
+    given = estimator.penalty_weights
     if given is None:
         return None
     if isinstance(given, Mapping):

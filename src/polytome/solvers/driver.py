@@ -387,9 +387,8 @@ class _Walk:
                 return
             before, W = self.certified.certificate.gap, self.certified.coefficients
             self._polish(replace(iterate, coefficients=W, step=None), True)
-            if (
-                not self.certified.certificate.gap < before / 10
-            ):  # where there is no minimum, a step brings a factor of e
+            # Where there is no minimum, a step brings a factor of e, and goes on forever.
+            if not self.certified.certificate.gap < before / 10:
                 return
 
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
