@@ -110,7 +110,8 @@ def change_value(dice: random.Random, saved: dict[str, Any]) -> None:
     elif kind == 1:
         inside["more"] = inside[last]
     elif kind == 2 and type(inside[last]) in (int, float):
-        inside[last] = dice.choice([-inside[last], inside[last] + 1, inside[last] * 1e6, float(inside[last])])
+        number = min(1e300, max(-1e300, inside[last]))  # another change may have put in a number beyond any float
+        inside[last] = dice.choice([-number, number + 1, number * 1e6, float(number)])
     elif kind == 3:
         inside[last] = [copy.deepcopy(inside[last])] * dice.choice([1, 2, 50])
     else:
