@@ -20,8 +20,8 @@ Array = NDArray[Any]
 
 __all__ = ["CarefulNewton"]
 
-_MOST_GUARDS = 30
-_SHORTEST = 1e-3
+_MAX_GUARDS = 30
+_MIN_STEP_LENGTH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CarefulNewton(Solver):
     """
 
     patience = 30
-    most = 200
+    fallback_after = 200
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its step and one for every step tried.
@@ -59,11 +59,11 @@ class CarefulNewton(Solver):
             direction = root.step(W, gradient, guard.extra)
             passes += 1
             slope = float(np.vdot(gradient, direction))
-            yield Iterate(W, value, gradient, passes, None if guard.is_up else -0.5 * slope, in_float64=True)
-            for _ in range(_MOST_GUARDS):
-                length, reached = _length(objective, W, direction, slope)
+            yield Iterate(W, value, gradient, passes, None if guard.is_active else -0.5 * slope, in_float64=True)
+            for _ in range(_MAX_GUARDS):
+                length, value_and_gradient = _step_length(objective, W, direction, slope)
                 passes += 1
-                if length >= _SHORTEST:
+                if length >= _MIN_STEP_LENGTH:
                     break
                 guard.learn(W, direction)
                 direction = root.step(W, gradient, guard.extra)
@@ -73,10 +73,10 @@ class CarefulNewton(Solver):
                 return
             guard.fade(1.0 if length < 1 else 2.0)
             W = W + length * direction
-            value, gradient = reached
+            value, gradient = value_and_gradient
 
 
-def _length(objective: Objective, W: Array, direction: Array, slope: float) -> tuple[float, tuple[float, Array]]:
+def _step_length(objective: Objective, W: Array, direction: Array, slope: float) -> tuple[float, tuple[float, Array]]:
     """How long a step is made, and value and gradient there.
 
     It ends where the objective still falls, or rises by no more than half as steeply as it fell at the start: slopes
@@ -86,7 +86,7 @@ def _length(objective: Objective, W: Array, direction: Array, slope: float) -> t
     length = 1.0
     while True:
         value, gradient = objective.value_and_gradient(W + length * direction)
-        there = float(np.vdot(gradient, direction)) if np.isfinite(gradient).all() else np.inf
-        if length < _SHORTEST or there <= -0.5 * slope:
+        trial_slope = float(np.vdot(gradient, direction)) if np.isfinite(gradient).all() else np.inf
+        if length < _MIN_STEP_LENGTH or trial_slope <= -0.5 * slope:
             return length, (value, gradient)
-        length *= min(max(slope / (slope - there), 0.1), 0.5)
+        length *= min(max(slope / (slope - trial_slope), 0.1), 0.5)

@@ -10,7 +10,7 @@ import numpy as np
 
 from polytome import native
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
-from polytome.curvature.preconditioner import MOST_GRAM_COLUMNS
+from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
@@ -30,16 +30,16 @@ __all__ = ["Choice", "choose_solver", "chooses", "named_solver", "seed_from"]
 
 _NAMES = ("auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd")
 _AUTO_IN_SCIKIT_LEARN = ("newton-cg", "newton-cholesky", "liblinear", "sag", "saga")
-_FEW_COLUMNS = 500
-_CHEAP = 2e8  # operations: some milliseconds, as the calls of a short L-BFGS take
-_DEAR = 2e9
-_STEPS_LEFT = 5  # of Newton's method, where L-BFGS hands over
-_FASTER = 8  # operations of a Hessian in the time that one of a pass takes
-_LEAST_PATIENCE = 100  # iterations: what the products of a sampled Newton's method cost at least
-_LARGEST_ROW_SPACE = 2**23
-_ROWS_LOOKED_AT = 1000
-_MOST_BEND = 1000.0  # C times the mean squared length of a row
-_PASSES = 400  # that L-BFGS may need; what costs no more is left to Newton's method, whose steps are surer
+_MIN_ROW_SPACE_COLUMNS = 500
+_SHORT_FIT_OPERATIONS = 2e8  # operations: some milliseconds, as the calls of a short L-BFGS take
+_LONG_HESSIAN_OPERATIONS = 2e9
+_REMAINING_NEWTON_STEPS = 5  # of Newton's method, where L-BFGS hands over
+_HESSIAN_SPEEDUP = 8  # operations of a Hessian in the time that one of a pass takes
+_MIN_PATIENCE_ITERATIONS = 100  # iterations: what the products of a sampled Newton's method cost at least
+_MAX_ROW_SPACE_ENTRIES = 2**23
+_SAMPLED_ROWS = 1000
+_MAX_DUAL_CURVATURE = 1000.0  # C times the mean squared length of a row
+_LBFGS_PASSES = 400  # that L-BFGS may need; what costs no more is left to Newton's method, whose steps are surer
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,14 @@ def choose_solver(objective: Objective) -> Choice:
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
     resident, alike = objective.rows.facts.is_resident, np.ndim(objective.penalty.weights) == 0
-    if resident and alike and d > max(n, _FEW_COLUMNS) and n * d <= _LARGEST_ROW_SPACE:
+    if resident and alike and d > max(n, _MIN_ROW_SPACE_COLUMNS) and n * d <= _MAX_ROW_SPACE_ENTRIES:
         inner = _by_cost(objective, n, n + 1)
         return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
-    bend = _dual_bend(objective)
-    if bend <= _MOST_BEND:
+    curvature = _dual_curvature(objective)
+    if curvature <= _MAX_DUAL_CURVATURE:
         entries = objective.rows.facts.n_entries / n
         size = f"rows of {entries:.0f} entries on average in {d:,} columns"
-        return Choice(DualCoordinateAscent(), f"{size}; C times their mean squared length is {bend:.2g}")
+        return Choice(DualCoordinateAscent(), f"{size}; C times their mean squared length is {curvature:.2g}")
     return _by_cost(objective, n, d + 1)
 
 
@@ -112,40 +112,40 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     one_pass = 4 * n * size
     newton = 10 * blocks * (n * side**2 + side**3 / 3)
     fits = blocks * side**2 <= LARGEST_HESSIAN**2
-    what = f"{size:,} coefficients, {n:,} rows"
-    cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_PASSES}"
-    if fits and newton <= max(_PASSES * one_pass, _CHEAP):
-        return Choice(Newton(), f"{what}: {cost if newton > _CHEAP else 'so few that Hessians cost next to nothing'}")
+    size_in_words = f"{size:,} coefficients, {n:,} rows"
+    cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_LBFGS_PASSES}"
+    if fits and newton <= max(_LBFGS_PASSES * one_pass, _SHORT_FIT_OPERATIONS):
+        return Choice(Newton(), f"{size_in_words}: {cost if newton > _SHORT_FIT_OPERATIONS else 'so few that Hessians cost next to nothing'}")
     if not fits:
-        return Choice(LBFGS(), f"{what}: a Hessian would take {8 * blocks * side**2 / 1e9:,.1f} GB")
+        return Choice(LBFGS(), f"{size_in_words}: a Hessian would take {8 * blocks * side**2 / 1e9:,.1f} GB")
     if blocks > 1:
-        return Choice(LBFGS(), f"{what}: {cost}")
+        return Choice(LBFGS(), f"{size_in_words}: {cost}")
     sample = max(4 * side, 40 * n // side)
     # What one Hessian takes from a sample of rows, and from one of pairs of classes.
     by_rows = min(sample, n) * side**2
     by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
     resident = objective.rows.facts.is_resident
-    if resident and n_outputs > 1 and max(by_pairs, _DEAR) < by_rows:
-        return Choice(DistinctRows(LBFGS(then=TemperedNewton())), f"{what}, {n_outputs} classes: {cost}")
-    patience = max(_LEAST_PATIENCE, int(_STEPS_LEFT * by_rows / (_FASTER * one_pass)))
+    if resident and n_outputs > 1 and max(by_pairs, _LONG_HESSIAN_OPERATIONS) < by_rows:
+        return Choice(DistinctRows(LBFGS(then=TemperedNewton())), f"{size_in_words}, {n_outputs} classes: {cost}")
+    patience = max(_MIN_PATIENCE_ITERATIONS, int(_REMAINING_NEWTON_STEPS * by_rows / (_HESSIAN_SPEEDUP * one_pass)))
     then = Newton(sample=sample if sample < n // 2 else None)
-    return Choice(LBFGS(then=then, then_after=patience), f"{what}: {cost}")
+    return Choice(LBFGS(then=then, then_after=patience), f"{size_in_words}: {cost}")
 
 
-def _dual_bend(objective: Objective) -> float:
+def _dual_curvature(objective: Objective) -> float:
     """C times the mean squared length of a row, if rows are sparse and columns too many for a matrix of them; else
     infinity."""
     rows, penalty, facts = objective.rows, objective.penalty, objective.rows.facts
     if penalty.modulus == 0 or objective.unpenalised.size:
         return np.inf
-    if not (facts.is_resident and facts.is_sparse and facts.n_features > MOST_GRAM_COLUMNS):
+    if not (facts.is_resident and facts.is_sparse and facts.n_features > MAX_GRAM_COLUMNS):
         return np.inf
     if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
         return np.inf
     held = in_memory(rows, "dual coordinate ascent")
     if not native.makes_dual_steps(objective.loss, held.held):
         return np.inf  # one row after the other would be slow in Python
-    first = held.pick(slice(0, min(rows.n_rows, _ROWS_LOOKED_AT)))
+    first = held.pick(slice(0, min(rows.n_rows, _SAMPLED_ROWS)))
     squares = row_squares(first, rows.columns.scale**2 / np.ravel(penalty.weights))
     return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * penalty.modulus)
 
@@ -169,8 +169,8 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
         return Choice(solver, "given with its settings")
     if chooses(solver):
         choice = choose_solver(objective)
-        named_there = f"solver={solver!r} is scikit-learn's and means 'auto' here; {choice.reason}"
-        return choice if solver == "auto" else replace(choice, reason=named_there)
+        reason = f"solver={solver!r} is scikit-learn's and means 'auto' here; {choice.reason}"
+        return choice if solver == "auto" else replace(choice, reason=reason)
     named: Solver
     if solver == "newton":
         named = Newton()

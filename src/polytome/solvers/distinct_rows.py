@@ -36,7 +36,7 @@ class DistinctRows(Solver):
 
     solver: Solver
 
-    goes_on = True
+    careful_fallback = True
 
     @property
     def patience(self) -> int:

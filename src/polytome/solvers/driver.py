@@ -27,10 +27,10 @@ from polytome.threads import kept, one_blas_thread
 
 Array = NDArray[Any]
 
-_MOST_REFUSED = 5
-_USUAL = 1e-4  # the tolerance of those who ask for none
-_MOST_STEPS = 3  # of Newton's method, to where the curvature proves the distance
-_NOTHING = 1_000_000  # operations of a Hessian: less than it takes to call them
+_MAX_REFUSED = 5
+_DEFAULT_TOLERANCE = 1e-4  # the tolerance of those who ask for none
+_MAX_PROVING_STEPS = 3  # of Newton's method, to where the curvature proves the distance
+_FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it takes to call them
 
 __all__ = [
     "Callback",
@@ -180,18 +180,18 @@ def minimize(
         raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
     # What overflows on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        walk = _Walk(objective, tol, max_iter, callback, see)
+        state = _Minimization(objective, tol, max_iter, callback, see)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
         # In the fast precision first; where its rounding halts the walk, on in float64, and where that does too, with
         # the solver that was to take over later, if there is one.
-        relay, careful = Relay(solver, objective, start), walk.may_be_careful(solver)
-        while (stop := walk.run(relay, careful)) is None and walk.goes_on(relay):
+        relay, careful = Relay(solver, objective, start), state.may_be_careful(solver)
+        while (stop := state.run(relay, careful)) is None and state.resume(relay):
             pass
         if careful and stop in (None, Stop.NONFINITE):
-            stop = walk.go_on_carefully() or stop
-        return walk.finish(stop or Stop.STALLED)
+            stop = state.finish_carefully() or stop
+        return state.finish(stop or Stop.STALLED)
 
 
 def check_limits(tol: Any, max_iter: Any) -> None:
@@ -207,7 +207,7 @@ def _check_epochs(epochs: Any) -> None:
         raise ArgumentError(f"epochs={epochs!r}: needs a positive whole number")
 
 
-def _reached(certificate: Certificate) -> Stop:
+def _outcome(certificate: Certificate) -> Stop:
     """What a certificate that holds says of a fit."""
     if certificate.is_of_separation:
         return Stop.SEPARATED
@@ -229,7 +229,7 @@ class _Certified:
 
 
 @dataclass
-class _Walk:
+class _Minimization:
     """The state of one call of `minimize`."""
 
     objective: Objective
@@ -254,11 +254,11 @@ class _Walk:
             relay: the iterates; each is asked of the solver itself, so that a reader of a trace finds it at once.
             is_careful: whether a careful Newton's method can go on: of small problems, before many iterations.
         """
-        patience, many, refused = relay.solver.patience, np.inf, np.inf
+        patience, max_iterations, max_refused = relay.solver.patience, np.inf, np.inf
         if self.frame is not None:
-            many = relay.solver.most
+            max_iterations = relay.solver.fallback_after
         elif is_careful and HessianRoot.of(self.objective) is not None:
-            many, refused = relay.solver.most, _MOST_REFUSED
+            max_iterations, max_refused = relay.solver.fallback_after, _MAX_REFUSED
         while True:
             try:
                 iterate = relay.named(next(relay.iterates))
@@ -266,13 +266,13 @@ class _Walk:
                 if relay.gives_way(end.value):
                     continue
                 return None
-            stop = self._visit(iterate)
-            if stop is not None or self._stands_still(relay.objective, patience):
+            stop = self._record(iterate)
+            if stop is not None or self._has_stalled(relay.objective, patience):
                 return stop
-            if len(self.lowest) > many or self.refused > refused:
+            if len(self.lowest) > max_iterations or self.refused > max_refused:
                 return None
 
-    def goes_on(self, relay: Relay) -> bool:
+    def resume(self, relay: Relay) -> bool:
         """Has a relay that was halted go on from the best point, if it can."""
         if self.best is None:
             return False
@@ -283,9 +283,9 @@ class _Walk:
 
     def may_be_careful(self, solver: Solver) -> bool:
         """Whether a careful Newton's method goes on where rounding has halted the solver."""
-        return solver.goes_on and self._careful_frame is not None
+        return solver.resume and self._careful_frame is not None
 
-    def go_on_carefully(self) -> Stop | None:
+    def finish_carefully(self) -> Stop | None:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
         elsewhere may be found there."""
         frame = self._careful_frame
@@ -302,7 +302,7 @@ class _Walk:
         if (given := frame.best(self.tol)) is not None:
             certificate = self._keep_given(frame.certify_given(given, self.tol), given)
             if certificate.holds:
-                return _reached(certificate)
+                return _outcome(certificate)
         return self.run(Relay(newton, objective, starts[int(np.argmin(values))], passes), is_careful=True)
 
     @property
@@ -320,7 +320,7 @@ class _Walk:
             return None
         return CarefulFrame.of(objective)
 
-    def _visit(self, iterate: Iterate) -> Stop | None:
+    def _record(self, iterate: Iterate) -> Stop | None:
         """Records an iterate; says why to stop, if there is a reason."""
         finite = iterate.is_finite
         if finite and (self.best is None or iterate.value <= self.best.value):
@@ -335,10 +335,10 @@ class _Walk:
         interrupted = self.callback is not None and bool(self.callback(self.history[-1]))
         if not finite:
             return Stop.NONFINITE
-        self.lowest.append(self._best().value)
+        self.lowest.append(self._best_iterate().value)
         if gap <= min(self.tol * self.objective.null[1], self.next_attempt):
             self.next_attempt = gap / 2
-            if (stop := self._attempt(iterate)) is not None:
+            if (stop := self._try_certificate(iterate)) is not None:
                 return stop
         if interrupted:
             return Stop.INTERRUPTED
@@ -364,24 +364,24 @@ class _Walk:
             gradient[self.objective.unpenalised] = 0.0
         return gradient
 
-    def _attempt(self, iterate: Iterate) -> Stop | None:
+    def _try_certificate(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
             # Where rounding alone stands against an estimate, no iterate will be better.
-            in_vain = certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
-            return Stop.STALLED if in_vain and self.refused > _MOST_REFUSED else None
+            only_rounding_is_left = certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
+            return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
-            if self.tol < _USUAL:
-                self._polish(iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _NOTHING)
+            if self.tol < _DEFAULT_TOLERANCE:
+                self._polish(iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS)
             self._prove(iterate)
         assert self.certified is not None
-        return _reached(self.certified.certificate)
+        return _outcome(self.certified.certificate)
 
     def _prove(self, iterate: Iterate) -> None:
         """Newton's steps until the curvature proves what it has made probable, where a Hessian can be formed."""
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_PROVING_STEPS):
             assert self.certified is not None
             if self.certified.certificate.kind == "proof" or self.objective.hessian_entries > LARGEST_HESSIAN**2:
                 return
@@ -406,8 +406,8 @@ class _Walk:
         if self.certified is not None and self.certified.certificate.kind == "estimate":
             rounding = max(rounding, self.certified.certificate.rounding)
         if value <= iterate.value + rounding and np.isfinite(gradient).all():
-            bend = iterate.intercept_hessian
-            self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), bend)))
+            hessian = iterate.intercept_hessian
+            self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)))
 
     def _certify(self, iterate: Iterate) -> Certificate:
         """The certificate of an iterate, kept if none is better; with careful sums where rounding alone stands against
@@ -437,16 +437,16 @@ class _Walk:
         if self.certified is None or _rank(certified.certificate) <= _rank(self.certified.certificate):
             self.certified = certified
 
-    def _stands_still(self, stage: Objective, patience: int) -> bool:
+    def _has_stalled(self, objective: Objective, patience: int) -> bool:
         """Whether as many iterations of this stage brought no more than its rounding."""
         if len(self.lowest) <= patience:
             return False
         before, now = self.lowest[-1 - patience], self.lowest[-1]
-        rounding = float(np.finfo(stage.rows.precision).eps) / 4
+        rounding = float(np.finfo(objective.rows.precision).eps) / 4
         halved = self.history[-1].gap <= self.history[-1 - patience].gap / 2
         return before - now < rounding * abs(now) and not halved
 
-    def _best(self) -> Iterate:
+    def _best_iterate(self) -> Iterate:
         if self.best is None:
             raise ArgumentError(
                 "the objective is not finite at the start; give finite starting coefficients (without warm_start none "
@@ -457,17 +457,17 @@ class _Walk:
     def finish(self, stop: Stop) -> Solution:
         """The certified coefficients, or the best iterate with the certificate that it deserves."""
         if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
-            found, W = self._certify(self._best()), self._best().coefficients
+            found, W = self._certify(self._best_iterate()), self._best_iterate().coefficients
             # The best intercept for coefficients that separate the classes need not separate them itself.
             if found.is_of_separation or (found.strength == 0 and is_separated(self.objective, W)):
                 stop = Stop.SEPARATED
             elif found.holds and stop is not Stop.NONFINITE:
-                stop = _reached(found)
+                stop = _outcome(found)
         assert self.certified is not None
         certificate, coefficients = self.certified.certificate, self.certified.coefficients
         separated = self._separated_alone(coefficients) if stop is Stop.ESTIMATED else ()
         stop = Stop.SEPARATED if separated else stop
-        took_over = tuple(f"{name} took over at iteration {at}" for name, at in self.took_over.items())
+        took_over = tuple(f"{name} took over at iteration {iteration}" for name, iteration in self.took_over.items())
         passes = self.history[-1].passes
         history, given = tuple(self.history), self.certified.given
         return Solution(coefficients, stop, certificate, history, passes, separated, took_over, given)

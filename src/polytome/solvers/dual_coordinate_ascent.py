@@ -28,10 +28,10 @@ Array = NDArray[Any]
 
 __all__ = ["DualCoordinateAscent", "row_squares"]
 
-_CERTAIN = 60.0  # e^-60 is nothing beside the rounding of a probability near one
-_INTERCEPT_BEND = 0.2
-_SLOW = 30  # epochs: the other solver needs as much time for a few of its iterations
-_ENTRIES_AT_ONCE = 20_000_000  # products between two chances to interrupt: about a tenth of a second
+_CERTAIN_SCORE = 60.0  # e^-60 is nothing beside the rounding of a probability near one
+_INTERCEPT_CURVATURE = 0.2
+_SLOW_EPOCHS = 30  # epochs: the other solver needs as much time for a few of its iterations
+_PRODUCTS_BETWEEN_INTERRUPTS = 20_000_000  # products between two chances to interrupt: about a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class DualCoordinateAscent(Solver):
 
     then: Solver | None = LBFGS()  # noqa: RUF009  (an immutable record)
     seed: int = 0
-    goes_on = True
-    most = 1000
+    careful_fallback = True
+    fallback_after = 1000
     patience = 40  # values on the way are means over an epoch; those of the next solver may lie above them
 
     def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay]:
@@ -86,14 +86,14 @@ class DualCoordinateAscent(Solver):
         yield DualIterate.of(state.dual, state.intercepts, state.value, 0, state.value)
         rng = np.random.default_rng(self.seed)
         gaps: list[float] = []
-        while len(gaps) <= _SLOW or gaps[-1] <= 0.5 * gaps[-1 - _SLOW] or self.then is None:
+        while len(gaps) <= _SLOW_EPOCHS or gaps[-1] <= 0.5 * gaps[-1 - _SLOW_EPOCHS] or self.then is None:
             value, gap = state.epoch(rng.permutation(objective.rows.n_rows))
             gaps.append(gap)
-            reached = DualIterate.of(state.dual, state.intercepts, value, len(gaps), gap)
-            yield reached
+            iterate = DualIterate.of(state.dual, state.intercepts, value, len(gaps), gap)
+            yield iterate
             if gap <= 1e-7 * abs(value):
                 state.refine()
-        return GivesWay(reached.point(objective), reached.passes)
+        return GivesWay(iterate.point(objective), iterate.passes)
 
     def numbers_held(self, size: Size) -> float:
         """Dual variables, and the predictions, residuals and scores of all rows that a certificate compares;
@@ -119,12 +119,12 @@ class DualState:
         self.per_weight = 1 / (objective.total_weight * objective.penalty.modulus)
         # A row's step feels the constant column as a bend of this size, whatever C: measured on text, where ten times
         # more made the multipliers swing, and ten times less made them slow.
-        wanted = _INTERCEPT_BEND / (float(objective.rows.weight.mean()) * self.per_weight)
-        self.intercept_square = wanted if objective.fit_intercept else 0.0
-        self.bend = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
+        square = _INTERCEPT_CURVATURE / (float(objective.rows.weight.mean()) * self.per_weight)
+        self.intercept_square = square if objective.fit_intercept else 0.0
+        self.curvature = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
         self.compiled: native.DualSteps | None = None
         if native.makes_dual_steps(objective.loss, rows.held):
-            settings = (self.bend, self.scale_squares, self.per_weight, self.intercept_square)
+            settings = (self.curvature, self.scale_squares, self.per_weight, self.intercept_square)
             self.compiled = native.dual_steps(objective.loss, rows.held, *settings)
         penalty = 0.0
         if start[:-1].any():
@@ -137,7 +137,7 @@ class DualState:
         else:
             self.intercepts = start[-1].copy()
             scores = np.tile(self.intercepts, (objective.rows.n_rows, 1))
-            self.dual = _certain(objective).astype(np.float32)
+            self.dual = _certain_scores(objective).astype(np.float32)
             self.coefficients = np.zeros((objective.shape[0] - 1, objective.shape[1]), np.float32)
         mean_loss, _ = KnownScores(objective, scores).loss_and_slope(np.zeros_like(self.intercepts))
         self.value = mean_loss + penalty
@@ -146,10 +146,10 @@ class DualState:
         """A step for every row; the objective and the gap as the rows met them, in nats."""
         loss, gap = 0.0, 0.0
         entries = max(1, getattr(self.block.stored, "nnz", self.block.stored.size) * self.objective.shape[1])
-        for part in np.array_split(order, entries // _ENTRIES_AT_ONCE + 1):
-            loss_met, gap_met = self._steps(part)
-            loss += loss_met
-            gap += gap_met
+        for part in np.array_split(order, entries // _PRODUCTS_BETWEEN_INTERRUPTS + 1):
+            part_loss, part_gap = self._steps(part)
+            loss += part_loss
+            gap += part_gap
         if self.intercept_square:
             self._centre_intercept()
         total, strength = self.objective.total_weight, self.objective.penalty.modulus
@@ -162,7 +162,7 @@ class DualState:
             return self.compiled.make(order, self.coefficients, self.intercepts, self.dual)
         loss, block = self.objective.loss, self.block
         step = softmax_step if isinstance(loss, Softmax) else sigmoid_step
-        met = np.zeros(2)
+        sums = np.zeros(2)
         for i in order:
             x, target, weight = block.X[[i]], block.target[[i]], block.weight[i]
             scores = np.asarray(x @ self.coefficients, dtype=np.float64) + self.intercepts
@@ -170,13 +170,13 @@ class DualState:
             value, _ = loss.value_and_gradient(scores, target)
             old, residual = loss.value_and_gradient(before, target)
             # loss + conjugate - <z, R>, by Fenchel's equality at the row's own dual scores.
-            met += weight * np.array([value[0], (value - old - ((scores - before) * residual).sum(axis=1))[0]])
-            self.dual[i] = step(scores, before, self.bend[[i]])[0]
+            sums += weight * np.array([value[0], (value - old - ((scores - before) * residual).sum(axis=1))[0]])
+            self.dual[i] = step(scores, before, self.curvature[[i]])[0]
             change = weight * self.per_weight * (loss.mean(before) - loss.mean(self.dual[[i]].astype(np.float64)))
-            moved = x.T @ change
-            self.coefficients += (moved * self.scale_squares[:, None]).astype(self.coefficients.dtype)
+            products = x.T @ change
+            self.coefficients += (products * self.scale_squares[:, None]).astype(self.coefficients.dtype)
             self.intercepts += change[0] * self.intercept_square
-        return float(met[0]), float(met[1])
+        return float(sums[0]), float(sums[1])
 
     def _centre_intercept(self) -> None:
         """The multiplier's step: the penalty of the constant column is centred where its coefficient is now."""
@@ -204,19 +204,19 @@ def row_squares(block: Block, scale_squares: Array) -> Array:
     return np.asarray(squared @ scale_squares)
 
 
-def _certain(objective: Objective) -> Array:
+def _certain_scores(objective: Objective) -> Array:
     """Predictions that agree with the targets, as scores: no residual, and so no coefficients."""
     loss, target = objective.loss, objective.rows.target
     if isinstance(loss, Softmax):
         if target.ndim == 1:
-            scores = np.full((len(target), loss.n_outputs), -_CERTAIN)
+            scores = np.full((len(target), loss.n_outputs), -_CERTAIN_SCORE)
             scores[np.arange(len(target)), target] = 0.0
             return scores
         with np.errstate(divide="ignore"):
-            return _normalised(objective, np.maximum(np.log(target), -_CERTAIN))
+            return _normalised(objective, np.maximum(np.log(target), -_CERTAIN_SCORE))
     share = target.reshape(len(target), -1)
     with np.errstate(divide="ignore"):
-        certain: Array = np.clip(np.log(share) - np.log1p(-share), -_CERTAIN, _CERTAIN)
+        certain: Array = np.clip(np.log(share) - np.log1p(-share), -_CERTAIN_SCORE, _CERTAIN_SCORE)
         return certain
 
 

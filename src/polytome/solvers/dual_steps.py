@@ -28,13 +28,13 @@ Array = NDArray[Any]
 __all__ = ["sigmoid_step", "softmax_step"]
 
 
-def softmax_step(scores: Array, dual: Array, bend: Array) -> Array:
+def softmax_step(scores: Array, dual: Array, curvature: Array) -> Array:
     """The logarithms of the best new distributions, shape (n, K): `l + c e^l = z + c e^u - mu`.
 
     Args:
         scores: z of each row, shape (n, K).
         dual: u, the logarithms of its present distribution, shape (n, K).
-        bend: c of each row, shape (n,), zero or positive.
+        curvature: c of each row, shape (n,), zero or positive.
 
     Example:
         >>> u = np.log([[0.5, 0.5]])
@@ -43,30 +43,30 @@ def softmax_step(scores: Array, dual: Array, bend: Array) -> Array:
         >>> np.exp(softmax_step(np.array([[1.0, 0.0]]), u, np.array([10.0]))).round(3)
         array([[0.542, 0.458]])
     """
-    c = bend[:, None]
-    wanted = scores + c * np.exp(dual)
-    new = log_softmax(scores, axis=1)
+    c = curvature[:, None]
+    right_side = scores + c * np.exp(dual)
+    log_q = log_softmax(scores, axis=1)
     for _ in range(30):
-        q = np.exp(new)
-        off = new + c * q - wanted
-        share = q / (1.0 + c * q)
-        mu = (q.sum(axis=1) - 1.0 - (share * off).sum(axis=1)) / share.sum(axis=1)
-        off += mu[:, None]
-        step = -off / (1.0 + c * q)
+        q = np.exp(log_q)
+        residual = log_q + c * q - right_side
+        inverse_slope = q / (1.0 + c * q)
+        mu = (q.sum(axis=1) - 1.0 - (inverse_slope * residual).sum(axis=1)) / inverse_slope.sum(axis=1)
+        residual += mu[:, None]
+        step = -residual / (1.0 + c * q)
         # A long step may bring up a class that hardly counted before.
         settled = (step.max(axis=1) <= 1.0) & ((q * np.abs(step)).sum(axis=1) <= 1e-4)
         # The left side is convex in l, so that a step to the right goes too far; log((wanted - l) / c) does as well,
         # and is the nearer of the two where the second term rules.
         with np.errstate(divide="ignore", invalid="ignore"):
-            bound = np.log1p(np.maximum(-off, 0.0) / (c * q))
+            bound = np.log1p(np.maximum(-residual, 0.0) / (c * q))
         step = np.where((step > 1.0) & (bound < step), bound, step)
-        new = np.minimum(new + step, 0.0)
+        log_q = np.minimum(log_q + step, 0.0)
         if settled.all():
             break
-    return log_softmax(new, axis=1)
+    return log_softmax(log_q, axis=1)
 
 
-def sigmoid_step(scores: Array, dual: Array, bend: Array) -> Array:
+def sigmoid_step(scores: Array, dual: Array, curvature: Array) -> Array:
     """The log-odds of the best new probabilities, shape (n, n_outputs): `u + c sigmoid(u) = z + c sigmoid(u_old)`.
 
     Newton's method between bounds that close in on the one solution, halving them where it does not pay.
@@ -74,25 +74,25 @@ def sigmoid_step(scores: Array, dual: Array, bend: Array) -> Array:
     Args:
         scores: z of each row, shape (n, n_outputs).
         dual: u_old, the log-odds of its present probabilities, shape (n, n_outputs).
-        bend: c of each row, shape (n,), zero or positive.
+        curvature: c of each row, shape (n,), zero or positive.
 
     Example:
         >>> u = sigmoid_step(np.array([[3.0]]), np.array([[0.0]]), np.array([8.0]))
         >>> round(float(u[0, 0] + 8 * sigmoid(u)[0, 0]), 9)  # 3 + 8 sigmoid(0)
         7.0
     """
-    c, q = bend[:, None], sigmoid(dual)
-    low, high = scores - c * sigmoid(-dual), scores + c * q
-    u, before = np.clip(dual, low, high), np.inf
+    c, q = curvature[:, None], sigmoid(dual)
+    lower, upper = scores - c * sigmoid(-dual), scores + c * q
+    u, last_residual = np.clip(dual, lower, upper), np.inf
     for _ in range(100):
-        now = sigmoid(u)
-        off = u + c * (now - q) - scores
-        low, high = np.where(off < 0, u, low), np.where(off > 0, u, high)
-        newton = u - off / (1.0 + c * now * sigmoid(-u))
-        pays = (np.abs(off) <= 0.5 * before) & (newton >= low) & (newton <= high)
-        there = np.where(pays, newton, 0.5 * (low + high))
-        moved = np.abs(there - u).max()
-        u, before = there, np.abs(off)
-        if not moved > 1e-6:
+        p = sigmoid(u)
+        residual = u + c * (p - q) - scores
+        lower, upper = np.where(residual < 0, u, lower), np.where(residual > 0, u, upper)
+        newton = u - residual / (1.0 + c * p * sigmoid(-u))
+        newton_helps = (np.abs(residual) <= 0.5 * last_residual) & (newton >= lower) & (newton <= upper)
+        next_u = np.where(newton_helps, newton, 0.5 * (lower + upper))
+        change = np.abs(next_u - u).max()
+        u, last_residual = next_u, np.abs(residual)
+        if not change > 1e-6:
             break
     return u

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.curvature.preconditioner import (
-    MOST_GRAM_COLUMNS,
-    MOST_GROUPS,
+    MAX_GRAM_COLUMNS,
+    MAX_GROUPS,
     DiagonalPreconditioner,
     GramPreconditioner,
     gram_sample,
@@ -31,8 +31,8 @@ Inverse = GramPreconditioner | DiagonalPreconditioner
 
 __all__ = ["LBFGS"]
 
-_MEMORY_BYTES = 2**28
-_LONG = 1e9  # operations
+_MAX_PAIRS_BYTES = 2**28
+_LONG_PASS_OPERATIONS = 1e9  # operations
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class LBFGS(Solver):
     rebuild: tuple[int, ...] = (0, 10, 30)
     then: Solver | None = None
     then_after: int = 30
-    goes_on = True
-    most = 1000
+    careful_fallback = True
+    fallback_after = 1000
 
     def pairs_kept(self, size: int) -> int:
         """How many pairs are kept of so many coefficients."""
-        return max(3, min(self.memory, _MEMORY_BYTES // (2 * 8 * size)))
+        return max(3, min(self.memory, _MAX_PAIRS_BYTES // (2 * 8 * size)))
 
     def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay | None]:
         """Iterates from `start`; each step counts the passes of its line search."""
@@ -74,10 +74,10 @@ class LBFGS(Solver):
         passes, iteration = 1, 0
         if _is_long(objective) and not W[:-1].any():
             ahead = ridge_start(objective, W, gradient)
-            reached, there = objective.value_and_gradient(ahead)
+            ahead_value, ahead_gradient = objective.value_and_gradient(ahead)
             passes += 2
-            if reached < value:
-                W, value, gradient = ahead, reached, there
+            if ahead_value < value:
+                W, value, gradient = ahead, ahead_value, ahead_gradient
         inverse: Inverse | None = None
         while True:
             if inverse is None or iteration in self.rebuild:
@@ -85,21 +85,21 @@ class LBFGS(Solver):
                 passes += 1
             direction = -_two_loops(objective, pairs, inverse, gradient)
             yield Iterate(W, value, gradient, passes)
-            step = backtrack(objective, W, value, gradient, direction)
-            if step is None and not pairs:
+            found = backtrack(objective, W, value, gradient, direction)
+            if found is None and not pairs:
                 return None
-            if step is None:
+            if found is None:
                 pairs.clear()  # the pairs may mislead after rounding; the preconditioner alone does not
                 inverse = None
                 continue
-            trial, value, trial_gradient, tried = step
-            change, bend = trial - W, trial_gradient - gradient
-            product = objective.dot(change, bend)
+            trial, value, trial_gradient, tried = found
+            step, gradient_change = trial - W, trial_gradient - gradient
+            product = objective.dot(step, gradient_change)
             # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns'
             # units. An infinite product leaves an output out of the pair.
-            product[~(product > 1e-12 * objective.dot(np.abs(change), np.abs(bend)))] = np.inf
+            product[~(product > 1e-12 * objective.dot(np.abs(step), np.abs(gradient_change)))] = np.inf
             if np.isfinite(product).any():
-                pairs.append((change, bend, product))
+                pairs.append((step, gradient_change, product))
             W, gradient = trial, trial_gradient
             passes += tried
             iteration += 1
@@ -115,17 +115,17 @@ class LBFGS(Solver):
 
 def _memory_of_preconditioner(size: Size) -> float:
     """A Gram matrix, its sums, its factors and the sample it is made from; or its diagonal."""
-    if size.columns > MOST_GRAM_COLUMNS + 1:
+    if size.columns > MAX_GRAM_COLUMNS + 1:
         return 4 * size.coefficients
     sample = gram_sample(size.rows, size.columns - 1, size.outputs) or 0
     copied = sample * (size.row + 3)
-    return (min(MOST_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
+    return (min(MAX_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
 
 
 def _is_long(objective: Objective) -> bool:
     """Whether a pass takes long, and longer than one more Gram matrix."""
     n_rows, n_features, n_outputs = objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs
-    if n_features > MOST_GRAM_COLUMNS or 4 * n_rows * objective.size < _LONG:
+    if n_features > MAX_GRAM_COLUMNS or 4 * n_rows * objective.size < _LONG_PASS_OPERATIONS:
         return False
     return 4 * n_rows * n_outputs >= (gram_sample(n_rows, n_features, n_outputs) or n_rows) * n_features
 
@@ -133,17 +133,17 @@ def _is_long(objective: Objective) -> bool:
 def _two_loops(objective: Objective, pairs: Pairs, inverse: Inverse, gradient: Array) -> Array:
     """The inverse Hessian that the pairs and the preconditioner imply, times the gradient."""
     q = gradient.copy()
-    amounts = []
-    for change, bend, product in reversed(pairs):
-        amount = objective.dot(change, q) / product
-        amounts.append(amount)
-        q -= amount * bend
+    alphas = []
+    for step, gradient_change, product in reversed(pairs):
+        alpha = objective.dot(step, q) / product
+        alphas.append(alpha)
+        q -= alpha * gradient_change
     if not pairs:
         return inverse.solve(q)
-    _, bend, product = pairs[-1]
-    r, solved = inverse.solve_both(q, bend)
-    known = np.isfinite(product)
-    r = r * np.where(known, product, 1.0) / np.where(known, objective.dot(bend, solved), 1.0)
-    for (change, bend, product), amount in zip(pairs, reversed(amounts), strict=True):
-        r += (amount - objective.dot(bend, r) / product) * change
+    _, gradient_change, product = pairs[-1]
+    r, solved = inverse.solve_both(q, gradient_change)
+    is_known = np.isfinite(product)
+    r = r * np.where(is_known, product, 1.0) / np.where(is_known, objective.dot(gradient_change, solved), 1.0)
+    for (step, gradient_change, product), alpha in zip(pairs, reversed(alphas), strict=True):
+        r += (alpha - objective.dot(gradient_change, r) / product) * step
     return r

@@ -13,8 +13,8 @@ Array = NDArray[Any]
 
 __all__ = ["backtrack"]
 
-_SUFFICIENT = 1e-4
-_SMALLEST = 1e-10
+_SUFFICIENT_DECREASE = 1e-4
+_MIN_STEP = 1e-10
 
 
 def backtrack(
@@ -33,15 +33,15 @@ def backtrack(
         return None
     rounding = 4 * np.finfo(objective.rows.precision).eps * abs(value)
     t, tried = 1.0, 0
-    while t > _SMALLEST:
+    while t > _MIN_STEP:
         trial = W + t * direction
         trial_value, trial_gradient = objective.value_and_gradient(trial)
         tried += 1
         if np.isfinite(trial_value):
             trial_slope = float(np.vdot(trial_gradient, direction))
-            enough = trial_value <= value + _SUFFICIENT * t * slope
-            level = trial_value <= value + rounding and abs(trial_slope) <= (1 - 2 * _SUFFICIENT) * abs(slope)
-            if enough or level:
+            enough = trial_value <= value + _SUFFICIENT_DECREASE * t * slope
+            within_rounding = trial_value <= value + rounding and abs(trial_slope) <= (1 - 2 * _SUFFICIENT_DECREASE) * abs(slope)
+            if enough or within_rounding:
                 return trial, trial_value, trial_gradient, tried
             t *= _cubic_step(value, slope * t, trial_value, trial_slope * t)
         else:

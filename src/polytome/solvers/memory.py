@@ -22,7 +22,7 @@ from polytome.solvers.size import BYTES_OF_NUMBER, Size
 
 __all__ = ["available_memory", "forecast", "planned_solver"]
 
-_AT_START = 2**20  # numbers: threads, and the modules that are loaded when first needed
+_NUMBERS_AT_START = 2**20  # numbers: threads, and the modules that are loaded when first needed
 _BYTES_ALWAYS_THERE = 2**26  # no machine lacks so little, and asking takes longer than a small fit
 
 
@@ -42,16 +42,16 @@ def planned_solver(solver: str | Solver, objective: Objective, random_state: Any
     if isinstance(choice.solver, DualCoordinateAscent):
         others.insert(0, replace(choice.solver, then=None))
     frugal = next((other for other in others if forecast(objective, other) <= available), None)
-    short = f"{type(choice.solver).__name__} would need {_gigabytes(needed)}, {_gigabytes(available)} are available"
+    shortage = f"{type(choice.solver).__name__} would need {_gigabytes(needed)}, {_gigabytes(available)} are available"
     if frugal is not None and chooses(solver):
-        return Choice(frugal, short)
+        return Choice(frugal, shortage)
     n_columns, n_outputs = objective.shape
     remedy = (
         f"use solver='auto' or {frugal}, for which there is room"
         if frugal is not None
         else "give fewer columns or classes, or a machine with more memory"
     )
-    raise DataError(f"a fit of {n_columns - 1:,} columns and {n_outputs:,} outputs by {short}: {remedy}")
+    raise DataError(f"a fit of {n_columns - 1:,} columns and {n_outputs:,} outputs by {shortage}: {remedy}")
 
 
 def forecast(objective: Objective, solver: Solver) -> int:
@@ -74,7 +74,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
     labels = 6 * size.rows  # classes, targets, weights, and what it takes to sort them
     has_hessian = objective.penalty.modulus == 0 and size.hessian <= LARGEST_HESSIAN**2
     certificate = Newton().numbers_held(size) if has_hessian else 0
-    return int(BYTES_OF_NUMBER * (_AT_START + labels + size.passes + max(solver.numbers_held(size), certificate)))
+    return int(BYTES_OF_NUMBER * (_NUMBERS_AT_START + labels + size.passes + max(solver.numbers_held(size), certificate)))
 
 
 def available_memory() -> int | None:

@@ -25,11 +25,11 @@ Array = NDArray[Any]
 
 __all__ = ["Guard", "Newton"]
 
-_MOST_TRIES = 30
-_SERVES = 0.03
-_FEW_COLUMNS = 64
-_NOTHING = 1_000_000  # operations: less than it takes to call them
-_FEWER_ROWS = 20
+_MAX_TRIES = 30
+_KEPT_HESSIAN_RATIO = 0.03
+_MAX_JOINT_COLUMNS = 64
+_FREE_HESSIAN_OPERATIONS = 1_000_000  # operations: less than it takes to call them
+_ROWS_PER_START_ROW = 20
 _ROWS_PER_COEFFICIENT = 50
 
 
@@ -59,38 +59,38 @@ class Newton(Solver):
     """
 
     sample: int | None = None
-    goes_on = True
-    most = 100
+    careful_fallback = True
+    fallback_after = 100
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""
         objective = objective.at(np.float64)
         descent = _Descent(objective, self.sample)
         few = self._few_rows(objective, start)
-        descent.begin(start, with_hessian=few is None)
+        descent.start_at(start, with_hessian=few is None)
         if few is not None:
-            yield descent.here(None)
-            descent.go_on_from(*self._optimum(few, start))
-        yield descent.aim()
-        while descent.move():
-            yield descent.aim()
+            yield descent.iterate(None)
+            descent.continue_from(*self._optimum(few, start))
+        yield descent.prepare_step()
+        while descent.take_step():
+            yield descent.prepare_step()
 
     def _few_rows(self, objective: Objective, start: Array) -> Objective | None:
         """One row of every twenty, drawn at random, if these are many and no coefficients are known; else None."""
         n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
         side *= 1 if objective.loss.separable else n_outputs
-        size = max(n_rows // _FEWER_ROWS, _ROWS_PER_COEFFICIENT * side)
+        size = max(n_rows // _ROWS_PER_START_ROW, _ROWS_PER_COEFFICIENT * side)
         if self.sample is not None or size > n_rows // 4 or start[:-1].any():
             return None
-        bounds = np.linspace(0, n_rows, size + 1).astype(int)
-        chosen = np.random.default_rng(0).integers(bounds[:-1], bounds[1:])
+        edges = np.linspace(0, n_rows, size + 1).astype(int)
+        chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
         return replace(objective, rows=objective.rows.subset(chosen, objective.rows.weight[chosen]))
 
     def _optimum(self, few: Objective, start: Array) -> tuple[Array, Array, float]:
         """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the way."""
         # All rows have their optimum elsewhere, at about this distance in nats: it is no use to come much nearer.
         noise = few.size / few.rows.n_rows
-        for iterate in islice(self.iterates(few, start), _MOST_TRIES):
+        for iterate in islice(self.iterates(few, start), _MAX_TRIES):
             if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:
                 break
         W = iterate.coefficients
@@ -115,27 +115,27 @@ class _Descent:
         self.objective, self.sample = objective, sample
         self.guard = Guard(objective)
         self.passes = 0.0
-        self.promised = 0.0
-        self.serves = False
+        self.predicted_decrease = 0.0
+        self.keeps_hessian = False
         self.H: Array | None = None
 
-    def begin(self, W: Array, with_hessian: bool) -> None:
+    def start_at(self, W: Array, with_hessian: bool) -> None:
         """Starts at a point."""
-        self._settle(W, *self._look_at(W, with_hessian))
+        self._move_to(W, *self._evaluate(W, with_hessian))
 
-    def go_on_from(self, W: Array, H: Array, rows_read: float) -> None:
+    def continue_from(self, W: Array, H: Array, rows_read: float) -> None:
         """Goes on from the optimum of few rows, and their Hessian, unless all rows like the start better."""
-        value, gradient, _ = self._look_at(W, with_hessian=False)
+        value, gradient, _ = self._evaluate(W, with_hessian=False)
         self.passes += rows_read / self.objective.rows.n_rows
         if value < self.value and np.isfinite(gradient).all():
-            self._settle(W, value, gradient, None)
-            self.H, self.promised = H, np.inf
+            self._move_to(W, value, gradient, None)
+            self.H, self.predicted_decrease = H, np.inf
 
-    def here(self, estimate: float | None) -> Iterate:
+    def iterate(self, estimate: float | None) -> Iterate:
         """The point as an iterate."""
-        bend = self._intercept_hessian()
-        at = (self.W, self.value, self.gradient, self.passes, estimate)
-        return Iterate(*at, in_float64=True, intercept_hessian=bend)
+        hessian = self._intercept_hessian()
+        point = (self.W, self.value, self.gradient, self.passes, estimate)
+        return Iterate(*point, in_float64=True, intercept_hessian=hessian)
 
     def _intercept_hessian(self) -> Array | None:
         """The entries of the Hessian at hand that belong to the intercepts."""
@@ -145,33 +145,33 @@ class _Descent:
         own = [block[last :: last + 1, last :: last + 1] for block in self.H]
         return own[0] if len(own) == 1 else np.diag(np.ravel(own))
 
-    def aim(self) -> Iterate:
+    def prepare_step(self) -> Iterate:
         """The point as an iterate, its next step being known: from the Hessian at hand if that serves, else a new
         one."""
-        before = self.promised
+        last_decrease = self.predicted_decrease
         if self.H is None:
             self._form_hessian()
         self._solve()
-        self.serves = self.sample is None and self.promised <= _SERVES * before
-        if not (self.is_fresh or self.serves):
+        self.keeps_hessian = self.sample is None and self.predicted_decrease <= _KEPT_HESSIAN_RATIO * last_decrease
+        if not (self.is_fresh or self.keeps_hessian):
             self._form_hessian()
             self._solve()
-        if self.guard.is_up:
-            return self.here(None)
-        found = self.here(-0.5 * float(np.vdot(self.gradient, self.direction)))
-        return found if self.sample is not None else replace(found, step=self.direction)
+        if self.guard.is_active:
+            return self.iterate(None)
+        iterate = self.iterate(-0.5 * float(np.vdot(self.gradient, self.direction)))
+        return iterate if self.sample is not None else replace(iterate, step=self.direction)
 
-    def move(self) -> bool:
+    def take_step(self) -> bool:
         """Makes the step; where it breaks its promise, an old Hessian is to blame, else some rows. False: nothing
         helps."""
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             W = self.W + self.direction
-            value, gradient, H = self._look_at(W, with_hessian=not self.serves)
-            kept = (self.value - value + rounding) / (self.promised + rounding)
-            if kept > 0.1 and np.isfinite(gradient).all():
-                self.guard.fade(kept)
-                self._settle(W, value, gradient, H)
+            value, gradient, H = self._evaluate(W, with_hessian=not self.keeps_hessian)
+            ratio = (self.value - value + rounding) / (self.predicted_decrease + rounding)
+            if ratio > 0.1 and np.isfinite(gradient).all():
+                self.guard.fade(ratio)
+                self._move_to(W, value, gradient, H)
                 return True
             if self.is_fresh:
                 self.guard.learn(self.W, self.direction)
@@ -181,20 +181,20 @@ class _Descent:
             self._solve()
         return False
 
-    def _look_at(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
+    def _evaluate(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
         """Value and gradient, and the Hessian where it is wanted, or nothing to speak of, and comes along at little
         cost."""
         self.passes += 1
         objective = self.objective
-        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= _NOTHING
-        if with_hessian and self.sample is None and objective.shape[0] <= _FEW_COLUMNS:
+        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
+        if with_hessian and self.sample is None and objective.shape[0] <= _MAX_JOINT_COLUMNS:
             return objective.derivatives(W)
         return *self.objective.value_and_gradient(W), None
 
-    def _settle(self, W: Array, value: float, gradient: Array, H: Array | None) -> None:
+    def _move_to(self, W: Array, value: float, gradient: Array, H: Array | None) -> None:
         self.W, self.value, self.gradient = W, value, gradient
         self.is_fresh = H is not None
-        if self.is_fresh or not self.serves:
+        if self.is_fresh or not self.keeps_hessian:
             self.H = H
 
     def _form_hessian(self) -> None:
@@ -211,16 +211,16 @@ class _Descent:
         inverse = factor_hessian(self.objective, self.guard.added_to(self.H))
         if self.sample is None:
             self.direction = -inverse.solve(self.gradient)
-            self.promised = -0.5 * float(np.vdot(self.gradient, self.direction))
+            self.predicted_decrease = -0.5 * float(np.vdot(self.gradient, self.direction))
             return
 
         def product(x: Array) -> Array:
             self.passes += 1
             return self.objective.hessian_product(self.W, x) + self.guard.times(x)
 
-        solution, image = conjugate_gradients(product, self.gradient, inverse, tolerance=0.5, most=20)
+        solution, image = conjugate_gradients(product, self.gradient, inverse, tolerance=0.5, fallback_after=20)
         self.direction = -solution
-        self.promised = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
+        self.predicted_decrease = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
 
 
 class Guard:
@@ -232,7 +232,7 @@ class Guard:
         self._matrix: Array | None = None
 
     @property
-    def is_up(self) -> bool:
+    def is_active(self) -> bool:
         """Whether any row has extra curvature."""
         return self.extra is not None
 
@@ -241,19 +241,19 @@ class Guard:
         rows."""
         loss, columns = self.objective.loss, self.objective.rows.columns
         with np.errstate(over="ignore", invalid="ignore"):
-            (shown,) = self.objective.rows.reduce(_Excess(loss, columns.to_raw(W), columns.to_raw(direction)))
-        shown = np.clip(np.nan_to_num(shown, nan=loss.smoothness), 0.0, loss.smoothness)
-        before = np.zeros_like(shown) if self.extra is None else self.extra
-        self.extra = np.maximum(before, shown)
+            (observed,) = self.objective.rows.reduce(_Excess(loss, columns.to_raw(W), columns.to_raw(direction)))
+        observed = np.clip(np.nan_to_num(observed, nan=loss.smoothness), 0.0, loss.smoothness)
+        before = np.zeros_like(observed) if self.extra is None else self.extra
+        self.extra = np.maximum(before, observed)
         if not (self.extra > 1.01 * before).any():  # no row is to blame, so rounding is: all of them hold the step back
             self.extra = np.maximum(4 * before, 1e-6 * loss.smoothness)
         self._matrix = None
 
-    def fade(self, kept: float) -> None:
+    def fade(self, ratio: float) -> None:
         """Lowers the extra curvature after a step that kept this share of its promise."""
-        if self.extra is None or kept <= 0.5:
+        if self.extra is None or ratio <= 0.5:
             return
-        self.extra = self.extra * (0.05 if kept > 1 else 0.25)
+        self.extra = self.extra * (0.05 if ratio > 1 else 0.25)
         self.extra[self.extra < 1e-12] = 0.0
         self._matrix = None
         if not self.extra.any():
@@ -270,7 +270,7 @@ class Guard:
     def added_to(self, H: Array) -> Array:
         """`H + I (x) matrix`, H in blocks; a new array."""
         guarded = H.copy()
-        if self.is_up:
+        if self.is_active:
             n_columns = len(self.matrix)
             for start in range(0, H.shape[1], n_columns):
                 part = slice(start, start + n_columns)
@@ -279,7 +279,7 @@ class Guard:
 
     def times(self, x: Array) -> Array:
         """The matrix times coefficients x."""
-        return self.matrix @ x if self.is_up else np.zeros_like(x)
+        return self.matrix @ x if self.is_active else np.zeros_like(x)
 
 
 def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
@@ -307,8 +307,8 @@ class _Excess:
         value, gradient = self.loss.value_and_gradient(scores, block.target)
         changed, _ = self.loss.value_and_gradient(scores + change, block.target)
         m, u = self.loss.curvature(scores, block.target)
-        bent = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
-        excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * bent
+        curvature = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
+        excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * curvature
         return (2 * excess / np.maximum((change * change).sum(axis=1), 1e-300),)
 
 

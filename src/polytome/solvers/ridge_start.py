@@ -15,9 +15,9 @@ Array = NDArray[Any]
 
 __all__ = ["ridge_start"]
 
-_SOFTER = 4.0
-_MOST_ROUNDS = 30  # by then the Hessian is softer by more than the digits of a number
-_ROWS = 1000  # enough for two numbers: how soft, and how long
+_SOFTENING_FACTOR = 4.0
+_MAX_ROUNDS = 30  # by then the Hessian is softer by more than the digits of a number
+_SAMPLED_ROWS = 1000  # enough for two numbers: how soft, and how long
 
 
 def ridge_start(objective: Objective, null: Array, gradient: Array) -> Array:
@@ -35,15 +35,15 @@ def ridge_start(objective: Objective, null: Array, gradient: Array) -> Array:
     Reference: Hastie, Buja and Tibshirani, Penalized discriminant analysis, Annals of Statistics 23, 1995.
     """
     hessian = kronecker_hessian(objective, null)
-    few = objective.rows.sample(min(_ROWS, objective.rows.n_rows), np.random.default_rng(0))
-    best, least, length = null, np.inf, 1.0
-    for _ in range(_MOST_ROUNDS):
+    sample = objective.rows.sample(min(_SAMPLED_ROWS, objective.rows.n_rows), np.random.default_rng(0))
+    best, best_value, length = null, np.inf, 1.0
+    for _ in range(_MAX_ROUNDS):
         direction = -hessian.inverse().solve(gradient)
-        value, length = _best_length(objective, few, null, direction, length)
-        if not value < least:
+        value, length = _best_length(objective, sample, null, direction, length)
+        if not value < best_value:
             break
-        best, least = null + length * direction, value
-        hessian, length = hessian.softened(_SOFTER), length / _SOFTER
+        best, best_value = null + length * direction, value
+        hessian, length = hessian.softened(_SOFTENING_FACTOR), length / _SOFTENING_FACTOR
     return best
 
 
@@ -51,26 +51,26 @@ def _best_length(objective: Objective, rows: Rows, null: Array, direction: Array
     """The objective of some rows where it is least along a direction, and how far that is: Newton's method in the
     logarithm of the length, which starts at `length`."""
     loss, along = objective.loss, rows.columns.to_raw(direction)
-    ahead = all_scores(rows, along)
+    score_changes = all_scores(rows, along)
     share = rows.weight / rows.weight.sum()
     square = 2 * objective.penalty.value(direction[:-1])
 
-    def at(length: float) -> tuple[float, float, float]:
-        scores = null[-1] + length * ahead
+    def evaluate(length: float) -> tuple[float, float, float]:
+        scores = null[-1] + length * score_changes
         value, residual = loss.value_and_gradient(scores, rows.target)
         m, u = loss.curvature(scores, rows.target)
-        bend = (m * ahead * ahead).sum(axis=1) - (0.0 if u is None else (u * ahead).sum(axis=1) ** 2)
-        slope = float(share @ (residual * ahead).sum(axis=1)) + length * square
-        return float(share @ value) + 0.5 * length**2 * square, slope, float(share @ bend) + square
+        curvature = (m * score_changes * score_changes).sum(axis=1) - (0.0 if u is None else (u * score_changes).sum(axis=1) ** 2)
+        slope = float(share @ (residual * score_changes).sum(axis=1)) + length * square
+        return float(share @ value) + 0.5 * length**2 * square, slope, float(share @ curvature) + square
 
-    low, high = 0.0, np.inf
+    lower, upper = 0.0, np.inf
     for _ in range(12):
-        value, slope, bend = at(length)
-        low, high = (length, high) if slope < 0 else (low, length)
-        there = length - slope / bend
-        if not low < there < high:
-            there = 0.5 * (low + high) if np.isfinite(high) else 2 * length
-        if abs(there - length) <= 0.03 * length:
+        value, slope, curvature = evaluate(length)
+        lower, upper = (length, upper) if slope < 0 else (lower, length)
+        next_length = length - slope / curvature
+        if not lower < next_length < upper:
+            next_length = 0.5 * (lower + upper) if np.isfinite(upper) else 2 * length
+        if abs(next_length - length) <= 0.03 * length:
             break
-        length = min(there, 4 * length)
+        length = min(next_length, 4 * length)
     return value, length

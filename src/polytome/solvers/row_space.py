@@ -38,7 +38,7 @@ class RowSpace(Solver):
 
     solver: Solver
 
-    goes_on = True
+    careful_fallback = True
 
     @property
     def patience(self) -> int:
@@ -55,18 +55,18 @@ class RowSpace(Solver):
             raise ArgumentError("RowSpace needs a penalty that weighs all columns alike; use solver='auto'")
         rows = in_memory(objective.rows, "RowSpace").at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
-        kept = singular > np.finfo(np.float64).eps * singular.max()
-        kept[0] = True  # of columns that are all constant, one dimension of zeros
-        F, Q = U[:, kept] * singular[kept], Qt[kept].T
+        nonzero = singular > np.finfo(np.float64).eps * singular.max()
+        nonzero[0] = True  # of columns that are all constant, one dimension of zeros
+        F, Q = U[:, nonzero] * singular[nonzero], Qt[nonzero].T
         reduced = replace(objective, rows=ArrayRows.of(F, rows.target, rows.weight))
 
-        def turned(w: Array) -> Array:
+        def in_columns(w: Array) -> Array:
             return np.vstack([Q @ w[:-1], w[-1:]])
 
         for iterate in Relay(self.solver, reduced, np.vstack([Q.T @ start[:-1], start[-1:]])):
             # The whole gradient lies in the span of the rows as well, so nothing of it is lost.
-            W, gradient = turned(iterate.coefficients), turned(iterate.gradient)
-            step = None if iterate.step is None else turned(iterate.step)
+            W, gradient = in_columns(iterate.coefficients), in_columns(iterate.gradient)
+            step = None if iterate.step is None else in_columns(iterate.step)
             yield replace(iterate, coefficients=W, gradient=gradient, passes=1, in_float64=False, step=step)
 
     def numbers_held(self, size: Size) -> float:

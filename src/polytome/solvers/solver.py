@@ -34,13 +34,13 @@ class Solver(Protocol):
         return 10
 
     @property
-    def most(self) -> float:
+    def fallback_after(self) -> float:
         """Iterations that it needs where rounding is no trouble."""
         return np.inf
 
     @property
-    def goes_on(self) -> bool:
-        """Whether a careful Newton's method follows where rounding has halted it, or, in small problems, after `most`
+    def careful_fallback(self) -> bool:
+        """Whether a careful Newton's method follows where rounding has halted it, or, in small problems, after `fallback_after`
         iterations."""
         return False
 
@@ -111,11 +111,11 @@ class Relay:
         names = (*self.took_over, *iterate.took_over)
         return replace(iterate, passes=self.passes + iterate.passes, took_over=names)
 
-    def gives_way(self, way: GivesWay | None) -> bool:
+    def gives_way(self, handover: GivesWay | None) -> bool:
         """Goes on with the next solver, where one has ended in order to give way to it; False if there is none."""
-        if way is None or not self._next_solver():
+        if handover is None or not self._next_solver():
             return False
-        self._begin(self.objective, way.coefficients, self.passes + way.passes)
+        self._begin(self.objective, handover.coefficients, self.passes + handover.passes)
         return True
 
     def go_on(self, exact: Objective, start: Array, passes: float) -> bool:

@@ -161,7 +161,7 @@ def _batches(rows: Rows, size: int, order: Any) -> Iterator[tuple[Block, Columns
     times as much as of an array.
     """
     batches_per_chunk = _CHUNK_ENTRIES // (size * max(rows.n_features, 1))
-    if batches_per_chunk < _FEWEST_PER_CHUNK:
+    if batches_per_chunk < _MIN_BATCHES_PER_CHUNK:
         for batch in rows.batches(size, order):
             yield batch, rows.columns
         return
@@ -174,7 +174,7 @@ def _batches(rows: Rows, size: int, order: Any) -> Iterator[tuple[Block, Columns
 
 
 _CHUNK_ENTRIES = 2**18  # 2 MB: the chunk stays in the cache of one core
-_FEWEST_PER_CHUNK = 10  # wide rows are better left sparse
+_MIN_BATCHES_PER_CHUNK = 10  # wide rows are better left sparse
 
 
 def _batch_value_and_gradient(objective: Objective, batch: Block, columns: Columns, W: Array) -> tuple[float, Array]:

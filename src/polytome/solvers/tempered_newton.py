@@ -25,9 +25,9 @@ Array = NDArray[Any]
 
 __all__ = ["TemperedNewton"]
 
-_HOTTEST = 30.0
-_ALL_PAIRS = 10**12  # for each coefficient: so many that none is left out that matters
-_LONGEST, _SHORTEST = 16.0, 1e-3
+_MAX_EXCESS_TEMPERATURE = 30.0
+_MAX_PAIRS_PER_COEFFICIENT = 10**12  # for each coefficient: so many that none is left out that matters
+_MAX_STEP_LENGTH, _MIN_STEP_LENGTH = 16.0, 1e-3
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TemperedNewton(Solver):
     """
 
     pairs: int = 200
-    goes_on = True
+    careful_fallback = True
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
@@ -67,19 +67,19 @@ class TemperedNewton(Solver):
             decrement = -0.5 * float(np.vdot(gradient, direction))
             passes += 2
             yield Iterate(W, value, gradient, passes, None if excess.any() else decrement)
-            length, tried, trials = _step_length(objective, W, direction, value, decrement)
+            length, reached, trials = _step_length(objective, W, direction, value, decrement)
             passes += trials
             turn += 1
-            guilty = _ruined(objective, W, direction, excess, decrement + 40 * _rounding(value))
-            raised = np.clip(9 * excess, 0.2, _HOTTEST)
+            ruined = _ruined(objective, W, direction, excess, decrement + 40 * _rounding(value))
+            raised = np.clip(9 * excess, 0.2, _MAX_EXCESS_TEMPERATURE)
             excess *= 0.5 if length >= 1 else 0.8
             excess[excess < 0.01] = 0.0
-            excess[guilty] = raised[guilty]
+            excess[ruined] = raised[ruined]
             passes += 1
             if length >= 1 and not excess.any():
-                pairs = min(4 * pairs, _ALL_PAIRS)
-            if tried[0] <= value + _rounding(value):
-                W, (value, gradient) = W + length * direction, tried
+                pairs = min(4 * pairs, _MAX_PAIRS_PER_COEFFICIENT)
+            if reached[0] <= value + _rounding(value):
+                W, (value, gradient) = W + length * direction, reached
 
     def numbers_held(self, size: Size) -> float:
         """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows
@@ -98,23 +98,23 @@ def _step_length(
         The length, the value and the gradient there, and the passes made.
     """
 
-    def at(length: float) -> tuple[float, Array]:
+    def evaluate(length: float) -> tuple[float, Array]:
         trial, gradient = objective.value_and_gradient(W + length * direction)
         return (trial if np.isfinite(gradient).all() else np.inf), gradient
 
     rounding = _rounding(value)
-    length, reached, passes = 1.0, at(1.0), 1
+    length, reached, passes = 1.0, evaluate(1.0), 1
     if reached[0] < value - 1.2 * decrement - rounding:  # flatter than foreseen
-        while length < _LONGEST:
-            further = at(2 * length)
+        while length < _MAX_STEP_LENGTH:
+            further = evaluate(2 * length)
             passes += 1
             if not further[0] < reached[0]:
                 break
             length, reached = 2 * length, further
         return length, reached, passes
-    while not reached[0] <= value - 0.1 * length * decrement + rounding and length > _SHORTEST:
+    while not reached[0] <= value - 0.1 * length * decrement + rounding and length > _MIN_STEP_LENGTH:
         length /= 2
-        reached = at(length)
+        reached = evaluate(length)
         passes += 1
     return length, reached, passes
 
@@ -124,14 +124,14 @@ def _rounding(value: float) -> float:
     return 100 * float(np.finfo(np.float64).eps) * abs(value)
 
 
-def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, promised: float) -> Array:
+def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, predicted_decrease: float) -> Array:
     """Whether the whole step costs a row much more than its tempered curvature foresees: two passes over the rows."""
     rows = objective.rows
     # A row matters if it alone eats up a thousandth of what the step promised.
-    least = 1e-3 * promised * objective.total_weight
+    threshold = 1e-3 * predicted_decrease * objective.total_weight
     with np.errstate(over="ignore", invalid="ignore"):
         scores, changes = (all_scores(rows, rows.columns.to_raw(V)) for V in (W, direction))
-        one_pass = _Ruined(objective.loss, rows.target, scores, changes, excess, least)
+        one_pass = _Ruined(objective.loss, rows.target, scores, changes, excess, threshold)
         (ruined,) = rows.with_target(np.arange(rows.n_rows)).reduce(one_pass)
     return ruined
 
@@ -145,7 +145,7 @@ class _Ruined:
     scores: Array
     changes: Array
     excess: Array
-    least: float
+    threshold: float
     joined = 1
 
     def of_block(self, block: Block) -> Sums:
@@ -156,5 +156,5 @@ class _Ruined:
         p = softmax(scores / (1 + self.excess[own, None]), axis=1)
         beyond = changed - value - np.einsum("ik,ik->i", gradient, change)
         p *= change
-        bent = np.einsum("ik,ik->i", p, change) - p.sum(axis=1) ** 2
-        return (~(beyond <= 0.75 * bent) & ~(block.weight * (beyond - 0.5 * bent) <= self.least),)
+        curvature = np.einsum("ik,ik->i", p, change) - p.sum(axis=1) ** 2
+        return (~(beyond <= 0.75 * curvature) & ~(block.weight * (beyond - 0.5 * curvature) <= self.threshold),)
