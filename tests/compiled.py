@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 def offered(a_pass: Any, block: Block, ends: Any = None, n_threads: int = 1) -> Any:
     """What compiled code makes of a block that is cut at `ends`; None where the work is left to NumPy."""
     ends = np.array([block.stored.shape[0]] if ends is None else ends, dtype=np.int64)
-    work = native.work_of(a_pass, native.Held(block, ends, n_threads))
+    work = native.work_of(a_pass, native.StoredRows(block, ends, n_threads))
     if isinstance(work, native.Whole):
         return work.results(work.compute())
     return None if work.of_block == a_pass.of_block else work.of_block(block)

@@ -410,7 +410,7 @@ KNOWN = {
 }
 DUAL = {
     "loss": "softmax of codes",
-    "bend": np.ones(4),
+    "curvature": np.ones(4),
     "scale_squares": np.ones(2),
     "per_weight": 1.0,
     "intercept_square": 1.0,
@@ -585,7 +585,7 @@ WRONG = [
         "dual_steps",
         DUAL,
         ValueError,
-        {"bend": np.ones(3)},
+        {"curvature": np.ones(3)},
         {"scale_squares": np.ones(3)},
         {"order": np.array([4])},
         {"order": np.array([-1])},

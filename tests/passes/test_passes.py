@@ -150,7 +150,7 @@ def test_a_loss_that_compiled_code_does_not_know_is_asked_for_once(
 
     asked = []
     find = native.work_of
-    monkeypatch.setattr(native, "work_of", lambda a_pass, held: asked.append(a_pass) or find(a_pass, held))
+    monkeypatch.setattr(native, "work_of", lambda a_pass, rows: asked.append(a_pass) or find(a_pass, rows))
     monkeypatch.setattr(array_rows, "_BLOCK_BYTES", 1)
     rows = rows_of(rng, False)
     assert len(list(rows.blocks())) > 5

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError
 from polytome.losses import Loss
 from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
-from polytome.native.dual_walk import DualSteps
-from polytome.native.held import FEW_ROWS, Held, _passes
+from polytome.native.coordinate_ascent import DualSteps
+from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
 from polytome.threads import available_threads
@@ -32,8 +32,8 @@ if _passes is not None:
 __all__ = [
     "DualSteps",
     "EachBlock",
-    "Held",
     "Link",
+    "StoredRows",
     "Whole",
     "dual_steps",
     "instruction_set",
@@ -85,24 +85,24 @@ def instruction_set() -> str | None:
     return None if wanted == "0" else wanted
 
 
-def work_of(a_pass: Pass, held: Held) -> Whole | EachBlock:
+def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:
     """Who does a pass over rows in memory, and how: compiled code where the table has a twin that suits, else NumPy.
 
     Args:
         a_pass: one of `polytome.passes`, or any other.
-        held: the rows.
+        rows: the rows.
 
     Example:
         >>> import numpy as np
         >>> from polytome.passes import ProductOfColumns
         >>> block = Block(np.eye(2), np.dtype(float), np.ones((2, 1)), np.ones(2))
-        >>> type(work_of(ProductOfColumns(), Held.alone(block))).__name__
+        >>> type(work_of(ProductOfColumns(), StoredRows.of_single(block))).__name__
         'EachBlock'
     """
-    best, twin = instruction_set(), TWINS.get(type(a_pass))
-    if best is None or twin is None or not twin.suits(a_pass, held):
+    instructions, twin = instruction_set(), TWINS.get(type(a_pass))
+    if instructions is None or twin is None or not twin.suits(a_pass, rows):
         return EachBlock(a_pass.of_block)
-    return twin.work(best, a_pass, held)
+    return twin.work(instructions, a_pass, rows)
 
 
 def makes_predictions(X: Any) -> bool:
@@ -124,14 +124,16 @@ def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]
         IndexError: a column index is out of range.
         ValueError: the pointers of a sparse matrix do not grow.
     """
-    best, n_rows = instruction_set(), X.shape[0]
-    assert best is not None
+    instructions, n_rows = instruction_set(), X.shape[0]
+    assert instructions is not None
     result = np.empty((n_rows, len(coefficients)))
     threads = 1 if n_rows < FEW_ROWS else available_threads()
     if isinstance(X, np.ndarray):
-        return _passes.predict_dense(best, X, link, doubles(coefficients), result, threads), result
+        return _passes.predict_dense(instructions, X, link, doubles(coefficients), result, threads), result
     data, indices, bounds = csr_entries(X)
-    return _passes.predict_sparse(best, data, indices, bounds, link, doubles(coefficients.T), result, threads), result
+    return _passes.predict_sparse(
+        instructions, data, indices, bounds, link, doubles(coefficients.T), result, threads
+    ), result
 
 
 def reduce_block(a_pass: Pass, block: Block) -> Sums:
@@ -144,24 +146,24 @@ def reduce_block(a_pass: Pass, block: Block) -> Sums:
         >>> reduce_block(RowSquares(Columns.identity(2)), block)
         (array([25.]),)
     """
-    work = work_of(a_pass, Held.alone(block))
+    work = work_of(a_pass, StoredRows.of_single(block))
     if isinstance(work, EachBlock):
         return added_up([work.of_block(block)], a_pass.joined)
     return work.results(work.compute())
 
 
-def makes_dual_steps(loss: Loss, held: Held) -> bool:
+def makes_dual_steps(loss: Loss, rows: StoredRows) -> bool:
     """Whether compiled code makes the steps of dual coordinate ascent, for a loss of probabilities."""
-    return instruction_set() is not None and held.is_csr and loss_name(loss, held.block.target) != ""
+    return instruction_set() is not None and rows.is_csr and loss_name(loss, rows.block.target) != ""
 
 
 def dual_steps(
-    loss: Loss, held: Held, bend: Array, scale_squares: Array, per_weight: float, intercept_square: float
+    loss: Loss, rows: StoredRows, curvature: Array, scale_squares: Array, per_weight: float, intercept_square: float
 ) -> DualSteps:
     """The steps of dual coordinate ascent, on the instruction set in use; see `DualSteps`."""
-    best = instruction_set()
-    assert best is not None
-    return DualSteps(best, loss, held, bend, scale_squares, per_weight, intercept_square)
+    instructions = instruction_set()
+    assert instructions is not None
+    return DualSteps(instructions, loss, rows, curvature, scale_squares, per_weight, intercept_square)
 
 
 def makes_derivatives(n_columns: int, n_coefficients: int) -> bool:

@@ -84,7 +84,7 @@ class SparseRows:
         self,
         set: str,
         loss: str,
-        bend: NDArray[Any],
+        curvature: NDArray[Any],
         scale_squares: NDArray[Any],
         per_weight: float,
         intercept_square: float,

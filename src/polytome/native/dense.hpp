@@ -13,7 +13,7 @@ namespace {
 using polytome::DenseBlock;
 
 // Outputs of one sweep: so few that several rows fit beside them, and each vector that is loaded serves several times.
-constexpr int most_outputs = 6;
+constexpr int max_outputs = 6;
 
 // Rows of a sweep over `outputs` of them: their sums fill the registers, with room for what is multiplied.
 constexpr int rows_at_once(int outputs) {
@@ -181,7 +181,7 @@ template <class T> struct Products {
     void (*add_gradient)(const TileRows<T>&, const T*, Index, Index, double*, Index);
 };
 
-template <class T, int outputs = most_outputs> Products<T> products(Index wanted) {
+template <class T, int outputs = max_outputs> Products<T> products(Index wanted) {
     if (wanted == outputs) return {multiply_scores<T, outputs>, add_gradient<T, outputs>};
     if constexpr (outputs > 1) return products<T, outputs - 1>(wanted);
     return {};
@@ -189,7 +189,7 @@ template <class T, int outputs = most_outputs> Products<T> products(Index wanted
 
 // Calls `sweep(first output, number of outputs)` for groups of equal size, give or take one.
 template <class Sweep> void for_groups_of_outputs(Index outputs, Sweep sweep) {
-    const Index groups = (outputs + most_outputs - 1) / most_outputs;
+    const Index groups = (outputs + max_outputs - 1) / max_outputs;
     for (Index g = 0; g < groups; ++g) {
         const Index first = g * outputs / groups;
         sweep(first, (g + 1) * outputs / groups - first);

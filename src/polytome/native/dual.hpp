@@ -17,7 +17,7 @@ using polytome::DualSums;
 using polytome::DualTask;
 using polytome::SparseBlock;
 
-constexpr double nowhere = -1e30;  // the score of a lane beyond the outputs: its probability is zero
+constexpr double absent_score = -1e30;  // the score of a lane beyond the outputs: its probability is zero
 
 inline Index whole_vectors(Index outputs) { return (outputs + lanes<double> - 1) / lanes<double> * lanes<double>; }
 
@@ -30,7 +30,7 @@ struct DualRow {
         : outputs(n_outputs), width(whole_vectors(n_outputs)), score(width), previous(width), next(width),
           before(width), after(width), work(width) {}
 
-    template <class Use> void each(Use use) {
+    template <class Use> void for_each_vector(Use use) {
         for (Index k = 0; k < width; k += lanes<double>) use(k);
     }
 };
@@ -58,40 +58,40 @@ inline bool any_above(Doubles x, double limit) {
 }
 
 // Newton's method in the logarithms l of the new prediction: l + c e^l = z + c q - mu, with mu such that it sums to one.
-inline void softmax_newton(DualRow& row, double bend) {
+inline void softmax_newton(DualRow& row, double curvature) {
     for (int tries = 0; tries < 30; ++tries) {
-        Doubles sum{}, pull{}, give{};
-        row.each([&](Index k) {
+        Doubles sum{}, residuals{}, inverse_slopes{};
+        row.for_each_vector([&](Index k) {
             const Doubles q = exp_of_negative(load(&row.next[k]));
-            const Doubles wanted = load(&row.score[k]) + bend * load(&row.before[k]);
-            const Doubles off = load(&row.next[k]) + bend * q - wanted, share = q / (1.0 + bend * q);
+            const Doubles right_side = load(&row.score[k]) + curvature * load(&row.before[k]);
+            const Doubles residual = load(&row.next[k]) + curvature * q - right_side, inverse_slope = q / (1.0 + curvature * q);
             sum += q;
-            pull += share * off;
-            give += share;
+            residuals += inverse_slope * residual;
+            inverse_slopes += inverse_slope;
             store(&row.after[k], q);
         });
-        const double mu = (lane_sum<double>(sum) - 1.0 - lane_sum<double>(pull)) / lane_sum<double>(give);
+        const double mu = (lane_sum<double>(sum) - 1.0 - lane_sum<double>(residuals)) / lane_sum<double>(inverse_slopes);
         Doubles moved{}, furthest{};
-        row.each([&](Index k) {
+        row.for_each_vector([&](Index k) {
             const Doubles l = load(&row.next[k]), q = load(&row.after[k]);
-            const Doubles off = l + bend * q - (load(&row.score[k]) + bend * load(&row.before[k])) + mu;
-            const Doubles step = -off / (1.0 + bend * q);
+            const Doubles residual = l + curvature * q - (load(&row.score[k]) + curvature * load(&row.before[k])) + mu;
+            const Doubles step = -residual / (1.0 + curvature * q);
             moved += q * magnitude(step);
             furthest = larger(step, furthest);
-            store(&row.work[k], off);
+            store(&row.work[k], residual);
         });
-        // The left side is convex in l, so that a step to the right goes too far; log((wanted - l) / c) does as well,
+        // The left side is convex in l, so that a step to the right goes too far; log((right_side - l) / c) does as well,
         // and is the nearer of the two where the second term rules.
         const bool is_far = any_above(furthest, 1.0);
-        row.each([&](Index k) {
-            const Doubles l = load(&row.next[k]), q = load(&row.after[k]), off = load(&row.work[k]), zero{};
-            Doubles step = -off / (1.0 + bend * q);
+        row.for_each_vector([&](Index k) {
+            const Doubles l = load(&row.next[k]), q = load(&row.after[k]), residual = load(&row.work[k]), zero{};
+            Doubles step = -residual / (1.0 + curvature * q);
             if (is_far) {
-                const Doubles bound = log1p_of_positive(larger(-off, zero) / (bend * q));
+                const Doubles bound = log1p_of_positive(larger(-residual, zero) / (curvature * q));
                 step = step > zero ? (bound < step ? bound : step) : step;
             }
-            const Doubles there = l + step;
-            store(&row.next[k], there > zero ? zero : there);
+            const Doubles log_q = l + step;
+            store(&row.next[k], log_q > zero ? zero : log_q);
         });
         // A long step may bring up a class that hardly counted before.
         if (!is_far && !(lane_sum<double>(moved) > 1e-4)) return;
@@ -99,17 +99,17 @@ inline void softmax_newton(DualRow& row, double bend) {
 }
 
 // The distance of the row's prediction from that of its scores is what the row adds to the duality gap.
-inline DualSums softmax_step(DualRow& row, double bend, const double* target, bool is_code) {
-    Doubles largest = Doubles{} + nowhere;
-    row.each([&](Index k) { largest = larger(load(&row.score[k]), largest); });
-    double lane[lanes<double>], top = nowhere;
+inline DualSums softmax_step(DualRow& row, double curvature, const double* target, bool is_code) {
+    Doubles largest = Doubles{} + absent_score;
+    row.for_each_vector([&](Index k) { largest = larger(load(&row.score[k]), largest); });
+    double lane[lanes<double>], top = absent_score;
     store(lane, largest);
     for (double value : lane) top = value > top ? value : top;
     Doubles total{};
-    row.each([&](Index k) { total += exp_of_negative(load(&row.score[k]) - top); });
+    row.for_each_vector([&](Index k) { total += exp_of_negative(load(&row.score[k]) - top); });
     const double normaliser = top + std::log(lane_sum<double>(total));
     Doubles distance{};
-    row.each([&](Index k) {
+    row.for_each_vector([&](Index k) {
         const Doubles q = exp_of_negative(load(&row.previous[k])), log_p = load(&row.score[k]) - normaliser;
         distance += q * (load(&row.previous[k]) - log_p);
         store(&row.before[k], q);
@@ -121,36 +121,36 @@ inline DualSums softmax_step(DualRow& row, double bend, const double* target, bo
     } else {
         for (Index k = 0; k < row.outputs; ++k) sums.loss += target[k] * (normaliser - row.score[k]);
     }
-    softmax_newton(row, bend);
+    softmax_newton(row, curvature);
     Doubles sum{};
-    row.each([&](Index k) { sum += exp_of_negative(load(&row.next[k])); });
+    row.for_each_vector([&](Index k) { sum += exp_of_negative(load(&row.next[k])); });
     const double excess = std::log(lane_sum<double>(sum));
-    row.each([&](Index k) { store(&row.next[k], load(&row.next[k]) - excess); });
+    row.for_each_vector([&](Index k) { store(&row.next[k], load(&row.next[k]) - excess); });
     return sums;
 }
 
 // Each output for itself: u + c sigmoid(u) = z + c q, by Newton's method between bounds that close in, which are halved
 // where it does not pay.
-inline DualSums sigmoid_step(DualRow& row, double bend, const double* target) {
+inline DualSums sigmoid_step(DualRow& row, double curvature, const double* target) {
     DualSums sums{0.0, 0.0};
-    row.each([&](Index k) {
+    row.for_each_vector([&](Index k) {
         const Doubles z = load(&row.score[k]), old = load(&row.previous[k]), q = sigmoid(old);
         store(&row.before[k], q);
         store(&row.after[k], q * (old - z) + softplus(z) - softplus(old));
         store(&row.work[k], softplus(z));
-        Doubles low = z - bend * sigmoid(-old), high = z + bend * q, u = old;
-        u = u < low ? low : (u > high ? high : u);
-        Doubles least = Doubles{} + 1e300;
+        Doubles lower = z - curvature * sigmoid(-old), upper = z + curvature * q, u = old;
+        u = u < lower ? lower : (u > upper ? upper : u);
+        Doubles last_residual = Doubles{} + 1e300;
         for (int tries = 0; tries < 100; ++tries) {
-            const Doubles now = sigmoid(u), off = u + bend * (now - q) - z, zero{};
-            low = off < zero ? u : low;
-            high = off > zero ? u : high;
-            const Doubles newton = u - off / (1.0 + bend * now * sigmoid(-u));
-            const auto strays = (newton < low) | (newton > high) | (magnitude(off) > 0.5 * least);
-            const Doubles there = strays ? 0.5 * (low + high) : newton;
-            const Doubles moved = magnitude(there - u);
-            least = magnitude(off);
-            u = there;
+            const Doubles p = sigmoid(u), residual = u + curvature * (p - q) - z, zero{};
+            lower = residual < zero ? u : lower;
+            upper = residual > zero ? u : upper;
+            const Doubles newton = u - residual / (1.0 + curvature * p * sigmoid(-u));
+            const auto bisects = (newton < lower) | (newton > upper) | (magnitude(residual) > 0.5 * last_residual);
+            const Doubles next_u = bisects ? 0.5 * (lower + upper) : newton;
+            const Doubles moved = magnitude(next_u - u);
+            last_residual = magnitude(residual);
+            u = next_u;
             if (!any_above(moved, 1e-6)) break;
         }
         store(&row.next[k], u);
@@ -180,15 +180,15 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
     T* coefficients = static_cast<T*>(task.coefficients);
     T* duals = static_cast<T*>(task.duals);
     DualRow row(outputs);
-    row.each([&](Index k) {
-        store(&row.score[k], Doubles{} + nowhere);
-        store(&row.previous[k], Doubles{} + nowhere);
+    row.for_each_vector([&](Index k) {
+        store(&row.score[k], Doubles{} + absent_score);
+        store(&row.previous[k], Doubles{} + absent_score);
     });
     Scratch<T> sums(outputs);
     const bool is_code = task.loss == Loss::softmax_of_codes, is_softmax = task.loss != Loss::sigmoids;
     DualSums total{0.0, 0.0};
-    for (Index turn = 0; turn < task.turns; ++turn) {
-        const Index i = static_cast<Index>(task.order[turn]);
+    for (Index place = 0; place < task.steps; ++place) {
+        const Index i = static_cast<Index>(task.order[place]);
         const auto entries = entries_of_row(values, columns, block, i);
         const Index count = entries.count;
         for_stretches<widest<T>>(0, outputs, [&]<int width>(Index k) {
@@ -202,7 +202,7 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
             }
             std::memcpy(&sums[k], sum.part, width * sizeof(T));
         });
-        if (turn + 1 < task.turns) fetch_row<T>(columns, block, task, static_cast<Index>(task.order[turn + 1]));
+        if (place + 1 < task.steps) fetch_row<T>(columns, block, task, static_cast<Index>(task.order[place + 1]));
         T* dual = duals + i * outputs;
         for (Index k = 0; k < outputs; ++k) {
             row.score[k] = static_cast<double>(sums[k]) + task.intercepts[k];
@@ -213,12 +213,12 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
         if (is_code && !(target[0] >= 0.0 && target[0] < static_cast<double>(outputs))) {
             throw std::out_of_range("a class code is not between 0 and the number of outputs");
         }
-        const DualSums step = is_softmax ? softmax_step(row, task.bend[i], target, is_code)
-                                         : sigmoid_step(row, task.bend[i], target);
+        const DualSums step = is_softmax ? softmax_step(row, task.curvature[i], target, is_code)
+                                         : sigmoid_step(row, task.curvature[i], target);
         total.loss += weight * step.loss;
         total.gap += weight * step.gap;
         // The prediction that counts is the one that the stored number will give when the row is met again.
-        row.each([&](Index k) {
+        row.for_each_vector([&](Index k) {
             double rounded[lanes<double>];
             store(rounded, load(&row.next[k]));
             for (double& u : rounded) u = static_cast<double>(static_cast<T>(u));

@@ -78,7 +78,7 @@ inline void add_gram(const double* x, const double* w, Index width, Index rows, 
 }
 
 // The second derivative of one output's loss with respect to its score.
-inline Doubles bend(Loss loss, Doubles score) {
+inline Doubles curvature_of_score(Loss loss, Doubles score) {
     if (loss == Loss::squared) return Doubles{} + 1.0;
     const Doubles small = exp_of_negative(score > Doubles{} ? -score : score);
     const Doubles near = 1.0 / (1.0 + small);
@@ -140,7 +140,7 @@ inline void weigh_curvatures(const Tile& tile, Loss loss, double* curvature) {
             continue;
         }
         for (Index k = 0; k < tile.outputs; ++k) {
-            store(entry(curvature, k, row), load(tile.weight + row) * bend(loss, load(entry(tile.scores, k, row))));
+            store(entry(curvature, k, row), load(tile.weight + row) * curvature_of_score(loss, load(entry(tile.scores, k, row))));
         }
     }
 }

@@ -15,15 +15,15 @@ inline std::atomic<int> passes_without_lock{0};
 inline thread_local int passes_of_this_thread = 0;  // among them; what is left of them after a fork
 inline std::atomic<bool> interpreter_ends{false};
 
-class OthersMayRun {
+class InterpreterReleased {
   public:
-    OthersMayRun() : released_(!interpreter_ends) {
+    InterpreterReleased() : released_(!interpreter_ends) {
         if (!released_) return;
         ++passes_without_lock;
         ++passes_of_this_thread;
         state_ = PyEval_SaveThread();
     }
-    ~OthersMayRun() {
+    ~InterpreterReleased() {
         if (!released_) return;
         if (interpreter_ends) {
             --passes_without_lock;
@@ -33,8 +33,8 @@ class OthersMayRun {
         --passes_of_this_thread;
         --passes_without_lock;
     }
-    OthersMayRun(const OthersMayRun&) = delete;
-    OthersMayRun& operator=(const OthersMayRun&) = delete;
+    InterpreterReleased(const InterpreterReleased&) = delete;
+    InterpreterReleased& operator=(const InterpreterReleased&) = delete;
 
   private:
     const bool released_;

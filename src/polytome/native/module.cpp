@@ -109,7 +109,7 @@ template <class Pass, class Block>
 double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t size, const Shared& shared) {
     const std::int64_t* end = shared.ends.data();
     const auto blocks = static_cast<Index>(shared.ends.shape(0));
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     if (blocks == 1) return pass(block, task);
     return Shares(blocks, shared.threads, static_cast<Index>(size), task.gradient, [&](Index b, double* sums) {
         const Index start = b == 0 ? 0 : end[b - 1];
@@ -158,7 +158,7 @@ void dense_moments(const DenseRows& rows, const std::string& set, const Numbers&
     require(near.shape(0) == columns && first.shape(0) == columns && second.shape(0) == columns,
             "near, first and second: need one entry for each column");
     const InstructionSet& passes = named(set);
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     passes.moments(rows.block, {rows.shared.weight.data(), near.data(), first.data(), second.data()});
 }
 
@@ -169,7 +169,7 @@ void dense_squares(const DenseRows& rows, const std::string& set, const Numbers&
     require(shift.shape(0) == columns && scale.shape(0) == columns, "shift, scale: need one for each column");
     require(sums.shape(0) == rows.X.shape(0), "sums: need one for each row");
     const InstructionSet& passes = named(set);
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     passes.squares(rows.block, {shift.data(), scale.data(), false}, sums.data());
 }
 
@@ -212,7 +212,7 @@ void shared_grams(void (*pass)(const Block&, const double*, const Columns&, doub
     require(grams.shape(0) == ends.shape(0) * size, "grams: need a matrix for each block");
     const Columns implicit{shift.data(), scale.data(), intercept};
     const double* weight = rows.shared.weight.data();
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     Shares(static_cast<Index>(ends.shape(0)), rows.shared.threads, 0, nullptr, [&](Index b, double*) {
         const Index start = b == 0 ? 0 : ends.data()[b - 1];
         const Block part = rows.block.part(start, ends.data()[b]);
@@ -239,18 +239,18 @@ void sparse_moments(const SparseRows& rows, const std::string& set, const Number
     double* first = sums.data();
     const InstructionSet& passes = named(set);
     const double* weight = rows.shared.weight.data();
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     passes.sparse_moments(rows.block, {weight, near.data(), first, first + columns, first + 2 * columns, first + 3 * columns});
 }
 
 bool has_duplicates(const SparseRows& rows, const std::string& set) {
     const InstructionSet& passes = named(set);
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     return passes.has_duplicates(rows.block);
 }
 
 std::pair<double, double> dual_steps(const SparseRows& rows, const std::string& set, const std::string& loss,
-                                     const Numbers& bend, const Numbers& scale_squares, double per_weight,
+                                     const Numbers& curvature, const Numbers& scale_squares, double per_weight,
                                      double intercept_square, const Order& order, const Changed& coefficients,
                                      const Sums& intercepts, const Changed& duals) {
     const InstructionSet& passes = named(set);
@@ -263,7 +263,7 @@ std::pair<double, double> dual_steps(const SparseRows& rows, const std::string& 
     require(duals.shape(0) == n && duals.shape(1) == outputs && outputs > 0, "duals: need (rows, outputs)");
     require(scale_squares.shape(0) == coefficients.shape(0), "scale_squares: needs one entry for each column");
     require(intercepts.shape(0) == outputs, "intercepts: need one for each output");
-    require(bend.shape(0) == n, "bend: needs one entry for each row");
+    require(curvature.shape(0) == n, "curvature: needs one entry for each row");
     const Loss named_loss = loss_of(loss);
     require(named_loss != Loss::squared, "loss: needs one with probabilities");
     const std::size_t width = named_loss == Loss::softmax_of_codes ? 1 : outputs;
@@ -272,15 +272,15 @@ std::pair<double, double> dual_steps(const SparseRows& rows, const std::string& 
     require(number_of(target.dtype()) == Number::float64 && side_by_side && target.stride(0) == static_cast<std::int64_t>(width),
             "target: needs float64, row after row");
     bool inside = true;
-    for (std::size_t turn = 0; turn < order.shape(0); ++turn) {
-        inside &= order.data()[turn] >= 0 && order.data()[turn] < static_cast<std::int64_t>(n);
+    for (std::size_t place = 0; place < order.shape(0); ++place) {
+        inside &= order.data()[place] >= 0 && order.data()[place] < static_cast<std::int64_t>(n);
     }
     require(inside, "order: needs numbers of rows");
     const DualTask task{named_loss, static_cast<Index>(outputs), static_cast<const double*>(target.data()),
-                        rows.shared.weight.data(), bend.data(), order.data(), static_cast<Index>(order.shape(0)),
+                        rows.shared.weight.data(), curvature.data(), order.data(), static_cast<Index>(order.shape(0)),
                         scale_squares.data(), coefficients.data(), intercepts.data(), duals.data(), per_weight,
                         intercept_square};
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     const bool single = number == Number::float32;
     const DualSums sums = single ? passes.dual_float(rows.block, task) : passes.dual_double(rows.block, task);
     return {sums.loss, sums.gap};
@@ -302,7 +302,7 @@ double shared_prediction(double (*pass)(const Block&, const Prediction&), const 
     require(result.shape(0) == static_cast<std::size_t>(block.rows) && result.shape(1) == static_cast<std::size_t>(width),
             "result: needs an entry or a row for each row");
     constexpr Index size = 512;
-    const OthersMayRun others_may_run;
+    const InterpreterReleased released;
     if (block.rows <= size) return pass(block, prediction);
     return Shares((block.rows + size - 1) / size, threads, 0, nullptr, [&](Index b, double*) {
         const Index start = b * size;
@@ -392,7 +392,7 @@ NB_MODULE(_passes, module) {
         .def("moments", &sparse_moments, "set"_a, "near"_a.noconvert(), "sums"_a.noconvert())
         .def("has_duplicates", &has_duplicates, "set"_a)
         .def("scores", &sparse_scores, "set"_a, "coefficients"_a.noconvert(), "result"_a.noconvert())
-        .def("dual_steps", &dual_steps, "set"_a, "loss"_a, "bend"_a.noconvert(), "scale_squares"_a.noconvert(),
+        .def("dual_steps", &dual_steps, "set"_a, "loss"_a, "curvature"_a.noconvert(), "scale_squares"_a.noconvert(),
              "per_weight"_a, "intercept_square"_a, "order"_a.noconvert(), "coefficients"_a.noconvert(),
              "intercepts"_a.noconvert(), "duals"_a.noconvert());
 }

@@ -118,16 +118,16 @@ struct Columns {
     bool intercept;
 };
 
-// One walk of dual coordinate ascent over rows of a CSR matrix. `coefficients` (columns, outputs) and `duals` (rows,
+// Steps of dual coordinate ascent over rows of a CSR matrix. `coefficients` (columns, outputs) and `duals` (rows,
 // outputs) are float or double; they and the intercepts are changed.
 struct DualTask {
     Loss loss;
     Index outputs;
     const double* target;  // as in `Task`
     const double* weight;
-    const double* bend;  // of each row: its weight times its squared length / (S lambda), the intercept counted
+    const double* curvature;  // of each row: its weight times its squared length / (S lambda), the intercept counted
     const std::int64_t* order;
-    Index turns;  // entries of `order`
+    Index steps;  // entries of `order`
     const double* scale_squares;  // of each column
     void* coefficients;
     double* intercepts;
@@ -136,7 +136,7 @@ struct DualTask {
     double intercept_square;  // of the column that stands for the intercept
 };
 
-// Weighted losses of the rows and their shares of the duality gap, each as it was met, in nats.
+// Weighted losses of the rows and their shares of the duality gap, each before its step, in nats.
 struct DualSums {
     double loss, gap;
 };

@@ -22,7 +22,7 @@ inline Doubles softmax_trace(double* scores, Index outputs, Index row) {
 
 inline Doubles sigmoids_trace(double* scores, Index outputs, Index row) {
     Doubles trace{};
-    for (Index k = 0; k < outputs; ++k) trace += bend(Loss::sigmoids, load(entry(scores, k, row)));
+    for (Index k = 0; k < outputs; ++k) trace += curvature_of_score(Loss::sigmoids, load(entry(scores, k, row)));
     return trace;
 }
 

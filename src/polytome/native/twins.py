@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.native.arrays import doubles, loss_name, reads_as_is
-from polytome.native.held import Held
+from polytome.native.stored_rows import StoredRows
 from polytome.passes import (
     Block,
     CentredSquares,
@@ -40,8 +40,8 @@ Array = NDArray[Any]
 
 __all__ = ["TWINS", "EachBlock", "Twin", "Whole", "forms_derivatives"]
 
-_MOST_COLUMNS = 256
-_MOST_COEFFICIENTS = 2_048
+_MAX_COLUMNS = 256
+_MAX_COEFFICIENTS = 2_048
 _LINKS = {Softmax: "softmax", Logistic: "sigmoids", IndependentSigmoids: "sigmoids"}
 
 
@@ -67,8 +67,8 @@ class Twin:
         work: the work to be done on an instruction set.
     """
 
-    suits: Callable[[Any, Held], bool]
-    work: Callable[[str, Any, Held], Whole | EachBlock]
+    suits: Callable[[Any, StoredRows], bool]
+    work: Callable[[str, Any, StoredRows], Whole | EachBlock]
 
 
 def forms_derivatives(n_columns: int, n_coefficients: int) -> bool:
@@ -78,154 +78,154 @@ def forms_derivatives(n_columns: int, n_coefficients: int) -> bool:
         n_columns: the intercept's among them.
         n_coefficients: of all outputs.
     """
-    return n_columns <= _MOST_COLUMNS and n_coefficients <= _MOST_COEFFICIENTS
+    return n_columns <= _MAX_COLUMNS and n_coefficients <= _MAX_COEFFICIENTS
 
 
-def _reads(a_pass: Pass, held: Held) -> bool:
-    return held.is_dense or held.is_csr
+def _reads(a_pass: Pass, rows: StoredRows) -> bool:
+    return rows.is_dense or rows.is_csr
 
 
-def _reads_dense(a_pass: Pass, held: Held) -> bool:
-    return held.is_dense
+def _reads_dense(a_pass: Pass, rows: StoredRows) -> bool:
+    return rows.is_dense
 
 
-def _reads_csr(a_pass: Pass, held: Held) -> bool:
-    return held.is_csr
+def _reads_csr(a_pass: Pass, rows: StoredRows) -> bool:
+    return rows.is_csr
 
 
-def _knows_loss(a_pass: ValueAndGradient | Derivatives, held: Held) -> bool:
-    return loss_name(a_pass.loss, held.block.target) != "" and _reads(a_pass, held)
+def _knows_loss(a_pass: ValueAndGradient | Derivatives, rows: StoredRows) -> bool:
+    return loss_name(a_pass.loss, rows.block.target) != "" and _reads(a_pass, rows)
 
 
-def _value_and_gradient(best: str, a_pass: ValueAndGradient, held: Held) -> Whole:
-    name, raw = loss_name(a_pass.loss, held.block.target), a_pass.raw
-    coefficients = np.ascontiguousarray(raw.T) if held.is_dense else doubles(raw)
+def _value_and_gradient(instructions: str, a_pass: ValueAndGradient, rows: StoredRows) -> Whole:
+    name, raw = loss_name(a_pass.loss, rows.block.target), a_pass.raw
+    coefficients = np.ascontiguousarray(raw.T) if rows.is_dense else doubles(raw)
     gradient = np.zeros(coefficients.shape)  # from the system, which clears pages when they are touched
-    compute = partial(held.bound.value_and_gradient, best, name, coefficients, gradient)
-    return Whole(compute, lambda value: (np.asarray(value), _upright(gradient) if held.is_dense else gradient))
+    compute = partial(rows.bound.value_and_gradient, instructions, name, coefficients, gradient)
+    return Whole(compute, lambda value: (np.asarray(value), _transposed(gradient) if rows.is_dense else gradient))
 
 
-def _upright(gradient: Array) -> Array:
+def _transposed(gradient: Array) -> Array:
     return np.ascontiguousarray(gradient.T)
 
 
-def _suits_derivatives(a_pass: Derivatives, held: Held) -> bool:
-    return forms_derivatives(len(a_pass.W), a_pass.W.size) and _knows_loss(a_pass, held)
+def _suits_derivatives(a_pass: Derivatives, rows: StoredRows) -> bool:
+    return forms_derivatives(len(a_pass.W), a_pass.W.size) and _knows_loss(a_pass, rows)
 
 
-def _derivatives(best: str, a_pass: Derivatives, held: Held) -> Whole:
+def _derivatives(instructions: str, a_pass: Derivatives, rows: StoredRows) -> Whole:
     (n_columns, n_outputs), size = a_pass.W.shape, a_pass.W.size
     shape = (n_outputs, n_columns, n_columns) if a_pass.loss.separable else (1, size, size)
     sums = np.zeros(size + shape[0] * shape[1] ** 2)
-    name, coefficients = loss_name(a_pass.loss, held.block.target), np.ascontiguousarray(a_pass.W.T)
+    name, coefficients = loss_name(a_pass.loss, rows.block.target), np.ascontiguousarray(a_pass.W.T)
     standard = doubles(a_pass.columns.shift), doubles(a_pass.columns.scale), a_pass.fit_intercept
-    compute = partial(held.bound.derivatives, best, name, coefficients, *standard, sums)
+    compute = partial(rows.bound.derivatives, instructions, name, coefficients, *standard, sums)
 
     def results(value: float) -> Sums:
-        return np.asarray(value), _upright(sums[:size].reshape(n_outputs, n_columns)), sums[size:].reshape(shape)
+        return np.asarray(value), _transposed(sums[:size].reshape(n_outputs, n_columns)), sums[size:].reshape(shape)
 
     return Whole(compute, results)
 
 
-def _suits_scores(a_pass: Scores, held: Held) -> bool:
+def _suits_scores(a_pass: Scores, rows: StoredRows) -> bool:
     # Products are in float64, whatever the rows are stored in: where others are asked for, NumPy makes them.
-    return held.block.precision == np.float64 and reads_as_is(held.block.stored)
+    return rows.block.precision == np.float64 and reads_as_is(rows.block.stored)
 
 
-def _scores(best: str, a_pass: Scores, held: Held) -> Whole:
+def _scores(instructions: str, a_pass: Scores, rows: StoredRows) -> Whole:
     raw = a_pass.raw
-    scores = np.empty((held.block.stored.shape[0], raw.shape[1]))
-    compute = partial(held.bound.scores, best, doubles(raw.T if held.is_dense else raw), scores)
-    return Whole(compute, lambda nothing: (scores,))
+    scores = np.empty((rows.block.stored.shape[0], raw.shape[1]))
+    compute = partial(rows.bound.scores, instructions, doubles(raw.T if rows.is_dense else raw), scores)
+    return Whole(compute, lambda none: (scores,))
 
 
-def _suits_traces(a_pass: Traces, held: Held) -> bool:
-    return held.is_dense and type(a_pass.loss) in _LINKS
+def _suits_traces(a_pass: Traces, rows: StoredRows) -> bool:
+    return rows.is_dense and type(a_pass.loss) in _LINKS
 
 
-def _traces(best: str, a_pass: Traces, held: Held) -> Whole:
-    result = np.empty((held.block.stored.shape[0], 1))
+def _traces(instructions: str, a_pass: Traces, rows: StoredRows) -> Whole:
+    result = np.empty((rows.block.stored.shape[0], 1))
     link = _LINKS[type(a_pass.loss)]
-    compute = partial(held.bound.traces, best, link, np.ascontiguousarray(a_pass.raw.T), result)
-    return Whole(compute, lambda nothing: (result[:, 0],))
+    compute = partial(rows.bound.traces, instructions, link, np.ascontiguousarray(a_pass.raw.T), result)
+    return Whole(compute, lambda none: (result[:, 0],))
 
 
-def _suits_loss_of_scores(a_pass: LossOfScores, held: Held) -> bool:
-    stored = held.block.stored
-    suits = held.is_dense and stored.dtype == np.float64 and stored.flags.c_contiguous and stored.flags.aligned
-    return suits and loss_name(a_pass.loss, held.block.target) != ""
+def _suits_loss_of_scores(a_pass: LossOfScores, rows: StoredRows) -> bool:
+    stored = rows.block.stored
+    suits = rows.is_dense and stored.dtype == np.float64 and stored.flags.c_contiguous and stored.flags.aligned
+    return suits and loss_name(a_pass.loss, rows.block.target) != ""
 
 
-def _loss_of_scores(best: str, a_pass: LossOfScores, held: Held) -> Whole:
-    name, scores = loss_name(a_pass.loss, held.block.target), held.block.stored
+def _loss_of_scores(instructions: str, a_pass: LossOfScores, rows: StoredRows) -> Whole:
+    name, scores = loss_name(a_pass.loss, rows.block.target), rows.block.stored
     slope, residuals = np.zeros((1, scores.shape[1])), np.empty(scores.shape if a_pass.with_residuals else (0, 0))
     intercepts = doubles(a_pass.intercepts[np.newaxis])
-    compute = partial(held.bound.loss_of_scores, best, name, intercepts, slope, residuals)
+    compute = partial(rows.bound.loss_of_scores, instructions, name, intercepts, slope, residuals)
     joined = (residuals,) if a_pass.with_residuals else ()
     return Whole(compute, lambda value: (np.asarray(value), slope[0], *joined))
 
 
-def _suits_grams(a_pass: Grams, held: Held) -> bool:
-    return len(a_pass.columns.shift) < _MOST_COLUMNS and _reads(a_pass, held)
+def _suits_grams(a_pass: Grams, rows: StoredRows) -> bool:
+    return len(a_pass.columns.shift) < _MAX_COLUMNS and _reads(a_pass, rows)
 
 
-def _grams(best: str, a_pass: Grams, held: Held) -> Whole:
+def _grams(instructions: str, a_pass: Grams, rows: StoredRows) -> Whole:
     size = len(a_pass.columns.shift) + 1
-    grams = np.empty((len(held.ends), size, size))
+    grams = np.empty((len(rows.ends), size, size))
     standard = doubles(a_pass.columns.shift), doubles(a_pass.columns.scale), a_pass.fit_intercept
-    compute = partial(held.bound.grams, best, *standard, grams.reshape(-1))
-    return Whole(compute, lambda nothing: (held.block.target[held.ends - 1], grams))
+    compute = partial(rows.bound.grams, instructions, *standard, grams.reshape(-1))
+    return Whole(compute, lambda none: (rows.block.target[rows.ends - 1], grams))
 
 
-def _centred_sums(best: str, a_pass: CentredSums, held: Held) -> EachBlock:
+def _centred_sums(instructions: str, a_pass: CentredSums, rows: StoredRows) -> EachBlock:
     near = doubles(a_pass.near)
 
     def of_block(block: Block) -> Sums:
         first, second = np.empty(near.shape), np.empty(near.shape)
-        Held.alone(block).bound.moments(best, near, first, second)
+        StoredRows.of_single(block).bound.moments(instructions, near, first, second)
         return first, second, block.weight.sum()
 
     return EachBlock(of_block)
 
 
-def _row_squares(best: str, a_pass: RowSquares, held: Held) -> EachBlock:
+def _row_squares(instructions: str, a_pass: RowSquares, rows: StoredRows) -> EachBlock:
     shift, scale = doubles(a_pass.columns.shift), doubles(a_pass.columns.scale)
 
     def of_block(block: Block) -> Sums:
         sums = np.empty(len(block.weight))
-        Held.alone(block).bound.squares(best, shift, scale, sums)
+        StoredRows.of_single(block).bound.squares(instructions, shift, scale, sums)
         return (sums,)
 
     return EachBlock(of_block)
 
 
-def _sums_of_entries(best: str, block: Block, near: Array) -> tuple[Array, Array, Array]:
+def _sums_of_entries(instructions: str, block: Block, near: Array) -> tuple[Array, Array, Array]:
     """Sums over the stored entries of each column of `x - near`, and of its square, and the weight of the others."""
     sums = np.zeros((4, len(near)))
-    Held.alone(block).bound.moments(best, doubles(near), sums)
+    StoredRows.of_single(block).bound.moments(instructions, doubles(near), sums)
     return sums[0], sums[1], weight_of_absent(block.stored, block.weight, *sums[2:])
 
 
-def _offsets_of_entries(best: str, a_pass: OffsetsOfEntries, held: Held) -> EachBlock:
+def _offsets_of_entries(instructions: str, a_pass: OffsetsOfEntries, rows: StoredRows) -> EachBlock:
     def of_block(block: Block) -> Sums:
-        first, _, absent = _sums_of_entries(best, block, a_pass.near)
+        first, _, absent = _sums_of_entries(instructions, block, a_pass.near)
         return (first - a_pass.near * absent,)
 
     return EachBlock(of_block)
 
 
-def _squares_of_entries(best: str, a_pass: SquaresOfEntries, held: Held) -> EachBlock:
+def _squares_of_entries(instructions: str, a_pass: SquaresOfEntries, rows: StoredRows) -> EachBlock:
     mean = a_pass.mean
 
     def of_block(block: Block) -> Sums:
-        _, second, absent = _sums_of_entries(best, block, mean)
+        _, second, absent = _sums_of_entries(instructions, block, mean)
         return (second + mean * mean * absent,)
 
     return EachBlock(of_block)
 
 
-def _centred_squares(best: str, a_pass: CentredSquares, held: Held) -> EachBlock:
-    of_entries = _squares_of_entries(best, SquaresOfEntries(a_pass.mean), held).of_block
+def _centred_squares(instructions: str, a_pass: CentredSquares, rows: StoredRows) -> EachBlock:
+    of_entries = _squares_of_entries(instructions, SquaresOfEntries(a_pass.mean), rows).of_block
 
     def of_block(block: Block) -> Sums:
         weight, _, _ = curvature_of(a_pass.loss, block, a_pass.raw)
@@ -234,8 +234,8 @@ def _centred_squares(best: str, a_pass: CentredSquares, held: Held) -> EachBlock
     return EachBlock(of_block)
 
 
-def _stored_twice(best: str, a_pass: StoredTwice, held: Held) -> Whole:
-    return Whole(partial(held.bound.has_duplicates, best), lambda found: (np.asarray(found),))
+def _stored_twice(instructions: str, a_pass: StoredTwice, rows: StoredRows) -> Whole:
+    return Whole(partial(rows.bound.has_duplicates, instructions), lambda found: (np.asarray(found),))
 
 
 TWINS: Mapping[type, Twin] = {

@@ -25,7 +25,7 @@ __all__ = [
     "weight_of_absent",
 ]
 
-_FEW_ENTRIES = 2**20
+_MAX_DENSE_ENTRIES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,9 @@ def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
         present: the weight of the rows that store an entry, shape (n_features,).
         count: how many of these have a weight, of the same shape.
     """
-    if np.prod(X.shape) <= _FEW_ENTRIES:  # row by row, since a difference loses what a light row weighs beside a heavy
+    if (
+        np.prod(X.shape) <= _MAX_DENSE_ENTRIES
+    ):  # row by row, since a difference loses what a light row weighs beside a heavy
         stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape).toarray()
         return np.asarray(w @ (stored == 0))
     return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))

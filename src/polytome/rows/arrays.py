@@ -12,7 +12,7 @@ __all__ = ["ArrayRows"]
 # A converted block of this size stays in the caches of one core while it is multiplied twice; measured best on 1 MB
 # of L2.
 _BLOCK_BYTES = 2**22
-_MOST_ROWS = 16_384
+_MAX_BLOCK_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ArrayRows(Storage):
 
     def parts(self) -> list[slice]:
         """Slices of equal size, so large that a block fills a core's cache and no larger."""
-        size = min(max(_BLOCK_BYTES // (self.precision.itemsize * max(self.n_features, 1)), 16), _MOST_ROWS)
+        size = min(max(_BLOCK_BYTES // (self.precision.itemsize * max(self.n_features, 1)), 16), _MAX_BLOCK_ROWS)
         return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
 
     def pick(self, chosen: Array | slice) -> Block:

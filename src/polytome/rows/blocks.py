@@ -204,7 +204,7 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
         mean = near + offset / weight
         (squares,) = raw.reduce(SquaresOfEntries(mean))
         length = np.sqrt(squares / weight)
-        if not _alike(raw.weight):  # the mean's own rounding counts beside what light rows add to a heavy one
+        if not _equal_weights(raw.weight):  # the mean's own rounding counts beside what light rows add to a heavy one
             (left,) = raw.reduce(OffsetsOfEntries(mean))
             squares = np.maximum(squares - left * left / weight, 0.0)
         return Moments(mean, np.sqrt(squares / weight), mean, length)
@@ -214,7 +214,7 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
     return Moments(near + offset, deviation, near, np.sqrt(second / total))
 
 
-def _alike(weight: Array) -> bool:
+def _equal_weights(weight: Array) -> bool:
     """Whether all rows that count have one weight."""
     counting = weight[weight > 0]
     return bool((counting == counting[0]).all())
@@ -268,7 +268,7 @@ class Storage(ABC):
     def facts(self) -> Facts:
         """What is known of them without reading them."""
         stored: Any = self.X
-        ends = self.held.ends
+        ends = self.stored_rows.ends
         return Facts(
             n_rows=self.n_rows,
             n_features=self.n_features,
@@ -284,15 +284,15 @@ class Storage(ABC):
 
     @property
     @kept
-    def held(self) -> native.Held:
+    def stored_rows(self) -> native.StoredRows:
         """All rows at once, and where their blocks end: what a pass in compiled code is given."""
         ends = np.array([part.stop for part in self._parts()], dtype=np.int64)
-        return native.Held(Block(self.X, self.precision, self.target, self.weight), ends, self.n_threads)
+        return native.StoredRows(Block(self.X, self.precision, self.target, self.weight), ends, self.n_threads)
 
     @property
     def whole(self) -> Block:
         """All rows as they are stored."""
-        return self.held.block
+        return self.stored_rows.block
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is kept: it is bound to this process, or found again."""
@@ -318,7 +318,7 @@ class Storage(ABC):
 
     def reduce(self, a_pass: Pass) -> Sums:
         """What a pass makes of all rows: by compiled code where that offers it, else block by block in NumPy."""
-        work = native.work_of(a_pass, self.held)
+        work = native.work_of(a_pass, self.stored_rows)
         if isinstance(work, native.EachBlock):
             return added_up(self._of_blocks(work.of_block), a_pass.joined)
         return work.results(work.compute())
@@ -335,21 +335,21 @@ class Storage(ABC):
 
     def at(self, precision: Any) -> Self:
         """The same rows multiplied in another floating type; themselves where that is their own."""
-        return self if self.precision == precision else self._but(precision=np.dtype(precision))
+        return self if self.precision == precision else self._changed(precision=np.dtype(precision))
 
     def with_columns(self, columns: Columns) -> Self:
         """The same rows under another centring and scaling."""
-        return self._but(columns=columns)
+        return self._changed(columns=columns)
 
     def with_target(self, target: Array) -> Self:
         """The same rows with another target."""
-        return self._but(target=target)
+        return self._changed(target=target)
 
     def with_ends(self, ends: Sequence[int]) -> Self:
         """The same rows in blocks of which none reaches beyond one of these rows."""
-        return self._but(ends=tuple(int(end) for end in ends))
+        return self._changed(ends=tuple(int(end) for end in ends))
 
-    def _but(self, **changes: Any) -> Self:
+    def _changed(self, **changes: Any) -> Self:
         """The same rows and weights but for what has nothing to do with their moments, which they take along."""
         changed = replace(self, **changes)
         if "_kept__moments" in vars(self):
@@ -370,9 +370,9 @@ class Storage(ABC):
         counting = np.flatnonzero(self.weight > 0)
         weight = self.weight[counting]
         # Where some rows weigh far more than others, the mean is near theirs.
-        chance = None if _alike(weight) else weight / weight.sum()
-        few = np.sort(np.random.default_rng(0).choice(counting, 1 if self.is_sparse else 101, p=chance))
-        block = self.at(np.float64).pick(few)
+        probability = None if _equal_weights(weight) else weight / weight.sum()
+        sample = np.sort(np.random.default_rng(0).choice(counting, 1 if self.is_sparse else 101, p=probability))
+        block = self.at(np.float64).pick(sample)
         return weighted_moments(self, np.median(block.X.toarray() if self.is_sparse else block.X, axis=0))
 
     def sample(self, size: int, rng: np.random.Generator) -> Self:

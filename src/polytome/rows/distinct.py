@@ -13,9 +13,9 @@ from polytome.rows.sparse import SparseRows
 
 __all__ = ["distinct_rows"]
 
-_MOST_SAMPLED = 2**14
-_PIECE = 2**19  # entries that are looked at together: some megabytes
-_MOSTLY_ZERO = 0.2
+_MAX_SAMPLED_ROWS = 2**14
+_PIECE_ENTRIES = 2**19  # entries that are looked at together: some megabytes
+_MAX_SPARSE_DENSITY = 0.2
 
 
 def distinct_rows(rows: Storage) -> Storage:
@@ -31,9 +31,9 @@ def distinct_rows(rows: Storage) -> Storage:
     if rows.X.dtype.itemsize > 8 or (rows.is_sparse and rows.X.format != "csr"):
         return rows
     target = rows.target.reshape(rows.n_rows, -1)
-    size = min(_MOST_SAMPLED, 8 * _PIECE // max(1, rows.n_features))
-    some = np.sort(np.random.default_rng(0).permutation(rows.n_rows)[:size])
-    if len(np.unique(_keys(rows.X[some], target[some]))) > 0.9 * len(some):
+    size = min(_MAX_SAMPLED_ROWS, 8 * _PIECE_ENTRIES // max(1, rows.n_features))
+    sample = np.sort(np.random.default_rng(0).permutation(rows.n_rows)[:size])
+    if len(np.unique(_keys(rows.X[sample], target[sample]))) > 0.9 * len(sample):
         return rows
     _, first, member = np.unique(_keys(rows.X, target), return_index=True, return_inverse=True)
     if not _all_equal(rows.X, target, first[member]):  # two rows share a key by accident
@@ -83,12 +83,12 @@ def _picked(X: Any, chosen: Array) -> Any:
         return X[chosen]
     pieces = [X[chosen[piece]] for piece in _pieces(X[: len(chosen)])]
     stored = sum(np.count_nonzero(piece) for piece in pieces)
-    if stored > _MOSTLY_ZERO * len(chosen) * X.shape[1] or X.dtype == np.float16:  # SciPy has no sparse float16
+    if stored > _MAX_SPARSE_DENSITY * len(chosen) * X.shape[1] or X.dtype == np.float16:  # SciPy has no sparse float16
         return np.concatenate(pieces)
     return sparse.csr_matrix(sparse.vstack([sparse.csr_matrix(piece) for piece in pieces]))
 
 
 def _pieces(X: Any) -> list[slice]:
     """Slices of few entries that make up all rows."""
-    size = max(1, _PIECE // max(1, X.shape[1]))
+    size = max(1, _PIECE_ENTRIES // max(1, X.shape[1]))
     return [slice(start, start + size) for start in range(0, X.shape[0], size)]

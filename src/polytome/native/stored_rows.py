@@ -20,14 +20,14 @@ except ImportError:  # installed without a compiler
 
 Array = NDArray[Any]
 
-__all__ = ["FEW_ROWS", "Held"]
+__all__ = ["FEW_ROWS", "StoredRows"]
 
 FEW_ROWS = 1_000
 """So few are not worth a second thread, where they are not cut into blocks."""
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredRows:
     """All rows as they are stored; the rows before which a block ends, int64; the threads that share the blocks."""
 
     block: Block
@@ -35,7 +35,7 @@ class Held:
     n_threads: int = 1
 
     @classmethod
-    def alone(cls, block: Block) -> Held:
+    def of_single(cls, block: Block) -> StoredRows:
         """A block as rows of their own, with as many threads as are worth it."""
         n_rows = block.stored.shape[0]
         return cls(block, np.array([n_rows], dtype=np.int64), 1 if n_rows < FEW_ROWS else available_threads())
@@ -56,8 +56,8 @@ class Held:
     def bound(self) -> Any:
         """The same, for compiled code: `DenseRows` or `SparseRows`."""
         block = self.block
-        shared = (target_matrix(block.target), doubles(block.weight), self.ends, self.n_threads)
+        rest = (target_matrix(block.target), doubles(block.weight), self.ends, self.n_threads)
         if self.is_dense:
-            return _passes.DenseRows(readable(block), block.precision == np.float32, *shared)
+            return _passes.DenseRows(readable(block), block.precision == np.float32, *rest)
         data, indices, bounds = csr_entries(block.stored)
-        return _passes.SparseRows(data, indices, bounds, block.stored.shape[1], *shared)
+        return _passes.SparseRows(data, indices, bounds, block.stored.shape[1], *rest)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polytome.losses import Loss
 from polytome.native.arrays import doubles, loss_name
-from polytome.native.held import Held
+from polytome.native.stored_rows import StoredRows
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -25,8 +25,8 @@ class DualSteps:
     Args:
         instruction_set: one of `polytome.native.instruction_sets()`.
         loss: `Softmax`, `Logistic` or `IndependentSigmoids`.
-        held: the rows, a CSR matrix that compiled code reads.
-        bend: how far each row's scores follow its prediction, shape (n,).
+        rows: the rows, a CSR matrix that compiled code reads.
+        curvature: how far each row's scores follow its prediction, shape (n,).
         scale_squares: the squared scale of each column.
         per_weight: `1 / (S lambda)`.
         intercept_square: the square of the constant column that stands for the intercept.
@@ -34,8 +34,8 @@ class DualSteps:
 
     instruction_set: str
     loss: Loss
-    held: Held
-    bend: Array
+    rows: StoredRows
+    curvature: Array
     scale_squares: Array
     per_weight: float
     intercept_square: float
@@ -43,9 +43,9 @@ class DualSteps:
     @property
     @kept
     def _bound(self) -> Any:
-        block = self.held.block
+        block = self.rows.block
         target = doubles(block.target.reshape(len(block.target), -1))
-        return replace(self.held, block=replace(block, target=target)).bound
+        return replace(self.rows, block=replace(block, target=target)).bound
 
     def make(self, order: Array, coefficients: Array, intercepts: Array, dual: Array) -> tuple[float, float]:
         """Steps for rows, one after the other, each of which changes the arrays in place.
@@ -62,7 +62,7 @@ class DualSteps:
         Raises:
             IndexError: a class code or a column index is out of range.
         """
-        settings = (doubles(self.bend), doubles(self.scale_squares), self.per_weight, self.intercept_square)
-        name, turns = loss_name(self.loss, self.held.block.target), order.astype(np.int64, copy=False)
-        met = self._bound.dual_steps(self.instruction_set, name, *settings, turns, coefficients, intercepts, dual)
-        return float(met[0]), float(met[1])
+        settings = (doubles(self.curvature), doubles(self.scale_squares), self.per_weight, self.intercept_square)
+        name, numbers = loss_name(self.loss, self.rows.block.target), order.astype(np.int64, copy=False)
+        sums = self._bound.dual_steps(self.instruction_set, name, *settings, numbers, coefficients, intercepts, dual)
+        return float(sums[0]), float(sums[1])
