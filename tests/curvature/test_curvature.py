@@ -262,7 +262,7 @@ def test_gram_preconditioner_without_intercept_leaves_it_at_zero():
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["array", "csr", "csc"])
 @pytest.mark.parametrize("penalty", [L2(0.3), NoPenalty()], ids=["l2", "none"])
 def test_diagonal_preconditioner_is_exact_for_orthogonal_columns(storage, penalty, monkeypatch):
-    monkeypatch.setattr(preconditioner, "MOST_GRAM_COLUMNS", 0)
+    monkeypatch.setattr(preconditioner, "MAX_GRAM_COLUMNS", 0)
     X = hadamard(16)[:, 1:5] * np.array([1e-3, 1.0, 1e3, 5.0]) + np.array([1.0, 0.0, -2.0, 3.0])
     target = np.array([0] * 10 + [1] * 5 + [2])
     objective = centred(Objective(Softmax(3), penalty, as_rows(storage(X), target)))
@@ -279,7 +279,7 @@ def test_diagonal_preconditioner_is_the_gram_one_with_its_diagonal(loss_name, mo
     objective = make(loss_name, L2(0.3))
     W = point(objective)
     full = precondition(objective, W)
-    monkeypatch.setattr(preconditioner, "MOST_GRAM_COLUMNS", 0)
+    monkeypatch.setattr(preconditioner, "MAX_GRAM_COLUMNS", 0)
     diagonal = precondition(objective, W)
     assert_allclose(diagonal.outputs.alpha, full.outputs.alpha, rtol=1e-12)
     block = next(iter(objective.rows.blocks()))
@@ -292,7 +292,7 @@ def test_diagonal_preconditioner_is_the_gram_one_with_its_diagonal(loss_name, mo
 
 @pytest.mark.parametrize("most_columns", [0, 4096], ids=["diagonal", "gram"])
 def test_preconditioners_are_symmetric_and_positive(loss_name, penalty, most_columns, monkeypatch, rng):
-    monkeypatch.setattr(preconditioner, "MOST_GRAM_COLUMNS", most_columns)
+    monkeypatch.setattr(preconditioner, "MAX_GRAM_COLUMNS", most_columns)
     objective = make(loss_name, penalty)
     inverse = precondition(objective, point(objective))
     A, B = (objective.loss.canonical(rng.normal(size=objective.shape)) for _ in range(2))
@@ -306,7 +306,7 @@ def test_preconditioners_are_symmetric_and_positive(loss_name, penalty, most_col
 
 @pytest.mark.parametrize("most_columns", [0, 4096], ids=["diagonal", "gram"])
 def test_preconditioner_where_every_row_is_sure(most_columns, monkeypatch):
-    monkeypatch.setattr(preconditioner, "MOST_GRAM_COLUMNS", most_columns)
+    monkeypatch.setattr(preconditioner, "MAX_GRAM_COLUMNS", most_columns)
     objective = Objective(Logistic(), L2(0.1), as_rows(np.array([[-1.0], [1.0]]), np.array([0, 1])))
     W = np.array([[2000.0], [0.0]])
     _, gradient = objective.value_and_gradient(W)

@@ -8,7 +8,7 @@ from polytome import native
 from polytome.losses import Logistic, Softmax, Squared
 from polytome.numerics import logit
 from polytome.objective import Objective
-from polytome.objective.intercepts import ROUNDING, KnownScores, exact_intercept, newton_step
+from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, exact_intercept, newton_step
 from polytome.penalties import L2
 from polytome.rows import arrays as array_rows
 from polytome.rows import as_rows
@@ -51,7 +51,7 @@ def test_exact_intercept(loss_name, times):
     objective, scores = make(loss_name, times)
     before = scores.copy()
     b = exact_intercept(objective, scores)
-    assert residual_sums(objective, scores, b) <= 2 * ROUNDING + 1e-16 * np.abs(scores).max()
+    assert residual_sums(objective, scores, b) <= 2 * RESIDUAL_ROUNDING + 1e-16 * np.abs(scores).max()
     assert_array_equal(scores, before)
 
 
@@ -70,7 +70,7 @@ def test_exact_intercept_where_all_rows_are_sure_of_the_same(loss_name, away):
     objective, scores = make(loss_name, 3.0)
     scores[:, 0] += away
     b = exact_intercept(objective, scores)
-    assert residual_sums(objective, scores, b) <= 2 * ROUNDING + 1e-16 * np.abs(scores).max()
+    assert residual_sums(objective, scores, b) <= 2 * RESIDUAL_ROUNDING + 1e-16 * np.abs(scores).max()
     assert_allclose(objective.loss.canonical(b[np.newaxis])[0], b, rtol=1e-12, atol=1e-12)
 
 
@@ -107,7 +107,7 @@ def test_a_hessian_is_kept_while_it_serves(monkeypatch):
     near = scores + exact_intercept(objective, scores) + [1e-3, 0.0, -1e-3]
     formed.clear()
     assert residual_sums(objective, near, np.zeros(3)) > 1e-4
-    assert residual_sums(objective, near, exact_intercept(objective, near)) <= 2 * ROUNDING
+    assert residual_sums(objective, near, exact_intercept(objective, near)) <= 2 * RESIDUAL_ROUNDING
     assert len(formed) == 1
 
 

@@ -40,36 +40,38 @@ def newton_decrement(objective: Objective, W: Array, gradient: Array, blocks: Ar
         def product(x: Array) -> Array:
             return objective.hessian_product(W, x)
 
-        direction, _ = conjugate_gradients(product, gradient, precondition(objective, W), tolerance=0.1, most=200)
+        direction, _ = conjugate_gradients(
+            product, gradient, precondition(objective, W), tolerance=0.1, max_products=200
+        )
     return 0.5 * float(np.vdot(gradient, direction))
 
 
 def conjugate_gradients(
-    product: Callable[[Array], Array], rhs: Array, inverse: Preconditioner, *, tolerance: float, most: int
+    product: Callable[[Array], Array], rhs: Array, inverse: Preconditioner, *, tolerance: float, max_products: int
 ) -> tuple[Array, Array]:
     """An approximate solution x of `H x = rhs`, and `H x`, by preconditioned conjugate gradients.
 
     Stops at step j when `j * gain_j <= tolerance * total gain`, the gain being the decrease of `x'Hx/2 - rhs'x`
-    (Nash and Sofer, Operations Research Letters 9, 1990), or after `most` products.
+    (Nash and Sofer, Operations Research Letters 9, 1990), or after `max_products` products.
     """
     x, image = np.zeros_like(rhs), np.zeros_like(rhs)
     residual = rhs.copy()
     step = inverse.solve(residual)
     size = float(np.vdot(residual, step))
     total = 0.0
-    for j in range(1, most + 1):
-        bent = product(step)
-        curvature = float(np.vdot(step, bent))
+    for j in range(1, max_products + 1):
+        hessian_step = product(step)
+        curvature = float(np.vdot(step, hessian_step))
         if not (curvature > 0 and size > 0):
             break
         length = size / curvature
         x += length * step
-        image += length * bent
+        image += length * hessian_step
         gain = 0.5 * length * size
         total += gain
         if j * gain <= tolerance * total:
             break
-        residual -= length * bent
+        residual -= length * hessian_step
         solved = inverse.solve(residual)
         size, before = float(np.vdot(residual, solved)), size
         step = solved + size / before * step

@@ -18,9 +18,9 @@ Array = NDArray[Any]
 
 __all__ = ["Basis", "HessianRoot"]
 
-_MOST_ENTRIES = 2**24
+_MAX_ENTRIES = 2**24
 _ROTATIONS = 2
-_MOST_WORK = 2e9  # operations of a factorisation
+_MAX_OPERATIONS = 2e9  # operations of a factorisation
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,23 @@ class Basis:
     standard: Array
 
     @classmethod
-    def of(cls, X: tuple[Array, Array], scale: Array, bends: Array, ridge: float | Array, fit_intercept: bool) -> Basis:
+    def of(
+        cls, X: tuple[Array, Array], scale: Array, curvature: Array, ridge: float | Array, fit_intercept: bool
+    ) -> Basis:
         """A basis for columns, of rows with these curvatures (n,), with the intercept's of ones the last; `ridge` is
         the penalty's curvature, one number or (n_features, 1).
 
         The intercept keeps its coordinate, and the others come to have means of about zero: so nothing hides its
         equation, however little its curvature.
         """
-        ones, d = np.full((len(bends), 1), float(fit_intercept)), len(scale)
+        ones, d = np.full((len(curvature), 1), float(fit_intercept)), len(scale)
         given = np.hstack([X[0], ones]), np.hstack([X[1], np.zeros_like(ones)])
         T = np.diag(np.append(scale, 1.0))
         found = cls._at(given, T, scale)
-        share = bends / bends.sum() * float(fit_intercept)
+        share = curvature / curvature.sum() * float(fit_intercept)
         for _ in range(_ROTATIONS):
             mean = share @ found.X[0][:, :d]
-            root = (found.X[0][:, :d] - mean) * np.sqrt(bends)[:, None]
+            root = (found.X[0][:, :d] - mean) * np.sqrt(curvature)[:, None]
             factored = _factor(np.vstack([root, np.sqrt(ridge) * found.standard[:, :d]]))
             if factored is None:
                 break
@@ -102,7 +104,7 @@ class HessianRoot:
         if not objective.loss.separable:
             pairs, side, problems = n_outputs * (n_outputs - 1) // 2 + n_outputs, n_columns * n_outputs, 1
         entries = problems * (n * pairs + side) * side
-        suits = entries <= _MOST_ENTRIES and entries * side <= _MOST_WORK and objective.penalty.modulus > 0
+        suits = entries <= _MAX_ENTRIES and entries * side <= _MAX_OPERATIONS and objective.penalty.modulus > 0
         suits = suits and not objective.unpenalised.size and objective.rows.facts.is_resident
         return cls(objective.at(np.float64)) if suits else None
 
@@ -135,15 +137,17 @@ class HessianRoot:
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
         # An intercept that is not wanted is held; and so is the same change to each class, which changes no prediction.
-        held = np.vstack([np.sqrt(objective.penalty.quadratic) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)])
+        penalty_rows = np.vstack(
+            [np.sqrt(objective.penalty.quadratic) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)]
+        )
         if u is not None:
-            sizes = np.sqrt((weighted * weighted).sum(axis=0) + (held * held).sum(axis=0))
+            sizes = np.sqrt((weighted * weighted).sum(axis=0) + (penalty_rows * penalty_rows).sum(axis=0))
             flat = np.kron(np.ones(objective.shape[1]), np.diag(sizes))
-            A = np.vstack([*_pairs(weighted, m, extra), np.kron(np.eye(objective.shape[1]), held), flat])
+            A = np.vstack([*_pairs(weighted, m, extra), np.kron(np.eye(objective.shape[1]), penalty_rows), flat])
             return np.ascontiguousarray(_solved(A, gradient.T.ravel()).reshape(-1, n_columns).T)
-        more = 0.0 if extra is None else extra[:, None]
-        each = zip((m + more).T, gradient.T, strict=True)
-        solved = [_solved(np.vstack([weighted * np.sqrt(c)[:, None], held]), g) for c, g in each]
+        added = 0.0 if extra is None else extra[:, None]
+        systems = zip((m + added).T, gradient.T, strict=True)
+        solved = [_solved(np.vstack([weighted * np.sqrt(c)[:, None], penalty_rows]), g) for c, g in systems]
         return np.column_stack(solved)
 
 

@@ -31,11 +31,11 @@ __all__ = ["ROWS_AT_ONCE", "pair_hessian"]
 
 ROWS_AT_ONCE = 32_768
 """Rows of drawn pairs that are copied at a time, to be multiplied."""
-_MOST_IMPORTANT = 1e100
-_GOLDEN = 0.6180339887498949  # its multiples spread evenly between whole numbers
+_MAX_IMPORTANCE = 1e100
+_GOLDEN_RATIO = 0.6180339887498949  # its multiples spread evenly between whole numbers
 
 
-def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int = 0) -> Array:
+def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int, draw: int = 0) -> Array:
     """An unbiased estimate of the Hessian of a softmax objective whose rows are at a temperature each.
 
     A row at temperature T has the curvature of `softmax(scores / T)`: at 1 its own, above more where it is sure.
@@ -45,7 +45,7 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
         W: coefficients, shape `objective.shape`.
         temperature: one per row, 1 or more.
         pairs: about how many pairs are drawn for each coefficient, at most; those that matter most are certain to be.
-        turn: another number, another draw.
+        draw: another number, another draw.
 
     Returns:
         Shape (1, objective.size, objective.size), as from `Objective.hessian_blocks`.
@@ -64,7 +64,7 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
     n_columns, n_classes = objective.shape
     H = np.zeros((n_classes, n_columns, n_classes, n_columns))
     first, second = np.tril_indices(n_classes, -1)
-    drawn = _draw(objective, W, temperature, pairs, turn)
+    drawn = _draw(objective, W, temperature, pairs, draw)
     for start in range(0, len(drawn), ROWS_AT_ONCE):
         for place, gram in _grams(objective, drawn[start : start + ROWS_AT_ONCE]):
             H[first[place], :, second[place]] -= gram
@@ -93,7 +93,7 @@ def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
     return zip(of_blocks.tolist(), grams, strict=True)
 
 
-def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: int) -> Array:
+def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, draw: int) -> Array:
     """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3), by place.
 
     A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
@@ -107,7 +107,7 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, turn: 
     rows = rows.with_target(np.arange(rows.n_rows))  # so that a block knows its rows
     features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in rows.reduce(_Diagonals(p)))
     with np.errstate(over="ignore"):
-        (drawn,) = rows.reduce(_DrawnPairs(p, features, intercept, turn))
+        (drawn,) = rows.reduce(_DrawnPairs(p, features, intercept, draw))
     place = drawn[:, 1].astype(np.uint16 if objective.loss.n_outputs < 256 else np.uint32)  # few bits are sorted faster
     return drawn[np.argsort(place, kind="stable")]
 
@@ -134,8 +134,8 @@ class _Diagonals:
 
     def of_block(self, block: Block) -> Sums:
         own = self.p[block.target[0] : block.target[-1] + 1]
-        bend = own * (1 - own) * block.weight[:, None]
-        return _squares(block).T @ bend, bend.sum(axis=0)
+        curvature = own * (1 - own) * block.weight[:, None]
+        return _squares(block).T @ curvature, curvature.sum(axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,25 +148,25 @@ class _DrawnPairs:
     p: Array
     features: Array
     intercept: Array
-    turn: int
+    draw: int
     joined = 1
 
     def of_block(self, block: Block) -> Sums:
         importance = (_squares(block) @ self.features + self.intercept) * block.weight[:, None]
         # Without a bound the share in a diagonal that is next to nothing could be infinite, and that times zero none.
-        np.minimum(importance, _MOST_IMPORTANT, out=importance)
-        row, place, weight = _pairs_of_rows(self.p[block.target[0] : block.target[-1] + 1], importance, self.turn)
+        np.minimum(importance, _MAX_IMPORTANCE, out=importance)
+        row, place, weight = _pairs_of_rows(self.p[block.target[0] : block.target[-1] + 1], importance, self.draw)
         return (np.column_stack([block.target[row], place, block.weight[row] * weight]),)
 
 
-def _pairs_of_rows(p: Array, importance: Array, turn: int) -> tuple[Array, Array, Array]:
+def _pairs_of_rows(p: Array, importance: Array, draw: int) -> tuple[Array, Array, Array]:
     """Pairs drawn from rows with probabilities p: the row, the place of the pair in `tril_indices`, and its weight."""
     # First a row and a class that is not its most probable one, then a more probable class to make the pair.
     chance = importance + np.einsum("ik,ik->i", p, importance)[:, None]
     chance *= p
     chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
     np.minimum(chance, 1.0, out=chance)
-    row, k = np.divmod(_systematic(chance.ravel(), turn), p.shape[1])
+    row, k = np.divmod(_systematic(chance.ravel(), draw), p.shape[1])
     own, drawn, curvature, expected = p[row, k, None], chance[row, k, None], p[row], importance[row]
     earlier = np.arange(p.shape[1]) < k[:, None]
     curvature *= own * ((curvature > own) | (earlier & (curvature == own)))
@@ -174,7 +174,7 @@ def _pairs_of_rows(p: Array, importance: Array, turn: int) -> tuple[Array, Array
     expected *= curvature
     expected /= drawn
     np.minimum(expected, 1.0, out=expected)
-    place, other = np.divmod(_systematic(expected.ravel(), turn), p.shape[1])
+    place, other = np.divmod(_systematic(expected.ravel(), draw), p.shape[1])
     row, k = row[place], k[place]
     higher, lower = np.maximum(k, other), np.minimum(k, other)
     weight = curvature[place, other] / (expected[place, other] * drawn[place, 0])
@@ -187,13 +187,13 @@ def _squares(block: Block) -> Any:
     return X * X if isinstance(X, np.ndarray) else type(X)((X.data * X.data, X.indices, X.indptr), shape=X.shape)
 
 
-def _systematic(expected: Array, turn: int) -> Array:
+def _systematic(expected: Array, draw: int) -> Array:
     """What systematic sampling draws: the places where the sum of the expectations so far passes a whole number.
 
     Reference: Madow, On the theory of systematic sampling, Annals of Mathematical Statistics 20, 1949.
     """
-    begin = (0.5 + turn * _GOLDEN) % 1.0
-    so_far = np.cumsum(expected)
-    total = so_far[-1] if len(so_far) else 0.0
-    wanted = np.arange(1.0, total + 2) - begin
-    return np.searchsorted(so_far, wanted[wanted <= total])
+    offset = (0.5 + draw * _GOLDEN_RATIO) % 1.0
+    cumulative = np.cumsum(expected)
+    total = cumulative[-1] if len(cumulative) else 0.0
+    thresholds = np.arange(1.0, total + 2) - offset
+    return np.searchsorted(cumulative, thresholds[thresholds <= total])

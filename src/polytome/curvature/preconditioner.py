@@ -40,11 +40,11 @@ __all__ = [
     "precondition",
 ]
 
-MOST_GRAM_COLUMNS = 4_096
-_SAMPLE = 15_000
+MAX_GRAM_COLUMNS = 4_096
+_MIN_SAMPLE_ROWS = 15_000
 _ROWS_PER_COLUMN = 20
-_PASSES = 2
-MOST_GROUPS = 3
+_GRAM_COST_PASSES = 2
+MAX_GROUPS = 3
 
 
 class Preconditioner(Protocol):
@@ -97,17 +97,17 @@ class GramPreconditioner:
         both = self._solve(np.stack([one, other], axis=1))
         return both[:, 0], both[:, 1]
 
-    def _solve(self, beside: Array) -> Array:
+    def _solve(self, gradients: Array) -> Array:
         """The inverse times gradients side by side, (n_features + 1, n_gradients, n_outputs)."""
         n_features, n_outputs = self.centres.shape
-        centred = (beside[:-1] - self.centres[:, None] * beside[-1]).reshape(-1, n_outputs)
-        step = np.zeros_like(beside)
+        centred = (gradients[:-1] - self.centres[:, None] * gradients[-1]).reshape(-1, n_outputs)
+        step = np.zeros_like(gradients)
         for V, factor in self.groups:
             along = (centred @ V).astype(factor[0].dtype, copy=False).reshape(n_features, -1)
             solved = cho_solve(factor, along, check_finite=False).reshape(-1, V.shape[1])
             step[:-1] += (solved @ V.T).reshape(step[:-1].shape)
         moved = np.einsum("jk,jmk->mk", self.centres, step[:-1])
-        step[-1] = self.outputs.solve_intercept(beside[-1]) - self.outputs.curved(moved)
+        step[-1] = self.outputs.solve_intercept(gradients[-1]) - self.outputs.curved(moved)
         return step
 
 
@@ -130,7 +130,7 @@ class DiagonalPreconditioner:
 
 def precondition(objective: Objective, W: Array) -> GramPreconditioner | DiagonalPreconditioner:
     """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the rows."""
-    if objective.rows.n_features > MOST_GRAM_COLUMNS:
+    if objective.rows.n_features > MAX_GRAM_COLUMNS:
         return _diagonal(objective, W)
     return kronecker_hessian(objective, W).inverse()
 
@@ -144,7 +144,7 @@ def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
         >>> gram_sample(60_000, 784, 10), gram_sample(20_000, 784, 10)
         (15680, None)
     """
-    size = max(_SAMPLE, _ROWS_PER_COLUMN * n_features, _PASSES * n_rows * n_outputs // n_features)
+    size = max(_MIN_SAMPLE_ROWS, _ROWS_PER_COLUMN * n_features, _GRAM_COST_PASSES * n_rows * n_outputs // n_features)
     return size if 2 * size <= n_rows else None
 
 
@@ -181,23 +181,23 @@ class KroneckerHessian:
 
     def inverse(self) -> GramPreconditioner:
         """Its inverse, by Cholesky factors in the precision of S."""
-        least = float(np.finfo(self.S.dtype).eps)
+        precision = float(np.finfo(self.S.dtype).eps)
         groups = tuple(
-            (self.outputs.V[:, members], _factor(self.S.dtype.type(alpha) * self.S, self.ridge, least))
+            (self.outputs.V[:, members], _factor(self.S.dtype.type(alpha) * self.S, self.ridge, precision))
             for alpha, members in _groups(self.outputs.alpha)
         )
         return GramPreconditioner(self.outputs, groups, self.centres)
 
 
 def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
-    """The approximation with the curvature at `W`; at most a pass over the rows, for up to `MOST_GRAM_COLUMNS`."""
+    """The approximation with the curvature at `W`; at most a pass over the rows, for up to `MAX_GRAM_COLUMNS`."""
     if (size := gram_sample(objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs)) is not None:
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     rows = objective.rows
-    S, centres, bends, mean_hessian = rows.reduce(_Factors(objective.loss, rows.columns.to_raw(W), rows.columns))
-    outputs = _outputs(objective, mean_hessian, float(bends.sum()))
-    centres = centres * (_inverse(bends) if objective.fit_intercept else 0.0)
-    S -= (centres * bends) @ centres.T
+    S, centres, curvature, mean_hessian = rows.reduce(_Factors(objective.loss, rows.columns.to_raw(W), rows.columns))
+    outputs = _outputs(objective, mean_hessian, float(curvature.sum()))
+    centres = centres * (_inverse(curvature) if objective.fit_intercept else 0.0)
+    S -= (centres * curvature) @ centres.T
     S /= objective.total_weight
     return KroneckerHessian(outputs, S.astype(rows.precision), centres, by_column(objective.penalty.quadratic))
 
@@ -214,11 +214,11 @@ class _Factors:
 
     def of_block(self, block: Block) -> Sums:
         trace, m, u = curvature_of(self.loss, block, self.raw)
-        bends = block.weight[:, None] * (m if u is None else m - u * u)
+        curvature = block.weight[:, None] * (m if u is None else m - u * u)
         X = self.columns.dense(block)
-        means = X.T @ bends.astype(X.dtype)
+        means = X.T @ curvature.astype(X.dtype)
         X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return X.T @ X, means, bends.sum(axis=0), hessian_of_scores(block.weight, m, u)
+        return X.T @ X, means, curvature.sum(axis=0), hessian_of_scores(block.weight, m, u)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,20 +237,20 @@ class _HessianAndTrace:
 def _groups(alpha: Array) -> list[tuple[float, Array]]:
     """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and where they
     stand."""
-    curved = np.flatnonzero(alpha)
-    powers = np.log2(alpha[curved])
+    places = np.flatnonzero(alpha)
+    powers = np.log2(alpha[places])
     width = 1.0
-    while len(np.unique(np.round(powers / width))) > MOST_GROUPS:
+    while len(np.unique(np.round(powers / width))) > MAX_GROUPS:
         width *= 2
     keys = np.round(powers / width)
-    return [(float(2 ** powers[keys == key].mean()), curved[keys == key]) for key in np.unique(keys)]
+    return [(float(2 ** powers[keys == key].mean()), places[keys == key]) for key in np.unique(keys)]
 
 
-def _factor(S: Array, ridge: float | Array, ratio: float) -> tuple[Array, bool]:
+def _factor(S: Array, ridge: float | Array, least_ratio: float) -> tuple[Array, bool]:
     """Cholesky factor of `S + diag(ridge)`, each diagonal entry raised by the smallest ratio that makes it definite."""
     diagonal = S.diagonal() + ridge
     diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
-    return ridged_factor(S, lambda ratio: diagonal * (1 + ratio), ratio), True
+    return ridged_factor(S, lambda ratio: diagonal * (1 + ratio), least_ratio), True
 
 
 def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
@@ -267,5 +267,5 @@ def _diagonal(objective: Objective, W: Array) -> DiagonalPreconditioner:
 
 def _inverse(curvature: Array) -> Array:
     """One over each entry, zero where there is no curvature."""
-    curved = curvature > 0
-    return np.where(curved, 1 / np.where(curved, curvature, 1.0), 0.0)
+    is_curved = curvature > 0
+    return np.where(is_curved, 1 / np.where(is_curved, curvature, 1.0), 0.0)

@@ -18,16 +18,16 @@ Array = NDArray[Any]
 Point = TypeVar("Point", bound=tuple[Any, ...])
 """The objective and its gradient with respect to the intercepts, and whatever else is known there."""
 
-__all__ = ["ROUNDING", "KnownScores", "balanced", "exact_intercept", "newton_step"]
+__all__ = ["RESIDUAL_ROUNDING", "KnownScores", "balanced", "exact_intercept", "newton_step"]
 
-ROUNDING = 1e-13
+RESIDUAL_ROUNDING = 1e-13
 """Residuals of this size, relative to the loss, are rounding."""
-_BALANCED = 1e-9
-_MOST_STEPS = 200
-_MOST_TRIES = 40  # that do not bring the residual down to half
-_RARE = 1e-4  # of the weight
-_RAREST = 1e-30
-_LARGEST = 40.0  # e^40 to one is more than the rarest class needs
+_BALANCED_RESIDUAL = 1e-9
+_MAX_STEPS = 200
+_MAX_STALLED_STEPS = 40  # that do not bring the residual down to half
+_RARE_WEIGHT = 1e-4  # of the weight
+_MIN_UNIT = 1e-30
+_MAX_NULL_SCORE = 40.0  # e^40 to one is more than the rarest class needs
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,14 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
         True
     """
     known, its = KnownScores(objective, scores), objective.rows
-    b, left = _balanced(known, np.zeros(scores.shape[1]))
-    if left > _BALANCED:  # no curvature where all rows are sure of the same: begin where their mean is the null model's
-        null = np.clip(objective.loss.null_scores(its.target, its.weight), -_LARGEST, _LARGEST)
+    b, residual = _balanced(known, np.zeros(scores.shape[1]))
+    if (
+        residual > _BALANCED_RESIDUAL
+    ):  # no curvature where all rows are sure of the same: begin where their mean is the null model's
+        null = np.clip(objective.loss.null_scores(its.target, its.weight), -_MAX_NULL_SCORE, _MAX_NULL_SCORE)
         centred = null - its.weight @ scores / objective.total_weight
-        nearer, left_there = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
-        b = nearer if left_there < left else b
+        other, nearer_residual = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
+        b = other if nearer_residual < residual else b
     return b
 
 
@@ -97,21 +99,21 @@ def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
 
     Those of rare outputs are measured by the weight that the output has.
     """
-    unit = np.clip(known.objective.room / _RARE, _RAREST, 1.0)
+    unit = np.clip(known.objective.room / _RARE_WEIGHT, _MIN_UNIT, 1.0)
     separable = known.objective.loss.separable
     b, (_, slope) = balanced(known.loss_and_slope, known.hessian, b, separable=separable, unit=unit)
     return b, float((np.abs(slope) / unit).max())
 
 
 def balanced(
-    look: Callable[[Array], Point],
+    evaluate: Callable[[Array], Point],
     hessian_at: Callable[[Array], Array],
     b: Array,
     *,
     separable: bool,
     unit: Array | float = 1.0,
     damp: bool = False,
-    enough: float = ROUNDING,
+    tolerance: float = RESIDUAL_ROUNDING,
     start: Point | None = None,
     hessian: Array | None = None,
 ) -> tuple[Array, Point]:
@@ -119,47 +121,47 @@ def balanced(
     halved.
 
     Args:
-        look: the objective and its gradient at intercepts, and whatever else is wanted of the last ones.
+        evaluate: the objective and its gradient at intercepts, and whatever else is wanted of the last ones.
         hessian_at: the Hessian there, (n_outputs, n_outputs).
         b: the intercepts to start from, (n_outputs,).
         separable: whether Hessians are diagonal.
         unit: what the absolute values of each gradient are measured in.
         damp: whether a step that does not serve is damped, which finds a way where hardly a row has curvature; else it
             is halved, and ends where it should begin elsewhere.
-        enough: a gradient so small is taken for zero.
-        start: what `look` gives at the start, if it is known.
+        tolerance: a gradient so small is taken for zero.
+        start: what `evaluate` gives at the start, if it is known.
         hessian: that of a place nearby, if it is known.
 
     Returns:
-        The intercepts, and what `look` gave there.
+        The intercepts, and what `evaluate` gave there.
 
     Reference: Levenberg, A method for the solution of certain non-linear problems in least squares, Quarterly of
     Applied Mathematics 2, 1944.
     """
-    point = look(b) if start is None else start
-    size = float((np.abs(point[1]) / unit).max())
-    fresh, damping, share = False, 0.0, 1.0
-    least, since = np.inf, 0
-    for _ in range(_MOST_STEPS):
-        since = 0 if size < 0.5 * least else since + 1
-        least = min(least, size)
-        if not size > enough or since > _MOST_TRIES:
+    point = evaluate(b) if start is None else start
+    residual = float((np.abs(point[1]) / unit).max())
+    is_fresh, damping, length = False, 0.0, 1.0
+    smallest, stalled = np.inf, 0
+    for _ in range(_MAX_STEPS):
+        stalled = 0 if residual < 0.5 * smallest else stalled + 1
+        smallest = min(smallest, residual)
+        if not residual > tolerance or stalled > _MAX_STALLED_STEPS:
             break
         if hessian is None:
-            hessian, fresh = hessian_at(b), True
-        step = share * newton_step(hessian, point[1], separable, damping)
-        trial = look(b - step)
-        change, left = trial[0] - point[0], float((np.abs(trial[1]) / unit).max())
-        level = ROUNDING * abs(point[0])
-        if change < -level or (left < size and change <= level):
-            hessian = hessian if left <= 0.1 * size else None
-            b, point, size = b - step, trial, left
-            fresh, damping, share = False, damping / 10, 1.0
-        elif not fresh:  # a fresh Hessian is the better remedy for a step that does not serve
+            hessian, is_fresh = hessian_at(b), True
+        step = length * newton_step(hessian, point[1], separable, damping)
+        trial = evaluate(b - step)
+        change, trial_residual = trial[0] - point[0], float((np.abs(trial[1]) / unit).max())
+        rounding = RESIDUAL_ROUNDING * abs(point[0])
+        if change < -rounding or (trial_residual < residual and change <= rounding):
+            hessian = hessian if trial_residual <= 0.1 * residual else None
+            b, point, residual = b - step, trial, trial_residual
+            is_fresh, damping, length = False, damping / 10, 1.0
+        elif not is_fresh:  # a fresh Hessian is the better remedy for a step that does not serve
             hessian = None
         elif not damp:
-            share /= 2
-        elif size < _BALANCED:  # as exact as rounding allows
+            length /= 2
+        elif residual < _BALANCED_RESIDUAL:  # as exact as rounding allows
             break
         else:
             damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
@@ -173,7 +175,7 @@ def newton_step(hessian: Array, gradient: Array, separable: bool, damping: float
         is_curved = curvature > 1e-15 * curvature.max()
         return np.divide(gradient, curvature, out=np.zeros_like(gradient), where=is_curved)
     diagonal = hessian.diagonal()
-    if damping == 0.0 and diagonal.min() < _RARE**2 * diagonal.max():
+    if damping == 0.0 and diagonal.min() < _RARE_WEIGHT**2 * diagonal.max():
         return _rare_step(hessian, gradient)
     # The mean fills the flat direction of the softmax loss: the same change to every intercept.
     filled = hessian + hessian.diagonal().mean() / len(hessian) + damping * np.eye(len(hessian))

@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 __all__ = ["L2", "WeightedL2"]
 
-_UP = 1 + 2.0**-50  # more than a division and a root can have lost
+_ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class WeightedL2:
     def dual_norm(self, gradient: Array) -> float:
         """The Frobenius norm of `gradient / sqrt(weights)`, without the columns of weight 0; rounded up."""
         penalised = self.weights[:, 0] > 0
-        return float(np.linalg.norm(gradient[penalised] / np.sqrt(self.weights[penalised]))) * _UP
+        return float(np.linalg.norm(gradient[penalised] / np.sqrt(self.weights[penalised]))) * _ROUNDED_UP
 
 
 def _check_strength(name: str, strength: Any) -> None:
