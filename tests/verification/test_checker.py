@@ -150,8 +150,8 @@ def test_a_place_that_is_stored_twice_holds_the_sum():
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("kind", [LogisticRegression, OneVsOne])
 def test_large_models_get_a_better_witness_in_floats(iris, kind, form, monkeypatch):
-    monkeypatch.setattr("polytome.verification.ball_check._FEW_ENTRIES", 0)
-    monkeypatch.setattr("polytome.verification.ball_check._QUICK", 0)
+    monkeypatch.setattr("polytome.verification.ball_check._MAX_HESSIAN_COEFFICIENTS", 0)
+    monkeypatch.setattr("polytome.verification.ball_check._MAX_DIRECT_ENTRIES", 0)
     monkeypatch.setattr("polytome.verification.exact_data._BLOCK_ENTRIES", 256)
     X, said = form(iris.X), []
     model = kind(tol=1e-2, solver="lbfgs").fit(X, iris.y)

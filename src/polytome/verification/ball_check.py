@@ -24,14 +24,17 @@ __all__ = ["BallCheck"]
 Array = NDArray[Any]
 Point = tuple[Ball, list[Ball]]
 
-_BITS = (128, 256, 512, 1024)
-_SLACK = 1e-9  # the relative error that a stated number (not a bound) may have
-_FEW_ENTRIES = 200  # the most coefficients for which a Hessian in balls is formed
-_QUICK = 200_000  # entries of X times outputs: with fewer, floats are not tried first
+_PRECISIONS_IN_BITS = (128, 256, 512, 1024)
+_STATED_NUMBER_ERROR = 1e-9  # the relative error that a stated number (not a bound) may have
+_MAX_HESSIAN_COEFFICIENTS = 200  # the most coefficients for which a Hessian in balls is formed
+_MAX_DIRECT_ENTRIES = 200_000  # entries of X times outputs: with fewer, floats are not tried first
 
 
 class BallCheck:
-    """A model with its problem, and what is known so far; `least` and `most` enclose the excess P - P*."""
+    """A model with its problem, and what is known so far.
+
+    `excess_lower` and `excess_upper` enclose the excess P - P*.
+    """
 
     def __init__(self, model: Any, problem: BallProblem, say: Callable[[str], None]) -> None:
         self.model, self.problem, self.say, self.claim = model, problem, say, model.certificate_
@@ -40,15 +43,15 @@ class BallCheck:
         self.given = coefficients, np.asarray(model.intercept_, dtype=np.float64).reshape(len(coefficients))
         self.point = _exact_point(*self.given)
         n_outputs, n_features = coefficients.shape
-        self.is_small = n_outputs * (n_features + 1) <= _FEW_ENTRIES
-        self.is_quick = problem.X.shape[0] * n_features * n_outputs <= _QUICK
-        self.least, self.most = arb(0), arb("inf")
+        self.is_small = n_outputs * (n_features + 1) <= _MAX_HESSIAN_COEFFICIENTS
+        self.is_quick = problem.X.shape[0] * n_features * n_outputs <= _MAX_DIRECT_ENTRIES
+        self.excess_lower, self.excess_upper = arb(0), arb("inf")
         self.margin: Ball = None
-        self.witness, self.bits = "the model's own coefficients", _BITS[0]
+        self.witness, self.bits = "the model's own coefficients", _PRECISIONS_IN_BITS[0]
 
     def run(self) -> None:
         """Continue until the claimed gap is confirmed or refuted, or there is nothing left to try."""
-        for bits in _BITS:
+        for bits in _PRECISIONS_IN_BITS:
             self.bits = bits
             with precision(bits):
                 self._stage("the objective")
@@ -64,8 +67,8 @@ class BallCheck:
 
         def report(row: int, n_rows: int) -> None:
             seconds = time.perf_counter() - began
-            left = f", {seconds * (n_rows - row) / row:.0f} s left in this pass" if row else ""
-            self.say(f"{name}: {row:,} of {n_rows:,} rows, {self.bits} bits{left}")
+            remaining = f", {seconds * (n_rows - row) / row:.0f} s left in this pass" if row else ""
+            self.say(f"{name}: {row:,} of {n_rows:,} rows, {self.bits} bits{remaining}")
 
         self.say(name)
         self.problem.progress = report
@@ -77,32 +80,32 @@ class BallCheck:
         for name, point, is_own in self._witnesses():
             if not is_own:
                 self._stage(f"the objective at {name}")
-                self._at_least(self.value - self.problem.value(*point))
+                self._raise_lower(self.value - self.problem.value(*point))
             if self.penalised or self.is_small:
                 self._stage(f"the bound from {name}")
-                least = self._least_value(point)
-                if least < 0 and not least.is_finite():
+                lower_bound = self._lower_bound(point)
+                if lower_bound < 0 and not lower_bound.is_finite():
                     continue  # this witness has no bound, or the curvature proves nothing here
-                most = self.value - least
-                if not most.is_finite() or most.rad() > (abs(most) + abs(arb(self._gap))) * arb(2) ** -20:
+                excess = self.value - lower_bound
+                if not excess.is_finite() or excess.rad() > (abs(excess) + abs(arb(self._gap))) * arb(2) ** -20:
                     return False  # too much rounding: use more bits
-                if most < self.most:
-                    self.most, self.witness = most.upper(), name
-            if self.most <= self._gap or self.least > self._gap:
+                if excess < self.excess_upper:
+                    self.excess_upper, self.witness = excess.upper(), name
+            if self.excess_upper <= self._gap or self.excess_lower > self._gap:
                 return True
         return not (
             self.claim.kind == "proof" and self.is_small
         )  # more bits make a better witness of a small model only
 
-    def _least_value(self, point: Point) -> Ball:
+    def _lower_bound(self, point: Point) -> Ball:
         """What no coefficients bring the objective below, as a witness proves it."""
         if self.penalised:
             return self.problem.bound(*point)
         return self.problem.value(*point) - excess_by_curvature(self.problem, *point)
 
-    def _at_least(self, ball: Ball) -> None:
-        if ball > self.least:
-            self.least = ball.lower()
+    def _raise_lower(self, ball: Ball) -> None:
+        if ball > self.excess_lower:
+            self.excess_lower = ball.lower()
 
     def _witnesses(self) -> Iterator[tuple[str, Point, bool]]:
         """Coefficients to try, one after another; each starts from the best so far."""
@@ -113,10 +116,10 @@ class BallCheck:
             yield "coefficients of further Newton steps", start, False
         if self.is_small:
             self._stage("Newton steps in balls")
-            enough = (self.value * arb(2) ** (-self.bits // 2)).mid()
+            distance = (self.value * arb(2) ** (-self.bits // 2)).mid()
             starts = [start, zero_start(self.problem)] if self.penalised and self.is_quick else [start]
             for W, b in starts:
-                W, b, _ = newton(self.problem, W, b, enough)
+                W, b, _ = newton(self.problem, W, b, distance)
                 yield "coefficients of Newton steps in many digits", (W, b), False
 
     @cached_property
@@ -139,9 +142,9 @@ class BallCheck:
         if self.margin.contains(0):
             return False
         if self.margin > 0:
-            self.least, self.most = self.value.lower(), self.value.upper()
+            self.excess_lower, self.excess_upper = self.value.lower(), self.value.upper()
         else:
-            self.most = arb("inf")
+            self.excess_upper = arb("inf")
         return True
 
     # The verdict -------------------------------------------------------------------------------------------------
@@ -151,9 +154,9 @@ class BallCheck:
         with precision(self.bits):
             reasons = self._objections()
             verdict: Literal["confirmed", "refuted", "undecided"] = "refuted" if reasons else "confirmed"
-            if not reasons and (self.claim.kind != "proof" or not self.most <= self._gap):
+            if not reasons and (self.claim.kind != "proof" or not self.excess_upper <= self._gap):
                 verdict, reasons = "undecided", [self._doubt()]
-            bound = (2 * self.most / self.strength).sqrt() if self.penalised else arb("inf")
+            bound = (2 * self.excess_upper / self.strength).sqrt() if self.penalised else arb("inf")
             return Verification(
                 verdict=verdict,
                 reasons=tuple(reasons),
@@ -161,8 +164,8 @@ class BallCheck:
                 objective=float(self.value),
                 claimed_objective=self.claim.objective,
                 claimed_gap=self.claim.gap,
-                excess_at_most=_above(self.most),
-                excess_at_least=_below(self.least),
+                excess_at_most=_above(self.excess_upper),
+                excess_at_least=_below(self.excess_lower),
                 null_objective=float(self.null),
                 tol=self.claim.tol,
                 coefficient_bound=_above(bound),
@@ -176,18 +179,18 @@ class BallCheck:
     def _objections(self) -> list[str]:
         """What is proved to be wrong with the certificate."""
         claim, gap, found = self.claim, self._gap, []
-        least, most = _distinct(self.least, gap)
-        excess = f"the objective is at least {least} above its minimum"
+        lower, claimed_gap = _distinct(self.excess_lower, gap)
+        excess = f"the objective is at least {lower} above its minimum"
         if claim.is_of_separation and self.margin is not None and self.margin < 0:
             found.append("the certificate says that the classes are separated, and a row lies on the wrong side")
-        elif claim.kind == "proof" and self.least > gap:
-            found.append(f"{excess}, and the certificate claims at most {most}")
-        elif claim.kind == "estimate" and claim.holds and self.least > max(gap, arb(claim.tol) * self.null):
+        elif claim.kind == "proof" and self.excess_lower > gap:
+            found.append(f"{excess}, and the certificate claims at most {claimed_gap}")
+        elif claim.kind == "estimate" and claim.holds and self.excess_lower > max(gap, arb(claim.tol) * self.null):
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
         for name, claimed, true, slack in (
-            ("objective", claim.objective, self.value, gap + _SLACK * self.value),
-            ("objective of the null model", claim.null_objective, self.null, _SLACK * self.null),
-            ("strength of the penalty", claim.strength, self.strength, _SLACK * self.strength),
+            ("objective", claim.objective, self.value, gap + _STATED_NUMBER_ERROR * self.value),
+            ("objective of the null model", claim.null_objective, self.null, _STATED_NUMBER_ERROR * self.null),
+            ("strength of the penalty", claim.strength, self.strength, _STATED_NUMBER_ERROR * self.strength),
         ):
             if abs(true - arb(float(claimed))) > slack:
                 found.append(f"the {name} is {float(true):.10g}, and the certificate says {claimed:.10g}")
@@ -196,15 +199,21 @@ class BallCheck:
     def _doubt(self) -> str:
         """Why nothing is decided."""
         if self.claim.kind != "proof":
-            proved = f"here at most {_above(self.most):.2e} is proved" if self.most.is_finite() else "nothing is proved"
-            better = f"; other coefficients are better by {_below(self.least):.2e}" if self.least > 0 else ""
-            return f"without a penalty the certificate is an estimate ({self.claim.gap:.1e}), and {proved}{better}"
+            proved = (
+                f"here at most {_above(self.excess_upper):.2e} is proved"
+                if self.excess_upper.is_finite()
+                else "nothing is proved"
+            )
+            others = (
+                f"; other coefficients are better by {_below(self.excess_lower):.2e}" if self.excess_lower > 0 else ""
+            )
+            return f"without a penalty the certificate is an estimate ({self.claim.gap:.1e}), and {proved}{others}"
         if self.claim.is_of_separation:
             return f"the sign of a margin cannot be decided with {self.bits} bits"
-        most, claimed = _distinct(self.most, self._gap)
+        upper, claimed = _distinct(self.excess_upper, self._gap)
         return (
-            f"the objective is proved to be between {_below(self.least):.4g} and {most} above its minimum, and the "
-            f"certificate claims at most {claimed}"
+            f"the objective is proved to be between {_below(self.excess_lower):.4g} and {upper} above its minimum, and "
+            f"the certificate claims at most {claimed}"
         )
 
 

@@ -27,16 +27,16 @@ from polytome.verification.exact_data import Ball
 
 __all__ = ["excess_by_curvature"]
 
-_MOST_ELIMINATED = 100_000  # entries of the rows that are eliminated exactly
+_MAX_ELIMINATED_ENTRIES = 100_000  # entries of the rows that are eliminated exactly
 
 
 def excess_by_curvature(problem: BallProblem, W: Ball, b: list[Ball]) -> Ball:
     """How far P at these coefficients is above its minimum, at most; infinite where nothing is proved."""
     slopes, curvature = hessian_sums(problem, W, b)
-    every = list(range(slopes.nrows()))
+    every_column = list(range(slopes.nrows()))
     outputs = list(range(problem.n_outputs))
     parts = [outputs[:-1]] if problem.softmax else [[k] for k in outputs]
-    for columns in (every, None):
+    for columns in (every_column, None):
         columns = _independent(problem) if columns is None else columns
         if columns is None:
             break
@@ -86,7 +86,7 @@ def _part(
 def _independent(problem: BallProblem) -> list[int] | None:
     """Columns on which all others depend exactly, in every row that counts; None where there are too many rows."""
     n_rows, n_features = problem.X.shape
-    if n_rows * (n_features + 1) > _MOST_ELIMINATED:
+    if n_rows * (n_features + 1) > _MAX_ELIMINATED_ENTRIES:
         return None
     rows = []
     for block in problem.blocks():

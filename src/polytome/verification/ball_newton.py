@@ -14,7 +14,7 @@ from polytome.verification.exact_data import Ball, Block
 
 __all__ = ["hessian_sums", "newton", "with_ones", "zero_start"]
 
-_HALVINGS = 250
+_MAX_HALVINGS = 250
 
 
 def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:
@@ -23,21 +23,21 @@ def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:
 
 
 def newton(
-    problem: BallProblem, W: Ball, b: list[Ball], enough: Ball, most: int = 100
+    problem: BallProblem, W: Ball, b: list[Ball], distance: Ball, max_iterations: int = 100
 ) -> tuple[Ball, list[Ball], Ball]:
-    """Coefficients whose halved Newton decrement is below `enough`, or the last ones, with intercepts and P.
+    """Coefficients whose halved Newton decrement is below `distance`, or the last ones, with intercepts and P.
 
     Args:
         problem: the problem to minimise.
         W: coefficients to start from, (d, m).
         b: intercepts to start from.
-        enough: a distance from the minimum that suffices.
-        most: the most iterations.
+        distance: a distance from the minimum that suffices.
+        max_iterations: the most iterations.
 
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.
     """
     value = problem.value(W, b).mid()
-    for _ in range(most):
+    for _ in range(max_iterations):
         gradient, hessian, unknowns = _derivatives(problem, W, b)
         try:
             step = hessian.solve(gradient, algorithm="approx")
@@ -45,31 +45,31 @@ def newton(
             break
         moves = [entry.mid() for entry in step.entries()]
         decrement = sum((g * m for g, m in zip(gradient.entries(), moves, strict=True)), arb(0)).mid() / 2
-        size = arb(1)
-        for _ in range(_HALVINGS):
-            new_W, new_b = _moved(W, b, unknowns, moves, size)
+        length = arb(1)
+        for _ in range(_MAX_HALVINGS):
+            new_W, new_b = _moved(W, b, unknowns, moves, length)
             new_value = problem.value(new_W, new_b).mid()
-            if new_value.is_finite() and new_value <= value - decrement * size / 4:
+            if new_value.is_finite() and new_value <= value - decrement * length / 4:
                 break
-            size = size / 2
+            length = length / 2
         else:
             break
         W, b, value = new_W, new_b, new_value
-        if decrement < enough:
+        if decrement < distance:
             break
     return W, b, value
 
 
 def _moved(
-    W: Ball, b: list[Ball], unknowns: list[tuple[int, int]], moves: list[Ball], size: Ball
+    W: Ball, b: list[Ball], unknowns: list[tuple[int, int]], moves: list[Ball], length: Ball
 ) -> tuple[Ball, list[Ball]]:
     """Coefficients and intercepts after a step, rounded to the bits in use."""
     table, intercepts = W.tolist(), list(b)
     for (k, j), move in zip(unknowns, moves, strict=True):
         if j < len(table):
-            table[j][k] = (table[j][k] - size * move).mid()
+            table[j][k] = (table[j][k] - length * move).mid()
         else:
-            intercepts[k] = (intercepts[k] - size * move).mid()
+            intercepts[k] = (intercepts[k] - length * move).mid()
     return arb_mat(table), intercepts
 
 
@@ -77,25 +77,25 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
     """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
     slopes, curvature = hessian_sums(problem, W, b)
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
-    weighed = [penalised and j not in problem.free for j in range(n_features)] + [False]
+    is_penalised = [penalised and j not in problem.free for j in range(n_features)] + [False]
     unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
     if problem.softmax:  # a number added to the scores of all classes changes nothing: keep those of the last class
         last = problem.n_outputs - 1
-        unknowns = [(k, j) for k, j in unknowns if k < last or weighed[j]]
+        unknowns = [(k, j) for k, j in unknowns if k < last or is_penalised[j]]
     total, strength, ridges = problem.total_weight, problem.strength, problem.ridges
     gradient: list[list[Ball]] = []
     hessian: list[list[Ball]] = []
-    for at, (k, j) in enumerate(unknowns):
+    for place, (k, j) in enumerate(unknowns):
         slope, row = slopes[j, k] / total, []
         for m, i in unknowns:
             pair = (min(k, m), max(k, m))
             row.append((curvature[pair][j, i] / total).mid() if pair in curvature else arb(0))
-        if weighed[j]:
+        if is_penalised[j]:
             ridge = strength * ridges[j]
             slope += ridge * W[j, k]
-            row[at] = (row[at] + ridge).mid()
+            row[place] = (row[place] + ridge).mid()
         elif not penalised or j < n_features:  # if columns are linearly dependent, one of many solutions
-            row[at] = (row[at] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[at] > 0 else arb(1)
+            row[place] = (row[place] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[place] > 0 else arb(1)
         gradient.append([slope.mid()])
         hessian.append(row)
     return arb_mat(gradient), arb_mat(hessian), unknowns

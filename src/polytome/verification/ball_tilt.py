@@ -22,7 +22,7 @@ from polytome.verification.exact_data import Ball, Block, ExactData
 
 __all__ = ["Tilt"]
 
-_NEXT_TO_NOTHING = arb(2) ** -50
+_NEGLIGIBLE_PROBABILITY = arb(2) ** -50
 Predict = Callable[[Block], Iterator[tuple[list[Ball], list[Ball]]]]
 """What a witness predicts for each row of a block, and one minus that."""
 
@@ -50,39 +50,39 @@ class Tilt:
         changes = [[arb(0)] * width for _ in range(n_outputs)]
         for group in groups:
             side = len(group) * width
-            left, curvature = [arb(0)] * side, [[arb(0)] * side for _ in range(side)]
+            right_side, curvature = [arb(0)] * side, [[arb(0)] * side for _ in range(side)]
             for block in problem.blocks():
                 for i, predicted in enumerate(predict(block)):
-                    p, rest = _sure(problem, block.y[i], *predicted)
+                    p, rest = _rounded_predictions(problem, block.y[i], *predicted)
                     x = _entries(problem, block, i, columns)
                     for m, k in enumerate(group):
                         s = block.weight[i] * block.takes_part(i, k)
                         residual = s * (p[k] - block.y[i][k])
                         for a, xa in enumerate(x):
-                            left[m * width + a] -= residual * xa
+                            right_side[m * width + a] -= residual * xa
                         for other, against in enumerate(group):
                             factor = s * p[k] * (rest[k] if k == against else -p[against])
                             for a, xa in enumerate(x):
                                 row, weighted = curvature[m * width + a], factor * xa
                                 for c, xc in enumerate(x):
                                     row[other * width + c] += weighted * xc
-            places = [at for at in range(side) if curvature[at][at] != 0 or left[at] != 0]
+            places = [place for place in range(side) if curvature[place][place] != 0 or right_side[place] != 0]
             if problem.softmax and places:  # the same change of all scores is none: the last ones stay as they are
-                places = [at for at in places if at // width < places[-1] // width]
+                places = [place for place in places if place // width < places[-1] // width]
             if not places:
                 continue
-            matrix = arb_mat([[curvature[at][to] for to in places] for at in places])
+            matrix = arb_mat([[curvature[place][other_place] for other_place in places] for place in places])
             try:
-                solved = matrix.solve(arb_mat([[left[at]] for at in places])).entries()
+                solved = matrix.solve(arb_mat([[right_side[place]] for place in places])).entries()
             except ZeroDivisionError:
                 return None
-            for at, change in zip(places, solved, strict=True):
-                changes[group[at // width]][at % width] = change
+            for place, change in zip(places, solved, strict=True):
+                changes[group[place // width]][place % width] = change
         return cls(problem, columns, changes)
 
     def moved(self, block: Block, row: int, p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]] | None:
         """The predictions of a row, and one minus them; None where they may be no distribution."""
-        p, rest = _sure(self.problem, block.y[row], p, rest)
+        p, rest = _rounded_predictions(self.problem, block.y[row], p, rest)
         x = _entries(self.problem, block, row, self.columns)
         dz = [sum((c * xa for c, xa in zip(change, x, strict=True)), arb(0)) for change in self.changes]
         if self.problem.softmax:
@@ -102,20 +102,22 @@ class Tilt:
         return q, others
 
 
-def _sure(problem: ExactData, y: list[Ball], p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]]:
+def _rounded_predictions(
+    problem: ExactData, y: list[Ball], p: list[Ball], rest: list[Ball]
+) -> tuple[list[Ball], list[Ball]]:
     """Predictions of a row, and one minus them, where what is next to nothing beside a certain label is nothing."""
     if problem.softmax:
         label = next((k for k, yk in enumerate(y) if yk == 1), None)
         if label is None:
             return p, rest
-        p = [arb(0) if k != label and pk <= _NEXT_TO_NOTHING else pk for k, pk in enumerate(p)]
+        p = [arb(0) if k != label and pk <= _NEGLIGIBLE_PROBABILITY else pk for k, pk in enumerate(p)]
         p[label] = 1 - sum((pk for k, pk in enumerate(p) if k != label), arb(0))
         return p, [1 - pk for pk in p]
     pairs = [
         (arb(0), arb(1))
-        if yk == 0 and pk <= _NEXT_TO_NOTHING
+        if yk == 0 and pk <= _NEGLIGIBLE_PROBABILITY
         else (arb(1), arb(0))
-        if yk == 1 and rk <= _NEXT_TO_NOTHING
+        if yk == 1 and rk <= _NEGLIGIBLE_PROBABILITY
         else (pk, rk)
         for yk, pk, rk in zip(y, p, rest, strict=True)
     ]

@@ -108,15 +108,15 @@ class BallProblem(ExactData):
 
     def _mixing(self, W: Ball, b: list[Ball]) -> list[tuple[Ball, Ball]]:
         """t and the entry of v for each output."""
-        miss, (labels, share) = self._misses(W, b), self._labels()
+        misses, (labels, share) = self._misses(W, b), self._labels()
         if self.softmax:
-            t = _smallest_mixing(list(zip(miss, labels, strict=True)))
-            v = [u - r * (1 - t) / t for r, u in zip(miss, labels, strict=True)]
+            t = _smallest_mixing(list(zip(misses, labels, strict=True)))
+            v = [u - r * (1 - t) / t for r, u in zip(misses, labels, strict=True)]
             if not all(entry >= 0 for entry in v):
                 t, v = arb(1), labels
             return [(t, entry) for entry in v]
         result = []
-        for r, u, m in zip(miss, labels, share, strict=True):
+        for r, u, m in zip(misses, labels, share, strict=True):
             t = _smallest_mixing([(r, u), (-r, m - u)])
             v = (u - r * (1 - t) / t) / m
             if not (v >= 0 and v <= 1):
@@ -126,12 +126,12 @@ class BallProblem(ExactData):
 
     def _misses(self, W: Ball, b: list[Ball]) -> list[Ball]:
         """For each output the weighted sum of predictions minus labels, over S."""
-        miss = [arb(0)] * self.n_outputs
+        misses = [arb(0)] * self.n_outputs
         for block in self.blocks():
             for i, (p, _) in enumerate(self.predictions(block, W, b)):
                 for k, (pk, yk) in enumerate(zip(p, block.y[i], strict=True)):
-                    miss[k] += block.weight[i] * block.takes_part(i, k) * (pk - yk)
-        return [value / self.total_weight for value in miss]
+                    misses[k] += block.weight[i] * block.takes_part(i, k) * (pk - yk)
+        return [value / self.total_weight for value in misses]
 
     def _labels(self) -> tuple[list[Ball], list[Ball]]:
         """For each output the sum of the labels, and that of the weights of rows that take part; both over S."""

@@ -25,7 +25,7 @@ Ball = Any
 __all__ = ["Ball", "Block", "ExactData", "exact", "precision"]
 
 _BLOCK_ENTRIES = 2**16
-_SPARSE_ROW = 64  # entries that a sparse row is taken to have
+_ENTRIES_PER_SPARSE_ROW = 64  # entries that a sparse row is taken to have
 
 
 @contextmanager
@@ -121,7 +121,7 @@ class ExactData:
     def blocks(self) -> Iterator[Block]:
         """All rows, with the bits in use; few rows are converted once."""
         n_rows, n_features = self.X.shape
-        size = max(1, _BLOCK_ENTRIES // (_SPARSE_ROW if sparse.issparse(self.X) else n_features))
+        size = max(1, _BLOCK_ENTRIES // (_ENTRIES_PER_SPARSE_ROW if sparse.issparse(self.X) else n_features))
         if n_rows <= size:
             if ctx.prec not in self._kept:
                 self._kept[ctx.prec] = [self._block(slice(0, n_rows))]

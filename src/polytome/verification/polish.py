@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 __all__ = ["polished"]
 
-_ROWS = 4096
+_BLOCK_ROWS = 4096
 
 
 def polished(
@@ -33,17 +33,17 @@ def polished(
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.1.
     """
     floats = _Floats(problem)
-    at = floats.at(floats.scaled(coefficients, intercepts))
+    iterate = floats.at(floats.scaled(coefficients, intercepts))
     for step in range(steps):
         say(f"a better witness: Newton step {step + 1} in floats")
-        new = _newton_step(floats, at)
+        new = _newton_step(floats, iterate)
         if new is None:
             break
-        is_much_better = np.abs(new.gradient).max() < 0.5 * np.abs(at.gradient).max()
-        at = new
+        is_much_better = np.abs(new.gradient).max() < 0.5 * np.abs(iterate.gradient).max()
+        iterate = new
         if not is_much_better:
             break
-    return floats.given(at.W)
+    return floats.given(iterate.W)
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class _Iterate:
     predictions: Array
 
 
-def _newton_step(floats: _Floats, at: _Iterate) -> _Iterate | None:
+def _newton_step(floats: _Floats, iterate: _Iterate) -> _Iterate | None:
     """The end of a Newton step, halved until the objective falls sufficiently; None if it never does."""
-    shape, size = (at.W.size, at.W.size), 1.0
-    diagonal = np.maximum(at.diagonal.ravel(), 1e-300)
-    hessian = LinearOperator(shape, matvec=lambda v: floats.product(at, v), dtype=np.float64)
+    shape, length = (iterate.W.size, iterate.W.size), 1.0
+    diagonal = np.maximum(iterate.diagonal.ravel(), 1e-300)
+    hessian = LinearOperator(shape, matvec=lambda v: floats.product(iterate, v), dtype=np.float64)
     scaling = LinearOperator(shape, matvec=lambda v: v / diagonal, dtype=np.float64)
-    direction, _ = cg(hessian, -at.gradient.ravel(), rtol=1e-3, maxiter=40, M=scaling)
-    slope = float(at.gradient.ravel() @ direction)
-    while size > 1e-6:
-        new = floats.at(at.W + size * direction.reshape(at.W.shape))
-        if new.value <= at.value + 1e-4 * size * slope + 1e-15 * abs(at.value):
+    direction, _ = cg(hessian, -iterate.gradient.ravel(), rtol=1e-3, maxiter=40, M=scaling)
+    slope = float(iterate.gradient.ravel() @ direction)
+    while length > 1e-6:
+        new = floats.at(iterate.W + length * direction.reshape(iterate.W.shape))
+        if new.value <= iterate.value + 1e-4 * length * slope + 1e-15 * abs(iterate.value):
             return new
-        size /= 2
+        length /= 2
     return None
 
 
@@ -120,12 +120,12 @@ class _Floats:
             self._add(diagonal, X.multiply(X) if self.is_sparse else X * X, s * p * (1 - p))
         return _Iterate(W, value, gradient, diagonal, predictions)
 
-    def product(self, at: _Iterate, direction: Array) -> Array:
+    def product(self, iterate: _Iterate, direction: Array) -> Array:
         """The Hessian at an iterate times a direction, both flat."""
-        V = direction.reshape(at.W.shape)
+        V = direction.reshape(iterate.W.shape)
         result = self.ridge * V
         for rows, X in self._blocks():
-            p, u = at.predictions[rows], X @ V[:-1] + V[-1]
+            p, u = iterate.predictions[rows], X @ V[:-1] + V[-1]
             change = p * (u - (p * u).sum(axis=1, keepdims=True)) if self.problem.softmax else p * (1 - p) * u
             self._add(result, X, self._weight(rows) * change)
         return result.ravel()
@@ -142,8 +142,8 @@ class _Floats:
 
     def _blocks(self) -> Iterator[tuple[slice, Any]]:
         """The rows as floats, centred and scaled."""
-        for start in range(0, self.n_rows, _ROWS):
-            rows = slice(start, start + _ROWS)
+        for start in range(0, self.n_rows, _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
             X: Any = self.problem.X[rows].astype(np.float64)
             yield rows, X @ sparse.diags_array(1 / self.size) if self.is_sparse else (X - self.mean) / self.size
 
