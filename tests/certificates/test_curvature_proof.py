@@ -95,7 +95,7 @@ def test_a_loss_with_the_slowest_decay_of_curvature_reaches_the_bound() -> None:
                 for least in (0.5, 1.0):
                     root = mpmath.sqrt(mpmath.mpf(least))
                     y = x / least
-                    if y < curvature_proof._MOST:
+                    if y < curvature_proof._MAX_NU_RHO:
                         fall = ((1 - y) * mpmath.log1p(-y) + y) / (rho / root) ** 2
                         computed = curvature_proof._distance(float(nu), float(rho), least)
                         assert fall <= computed * (1 + mpmath.mpf(10) ** -14)

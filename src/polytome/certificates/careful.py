@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate, at_other_coefficients, certify, proof_of_parts
 from polytome.certificates.dual_points import DualPoint, find_optimum, whole
-from polytome.certificates.rounding import ELEMENTARY, Rounding, divergences, growth, strength_error
+from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, Rounding, divergences, growth, strength_error
 from polytome.curvature.hessian_root import Basis, HessianRoot
 from polytome.numerics.exact_sums import UNIT, ExactSums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.objective import Objective
@@ -32,15 +32,15 @@ Array = NDArray[Any]
 
 __all__ = ["CarefulFrame", "Given", "certify_given"]
 
-MOST_ENTRIES = 2**25
+MAX_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
-_ROWS_LOOKED_AT = 1001
-_WHOLE = 2.0**53
-_TINY_DATA = 2**15
-_PART = 1e-3  # of the gap that is asked for
-_MOST_EXACT = 2**17  # products: a tenth of a second
-_SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
-_TINY = 1e-300
+_SAMPLED_ROWS = 1001
+_MAX_EXACT_INTEGER = 2.0**53
+_TINY_DATA_OPERATIONS = 2**15
+_REFINED_GAP_FRACTION = 1e-3  # of the gap that is asked for
+_MAX_EXACT_PRODUCTS = 2**17  # products: a tenth of a second
+_ROW_SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
+_UNDERFLOW = 1e-300
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class CarefulFrame:
         facts = rows.facts
         if objective.penalty.modulus == 0 or objective.unpenalised.size or not facts.is_resident:
             return None
-        fits = max(facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
+        fits = max(facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MAX_ENTRIES
         return cls(objective.at(np.float64)) if fits else None
 
     @property
@@ -88,12 +88,12 @@ class CarefulFrame:
     def centre(self) -> Array:
         """What is subtracted from each column: a median of rows drawn by weight; zero where nothing may be."""
         rows = self.objective.rows
-        dense = not rows.is_sparse or rows.n_rows * rows.n_features <= MOST_ENTRIES
+        dense = not rows.is_sparse or rows.n_rows * rows.n_features <= MAX_ENTRIES
         if not (self.objective.fit_intercept and dense):
             return np.zeros(rows.n_features)
-        chosen = np.random.default_rng(0).choice(rows.n_rows, _ROWS_LOOKED_AT, p=rows.weight / rows.weight.sum())
-        few = rows.subset(np.sort(chosen), np.ones(len(chosen))).whole.X
-        return np.asarray(np.median(few.toarray() if rows.is_sparse else few, axis=0))
+        chosen = np.random.default_rng(0).choice(rows.n_rows, _SAMPLED_ROWS, p=rows.weight / rows.weight.sum())
+        sample = rows.subset(np.sort(chosen), np.ones(len(chosen))).whole.X
+        return np.asarray(np.median(sample.toarray() if rows.is_sparse else sample, axis=0))
 
     @property
     @kept
@@ -103,8 +103,8 @@ class CarefulFrame:
         if not self.centre.any():
             return replace(self.objective, rows=rows.with_columns(columns))
         copy = np.vstack([_columns(block, self.centre) for block in rows.blocks()])
-        held = as_rows(copy, rows.target, rows.weight, n_threads=rows.facts.n_threads)
-        return replace(self.objective, rows=held.with_columns(columns))
+        centred_rows = as_rows(copy, rows.target, rows.weight, n_threads=rows.facts.n_threads)
+        return replace(self.objective, rows=centred_rows.with_columns(columns))
 
     @property
     @kept
@@ -154,8 +154,8 @@ class CarefulFrame:
         own = DualPoint.at(self, scores + given.centred, near)
         scores += actual
         error += 2 * UNIT * (np.abs(scores) + np.abs(actual))
-        enough = _PART * tol * objective.null[1]
-        own = own.refined(self, [near], enough)
+        tolerance = _REFINED_GAP_FRACTION * tol * objective.null[1]
+        own = own.refined(self, [near], tolerance)
         found = self._proof(own, scores, error, tol, estimate)
         if not found.holds and (optimum := self.optimum(tol)) is not None:
             better = self._proof(optimum.about(self, W), scores, error, tol, estimate)
@@ -166,34 +166,34 @@ class CarefulFrame:
         """The certificate of the coefficients that a dual point is about, with their scores and how far these may be
         off, (n, n_outputs) both."""
         objective = self.objective
-        off = self._at_rows(dual, scores, error)
+        sums = self._at_rows(dual, scores, error)
         residual = dual.residual * objective.rows.weight[:, None]
-        room, reach, cost = self.movable(residual, np.abs(scores) + error)
+        room, gradient_change, cost = self.movable(residual, np.abs(scores) + error)
         penalty = objective.penalty.value(dual.coefficients)
-        its_size = objective.penalty.dual_norm(objective.penalty.quadratic * dual.coefficients)
+        penalty_norm = objective.penalty.dual_norm(objective.penalty.quadratic * dual.coefficients)
         found = Rounding(
-            objective=off.value_error + growth(dual.coefficients.size + 8) * penalty,
+            objective=sums.value_error + growth(dual.coefficients.size + 8) * penalty,
             strength=strength_error(objective, penalty),
-            gradient=objective.penalty.dual_norm(dual.off[:-1]) + 4 * UNIT * its_size,
-            balance=float(dual.off[-1].max()) + _TINY,
-            divergence=off.rounding,
-            reach=reach + its_size,
+            gradient=objective.penalty.dual_norm(dual.gradient_error[:-1]) + 4 * UNIT * penalty_norm,
+            balance=float(dual.gradient_error[-1].max()) + _UNDERFLOW,
+            divergence=sums.rounding,
+            reach=gradient_change + penalty_norm,
             cost=cost,
             room=room,
-            roundings=growth(objective.rows.n_rows + ELEMENTARY),
+            roundings=growth(objective.rows.n_rows + ELEMENTARY_ROUNDINGS),
         )
-        size, value = objective.penalty.dual_norm(dual.gradient[:-1]), off.value + penalty
+        size, value = objective.penalty.dual_norm(dual.gradient[:-1]), sums.value + penalty
         unbalanced = np.abs(dual.gradient[-1])
         return proof_of_parts(
-            objective, found, value, size, unbalanced, tol, divergence=off.divergence, estimate=estimate
+            objective, found, value, size, unbalanced, tol, divergence=sums.divergence, estimate=estimate
         )
 
     def optimum(self, tol: float) -> DualPoint | None:
         """The dual point of the optimum, found in many digits, which serves this tolerance; None where that takes
         long."""
         if tol not in self._optima:
-            enough = _PART * tol * self.objective.null[1]
-            self._optima[tol] = find_optimum(self, enough) if self.is_tiny else None
+            tolerance = _REFINED_GAP_FRACTION * tol * self.objective.null[1]
+            self._optima[tol] = find_optimum(self, tolerance) if self.is_tiny else None
         return self._optima[tol]
 
     @property
@@ -207,7 +207,9 @@ class CarefulFrame:
         """Whether Newton's method in a basis of its own takes no time."""
         rows = self.objective.rows
         return (
-            self.exact is not None and self.root is not None and rows.n_rows * (rows.n_features + 1) ** 2 <= _TINY_DATA
+            self.exact is not None
+            and self.root is not None
+            and rows.n_rows * (rows.n_features + 1) ** 2 <= _TINY_DATA_OPERATIONS
         )
 
     def best(self, tol: float) -> Given | None:
@@ -220,20 +222,20 @@ class CarefulFrame:
         assert self.exact is not None
         objective = self.objective
         m, u = objective.loss.curvature(scores, objective.rows.target)
-        bends = m.max(axis=1) if u is None else 1 - m.max(axis=1)
-        bends = objective.rows.weight * (bends + _TINY) / objective.total_weight
+        curvature = m.max(axis=1) if u is None else 1 - m.max(axis=1)
+        curvature = objective.rows.weight * (curvature + _UNDERFLOW) / objective.total_weight
         scale, ridge = objective.rows.columns.scale, objective.penalty.quadratic
-        return Basis.of(self.exact, scale, bends, ridge, objective.fit_intercept)
+        return Basis.of(self.exact, scale, curvature, ridge, objective.fit_intercept)
 
     @property
     @kept
     def exact(self) -> tuple[Array, Array] | None:
         """The centred columns as two floats for each entry, if sums that are free of rounding take no time."""
         rows, n_outputs = self._rows, self.objective.loss.n_outputs
-        if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MOST_EXACT:
+        if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MAX_EXACT_PRODUCTS:
             return None
         # Whole numbers of 64 bits may have been rounded on the way to float64.
-        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.X).max() > _WHOLE:
+        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.X).max() > _MAX_EXACT_INTEGER:
             return None
         X = np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
         return exact_difference(X, self.centre)
@@ -242,11 +244,11 @@ class CarefulFrame:
         """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
         if self.exact is not None:
             scores, _ = exact_scores(self.exact, coefficients)
-            most = abs(self.exact[0]) @ np.abs(coefficients)
-            return scores, UNIT * np.abs(scores) + 8 * UNIT * UNIT * most
+            absolute_sums = abs(self.exact[0]) @ np.abs(coefficients)
+            return scores, UNIT * np.abs(scores) + 8 * UNIT * UNIT * absolute_sums
         size = growth(self.objective.rows.n_features + 4)
-        scores, most = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
-        return scores, size * most
+        scores, absolute_sums = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
+        return scores, size * absolute_sums
 
     def sums(self, parts: list[Array], likeliest: Array | None) -> ExactSums:
         """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
@@ -258,11 +260,11 @@ class CarefulFrame:
         if likeliest is not None:
             sizes[np.arange(len(sizes)), likeliest] *= -1
         sizes *= rows.weight[:, None]
-        held = rows.with_target(np.hstack([weighted, sizes]))
-        features, most = held.reduce(_ColumnsTimesTargets(self.centre))
+        targets_as_rows = rows.with_target(np.hstack([weighted, sizes]))
+        features, absolute_sums = targets_as_rows.reduce(_ColumnsTimesTargets(self.centre))
         mean = np.array([math.fsum(column) for column in weighted.T.tolist()])
-        off = growth(loss.n_outputs + 8) * sizes.sum(axis=0)
-        return ExactSums(features, growth(rows.n_rows + ELEMENTARY) * most, mean, off)
+        mean_error = growth(loss.n_outputs + 8) * sizes.sum(axis=0)
+        return ExactSums(features, growth(rows.n_rows + ELEMENTARY_ROUNDINGS) * absolute_sums, mean, mean_error)
 
     def movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
         """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
@@ -271,19 +273,22 @@ class CarefulFrame:
         Rows far out would move much of it, so that the rows are taken which move the residuals at the least price.
         """
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
-        wide = float(np.sqrt(max(loss.n_outputs, 2)))
-        best, least = (np.zeros(loss.n_outputs), np.inf, np.inf), np.inf
-        for limit in np.quantile(self._sizes, _SHARES):
+        factor = float(np.sqrt(max(loss.n_outputs, 2)))
+        best, best_ratio = (np.zeros(loss.n_outputs), np.inf, np.inf), np.inf
+        for limit in np.quantile(self._sizes, _ROW_SHARES):
             near = self._sizes <= limit
             weight = np.where(near, rows.weight, 0.0)
             if not weight.any():
                 continue
-            own = np.abs(residual[near].sum(axis=0)) / total * (1 + growth(rows.n_rows))
-            room = loss.room(rows.target, weight) * (float(weight.sum()) / total) - own
-            reach = wide * float(np.sqrt(weight @ self._sizes**2 / total)) * (1 + growth(rows.n_rows + 8))
-            if room.min() > 0 and reach / room.min() < least:
+            moved = np.abs(residual[near].sum(axis=0)) / total * (1 + growth(rows.n_rows))
+            room = loss.room(rows.target, weight) * (float(weight.sum()) / total) - moved
+            gradient_change = factor * float(np.sqrt(weight @ self._sizes**2 / total)) * (1 + growth(rows.n_rows + 8))
+            if room.min() > 0 and gradient_change / room.min() < best_ratio:
                 cost = loss.n_outputs * float(np.log(2)) + 2 * float(weight @ scores.sum(axis=1)) / total
-                best, least = (room, reach, cost * (1 + growth(rows.n_rows + 8))), reach / float(room.min())
+                best, best_ratio = (
+                    (room, gradient_change, cost * (1 + growth(rows.n_rows + 8))),
+                    gradient_change / float(room.min()),
+                )
         return best
 
     @property
@@ -302,29 +307,33 @@ class CarefulFrame:
         soft = 4 * UNIT * (self.objective.soft[:, None] if self.objective.soft.size else 0.0)
         slope = np.abs(slope) + soft
         # Predictions of the dual point have relative errors, as if its scores were off.
-        own = 2 * growth(ELEMENTARY + loss.n_outputs)
-        deviation = own + error + np.abs(scores - dual.scores) * (1 + 2 * UNIT)
-        moved = (np.abs(dual.moves) * 2 * deviation.max(axis=1, keepdims=True)).sum(axis=1)
-        near = divergences(loss, dual.scores, rows.target, deviation)
+        prediction_error = 2 * growth(ELEMENTARY_ROUNDINGS + loss.n_outputs)
+        deviation = prediction_error + error + np.abs(scores - dual.scores) * (1 + 2 * UNIT)
+        change_error = (np.abs(dual.moves) * 2 * deviation.max(axis=1, keepdims=True)).sum(axis=1)
+        bound = divergences(loss, dual.scores, rows.target, deviation)
         # Far from its scores the divergence is known better from the losses of both.
-        far, size, minor = self._divergence(dual.scores, scores)
-        off = growth(ELEMENTARY + 2 * loss.n_outputs) * size + 2 * own * minor * np.abs(scores - dual.scores).max(
-            axis=1
+        divergence, size, rest = self._divergence(dual.scores, scores)
+        change = np.abs(scores - dual.scores).max(axis=1)
+        divergence_error = (
+            growth(ELEMENTARY_ROUNDINGS + 2 * loss.n_outputs) * size + 2 * prediction_error * rest * change
         )
-        off += (self._slopes(dual.scores, scores) * error).sum(axis=1) + divergences(loss, scores, rows.target, error)
-        off += divergences(loss, dual.scores, rows.target, np.full_like(error, own))
-        far, off = np.where(near <= far + off, 0.0, far), np.where(near <= far + off, near, off)
-        first = (slope * error).sum(axis=1) + divergences(loss, scores, rows.target, error)
-        weigh = rows.weight / total
+        divergence_error += (self._slopes(dual.scores, scores) * error).sum(axis=1) + divergences(
+            loss, scores, rows.target, error
+        )
+        divergence_error += divergences(loss, dual.scores, rows.target, np.full_like(error, prediction_error))
+        is_near = bound <= divergence + divergence_error
+        divergence, divergence_error = np.where(is_near, 0.0, divergence), np.where(is_near, bound, divergence_error)
+        value_error = (slope * error).sum(axis=1) + divergences(loss, scores, rows.target, error)
+        share = rows.weight / total
 
         def mean(values: Array) -> float:
-            return math.fsum((weigh * values).tolist()) * (1 + 1e-9)
+            return math.fsum((share * values).tolist()) * (1 + 1e-9)
 
         return _AtRows(
-            math.fsum((weigh * value).tolist()),
-            mean(first + growth(2 * ELEMENTARY + loss.n_outputs) * value),
-            mean(far + dual.chi_square + moved),
-            mean(off) + _TINY,
+            math.fsum((share * value).tolist()),
+            mean(value_error + growth(2 * ELEMENTARY_ROUNDINGS + loss.n_outputs) * value),
+            mean(divergence + dual.chi_square + change_error),
+            mean(divergence_error) + _UNDERFLOW,
         )
 
     def _divergence(self, scores: Array, others: Array) -> tuple[Array, Array, Array]:
@@ -336,11 +345,11 @@ class CarefulFrame:
             before, residual = loss.value_and_gradient(scores, likeliest)
             after, _ = loss.value_and_gradient(others, likeliest)
             product = residual * (others - scores)
-            minor = -residual[np.arange(len(scores)), likeliest]
+            rest = -residual[np.arange(len(scores)), likeliest]
             return (
                 np.maximum(after - before - product.sum(axis=1), 0.0),
                 before + after + np.abs(product).sum(axis=1),
-                minor,
+                rest,
             )
         m, _ = loss.curvature(np.zeros_like(scores), self.objective.rows.target)
         sign = np.where(scores > 0, -1.0, 1.0) * (m > 0)
@@ -348,8 +357,8 @@ class CarefulFrame:
         tail = loss.mean(scores) * (m > 0)
         before, after = (np.logaddexp(0.0, z) * (m > 0) for z in (scores, others))
         product = tail * (others - scores)
-        each = np.maximum(after - before - product, 0.0)
-        return each.sum(axis=1), (before + after + np.abs(product)).sum(axis=1), tail.sum(axis=1)
+        divergence = np.maximum(after - before - product, 0.0)
+        return divergence.sum(axis=1), (before + after + np.abs(product)).sum(axis=1), tail.sum(axis=1)
 
     def _slopes(self, scores: Array, others: Array) -> Array:
         """How much predictions differ, (n, n_outputs)."""

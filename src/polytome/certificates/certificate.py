@@ -33,7 +33,7 @@ from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.losses import Loss, Squared
 from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores
-from polytome.objective.intercepts import ROUNDING, KnownScores, balanced, exact_intercept
+from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, balanced, exact_intercept
 from polytome.passes import Block, Sums, block_scores
 
 Array = NDArray[Any]
@@ -48,9 +48,9 @@ __all__ = [
     "separated_outputs",
 ]
 
-_SHORTER = 4
-_PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
-_MOST_SCORES = 2**23  # 64 MiB
+_MIN_COLUMNS_PER_OUTPUT = 4
+_INTERCEPT_GAP_FRACTION = 0.01  # of the gap that is asked for: what the intercept's residual may add
+_MAX_KEPT_SCORES = 2**23  # 64 MiB
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,21 @@ def certify(
     value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
     null, penalty = objective.null[1], objective.penalty
     if penalty.modulus > 0:
-        off, size = rounding_of(objective, W, value), penalty.dual_norm(gradient[:-1])
-        return proof_of_parts(objective, off, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
+        rounding, size = rounding_of(objective, W, value), penalty.dual_norm(gradient[:-1])
+        return proof_of_parts(objective, rounding, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
-        more = rounding_of(objective, W, value).objective
-        return Certificate(value + more, value + more, null, tol, "proof", 0.0, estimate, more), W
+        objective_rounding = rounding_of(objective, W, value).objective
+        return Certificate(
+            value + objective_rounding,
+            value + objective_rounding,
+            null,
+            tol,
+            "proof",
+            0.0,
+            estimate,
+            objective_rounding,
+        ), W
     return _without_penalty(objective, W, value, gradient, tol), W
 
 
@@ -194,25 +203,27 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
     null = objective.null[1]
     blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
     decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
-    off = rounding_of(objective, W, value).objective
+    rounding = rounding_of(objective, W, value).objective
     if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
         gap = (bound.gap + bound.rounding) * (1 + growth(8))
         # One as large as the objective would prove nothing.
         if gap <= tol * null and gap < bound.objective:
             return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, gap - min(bound.exact, gap))
-    return _estimated(value, decrement + off, off, null, tol, decrement)
+    return _estimated(value, decrement + rounding, rounding, null, tol, decrement)
 
 
-def _estimated(value: float, gap: float, off: float, null: float, tol: float, estimate: float | None) -> Certificate:
+def _estimated(
+    value: float, gap: float, rounding: float, null: float, tol: float, estimate: float | None
+) -> Certificate:
     """An estimate: no distance is larger than the objective, since losses are not negative."""
     if gap > value:
-        value = gap = value + off
-    return Certificate(value, gap, null, tol, "estimate", 0.0, estimate, off)
+        value = gap = value + rounding
+    return Certificate(value, gap, null, tol, "estimate", 0.0, estimate, rounding)
 
 
 def proof_of_parts(
     objective: Objective,
-    off: Rounding,
+    rounding: Rounding,
     value: float,
     size: float,
     unbalanced: Array,
@@ -225,7 +236,7 @@ def proof_of_parts(
 
     Args:
         objective: with a ridge penalty.
-        off: what rounding may have done to the numbers below.
+        rounding: what rounding may have done to the numbers below.
         value: the objective, in nats.
         size: the penalty's dual norm of `G + lambda W`.
         unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
@@ -241,19 +252,19 @@ def proof_of_parts(
         """The gap of the dual point that a share of one prediction for all rows makes feasible."""
         share = 0.0
         if objective.fit_intercept:
-            room = np.maximum(off.room, 0.0)
+            room = np.maximum(rounding.room, 0.0)
             needed = np.divide(unbalanced, room, out=np.zeros_like(unbalanced), where=unbalanced > 0)
             share = float(needed.max()) * (1 + growth(objective.rows.n_rows))
         if share == 0:
             return size**2 / (2 * strength)
         if not share < 1:
             return np.inf
-        return share * off.cost + 0.5 * share * share + (size + share * off.reach) ** 2 / (2 * strength)
+        return share * rounding.cost + 0.5 * share * share + (size + share * rounding.reach) ** 2 / (2 * strength)
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         exact, balanced = divergence + size * size / (2 * strength), divergence + bound(size, unbalanced)
-        total = divergence + bound(size + off.gradient, unbalanced + off.balance)
-    return _proved(objective, off, value, tol, estimate, (exact, balanced, total))
+        total = divergence + bound(size + rounding.gradient, unbalanced + rounding.balance)
+    return _proved(objective, rounding, value, tol, estimate, (exact, balanced, total))
 
 
 def _proof_beside_equations(
@@ -261,21 +272,21 @@ def _proof_beside_equations(
 ) -> tuple[Certificate, Array]:
     """The certificate where columns without penalty have equations of their own, and the coefficients it is about."""
     value, gradient, W, equations = solve_equations(objective, W, tol, known)
-    strength, off = objective.penalty.modulus, rounding_of(objective, W, value)
+    strength, rounding = objective.penalty.modulus, rounding_of(objective, W, value)
     size = objective.penalty.dual_norm(gradient[:-1]) * (1 + growth(objective.size))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         exact = size * size / (2 * strength)
         price, moved = equations.price()
         balanced = price + (size + moved) ** 2 / (2 * strength)
-        price, moved = equations.price(off)
-        total = price + (size + off.gradient + moved) ** 2 / (2 * strength)
+        price, moved = equations.price(rounding)
+        total = price + (size + rounding.gradient + moved) ** 2 / (2 * strength)
         balanced = min(balanced, total)
-    return _proved(objective, off, value, tol, estimate, (exact, balanced, total)), W
+    return _proved(objective, rounding, value, tol, estimate, (exact, balanced, total)), W
 
 
 def _proved(
     objective: Objective,
-    off: Rounding,
+    rounding: Rounding,
     value: float,
     tol: float,
     estimate: float | None,
@@ -286,14 +297,16 @@ def _proved(
     exact, balanced, total = bounds
     strength, null = objective.penalty.modulus, objective.null[1]
     with np.errstate(over="ignore", invalid="ignore"):
-        total += off.divergence + off.objective + off.strength
+        total += rounding.divergence + rounding.objective + rounding.strength
         total *= 1 + growth(objective.rows.n_rows + 100)
-    most = value + off.objective
-    if total < most:
+    largest = value + rounding.objective
+    if total < largest:
         parts = total - balanced, balanced - exact
         return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
     # Losses are not negative, so no gap is larger than the objective.
-    return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
+    return Certificate(
+        largest, largest, null, tol, "proof", strength, estimate, rounding.objective, max(value - exact, 0.0)
+    )
 
 
 def at_other_coefficients(known: Certificate, objective: Objective, W: Array) -> Certificate:
@@ -303,13 +316,13 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     """
     value, _ = objective.value_and_gradient(W)
     gap = known.gap + max(0.0, value - known.objective)
-    off = rounding_of(objective, W, value).objective
-    if known.kind == "estimate" or (known.is_of_curvature and not gap + off < value):
-        return _estimated(value, gap + off, off, known.null_objective, known.tol, known.estimate)
+    rounding = rounding_of(objective, W, value).objective
+    if known.kind == "estimate" or (known.is_of_curvature and not gap + rounding < value):
+        return _estimated(value, gap + rounding, rounding, known.null_objective, known.tol, known.estimate)
     if gap < value:
-        return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
+        return replace(known, objective=value, gap=gap + rounding, rounding=known.rounding + rounding)
     # Losses are not negative.
-    return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
+    return replace(known, objective=value + rounding, gap=value + rounding, rounding=rounding, intercept=0.0)
 
 
 def dual_value(objective: Objective, W: Array) -> float:
@@ -337,8 +350,8 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
     columns = objective.rows.columns
     raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
     # A margin is a difference of two scores: no rounding of them may have brought it above zero.
-    size, left = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
-    (wrong,) = objective.rows.reduce(_WrongRows(objective.loss, raw, size, left))
+    size, intercept_rounding = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
+    (wrong,) = objective.rows.reduce(_WrongRows(objective.loss, raw, size, intercept_rounding))
     separated: Array = wrong == 0
     return separated
 
@@ -368,15 +381,15 @@ class _WrongRows:
 
     def of_block(self, block: Block) -> Sums:
         margin = self.loss.margin(block_scores(block, self.raw), block.target)
-        most = np.asarray(abs(block.X) @ np.abs(self.raw[:-1]).astype(block.X.dtype)) + np.abs(self.raw[-1])
-        rounding = self.rounding * most.max(axis=1, keepdims=True) + self.more
+        absolute_sums = np.asarray(abs(block.X) @ np.abs(self.raw[:-1]).astype(block.X.dtype)) + np.abs(self.raw[-1])
+        rounding = self.rounding * absolute_sums.max(axis=1, keepdims=True) + self.more
         return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
 
 
 def _has_short_scores(objective: Objective) -> bool:
     """Whether rows of scores are much shorter than rows, and few enough to be kept."""
     n_features, n_outputs = objective.rows.n_features, objective.loss.n_outputs
-    short = _SHORTER * n_outputs <= n_features and objective.rows.n_rows * n_outputs <= _MOST_SCORES
+    short = _MIN_COLUMNS_PER_OUTPUT * n_outputs <= n_features and objective.rows.n_rows * n_outputs <= _MAX_KEPT_SCORES
     return objective.fit_intercept and short and objective.rows.facts.is_resident
 
 
@@ -391,8 +404,8 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
     loss, _, residuals = KnownScores(objective, scores).loss_slope_and_residuals(intercept)
     # Where coefficients are zero, the residuals of the squared loss are minus its targets.
     minus_residuals = np.negative(residuals, out=residuals)
-    held = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
-    _, gradient = held.value_and_gradient(np.zeros_like(W))
+    linear = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
+    _, gradient = linear.value_and_gradient(np.zeros_like(W))
     gradient[:-1] += objective.penalty.quadratic * W[:-1]
     return exact, (loss + objective.penalty.value(W[:-1]), gradient)
 
@@ -405,30 +418,32 @@ def _solve_intercept(
     def at(b: Array) -> Array:
         return np.vstack([W[:-1], b])
 
-    def look(b: Array) -> tuple[float, Array, Array]:
+    def evaluate(b: Array) -> tuple[float, Array, Array]:
         value, gradient = objective.value_and_gradient(at(b))
         return value, gradient[-1], gradient
 
     value, gradient = objective.value_and_gradient(W) if known is None else known
     before = W[-1]
     b, (value, _, gradient) = balanced(
-        look,
+        evaluate,
         lambda b: objective.intercept_hessian(at(b)),
         before,
         separable=objective.loss.separable,
         damp=True,
-        enough=_balanced_enough(objective, W, value, tol),
+        tolerance=_balance_tolerance(objective, W, value, tol),
         start=(value, gradient[-1], gradient),
         hessian=hessian,
     )
     return value, gradient, W if b is before else at(b)
 
 
-def _balanced_enough(objective: Objective, W: Array, value: float, tol: float) -> float:
+def _balance_tolerance(objective: Objective, W: Array, value: float, tol: float) -> float:
     """The mean residual that adds next to nothing to the gap, but for what is rounding anyway."""
-    usual = ROUNDING * max(1.0, objective.null[1])
+    default = RESIDUAL_ROUNDING * max(1.0, objective.null[1])
     if objective.penalty.modulus == 0:
-        return usual
-    off, allowed = rounding_of(objective, W, value), _PART * tol * objective.null[1]
-    share = min(allowed / off.cost, float(np.sqrt(allowed * 2 * objective.penalty.modulus)) / off.reach)
-    return min(usual, max(share * float(off.room.min()), off.balance / 2))
+        return default
+    rounding, allowed_gap = rounding_of(objective, W, value), _INTERCEPT_GAP_FRACTION * tol * objective.null[1]
+    share = min(
+        allowed_gap / rounding.cost, float(np.sqrt(allowed_gap * 2 * objective.penalty.modulus)) / rounding.reach
+    )
+    return min(default, max(share * float(rounding.room.min()), rounding.balance / 2))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtri
 
 from polytome.certificates.independent_columns import independent_columns
-from polytome.certificates.rounding import ELEMENTARY, growth
+from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, growth
 from polytome.losses import Loss, Squared
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums
@@ -36,12 +36,12 @@ Array = NDArray[Any]
 
 __all__ = ["CurvatureBound", "curvature_bound"]
 
-_AT_ONCE = 2**22  # numbers: 32 MiB
-_LEAST = 0.1  # of the curvature that was computed: where rounding leaves less, nothing is proved
-_MOST = 0.9  # of nu rho
-_LARGEST_WHOLE = 2**53  # whole numbers up to here are float64 numbers
-_SLACK = 1e-9  # for the last few operations
-_TINY = 1e-290  # for what underflows
+_NUMBERS_AT_ONCE = 2**22  # numbers: 32 MiB
+_MIN_CURVATURE_LEFT = 0.1  # of the curvature that was computed: where rounding leaves less, nothing is proved
+_MAX_NU_RHO = 0.9  # of nu rho
+_MAX_EXACT_INTEGER = 2**53  # whole numbers up to here are float64 numbers
+_RELATIVE_SLACK = 1e-9  # for the last few operations
+_UNDERFLOW = 1e-290  # for what underflows
 
 
 @dataclass(frozen=True)
@@ -110,47 +110,49 @@ class _BeyondFloat64:
     def of_block(self, block: Block) -> Sums:
         stored: Any = block.stored
         entries = stored if isinstance(stored, np.ndarray) else stored.data
-        return (np.asarray(((entries > _LARGEST_WHOLE) | (entries < -_LARGEST_WHOLE)).sum()),)
+        return (np.asarray(((entries > _MAX_EXACT_INTEGER) | (entries < -_MAX_EXACT_INTEGER)).sum()),)
 
 
 def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> CurvatureBound | None:
     """The bound by the curvature in some columns, on which the others depend."""
-    each = np.arange(objective.loss.n_outputs)
+    every_output = np.arange(objective.loss.n_outputs)
     # The scores of a softmax's last class are held: only differences matter.
-    outputs = list(each[:, None]) if objective.loss.separable else [each[:-1]]
+    outputs = list(every_output[:, None]) if objective.loss.separable else [every_output[:-1]]
     parts = [_Part.of(own, columns, block, len(W)) for own, block in zip(outputs, blocks, strict=True)]
-    if not all(part.defect <= 1 - _LEAST for part in parts):
+    if not all(part.defect <= 1 - _MIN_CURVATURE_LEFT for part in parts):
         return None
-    seen = _seen(objective, W, columns, parts)
-    found = [_bound_of(objective, part, *seen.of(part, place), seen.deviation) for place, part in enumerate(parts)]
+    sums = _row_sums(objective, W, columns, parts)
+    found = [_bound_of(objective, part, *sums.of(part, place), sums.deviation) for place, part in enumerate(parts)]
     gap, exact = (sum(bounds) for bounds in zip(*found, strict=True))
     if not gap < np.inf:
         return None
-    value = seen.loss / objective.total_weight
-    return CurvatureBound(gap, exact, value, _value_off(objective, seen, value, _common(objective, W)))
+    value = sums.loss / objective.total_weight
+    return CurvatureBound(gap, exact, value, _objective_error(objective, sums, value, _intercept_error(objective, W)))
 
 
-def _common(objective: Objective, W: Array) -> Array:
+def _intercept_error(objective: Objective, W: Array) -> Array:
     """What rounding of the intercept that a user gets moves all scores by, at most, (n_outputs,)."""
     columns = objective.rows.columns
     return np.asarray(growth(len(W) + 8) * (np.abs(W[-1]) + np.abs(columns.shift * columns.scale) @ np.abs(W[:-1])))
 
 
-def _value_off(objective: Objective, seen: _Seen, value: float, common: Array) -> float:
+def _objective_error(objective: Objective, sums: _RowSums, value: float, intercept_error: Array) -> float:
     """How far the objective may be off: by what the rows round, and by what the intercept's rounding changes, which is
     next to nothing where the mean residuals are."""
     loss, total = objective.loss, objective.total_weight
     soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
     roundings = _roundings(objective)
     # A residual is at most 1, and a score that is off moves the residuals of its row by no more than that.
-    slope = (np.abs(seen.mean) + seen.mean_off) / total + roundings
-    off = roundings * (value + soft) + seen.loss_off / total + float(slope @ common)
-    return (off + 0.5 * loss.smoothness * float(common @ common)) * (1 + _SLACK) + _TINY
+    slope = (np.abs(sums.mean) + sums.mean_error) / total + roundings
+    error = roundings * (value + soft) + sums.loss_error / total + float(slope @ intercept_error)
+    return (error + 0.5 * loss.smoothness * float(intercept_error @ intercept_error)) * (
+        1 + _RELATIVE_SLACK
+    ) + _UNDERFLOW
 
 
 def _roundings(objective: Objective) -> float:
     """The relative error of a sum over the rows of products with elementary functions of scores."""
-    return growth(objective.sizes.depth + objective.loss.n_outputs + ELEMENTARY + 24)
+    return growth(objective.sizes.depth + objective.loss.n_outputs + ELEMENTARY_ROUNDINGS + 24)
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _RowSums:
     """What the rows add up to, in columns that are independent; without division by their weight.
 
     Attributes:
@@ -205,9 +207,9 @@ class _Seen:
         square: of the columns' squares times the diagonals of the rows' Hessians, of the same shape.
         moved: for each part, by how much rounding of the scores may have moved its gradient, in its coordinates.
         loss: its weighted sum.
-        loss_off: by how much that may be off, because the scores are, but for what moves them all alike.
+        loss_error: by how much that may be off, because the scores are, but for what moves them all alike.
         mean: weighted sums of residuals, (n_outputs,).
-        mean_off: by how much these may be off, because the scores are.
+        mean_error: by how much these may be off, because the scores are.
         range: for each part, the largest range of the scores of a row over all directions of unit length.
         deviation: by how much a score may be off.
     """
@@ -217,9 +219,9 @@ class _Seen:
     square: Array
     moved: Array
     loss: float
-    loss_off: float
+    loss_error: float
     mean: Array
-    mean_off: float
+    mean_error: float
     range: Array
     deviation: float
 
@@ -231,26 +233,30 @@ class _Seen:
         return gradient, size, square, float(self.moved[place]), float(self.range[place])
 
 
-def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) -> _Seen:
+def _row_sums(objective: Objective, W: Array, columns: Array, parts: list[_Part]) -> _RowSums:
     """One pass over the rows."""
     is_soft = bool(objective.soft.size and objective.soft.any())
     coordinates = tuple((part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts)
-    look = _Look(objective.loss, W, objective.rows.columns, columns, coordinates, _common(objective, W), is_soft)
-    gradient, size, square, moved, loss, loss_off, mean, mean_off, ranges, deviations = objective.rows.reduce(look)
-    sums = float(loss), float(loss_off), mean, float(mean_off)
-    return _Seen(gradient, size, square, moved, *sums, ranges.max(axis=0), float(deviations.max()))
+    one_pass = _RowSumsPass(
+        objective.loss, W, objective.rows.columns, columns, coordinates, _intercept_error(objective, W), is_soft
+    )
+    gradient, size, square, moved, loss, loss_error, mean, mean_error, ranges, deviations = objective.rows.reduce(
+        one_pass
+    )
+    sums = float(loss), float(loss_error), mean, float(mean_error)
+    return _RowSums(gradient, size, square, moved, *sums, ranges.max(axis=0), float(deviations.max()))
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
-    """What `_Seen` is made of: sums over the rows, and from each block its largest range and deviation, joined."""
+class _RowSumsPass:
+    """What `_RowSums` is made of: sums over the rows, and from each block its largest range and deviation, joined."""
 
     loss: Loss
     W: Array
     standard: Columns
     columns: Array
     coordinates: tuple[tuple[Array, Array], ...]
-    common: Array
+    intercept_error: Array
     is_soft: bool
     joined = 2
 
@@ -259,30 +265,32 @@ class _Look:
         dense = self.standard.with_intercept(block)
         scores, weight = dense @ W, block.weight[:, None]
         absolute = np.abs(dense)
-        own = growth(len(W) + 8) * (absolute @ np.abs(W))
+        score_error = growth(len(W) + 8) * (absolute @ np.abs(W))
         if not loss.separable:  # the largest score is subtracted from all of a row
-            own[:] = own.max(axis=1, keepdims=True)
-        off, counts = own + self.common, block.weight > 0
+            score_error[:] = score_error.max(axis=1, keepdims=True)
+        deviation, has_weight = score_error + self.intercept_error, block.weight > 0
         X, absolute = (values if len(columns) == len(W) else values[:, columns] for values in (dense, absolute))
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
-        lengths = [_lengths(X, absolute, *each) for each in self.coordinates]
-        changes = np.broadcast_to(_changes(loss.smoothness, m, u, off), (len(X), len(lengths)))
+        lengths = [_lengths(X, absolute, *of_part) for of_part in self.coordinates]
+        changes = np.broadcast_to(_changes(loss.smoothness, m, u, deviation), (len(X), len(lengths)))
         moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
         size = absolute.T @ (weight * (np.abs(residual) + float(self.is_soft)))
-        ranges = [float(span[counts].max(initial=0.0)) for _, span in lengths]
-        value_off = ((np.abs(residual) + _SLACK + 0.5 * loss.smoothness * own) * own).sum(axis=1)
+        ranges = [float(span[has_weight].max(initial=0.0)) for _, span in lengths]
+        loss_error = ((np.abs(residual) + _RELATIVE_SLACK + 0.5 * loss.smoothness * score_error) * score_error).sum(
+            axis=1
+        )
         return (
             X.T @ (weight * residual),
             size,
             (X * X).T @ (weight * np.maximum(m, 0.0)) * (1 if u is None else 2),
             np.array(moved),
             np.asarray(block.weight @ value),
-            np.asarray(block.weight @ value_off),
+            np.asarray(block.weight @ loss_error),
             block.weight @ residual,
-            np.asarray(block.weight @ own.max(axis=1)),
+            np.asarray(block.weight @ score_error.max(axis=1)),
             np.array([ranges]),
-            off[counts].max(initial=0.0, keepdims=True)[0],
+            deviation[has_weight].max(initial=0.0, keepdims=True)[0],
         )
 
 
@@ -297,9 +305,9 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
         norms: of their columns, (n_own, n_columns).
     """
     n_own, size, _ = by_output.shape
-    off = growth(X.shape[1] + n_own + 16) * (absolute @ norms.T).max(axis=1)
+    error = growth(X.shape[1] + n_own + 16) * (absolute @ norms.T).max(axis=1)
     longest, span = np.empty(len(X)), np.empty(len(X))
-    step = max(1, _AT_ONCE // (n_own * size))
+    step = max(1, _NUMBERS_AT_ONCE // (n_own * size))
     for start in range(0, len(X), step):
         part = slice(start, start + step)
         U = X[part] @ by_output.reshape(n_own * size, -1).T
@@ -313,19 +321,21 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
         squares = np.column_stack([np.einsum("ikj,ikj->ik", U, U), np.einsum("ij,ij->i", mean, mean)])
         largest = np.sqrt(np.sort(squares, axis=1)[:, -2:])
         longest[part], span[part] = largest[:, 1], largest.sum(axis=1)
-    more = 1 + growth(size + 16)
-    return more * longest + 2 * off, more * span + 4 * off
+    growth_factor = 1 + growth(size + 16)
+    return growth_factor * longest + 2 * error, growth_factor * span + 4 * error
 
 
-def _changes(smoothness: float, m: Array, u: Array | None, off: Array) -> Array:
+def _changes(smoothness: float, m: Array, u: Array | None, deviation: Array) -> Array:
     """Bound on what probabilities change by, added up over the outputs that belong together, if scores change by no
-    more than `off`: (n, n_outputs), or (n, 1) for a softmax."""
+    more than `deviation`: (n, n_outputs), or (n, 1) for a softmax."""
     if u is None:
-        return np.asarray(np.fmin(smoothness * off, (m + _TINY) * np.exp(off) * off))
-    most = off.max(axis=1, keepdims=True)
+        return np.asarray(np.fmin(smoothness * deviation, (m + _UNDERFLOW) * np.exp(deviation) * deviation))
+    largest = deviation.max(axis=1, keepdims=True)
     rest = m.copy()
     rest[np.arange(len(m)), m.argmax(axis=1)] = 0.0
-    return np.asarray(np.fmin(most, 4 * (rest.sum(axis=1, keepdims=True) + _TINY) * np.exp(2 * most) * most))
+    return np.asarray(
+        np.fmin(largest, 4 * (rest.sum(axis=1, keepdims=True) + _UNDERFLOW) * np.exp(2 * largest) * largest)
+    )
 
 
 def _bound_of(
@@ -343,18 +353,20 @@ def _bound_of(
     roundings = _roundings(objective)
     products = growth(2 * len(part.T) + 8)
     slope = float(np.linalg.norm(part.T @ gradient)) / total
-    off = (roundings + products) * float(np.linalg.norm(absolute @ size)) + moved
+    gradient_error = (roundings + products) * float(np.linalg.norm(absolute @ size)) + moved
     # The Hessian's entries are sums of products, no larger than those of the square roots of these.
-    beside = float(np.linalg.norm(absolute @ np.sqrt(square / total))) ** 2 * math.exp(min(4 * deviation, 700.0))
-    least = (1 - part.defect - (roundings + products) * beside - _SLACK) * math.exp(-min(2 * deviation, 700.0))
-    if not least >= _LEAST:
+    hessian_size = float(np.linalg.norm(absolute @ np.sqrt(square / total))) ** 2 * math.exp(min(4 * deviation, 700.0))
+    min_curvature = (1 - part.defect - (roundings + products) * hessian_size - _RELATIVE_SLACK) * math.exp(
+        -min(2 * deviation, 700.0)
+    )
+    if not min_curvature >= _MIN_CURVATURE_LEFT:
         return np.inf, np.inf
-    more = 1 + growth(objective.rows.n_rows + 100) + _SLACK
-    proved = _distance((slope + off / total) * more, span * more, least)
-    return proved * (1 + _SLACK), _distance(slope, span, 1.0)
+    growth_factor = 1 + growth(objective.rows.n_rows + 100) + _RELATIVE_SLACK
+    proved = _distance((slope + gradient_error / total) * growth_factor, span * growth_factor, min_curvature)
+    return proved * (1 + _RELATIVE_SLACK), _distance(slope, span, 1.0)
 
 
-def _distance(slope: float, span: float, least: float) -> float:
-    """`nu^2 / 2 (1 + x / (3 (1 - x)))` where the least curvature is `least`; infinite where x is not below one."""
-    x = slope * span / least
-    return slope * slope / (2 * least) * (1 + x / (3 * (1 - x))) if x <= _MOST else np.inf
+def _distance(slope: float, span: float, min_curvature: float) -> float:
+    """`nu^2 / 2 (1 + x / (3 (1 - x)))` infinite where x is not below one."""
+    x = slope * span / min_curvature
+    return slope * slope / (2 * min_curvature) * (1 + x / (3 * (1 - x))) if x <= _MAX_NU_RHO else np.inf

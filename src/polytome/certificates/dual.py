@@ -52,23 +52,23 @@ def certify_dual(
     scores = _scores_without_intercept(objective, W)
     intercept = np.array(objective.null[0][-1] if intercepts is None else intercepts)
     scores += intercept
-    found = exact_intercept(objective, scores) if objective.fit_intercept else np.zeros_like(intercept)
-    loss, _ = KnownScores(objective, scores).loss_and_slope(found)
+    correction = exact_intercept(objective, scores) if objective.fit_intercept else np.zeros_like(intercept)
+    loss, _ = KnownScores(objective, scores).loss_and_slope(correction)
     # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
     scores -= dual
     product = float(rows.weight @ np.einsum("ij,ij->i", scores, residual)) / objective.total_weight
-    divergence = loss - dual_loss - product - float((found - shift) @ dual_slope)
-    intercept += found
+    divergence = loss - dual_loss - product - float((correction - shift) @ dual_slope)
+    intercept += correction
     W[-1] = objective.loss.canonical((intercept + (rows.columns.shift * rows.columns.scale) @ W[:-1])[np.newaxis])
     P = loss + objective.penalty.value(W[:-1])
-    off = rounding_of(objective, W, max(P, dual_loss))
-    terms = abs(loss) + abs(dual_loss) + _size_of_products(objective, dual, scores, residual, found, shift)
-    off = replace(off, divergence=off.divergence + off.objective + off.roundings * terms)
+    rounding = rounding_of(objective, W, max(P, dual_loss))
+    terms = abs(loss) + abs(dual_loss) + _size_of_products(objective, dual, scores, residual, correction, shift)
+    rounding = replace(rounding, divergence=rounding.divergence + rounding.objective + rounding.roundings * terms)
     # What columns are centred by counts where residuals do not quite add up to zero.
     unbalanced = np.abs(dual_slope)
     size = objective.penalty.dual_norm((rows.columns.scale * rows.columns.shift)[:, None])
     size *= float(np.linalg.norm(unbalanced))
-    return proof_of_parts(objective, off, P, size, unbalanced, tol, divergence=max(divergence, 0.0)), W
+    return proof_of_parts(objective, rounding, P, size, unbalanced, tol, divergence=max(divergence, 0.0)), W
 
 
 def _size_of_products(

@@ -24,14 +24,14 @@ Array = NDArray[Any]
 
 __all__ = ["DualPoint", "find_optimum", "whole"]
 
-_SMALL = 0.25  # of each probability: no prediction is moved further
-_MOST_REFINEMENTS = 6
-_MOST_STEPS = 120  # from the null model to the optimum
-_MOST_TRIES = 6  # to refine what a step has led to
-_BETWEEN = 5  # steps, before the next try
-_PART = 0.01  # of what may be left: when a step that promises less is tried
-_STEEP = 0.3  # what may be left of a slope
-_MOST_LENGTHS = 60
+_MAX_RELATIVE_CHANGE = 0.25  # of each probability: no prediction is moved further
+_MAX_REFINEMENTS = 6
+_MAX_STEPS = 120  # from the null model to the optimum
+_MAX_TRIES = 6  # to refine what a step has led to
+_STEPS_BETWEEN_TRIES = 5  # steps, before the next try
+_TRIED_GAP_FRACTION = 0.01  # of what may be left: when a step that promises less is tried
+_SLOPE_TOLERANCE = 0.3  # what may be left of a slope
+_MAX_LENGTHS = 60
 
 
 class Frame(Protocol):
@@ -65,7 +65,7 @@ class DualPoint:
         parts: what the residuals are the sums of, see `exact_sums`.
         residual: of the rows, without weights, shape (n, n_outputs), rounded.
         gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
-        off: how far rounding may have moved the gradient, of the same shape.
+        gradient_error: how far rounding may have moved the gradient, of the same shape.
         chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
         near: standardised coefficients of the centred objective, intercept last, that the predictions are those of.
     """
@@ -77,7 +77,7 @@ class DualPoint:
     parts: list[Array]
     residual: Array
     gradient: Array
-    off: Array
+    gradient_error: Array
     chi_square: Array
     near: Array
 
@@ -100,14 +100,18 @@ class DualPoint:
         features = sums.features * scale / total
         mean = sums.mean / total if objective.fit_intercept else np.zeros(len(sums.mean))
         gradient = np.vstack([features + objective.penalty.quadratic * coefficients, mean])
-        off = np.vstack([sums.features_off * scale / total + 4 * UNIT * np.abs(features), sums.mean_off / total])
+        gradient_error = np.vstack(
+            [sums.features_error * scale / total + 4 * UNIT * np.abs(features), sums.mean_error / total]
+        )
         m, _ = objective.loss.curvature(scores, objective.rows.target)
         moves = whole([change[0]], likeliest)
         square = np.divide(moves * moves, m, out=np.zeros_like(m), where=moves != 0).sum(axis=1) * (1 + 1e-9)
-        off *= 1 + 1e-9
-        return cls(scores, coefficients, change, moves, parts, whole(parts, likeliest), gradient, off, square, near)
+        gradient_error *= 1 + 1e-9
+        return cls(
+            scores, coefficients, change, moves, parts, whole(parts, likeliest), gradient, gradient_error, square, near
+        )
 
-    def refined(self, frame: Frame, at: list[Array], enough: float) -> DualPoint:
+    def refined(self, frame: Frame, at: list[Array], tolerance: float) -> DualPoint:
         """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
 
         Coefficients in float64 cannot bring the residuals of huge rows to where their sums vanish; a dual point can be
@@ -117,17 +121,17 @@ class DualPoint:
         Args:
             frame: where the sums are made.
             at: what the coefficients that the predictions are those of are the sum of, (n_features + 1, n_outputs).
-            enough: in nats.
+            tolerance: in nats.
         """
         best, dual, basis = self, self, frame.basis(self.scores) if frame.is_tiny else None
         D = np.zeros_like(self.gradient)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for _ in range(_MOST_REFINEMENTS):
-                if frame.root is None or best.left(frame) <= enough:
+            for _ in range(_MAX_REFINEMENTS):
+                if frame.root is None or best.remaining_gap(frame) <= tolerance:
                     break
                 if basis is None:
-                    held = np.vstack([frame.objective.penalty.quadratic * D[:-1], np.zeros_like(D[-1:])])
-                    step = frame.root.step(self.near, dual.gradient + held)
+                    penalty_gradient = np.vstack([frame.objective.penalty.quadratic * D[:-1], np.zeros_like(D[-1:])])
+                    step = frame.root.step(self.near, dual.gradient + penalty_gradient)
                     dz = frame.root.X @ step
                 else:
                     gradient = _gradient_in(basis, frame, dual.scores, dual.parts, at)
@@ -137,10 +141,10 @@ class DualPoint:
                 if not np.isfinite(dz).all():
                     break
                 dual, D = dual.moved(frame, dz), D + step
-                best = dual if dual.left(frame) < best.left(frame) else best
+                best = dual if dual.remaining_gap(frame) < best.remaining_gap(frame) else best
         return best
 
-    def left(self, frame: Frame) -> float:
+    def remaining_gap(self, frame: Frame) -> float:
         """What may be left of the gap, but for rounding and the divergence of its scores' predictions."""
         objective = frame.objective
         room, reach, cost = frame.movable(self.residual * objective.rows.weight[:, None], np.abs(self.scores))
@@ -155,24 +159,24 @@ class DualPoint:
         m, u = frame.objective.loss.curvature(self.scores, frame.objective.rows.target)
         likeliest = self.scores.argmax(axis=1)[:, None]
         if u is None:
-            more = m * dz
+            change_asked = m * dz
         else:
             dz = dz - np.take_along_axis(dz, likeliest, 1)
-            more = m * (dz - (m * dz).sum(axis=1, keepdims=True))
-        high, low = exact_difference(self.change[0], -more)
+            change_asked = m * (dz - (m * dz).sum(axis=1, keepdims=True))
+        high, low = exact_difference(self.change[0], -change_asked)
         change = np.stack([high, self.change[1] + low])
         if u is not None:
             np.put_along_axis(change, likeliest[None], 0.0, 2)
-        change *= _no_more_than(_SMALL * m, np.abs(change[0]))
+        change *= _no_more_than(_MAX_RELATIVE_CHANGE * m, np.abs(change[0]))
         if u is not None:  # what the others leave to the likeliest
             rest = np.abs(whole([change[0]], likeliest[:, 0]))
-            change *= _no_more_than(2 * _SMALL * m, rest).min(axis=1, keepdims=True)
+            change *= _no_more_than(2 * _MAX_RELATIVE_CHANGE * m, rest).min(axis=1, keepdims=True)
         return self._of(frame, self.scores, self.coefficients, change, self.near)
 
 
-def _no_more_than(most: Array, sizes: Array) -> Array:
+def _no_more_than(bounds: Array, sizes: Array) -> Array:
     """Powers of two, which round nothing, that bring sizes to at most these."""
-    part = np.divide(most, sizes, out=np.ones_like(sizes), where=sizes > most)
+    part = np.divide(bounds, sizes, out=np.ones_like(sizes), where=sizes > bounds)
     return np.where(part < 1, 2.0 ** np.floor(np.log2(np.maximum(part, 1e-300))), 1.0)
 
 
@@ -197,7 +201,7 @@ def _gradient_in(basis: Basis, frame: Frame, scores: Array, parts: list[Array], 
     return np.asarray(sums.features / objective.total_weight + objective.penalty.modulus * penalty)
 
 
-def find_optimum(frame: Frame, enough: float) -> DualPoint | None:
+def find_optimum(frame: Frame, tolerance: float) -> DualPoint | None:
     """The dual point of the optimum of a tiny problem, with no more than this left of its gap if that can be had.
 
     Newton's method in the coordinates of a basis leads coefficients of two floats each to it. Each step is as long as
@@ -211,54 +215,56 @@ def find_optimum(frame: Frame, enough: float) -> DualPoint | None:
     X = np.hstack([exact[0], ones]), np.hstack([exact[1], np.zeros_like(ones)])
     W = np.stack([objective.null[0], np.zeros(objective.shape)])  # for the centred columns as they are, not scaled
     scores, best, tries, last = X[0] @ W[0], None, 0, 0
-    least = np.inf
+    best_gap = np.inf
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        for number in range(_MOST_STEPS):
+        for number in range(_MAX_STEPS):
             basis, at = frame.basis(scores), [part / scale for part in W]
             parts = objective.loss.exact_residuals(scores, objective.rows.target)
             gradient = _gradient_in(basis, frame, scores, parts, at)
             step = frame.root.step_in(basis, scores, gradient)
-            promised, dz = -0.5 * float(np.vdot(gradient, step)), basis.X[0] @ step
+            predicted_decrease, dz = -0.5 * float(np.vdot(gradient, step)), basis.X[0] @ step
             if not np.isfinite(dz).all():
                 break
-            if (promised <= _PART * enough and number >= last + _BETWEEN) or number == _MOST_STEPS - 1:
-                dual = DualPoint.at(frame, scores, at[0]).refined(frame, at, enough)
-                left, tries, last = dual.left(frame), tries + 1, number
-                if best is None or left < least:
-                    best, least = dual, left
-                if least <= enough or tries >= _MOST_TRIES:
+            if (
+                predicted_decrease <= _TRIED_GAP_FRACTION * tolerance and number >= last + _STEPS_BETWEEN_TRIES
+            ) or number == _MAX_STEPS - 1:
+                dual = DualPoint.at(frame, scores, at[0]).refined(frame, at, tolerance)
+                remaining, tries, last = dual.remaining_gap(frame), tries + 1, number
+                if best is None or remaining < best_gap:
+                    best, best_gap = dual, remaining
+                if best_gap <= tolerance or tries >= _MAX_TRIES:
                     break
-            length = _length(objective, scores, dz, -2 * promised, basis.standard @ step)
+            length = _step_length(objective, scores, dz, -2 * predicted_decrease, basis.standard @ step)
             for part in exact_scores((basis.T, np.zeros_like(basis.T)), length * step):
                 high, low = exact_difference(W[0], -part)
                 W = np.stack([high, W[1] + low])
-            reached = [exact_scores(X, part) for part in W]
-            scores = reached[0][0] + (reached[0][1] + reached[1][0])
+            products = [exact_scores(X, part) for part in W]
+            scores = products[0][0] + (products[0][1] + products[1][0])
     return best
 
 
-def _length(objective: Objective, scores: Array, dz: Array, slope: float, D: Array) -> float:
+def _step_length(objective: Objective, scores: Array, dz: Array, slope: float, D: Array) -> float:
     """How long a step is made: where the slope along it is a small part of what it was; 1 where rounding hides it."""
     loss, target, share = objective.loss, objective.rows.target, objective.rows.weight / objective.total_weight
     _, before = loss.value_and_gradient(scores, target)
-    bend = float(np.vdot(objective.penalty.quadratic * D, D))
+    penalty_curvature = float(np.vdot(objective.penalty.quadratic * D, D))
     if not -slope > 8 * UNIT * float(share @ np.abs(before * dz).sum(axis=1)):
         return 1.0
 
     def risen(length: float) -> float:
         """By how much the slope has risen, as a share of what it was."""
         _, residual = loss.value_and_gradient(scores + length * dz, target)
-        rise = float(share @ ((residual - before) * dz).sum(axis=1)) + length * bend
+        rise = float(share @ ((residual - before) * dz).sum(axis=1)) + length * penalty_curvature
         return rise / -slope if np.isfinite(rise) else np.inf
 
-    least, most, length = 0.0, np.inf, 1.0
-    for _ in range(_MOST_LENGTHS):
-        there = risen(length)
-        if there > 1 + _STEEP:
-            most = length
-        elif there < 1 - _STEEP and length < 1:
-            least = length
+    lower, upper, length = 0.0, np.inf, 1.0
+    for _ in range(_MAX_LENGTHS):
+        rise = risen(length)
+        if rise > 1 + _SLOPE_TOLERANCE:
+            upper = length
+        elif rise < 1 - _SLOPE_TOLERANCE and length < 1:
+            lower = length
         else:
             break
-        length = (least + most) / 2 if most <= 4 * least else max(most / 8, float(np.sqrt(least * most)))
+        length = (lower + upper) / 2 if upper <= 4 * lower else max(upper / 8, float(np.sqrt(lower * upper)))
     return length

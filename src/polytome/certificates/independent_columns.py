@@ -18,10 +18,10 @@ Array = NDArray[Any]
 
 __all__ = ["independent_columns"]
 
-_RANK = 1e-11  # of a diagonal entry: what is left of a column that depends on others
-_SIMPLE = 64.0  # denominators of the factors that are looked for
-_NEAR = 1e-3
-_FIRST = 4.0  # so that the intercept's column is the first to be taken
+_RANK_TOLERANCE = 1e-11  # of a diagonal entry: what is left of a column that depends on others
+_DENOMINATOR = 64.0  # denominators of the factors that are looked for
+_FRACTION_TOLERANCE = 1e-3
+_INTERCEPT_SCALE = 4.0  # so that the intercept's column is the first to be taken
 
 
 def independent_columns(objective: Objective, blocks: Array) -> Array | None:
@@ -80,14 +80,14 @@ def _relations(objective: Objective, blocks: Array) -> tuple[Array, Array, Array
     gram = np.einsum("bkikj->ij", blocks.reshape(len(blocks), side // n_columns, n_columns, -1, n_columns))
     diagonal = gram.diagonal()
     scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    scales[-1] *= _FIRST
-    factor, order, rank, _ = dpstrf(gram * scales * scales[:, None], tol=_RANK, lower=1)
+    scales[-1] *= _INTERCEPT_SCALE
+    factor, order, rank, _ = dpstrf(gram * scales * scales[:, None], tol=_RANK_TOLERANCE, lower=1)
     order -= 1
     chosen, others = order[:rank], order[rank:]
     if not objective.fit_intercept:
         others = others[others != n_columns - 1]
-    below = factor[rank:][np.isin(order[rank:], others)]
-    found = solve_triangular(factor[:rank, :rank], below[:, :rank].T, lower=True, trans="T")
+    dependent = factor[rank:][np.isin(order[rank:], others)]
+    found = solve_triangular(factor[:rank, :rank], dependent[:, :rank].T, lower=True, trans="T")
     return chosen, others, found * scales[chosen, None] / scales[others]
 
 
@@ -97,8 +97,8 @@ def _raw_factors(objective: Objective, chosen: Array, others: Array, factors: Ar
     scale = np.append(columns.scale, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         raw = factors * scale[chosen, None] / scale[others]
-    near = np.rint(raw * _SIMPLE)
-    raw = np.where(np.abs(raw * _SIMPLE - near) <= _NEAR, near / _SIMPLE, np.nan_to_num(raw))
+    near = np.rint(raw * _DENOMINATOR)
+    raw = np.where(np.abs(raw * _DENOMINATOR - near) <= _FRACTION_TOLERANCE, near / _DENOMINATOR, np.nan_to_num(raw))
     found = np.zeros((len(scale), len(others)))
     found[chosen] = raw
     return found
@@ -112,15 +112,15 @@ def _with_ones(block: Block) -> Array:
 
 def _differs(X: Array, others: Array, factors: Array) -> bool:
     """Whether a column is not the sum of others, or not shown to be: every operation has to be free of rounding."""
-    for column, own in zip(others, factors.T, strict=True):
-        left = X[:, column].copy()
-        for j in np.flatnonzero(own):
-            product, rest = exact_products(X[:, j], own[j])
-            difference = left - product
-            back = difference - left
-            if rest.any() or ((left - (difference - back)) - (product + back)).any():
+    for column, column_factors in zip(others, factors.T, strict=True):
+        remainder = X[:, column].copy()
+        for j in np.flatnonzero(column_factors):
+            product, rest = exact_products(X[:, j], column_factors[j])
+            difference = remainder - product
+            rounded = difference - remainder
+            if rest.any() or ((remainder - (difference - rounded)) - (product + rounded)).any():
                 return True
-            left = difference
-        if not (left == 0).all():
+            remainder = difference
+        if not (remainder == 0).all():
             return True
     return False

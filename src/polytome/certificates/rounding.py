@@ -24,14 +24,14 @@ from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["ELEMENTARY", "UNIT", "Rounding", "divergences", "growth", "rounding_of", "strength_error"]
+__all__ = ["ELEMENTARY_ROUNDINGS", "UNIT", "Rounding", "divergences", "growth", "rounding_of", "strength_error"]
 
-ELEMENTARY = 40
+ELEMENTARY_ROUNDINGS = 40
 """Roundings that stand for all the elementary functions and products that make a residual or the loss of a row."""
-_SMALLEST = 1e-290  # stands for what underflows
-_TINY = 1e-300
-_FAR = 150.0
-_FEW = 2**16
+_UNDERFLOW = 1e-290  # stands for what underflows
+_UNDERFLOWN_PROBABILITY = 1e-300
+_MAX_DEVIATION = 150.0
+_MAX_PRODUCT_COEFFICIENTS = 2**16
 
 
 def growth(n: float) -> float:
@@ -92,18 +92,18 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near one.
     residuals = math.sqrt(2 * loss.smoothness * mean_loss)
     soft = math.sqrt(n_outputs) if objective.soft.size and objective.soft.any() else 0.0
-    roundings = growth(sizes.depth + n_outputs + ELEMENTARY)
-    balance = roundings * (residuals + soft) + _SMALLEST
-    its_size = math.sqrt(2 * penalty * objective.penalty.modulus)  # the dual norm of its gradient
-    off = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
-    off += residuals * math.sqrt(shifted) + divergence
+    roundings = growth(sizes.depth + n_outputs + ELEMENTARY_ROUNDINGS)
+    balance = roundings * (residuals + soft) + _UNDERFLOW
+    penalty_norm = math.sqrt(2 * penalty * objective.penalty.modulus)  # the dual norm of its gradient
+    objective_error = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
+    objective_error += residuals * math.sqrt(shifted) + divergence
     return Rounding(
-        objective=off,
+        objective=objective_error,
         strength=strength_error(objective, penalty),
-        gradient=sizes.summed_dual * (1 + growth(len(W))) * balance + 4 * UNIT * its_size,
+        gradient=sizes.summed_dual * (1 + growth(len(W))) * balance + 4 * UNIT * penalty_norm,
         balance=balance,
         divergence=divergence,
-        reach=sizes.centred_dual * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
+        reach=sizes.centred_dual * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + penalty_norm + _UNDERFLOW,
         cost=n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre,
         room=objective.room,
         roundings=roundings,
@@ -115,7 +115,9 @@ def strength_error(objective: Objective, penalty: float) -> float:
 
     The least penalty is at most the null model's objective.
     """
-    scaled = 2 * growth(objective.rows.n_rows + ELEMENTARY) if (objective.rows.columns.scale != 1).any() else 0.0
+    scaled = (
+        2 * growth(objective.rows.n_rows + ELEMENTARY_ROUNDINGS) if (objective.rows.columns.scale != 1).any() else 0.0
+    )
     return (4 * UNIT + scaled) * (penalty + objective.null[1])
 
 
@@ -124,7 +126,7 @@ def _score_sizes(W: Array, sizes: Array, norm: float) -> float:
 
     For many coefficients by the inequality of Cauchy and Schwarz once more, which needs no array of their size.
     """
-    if W.size <= _FEW:
+    if W.size <= _MAX_PRODUCT_COEFFICIENTS:
         return _norm(sizes @ np.abs(W[:-1]) + np.abs(W[-1]))
     return norm * (1 + growth(len(W))) * _norm(W[:-1]) + _norm(W[-1])
 
@@ -140,13 +142,13 @@ def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> A
     exponential of what the scores may change, and never more than the loss's smoothness.
     """
     m, u = loss.curvature(scores, target)
-    grown = np.where(deviation < _FAR, deviation, np.inf)  # beyond, what has underflowed might come back
+    exponent = np.where(deviation < _MAX_DEVIATION, deviation, np.inf)  # beyond, what has underflowed might come back
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if u is None:
-            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
+            curvature = np.fmin(loss.smoothness, (m + _UNDERFLOWN_PROBABILITY) * np.exp(exponent))
             return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
         # The form of diag(p) - p p' is a variance: no larger than the second moment about the likeliest class.
         others = np.exp(scores - scores.max(axis=1, keepdims=True))
         others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
-        bound = np.fmin(0.25, (others.sum(axis=1) + _TINY) * np.exp(2 * grown.max(axis=1)))
+        bound = np.fmin(0.25, (others.sum(axis=1) + _UNDERFLOWN_PROBABILITY) * np.exp(2 * exponent.max(axis=1)))
         return np.asarray(2 * bound * deviation.max(axis=1) ** 2)

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, growth
+from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, UNIT, Rounding, growth
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores, kronecker_rows
@@ -37,11 +37,11 @@ Array = NDArray[Any]
 
 __all__ = ["Equations", "solve_equations"]
 
-_MOST_STEPS = 20
-_MOST_HALVINGS = 40
-_MOST_CHANGE = 0.5  # of a score: by less, predictions stay distributions
-_FLAT = 1e-14  # eigenvalues of a matrix with a unit diagonal: below is rounding
-_PART = 1e-3  # of the gap that is asked for: what the equations may add
+_MAX_STEPS = 20
+_MAX_HALVINGS = 40
+_MAX_SCORE_CHANGE = 0.5  # of a score: by less, predictions stay distributions
+_FLAT_EIGENVALUE = 1e-14  # eigenvalues of a matrix with a unit diagonal: below is rounding
+_EQUATIONS_GAP_FRACTION = 1e-3  # of the gap that is asked for: what the equations may add
 
 
 @dataclass(frozen=True)
@@ -50,97 +50,109 @@ class Equations:
 
     Attributes:
         objective: with products in float64.
-        left: what the predictions leave of them, (n_places, n_outputs).
-        off: how far rounding may have moved the root of the sum of squares of `left`, scaled.
+        remainder: what the predictions leave of them, (n_places, n_outputs).
+        remainder_error: how far rounding may have moved the root of the sum of squares of `remainder`, scaled.
         places: of these columns among the rows of the coefficients.
         scales: what brings the Hessian's diagonal to about one, (n_outputs, n_places); 0 where it has none, and nothing
             is left.
         directions: eigenvectors of the scaled Hessian.
         eigenvalues: of the scaled Hessian, as computed.
-        least: none is below this, rounding included; not positive where nothing is known.
+        min_eigenvalue: none is below this, rounding included; not positive where nothing is known.
         longest: bound on the length of a row's scaled columns.
         rounded: the mean mass that went to the label where predictions were sure of it.
         rounded_norm: the root mean square of what this changed.
     """
 
     objective: Objective
-    left: Array
-    off: float
+    remainder: Array
+    remainder_error: float
     places: Array
     scales: Array
     directions: Array
     eigenvalues: Array
-    least: float
+    min_eigenvalue: float
     longest: float
     rounded: float
     rounded_norm: float
 
     @classmethod
-    def at(cls, objective: Objective, W: Array, small: float) -> Equations:
-        """Those at coefficients `W`; a residual up to `small` counts as none, unless a label is soft."""
+    def at(cls, objective: Objective, W: Array, negligible: float) -> Equations:
+        """Those at coefficients `W`; a residual up to `negligible` counts as none, unless a label is soft."""
         rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
-        sure = None if objective.soft.size and objective.soft.any() else small
-        places = _places(objective, raw, sure)
-        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
-        H, diagonal, left, most, (mean, square) = (each / total for each in sums)
+        rounded_below = None if objective.soft.size and objective.soft.any() else negligible
+        places = _places(objective, raw, rounded_below)
+        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, rounded_below))
+        H, diagonal, remainder, absolute_sums, (mean, square) = (values / total for values in sums)
         n_outputs, width = diagonal.shape
-        active = diagonal > 0
+        is_active = diagonal > 0
         if not objective.loss.separable:  # the same change to every class is none: there, any curvature will do
-            fill = diagonal.sum(axis=0) / np.maximum(active.sum(axis=0), 1) ** 2
+            fill = diagonal.sum(axis=0) / np.maximum(is_active.sum(axis=0), 1) ** 2
             blocks = H.reshape(n_outputs, width, n_outputs, width)
             for a in range(width):
-                blocks[:, a, :, a] += fill[a] * np.outer(active[:, a], active[:, a])
+                blocks[:, a, :, a] += fill[a] * np.outer(is_active[:, a], is_active[:, a])
             diagonal = diagonal + fill
-        scales = np.where(active, 1 / np.sqrt(np.where(active, diagonal, 1.0)), 0.0)
+        scales = np.where(is_active, 1 / np.sqrt(np.where(is_active, diagonal, 1.0)), 0.0)
         H *= scales.ravel()[:, None] * scales.ravel()
-        H[np.diag_indices_from(H)] += ~active.ravel()  # those are satisfied, and stay so
+        H[np.diag_indices_from(H)] += ~is_active.ravel()  # those are satisfied, and stay so
         eigenvalues, directions = np.linalg.eigh(H)
-        depth = objective.sizes.depth + 2 * ELEMENTARY + n_outputs
-        off = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
+        depth = objective.sizes.depth + 2 * ELEMENTARY_ROUNDINGS + n_outputs
+        eigenvalue_error = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
         # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no equation to lose.
-        least = float(eigenvalues.min(initial=1.0)) - off if not left.T[~active].any() else 0.0
+        min_eigenvalue = (
+            float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[~is_active].any() else 0.0
+        )
         longest = np.inf
-        if least > 0:
+        if min_eigenvalue > 0:
             (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
             longest = float(np.sqrt(lengths.max())) * (1 + growth(width + 20))
-        error = growth(depth) * float(np.linalg.norm(most.T * scales))
-        parts = scales, directions, eigenvalues, least, longest
-        more = 1 + growth(rows.n_rows + 20)
-        return cls(objective, left, error, places, *parts, float(mean) * more, float(np.sqrt(square)) * more)
+        remainder_error = growth(depth) * float(np.linalg.norm(absolute_sums.T * scales))
+        parts = scales, directions, eigenvalues, min_eigenvalue, longest
+        growth_factor = 1 + growth(rows.n_rows + 20)
+        return cls(
+            objective,
+            remainder,
+            remainder_error,
+            places,
+            *parts,
+            float(mean) * growth_factor,
+            float(np.sqrt(square)) * growth_factor,
+        )
 
     def step(self) -> Array:
         """Newton's step for these coefficients alone, of the shape of all."""
-        scaled = (self.left.T * self.scales).ravel()
-        along = self.directions.T @ scaled
-        curved = self.eigenvalues > _FLAT * len(along)
-        solved = self.directions @ np.divide(along, self.eigenvalues, out=np.zeros_like(along), where=curved)
+        scaled = (self.remainder.T * self.scales).ravel()
+        coordinates = self.directions.T @ scaled
+        is_curved = self.eigenvalues > _FLAT_EIGENVALUE * len(coordinates)
+        solved = self.directions @ np.divide(
+            coordinates, self.eigenvalues, out=np.zeros_like(coordinates), where=is_curved
+        )
         step = np.zeros(self.objective.shape)
         step[self.places] = -(solved.reshape(self.scales.shape) * self.scales).T
         return step
 
-    def price(self, off: Rounding | None = None) -> tuple[float, float]:
+    def price(self, rounding: Rounding | None = None) -> tuple[float, float]:
         """The divergence in nats that satisfying the equations takes, and by how much it moves the gradient of the
         penalised columns, in the penalty's dual norm; infinite where it cannot be known.
 
         Args:
-            off: what rounding may have done at the coefficients; None to leave that out.
+            rounding: what rounding may have done at the coefficients; None to leave that out.
         """
         sizes, smoothness = self.objective.sizes, self.objective.loss.smoothness
-        left, divergence = float(np.linalg.norm(self.left.T * self.scales)), 0.0
-        if off is not None:
-            left, divergence = left + self.off, off.divergence
-        left *= 1 + growth(self.scales.size + 20)
-        if not (self.least > 0 and 2 * self.longest * left <= _MOST_CHANGE * self.least):
+        remainder, divergence = float(np.linalg.norm(self.remainder.T * self.scales)), 0.0
+        if rounding is not None:
+            remainder, divergence = remainder + self.remainder_error, rounding.divergence
+        remainder *= 1 + growth(self.scales.size + 20)
+        if not (self.min_eigenvalue > 0 and 2 * self.longest * remainder <= _MAX_SCORE_CHANGE * self.min_eigenvalue):
             return np.inf, np.inf
-        eta = left / float(np.sqrt(self.least)) * (1 + 8 * UNIT)
+        eta = remainder / float(np.sqrt(self.min_eigenvalue)) * (1 + 8 * UNIT)
         change = (float(np.sqrt(smoothness)) * eta + self.rounded_norm) * (1 + 8 * UNIT)
         # From other predictions, themselves so far from p, the divergence has a product of both changes beside. And the
         # gradient is that of scores which were summed in another order.
-        beside = change * float(np.sqrt(2 * divergence / smoothness))
-        slip = 2 * float(np.sqrt(2 * smoothness * divergence))
-        moved = change * sizes.centred_dual + slip * sizes.summed_dual
-        more = 1 + growth(sum(self.objective.shape) + 20)
-        return (eta * eta + 3 * self.rounded + beside) * more, moved * more
+        cross_term = change * float(np.sqrt(2 * divergence / smoothness))
+        summation_error = 2 * float(np.sqrt(2 * smoothness * divergence))
+        moved = change * sizes.centred_dual + summation_error * sizes.summed_dual
+        growth_factor = 1 + growth(sum(self.objective.shape) + 20)
+        return (eta * eta + 3 * self.rounded + cross_term) * growth_factor, moved * growth_factor
 
 
 def solve_equations(
@@ -156,21 +168,21 @@ def solve_equations(
         known: value and gradient at `W`, if they are known.
     """
     value, gradient = objective.value_and_gradient(W) if known is None else known
-    enough = _PART * tol * objective.null[1]
-    distance = float(np.sqrt(2 * objective.penalty.modulus * enough))
+    tolerance = _EQUATIONS_GAP_FRACTION * tol * objective.null[1]
+    distance = float(np.sqrt(2 * objective.penalty.modulus * tolerance))
     n_outputs, size = objective.loss.n_outputs, objective.sizes.centred_dual
-    small = min(enough, distance / size if size > 0 else np.inf, 1.0) / (8 * n_outputs)
-    equations = Equations.at(objective, W, small)
-    for _ in range(_MOST_STEPS):
+    negligible = min(tolerance, distance / size if size > 0 else np.inf, 1.0) / (8 * n_outputs)
+    equations = Equations.at(objective, W, negligible)
+    for _ in range(_MAX_STEPS):
         divergence, moved = equations.price()
-        if divergence <= enough and moved <= distance:
+        if divergence <= tolerance and moved <= distance:
             break
         step = equations.step()
         decrement = -float(np.vdot(step, gradient))
-        if not (decrement > 0 and (reached := _halved(objective, W, value, step, decrement))):
+        if not (decrement > 0 and (trial := _halved(objective, W, value, step, decrement))):
             break
-        W, value, gradient = reached
-        equations = Equations.at(objective, W, small)
+        W, value, gradient = trial
+        equations = Equations.at(objective, W, negligible)
     return value, gradient, W, equations
 
 
@@ -180,13 +192,13 @@ def _halved(
     """Where the longest of the halved steps leads that lowers the objective, or, where that is rounding, brings the
     slope along it to less than half; None where none does."""
     rounding = 8 * UNIT * (abs(value) + 1)
-    for _ in range(_MOST_HALVINGS):
+    for _ in range(_MAX_HALVINGS):
         trial = W + step
-        reached, gradient = objective.value_and_gradient(trial)
-        if np.isfinite(reached) and np.isfinite(gradient).all():
+        trial_value, gradient = objective.value_and_gradient(trial)
+        if np.isfinite(trial_value) and np.isfinite(gradient).all():
             slope = abs(float(np.vdot(step, gradient)))
-            if reached < value - rounding or (reached <= value + rounding and slope < 0.5 * decrement):
-                return trial, reached, gradient
+            if trial_value < value - rounding or (trial_value <= value + rounding and slope < 0.5 * decrement):
+                return trial, trial_value, gradient
         step, decrement = step / 2, decrement / 2
         if decrement < UNIT * UNIT * abs(value):
             break
@@ -203,7 +215,7 @@ class _SumsOfEquations:
         raw: coefficients for raw columns, shape (n_features + 1, n_outputs).
         columns: how the columns are standardised.
         places: of the columns that have equations.
-        small: a residual up to this counts as none; None where a label is soft, and a residual the difference of
+        negligible: a residual up to this counts as none; None where a label is soft, and a residual the difference of
             numbers near one.
     """
 
@@ -211,23 +223,23 @@ class _SumsOfEquations:
     raw: Array
     columns: Columns
     places: Array
-    small: float | None
+    negligible: float | None
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
         Z, sizes = _columns(self.columns, block, self.places)
-        residual, m, u, mass = _sure(self.loss, block, self.raw, self.small)
+        residual, m, u, mass = _rounded_residuals(self.loss, block, self.raw, self.negligible)
         weighted, weight = m * block.weight[:, None], block.weight[:, None]
         H: Array = np.zeros((m.shape[1], Z.shape[1]) * 2)
-        for k, each in enumerate(weighted.T):
-            H[k, :, k] = Z.T @ (Z * each[:, None])
+        for k, of_output in enumerate(weighted.T):
+            H[k, :, k] = Z.T @ (Z * of_output[:, None])
         H = H.reshape((m.shape[1] * Z.shape[1],) * 2)
         if u is not None:
             kronecker = kronecker_rows(u * np.sqrt(weight), Z)
             H -= kronecker.T @ kronecker
-        most = sizes.T @ ((np.abs(residual) + float(self.small is None)) * weight)
+        absolute_sums = sizes.T @ ((np.abs(residual) + float(self.negligible is None)) * weight)
         mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)
-        return H, weighted.T @ (sizes * sizes), Z.T @ (residual * weight), most, np.array([mean, square])
+        return H, weighted.T @ (sizes * sizes), Z.T @ (residual * weight), absolute_sums, np.array([mean, square])
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,8 +257,10 @@ class _ScaledLengths:
         return (np.where(block.weight > 0, lengths, 0.0),)
 
 
-def _sure(loss: Loss, block: Block, raw: Array, small: float | None) -> tuple[Array, Array, Array | None, Array]:
-    """The residuals and the curvature of a block, where residuals up to `small` are nothing.
+def _rounded_residuals(
+    loss: Loss, block: Block, raw: Array, negligible: float | None
+) -> tuple[Array, Array, Array | None, Array]:
+    """The residuals and the curvature of a block, where residuals up to `negligible` are nothing.
 
     With the mass of each row that went to its label, (n,): no more than the label has, so that the divergence from what
     was predicted is at most three times as much, whatever else changes by half.
@@ -255,33 +269,33 @@ def _sure(loss: Loss, block: Block, raw: Array, small: float | None) -> tuple[Ar
     value, residual = loss.value_and_gradient(scores, block.target)
     m, u = loss.curvature(scores, block.target)
     mass = np.zeros(len(residual))
-    if small is None:
+    if negligible is None:
         return residual, m, u, mass
-    tiny = np.abs(residual) <= small
+    is_negligible = np.abs(residual) <= negligible
     if u is None:
-        mass = np.where(tiny, np.abs(residual), 0.0).sum(axis=1)
-        return np.where(tiny, 0.0, residual), np.where(tiny, 0.0, m), None, mass
-    tiny &= (small * loss.n_outputs <= np.exp(-value))[:, None]
+        mass = np.where(is_negligible, np.abs(residual), 0.0).sum(axis=1)
+        return np.where(is_negligible, 0.0, residual), np.where(is_negligible, 0.0, m), None, mass
+    is_negligible &= (negligible * loss.n_outputs <= np.exp(-value))[:, None]
     label = residual.argmin(axis=1)
-    everyone = np.arange(len(residual))
-    tiny[everyone, label] = False
-    mass = np.where(tiny, residual, 0.0).sum(axis=1)
-    residual = np.where(tiny, 0.0, residual)
-    residual[everyone, label] = 0.0
-    residual[everyone, label] = -residual.sum(axis=1)
-    alone = (residual == 0).all(axis=1)
-    m = np.where(tiny | alone[:, None], 0.0, m)
+    every_row = np.arange(len(residual))
+    is_negligible[every_row, label] = False
+    mass = np.where(is_negligible, residual, 0.0).sum(axis=1)
+    residual = np.where(is_negligible, 0.0, residual)
+    residual[every_row, label] = 0.0
+    residual[every_row, label] = -residual.sum(axis=1)
+    is_zero = (residual == 0).all(axis=1)
+    m = np.where(is_negligible | is_zero[:, None], 0.0, m)
     root = np.sqrt(np.maximum(m.sum(axis=1, keepdims=True), UNIT))
     return residual, m, m / root, mass
 
 
-def _places(objective: Objective, raw: Array, small: float | None) -> Array:
+def _places(objective: Objective, raw: Array, negligible: float | None) -> Array:
     """The unpenalised columns and the intercept's place; without those whose equation follows from the intercept's,
     or is none, as they never change, or are zero, in all rows that have residuals."""
     rows, free = objective.rows, objective.unpenalised
     low, high = np.full(len(free), np.inf), np.full(len(free), -np.inf)
     for block in rows.blocks():
-        residual, _, _, _ = _sure(objective.loss, block, raw, small)
+        residual, _, _, _ = _rounded_residuals(objective.loss, block, raw, negligible)
         X = _raw(block, free)[(block.weight > 0) & residual.any(axis=1)]
         if len(X):
             low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))

@@ -29,9 +29,9 @@ class ExactSums:
     by how much each may be off."""
 
     features: Array
-    features_off: Array
+    features_error: Array
     mean: Array
-    mean_off: Array
+    mean_error: Array
 
 
 def exact_difference(a: Array, b: Array) -> tuple[Array, Array]:
