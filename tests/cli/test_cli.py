@@ -142,7 +142,7 @@ def test_json_turns_infinity_into_null() -> None:
 
 
 def test_the_solver_and_the_reason_are_shown() -> None:
-    reason = "Newton(sample=None): 15 coefficients, 150 rows: so few that Hessians cost next to nothing"
+    reason = "Newton(sample=None): 15 coefficients, 150 rows: so few that Hessians cost almost nothing"
     assert parsed("train", "iris")["model"]["solver"] == reason
     assert reason in " ".join(done("train", "iris").split())
     assert "solver='lbfgs' was asked for" in done("train", "iris", "--solver", "lbfgs")

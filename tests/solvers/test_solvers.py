@@ -639,7 +639,7 @@ def test_ridge_start_is_below_newtons_step_from_the_null_model_however_long(stre
 def test_lbfgs_from_a_ridge_regression_comes_to_the_same_minimum(fit_intercept, rng, monkeypatch):
     objective = replace(clouds(rng, 1e-3), fit_intercept=fit_intercept)
     reference = minimize(objective, LBFGS(), tol=1e-10)
-    monkeypatch.setattr(lbfgs, "_LONG", 0)
+    monkeypatch.setattr(lbfgs, "_LONG_PASS_OPERATIONS", 0)
     solution = minimize(objective, LBFGS(), tol=1e-10)
     assert solution.stop is Stop.CERTIFIED
     assert solution.history[0].objective < reference.history[0].objective / 2

@@ -115,7 +115,8 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     size_in_words = f"{size:,} coefficients, {n:,} rows"
     cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_LBFGS_PASSES}"
     if fits and newton <= max(_LBFGS_PASSES * one_pass, _SHORT_FIT_OPERATIONS):
-        return Choice(Newton(), f"{size_in_words}: {cost if newton > _SHORT_FIT_OPERATIONS else 'so few that Hessians cost next to nothing'}")
+        reason = cost if newton > _SHORT_FIT_OPERATIONS else "so few that Hessians cost almost nothing"
+        return Choice(Newton(), f"{size_in_words}: {reason}")
     if not fits:
         return Choice(LBFGS(), f"{size_in_words}: a Hessian would take {8 * blocks * side**2 / 1e9:,.1f} GB")
     if blocks > 1:
@@ -142,10 +143,10 @@ def _dual_curvature(objective: Objective) -> float:
         return np.inf
     if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
         return np.inf
-    held = in_memory(rows, "dual coordinate ascent")
-    if not native.makes_dual_steps(objective.loss, held.held):
+    rows_in_memory = in_memory(rows, "dual coordinate ascent")
+    if not native.makes_dual_steps(objective.loss, rows_in_memory.stored_rows):
         return np.inf  # one row after the other would be slow in Python
-    first = held.pick(slice(0, min(rows.n_rows, _SAMPLED_ROWS)))
+    first = rows_in_memory.pick(slice(0, min(rows.n_rows, _SAMPLED_ROWS)))
     squares = row_squares(first, rows.columns.scale**2 / np.ravel(penalty.weights))
     return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * penalty.modulus)
 

@@ -283,7 +283,7 @@ class _Minimization:
 
     def may_be_careful(self, solver: Solver) -> bool:
         """Whether a careful Newton's method goes on where rounding has halted the solver."""
-        return solver.resume and self._careful_frame is not None
+        return solver.careful_fallback and self._careful_frame is not None
 
     def finish_carefully(self) -> Stop | None:
         """Newton's method over columns that are centred where most of their values are: what is lost to rounding
@@ -370,11 +370,15 @@ class _Minimization:
         if not certificate.holds:
             self.refused += 1
             # Where rounding alone stands against an estimate, no iterate will be better.
-            only_rounding_is_left = certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
+            only_rounding_is_left = (
+                certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
+            )
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
             if self.tol < _DEFAULT_TOLERANCE:
-                self._polish(iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS)
+                self._polish(
+                    iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
+                )
             self._prove(iterate)
         assert self.certified is not None
         return _outcome(self.certified.certificate)

@@ -117,15 +117,15 @@ class DualState:
         self.scale_squares = objective.rows.columns.scale**2 / np.ravel(objective.penalty.weights)
         squares = row_squares(self.block, self.scale_squares)
         self.per_weight = 1 / (objective.total_weight * objective.penalty.modulus)
-        # A row's step feels the constant column as a bend of this size, whatever C: measured on text, where ten times
+        # A row's step sees the constant column as a curvature of this size, whatever C: measured on text, where ten times
         # more made the multipliers swing, and ten times less made them slow.
         square = _INTERCEPT_CURVATURE / (float(objective.rows.weight.mean()) * self.per_weight)
         self.intercept_square = square if objective.fit_intercept else 0.0
         self.curvature = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
         self.compiled: native.DualSteps | None = None
-        if native.makes_dual_steps(objective.loss, rows.held):
+        if native.makes_dual_steps(objective.loss, rows.stored_rows):
             settings = (self.curvature, self.scale_squares, self.per_weight, self.intercept_square)
-            self.compiled = native.dual_steps(objective.loss, rows.held, *settings)
+            self.compiled = native.dual_steps(objective.loss, rows.stored_rows, *settings)
         penalty = 0.0
         if start[:-1].any():
             penalty = objective.penalty.value(start[:-1])

@@ -40,7 +40,9 @@ def backtrack(
         if np.isfinite(trial_value):
             trial_slope = float(np.vdot(trial_gradient, direction))
             enough = trial_value <= value + _SUFFICIENT_DECREASE * t * slope
-            within_rounding = trial_value <= value + rounding and abs(trial_slope) <= (1 - 2 * _SUFFICIENT_DECREASE) * abs(slope)
+            within_rounding = trial_value <= value + rounding and abs(trial_slope) <= (
+                1 - 2 * _SUFFICIENT_DECREASE
+            ) * abs(slope)
             if enough or within_rounding:
                 return trial, trial_value, trial_gradient, tried
             t *= _cubic_step(value, slope * t, trial_value, trial_slope * t)

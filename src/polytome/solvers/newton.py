@@ -218,7 +218,7 @@ class _Descent:
             self.passes += 1
             return self.objective.hessian_product(self.W, x) + self.guard.times(x)
 
-        solution, image = conjugate_gradients(product, self.gradient, inverse, tolerance=0.5, fallback_after=20)
+        solution, image = conjugate_gradients(product, self.gradient, inverse, tolerance=0.5, max_products=20)
         self.direction = -solution
         self.predicted_decrease = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
 

@@ -59,7 +59,9 @@ def _best_length(objective: Objective, rows: Rows, null: Array, direction: Array
         scores = null[-1] + length * score_changes
         value, residual = loss.value_and_gradient(scores, rows.target)
         m, u = loss.curvature(scores, rows.target)
-        curvature = (m * score_changes * score_changes).sum(axis=1) - (0.0 if u is None else (u * score_changes).sum(axis=1) ** 2)
+        curvature = (m * score_changes * score_changes).sum(axis=1) - (
+            0.0 if u is None else (u * score_changes).sum(axis=1) ** 2
+        )
         slope = float(share @ (residual * score_changes).sum(axis=1)) + length * square
         return float(share @ value) + 0.5 * length**2 * square, slope, float(share @ curvature) + square
 

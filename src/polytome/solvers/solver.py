@@ -40,8 +40,8 @@ class Solver(Protocol):
 
     @property
     def careful_fallback(self) -> bool:
-        """Whether a careful Newton's method follows where rounding has halted it, or, in small problems, after `fallback_after`
-        iterations."""
+        """Whether a careful Newton's method follows where rounding has halted it, or, in small problems, after
+        `fallback_after` iterations."""
         return False
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:

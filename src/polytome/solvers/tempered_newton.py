@@ -58,18 +58,18 @@ class TemperedNewton(Solver):
             raise ArgumentError(f"TemperedNewton: needs the softmax loss, not {objective.loss}; use solver='auto'")
         in_memory(objective.rows, "TemperedNewton")
         objective = objective.at(np.float64)
-        W, passes, pairs, turn = start, 1.0, self.pairs, 0
+        W, passes, pairs, draw = start, 1.0, self.pairs, 0
         value, gradient = objective.value_and_gradient(W)
         excess = np.ones(objective.rows.n_rows)  # temperature minus 1
         while True:
-            H = pair_hessian(objective, W, 1 + excess, pairs, turn)
+            H = pair_hessian(objective, W, 1 + excess, pairs, draw)
             direction = -factor_hessian(objective, H).solve(gradient)
             decrement = -0.5 * float(np.vdot(gradient, direction))
             passes += 2
             yield Iterate(W, value, gradient, passes, None if excess.any() else decrement)
             length, reached, trials = _step_length(objective, W, direction, value, decrement)
             passes += trials
-            turn += 1
+            draw += 1
             ruined = _ruined(objective, W, direction, excess, decrement + 40 * _rounding(value))
             raised = np.clip(9 * excess, 0.2, _MAX_EXCESS_TEMPERATURE)
             excess *= 0.5 if length >= 1 else 0.8
