@@ -141,7 +141,7 @@ def _environment(method: Method) -> dict[str, str]:
 
 
 def _memory_now() -> int | None:
-    """Memory in use, in bytes, after which the kernel's record of the peak starts anew; None where it keeps none."""
+    """Memory in use, in bytes, after which the kernel's record of the peak starts again; None where it keeps none."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")

@@ -268,7 +268,7 @@ def test_solvers_certificate_is_true() -> None:
             assert solution.certificate.gap >= float(exact_value(problem, solution.coefficients) - smallest) - 1e-13
 
 
-# --- without penalty ---
+# --- without a penalty ---
 
 
 def overlapping_problem(K: int) -> Problem:

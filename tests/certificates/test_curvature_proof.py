@@ -1,4 +1,4 @@
-"""Without penalty the curvature proves the distance from the minimum: theorem, parts, and what it says of fits."""
+"""Without a penalty the curvature proves the distance from the minimum: theorem, parts, and what it says of fits."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_lengths_and_ranges_hold_for_every_direction(loss: Any) -> None:
         curvature_proof._Part.of(np.array(own), columns, block, len(W))
         for own, block in zip(outputs, blocks, strict=True)
     ]
-    seen = curvature_proof._seen(objective, W, columns, parts)
+    seen = curvature_proof._row_sums(objective, W, columns, parts)
     dense = np.column_stack([objective.rows.X, np.ones(40)])
     rng, reached = np.random.default_rng(3), np.zeros(len(parts))
     for place, part in enumerate(parts):
@@ -308,7 +308,7 @@ def test_a_minimum_at_infinity_is_never_proved() -> None:
     x, y = np.array([0.0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1, 1])
     model = LogisticRegression(C=np.inf).fit(x[:, None], y)
     assert model.stop_ is Stop.ESTIMATED
-    assert str(model.certificate_).startswith("Estimated, since without penalty nothing was proved")
+    assert str(model.certificate_).startswith("Estimated, since without a penalty nothing was proved")
 
 
 def test_a_solver_without_curvature_gets_newtons_steps_to_a_proof() -> None:

@@ -189,7 +189,7 @@ def test_adult_with_its_missing_cells() -> None:
 
 
 def typed(fill: float | None, unknown: str) -> LogisticRegression:
-    """A model of a number and two categories: a truth value and a whole number."""
+    """A model of a number and two categories: a boolean and a whole number."""
     rng = np.random.default_rng(1)
     model = LogisticRegression().fit(rng.normal(size=(40, 5)), np.arange(40) % 3)
     columns = (

@@ -105,7 +105,7 @@ def test_a_new_fit_of_a_loaded_model_keeps_nothing(kind: str, tmp_path: Path) ->
 
 
 def change(path: Path, **values: Any) -> None:
-    """Write a file anew with other values or tensors, and the checksum that belongs to them."""
+    """Rewrite a file with other values or tensors, and the checksum that belongs to them."""
     text, tensors = read_tensors(path, "polytome")
     saved = json.loads(text)
     for name, value in values.items():

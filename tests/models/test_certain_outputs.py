@@ -198,7 +198,7 @@ def test_balanced_weights_count_the_classes_that_have_weight() -> None:
 
 
 def test_keys_of_class_weight() -> None:
-    """A key that is no class is refused, unless every class has its weight: a fold may lack a rare class."""
+    """A key that is not a class is refused, unless every class has its weight: a fold may lack a rare class."""
     X, y = data(2)
     for given in ({"0": 1, "1": 5}, {1: 5, 7: 1}, {0: 2, "1": 5}):
         with pytest.raises(ArgumentError, match="no class of y"):

@@ -77,7 +77,7 @@ def test_any_strength_with_weights(K: int, C: float) -> None:
     weight = np.random.default_rng(1).uniform(0.1, 3.0, size=len(y))
     model = exact(C=C).fit(X, y, weight)
     peer = PeerRegression(C=C, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y, weight)
-    # Without penalty scikit-learn's softmax coefficients are free up to a constant; so are ours.
+    # Without a penalty scikit-learn's softmax coefficients are free up to a constant; so are ours.
     ours, theirs = (m.coef_ if K == 2 else m.coef_ - m.coef_.mean(axis=0) for m in (model, peer))
     np.testing.assert_allclose(ours, theirs, atol=2e-6)
     np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-6)

@@ -22,14 +22,14 @@ from registry import REPRESENTATIONS, integers, twin
 # --- labels ---
 
 FORMS: dict[str, Callable[[Array], Any]] = {
-    "truth values": lambda Y: Y.astype(bool),
+    "booleans": lambda Y: Y.astype(bool),
     "float32": lambda Y: Y.astype(np.float32),
     "lists": lambda Y: Y.tolist(),
     "objects": lambda Y: Y.astype(object),
     "csr": sparse.csr_array,
-    "csc, truth values": lambda Y: sparse.csc_matrix(Y.astype(bool)),
+    "csc, booleans": lambda Y: sparse.csc_matrix(Y.astype(bool)),
     "pandas": lambda Y: pd.DataFrame(Y, columns=["sun", "rain", "wind"]),
-    "pandas, truth values": lambda Y: pd.DataFrame(Y.astype(bool), columns=["sun", "rain", "wind"]),
+    "pandas, booleans": lambda Y: pd.DataFrame(Y.astype(bool), columns=["sun", "rain", "wind"]),
     "polars": lambda Y: pl.DataFrame(Y, schema=["sun", "rain", "wind"], orient="row"),
 }
 

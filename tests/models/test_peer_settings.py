@@ -153,7 +153,7 @@ def test_a_penalty_that_contradicts_l1_ratio_is_l2_and_warned_about() -> None:
 def test_an_old_grid_runs_where_it_can() -> None:
     grid = {"penalty": ["l2", None], "solver": ["liblinear", "saga", "newton-cholesky"], "C": [1.0]}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # without penalty the classes are separated
+        warnings.simplefilter("ignore", ConvergenceWarning)  # without a penalty the classes are separated
         search = GridSearchCV(LogisticRegression(), grid, cv=3, error_score="raise").fit(X, TWO)
     assert len(search.cv_results_["mean_test_score"]) == 6
     assert search.best_score_ == 1.0

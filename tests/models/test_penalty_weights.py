@@ -154,7 +154,7 @@ def test_weights_by_name_are_those_of_the_columns():
     listed = LogisticRegression(penalty_weights=[1.0, 0.0, 2.0, 1.0]).fit(X, Y)
     assert_array_equal(named.coef_, listed.coef_)
     assert named.objective_ == listed.objective_
-    with pytest.raises(ArgumentError, match="penalty_weights names 'e', which is no column of X: it has 'a', 'b'"):
+    with pytest.raises(ArgumentError, match="penalty_weights names 'e', which is not a column of X: it has 'a', 'b'"):
         LogisticRegression(penalty_weights={"e": 1.0}).fit(frame, Y)
     with pytest.raises(ArgumentError, match="X has no names of columns"):
         LogisticRegression(penalty_weights={"a": 1.0}).fit(X, Y)

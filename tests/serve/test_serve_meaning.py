@@ -1,4 +1,4 @@
-"""Tables that a server is sent are read as on the command line: headers, large whole numbers, truth values."""
+"""Tables that a server is sent are read as on the command line: headers, large whole numbers, booleans."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from polytome.objective.intercepts import exact_intercept
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import LBFGS, DualCoordinateAscent, Newton, Stop, choose_solver, minimize
-from polytome.solvers.dual_coordinate_ascent import DualState, _certain
+from polytome.solvers.dual_coordinate_ascent import DualState, _certain_scores
 from polytome.solvers.dual_steps import sigmoid_step, softmax_step
 
 needs_native = pytest.mark.skipif(native.instruction_set() is None, reason="the extension was not built or is off")
@@ -261,7 +261,7 @@ def test_columns_are_scaled_in_a_copy_and_copied_only_to_be_scaled(storage: Any,
 def test_starts_from_predictions_that_agree_with_the_targets(kind: str, rng: np.random.Generator) -> None:
     objective = make(kind, rng)
     target = objective.rows.target
-    dual = _certain(objective)
+    dual = _certain_scores(objective)
     assert dual.shape == (150, objective.loss.n_outputs)
     assert np.isfinite(dual).all()
     wanted = np.eye(4)[target] if kind == "softmax" else target.reshape(dual.shape)

@@ -51,7 +51,7 @@ def test_from_few_rows_to_the_same_optimum(storage: object, strength: float, rng
 
 @pytest.mark.parametrize("strength", [1e-6, 0.0])
 def test_few_rows_that_mislead_do_no_harm(strength: float, rng: np.random.Generator) -> None:
-    """Of a rare class they hold next to nothing, so that their own optimum is far away, or nowhere."""
+    """Of a rare class they hold almost nothing, so that their own optimum is far away, or nowhere."""
     n = 20_000
     X = rng.normal(size=(n, 4))
     target = np.zeros(n, dtype=int)

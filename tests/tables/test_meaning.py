@@ -247,7 +247,7 @@ def test_words_that_are_no_numbers_are_levels(tmp_path: Path, word: str) -> None
     assert _read(tmp_path, f"x,y\n{word},a\nother,b\n").feature_names == tuple(sorted([f"x={word}", "x=other"]))
 
 
-# --- rare texts, many labels, equal names, truth values
+# --- rare texts, many labels, equal names, booleans
 
 
 def test_texts_with_rows_enough_are_learned_from(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two in
 the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
 weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
-Without penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`).
+Without a penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`).
 
 References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
 Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
@@ -62,9 +62,9 @@ class Certificate:
         gap: the objective is at most this far above its minimum, in nats: the parts below included.
         null_objective: the objective of the null model (the best intercept alone), in nats.
         tol: the tolerance that was asked for, relative to the null model.
-        kind: "proof" (a duality gap; without penalty, what the curvature proves, or that the classes are separated), or
+        kind: "proof" (a duality gap; without a penalty, what the curvature proves, or that the classes are separated), or
             "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
-        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without penalty.
+        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without a penalty.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
         rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
@@ -101,12 +101,12 @@ class Certificate:
 
     @property
     def is_of_separation(self) -> bool:
-        """Whether it proves that the classes are separated, so that without penalty the loss falls to 0."""
+        """Whether it proves that the classes are separated, so that without a penalty the loss falls to 0."""
         return self.kind == "proof" and self.strength == 0 and self.gap >= self.objective
 
     @property
     def is_of_curvature(self) -> bool:
-        """Whether it proves, without penalty, that there is a minimum and how near it is, by the curvature."""
+        """Whether it proves, without a penalty, that there is a minimum and how near it is, by the curvature."""
         return self.kind == "proof" and self.strength == 0 and self.gap < self.objective
 
     @property
@@ -120,7 +120,7 @@ class Certificate:
     def __str__(self) -> str:
         """One plain sentence."""
         if self.kind == "estimate":
-            claim = "Estimated, since without penalty nothing was proved: the objective"
+            claim = "Estimated, since without a penalty nothing was proved: the objective"
         elif self.is_of_curvature:
             claim = "Proved without a penalty, by the curvature: the objective"
         else:
@@ -270,7 +270,7 @@ def proof_of_parts(
 def _proof_beside_equations(
     objective: Objective, W: Array, tol: float, estimate: float | None, known: tuple[float, Array] | None
 ) -> tuple[Certificate, Array]:
-    """The certificate where columns without penalty have equations of their own, and the coefficients it is about."""
+    """The certificate where columns without a penalty have equations of their own, and the coefficients it is about."""
     value, gradient, W, equations = solve_equations(objective, W, tol, known)
     strength, rounding = objective.penalty.modulus, rounding_of(objective, W, value)
     size = objective.penalty.dual_norm(gradient[:-1]) * (1 + growth(objective.size))
@@ -438,7 +438,7 @@ def _solve_intercept(
 
 
 def _balance_tolerance(objective: Objective, W: Array, value: float, tol: float) -> float:
-    """The mean residual that adds next to nothing to the gap, but for what is rounding anyway."""
+    """The mean residual that adds almost nothing to the gap, but for what is rounding anyway."""
     default = RESIDUAL_ROUNDING * max(1.0, objective.null[1])
     if objective.penalty.modulus == 0:
         return default

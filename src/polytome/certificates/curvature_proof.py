@@ -1,4 +1,4 @@
-"""A bound on the distance from the minimum without penalty, by the curvature at the coefficients that were reached.
+"""A bound on the distance from the minimum without a penalty, by the curvature at the coefficients that were reached.
 
 Along a line the loss of a row bends less and less, but not suddenly: if `r` is the range of what its scores change by
 per unit of length, `|phi'''| <= r phi''`, since a third central moment is at most the range times the variance. So let
@@ -65,7 +65,7 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
     """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as much as a Hessian.
 
     Args:
-        objective: without penalty, with products in float64.
+        objective: without a penalty, with products in float64.
         W: coefficients, shape `objective.shape`.
         blocks: the Hessian there, as from `Objective.hessian_blocks`.
 
@@ -138,7 +138,7 @@ def _intercept_error(objective: Objective, W: Array) -> Array:
 
 def _objective_error(objective: Objective, sums: _RowSums, value: float, intercept_error: Array) -> float:
     """How far the objective may be off: by what the rows round, and by what the intercept's rounding changes, which is
-    next to nothing where the mean residuals are."""
+    almost nothing where the mean residuals are."""
     loss, total = objective.loss, objective.total_weight
     soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
     roundings = _roundings(objective)

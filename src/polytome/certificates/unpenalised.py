@@ -10,7 +10,7 @@ satisfies all of them, whatever g. If no `|z_i c|` is large, q_i is a distributi
 average at most `chi^2 = g' H^-1 g = eta^2`; and by Cauchy and Schwarz the gradient of the penalised columns moves by at
 most `sqrt(L) eta` times their root mean squares, L being the smoothness of the loss.
 
-Where predictions are all but sure of the label, q_i is the label: such rows leave nothing of an equation, at the price
+Where predictions are almost certain of the label, q_i is the label: such rows leave nothing of an equation, at the price
 of their loss. So nothing is lost where unpenalised columns tell some classes apart perfectly.
 
 All that has to be known of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed

@@ -165,7 +165,7 @@ Tolerance = Annotated[
     float,
     typer.Option(
         "--tol",
-        help="Stop when the gap is proved (without penalty perhaps only estimated) to be below this share of the null "
+        help="Stop when the gap is proved (without a penalty perhaps only estimated) to be below this share of the null "
         "model's objective.",
     ),
 ]

@@ -153,7 +153,7 @@ class _DrawnPairs:
 
     def of_block(self, block: Block) -> Sums:
         importance = (_squares(block) @ self.features + self.intercept) * block.weight[:, None]
-        # Without a bound the share in a diagonal that is next to nothing could be infinite, and that times zero none.
+        # Without a bound the share in a diagonal that is almost nothing could be infinite, and that times zero none.
         np.minimum(importance, _MAX_IMPORTANCE, out=importance)
         row, place, weight = _pairs_of_rows(self.p[block.target[0] : block.target[-1] + 1], importance, self.draw)
         return (np.column_stack([block.target[row], place, block.weight[row] * weight]),)

@@ -249,7 +249,7 @@ def _groups(alpha: Array) -> list[tuple[float, Array]]:
 def _factor(S: Array, ridge: float | Array, least_ratio: float) -> tuple[Array, bool]:
     """Cholesky factor of `S + diag(ridge)`, each diagonal entry raised by the smallest ratio that makes it definite."""
     diagonal = S.diagonal() + ridge
-    diagonal[diagonal <= 0] = 1.0  # a column of zeros without penalty
+    diagonal[diagonal <= 0] = 1.0  # a column of zeros without a penalty
     return ridged_factor(S, lambda ratio: diagonal * (1 + ratio), least_ratio), True
 
 

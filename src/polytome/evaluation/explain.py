@@ -156,7 +156,7 @@ def feature_names(model: Fitted) -> tuple[str, ...]:
 
 
 def output_names(model: Fitted) -> list[Any]:
-    """What each row of `coef_` speaks for: a class, of two the second; one of a pair; a label; the place of a number.
+    """What each row of `coef_` counts for: a class, of two the second; one of a pair; a label; the place of a number.
 
     Example:
         >>> from polytome import OneVsOne

@@ -30,7 +30,7 @@ Lengths, radius and budget are sums and products of positive numbers, which n ro
 rounding of these is added. m can be any point, so that of the mean does not matter. What leaves the range of float64
 is infinite or NaN and settles nothing.
 
-Without penalty there is no such proof. Where only some columns have none, the first two remain: the identity holds with
+Without a penalty there is no such proof. Where only some columns have none, the first two remain: the identity holds with
 the norm of the penalised coefficients.
 
 References:

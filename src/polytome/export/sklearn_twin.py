@@ -269,7 +269,7 @@ def _program(model: LogisticRegression, form: Form, agreement: Agreement) -> str
     lines = [
         "# A fitted scikit-learn estimator, written by Polytome: from THIS_FILE import estimator",
         *(f"# {name}: {fact}" for name, fact in facts.items()),
-        "from math import inf  # C without penalty",
+        "from math import inf  # C without a penalty",
         "",
         "",
         inspect.getsource(build),

@@ -92,7 +92,7 @@ def many_runs(X: Array, Y: Array) -> Array:
 
 
 def objective_of(X: Array, codes: Array) -> Objective:
-    """The mean softmax loss without penalty."""
+    """The mean softmax loss without a penalty."""
     return Objective(Softmax(3), NoPenalty(), as_rows(X, codes))
 
 
@@ -218,7 +218,7 @@ def how_far(page: Page, iris: Dataset, codes: Array, training: Training) -> None
             (name, losses[name], 100 * float((scores(iris.X, W).argmax(axis=1) == codes).mean()), np.abs(W[:-1]).max())
             for name, W in rows
         ],
-        f"Mean loss without penalty on the {len(codes)} flowers, share of flowers right, weights per cm",
+        f"Mean loss without a penalty on the {len(codes)} flowers, share of flowers right, weights per cm",
     )
     end, best = losses["stochastic descent"], min(losses.values())
     page.text(f"""

@@ -282,7 +282,7 @@ def perfect(page: Page, X: Array, y: Array, features: Array, species: Array) -> 
         "by a plane. Weights go on growing, runs differ with their random start and order, and new flowers may be "
         "misclassified nevertheless.",
         shown=f"After {EPOCHS} epochs half of the runs have weights longer than {norms[1]:.2f} at the rate {RATES[1]} "
-        f"and longer than {norms[0]:.2f} at {RATES[0]}, all with 100 %. Without penalty `LogisticRegression` reports "
+        f"and longer than {norms[0]:.2f} at {RATES[0]}, all with 100 %. Without a penalty `LogisticRegression` reports "
         f"`{separated(X, y).name}`. Where species lie closer, versicolor and virginica, models that get all of 20 "
         f"training flowers right get {100 * tested:.1f} % of the other {trained} right.",
     )
@@ -294,7 +294,7 @@ def norm_of_fit(X: Array, y: Array, C: float) -> float:
 
 
 def separated(X: Array, y: Array) -> Stop:
-    """Why a fit without penalty stops on classes that can be separated."""
+    """Why a fit without a penalty stops on classes that can be separated."""
     import warnings
 
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 __all__ = ["is_missing", "masked_place", "numeric_array", "readable_features", "refuse_unreadable_columns", "vector"]
 
-_TIME = "a date or a span of time is no number: give for example days, (X - start) / numpy.timedelta64(1, 'D')"
+_TIME = "a date or a span of time is not a number: give for example days, (X - start) / numpy.timedelta64(1, 'D')"
 _ARROW_NUMBERS = ("int", "uint", "float", "double", "halffloat", "bool", "decimal")
 
 
@@ -71,7 +71,7 @@ def numeric_array(X: Array, names: Array | None = None) -> Array:
         names: of its columns.
 
     Raises:
-        DataError: an entry is no number; the message names its place.
+        DataError: an entry is not a number; the message names its place.
 
     Example:
         >>> numeric_array(np.array([[1, 2.5]], dtype=object))
@@ -97,7 +97,7 @@ def numeric_array(X: Array, names: Array | None = None) -> Array:
 
 
 def _refuse_cell(cell: Any, where: str) -> None:
-    """Raises DataError for a cell of X that is no number."""
+    """Raises DataError for a cell of X that is not a number."""
     if is_missing(cell):
         what = "NaN" if isinstance(cell, float) else f"NaN ({cell})"
         raise DataError(f"X contains {what} at {where}: {FILL_IN}")
@@ -106,7 +106,7 @@ def _refuse_cell(cell: Any, where: str) -> None:
     try:
         float(cell)
     except (ValueError, OverflowError) as error:
-        raise DataError(f"X holds {cell!r} at {where}, which is no number that fits: encode it first") from error
+        raise DataError(f"X holds {cell!r} at {where}, which is not a number that fits: encode it first") from error
     except TypeError as error:
         raise DataTypeError(f"X holds {cell!r} at {where}, not a number: {error}") from error
 
@@ -219,7 +219,7 @@ def vector(values: Any, name: str) -> Array:
         name: of the argument.
 
     Raises:
-        DataError: a cell is masked or no number.
+        DataError: a cell is masked or not a number.
 
     Example:
         >>> vector([1, 2], "sample_weight")

@@ -134,7 +134,7 @@ def refuse_without_classes(model: Any, need: str) -> None:
 
     Args:
         model: of any kind.
-        need: what is asked for, and why that takes classes: the begin of the message.
+        need: what is asked for, and why that takes classes: the start of the message.
 
     Example:
         >>> from polytome import LinearRegression

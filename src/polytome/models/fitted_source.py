@@ -25,7 +25,7 @@ class TrainingRecord:
     Attributes:
         source: the name of the data set or the path of the file; None for data from Python.
         data_sha256: of features and labels, 64 hexadecimal digits; see `data_hash`.
-        n_rows: rows of training.
+        n_rows: training rows.
         class_counts: rows of each class, in the order of `classes_`, (K,) int64.
         notes: what the reader of the data noticed, such as rows left out for a missing cell.
         low: smallest value of each feature, (d,) float64.
@@ -35,8 +35,8 @@ class TrainingRecord:
         divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
         duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
             (m, 2) int64 with the earlier one first; constant features are not repeated here.
-        could_change: the most rows of training whose predicted class could be another one at the exact minimum, as
-            proved by `polytome.evaluation.settled`; None where nothing is proved (without penalty, or with weights of
+        could_change: the most training rows whose predicted class could be another one at the exact minimum, as
+            proved by `polytome.evaluation.settled`; None where nothing is proved (without a penalty, or with weights of
             rows).
         centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
             has its mean, (K, K) float64; (0, 0) where nothing is proved.

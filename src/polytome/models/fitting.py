@@ -160,7 +160,7 @@ def check_settings(estimator: Any) -> None:
 
 
 def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
-    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` makes C void.
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` disables C.
 
     Raises:
         ArgumentError: `penalty_weights` do not fit the columns.

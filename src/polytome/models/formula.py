@@ -18,7 +18,7 @@ class Formula:
         total_weight: sum of their weights.
         n_features: columns of the data.
         n_classes: classes.
-        strength: of the penalty on the mean-loss scale; 0 without penalty.
+        strength: of the penalty on the mean-loss scale; 0 without a penalty.
         fit_intercept: whether there is an intercept (never penalised).
         scale: "none", "standard", or the numbers that the columns are divided by before the penalty.
         value: of the objective at the fitted coefficients, in nats.
@@ -59,5 +59,5 @@ class Formula:
         return text
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers and the text as plain values for JSON; C is None without penalty."""
+        """The numbers and the text as plain values for JSON; C is None without a penalty."""
         return {**asdict(self), "C": self.C if self.strength > 0 else None, "text": str(self)}

@@ -79,7 +79,7 @@ def is_soft(y: Any) -> bool:
 
 
 def label_column(y: Any) -> Array:
-    """One label per row, all of one type: text, truth values, whole numbers, or others that can be sorted.
+    """One label per row, all of one type: text, booleans, whole numbers, or others that can be sorted.
 
     Raises:
         DataError: y has several columns, a row has no label, or labels of different types stand beside each other.
@@ -122,7 +122,7 @@ _FAMILIES: tuple[tuple[Any, type | None], ...] = (
 
 
 def _of_one_type(labels: Array) -> Array:
-    """Labels that came as objects: numbers and truth values as such, text as `str`."""
+    """Labels that came as objects: numbers and booleans as such, text as `str`."""
     if set(map(type, labels.tolist())) == {str}:
         return labels
     family, made = next(((kind, of) for kind, of in _FAMILIES if isinstance(labels[0], kind)), (type(labels[0]), None))
@@ -301,7 +301,7 @@ def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
 def _given_weights(class_weight: Mapping[Any, Any], classes: Array) -> Array:
     """The weight of each class; 1 for those that are not named.
 
-    A key that is no class may stand beside weights of all classes, as in scikit-learn: a fold may lack a rare one.
+    A key that is not a class may stand beside weights of all classes, as in scikit-learn: a fold may lack a rare one.
     """
     known = {label: code for code, label in enumerate(classes.tolist())}
     per_class = np.ones(len(classes))
@@ -314,7 +314,7 @@ def _given_weights(class_weight: Mapping[Any, Any], classes: Array) -> Array:
     if unknown and len(class_weight) - len(unknown) < len(classes):
         lacking = [label for label in classes.tolist() if label not in class_weight]
         raise ArgumentError(
-            f"class_weight names {_listed(unknown)}, no class of y; its classes without a weight are {_listed(lacking)}"
+            f"class_weight names {_listed(unknown)}, not among the classes of y; those without a weight are {_listed(lacking)}"
             " (text and number are not the same)"
         )
     return per_class

@@ -155,7 +155,7 @@ def targets(y: Any) -> Array:
     """The numbers to be predicted as an array, (n,) or (n, n_targets), all finite.
 
     Raises:
-        DataError: an entry is masked, missing, infinite or no number.
+        DataError: an entry is masked, missing, infinite or not a number.
 
     Example:
         >>> targets([1, 2.5])
@@ -193,7 +193,7 @@ def _standardised(rows: Rows, fit_intercept: bool) -> Rows:
     if not np.isfinite(spread).all():
         column = int(np.flatnonzero(~np.isfinite(spread))[0])
         raise DataError(f"column {column} of X is too large: squares of its values overflow; rescale it")
-    # A spread that is rounding alone is no information: such a column stays as small as it is.
+    # A spread that is rounding alone carries no information: such a column stays as small as it is.
     constant = spread <= _EPS * max(rows.n_rows, rows.n_features) * np.abs(mean)
     divisor = np.where(constant, np.abs(mean), spread)
     shift = mean if fit_intercept else np.zeros_like(mean)

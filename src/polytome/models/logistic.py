@@ -47,7 +47,7 @@ class LogisticRegression(CertifiedClassifier):
     sum: the objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
 
     Args:
-        penalty: as in scikit-learn, for programs written for it: "l2", or None, which makes `C` void.
+        penalty: as in scikit-learn, for programs written for it: "l2", or None, which disables `C`.
         C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never penalised.
         l1_ratio: only 0 (the L2 penalty) is offered.
         dual: accepted where scikit-learn accepts it; the minimum is the same.
@@ -58,7 +58,7 @@ class LogisticRegression(CertifiedClassifier):
             (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
             columns as given, and no copy of X is made.
         penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1), one number per
-            column, or numbers by the names of columns (1 for those not named). 0 leaves a column without penalty.
+            column, or numbers by the names of columns (1 for those not named). 0 leaves a column without a penalty.
         solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
             `polytome.solvers`. Scikit-learn's other names mean "auto".
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
@@ -70,7 +70,7 @@ class LogisticRegression(CertifiedClassifier):
         verbose: 1 prints a line for each iteration.
         n_jobs: threads of a fit: a number, -1 for all cores, None for the usual number (`POLYTOME_NUM_THREADS`). It
             changes no bit of the result.
-        callback: called with a `Progress` at each iteration; a true answer stops the fit, which keeps the best so far.
+        callback: called with a `Progress` at each iteration; a true return value stops the fit, which keeps the best so far.
 
     Attributes:
         classes_: the labels, sorted, shape (K,).
@@ -197,9 +197,9 @@ class LogisticRegression(CertifiedClassifier):
 
     @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def set_callbacks(self, *callbacks: Any) -> Self:
-        """Set scikit-learn's callbacks, which are called at the begin and end of a fit and of each iteration.
+        """Set scikit-learn's callbacks, which are called at the start and end of a fit and of each iteration.
 
-        Of scikit-learn 1.9 and later. A true answer at the end of an iteration stops the fit.
+        Of scikit-learn 1.9 and later. A true return value at the end of an iteration stops the fit.
         """
         from sklearn.callback import CallbackSupportMixin
 

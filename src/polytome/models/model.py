@@ -80,7 +80,7 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
             X: features of rows that the model was not fitted to, shape (n, d); without them the report says nothing
                 about the quality of predictions.
             y: what is to be predicted for them, as in `fit`.
-            X_train: features of the rows of training, which `training_` then describes; None leaves it as it is.
+            X_train: features of the training rows, which `training_` then describes; None leaves it as it is.
             y_train: their labels.
 
         Returns:

@@ -36,7 +36,7 @@ class MultilabelLogistic(BinaryModels):
         max_iter: most iterations.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
-        callback: called with a `Progress` at each iteration; a true answer stops the fit.
+        callback: called with a `Progress` at each iteration; a true return value stops the fit.
 
     Attributes:
         labels_: the names of the L labels: the columns of a frame, else 0..L-1.

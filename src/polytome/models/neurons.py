@@ -133,7 +133,7 @@ class Perceptron(Neuron):
         epochs: most passes over the rows.
         shuffle: whether each epoch visits the rows in a new random order.
         random_state: seed or RandomState of that order; None for 0, so that a fit repeats itself.
-        callback: called with an `Epoch` after each epoch; a true answer ends the training.
+        callback: called with an `Epoch` after each epoch; a true return value ends the training.
 
     Attributes:
         coef_, intercept_: shapes (1, d) and (1,), float64.
@@ -226,7 +226,7 @@ class Adaline(_Descending):
         batch_size: rows per step; None for all at once.
         shuffle: whether each epoch visits the rows in a new random order.
         random_state: seed or RandomState of that order; None for 0, so that a fit repeats itself.
-        callback: called with an `Epoch` after each epoch; a true answer ends the training.
+        callback: called with an `Epoch` after each epoch; a true return value ends the training.
 
     Attributes:
         coef_, intercept_: `w`, shape (1, d), and `b`, shape (1,), float64.
@@ -264,7 +264,7 @@ class SigmoidNeuron(_Descending):
         batch_size: rows per step; None for all at once.
         shuffle: whether each epoch visits the rows in a new random order.
         random_state: seed or RandomState of that order; None for 0, so that a fit repeats itself.
-        callback: called with an `Epoch` after each epoch; a true answer ends the training.
+        callback: called with an `Epoch` after each epoch; a true return value ends the training.
 
     Attributes:
         coef_, intercept_: shapes (1, d) and (1,), float64.

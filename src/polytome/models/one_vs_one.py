@@ -23,7 +23,7 @@ class OneVsOne(BinaryModels):
     """One binary logistic regression per pair of classes, on the rows of those two; each casts a vote.
 
     All `K (K - 1) / 2` models are trained together: a row takes part in the K - 1 pairs of its class, in one pass over
-    X per step, and no row is copied for a pair. The class with most votes wins; confidence breaks ties: the sum over
+    X per step, and no row is copied for a pair. The class with the most votes wins; confidence breaks ties: the sum over
     a class's pairs of the scores for it.
 
     Args:
@@ -36,12 +36,12 @@ class OneVsOne(BinaryModels):
         max_iter: most iterations.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
-        callback: called with a `Progress` at each iteration; a true answer stops the fit.
+        callback: called with a `Progress` at each iteration; a true return value stops the fit.
 
     Attributes:
         classes_: the labels, sorted, shape (K,).
         pairs_: positions in `classes_` of the two classes of each model, shape (P, 2), the smaller first.
-        coef_, intercept_: (P, d) and (P,); a positive score speaks for the second class of the pair.
+        coef_, intercept_: (P, d) and (P,); a positive score counts for the second class of the pair.
         certificate_: how far the sum of the objectives is from its minimum, and so at most each of them.
         stop_, history_, objective_, solver_, n_iter_: as in `LogisticRegression`.
         n_features_in_, feature_names_in_: as in scikit-learn.
@@ -114,7 +114,7 @@ class OneVsOne(BinaryModels):
         return decision
 
     def predict(self, X: Any) -> Array:
-        """The class with most votes, and among these with most confidence, shape (n,)."""
+        """The class with the most votes, and among these the most confidence, shape (n,)."""
         decision = self.decision_function(X)
         codes = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
         predicted: Array = self.classes_[codes]

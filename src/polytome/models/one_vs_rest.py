@@ -37,7 +37,7 @@ class OneVsRest(BinaryModels):
         max_iter: most iterations.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
-        callback: called with a `Progress` at each iteration; a true answer stops the fit.
+        callback: called with a `Progress` at each iteration; a true return value stops the fit.
 
     Attributes:
         classes_: the labels, sorted, shape (K,).

@@ -35,7 +35,7 @@ _WARNINGS = {
 def check_peer_settings(estimator: Any) -> None:
     """Raises ArgumentError where a setting of scikit-learn's has another meaning here, or none.
 
-    Warns, as scikit-learn does, where `penalty` makes `C` or `l1_ratio` void.
+    Warns, as scikit-learn does, where `penalty` disables `C` or `l1_ratio`.
     """
     _check_penalty(estimator.penalty, estimator.l1_ratio, estimator.C, estimator.solver)
     dual: Any = estimator.dual

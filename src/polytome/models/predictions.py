@@ -110,7 +110,7 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
 def _coefficients(estimator: Any) -> Array:
     """Coefficients and, last, intercepts, (n_outputs, n_features + 1).
 
-    Put together anew for each call, and checked: nothing can go stale where a user changes `coef_`.
+    Put together again for each call, and checked: nothing can go stale where a user changes `coef_`.
     """
     n_outputs = estimator._n_outputs
     coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, n_outputs)
@@ -121,7 +121,7 @@ def checked_coefficients(estimator: Any, given: Any, intercepts: Any, n_outputs:
     """Coefficients (n_outputs, n_features) and intercepts as arrays.
 
     Raises:
-        ArgumentError: they have another shape, or are no numbers: a user can put anything there.
+        ArgumentError: they have another shape, or are not numbers: a user can put anything there.
     """
     is_sparse: bool = not isinstance(given, np.ndarray) and sparse.issparse(given)
     coefficients = np.asarray(given.toarray() if is_sparse else given)
@@ -147,7 +147,7 @@ def refuse_nonfinite_coefficients(coefficients: Array) -> None:
         output, column = map(int, wrong[0])
         last = column == coefficients.shape[1] - 1
         name = f"intercept_[{output}]" if last else f"coef_[{output}, {column}]"
-        raise ArgumentError(f"{name} is {coefficients[output, column]}: the model cannot predict; fit it anew")
+        raise ArgumentError(f"{name} is {coefficients[output, column]}: the model cannot predict; fit it again")
 
 
 def classes_of(estimator: Any, scores: Array) -> Array:

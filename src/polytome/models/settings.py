@@ -50,7 +50,7 @@ def check_whole_number(name: str, value: Any, least: int) -> None:
 
 
 def real_number(value: Any) -> float:
-    """A setting as a float; NaN where it is no real number, or one beyond the range of floats.
+    """A setting as a float; NaN where it is not a real number, or one beyond the range of floats.
 
     Example:
         >>> real_number(3), real_number("3")

@@ -155,7 +155,7 @@ class CoefficientsDisplay(Display):
 
 
 def _their_labels(model: Any) -> list[Any]:
-    """What each row of coefficients speaks for in a classifier of scikit-learn."""
+    """What each row of coefficients counts for in a classifier of scikit-learn."""
     check_is_fitted(model, "classes_")
     labels: list[Any] = (model.classes_[1:] if model.coef_.shape[0] == 1 else model.classes_).tolist()
     return labels

@@ -49,7 +49,7 @@ def sound_sparse(X: Any) -> Any:
         lines, others = ("row", "columns") if by_row else ("column", "rows")
         raise DataError(
             f"{lines} {line} of X stores an entry with the index {indices[outside]}, but X has {minor:,} {others}: the "
-            "indices of this sparse matrix are damaged; make it anew"
+            "indices of this sparse matrix are damaged; rebuild it"
         )
     kind = f"{matrix.format}_{'array' if isinstance(X, sparse.sparray) else 'matrix'}"
     matrix = getattr(sparse, kind)((data, indices, bounds), shape=matrix.shape)
@@ -77,7 +77,7 @@ def _compressed(X: Any) -> Any:
     entries = X.tocoo()
     for places, size, what in ((entries.row, X.shape[0], "row"), (entries.col, X.shape[1], "column")):
         if (at := _outside(places, size)) is not None:
-            raise DataError(f"X stores an entry in {what} {places[at]}, but has {size:,} {what}s: make it anew")
+            raise DataError(f"X stores an entry in {what} {places[at]}, but has {size:,} {what}s: rebuild it")
     # SciPy adds up entries that are stored twice, and would do so in their own type.
     matrix = entries.astype(np.float64).tocsr()
     return matrix.astype(X.dtype) if matrix.nnz == entries.nnz else matrix
@@ -94,7 +94,7 @@ def _checked_bounds(bounds: Array, lines: int, available: int) -> int:
     if not (fits and (bounds[1:] >= bounds[:-1]).all()):
         raise DataError(
             f"indptr of X does not divide {available:,} entries among {lines:,} rows or columns in growing order: this "
-            "sparse matrix is damaged; make it anew"
+            "sparse matrix is damaged; rebuild it"
         )
     return int(bounds[-1])
 

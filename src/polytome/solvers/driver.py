@@ -50,7 +50,7 @@ class Stop(enum.Enum):
 
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
     ESTIMATED = (
-        "the distance from the minimum is estimated to be within `tol`; without penalty the curvature did not prove "
+        "the distance from the minimum is estimated to be within `tol`; without a penalty the curvature did not prove "
         "it, perhaps since there is no minimum: a finite C would be proved"
     )
     SEPARATED = (
@@ -89,7 +89,7 @@ class Progress:
         iteration: 0 for the start.
         passes: passes over the rows so far (certificates not counted).
         objective: in nats.
-        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without penalty an
+        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without a penalty an
             estimate.
         seconds: since the first iteration began; NaN in what was pickled, which keeps no times.
     """
@@ -106,7 +106,7 @@ class Progress:
 
 
 Callback = Callable[[Progress], object]
-"""Called at each iteration; a true answer stops the fit."""
+"""Called at each iteration; a true return value stops the fit."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def minimize(
         start: coefficients to start from; the null model if None.
         tol: largest gap, relative to the objective of the null model.
         max_iter: most iterations.
-        callback: called with each `Progress`; a true answer interrupts.
+        callback: called with each `Progress`; a true return value interrupts.
         see: called before it with the iterate itself, as long as that is one of the objective as it was given: not
             where Newton's method goes on over columns that are centred elsewhere.
 
@@ -345,7 +345,7 @@ class _Minimization:
         return Stop.MAX_ITER if len(self.history) > self.max_iter else None
 
     def _gap(self, iterate: Iterate) -> float:
-        """The gap as if what is not penalised were exact; without penalty the solver's estimate, or the last ten
+        """The gap as if what is not penalised were exact; without a penalty the solver's estimate, or the last ten
         gains."""
         if isinstance(iterate, DualIterate):
             return iterate.gap
@@ -396,7 +396,7 @@ class _Minimization:
                 return
 
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
-        """One more step of Newton's method where it is at hand, or costs next to nothing: who asks for more than the
+        """One more step of Newton's method where it is at hand, or costs almost nothing: who asks for more than the
         usual tolerance wants digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
         if step is None:
@@ -533,7 +533,7 @@ def train(
         solver: how; each of its iterates after the start is one epoch.
         start: coefficients to start from, shape `objective.shape`.
         epochs: how many, at least one.
-        callback: called after each epoch; a true answer ends the training, which keeps the coefficients so far.
+        callback: called after each epoch; a true return value ends the training, which keeps the coefficients so far.
 
     Raises:
         ArgumentError: `epochs` is not a positive whole number.

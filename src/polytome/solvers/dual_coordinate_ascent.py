@@ -43,7 +43,7 @@ class DualCoordinateAscent(Solver):
     with rows of unit length, a handful of epochs comes close to the optimum, and predictions near their optimum prove a
     gap that is hundreds of times closer to the truth than the one that the gradient proves.
 
-    The intercept is not penalised: it is the coefficient of a small constant column whose penalty is centred anew at
+    The intercept is not penalised: it is the coefficient of a small constant column whose penalty is centred again at
     the value reached after each epoch, the method of multipliers.
 
     Args:

@@ -44,7 +44,7 @@ class LBFGS(Solver):
 
     Args:
         memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
-        rebuild: iterations at which the preconditioner is built anew, with the curvature of the coefficients reached.
+        rebuild: iterations at which the preconditioner is rebuilt, with the curvature of the coefficients reached.
         then: the solver that takes over where the certificate does not hold after `then_after` iterations; None for
             none.
 

@@ -39,7 +39,7 @@ class Newton(Solver):
 
     H hardly sees rows that are classified beyond doubt. A step may turn some of them into disasters, and a line
     search would then shorten it for all rows. Instead, each such row gets the extra curvature e that its loss showed
-    along the failed step, and the step is computed anew; it changes for those rows and hardly for others. The curvature
+    along the failed step, and the step is computed again; it changes for those rows and hardly for others. The curvature
     fades while steps keep their promise.
 
     A Hessian costs as much as several gradients. So it is kept while it serves: while each step promises 3 % or less
@@ -47,7 +47,7 @@ class Newton(Solver):
     their Hessian there, are a good start for all of them.
 
     Args:
-        sample: rows whose curvature makes up the Hessian, drawn anew for each step; conjugate gradients with exact
+        sample: rows whose curvature makes up the Hessian, drawn again for each step; conjugate gradients with exact
             products then mend what the sample misses. None for all rows, where a Cholesky factor gives the exact step.
 
     Example:
@@ -88,7 +88,7 @@ class Newton(Solver):
 
     def _optimum(self, few: Objective, start: Array) -> tuple[Array, Array, float]:
         """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the way."""
-        # All rows have their optimum elsewhere, at about this distance in nats: it is no use to come much nearer.
+        # All rows have their optimum elsewhere, at about this distance in nats: coming much nearer gains nothing.
         noise = few.size / few.rows.n_rows
         for iterate in islice(self.iterates(few, start), _MAX_TRIES):
             if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:

@@ -35,7 +35,7 @@ class Solver(Protocol):
 
     @property
     def fallback_after(self) -> float:
-        """Iterations that it needs where rounding is no trouble."""
+        """Iterations that it needs where rounding does no harm."""
         return np.inf
 
     @property

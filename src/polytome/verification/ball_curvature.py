@@ -1,4 +1,4 @@
-"""A bound of the minimum without penalty, in ball arithmetic, by the curvature at some coefficients.
+"""A bound of the minimum without a penalty, in ball arithmetic, by the curvature at some coefficients.
 
 With g and H the gradient and the Hessian of P there, `nu^2 = g' H^-1 g`, and r_i the largest range that the scores of
 row i can have in a direction d with `d' H d = 1`, let rho be the largest of the r_i and `x = nu rho`. If x < 1, then

@@ -4,7 +4,7 @@ A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every 
 and for the intercept. The predictions p of a witness nearly do so. With their curvature `C_i = diag(p_i) - p_i p_i'`
 and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where
 `H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers. The balls of c contain its solution, and those of q
-decide whether it is a distribution. Where p is all but sure of a label, it is taken to be the label: so there is a
+decide whether it is a distribution. Where p is almost certain of a label, it is taken to be the label: so there is a
 bound too where these columns tell some classes apart, and no coefficients are optimal.
 
 Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta Numerica 19, 2010, section
@@ -81,7 +81,7 @@ class Tilt:
         return cls(problem, columns, changes)
 
     def moved(self, block: Block, row: int, p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]] | None:
-        """The predictions of a row, and one minus them; None where they may be no distribution."""
+        """The predictions of a row, and one minus them; None where they may not be a distribution."""
         p, rest = _rounded_predictions(self.problem, block.y[row], p, rest)
         x = _entries(self.problem, block, row, self.columns)
         dz = [sum((c * xa for c, xa in zip(change, x, strict=True)), arb(0)) for change in self.changes]
@@ -105,7 +105,7 @@ class Tilt:
 def _rounded_predictions(
     problem: ExactData, y: list[Ball], p: list[Ball], rest: list[Ball]
 ) -> tuple[list[Ball], list[Ball]]:
-    """Predictions of a row, and one minus them, where what is next to nothing beside a certain label is nothing."""
+    """Predictions of a row, and one minus them, where what is almost nothing beside a certain label is nothing."""
     if problem.softmax:
         label = next((k for k, yk in enumerate(y) if yk == 1), None)
         if label is None:

@@ -169,7 +169,7 @@ class ExactData:
 
     @property
     def strength(self) -> Ball:
-        """`1 / (C S)`; 0 without penalty."""
+        """`1 / (C S)`; 0 without a penalty."""
         return arb(0) if np.isinf(self.C) else 1 / (arb(self.C) * self.total_weight)
 
     def _constant(self) -> tuple[Ball, list[Ball]]:
