@@ -185,7 +185,7 @@ def test_weights_that_cannot_be_used_are_named(kind, weights, message):
 
 
 def test_a_solver_that_needs_more_refuses_by_name():
-    with pytest.raises(ArgumentError, match=r"dual coordinate ascent needs a penalty of every column.*column 1"):
+    with pytest.raises(ArgumentError, match=r"dual coordinate ascent needs a penalty on every column.*column 1"):
         LogisticRegression(penalty_weights=FREE, solver="dual").fit(X, Y)
     with pytest.raises(ArgumentError, match="RowSpace needs a penalty that weighs all columns alike"):
         LogisticRegression(penalty_weights=WEIGHTS, solver=RowSpace(Newton())).fit(X, Y)

@@ -1,4 +1,4 @@
-"""The certificate where rounding matters: the same bound with sums that keep their digits, about coefficients as given.
+"""The certificate where rounding matters: the same bound with more accurate sums, for coefficients as given.
 
 Columns are centred at a value of the bulk of their rows, so that neither an offset nor one huge value swamps the rest;
 the intercept that belongs to that centre is a sum free of rounding. Each row has an error bound of its own, sums of
@@ -45,7 +45,7 @@ _UNDERFLOW = 1e-300
 
 @dataclass(frozen=True)
 class Given:
-    """Coefficients as a user gets them, and the intercept that a dual point is taken at.
+    """Coefficients as a user gets them, and the intercept of the dual point.
 
     Attributes:
         coefficients: for raw columns, shape (n_features, n_outputs).
@@ -163,8 +163,8 @@ class CarefulFrame:
         return found
 
     def _proof(self, dual: DualPoint, scores: Array, error: Array, tol: float, estimate: float | None) -> Certificate:
-        """The certificate of the coefficients that a dual point is about, with their scores and how far these may be
-        off, (n, n_outputs) both."""
+        """The certificate of the coefficients that a dual point is about, with their scores and bounds on the errors of
+        these, (n, n_outputs) both."""
         objective = self.objective
         sums = self._at_rows(dual, scores, error)
         residual = dual.residual * objective.rows.weight[:, None]
@@ -189,7 +189,7 @@ class CarefulFrame:
         )
 
     def optimum(self, tol: float) -> DualPoint | None:
-        """The dual point of the optimum, found in many digits, which serves this tolerance; None where that takes
+        """The dual point of the optimum, found in many digits and good enough for this tolerance; None where that takes
         long."""
         if tol not in self._optima:
             tolerance = _REFINED_GAP_FRACTION * tol * self.objective.null[1]
@@ -204,7 +204,7 @@ class CarefulFrame:
 
     @property
     def is_tiny(self) -> bool:
-        """Whether Newton's method in a basis of its own takes no time."""
+        """Whether Newton's method in a basis of its own is almost free."""
         rows = self.objective.rows
         return (
             self.exact is not None
@@ -230,7 +230,7 @@ class CarefulFrame:
     @property
     @kept
     def exact(self) -> tuple[Array, Array] | None:
-        """The centred columns as two floats for each entry, if sums that are free of rounding take no time."""
+        """The centred columns as two floats for each entry, if sums free of rounding are almost free."""
         rows, n_outputs = self._rows, self.objective.loss.n_outputs
         if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MAX_EXACT_PRODUCTS:
             return None
@@ -270,7 +270,7 @@ class CarefulFrame:
         """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
         price in nats.
 
-        Rows far out would move much of it, so that the rows are taken which move the residuals at the least price.
+        Outlying rows would move much of it, so the rows are chosen that move the residuals at the least price.
         """
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
         factor = float(np.sqrt(max(loss.n_outputs, 2)))
@@ -301,7 +301,7 @@ class CarefulFrame:
         return np.sqrt(squares) * (1 + growth(len(scale) + 8))
 
     def _at_rows(self, dual: DualPoint, scores: Array, error: Array) -> _AtRows:
-        """What the rows add up to, by themselves: no column is read."""
+        """Sums over the rows from their scores alone: no column is read."""
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
         value, slope = loss.value_and_gradient(scores, rows.target)
         soft = 4 * UNIT * (self.objective.soft[:, None] if self.objective.soft.size else 0.0)

@@ -310,7 +310,7 @@ def _proved(
 
 
 def at_other_coefficients(known: Certificate, objective: Objective, W: Array) -> Certificate:
-    """The certificate of coefficients `W`, from one of others: the least value that it proves holds for all.
+    """The certificate of coefficients `W`, from one of others: the lower bound that it proves holds for all.
 
     One pass over the rows; rounding of the objective there comes on top.
     """
@@ -328,7 +328,7 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
 def dual_value(objective: Objective, W: Array) -> float:
     """`-sum_i s_i loss*(R_i) / S - penalty*(-G)`: the dual objective at the residuals of `W`, in nats.
 
-    An independent way to the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact.
+    An independent form of the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact.
     """
     objective = objective.at(np.float64)
     (conjugate,) = objective.rows.reduce(_Conjugate(objective.loss, objective.rows.columns.to_raw(W)))
@@ -338,18 +338,18 @@ def dual_value(objective: Objective, W: Array) -> float:
 
 
 def is_separated(objective: Objective, W: Array) -> bool:
-    """Whether `W` puts every row of positive weight strictly on its right side: one pass over the rows."""
+    """Whether `W` puts every row of positive weight strictly on its correct side: one pass over the rows."""
     return bool(separated_outputs(objective, W).all())
 
 
 def separated_outputs(objective: Objective, W: Array) -> Array:
-    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its right side.
+    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its correct side.
 
     Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
     """
     columns = objective.rows.columns
     raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
-    # A margin is a difference of two scores: no rounding of them may have brought it above zero.
+    # A margin is a difference of two scores: rounding alone must not make it positive.
     size, intercept_rounding = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
     (wrong,) = objective.rows.reduce(_WrongRows(objective.loss, raw, size, intercept_rounding))
     separated: Array = wrong == 0
@@ -371,7 +371,7 @@ class _Conjugate:
 
 @dataclass(frozen=True, eq=False)
 class _WrongRows:
-    """How many rows of positive weight have no margin beyond rounding: so many times their largest sum, and some."""
+    """How many rows of positive weight have no margin beyond rounding, `rounding` times the largest sum plus `more`."""
 
     loss: Loss
     raw: Array
@@ -413,7 +413,7 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
 def _solve_intercept(
     objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None, hessian: Array | None
 ) -> tuple[float, Array, Array]:
-    """Newton's method on the intercepts alone, from wherever they are: value, gradient and coefficients at the end."""
+    """Newton's method on the intercepts alone, from where they are: value, gradient and coefficients at the end."""
 
     def at(b: Array) -> Array:
         return np.vstack([W[:-1], b])
@@ -438,7 +438,7 @@ def _solve_intercept(
 
 
 def _balance_tolerance(objective: Objective, W: Array, value: float, tol: float) -> float:
-    """The mean residual that adds almost nothing to the gap, but for what is rounding anyway."""
+    """The mean residual that adds almost nothing to the gap, or is rounding."""
     default = RESIDUAL_ROUNDING * max(1.0, objective.null[1])
     if objective.penalty.modulus == 0:
         return default

@@ -1,6 +1,6 @@
 """A bound on the distance from the minimum without a penalty, by the curvature at the coefficients that were reached.
 
-Along a line the loss of a row bends less and less, but not suddenly: if `r` is the range of what its scores change by
+Along a line the curvature of a row's loss changes, but not suddenly: if `r` is the range of what its scores change by
 per unit of length, `|phi'''| <= r phi''`, since a third central moment is at most the range times the variance. So let
 H be the Hessian, `nu` the norm of the gradient in the metric of H^-1, and `rho` the largest range of any row over all
 directions of length one in the metric of H. If `x = nu rho < 1`, there is a minimum, and
@@ -46,13 +46,13 @@ _UNDERFLOW = 1e-290  # for what underflows
 
 @dataclass(frozen=True)
 class CurvatureBound:
-    """What the curvature proves of coefficients as a user gets them, in nats.
+    """What the curvature proves about coefficients as a user gets them, in nats.
 
     Attributes:
         gap: how far the objective there is above its minimum, at most; without the rounding of the objective below.
         exact: what would be proved if nothing were rounded.
         objective: its value as computed.
-        rounding: how far that may be off.
+        rounding: bound on its error.
     """
 
     gap: float
@@ -83,7 +83,7 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
         >>> found.objective - least <= found.gap <= 1.01 * (found.objective - least)
         True
     """
-    # The residuals of the squared loss are not right to some units in the last place.
+    # The residuals of the squared loss are not accurate to a few units in the last place.
     if isinstance(objective.loss, Squared) or not _is_exact(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
@@ -137,12 +137,12 @@ def _intercept_error(objective: Objective, W: Array) -> Array:
 
 
 def _objective_error(objective: Objective, sums: _RowSums, value: float, intercept_error: Array) -> float:
-    """How far the objective may be off: by what the rows round, and by what the intercept's rounding changes, which is
-    almost nothing where the mean residuals are."""
+    """Bound on the error of the objective: the rounding of the rows, and that of the intercept, which is almost nothing
+    where the mean residuals are."""
     loss, total = objective.loss, objective.total_weight
     soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
     roundings = _roundings(objective)
-    # A residual is at most 1, and a score that is off moves the residuals of its row by no more than that.
+    # A residual is at most 1, and an error in a score moves the residuals of its row by no more than that.
     slope = (np.abs(sums.mean) + sums.mean_error) / total + roundings
     error = roundings * (value + soft) + sums.loss_error / total + float(slope @ intercept_error)
     return (error + 0.5 * loss.smoothness * float(intercept_error @ intercept_error)) * (
@@ -199,7 +199,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _RowSums:
-    """What the rows add up to, in columns that are independent; without division by their weight.
+    """Sums over the rows, in columns that are independent; not divided by their weight.
 
     Attributes:
         gradient: weighted sums of columns times residuals, (n_columns, n_outputs).
@@ -207,11 +207,11 @@ class _RowSums:
         square: of the columns' squares times the diagonals of the rows' Hessians, of the same shape.
         moved: for each part, by how much rounding of the scores may have moved its gradient, in its coordinates.
         loss: its weighted sum.
-        loss_error: by how much that may be off, because the scores are, but for what moves them all alike.
+        loss_error: bound on its error from errors of the scores, other than a common shift.
         mean: weighted sums of residuals, (n_outputs,).
-        mean_error: by how much these may be off, because the scores are.
+        mean_error: bound on their error from errors of the scores.
         range: for each part, the largest range of the scores of a row over all directions of unit length.
-        deviation: by how much a score may be off.
+        deviation: bound on the error of a score.
     """
 
     gradient: Array

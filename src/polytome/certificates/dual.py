@@ -64,7 +64,7 @@ def certify_dual(
     rounding = rounding_of(objective, W, max(P, dual_loss))
     terms = abs(loss) + abs(dual_loss) + _size_of_products(objective, dual, scores, residual, correction, shift)
     rounding = replace(rounding, divergence=rounding.divergence + rounding.objective + rounding.roundings * terms)
-    # What columns are centred by counts where residuals do not quite add up to zero.
+    # The columns' centres matter where residuals do not quite add up to zero.
     unbalanced = np.abs(dual_slope)
     size = objective.penalty.dual_norm((rows.columns.scale * rows.columns.shift)[:, None])
     size *= float(np.linalg.norm(unbalanced))

@@ -29,13 +29,13 @@ _MAX_REFINEMENTS = 6
 _MAX_STEPS = 120  # from the null model to the optimum
 _MAX_TRIES = 6  # to refine what a step has led to
 _STEPS_BETWEEN_TRIES = 5  # steps, before the next try
-_TRIED_GAP_FRACTION = 0.01  # of what may be left: when a step that promises less is tried
+_TRIED_GAP_FRACTION = 0.01  # of what may be left: when a step of smaller predicted decrease is tried
 _SLOPE_TOLERANCE = 0.3  # what may be left of a slope
 _MAX_LENGTHS = 60
 
 
 class Frame(Protocol):
-    """What a dual point asks of the frame that it stands in: see `careful.CarefulFrame`, whose members these are."""
+    """What a dual point asks of its frame: see `careful.CarefulFrame`, whose members these are."""
 
     @property
     def objective(self) -> Objective: ...
@@ -145,7 +145,7 @@ class DualPoint:
         return best
 
     def remaining_gap(self, frame: Frame) -> float:
-        """What may be left of the gap, but for rounding and the divergence of its scores' predictions."""
+        """What may be left of the gap, other than rounding and the divergence of its scores' predictions."""
         objective = frame.objective
         room, reach, cost = frame.movable(self.residual * objective.rows.weight[:, None], np.abs(self.scores))
         share = float((np.abs(self.gradient[-1]) / np.maximum(room, 0.0)).max()) if self.gradient[-1].any() else 0.0
@@ -196,7 +196,7 @@ def _gradient_in(basis: Basis, frame: Frame, scores: Array, parts: list[Array], 
     sums = exact_sums(basis.X, objective.rows.weight, parts, likeliest)
     across = (basis.standard * objective.penalty.weights).T, np.zeros_like(basis.standard.T)
     penalty = np.sum([exact_scores(across, W[:-1])[0] for W in at], axis=0)
-    # The part of the loss adds up to zero over the classes by itself; a mean would hide what a small one says.
+    # The part of the loss adds up to zero over the classes by itself; a mean would hide small entries.
     penalty = penalty if objective.loss.separable else penalty - penalty.mean(axis=1, keepdims=True)
     return np.asarray(sums.features / objective.total_weight + objective.penalty.modulus * penalty)
 
@@ -205,7 +205,7 @@ def find_optimum(frame: Frame, tolerance: float) -> DualPoint | None:
     """The dual point of the optimum of a tiny problem, with no more than this left of its gap if that can be had.
 
     Newton's method in the coordinates of a basis leads coefficients of two floats each to it. Each step is as long as
-    the slope along it asks for: a row that a long step would put on its wrong side has a say only where it gets there.
+    the slope along it asks for: a row that only a long step would put on its wrong side does not shorten a step that is short enough.
     """
     objective, exact = frame.objective, frame.exact
     assert exact is not None
@@ -244,7 +244,7 @@ def find_optimum(frame: Frame, tolerance: float) -> DualPoint | None:
 
 
 def _step_length(objective: Objective, scores: Array, dz: Array, slope: float, D: Array) -> float:
-    """How long a step is made: where the slope along it is a small part of what it was; 1 where rounding hides it."""
+    """The length of a step: where the slope along it is a small part of its first value; 1 where rounding hides it."""
     loss, target, share = objective.loss, objective.rows.target, objective.rows.weight / objective.total_weight
     _, before = loss.value_and_gradient(scores, target)
     penalty_curvature = float(np.vdot(objective.penalty.quadratic * D, D))

@@ -49,7 +49,7 @@ def independent_columns(objective: Objective, blocks: Array) -> Array | None:
     rows = objective.rows
     raw = _raw_factors(objective, chosen, others, factors)
     first = _with_ones(next(rows.blocks()))[:1]
-    # What a constant adds is the least sure of the factors, and one row tells it.
+    # The constant is the least accurate of the factors, and one row determines it.
     raw[-1] = 0.0
     raw[-1] = (first[:, others] - first @ raw)[0] if objective.fit_intercept else 0.0
     with np.errstate(over="ignore", invalid="ignore"):

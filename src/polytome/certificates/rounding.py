@@ -1,9 +1,9 @@
-"""What rounding can have done to a certificate: bounds known beforehand, from the unit roundoff and columns' sizes.
+"""The effect of rounding on a certificate: a priori bounds, from the unit roundoff and columns' sizes.
 
 A sum of n products, in whatever order, is off by at most `growth(n)` times the sum of their absolute values (Higham,
 section 3.1). Here the sums run over rows, and by Cauchy and Schwarz the absolute values are bounded by root mean
 squares of columns, of residuals and of scores, which are known without another reading of the rows. Exponentials and
-logarithms are taken to be right to eight units in the last place; the tests hold them to that. All bounds are in nats.
+logarithms are assumed accurate to eight units in the last place; the tests hold them to that. All bounds are in nats.
 
 References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 2.2 and 3.1; for `2 L loss` as a
 bound on a squared gradient Nesterov, Introductory Lectures on Convex Optimization, 2004, theorem 2.1.5.
@@ -35,7 +35,7 @@ _MAX_PRODUCT_COEFFICIENTS = 2**16
 
 
 def growth(n: float) -> float:
-    """`n u / (1 - n u)`: the relative error of n roundings one after the other; infinite where n is beyond all use.
+    """`n u / (1 - n u)`: the relative error of n roundings one after the other; infinite where n is too large for a bound.
 
     Example:
         >>> growth(1) == UNIT / (1 - UNIT)

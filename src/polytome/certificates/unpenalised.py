@@ -1,4 +1,4 @@
-"""The equations of columns that a penalty leaves alone: solved first, and what is left of them paid for.
+"""The equations of columns that a penalty leaves alone: solved first, and the remainder added to the gap.
 
 A dual point is feasible if `sum_i s_i x_ij R_i = 0` for each unpenalised column j and, where there is an intercept,
 `sum_i s_i R_i = 0`. Let Z be these columns, p the predictions of some coefficients, `g = Z' diag(s) (p - y) / S` what
@@ -13,7 +13,7 @@ most `sqrt(L) eta` times their root mean squares, L being the smoothness of the 
 Where predictions are almost certain of the label, q_i is the label: such rows leave nothing of an equation, at the price
 of their loss. So nothing is lost where unpenalised columns tell some classes apart perfectly.
 
-All that has to be known of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
+All that is needed of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
 minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive, and nothing is proved.
 
 References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and Johnson, Matrix Analysis,
@@ -93,7 +93,7 @@ class Equations:
             diagonal = diagonal + fill
         scales = np.where(is_active, 1 / np.sqrt(np.where(is_active, diagonal, 1.0)), 0.0)
         H *= scales.ravel()[:, None] * scales.ravel()
-        H[np.diag_indices_from(H)] += ~is_active.ravel()  # those are satisfied, and stay so
+        H[np.diag_indices_from(H)] += ~is_active.ravel()  # these are satisfied, and remain so
         eigenvalues, directions = np.linalg.eigh(H)
         depth = objective.sizes.depth + 2 * ELEMENTARY_ROUNDINGS + n_outputs
         eigenvalue_error = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
@@ -263,7 +263,7 @@ def _rounded_residuals(
     """The residuals and the curvature of a block, where residuals up to `negligible` are nothing.
 
     With the mass of each row that went to its label, (n,): no more than the label has, so that the divergence from what
-    was predicted is at most three times as much, whatever else changes by half.
+    was predicted is at most three times as much, even if all else changes by half.
     """
     scores = block_scores(block, raw)
     value, residual = loss.value_and_gradient(scores, block.target)

@@ -21,7 +21,7 @@ def newton_decrement(objective: Objective, W: Array, gradient: Array, blocks: Ar
     """Half the squared Newton decrement `g' H^-1 g / 2`, in nats: an estimate of the distance from the minimum.
 
     Where the Hessian is too large to form, conjugate gradients solve `H x = g`, one pass over the rows for each of
-    their steps; what they have reached grows with every step, so the estimate errs on the small side.
+    their steps; the estimate grows with every step, so it errs on the small side.
 
     Args:
         objective: what is minimised.

@@ -47,7 +47,7 @@ def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
     """
     _fill_flat_directions(objective, H)
     diagonal = _diagonals(H)
-    # A column of zeros has none, nor has an intercept that is held.
+    # A column of zeros has none, nor has a fixed intercept.
     scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     H *= scales[:, :, None]
     H *= scales[:, None, :]
@@ -63,7 +63,7 @@ def _fill_flat_directions(objective: Objective, H: Array) -> None:
     if objective.loss.separable:
         return
     blocks = H[0].reshape(n_outputs, n_columns, n_outputs, n_columns)
-    own = np.einsum("kala->akl", blocks)  # a view: what the outputs have to do with each other in each column
+    own = np.einsum("kala->akl", blocks)  # a view: the entries that couple the outputs in each column
     own += np.einsum("akk->a", own)[:, None, None] / n_outputs**2
 
 

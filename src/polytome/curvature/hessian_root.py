@@ -27,7 +27,7 @@ _MAX_OPERATIONS = 2e9  # operations of a factorisation
 class Basis:
     """Coefficients `T d` instead of the coefficients: columns `X T` that are nearly orthogonal.
 
-    Columns that are almost the same, or almost constant, lose what makes them different as soon as anything is
+    Columns that are almost the same, or almost constant, lose their difference as soon as anything is
     rounded; so `X T` is computed to twice the digits, and whatever it multiplies has coordinates d of its own.
 
     Attributes:
@@ -84,8 +84,8 @@ class HessianRoot:
 
     The Hessian of a row's softmax loss is `sum_{k<l} p_k p_l (e_k - e_l)(e_k - e_l)'`, that of a sigmoid `p (1 - p)`.
     So A has rows `sqrt(s_i p_k p_l / S) (e_k - e_l) (x) x_i`, and `sqrt(lambda) I` for the penalty. Its triangular
-    factor, with pivoted columns and rows in the order of their size, keeps what small rows say beside rows a billion
-    times as large, where the entries of H would have lost it.
+    factor, with pivoted columns and rows in the order of their size, preserves small rows beside rows a billion times
+    as large, which the entries of H would lose.
 
     Args:
         objective: with a ridge penalty of every column, and products in float64, over few rows and columns.
@@ -136,7 +136,7 @@ class HessianRoot:
         objective, n_columns = self.objective, len(gradient)
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
-        # An intercept that is not wanted is held; and so is the same change to each class, which changes no prediction.
+        # An intercept that is not fitted is held at zero; and so is the same change to each class, which changes no prediction.
         penalty_rows = np.vstack(
             [np.sqrt(objective.penalty.quadratic) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)]
         )

@@ -38,14 +38,14 @@ _GOLDEN_RATIO = 0.6180339887498949  # its multiples spread evenly between whole 
 def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int, draw: int = 0) -> Array:
     """An unbiased estimate of the Hessian of a softmax objective whose rows are at a temperature each.
 
-    A row at temperature T has the curvature of `softmax(scores / T)`: at 1 its own, above more where it is sure.
+    A row at temperature T has the curvature of `softmax(scores / T)`: at 1 its own; above, more where it is certain.
 
     Args:
         objective: one with the softmax loss.
         W: coefficients, shape `objective.shape`.
         temperature: one per row, 1 or more.
         pairs: about how many pairs are drawn for each coefficient, at most; those that matter most are certain to be.
-        draw: another number, another draw.
+        draw: number of the draw; each is another sample.
 
     Returns:
         Shape (1, objective.size, objective.size), as from `Objective.hessian_blocks`.
@@ -97,7 +97,7 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, draw: 
     """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3), by place.
 
     A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
-    columns keep what curvature they have. Three passes over the rows, whose probabilities are kept meanwhile.
+    columns keep their curvature. Three passes over the rows, whose probabilities are kept meanwhile.
     """
     rows = in_memory(objective.rows, "a sample of pairs of classes").at(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -108,7 +108,9 @@ def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, draw: 
     features, intercept = (pairs / np.maximum(diagonal, 1e-300) for diagonal in rows.reduce(_Diagonals(p)))
     with np.errstate(over="ignore"):
         (drawn,) = rows.reduce(_DrawnPairs(p, features, intercept, draw))
-    place = drawn[:, 1].astype(np.uint16 if objective.loss.n_outputs < 256 else np.uint32)  # few bits are sorted faster
+    place = drawn[:, 1].astype(
+        np.uint16 if objective.loss.n_outputs < 256 else np.uint32
+    )  # short integers are sorted faster
     return drawn[np.argsort(place, kind="stable")]
 
 
@@ -153,7 +155,7 @@ class _DrawnPairs:
 
     def of_block(self, block: Block) -> Sums:
         importance = (_squares(block) @ self.features + self.intercept) * block.weight[:, None]
-        # Without a bound the share in a diagonal that is almost nothing could be infinite, and that times zero none.
+        # Without a bound the share in a diagonal that is almost nothing could be infinite, and infinity times zero is NaN.
         np.minimum(importance, _MAX_IMPORTANCE, out=importance)
         row, place, weight = _pairs_of_rows(self.p[block.target[0] : block.target[-1] + 1], importance, self.draw)
         return (np.column_stack([block.target[row], place, block.weight[row] * weight]),)

@@ -3,9 +3,9 @@
 At the null model every row has the same probabilities, so the Hessian is exactly `A (x) S + lambda I`, a Kronecker
 product of `A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the
 natural approximation: `A` the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by
-each row's curvature. In the eigenvectors of A it falls apart into one matrix `alpha S + lambda I` for each
-eigenvalue alpha. Before that each output's columns are centred at the mean of the rows that bend it: the intercept of
-an output stands for that mean, and without this a direction along it would pass for as curved as any. Two ways to
+each row's curvature. In the eigenvectors of A it splits into one matrix `alpha S + lambda I` for each
+eigenvalue alpha. Before that each output's columns are centred at the mean of the rows, weighted by their curvature in it: the intercept of
+an output stands for that mean, and without this a direction along it would seem as curved as any other. Two ways to
 invert those matrices:
 
     GramPreconditioner      Cholesky factors, for up to some thousands of columns
@@ -80,7 +80,7 @@ class GramPreconditioner:
     """`(A (x) S + lambda I)^-1` by Cholesky factors of `alpha S + lambda I`, which no scaling of the columns can harm.
 
     Eigenvalues alpha that differ little share a factor: `groups` holds the eigenvectors of each, and the factor.
-    `centres` (n_features, n_outputs) are the means of the rows that bend each output: `S` is centred there, and a score
+    `centres` (n_features, n_outputs) are the means of the rows, weighted by their curvature in each output: `S` is centred there, and a score
     is `(x - centre) w + (b + centre w)`, so that the coefficients w have nothing to do with the term in brackets.
     """
 
@@ -138,7 +138,7 @@ def precondition(objective: Objective, W: Array) -> GramPreconditioner | Diagona
 def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
     """How many rows are copied for the Gram matrix; None where it is made of all, which need no copy.
 
-    About as much arithmetic as two passes, and never so few rows that their Gram matrix misleads.
+    About as much arithmetic as two passes, and enough rows for their Gram matrix to be representative.
 
     Example:
         >>> gram_sample(60_000, 784, 10), gram_sample(20_000, 784, 10)
@@ -205,7 +205,7 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
 @dataclass(frozen=True, eq=False)
 class _Factors:
     """What the two factors are made of: the Gram matrix of the columns, weighted by each row's curvature; the sums of
-    the columns weighted by what bends each output, and of these weights; and the Hessian of the scores."""
+    the columns weighted by each output's curvature, and of these weights; and the Hessian of the scores."""
 
     loss: Loss
     raw: Array

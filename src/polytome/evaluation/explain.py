@@ -175,7 +175,7 @@ def output_names(model: Fitted) -> list[Any]:
 
 
 def has_odds(model: Fitted) -> bool:
-    """Whether the score is the log-odds of one class against one other.
+    """Whether the score is the log odds of one class against one other.
 
     Example:
         >>> from polytome import LogisticRegression, Perceptron

@@ -1,4 +1,4 @@
-"""Cells that are numbers: what arrays, lists and frames hold, and the place of each cell that is none."""
+"""Cells that are numbers: what arrays, lists and frames hold, and the place of each cell that is not one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def masked_place(values: Any) -> tuple[int, ...] | None:
 
 
 def readable_features(X: Any) -> Any:
-    """X as scikit-learn can check it: sparse matrices that are sound, and lists and objects as arrays of numbers.
+    """X as scikit-learn can check it: valid sparse matrices, and lists and objects as arrays of numbers.
 
     Raises:
         DataError: a cell is masked, missing, text, a date or complex; rows are of unequal length; or a column of a
@@ -132,7 +132,7 @@ def _refuse_type(dtype: np.dtype[Any], example: Array) -> None:
 
 
 def _array_of_lists(X: Any) -> Array:
-    """Rows given as lists, as an array; numbers that text stands beside stay numbers, so that the text can be named."""
+    """Rows given as lists, as an array; numbers beside text stay numbers, so that the text can be named."""
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -181,7 +181,7 @@ def refuse_unreadable_columns(X: Any) -> None:
 
 
 def _frame_columns(X: Any) -> Iterator[tuple[Any, Any, bool, Any]]:
-    """Name, type, whether that is one of numbers, and cells of each column of a frame of pandas, polars or Arrow."""
+    """Name, type, whether that is numeric, and cells of each column of a frame of pandas, polars or Arrow."""
     if hasattr(X, "column_names") and hasattr(X, "schema"):
         for name, dtype, column in zip(X.column_names, X.schema.types, X.columns, strict=True):
             yield name, dtype, str(dtype).startswith(_ARROW_NUMBERS), column.to_pylist()
@@ -193,7 +193,7 @@ def _frame_columns(X: Any) -> Iterator[tuple[Any, Any, bool, Any]]:
 
 
 def _all_numbers(values: Any) -> bool:
-    """Whether NumPy takes all cells of a column of objects for numbers, none of them NaN."""
+    """Whether NumPy reads all cells of a column of objects as numbers, none of them NaN."""
     try:
         return not np.isnan(np.asarray(values, dtype=np.float64)).any()
     except (TypeError, ValueError, OverflowError):
@@ -201,7 +201,7 @@ def _all_numbers(values: Any) -> bool:
 
 
 def _is_number(cell: Any) -> bool:
-    """Whether NumPy takes a cell of a column of objects for a number."""
+    """Whether NumPy reads a cell of a column of objects as a number."""
     if isinstance(cell, np.datetime64 | np.timedelta64):
         return False
     try:

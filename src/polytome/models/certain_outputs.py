@@ -31,7 +31,7 @@ Array = NDArray[Any]
 __all__ = ["CERTAIN", "Outputs", "nothing_to_learn"]
 
 CERTAIN = 100.0
-"""The distance of a score that is beyond doubt; its probability, 4e-44, is still a number, also in float32."""
+"""The distance of a score that is certain; its probability, 4e-44, is still a number, also in float32."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Outputs:
         return replace(certificate, objective=certificate.objective + excess / 2, gap=certificate.gap + excess)
 
     def known_start(self, coefficients: Array, intercepts: Array) -> tuple[Array, Array] | None:
-        """Those of a fitted model from which the learned outputs can start; None where one was certain then."""
+        """The coefficients of a fitted model from which the learned outputs can start; None where one was certain then."""
         intercepts = intercepts[self.learned]
         return None if (np.abs(intercepts) == CERTAIN).any() else (coefficients[self.learned], intercepts)
 

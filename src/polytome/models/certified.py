@@ -39,12 +39,12 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
 
     @property
     def _n_outputs(self) -> int:
-        """How many rows `coef_` has: one score tells two classes apart."""
+        """How many rows `coef_` has: one score distinguishes two classes."""
         n_classes = len(self.classes_)
         return 1 if n_classes == 2 else n_classes
 
     def _output_name(self, output: int) -> str:
-        """What one of several outputs tells apart."""
+        """What one of several outputs distinguishes."""
         return str(self.classes_[output])
 
     def decision_function(self, X: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Checks of the matrix X, in place: what fit and predict accept, and the error for each thing that they do not."""
+"""Checks of the matrix X, in place: what fit and predict accept, and the error for everything else."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
 
     Raises:
         DataError: an entry is NaN or infinite, or a column too large for float64 sums.
-        ArgumentError: `scale` has not one number for each column.
+        ArgumentError: `scale` does not have one number for each column.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = rows.moments()
@@ -100,7 +100,7 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
         )
     divisor = _divisors(estimator.scale, deviation)
     shift = mean if estimator.fit_intercept else np.zeros_like(mean)
-    stored = rows.facts.dtype  # not X's own, if entries that it stores twice were added up
+    stored = rows.facts.dtype  # not X's own, if duplicate entries were added up
     return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
 
 

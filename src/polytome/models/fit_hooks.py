@@ -29,7 +29,7 @@ HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 def minimize_with_hooks(
     estimator: Any, data: Mapping[str, Any], objective: Objective, classes: Array, minimise: Callable[..., Solution]
 ) -> Solution:
-    """Call `minimise(see, callback)` inside the tasks that the estimator's callbacks are told of.
+    """Call `minimise(see, callback)` inside the tasks that the estimator's callbacks see.
 
     Args:
         estimator: what is being fitted, with callbacks.
@@ -79,7 +79,7 @@ class _Tasks:
         return stop
 
     def end(self) -> None:
-        """Ends the last task, which led nowhere."""
+        """Ends the last task, which is empty."""
         if self.task is not None:
             self.task.call_on_fit_task_end(estimator=self.estimator)
 

@@ -1,4 +1,4 @@
-"""What the rest of the house sees of a fitted model, and the two things of it that may be absent."""
+"""What other modules see of a fitted model, and the two parts that may be absent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Fitted(Protocol):
 
     Attributes:
         outputs: what the rows of `coef_` belong to.
-        has_probabilities: whether it says how probable its classes are, and not only which one it takes.
+        has_probabilities: whether it says how probable its classes are, and not only which one it predicts.
         classes_: the labels, (K,).
         coef_: coefficients, one row for each output.
         intercept_: one number for each output.
@@ -103,7 +103,7 @@ def certificate_of(model: Any) -> Certificate | None:
 
 
 def feature_names_in(model: Any) -> Array | None:
-    """The names of the frame that a model was fitted to; None where it had none, as scikit-learn has it.
+    """The names of the frame that a model was fitted to; None where it had none, as in scikit-learn.
 
     Example:
         >>> from polytome import LinearRegression
@@ -115,7 +115,7 @@ def feature_names_in(model: Any) -> Array | None:
 
 
 def nameless(model: AnyModel) -> AnyModel:
-    """The same model, but for the names of its frame: rows that are made here have no names, and would be warned of.
+    """The same model, but for the names of its frame: rows that are made here have no names, and would cause warnings.
 
     Example:
         >>> from polytome import LinearRegression

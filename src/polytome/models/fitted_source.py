@@ -1,4 +1,4 @@
-"""What a table or an image brought to a fit, as one value, so that no later fit inherits a part of it."""
+"""What a table or an image brought to a fit, as one value, so that no later fit inherits part of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TrainingRecord:
         mean: of each feature, (d,) float64.
         high: largest value of each feature, (d,) float64.
         constant: positions of the features that never change, (c,) int64.
-        divisor: what each feature was divided by before the penalty looked at its coefficient, (d,) float64.
+        divisor: what each feature was divided by before its coefficient was penalised, (d,) float64.
         duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
             (m, 2) int64 with the earlier one first; constant features are not repeated here.
         could_change: the most training rows whose predicted class could be another one at the exact minimum, as
@@ -45,7 +45,7 @@ class TrainingRecord:
         seed: of that choice; None where none was made.
         n_test_rows: rows held out, or brought by the source as test rows.
         versions: of the libraries and of Python, by name.
-        seconds: that `fit` took, from its call to its end; NaN where nobody measured it, and in what was pickled.
+        seconds: that `fit` took, from its call to its end; NaN where it was not measured, and in what was pickled.
     """
 
     source: str | None
@@ -80,7 +80,7 @@ class FittedSource:
     Attributes:
         encoder: how the columns of its table became features.
         image_shape: height and width of its images.
-        positive: the label that the model tells from all others.
+        positive: the label that the model distinguishes from all others.
         training: what the data were.
 
     Example:

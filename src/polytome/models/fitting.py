@@ -1,4 +1,4 @@
-"""The one fit of every certified classifier: from a problem to coefficients, certificate and all that a fit keeps.
+"""The one fit of every certified classifier: from a problem to coefficients, certificate and all other results.
 
     fit of the classifier     checks its settings, X and y, and states the `Problem`
     ├─ planned                -> objective and solver
@@ -65,7 +65,7 @@ _BESIDE = (
 
 @dataclass(frozen=True)
 class Problem:
-    """What a classifier wants to have minimised.
+    """What a classifier asks to be minimised.
 
     Attributes:
         loss: of the outputs that are learned; None where there is nothing to learn.
@@ -89,7 +89,7 @@ class Plan:
     Attributes:
         problem: as the classifier states it.
         objective: what is minimised.
-        choice: the solver, and why it is the one; None where there is nothing to learn.
+        choice: the solver, and why it was chosen; None where there is nothing to learn.
     """
 
     problem: Problem
@@ -137,7 +137,7 @@ def objective_of(estimator: Any, X: Any, problem: Problem) -> Objective:
 
 
 def check_certified(estimator: Any) -> None:
-    """Raises NotFittedError without coefficients, ArgumentError without the certificate that a fit brings along."""
+    """Raises NotFittedError without coefficients, ArgumentError without the certificate of a fit."""
     check_is_fitted(estimator, "coef_")
     if certificate_of(estimator) is None:
         raise ArgumentError(
@@ -268,5 +268,5 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
 
 
 def _numbers(scale: Any) -> str:
-    """A number as it is, many as their count."""
+    """One number as it is; of several, how many."""
     return f"{scale:g}" if np.ndim(scale) == 0 else f"{np.size(scale)} given numbers"

@@ -1,4 +1,4 @@
-"""The minimised formula with its numbers: what a fit says about itself."""
+"""The minimised formula with its numbers: how a fit describes itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Formula"]
 
 @dataclass(frozen=True)
 class Formula:
-    """The objective of a fit, with the numbers that stand in it.
+    """The objective of a fit, with its numbers.
 
     Attributes:
         loss: "softmax" or "logistic".

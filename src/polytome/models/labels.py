@@ -1,4 +1,4 @@
-"""From the user's labels and weights to the codes, probabilities and row weights that a loss takes."""
+"""From the user's labels and weights to the codes, probabilities and row weights of a loss."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def hard_labels(y: Any) -> Labels:
         DataError: fewer than two classes, or y holds no classes.
     """
     y = label_column(y)
-    if y.dtype.kind not in "iu":  # whole numbers are classes
+    if y.dtype.kind not in "iu":  # integers are classes
         try:
             kind = type_of_target(y)
         except (TypeError, ValueError) as error:

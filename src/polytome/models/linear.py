@@ -36,7 +36,7 @@ _LARGEST_TRIANGLE = 2**26  # entries: half a gigabyte, and minutes
 
 
 class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
-    """Least squares: minimises `sum_i s_i ||x_i W + b - y_i||^2`; of all solutions the one of least `||W||`.
+    """Least squares: minimises `sum_i s_i ||x_i W + b - y_i||^2`; of all solutions the one with the smallest `||W||`.
 
     A column counts as a combination of others where it is one to rounding, whatever the units of the columns: the
     rank is that of the columns centred and divided by their standard deviations.
@@ -214,7 +214,7 @@ def _triangle(rows: Rows) -> Array:
 
 
 def _factor(parts: list[Array]) -> Array:
-    """`R` of the QR factorisation of parts that stand on each other."""
+    """`R` of the QR factorisation of stacked parts."""
     R: Any = np.linalg.qr(np.vstack(parts), mode="r")
     triangle: Array = R
     return triangle

@@ -54,12 +54,12 @@ class LogisticRegression(CertifiedClassifier):
         fit_intercept: whether to fit an intercept.
         intercept_scaling: accepted, and without effect: the intercept is not penalised.
         class_weight: None, "balanced", or a dict from class to weight.
-        scale: what each column is divided by before the penalty looks at its coefficient: None (nothing), "standard"
+        scale: what each column is divided by before its coefficient is penalised: None (nothing), "standard"
             (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
             columns as given, and no copy of X is made.
         penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1), one number per
             column, or numbers by the names of columns (1 for those not named). 0 leaves a column without a penalty.
-        solver: "auto", which needs no advice; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
+        solver: "auto", which suits every data set; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
             `polytome.solvers`. Scikit-learn's other names mean "auto".
         tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
             best intercept alone) of the minimum.
@@ -174,7 +174,7 @@ class LogisticRegression(CertifiedClassifier):
         return self
 
     def _minimum(self, plan: Plan, data: Mapping[str, Any]) -> Solution | None:
-        """The minimum, from the last fit where that is wanted; scikit-learn's callbacks are told of each iteration."""
+        """The minimum, from the last fit where that is wanted; scikit-learn's callbacks see each iteration."""
         if plan.choice is None:
             return None
         objective, solver = plan.objective, plan.choice.solver
@@ -266,7 +266,7 @@ class LogisticRegression(CertifiedClassifier):
         return Problem(loss, rows, outputs, "softmax" if n_classes > 2 else "logistic", labels.classes)
 
     def _start(self, objective: Objective, problem: Problem) -> Array | None:
-        """Coefficients of the last fit if they are wanted and fit, else None: the null model."""
+        """Coefficients of the last fit if they are wanted and have the right shape, else None: the null model."""
         if not (self.warm_start and "coef_" in vars(self)):
             return None
         outputs = problem.outputs

@@ -1,4 +1,4 @@
-"""What every model of the house can do once it is fitted: be saved, reported, and shown in a notebook."""
+"""What every fitted model can do: be saved, reported, and shown in a notebook."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
 
     Attributes:
         outputs: what the rows of `coef_` belong to.
-        has_probabilities: whether it says how probable its classes are, and not only which one it takes.
+        has_probabilities: whether it says how probable its classes are, and not only which one it predicts.
     """
 
     outputs: ClassVar[Outputs] = "classes"

@@ -1,7 +1,7 @@
 """Three classical neurons with one output: the perceptron, Adaline, and a sigmoid trained on its squared error.
 
 All share one model, `z = x w + b`, and one loop, `polytome.solvers.train`. They differ in the loss that the loop
-descends on and in the score above which they say 1. Labels are 0 and 1, and all coefficients start at zero.
+descends on and in the score above which they predict 1. Labels are 0 and 1, and all coefficients start at zero.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["Adaline", "Perceptron", "SigmoidNeuron", "perceptron_bound"]
 
 
 class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
-    """What the neurons share: everything but the loss, the steps, and the score above which they say 1."""
+    """What the neurons share: everything but the loss, the steps, and the score above which they predict 1."""
 
     _loss: Loss
     _kind: str
@@ -67,7 +67,7 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
 
     @abstractmethod
     def _solver(self) -> Solver:
-        """How the coefficients move."""
+        """How the coefficients change."""
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train for `epochs` epochs, or until one changes nothing.
@@ -138,7 +138,7 @@ class Perceptron(Neuron):
     Attributes:
         coef_, intercept_: shapes (1, d) and (1,), float64.
         classes_: the two labels, shape (2,).
-        losses_: mean perceptron loss of the rows when their turn came, one per epoch.
+        losses_: mean perceptron loss of the rows before their own step, one per epoch.
         history_: one `Epoch` per epoch.
         n_iter_: number of epochs.
         stop_: why the training ended: `UNCHANGED` where the last epoch made no mistake.
@@ -173,7 +173,7 @@ class Perceptron(Neuron):
 
     @property
     def mistakes_(self) -> Array:
-        """Rows that were on the wrong side when their turn came, one count per epoch."""
+        """Rows that were on the wrong side before their own step, one count per epoch."""
         # Every mistake moves the intercept, so each is a step that changed the coefficients.
         return np.array([epoch.updates for epoch in self.history_])
 
@@ -212,7 +212,7 @@ class _Descending(Neuron):
 
 
 class Adaline(_Descending):
-    """Adaptive linear neuron: linear regression of the labels 0 and 1, which says 1 where `z = x w + b > 1/2`.
+    """Adaptive linear neuron: linear regression of the labels 0 and 1, which predicts 1 where `z = x w + b > 1/2`.
 
     Descends on half the mean squared error, `sum_i (z_i - y_i)^2 / (2 n)`; a step for one row is `w -= rate (z - y) x`
     (Widrow and Hoff's rule). For a small rate and many epochs the coefficients approach those of
@@ -253,8 +253,8 @@ class Adaline(_Descending):
 class SigmoidNeuron(_Descending):
     """A sigmoid neuron trained on its mean squared error `sum_i (a_i - y_i)^2 / n`, `a = sigmoid(x w + b)`.
 
-    It says 1 where `a > 1/2`, that is where `x w + b > 0`. The loss is not convex (see `SquaredSigmoid`): where it
-    ends depends on where it starts, and a row that is wrong beyond doubt teaches it nothing. `LogisticRegression` has
+    It predicts 1 where `a > 1/2`, that is where `x w + b > 0`. The loss is not convex (see `SquaredSigmoid`): where it
+    ends depends on where it starts, and a row that is wrong with certainty has almost no gradient. `LogisticRegression` has
     the same predictions to choose from and neither flaw.
 
     Args:

@@ -30,7 +30,7 @@ class OneVsRest(BinaryModels):
     Args:
         C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
         fit_intercept: whether to fit intercepts.
-        scale: what columns are divided by before the penalty looks at them, as in `LogisticRegression`.
+        scale: what columns are divided by before their coefficients are penalised, as in `LogisticRegression`.
         penalty_weights: what the penalty of each column is multiplied by, as in `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.

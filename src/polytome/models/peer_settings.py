@@ -95,7 +95,7 @@ def check_peer_classes(estimator: Any, n_classes: int) -> None:
 
 
 def own_settings(estimator: Any) -> dict[str, Any]:
-    """The settings without those that only scikit-learn has: what they mean is said by the others.
+    """The settings without those that only scikit-learn has: the others express their meaning.
 
     Example:
         >>> from polytome import LogisticRegression
@@ -111,7 +111,7 @@ def own_settings(estimator: Any) -> dict[str, Any]:
 def peer_warning(solver: Any, n_iterations: int) -> str:
     """How scikit-learn's warning of a fit that did not converge begins, for its own names of solvers, else nothing.
 
-    Filters of warnings go by these words.
+    Warning filters match these words.
 
     Example:
         >>> peer_warning("lbfgs", 3)

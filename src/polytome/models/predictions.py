@@ -58,7 +58,7 @@ def sigmoids_of(estimator: Any, X: Any) -> Array:
 
 
 def dense_coefficients(estimator: Any) -> Array:
-    """`coef_` as an array, which `sparsify` may have made a sparse matrix."""
+    """`coef_` as an array, even where `sparsify` has made it a sparse matrix."""
     coef = estimator.coef_
     dense: Array = coef if isinstance(coef, np.ndarray) else coef.toarray()
     return dense

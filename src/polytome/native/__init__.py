@@ -2,7 +2,7 @@
 
 What a pass means is its NumPy definition, `of_block`, which also runs wherever compiled code does not: where the
 extension could not be built, for losses and matrices that it does not know, and with the environment variable
-`POLYTOME_NATIVE=0`. Which rows make a block is none of its business: it is told, and adds up the blocks in their order.
+`POLYTOME_NATIVE=0`. It is told where blocks end, and adds up the blocks in their order.
 """
 
 from __future__ import annotations
@@ -106,14 +106,14 @@ def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:
 
 
 def makes_predictions(X: Any) -> bool:
-    """Whether compiled code makes the predictions of a matrix's rows; they are in float64, whatever it is stored in."""
+    """Whether compiled code makes the predictions of a matrix's rows; they are in float64, whatever the matrix is stored in."""
     return instruction_set() is not None and reads_as_is(X)
 
 
 def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]:
     """Whether all scores of rows are finite, and the scores, or the probabilities that belong to them.
 
-    The rows are not bound first: they come and go, and that would take as long as a prediction.
+    The rows are not bound first: binding would take as long as a prediction.
 
     Args:
         X: an array or a CSR matrix, (n, n_features), of which compiled code makes predictions.
@@ -137,7 +137,7 @@ def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]
 
 
 def reduce_block(a_pass: Pass, block: Block) -> Sums:
-    """What a pass makes of one block of rows, by as many threads as are worth it.
+    """The result of a pass for one block of rows, by as many threads as pay off.
 
     Example:
         >>> import numpy as np
@@ -167,5 +167,5 @@ def dual_steps(
 
 
 def makes_derivatives(n_columns: int, n_coefficients: int) -> bool:
-    """Whether compiled code forms Hessians of so many columns, the intercept's among them, and coefficients."""
+    """Whether compiled code forms Hessians of this many columns, the intercept's included, and coefficients."""
     return instruction_set() is not None and forms_derivatives(n_columns, n_coefficients)

@@ -20,7 +20,7 @@ __all__ = ["DualSteps"]
 
 @dataclass(frozen=True, eq=False)
 class DualSteps:
-    """What stays the same from step to step.
+    """The arguments that stay the same from step to step.
 
     Args:
         instruction_set: one of `polytome.native.instruction_sets()`.
@@ -57,7 +57,7 @@ class DualSteps:
             dual: scores of the dual point, (n, n_outputs), of the type of the coefficients.
 
         Returns:
-            The weighted losses of the rows and their shares of the duality gap, as each row was met.
+            The weighted losses of the rows and their shares of the duality gap, before each row's step.
 
         Raises:
             IndexError: a class code or a column index is out of range.

@@ -23,7 +23,7 @@ Array = NDArray[Any]
 __all__ = ["FEW_ROWS", "StoredRows"]
 
 FEW_ROWS = 1_000
-"""So few are not worth a second thread, where they are not cut into blocks."""
+"""Fewer rows are not worth a second thread, unless they are cut into blocks."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class StoredRows:
 
     @classmethod
     def of_single(cls, block: Block) -> StoredRows:
-        """A block as rows of their own, with as many threads as are worth it."""
+        """A block as rows of their own, with as many threads as pay off."""
         n_rows = block.stored.shape[0]
         return cls(block, np.array([n_rows], dtype=np.int64), 1 if n_rows < FEW_ROWS else available_threads())
 

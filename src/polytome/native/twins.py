@@ -46,7 +46,7 @@ _LINKS = {Softmax: "softmax", Logistic: "sigmoids", IndependentSigmoids: "sigmoi
 
 
 class Whole(NamedTuple):
-    """A call that passes over all rows, and what makes the pass's results of its answer."""
+    """A call that passes over all rows, and what turns its return value into the pass's results."""
 
     compute: Callable[[], Any]
     results: Callable[[Any], Sums]
@@ -75,7 +75,7 @@ def forms_derivatives(n_columns: int, n_coefficients: int) -> bool:
     """Whether Hessians of this size are formed in compiled code; BLAS multiplies wide blocks as fast.
 
     Args:
-        n_columns: the intercept's among them.
+        n_columns: the intercept's included.
         n_coefficients: of all outputs.
     """
     return n_columns <= _MAX_COLUMNS and n_coefficients <= _MAX_COEFFICIENTS

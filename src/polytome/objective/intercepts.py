@@ -24,7 +24,7 @@ RESIDUAL_ROUNDING = 1e-13
 """Residuals of this size, relative to the loss, are rounding."""
 _BALANCED_RESIDUAL = 1e-9
 _MAX_STEPS = 200
-_MAX_STALLED_STEPS = 40  # that do not bring the residual down to half
+_MAX_STALLED_STEPS = 40  # that do not halve the residual
 _RARE_WEIGHT = 1e-4  # of the weight
 _MIN_UNIT = 1e-30
 _MAX_NULL_SCORE = 40.0  # e^40 to one is more than the rarest class needs
@@ -86,7 +86,7 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
     b, residual = _balanced(known, np.zeros(scores.shape[1]))
     if (
         residual > _BALANCED_RESIDUAL
-    ):  # no curvature where all rows are sure of the same: begin where their mean is the null model's
+    ):  # no curvature where all rows predict the same class: start where their mean is the null model's
         null = np.clip(objective.loss.null_scores(its.target, its.weight), -_MAX_NULL_SCORE, _MAX_NULL_SCORE)
         centred = null - its.weight @ scores / objective.total_weight
         other, nearer_residual = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
@@ -117,18 +117,18 @@ def balanced(
     start: Point | None = None,
     hessian: Array | None = None,
 ) -> tuple[Array, Point]:
-    """Newton's method on intercepts alone: its Hessian is kept while it serves, and a step that does not is damped or
-    halved.
+    """Newton's method on intercepts alone: its Hessian is kept while steps converge fast, and a step that does not decrease is
+    damped or halved.
 
     Args:
         evaluate: the objective and its gradient at intercepts, and whatever else is wanted of the last ones.
         hessian_at: the Hessian there, (n_outputs, n_outputs).
         b: the intercepts to start from, (n_outputs,).
         separable: whether Hessians are diagonal.
-        unit: what the absolute values of each gradient are measured in.
-        damp: whether a step that does not serve is damped, which finds a way where hardly a row has curvature; else it
-            is halved, and ends where it should begin elsewhere.
-        tolerance: a gradient so small is taken for zero.
+        unit: the unit of each gradient's absolute value.
+        damp: whether a failed step is damped, which still advances where hardly a row has curvature; else it
+            is halved, and ends where another start is needed.
+        tolerance: a gradient below this counts as zero.
         start: what `evaluate` gives at the start, if it is known.
         hessian: that of a place nearby, if it is known.
 
@@ -157,7 +157,7 @@ def balanced(
             hessian = hessian if trial_residual <= 0.1 * residual else None
             b, point, residual = b - step, trial, trial_residual
             is_fresh, damping, length = False, damping / 10, 1.0
-        elif not is_fresh:  # a fresh Hessian is the better remedy for a step that does not serve
+        elif not is_fresh:  # a fresh Hessian is the better remedy for a failed step
             hessian = None
         elif not damp:
             length /= 2

@@ -142,7 +142,7 @@ class Objective:
     @property
     @kept
     def row_lengths(self) -> Array:
-        """Mean square of each row's standardised columns, shape (n,): how far a row stands out. Two passes, once."""
+        """Mean square of each row's standardised columns, shape (n,): how much of an outlier a row is. Two passes, once."""
         mean, deviation = self.rows.moments()
         standard = Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf))
         (squares,) = self.rows.reduce(RowSquares(standard))
@@ -178,9 +178,9 @@ class Objective:
     def hessian_blocks(self, W: Array, rows: Rows | None = None) -> Array:
         """The blocks on the Hessian's diagonal, outside of which it is zero: one pass over the rows.
 
-        Shape (n_outputs, n_features + 1, n_features + 1) for a separable loss, whose outputs have nothing to do with
+        Shape (n_outputs, n_features + 1, n_features + 1) for a separable loss, whose outputs are independent of
         each other, else (1, size, size). The Hessian of a row's loss is `diag(m) - u u'`, so each output has a
-        diagonal block `X' diag(m_k) X`, from which the Gram matrix of the rows `u_i (x) x_i` is taken away. `rows` may
+        diagonal block `X' diag(m_k) X`, minus the Gram matrix of the rows `u_i (x) x_i`. `rows` may
         be a weighted sample that stands for them all.
         """
         return self.derivatives(W, rows)[2]

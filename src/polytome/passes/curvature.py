@@ -106,7 +106,7 @@ class HessianOfKnownScores:
 
 @dataclass(frozen=True, eq=False)
 class HessianProduct:
-    """The Hessian of the weighted loss times a direction: what belongs to the raw columns, and to the intercepts.
+    """The Hessian of the weighted loss times a direction: the entries of the raw columns, and of the intercepts.
 
     Args:
         loss: a loss of `polytome.losses`.

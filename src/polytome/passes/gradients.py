@@ -33,7 +33,7 @@ class ValueAndGradient:
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
-        """The one place where NumPy turns rows into both."""
+        """The one place where NumPy computes both from rows."""
         outputs = self.loss.outputs_of(block.target)
         value, residual = self.loss.value_and_gradient(block_scores(block, self.raw[:, outputs]), block.target)
         residual *= block.weight[:, None]

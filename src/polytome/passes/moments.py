@@ -1,4 +1,4 @@
-"""Passes that tell how large columns are, dense or sparse; a centred sparse matrix is never formed."""
+"""Passes that measure how large columns are, dense or sparse; a centred sparse matrix is never formed."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class StoredTwice:
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
-        """The entries that adding them up makes fewer."""
+        """How many entries disappear when duplicates are added up."""
         stored: Any = block.stored
         summed = stored.astype(np.float64)
         summed.sum_duplicates()
@@ -135,7 +135,7 @@ def _absent_weight(X: Any, w: Array) -> Array:
 
 
 def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
-    """What the entries of a column leave of the weight of all rows: zero where no row with weight lacks one.
+    """The weight of the rows in which a column stores no entry: zero where every row with weight stores one.
 
     Args:
         X: the rows, CSR or CSC, of which only the places of the entries matter.
@@ -145,7 +145,7 @@ def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
     """
     if (
         np.prod(X.shape) <= _MAX_DENSE_ENTRIES
-    ):  # row by row, since a difference loses what a light row weighs beside a heavy
+    ):  # row by row, since a difference loses a light row's weight beside a heavy one's
         stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape).toarray()
         return np.asarray(w @ (stored == 0))
     return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))

@@ -1,4 +1,4 @@
-"""What a pass is, and how what it makes of blocks becomes what it makes of all rows."""
+"""What a pass is, and how its results for blocks become the result for all rows."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Pass(Protocol):
         ...
 
     def of_block(self, block: Block) -> Sums:
-        """The sums over some rows, in NumPy: what any other way to compute them is measured by."""
+        """The sums over some rows, in NumPy: the definition that any other implementation must match."""
         ...
 
 
 def added_up(results: Iterable[Sums], joined: int = 0) -> Sums:
-    """What a pass makes of all rows, from what it made of blocks: added, or joined, in their order, in float64.
+    """The result of a pass for all rows, from those of blocks: added or joined, in their order, in float64.
 
     Args:
         results: those of the blocks, in the order of the rows.

@@ -79,7 +79,7 @@ class LossOfScores:
         return int(self.with_residuals)
 
     def of_block(self, block: Block) -> Sums:
-        """The loss of the block's columns, taken for scores."""
+        """The loss of the block's columns, as scores."""
         value, residual = self.loss.value_and_gradient(block.X + self.intercepts, block.target)
         sums = np.asarray(block.weight @ value), np.asarray(block.weight @ residual)
         return (*sums, residual) if self.with_residuals else sums

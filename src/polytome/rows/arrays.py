@@ -28,7 +28,7 @@ class ArrayRows(Storage):
     """
 
     def parts(self) -> list[slice]:
-        """Slices of equal size, so large that a block fills a core's cache and no larger."""
+        """Slices of equal size, so that a block just fills a core's cache."""
         size = min(max(_BLOCK_BYTES // (self.precision.itemsize * max(self.n_features, 1)), 16), _MAX_BLOCK_ROWS)
         return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
 

@@ -37,7 +37,7 @@ __all__ = ["Facts", "Moments", "Rows", "Storage", "in_memory", "in_order", "weig
 
 @dataclass(frozen=True)
 class Facts:
-    """What may be known of rows without reading them: what a choice of solver and a forecast of memory go by.
+    """What is known of rows without reading them: the basis for the choice of a solver and the forecast of memory.
 
     Attributes:
         n_rows: how many rows there are.
@@ -49,7 +49,7 @@ class Facts:
         n_blocks: blocks that are added up.
         largest_block: rows of the largest one.
         n_threads: threads that share the blocks.
-        is_resident: whether all rows are in memory, so that any of them can be had at any time.
+        is_resident: whether all rows are in memory, so that any of them can be read at any time.
     """
 
     n_rows: int
@@ -89,7 +89,7 @@ class Rows(Protocol):
     def facts(self) -> Facts: ...  # noqa: D102
 
     def reduce(self, a_pass: Pass) -> Sums:
-        """What a pass makes of all rows, added up or joined in their order, whatever the number of threads."""
+        """The result of a pass for all rows, added up or joined in their order, whatever the number of threads."""
         ...
 
     def blocks(self) -> Iterator[Block]:
@@ -166,7 +166,7 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
 @dataclass(frozen=True)
 class Moments:
     """Weighted moments of the raw columns: mean, standard deviation, and the root mean square about some value of each
-    column, which is never smaller than the deviation and rounded in no other way than relatively."""
+    column, which is never smaller than the deviation and has only a relative rounding error."""
 
     mean: Array
     deviation: Array
@@ -180,7 +180,7 @@ class Moments:
 
 
 def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
-    """`fn(part)` by a thread of the pool, or by this one where the interpreter ends and lends no more threads."""
+    """`fn(part)` by a thread of the pool, or by this one where the interpreter is shutting down and starts no more threads."""
     try:
         # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
         return pool.submit(copy_context().run, fn, part)
@@ -195,7 +195,7 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
 
     Args:
         rows: any rows.
-        near: a value of each column, from rows that count: so a constant column is found to be exactly that.
+        near: a value of each column, from rows with weight: so a constant column has a deviation of exactly zero.
     """
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     if raw.is_sparse:
@@ -204,7 +204,7 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
         mean = near + offset / weight
         (squares,) = raw.reduce(SquaresOfEntries(mean))
         length = np.sqrt(squares / weight)
-        if not _equal_weights(raw.weight):  # the mean's own rounding counts beside what light rows add to a heavy one
+        if not _equal_weights(raw.weight):  # the mean's own rounding matters beside the contribution of light rows
             (left,) = raw.reduce(OffsetsOfEntries(mean))
             squares = np.maximum(squares - left * left / weight, 0.0)
         return Moments(mean, np.sqrt(squares / weight), mean, length)
@@ -295,7 +295,7 @@ class Storage(ABC):
         return self.stored_rows.block
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is kept: it is bound to this process, or found again."""
+        """Without cached values: they belong to this process, or can be recomputed."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_kept_")}
 
     @abstractmethod
@@ -317,7 +317,7 @@ class Storage(ABC):
         return self.columns.dense(block)
 
     def reduce(self, a_pass: Pass) -> Sums:
-        """What a pass makes of all rows: by compiled code where that offers it, else block by block in NumPy."""
+        """The result of a pass for all rows: by compiled code where that offers it, else block by block in NumPy."""
         work = native.work_of(a_pass, self.stored_rows)
         if isinstance(work, native.EachBlock):
             return added_up(self._of_blocks(work.of_block), a_pass.joined)
@@ -350,7 +350,7 @@ class Storage(ABC):
         return self._changed(ends=tuple(int(end) for end in ends))
 
     def _changed(self, **changes: Any) -> Self:
-        """The same rows and weights but for what has nothing to do with their moments, which they take along."""
+        """The same rows and weights with a change that does not affect their moments, which are kept."""
         changed = replace(self, **changes)
         if "_kept__moments" in vars(self):
             vars(changed)["_kept__moments"] = self._moments
@@ -369,7 +369,7 @@ class Storage(ABC):
     def _moments(self) -> Moments:
         counting = np.flatnonzero(self.weight > 0)
         weight = self.weight[counting]
-        # Where some rows weigh far more than others, the mean is near theirs.
+        # Where some rows weigh far more than others, the mean is near those.
         probability = None if _equal_weights(weight) else weight / weight.sum()
         sample = np.sort(np.random.default_rng(0).choice(counting, 1 if self.is_sparse else 101, p=probability))
         block = self.at(np.float64).pick(sample)

@@ -19,7 +19,7 @@ _MAX_SPARSE_DENSITY = 0.2
 
 
 def distinct_rows(rows: Storage) -> Storage:
-    """Rows of which no two agree in columns and target; the rows as they are where a sample shows few that agree.
+    """Rows of which no two agree in columns and target; the same rows where a sample shows few equal ones.
 
     A copy, sparse where most of its entries are zero. Sums over the rows stay the same, up to rounding.
 
@@ -36,7 +36,7 @@ def distinct_rows(rows: Storage) -> Storage:
     if len(np.unique(_keys(rows.X[sample], target[sample]))) > 0.9 * len(sample):
         return rows
     _, first, member = np.unique(_keys(rows.X, target), return_index=True, return_inverse=True)
-    if not _all_equal(rows.X, target, first[member]):  # two rows share a key by accident
+    if not _all_equal(rows.X, target, first[member]):  # two rows share a key by chance
         return rows
     weight = np.bincount(member, weights=rows.weight)
     order = np.argsort(first)

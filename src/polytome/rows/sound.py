@@ -21,14 +21,14 @@ def sound_sparse(X: Any) -> Any:
     """A matrix as CSR or CSC: every index inside its shape, entries side by side, none stored twice.
 
     Indices are copied before they are checked, since another thread may write into a matrix during a fit. Entries are
-    not, unless they are strided, of the other byte order, or stored twice: then their sum is one in float64, as in a
-    dense matrix, and does not wrap around in a small type.
+    not, unless they are strided, of the other byte order, or stored twice: then they are summed in float64, as in a
+    dense matrix, and do not wrap around in a small type.
 
     Args:
         X: a SciPy sparse matrix or array of any format, shape (n, d).
 
     Raises:
-        DataError: an index lies outside the shape, or the arrays of the matrix do not fit each other.
+        DataError: an index lies outside the shape, or the arrays of the matrix are inconsistent.
 
     Example:
         >>> twice = sparse.csr_array((np.array([100, 100], dtype=np.int8), [0, 0], [0, 2]), shape=(1, 1))
@@ -36,7 +36,7 @@ def sound_sparse(X: Any) -> Any:
         array([[200.]])
     """
     if X.ndim != 2:
-        raise DataError(f"X is a sparse array of {X.ndim} dimension: give one of two, (rows, columns)")
+        raise DataError(f"X is a sparse array of {X.ndim} dimension: give a matrix of two, (rows, columns)")
     matrix = _compressed(X)
     by_row = matrix.format == "csr"
     major, minor = matrix.shape if by_row else matrix.shape[::-1]

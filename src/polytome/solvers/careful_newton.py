@@ -77,10 +77,10 @@ class CarefulNewton(Solver):
 
 
 def _step_length(objective: Objective, W: Array, direction: Array, slope: float) -> tuple[float, tuple[float, Array]]:
-    """How long a step is made, and value and gradient there.
+    """The length of a step, and value and gradient at its end.
 
     It ends where the objective still falls, or rises by no more than half as steeply as it fell at the start: slopes
-    tell that where values differ by their rounding alone. A steeper rise has the minimum between, where the secant of
+    show that even where values differ by rounding alone. A steeper rise has the minimum between, where the secant of
     the slopes points to.
     """
     length = 1.0

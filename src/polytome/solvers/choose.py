@@ -48,7 +48,7 @@ class Choice:
 
     Attributes:
         solver: the record of its settings.
-        reason: in words, with the numbers of this fit; and what took over on the way, if anything did.
+        reason: in words, with the numbers of this fit, and what took over, if anything did.
 
     Example:
         >>> print(Choice(Newton(), "solver='newton' was asked for"))
@@ -63,7 +63,7 @@ class Choice:
         return f"{self.solver}: {self.reason}"
 
     def after(self, solution: Solution) -> Choice:
-        """The choice as it turned out: the reason also says which solver or precision took over."""
+        """The choice with what happened: the reason also says which solver or precision took over."""
         return replace(self, reason="; ".join([self.reason, *solution.took_over]))
 
 
@@ -72,7 +72,7 @@ def choose_solver(objective: Objective) -> Choice:
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
     `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where L-BFGS
-    brings no certificate in the time that the rest of Newton's method would take (nearly separable classes under a weak
+    reaches no certificate in the time that the rest of Newton's method would take (nearly separable classes under a weak
     penalty), that takes over if its Hessian fits, from a sample of many rows: so neither wrong guess costs more than
     twice the better solver. Where pairs of classes are cheaper (many classes), a sample of them takes over after thirty
     iterations, with equal rows merged; not so for several outputs of a separable loss, each of which has a quasi-Newton
@@ -104,7 +104,7 @@ def choose_solver(objective: Objective) -> Choice:
 
 
 def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
-    """Newton or L-BFGS for n rows and so many columns."""
+    """Newton or L-BFGS for n rows and `n_columns` columns."""
     n_outputs = objective.loss.n_outputs
     size = n_columns * n_outputs
     # The sides of the Hessian's blocks, and how many there are.
@@ -145,7 +145,7 @@ def _dual_curvature(objective: Objective) -> float:
         return np.inf
     rows_in_memory = in_memory(rows, "dual coordinate ascent")
     if not native.makes_dual_steps(objective.loss, rows_in_memory.stored_rows):
-        return np.inf  # one row after the other would be slow in Python
+        return np.inf  # row by row would be slow in Python
     first = rows_in_memory.pick(slice(0, min(rows.n_rows, _SAMPLED_ROWS)))
     squares = row_squares(first, rows.columns.scale**2 / np.ravel(penalty.weights))
     return float(first.weight @ squares) / (float(first.weight.sum()) * rows.n_rows * penalty.modulus)

@@ -1,4 +1,4 @@
-"""Many equal rows: the same problem over those that differ."""
+"""Many equal rows: the same problem over the distinct ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["DistinctRows"]
 
 @dataclass(frozen=True)
 class DistinctRows(Solver):
-    """Another solver's walk over rows of which no two are equal, each with the weight of all that equal it.
+    """Another solver on rows of which no two are equal, each with the total weight of its equals.
 
     The objective is the same function; the certificate still sees every row.
 
     Args:
-        solver: walks over the distinct rows.
+        solver: runs on the distinct rows.
 
     Example:
         >>> from polytome.solvers import Newton

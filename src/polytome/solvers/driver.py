@@ -1,4 +1,4 @@
-"""The one loop: draws a solver's iterates and stops when the certificate holds; its sister `train` counts epochs."""
+"""The one loop: draws a solver's iterates and stops when the certificate holds; `train` counts epochs instead."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from polytome.threads import kept, one_blas_thread
 Array = NDArray[Any]
 
 _MAX_REFUSED = 5
-_DEFAULT_TOLERANCE = 1e-4  # the tolerance of those who ask for none
+_DEFAULT_TOLERANCE = 1e-4  # the tolerance where none is asked for
 _MAX_PROVING_STEPS = 3  # of Newton's method, to where the curvature proves the distance
 _FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it takes to call them
 
@@ -51,7 +51,7 @@ class Stop(enum.Enum):
     CERTIFIED = "the certificate holds: the objective is within `tol` of its minimum"
     ESTIMATED = (
         "the distance from the minimum is estimated to be within `tol`; without a penalty the curvature did not prove "
-        "it, perhaps since there is no minimum: a finite C would be proved"
+        "it, perhaps because there is no minimum: with a finite C the proof is always possible"
     )
     SEPARATED = (
         "the classes can be separated perfectly and there is no penalty, so no finite coefficients are optimal: "
@@ -72,7 +72,7 @@ class Stop(enum.Enum):
     )
 
     def __reduce__(self) -> tuple[type[Stop], tuple[str]]:
-        """For skops: an enumeration tells only pickle, by `__reduce_ex__`, how it is made again."""
+        """For skops: an enumeration tells only pickle, by `__reduce_ex__`, how to rebuild it."""
         return Stop, (self.value,)
 
     @property
@@ -178,14 +178,14 @@ def minimize(
     check_limits(tol, max_iter)
     if not getattr(objective.loss, "has_certificate", True):
         raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
-    # What overflows on the way is an outcome, not a warning.
+    # An overflow on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         state = _Minimization(objective, tol, max_iter, callback, see)
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
-        # In the fast precision first; where its rounding halts the walk, on in float64, and where that does too, with
-        # the solver that was to take over later, if there is one.
+        # First in the fast precision; where its rounding halts the solver, in float64; and where that does too, with
+        # the solver that was to take over later, if any.
         relay, careful = Relay(solver, objective, start), state.may_be_careful(solver)
         while (stop := state.run(relay, careful)) is None and state.resume(relay):
             pass
@@ -208,14 +208,14 @@ def _check_epochs(epochs: Any) -> None:
 
 
 def _outcome(certificate: Certificate) -> Stop:
-    """What a certificate that holds says of a fit."""
+    """The outcome that a certificate which holds stands for."""
     if certificate.is_of_separation:
         return Stop.SEPARATED
     return Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
 
 
 def _rank(certificate: Certificate) -> tuple[bool, bool, float]:
-    """Of two certificates that of the lower rank says more: it holds, is a proof, has the smaller gap."""
+    """The certificate of lower rank says more: it holds, is a proof, has the smaller gap."""
     return not certificate.holds, certificate.kind == "estimate", certificate.gap
 
 
@@ -248,11 +248,11 @@ class _Minimization:
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
     def run(self, relay: Relay, is_careful: bool) -> Stop | None:
-        """Walks until there is a reason to stop, or, with None, one to go on in another way.
+        """Iterates until there is a reason to stop; None where another solver or precision should continue.
 
         Args:
-            relay: the iterates; each is asked of the solver itself, so that a reader of a trace finds it at once.
-            is_careful: whether a careful Newton's method can go on: of small problems, before many iterations.
+            relay: the iterates, taken from the solver itself, so that a traceback is short.
+            is_careful: whether a careful Newton's method can take over; in small problems after few iterations.
         """
         patience, max_iterations, max_refused = relay.solver.patience, np.inf, np.inf
         if self.frame is not None:
@@ -273,7 +273,7 @@ class _Minimization:
                 return None
 
     def resume(self, relay: Relay) -> bool:
-        """Has a relay that was halted go on from the best point, if it can."""
+        """Continues a relay that was halted from the best point, if it can."""
         if self.best is None:
             return False
         if not relay.go_on(self._exact, self.best.point(self.objective), self.history[-1].passes):
@@ -282,12 +282,11 @@ class _Minimization:
         return True
 
     def may_be_careful(self, solver: Solver) -> bool:
-        """Whether a careful Newton's method goes on where rounding has halted the solver."""
+        """Whether a careful Newton's method takes over where rounding has halted the solver."""
         return solver.careful_fallback and self._careful_frame is not None
 
     def finish_carefully(self) -> Stop | None:
-        """Newton's method over columns that are centred where most of their values are: what is lost to rounding
-        elsewhere may be found there."""
+        """Newton's method over columns that are centred where most of their values are, where rounding loses less."""
         frame = self._careful_frame
         if frame is None:
             return None
@@ -314,7 +313,7 @@ class _Minimization:
     @property
     @kept
     def _careful_frame(self) -> CarefulFrame | None:
-        """Where rounding can be looked at carefully, if there is a penalty and the data are small enough."""
+        """The frame for careful sums, if there is a penalty and the data are small enough."""
         objective = self.objective
         if objective.penalty.modulus == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
             return None
@@ -369,7 +368,7 @@ class _Minimization:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            # Where rounding alone stands against an estimate, no iterate will be better.
+            # Where only rounding keeps an estimate from holding, no iterate will be better.
             only_rounding_is_left = (
                 certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
             )
@@ -384,20 +383,20 @@ class _Minimization:
         return _outcome(self.certified.certificate)
 
     def _prove(self, iterate: Iterate) -> None:
-        """Newton's steps until the curvature proves what it has made probable, where a Hessian can be formed."""
+        """Newton's steps until the curvature proves the estimate, where a Hessian can be formed."""
         for _ in range(_MAX_PROVING_STEPS):
             assert self.certified is not None
             if self.certified.certificate.kind == "proof" or self.objective.hessian_entries > LARGEST_HESSIAN**2:
                 return
             before, W = self.certified.certificate.gap, self.certified.coefficients
             self._polish(replace(iterate, coefficients=W, step=None), True)
-            # Where there is no minimum, a step brings a factor of e, and goes on forever.
+            # Where there is no minimum, each step gains a factor of e, forever.
             if not self.certified.certificate.gap < before / 10:
                 return
 
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
-        """One more step of Newton's method where it is at hand, or costs almost nothing: who asks for more than the
-        usual tolerance wants digits of the coefficients, and the step doubles them."""
+        """One more step of Newton's method, where it is known or costs almost nothing: a tolerance below the default asks
+        for digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
@@ -414,8 +413,8 @@ class _Minimization:
             self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)))
 
     def _certify(self, iterate: Iterate) -> Certificate:
-        """The certificate of an iterate, kept if none is better; with careful sums where rounding alone stands against
-        it."""
+        """The certificate of an iterate, kept if none is better; with careful sums where only rounding keeps it from
+        holding."""
         if self.frame is not None:
             return self._certify_carefully(self.frame, iterate.coefficients, iterate.estimate)
         certificate, W = iterate.certify(self.objective, self.tol)
@@ -442,7 +441,7 @@ class _Minimization:
             self.certified = certified
 
     def _has_stalled(self, objective: Objective, patience: int) -> bool:
-        """Whether as many iterations of this stage brought no more than its rounding."""
+        """Whether the last `patience` iterations gained no more than rounding."""
         if len(self.lowest) <= patience:
             return False
         before, now = self.lowest[-1 - patience], self.lowest[-1]
@@ -459,7 +458,7 @@ class _Minimization:
         return self.best
 
     def finish(self, stop: Stop) -> Solution:
-        """The certified coefficients, or the best iterate with the certificate that it deserves."""
+        """The certified coefficients, or else the best iterate with its certificate."""
         if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
             found, W = self._certify(self._best_iterate()), self._best_iterate().coefficients
             # The best intercept for coefficients that separate the classes need not separate them itself.
@@ -477,8 +476,7 @@ class _Minimization:
         return Solution(coefficients, stop, certificate, history, passes, separated, took_over, given)
 
     def _separated_alone(self, W: Array) -> tuple[int, ...]:
-        """The outputs that rise for ever while others have an optimum: each output of a separable loss is a problem of
-        its own."""
+        """The outputs without an optimum where others have one: each output of a separable loss is a problem of its own."""
         objective = self.objective
         if objective.penalty.modulus > 0 or not objective.loss.separable or objective.loss.n_outputs == 1:
             return ()
@@ -526,7 +524,7 @@ def train(
     epochs: int,
     callback: Callable[[Epoch], object] | None = None,
 ) -> Training:
-    """Let a solver make a number of epochs: for losses without a certificate, and models that their rule defines.
+    """Run a solver for a number of epochs: for losses without a certificate, and models defined by their rule.
 
     Args:
         objective: what the solver descends on.
@@ -564,7 +562,7 @@ def train(
             if interrupted:
                 return Training(last.coefficients, Stop.INTERRUPTED, tuple(history))
     stop = Stop.UNCHANGED if last.updates == 0 or len(history) < epochs else Stop.EPOCHS
-    # Only along a smooth loss do short steps promise to go down.
+    # Only for a smooth loss do short steps guarantee descent.
     if last.value > first.value and np.isfinite(objective.loss.smoothness):
         stop = Stop.DIVERGED
     return Training(last.coefficients, stop, tuple(history))

@@ -1,4 +1,4 @@
-"""Dual coordinate ascent: one row after the other gets the best prediction that it can have while the others wait."""
+"""Dual coordinate ascent: the best prediction for one row after another, while the others stay as they are."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Array = NDArray[Any]
 
 __all__ = ["DualCoordinateAscent", "row_squares"]
 
-_CERTAIN_SCORE = 60.0  # e^-60 is nothing beside the rounding of a probability near one
+_CERTAIN_SCORE = 60.0  # e^-60 is far below the rounding of a probability near one
 _INTERCEPT_CURVATURE = 0.2
-_SLOW_EPOCHS = 30  # epochs: the other solver needs as much time for a few of its iterations
+_SLOW_EPOCHS = 30  # epochs: a few iterations of the other solver take as long
 _PRODUCTS_BETWEEN_INTERRUPTS = 20_000_000  # products between two chances to interrupt: about a tenth of a second
 
 
@@ -47,7 +47,7 @@ class DualCoordinateAscent(Solver):
     the value reached after each epoch, the method of multipliers.
 
     Args:
-        then: the solver that goes on where thirty epochs do not halve the gap (a weak penalty, long rows).
+        then: the solver that takes over where thirty epochs do not halve the gap (a weak penalty, long rows).
         seed: of the order of the rows in each epoch.
 
     Example:
@@ -76,7 +76,7 @@ class DualCoordinateAscent(Solver):
             raise ArgumentError("dual coordinate ascent needs a penalty (a finite C); use solver='auto'")
         if objective.unpenalised.size:
             raise ArgumentError(
-                "dual coordinate ascent needs a penalty of every column, and the weight is 0 for column "
+                "dual coordinate ascent needs a penalty on every column, but penalty_weights is 0 for column "
                 f"{objective.unpenalised[0]}; use solver='auto'"
             )
         if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
@@ -185,7 +185,7 @@ class DualState:
         self.intercepts -= slope * (self.objective.total_weight * self.per_weight * self.intercept_square)
 
     def refine(self) -> None:
-        """Goes on in float64."""
+        """Continues in float64."""
         if self.dual.dtype != np.float64:
             self.dual = self.dual.astype(np.float64)
             self.form_coefficients()

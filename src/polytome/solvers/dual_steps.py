@@ -53,7 +53,7 @@ def softmax_step(scores: Array, dual: Array, curvature: Array) -> Array:
         mu = (q.sum(axis=1) - 1.0 - (inverse_slope * residual).sum(axis=1)) / inverse_slope.sum(axis=1)
         residual += mu[:, None]
         step = -residual / (1.0 + c * q)
-        # A long step may bring up a class that hardly counted before.
+        # A long step may raise a class that hardly counted before.
         settled = (step.max(axis=1) <= 1.0) & ((q * np.abs(step)).sum(axis=1) <= 1e-4)
         # The left side is convex in l, so that a step to the right goes too far; log((wanted - l) / c) does as well,
         # and is the nearer of the two where the second term rules.
@@ -67,13 +67,13 @@ def softmax_step(scores: Array, dual: Array, curvature: Array) -> Array:
 
 
 def sigmoid_step(scores: Array, dual: Array, curvature: Array) -> Array:
-    """The log-odds of the best new probabilities, shape (n, n_outputs): `u + c sigmoid(u) = z + c sigmoid(u_old)`.
+    """The log odds of the best new probabilities, shape (n, n_outputs): `u + c sigmoid(u) = z + c sigmoid(u_old)`.
 
-    Newton's method between bounds that close in on the one solution, halving them where it does not pay.
+    Newton's method between bounds that close in on the one solution, which are bisected where it does not converge fast.
 
     Args:
         scores: z of each row, shape (n, n_outputs).
-        dual: u_old, the log-odds of its present probabilities, shape (n, n_outputs).
+        dual: u_old, the log odds of its present probabilities, shape (n, n_outputs).
         curvature: c of each row, shape (n,), zero or positive.
 
     Example:

@@ -88,7 +88,7 @@ def lipschitz_bound(objective: Objective) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _GramProduct:
-    """The columns' Gram matrix times a direction for raw columns: what belongs to the columns, and to the intercept."""
+    """The columns' Gram matrix times a direction for raw columns: the entries of the columns, and of the intercept."""
 
     raw: Array
     joined = 0

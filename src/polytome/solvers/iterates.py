@@ -1,4 +1,4 @@
-"""What a solver yields at each step, from which the driver sees how far it is, and can have it certified."""
+"""What a solver yields at each step; the driver reads its progress from it, and can have it certified."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Iterate:
         return bool(np.isfinite(self.value)) and bool(np.isfinite(self.gradient).all())
 
     def point(self, objective: Objective) -> Array:
-        """The coefficients, from which another walk can go on."""
+        """The coefficients, from which another solver can continue."""
         return self.coefficients
 
     def certify(self, objective: Objective, tol: float) -> tuple[Certificate, Array]:

@@ -89,7 +89,7 @@ class LBFGS(Solver):
             if found is None and not pairs:
                 return None
             if found is None:
-                pairs.clear()  # the pairs may mislead after rounding; the preconditioner alone does not
+                pairs.clear()  # rounding may have spoilt the pairs; the preconditioner is unaffected
                 inverse = None
                 continue
             trial, value, trial_gradient, tried = found
@@ -107,7 +107,7 @@ class LBFGS(Solver):
                 return GivesWay(W, passes)
 
     def numbers_held(self, size: Size) -> float:
-        """The pairs, which stay where they are while another solver goes on, and the preconditioner."""
+        """The pairs, which are kept while another solver runs, and the preconditioner."""
         pairs = 2 * self.pairs_kept(size.coefficients) * size.coefficients
         own = 5 * size.coefficients + _memory_of_preconditioner(size)
         return pairs + max(own, 0 if self.then is None else self.then.numbers_held(size))
@@ -123,7 +123,7 @@ def _memory_of_preconditioner(size: Size) -> float:
 
 
 def _is_long(objective: Objective) -> bool:
-    """Whether a pass takes long, and longer than one more Gram matrix."""
+    """Whether a pass takes long, and longer than another Gram matrix."""
     n_rows, n_features, n_outputs = objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs
     if n_features > MAX_GRAM_COLUMNS or 4 * n_rows * objective.size < _LONG_PASS_OPERATIONS:
         return False

@@ -1,8 +1,8 @@
-"""Memory is planned: how many bytes beyond X a fit will need at its peak, how many there are, and what to do about it.
+"""Memory planning: how many bytes beyond X a fit will need at its peak, how many there are, and what to do about it.
 
 A forecast adds up the arrays that are held at once, from the shape of the problem alone; each solver states its own. It
-errs on the large side, mostly by a factor of two or less, and counts a solver that may have to take over: a fit that is
-begun can be finished.
+errs on the large side, mostly by a factor of two or less, and counts a solver that may have to take over: a fit that
+begins can finish.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from polytome.solvers.size import BYTES_OF_NUMBER, Size
 __all__ = ["available_memory", "forecast", "planned_solver"]
 
 _NUMBERS_AT_START = 2**20  # numbers: threads, and the modules that are loaded when first needed
-_BYTES_ALWAYS_THERE = 2**26  # no machine lacks so little, and asking takes longer than a small fit
+_BYTES_ALWAYS_THERE = 2**26  # every machine has that much, and asking takes longer than a small fit
 
 
 def planned_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Choice:
@@ -47,7 +47,7 @@ def planned_solver(solver: str | Solver, objective: Objective, random_state: Any
         return Choice(frugal, shortage)
     n_columns, n_outputs = objective.shape
     remedy = (
-        f"use solver='auto' or {frugal}, for which there is room"
+        f"use solver='auto' or {frugal}, which fits"
         if frugal is not None
         else "give fewer columns or classes, or a machine with more memory"
     )
@@ -80,7 +80,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still take, by the machine and by the limits set to it; None where nobody says.
+    """Bytes that this process may still take, by the machine and by the limits set to it; None where this is not known.
 
     Example:
         >>> available_memory() is None or available_memory() > 0
@@ -143,7 +143,7 @@ def _address_space() -> int | None:
 
 
 def _text(path: str | Path) -> str:
-    """A file of the system; empty where there is none."""
+    """A system file; empty where there is none."""
     try:
         return Path(path).read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -37,25 +37,24 @@ _ROWS_PER_COEFFICIENT = 50
 class Newton(Solver):
     """Guarded Newton: steps solve `(H + M) D = -g`, where `M = I (x) X' diag(e) X / S` is learned from steps that fail.
 
-    H hardly sees rows that are classified beyond doubt. A step may turn some of them into disasters, and a line
+    H hardly sees rows that are classified beyond doubt. A step may make some of them badly wrong, and a line
     search would then shorten it for all rows. Instead, each such row gets the extra curvature e that its loss showed
     along the failed step, and the step is computed again; it changes for those rows and hardly for others. The curvature
-    fades while steps keep their promise.
+    fades while steps decrease the objective as predicted.
 
-    A Hessian costs as much as several gradients. So it is kept while it serves: while each step promises 3 % or less
-    of what the one before promised. And where rows are far more than coefficients, the optimum of some of the rows, and
+    A Hessian costs as much as several gradients. So it is kept while each step's predicted decrease is 3 % or less of that of the step before. And where rows far outnumber coefficients, the optimum of some of the rows, and
     their Hessian there, are a good start for all of them.
 
     Args:
         sample: rows whose curvature makes up the Hessian, drawn again for each step; conjugate gradients with exact
-            products then mend what the sample misses. None for all rows, where a Cholesky factor gives the exact step.
+            products then correct for the rest. None for all rows, where a Cholesky factor gives the exact step.
 
     Example:
         >>> Newton()
         Newton(sample=None)
 
     References: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1; for the kept Hessian Shamanskii,
-    Ukrainian Mathematical Journal 19, 1967. The guard is our own.
+    Ukrainian Mathematical Journal 19, 1967. The guard is new here.
     """
 
     sample: int | None = None
@@ -76,7 +75,7 @@ class Newton(Solver):
             yield descent.prepare_step()
 
     def _few_rows(self, objective: Objective, start: Array) -> Objective | None:
-        """One row of every twenty, drawn at random, if these are many and no coefficients are known; else None."""
+        """One row in twenty, drawn at random, if that leaves many and no coefficients are known; else None."""
         n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
         side *= 1 if objective.loss.separable else n_outputs
         size = max(n_rows // _ROWS_PER_START_ROW, _ROWS_PER_COEFFICIENT * side)
@@ -88,7 +87,7 @@ class Newton(Solver):
 
     def _optimum(self, few: Objective, start: Array) -> tuple[Array, Array, float]:
         """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the way."""
-        # All rows have their optimum elsewhere, at about this distance in nats: coming much nearer gains nothing.
+        # The optimum of all rows is at about this distance in nats: coming much nearer gains nothing.
         noise = few.size / few.rows.n_rows
         for iterate in islice(self.iterates(few, start), _MAX_TRIES):
             if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:
@@ -108,7 +107,7 @@ class Newton(Solver):
 
 
 class _Descent:
-    """Where Newton's method stands: a point with its value and gradient, a Hessian of it or of an earlier point, and
+    """The state of Newton's method: a point with its value and gradient, a Hessian there or at an earlier point, and
     the next step."""
 
     def __init__(self, objective: Objective, sample: int | None) -> None:
@@ -120,11 +119,11 @@ class _Descent:
         self.H: Array | None = None
 
     def start_at(self, W: Array, with_hessian: bool) -> None:
-        """Starts at a point."""
+        """Start at a point."""
         self._move_to(W, *self._evaluate(W, with_hessian))
 
     def continue_from(self, W: Array, H: Array, rows_read: float) -> None:
-        """Goes on from the optimum of few rows, and their Hessian, unless all rows like the start better."""
+        """Continue from the optimum of few rows, and their Hessian, unless the start is better for all rows."""
         value, gradient, _ = self._evaluate(W, with_hessian=False)
         self.passes += rows_read / self.objective.rows.n_rows
         if value < self.value and np.isfinite(gradient).all():
@@ -146,8 +145,8 @@ class _Descent:
         return own[0] if len(own) == 1 else np.diag(np.ravel(own))
 
     def prepare_step(self) -> Iterate:
-        """The point as an iterate, its next step being known: from the Hessian at hand if that serves, else a new
-        one."""
+        """The point as an iterate, with its next step computed: from the Hessian at hand if that is good enough, else
+        from a new one."""
         last_decrease = self.predicted_decrease
         if self.H is None:
             self._form_hessian()
@@ -162,7 +161,7 @@ class _Descent:
         return iterate if self.sample is not None else replace(iterate, step=self.direction)
 
     def take_step(self) -> bool:
-        """Makes the step; where it breaks its promise, an old Hessian is to blame, else some rows. False: nothing
+        """Take the step; where it decreases too little, renew an old Hessian, else guard some rows. False if nothing
         helps."""
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
         for _ in range(_MAX_TRIES):
@@ -182,8 +181,7 @@ class _Descent:
         return False
 
     def _evaluate(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
-        """Value and gradient, and the Hessian where it is wanted, or nothing to speak of, and comes along at little
-        cost."""
+        """Value and gradient, and the Hessian where it is wanted or almost free."""
         self.passes += 1
         objective = self.objective
         with_hessian |= objective.rows.n_rows * objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
@@ -206,7 +204,7 @@ class _Descent:
             self.H = sampled_hessian(self.objective, self.W, self.sample)
 
     def _solve(self) -> None:
-        """The guarded Newton step, and the decrease that its quadratic model promises."""
+        """The guarded Newton step, and the decrease that its quadratic model predicts."""
         assert self.H is not None
         inverse = factor_hessian(self.objective, self.guard.added_to(self.H))
         if self.sample is None:
@@ -245,12 +243,12 @@ class Guard:
         observed = np.clip(np.nan_to_num(observed, nan=loss.smoothness), 0.0, loss.smoothness)
         before = np.zeros_like(observed) if self.extra is None else self.extra
         self.extra = np.maximum(before, observed)
-        if not (self.extra > 1.01 * before).any():  # no row is to blame, so rounding is: all of them hold the step back
+        if not (self.extra > 1.01 * before).any():  # no row is to blame, so rounding is: all of them restrain the step
             self.extra = np.maximum(4 * before, 1e-6 * loss.smoothness)
         self._matrix = None
 
     def fade(self, ratio: float) -> None:
-        """Lowers the extra curvature after a step that kept this share of its promise."""
+        """Lowers the extra curvature after a step with this ratio of actual to predicted decrease."""
         if self.extra is None or ratio <= 0.5:
             return
         self.extra = self.extra * (0.05 if ratio > 1 else 0.25)

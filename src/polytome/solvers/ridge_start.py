@@ -1,4 +1,4 @@
-"""Where a long descent begins: a ridge regression of the labels, as soft and as long as is best."""
+"""The start of a long descent: a ridge regression of the labels, with the best softening and step length."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Array = NDArray[Any]
 __all__ = ["ridge_start"]
 
 _SOFTENING_FACTOR = 4.0
-_MAX_ROUNDS = 30  # by then the Hessian is softer by more than the digits of a number
-_SAMPLED_ROWS = 1000  # enough for two numbers: how soft, and how long
+_MAX_ROUNDS = 30  # by then the Hessian is softer by more than float64 can express
+_SAMPLED_ROWS = 1000  # enough to choose two numbers
 
 
 def ridge_start(objective: Objective, null: Array, gradient: Array) -> Array:

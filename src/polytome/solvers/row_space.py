@@ -24,14 +24,14 @@ __all__ = ["RowSpace"]
 
 @dataclass(frozen=True)
 class RowSpace(Solver):
-    """Another solver's walk in the at most n dimensions that n rows span, exact for the L2 penalty and for none.
+    """Another solver in the space of at most n dimensions that n rows span; exact with the L2 penalty and without one.
 
     A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum
     lies in the span (the representer theorem). With the singular value decomposition `X = F Q'` the problem in `w`,
     where `W = Q w`, has the same penalty, n rows and at most n columns.
 
     Args:
-        solver: walks in the reduced problem.
+        solver: runs on the reduced problem.
 
     Reference: Hastie and Tibshirani, Efficient quadratic regularization for expression arrays, Biostatistics 5, 2004.
     """
@@ -46,7 +46,7 @@ class RowSpace(Solver):
         return self.solver.patience
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """The iterates of the inner solver, turned back; one pass over the rows in all.
+        """The iterates of the inner solver as coefficients of the columns; one pass over the rows in all.
 
         Raises:
             ArgumentError: columns have penalty weights of their own.
@@ -64,7 +64,7 @@ class RowSpace(Solver):
             return np.vstack([Q @ w[:-1], w[-1:]])
 
         for iterate in Relay(self.solver, reduced, np.vstack([Q.T @ start[:-1], start[-1:]])):
-            # The whole gradient lies in the span of the rows as well, so nothing of it is lost.
+            # The whole gradient lies in the span of the rows as well, so none of it is lost.
             W, gradient = in_columns(iterate.coefficients), in_columns(iterate.gradient)
             step = None if iterate.step is None else in_columns(iterate.step)
             yield replace(iterate, coefficients=W, gradient=gradient, passes=1, in_float64=False, step=step)

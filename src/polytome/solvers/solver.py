@@ -1,4 +1,4 @@
-"""The contract of solvers, and how one goes on where another gives way."""
+"""The contract of solvers, and how one continues where another gives way."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["GivesWay", "Relay", "Solver"]
 
 @runtime_checkable
 class Solver(Protocol):
-    """A record of settings that can walk from a start towards the minimum of an objective.
+    """A record of settings that can step from a start towards the minimum of an objective.
 
-    A child says of itself what is different from here.
+    A subclass overrides what differs from here.
     """
 
     then: Solver | None = None
-    """The solver that goes on where this one gives way or is halted; None for none."""
+    """The solver that continues where this one gives way or is halted; None for none."""
 
     @property
     def patience(self) -> int:
-        """Iterations without a new lowest value after which the driver takes it to stand still."""
+        """Iterations without a new lowest value after which the driver considers it stalled."""
         return 10
 
     @property
@@ -57,10 +57,10 @@ class Solver(Protocol):
 
 
 class GivesWay(NamedTuple):
-    """What the generator of a solver returns that gives way to the next one.
+    """What a solver's generator returns to give way to the next solver.
 
     Attributes:
-        coefficients: from which that goes on.
+        coefficients: where the next one starts.
         passes: over the rows so far.
     """
 
@@ -69,7 +69,7 @@ class GivesWay(NamedTuple):
 
 
 class Relay:
-    """The iterates of a solver and of those that go on after it: these name themselves, and count the passes so far.
+    """The iterates of a solver and of its successors, which name themselves and count the passes so far.
 
     `iterates` are those of the solver whose turn it is, as it makes them.
 

@@ -102,7 +102,7 @@ class StochasticGradientDescent(Solver):
             epoch += 1
 
     def steps(self, objective: Objective, start: Array) -> Iterator[Step]:
-        """Every step after the start, one by one: the epochs of `iterates` seen from near.
+        """Every step after the start, one by one: the epochs of `iterates` in detail.
 
         Example:
             >>> from polytome.losses import Squared
@@ -121,7 +121,7 @@ class StochasticGradientDescent(Solver):
             changed = False
             epoch = self._epoch(objective, W, order, first_rate, taken)
             while True:
-                with np.errstate(over="ignore", invalid="ignore"):  # not around the yield: whoever steps is outside
+                with np.errstate(over="ignore", invalid="ignore"):  # not around the yield: the caller's code runs there
                     step = next(epoch, None)
                 if step is None:
                     break
@@ -130,7 +130,7 @@ class StochasticGradientDescent(Solver):
                 yield step
 
     def _epoch(self, objective: Objective, W: Array, order: _Order, first_rate: float, taken: int) -> Iterator[Step]:
-        """The steps of one epoch, after so many of those before it."""
+        """The steps of one epoch, after `taken` earlier ones."""
         for number, (batch, columns) in enumerate(_batches(objective.rows, self.batch_size, order)):
             loss, gradient = _batch_value_and_gradient(objective, batch, columns, W)
             rate = first_rate / (1 + self.decay * (taken + number))
@@ -158,7 +158,7 @@ def _batches(rows: Rows, size: int, order: Any) -> Iterator[tuple[Block, Columns
     """Batches of `size` rows, and the columns that they are in.
 
     Small ones are cut from chunks that are dense and standardised already: a few rows of a sparse matrix cost several
-    times as much as of an array.
+    times as much as those of an array.
     """
     batches_per_chunk = _CHUNK_ENTRIES // (size * max(rows.n_features, 1))
     if batches_per_chunk < _MIN_BATCHES_PER_CHUNK:

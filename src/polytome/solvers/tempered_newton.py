@@ -1,4 +1,4 @@
-"""Newton's method for the softmax loss in which rows that steps would ruin are taken for less sure than they are."""
+"""Newton's method for the softmax loss in which rows that a step would ruin count as less certain than they are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 __all__ = ["TemperedNewton"]
 
 _MAX_EXCESS_TEMPERATURE = 30.0
-_MAX_PAIRS_PER_COEFFICIENT = 10**12  # for each coefficient: so many that none is left out that matters
+_MAX_PAIRS_PER_COEFFICIENT = 10**12  # for each coefficient: enough that no pair that matters is left out
 _MAX_STEP_LENGTH, _MIN_STEP_LENGTH = 16.0, 1e-3
 
 
@@ -46,7 +46,7 @@ class TemperedNewton(Solver):
         >>> TemperedNewton()
         TemperedNewton(pairs=200)
 
-    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4. The temperatures are our own.
+    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4. The temperatures are new here.
     """
 
     pairs: int = 200
@@ -104,7 +104,7 @@ def _step_length(
 
     rounding = _rounding(value)
     length, reached, passes = 1.0, evaluate(1.0), 1
-    if reached[0] < value - 1.2 * decrement - rounding:  # flatter than foreseen
+    if reached[0] < value - 1.2 * decrement - rounding:  # flatter than predicted
         while length < _MAX_STEP_LENGTH:
             further = evaluate(2 * length)
             passes += 1
@@ -120,14 +120,14 @@ def _step_length(
 
 
 def _rounding(value: float) -> float:
-    """What may be rounding alone in the difference of two such values: scores are sums of terms that cancel."""
+    """How much the difference of two such values may owe to rounding: scores are sums of terms that cancel."""
     return 100 * float(np.finfo(np.float64).eps) * abs(value)
 
 
 def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, predicted_decrease: float) -> Array:
-    """Whether the whole step costs a row much more than its tempered curvature foresees: two passes over the rows."""
+    """Whether the whole step costs a row much more than its tempered curvature predicts: two passes over the rows."""
     rows = objective.rows
-    # A row matters if it alone eats up a thousandth of what the step promised.
+    # A row matters if it alone costs a thousandth of the predicted decrease.
     threshold = 1e-3 * predicted_decrease * objective.total_weight
     with np.errstate(over="ignore", invalid="ignore"):
         scores, changes = (all_scores(rows, rows.columns.to_raw(V)) for V in (W, direction))
