@@ -131,11 +131,11 @@ class _Descent:
             self._settle(W, value, gradient, None)
             self.H, self.promised = H, np.inf
 
-    def here(self, estimate: float | None) -> Iterate:
+    def here(self, estimate: float | None, step: Array | None = None) -> Iterate:
         """The point as an iterate."""
         bend = self._intercept_hessian()
         at = (self.W, self.value, self.gradient, self.passes, estimate)
-        return Iterate(*at, in_float64=True, intercept_hessian=bend)
+        return Iterate(*at, step=step, in_float64=True, intercept_hessian=bend)
 
     def _intercept_hessian(self) -> Array | None:
         """The entries of the Hessian at hand that belong to the intercepts."""
@@ -158,8 +158,8 @@ class _Descent:
             self._solve()
         if self.guard.is_up:
             return self.here(None)
-        found = self.here(-0.5 * float(np.vdot(self.gradient, self.direction)))
-        return found if self.sample is not None else replace(found, step=self.direction)
+        estimate = -0.5 * float(np.vdot(self.gradient, self.direction))
+        return self.here(estimate, self.direction if self.sample is None else None)
 
     def move(self) -> bool:
         """Makes the step; where it breaks its promise, an old Hessian is to blame, else some rows. False: nothing
