@@ -124,8 +124,8 @@ def test_slope_and_hessian_are_derivatives_of_the_mean_loss(loss_name):
     steps = 1e-4 * np.eye(len(b))
     differences = [known.loss_and_slope(b + h)[0] - known.loss_and_slope(b - h)[0] for h in steps]
     assert_allclose(slope, np.array(differences) / 2e-4, rtol=1e-6, atol=1e-8)
-    bends = [known.loss_and_slope(b + h)[1] - known.loss_and_slope(b - h)[1] for h in steps]
-    assert_allclose(known.hessian(b), np.array(bends) / 2e-4, rtol=1e-6, atol=1e-8)
+    differences = [known.loss_and_slope(b + h)[1] - known.loss_and_slope(b - h)[1] for h in steps]
+    assert_allclose(known.hessian(b), np.array(differences) / 2e-4, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])

@@ -57,7 +57,7 @@ def test_sigmoid_step_solves_its_equation(z: float, u: float, power: float) -> N
 
 
 def test_steps_agree_for_two_classes(rng: np.random.Generator) -> None:
-    """The softmax of the scores (0, z) is a sigmoid; the bend counts once per class."""
+    """The softmax of the scores (0, z) is a sigmoid; the curvature counts once per class."""
     z, u, c = rng.normal(size=(40, 1)) * 3, rng.normal(size=(40, 1)) * 3, rng.uniform(0, 20, 40)
     both = softmax_step(np.hstack([0 * z, z]), log_softmax(np.hstack([0 * u, u]), axis=1), c)
     assert_allclose(both[:, 1] - both[:, 0], sigmoid_step(z, u, 2 * c)[:, 0], atol=1e-6)

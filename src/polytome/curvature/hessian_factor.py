@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrs, get_lapack_funcs
+from scipy.linalg.lapack import dpotrf, dpotrs, spotrf
 
 from polytome.objective import Objective
 
@@ -93,7 +93,7 @@ def ridged_factor(S: Array, diagonal_of: Callable[[float], Array], ridge: float)
         >>> ridged_factor(np.ones((2, 2)), lambda ridge: np.full(2, 1 + ridge), 3.0).diagonal() ** 2
         array([4.  , 3.75])
     """
-    potrf: Any = get_lapack_funcs("potrf", (S,))
+    potrf: Any = dpotrf if S.dtype == np.float64 else spotrf
     diagonal = np.einsum("ii->i", S)  # a view
     while ridge < _LAST_RIDGE:
         diagonal[:] = diagonal_of(ridge)

@@ -78,7 +78,7 @@ def numeric_array(X: Array, names: Array | None = None) -> Array:
         array([[1. , 2.5]])
     """
     if X.dtype.kind != "O":
-        _refuse_type(X.dtype, X.ravel()[:1] if X.size else X)
+        _refuse_type(X.dtype, X.flat[:1] if X.size else X)
         return X
     if X.ndim != 2:
         return X  # scikit-learn says what is wrong with its shape

@@ -40,7 +40,11 @@ def checked_features(estimator: Any, X: Any, y: Any) -> Any:
     """
     if y is None:
         raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-    X = _validated(estimator, X, ensure_min_samples=2)
+    if _is_plain(X) and len(X) > 1 and X.shape[1] > 0:
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
+    else:
+        X = _validated(estimator, X, ensure_min_samples=2)
     try:
         check_consistent_length(X, y)
     except (TypeError, ValueError) as error:
@@ -58,7 +62,10 @@ def checked_rows(estimator: Any, X: Any) -> Any:
 
 def checked_columns(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training; whether its entries are finite is left to the caller."""
-    return X if _is_plain(estimator, X) else _validated(estimator, X, reset=False)
+    fitted = vars(estimator)
+    if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
+        return X
+    return _validated(estimator, X, reset=False)
 
 
 def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
@@ -75,12 +82,9 @@ def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
     return checked if sparse.issparse(checked) else numeric_array(checked, names)
 
 
-def _is_plain(estimator: Any, X: Any) -> bool:
-    """Whether scikit-learn would find nothing wrong with X: for few rows its checks would take most of the time."""
-    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "biuf" or len(X) == 0:
-        return False
-    fitted = vars(estimator)
-    return X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted
+def _is_plain(X: Any) -> bool:
+    """Whether X is a matrix of numbers with rows, in which scikit-learn's checks, slow for few rows, find no fault."""
+    return type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "biuf" and len(X) > 0
 
 
 def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:

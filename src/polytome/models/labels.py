@@ -88,6 +88,8 @@ def label_column(y: Any) -> Array:
         >>> label_column(np.array([np.int64(1), 0], dtype=object))
         array([1, 0])
     """
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
+        return y
     if (place := masked_place(y)) is not None:
         raise DataError(f"y[{place[0]}] is masked: {_LABEL_EACH_ROW}")
     values: Array

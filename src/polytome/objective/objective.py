@@ -82,6 +82,7 @@ class Objective:
     fit_intercept: bool = True
 
     @property
+    @kept
     def shape(self) -> tuple[int, int]:
         """Shape of the coefficients: (n_features + 1, n_outputs)."""
         return self.rows.n_features + 1, self.loss.n_outputs

@@ -143,9 +143,18 @@ def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
         present: the weight of the rows that store an entry, shape (n_features,).
         count: how many of these have a weight, of the same shape.
     """
-    if (
-        np.prod(X.shape) <= _MAX_DENSE_ENTRIES
-    ):  # row by row, since a difference loses a light row's weight beside a heavy one's
-        stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape).toarray()
-        return np.asarray(w @ (stored == 0))
-    return np.where(count == (w > 0).sum(), 0.0, np.maximum(w.sum() - present, 0.0))
+    counting = w[w > 0]
+    if len(counting) == 0 or (counting == counting[0]).all():
+        return np.asarray((len(counting) - count) * (counting[0] if len(counting) else 0.0))
+    total = w.sum()
+    absent: Array = np.where(count == len(counting), 0.0, np.maximum(total - present, 0.0))
+    # The difference loses what light rows weigh beside heavy ones that store the column: there rows are added up.
+    lost = np.flatnonzero((absent < total / 2) & (count < len(counting)))
+    if len(lost):
+        stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape)[:, lost].tocsr()
+        absent[lost] = 0.0
+        size = max(1, _MAX_DENSE_ENTRIES // len(lost))
+        for start in range(0, len(w), size):
+            part = slice(start, start + size)
+            absent[lost] += w[part] @ (stored[part].toarray() == 0)
+    return absent

@@ -130,11 +130,11 @@ class _Descent:
             self._move_to(W, value, gradient, None)
             self.H, self.predicted_decrease = H, np.inf
 
-    def iterate(self, estimate: float | None) -> Iterate:
+    def iterate(self, estimate: float | None, step: Array | None = None) -> Iterate:
         """The point as an iterate."""
         hessian = self._intercept_hessian()
         point = (self.W, self.value, self.gradient, self.passes, estimate)
-        return Iterate(*point, in_float64=True, intercept_hessian=hessian)
+        return Iterate(*point, step=step, in_float64=True, intercept_hessian=hessian)
 
     def _intercept_hessian(self) -> Array | None:
         """The entries of the Hessian at hand that belong to the intercepts."""
@@ -157,8 +157,8 @@ class _Descent:
             self._solve()
         if self.guard.is_active:
             return self.iterate(None)
-        iterate = self.iterate(-0.5 * float(np.vdot(self.gradient, self.direction)))
-        return iterate if self.sample is not None else replace(iterate, step=self.direction)
+        estimate = -0.5 * float(np.vdot(self.gradient, self.direction))
+        return self.iterate(estimate, self.direction if self.sample is None else None)
 
     def take_step(self) -> bool:
         """Take the step; where it decreases too little, renew an old Hessian, else guard some rows. False if nothing
