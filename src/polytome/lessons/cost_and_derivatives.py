@@ -92,7 +92,8 @@ def likelihood(page: Page, X: Array, y: Array) -> None:
     page.code(cost)
     minus_log = -np.log(np.prod(p**y * (1 - p) ** (1 - y)))
     page.identity("I-22", abs(float(minus_log - cost(y, p).sum())), f"{len(y)} labels, random probabilities.")
-    rest, together = cost(y[1:], p[1:]).sum(), numerics.softmax(np.array([[1.0, 2.0], [1.0, 5.0]]))[:, 0]
+    rest = cost(y[1:], p[1:]).sum()
+    together = numerics.softmax(np.array([[1.0, 2.0], [1.0, 5.0]]))[:, 0]
     page.erratum(
         "001-6",
         wrong=r"The gradient ends in $\partial L / \partial w_i$; the likelihood starts at $y^{[i]}$; a class is "
@@ -186,7 +187,9 @@ def three_derivatives(page: Page) -> None:
         pair. Third, the score $z = w_1 x_1 + \dots + w_d x_d + b$: with respect to $w_j$ it is $x_j$, and to $b$ it is
         1.
     """)
-    labels, p, z = np.array([[0.0], [1.0]]), np.linspace(0.05, 0.95, 91), np.linspace(-6, 6, 121)
+    labels = np.array([[0.0], [1.0]])
+    p = np.linspace(0.05, 0.95, 91)
+    z = np.linspace(-6, 6, 121)
     by_p = slope(lambda p: cost(labels, p), p) - (p - labels) / (p * (1 - p))
     page.identity("I-11", float(np.abs(by_p).max()), "Probabilities from 0.05 to 0.95, both labels.")
     by_z = slope(lambda z: cost(labels, numerics.sigmoid(z)), z) - (numerics.sigmoid(z) - labels)
@@ -245,7 +248,8 @@ def all_samples(page: Page, X: Array, y: Array) -> None:
     by_columns = np.append(columns @ error.T / len(y), error.mean())
     gap = np.abs(by_columns - measured_derivatives(X, y, V).mean(axis=0)).max()
     apart = np.abs(by_columns - gradient(X, y, V[:-1], V[-1])).max()
-    mean, total = costs_of_steps(X, y, lambda p, y: p - y), costs_of_steps(X, y, lambda p, y: len(y) * (p - y))
+    mean = costs_of_steps(X, y, lambda p, y: p - y)
+    total = costs_of_steps(X, y, lambda p, y: len(y) * (p - y))
     page.text(r"""
         ## By all samples at once
 

@@ -246,7 +246,8 @@ def two_distributions(page: Page) -> None:
         f"{cost(np.eye(4)[p.argmax()], p):.4f}.",
     )
     rng = np.random.default_rng(2)
-    first, second = rng.dirichlet(np.ones(3), size=(2, 200)), rng.dirichlet(np.ones(4), size=(2, 200))
+    first = rng.dirichlet(np.ones(3), size=(2, 200))
+    second = rng.dirichlet(np.ones(4), size=(2, 200))
     joint = (first[..., :, np.newaxis] * second[..., np.newaxis, :]).reshape(2, 200, 12)
     of_joint, *of_each = (numerics.cross_entropy(*pair) for pair in (joint, first, second))
     page.identity(

@@ -41,7 +41,8 @@ def lesson(page: Page) -> None:
     one_sentinel(page)
     three_flowers(page, X, y)
     unseen_flowers(page)
-    before, today = predict_unseen(X, y, folds_before(y, FOLDS)), predict_unseen(X, y, folds_today(y, FOLDS))
+    before = predict_unseen(X, y, folds_before(y, FOLDS))
+    today = predict_unseen(X, y, folds_today(y, FOLDS))
     two_rules(page, X, y, before, today)
     one_flower(page, X, y, before, today)
     old_programs(page)
@@ -121,7 +122,8 @@ def naive_bound(x: Array, y: Array, w: float, b: float, C: float) -> float:
 
 def one_sentinel(page: Page) -> None:
     """A cell of 1e10 for "missing": a bound for real numbers is false in floats; one that counts rounding is true."""
-    x, y = np.array([2.3, 0.5, 1.0, 0.3, -0.5, 1.9, 1e10, -1.0]), np.array([0, 1, 0, 1, 0, 1, 1, 0])
+    x = np.array([2.3, 0.5, 1.0, 0.3, -0.5, 1.9, 1e10, -1.0])
+    y = np.array([0, 1, 0, 1, 0, 1, 1, 0])
     objective = Objective(Logistic(), L2(1 / len(x)), as_rows(x[:, None], y))
     best = LogisticRegression().fit(x[:, None], y)
     w, b = 0.0011, -0.2883875

@@ -203,7 +203,9 @@ def of_the_loss(page: Page) -> None:
     """)
     page.code(chain)
     rng = np.random.default_rng(2)
-    Z, hot, soft = rng.normal(scale=2, size=(50, 4)), np.eye(4)[rng.integers(4, size=50)], rng.dirichlet(np.ones(4), 50)
+    Z = rng.normal(scale=2, size=(50, 4))
+    hot = np.eye(4)[rng.integers(4, size=50)]
+    soft = rng.dirichlet(np.ones(4), 50)
     direct = [np.abs(chain(y, p) - (p - y)).max() for y, p in zip(hot, numerics.softmax(Z), strict=True)]
     page.identity("I-15", float(max(direct)), "50 random vectors of four scores and a label each.")
     page.identity("I-12", gradient_error(Z, hot), "The same vectors.")
@@ -261,7 +263,9 @@ def misprints_of_the_loss(page: Page) -> None:
 def of_a_layer(page: Page) -> None:
     """Matrices multiplied: layer and loss."""
     rng = np.random.default_rng(4)
-    W, x, label = rng.normal(size=(3, 4)), rng.normal(size=4), 1
+    W = rng.normal(size=(3, 4))
+    x = rng.normal(size=4)
+    label = 1
     S = numerics.softmax(W @ x)
     D_softmax, D_scores = jacobian_of_softmax(W @ x), np.kron(np.eye(3), x)
     D_layer = D_softmax @ D_scores
@@ -322,7 +326,10 @@ def two_paths(page: Page) -> None:
     """)
     page.identity("I-33", float(error), "A one-hot label and the soft label 0.3, 0.7, for which neither path is zero.")
     rng = np.random.default_rng(5)
-    x, first, second, last = rng.normal(size=2), rng.normal(size=(2, 2)), rng.normal(size=(2, 2)), rng.normal(size=2)
+    x = rng.normal(size=2)
+    first = rng.normal(size=(2, 2))
+    second = rng.normal(size=(2, 2))
+    last = rng.normal(size=2)
     by_paths = path_products(x, first, second, last)
     found = differences(lambda W: network_loss(x, W, second, last), first)[0, 0]
     page.figure(
@@ -385,7 +392,8 @@ def draw_shapes() -> Figure:
 
 def draw_softmax_jacobian() -> Figure:
     """The Jacobian as coloured cells."""
-    outputs, inputs = [f"$S_{i}$" for i in range(1, 5)], [f"$a_{j}$" for j in range(1, 5)]
+    outputs = [f"$S_{i}$" for i in range(1, 5)]
+    inputs = [f"$a_{j}$" for j in range(1, 5)]
     names: dict[str, Any] = {"row_names": outputs, "column_names": inputs, "row_label": "probability"}
     return heat_map(
         jacobian_of_softmax(SCORES), **names, column_label="score", value_label="derivative of $S_i$ in $a_j$"

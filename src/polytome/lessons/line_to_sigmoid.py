@@ -214,7 +214,9 @@ def from_probability_to_class(page: Page) -> None:
 
 def the_derivative(page: Page) -> None:
     """How fast the sigmoid rises."""
-    p, decay, step = sigmoid(GRID), np.exp(-GRID), 1e-5
+    p = sigmoid(GRID)
+    decay = np.exp(-GRID)
+    step = 1e-5
     measured = (sigmoid(GRID + step) - sigmoid(GRID - step)) / (2 * step)
     page.text(r"""
         ## How steep it is

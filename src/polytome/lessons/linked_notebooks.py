@@ -173,7 +173,9 @@ def shuffles(page: Page) -> None:
 
 def softmax_descent(X: Array, Y: Array, right: bool) -> tuple[Array, Array, Costs]:
     """With the right gradient of the biases, or the notebook's."""
-    W, b, costs = np.zeros((X.shape[1], Y.shape[1])), np.zeros(Y.shape[1]), []
+    W = np.zeros((X.shape[1], Y.shape[1]))
+    b = np.zeros(Y.shape[1])
+    costs = []
     for _ in range(50):
         errors = numerics.softmax(X @ W + b, axis=1) - Y
         by_bias = errors.sum(axis=0) if right else errors.sum()

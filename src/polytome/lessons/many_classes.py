@@ -36,7 +36,9 @@ def lesson(page: Page) -> None:
     """Fill the page."""
     iris = load_dataset("iris")
     X, y = iris.X[:, PETALS], iris.y
-    rest, pairs, softmax = OneVsRest(C=C).fit(X, y), OneVsOne(C=C).fit(X, y), LogisticRegression(C=C).fit(X, y)
+    rest = OneVsRest(C=C).fit(X, y)
+    pairs = OneVsOne(C=C).fit(X, y)
+    softmax = LogisticRegression(C=C).fit(X, y)
     one_against_the_rest(page, X, y, rest)
     each_pair(page, X, y, pairs)
     a_tie(page, iris.X[:, SEPALS], y)

@@ -85,7 +85,8 @@ def load(page: Page) -> Digits:
 
 def what_there_is(page: Page, digits: Digits) -> None:
     """How many images, of which digits."""
-    X, y = np.concatenate([digits.X, digits.X_test]), np.concatenate([digits.y, digits.y_test])
+    X = np.concatenate([digits.X, digits.X_test])
+    y = np.concatenate([digits.y, digits.y_test])
     counts, of_training = np.bincount(y), np.bincount(digits.y)
     height, width = digits.shape
     page.text(rf"""
@@ -167,7 +168,8 @@ def by_label(labels: Array) -> Array:
 
 def in_order(digits: Digits) -> Digits:
     """Test images by label; training images shuffled, so that no part of them lacks a digit."""
-    shuffled, ordered = np.random.default_rng(0).permutation(len(digits.y)), by_label(digits.y_test)
+    shuffled = np.random.default_rng(0).permutation(len(digits.y))
+    ordered = by_label(digits.y_test)
     X, y, X_test, y_test = digits.X[shuffled], digits.y[shuffled], digits.X_test[ordered], digits.y_test[ordered]
     return Digits(digits.name, X, y, X_test, y_test, digits.shape, digits.brightest, digits.item)
 

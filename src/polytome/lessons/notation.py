@@ -205,7 +205,8 @@ def labels(page: Page) -> None:
 def units(page: Page) -> None:
     """Bits and nats."""
     weather = np.array([0.6, 0.38, 0.01, 0.01])
-    nats, bits = float(numerics.entropy(weather)), float(numerics.entropy(weather, base=2))
+    nats = float(numerics.entropy(weather))
+    bits = float(numerics.entropy(weather, base=2))
     page.text(rf"""
         ## Logarithms
 

@@ -145,7 +145,8 @@ def one_flower_per_step(page: Page, X: Array, y: Array, start: Array, training: 
         f"In the first epoch above the running loss is {history[0].running:.4f} nats, but the weights at its end have "
         f"{history[0].objective:.4f}.",
     )
-    step, mixed = step_with_penalty(X[0], y[0], start, 0.01, 0.1), step_with_penalty(X[0], y[0], start, 0.1, 0.1)
+    step = step_with_penalty(X[0], y[0], start, 0.01, 0.1)
+    mixed = step_with_penalty(X[0], y[0], start, 0.1, 0.1)
     page.erratum(
         "002-2",
         wrong=r"The learning rate is usually called $\lambda$ in deep learning.",
@@ -304,7 +305,8 @@ def separated(X: Array, y: Array) -> Stop:
 
 def on_new_flowers(features: Array, species: Array) -> tuple[int, float]:
     """How many flowers were kept for testing, and the mean share right among models that are perfect in training."""
-    X, y = features[species != "setosa"], (species[species != "setosa"] == "virginica").astype(int)
+    X = features[species != "setosa"]
+    y = (species[species != "setosa"] == "virginica").astype(int)
     rng, shares = np.random.default_rng(0), []
     for _ in range(20):
         order = rng.permutation(len(y))

@@ -261,7 +261,8 @@ def many_flowers(page: Page) -> None:
     X = np.column_stack([np.ones(len(LABELS)), PETAL_LENGTHS])
     targets = numerics.one_hot(LABELS, 3)
     truth = differences(X, targets, theta)
-    right, wrong = gradient(X, targets, theta), gradient(X, np.full_like(targets, 0.1), theta)
+    right = gradient(X, targets, theta)
+    wrong = gradient(X, np.full_like(targets, 0.1), theta)
     page.erratum(
         "000-10",
         wrong=r"$\gamma_k^{(i)}$ in the gradient, although $\gamma$ is the learning rate.",
