@@ -65,7 +65,7 @@ def people(tmp_path: Path) -> Path:
     return path
 
 
-# --- train ----------------------------------------------------------------------------------------------------------
+# --- train --------------------------------------------------------------------------------------
 
 
 def test_train_shows_data_formula_certificate_metrics_confusion_coefficients_and_where_the_model_is() -> None:
@@ -235,7 +235,7 @@ def test_control_characters_in_names_do_not_reach_the_terminal(tmp_path: Path) -
     assert "[bold]b[/bold]" in text
 
 
-# --- errors ---------------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_running_out_of_memory_is_an_error_of_one_line(monkeypatch: pytest.Monke
     assert refused("train", "iris") == "Error: MemoryError\n"
 
 
-# --- predict --------------------------------------------------------------------------------------------------------
+# --- predict ------------------------------------------------------------------------------------
 
 
 def test_predict_writes_csv(iris_model: Path, new_iris: Path, tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_failed_predict_leaves_the_old_file(iris_model: Path, new_iris: Path, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.csv", "out.csv"]
 
 
-# --- evaluate, explain, datasets ------------------------------------------------------------------------------------
+# --- evaluate, explain, datasets ----------------------------------------------------------------
 
 
 def test_evaluate_agrees_with_train(iris_model: Path) -> None:
@@ -426,7 +426,7 @@ def test_datasets(tmp_path: Path) -> None:
     assert found["mnist"]["offline"] is False
 
 
-# --- the program ----------------------------------------------------------------------------------------------------
+# --- the program --------------------------------------------------------------------------------
 
 
 def test_every_command_has_an_example_in_its_help() -> None:
@@ -566,7 +566,7 @@ def test_ctrl_c_before_the_fit_ends_with_130(monkeypatch: pytest.MonkeyPatch) ->
     assert result.stderr == "Interrupted.\n"
 
 
-# --- real data ------------------------------------------------------------------------------------------------------
+# --- real data ----------------------------------------------------------------------------------
 
 
 @pytest.mark.data

@@ -225,7 +225,7 @@ def test_adult_with_its_missing_cells() -> None:
     assert np.abs(twin.predict_proba(pandas.DataFrame(cells)) - model.predict_proba(X)).max() < 1e-12
 
 
-# --- frames as they come ----------------------------------------------------------------------------------------------
+# --- frames as they come ------------------------------------------------------------------------
 
 
 def ordinary_frame(pandas: Any, n: int = 60) -> Any:
@@ -304,7 +304,7 @@ def test_a_program_with_labels_of_any_kind_runs(labels: np.ndarray, tmp_path: Pa
     assert twin.predict(X).tolist() == model.predict(X).tolist()
 
 
-# --- frames of their fit ----------------------------------------------------------------------------------------------
+# --- frames of their fit ------------------------------------------------------------------------
 
 
 def test_a_frame_with_its_columns_in_another_order_gets_no_certificate() -> None:

@@ -185,7 +185,7 @@ def test_adult_with_its_missing_cells() -> None:
     assert labels == model.predict(X).tolist()
 
 
-# --- tables whose columns have other types than the training's --------------------------------------------------------
+# --- tables whose columns have other types than the training's ----------------------------------
 
 
 def typed(fill: float | None, unknown: str) -> LogisticRegression:

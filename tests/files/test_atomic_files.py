@@ -94,7 +94,7 @@ def test_refuses_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest
         check_writable(tmp_path / "a")
 
 
-# --- what killed processes leave ------------------------------------------------------------------------------------
+# --- what killed processes leave ----------------------------------------------------------------
 
 SLOW_SAVE = """
 import sys, time
@@ -185,7 +185,7 @@ def test_files_of_others_stay_whatever_they_are_called(tmp_path: Path) -> None:
     assert before <= {path.name for path in tmp_path.iterdir()}
 
 
-# --- names and disks that cannot be used ----------------------------------------------------------------------------
+# --- names and disks that cannot be used --------------------------------------------------------
 
 
 @pytest.mark.parametrize(

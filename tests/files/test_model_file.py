@@ -72,7 +72,7 @@ def assert_equal_models(one: LogisticRegression, two: LogisticRegression, X: Any
     assert two.predict(X).tolist() == one.predict(X).tolist()
 
 
-# --- what was saved comes back --------------------------------------------------------------------------------------
+# --- what was saved comes back ------------------------------------------------------------------
 
 LABELS = {
     "text": IRIS.target_names[IRIS.target],
@@ -193,7 +193,7 @@ def test_the_metadata_have_one_key_and_are_strict_json(iris_file: Path) -> None:
     assert record["objective"]["n_rows"] == 150
 
 
-# --- what cannot be saved -------------------------------------------------------------------------------------------
+# --- what cannot be saved -----------------------------------------------------------------------
 
 
 def test_refuses_an_unfitted_model_and_leaves_no_file(path: Path) -> None:
@@ -238,7 +238,7 @@ def test_failed_save_leaves_the_old_file_and_nothing_else(path: Path, monkeypatc
     assert list(path.parent.iterdir()) == [path]
 
 
-# --- files that are no models ---------------------------------------------------------------------------------------
+# --- files that are no models -------------------------------------------------------------------
 
 
 def no_file(path: Path) -> None:
@@ -316,7 +316,7 @@ def test_wrong_files(path: Path, make: Any, message: str) -> None:
     assert str(caught.value).startswith(str(path))
 
 
-# --- models with a part that no save has written --------------------------------------------------------------------
+# --- models with a part that no save has written ------------------------------------------------
 
 
 def put(*place: str, value: Any) -> Any:
@@ -458,7 +458,7 @@ def test_one_changed_coefficient_is_found(path: Path, iris_file: Path) -> None:
         load(path)
 
 
-# --- files damaged anywhere -----------------------------------------------------------------------------------------
+# --- files damaged anywhere ---------------------------------------------------------------------
 
 
 def test_truncation_at_any_byte_is_an_error(path: Path, iris_file: Path) -> None:
@@ -510,7 +510,7 @@ def test_loading_imports_no_pickle_and_runs_nothing(
     assert not Path("ran").exists()
 
 
-# --- files that change while they are read ---------------------------------------------------------------------------
+# --- files that change while they are read ------------------------------------------------------
 
 
 def test_a_file_that_is_rewritten_while_others_load_it_never_ends_the_process(path: Path) -> None:

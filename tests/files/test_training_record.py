@@ -124,7 +124,7 @@ def test_one_against_the_rest_counts_both_classes():
     assert model.training_.class_counts.tolist() == [100, 50]
 
 
-# --- in the model file ----------------------------------------------------------------------------------------------
+# --- in the model file --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_a_part_that_cannot_be_right(path, values, arrays, message):
         load(path)
 
 
-# --- from the command line ------------------------------------------------------------------------------------------
+# --- from the command line ----------------------------------------------------------------------
 
 
 def test_train_records_its_command_line_and_what_the_reader_noticed(tmp_path):

@@ -34,7 +34,7 @@ def iris_frame() -> pd.DataFrame:
     return pd.DataFrame(found.X, columns=found.feature_names)
 
 
-# --- a new fit starts from nothing of the last one ------------------------------------------------------------------
+# --- a new fit starts from nothing of the last one ----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_part_that_is_absent_is_named() -> None:
         _ = LogisticRegression().encoder_
 
 
-# --- equal fits are equal -------------------------------------------------------------------------------------------
+# --- equal fits are equal -----------------------------------------------------------------------
 
 FITS = {
     "binary": lambda: LogisticRegression().fit(*data(K=2)),

@@ -26,7 +26,7 @@ TWO = y > 0
 PEERS_NAMES = ("newton-cg", "newton-cholesky", "liblinear", "sag", "saga")
 
 
-# --- settings -------------------------------------------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PEERS_NAMES)
@@ -177,7 +177,7 @@ def _labels_and_weight() -> tuple[Any, Any]:
     return hard_labels(y), np.ones(len(y))
 
 
-# --- warnings -------------------------------------------------------------------------------------------------------
+# --- warnings -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_warm_start_begins_at_coefficients_set_by_hand() -> None:
     assert model.fit(X, y).n_iter_.tolist() == [0]
 
 
-# --- types ----------------------------------------------------------------------------------------------------------
+# --- types --------------------------------------------------------------------------------------
 
 SINGLE = X.astype(np.float32)
 
@@ -323,7 +323,7 @@ def test_float32_models_come_back_from_files(tmp_path: Any) -> None:
     assert again.predict_proba(SINGLE).tobytes() == model.predict_proba(SINGLE).tobytes()
 
 
-# --- methods --------------------------------------------------------------------------------------------------------
+# --- methods ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", [TWO, y], ids=["two", "three"])

@@ -101,7 +101,7 @@ def iris_html(iris):
     return make_report(model, source.X_test, source.y_test, row_names=source.test_names, name="held out").html
 
 
-# --- numbers --------------------------------------------------------------------------------------------------------
+# --- numbers ------------------------------------------------------------------------------------
 
 
 def test_metrics_equal_those_of_scikit_learn(iris, iris_html):
@@ -168,7 +168,7 @@ def test_effects_are_coefficients(iris, iris_html):
     assert f"{model.coef_[0, 2]:.4g}" == rows[1][2]
 
 
-# --- reading it -----------------------------------------------------------------------------------------------------
+# --- reading it ---------------------------------------------------------------------------------
 
 
 def test_the_page_is_valid_html(iris_html):
@@ -211,7 +211,7 @@ def test_in_a_notebook_it_stands_in_a_frame_of_its_own(iris):
     assert shown.count("<") == 2  # the page is text inside of an attribute
 
 
-# --- kinds of models ------------------------------------------------------------------------------------------------
+# --- kinds of models ----------------------------------------------------------------------------
 
 
 def noisy(K, n=600, d=3):
@@ -374,7 +374,7 @@ def test_images_are_shown():
     assert make_report(two, binary.X_test, binary.y_test).html.count('<img class="pixels"') >= 8
 
 
-# --- doors ----------------------------------------------------------------------------------------------------------
+# --- doors --------------------------------------------------------------------------------------
 
 
 def test_models_of_other_libraries_are_refused():
@@ -434,7 +434,7 @@ def test_a_table_without_labels_is_refused(tmp_path):
     assert not (tmp_path / "iris.html").exists()
 
 
-# --- notebooks ------------------------------------------------------------------------------------------------------
+# --- notebooks ----------------------------------------------------------------------------------
 
 
 def test_scikit_learns_diagram_has_objective_and_certificate_below():
@@ -451,7 +451,7 @@ def test_scikit_learns_diagram_has_objective_and_certificate_below():
     assert "text/plain" in model._repr_mimebundle_()
 
 
-# --- real data ------------------------------------------------------------------------------------------------------
+# --- real data ----------------------------------------------------------------------------------
 
 
 @pytest.mark.data
@@ -470,7 +470,7 @@ def test_a_report_on_mnist_is_small_enough_to_send(chromium, tmp_path):
         assert accessibility_faults(page) == []
 
 
-# --- a notebook's cells: rows as they are at hand --------------------------------------------------------------------
+# --- a notebook's cells: rows as they are at hand -----------------------------------------------
 
 GIVEN = {
     "lists": lambda X, y: (X.tolist(), y.tolist()),
@@ -520,7 +520,7 @@ def test_what_is_not_one_label_for_each_row_is_refused(labels, message):
         model.report(X_train=X, y_train=labels)
 
 
-# --- one time, measured once -----------------------------------------------------------------------------------------
+# --- one time, measured once --------------------------------------------------------------------
 
 
 def test_terminal_json_file_and_report_tell_the_same_time(tmp_path):

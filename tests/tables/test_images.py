@@ -41,7 +41,7 @@ def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# --- what a model makes of them -------------------------------------------------------------------------------------
+# --- what a model makes of them -----------------------------------------------------------------
 
 
 @pytest.mark.data
@@ -81,7 +81,7 @@ def test_small_digits_as_large_files_are_read_nearly_as_well_as_the_rows_themsel
     assert np.mean(model.predict(np.array(forms)) == digits.y[rows]) >= expected - 0.03  # 64 pixels tell less
 
 
-# --- the form of a training image -----------------------------------------------------------------------------------
+# --- the form of a training image ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("full", [255, 16, 1.0])
@@ -166,7 +166,7 @@ def test_a_fine_pen_leaves_a_stroke_as_broad_as_a_tenth_of_the_digit() -> None:
     assert form.max() > 0.95
 
 
-# --- kinds of files -------------------------------------------------------------------------------------------------
+# --- kinds of files -----------------------------------------------------------------------------
 
 
 def _transparent() -> Image.Image:
@@ -210,7 +210,7 @@ def test_jpeg_in_grey_colours_and_inks(mode: str) -> None:
     assert np.abs(training_form(contents).astype(int) - training_form(stroke())).mean() < 3
 
 
-# --- what cannot be used --------------------------------------------------------------------------------------------
+# --- what cannot be used ------------------------------------------------------------------------
 
 
 def _png_of_declared_size(width: int, height: int) -> bytes:
@@ -316,7 +316,7 @@ def test_arguments_that_make_no_sense_are_refused(arguments: tuple[object, ...],
         training_form(*arguments)  # type: ignore[arg-type]
 
 
-# --- files and folders ----------------------------------------------------------------------------------------------
+# --- files and folders --------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ Any predictions q_i whose residuals `R_i = q_i - y_i` have weighted sum zero are
 penalised problem. They imply coefficients `W = -G / lambda` with `G = X' diag(s) R / S`, and with p_i the predictions
 of these coefficients and any intercepts, the duality gap is the mean over the rows of how far p is from q:
 
-    P(W, b) - D(q) = sum_i s_i (loss(z_i) + loss*(R_i) - <z_i, R_i>) / S      (softmax: sum_i s_i KL(q_i || p_i) / S)
+    P(W, b) - D(q) = sum_i s_i (loss(z_i) + loss*(R_i) - <z_i, R_i>) / S
+                   = sum_i s_i KL(q_i || p_i) / S      (softmax)
 
 Reference: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR
 14, 2013, section 2.

@@ -165,8 +165,8 @@ Tolerance = Annotated[
     float,
     typer.Option(
         "--tol",
-        help="Stop when the gap is proved (without a penalty perhaps only estimated) to be below this share of the null "
-        "model's objective.",
+        help="Stop when the gap is proved (without a penalty perhaps only estimated) to be below this share of the "
+        "null model's objective.",
     ),
 ]
 MaxIter = Annotated[int, typer.Option(help="Most iterations.")]

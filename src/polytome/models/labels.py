@@ -316,7 +316,8 @@ def _given_weights(class_weight: Mapping[Any, Any], classes: Array) -> Array:
     if unknown and len(class_weight) - len(unknown) < len(classes):
         lacking = [label for label in classes.tolist() if label not in class_weight]
         raise ArgumentError(
-            f"class_weight names {_listed(unknown)}, not among the classes of y; those without a weight are {_listed(lacking)}"
+            f"class_weight names {_listed(unknown)}, not among the classes of y; those without a weight are "
+                f"{_listed(lacking)}"
             " (text and number are not the same)"
         )
     return per_class

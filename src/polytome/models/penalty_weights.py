@@ -94,7 +94,8 @@ def _by_name(given: Mapping[str, float], names: Any) -> Array:
     places = {name: place for place, name in enumerate(names)}
     if unknown := [name for name in given if name not in places]:
         raise ArgumentError(
-            f"penalty_weights names {unknown[0]!r}, which is not a column of X: it has {', '.join(map(repr, names[:10]))}"
+            f"penalty_weights names {unknown[0]!r}, which is not a column of X: it has "
+            f"{', '.join(map(repr, names[:10]))}"
             + (", ..." if len(names) > 10 else "")
         )
     weights = np.ones(len(names))

@@ -2,15 +2,15 @@
 
 `protect` puts a FastAPI application behind `Protection`, plain ASGI, so that nothing reaches a route unchecked:
 
-** nothing is parsed before it is known to be small, and before the token is known nothing that the standard library
+* nothing is parsed before it is known to be small, and before the token is known nothing that the standard library
   would parse: headers and the target of a request are examined as bytes, in one pass;
 * a body is read whole before the application is called, and only up to a number of bytes and seconds;
-** an answer begins within the same number of seconds, and a client that does not take it is dropped;
+* an answer begins within the same number of seconds, and a client that does not take it is dropped;
 * without a token only names of this machine may be asked for (`Host`), so that a foreign page cannot reach a server
   on loopback by pointing its own name at 127.0.0.1 (DNS rebinding); a page of another origin is refused unless allowed;
-** with a token every path except those in `open_paths` requires it: `Authorization: Bearer TOKEN`, or for a browser the
+* with a token every path except those in `open_paths` requires it: `Authorization: Bearer TOKEN`, or for a browser the
   cookie that the sign-in page sets;
-** every failure is answered with `{"error": "plain words"}`, and an unexpected one never shows its traceback;
+* every failure is answered with `{"error": "plain words"}`, and an unexpected one never shows its traceback;
 * one line is logged for each request: method, path, status, milliseconds, rows, and nothing of the data.
 
 Reference:

@@ -73,7 +73,7 @@ class BallCheck:
         self.say(name)
         self.problem.progress = report
 
-    # The gap -----------------------------------------------------------------------------------------------------
+    # The gap -------------------------------------------------------------------------------------
 
     def _bounds(self) -> bool:
         """Whether these bits suffice."""
@@ -133,7 +133,7 @@ class BallCheck:
     def _gap(self) -> Ball:
         return arb(float(self.claim.gap))
 
-    # Separation --------------------------------------------------------------------------------------------------
+    # Separation ----------------------------------------------------------------------------------
 
     def _separation(self) -> bool:
         """Whether the sign of every margin is known; then P is the excess, since growing coefficients bring it to 0."""
@@ -147,7 +147,7 @@ class BallCheck:
             self.excess_upper = arb("inf")
         return True
 
-    # The verdict -------------------------------------------------------------------------------------------------
+    # The verdict ---------------------------------------------------------------------------------
 
     def findings(self, seconds: float) -> Verification:
         """The verdict on the claimed gap and on the other numbers of the certificate."""

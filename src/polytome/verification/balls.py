@@ -8,12 +8,14 @@ Let y_i be the label of row i (a distribution over the K classes, or for models 
 output), s_i its weight, S their sum, z_i = x_i W + b its scores, r_j the square of the divisor of column j (1 without
 `scale`) times its penalty weight (1 without any), and
 
-    P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk r_j W_jk^2,    strength = 1 / (C S)
+    P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk r_j W_jk^2
+    strength = 1 / (C S)
 
 *The bound.* For every distribution q the logarithm of a sum of exponentials is at least `H(q) + <q, z>`, with H the
 entropy: it is their largest value (Gibbs). So for any q_i, and with `G = sum_i s_i x_i' (q_i - y_i) / S`,
 
-    P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S> + strength / 2 * sum_jk r_j W_jk^2
+    P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S>
+               + strength / 2 * sum_jk r_j W_jk^2
 
 If `sum_i s_i (q_i - y_i) = 0`, the intercept drops out. The smallest value over W is found by completing squares, and
 
