@@ -27,7 +27,7 @@ PROBLEMS = [
 ]
 
 
-# --- the problems, and the objective once more in mpmath: nothing of the package is used to find the optimum ---
+# --- the problems, and the objective again in mpmath, which uses nothing of the package ---
 
 
 @dataclass

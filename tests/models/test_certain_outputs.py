@@ -201,9 +201,9 @@ def test_keys_of_class_weight() -> None:
     """A key that is not a class is refused, unless every class has its weight: a fold may lack a rare class."""
     X, y = data(2)
     for given in ({"0": 1, "1": 5}, {1: 5, 7: 1}, {0: 2, "1": 5}):
-        with pytest.raises(ArgumentError, match="no class of y"):
+        with pytest.raises(ArgumentError, match="not among the classes of y"):
             LogisticRegression(class_weight=given).fit(X, y)
-    with pytest.raises(ArgumentError, match="'True', no class of y"):
+    with pytest.raises(ArgumentError, match="'True', not among the classes of y"):
         LogisticRegression(class_weight={"True": 50}).fit(X, y == 1)
     given = exact(class_weight={0: 2.0, 1: 3.0, 2: 9.0}).fit(X, y)
     assert_same_model(given, exact(class_weight={0: 2.0, 1: 3.0}).fit(X, y))
