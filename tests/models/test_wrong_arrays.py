@@ -267,7 +267,11 @@ ARGUMENTS: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...
     "class_weight negative": (fit(class_weight={0: -1}), ArgumentError, ("class_weight[0] = -1",)),
     "class_weight NaN": (fit(class_weight={1: np.nan}), ArgumentError, ("class_weight[1] = nan",)),
     "class_weight text": (fit(class_weight={0: "much"}), ArgumentError, ("class_weight[0]", "much")),
-    "class_weight of no class": (fit(class_weight={"0": 1, 1: 2}), ArgumentError, ("'0'", "not among the classes", "are 0")),
+    "class_weight of no class": (
+        fit(class_weight={"0": 1, 1: 2}),
+        ArgumentError,
+        ("'0'", "not among the classes", "are 0"),
+    ),
     "class_weight mistyped": (
         fit(y=np.array(["ill", "well"] * 4), class_weight={"well": 1, "il": 50}),
         ArgumentError,

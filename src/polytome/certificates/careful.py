@@ -150,13 +150,13 @@ class CarefulFrame:
         scores, error = self.scores(given.coefficients)
         actual = self.moved(given.coefficients, given.intercept, 1.0)
         W = given.coefficients / objective.rows.columns.scale[:, None]
-        near = np.vstack([W, given.centred])
-        own = DualPoint.at(self, scores + given.centred, near)
+        primal = np.vstack([W, given.centred])
+        dual = DualPoint.at(self, scores + given.centred, primal)
         scores += actual
         error += 2 * UNIT * (np.abs(scores) + np.abs(actual))
         tolerance = _REFINED_GAP_FRACTION * tol * objective.null[1]
-        own = own.refined(self, [near], tolerance)
-        found = self._proof(own, scores, error, tol, estimate)
+        dual = dual.refined(self, [primal], tolerance)
+        found = self._proof(dual, scores, error, tol, estimate)
         if not found.holds and (optimum := self.optimum(tol)) is not None:
             better = self._proof(optimum.about(self, W), scores, error, tol, estimate)
             found = better if better.gap < found.gap else found
@@ -215,7 +215,7 @@ class CarefulFrame:
     def best(self, tol: float) -> Given | None:
         """The optimum as near as coefficients and intercepts in float64 come to it; None where that takes long."""
         optimum = self.optimum(tol)
-        return None if optimum is None else self.given(optimum.near)
+        return None if optimum is None else self.given(optimum.primal)
 
     def basis(self, scores: Array) -> Basis:
         """A basis for the columns, where Newton's step is well determined at these scores."""
@@ -276,11 +276,11 @@ class CarefulFrame:
         factor = float(np.sqrt(max(loss.n_outputs, 2)))
         best, best_ratio = (np.zeros(loss.n_outputs), np.inf, np.inf), np.inf
         for limit in np.quantile(self._sizes, _ROW_SHARES):
-            near = self._sizes <= limit
-            weight = np.where(near, rows.weight, 0.0)
+            is_chosen = self._sizes <= limit
+            weight = np.where(is_chosen, rows.weight, 0.0)
             if not weight.any():
                 continue
-            moved = np.abs(residual[near].sum(axis=0)) / total * (1 + growth(rows.n_rows))
+            moved = np.abs(residual[is_chosen].sum(axis=0)) / total * (1 + growth(rows.n_rows))
             room = loss.room(rows.target, weight) * (float(weight.sum()) / total) - moved
             gradient_change = factor * float(np.sqrt(weight @ self._sizes**2 / total)) * (1 + growth(rows.n_rows + 8))
             if room.min() > 0 and gradient_change / room.min() < best_ratio:

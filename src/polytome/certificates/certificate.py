@@ -371,18 +371,18 @@ class _Conjugate:
 
 @dataclass(frozen=True, eq=False)
 class _WrongRows:
-    """How many rows of positive weight have no margin beyond rounding, `rounding` times the largest sum plus `more`."""
+    """How many rows of positive weight have no margin beyond rounding, `rounding` times the largest sum plus `added_rounding`."""
 
     loss: Loss
     raw: Array
     rounding: float
-    more: float
+    added_rounding: float
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
         margin = self.loss.margin(block_scores(block, self.raw), block.target)
         absolute_sums = np.asarray(abs(block.X) @ np.abs(self.raw[:-1]).astype(block.X.dtype)) + np.abs(self.raw[-1])
-        rounding = self.rounding * absolute_sums.max(axis=1, keepdims=True) + self.more
+        rounding = self.rounding * absolute_sums.max(axis=1, keepdims=True) + self.added_rounding
         return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
 
 

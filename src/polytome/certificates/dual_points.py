@@ -67,7 +67,7 @@ class DualPoint:
         gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
         gradient_error: how far rounding may have moved the gradient, of the same shape.
         chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
-        near: standardised coefficients of the centred objective, intercept last, that the predictions are those of.
+        primal: standardised coefficients of the centred objective, intercept last, that the predictions are those of.
     """
 
     scores: Array
@@ -79,19 +79,19 @@ class DualPoint:
     gradient: Array
     gradient_error: Array
     chi_square: Array
-    near: Array
+    primal: Array
 
     @classmethod
-    def at(cls, frame: Frame, scores: Array, near: Array) -> DualPoint:
+    def at(cls, frame: Frame, scores: Array, primal: Array) -> DualPoint:
         """The predictions of scores, about the coefficients that they are nearly those of."""
-        return cls._of(frame, scores, near[:-1], np.zeros((2, *scores.shape)), near)
+        return cls._of(frame, scores, primal[:-1], np.zeros((2, *scores.shape)), primal)
 
     def about(self, frame: Frame, coefficients: Array) -> DualPoint:
         """The same dual point about other coefficients."""
-        return self._of(frame, self.scores, coefficients, self.change, self.near)
+        return self._of(frame, self.scores, coefficients, self.change, self.primal)
 
     @classmethod
-    def _of(cls, frame: Frame, scores: Array, coefficients: Array, change: Array, near: Array) -> DualPoint:
+    def _of(cls, frame: Frame, scores: Array, coefficients: Array, change: Array, primal: Array) -> DualPoint:
         objective = frame.objective
         likeliest = None if objective.loss.separable else scores.argmax(axis=1)
         parts = [*objective.loss.exact_residuals(scores, objective.rows.target), *change]
@@ -108,7 +108,16 @@ class DualPoint:
         square = np.divide(moves * moves, m, out=np.zeros_like(m), where=moves != 0).sum(axis=1) * (1 + 1e-9)
         gradient_error *= 1 + 1e-9
         return cls(
-            scores, coefficients, change, moves, parts, whole(parts, likeliest), gradient, gradient_error, square, near
+            scores,
+            coefficients,
+            change,
+            moves,
+            parts,
+            whole(parts, likeliest),
+            gradient,
+            gradient_error,
+            square,
+            primal,
         )
 
     def refined(self, frame: Frame, at: list[Array], tolerance: float) -> DualPoint:
@@ -131,7 +140,7 @@ class DualPoint:
                     break
                 if basis is None:
                     penalty_gradient = np.vstack([frame.objective.penalty.quadratic * D[:-1], np.zeros_like(D[-1:])])
-                    step = frame.root.step(self.near, dual.gradient + penalty_gradient)
+                    step = frame.root.step(self.primal, dual.gradient + penalty_gradient)
                     dz = frame.root.X @ step
                 else:
                     gradient = _gradient_in(basis, frame, dual.scores, dual.parts, at)
@@ -171,7 +180,7 @@ class DualPoint:
         if u is not None:  # what the others leave to the likeliest
             rest = np.abs(whole([change[0]], likeliest[:, 0]))
             change *= _no_more_than(2 * _MAX_RELATIVE_CHANGE * m, rest).min(axis=1, keepdims=True)
-        return self._of(frame, self.scores, self.coefficients, change, self.near)
+        return self._of(frame, self.scores, self.coefficients, change, self.primal)
 
 
 def _no_more_than(bounds: Array, sizes: Array) -> Array:
@@ -194,8 +203,8 @@ def _gradient_in(basis: Basis, frame: Frame, scores: Array, parts: list[Array], 
     objective = frame.objective
     likeliest = None if objective.loss.separable else scores.argmax(axis=1)
     sums = exact_sums(basis.X, objective.rows.weight, parts, likeliest)
-    across = (basis.standard * objective.penalty.weights).T, np.zeros_like(basis.standard.T)
-    penalty = np.sum([exact_scores(across, W[:-1])[0] for W in at], axis=0)
+    penalty_rows = (basis.standard * objective.penalty.weights).T, np.zeros_like(basis.standard.T)
+    penalty = np.sum([exact_scores(penalty_rows, W[:-1])[0] for W in at], axis=0)
     # The part of the loss adds up to zero over the classes by itself; a mean would hide small entries.
     penalty = penalty if objective.loss.separable else penalty - penalty.mean(axis=1, keepdims=True)
     return np.asarray(sums.features / objective.total_weight + objective.penalty.modulus * penalty)
@@ -214,7 +223,7 @@ def find_optimum(frame: Frame, tolerance: float) -> DualPoint | None:
     ones = np.full((objective.rows.n_rows, 1), float(objective.fit_intercept))
     X = np.hstack([exact[0], ones]), np.hstack([exact[1], np.zeros_like(ones)])
     W = np.stack([objective.null[0], np.zeros(objective.shape)])  # for the centred columns as they are, not scaled
-    scores, best, tries, last = X[0] @ W[0], None, 0, 0
+    scores, best, tries, last_try = X[0] @ W[0], None, 0, 0
     best_gap = np.inf
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         for number in range(_MAX_STEPS):
@@ -226,10 +235,10 @@ def find_optimum(frame: Frame, tolerance: float) -> DualPoint | None:
             if not np.isfinite(dz).all():
                 break
             if (
-                predicted_decrease <= _TRIED_GAP_FRACTION * tolerance and number >= last + _STEPS_BETWEEN_TRIES
+                predicted_decrease <= _TRIED_GAP_FRACTION * tolerance and number >= last_try + _STEPS_BETWEEN_TRIES
             ) or number == _MAX_STEPS - 1:
                 dual = DualPoint.at(frame, scores, at[0]).refined(frame, at, tolerance)
-                remaining, tries, last = dual.remaining_gap(frame), tries + 1, number
+                remaining, tries, last_try = dual.remaining_gap(frame), tries + 1, number
                 if best is None or remaining < best_gap:
                     best, best_gap = dual, remaining
                 if best_gap <= tolerance or tries >= _MAX_TRIES:

@@ -97,8 +97,10 @@ def _raw_factors(objective: Objective, chosen: Array, others: Array, factors: Ar
     scale = np.append(columns.scale, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         raw = factors * scale[chosen, None] / scale[others]
-    near = np.rint(raw * _DENOMINATOR)
-    raw = np.where(np.abs(raw * _DENOMINATOR - near) <= _FRACTION_TOLERANCE, near / _DENOMINATOR, np.nan_to_num(raw))
+    numerators = np.rint(raw * _DENOMINATOR)
+    raw = np.where(
+        np.abs(raw * _DENOMINATOR - numerators) <= _FRACTION_TOLERANCE, numerators / _DENOMINATOR, np.nan_to_num(raw)
+    )
     found = np.zeros((len(scale), len(others)))
     found[chosen] = raw
     return found

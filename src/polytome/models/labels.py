@@ -317,7 +317,7 @@ def _given_weights(class_weight: Mapping[Any, Any], classes: Array) -> Array:
         lacking = [label for label in classes.tolist() if label not in class_weight]
         raise ArgumentError(
             f"class_weight names {_listed(unknown)}, not among the classes of y; those without a weight are "
-                f"{_listed(lacking)}"
+            f"{_listed(lacking)}"
             " (text and number are not the same)"
         )
     return per_class

@@ -95,8 +95,7 @@ def _by_name(given: Mapping[str, float], names: Any) -> Array:
     if unknown := [name for name in given if name not in places]:
         raise ArgumentError(
             f"penalty_weights names {unknown[0]!r}, which is not a column of X: it has "
-            f"{', '.join(map(repr, names[:10]))}"
-            + (", ..." if len(names) > 10 else "")
+            f"{', '.join(map(repr, names[:10]))}" + (", ..." if len(names) > 10 else "")
         )
     weights = np.ones(len(names))
     for name, weight in given.items():

@@ -74,15 +74,15 @@ def instruction_set() -> str | None:
         >>> instruction_set() in (None, *instruction_sets())
         True
     """
-    wanted = os.environ.get("POLYTOME_NATIVE", "").strip()
+    setting = os.environ.get("POLYTOME_NATIVE", "").strip()
     offered = instruction_sets()
-    if wanted in ("", "1"):
+    if setting in ("", "1"):
         return offered[0] if offered else None
-    if wanted != "0" and wanted not in offered:
+    if setting != "0" and setting not in offered:
         raise ArgumentError(
-            f"environment variable POLYTOME_NATIVE={wanted!r}: needs one of {', '.join(('0', '1', *offered))}"
+            f"environment variable POLYTOME_NATIVE={setting!r}: needs one of {', '.join(('0', '1', *offered))}"
         )
-    return None if wanted == "0" else wanted
+    return None if setting == "0" else setting
 
 
 def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:

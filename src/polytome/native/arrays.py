@@ -16,7 +16,7 @@ Array = NDArray[Any]
 __all__ = ["csr_entries", "doubles", "is_csr", "is_known", "loss_name", "readable", "reads_as_is", "target_matrix"]
 
 _LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
-_NUMBERS = frozenset("?bBhHiIlLqQefd")
+_TYPE_CODES = frozenset("?bBhHiIlLqQefd")
 
 
 def is_csr(X: Any) -> bool:
@@ -51,14 +51,14 @@ def doubles(values: Array) -> Array:
 
 def is_known(dtype: np.dtype[Any]) -> bool:
     """Whether the extension reads entries of this type."""
-    return dtype.char in _NUMBERS and dtype.isnative
+    return dtype.char in _TYPE_CODES and dtype.isnative
 
 
 def reads_as_is(X: Any) -> bool:
     """Whether the extension reads a matrix without any part of it being converted."""
     if isinstance(X, np.ndarray):
         dtype = X.dtype
-        return dtype.char in _NUMBERS and dtype.isnative and X.flags.aligned
+        return dtype.char in _TYPE_CODES and dtype.isnative and X.flags.aligned
     return is_csr(X)
 
 

@@ -46,8 +46,8 @@ class KnownScores:
     @kept
     def rows(self) -> ArrayRows:
         """The scores as rows of so many columns."""
-        its = self.objective.rows
-        return ArrayRows.of(self.scores, its.target, its.weight, n_threads=its.facts.n_threads)
+        rows = self.objective.rows
+        return ArrayRows.of(self.scores, rows.target, rows.weight, n_threads=rows.facts.n_threads)
 
     def loss_and_slope(self, b: Array) -> tuple[float, Array]:
         """Mean loss of the rows in nats, and its gradient with respect to the intercepts `b`, (n_outputs,)."""
@@ -82,13 +82,13 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
         >>> bool(np.isclose(exact_intercept(objective, np.zeros((4, 1)))[0], np.log(3)))
         True
     """
-    known, its = KnownScores(objective, scores), objective.rows
+    known, rows = KnownScores(objective, scores), objective.rows
     b, residual = _balanced(known, np.zeros(scores.shape[1]))
     if (
         residual > _BALANCED_RESIDUAL
     ):  # no curvature where all rows predict the same class: start where their mean is the null model's
-        null = np.clip(objective.loss.null_scores(its.target, its.weight), -_MAX_NULL_SCORE, _MAX_NULL_SCORE)
-        centred = null - its.weight @ scores / objective.total_weight
+        null = np.clip(objective.loss.null_scores(rows.target, rows.weight), -_MAX_NULL_SCORE, _MAX_NULL_SCORE)
+        centred = null - rows.weight @ scores / objective.total_weight
         other, nearer_residual = _balanced(known, objective.loss.canonical(centred[np.newaxis])[0])
         b = other if nearer_residual < residual else b
     return b

@@ -205,8 +205,8 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
         (squares,) = raw.reduce(SquaresOfEntries(mean))
         length = np.sqrt(squares / weight)
         if not _equal_weights(raw.weight):  # the mean's own rounding matters beside the contribution of light rows
-            (left,) = raw.reduce(OffsetsOfEntries(mean))
-            squares = np.maximum(squares - left * left / weight, 0.0)
+            (correction,) = raw.reduce(OffsetsOfEntries(mean))
+            squares = np.maximum(squares - correction * correction / weight, 0.0)
         return Moments(mean, np.sqrt(squares / weight), mean, length)
     first, second, total = raw.reduce(CentredSums(near))
     offset = first / total

@@ -55,7 +55,7 @@ def softmax_step(scores: Array, dual: Array, curvature: Array) -> Array:
         step = -residual / (1.0 + c * q)
         # A long step may raise a class that hardly counted before.
         settled = (step.max(axis=1) <= 1.0) & ((q * np.abs(step)).sum(axis=1) <= 1e-4)
-        # The left side is convex in l, so that a step to the right goes too far; log((wanted - l) / c) does as well,
+        # The left side is convex in l, so that a step to the right goes too far; log((right_side - l) / c) does as well,
         # and is the nearer of the two where the second term rules.
         with np.errstate(divide="ignore", invalid="ignore"):
             bound = np.log1p(np.maximum(-residual, 0.0) / (c * q))

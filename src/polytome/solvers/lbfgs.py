@@ -73,11 +73,11 @@ class LBFGS(Solver):
         value, gradient = objective.value_and_gradient(W)
         passes, iteration = 1, 0
         if _is_long(objective) and not W[:-1].any():
-            ahead = ridge_start(objective, W, gradient)
-            ahead_value, ahead_gradient = objective.value_and_gradient(ahead)
+            ridge_solution = ridge_start(objective, W, gradient)
+            ridge_value, ridge_gradient = objective.value_and_gradient(ridge_solution)
             passes += 2
-            if ahead_value < value:
-                W, value, gradient = ahead, ahead_value, ahead_gradient
+            if ridge_value < value:
+                W, value, gradient = ridge_solution, ridge_value, ridge_gradient
         inverse: Inverse | None = None
         while True:
             if inverse is None or iteration in self.rebuild:
@@ -92,7 +92,7 @@ class LBFGS(Solver):
                 pairs.clear()  # rounding may have spoilt the pairs; the preconditioner is unaffected
                 inverse = None
                 continue
-            trial, value, trial_gradient, tried = found
+            trial, value, trial_gradient, new_passes = found
             step, gradient_change = trial - W, trial_gradient - gradient
             product = objective.dot(step, gradient_change)
             # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns'
@@ -101,7 +101,7 @@ class LBFGS(Solver):
             if np.isfinite(product).any():
                 pairs.append((step, gradient_change, product))
             W, gradient = trial, trial_gradient
-            passes += tried
+            passes += new_passes
             iteration += 1
             if self.then is not None and iteration == self.then_after:
                 return GivesWay(W, passes)

@@ -32,19 +32,19 @@ def backtrack(
     if not slope < 0:
         return None
     rounding = 4 * np.finfo(objective.rows.precision).eps * abs(value)
-    t, tried = 1.0, 0
+    t, passes = 1.0, 0
     while t > _MIN_STEP:
         trial = W + t * direction
         trial_value, trial_gradient = objective.value_and_gradient(trial)
-        tried += 1
+        passes += 1
         if np.isfinite(trial_value):
             trial_slope = float(np.vdot(trial_gradient, direction))
-            enough = trial_value <= value + _SUFFICIENT_DECREASE * t * slope
+            decreases = trial_value <= value + _SUFFICIENT_DECREASE * t * slope
             within_rounding = trial_value <= value + rounding and abs(trial_slope) <= (
                 1 - 2 * _SUFFICIENT_DECREASE
             ) * abs(slope)
-            if enough or within_rounding:
-                return trial, trial_value, trial_gradient, tried
+            if decreases or within_rounding:
+                return trial, trial_value, trial_gradient, passes
             t *= _cubic_step(value, slope * t, trial_value, trial_slope * t)
         else:
             t *= 0.1

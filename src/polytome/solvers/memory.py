@@ -104,7 +104,7 @@ def _free_memory() -> int | None:
 
 def _control_groups() -> list[int | None]:
     """What each control group around this process has left (Linux: containers, batch systems)."""
-    left: list[int | None] = []
+    available: list[int | None] = []
     for line in _text("/proc/self/cgroup").splitlines():
         _, kinds, group = line.split(":", 2)
         if kinds == "":
@@ -119,8 +119,8 @@ def _control_groups() -> list[int | None]:
                 break
             limit, used = (_text(folder / name).strip() for name in names)
             if limit.isdecimal() and used.isdecimal():
-                left.append(int(limit) - int(used) + _reclaimable(folder))
-    return left
+                available.append(int(limit) - int(used) + _reclaimable(folder))
+    return available
 
 
 def _reclaimable(folder: Path) -> int:

@@ -65,16 +65,16 @@ class Newton(Solver):
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""
         objective = objective.at(np.float64)
         descent = _Descent(objective, self.sample)
-        few = self._few_rows(objective, start)
-        descent.start_at(start, with_hessian=few is None)
-        if few is not None:
+        sample_objective = self._start_sample(objective, start)
+        descent.start_at(start, with_hessian=sample_objective is None)
+        if sample_objective is not None:
             yield descent.iterate(None)
-            descent.continue_from(*self._optimum(few, start))
+            descent.continue_from(*self._optimum(sample_objective, start))
         yield descent.prepare_step()
         while descent.take_step():
             yield descent.prepare_step()
 
-    def _few_rows(self, objective: Objective, start: Array) -> Objective | None:
+    def _start_sample(self, objective: Objective, start: Array) -> Objective | None:
         """One row in twenty, drawn at random, if that leaves many and no coefficients are known; else None."""
         n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
         side *= 1 if objective.loss.separable else n_outputs
@@ -85,23 +85,23 @@ class Newton(Solver):
         chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
         return replace(objective, rows=objective.rows.subset(chosen, objective.rows.weight[chosen]))
 
-    def _optimum(self, few: Objective, start: Array) -> tuple[Array, Array, float]:
+    def _optimum(self, sample_objective: Objective, start: Array) -> tuple[Array, Array, float]:
         """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the way."""
         # The optimum of all rows is at about this distance in nats: coming much nearer gains nothing.
-        noise = few.size / few.rows.n_rows
-        for iterate in islice(self.iterates(few, start), _MAX_TRIES):
+        noise = sample_objective.size / sample_objective.rows.n_rows
+        for iterate in islice(self.iterates(sample_objective, start), _MAX_TRIES):
             if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:
                 break
         W = iterate.coefficients
-        return W, few.hessian_blocks(W), (iterate.passes + 1) * few.rows.n_rows
+        return W, sample_objective.hessian_blocks(W), (iterate.passes + 1) * sample_objective.rows.n_rows
 
     def numbers_held(self, size: Size) -> float:
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its
         terms; and the sample."""
         sample = 0 if self.sample is None else min(self.sample, size.rows) * size.row
         if native.makes_derivatives(size.columns, size.coefficients):
-            few_rows = size.rows * size.row // 20
-            return int((6 + 3 * size.threads) * size.hessian + few_rows) + sample
+            sample_entries = size.rows * size.row // 20
+            return int((6 + 3 * size.threads) * size.hessian + sample_entries) + sample
         kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
         return (4 + 5 * size.threads) * size.hessian + kronecker + size.dense_blocks + sample
 

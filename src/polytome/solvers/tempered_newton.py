@@ -67,8 +67,8 @@ class TemperedNewton(Solver):
             decrement = -0.5 * float(np.vdot(gradient, direction))
             passes += 2
             yield Iterate(W, value, gradient, passes, None if excess.any() else decrement)
-            length, reached, trials = _step_length(objective, W, direction, value, decrement)
-            passes += trials
+            length, at_end, new_passes = _step_length(objective, W, direction, value, decrement)
+            passes += new_passes
             draw += 1
             ruined = _ruined(objective, W, direction, excess, decrement + 40 * _rounding(value))
             raised = np.clip(9 * excess, 0.2, _MAX_EXCESS_TEMPERATURE)
@@ -78,8 +78,8 @@ class TemperedNewton(Solver):
             passes += 1
             if length >= 1 and not excess.any():
                 pairs = min(4 * pairs, _MAX_PAIRS_PER_COEFFICIENT)
-            if reached[0] <= value + _rounding(value):
-                W, (value, gradient) = W + length * direction, reached
+            if at_end[0] <= value + _rounding(value):
+                W, (value, gradient) = W + length * direction, at_end
 
     def numbers_held(self, size: Size) -> float:
         """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows
@@ -103,20 +103,20 @@ def _step_length(
         return (trial if np.isfinite(gradient).all() else np.inf), gradient
 
     rounding = _rounding(value)
-    length, reached, passes = 1.0, evaluate(1.0), 1
-    if reached[0] < value - 1.2 * decrement - rounding:  # flatter than predicted
+    length, at_end, passes = 1.0, evaluate(1.0), 1
+    if at_end[0] < value - 1.2 * decrement - rounding:  # flatter than predicted
         while length < _MAX_STEP_LENGTH:
             further = evaluate(2 * length)
             passes += 1
-            if not further[0] < reached[0]:
+            if not further[0] < at_end[0]:
                 break
-            length, reached = 2 * length, further
-        return length, reached, passes
-    while not reached[0] <= value - 0.1 * length * decrement + rounding and length > _MIN_STEP_LENGTH:
+            length, at_end = 2 * length, further
+        return length, at_end, passes
+    while not at_end[0] <= value - 0.1 * length * decrement + rounding and length > _MIN_STEP_LENGTH:
         length /= 2
-        reached = evaluate(length)
+        at_end = evaluate(length)
         passes += 1
-    return length, reached, passes
+    return length, at_end, passes
 
 
 def _rounding(value: float) -> float:

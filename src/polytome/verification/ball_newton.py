@@ -43,11 +43,11 @@ def newton(
             step = hessian.solve(gradient, algorithm="approx")
         except ZeroDivisionError:
             break
-        moves = [entry.mid() for entry in step.entries()]
-        decrement = sum((g * m for g, m in zip(gradient.entries(), moves, strict=True)), arb(0)).mid() / 2
+        changes = [entry.mid() for entry in step.entries()]
+        decrement = sum((g * m for g, m in zip(gradient.entries(), changes, strict=True)), arb(0)).mid() / 2
         length = arb(1)
         for _ in range(_MAX_HALVINGS):
-            new_W, new_b = _moved(W, b, unknowns, moves, length)
+            new_W, new_b = _moved(W, b, unknowns, changes, length)
             new_value = problem.value(new_W, new_b).mid()
             if new_value.is_finite() and new_value <= value - decrement * length / 4:
                 break
@@ -61,15 +61,15 @@ def newton(
 
 
 def _moved(
-    W: Ball, b: list[Ball], unknowns: list[tuple[int, int]], moves: list[Ball], length: Ball
+    W: Ball, b: list[Ball], unknowns: list[tuple[int, int]], changes: list[Ball], length: Ball
 ) -> tuple[Ball, list[Ball]]:
     """Coefficients and intercepts after a step, rounded to the bits in use."""
     table, intercepts = W.tolist(), list(b)
-    for (k, j), move in zip(unknowns, moves, strict=True):
+    for (k, j), change in zip(unknowns, changes, strict=True):
         if j < len(table):
-            table[j][k] = (table[j][k] - length * move).mid()
+            table[j][k] = (table[j][k] - length * change).mid()
         else:
-            intercepts[k] = (intercepts[k] - length * move).mid()
+            intercepts[k] = (intercepts[k] - length * change).mid()
     return arb_mat(table), intercepts
 
 
@@ -110,17 +110,17 @@ def hessian_sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, di
     curvature = {pair: arb_mat(width, width) for pair in pairs}
     for block in problem.blocks():
         X = with_ones(problem, block)
-        across, rows, residuals = X.transpose(), X.tolist(), []
+        transposed, rows, residuals = X.transpose(), X.tolist(), []
         factors: dict[tuple[int, int], list[Ball]] = {pair: [] for pair in pairs}
         for i, (p, rest) in enumerate(problem.predictions(block, W, b)):
             s = [block.weight[i] * block.takes_part(i, k) for k in outputs]
             residuals.append([sk * (pk - yk) for sk, pk, yk in zip(s, p, block.y[i], strict=True)])
             for k, m in pairs:
                 factors[k, m].append(s[k] * p[k] * (rest[k] if k == m else -p[m]))
-        slopes += across * arb_mat(residuals)
+        slopes += transposed * arb_mat(residuals)
         for pair in pairs:
             weighted = [[c * x for x in row] for c, row in zip(factors[pair], rows, strict=True)]
-            curvature[pair] += across * arb_mat(weighted)
+            curvature[pair] += transposed * arb_mat(weighted)
     return slopes, curvature
 
 

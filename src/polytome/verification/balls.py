@@ -257,6 +257,6 @@ def _add_products(G: list[list[Ball]], X: Any, residuals: list[list[Ball]]) -> N
                 for k, r in enumerate(residual):
                     g[k] += x * r
         return
-    for g, more in zip(G, (X.transpose() * arb_mat(residuals)).tolist(), strict=True):
-        for k, value in enumerate(more):
+    for g, product_row in zip(G, (X.transpose() * arb_mat(residuals)).tolist(), strict=True):
+        for k, value in enumerate(product_row):
             g[k] += value
