@@ -336,7 +336,7 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
     enough = (value * arb(2) ** -(ctx.prec // 2)).mid()
     least = arb(0)
     for start in (point, zero_start(problem)) if penalised else (point,):
-        W, b, _ = newton(problem, *start, enough, most=100 if penalised else 30)
+        W, b, _ = newton(problem, *start, enough, max_iterations=100 if penalised else 30)
         least = max(least, value - problem.value(W, b))
         if penalised:
             truth.most = min(truth.most, _above(value - problem.bound(W, b)))
