@@ -387,7 +387,7 @@ def float64_solution_exists(truth: Truth) -> bool:
         return True
     with precision(256):
         tolerated = arb(claim.tol) * arb(claim.null_objective)
-        W, b, least = newton(problem, *zero_start(problem), tolerated * arb(2) ** -60, most=300)
+        W, b, least = newton(problem, *zero_start(problem), tolerated * arb(2) ** -60, max_iterations=300)
         rounded = arb_mat([[float(w) for w in row] for row in W.tolist()])
         intercepts = [b, _best_intercepts(problem, rounded, b)] if problem.fit_intercept else [b]
         values = [problem.value(rounded, [arb(float(entry)) for entry in each]) for each in intercepts]

@@ -100,7 +100,7 @@ def test_conjugate_gradients_solve_a_positive_definite_system(seed):
     root = rng.normal(size=(12, 12))
     H = root @ root.T + 0.1 * np.eye(12)
     rhs = rng.normal(size=(12, 1))
-    x, image = conjugate_gradients(lambda v: H @ v, rhs, Identity(), tolerance=0.0, most=100)
+    x, image = conjugate_gradients(lambda v: H @ v, rhs, Identity(), tolerance=0.0, max_products=100)
     assert_allclose(x, np.linalg.solve(H, rhs), rtol=1e-6, atol=1e-8 * np.abs(x).max())
     assert_allclose(image, H @ x, rtol=1e-8, atol=1e-10 * np.abs(rhs).max())
 
@@ -119,7 +119,7 @@ def test_conjugate_gradients_end_after_one_step_with_the_exact_inverse(rng):
         return H @ v
 
     rhs = rng.normal(size=(12, 1))
-    x, _ = conjugate_gradients(product, rhs, Exact(), tolerance=1e-8, most=100)
+    x, _ = conjugate_gradients(product, rhs, Exact(), tolerance=1e-8, max_products=100)
     assert_allclose(x, np.linalg.solve(H, rhs), rtol=1e-8)
     assert len(products) <= 2
 
@@ -130,7 +130,7 @@ def test_conjugate_gradients_stop_at_their_limit_and_only_ever_gain(rng):
     rhs = H @ rng.normal(size=(12, 1))
 
     def model(most):
-        x, _ = conjugate_gradients(lambda v: H @ v, rhs, Identity(), tolerance=0.0, most=most)
+        x, _ = conjugate_gradients(lambda v: H @ v, rhs, Identity(), tolerance=0.0, max_products=most)
         return float(np.vdot(x, H @ x) / 2 - np.vdot(rhs, x))
 
     values = [model(most) for most in range(7)]
@@ -139,7 +139,7 @@ def test_conjugate_gradients_stop_at_their_limit_and_only_ever_gain(rng):
 
 
 def test_conjugate_gradients_of_nothing_are_nothing():
-    x, image = conjugate_gradients(lambda v: v, np.zeros((3, 1)), Identity(), tolerance=0.1, most=5)
+    x, image = conjugate_gradients(lambda v: v, np.zeros((3, 1)), Identity(), tolerance=0.1, max_products=5)
     assert_array_equal(x, np.zeros((3, 1)))
     assert_array_equal(image, np.zeros((3, 1)))
 

@@ -117,7 +117,7 @@ def test_a_drawn_hessian_is_the_same_for_any_number_of_threads(storage):
     draws = []
     for n_threads in (1, 2, 3):
         objective = pairs_objective(storage, np.random.default_rng(0), n_threads)
-        draws.append(pair_hessian(objective, W, np.full(5_000, 1.5), 100, turn=2))
+        draws.append(pair_hessian(objective, W, np.full(5_000, 1.5), 100, draw=2))
     assert_array_equal(draws[0], draws[1])
     assert_array_equal(draws[0], draws[2])
     assert_array_equal(draws[0], draws[0].transpose(0, 2, 1))
