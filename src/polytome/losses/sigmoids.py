@@ -76,7 +76,10 @@ class IndependentSigmoids:
 
     def room(self, target: Array, weight: Array) -> Array:
         """The smaller of the mean target of each output and its complement to one."""
-        present, absent = weight @ target, weight @ (1.0 - target)
+        if target.shape[1] == 1 and target.dtype.kind in "iu":  # half the time of two products
+            absent, present = np.bincount(target[:, 0], weights=weight, minlength=2)[:, None]
+        else:
+            present, absent = weight @ target, weight @ (1.0 - target)
         found: Array = np.minimum(present, absent) / weight.sum()
         return found
 

@@ -378,10 +378,13 @@ class Storage(ABC):
     @property
     @kept
     def _moments(self) -> Moments:
-        counting = np.flatnonzero(self.weight > 0)
-        weight = self.weight[counting]
-        # Where some rows weigh far more than others, the mean is near those.
-        probability = None if _equal_weights(weight) else weight / weight.sum()
+        counting: Any = self.n_rows  # all of them
+        probability = None
+        if not (self.weight == self.weight[0]).all():
+            counting = np.flatnonzero(self.weight > 0)
+            weight = self.weight[counting]
+            # Where some rows weigh far more than others, the mean is near those.
+            probability = None if _equal_weights(weight) else weight / weight.sum()
         sample = np.sort(np.random.default_rng(0).choice(counting, 1 if self.is_sparse else 101, p=probability))
         block = self.at(np.float64).pick(sample)
         values = np.sort(block.X.toarray() if self.is_sparse else block.X, axis=0)
