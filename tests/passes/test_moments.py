@@ -14,7 +14,7 @@ from polytome.passes import moments, weight_of_absent
 @pytest.mark.parametrize("decades", [0, 1, 12])
 @pytest.mark.parametrize("stored", ["csr", "csc"])
 def test_no_column_loses_what_light_rows_weigh(decades: int, stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moments, "_FEW_ENTRIES", 64)
+    monkeypatch.setattr(moments, "_MAX_DENSE_ENTRIES", 64)
     rng = np.random.default_rng(decades)
     for share in (0.03, 0.5, 0.97):
         X = sparse.csr_array((rng.random((70, 9)) < share) * 1.0).asformat(stored)
