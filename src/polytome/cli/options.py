@@ -23,6 +23,7 @@ __all__ = [
     "MissingMark",
     "ModelOut",
     "ModelPath",
+    "PenaltyWeights",
     "Positive",
     "ReadLimit",
     "ReportOut",
@@ -154,6 +155,15 @@ Scale = Annotated[
         show_default=False,
         help="What each column is divided by before its coefficient is penalised (default: none; for the "
         "built-in images, their largest pixel value).",
+    ),
+]
+PenaltyWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=NUMBER,...",
+        show_default=False,
+        help="Multiply the penalty of these columns' coefficients, 0 for none, as in age=0,income=2 (of others: 1); "
+        "may be given several times.",
     ),
 ]
 ClassWeight = Annotated[

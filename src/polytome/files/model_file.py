@@ -273,8 +273,6 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         if len(names) != n_features:
             refuse(f"{len(names)} feature names for {n_features} features")
         model.feature_names_in_ = np.array(names, dtype=object)
-    if "certificate" in MODELS[kind]:
-        _check_weights(model)
     training = None
     if saved["training"] is not None:
         training = training_from_saved(saved["training"], tensors, len(model.classes_), n_features)
@@ -284,6 +282,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         positive=_positive(saved["positive"], [] if kind == "LinearRegression" else model.classes_.tolist()),
         training=training,
     )
+    if "certificate" in MODELS[kind]:
+        _check_weights(model)
     return model
 
 
@@ -388,7 +388,7 @@ def _check_weights(model: Any) -> None:
     from polytome.models.penalty_weights import penalty_weights_of, weights_text
 
     try:
-        weights = penalty_weights_of(model, model.n_features_in_)
+        weights = penalty_weights_of(model, model.n_features_in_, model.source_.encoder)
     except ArgumentError as error:
         refuse(str(error))
     formula = model.objective_
