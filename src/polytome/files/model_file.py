@@ -45,7 +45,7 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
-from polytome.plain.values import plain
+from polytome.plain.values import plain, refuse_constant
 from polytome.solvers import Progress, Stop
 from polytome.solvers.driver import Epoch
 
@@ -216,10 +216,6 @@ def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
 
 def _parsed(content: str) -> dict[str, Any]:
     """The JSON of the metadata."""
-
-    def refuse_constant(name: str) -> None:
-        raise ValueError(f"{name} is not a JSON number")
-
     try:
         found = json.loads(content, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
