@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,40 @@ class _PerClassDisplay(Display):
     """One curve for each class against the rest, named with its area; with many classes only the worst are named."""
 
     curves: Mapping[Any, Curve]
+
+    _curve: ClassVar[Callable[[ArrayLike, ArrayLike], Curve]]
+
+    @classmethod
+    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+        """Score rows and draw a curve for each class; with two classes, for the second.
+
+        Args:
+            model: a fitted classifier with `decision_function` or `predict_proba`.
+            X: features, shape (n, d).
+            y: true labels, shape (n,).
+            ax: axes; None for a new figure.
+
+        Raises:
+            DataError: a label is not one of the model's classes, or all rows are of one class.
+        """
+        return cls({label: cls._curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
+    ) -> Self:
+        """Draw the curve of scores.
+
+        Args:
+            belongs: whether each row belongs to the class, shape (n,).
+            scores: higher for the class, shape (n,).
+            name: the name of the class.
+            ax: axes; None for a new figure.
+
+        Raises:
+            DataError: all rows are of the class, or none is.
+        """
+        return cls({name: cls._curve(belongs, scores)}).plot(ax)
 
     @property
     def areas(self) -> dict[Any, float]:
@@ -99,37 +133,7 @@ class RocDisplay(_PerClassDisplay):
         Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006).
     """
 
-    @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; with two classes, for the second.
-
-        Args:
-            model: a fitted classifier with `decision_function` or `predict_proba`.
-            X: features, shape (n, d).
-            y: true labels, shape (n,).
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: a label is not one of the model's classes, or all rows are of one class.
-        """
-        return cls({label: roc_curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
-
-    @classmethod
-    def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
-    ) -> Self:
-        """Draw the curve of scores.
-
-        Args:
-            belongs: whether each row belongs to the class, shape (n,).
-            scores: higher for the class, shape (n,).
-            name: the name of the class.
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: all rows are of the class, or none is.
-        """
-        return cls({name: roc_curve(belongs, scores)}).plot(ax)
+    _curve = staticmethod(roc_curve)
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), side = axes, self._corner()
@@ -178,38 +182,7 @@ class PrecisionRecallDisplay(_PerClassDisplay):
         Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006).
     """
 
-    @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; with two classes, for the second.
-
-        Args:
-            model: a fitted classifier with `decision_function` or `predict_proba`.
-            X: features, shape (n, d).
-            y: true labels, shape (n,).
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: a label is not one of the model's classes, or all rows are of one class.
-        """
-        pairs = one_against_rest(model, X, y)
-        return cls({label: precision_recall_curve(*pair) for label, pair in pairs.items()}).plot(ax)
-
-    @classmethod
-    def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
-    ) -> Self:
-        """Draw the curve of scores.
-
-        Args:
-            belongs: whether each row belongs to the class, shape (n,).
-            scores: higher for the class, shape (n,).
-            name: the name of the class.
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: all rows are of the class, or none is.
-        """
-        return cls({name: precision_recall_curve(belongs, scores)}).plot(ax)
+    _curve = staticmethod(precision_recall_curve)
 
     def _draw(self, axes: list[Axes]) -> None:
         if len(self.curves) == 1:
