@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,7 +31,9 @@ class _PerClassDisplay(Display):
 
     curves: Mapping[Any, Curve]
 
-    _curve: ClassVar[Callable[[ArrayLike, ArrayLike], Curve]]
+    @staticmethod
+    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+        raise NotImplementedError
 
     @classmethod
     def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
@@ -133,7 +135,9 @@ class RocDisplay(_PerClassDisplay):
         Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006).
     """
 
-    _curve = staticmethod(roc_curve)
+    @staticmethod
+    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+        return roc_curve(belongs, scores)
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), side = axes, self._corner()
@@ -182,7 +186,9 @@ class PrecisionRecallDisplay(_PerClassDisplay):
         Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006).
     """
 
-    _curve = staticmethod(precision_recall_curve)
+    @staticmethod
+    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+        return precision_recall_curve(belongs, scores)
 
     def _draw(self, axes: list[Axes]) -> None:
         if len(self.curves) == 1:
