@@ -38,12 +38,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines no test runs: a table, and pages in htmlcov/. What processes of their own run is not counted."""
-    session.install("-e", ".[all]", "pytest-cov>=5")
-    session.run(
-        *("python", "-m", "pytest", "-n", "auto", "--cov=polytome", "--cov-report=term:skip-covered"),
-        *("--cov-report=html", *session.posargs),
-    )
+    """Which lines no test runs, those of other processes included: a table, and pages in htmlcov/."""
+    session.install("-e", ".[all]", "pytest-cov>=7", "coverage>=7.10")
+    reports = ["--cov", "--cov-report=term", "--cov-report=html"]
+    session.run("python", "-m", "pytest", "-n", "auto", *reports, *session.posargs)
 
 
 @nox.session

@@ -1,8 +1,10 @@
 """A real server on a free port of loopback, in a thread of the test, and plain requests to it."""
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -42,6 +44,21 @@ class Client:
 
     def get(self, path, **headers):
         return self("GET", path, **headers)
+
+    def raw(self, *pieces, pause=0.0, ends=True):
+        """What the server says to these bytes until it closes the connection, or hears that nothing more comes."""
+        parts = urlsplit(self.address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+            if ends:
+                connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            with suppress(ConnectionResetError):
+                while piece := connection.recv(65536):
+                    answer += piece
+            return answer
 
     def rows(self, rows, path="/predict", **headers):
         return self("POST", path, json.dumps({"rows": rows}), content_type="application/json", **headers)

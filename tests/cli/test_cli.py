@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from commands import done, run
+from exported_models import data_folder
 from file_makers import CSV, IMAGES, LABELS, idx_bytes
-from polytome import cli
+from polytome import LogisticRegression, cli
 from polytome._version import __version__
 from polytome.cli.interruption import Interruption
+from polytome.cli.train import _penalty_weights
 from polytome.files.model_file import load
 from polytome.files.sources import open_source
 from polytome.solvers import memory
@@ -166,6 +168,65 @@ def test_options_reach_the_estimator(tmp_path: Path) -> None:
     wanted = {"C": 0.5, "scale": 2.5, "class_weight": "balanced", "fit_intercept": False, "tol": 1e-6, "max_iter": 50}
     assert {name: settings[name] for name in wanted} == wanted
     assert (settings["solver"], settings["random_state"]) == ("lbfgs", 4)
+
+
+@pytest.mark.data
+def test_weights_of_a_tables_columns_reach_the_penalty_the_file_and_the_report(tmp_path: Path) -> None:
+    table = data_folder() / "adult" / "adult-train.csv"
+    options = ["--target", "last", "--header", "no", "--missing", "mean", "--tol", "1e-3", "--scale", "standard"]
+    weights = ["--penalty-weights", "column_1=0,column_2=2.5", "--penalty-weights", "column_14=1e3"]
+    files = ["--out", tmp_path / "m.safetensors", "--report", tmp_path / "m.html"]
+    found = parsed("train", table, *options, *weights, *files)
+    asked = {"column_1": 0.0, "column_2": 2.5, "column_14": 1000.0}
+    assert found["model"]["penalty_weights"] == asked
+    assert found["stop"]["name"] == "CERTIFIED"
+    model = load(tmp_path / "m.safetensors")
+    assert model.penalty_weights == asked
+    assert "column_1=0,column_2=2.5" in model.training_.command
+    assert "column_1 0, column_2 2.5, column_14 1,000; others 1" in (tmp_path / "m.html").read_text()
+    rows = open_source(str(table), target="last", header="no", missing="mean")
+    names = [name.partition("=")[0] for name in rows.encoder.feature_names]
+    features = [asked.get(name, 1.0) for name in names]
+    listed = LogisticRegression(penalty_weights=features, scale="standard", tol=1e-3, random_state=0)
+    assert np.array_equal(model.coef_, listed.fit(rows.X, rows.y).coef_)
+    assert parsed("train", "iris")["model"]["penalty_weights"] is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["a=0"], {"a": 0.0}),
+        (["a=.5,b=1e-3"], {"a": 0.5, "b": 0.001}),
+        (["a,b=2,c=3."], {"a,b": 2.0, "c": 3.0}),
+        (["a=b=2", "=c=1"], {"a=b": 2.0, "=c": 1.0}),
+        ([], None),
+    ],
+)
+def test_a_comma_or_a_sign_of_equality_in_a_name_is_part_of_it(
+    texts: list[str], wanted: dict[str, float] | None
+) -> None:
+    assert _penalty_weights(texts) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("age", "'age' is not COLUMN=NUMBER"),
+        ("age=x", "'age=x' is not COLUMN=NUMBER"),
+        ("age=1,", "'' is not COLUMN=NUMBER"),
+        ("=1", "'=1' is not COLUMN=NUMBER"),
+        ("age=1,age=2", "the column 'age' is named twice"),
+        ("age=-1", "penalty_weights['age'] is -1.0"),
+        ("age=nan", "penalty_weights['age'] is nan"),
+        ("petal=0", "names 'petal', which is no column of X: it has 'sepal length (cm)'"),
+        ("petal length=0", "did you mean 'petal length (cm)'"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused_before_anything_is_shown(text: str, message: str) -> None:
+    result = run("train", "iris", "--penalty-weights", text)
+    assert result.exit_code in (1, 2)
+    assert result.stdout == ""
+    assert message in " ".join(result.stderr.split())
 
 
 def test_images_are_divided_by_their_largest_pixel_unless_told_otherwise() -> None:

@@ -41,6 +41,31 @@ def test_the_twin_predicts_the_same_and_so_does_the_written_program(make: Any, t
         np.testing.assert_array_equal(twin.coef_, model.coef_)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"scale": "standard"}, "scale"),
+        ({"penalty_weights": [1.0, 0.0, 2.5, 1e3]}, "penalty_weights"),
+        ({"scale": [1.0, 2.0, 3.0, 4.0], "penalty_weights": [4.0, 0.0, 1.0, 1.0]}, "scale and penalty_weights"),
+        ({"class_weight": "balanced"}, "class_weight"),
+        ({"C": 0.25, "fit_intercept": False}, None),
+    ],
+)
+def test_a_twin_predicts_the_same_under_any_penalty_and_says_what_a_new_fit_would_lose(
+    settings: dict[str, Any], said: str | None, tmp_path: Path
+) -> None:
+    X, y = load_dataset("iris").X[:120], load_dataset("iris").y[:120]
+    model = LogisticRegression(tol=1e-8, **settings).fit(X, y)
+    assert write_sklearn(model, tmp_path / "twin.py").largest_difference < 1e-12
+    program = (tmp_path / "twin.py").read_text()
+    sentence = f"# a new fit: would be another model: it would know nothing of {said}\n"
+    assert ("# a new fit: " in program) == (said is not None) == (sentence in program)
+    twin = runpy.run_path(str(tmp_path / "twin.py"))["estimator"]
+    assert np.abs(twin.predict_proba(X) - model.predict_proba(X)).max() < 1e-12
+    again = twin.set_params(tol=1e-10, max_iter=10_000).fit(X, y)
+    assert np.allclose(again.predict_proba(X), model.predict_proba(X), atol=1e-3) == (said is None)
+
+
 def test_a_table_goes_in_as_a_data_frame_with_missing_cells_and_unknown_levels(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     for binary in (False, True):

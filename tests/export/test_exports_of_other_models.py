@@ -48,6 +48,10 @@ MODELS: dict[str, Any] = {
     "rest, a frame": lambda _: polytome.OneVsRest().fit(FRAME, Y),
     "rest of two": lambda _: polytome.OneVsRest().fit(X, Y > 1),
     "rest, a table": _hostile,
+    "rest, weights": lambda _: polytome.OneVsRest(penalty_weights=[0, 1, 2, 4, 0.5], scale="standard").fit(X, LABELS),
+    "softmax, weights": lambda _: polytome.LogisticRegression(penalty_weights={"a": 0, "c": 9}, scale=3.0).fit(
+        FRAME, Y
+    ),
     "sigmoid": lambda _: polytome.SigmoidNeuron(random_state=0).fit(X, (Y > 1).astype(int)),
     "linear": lambda _: polytome.LinearRegression().fit(X, TARGETS[:, 0]),
     "linear, a frame": lambda _: polytome.LinearRegression().fit(FRAME, TARGETS[:, 0]),

@@ -14,11 +14,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression as Peer
 
-from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Stop
+from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Stop, load
 from polytome.errors import ArgumentError
+from polytome.files.sources import Source, fit_source, hold_out, open_source
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective
 from polytome.penalties import WeightedL2
+from polytome.report.facts import objective_facts
 from polytome.rows import as_rows
 from polytome.solvers import Newton, RowSpace, minimize
 
@@ -158,6 +160,67 @@ def test_weights_by_name_are_those_of_the_columns():
         LogisticRegression(penalty_weights={"e": 1.0}).fit(frame, Y)
     with pytest.raises(ArgumentError, match="X has no names of columns"):
         LogisticRegression(penalty_weights={"a": 1.0}).fit(X, Y)
+
+
+TABLE = """age,town,"wage, net",label
+20,a,1,no
+30,b,2,yes
+40,a,3,yes
+50,c,1,no
+60,b,3,yes
+70,a,4,no
+"""
+
+
+def test_weights_by_name_are_those_of_all_features_of_a_tables_column(tmp_path):
+    (tmp_path / "t.csv").write_text(TABLE)
+    rows = open_source(str(tmp_path / "t.csv"), target="label")
+    given = {"town": 3.0, "wage, net": 0.0}
+    named = fit_source(LogisticRegression(penalty_weights=given), rows)
+    listed = LogisticRegression(penalty_weights=[1, 3, 3, 3, 0]).fit(rows.X, rows.y)
+    assert named.penalty_weights is given
+    assert_array_equal(named.coef_, listed.coef_)
+    assert named.objective_ == listed.objective_
+    record = fit_source(LogisticRegression(penalty_weights=[1, 3, 3, 3, 0]), rows).training_
+    assert_array_equal(named.training_.divisor, record.divisor)
+    assert_array_equal(named.training_.centre_bounds, record.centre_bounds)
+    named.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert again.penalty_weights == given
+    assert again.objective_ == named.objective_
+    assert "(town 3, wage, net 0; others 1)" in dict(objective_facts(again))["Penalty"]
+
+
+@pytest.mark.parametrize("kind", [LogisticRegression, OneVsRest, OneVsOne])
+def test_a_fit_to_a_table_leaves_the_names_for_the_next_whatever_happens(kind, tmp_path):
+    (tmp_path / "t.csv").write_text(TABLE)
+    rows = open_source(str(tmp_path / "t.csv"), target="label")
+    model = kind(penalty_weights={"age": 0.0})
+    for held_out in (0.2, 0.4):  # with other levels, and so another number of features
+        fit_source(model, hold_out(rows, held_out))
+        assert model.penalty_weights == {"age": 0.0}
+    model.set_params(C=-1.0)
+    with pytest.raises(ArgumentError, match="C=-1"):
+        fit_source(model, rows)
+    assert model.penalty_weights == {"age": 0.0}
+    model.set_params(C=1.0)
+    with pytest.raises(ArgumentError, match="X has no names of columns"):  # the last table's are no names of these
+        model.fit(rows.X, rows.y)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("aeg", "; did you mean 'age'?"), ("town=a", "; did you mean 'town'?"), ("qqqq", "'town', 'wage, net'$")],
+)
+def test_a_name_that_no_column_has_is_refused_with_the_near_ones(name, near, tmp_path):
+    (tmp_path / "t.csv").write_text(TABLE)
+    message = f"penalty_weights names {name!r}, which is no column of X: it has 'age', .*{near.replace('?', '.')}"
+    with pytest.raises(ArgumentError, match=message):
+        fit_source(
+            LogisticRegression(penalty_weights={name: 1.0}), open_source(str(tmp_path / "t.csv"), target="label")
+        )
+    with pytest.raises(ArgumentError, match="X has no names of columns"):
+        fit_source(LogisticRegression(penalty_weights={name: 1.0}), Source("rows", X, Y))
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,9 @@ from polytome.numerics import sigmoid, softmax
 from polytome.rows import as_rows
 from registry import DENSE, REPRESENTATIONS, integers
 
-SETS = native.instruction_sets()
-pytestmark = pytest.mark.skipif(not SETS, reason="the extension was not built")
+pytestmark = pytest.mark.usefixtures("each_instruction_set")
 
 N, D = 403, 37  # several tiles and a rest of each
-
-
-@pytest.fixture(params=SETS, autouse=True)
-def instruction_set(request, monkeypatch):
-    monkeypatch.setattr(native, "instruction_set", lambda: request.param)
 
 
 LINKS = {"scores": np.asarray, "softmax": softmax, "sigmoids": sigmoid}

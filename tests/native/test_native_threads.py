@@ -13,22 +13,15 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from compiled import loss_of_scores, value_and_gradient
-from polytome import native
 from polytome.losses import Softmax
 from polytome.objective import Objective
 from polytome.passes import Block
 from polytome.penalties import L2
 from polytome.rows import as_rows
 
-SETS = native.instruction_sets()
-pytestmark = pytest.mark.skipif(not SETS, reason="the extension was not built")
+pytestmark = pytest.mark.usefixtures("each_instruction_set")
 
 N, D = 403, 37  # several tiles and a rest of each
-
-
-@pytest.fixture(params=SETS, autouse=True)
-def instruction_set(request, monkeypatch):
-    monkeypatch.setattr(native, "instruction_set", lambda: request.param)
 
 
 def rows_of(X, target):

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
+from polytome.models.formula import Formula
 from polytome.plain.kinds import brief, real
 from polytome.plain.values import plain
 
@@ -33,6 +35,18 @@ def test_whatever_is_plain_is_json_and_stays_what_it_is(value: Any, words: bool)
 def test_words_bring_every_number_back(number: float) -> None:
     again = real(-np.inf, np.inf, nan=True)(json.loads(json.dumps(plain(number, words=True))), "it")
     assert again == number or (np.isnan(again) and np.isnan(number))
+
+
+@pytest.mark.parametrize("gap", [0.25, np.inf, np.nan])
+def test_what_a_fit_says_of_itself_is_json_whatever_came_out(gap: float) -> None:
+    certificate = Certificate(np.float64(0.5), gap, 1.0, 1e-4, "proof", 0.1, estimate=gap, rounding=gap)
+    found = json.loads(json.dumps(certificate.to_json(), allow_nan=False))
+    expected = gap if np.isfinite(gap) else None
+    assert [found[name] for name in ("gap", "relative_gap", "estimate", "rounding")] == [expected] * 4
+    assert (found["objective"], found["holds"], found["kind"]) == (0.5, False, "proof")
+    formula = Formula("logistic", 3, 3.0, 1, 2, 0.0, True, "none", gap)
+    found = json.loads(json.dumps(formula.to_json(), allow_nan=False))
+    assert (found["C"], found["value"], found["text"]) == (None, expected, str(formula))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ import asyncio
 import io
 import json
 import re
-import socket
 import struct
 import threading
 import time
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -59,21 +58,6 @@ def iris(paths):
         yield client
 
 
-def raw(client, data):
-    """What the server says to these bytes until it closes the connection or says no more."""
-    parts = urlsplit(client.address)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
-        answer = b""
-        try:
-            while piece := connection.recv(65536):
-                answer += piece
-        except ConnectionResetError:
-            pass
-    return answer
-
-
 def get(path="/model", *headers, host="localhost"):
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -93,7 +77,7 @@ def status(answer):
 )
 def test_a_cookie_is_looked_at_once(guarded, cookie):
     """The standard library may take minutes for some of these; here they are one pass, and wrong."""
-    assert status(raw(guarded, get("/model", f"Cookie: {cookie}"))) == 401
+    assert status(guarded.raw(get("/model", f"Cookie: {cookie}"))) == 401
     assert not SignIn(TOKEN).is_known({b"cookie": cookie.encode()})
 
 
@@ -120,7 +104,7 @@ def test_a_cookie_among_others(guarded):
     ids=["70 kB", "200 kB", "400 kB", "many", "path", "proxies", "trailers", "chunk extension"],
 )
 def test_heads_are_bounded_in_one_piece_and_in_many(guarded, head):
-    assert status(raw(guarded, head)) == 431
+    assert status(guarded.raw(head)) == 431
     assert guarded.get("/healthz").status == 200
 
 
@@ -138,7 +122,7 @@ def test_targets_are_bounded(guarded):
 def test_paths_that_are_no_address(guarded, path, accept):
     for headers in ([], [f"Authorization: Bearer {TOKEN}"]):
         for host in ("localhost", "[", "a:b:c", "\xff"):
-            answer = raw(guarded, get(path, f"Accept: {accept}", *headers, host=host))
+            answer = guarded.raw(get(path, f"Accept: {accept}", *headers, host=host))
             assert status(answer) == (404 if headers else 401), (path, host)
     form = urlencode({"token": TOKEN, "goal": path})
     goal = guarded("POST", "/login", form).headers["location"]
@@ -146,18 +130,18 @@ def test_paths_that_are_no_address(guarded, path, accept):
 
 
 def test_headers_that_count_come_once(guarded, iris):
-    assert status(raw(guarded, get("/healthz", "Host: evil.example"))) == 400
-    assert status(raw(iris, get("/healthz", "Host: localhost"))) == 400
+    assert status(guarded.raw(get("/healthz", "Host: evil.example"))) == 400
+    assert status(iris.raw(get("/healthz", "Host: localhost"))) == 400
     for header in ("Authorization: Bearer x", "Origin: http://a.example", f"Content-Type: {JSON}"):
-        assert b"comes twice; send it once" in raw(guarded, get("/model", header, header))
+        assert b"comes twice; send it once" in guarded.raw(get("/model", header, header))
 
 
 def test_a_host_is_demanded_where_http_demands_it(guarded, iris):
     for client in (guarded, iris):
-        assert status(raw(client, b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
-        assert status(raw(client, b"GET /healthz HTTP/1.0\r\n\r\n")) == 200
-        assert status(raw(client, b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
-    assert status(raw(iris, b"GET /healthz HTTP/1.0\r\nHost: evil.example\r\n\r\n")) == 403
+        assert status(client.raw(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
+        assert status(client.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == 200
+        assert status(client.raw(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
+    assert status(iris.raw(b"GET /healthz HTTP/1.0\r\nHost: evil.example\r\n\r\n")) == 403
 
 
 def test_what_comes_after_a_body_is_no_header(guarded):
@@ -165,7 +149,7 @@ def test_what_comes_after_a_body_is_no_header(guarded):
         ["POST /predict HTTP/1.1", "Host: localhost", "Connection: close", "Transfer-Encoding: chunked",
          f"Authorization: Bearer {TOKEN}", "", "2", "{}", "0", f"Content-Type: {JSON}", "", ""]
     )  # fmt: skip
-    answer = raw(guarded, chunked.encode())
+    answer = guarded.raw(chunked.encode())
     assert status(answer) == 415
     assert b"Content-Type says none" in answer
 
@@ -185,11 +169,11 @@ def test_a_proxy_says_that_the_cookie_needs_encryption(guarded):
 def test_pipelined_answers_keep_their_order(iris):
     good, broken = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"nonsense\r\n\r\n"
     post = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"
-    assert re.findall(rb"HTTP/1.1 (\d+)", raw(iris, good * 5)) == [b"200"] * 5
+    assert re.findall(rb"HTTP/1.1 (\d+)", iris.raw(good * 5)) == [b"200"] * 5
     for rest in (broken, post):
-        statuses = re.findall(rb"HTTP/1.1 (\d+)", raw(iris, good * 3 + rest))
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", iris.raw(good * 3 + rest))
         assert statuses in ([b"200"] * 3, [b"200"] * 3 + [b"400"])
-    assert 1 <= len(re.findall(rb"HTTP/1.1 200", raw(iris, good * 3000))) <= 40
+    assert 1 <= len(re.findall(rb"HTTP/1.1 200", iris.raw(good * 3000))) <= 40
 
 
 # Bodies
@@ -459,5 +443,5 @@ def test_who_waits_to_continue_is_refused_once(iris, caplog):
     """The request that was given up would have asked its client to continue after the last word was said."""
     head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n"
     for _ in range(20):
-        assert raw(iris, head + b"\r\nno size\r\n").count(b"HTTP/1.1 400") == 1
+        assert iris.raw(head + b"\r\nno size\r\n").count(b"HTTP/1.1 400") == 1
     assert "RuntimeError" not in caplog.text

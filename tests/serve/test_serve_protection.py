@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from functools import partial
 from http.client import HTTPConnection
 from urllib.parse import urlencode, urlsplit
 
@@ -13,7 +14,7 @@ from polytome.errors import ArgumentError, DataError
 fastapi = pytest.importorskip("fastapi")
 from polytome.serve.exchange import Refusal  # noqa: E402
 from polytome.serve.protection import is_loopback, protect  # noqa: E402
-from serving import running  # noqa: E402
+from serving import Client, running  # noqa: E402
 
 SECRET = "the secret of a client"
 TOKEN = "a-token-that-only-friends-know"
@@ -264,20 +265,7 @@ def test_bodies_are_bounded(client):
         answer.read()
 
 
-def raw(client, *pieces, pause=0.0):
-    """What the server says to these bytes until it closes the connection."""
-    parts = urlsplit(client.address)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
-        for piece in pieces:
-            connection.sendall(piece)
-            time.sleep(pause)
-        answer = b""
-        try:
-            while piece := connection.recv(65536):
-                answer += piece
-        except ConnectionResetError:
-            pass
-        return answer
+raw = partial(Client.raw, ends=False)
 
 
 def test_slow_and_broken_requests_end(client):

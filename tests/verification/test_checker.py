@@ -278,6 +278,27 @@ def test_the_command_says_its_verdict_in_words_in_json_and_by_its_status(tmp_pat
     assert (undecided.exit_code, json.loads(undecided.stdout)["verdict"]) == (3, "undecided")
 
 
+def test_weights_by_name_are_those_of_the_columns_of_a_frame_or_a_table_and_of_their_files(tmp_path, iris):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(iris.X, columns=list("abcd"))
+    frame["town"] = np.resize(["x", "y", "z"], 150)
+    table, path = tmp_path / "iris.csv", tmp_path / "model.safetensors"
+    frame.assign(label=iris.y).to_csv(table, index=False)
+    numbers = frame[list("abcd")]
+    model = LogisticRegression(penalty_weights={"b": 0.0, "c": 3.0}).fit(numbers, iris.y)
+    assert verify(model, numbers, iris.y).verdict == "confirmed"
+    model.save(path)
+    assert done("verify", path, table).startswith("Confirmed")
+    done("train", table, "--target", "label", "--penalty-weights", "b=0,town=5", "--out", path)
+    assert done("verify", path, table).startswith("Confirmed")
+
+
+def test_no_penalty_in_scikit_learns_words(iris):
+    y = np.random.default_rng(0).integers(0, 2, 150)
+    for kind in (LogisticRegression(penalty=None), LogisticRegression(C=np.inf)):
+        assert verify(kind.fit(iris.X, y), iris.X, y).verdict == "confirmed"
+
+
 def test_other_rows_than_those_of_training_are_told(tmp_path):
     path, others = tmp_path / "model.safetensors", tmp_path / "others.csv"
     first = tmp_path / "first.csv"

@@ -35,6 +35,7 @@ from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, balanced, exact_intercept
 from polytome.passes import Block, Sums, block_scores
+from polytome.plain.values import plain
 
 Array = NDArray[Any]
 
@@ -133,21 +134,23 @@ class Certificate:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The certificate as plain values for JSON; an infinite gap becomes None."""
-        finite = np.isfinite(self.gap)
-        return {
-            "kind": self.kind,
-            "holds": self.holds,
-            "gap": self.gap if finite else None,
-            "relative_gap": self.relative_gap if finite else None,
-            "objective": self.objective,
-            "null_objective": self.null_objective,
-            "tol": self.tol,
-            "strength": self.strength,
-            "estimate": self.estimate,
-            "rounding": self.rounding if finite else None,
-            "intercept": self.intercept if finite else None,
-        }
+        """The certificate as plain values for JSON; what is infinite or NaN becomes None."""
+        found: dict[str, Any] = plain(
+            {
+                "kind": self.kind,
+                "holds": self.holds,
+                "gap": self.gap,
+                "relative_gap": self.relative_gap,
+                "objective": self.objective,
+                "null_objective": self.null_objective,
+                "tol": self.tol,
+                "strength": self.strength,
+                "estimate": self.estimate,
+                "rounding": self.rounding,
+                "intercept": self.intercept,
+            }
+        )
+        return found
 
 
 def certify(

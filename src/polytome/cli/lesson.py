@@ -19,7 +19,9 @@ __all__ = ["lesson", "lesson_as_json"]
 
 
 def lesson(
-    name: Annotated[str | None, typer.Argument(help="Which lesson; without it, all are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which lesson; without it, all are listed.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every lesson; needs --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for self-contained HTML pages.", metavar="DIR")] = None,
     figures: Annotated[

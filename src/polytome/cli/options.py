@@ -14,6 +14,7 @@ __all__ = [
     "DataFolder",
     "Drop",
     "Header",
+    "Host",
     "Intercept",
     "InverseStrength",
     "Json",
@@ -23,6 +24,8 @@ __all__ = [
     "MissingMark",
     "ModelOut",
     "ModelPath",
+    "PenaltyWeights",
+    "Port",
     "Positive",
     "ReadLimit",
     "ReportOut",
@@ -55,7 +58,7 @@ SourceName = Annotated[
 JudgedSource = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SOURCE]",
+        metavar="SOURCE",
         show_default=False,
         help="Rows with labels, preferably not used in training: the name of a data set, or a path.",
     ),
@@ -152,8 +155,17 @@ Scale = Annotated[
     typer.Option(
         metavar="none|standard|NUMBER",
         show_default=False,
-        help="What each column is divided by before its coefficient is penalised (default: none; for the "
-        "built-in images, their largest pixel value).",
+        help="What each column is divided by before its coefficient is penalised: nothing, its standard deviation, or "
+        "a number (default: none; for the built-in images, their largest pixel value).",
+    ),
+]
+PenaltyWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=NUMBER,...",
+        show_default=False,
+        help="What the penalty of these columns is multiplied by, as in age=0,income=2: 0 for no penalty; columns that "
+        "are not named have 1. May be given several times.",
     ),
 ]
 ClassWeight = Annotated[
@@ -165,11 +177,12 @@ Tolerance = Annotated[
     float,
     typer.Option(
         "--tol",
+        metavar="NUMBER",
         help="Stop when the gap is proved (without a penalty perhaps only estimated) to be below this share of the "
         "null model's objective.",
     ),
 ]
-MaxIter = Annotated[int, typer.Option(help="Most iterations.")]
+MaxIter = Annotated[int, typer.Option(metavar="NUMBER", help="Stop after this many iterations at the latest.")]
 SolverName = Annotated[
     str, typer.Option(metavar="NAME", help="auto chooses for you; or newton, lbfgs, dual, gradient-descent, sgd.")
 ]
@@ -196,3 +209,5 @@ ReportOut = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE.html", show_default=False, help="Write a report on the model to this file."),
 ]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Any address but loopback requires --token.")]
+Port = Annotated[int, typer.Option(metavar="NUMBER", min=0, max=65535, help="0 chooses a free port.")]

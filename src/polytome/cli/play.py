@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.options import Json
+from polytome.cli.options import Host, Json, Port
 from polytome.cli.output import make_console, print_json
 
 __all__ = ["play"]
@@ -23,14 +23,16 @@ def play(
         Path | None,
         typer.Argument(metavar="FILE.csv", show_default=False, help="Your own table, offered beside the others."),
     ] = None,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Any address but loopback requires --token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free port.")] = 8001,
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="POLYTOME_TOKEN", show_envvar=True, show_default=False, help="What the page asks visitors for."
+            metavar="TOKEN",
+            envvar="POLYTOME_TOKEN",
+            show_envvar=True,
+            show_default=False,
+            help="What the page asks visitors for.",
         ),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,

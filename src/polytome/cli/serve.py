@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.options import Json, ModelPath
+from polytome.cli.options import Host, Json, ModelPath, Port
 from polytome.cli.output import make_console, print_json
 
 __all__ = ["serve"]
@@ -16,13 +16,12 @@ __all__ = ["serve"]
 
 def serve(
     model: ModelPath,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Any address but loopback requires --token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free port.")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     token: Annotated[
         str | None,
         typer.Option(
+            metavar="TOKEN",
             envvar="POLYTOME_TOKEN",
             show_envvar=True,
             show_default=False,

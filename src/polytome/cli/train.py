@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from polytome.cli.options import (
     Missing,
     MissingMark,
     ModelOut,
+    PenaltyWeights,
     Positive,
     ReadLimit,
     ReportOut,
@@ -54,6 +56,7 @@ __all__ = ["coefficients_title", "model_line", "train"]
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
+_WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan),", re.DOTALL)
 
 
 def train(
@@ -65,6 +68,7 @@ def train(
     seed: Seed = 0,
     C: InverseStrength = 1.0,
     scale: Scale = None,
+    penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
     intercept: Intercept = True,
     tol: Tolerance = 1e-4,
@@ -98,9 +102,12 @@ def train(
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
+    from polytome.models.penalty_weights import check_named_weights
+
     settings: dict[str, Any] = {
         "C": C,
         "scale": _scale(scale),
+        "penalty_weights": _penalty_weights(penalty_weights),
         "class_weight": class_weight,
         "fit_intercept": intercept,
         "tol": tol,
@@ -114,6 +121,7 @@ def train(
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
+    check_named_weights(settings["penalty_weights"], rows.encoder)
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
@@ -124,12 +132,14 @@ def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> No
     """Let the estimator refuse settings before any row is read, by a trial fit to four made-up rows."""
     from polytome.errors import ArgumentError, DataError
     from polytome.models.logistic import LogisticRegression
+    from polytome.models.penalty_weights import check_penalty_weights
 
     if test_fraction is not None and not 0 <= test_fraction < 1:
         raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
+    check_penalty_weights(settings["penalty_weights"])
     with warnings.catch_warnings(), suppress(DataError):  # these four rows do not matter
         warnings.simplefilter("ignore")
-        few = {**settings, "max_iter": min(settings["max_iter"], 1)}
+        few = {**settings, "max_iter": min(settings["max_iter"], 1), "penalty_weights": None}
         LogisticRegression(**few).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
 
 
@@ -216,6 +226,24 @@ def _scale(text: str | None) -> float | str | None:
         return float(str(text))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
+
+
+def _penalty_weights(texts: list[str] | None) -> dict[str, float] | None:
+    """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part of it."""
+    found: dict[str, float] = {}
+    for text in texts or ():
+        rest = f"{text},"
+        while rest:
+            match = _WEIGHT.match(rest)
+            if match is None:
+                reason = f"{rest.removesuffix(',')!r} is not COLUMN=NUMBER, such as age=0"
+                raise typer.BadParameter(reason, param_hint="'--penalty-weights'")
+            name, number = match["name"], match["number"]
+            if name in found:
+                reason = f"the column {name!r} is named twice"
+                raise typer.BadParameter(reason, param_hint="'--penalty-weights'")
+            found[name], rest = float(number), rest[match.end() :]
+    return found or None
 
 
 def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Interruption) -> LogisticRegression:
@@ -358,6 +386,7 @@ def _summary(
             "classes": model.classes_.tolist(),
             "n_iter": int(model.n_iter_[0]),
             "passes": model.history_[-1].passes,
+            "penalty_weights": model.penalty_weights,
             "solver": str(model.solver_),
             "largest_coefficients": [found._asdict() for found in largest_coefficients(model)],
         },

@@ -22,6 +22,7 @@ from scipy.special import xlogy
 from polytome.errors import DataError
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
+from polytome.plain.values import plain
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -90,19 +91,22 @@ class Evaluation:
         return self.accuracy * (self.n_rows - self.n_unseen) / self.n_rows
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON; the confusion matrix as a list of rows."""
-        return {
-            "n_rows": self.n_rows,
-            "n_unseen": self.n_unseen,
-            "unseen": {str(label): count for label, count in self.unseen.items()},
-            "accuracy": self.accuracy,
-            "null_accuracy": self.null_accuracy,
-            "accuracy_of_all": self.accuracy_of_all,
-            "log_loss": self.log_loss,
-            "null_log_loss": self.null_log_loss,
-            "classes": self.classes.tolist(),
-            "confusion": self.confusion.tolist(),
-        }
+        """Plain values for JSON; the confusion matrix as a list of rows; what is infinite or NaN becomes None."""
+        found: dict[str, Any] = plain(
+            {
+                "n_rows": self.n_rows,
+                "n_unseen": self.n_unseen,
+                "unseen": self.unseen,
+                "accuracy": self.accuracy,
+                "null_accuracy": self.null_accuracy,
+                "accuracy_of_all": self.accuracy_of_all,
+                "log_loss": self.log_loss,
+                "null_log_loss": self.null_log_loss,
+                "classes": self.classes,
+                "confusion": self.confusion,
+            }
+        )
+        return found
 
 
 def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:

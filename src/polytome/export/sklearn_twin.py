@@ -36,14 +36,16 @@ __all__ = ["from_sklearn", "to_sklearn", "write_sklearn"]
 
 _MOST_COEFFICIENTS = 1_000_000
 _ALLOWED = 1e-10
+_OF_THE_FIT = ("scale", "penalty_weights", "class_weight")  # settings that no twin has
 
 
 def to_sklearn(model: LogisticRegression) -> Any:
     """A fitted scikit-learn estimator with the same `predict`, and for classes `predict_proba` and `decision_function`.
 
     Args:
-        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are passed on, its `scale` is not: the
-            coefficients refer to the columns as given, and a new fit of the twin would penalise these.
+        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are passed on; a new fit of the twin would
+            know nothing of its `scale`, `penalty_weights` and `class_weight`, and so be another model: the coefficients
+            refer to the columns as given, which scikit-learn would penalise alike.
 
     Returns:
         A `sklearn.linear_model.LogisticRegression`, a `OneVsRestClassifier` of them for a `OneVsRest`, or a
@@ -265,6 +267,8 @@ def _agreement(model: LogisticRegression, form: Form) -> Agreement:
 def _program(model: LogisticRegression, form: Form, agreement: Agreement) -> str:
     """The text of the program: facts, the source of `build`, and one call of it with literal values."""
     facts = form.facts | {"agreement": str(agreement), "features": json.dumps(feature_names(model))}
+    if lost := [name for name in _OF_THE_FIT if vars(model).get(name) is not None]:
+        facts["a new fit"] = f"would be another model: it would know nothing of {' and '.join(lost)}"
     values = _parts(model, form).items()
     lines = [
         "# A fitted scikit-learn estimator, written by Polytome: from THIS_FILE import estimator",

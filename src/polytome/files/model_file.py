@@ -45,7 +45,7 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
-from polytome.plain.values import plain
+from polytome.plain.values import plain, refuse_constant
 from polytome.solvers import Progress, Stop
 from polytome.solvers.driver import Epoch
 
@@ -216,10 +216,6 @@ def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
 
 def _parsed(content: str) -> dict[str, Any]:
     """The JSON of the metadata."""
-
-    def refuse_constant(name: str) -> None:
-        raise ValueError(f"{name} is not a JSON number")
-
     try:
         found = json.loads(content, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -273,8 +269,6 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         if len(names) != n_features:
             refuse(f"{len(names)} feature names for {n_features} features")
         model.feature_names_in_ = np.array(names, dtype=object)
-    if "certificate" in MODELS[kind]:
-        _check_weights(model)
     training = None
     if saved["training"] is not None:
         training = training_from_saved(saved["training"], tensors, len(model.classes_), n_features)
@@ -284,6 +278,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         positive=_positive(saved["positive"], [] if kind == "LinearRegression" else model.classes_.tolist()),
         training=training,
     )
+    if "certificate" in MODELS[kind]:
+        _check_weights(model)
     return model
 
 
@@ -388,7 +384,7 @@ def _check_weights(model: Any) -> None:
     from polytome.models.penalty_weights import penalty_weights_of, weights_text
 
     try:
-        weights = penalty_weights_of(model, model.n_features_in_)
+        weights = penalty_weights_of(model, model.n_features_in_, model.source_.encoder)
     except ArgumentError as error:
         refuse(str(error))
     formula = model.objective_

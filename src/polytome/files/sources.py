@@ -25,6 +25,7 @@ from polytome.files.training_record import record_training
 from polytome.models.fitted import feature_names_in, nameless, refuse_without_classes
 from polytome.models.fitted_source import FittedSource, source_of
 from polytome.models.model import Model
+from polytome.models.penalty_weights import numbered_weights
 from polytome.tables.datasets import Dataset, list_datasets, load_dataset
 from polytome.tables.downloads import Progress
 from polytome.tables.encoder import Column, Encoder
@@ -258,7 +259,8 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     """Fit a model to a source and record in it what later data must look like.
 
     Args:
-        model: the classifier.
+        model: the classifier. Where its `penalty_weights` have names, they are those of the table's columns; the
+            weight of a category is that of each of its features.
         source: rows with labels.
         command: the command line that asks for the fit, for its record.
 
@@ -276,22 +278,23 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     """
     refuse_without_classes(model, f"{source.name} has one label for each row")
     began = time.perf_counter()
-    model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
-    seconds = time.perf_counter() - began
-    if source.positive is not None:  # false sorts before true
-        model.classes_ = np.array([f"not {source.positive}", source.positive])
-    training = record_training(
-        model,
-        source.X,
-        source.y,
-        source=source.name,
-        notes=source.notes,
-        command=command,
-        test_fraction=source.test_fraction,
-        seed=source.seed,
-        n_test_rows=0 if source.y_test is None else len(source.y_test),
-        seconds=seconds,
-    )
+    with numbered_weights(model, source.encoder):
+        model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
+        seconds = time.perf_counter() - began
+        if source.positive is not None:  # false sorts before true
+            model.classes_ = np.array([f"not {source.positive}", source.positive])
+        training = record_training(
+            model,
+            source.X,
+            source.y,
+            source=source.name,
+            notes=source.notes,
+            command=command,
+            test_fraction=source.test_fraction,
+            seed=source.seed,
+            n_test_rows=0 if source.y_test is None else len(source.y_test),
+            seconds=seconds,
+        )
     model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
     return model
 

@@ -19,9 +19,35 @@ Array = NDArray[Any]
 
 __all__ = ["PerceptronLoss", "SquaredSigmoid"]
 
+_LOGISTIC = Logistic()
+
+
+class _OneOutput:
+    """What losses of one score and of the labels 0 and 1 have alike."""
+
+    n_outputs = 1
+    separable = True
+    has_certificate = False
+
+    def outputs_of(self, target: Array) -> slice | Array:
+        """All of them."""
+        return slice(None)
+
+    def room(self, target: Array, weight: Array) -> Array:
+        """The smaller of the mean target and its complement to one, shape (1,)."""
+        return _LOGISTIC.room(target, weight)
+
+    def margin(self, scores: Array, target: Array) -> Array:
+        """`z` where the target is 1, `-z` where it is 0."""
+        return _LOGISTIC.margin(scores, target)
+
+    def canonical(self, coefficients: Array) -> Array:
+        """The coefficients themselves."""
+        return coefficients
+
 
 @dataclass(frozen=True)
-class PerceptronLoss:
+class PerceptronLoss(_OneOutput):
     """Perceptron loss `(step(z) - y) z`, where `step(z)` is 1 for `z > 0`, else 0: how wrong the score is, 0 if right.
 
     Its gradient `step(z) - y` makes descent with rate 1, one row at a time, Rosenblatt's rule: add a row that should
@@ -42,14 +68,7 @@ class PerceptronLoss:
     Reference: Rosenblatt, The perceptron, Psychological Review 65, 1958.
     """
 
-    n_outputs = 1
-    separable = True
     smoothness = np.inf
-    has_certificate = False
-
-    def outputs_of(self, target: Array) -> slice | Array:
-        """All of them."""
-        return slice(None)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(step(z) - y) z`, shape (n,), and `step(z) - y`, shape (n, 1)."""
@@ -77,21 +96,9 @@ class PerceptronLoss:
         """Zero, where every loss is 0."""
         return np.zeros(1)
 
-    def room(self, target: Array, weight: Array) -> Array:
-        """The smaller of the mean target and its complement to one, shape (1,)."""
-        return _LOGISTIC.room(target, weight)
-
-    def margin(self, scores: Array, target: Array) -> Array:
-        """`z` where the target is 1, `-z` where it is 0."""
-        return _LOGISTIC.margin(scores, target)
-
-    def canonical(self, coefficients: Array) -> Array:
-        """The coefficients themselves."""
-        return coefficients
-
 
 @dataclass(frozen=True)
-class SquaredSigmoid:
+class SquaredSigmoid(_OneOutput):
     """Squared error of a probability, `(sigmoid(z) - y)^2`: the Brier score of one output.
 
     The loss is bounded by 1 and not convex: far on the wrong side it flattens, its gradient vanishes, and descent
@@ -108,14 +115,7 @@ class SquaredSigmoid:
     Review 78, 1950.
     """
 
-    n_outputs = 1
-    separable = True
     smoothness = 0.15407  # 2 a^2 (1 - a) (2 - 3a) at a = (15 - sqrt(33)) / 24, rounded up
-    has_certificate = False
-
-    def outputs_of(self, target: Array) -> slice | Array:
-        """All of them."""
-        return slice(None)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(a - y)^2`, shape (n,), and `2 (a - y) a (1 - a)`, shape (n, 1), with `a = sigmoid(z)`."""
@@ -144,18 +144,3 @@ class SquaredSigmoid:
     def null_scores(self, target: Array, weight: Array) -> Array:
         """Log odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
         return _LOGISTIC.null_scores(target, weight)
-
-    def room(self, target: Array, weight: Array) -> Array:
-        """The smaller of the mean target and its complement to one, shape (1,)."""
-        return _LOGISTIC.room(target, weight)
-
-    def margin(self, scores: Array, target: Array) -> Array:
-        """`z` where the target is 1, `-z` where it is 0."""
-        return _LOGISTIC.margin(scores, target)
-
-    def canonical(self, coefficients: Array) -> Array:
-        """The coefficients themselves."""
-        return coefficients
-
-
-_LOGISTIC = Logistic()

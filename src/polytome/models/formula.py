@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from polytome.plain.values import plain
+
 __all__ = ["Formula"]
 
 
@@ -59,5 +61,6 @@ class Formula:
         return text
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers and the text as plain values for JSON; C is None without a penalty."""
-        return {**asdict(self), "C": self.C if self.strength > 0 else None, "text": str(self)}
+        """The numbers and the text as plain values for JSON; what is infinite or NaN, as C without a penalty, is None."""
+        found: dict[str, Any] = plain({**asdict(self), "C": self.C, "text": str(self)})
+        return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,12 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 from polytome.errors import ArgumentError
 from polytome.models.fitted import feature_names_in
 from polytome.models.settings import real_number
+from polytome.tables.frames import listing
+
+if TYPE_CHECKING:
+    from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
 PenaltyWeights = ArrayLike | Mapping[str, float] | None
 """None (1 for each column), one number per column, or numbers by the names of columns (1 for those not named)."""
 
-__all__ = ["PenaltyWeights", "check_penalty_weights", "penalty_weights_of", "weights_text"]
+__all__ = [
+    "PenaltyWeights",
+    "check_named_weights",
+    "check_penalty_weights",
+    "numbered_weights",
+    "penalty_weights_of",
+    "weights_text",
+]
 
 _SMALLEST, _LARGEST = 1e-100, 1e100
 _NEEDS = f"needs 0 or a number from {_SMALLEST:g} to {_LARGEST:g}"
@@ -53,8 +66,28 @@ def check_penalty_weights(given: Any) -> None:
         _check_number(f"penalty_weights[{column}]", float(numbers[column]), float(numbers[column]))
 
 
-def penalty_weights_of(estimator: Any, n_features: int) -> Array | None:
-    """The weight of each column, float64 (n_features,); None where all are 1.
+def check_named_weights(given: Any, encoder: Encoder | None) -> None:
+    """Raises ArgumentError where weights by name name a column that a table does not have, or there is no table.
+
+    Example:
+        >>> from polytome.tables.encoder import Column, Encoder
+        >>> encoder = Encoder((Column("age", "number"),), None, missing="error", unknown="error")
+        >>> check_named_weights({"aeg": 0.0}, encoder)
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: penalty_weights names 'aeg', which is no column of X: it has 'age'; did you ...
+    """
+    if isinstance(given, Mapping):
+        _by_name(given, None if encoder is None else _columns(encoder))
+
+
+def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -> Array | None:
+    """The weight of each feature, float64 (n_features,); None where all are 1.
+
+    Args:
+        estimator: with the setting; fitted to a frame if the weights are by the names of its columns.
+        n_features: of X.
+        encoder: of the table that X was made of, whose columns are named then: a category's weight is that of each of
+            its features.
 
     Raises:
         ArgumentError: there are more or fewer weights than columns, or names that no column has.
@@ -63,7 +96,9 @@ def penalty_weights_of(estimator: Any, n_features: int) -> Array | None:
     if given is None:
         return None
     if isinstance(given, Mapping):
-        weights = _by_name(given, feature_names_in(estimator))
+        names = feature_names_in(estimator)
+        columns = None if names is None else [(str(name), 1) for name in names]
+        weights = _by_name(given, columns if encoder is None else _columns(encoder))
     else:
         weights = np.asarray(given, dtype=np.float64)
         if weights.shape != (n_features,):
@@ -71,6 +106,21 @@ def penalty_weights_of(estimator: Any, n_features: int) -> Array | None:
                 f"penalty_weights has shape {weights.shape}, X has {n_features} columns: give one number for each"
             )
     return None if (weights == 1).all() else weights
+
+
+@contextmanager
+def numbered_weights(estimator: Any, encoder: Encoder | None) -> Iterator[None]:
+    """For a fit to what an encoder made of a table: weights by the names of its columns are one number per feature."""
+    given = vars(estimator).get("penalty_weights")
+    if encoder is None or not isinstance(given, Mapping):
+        yield
+        return
+    check_penalty_weights(given)
+    estimator.penalty_weights = penalty_weights_of(estimator, len(encoder.feature_names), encoder)
+    try:
+        yield
+    finally:
+        estimator.penalty_weights = given
 
 
 def weights_text(weights: float | Array | None) -> str:
@@ -86,21 +136,25 @@ def weights_text(weights: float | Array | None) -> str:
     return f"{np.size(weights)} given numbers" + (f", {zeros} of them 0" if zeros else "")
 
 
-def _by_name(given: Mapping[str, float], names: Any) -> Array:
-    if names is None:
+def _columns(encoder: Encoder) -> list[tuple[str, int]]:
+    """Each column's name, and how many features it became."""
+    return [(column.name, column.width) for column in encoder.columns]
+
+
+def _by_name(given: Mapping[str, float], columns: list[tuple[str, int]] | None) -> Array:
+    """The weight of each feature of these columns."""
+    if columns is None:
         raise ArgumentError(
             "penalty_weights names columns, and X has no names of columns: give a table, or one number for each column"
         )
-    places = {name: place for place, name in enumerate(names)}
-    if unknown := [name for name in given if name not in places]:
+    names = [name for name, _ in columns]
+    if unknown := [name for name in given if name not in set(names)]:
+        close = difflib.get_close_matches(unknown[0], names, n=3)
         raise ArgumentError(
-            f"penalty_weights names {unknown[0]!r}, which is not a column of X: it has "
-            f"{', '.join(map(repr, names[:10]))}" + (", ..." if len(names) > 10 else "")
+            f"penalty_weights names {unknown[0]!r}, which is not a column of X: it has {listing(names, 10)}"
+            + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
         )
-    weights = np.ones(len(names))
-    for name, weight in given.items():
-        weights[places[name]] = weight
-    return weights
+    return np.repeat([float(given.get(name, 1.0)) for name in names], [width for _, width in columns])
 
 
 def _check_number(what: str, number: float, given: Any) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from polytome.errors import ArgumentError
 
-__all__ = ["plain"]
+__all__ = ["plain", "refuse_constant"]
 
 
 def plain(value: Any, *, words: bool = False) -> Any:
@@ -40,6 +40,18 @@ def plain(value: Any, *, words: bool = False) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item, words=words) for key, item in value.items()}
     raise ArgumentError(f"{value!r:.60} is a {type(value).__name__}, which JSON cannot hold")
+
+
+def refuse_constant(name: str, remedy: str = "") -> NoReturn:
+    """What a decoder does with NaN and infinities, as its `parse_constant`: Python reads them, and JSON has none.
+
+    Example:
+        >>> import json
+        >>> json.loads("[NaN]", parse_constant=refuse_constant)
+        Traceback (most recent call last):
+        ValueError: NaN is not a JSON number
+    """
+    raise ValueError(f"{name} is not a JSON number{remedy}")
 
 
 def _from_array(value: Any, words: bool) -> Any:

@@ -31,6 +31,42 @@ class _PerClassDisplay(Display):
 
     curves: Mapping[Any, Curve]
 
+    @staticmethod
+    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+        raise NotImplementedError
+
+    @classmethod
+    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+        """Score rows and draw a curve for each class; with two classes, for the second.
+
+        Args:
+            model: a fitted classifier with `decision_function` or `predict_proba`.
+            X: features, shape (n, d).
+            y: true labels, shape (n,).
+            ax: axes; None for a new figure.
+
+        Raises:
+            DataError: a label is not one of the model's classes, or all rows are of one class.
+        """
+        return cls({label: cls._curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
+    ) -> Self:
+        """Draw the curve of scores.
+
+        Args:
+            belongs: whether each row belongs to the class, shape (n,).
+            scores: higher for the class, shape (n,).
+            name: the name of the class.
+            ax: axes; None for a new figure.
+
+        Raises:
+            DataError: all rows are of the class, or none is.
+        """
+        return cls({name: cls._curve(belongs, scores)}).plot(ax)
+
     @property
     def areas(self) -> dict[Any, float]:
         """The area of each class."""
@@ -99,37 +135,9 @@ class RocDisplay(_PerClassDisplay):
         Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006).
     """
 
-    @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; with two classes, for the second.
-
-        Args:
-            model: a fitted classifier with `decision_function` or `predict_proba`.
-            X: features, shape (n, d).
-            y: true labels, shape (n,).
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: a label is not one of the model's classes, or all rows are of one class.
-        """
-        return cls({label: roc_curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
-
-    @classmethod
-    def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
-    ) -> Self:
-        """Draw the curve of scores.
-
-        Args:
-            belongs: whether each row belongs to the class, shape (n,).
-            scores: higher for the class, shape (n,).
-            name: the name of the class.
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: all rows are of the class, or none is.
-        """
-        return cls({name: roc_curve(belongs, scores)}).plot(ax)
+    @staticmethod
+    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+        return roc_curve(belongs, scores)
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), side = axes, self._corner()
@@ -178,38 +186,9 @@ class PrecisionRecallDisplay(_PerClassDisplay):
         Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006).
     """
 
-    @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Score rows and draw a curve for each class; with two classes, for the second.
-
-        Args:
-            model: a fitted classifier with `decision_function` or `predict_proba`.
-            X: features, shape (n, d).
-            y: true labels, shape (n,).
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: a label is not one of the model's classes, or all rows are of one class.
-        """
-        pairs = one_against_rest(model, X, y)
-        return cls({label: precision_recall_curve(*pair) for label, pair in pairs.items()}).plot(ax)
-
-    @classmethod
-    def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
-    ) -> Self:
-        """Draw the curve of scores.
-
-        Args:
-            belongs: whether each row belongs to the class, shape (n,).
-            scores: higher for the class, shape (n,).
-            name: the name of the class.
-            ax: axes; None for a new figure.
-
-        Raises:
-            DataError: all rows are of the class, or none is.
-        """
-        return cls({name: precision_recall_curve(belongs, scores)}).plot(ax)
+    @staticmethod
+    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+        return precision_recall_curve(belongs, scores)
 
     def _draw(self, axes: list[Axes]) -> None:
         if len(self.curves) == 1:

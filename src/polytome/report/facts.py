@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from polytome.errors import ArgumentError
@@ -42,9 +43,7 @@ def objective_facts(model: Fitted) -> Facts:
     weights = "" if formula.total_weight == formula.n_rows else f", of weight {number(formula.total_weight)} in all"
     divided = "their standard deviations" if formula.scale == "standard" else formula.scale
     scale = "" if formula.scale == "none" else f", divided by {divided} before the penalty"
-    weighted = (
-        "" if formula.penalty_weights == "none" else f", each times its column's weight ({formula.penalty_weights})"
-    )
+    weighted = "" if formula.penalty_weights == "none" else f", each times its column's weight ({_weights(model)})"
     penalty = (
         f"{number(formula.strength)} times half the sum of squared coefficients{weighted} (C = {number(formula.C)})"
     )
@@ -159,6 +158,14 @@ def check_reported(model: Any) -> None:
     if isinstance(model, CertifiedClassifier):
         check_certified(model)
     check_is_fitted(model, "coef_")
+
+
+def _weights(model: Fitted) -> str:
+    """The weights of columns in the penalty: by name where they were given so."""
+    given = vars(model)["penalty_weights"]
+    if not isinstance(given, Mapping):
+        return model.objective_.penalty_weights
+    return f"{listing([f'{name} {number(weight)}' for name, weight in given.items()])}; others 1"
 
 
 def _some(things: list[str], named: bool) -> str:

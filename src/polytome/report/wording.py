@@ -10,6 +10,7 @@ from polytome.evaluation.settled import mean_variation_bound
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.numerics.outward import rounded_up
+from polytome.tables.frames import listing as quoted_listing
 
 if TYPE_CHECKING:
     from polytome.evaluation.intervals import Estimate
@@ -126,14 +127,13 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
 
 
 def listing(names: Sequence[Any], most: int = 12) -> str:
-    """Names, separated by commas; if they are many, only the first few.
+    """Names as messages list them, but without quotes.
 
     Example:
         >>> listing(["a", "b", "c"], most=2)
         'a, b and 1 more'
     """
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+    return quoted_listing(names, most, str)
 
 
 def verdict(model: Fitted) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, NoReturn
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.plain.values import refuse_constant
 from polytome.serve.exchange import Refusal
 from polytome.serve.models import ServedModel
 from polytome.tables.readers.arrow_streams import count_stream_rows, parse_arrow_stream
@@ -112,10 +114,6 @@ def _json_rows(body: bytes) -> list[Any]:
     return [rows] if is_flat else rows
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number; send null for a missing value")
-
-
 def _whole_number(text: str) -> float:
     """A whole number with all its digits, as it may be the name of a level; beyond float64 it is infinite."""
     return int(text) if len(text) <= _EXACT_DIGITS else _number(text)
@@ -132,6 +130,7 @@ def _number(text: str) -> float:
     return float(text)
 
 
+_refuse_constant = partial(refuse_constant, remedy="; send null for a missing value")
 _DECODER = json.JSONDecoder(parse_float=_number, parse_int=_whole_number, parse_constant=_refuse_constant)
 
 

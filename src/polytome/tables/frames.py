@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +38,15 @@ def parse_number(word: str) -> float:
     return value if np.isfinite(value) and "_" not in word else np.inf
 
 
-def listing(names: Sequence[str], most: int = 12) -> str:
+def listing(names: Sequence[Any], most: int = 12, form: Callable[[Any], str] = repr) -> str:
     """Write names one after another; if they are many, only the first few.
 
     Example:
-        >>> listing(["a", "b", "c"], most=2)
-        "'a', 'b' and 1 more"
+        >>> listing(["a", "b", "c"], most=2), listing(["a", "b"], form=str)
+        ("'a', 'b' and 1 more", 'a, b')
     """
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    shown = ", ".join(form(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 class Cells(Protocol):

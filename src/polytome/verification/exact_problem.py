@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
 from polytome.models.features import checked_rows
+from polytome.models.fitted_source import source_of
 from polytome.models.fitting import check_certified
 from polytome.models.logistic import LogisticRegression
 from polytome.models.multilabel import MultilabelLogistic
 from polytome.models.one_vs_one import OneVsOne
 from polytome.models.one_vs_rest import OneVsRest
+from polytome.models.peer_settings import own_settings
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import exact
 
@@ -54,7 +56,8 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
             "the rows of its fit; give those"
         )
     weight = _weights(sample_weight, n_rows)
-    settings: dict[str, Any] = {"C": float(model.C), "fit_intercept": bool(model.fit_intercept)}
+    own = own_settings(model)
+    settings: dict[str, Any] = {"C": float(own["C"]), "fit_intercept": bool(own["fit_intercept"])}
     settings["scale"] = _divisors(model.scale, X.shape[1])
     settings["penalty_weights"] = _penalty_weights(model, X.shape[1])
     if settings["penalty_weights"] is not None and not any(settings["penalty_weights"]):
@@ -103,10 +106,13 @@ def _penalty_weights(model: Any, n_features: int) -> list[float] | None:
     given = model.penalty_weights
     if given is None:
         return None
-    names = getattr(model, "feature_names_in_", range(n_features))
-    if isinstance(given, Mapping):
-        return [float(given.get(name, 1.0)) for name in names]
-    return [float(weight) for weight in np.broadcast_to(given, (n_features,))]
+    if not isinstance(given, Mapping):
+        return [float(weight) for weight in np.broadcast_to(given, (n_features,))]
+    if (encoder := source_of(model).encoder) is not None:
+        names = [column.name for column in encoder.columns for _ in range(column.width)]
+    else:
+        names = list(model.feature_names_in_)
+    return [float(given.get(name, 1.0)) for name in names]
 
 
 def _codes(y: Any, classes: Array, weight: Array) -> Array:
