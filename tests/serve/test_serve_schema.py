@@ -6,9 +6,9 @@ import polytome
 from polytome.files.sources import fit_source, open_source
 
 pytest.importorskip("fastapi")
-import hypothesis  # noqa: E402
+import hypothesis
 
-from serving import served  # noqa: E402
+from serving import served
 
 PATHS = ("/predict", "/explain", "/model", "/healthz", "/metrics")
 
