@@ -129,5 +129,4 @@ def test_two_runs_give_the_same_page():
     def shown(page: Page) -> list[str]:
         return [repr(block) for block in page.blocks if not isinstance(block, Figure)]
 
-    lesson = find_lesson("stochastic-descent")
-    assert shown(run_lesson(lesson)) == shown(run_lesson(lesson))
+    assert shown(page_of("stochastic-descent")) == shown(run_lesson(find_lesson("stochastic-descent")))
