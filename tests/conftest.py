@@ -15,6 +15,14 @@ settings.register_profile("same-every-time", derandomize=True, deadline=None, ma
 settings.load_profile("same-every-time")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Each file on one worker: what its tests share, a browser, a server or a fit, is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)

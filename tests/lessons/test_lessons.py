@@ -91,8 +91,9 @@ def test_numbers_in_the_text_are_not_the_python_kind(page):
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_figures_are_drawn_with_labelled_axes(name):
+    """Their files are made where the documents are built."""
     pytest.importorskip("matplotlib")
-    from polytome.plots.drawing import svg_bytes, unlabelled
+    from polytome.plots.drawing import unlabelled
 
     figures = [block for block in page_of(name).blocks if isinstance(block, Figure)]
     names = [figure.name for figure in figures]
@@ -100,9 +101,7 @@ def test_figures_are_drawn_with_labelled_axes(name):
     for figure in figures:
         assert len(figure.alternative) > 30, figure.name
         assert figure.caption.rstrip().endswith((".", "?")), figure.name
-        drawing = figure.draw()
-        assert not unlabelled(drawing), figure.name
-        assert svg_bytes(drawing).startswith(b"<?xml"), figure.name
+        assert not unlabelled(figure.draw()), figure.name
 
 
 def test_a_lesson_runs_as_a_file():
@@ -130,5 +129,4 @@ def test_two_runs_give_the_same_page():
     def shown(page: Page) -> list[str]:
         return [repr(block) for block in page.blocks if not isinstance(block, Figure)]
 
-    lesson = find_lesson("stochastic-descent")
-    assert shown(run_lesson(lesson)) == shown(run_lesson(lesson))
+    assert shown(page_of("stochastic-descent")) == shown(run_lesson(find_lesson("stochastic-descent")))

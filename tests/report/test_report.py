@@ -228,8 +228,6 @@ def test_any_number_of_classes_is_drawn(K):
     model = LogisticRegression().fit(X, y)
     html = model.report(X[:300], y[:300]).html
     assert len(html) < 1_500_000
-    if K == 105:
-        assert html_faults(html) == []
 
 
 @pytest.mark.parametrize("K", [2, 3, 26, 105])
@@ -237,7 +235,10 @@ def test_any_number_of_classes_is_told(K, words_only):
     X, y = noisy(K)
     labels = np.array([f"class {k}" for k in range(K)])[y]
     model = LogisticRegression().fit(X, labels)
-    text, tables = read(model.report(X[:300], labels[:300], X_train=X, y_train=labels).html)
+    html = model.report(X[:300], labels[:300], X_train=X, y_train=labels).html
+    if K == 105:
+        assert html_faults(html) == []
+    text, tables = read(html)
     assert f"{K} classes" in text
     assert len(table(tables, "Training rows by class")) == 1 + (K if K <= 40 else 10)
 
@@ -362,7 +363,7 @@ def test_a_category_is_named_with_its_level(tmp_path, words_only):
     assert "Report on a model of table.csv" in text
 
 
-def test_images_are_shown():
+def test_images_are_shown(words_only):
     source = hold_out(open_source("digits"), 0.3)
     model = fit_source(LogisticRegression(scale=16.0), source)
     html = make_report(model, source.X_test, source.y_test).html
