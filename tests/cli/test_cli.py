@@ -218,7 +218,7 @@ def test_a_comma_or_a_sign_of_equality_in_a_name_is_part_of_it(
         ("age=1,age=2", "the column 'age' is named twice"),
         ("age=-1", "penalty_weights['age'] is -1.0"),
         ("age=nan", "penalty_weights['age'] is nan"),
-        ("petal=0", "names 'petal', which is no column of X: it has 'sepal length (cm)'"),
+        ("petal=0", "names 'petal', which is not a column of X: it has 'sepal length (cm)'"),
         ("petal length=0", "did you mean 'petal length (cm)'"),
     ],
 )

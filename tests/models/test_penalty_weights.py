@@ -214,7 +214,7 @@ def test_a_fit_to_a_table_leaves_the_names_for_the_next_whatever_happens(kind, t
 )
 def test_a_name_that_no_column_has_is_refused_with_the_near_ones(name, near, tmp_path):
     (tmp_path / "t.csv").write_text(TABLE)
-    message = f"penalty_weights names {name!r}, which is no column of X: it has 'age', .*{near.replace('?', '.')}"
+    message = f"penalty_weights names {name!r}, which is not a column of X: it has 'age', .*{near.replace('?', '.')}"
     with pytest.raises(ArgumentError, match=message):
         fit_source(
             LogisticRegression(penalty_weights={name: 1.0}), open_source(str(tmp_path / "t.csv"), target="label")

@@ -74,7 +74,7 @@ def check_named_weights(given: Any, encoder: Encoder | None) -> None:
         >>> encoder = Encoder((Column("age", "number"),), None, missing="error", unknown="error")
         >>> check_named_weights({"aeg": 0.0}, encoder)
         Traceback (most recent call last):
-        polytome.errors.ArgumentError: penalty_weights names 'aeg', which is no column of X: it has 'age'; did you ...
+        polytome.errors.ArgumentError: penalty_weights names 'aeg', which is not a column of X: it has 'age'; did you ...
     """
     if isinstance(given, Mapping):
         _by_name(given, None if encoder is None else _columns(encoder))
