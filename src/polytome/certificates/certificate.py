@@ -68,6 +68,8 @@ class Certificate:
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
         rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
+        distance: without penalty, a proved bound on the distance of the coefficients from the optimal ones; `inf` if
+            unknown.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -83,6 +85,7 @@ class Certificate:
     estimate: float | None = None
     rounding: float = 0.0
     intercept: float = 0.0
+    distance: float = np.inf
 
     @property
     def relative_gap(self) -> float:
@@ -113,9 +116,12 @@ class Certificate:
     def coefficient_bound(self) -> float:
         """Proved bound on the distance of the coefficients from the optimal ones; `inf` if unknown.
 
-        It is the Frobenius distance as the penalty measures it: each square is multiplied by its penalty weight.
+        It is the Frobenius distance, of coefficients of columns divided by their scale, as the penalty measures it:
+        each square is multiplied by its penalty weight.
         """
-        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8)) if self.strength > 0 else np.inf
+        if self.strength == 0:
+            return self.distance
+        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8))
 
     def __str__(self) -> str:
         """One plain sentence."""
@@ -199,7 +205,9 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
         gap = (bound.gap + bound.rounding) * (1 + growth(8))
         # One as large as the objective would prove nothing.
         if gap <= tol * null and gap < bound.objective:
-            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, gap - min(bound.exact, gap))
+            rounding = gap - min(bound.exact, gap)
+            parts = {"rounding": rounding, "distance": bound.distance}
+            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
     return _estimated(value, decrement + off, off, null, tol, decrement)
 
 
@@ -296,8 +304,8 @@ def _proved(
     return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
 
 
-def at_other_coefficients(known: Certificate, objective: Objective, W: Array) -> Certificate:
-    """The certificate of coefficients `W`, from one of others: the least value that it proves holds for all.
+def at_other_coefficients(known: Certificate, objective: Objective, before: Array, W: Array) -> Certificate:
+    """The certificate of coefficients `W`, from one of those before: the least value that it proves holds for all.
 
     One pass over the rows; rounding of the objective there comes on top.
     """
@@ -307,9 +315,11 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     if known.kind == "estimate" or (known.is_of_curvature and not gap + off < value):
         return _estimated(value, gap + off, off, known.null_objective, known.tol, known.estimate)
     if gap < value:
-        return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
+        far = np.linalg.norm(objective.loss.canonical(W - before)[:-1]) + growth(8) * np.linalg.norm(W[:-1])
+        distance = float(known.distance + far) * (1 + growth(W.size + 8))
+        return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off, distance=distance)
     # Losses are not negative.
-    return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
+    return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0, distance=np.inf)
 
 
 def dual_value(objective: Objective, W: Array) -> float:

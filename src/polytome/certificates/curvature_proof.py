@@ -7,6 +7,8 @@ directions of length one in the metric of H. If `x = nu rho < 1`, there is a min
 
     P - P*  <=  ((1 - x) log(1 - x) + x) / rho^2  <=  nu^2 / 2 * (1 + x / (3 (1 - x)))
 
+and it is at most `-log(1 - x) / rho <= nu (1 + x / (2 (1 - x)))` away in the metric of H, which bounds coefficients.
+
 docs/certificate.md has the proof, and what rounding adds to each number. The norms are taken in coordinates T in which
 H is nearly the unit matrix. How nearly is computed, so that T need not be the inverse of any root.
 
@@ -53,12 +55,15 @@ class CurvatureBound:
         exact: what would be proved if nothing were rounded.
         objective: its value as computed.
         rounding: how far that may be off.
+        distance: how far the coefficients of the columns, as the objective has them, are from the optimal ones, at
+            most; infinite where columns depend on each other, since these are then not the only ones.
     """
 
     gap: float
     exact: float
     objective: float
     rounding: float
+    distance: float
 
 
 def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureBound | None:
@@ -123,11 +128,13 @@ def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> Cur
         return None
     seen = _seen(objective, W, columns, parts)
     found = [_bound_of(objective, part, *seen.of(part, place), seen.deviation) for place, part in enumerate(parts)]
-    gap, exact = (sum(bounds) for bounds in zip(*found, strict=True))
+    gap, exact = (sum(bounds) for bounds in zip(*(bounds for *bounds, _ in found), strict=True))
     if not gap < np.inf:
         return None
     value = seen.loss / objective.total_weight
-    return CurvatureBound(gap, exact, value, _value_off(objective, seen, value, _common(objective, W)))
+    is_whole = len(columns) == len(W) - (not objective.fit_intercept)
+    distance = math.hypot(*(distance for _, _, distance in found)) * (1 + _SLACK) if is_whole else np.inf
+    return CurvatureBound(gap, exact, value, _value_off(objective, seen, value, _common(objective, W)), distance)
 
 
 def _common(objective: Objective, W: Array) -> Array:
@@ -188,6 +195,14 @@ class _Part:
     def defect(self) -> float:
         """By how much that is not the unit matrix, in the Frobenius norm; NaN where there are no coordinates."""
         return float(np.linalg.norm(self.whitened - np.eye(len(self.T))))
+
+    def longest(self, fit_intercept: bool) -> float:
+        """Bound on the length of what a unit vector of these coordinates changes the coefficients of columns by: a
+        spectral norm is at most that of Frobenius, and the root of the largest sums of rows and columns."""
+        T = np.abs(self.T.reshape(len(self.T), len(self.outputs), -1))
+        T = T[:, :, : T.shape[2] - fit_intercept].reshape(len(T), -1)
+        sums = (T.sum(axis=each).max(initial=0.0) for each in (0, 1))
+        return min(float(np.linalg.norm(T)), math.sqrt(math.prod(sums))) * (1 + growth(2 * T.size))
 
     @property
     def by_output(self) -> Array:
@@ -337,8 +352,9 @@ def _bound_of(
     moved: float,
     span: float,
     deviation: float,
-) -> tuple[float, float]:
-    """What is proved of one part, infinite where nothing is, and what exact arithmetic would prove."""
+) -> tuple[float, float, float]:
+    """What is proved of one part, infinite where nothing is, what exact arithmetic would prove, and how far the
+    coefficients of its columns are from the optimal ones, at most."""
     total, absolute = objective.total_weight, np.abs(part.T)
     roundings = _roundings(objective)
     products = growth(2 * len(part.T) + 8)
@@ -348,13 +364,21 @@ def _bound_of(
     beside = float(np.linalg.norm(absolute @ np.sqrt(square / total))) ** 2 * math.exp(min(4 * deviation, 700.0))
     least = (1 - part.defect - (roundings + products) * beside - _SLACK) * math.exp(-min(2 * deviation, 700.0))
     if not least >= _LEAST:
-        return np.inf, np.inf
+        return np.inf, np.inf, np.inf
     more = 1 + growth(objective.rows.n_rows + 100) + _SLACK
-    proved = _distance((slope + off / total) * more, span * more, least)
-    return proved * (1 + _SLACK), _distance(slope, span, 1.0)
+    most, widest = (slope + off / total) * more, span * more
+    away = _radius(most, widest, least) * part.longest(objective.fit_intercept) * more
+    return _distance(most, widest, least) * (1 + _SLACK), _distance(slope, span, 1.0), away
 
 
 def _distance(slope: float, span: float, least: float) -> float:
     """`nu^2 / 2 (1 + x / (3 (1 - x)))` where the least curvature is `least`; infinite where x is not below one."""
     x = slope * span / least
     return slope * slope / (2 * least) * (1 + x / (3 * (1 - x))) if x <= _MOST else np.inf
+
+
+def _radius(slope: float, span: float, least: float) -> float:
+    """`nu (1 + x / (2 (1 - x)))` over the root of the least curvature: how far the minimum is in the coordinates in
+    which that is meant; infinite where x is not below one."""
+    x = slope * span / least
+    return slope / least * (1 + x / (2 * (1 - x))) if x <= _MOST else np.inf

@@ -31,7 +31,11 @@ _QUICK = 200_000  # entries of X times outputs: with fewer, floats are not tried
 
 
 class BallCheck:
-    """A model with its problem, and what is known so far; `least` and `most` enclose the excess P - P*."""
+    """A model with its problem, and what is known so far.
+
+    `least` and `most` enclose the excess P - P*; without penalty `nearest` and `farthest` the distance of the
+    coefficients from the optimal ones.
+    """
 
     def __init__(self, model: Any, problem: BallProblem, say: Callable[[str], None]) -> None:
         self.model, self.problem, self.say, self.claim = model, problem, say, model.certificate_
@@ -43,6 +47,7 @@ class BallCheck:
         self.is_small = n_outputs * (n_features + 1) <= _FEW_ENTRIES
         self.is_quick = problem.X.shape[0] * n_features * n_outputs <= _QUICK
         self.least, self.most = arb(0), arb("inf")
+        self.nearest, self.farthest = arb(0), arb("inf")
         self.margin: Ball = None
         self.witness, self.bits = "the model's own coefficients", _BITS[0]
 
@@ -74,6 +79,7 @@ class BallCheck:
 
     def _bounds(self) -> bool:
         """Whether these bits suffice."""
+        decided = False
         for name, point, is_own in self._witnesses():
             if not is_own:
                 self._stage(f"the objective at {name}")
@@ -88,17 +94,31 @@ class BallCheck:
                     return False  # too much rounding: use more bits
                 if most < self.most:
                     self.most, self.witness = most.upper(), name
-            if self.most <= self._gap or self.least > self._gap:
+            decided = bool(self.most <= self._gap or self.least > self._gap)
+            if decided and (self.penalised or self.farthest <= self._distance or self.nearest > self._distance):
                 return True
-        return not (
-            self.claim.kind == "proof" and self.is_small
-        )  # more bits make a better witness of a small model only
+        # More bits make a better witness of a small model only.
+        return decided or not (self.claim.kind == "proof" and self.is_small)
 
     def _least_value(self, point: Point) -> Ball:
         """What no coefficients bring the objective below, as a witness proves it."""
         if self.penalised:
             return self.problem.bound(*point)
-        return self.problem.value(*point) - excess_by_curvature(self.problem, *point)
+        excess, radius = excess_by_curvature(self.problem, *point)
+        if radius.is_finite():
+            away = self._away(point[0])
+            self.farthest = min(self.farthest, (away + radius).upper())
+            self.nearest = max(self.nearest, (away - radius).lower())
+        return self.problem.value(*point) - excess
+
+    def _away(self, W: Ball) -> Ball:
+        """The distance of the model's coefficients from others, in columns divided by their scale; of a softmax that
+        of their differences, as a number added to all classes changes nothing."""
+        squares = arb(0)
+        for divisor, row in zip(self.problem.divisors, (self.point[0] - W).tolist(), strict=True):
+            middle = sum(row, arb(0)) / len(row) if self.problem.softmax else 0
+            squares += divisor**2 * sum(((entry - middle) ** 2 for entry in row), arb(0))
+        return squares.sqrt()
 
     def _at_least(self, ball: Ball) -> None:
         if ball > self.least:
@@ -130,6 +150,10 @@ class BallCheck:
     def _gap(self) -> Ball:
         return arb(float(self.claim.gap))
 
+    @property
+    def _distance(self) -> Ball:
+        return arb(float(self.claim.distance))
+
     # Separation --------------------------------------------------------------------------------------------------
 
     def _separation(self) -> bool:
@@ -153,7 +177,7 @@ class BallCheck:
             verdict: Literal["confirmed", "refuted", "undecided"] = "refuted" if reasons else "confirmed"
             if not reasons and (self.claim.kind != "proof" or not self.most <= self._gap):
                 verdict, reasons = "undecided", [self._doubt()]
-            bound = (2 * self.most / self.strength).sqrt() if self.penalised else arb("inf")
+            bound = (2 * self.most / self.strength).sqrt() if self.penalised else self.farthest
             return Verification(
                 verdict=verdict,
                 reasons=tuple(reasons),
@@ -184,6 +208,9 @@ class BallCheck:
             found.append(f"{excess}, and the certificate claims at most {most}")
         elif claim.kind == "estimate" and claim.holds and self.least > max(gap, arb(claim.tol) * self.null):
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
+        if not self.penalised and claim.kind == "proof" and self.nearest > self._distance:
+            least, most = _distinct(self.nearest, self._distance)
+            found.append(f"the coefficients are at least {least} from the optimal ones, and the bound claims {most}")
         for name, claimed, true, slack in (
             ("objective", claim.objective, self.value, gap + _SLACK * self.value),
             ("objective of the null model", claim.null_objective, self.null, _SLACK * self.null),

@@ -5,6 +5,9 @@ row i can have in a direction d with `d' H d = 1`, let rho be the largest of the
 
     P* >= P - nu^2 / 2 * (1 + x / (3 (1 - x)))
 
+and the minimum is at most `nu (1 + x / (2 (1 - x)))` away in the metric of H. A coefficient is then off by that times
+the root of its diagonal entry of H^-1, and all of them by that times the root of the sum of these.
+
 The proof is in docs/certificate.md. For two classes k, l of a softmax the difference of the scores is <v, d> with
 v = (e_k - e_l) (x) x_i, and its largest value is the root of `v' H^-1 v`. H is a sum of covariances and so never
 negative; that it has an inverse is shown by computing one. Where columns depend on each other it has none, and some are
@@ -30,8 +33,12 @@ __all__ = ["excess_by_curvature"]
 _MOST_ELIMINATED = 100_000  # entries of the rows that are eliminated exactly
 
 
-def excess_by_curvature(problem: BallProblem, W: Ball, b: list[Ball]) -> Ball:
-    """How far P at these coefficients is above its minimum, at most; infinite where nothing is proved."""
+def excess_by_curvature(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball]:
+    """How far P at these coefficients is above its minimum, at most; infinite where nothing is proved.
+
+    And how far these, of columns divided by their scale, are from the optimal ones; infinite where columns depend on
+    each other, which leaves more than one choice.
+    """
     slopes, curvature = hessian_sums(problem, W, b)
     every = list(range(slopes.nrows()))
     outputs = list(range(problem.n_outputs))
@@ -44,13 +51,14 @@ def excess_by_curvature(problem: BallProblem, W: Ball, b: list[Ball]) -> Ball:
             found = [_part(problem, slopes, curvature, part, columns) for part in parts]
         except ZeroDivisionError:
             continue
-        return sum(found, arb(0))
-    return arb("inf")
+        far = sum((away * away for _, away in found), arb(0)).sqrt() if columns == every else arb("inf")
+        return sum((excess for excess, _ in found), arb(0)), far
+    return arb("inf"), arb("inf")
 
 
 def _part(
     problem: BallProblem, slopes: Ball, curvature: dict[tuple[int, int], Ball], part: list[int], columns: list[int]
-) -> Ball:
+) -> tuple[Ball, Ball]:
     """The bound for outputs that belong together; of a softmax the last one is held."""
     total, size = problem.total_weight, len(columns)
     unknowns = [(k, j) for k in part for j in columns]
@@ -80,7 +88,12 @@ def _part(
             for row, image in zip(X.tolist(), (X * matrix).tolist(), strict=True):
                 rho = max(rho, sum((p * q for p, q in zip(row, image, strict=True)), arb(0)).abs_upper())
     x: Any = nu * rho.sqrt()
-    return nu * nu / 2 * (1 + x / (3 * (1 - x))) if x < 1 else arb("inf")
+    if not x < 1:
+        return arb("inf"), arb("inf")
+    divisors = problem.divisors
+    squares = [divisors[j] ** 2 * inverse[at, at] for at, (_, j) in enumerate(unknowns) if j < len(divisors)]
+    away = nu * (1 + x / (2 * (1 - x))) * sum(squares, arb(0)).sqrt()
+    return nu * nu / 2 * (1 + x / (3 * (1 - x))), away
 
 
 def _independent(problem: BallProblem) -> list[int] | None:
