@@ -25,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.certificates.certain_classes import least_of_the_rest
 from polytome.certificates.curvature_proof import curvature_bound
 from polytome.certificates.rounding import Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import solve_equations
@@ -51,6 +52,7 @@ __all__ = [
 _SHORTER = 4
 _PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MOST_SCORES = 2**23  # 64 MiB
+_MORE = 8.0  # times half the squared decrement: what falls exponentially is at least twice that
 
 
 @dataclass(frozen=True)
@@ -201,13 +203,20 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
     blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
     decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
     off = rounding_of(objective, W, value).objective
-    if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
-        gap = (bound.gap + bound.rounding) * (1 + growth(8))
+    if blocks is not None and decrement <= tol * null:
+        bound = curvature_bound(objective, W, blocks)
+        gap = np.inf if bound is None else (bound.gap + bound.rounding) * (1 + growth(8))
         # One as large as the objective would prove nothing.
-        if gap <= tol * null and gap < bound.objective:
+        if bound is not None and gap <= tol * null and gap < bound.objective:
             rounding = gap - min(bound.exact, gap)
             parts = {"rounding": rounding, "distance": bound.distance}
             return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
+        most = tol * null / 2
+        for left_out in (min(_MORE * decrement, most), most) if bound is None else ():
+            if (least := least_of_the_rest(objective, W, left_out)) is not None:
+                gap = (value - least + 2 * off) * (1 + growth(8))
+                if gap <= tol * null and gap < value:
+                    return Certificate(value, gap, null, tol, "proof", 0.0, decrement, 2 * off)
     return _estimated(value, decrement + off, off, null, tol, decrement)
 
 

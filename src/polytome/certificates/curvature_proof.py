@@ -66,13 +66,17 @@ class CurvatureBound:
     distance: float
 
 
-def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureBound | None:
+def curvature_bound(
+    objective: Objective, W: Array, blocks: Array, free: Array | None = None
+) -> CurvatureBound | None:
     """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as much as a Hessian.
 
     Args:
         objective: without penalty, with products in float64.
         W: coefficients, shape `objective.shape`.
         blocks: the Hessian there, as from `Objective.hessian_blocks`.
+        free: which coefficients of a softmax with fewer classes in some rows can do without the others,
+            (n_outputs - 1, n_features + 1); without it all are free, or those of columns on which others depend.
 
     Returns:
         None where nothing is proved.
@@ -92,9 +96,12 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
     if isinstance(objective.loss, Squared) or not _is_exact(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
-        found = _bound(objective, W, blocks, np.arange(objective.shape[0] - (not objective.fit_intercept)))
+        if free is not None:
+            return _bound(objective, W, blocks, free)
+        every = np.append(np.ones(len(W) - 1, dtype=bool), objective.fit_intercept)
+        found = _bound(objective, W, blocks, every)
         if found is None and (columns := independent_columns(objective, blocks)) is not None:
-            found = _bound(objective, W, blocks, columns)
+            found = _bound(objective, W, blocks, np.isin(np.arange(len(W)), columns))
     return found
 
 
@@ -118,21 +125,22 @@ class _BeyondFloat64:
         return (np.asarray(((entries > _LARGEST_WHOLE) | (entries < -_LARGEST_WHOLE)).sum()),)
 
 
-def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> CurvatureBound | None:
-    """The bound by the curvature in some columns, on which the others depend."""
+def _bound(objective: Objective, W: Array, blocks: Array, free: Array) -> CurvatureBound | None:
+    """The bound by the curvature in some coefficients, without which the scores can do: of columns, (n_columns,), or of
+    each output."""
     each = np.arange(objective.loss.n_outputs)
     # The scores of a softmax's last class are held: only differences matter.
     outputs = list(each[:, None]) if objective.loss.separable else [each[:-1]]
-    parts = [_Part.of(own, columns, block, len(W)) for own, block in zip(outputs, blocks, strict=True)]
+    parts = [_Part.of(own, free, block) for own, block in zip(outputs, blocks, strict=True)]
     if not all(part.defect <= 1 - _LEAST for part in parts):
         return None
-    seen = _seen(objective, W, columns, parts)
+    seen = _seen(objective, W, parts)
     found = [_bound_of(objective, part, *seen.of(part, place), seen.deviation) for place, part in enumerate(parts)]
     gap, exact = (sum(bounds) for bounds in zip(*(bounds for *bounds, _ in found), strict=True))
     if not gap < np.inf:
         return None
     value = seen.loss / objective.total_weight
-    is_whole = len(columns) == len(W) - (not objective.fit_intercept)
+    is_whole = bool(free[..., : len(W) - (not objective.fit_intercept)].all())
     distance = math.hypot(*(distance for _, _, distance in found)) * (1 + _SLACK) if is_whole else np.inf
     return CurvatureBound(gap, exact, value, _value_off(objective, seen, value, _common(objective, W)), distance)
 
@@ -166,8 +174,9 @@ class _Part:
 
     Attributes:
         outputs: which, shape (n_own,).
-        H: the Hessian of the free coefficients, output by output, (size, size).
-        T: the coordinates, so that `T H T'` is nearly the unit matrix, (size, size); NaN where there are none.
+        H: the Hessian of their coefficients, output by output, (n_own * n_columns, n_own * n_columns).
+        T: the coordinates, so that `T H T'` is nearly the unit matrix, (size, n_own * n_columns), with zeros for
+            coefficients that are not free; NaN where there are none.
     """
 
     outputs: Array
@@ -175,15 +184,18 @@ class _Part:
     T: Array
 
     @classmethod
-    def of(cls, outputs: Array, columns: Array, block: Array, n_columns: int) -> _Part:
-        """The part of some outputs and columns, and its coordinates by a Cholesky factor."""
-        free = (np.arange(len(outputs))[:, None] * n_columns + columns).ravel()
-        H = block[np.ix_(free, free)]
+    def of(cls, outputs: Array, free: Array, block: Array) -> _Part:
+        """The part of some outputs, and its coordinates by a Cholesky factor."""
+        places = np.flatnonzero(np.broadcast_to(free, (len(outputs), free.shape[-1])))
+        whole = block[: len(outputs) * free.shape[-1], : len(outputs) * free.shape[-1]]
+        H = whole[np.ix_(places, places)]
         diagonal = H.diagonal()
         scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         factor, failed = dpotrf(H * scales * scales[:, None], lower=1, clean=1)
-        T, not_inverted = dtrtri(factor, lower=1)
-        return cls(outputs, H, np.full_like(H, np.nan) if failed or not_inverted else T * scales)
+        inverse, not_inverted = dtrtri(factor, lower=1)
+        T = np.zeros((len(places), len(whole)))
+        T[:, places] = np.nan if failed or not_inverted else inverse * scales
+        return cls(outputs, whole, T)
 
     @property
     @kept
@@ -212,7 +224,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the rows add up to, in columns that are independent; without division by their weight.
+    """What the rows add up to, without division by their weight.
 
     Attributes:
         gradient: weighted sums of columns times residuals, (n_columns, n_outputs).
@@ -246,11 +258,11 @@ class _Seen:
         return gradient, size, square, float(self.moved[place]), float(self.range[place])
 
 
-def _seen(objective: Objective, W: Array, columns: Array, parts: list[_Part]) -> _Seen:
+def _seen(objective: Objective, W: Array, parts: list[_Part]) -> _Seen:
     """One pass over the rows."""
     is_soft = bool(objective.soft.size and objective.soft.any())
     coordinates = tuple((part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts)
-    look = _Look(objective.loss, W, objective.rows.columns, columns, coordinates, _common(objective, W), is_soft)
+    look = _Look(objective.loss, W, objective.rows.columns, coordinates, _common(objective, W), is_soft)
     gradient, size, square, moved, loss, loss_off, mean, mean_off, ranges, deviations = objective.rows.reduce(look)
     sums = float(loss), float(loss_off), mean, float(mean_off)
     return _Seen(gradient, size, square, moved, *sums, ranges.max(axis=0), float(deviations.max()))
@@ -263,22 +275,20 @@ class _Look:
     loss: Loss
     W: Array
     standard: Columns
-    columns: Array
     coordinates: tuple[tuple[Array, Array], ...]
     common: Array
     is_soft: bool
     joined = 2
 
     def of_block(self, block: Block) -> Sums:
-        loss, W, columns = self.loss, self.W, self.columns
-        dense = self.standard.with_intercept(block)
-        scores, weight = dense @ W, block.weight[:, None]
-        absolute = np.abs(dense)
+        loss, W = self.loss, self.W
+        X = self.standard.with_intercept(block)
+        scores, weight = X @ W, block.weight[:, None]
+        absolute = np.abs(X)
         own = growth(len(W) + 8) * (absolute @ np.abs(W))
         if not loss.separable:  # the largest score is subtracted from all of a row
             own[:] = own.max(axis=1, keepdims=True)
         off, counts = own + self.common, block.weight > 0
-        X, absolute = (values if len(columns) == len(W) else values[:, columns] for values in (dense, absolute))
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
         lengths = [_lengths(X, absolute, *each) for each in self.coordinates]
