@@ -141,13 +141,10 @@ def test_lengths_and_ranges_hold_for_every_direction(loss: Any) -> None:
     """Random directions of unit length in the metric of the Hessian: no score of a row has a larger range."""
     objective = problem(loss, n=40)
     W = loss.canonical(0.1 * np.random.default_rng(2).normal(size=objective.shape) / objective.rows.X.std())
-    blocks, columns = objective.hessian_blocks(W), np.arange(len(W))
+    blocks, every = objective.hessian_blocks(W), np.ones(len(W), dtype=bool)
     outputs = [[k] for k in range(loss.n_outputs)] if loss.separable else [list(range(loss.n_outputs - 1))]
-    parts = [
-        curvature_proof._Part.of(np.array(own), columns, block, len(W))
-        for own, block in zip(outputs, blocks, strict=True)
-    ]
-    seen = curvature_proof._seen(objective, W, columns, parts)
+    parts = [curvature_proof._Part.of(np.array(own), every, block) for own, block in zip(outputs, blocks, strict=True)]
+    seen = curvature_proof._seen(objective, W, parts)
     dense = np.column_stack([objective.rows.X, np.ones(40)])
     rng, reached = np.random.default_rng(3), np.zeros(len(parts))
     for place, part in enumerate(parts):
@@ -175,7 +172,7 @@ def test_no_direction_of_unit_length_changes_coefficients_by_more_than_the_longe
     W = objective.null[0]
     outputs = [[k] for k in range(loss.n_outputs)] if loss.separable else [list(range(loss.n_outputs - 1))]
     for own, block in zip(outputs, objective.hessian_blocks(W), strict=True):
-        part = curvature_proof._Part.of(np.array(own), np.arange(len(W)), block, len(W))
+        part = curvature_proof._Part.of(np.array(own), np.ones(len(W), dtype=bool), block)
         T = part.T.reshape(len(part.T), len(own), -1)
         spectral = np.linalg.norm(T[:, :, :-1].reshape(len(T), -1), 2)
         assert spectral <= part.longest(True) <= np.sqrt(len(T)) * spectral * (1 + 1e-12)
@@ -344,10 +341,25 @@ def test_the_checker_bounds_the_distance_of_coefficients_too(kind: Any, scale: A
     assert "from the optimal ones" in str(false)
 
 
-def test_a_minimum_at_infinity_is_never_proved() -> None:
-    """Every row with a one has label 1: the best coefficient is infinite, though the estimate is small."""
+def test_a_minimum_at_infinity_is_none_of_the_curvature() -> None:
+    """Every row with a one has label 1: the best coefficient is infinite, and only what it leaves has a minimum."""
     x, y = np.array([0.0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1, 1])
     model = LogisticRegression(C=np.inf).fit(x[:, None], y)
+    assert model.stop_ is Stop.CERTIFIED
+    assert model.certificate_.coefficient_bound == np.inf
+    objective = Objective(Logistic(), NoPenalty(), as_rows(x[:, None], y))
+    W = objective.rows.columns.from_raw_coefficients(np.vstack([model.coef_.T, model.intercept_]))
+    assert curvature_bound(objective, W, objective.hessian_blocks(W)) is None
+
+
+def test_an_estimate_says_so() -> None:
+    """Of rows on a border whose factors are not simple, no dependence is shown."""
+    rng = np.random.default_rng(3)
+    u = rng.normal(size=40)
+    side = np.repeat([-1.0, 0.0, 1.0, 0.0], 10)
+    X = np.column_stack([u, u * np.pi + side])
+    y = np.where(side == 0, rng.integers(0, 2, 40), side > 0).astype(int)
+    model = LogisticRegression(C=np.inf).fit(X, y)
     assert model.stop_ is Stop.ESTIMATED
     assert str(model.certificate_).startswith("Estimated, since without penalty nothing was proved")
 

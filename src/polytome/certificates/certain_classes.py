@@ -128,7 +128,7 @@ def _rests(objective: Objective, W: Array, kept: Array) -> Iterator[tuple[Object
 def _labels(loss: Loss, target: Array) -> Array:
     """The labels of each output, (n, n_outputs): from 0 to 1, and -1 where a row takes no part."""
     if isinstance(loss, PairwiseSigmoids):
-        first, second = (target[:, None] == loss.pairs.T[:, None])
+        first, second = target[:, None] == loss.pairs.T[:, None]
         return np.where(second, 1.0, np.where(first, 0.0, -1.0))
     if target.ndim == 2:
         return target.astype(np.float64)

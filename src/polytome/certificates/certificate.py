@@ -52,7 +52,7 @@ __all__ = [
 _SHORTER = 4
 _PART = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MOST_SCORES = 2**23  # 64 MiB
-_MORE = 8.0  # times half the squared decrement: what falls exponentially is at least twice that
+_MORE = 2.5, 8.0, 40.0  # times half the squared decrement: what falls exponentially is at least twice that
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,8 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
             parts = {"rounding": rounding, "distance": bound.distance}
             return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
         most = tol * null / 2
-        for left_out in (min(_MORE * decrement, most), most) if bound is None else ():
+        for times in _MORE if bound is None else ():
+            left_out = min(times * decrement, most)
             if (least := least_of_the_rest(objective, W, left_out)) is not None:
                 gap = (value - least + 2 * off) * (1 + growth(8))
                 if gap <= tol * null and gap < value:

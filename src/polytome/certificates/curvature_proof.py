@@ -66,9 +66,7 @@ class CurvatureBound:
     distance: float
 
 
-def curvature_bound(
-    objective: Objective, W: Array, blocks: Array, free: Array | None = None
-) -> CurvatureBound | None:
+def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array | None = None) -> CurvatureBound | None:
     """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as much as a Hessian.
 
     Args:
