@@ -28,12 +28,13 @@ _NOISE = 1e-9  # of the largest change of a coefficient: what stands for none
 _FIRST = 4.0  # so that the intercept's column is the first to be taken
 
 
-def independent_columns(objective: Objective, blocks: Array) -> Array | None:
+def independent_columns(objective: Objective, blocks: Array, places: Array | None = None) -> Array | None:
     """Columns, the intercept's last, of which all others are sums with simple factors, exactly: a pass over the rows.
 
     Args:
         objective: says what the rows are.
         blocks: the Hessian at some coefficients, as from `Objective.hessian_blocks`.
+        places: of the columns that the Hessian is of, among which some are sought; None for all, the intercept's last.
 
     Returns:
         Their places in order; None where no column was found to depend on others, or one does not exactly.
@@ -47,7 +48,7 @@ def independent_columns(objective: Objective, blocks: Array) -> Array | None:
         >>> len(independent_columns(objective, objective.hessian_blocks(np.zeros(objective.shape))))
         2
     """
-    chosen, others, factors = _relations(objective, blocks)
+    chosen, others, factors = _relations(objective, blocks, np.arange(objective.shape[0]) if places is None else places)
     if not (len(chosen) and len(others)):
         return None
     rows = objective.rows
@@ -78,21 +79,20 @@ class _DifferingBlocks:
         return (np.asarray(float(_differs(_with_ones(block), self.others, self.factors))),)
 
 
-def _relations(objective: Objective, blocks: Array) -> tuple[Array, Array, Array]:
+def _relations(objective: Objective, blocks: Array, places: Array) -> tuple[Array, Array, Array]:
     """Columns that seem to be independent, the others, and the factors that make these of those, standardised."""
-    n_columns, side = objective.shape[0], blocks.shape[1]
+    n_columns, side = len(places), blocks.shape[1]
     gram = np.einsum("bkikj->ij", blocks.reshape(len(blocks), side // n_columns, n_columns, -1, n_columns))
-    diagonal = gram.diagonal()
-    scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    scales[-1] *= _FIRST
+    diagonal, intercept = gram.diagonal(), objective.rows.n_features
+    scales = np.where(places == intercept, _FIRST, 1.0) / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     factor, order, rank, _ = dpstrf(gram * scales * scales[:, None], tol=_RANK, lower=1)
     order -= 1
     chosen, others = order[:rank], order[rank:]
     if not objective.fit_intercept:
-        others = others[others != n_columns - 1]
+        others = others[places[others] != intercept]
     below = factor[rank:][np.isin(order[rank:], others)]
     found = solve_triangular(factor[:rank, :rank], below[:, :rank].T, lower=True, trans="T")
-    return chosen, others, found * scales[chosen, None] / scales[others]
+    return places[chosen], places[others], found * scales[chosen, None] / scales[others]
 
 
 def _raw_factors(objective: Objective, chosen: Array, others: Array, factors: Array) -> Array:

@@ -14,7 +14,8 @@ Where predictions are all but sure of the label, q_i is the label: such rows lea
 of their loss. So nothing is lost where unpenalised columns tell some classes apart perfectly.
 
 All that has to be known of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
-minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive, and nothing is proved.
+minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive. If some of them are exactly
+sums of others, their equations follow from those of the others, which are then looked at alone.
 
 References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and Johnson, Matrix Analysis,
 2013, section 4.3 (Weyl's inequality).
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, growth
 from polytome.losses import Loss
 from polytome.objective import Objective
@@ -78,13 +80,21 @@ class Equations:
     @classmethod
     def at(cls, objective: Objective, W: Array, small: float) -> Equations:
         """Those at coefficients `W`; a residual up to `small` counts as none, unless a label is soft."""
-        rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
         sure = None if objective.soft.size and objective.soft.any() else small
-        places = _places(objective, raw, sure)
+        places = _places(objective, objective.rows.columns.to_raw(W), sure)
+        found, H = cls._of(objective, W, sure, places)
+        if not found.least > 0 and (chosen := independent_columns(objective, H[None], places)) is not None:
+            found, _ = cls._of(objective, W, sure, chosen)
+        return found
+
+    @classmethod
+    def _of(cls, objective: Objective, W: Array, sure: float | None, places: Array) -> tuple[Equations, Array]:
+        """Those of some columns, and the Hessian of their coefficients."""
+        rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
         sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
         H, diagonal, left, most, (mean, square) = (each / total for each in sums)
         n_outputs, width = diagonal.shape
-        active = diagonal > 0
+        hessian, active = H.copy(), diagonal > 0
         if not objective.loss.separable:  # the same change to every class is none: there, any curvature will do
             fill = diagonal.sum(axis=0) / np.maximum(active.sum(axis=0), 1) ** 2
             blocks = H.reshape(n_outputs, width, n_outputs, width)
@@ -106,7 +116,8 @@ class Equations:
         error = growth(depth) * float(np.linalg.norm(most.T * scales))
         parts = scales, directions, eigenvalues, least, longest
         more = 1 + growth(rows.n_rows + 20)
-        return cls(objective, left, error, places, *parts, float(mean) * more, float(np.sqrt(square)) * more)
+        masses = float(mean) * more, float(np.sqrt(square)) * more
+        return cls(objective, left, error, places, *parts, *masses), hessian
 
     def step(self) -> Array:
         """Newton's step for these coefficients alone, of the shape of all."""

@@ -4,7 +4,7 @@ A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every 
 and for the intercept. The predictions p of a witness nearly do so. With their curvature `C_i = diag(p_i) - p_i p_i'`
 and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where
 `H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers. The balls of c contain its solution, and those of q
-decide whether it is a distribution. Where p is all but sure of a label, it is taken to be the label: so there is a
+decide whether it is a distribution. A column that is a sum of others in every row has no equation of its own. Where p is all but sure of a label, it is taken to be the label: so there is a
 bound too where these columns tell some classes apart, and no coefficients are optimal.
 
 Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta Numerica 19, 2010, section
@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flint import arb, arb_mat
+from flint import arb, arb_mat, fmpq_mat
 
 from polytome.verification.exact_data import Ball, Block, ExactData
 
 __all__ = ["Tilt"]
 
+_MOST_ELIMINATED = 100_000  # entries of the rows that are eliminated exactly
 _NEXT_TO_NOTHING = arb(2) ** -50
 Predict = Callable[[Block], Iterator[tuple[list[Ball], list[Ball]]]]
 """What a witness predicts for each row of a block, and one minus that."""
@@ -43,8 +44,16 @@ class Tilt:
 
     @classmethod
     def of(cls, problem: ExactData, predict: Predict) -> Tilt | None:
-        """That of a witness, by its predictions; None where the equations depend on each other or on too few digits."""
-        columns, n_outputs = _independent(problem), problem.n_outputs
+        """That of a witness, by its predictions; None where the equations cannot be solved."""
+        found = cls._of(problem, predict, _changing(problem))
+        if found is None and (columns := _independent(problem)) is not None:
+            found = cls._of(problem, predict, columns)
+        return found
+
+    @classmethod
+    def _of(cls, problem: ExactData, predict: Predict, columns: list[int]) -> Tilt | None:
+        """That of some columns; None where they depend on each other, or the bits are too few."""
+        n_outputs = problem.n_outputs
         width = len(columns) + problem.fit_intercept
         groups = [list(range(n_outputs))] if problem.softmax else [[k] for k in range(n_outputs)]
         changes = [[arb(0)] * width for _ in range(n_outputs)]
@@ -122,10 +131,28 @@ def _sure(problem: ExactData, y: list[Ball], p: list[Ball], rest: list[Ball]) ->
     return [pk for pk, _ in pairs], [rk for _, rk in pairs]
 
 
-def _independent(problem: ExactData) -> list[int]:
+def _changing(problem: ExactData) -> list[int]:
     """The unpenalised columns but those that never change, whose equation is the intercept's, or none."""
     first, moves = problem.first_and_moving()
     return [j for j in problem.free if moves[j] or not (problem.fit_intercept or first[j] == 0)]
+
+
+def _independent(problem: ExactData) -> list[int] | None:
+    """Unpenalised columns of which, and the intercept's, all others are sums, in every row that counts; their equations
+    follow. None where there are too many rows."""
+    columns = _changing(problem)
+    if problem.X.shape[0] * (len(columns) + 1) > _MOST_ELIMINATED:
+        return None
+    rows = []
+    for block in problem.blocks():
+        for i, s in enumerate(block.weight):
+            if s > 0:
+                entries = [x.fmpq() for x in _entries(problem, block, i, columns)]
+                # The intercept first, so that it is never one of the others.
+                rows.append([entries.pop(), *entries] if problem.fit_intercept else entries)
+    reduced, rank = fmpq_mat(rows).rref()
+    pivots = [next(j for j in range(reduced.ncols()) if reduced[i, j] != 0) for i in range(rank)]
+    return [columns[j - problem.fit_intercept] for j in pivots if j >= problem.fit_intercept]
 
 
 def _entries(problem: ExactData, block: Block, row: int, columns: list[int]) -> list[Ball]:
