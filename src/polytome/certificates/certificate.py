@@ -11,7 +11,8 @@ Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two in
 the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
 weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
-Without penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`).
+Without penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`), or that
+of what is left without classes that are all but certain (`certain_classes`).
 
 References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
 Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
@@ -111,7 +112,7 @@ class Certificate:
 
     @property
     def is_of_curvature(self) -> bool:
-        """Whether it proves, without penalty, that there is a minimum and how near it is, by the curvature."""
+        """Whether it proves, without penalty, how near the least value is, by the curvature."""
         return self.kind == "proof" and self.strength == 0 and self.gap < self.objective
 
     @property
