@@ -103,6 +103,16 @@ def test_without_certain_rows_there_is_nothing_to_leave_out() -> None:
     assert least_of_the_rest(objective, np.zeros((2, 1)), 1e-3) is None
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rows_of_zeros_that_are_left_cost_what_they_cost(n_classes: int) -> None:
+    """Without an intercept they say the same of every class, whatever the coefficients."""
+    x, y = np.array([[0.0], [0.0], [0.0], [-1.0], [1.0]]), np.array([0, 1, n_classes - 1, 0, n_classes - 1])
+    model = fitted(LogisticRegression, x, y, fit_intercept=False)
+    assert model.stop_ is Stop.CERTIFIED
+    least = 3 * np.log(n_classes) / 5
+    assert 0 <= model.certificate_.objective - least <= model.certificate_.gap
+
+
 # --- coefficients that are enough ---
 
 

@@ -186,12 +186,14 @@ class _Part:
         """The part of some outputs, and its coordinates by a Cholesky factor."""
         places = np.flatnonzero(np.broadcast_to(free, (len(outputs), free.shape[-1])))
         whole = block[: len(outputs) * free.shape[-1], : len(outputs) * free.shape[-1]]
+        T = np.zeros((len(places), len(whole)))
+        if not len(places):
+            return cls(outputs, whole, T)
         H = whole[np.ix_(places, places)]
         diagonal = H.diagonal()
         scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         factor, failed = dpotrf(H * scales * scales[:, None], lower=1, clean=1)
         inverse, not_inverted = dtrtri(factor, lower=1)
-        T = np.zeros((len(places), len(whole)))
         T[:, places] = np.nan if failed or not_inverted else inverse * scales
         return cls(outputs, whole, T)
 
@@ -209,15 +211,19 @@ class _Part:
     def longest(self, fit_intercept: bool) -> float:
         """Bound on the length of what a unit vector of these coordinates changes the coefficients of columns by: a
         spectral norm is at most that of Frobenius, and the root of the largest sums of rows and columns."""
-        T = np.abs(self.T.reshape(len(self.T), len(self.outputs), -1))
-        T = T[:, :, : T.shape[2] - fit_intercept].reshape(len(T), -1)
+        T = np.abs(self._by_row[:, :, : self._by_row.shape[2] - fit_intercept])
+        T = T.reshape(len(T), T.shape[1] * T.shape[2])
         sums = (T.sum(axis=each).max(initial=0.0) for each in (0, 1))
         return min(float(np.linalg.norm(T)), math.sqrt(math.prod(sums))) * (1 + growth(2 * T.size))
 
     @property
+    def _by_row(self) -> Array:
+        return self.T.reshape(len(self.T), len(self.outputs), self.T.shape[1] // len(self.outputs))
+
+    @property
     def by_output(self) -> Array:
         """T for each output, (n_own, size, n_columns): what a row becomes in these coordinates."""
-        return np.ascontiguousarray(self.T.reshape(len(self.T), len(self.outputs), -1).swapaxes(0, 1))
+        return np.ascontiguousarray(self._by_row.swapaxes(0, 1))
 
 
 @dataclass(frozen=True)
@@ -322,10 +328,10 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
     n_own, size, _ = by_output.shape
     off = growth(X.shape[1] + n_own + 16) * (absolute @ norms.T).max(axis=1)
     longest, span = np.empty(len(X)), np.empty(len(X))
-    step = max(1, _AT_ONCE // (n_own * size))
+    step = max(1, _AT_ONCE // max(n_own * size, 1))
     for start in range(0, len(X), step):
         part = slice(start, start + step)
-        U = X[part] @ by_output.reshape(n_own * size, -1).T
+        U = X[part] @ by_output.reshape(n_own * size, X.shape[1]).T
         if n_own == 1:
             longest[part] = span[part] = np.sqrt(np.einsum("ij,ij->i", U, U))
             continue

@@ -49,7 +49,7 @@ def independent_columns(objective: Objective, blocks: Array, places: Array | Non
         2
     """
     chosen, others, factors = _relations(objective, blocks, np.arange(objective.shape[0]) if places is None else places)
-    if not (len(chosen) and len(others)):
+    if not len(others):
         return None
     rows = objective.rows
     raw = _raw_factors(objective, chosen, others, factors)
