@@ -2,11 +2,11 @@
 
 A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every column j that the penalty leaves alone,
 and for the intercept. The predictions p of a witness nearly do so. With their curvature `C_i = diag(p_i) - p_i p_i'`
-and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where `H c = -sum_i s_i (p_i - y_i)
-x_i`: an identity of real numbers. The balls of c contain its solution, and those of q decide whether it is a
-distribution. A column that is a sum of others in every row has no equation of its own. Where p is all but sure of a
-label, it is taken to be the label: so there is a bound too where these columns tell some classes apart, and no
-coefficients are optimal.
+and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where
+`H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers. The balls of c contain its solution, and those of q
+decide whether it is a distribution. A column that is a sum of others in every row has no equation of its own. Where p
+is all but sure of a label, it is taken to be the label: so there is a bound too where these columns tell some classes
+apart, and no coefficients are optimal.
 
 Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta Numerica 19, 2010, section
 10 (linear systems).
