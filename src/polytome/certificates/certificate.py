@@ -212,9 +212,7 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
             rounding = gap - min(bound.exact, gap)
             parts = {"rounding": rounding, "distance": bound.distance}
             return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
-        most = tol * null / 2
-        for times in _MORE if bound is None else ():
-            left_out = min(times * decrement, most)
+        for left_out in sorted({min(times * decrement, tol * null / 2) for times in _MORE}) if bound is None else ():
             if (least := least_of_the_rest(objective, W, left_out)) is not None:
                 gap = (value - least + 2 * off) * (1 + growth(8))
                 if gap <= tol * null and gap < value:
