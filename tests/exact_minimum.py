@@ -56,7 +56,7 @@ def exact_minimum(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> 
     """The minimum of what a model minimised, from where it ended.
 
     Args:
-        model: fitted, with a finite C.
+        model: fitted; without a penalty there has to be a minimum.
         X: its rows, (n, d).
         codes: positions of their classes.
         weight: of each row.
@@ -70,7 +70,7 @@ def _newton(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> ExactM
     n, d = X.shape
     m = len(model.coef_)
     total = sum(_exact(weight[None])[0], flint.arb(0))
-    strength = 1 / (flint.arb(model.C) * total)
+    strength = 1 / (flint.arb(model.C) * total) if np.isfinite(model.C) else flint.arb(0)
     shares = [s / total for s in _exact(weight[None])[0]]
     squares = [strength * v * v for v in _exact(divisor[None])[0]]
     middle = (
@@ -80,8 +80,9 @@ def _newton(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> ExactM
     if not model.fit_intercept:
         rows = [row[:-1] for row in rows]
     Z, width = flint.arb_mat(rows), len(rows[0])
-    # Of several classes the last intercept stays: a constant added to all scores changes nothing.
-    free = [(k, j) for k in range(m) for j in range(width) if not (m > 1 and k == m - 1 and j == d)]
+    # Of several classes what has no penalty stays of the last one: what is added to all of them changes nothing.
+    held = d if np.isfinite(model.C) else 0
+    free = [(k, j) for k in range(m) for j in range(width) if not (m > 1 and k == m - 1 and j >= held)]
     start = ExactModel.of(model)
     theta = [[*start.W[k], start.b[k] + _dot(start.W[k], _exact(middle[None])[0])][:width] for k in range(m)]
 

@@ -21,7 +21,10 @@ from flint import arb, arb_mat, ctx
 from scipy import sparse
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, PolytomeError, Stop
+from polytome.evaluation.settled import mean_variation_bound, settled_rows
 from polytome.export import from_torch
+from polytome.files.training_record import record_training
+from polytome.verification.ball_curvature import excess_by_curvature
 from polytome.verification.ball_newton import _derivatives, newton, zero_start
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import exact, precision
@@ -314,6 +317,8 @@ def judge(truth: Truth, problem: BallProblem) -> None:
             decided = _excess(truth, problem, point, value)
             if decided:
                 _numbers(truth, problem, value)
+                if not np.isfinite(problem.C) and claim.kind == "proof" and not claim.is_of_separation:
+                    _beside_the_minimum(truth, problem, point)
                 return
     truth.notes.append("undecided")
 
@@ -373,6 +378,39 @@ def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
             truth.faults.append("coefficient bound too small")
     if truth.model.stop_ is Stop.CERTIFIED and not claim.holds:
         truth.faults.append("certified though it does not hold")
+
+
+def _beside_the_minimum(truth: Truth, problem: BallProblem, point: Any) -> None:
+    """Without penalty: the distance of the coefficients from the optimal ones, and what is said of predictions."""
+    model, case = truth.model, truth.case
+    enough = (problem.value(*point) * arb(2) ** -(ctx.prec // 2)).mid()
+    W, b, _ = newton(problem, *point, enough, most=60)
+    away = arb(0)
+    for divisor, row in zip(problem.divisors, (point[0] - W).tolist(), strict=True):
+        middle = sum(row, arb(0)) / len(row) if problem.softmax else arb(0)
+        away += divisor**2 * sum(((entry - middle) ** 2 for entry in row), arb(0))
+    _, radius = excess_by_curvature(problem, W, b)
+    bound = arb(model.certificate_.coefficient_bound)
+    if radius.is_finite() and away > (bound + radius) ** 2:
+        truth.faults.append("coefficient bound too small")
+    if np.isfinite(model.certificate_.coefficient_bound) and not radius.is_finite():
+        truth.notes.append("no radius")
+    if case.model not in ("binary", "softmax", "imported"):
+        return
+    model.training_ = record = record_training(model, case.X, case.y)
+    if record.could_change is None:
+        return
+    (block,) = problem.blocks()
+    best = [[float(p.mid()) for p in row] for row, _ in problem.predictions(block, W, b)]
+    probabilities = np.array(best) if problem.softmax else np.column_stack([1 - np.array(best), best])
+    variation = np.abs(probabilities - model.predict_proba(case.X)).sum(axis=1).mean() / 2
+    even = case.settings.get("class_weight") is None
+    if even and variation > mean_variation_bound(model.certificate_.gap) + SLACK:
+        truth.faults.append("probabilities differ by more")
+    lead = np.sort(probabilities, axis=1)
+    moved = (probabilities.argmax(axis=1) != model.predict(case.X)) & (lead[:, -1] - lead[:, -2] > SLACK)
+    if moved.sum() > record.could_change or (moved & settled_rows(model, case.X)).any():
+        truth.faults.append("a settled class changes")
 
 
 def float64_solution_exists(truth: Truth) -> bool:

@@ -91,6 +91,7 @@ def test_a_loss_with_the_slowest_decay_of_curvature_reaches_the_bound() -> None:
                 assert abs(phi(end) + fall) <= mpmath.mpf(10) ** -40
                 assert abs(mpmath.diff(phi, end)) <= mpmath.mpf(10) ** -20
                 assert fall <= nu**2 / 2 * (1 + x / (3 * (1 - x)))
+                assert end <= nu * (1 + x / (2 * (1 - x)))
                 # As it is computed, with more than one unit of curvature and less.
                 for least in (0.5, 1.0):
                     root = mpmath.sqrt(mpmath.mpf(least))
@@ -99,10 +100,13 @@ def test_a_loss_with_the_slowest_decay_of_curvature_reaches_the_bound() -> None:
                         fall = ((1 - y) * mpmath.log1p(-y) + y) / (rho / root) ** 2
                         computed = curvature_proof._distance(float(nu), float(rho), least)
                         assert fall <= computed * (1 + mpmath.mpf(10) ** -14)
+                        end = -mpmath.log1p(-y) / (rho / root) / root
+                        computed = curvature_proof._radius(float(nu), float(rho), least)
+                        assert end <= computed * (1 + mpmath.mpf(10) ** -14)
 
 
 def test_where_the_gradient_is_too_large_for_the_curvature_nothing_is_proved() -> None:
-    assert curvature_proof._distance(1.0, 1.0, 1.0) == np.inf
+    assert curvature_proof._distance(1.0, 1.0, 1.0) == curvature_proof._radius(1.0, 1.0, 1.0) == np.inf
     objective = problem(Logistic())
     assert curvature_bound(objective, objective.null[0] + 30.0, objective.hessian_blocks(objective.null[0])) is None
 
@@ -127,6 +131,8 @@ def test_the_bound_is_true_and_sharp_near_the_minimum(loss: Any, fit_intercept: 
             excess = exact_value(objective, W) - least
             assert excess <= found.gap <= 1.2 * excess
             assert found.exact <= found.gap
+            moved = np.linalg.norm(loss.canonical(W - best)[:-1])
+            assert moved <= found.distance <= 100 * moved  # columns of four decades: one stands for all
             assert abs(exact_value(objective, W) - found.objective) <= found.rounding
 
 
@@ -135,13 +141,10 @@ def test_lengths_and_ranges_hold_for_every_direction(loss: Any) -> None:
     """Random directions of unit length in the metric of the Hessian: no score of a row has a larger range."""
     objective = problem(loss, n=40)
     W = loss.canonical(0.1 * np.random.default_rng(2).normal(size=objective.shape) / objective.rows.X.std())
-    blocks, columns = objective.hessian_blocks(W), np.arange(len(W))
+    blocks, every = objective.hessian_blocks(W), np.ones(len(W), dtype=bool)
     outputs = [[k] for k in range(loss.n_outputs)] if loss.separable else [list(range(loss.n_outputs - 1))]
-    parts = [
-        curvature_proof._Part.of(np.array(own), columns, block, len(W))
-        for own, block in zip(outputs, blocks, strict=True)
-    ]
-    seen = curvature_proof._row_sums(objective, W, columns, parts)
+    parts = [curvature_proof._Part.of(np.array(own), every, block) for own, block in zip(outputs, blocks, strict=True)]
+    seen = curvature_proof._row_sums(objective, W, parts)
     dense = np.column_stack([objective.rows.X, np.ones(40)])
     rng, reached = np.random.default_rng(3), np.zeros(len(parts))
     for place, part in enumerate(parts):
@@ -161,6 +164,19 @@ def test_lengths_and_ranges_hold_for_every_direction(loss: Any) -> None:
             assert spread <= seen.range[place] * (1 + 1e-9)
             reached[place] = max(reached[place], spread)
     assert (reached >= 0.5 * seen.range).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_no_direction_of_unit_length_changes_coefficients_by_more_than_the_longest(loss: Any) -> None:
+    objective = problem(loss, n=40)
+    W = objective.null[0]
+    outputs = [[k] for k in range(loss.n_outputs)] if loss.separable else [list(range(loss.n_outputs - 1))]
+    for own, block in zip(outputs, objective.hessian_blocks(W), strict=True):
+        part = curvature_proof._Part.of(np.array(own), np.ones(len(W), dtype=bool), block)
+        T = part.T.reshape(len(part.T), len(own), -1)
+        spectral = np.linalg.norm(T[:, :, :-1].reshape(len(T), -1), 2)
+        assert spectral <= part.longest(True) <= np.sqrt(len(T)) * spectral * (1 + 1e-12)
+        assert part.longest(False) >= np.linalg.norm(part.T, 2)
 
 
 @pytest.mark.parametrize("softmax", [False, True])
@@ -244,6 +260,7 @@ def test_exact_dependence_is_found_and_leaves_the_proof(stored: Any) -> None:
     y = (X[:, 6] + X[:, 0] + np.random.default_rng(1).logistic(size=len(X)) > 0).astype(int)
     model = LogisticRegression(C=np.inf).fit(stored(X), y)
     assert model.stop_ is Stop.CERTIFIED
+    assert model.certificate_.coefficient_bound == np.inf  # there are others that are as good
     objective = Objective(Logistic(), NoPenalty(), as_rows(stored(X), y))
     chosen = independent_columns(objective, objective.hessian_blocks(objective.null[0]))
     assert chosen is not None
@@ -303,10 +320,46 @@ def test_the_checker_confirms_what_a_fit_proves_and_refutes_less(kind: Any) -> N
     assert false.excess_at_least > 0.9 * found.excess_at_most
 
 
-def test_a_minimum_at_infinity_is_never_proved() -> None:
-    """Every row with a one has label 1: the best coefficient is infinite, though the estimate is small."""
+@pytest.mark.parametrize("scale", [None, "standard", 7.0])
+@pytest.mark.parametrize("kind", [LogisticRegression, OneVsRest, OneVsOne, MultilabelLogistic])
+def test_the_checker_bounds_the_distance_of_coefficients_too(kind: Any, scale: Any) -> None:
+    pytest.importorskip("flint", reason="python-flint is not installed")
+    rng = np.random.default_rng(9)
+    X, y = rng.normal(size=(60, 2)) * [1, 20] + 3, rng.integers(0, 3, 60)
+    target = np.eye(3, dtype=int)[y] if kind is MultilabelLogistic else y
+    model = kind(C=np.inf, tol=1e-3, scale=scale).fit(X, target)
+    found = verify(model, X, target)
+    assert found.verdict == "confirmed", str(found)
+    assert found.coefficient_bound <= model.certificate_.coefficient_bound < np.inf
+    best = kind(C=np.inf, tol=1e-10, scale=scale).fit(X, target)
+    divisor = {None: 1.0, "standard": X.std(axis=0), 7.0: 7.0}[scale]
+    moved = np.linalg.norm((model.coef_ - best.coef_) * divisor)
+    assert moved <= found.coefficient_bound + best.certificate_.coefficient_bound
+    model.certificate_ = replace(model.certificate_, distance=0.9 * moved)
+    false = verify(model, X, target)
+    assert false.verdict == "refuted"
+    assert "from the optimal ones" in str(false)
+
+
+def test_a_minimum_at_infinity_is_none_of_the_curvature() -> None:
+    """Every row with a one has label 1: the best coefficient is infinite, and only what it leaves has a minimum."""
     x, y = np.array([0.0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1, 1])
     model = LogisticRegression(C=np.inf).fit(x[:, None], y)
+    assert model.stop_ is Stop.CERTIFIED
+    assert model.certificate_.coefficient_bound == np.inf
+    objective = Objective(Logistic(), NoPenalty(), as_rows(x[:, None], y))
+    W = objective.rows.columns.from_raw_coefficients(np.vstack([model.coef_.T, model.intercept_]))
+    assert curvature_bound(objective, W, objective.hessian_blocks(W)) is None
+
+
+def test_an_estimate_says_so() -> None:
+    """Of rows on a border whose factors are not simple, no dependence is shown."""
+    rng = np.random.default_rng(3)
+    u = rng.normal(size=40)
+    side = np.repeat([-1.0, 0.0, 1.0, 0.0], 10)
+    X = np.column_stack([u, u * np.pi + side])
+    y = np.where(side == 0, rng.integers(0, 2, 40), side > 0).astype(int)
+    model = LogisticRegression(C=np.inf).fit(X, y)
     assert model.stop_ is Stop.ESTIMATED
     assert str(model.certificate_).startswith("Estimated, since without a penalty nothing was proved")
 
@@ -338,10 +391,13 @@ def test_imported_coefficients_are_proved_just_as_they_are() -> None:
 def test_other_coefficients_have_what_is_left_of_a_proof() -> None:
     objective = problem(Logistic())
     solution = minimize(objective, Newton(), tol=1e-10)
-    near = at_other_coefficients(solution.certificate, objective, solution.coefficients * (1 + 1e-3))
-    far = at_other_coefficients(solution.certificate, objective, solution.coefficients * 1e3 + 1e3)
+    W = solution.coefficients
+    near = at_other_coefficients(solution.certificate, objective, W, W * (1 + 1e-3))
+    far = at_other_coefficients(solution.certificate, objective, W, W * 1e3 + 1e3)
     assert near.is_of_curvature
     assert near.gap >= solution.certificate.gap
+    assert near.coefficient_bound >= solution.certificate.coefficient_bound + 0.99e-3 * np.linalg.norm(W[:-1])
+    assert far.coefficient_bound >= 0.99e3 * np.linalg.norm(W[:-1])
     assert not far.is_of_separation
     assert far.kind == "estimate" or far.gap < far.objective
 
@@ -351,4 +407,4 @@ def test_a_gap_counts_the_rounding_of_the_objective() -> None:
     solution = minimize(objective, Newton(), tol=1e-10)
     again, _ = certify(objective, solution.coefficients, 1e-10)
     assert 0 < again.rounding <= again.gap < again.objective
-    assert again.coefficient_bound == np.inf
+    assert 0 < again.coefficient_bound < 1e-3

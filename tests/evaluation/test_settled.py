@@ -90,6 +90,32 @@ def test_no_settled_prediction_changes_and_no_bound_is_broken(name, settings):
             assert variation <= mean_variation_bound(model.certificate_.gap) + 1e-12
 
 
+@pytest.mark.parametrize("scale", [None, "standard", 3.0])
+@pytest.mark.parametrize("name", ["two clouds", "three clouds", "eight clouds", "skewed"])
+def test_without_a_penalty_no_settled_prediction_changes_either(name, scale):
+    X, y = DATA[name]
+    X = X if scale else X - X.mean(axis=0)
+    rng = np.random.default_rng(1)
+    new = X[rng.integers(len(X), size=2000)] + 2 * X.std(axis=0) * rng.normal(size=(2000, X.shape[1]))
+    shares = []
+    for tol in (1e-2, 1e-4, 1e-7):
+        model, exact = stopped_at(X, y, tol, C=np.inf, scale=scale)
+        assert model.certificate_.is_of_curvature
+        model.training_ = record = record_training(model, X, y)
+        changed = model.predict(X) != exact.predict(X)
+        assert record.could_change is not None
+        assert changed.sum() <= record.could_change
+        for rows in (X, new):
+            settled = settled_rows(model, rows)
+            assert (model.predict(rows) == exact.predict(rows))[settled].all()
+        shares.append(settled.mean())
+        variation = np.abs(model.predict_proba(X) - exact.predict_proba(X)).sum(axis=1).mean() / 2
+        assert variation <= mean_variation_bound(model.certificate_.gap) + 1e-12
+        distance = np.linalg.norm((model.coef_ - exact.coef_) * record.divisor)
+        assert distance <= model.certificate_.coefficient_bound + 1e-7
+    assert shares[-1] > 0.9
+
+
 @pytest.mark.parametrize("name", ["iris", "two clouds", "eight clouds"])
 def test_the_objective_is_above_its_minimum_by_exactly_penalty_and_divergences(name):
     X, y = DATA[name]
@@ -148,11 +174,29 @@ def test_lengths_are_the_same_for_sparse_rows():
 
 
 def test_nothing_is_claimed_without_a_proof():
-    X, y = DATA["two clouds"]
-    free = LogisticRegression(C=np.inf).fit(X, y)
-    free.training_ = record = record_training(free, X, y)
+    X, _ = DATA["two clouds"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        apart = LogisticRegression(C=np.inf).fit(X, X[:, 0] > 3)
+    assert apart.certificate_.is_of_separation
+    apart.training_ = record = record_training(apart, X, X[:, 0] > 3)
     assert record.could_change is None
-    assert not settled_rows(free, X).any()
+    assert not settled_rows(apart, X).any()
+
+
+def test_where_columns_depend_on_each_other_only_rows_of_training_are_known():
+    X, y = DATA["two clouds"]
+    X = np.column_stack([X, 2 * X[:, 0]])
+    model = LogisticRegression(C=np.inf, tol=1e-6).fit(X, y)
+    model.training_ = record = record_training(model, X, y)
+    assert record.could_change is not None
+    assert record.could_change < 0.1 * len(y)
+    assert record.centre_bounds.shape == (0, 0)
+    assert not settled_rows(model, X).any()
+
+
+def test_weights_of_rows_are_in_no_record():
+    X, y = DATA["two clouds"]
     weighted = LogisticRegression().fit(X, y, sample_weight=np.linspace(0.5, 3, len(y)))
     assert record_training(weighted, X, y).could_change is None
 

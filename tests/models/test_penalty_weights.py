@@ -105,8 +105,53 @@ def test_classes_that_an_unpenalised_column_tells_apart_are_certified_all_the_sa
     assert_allclose(model.predict_proba(X)[:50, 0], 1, atol=1e-4)
 
 
-def test_columns_without_weight_that_depend_on_each_other_end_honestly():
-    twice = np.hstack([X, X[:, 1:2]])
+def dependent(kind):
+    """Columns without weight of which some are sums of others, and the weights of all."""
+    levels = np.eye(3)[np.random.default_rng(0).integers(0, 3, 150)]
+    more = {"twice": X[:, 1:2], "multiple": 2 * X[:, 1:2], "levels": levels, "constant": np.full((150, 1), 0.3)}
+    found = np.hstack([X, more[kind]])
+    return found, np.append([1.0, 0.0, 1.0, 1.0], np.zeros(found.shape[1] - 4))
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("kind", ["twice", "multiple", "levels", "constant"])
+def test_columns_without_weight_that_are_sums_of_others_are_proved(kind, fit_intercept, stored):
+    both, weights = dependent(kind)
+    for n_classes in (2, 3):
+        y = labels(n_classes)
+        model = LogisticRegression(penalty_weights=weights, fit_intercept=fit_intercept).fit(stored(both), y)
+        assert model.stop_ is Stop.CERTIFIED
+        # Of the penalised columns what depends adds nothing: a fit without it reaches the same.
+        least = independent_fit(kind, fit_intercept, both, weights, y)
+        assert abs(model.certificate_.objective - least.objective) <= model.certificate_.gap + least.gap
+
+
+def independent_fit(kind, fit_intercept, both, weights, y):
+    """The certificate without the columns that depend on others."""
+    keep = {"twice": [], "multiple": [], "levels": [4, 5] if fit_intercept else [4, 5, 6]}
+    chosen = [0, 1, 2, 3, *keep.get(kind, [] if fit_intercept else [4])]
+    model = LogisticRegression(penalty_weights=weights[chosen], fit_intercept=fit_intercept, tol=1e-9)
+    return model.fit(both[:, chosen], y).certificate_
+
+
+@pytest.mark.parametrize("kind", ["twice", "multiple", "levels"])
+def test_the_independent_check_confirms_it(kind):
+    pytest.importorskip("flint", reason="python-flint is absent")
+    from dataclasses import replace
+
+    from polytome import verify
+
+    both, weights = dependent(kind)
+    for model in (LogisticRegression(penalty_weights=weights), OneVsRest(penalty_weights=weights)):
+        found = verify(model.fit(both, labels(3)), both, labels(3))
+        assert found.verdict == "confirmed", found.reasons
+        model.certificate_ = replace(model.certificate_, gap=found.excess_at_least / 2 + 1e-18)
+        assert verify(model, both, labels(3)).verdict == "refuted"
+
+
+def test_columns_without_weight_that_depend_on_each_other_in_another_way_end_honestly():
+    twice = np.hstack([X, np.pi * X[:, 1:2]])
     with pytest.warns(UserWarning, match="penalty weight is 0 may tell some classes apart perfectly, or depend"):
         model = LogisticRegression(penalty_weights=[1, 0, 1, 1, 0]).fit(twice, labels(2))
     assert model.stop_ is Stop.STALLED

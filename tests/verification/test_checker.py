@@ -203,12 +203,13 @@ def test_every_number_of_a_certificate_is_checked(iris):
 
 
 def test_an_estimate_is_not_confirmed_but_can_be_refuted(iris):
-    model = LogisticRegression(C=np.inf, tol=1e-7).fit(iris.X, iris.y)
+    model = _claiming(LogisticRegression(C=np.inf, tol=1e-7).fit(iris.X, iris.y), kind="estimate")
     found = verify(model, iris.X, iris.y)
     assert found.verdict == "undecided"
-    assert "nothing is proved" in str(found)
-    assert found.excess_at_most == np.inf
-    assert found.to_json()["excess_at_most"] is None
+    assert "and here at most" in str(found)
+    assert found.excess_at_most <= model.certificate_.gap
+    assert found.coefficient_bound == np.inf  # setosa is apart from the others
+    assert found.to_json()["coefficient_bound"] is None
     model.coef_ = 0.5 * model.coef_
     value = float(verify(model, iris.X, iris.y).objective)
     assert verify(_claiming(model, objective=value), iris.X, iris.y).verdict == "refuted"
@@ -273,7 +274,7 @@ def test_the_command_says_its_verdict_in_words_in_json_and_by_its_status(tmp_pat
     _claiming(model, gap=1e-12, rounding=0.0, intercept=0.0).save(path)
     refuted = run("verify", path, "iris")
     assert (refuted.exit_code, refuted.stdout.split(":")[0]) == (1, "Refuted")
-    LogisticRegression(C=np.inf, tol=1e-3).fit(iris.X, iris.y).save(path)
+    _claiming(LogisticRegression(C=np.inf, tol=1e-3).fit(iris.X, iris.y), kind="estimate").save(path)
     undecided = run("verify", path, "iris", "--json")
     assert (undecided.exit_code, json.loads(undecided.stdout)["verdict"]) == (3, "undecided")
 

@@ -433,8 +433,8 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
     columns = Columns(np.zeros(len(coefficients)), objective.rows.columns.scale)
     objective = replace(objective, rows=objective.rows.with_columns(columns)).at(np.float64)
     W = columns.from_raw_coefficients(np.vstack([coefficients, intercept]))
-    certificate, _ = certify(objective, W, tol)
-    return at_other_coefficients(certificate, objective, W)
+    certificate, before = certify(objective, W, tol)
+    return at_other_coefficients(certificate, objective, before, W)
 
 
 @dataclass(frozen=True)

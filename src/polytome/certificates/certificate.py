@@ -11,7 +11,8 @@ Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two in
 the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
 weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
-Without a penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`).
+Without a penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`), or that
+of what is left without classes that are all but certain (`certain_classes`).
 
 References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
 Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
@@ -25,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.certificates.certain_classes import least_of_the_rest
 from polytome.certificates.curvature_proof import curvature_bound
 from polytome.certificates.rounding import Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import solve_equations
@@ -52,6 +54,7 @@ __all__ = [
 _MIN_COLUMNS_PER_OUTPUT = 4
 _INTERCEPT_GAP_FRACTION = 0.01  # of the gap that is asked for: what the intercept's residual may add
 _MAX_KEPT_SCORES = 2**23  # 64 MiB
+_MORE = 2.5, 8.0, 40.0  # times half the squared decrement: what falls exponentially is at least twice that
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Certificate:
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
         rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
+        distance: without penalty, a proved bound on the distance of the coefficients from the optimal ones; `inf` if
+            unknown.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -84,6 +89,7 @@ class Certificate:
     estimate: float | None = None
     rounding: float = 0.0
     intercept: float = 0.0
+    distance: float = np.inf
 
     @property
     def relative_gap(self) -> float:
@@ -107,16 +113,19 @@ class Certificate:
 
     @property
     def is_of_curvature(self) -> bool:
-        """Whether it proves, without a penalty, that there is a minimum and how near it is, by the curvature."""
+        """Whether it proves, without a penalty, how near the infimum is, by the curvature."""
         return self.kind == "proof" and self.strength == 0 and self.gap < self.objective
 
     @property
     def coefficient_bound(self) -> float:
         """Proved bound on the distance of the coefficients from the optimal ones; `inf` if unknown.
 
-        It is the Frobenius distance as the penalty measures it: each square is multiplied by its penalty weight.
+        It is the Frobenius distance, of coefficients of columns divided by their scale, as the penalty measures it:
+        each square is multiplied by its penalty weight.
         """
-        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8)) if self.strength > 0 else np.inf
+        if self.strength == 0:
+            return self.distance
+        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8))
 
     def __str__(self) -> str:
         """One plain sentence."""
@@ -207,11 +216,19 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
     blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
     decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
     rounding = rounding_of(objective, W, value).objective
-    if blocks is not None and decrement <= tol * null and (bound := curvature_bound(objective, W, blocks)) is not None:
-        gap = (bound.gap + bound.rounding) * (1 + growth(8))
+    if blocks is not None and decrement <= tol * null:
+        bound = curvature_bound(objective, W, blocks)
+        gap = np.inf if bound is None else (bound.gap + bound.rounding) * (1 + growth(8))
         # One as large as the objective would prove nothing.
-        if gap <= tol * null and gap < bound.objective:
-            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, gap - min(bound.exact, gap))
+        if bound is not None and gap <= tol * null and gap < bound.objective:
+            rounding = gap - min(bound.exact, gap)
+            parts = {"rounding": rounding, "distance": bound.distance}
+            return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
+        for left_out in sorted({min(times * decrement, tol * null / 2) for times in _MORE}) if bound is None else ():
+            if (least := least_of_the_rest(objective, W, left_out)) is not None:
+                gap = (value - least + 2 * rounding) * (1 + growth(8))
+                if gap <= tol * null and gap < value:
+                    return Certificate(value, gap, null, tol, "proof", 0.0, decrement, 2 * rounding)
     return _estimated(value, decrement + rounding, rounding, null, tol, decrement)
 
 
@@ -312,8 +329,8 @@ def _proved(
     )
 
 
-def at_other_coefficients(known: Certificate, objective: Objective, W: Array) -> Certificate:
-    """The certificate of coefficients `W`, from one of others: the lower bound that it proves holds for all.
+def at_other_coefficients(known: Certificate, objective: Objective, before: Array, W: Array) -> Certificate:
+    """The certificate of coefficients `W`, from one of those before: the lower bound that it proves holds for all.
 
     One pass over the rows; rounding of the objective there comes on top.
     """
@@ -323,9 +340,11 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     if known.kind == "estimate" or (known.is_of_curvature and not gap + rounding < value):
         return _estimated(value, gap + rounding, rounding, known.null_objective, known.tol, known.estimate)
     if gap < value:
-        return replace(known, objective=value, gap=gap + rounding, rounding=known.rounding + rounding)
+        far = np.linalg.norm(objective.loss.canonical(W - before)[:-1]) + growth(8) * np.linalg.norm(W[:-1])
+        distance = float(known.distance + far) * (1 + growth(W.size + 8))
+        return replace(known, objective=value, gap=gap + rounding, rounding=known.rounding + rounding, distance=distance)
     # Losses are not negative.
-    return replace(known, objective=value + rounding, gap=value + rounding, rounding=rounding, intercept=0.0)
+    return replace(known, objective=value + rounding, gap=value + rounding, rounding=rounding, intercept=0.0, distance=np.inf)
 
 
 def dual_value(objective: Objective, W: Array) -> float:

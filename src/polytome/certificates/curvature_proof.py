@@ -7,6 +7,8 @@ directions of length one in the metric of H. If `x = nu rho < 1`, there is a min
 
     P - P*  <=  ((1 - x) log(1 - x) + x) / rho^2  <=  nu^2 / 2 * (1 + x / (3 (1 - x)))
 
+and it is at most `-log(1 - x) / rho <= nu (1 + x / (2 (1 - x)))` away in the metric of H, which bounds coefficients.
+
 docs/certificate.md has the proof, and what rounding adds to each number. The norms are taken in coordinates T in which
 H is nearly the unit matrix. How nearly is computed, so that T need not be the inverse of any root.
 
@@ -53,21 +55,26 @@ class CurvatureBound:
         exact: what would be proved if nothing were rounded.
         objective: its value as computed.
         rounding: bound on its error.
+        distance: bound on the distance of the columns' coefficients, as the objective has them, from the optimal ones;
+            infinite where columns depend on each other, since these are then not the only ones.
     """
 
     gap: float
     exact: float
     objective: float
     rounding: float
+    distance: float
 
 
-def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureBound | None:
+def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array | None = None) -> CurvatureBound | None:
     """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as much as a Hessian.
 
     Args:
         objective: without a penalty, with products in float64.
         W: coefficients, shape `objective.shape`.
         blocks: the Hessian there, as from `Objective.hessian_blocks`.
+        free: which coefficients of a softmax with fewer classes in some rows can do without the others,
+            (n_outputs - 1, n_features + 1); without it all are free, or those of columns on which others depend.
 
     Returns:
         None where nothing is proved.
@@ -87,9 +94,12 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
     if isinstance(objective.loss, Squared) or not _is_exact(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
-        found = _bound(objective, W, blocks, np.arange(objective.shape[0] - (not objective.fit_intercept)))
+        if free is not None:
+            return _bound(objective, W, blocks, free)
+        every = np.append(np.ones(len(W) - 1, dtype=bool), objective.fit_intercept)
+        found = _bound(objective, W, blocks, every)
         if found is None and (columns := independent_columns(objective, blocks)) is not None:
-            found = _bound(objective, W, blocks, columns)
+            found = _bound(objective, W, blocks, np.isin(np.arange(len(W)), columns))
     return found
 
 
@@ -113,21 +123,24 @@ class _BeyondFloat64:
         return (np.asarray(((entries > _MAX_EXACT_INTEGER) | (entries < -_MAX_EXACT_INTEGER)).sum()),)
 
 
-def _bound(objective: Objective, W: Array, blocks: Array, columns: Array) -> CurvatureBound | None:
-    """The bound by the curvature in some columns, on which the others depend."""
+def _bound(objective: Objective, W: Array, blocks: Array, free: Array) -> CurvatureBound | None:
+    """The bound by the curvature in some coefficients, without which the scores can do: of columns, (n_columns,), or of
+    each output."""
     every_output = np.arange(objective.loss.n_outputs)
     # The scores of a softmax's last class are held: only differences matter.
     outputs = list(every_output[:, None]) if objective.loss.separable else [every_output[:-1]]
-    parts = [_Part.of(own, columns, block, len(W)) for own, block in zip(outputs, blocks, strict=True)]
+    parts = [_Part.of(own, free, block) for own, block in zip(outputs, blocks, strict=True)]
     if not all(part.defect <= 1 - _MIN_CURVATURE_LEFT for part in parts):
         return None
-    sums = _row_sums(objective, W, columns, parts)
+    sums = _row_sums(objective, W, parts)
     found = [_bound_of(objective, part, *sums.of(part, place), sums.deviation) for place, part in enumerate(parts)]
-    gap, exact = (sum(bounds) for bounds in zip(*found, strict=True))
+    gap, exact = (sum(bounds) for bounds in zip(*(bounds for *bounds, _ in found), strict=True))
     if not gap < np.inf:
         return None
     value = sums.loss / objective.total_weight
-    return CurvatureBound(gap, exact, value, _objective_error(objective, sums, value, _intercept_error(objective, W)))
+    is_whole = bool(free[..., : len(W) - (not objective.fit_intercept)].all())
+    distance = math.hypot(*(distance for _, _, distance in found)) * (1 + _RELATIVE_SLACK) if is_whole else np.inf
+    return CurvatureBound(gap, exact, value, _objective_error(objective, sums, value, _intercept_error(objective, W)), distance)
 
 
 def _intercept_error(objective: Objective, W: Array) -> Array:
@@ -161,8 +174,9 @@ class _Part:
 
     Attributes:
         outputs: which, shape (n_own,).
-        H: the Hessian of the free coefficients, output by output, (size, size).
-        T: the coordinates, so that `T H T'` is nearly the unit matrix, (size, size); NaN where there are none.
+        H: the Hessian of their coefficients, output by output, (n_own * n_columns, n_own * n_columns).
+        T: the coordinates, so that `T H T'` is nearly the unit matrix, (size, n_own * n_columns), with zeros for
+            coefficients that are not free; NaN where there are none.
     """
 
     outputs: Array
@@ -170,15 +184,20 @@ class _Part:
     T: Array
 
     @classmethod
-    def of(cls, outputs: Array, columns: Array, block: Array, n_columns: int) -> _Part:
-        """The part of some outputs and columns, and its coordinates by a Cholesky factor."""
-        free = (np.arange(len(outputs))[:, None] * n_columns + columns).ravel()
-        H = block[np.ix_(free, free)]
+    def of(cls, outputs: Array, free: Array, block: Array) -> _Part:
+        """The part of some outputs, and its coordinates by a Cholesky factor."""
+        places = np.flatnonzero(np.broadcast_to(free, (len(outputs), free.shape[-1])))
+        whole = block[: len(outputs) * free.shape[-1], : len(outputs) * free.shape[-1]]
+        T = np.zeros((len(places), len(whole)))
+        if not len(places):
+            return cls(outputs, whole, T)
+        H = whole[np.ix_(places, places)]
         diagonal = H.diagonal()
         scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         factor, failed = dpotrf(H * scales * scales[:, None], lower=1, clean=1)
-        T, not_inverted = dtrtri(factor, lower=1)
-        return cls(outputs, H, np.full_like(H, np.nan) if failed or not_inverted else T * scales)
+        inverse, not_inverted = dtrtri(factor, lower=1)
+        T[:, places] = np.nan if failed or not_inverted else inverse * scales
+        return cls(outputs, whole, T)
 
     @property
     @kept
@@ -191,10 +210,22 @@ class _Part:
         """By how much that is not the unit matrix, in the Frobenius norm; NaN where there are no coordinates."""
         return float(np.linalg.norm(self.whitened - np.eye(len(self.T))))
 
+    def longest(self, fit_intercept: bool) -> float:
+        """Bound on the length of what a unit vector of these coordinates changes the coefficients of columns by: a
+        spectral norm is at most that of Frobenius, and the root of the largest sums of rows and columns."""
+        T = np.abs(self._by_row[:, :, : self._by_row.shape[2] - fit_intercept])
+        T = T.reshape(len(T), T.shape[1] * T.shape[2])
+        sums = (T.sum(axis=each).max(initial=0.0) for each in (0, 1))
+        return min(float(np.linalg.norm(T)), math.sqrt(math.prod(sums))) * (1 + growth(2 * T.size))
+
+    @property
+    def _by_row(self) -> Array:
+        return self.T.reshape(len(self.T), len(self.outputs), self.T.shape[1] // len(self.outputs))
+
     @property
     def by_output(self) -> Array:
         """T for each output, (n_own, size, n_columns): what a row becomes in these coordinates."""
-        return np.ascontiguousarray(self.T.reshape(len(self.T), len(self.outputs), -1).swapaxes(0, 1))
+        return np.ascontiguousarray(self._by_row.swapaxes(0, 1))
 
 
 @dataclass(frozen=True)
@@ -233,12 +264,12 @@ class _RowSums:
         return gradient, size, square, float(self.moved[place]), float(self.range[place])
 
 
-def _row_sums(objective: Objective, W: Array, columns: Array, parts: list[_Part]) -> _RowSums:
+def _row_sums(objective: Objective, W: Array, parts: list[_Part]) -> _RowSums:
     """One pass over the rows."""
     is_soft = bool(objective.soft.size and objective.soft.any())
     coordinates = tuple((part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts)
     one_pass = _RowSumsPass(
-        objective.loss, W, objective.rows.columns, columns, coordinates, _intercept_error(objective, W), is_soft
+        objective.loss, W, objective.rows.columns, coordinates, _intercept_error(objective, W), is_soft
     )
     gradient, size, square, moved, loss, loss_error, mean, mean_error, ranges, deviations = objective.rows.reduce(
         one_pass
@@ -254,22 +285,20 @@ class _RowSumsPass:
     loss: Loss
     W: Array
     standard: Columns
-    columns: Array
     coordinates: tuple[tuple[Array, Array], ...]
     intercept_error: Array
     is_soft: bool
     joined = 2
 
     def of_block(self, block: Block) -> Sums:
-        loss, W, columns = self.loss, self.W, self.columns
-        dense = self.standard.with_intercept(block)
-        scores, weight = dense @ W, block.weight[:, None]
-        absolute = np.abs(dense)
+        loss, W = self.loss, self.W
+        X = self.standard.with_intercept(block)
+        scores, weight = X @ W, block.weight[:, None]
+        absolute = np.abs(X)
         score_error = growth(len(W) + 8) * (absolute @ np.abs(W))
         if not loss.separable:  # the largest score is subtracted from all of a row
             score_error[:] = score_error.max(axis=1, keepdims=True)
         deviation, has_weight = score_error + self.intercept_error, block.weight > 0
-        X, absolute = (values if len(columns) == len(W) else values[:, columns] for values in (dense, absolute))
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
         lengths = [_lengths(X, absolute, *of_part) for of_part in self.coordinates]
@@ -307,10 +336,10 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
     n_own, size, _ = by_output.shape
     error = growth(X.shape[1] + n_own + 16) * (absolute @ norms.T).max(axis=1)
     longest, span = np.empty(len(X)), np.empty(len(X))
-    step = max(1, _NUMBERS_AT_ONCE // (n_own * size))
+    step = max(1, _NUMBERS_AT_ONCE // max(n_own * size, 1))
     for start in range(0, len(X), step):
         part = slice(start, start + step)
-        U = X[part] @ by_output.reshape(n_own * size, -1).T
+        U = X[part] @ by_output.reshape(n_own * size, X.shape[1]).T
         if n_own == 1:
             longest[part] = span[part] = np.sqrt(np.einsum("ij,ij->i", U, U))
             continue
@@ -347,8 +376,9 @@ def _bound_of(
     moved: float,
     span: float,
     deviation: float,
-) -> tuple[float, float]:
-    """What is proved of one part, infinite where nothing is, and what exact arithmetic would prove."""
+) -> tuple[float, float, float]:
+    """What is proved of one part, infinite where nothing is, what exact arithmetic would prove, and how far the
+    coefficients of its columns are from the optimal ones, at most."""
     total, absolute = objective.total_weight, np.abs(part.T)
     roundings = _roundings(objective)
     products = growth(2 * len(part.T) + 8)
@@ -360,13 +390,21 @@ def _bound_of(
         -min(2 * deviation, 700.0)
     )
     if not min_curvature >= _MIN_CURVATURE_LEFT:
-        return np.inf, np.inf
+        return np.inf, np.inf, np.inf
     growth_factor = 1 + growth(objective.rows.n_rows + 100) + _RELATIVE_SLACK
-    proved = _distance((slope + gradient_error / total) * growth_factor, span * growth_factor, min_curvature)
-    return proved * (1 + _RELATIVE_SLACK), _distance(slope, span, 1.0)
+    most, widest = (slope + gradient_error / total) * growth_factor, span * growth_factor
+    away = _radius(most, widest, min_curvature) * part.longest(objective.fit_intercept) * growth_factor
+    return _distance(most, widest, min_curvature) * (1 + _RELATIVE_SLACK), _distance(slope, span, 1.0), away
 
 
 def _distance(slope: float, span: float, min_curvature: float) -> float:
     """`nu^2 / 2 (1 + x / (3 (1 - x)))` infinite where x is not below one."""
     x = slope * span / min_curvature
     return slope * slope / (2 * min_curvature) * (1 + x / (3 * (1 - x))) if x <= _MAX_NU_RHO else np.inf
+
+
+def _radius(slope: float, span: float, least: float) -> float:
+    """`nu (1 + x / (2 (1 - x)))` over the root of the least curvature: how far the minimum is in the coordinates in
+    which that is meant; infinite where x is not below one."""
+    x = slope * span / least
+    return slope / least * (1 + x / (2 * (1 - x))) if x <= _MAX_NU_RHO else np.inf

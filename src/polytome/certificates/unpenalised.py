@@ -14,7 +14,8 @@ Where predictions are almost certain of the label, q_i is the label: such rows l
 of their loss. So nothing is lost where unpenalised columns tell some classes apart perfectly.
 
 All that is needed of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
-minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive, and nothing is proved.
+minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive. If some of them are exactly
+sums of others, their equations follow from those of the others, which are then looked at alone.
 
 References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and Johnson, Matrix Analysis,
 2013, section 4.3 (Weyl's inequality).
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, UNIT, Rounding, growth
 from polytome.losses import Loss
 from polytome.objective import Objective
@@ -78,45 +80,44 @@ class Equations:
     @classmethod
     def at(cls, objective: Objective, W: Array, negligible: float) -> Equations:
         """Those at coefficients `W`; a residual up to `negligible` counts as none, unless a label is soft."""
-        rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
         rounded_below = None if objective.soft.size and objective.soft.any() else negligible
-        places = _places(objective, raw, rounded_below)
-        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, rounded_below))
-        H, diagonal, remainder, absolute_sums, (mean, square) = (values / total for values in sums)
+        places = _places(objective, objective.rows.columns.to_raw(W), rounded_below)
+        found, H = cls._of(objective, W, rounded_below, places)
+        if not found.min_eigenvalue > 0 and (chosen := independent_columns(objective, H[None], places)) is not None:
+            found, _ = cls._of(objective, W, rounded_below, chosen)
+        return found
+
+    @classmethod
+    def _of(cls, objective: Objective, W: Array, sure: float | None, places: Array) -> tuple[Equations, Array]:
+        """Those of some columns, and the Hessian of their coefficients."""
+        rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
+        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
+        H, diagonal, remainder, sizes, (mean, square) = (each / total for each in sums)
         n_outputs, width = diagonal.shape
-        is_active = diagonal > 0
+        hessian, active = H.copy(), diagonal > 0
         if not objective.loss.separable:  # the same change to every class is none: there, any curvature will do
-            fill = diagonal.sum(axis=0) / np.maximum(is_active.sum(axis=0), 1) ** 2
+            fill = diagonal.sum(axis=0) / np.maximum(active.sum(axis=0), 1) ** 2
             blocks = H.reshape(n_outputs, width, n_outputs, width)
             for a in range(width):
-                blocks[:, a, :, a] += fill[a] * np.outer(is_active[:, a], is_active[:, a])
+                blocks[:, a, :, a] += fill[a] * np.outer(active[:, a], active[:, a])
             diagonal = diagonal + fill
-        scales = np.where(is_active, 1 / np.sqrt(np.where(is_active, diagonal, 1.0)), 0.0)
+        scales = np.where(active, 1 / np.sqrt(np.where(active, diagonal, 1.0)), 0.0)
         H *= scales.ravel()[:, None] * scales.ravel()
-        H[np.diag_indices_from(H)] += ~is_active.ravel()  # these are satisfied, and remain so
+        H[np.diag_indices_from(H)] += ~active.ravel()  # these are satisfied, and remain so
         eigenvalues, directions = np.linalg.eigh(H)
         depth = objective.sizes.depth + 2 * ELEMENTARY_ROUNDINGS + n_outputs
         eigenvalue_error = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
         # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no equation to lose.
-        min_eigenvalue = (
-            float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[~is_active].any() else 0.0
-        )
+        min_eigenvalue = float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[~active].any() else 0.0
         longest = np.inf
         if min_eigenvalue > 0:
             (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
             longest = float(np.sqrt(lengths.max())) * (1 + growth(width + 20))
-        remainder_error = growth(depth) * float(np.linalg.norm(absolute_sums.T * scales))
+        remainder_error = growth(depth) * float(np.linalg.norm(sizes.T * scales))
         parts = scales, directions, eigenvalues, min_eigenvalue, longest
         growth_factor = 1 + growth(rows.n_rows + 20)
-        return cls(
-            objective,
-            remainder,
-            remainder_error,
-            places,
-            *parts,
-            float(mean) * growth_factor,
-            float(np.sqrt(square)) * growth_factor,
-        )
+        masses = float(mean) * growth_factor, float(np.sqrt(square)) * growth_factor
+        return cls(objective, remainder, remainder_error, places, *parts, *masses), hessian
 
     def step(self) -> Array:
         """Newton's step for these coefficients alone, of the shape of all."""

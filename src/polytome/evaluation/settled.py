@@ -1,8 +1,8 @@
 """Which predictions are settled: proved to be the same at the exact minimum as they are at the fit.
 
-Let P be the objective with an L2 penalty of strength `lambda`, `(W, b)` the fit, `(W*, b*)` the minimum, and `p_i` and
-`p*_i` the distributions that they predict for row i of the training data. The gradient vanishes at the minimum, and
-the loss is the log-partition function minus a linear function of the scores, so that exactly
+Let P be the objective, `lambda` the strength of its L2 penalty (0 without one), `(W, b)` the fit, `(W*, b*)` the
+minimum, and `p_i` and `p*_i` the distributions that they predict for row i of the training data. The gradient vanishes
+at the minimum, and the loss is the log-partition function minus a linear function of the scores, so that exactly
 
     P - P*  =  lambda/2 ||W - W*||^2  +  sum_i s_i KL(p*_i || p_i) / S,
 
@@ -15,10 +15,11 @@ claimed here.
 2. Row i of training can have another class at the minimum only if `KL(p*_i || p_i)` is at least
    `-log(1 - (sqrt(p_k) - sqrt(p_l))^2)`, k and l its two most probable classes: no distribution under which k is not
    the single most probable class is closer. All these costs are paid from one budget, `S gap`.
-3. For any row x the difference of two scores moves by at most `sqrt(2) ||x - m|| sqrt(2 gap / lambda)` (without the
-   first factor where there is one output for two classes) plus what it moves by at the point m, the mean of
-   training. That part belongs to the intercept: were it large, the same difference would have moved in many rows
-   of training, and the sum of their divergences would exceed the budget; `centre_bounds` finds where it does.
+3. For any row x the difference of two scores moves by at most `sqrt(2) ||x - m|| B`, with B the certificate's
+   `coefficient_bound` (without the first factor where there is one output for two classes), plus what it moves by at
+   the point m, the mean of training. That part belongs to the intercept: were it large, the same difference would have
+   moved in many rows of training, and the sum of their divergences would exceed the budget; `centre_bounds` finds where
+   it does.
 
 All of this is about float64 numbers, so rounding is accounted for. The gap bounds the left side for the coefficients as
 they are returned, its own rounding included. A score is a sum of d products and the intercept, in any order, so a
@@ -30,8 +31,10 @@ Lengths, radius and budget are sums and products of positive numbers, which n ro
 rounding of these is added. m can be any point, so that of the mean does not matter. What leaves the range of float64
 is infinite or NaN and settles nothing.
 
-Without a penalty there is no such proof. Where only some columns have none, the first two remain: the identity holds with
-the norm of the penalised coefficients.
+Where only some columns have a penalty, the first two remain: the identity holds with the norm of the penalised
+coefficients. Without any they do too, where the gap is proved. Coefficients are then bounded where the curvature shows
+that there is one minimum; if some only grow, the distributions converge all the same, to those that solve the dual
+problem, and these are `p*_i`.
 
 References:
     Csiszar, "I-divergence geometry of probability distributions and minimization problems", Annals of Probability 3
@@ -156,20 +159,19 @@ def most_changes(cost: Array, weight: Array, budget: float) -> int:
     return int(np.searchsorted(paid, budget * (1 + _growth(len(paid) + 4)), side="right"))
 
 
-def score_radius(gap: float, strength: float, n_outputs: int) -> float:
-    """How far a difference of two scores may move for each unit of a row's norm: `sqrt(2 gap / lambda)`.
+def score_radius(coefficient_bound: float, n_outputs: int) -> float:
+    """How far a difference of two scores may move for each unit of a row's norm.
 
     Args:
-        gap: the proved gap, in nats.
-        strength: of the penalty, positive.
+        coefficient_bound: the certificate's, which bounds how far W is from the optimal coefficients.
         n_outputs: 1, or the number of classes; with more than one the difference of two columns of W counts, and
             its length is at most sqrt(2) times that of all of W.
 
     Example:
-        >>> round(score_radius(0.02, 0.01, n_outputs=1), 9)
+        >>> round(score_radius(2.0, n_outputs=1), 9)
         2.0
     """
-    return float(np.sqrt((2 if n_outputs > 1 else 1) * 2 * gap / strength) * (1 + _growth(8)))
+    return float(np.sqrt(2 if n_outputs > 1 else 1) * coefficient_bound * (1 + _growth(4)))
 
 
 def centred_lengths(X: Any, centre: Array, divisor: Array) -> Array:
@@ -286,7 +288,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
         X: features, shape (n, d).
 
     Returns:
-        Shape (n,); all false where nothing is proved, for example without a penalty.
+        Shape (n,); all false where nothing is proved, for example where no finite coefficients are optimal.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -305,7 +307,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
     centre = record.mean if model.objective_.fit_intercept else np.zeros_like(record.mean)
     X = checked_rows(model, X)
     coef = dense_coefficients(model)
-    reach = score_radius(certificate.gap, certificate.strength, len(coef)) * centred_lengths(X, centre, record.divisor)
+    reach = score_radius(certificate.coefficient_bound, len(coef)) * centred_lengths(X, centre, record.divisor)
     rounding = prediction_rounding(coef, model.intercept_, X)
     return settled_scores(log_probabilities, reach, record.centre_bounds, rounding)
 

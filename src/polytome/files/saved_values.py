@@ -123,6 +123,7 @@ _CERTIFICATE: dict[str, Kind] = {
     "estimate": optional(real(-LARGEST, np.inf, nan=True)),
     "rounding": real(0, np.inf),
     "intercept": real(0, np.inf),
+    "distance": real(0, np.inf),
 }
 _CERTIFICATE_FIELDS = {field.name: field.default for field in fields(Certificate)}
 TRAINING: dict[str, Kind] = {
@@ -156,7 +157,7 @@ _CERTIFIED = _MODEL | {
     "objective": record(_FORMULA, {"penalty_weights": "none"}),
     "certificate": record(
         {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
-        {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept")},
+        {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept", "distance")},
     ),
     "stop": choice(*Stop.__members__),
     "n_iter": _COUNT,

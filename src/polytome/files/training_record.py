@@ -90,7 +90,8 @@ def record_training(
 
     refuse_without_classes(model, "a record of training counts the rows of each class")
     # What is proved of predictions is proved of one distribution for each row, and that is what these losses learn.
-    is_proved = certificate_of(model) is not None and model.objective_.loss in ("softmax", "logistic")
+    certificate = certificate_of(model)
+    is_proved = certificate is not None and model.objective_.loss in ("softmax", "logistic")
     log_probabilities = model.predict_log_proba(X) if is_proved else None
     X = checked_rows(model, X)
     y = one_label_each(y, X.shape[0])
@@ -107,7 +108,7 @@ def record_training(
     if "scale" in vars(model):  # neurons have no penalty
         divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
         weights = penalty_weights_of(model, X.shape[1])
-        if weights is not None:
+        if weights is not None and not (certificate is not None and certificate.strength == 0):
             penalised = np.sign(weights)
             divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
     could_change, bounds = None, np.zeros((0, 0))
@@ -181,14 +182,15 @@ def _settle(
 
     certificate, formula = model.certificate_, model.objective_
     budget = certificate.gap * formula.total_weight
-    proved = certificate.kind == "proof" and certificate.strength > 0 and np.isfinite(budget)
+    proved = certificate.kind == "proof" and not certificate.is_of_separation and np.isfinite(budget)
     rounding = prediction_rounding(dense_coefficients(model), model.intercept_, X)
     losses = -log_probabilities[np.arange(len(codes)), codes]
     if not proved or not _is_of_fit(model, losses, weight, rounding, divisor, penalised):
         return None, np.zeros((0, 0))
-    if not penalised.all():  # such a coefficient can be anywhere: only what divergences cost is known
+    # Where a coefficient can be anywhere, only what divergences cost is known.
+    if not (penalised.all() and np.isfinite(certificate.coefficient_bound)):
         return most_changes(cost_of_change(log_probabilities, rounding), weight, budget), np.zeros((0, 0))
-    radius = score_radius(certificate.gap, certificate.strength, model.coef_.shape[0])
+    radius = score_radius(certificate.coefficient_bound, model.coef_.shape[0])
     reach = radius * centred_lengths(X, mean if formula.fit_intercept else np.zeros_like(mean), divisor)
     bounds = np.zeros((len(model.classes_),) * 2)
     if formula.fit_intercept:

@@ -194,7 +194,7 @@ def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
 
     A certificate is a lower bound of the minimum, and that bound holds for all coefficients.
     """
-    certificate = at_other_coefficients(solution.certificate, objective.at(np.float64), W)
+    certificate = at_other_coefficients(solution.certificate, objective.at(np.float64), solution.coefficients, W)
     return replace(solution, coefficients=W, certificate=certificate, given=None)
 
 

@@ -209,12 +209,20 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
         'Proved: at the exact minimum every training row would be given the class that it is given now.'
     """
     certificate, record = model.certificate_, source_of(model).training
-    if certificate.kind != "proof" or certificate.strength == 0 or not math.isfinite(certificate.gap):
-        return ["Nothing is proved about predictions: that requires a penalty and a finite gap."]
+    if certificate.is_of_separation:
+        return ["Nothing is proved about predictions: separated classes have no exact minimum to compare with."]
+    if certificate.kind != "proof" or not math.isfinite(certificate.gap):
+        return ["Nothing is proved about predictions: that requires a proof, and a finite gap."]
+    columns = "columns scaled as in the penalty" if certificate.strength > 0 else "columns divided by their scale"
     coefficients = (
         f"Proved: the coefficients are within a distance of {bound(certificate.coefficient_bound)} of the optimal "
-        "ones (root of the sum of squares, for columns scaled as in the penalty)."
+        f"ones (root of the sum of squares, for {columns})."
     )
+    if not math.isfinite(certificate.coefficient_bound):
+        coefficients = (
+            "Not proved: how far the coefficients are from optimal ones. Without a penalty there can be others that "
+            "are as good, or none that are finite."
+        )
     if model.objective_.loss not in ("softmax", "logistic"):
         return [coefficients]
     average = bound(100 * mean_variation_bound(certificate.gap), 2)

@@ -390,8 +390,8 @@ class _Minimization:
                 return
             before, W = self.certified.certificate.gap, self.certified.coefficients
             self._polish(replace(iterate, coefficients=W, step=None), True)
-            # Where there is no minimum, each step gains a factor of e, forever.
-            if not self.certified.certificate.gap < before / 10:
+            # Where classes are separated in part, each step gains a factor of e, forever.
+            if not self.certified.certificate.gap < before / 2:
                 return
 
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
@@ -468,7 +468,9 @@ class _Minimization:
                 stop = _outcome(found)
         assert self.certified is not None
         certificate, coefficients = self.certified.certificate, self.certified.coefficients
-        separated = self._separated_alone(coefficients) if stop is Stop.ESTIMATED else ()
+        # Where there is a minimum, the distance from it is known.
+        may_rise = stop in (Stop.ESTIMATED, Stop.CERTIFIED) and np.isinf(certificate.coefficient_bound)
+        separated = self._separated_alone(coefficients) if may_rise else ()
         stop = Stop.SEPARATED if separated else stop
         took_over = tuple(f"{name} took over at iteration {iteration}" for name, iteration in self.took_over.items())
         passes = self.history[-1].passes

@@ -12,7 +12,7 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from polytome.verification.ball_curvature import excess_by_curvature
+from polytome.verification.ball_curvature import excess_by_curvature, least_of_the_rest
 from polytome.verification.ball_newton import newton, zero_start
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import Ball, precision
@@ -27,13 +27,15 @@ Point = tuple[Ball, list[Ball]]
 _PRECISIONS_IN_BITS = (128, 256, 512, 1024)
 _STATED_NUMBER_ERROR = 1e-9  # the relative error that a stated number (not a bound) may have
 _MAX_HESSIAN_COEFFICIENTS = 200  # the most coefficients for which a Hessian in balls is formed
+_SHARES = (2.0**-20, 0.25)  # of the claimed gap: what may be left out as certain
 _MAX_DIRECT_ENTRIES = 200_000  # entries of X times outputs: with fewer, floats are not tried first
 
 
 class BallCheck:
     """A model with its problem, and what is known so far.
 
-    `excess_lower` and `excess_upper` enclose the excess P - P*.
+    `excess_lower` and `excess_upper` enclose the excess P - P*; without a penalty `nearest` and `farthest` the distance of the
+    coefficients from the optimal ones.
     """
 
     def __init__(self, model: Any, problem: BallProblem, say: Callable[[str], None]) -> None:
@@ -46,6 +48,7 @@ class BallCheck:
         self.is_small = n_outputs * (n_features + 1) <= _MAX_HESSIAN_COEFFICIENTS
         self.is_quick = problem.X.shape[0] * n_features * n_outputs <= _MAX_DIRECT_ENTRIES
         self.excess_lower, self.excess_upper = arb(0), arb("inf")
+        self.nearest, self.farthest = arb(0), arb("inf")
         self.margin: Ball = None
         self.witness, self.bits = "the model's own coefficients", _PRECISIONS_IN_BITS[0]
 
@@ -77,6 +80,7 @@ class BallCheck:
 
     def _bounds(self) -> bool:
         """Whether these bits suffice."""
+        decided = False
         for name, point, is_own in self._witnesses():
             if not is_own:
                 self._stage(f"the objective at {name}")
@@ -91,17 +95,35 @@ class BallCheck:
                     return False  # too much rounding: use more bits
                 if excess < self.excess_upper:
                     self.excess_upper, self.witness = excess.upper(), name
-            if self.excess_upper <= self._gap or self.excess_lower > self._gap:
+            decided = bool(self.excess_upper <= self._gap or self.excess_lower > self._gap)
+            if decided and (self.penalised or self.farthest <= self._distance or self.nearest > self._distance):
                 return True
-        return not (
-            self.claim.kind == "proof" and self.is_small
-        )  # more bits make a better witness of a small model only
+        # More bits make a better witness of a small model only.
+        return decided or not (self.claim.kind == "proof" and self.is_small)
 
     def _lower_bound(self, point: Point) -> Ball:
         """What no coefficients bring the objective below, as a witness proves it."""
         if self.penalised:
             return self.problem.bound(*point)
-        return self.problem.value(*point) - excess_by_curvature(self.problem, *point)
+        excess, radius = excess_by_curvature(self.problem, *point)
+        if radius.is_finite():
+            away = self._away(point[0])
+            self.farthest = min(self.farthest, (away + radius).upper())
+            self.nearest = max(self.nearest, (away - radius).lower())
+        if excess.is_finite():
+            return self.problem.value(*point) - excess
+        # Where classes are separated in part, what is certain of the rows adds next to nothing at a good witness.
+        rests = (least_of_the_rest(self.problem, *point, self._gap * share) for share in _SHARES)
+        return max(rests, key=lambda ball: ball.lower() if ball.is_finite() else arb("-inf"))
+
+    def _away(self, W: Ball) -> Ball:
+        """The distance of the model's coefficients from others, in columns divided by their scale; of a softmax that
+        of their differences, as a number added to all classes changes nothing."""
+        squares = arb(0)
+        for divisor, row in zip(self.problem.divisors, (self.point[0] - W).tolist(), strict=True):
+            middle = sum(row, arb(0)) / len(row) if self.problem.softmax else 0
+            squares += divisor**2 * sum(((entry - middle) ** 2 for entry in row), arb(0))
+        return squares.sqrt()
 
     def _raise_lower(self, ball: Ball) -> None:
         if ball > self.excess_lower:
@@ -133,7 +155,11 @@ class BallCheck:
     def _gap(self) -> Ball:
         return arb(float(self.claim.gap))
 
-    # Separation ----------------------------------------------------------------------------------
+    @property
+    def _distance(self) -> Ball:
+        return arb(float(self.claim.distance))
+
+    # Separation --------------------------------------------------------------------------------------------------
 
     def _separation(self) -> bool:
         """Whether the sign of every margin is known; then P is the excess, since growing coefficients bring it to 0."""
@@ -156,7 +182,7 @@ class BallCheck:
             verdict: Literal["confirmed", "refuted", "undecided"] = "refuted" if reasons else "confirmed"
             if not reasons and (self.claim.kind != "proof" or not self.excess_upper <= self._gap):
                 verdict, reasons = "undecided", [self._doubt()]
-            bound = (2 * self.excess_upper / self.strength).sqrt() if self.penalised else arb("inf")
+            bound = (2 * self.excess_upper / self.strength).sqrt() if self.penalised else self.farthest
             return Verification(
                 verdict=verdict,
                 reasons=tuple(reasons),
@@ -187,6 +213,9 @@ class BallCheck:
             found.append(f"{excess}, and the certificate claims at most {claimed_gap}")
         elif claim.kind == "estimate" and claim.holds and self.excess_lower > max(gap, arb(claim.tol) * self.null):
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
+        if not self.penalised and claim.kind == "proof" and self.nearest > self._distance:
+            lower, claimed_gap = _distinct(self.nearest, self._distance)
+            found.append(f"the coefficients are at least {lower} from the optimal ones, and the bound claims {claimed_gap}")
         for name, claimed, true, slack in (
             ("objective", claim.objective, self.value, gap + _STATED_NUMBER_ERROR * self.value),
             ("objective of the null model", claim.null_objective, self.null, _STATED_NUMBER_ERROR * self.null),

@@ -4,8 +4,9 @@ A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every 
 and for the intercept. The predictions p of a witness nearly do so. With their curvature `C_i = diag(p_i) - p_i p_i'`
 and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where
 `H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers. The balls of c contain its solution, and those of q
-decide whether it is a distribution. Where p is almost certain of a label, it is taken to be the label: so there is a
-bound too where these columns tell some classes apart, and no coefficients are optimal.
+decide whether it is a distribution. A column that is a sum of others in every row has no equation of its own. Where p
+is almost certain of a label, it is taken to be the label: so there is a bound too where these columns tell some classes
+apart, and no coefficients are optimal.
 
 Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta Numerica 19, 2010, section
 10 (linear systems).
@@ -16,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flint import arb, arb_mat
+from flint import arb, arb_mat, fmpq_mat
 
 from polytome.verification.exact_data import Ball, Block, ExactData
 
 __all__ = ["Tilt"]
 
+_MOST_ELIMINATED = 100_000  # entries of the rows that are eliminated exactly
 _NEGLIGIBLE_PROBABILITY = arb(2) ** -50
 Predict = Callable[[Block], Iterator[tuple[list[Ball], list[Ball]]]]
 """What a witness predicts for each row of a block, and one minus that."""
@@ -43,14 +45,22 @@ class Tilt:
 
     @classmethod
     def of(cls, problem: ExactData, predict: Predict) -> Tilt | None:
-        """That of a witness, by its predictions; None where the equations depend on each other or on too few digits."""
-        columns, n_outputs = _independent(problem), problem.n_outputs
+        """That of a witness, by its predictions; None where the equations cannot be solved."""
+        found = cls._of(problem, predict, _changing(problem))
+        if found is None and (columns := _independent(problem)) is not None:
+            found = cls._of(problem, predict, columns)
+        return found
+
+    @classmethod
+    def _of(cls, problem: ExactData, predict: Predict, columns: list[int]) -> Tilt | None:
+        """That of some columns; None where they depend on each other, or the bits are too few."""
+        n_outputs = problem.n_outputs
         width = len(columns) + problem.fit_intercept
         groups = [list(range(n_outputs))] if problem.softmax else [[k] for k in range(n_outputs)]
         changes = [[arb(0)] * width for _ in range(n_outputs)]
         for group in groups:
             side = len(group) * width
-            right_side, curvature = [arb(0)] * side, [[arb(0)] * side for _ in range(side)]
+            left, curvature = [arb(0)] * side, [[arb(0)] * side for _ in range(side)]
             for block in problem.blocks():
                 for i, predicted in enumerate(predict(block)):
                     p, rest = _rounded_predictions(problem, block.y[i], *predicted)
@@ -59,25 +69,25 @@ class Tilt:
                         s = block.weight[i] * block.takes_part(i, k)
                         residual = s * (p[k] - block.y[i][k])
                         for a, xa in enumerate(x):
-                            right_side[m * width + a] -= residual * xa
+                            left[m * width + a] -= residual * xa
                         for other, against in enumerate(group):
                             factor = s * p[k] * (rest[k] if k == against else -p[against])
                             for a, xa in enumerate(x):
                                 row, weighted = curvature[m * width + a], factor * xa
                                 for c, xc in enumerate(x):
                                     row[other * width + c] += weighted * xc
-            places = [place for place in range(side) if curvature[place][place] != 0 or right_side[place] != 0]
+            places = [at for at in range(side) if curvature[at][at] != 0 or left[at] != 0]
             if problem.softmax and places:  # the same change of all scores is none: the last ones stay as they are
-                places = [place for place in places if place // width < places[-1] // width]
+                places = [at for at in places if at // width < places[-1] // width]
             if not places:
                 continue
-            matrix = arb_mat([[curvature[place][other_place] for other_place in places] for place in places])
+            matrix = arb_mat([[curvature[at][to] for to in places] for at in places])
             try:
-                solved = matrix.solve(arb_mat([[right_side[place]] for place in places])).entries()
+                solved = matrix.solve(arb_mat([[left[at]] for at in places])).entries()
             except ZeroDivisionError:
                 return None
-            for place, change in zip(places, solved, strict=True):
-                changes[group[place // width]][place % width] = change
+            for at, change in zip(places, solved, strict=True):
+                changes[group[at // width]][at % width] = change
         return cls(problem, columns, changes)
 
     def moved(self, block: Block, row: int, p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]] | None:
@@ -124,10 +134,28 @@ def _rounded_predictions(
     return [pk for pk, _ in pairs], [rk for _, rk in pairs]
 
 
-def _independent(problem: ExactData) -> list[int]:
+def _changing(problem: ExactData) -> list[int]:
     """The unpenalised columns but those that never change, whose equation is the intercept's, or none."""
     first, moves = problem.first_and_moving()
     return [j for j in problem.free if moves[j] or not (problem.fit_intercept or first[j] == 0)]
+
+
+def _independent(problem: ExactData) -> list[int] | None:
+    """Unpenalised columns of which, and the intercept's, all others are sums, in every row that counts; their equations
+    follow. None where there are too many rows."""
+    columns = _changing(problem)
+    if problem.X.shape[0] * (len(columns) + 1) > _MOST_ELIMINATED:
+        return None
+    rows = []
+    for block in problem.blocks():
+        for i, s in enumerate(block.weight):
+            if s > 0:
+                entries = [x.fmpq() for x in _entries(problem, block, i, columns)]
+                # The intercept first, so that it is never one of the others.
+                rows.append([entries.pop(), *entries] if problem.fit_intercept else entries)
+    reduced, rank = fmpq_mat(rows).rref()
+    pivots = [next(j for j in range(reduced.ncols()) if reduced[i, j] != 0) for i in range(rank)]
+    return [columns[j - problem.fit_intercept] for j in pivots if j >= problem.fit_intercept]
 
 
 def _entries(problem: ExactData, block: Block, row: int, columns: list[int]) -> list[Ball]:

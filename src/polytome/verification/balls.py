@@ -201,10 +201,10 @@ class BallProblem(ExactData):
         for i, z in enumerate(self.scores(block, W, b)):
             y = block.y[i]
             if self.softmax:
-                place = max(range(len(z)), key=lambda k: z[k].mid())
-                below = [zk - z[place] for zk in z]
-                sums = sum((zk.exp() for k, zk in enumerate(below) if k != place), arb(0))
-                loss = sums.log1p() - sum((yk * zk for yk, zk in zip(y, below, strict=True)), arb(0))
+                own = [k for k in range(len(z)) if block.takes_part(i, k)]
+                place = max(own, key=lambda k: z[k].mid())
+                sums = sum(((z[k] - z[place]).exp() for k in own if k != place), arb(0))
+                loss = sums.log1p() - sum((y[k] * (z[k] - z[place]) for k in own), arb(0))
             else:
                 loss = arb(0)
                 for k, (yk, zk) in enumerate(zip(y, z, strict=True)):
@@ -215,10 +215,10 @@ class BallProblem(ExactData):
 
     def predictions(self, block: Block, W: Ball, b: list[Ball]) -> Iterator[tuple[list[Ball], list[Ball]]]:
         """Probabilities of each row, and one minus them, for sigmoids without cancellation."""
-        for z in self.scores(block, W, b):
+        for i, z in enumerate(self.scores(block, W, b)):
             if self.softmax:
-                top = max(zk.mid() for zk in z)
-                e = [(zk - top).exp() for zk in z]
+                top = max(zk.mid() for k, zk in enumerate(z) if block.takes_part(i, k))
+                e = [(zk - top).exp() if block.takes_part(i, k) else arb(0) for k, zk in enumerate(z)]
                 total = sum(e, arb(0))
                 p = [ek / total for ek in e]
                 yield p, [1 - pk for pk in p]

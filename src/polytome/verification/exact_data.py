@@ -88,7 +88,7 @@ class ExactData:
         C: inverse strength of the penalty; `inf` for none.
         softmax: whether the outputs are the classes of one softmax, or independent sigmoids.
         fit_intercept: whether there is an intercept.
-        own: (n, m) which outputs a row takes part in; None for all.
+        own: (n, m) which outputs a row takes part in, of a softmax its classes; None for all.
         factor: (n,) place of each row in `factors`, by which its weight is multiplied; None for no factors.
         factors: exact rational numbers.
         scale: None, "standard", or positive numbers (d,).
