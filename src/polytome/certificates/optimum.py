@@ -82,7 +82,7 @@ class Optimum:
             coefficients = W[: X.shape[1]].astype(np.float64)
             intercepts = [np.zeros(W.shape[1])]
             if objective.fit_intercept:
-                beside = [problem.beside(coefficients).solved(close, steps) for problem in problems]
+                beside = [problem.beside(coefficients).solved(close, steps, u[-1:]) for problem, u in solved]
                 best = [p.of_outputs(u)[-1] for p, u in zip(problems, beside, strict=True) if u is not None]
                 intercepts = [b.astype(np.float64) for b in (W[-1], np.hstack(best)) if len(b) == W.shape[1]]
         return cls(floats, change, [(coefficients, b) for b in intercepts])
@@ -174,18 +174,22 @@ class _Problem:
         X, ones = np.hsplit(self.columns, [len(own)])
         return replace(self, columns=ones, ridge=self.ridge[len(own) :], offset=X @ own)
 
-    def solved(self, close: Decimal, most: int) -> Array | None:
-        """The coefficients of the free outputs, (n_columns, n_free); None where that takes more steps than this.
+    def solved(self, close: Decimal, most: int, start: Array | None = None) -> Array | None:
+        """The coefficients of the free outputs, (n_columns, n_free); None where that takes more steps than this, or
+        more digits.
 
         Each step of Newton's method is as long as the slope along it asks for: a row that a long step would put on its
         wrong side has a say only where it gets there.
         """
-        u = np.full((self.columns.shape[1], self.offset.shape[1]), _ZERO)
-        p = _predictions(self.offset)
+        u = np.full((self.columns.shape[1], self.offset.shape[1]), _ZERO) if start is None else start
+        p = _predictions(self.scores(u))
         for _ in range(most):
             y = self.labels[:, : len(u.T)]
             gradient = self.columns.T @ (self.weight * (p - y)) + self.ridge[:, None] * self._mixed(u)
-            step = -_quotient(self._hessian(p), gradient.T.ravel()).reshape(u.T.shape).T
+            quotient = _quotient(self._hessian(p), gradient.T.ravel())
+            if quotient is None:
+                return None
+            step = -quotient.reshape(u.T.shape).T
             slope = -(gradient * step).sum()
             if slope <= 2 * close:
                 return np.asarray(u + step)
@@ -232,15 +236,15 @@ def _predictions(scores: Array) -> Array:
     return np.asarray(each / (each.sum(axis=1, keepdims=True) + _exponential(-top)))
 
 
-def _quotient(A: Array, b: Array) -> Array:
-    """`A^-1 b` for a matrix that is positive definite; where digits leave nothing of it, there is no step."""
+def _quotient(A: Array, b: Array) -> Array | None:
+    """`A^-1 b` for a matrix that is positive definite; None where the digits have nothing left of that."""
     A, b, x = A.copy(), b.copy(), np.full(len(b), _ZERO)
     for j in range(len(b)):
-        if A[j, j] > 0:
-            factor = A[j + 1 :, j] / A[j, j]
-            A[j + 1 :, j + 1 :] -= factor[:, None] * A[j, j + 1 :]
-            b[j + 1 :] -= factor * b[j]
+        if not A[j, j] > 0:
+            return None
+        factor = A[j + 1 :, j] / A[j, j]
+        A[j + 1 :, j + 1 :] -= factor[:, None] * A[j, j + 1 :]
+        b[j + 1 :] -= factor * b[j]
     for j in range(len(b))[::-1]:
-        if A[j, j] > 0:
-            x[j] = (b[j] - (A[j, j + 1 :] * x[j + 1 :]).sum()) / A[j, j]
+        x[j] = (b[j] - (A[j, j + 1 :] * x[j + 1 :]).sum()) / A[j, j]
     return x
