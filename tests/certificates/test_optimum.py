@@ -121,7 +121,7 @@ def test_outliers_of_several_classes_that_contradict_each_other_are_proved(n_cla
 @pytest.mark.parametrize("model", [LogisticRegression(), OneVsOne()])
 def test_columns_that_mix_zero_and_huge_values_are_proved(model) -> None:
     rng = np.random.default_rng(5)
-    X = (rng.normal(size=(25, 4)) + [1e14, -3e13, 1e12, 2e14]) * (rng.random((25, 4)) < 0.6)
+    X = rng.normal(np.array([1e14, -3e13, 1e12, 2e14]), size=(25, 4)) * (rng.random((25, 4)) < 0.6)
     assert model.fit(sparse.csr_array(X), np.arange(25) % 3).stop_ is Stop.CERTIFIED
 
 

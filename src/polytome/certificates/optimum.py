@@ -32,7 +32,7 @@ _FEWEST_STEPS = 10
 _MOST_LENGTHS = 60
 _STEEP = Decimal("0.3")  # what may be left of a slope
 
-_exact = np.frompyfunc(Decimal, 1, 1)
+_decimal = np.frompyfunc(Decimal, 1, 1)
 _exponential = np.frompyfunc(Decimal.exp, 1, 1)
 
 
@@ -78,44 +78,33 @@ class Optimum:
                 rest = rest - _exact(part)
             change = rest.astype(np.float64)
             change = np.stack([change, (rest - _exact(change)).astype(np.float64)])
-            W = np.hstack([problem.of_outputs(u) for problem, u in solved])
-            coefficients = W[: X.shape[1]].astype(np.float64)
-            intercepts = [np.zeros(W.shape[1])]
-            if objective.fit_intercept:
-                beside = [problem.beside(coefficients).solved(close, steps, u[-1:]) for problem, u in solved]
-                best = [p.of_outputs(u)[-1] for p, u in zip(problems, beside, strict=True) if u is not None]
-                intercepts = [b.astype(np.float64) for b in (W[-1], np.hstack(best)) if len(b) == W.shape[1]]
-        return cls(floats, change, [(coefficients, b) for b in intercepts])
+            W = np.hstack([problem.of_outputs(u) for problem, u in solved]).astype(np.float64)
+            if not objective.fit_intercept:
+                return cls(floats, change, [(W, np.zeros(W.shape[1]))])
+            near = [(W[:-1], W[-1])]
+            beside = [(problem, problem.beside(W[:-1]).solved(close, steps, u[-1:])) for problem, u in solved]
+            best = [problem.of_outputs(b)[0].astype(np.float64) for problem, b in beside if b is not None]
+            if len(best) == len(problems):
+                near.append((W[:-1], np.hstack(best)))
+        return cls(floats, change, near)
 
 
 def _problems(objective: Objective, X: Array) -> list[_Problem]:
     """Those that an objective consists of."""
-    rows, loss = objective.rows, objective.loss
-    n, n_outputs = len(X), loss.n_outputs
-    weight = _exact(rows.weight) / Decimal(objective.total_weight)
-    scale, quadratic = rows.columns.scale, np.ravel(objective.penalty.quadratic)
-    ridge = np.full(X.shape[1], _ONE) * _exact(quadratic) / _exact(scale) ** 2
-    if objective.fit_intercept:
-        X, ridge = np.column_stack([X, np.ones(n)]), np.append(ridge, _ZERO)
+    rows, loss, (n, n_features) = objective.rows, objective.loss, X.shape
+    width, n_outputs = n_features + objective.fit_intercept, loss.n_outputs
+    columns = _exact(np.column_stack([X, np.ones(n)])[:, :width])
+    quadratic = np.broadcast_to(np.ravel(objective.penalty.quadratic), n_features)
+    ridge = (_exact(np.append(quadratic, 0.0)) / _exact(np.append(rows.columns.scale, 1.0)) ** 2)[:width]
+    weight = _exact(rows.weight)[:, None] / Decimal(objective.total_weight)
     still = np.zeros((n, n_outputs))
-    labels = -sum(_exact(part) for part in loss.exact_residuals(still, rows.target)[1:])
-    columns = _exact(X)
+    labels = -np.sum([_exact(part) for part in loss.exact_residuals(still, rows.target)[1:]], axis=0)
     if not loss.separable:
         offset = np.full((n, n_outputs - 1), _ZERO)
-        return [_Problem(slice(0, n_outputs), columns, weight[:, None], labels, ridge, offset, True)]
-    takes_part, _ = loss.curvature(still, rows.target)
-    return [
-        _Problem(
-            slice(k, k + 1),
-            columns,
-            np.where(takes_part[:, k] > 0, weight, _ZERO)[:, None],
-            labels[:, [k]],
-            ridge,
-            np.full((n, 1), _ZERO),
-            False,
-        )
-        for k in range(n_outputs)
-    ]
+        return [_Problem(slice(0, n_outputs), columns, weight, labels, ridge, offset)]
+    takes_part, offset = _exact(np.sign(loss.curvature(still, rows.target)[0])), np.full((n, 1), _ZERO)
+    outputs = [slice(k, k + 1) for k in range(n_outputs)]
+    return [_Problem(own, columns, weight * takes_part[:, own], labels[:, own], ridge, offset) for own in outputs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +121,6 @@ class _Problem:
         labels: probabilities of the outputs, (n, n_outputs).
         ridge: the penalty's curvature for each column, (n_columns,).
         offset: scores that come on top, (n, n_free).
-        is_softmax: or else a logistic regression of one output.
     """
 
     outputs: slice
@@ -141,14 +129,18 @@ class _Problem:
     labels: Array
     ridge: Array
     offset: Array
-    is_softmax: bool
+
+    @property
+    def is_softmax(self) -> bool:
+        """Or else it is a logistic regression, of one output."""
+        return bool(self.labels.shape[1] > 1)
 
     @property
     def work(self) -> float:
         """How many multiplications a step takes."""
         (n, width), free = self.columns.shape, self.offset.shape[1]
         pairs = free * (free + 1) / 2
-        return n * (free * _EXPONENTIAL + pairs * width**2) + (free * width) ** 3 / 3
+        return float(n * (free * _EXPONENTIAL + pairs * width**2) + (free * width) ** 3 / 3)
 
     def scores(self, u: Array) -> Array:
         """Those of the free outputs, (n, n_free)."""
@@ -158,14 +150,14 @@ class _Problem:
         """Those of all outputs, from those of the free ones: with a sum of zero."""
         if not self.is_softmax:
             return values
-        held = np.hstack([values, np.full((len(values), 1), _ZERO)])
-        return np.asarray(held - held.sum(axis=1, keepdims=True) / len(held.T))
+        every = np.hstack([values, np.full((len(values), 1), _ZERO)])
+        return np.asarray(every - every.sum(axis=1, keepdims=True) / every.shape[1])
 
     def residual(self, u: Array) -> Array:
         """Predictions less labels, (n, n_outputs), of rows that take part."""
         p = _predictions(self.scores(u))
         p = np.hstack([p, _ONE - p.sum(axis=1, keepdims=True)]) if self.is_softmax else p
-        return np.where(self.weight > 0, p - self.labels, _ZERO)
+        return np.asarray((p - self.labels) * _exact((self.weight > 0).astype(np.float64)))
 
     def beside(self, coefficients: Array) -> _Problem:
         """The problem of the intercepts alone, beside these coefficients in float64."""
@@ -199,7 +191,7 @@ class _Problem:
 
     def _mixed(self, u: Array) -> Array:
         """The penalty's gradient for a ridge of one: less the mean over the classes."""
-        return np.asarray(u - u.sum(axis=1, keepdims=True) / len(self.labels.T)) if self.is_softmax else u
+        return np.asarray(u - u.sum(axis=1, keepdims=True) / self.labels.shape[1]) if self.is_softmax else u
 
     def _hessian(self, p: Array) -> Array:
         X, free = self.columns, range(len(p.T))
@@ -229,11 +221,16 @@ class _Problem:
         return tried, reached
 
 
+def _exact(values: Array) -> Array:
+    """Floats as `Decimal`, without rounding."""
+    return np.asarray(_decimal(values))
+
+
 def _predictions(scores: Array) -> Array:
-    """The probabilities of the free outputs; that of the last class has a score of zero."""
-    top = np.maximum(scores.max(axis=1, keepdims=True), _ZERO)
-    each = _exponential(scores - top)
-    return np.asarray(each / (each.sum(axis=1, keepdims=True) + _exponential(-top)))
+    """The probabilities of the free outputs; the last class has a score of zero."""
+    every = np.hstack([scores, np.full((len(scores), 1), _ZERO)])
+    each = np.asarray(_exponential(every - every.max(axis=1, keepdims=True)))
+    return np.asarray(each[:, :-1] / each.sum(axis=1, keepdims=True))
 
 
 def _quotient(A: Array, b: Array) -> Array | None:
