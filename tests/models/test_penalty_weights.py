@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression as Peer
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Stop
+from polytome.certificates.unpenalised import Equations
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective
@@ -101,6 +102,28 @@ def test_classes_that_an_unpenalised_column_tells_apart_are_certified_all_the_sa
     model = LogisticRegression(penalty_weights=[1, 0, 2, 0]).fit(X, Y)
     assert model.stop_ is Stop.CERTIFIED
     assert_allclose(model.predict_proba(X)[:50, 0], 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("model", [OneVsRest, OneVsOne, MultilabelLogistic])
+def test_an_unpenalised_column_may_tell_apart_the_classes_of_one_output_alone(model):
+    """The rows that are left in doubt are others for each output."""
+    rng = np.random.default_rng(8)
+    levels, y = rng.integers(0, 2, (40, 2)), rng.integers(0, 3, 40)
+    levels[y == 0, 0], levels[y == 1, 1] = 1, 0
+    y = np.eye(3)[y] if model is MultilabelLogistic else y
+    fitted = model(penalty_weights=[0.0, 0.0, 1.0]).fit(np.column_stack([levels, rng.normal(size=40)]), y)
+    assert fitted.stop_ is Stop.CERTIFIED
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_soft_label_that_is_met_exactly_is_still_in_doubt(n_classes):
+    X = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [-1.0, 0.0]])
+    y = np.full((4, n_classes), 1 / n_classes)
+    target, loss = (y, Softmax(3)) if n_classes == 3 else (y[:, 0], Logistic())
+    objective = Objective(loss, WeightedL2(0.1, [1.0, 0.0]), as_rows(X, target, np.ones(4)))
+    equations = Equations.at(objective, np.zeros(objective.shape), 1e-9)
+    assert equations.places.tolist() == [1, 2]
+    assert (equations.scales > 0).all()
 
 
 def test_columns_without_weight_that_depend_on_each_other_end_honestly():

@@ -80,11 +80,11 @@ class Equations:
         """Those at coefficients `W`; a residual up to `small` counts as none, unless a label is soft."""
         rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
         sure = None if objective.soft.size and objective.soft.any() else small
-        places = _places(objective, raw, sure)
+        places, varies = _places(objective, raw, sure)
         sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
         H, diagonal, left, most, (mean, square) = (each / total for each in sums)
         n_outputs, width = diagonal.shape
-        active = diagonal > 0
+        active = (diagonal > 0) & varies
         if not objective.loss.separable:  # the same change to every class is none: there, any curvature will do
             fill = diagonal.sum(axis=0) / np.maximum(active.sum(axis=0), 1) ** 2
             blocks = H.reshape(n_outputs, width, n_outputs, width)
@@ -98,7 +98,7 @@ class Equations:
         depth = objective.sizes.depth + 2 * ELEMENTARY + n_outputs
         off = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
         # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no equation to lose.
-        least = float(eigenvalues.min(initial=1.0)) - off if not left.T[~active].any() else 0.0
+        least = float(eigenvalues.min(initial=1.0)) - off if not left.T[varies & ~active].any() else 0.0
         longest = np.inf
         if least > 0:
             (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
@@ -275,19 +275,31 @@ def _sure(loss: Loss, block: Block, raw: Array, small: float | None) -> tuple[Ar
     return residual, m, m / root, mass
 
 
-def _places(objective: Objective, raw: Array, small: float | None) -> Array:
-    """The unpenalised columns and the intercept's place; without those whose equation follows from the intercept's,
-    or is none, as they never change, or are zero, in all rows that have residuals."""
-    rows, free = objective.rows, objective.unpenalised
-    low, high = np.full(len(free), np.inf), np.full(len(free), -np.inf)
+def _places(objective: Objective, raw: Array, small: float | None) -> tuple[Array, Array]:
+    """The unpenalised columns and the intercept's place, and for which outputs each of them has an equation of its own,
+    (n_outputs, n_places).
+
+    A column that never changes in the rows whose predictions of an output are no labels has an equation that follows
+    from the intercept's; one that is zero there has none. The outputs of a softmax have such rows in common.
+    """
+    rows, free, loss = objective.rows, objective.unpenalised, objective.loss
+    low, high = (np.full((loss.n_outputs, len(free)), each) for each in (np.inf, -np.inf))
     for block in rows.blocks():
-        residual, _, _, _ = _sure(objective.loss, block, raw, small)
-        X = _raw(block, free)[(block.weight > 0) & residual.any(axis=1)]
-        if len(X):
-            low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
-    if not objective.fit_intercept:
-        return np.asarray(free[((low != 0) | (high != 0)) & (low <= high)])
-    return np.append(free[low < high], rows.n_features)
+        residual, m, _, _ = _sure(loss, block, raw, small)
+        takes_part = ((residual != 0) | (m != 0)) & (block.weight > 0)[:, None]
+        if not loss.separable:
+            takes_part = np.repeat(takes_part.any(axis=1, keepdims=True), loss.n_outputs, axis=1)
+        X = _raw(block, free)
+        for k, own in enumerate(takes_part.T):
+            low[k] = np.minimum(low[k], X[own].min(axis=0, initial=np.inf))
+            high[k] = np.maximum(high[k], X[own].max(axis=0, initial=-np.inf))
+    if objective.fit_intercept:
+        varies = np.column_stack([low < high, np.ones(loss.n_outputs, dtype=bool)])
+    else:
+        varies = ((low != 0) | (high != 0)) & (low <= high)
+    kept = varies.any(axis=0)
+    places = np.append(free, rows.n_features) if objective.fit_intercept else free
+    return places[kept], varies[:, kept]
 
 
 def _columns(columns: Columns, block: Block, places: Array) -> tuple[Array, Array]:
