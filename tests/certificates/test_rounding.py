@@ -262,6 +262,15 @@ def test_rare_classes_get_exact_intercepts() -> None:
     assert (np.abs(slope) <= 1e-8 * objective.room).all()
 
 
+def test_a_gap_is_no_larger_than_the_objective_however_little_that_is_known() -> None:
+    objective = problem(Logistic())
+    value, _ = objective.value_and_gradient(objective.null[0])
+    off = replace(rounding_of(objective, objective.null[0], value), objective=value)
+    for size in np.sqrt(2 * objective.penalty.modulus * value * np.array([0.1, 0.5, 0.9, 2.0])):
+        found = proof_of_parts(objective, off, value, float(size), np.zeros(1), 1e-4)
+        assert value < found.gap <= found.objective <= 2 * value * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("size", [1e-6, 0.1, 3.0, 40.0])
 def test_divergences_are_bounded_class_by_class(size: float) -> None:
     rng = np.random.default_rng(3)

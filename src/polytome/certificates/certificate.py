@@ -291,7 +291,8 @@ def _proved(
     most = value + off.objective
     if total < most:
         parts = total - balanced, balanced - exact
-        return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
+        # Known but for its rounding, the objective may be as large as what is proved of its distance.
+        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts)
     # Losses are not negative, so no gap is larger than the objective.
     return Certificate(most, most, null, tol, "proof", strength, estimate, off.objective, max(value - exact, 0.0))
 
@@ -307,7 +308,7 @@ def at_other_coefficients(known: Certificate, objective: Objective, W: Array) ->
     if known.kind == "estimate" or (known.is_of_curvature and not gap + off < value):
         return _estimated(value, gap + off, off, known.null_objective, known.tol, known.estimate)
     if gap < value:
-        return replace(known, objective=value, gap=gap + off, rounding=known.rounding + off)
+        return replace(known, objective=max(value, gap + off), gap=gap + off, rounding=known.rounding + off)
     # Losses are not negative.
     return replace(known, objective=value + off, gap=value + off, rounding=off, intercept=0.0)
 

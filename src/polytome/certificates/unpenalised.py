@@ -10,11 +10,12 @@ satisfies all of them, whatever g. If no `|z_i c|` is large, q_i is a distributi
 average at most `chi^2 = g' H^-1 g = eta^2`; and by Cauchy and Schwarz the gradient of the penalised columns moves by at
 most `sqrt(L) eta` times their root mean squares, L being the smoothness of the loss.
 
-Where predictions are all but sure of the label, q_i is the label: such rows leave nothing of an equation, at the price
-of their loss. So nothing is lost where unpenalised columns tell some classes apart perfectly.
+Classes that a label gives nothing and predictions next to nothing get nothing in q_i, and the likeliest class their
+mass. So nothing is lost where unpenalised columns tell some classes apart perfectly.
 
 All that has to be known of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
-minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive, and nothing is proved.
+minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive; then, of tiny data, the
+equations that imply the others are found without rounding, and H is theirs alone.
 
 References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and Johnson, Matrix Analysis,
 2013, section 4.3 (Weyl's inequality).
@@ -80,14 +81,14 @@ class Equations:
 
     @classmethod
     def at(cls, objective: Objective, W: Array, small: float) -> Equations:
-        """Those at coefficients `W`; a residual up to `small` counts as none, unless a label is soft."""
+        """Those at coefficients `W`; predictions within `small` of a label that is not soft are the label."""
         rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
-        sure = None if objective.soft.size and objective.soft.any() else small
-        places, varies = _places(objective, raw, sure)
-        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
+        places, varies = _places(objective, raw, small)
+        soft = bool(objective.soft.any())
+        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, small, soft))
         sums = tuple(each / total for each in sums)
         found = cls._of(objective, places, varies, sums, not objective.loss.separable)
-        if found.least > 0 or (independent := _independent(objective, raw, sure, places)) is None:
+        if found.least > 0 or (independent := _independent(objective, raw, small, places)) is None:
             return found
         return cls._of(objective, places, independent, sums, False)
 
@@ -216,15 +217,16 @@ class _SumsOfEquations:
         raw: coefficients for raw columns, shape (n_features + 1, n_outputs).
         columns: how the columns are standardised.
         places: of the columns that have equations.
-        small: a residual up to this counts as none; None where a label is soft, and a residual the difference of
-            numbers near one.
+        small: predictions this near to a label are the label.
+        soft: whether a label is soft, and a residual the difference of numbers near one.
     """
 
     loss: Loss
     raw: Array
     columns: Columns
     places: Array
-    small: float | None
+    small: float
+    soft: bool
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
@@ -238,7 +240,7 @@ class _SumsOfEquations:
         if u is not None:
             kronecker = kronecker_rows(u * np.sqrt(weight), Z)
             H -= kronecker.T @ kronecker
-        most = sizes.T @ ((np.abs(residual) + float(self.small is None)) * weight)
+        most = sizes.T @ ((np.abs(residual) + float(self.soft)) * weight)
         mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)
         return H, weighted.T @ (sizes * sizes), Z.T @ (residual * weight), most, np.array([mean, square])
 
@@ -258,37 +260,40 @@ class _ScaledLengths:
         return (np.where(block.weight > 0, lengths, 0.0),)
 
 
-def _sure(loss: Loss, block: Block, raw: Array, small: float | None) -> tuple[Array, Array, Array | None, Array]:
-    """The residuals and the curvature of a block, where residuals up to `small` are nothing.
+def _sure(loss: Loss, block: Block, raw: Array, small: float) -> tuple[Array, Array, Array | None, Array]:
+    """The residuals and the curvature of a block, where predictions within `small` of a label that is 0 or 1 are the
+    label.
 
-    With the mass of each row that went to its label, (n,): no more than the label has, so that the divergence from what
-    was predicted is at most three times as much, whatever else changes by half.
+    With the mass of each row that was moved, (n,), in a softmax to the likeliest class: no more than that had, so that
+    the divergence from what was predicted is at most three times as much, whatever else changes by half.
     """
     scores = block_scores(block, raw)
-    value, residual = loss.value_and_gradient(scores, block.target)
+    _, residual = loss.value_and_gradient(scores, block.target)
     m, u = loss.curvature(scores, block.target)
-    mass = np.zeros(len(residual))
-    if small is None:
-        return residual, m, u, mass
-    tiny = np.abs(residual) <= small
     if u is None:
+        label = block.target.reshape(residual.shape) if block.target.size == residual.size else 0
+        tiny = (np.abs(residual) <= small) & ((label == 0) | (label == 1))
         mass = np.where(tiny, np.abs(residual), 0.0).sum(axis=1)
         return np.where(tiny, 0.0, residual), np.where(tiny, 0.0, m), None, mass
-    tiny &= (small * loss.n_outputs <= np.exp(-value))[:, None]
-    label = residual.argmin(axis=1)
-    everyone = np.arange(len(residual))
-    tiny[everyone, label] = False
-    mass = np.where(tiny, residual, 0.0).sum(axis=1)
+    classes = np.arange(loss.n_outputs)
+    is_zero = block.target == 0 if block.target.ndim == 2 else classes != block.target[:, None]
+    likeliest = m.argmax(axis=1)[:, None]
+    most = np.take_along_axis(m, likeliest, 1)
+    tiny = is_zero & (m <= small) & (classes != likeliest) & (small * loss.n_outputs <= most)
+    mass = np.where(tiny, m, 0.0).sum(axis=1)
     residual = np.where(tiny, 0.0, residual)
-    residual[everyone, label] = 0.0
-    residual[everyone, label] = -residual.sum(axis=1)
-    alone = (residual == 0).all(axis=1)
+    own = np.take_along_axis(residual, likeliest, 1)
+    np.put_along_axis(residual, likeliest, 0.0, 1)
+    # What the others leave to a label does not cancel; nor does what comes on top where it is none.
+    own = np.where(own < 0, -residual.sum(axis=1, keepdims=True), own + mass[:, None])
+    np.put_along_axis(residual, likeliest, own, 1)
+    alone = (residual == 0).all(axis=1) & (is_zero.sum(axis=1) == loss.n_outputs - 1)
     m = np.where(tiny | alone[:, None], 0.0, m)
     root = np.sqrt(np.maximum(m.sum(axis=1, keepdims=True), UNIT))
     return residual, m, m / root, mass
 
 
-def _places(objective: Objective, raw: Array, small: float | None) -> tuple[Array, Array]:
+def _places(objective: Objective, raw: Array, small: float) -> tuple[Array, Array]:
     """The unpenalised columns and the intercept's place, and for which outputs each of them has an equation of its own,
     (n_outputs, n_places).
 
@@ -315,7 +320,7 @@ def _places(objective: Objective, raw: Array, small: float | None) -> tuple[Arra
     return places[kept], varies[:, kept]
 
 
-def _independent(objective: Objective, raw: Array, small: float | None, places: Array) -> Array | None:
+def _independent(objective: Objective, raw: Array, small: float, places: Array) -> Array | None:
     """Which equations imply all others, (n_outputs, n_places); None for more than tiny data.
 
     Coefficients whose scores are the same in all outputs that a row is in doubt between change no prediction, and what
