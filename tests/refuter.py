@@ -333,6 +333,8 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
             truth.faults.append("false proof")
         return bool(value > claim.gap or value <= claim.gap)
     gap = arb(claim.gap)
+    if value <= gap:  # no loss and no penalty is negative
+        return True
     if penalised:
         most = value - problem.bound(*point)
         truth.most = _above(most)

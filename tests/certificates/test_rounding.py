@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.special import logsumexp
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 
 from polytome import LogisticRegression, native
 from polytome.certificates.careful import CarefulFrame, certify_given
 from polytome.certificates.certificate import certify, proof_of_parts
-from polytome.certificates.rounding import UNIT, growth, rounding_of
+from polytome.certificates.rounding import UNIT, divergences, growth, rounding_of
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.losses.pairwise import PairwiseSigmoids
@@ -259,3 +260,30 @@ def test_rare_classes_get_exact_intercepts() -> None:
     b = exact_intercept(objective, scores)
     _, slope = KnownScores(objective, scores).loss_and_slope(b)
     assert (np.abs(slope) <= 1e-8 * objective.room).all()
+
+
+def test_a_gap_is_no_larger_than_the_objective_however_little_that_is_known() -> None:
+    objective = problem(Logistic())
+    value, _ = objective.value_and_gradient(objective.null[0])
+    off = replace(rounding_of(objective, objective.null[0], value), objective=value)
+    for size in np.sqrt(2 * objective.penalty.modulus * value * np.array([0.1, 0.5, 0.9, 2.0])):
+        found = proof_of_parts(objective, off, value, float(size), np.zeros(1), 1e-4)
+        assert value < found.gap <= found.objective <= 2 * value * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-6, 0.1, 3.0, 40.0])
+def test_divergences_are_bounded_class_by_class(size: float) -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(400, 4)) * 10.0 ** rng.uniform(-1, 3, (400, 4))
+    deviation = size * 10.0 ** rng.uniform(-3, 1, (400, 4))
+    others = scores + deviation * rng.choice([-1.0, 1.0], (400, 4))
+    log_p, log_q = (z - logsumexp(z, axis=1, keepdims=True) for z in (scores, others))
+    true = (np.exp(log_p) * (log_p - log_q)).sum(axis=1)
+    target = np.zeros(400, dtype=int)
+    bound = divergences(Softmax(4), scores, target, deviation)
+    assert (true <= bound * (1 + 1e-9) + 1e-12).all()
+
+
+def test_a_class_beyond_doubt_may_have_a_score_that_is_far_off() -> None:
+    scores, deviation = np.array([[0.0, -0.1, -1e15, -900.0]]), np.array([[1e-16, 1e-16, 0.1, 1e-13]])
+    assert divergences(Softmax(4), scores, np.array([0]), deviation)[0] < 1e-31

@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression as Peer
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Stop, load
+from polytome.certificates.unpenalised import Equations
 from polytome.errors import ArgumentError
 from polytome.files.sources import Source, fit_source, hold_out, open_source
 from polytome.losses import Logistic, Softmax
@@ -105,6 +106,36 @@ def test_classes_that_an_unpenalised_column_tells_apart_are_certified_all_the_sa
     assert_allclose(model.predict_proba(X)[:50, 0], 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("model", [OneVsRest, OneVsOne, MultilabelLogistic])
+def test_an_unpenalised_column_may_tell_apart_the_classes_of_one_output_alone(model):
+    """The rows that are left in doubt are others for each output."""
+    rng = np.random.default_rng(8)
+    levels, y = rng.integers(0, 2, (40, 2)), rng.integers(0, 3, 40)
+    levels[y == 0, 0], levels[y == 1, 1] = 1, 0
+    y = np.eye(3)[y] if model is MultilabelLogistic else y
+    fitted = model(penalty_weights=[0.0, 0.0, 1.0]).fit(np.column_stack([levels, rng.normal(size=40)]), y)
+    assert fitted.stop_ is Stop.CERTIFIED
+
+
+@pytest.mark.parametrize("model", [LogisticRegression, MultilabelLogistic])
+def test_soft_labels_leave_an_unpenalised_column_to_tell_classes_apart(model):
+    """Classes that soft labels give nothing are ruled out in some rows, where others stay in doubt."""
+    rng = np.random.default_rng(9)
+    level, y = rng.integers(0, 2, 30), rng.dirichlet(np.ones(3), 30)
+    y[level == 1, 0] = 0.0
+    y /= y.sum(axis=1, keepdims=True)
+    fitted = model(penalty_weights=[0.0, 1.0], tol=1e-7).fit(np.column_stack([level, rng.normal(size=30)]), y)
+    assert fitted.stop_ is Stop.CERTIFIED
+
+
+def test_a_soft_label_that_is_met_exactly_is_still_in_doubt():
+    X = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [-1.0, 0.0]])
+    objective = Objective(Logistic(), WeightedL2(0.1, [1.0, 0.0]), as_rows(X, np.full(4, 0.5), np.ones(4)))
+    equations = Equations.at(objective, np.zeros(objective.shape), 1e-9)
+    assert equations.places.tolist() == [1, 2]
+    assert (equations.scales > 0).all()
+
+
 def dependent(kind):
     """Columns without weight of which some are sums of others, and the weights of all."""
     levels = np.eye(3)[np.random.default_rng(0).integers(0, 3, 150)]
@@ -153,7 +184,7 @@ def test_the_independent_check_confirms_it(kind):
 def test_columns_without_weight_that_depend_on_each_other_in_another_way_end_honestly():
     twice = np.hstack([X, np.pi * X[:, 1:2]])
     with pytest.warns(UserWarning, match="penalty weight is 0 may tell some classes apart perfectly, or depend"):
-        model = LogisticRegression(penalty_weights=[1, 0, 1, 1, 0]).fit(twice, labels(2))
+        model = LogisticRegression(penalty_weights=[1, 0, 1, 1, 0]).fit(tall, np.tile(labels(2), 100))
     assert model.stop_ is Stop.STALLED
     assert not model.certificate_.holds
     assert model.certificate_.gap >= model.certificate_.objective

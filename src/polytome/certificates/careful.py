@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate, at_other_coefficients, certify, proof_of_parts
-from polytome.certificates.dual_points import DualPoint, find_optimum, whole
+from polytome.certificates.dual_points import DualPoint, whole
+from polytome.certificates.optimum import Optimum
 from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, Rounding, divergences, growth, strength_error
-from polytome.curvature.hessian_root import Basis, HessianRoot
+from polytome.curvature.hessian_root import HessianRoot
 from polytome.numerics.exact_sums import UNIT, ExactSums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.objective import Objective
 from polytome.objective.intercepts import exact_intercept
@@ -36,7 +37,6 @@ MAX_ENTRIES = 2**25
 """The most entries of X, or of the scores, for which this is done: 256 MiB."""
 _SAMPLED_ROWS = 1001
 _MAX_EXACT_INTEGER = 2.0**53
-_TINY_DATA_OPERATIONS = 2**15
 _REFINED_GAP_FRACTION = 1e-3  # of the gap that is asked for
 _MAX_EXACT_PRODUCTS = 2**17  # products: a tenth of a second
 _ROW_SHARES = (0.5, 0.75, 0.9, 0.99, 1.0)
@@ -139,7 +139,8 @@ class CarefulFrame:
 
     def balanced(self, W: Array) -> Array:
         """The best intercept for coefficients of the centred objective, from theirs."""
-        scores, _ = self.scores(W[:-1] * self.objective.rows.columns.scale[:, None])
+        coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
+        scores, _ = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
         found: Array = W[-1] + exact_intercept(self.objective, scores + W[-1])
         return found
 
@@ -147,20 +148,39 @@ class CarefulFrame:
         """The certificate of coefficients just as they are: by the dual point of their centred intercept, or that of
         the optimum if it proves more."""
         objective = self.objective
-        scores, error = self.scores(given.coefficients)
-        actual = self.moved(given.coefficients, given.intercept, 1.0)
+        scores, error = self.scores(given)
         W = given.coefficients / objective.rows.columns.scale[:, None]
-        primal = np.vstack([W, given.centred])
-        dual = DualPoint.at(self, scores + given.centred, primal)
-        scores += actual
-        error += 2 * UNIT * (np.abs(scores) + np.abs(actual))
-        tolerance = _REFINED_GAP_FRACTION * tol * objective.null[1]
-        dual = dual.refined(self, [primal], tolerance)
+        moved = given.centred - self.moved(given.coefficients, given.intercept, 1.0)
+        dual = DualPoint.at(self, scores + moved, W)
+        dual = dual.refined(self, np.vstack([W, given.centred]), _REFINED_GAP_FRACTION * tol * objective.null[1])
         found = self._proof(dual, scores, error, tol, estimate)
-        if not found.holds and (optimum := self.optimum(tol)) is not None:
-            better = self._proof(optimum.about(self, W), scores, error, tol, estimate)
+        if not found.holds and self.optimum is not None:
+            better = self._proof_by_optimum(self.optimum, given, tol, estimate)
             found = better if better.gap < found.gap else found
         return found
+
+    def best(self, tol: float) -> tuple[Certificate, Given] | None:
+        """The optimum as near as coefficients and intercepts in float64 come to it, with its certificate; None where
+        that takes long."""
+        if self.optimum is None:
+            return None
+        points = [Given(W, b, self.moved(W, b, 1.0)) for W, b in self.optimum.near]
+        proofs = [self._proof_by_optimum(self.optimum, given, tol) for given in points]
+        return min(zip(proofs, points, strict=True), key=lambda proof: proof[0].gap)
+
+    @property
+    @kept
+    def optimum(self) -> Optimum | None:
+        """That of tiny data; None where it takes long."""
+        return None if self._raw is None else Optimum.of(self.objective, self._raw)
+
+    def _proof_by_optimum(
+        self, optimum: Optimum, given: Given, tol: float, estimate: float | None = None
+    ) -> Certificate:
+        W = given.coefficients / self.objective.rows.columns.scale[:, None]
+        likeliest = None if self.objective.loss.separable else optimum.scores.argmax(axis=1)
+        dual = DualPoint.at(self, optimum.scores, W, optimum.change)
+        return self._proof(dual, *self.scores(given, likeliest), tol, estimate)
 
     def _proof(self, dual: DualPoint, scores: Array, error: Array, tol: float, estimate: float | None) -> Certificate:
         """The certificate of the coefficients that a dual point is about, with their scores and bounds on the errors of
@@ -188,73 +208,46 @@ class CarefulFrame:
             objective, found, value, size, unbalanced, tol, divergence=sums.divergence, estimate=estimate
         )
 
-    def optimum(self, tol: float) -> DualPoint | None:
-        """The dual point of the optimum, found in many digits and good enough for this tolerance; None where that takes
-        long."""
-        if tol not in self._optima:
-            tolerance = _REFINED_GAP_FRACTION * tol * self.objective.null[1]
-            self._optima[tol] = find_optimum(self, tolerance) if self.is_tiny else None
-        return self._optima[tol]
-
     @property
     @kept
-    def _optima(self) -> dict[float, DualPoint | None]:
-        """Those that were found, by their tolerance."""
-        return {}
-
-    @property
-    def is_tiny(self) -> bool:
-        """Whether Newton's method in a basis of its own is almost free."""
-        rows = self.objective.rows
-        return (
-            self.exact is not None
-            and self.root is not None
-            and rows.n_rows * (rows.n_features + 1) ** 2 <= _TINY_DATA_OPERATIONS
-        )
-
-    def best(self, tol: float) -> Given | None:
-        """The optimum as near as coefficients and intercepts in float64 come to it; None where that takes long."""
-        optimum = self.optimum(tol)
-        return None if optimum is None else self.given(optimum.primal)
-
-    def basis(self, scores: Array) -> Basis:
-        """A basis for the columns, where Newton's step is well determined at these scores."""
-        assert self.exact is not None
-        objective = self.objective
-        m, u = objective.loss.curvature(scores, objective.rows.target)
-        curvature = m.max(axis=1) if u is None else 1 - m.max(axis=1)
-        curvature = objective.rows.weight * (curvature + _UNDERFLOW) / objective.total_weight
-        scale, ridge = objective.rows.columns.scale, objective.penalty.quadratic
-        return Basis.of(self.exact, scale, curvature, ridge, objective.fit_intercept)
-
-    @property
-    @kept
-    def exact(self) -> tuple[Array, Array] | None:
-        """The centred columns as two floats for each entry, if sums free of rounding are almost free."""
+    def _raw(self) -> Array | None:
+        """The columns as they are, if sums that are free of rounding are almost free."""
         rows, n_outputs = self._rows, self.objective.loss.n_outputs
         if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MAX_EXACT_PRODUCTS:
             return None
         # Whole numbers of 64 bits may have been rounded on the way to float64.
         if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.X).max() > _MAX_EXACT_INTEGER:
             return None
-        X = np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
-        return exact_difference(X, self.centre)
+        return np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
 
-    def scores(self, coefficients: Array) -> tuple[Array, Array]:
-        """Scores of centred columns without intercept, and a bound on the error of each, both (n, n_outputs)."""
-        if self.exact is not None:
-            scores, _ = exact_scores(self.exact, coefficients)
-            absolute_sums = abs(self.exact[0]) @ np.abs(coefficients)
-            return scores, UNIT * np.abs(scores) + 8 * UNIT * UNIT * absolute_sums
+    @property
+    @kept
+    def _exact(self) -> tuple[Array, Array] | None:
+        """The same centred, as two floats for each entry."""
+        return None if self._raw is None else exact_difference(self._raw, self.centre)
+
+    def scores(self, given: Given, less: Array | None = None) -> tuple[Array, Array]:
+        """Scores of coefficients just as they are, and a bound on the error of each, both (n, n_outputs).
+
+        Where only differences of scores matter and sums are free of rounding, they are those to one class of each row,
+        `less`, or else the likeliest: two large scores can be near each other.
+        """
+        if self._raw is not None:
+            if less is None and not self.objective.loss.separable:
+                less = exact_scores(self._raw, given.coefficients, given.intercept).argmax(axis=1)
+            scores = exact_scores(self._raw, given.coefficients, given.intercept, less)
+            return scores, UNIT * np.abs(scores) + _UNDERFLOW
         size = growth(self.objective.rows.n_features + 4)
-        scores, absolute_sums = self.objective.rows.reduce(_ScoresAndSizes(self.centre, coefficients))
-        return scores, size * absolute_sums
+        scores, absolute_sums = self.objective.rows.reduce(_ScoresAndSizes(self.centre, given.coefficients))
+        actual = self.moved(given.coefficients, given.intercept, 1.0)
+        scores += actual
+        return scores, size * absolute_sums + 2 * UNIT * (np.abs(scores) + np.abs(actual))
 
     def sums(self, parts: list[Array], likeliest: Array | None) -> ExactSums:
         """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
         rows, loss = self.objective.rows, self.objective.loss
-        if self.exact is not None:
-            return exact_sums(self.exact, rows.weight, parts, likeliest)
+        if self._exact is not None:
+            return exact_sums(self._exact, rows.weight, parts, likeliest)
         weighted = whole(parts, likeliest) * rows.weight[:, None]
         sizes = -whole([-np.abs(part) for part in parts], likeliest)
         if likeliest is not None:
@@ -309,17 +302,16 @@ class CarefulFrame:
         # Predictions of the dual point have relative errors, as if its scores were off.
         prediction_error = 2 * growth(ELEMENTARY_ROUNDINGS + loss.n_outputs)
         deviation = prediction_error + error + np.abs(scores - dual.scores) * (1 + 2 * UNIT)
-        change_error = (np.abs(dual.moves) * 2 * deviation.max(axis=1, keepdims=True)).sum(axis=1)
+        beside = deviation
+        if not loss.separable:  # scores count but for a constant: that of the likeliest class
+            beside = np.take_along_axis(deviation, dual.scores.argmax(axis=1)[:, None], 1)
+        change_error = (np.abs(dual.moves) * (deviation + beside)).sum(axis=1)
         bound = divergences(loss, dual.scores, rows.target, deviation)
         # Far from its scores the divergence is known better from the losses of both.
-        divergence, size, rest = self._divergence(dual.scores, scores)
-        change = np.abs(scores - dual.scores).max(axis=1)
-        divergence_error = (
-            growth(ELEMENTARY_ROUNDINGS + 2 * loss.n_outputs) * size + 2 * prediction_error * rest * change
-        )
-        divergence_error += (self._slopes(dual.scores, scores) * error).sum(axis=1) + divergences(
-            loss, scores, rows.target, error
-        )
+        divergence, size = self._divergence(dual.scores, scores, error)
+        divergence_error = (growth(ELEMENTARY_ROUNDINGS + 2 * loss.n_outputs) + 2 * prediction_error) * size
+        divergence_error += (self._slopes(dual.scores, scores) * error).sum(axis=1)
+        divergence_error += divergences(loss, scores, rows.target, error)
         divergence_error += divergences(loss, dual.scores, rows.target, np.full_like(error, prediction_error))
         is_near = bound <= divergence + divergence_error
         divergence, divergence_error = np.where(is_near, 0.0, divergence), np.where(is_near, bound, divergence_error)
@@ -336,29 +328,23 @@ class CarefulFrame:
             mean(divergence_error) + _UNDERFLOW,
         )
 
-    def _divergence(self, scores: Array, others: Array) -> tuple[Array, Array, Array]:
-        """Each row's divergence between the predictions of scores and of others, (n,); the sizes of its terms; and what
-        is left to one by the likeliest."""
+    def _divergence(self, scores: Array, others: Array, error: Array) -> tuple[Array, Array]:
+        """Each row's divergence between the predictions of scores and of others, (n,), and the sizes of its terms."""
         loss = self.objective.loss
         if not loss.separable:
             likeliest = scores.argmax(axis=1)
             before, residual = loss.value_and_gradient(scores, likeliest)
             after, _ = loss.value_and_gradient(others, likeliest)
-            product = residual * (others - scores)
-            rest = -residual[np.arange(len(scores)), likeliest]
-            return (
-                np.maximum(after - before - product.sum(axis=1), 0.0),
-                before + after + np.abs(product).sum(axis=1),
-                rest,
-            )
+            divergence = after - before - (residual * (others - scores)).sum(axis=1)
+            sizes = np.abs(residual) * (np.abs(others - scores) + error)
+            return np.maximum(divergence, 0.0), before + after + sizes.sum(axis=1)
         m, _ = loss.curvature(np.zeros_like(scores), self.objective.rows.target)
         sign = np.where(scores > 0, -1.0, 1.0) * (m > 0)
         scores, others = sign * scores, sign * others
         tail = loss.mean(scores) * (m > 0)
         before, after = (np.logaddexp(0.0, z) * (m > 0) for z in (scores, others))
-        product = tail * (others - scores)
-        divergence = np.maximum(after - before - product, 0.0)
-        return divergence.sum(axis=1), (before + after + np.abs(product)).sum(axis=1), tail.sum(axis=1)
+        divergence = np.maximum(after - before - tail * (others - scores), 0.0)
+        return divergence.sum(axis=1), (before + after + tail * (np.abs(others - scores) + error)).sum(axis=1)
 
     def _slopes(self, scores: Array, others: Array) -> Array:
         """How much predictions differ, (n, n_outputs)."""

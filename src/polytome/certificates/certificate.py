@@ -322,7 +322,8 @@ def _proved(
     largest = value + rounding.objective
     if total < largest:
         parts = total - balanced, balanced - exact
-        return Certificate(value, total, null, tol, "proof", strength, estimate, *parts)
+        # Known but for its rounding, the objective may be as large as what is proved of its distance.
+        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts)
     # Losses are not negative, so no gap is larger than the objective.
     return Certificate(
         largest, largest, null, tol, "proof", strength, estimate, rounding.objective, max(value - exact, 0.0)
@@ -342,7 +343,9 @@ def at_other_coefficients(known: Certificate, objective: Objective, before: Arra
     if gap < value:
         far = np.linalg.norm(objective.loss.canonical(W - before)[:-1]) + growth(8) * np.linalg.norm(W[:-1])
         distance = float(known.distance + far) * (1 + growth(W.size + 8))
-        return replace(known, objective=value, gap=gap + rounding, rounding=known.rounding + rounding, distance=distance)
+        total = gap + rounding
+        known = replace(known, objective=max(value, total), gap=total, distance=distance)
+        return replace(known, rounding=known.rounding + rounding)
     # Losses are not negative.
     return replace(known, objective=value + rounding, gap=value + rounding, rounding=rounding, intercept=0.0, distance=np.inf)
 

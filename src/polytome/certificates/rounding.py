@@ -139,16 +139,21 @@ def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> A
     """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
 
     Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
-    exponential of what the scores may change, and never more than the loss's smoothness.
+    exponential of what the scores may change, and never more than the loss's smoothness. Of the softmax loss each class
+    counts with a deviation of its own.
     """
     m, u = loss.curvature(scores, target)
-    exponent = np.where(deviation < _MAX_DEVIATION, deviation, np.inf)  # beyond, what has underflowed might come back
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if u is None:
+            exponent = np.where(deviation < _MAX_DEVIATION, deviation, np.inf)  # beyond, what has underflowed might come back
             curvature = np.fmin(loss.smoothness, (m + _UNDERFLOWN_PROBABILITY) * np.exp(exponent))
             return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
-        # The form of diag(p) - p p' is a variance: no larger than the second moment about the likeliest class.
-        others = np.exp(scores - scores.max(axis=1, keepdims=True))
-        others[np.arange(len(scores)), scores.argmax(axis=1)] = 0.0
-        bound = np.fmin(0.25, (others.sum(axis=1) + _UNDERFLOWN_PROBABILITY) * np.exp(2 * exponent.max(axis=1)))
-        return np.asarray(2 * bound * deviation.max(axis=1) ** 2)
+        # The form of diag(p) - p p' is a variance: no larger than half the range squared, nor than the second moment
+        # about the likeliest class, of which no other has a greater part than what their scores differ by allows.
+        likeliest = scores.argmax(axis=1)[:, None]
+        below = scores - np.take_along_axis(scores, likeliest, 1)
+        moved = deviation + np.take_along_axis(deviation, likeliest, 1)
+        most = np.fmin(1.0, np.exp(below + moved + 8 * UNIT * (np.abs(below) + moved)) + _UNDERFLOWN_PROBABILITY)
+        np.put_along_axis(most, likeliest, 0.0, 1)
+        second = 0.5 * (most * moved * moved).sum(axis=1)
+        return np.asarray(np.fmin(second, 0.5 * deviation.max(axis=1) ** 2))

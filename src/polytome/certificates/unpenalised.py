@@ -10,12 +10,13 @@ satisfies all of them, whatever g. If no `|z_i c|` is large, q_i is a distributi
 average at most `chi^2 = g' H^-1 g = eta^2`; and by Cauchy and Schwarz the gradient of the penalised columns moves by at
 most `sqrt(L) eta` times their root mean squares, L being the smoothness of the loss.
 
-Where predictions are almost certain of the label, q_i is the label: such rows leave nothing of an equation, at the price
-of their loss. So nothing is lost where unpenalised columns tell some classes apart perfectly.
+Classes that a label gives nothing and predictions next to nothing get nothing in q_i, and the likeliest class their
+mass. So nothing is lost where unpenalised columns tell some classes apart perfectly.
 
 All that is needed of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
-minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive. If some of them are exactly
-sums of others, their equations follow from those of the others, which are then looked at alone.
+minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive. Then equations that imply
+the others are sought, and H is theirs alone: of tiny data by an elimination without rounding, else columns of which the
+others are exactly sums.
 
 References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and Johnson, Matrix Analysis,
 2013, section 4.3 (Weyl's inequality).
@@ -23,7 +24,9 @@ References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapte
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -44,6 +47,7 @@ _MAX_HALVINGS = 40
 _MAX_SCORE_CHANGE = 0.5  # of a score: by less, predictions stay distributions
 _FLAT_EIGENVALUE = 1e-14  # eigenvalues of a matrix with a unit diagonal: below is rounding
 _EQUATIONS_GAP_FRACTION = 1e-3  # of the gap that is asked for: what the equations may add
+_MOST_EXACT = 2**17  # products: a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -79,23 +83,30 @@ class Equations:
 
     @classmethod
     def at(cls, objective: Objective, W: Array, negligible: float) -> Equations:
-        """Those at coefficients `W`; a residual up to `negligible` counts as none, unless a label is soft."""
-        rounded_below = None if objective.soft.size and objective.soft.any() else negligible
-        places = _places(objective, objective.rows.columns.to_raw(W), rounded_below)
-        found, H = cls._of(objective, W, rounded_below, places)
-        if not found.min_eigenvalue > 0 and (chosen := independent_columns(objective, H[None], places)) is not None:
-            found, _ = cls._of(objective, W, rounded_below, chosen)
+        """Those at coefficients `W`; predictions within `negligible` of a label that is not soft are the label."""
+        rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
+        places, varies = _places(objective, raw, negligible)
+        soft = bool(objective.soft.any())
+        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, negligible, soft))
+        sums = tuple(values / total for values in sums)
+        found = cls._of(objective, places, varies, sums, not objective.loss.separable)
+        if found.min_eigenvalue > 0:
+            return found
+        if (independent := _independent(objective, raw, negligible, places)) is not None:
+            return cls._of(objective, places, independent, sums, False)
+        if (chosen := independent_columns(objective, sums[0][None], places)) is not None:
+            needed = varies & np.isin(places, chosen)
+            return cls._of(objective, places, needed, sums, not objective.loss.separable)
         return found
 
     @classmethod
-    def _of(cls, objective: Objective, W: Array, sure: float | None, places: Array) -> tuple[Equations, Array]:
-        """Those of some columns, and the Hessian of their coefficients."""
-        rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
-        sums = rows.reduce(_SumsOfEquations(objective.loss, raw, rows.columns, places, sure))
-        H, diagonal, remainder, sizes, (mean, square) = (each / total for each in sums)
-        n_outputs, width = diagonal.shape
-        hessian, active = H.copy(), diagonal > 0
-        if not objective.loss.separable:  # the same change to every class is none: there, any curvature will do
+    def _of(cls, objective: Objective, places: Array, needed: Array, sums: Sums, fills: bool) -> Equations:
+        """Those of means over the rows, of which `needed` ones, (n_outputs, n_places), imply the others; where it fills
+        them, with a curvature for what is the same in every class."""
+        rows, (H, diagonal, remainder, sizes, (mean, square)) = objective.rows, sums
+        H, (n_outputs, width) = H.copy(), diagonal.shape
+        active = (diagonal > 0) & needed
+        if fills:  # the same change to every class is none: there, any curvature will do
             fill = diagonal.sum(axis=0) / np.maximum(active.sum(axis=0), 1) ** 2
             blocks = H.reshape(n_outputs, width, n_outputs, width)
             for a in range(width):
@@ -108,7 +119,7 @@ class Equations:
         depth = objective.sizes.depth + 2 * ELEMENTARY_ROUNDINGS + n_outputs
         eigenvalue_error = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
         # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no equation to lose.
-        min_eigenvalue = float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[~active].any() else 0.0
+        min_eigenvalue = float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[needed & ~active].any() else 0.0
         longest = np.inf
         if min_eigenvalue > 0:
             (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
@@ -117,7 +128,7 @@ class Equations:
         parts = scales, directions, eigenvalues, min_eigenvalue, longest
         growth_factor = 1 + growth(rows.n_rows + 20)
         masses = float(mean) * growth_factor, float(np.sqrt(square)) * growth_factor
-        return cls(objective, remainder, remainder_error, places, *parts, *masses), hessian
+        return cls(objective, remainder, remainder_error, places, *parts, *masses)
 
     def step(self) -> Array:
         """Newton's step for these coefficients alone, of the shape of all."""
@@ -216,15 +227,16 @@ class _SumsOfEquations:
         raw: coefficients for raw columns, shape (n_features + 1, n_outputs).
         columns: how the columns are standardised.
         places: of the columns that have equations.
-        negligible: a residual up to this counts as none; None where a label is soft, and a residual the difference of
-            numbers near one.
+        negligible: predictions this near to a label are the label.
+        soft: whether a label is soft, and a residual the difference of numbers near one.
     """
 
     loss: Loss
     raw: Array
     columns: Columns
     places: Array
-    negligible: float | None
+    negligible: float
+    soft: bool
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
@@ -238,7 +250,7 @@ class _SumsOfEquations:
         if u is not None:
             kronecker = kronecker_rows(u * np.sqrt(weight), Z)
             H -= kronecker.T @ kronecker
-        absolute_sums = sizes.T @ ((np.abs(residual) + float(self.negligible is None)) * weight)
+        absolute_sums = sizes.T @ ((np.abs(residual) + float(self.soft)) * weight)
         mean, square = block.weight @ mass, block.weight @ (2 * mass * mass)
         return H, weighted.T @ (sizes * sizes), Z.T @ (residual * weight), absolute_sums, np.array([mean, square])
 
@@ -259,50 +271,110 @@ class _ScaledLengths:
 
 
 def _rounded_residuals(
-    loss: Loss, block: Block, raw: Array, negligible: float | None
+    loss: Loss, block: Block, raw: Array, negligible: float
 ) -> tuple[Array, Array, Array | None, Array]:
-    """The residuals and the curvature of a block, where residuals up to `negligible` are nothing.
+    """The residuals and the curvature of a block, where predictions within `negligible` of a label that is 0 or 1 are the
+    label.
 
-    With the mass of each row that went to its label, (n,): no more than the label has, so that the divergence from what
-    was predicted is at most three times as much, even if all else changes by half.
+    With the mass of each row that was moved, (n,), in a softmax to the likeliest class: no more than that had, so that
+    the divergence from what was predicted is at most three times as much, even if all else changes by half.
     """
     scores = block_scores(block, raw)
-    value, residual = loss.value_and_gradient(scores, block.target)
+    _, residual = loss.value_and_gradient(scores, block.target)
     m, u = loss.curvature(scores, block.target)
-    mass = np.zeros(len(residual))
-    if negligible is None:
-        return residual, m, u, mass
-    is_negligible = np.abs(residual) <= negligible
     if u is None:
+        label = block.target.reshape(residual.shape) if block.target.size == residual.size else 0
+        is_negligible = (np.abs(residual) <= negligible) & ((label == 0) | (label == 1))
         mass = np.where(is_negligible, np.abs(residual), 0.0).sum(axis=1)
         return np.where(is_negligible, 0.0, residual), np.where(is_negligible, 0.0, m), None, mass
-    is_negligible &= (negligible * loss.n_outputs <= np.exp(-value))[:, None]
-    label = residual.argmin(axis=1)
-    every_row = np.arange(len(residual))
-    is_negligible[every_row, label] = False
-    mass = np.where(is_negligible, residual, 0.0).sum(axis=1)
+    classes = np.arange(loss.n_outputs)
+    is_zero = block.target == 0 if block.target.ndim == 2 else classes != block.target[:, None]
+    likeliest = m.argmax(axis=1)[:, None]
+    most = np.take_along_axis(m, likeliest, 1)
+    is_negligible = is_zero & (m <= negligible) & (classes != likeliest) & (negligible * loss.n_outputs <= most)
+    mass = np.where(is_negligible, m, 0.0).sum(axis=1)
     residual = np.where(is_negligible, 0.0, residual)
-    residual[every_row, label] = 0.0
-    residual[every_row, label] = -residual.sum(axis=1)
-    is_zero = (residual == 0).all(axis=1)
+    own = np.take_along_axis(residual, likeliest, 1)
+    np.put_along_axis(residual, likeliest, 0.0, 1)
+    # What the others leave to a label does not cancel; nor does what comes on top where it is none.
+    own = np.where(own < 0, -residual.sum(axis=1, keepdims=True), own + mass[:, None])
+    np.put_along_axis(residual, likeliest, own, 1)
+    is_zero = (residual == 0).all(axis=1) & (is_zero.sum(axis=1) == loss.n_outputs - 1)
     m = np.where(is_negligible | is_zero[:, None], 0.0, m)
     root = np.sqrt(np.maximum(m.sum(axis=1, keepdims=True), UNIT))
     return residual, m, m / root, mass
 
 
-def _places(objective: Objective, raw: Array, negligible: float | None) -> Array:
-    """The unpenalised columns and the intercept's place; without those whose equation follows from the intercept's,
-    or is none, as they never change, or are zero, in all rows that have residuals."""
-    rows, free = objective.rows, objective.unpenalised
-    low, high = np.full(len(free), np.inf), np.full(len(free), -np.inf)
+def _places(objective: Objective, raw: Array, negligible: float) -> tuple[Array, Array]:
+    """The unpenalised columns and the intercept's place, and for which outputs each of them has an equation of its own,
+    (n_outputs, n_places).
+
+    A column that never changes in the rows whose predictions of an output are no labels has an equation that follows
+    from the intercept's; one that is zero there has none. The outputs of a softmax have such rows in common.
+    """
+    rows, free, loss = objective.rows, objective.unpenalised, objective.loss
+    low, high = (np.full((loss.n_outputs, len(free)), each) for each in (np.inf, -np.inf))
     for block in rows.blocks():
-        residual, _, _, _ = _rounded_residuals(objective.loss, block, raw, negligible)
-        X = _raw(block, free)[(block.weight > 0) & residual.any(axis=1)]
-        if len(X):
-            low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
-    if not objective.fit_intercept:
-        return np.asarray(free[((low != 0) | (high != 0)) & (low <= high)])
-    return np.append(free[low < high], rows.n_features)
+        residual, m, _, _ = _rounded_residuals(loss, block, raw, negligible)
+        takes_part = ((residual != 0) | (m != 0)) & (block.weight > 0)[:, None]
+        if not loss.separable:
+            takes_part = np.repeat(takes_part.any(axis=1, keepdims=True), loss.n_outputs, axis=1)
+        X = _raw(block, free)
+        for k, own in enumerate(takes_part.T):
+            low[k] = np.minimum(low[k], X[own].min(axis=0, initial=np.inf))
+            high[k] = np.maximum(high[k], X[own].max(axis=0, initial=-np.inf))
+    if objective.fit_intercept:
+        varies = np.column_stack([low < high, np.ones(loss.n_outputs, dtype=bool)])
+    else:
+        varies = ((low != 0) | (high != 0)) & (low <= high)
+    kept = varies.any(axis=0)
+    places = np.append(free, rows.n_features) if objective.fit_intercept else free
+    return places[kept], varies[:, kept]
+
+
+def _independent(objective: Objective, raw: Array, negligible: float, places: Array) -> Array | None:
+    """Which equations imply all others, (n_outputs, n_places); None for more than tiny data.
+
+    Coefficients whose scores are the same in all outputs that a row is in doubt between change no prediction, and what
+    predictions leave of an equation along them is nothing. With those of independent columns, the pivots of an
+    elimination without rounding, they span all coefficients.
+    """
+    rows, loss, width = objective.rows, objective.loss, len(places)
+    if not rows.facts.is_resident or rows.n_rows * (loss.n_outputs * width) ** 2 > _MOST_EXACT:
+        return None
+    vectors = set()
+    for block in rows.blocks():
+        residual, m, _, _ = _rounded_residuals(loss, block, raw, negligible)
+        Z = np.hstack([_raw(block, places[places < rows.n_features]), np.ones((len(m), 1))])[:, :width]
+        for z, in_doubt in zip(Z.tolist(), ((residual != 0) | (m != 0)) & (block.weight > 0)[:, None], strict=True):
+            whole = _whole_multiples(z[::-1])  # the intercept comes first
+            outputs = np.flatnonzero(in_doubt).tolist()
+            for k, other in zip(outputs, outputs if loss.separable else outputs[1:], strict=False):
+                vector = [0] * (loss.n_outputs * width)
+                vector[other * width : (other + 1) * width] = [-x for x in whole]
+                vector[k * width : (k + 1) * width] = whole
+                vectors.add(tuple(vector))
+    pivots: dict[int, list[int]] = {}
+    for each in sorted(vectors):
+        vector = list(each)
+        for at in range(len(vector)):
+            if vector[at] and at in pivots:
+                own, factor = pivots[at][at], vector[at]
+                vector = [own * x - factor * y for x, y in zip(vector, pivots[at], strict=True)]
+            if vector[at]:
+                divisor = math.gcd(*vector)
+                pivots[at] = [x // divisor for x in vector]
+                break
+    found = np.zeros(loss.n_outputs * width, dtype=bool)
+    found[list(pivots)] = True
+    return found.reshape(loss.n_outputs, width)[:, ::-1]
+
+
+def _whole_multiples(values: list[float]) -> list[int]:
+    """Whole numbers in the same proportion, exactly."""
+    exact = [Fraction(value) for value in values]
+    common = math.lcm(*(value.denominator for value in exact))
+    return [int(value * common) for value in exact]
 
 
 def _columns(columns: Columns, block: Block, places: Array) -> tuple[Array, Array]:

@@ -10,72 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
-from polytome.numerics.exact_sums import exact_scores
 from polytome.objective import Objective, all_scores
 from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["Basis", "HessianRoot"]
+__all__ = ["HessianRoot"]
 
 _MAX_ENTRIES = 2**24
-_ROTATIONS = 2
 _MAX_OPERATIONS = 2e9  # operations of a factorisation
-
-
-@dataclass(frozen=True)
-class Basis:
-    """Coefficients `T d` instead of the coefficients: columns `X T` that are nearly orthogonal.
-
-    Columns that are almost the same, or almost constant, lose their difference as soon as anything is
-    rounded; so `X T` is computed to twice the digits, and whatever it multiplies has coordinates d of its own.
-
-    Attributes:
-        X: the columns `X T` and that of the intercept, as two floats for each entry, (n, n_features + 1) each.
-        T: coefficients for the columns as they were given, and the intercept, from coordinates; square.
-        standard: the same of standardised features alone, (n_features, n_features + 1).
-    """
-
-    X: tuple[Array, Array]
-    T: Array
-    standard: Array
-
-    @classmethod
-    def of(
-        cls, X: tuple[Array, Array], scale: Array, curvature: Array, ridge: float | Array, fit_intercept: bool
-    ) -> Basis:
-        """A basis for columns, of rows with these curvatures (n,), with the intercept's of ones the last; `ridge` is
-        the penalty's curvature, one number or (n_features, 1).
-
-        The intercept keeps its coordinate, and the others come to have means of about zero: so nothing hides its
-        equation, however little its curvature.
-        """
-        ones, d = np.full((len(curvature), 1), float(fit_intercept)), len(scale)
-        given = np.hstack([X[0], ones]), np.hstack([X[1], np.zeros_like(ones)])
-        T = np.diag(np.append(scale, 1.0))
-        found = cls._at(given, T, scale)
-        share = curvature / curvature.sum() * float(fit_intercept)
-        for _ in range(_ROTATIONS):
-            mean = share @ found.X[0][:, :d]
-            root = (found.X[0][:, :d] - mean) * np.sqrt(curvature)[:, None]
-            factored = _factor(np.vstack([root, np.sqrt(ridge) * found.standard[:, :d]]))
-            if factored is None:
-                break
-            triangle, order, size = factored
-            inverse = np.zeros((d, d))
-            inverse[order] = solve_triangular(triangle, np.eye(d), check_finite=False)
-            rotated = T.copy()
-            rotated[-1, :d] -= mean
-            rotated[:, :d] = rotated[:, :d] @ (inverse / size[:, None])
-            if not np.isfinite(rotated).all():
-                break
-            T = rotated
-            found = cls._at(given, T, scale)
-        return found
-
-    @classmethod
-    def _at(cls, X: tuple[Array, Array], T: Array, scale: Array) -> Basis:
-        return cls(exact_scores(X, T), T, T[:-1] / scale[:, None])
 
 
 @dataclass(frozen=True)
@@ -124,30 +67,21 @@ class HessianRoot:
             gradient: of the same shape; those of the softmax loss's classes add up to zero.
             extra: curvature that is added to each row's, shape (n,).
         """
-        scores = all_scores(self.objective.rows, self.objective.rows.columns.to_raw(W))
-        return self._step(scores, gradient, self.X, np.eye(len(W)), extra)
-
-    def step_in(self, basis: Basis, scores: Array, gradient: Array, extra: Array | None = None) -> Array:
-        """The same in the coordinates of a basis, from scores of all rows."""
-        return self._step(scores, gradient, basis.X[0], np.vstack([basis.standard, basis.T[-1:]]), extra)
-
-    def _step(self, scores: Array, gradient: Array, X: Array, T: Array, extra: Array | None) -> Array:
-        """The step for columns X, of whose coordinates T makes standardised coefficients."""
-        objective, n_columns = self.objective, len(gradient)
+        objective, X, n_columns = self.objective, self.X, len(gradient)
+        scores = all_scores(objective.rows, objective.rows.columns.to_raw(W))
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
         # An intercept that is not fitted is held at zero; and so is the same change to each class, which changes no prediction.
-        penalty_rows = np.vstack(
-            [np.sqrt(objective.penalty.quadratic) * T[:-1], T[-1:] * (1.0 - objective.fit_intercept)]
-        )
+        ridge = np.broadcast_to(objective.penalty.quadratic, (n_columns - 1, 1)).ravel()
+        penalty_rows = np.diag(np.sqrt(np.append(ridge, 1.0 - objective.fit_intercept)))
         if u is not None:
             sizes = np.sqrt((weighted * weighted).sum(axis=0) + (penalty_rows * penalty_rows).sum(axis=0))
             flat = np.kron(np.ones(objective.shape[1]), np.diag(sizes))
             A = np.vstack([*_pairs(weighted, m, extra), np.kron(np.eye(objective.shape[1]), penalty_rows), flat])
             return np.ascontiguousarray(_solved(A, gradient.T.ravel()).reshape(-1, n_columns).T)
-        added = 0.0 if extra is None else extra[:, None]
-        systems = zip((m + added).T, gradient.T, strict=True)
-        solved = [_solved(np.vstack([weighted * np.sqrt(c)[:, None], penalty_rows]), g) for c, g in systems]
+        more = 0.0 if extra is None else extra[:, None]
+        each = zip((m + more).T, gradient.T, strict=True)
+        solved = [_solved(np.vstack([weighted * np.sqrt(c)[:, None], penalty_rows]), g) for c, g in each]
         return np.column_stack(solved)
 
 

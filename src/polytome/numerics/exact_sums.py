@@ -70,26 +70,29 @@ def _high(a: Array) -> Array:
     return high
 
 
-def exact_scores(X: tuple[Array, Array], coefficients: Array) -> tuple[Array, Array]:
-    """Columns times coefficients, rounded once, and what that rounding has left out, both (n, n_outputs).
-
-    What is left out is off by no more than `8 UNIT^2` of the sum of the absolute values.
+def exact_scores(X: Array, coefficients: Array, intercept: Array, less: Array | None = None) -> Array:
+    """Scores of rows, free of rounding but for the last, (n, n_outputs).
 
     Args:
-        X: two floats for each entry, (n, n_features) each, the second no more than the rounding of the first.
+        X: shape (n, n_features).
         coefficients: shape (n_features, n_outputs).
+        intercept: shape (n_outputs,).
+        less: an output of each row whose score is subtracted from those of all, (n,); None for no such thing.
 
     Example:
-        >>> X = np.array([[1e16, 1e16, 1.0]]), np.zeros((1, 3))
-        >>> exact_scores(X, np.array([[1.0], [-1.0], [1.0]]))[0].item()
-        1.0
+        >>> X, W = np.array([[1e16, 1.0]]), np.array([[1.0, 1.0], [3.0, 0.5]])
+        >>> exact_scores(X, W, np.zeros(2), np.array([1])).tolist()
+        [[2.5, 0.0]]
     """
-    high, low = (np.zeros((len(X[0]), coefficients.shape[1])) for _ in range(2))
-    for k, column in enumerate(coefficients.T):
-        terms = np.hstack([*exact_products(X[0], column), X[1] * column]).tolist()
-        high[:, k] = [math.fsum(row) for row in terms]
-        low[:, k] = [math.fsum([*row, -sum_]) for row, sum_ in zip(terms, high[:, k].tolist(), strict=True)]
-    return high, low
+    each = []
+    for k in range(coefficients.shape[1]):
+        products = exact_products(X, coefficients[:, k])
+        each.append(np.hstack([*products, np.full((len(X), 1), intercept[k])]))
+    terms = np.stack(each, axis=1)
+    if less is not None:
+        own = np.take_along_axis(terms, less[:, None, None], 1)
+        terms = np.concatenate([terms, np.broadcast_to(-own, terms.shape)], axis=2)
+    return np.array([[math.fsum(score) for score in row] for row in terms.tolist()]).reshape(terms.shape[:2])
 
 
 def exact_sums(X: tuple[Array, Array], weight: Array, parts: list[Array], likeliest: Array | None) -> ExactSums:

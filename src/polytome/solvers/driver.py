@@ -298,10 +298,8 @@ class _Minimization:
         newton: Solver = Newton() if HessianRoot.of(objective) is None else CarefulNewton()
         self.took_over[type(newton).__name__] = len(self.history)
         self.best, self.lowest, self.next_attempt, self.frame = None, [], np.inf, frame
-        if (given := frame.best(self.tol)) is not None:
-            certificate = self._keep_given(frame.certify_given(given, self.tol), given)
-            if certificate.holds:
-                return _outcome(certificate)
+        if (best := frame.best(self.tol)) is not None and self._keep_given(*best).holds:
+            return _outcome(best[0])
         return self.run(Relay(newton, objective, starts[int(np.argmin(values))], passes), is_careful=True)
 
     @property
