@@ -70,10 +70,14 @@ class CarefulFrame:
 
     @classmethod
     def of(cls, objective: Objective) -> CarefulFrame | None:
-        """The frame of an objective, if its penalty weighs every column and it has few enough entries."""
+        """The frame of an objective, if its loss is a cross-entropy, its penalty a ridge that weighs every column, and
+        it has few enough entries."""
         rows = objective.rows
         facts = rows.facts
-        if objective.penalty.modulus == 0 or objective.unpenalised.size or not facts.is_resident:
+        penalty, is_resident = objective.penalty, facts.is_resident
+        if penalty.is_nothing or penalty.has_rest or objective.unpenalised.size or not is_resident:
+            return None
+        if not objective.loss.is_cross_entropy:
             return None
         fits = max(facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MOST_ENTRIES
         return cls(objective.at(np.float64)) if fits else None

@@ -1,9 +1,10 @@
 """A bound on the distance from the minimum without penalty, by the curvature at the coefficients that were reached.
 
 Along a line the loss of a row bends less and less, but not suddenly: if `r` is the range of what its scores change by
-per unit of length, `|phi'''| <= r phi''`, since a third central moment is at most the range times the variance. So let
-H be the Hessian, `nu` the norm of the gradient in the metric of H^-1, and `rho` the largest range of any row over all
-directions of length one in the metric of H. If `x = nu rho < 1`, there is a minimum, and
+per unit of length, `|phi'''| <= M r phi''` with M the loss's `self_concordance`, for a cross-entropy 1, since a third
+central moment is at most the range times the variance. So let H be the Hessian, `nu` the norm of the gradient in the
+metric of H^-1, and `rho` M times the largest range of any row over all directions of length one in the metric of H. If
+`x = nu rho < 1`, there is a minimum, and
 
     P - P*  <=  ((1 - x) log(1 - x) + x) / rho^2  <=  nu^2 / 2 * (1 + x / (3 (1 - x)))
 
@@ -26,7 +27,7 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY, growth
-from polytome.losses import Loss, Squared
+from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums
 from polytome.rows import Rows
@@ -83,14 +84,20 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array) -> CurvatureB
         >>> found.objective - least <= found.gap <= 1.01 * (found.objective - least)
         True
     """
-    # The residuals of the squared loss are not right to some units in the last place.
-    if isinstance(objective.loss, Squared) or not _is_exact(objective.rows):
+    if not _bends_slowly(objective.loss) or not _is_exact(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         found = _bound(objective, W, blocks, np.arange(objective.shape[0] - (not objective.fit_intercept)))
         if found is None and (columns := independent_columns(objective, blocks)) is not None:
             found = _bound(objective, W, blocks, columns)
     return found
+
+
+def _bends_slowly(loss: Loss) -> bool:
+    """Whether the loss says by how much its curvature may change, and how large residuals, and so their roundings, are;
+    with a rank-one part, in the way of probabilities."""
+    known = loss.self_concordance is not None and bool(np.isfinite(loss.largest_residual))
+    return known and (loss.separable or loss.is_cross_entropy)
 
 
 def _is_exact(rows: Rows) -> bool:
@@ -142,8 +149,9 @@ def _value_off(objective: Objective, seen: _Seen, value: float, common: Array) -
     loss, total = objective.loss, objective.total_weight
     soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
     roundings = _roundings(objective)
-    # A residual is at most 1, and a score that is off moves the residuals of its row by no more than that.
-    slope = (np.abs(seen.mean) + seen.mean_off) / total + roundings
+    # A score that is off moves the residuals of its row by no more than the smoothness times that.
+    mean_off = max(1.0, loss.smoothness) * seen.mean_off
+    slope = (np.abs(seen.mean) + mean_off) / total + roundings * loss.largest_residual
     off = roundings * (value + soft) + seen.loss_off / total + float(slope @ common)
     return (off + 0.5 * loss.smoothness * float(common @ common)) * (1 + _SLACK) + _TINY
 
@@ -267,7 +275,7 @@ class _Look:
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
         lengths = [_lengths(X, absolute, *each) for each in self.coordinates]
-        changes = np.broadcast_to(_changes(loss.smoothness, m, u, off), (len(X), len(lengths)))
+        changes = np.broadcast_to(_changes(loss, m, u, off), (len(X), len(lengths)))
         moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
         size = absolute.T @ (weight * (np.abs(residual) + float(self.is_soft)))
         ranges = [float(span[counts].max(initial=0.0)) for _, span in lengths]
@@ -317,15 +325,20 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
     return more * longest + 2 * off, more * span + 4 * off
 
 
-def _changes(smoothness: float, m: Array, u: Array | None, off: Array) -> Array:
+def _changes(loss: Loss, m: Array, u: Array | None, off: Array) -> Array:
     """Bound on what probabilities change by, added up over the outputs that belong together, if scores change by no
     more than `off`: (n, n_outputs), or (n, 1) for a softmax."""
     if u is None:
-        return np.asarray(np.fmin(smoothness * off, (m + _TINY) * np.exp(off) * off))
+        return np.asarray(np.fmin(loss.smoothness * off, (m + _TINY) * np.exp(_concordance(loss) * off) * off))
     most = off.max(axis=1, keepdims=True)
     rest = m.copy()
     rest[np.arange(len(m)), m.argmax(axis=1)] = 0.0
     return np.asarray(np.fmin(most, 4 * (rest.sum(axis=1, keepdims=True) + _TINY) * np.exp(2 * most) * most))
+
+
+def _concordance(loss: Loss) -> float:
+    assert loss.self_concordance is not None  # or there is no bound to be found
+    return loss.self_concordance
 
 
 def _bound_of(
@@ -340,7 +353,8 @@ def _bound_of(
 ) -> tuple[float, float]:
     """What is proved of one part, infinite where nothing is, and what exact arithmetic would prove."""
     total, absolute = objective.total_weight, np.abs(part.T)
-    roundings = _roundings(objective)
+    roundings, concordance = _roundings(objective), _concordance(objective.loss)
+    span, deviation = concordance * span, concordance * deviation
     products = growth(2 * len(part.T) + 8)
     slope = float(np.linalg.norm(part.T @ gradient)) / total
     off = (roundings + products) * float(np.linalg.norm(absolute @ size)) + moved

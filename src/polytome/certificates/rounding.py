@@ -55,9 +55,9 @@ class Rounding:
         balance: of each output's mean residual.
         divergence: mean Kullback-Leibler divergence between predictions at the scores as computed and at the scores
             of the coefficients as returned, in nats.
-        reach: bound on the change of the gradient where predictions give way to one distribution for all rows.
-        cost: mean divergence of one distribution for all rows from the predictions, in nats.
-        room: how far such a distribution can move the mean residual of each output, shape (n_outputs,).
+        reach: bound on the change of the gradient where predictions give way to that dual point.
+        cost: mean divergence of the dual point that `Loss.room` promises from the predictions, in nats, at most.
+        room: how far that can move the mean residual of each output, shape (n_outputs,).
         roundings: the relative error of a mean over the rows of elementary functions of scores.
     """
 
@@ -73,7 +73,7 @@ class Rounding:
 
 
 def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
-    """Bounds for value and gradient of an objective with a ridge penalty, computed in float64 at coefficients `W`.
+    """Bounds for value and gradient of an objective, computed in float64 at coefficients `W`.
 
     Args:
         objective: with products in float64.
@@ -97,6 +97,8 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     its_size = math.sqrt(2 * penalty * objective.penalty.modulus)  # the dual norm of its gradient
     off = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
     off += residuals * math.sqrt(shifted) + divergence
+    # The loss of a row, and its residual in the dual point times its scores; a cross-entropy by the size of the scores.
+    largest = n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre
     return Rounding(
         objective=off,
         strength=strength_error(objective, penalty),
@@ -104,7 +106,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
         balance=balance,
         divergence=divergence,
         reach=sizes.centred_dual * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + its_size + _SMALLEST,
-        cost=n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre,
+        cost=largest if loss.is_cross_entropy else mean_loss + off + largest,
         room=objective.room,
         roundings=roundings,
     )
@@ -137,13 +139,16 @@ def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> A
     """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
 
     Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
-    exponential of what the scores may change, and never more than the loss's smoothness.
+    exponential of what the scores may change, if the loss is self-concordant; never more than the loss's smoothness.
     """
+    known = loss.self_concordance
+    if known is None or not (loss.separable or loss.is_cross_entropy):
+        return np.asarray(0.5 * loss.smoothness * (deviation * deviation).sum(axis=1))
     m, u = loss.curvature(scores, target)
     grown = np.where(deviation < _FAR, deviation, np.inf)  # beyond, what has underflowed might come back
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if u is None:
-            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(grown))
+            curvature = np.fmin(loss.smoothness, (m + _TINY) * np.exp(known * grown))
             return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
         # The form of diag(p) - p p' is a variance: no larger than the second moment about the likeliest class.
         others = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.rounding import ELEMENTARY, UNIT, Rounding, growth
-from polytome.losses import Loss
+from polytome.losses import Loss, Squared
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores, kronecker_rows
 
@@ -125,6 +125,9 @@ class Equations:
         Args:
             off: what rounding may have done at the coefficients; None to leave that out.
         """
+        # Other losses' dual points need not be predictions beside those of the scores.
+        if not isinstance(self.objective.loss, Squared) and not self.objective.loss.is_cross_entropy:
+            return np.inf, np.inf
         sizes, smoothness = self.objective.sizes, self.objective.loss.smoothness
         left, divergence = float(np.linalg.norm(self.left.T * self.scales)), 0.0
         if off is not None:

@@ -46,6 +46,9 @@ class PerceptronLoss:
     separable = True
     smoothness = np.inf
     has_certificate = False
+    is_cross_entropy = False
+    self_concordance = None
+    largest_residual = 1.0
 
     def outputs_of(self, target: Array) -> slice | Array:
         """All of them."""
@@ -112,6 +115,9 @@ class SquaredSigmoid:
     separable = True
     smoothness = 0.15407  # 2 a^2 (1 - a) (2 - 3a) at a = (15 - sqrt(33)) / 24, rounded up
     has_certificate = False
+    is_cross_entropy = False
+    self_concordance = None
+    largest_residual = 1.0
 
     def outputs_of(self, target: Array) -> slice | Array:
         """All of them."""
