@@ -114,7 +114,8 @@ def test_every_line_follows_from_those_above(loss_name, rng):
     assert_array_equal(step.coefficients_before, W)
     assert_allclose(step.scores, x @ W[:-1] + W[-1], rtol=1e-14)
     assert_array_equal(step.mean, loss.mean(step.scores))
-    assert_allclose(step.score_gradient, counts * (step.mean - indicator) / len(x), atol=1e-15)
+    if loss.is_cross_entropy or isinstance(loss, Squared):  # the canonical link
+        assert_allclose(step.score_gradient, counts * (step.mean - indicator) / len(x), atol=1e-15)
     assert_allclose(step.weight_gradient, x.T @ step.score_gradient, rtol=1e-14)
     assert_allclose(step.intercept_gradient, step.score_gradient.sum(axis=0), rtol=1e-14)
     assert_allclose(step.coefficients[:-1], W[:-1] - RATE * step.weight_gradient, rtol=1e-14)

@@ -237,7 +237,7 @@ class CarefulFrame:
         if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MOST_EXACT:
             return None
         # Whole numbers of 64 bits may have been rounded on the way to float64.
-        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.X).max() > _WHOLE:
+        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.whole.stored).max() > _WHOLE:
             return None
         X = np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
         return exact_difference(X, self.centre)

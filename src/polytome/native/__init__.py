@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -100,6 +100,8 @@ def work_of(a_pass: Pass, held: Held) -> Whole | EachBlock:
         'EachBlock'
     """
     best, twin = instruction_set(), TWINS.get(type(a_pass))
+    if best is not None and twin is not None and held.is_array_by_block:
+        return EachBlock(partial(reduce_block, a_pass, threads=1))  # blocks share the threads already
     if best is None or twin is None or not twin.suits(a_pass, held):
         return EachBlock(a_pass.of_block)
     return twin.work(best, a_pass, held)
@@ -134,8 +136,8 @@ def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]
     return _passes.predict_sparse(best, data, indices, bounds, link, doubles(coefficients.T), result, threads), result
 
 
-def reduce_block(a_pass: Pass, block: Block) -> Sums:
-    """What a pass makes of one block of rows, by as many threads as are worth it.
+def reduce_block(a_pass: Pass, block: Block, threads: int | None = None) -> Sums:
+    """What a pass makes of one block of rows, by as many threads as are worth it, or by so many.
 
     Example:
         >>> import numpy as np
@@ -144,7 +146,7 @@ def reduce_block(a_pass: Pass, block: Block) -> Sums:
         >>> reduce_block(RowSquares(Columns.identity(2)), block)
         (array([25.]),)
     """
-    work = work_of(a_pass, Held.alone(block))
+    work = work_of(a_pass, Held.alone(block, threads))
     if isinstance(work, EachBlock):
         return added_up([work.of_block(block)], a_pass.joined)
     return work.results(work.compute())

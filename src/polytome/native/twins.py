@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import IndependentSigmoids, Logistic, Softmax
-from polytome.native.arrays import doubles, loss_name, reads_as_is
+from polytome.native.arrays import doubles, link_name, loss_name, reads_as_is
 from polytome.native.held import Held
 from polytome.passes import (
     Block,
@@ -42,7 +41,6 @@ __all__ = ["TWINS", "EachBlock", "Twin", "Whole", "forms_derivatives"]
 
 _MOST_COLUMNS = 256
 _MOST_COEFFICIENTS = 2_048
-_LINKS = {Softmax: "softmax", Logistic: "sigmoids", IndependentSigmoids: "sigmoids"}
 
 
 class Whole(NamedTuple):
@@ -140,13 +138,12 @@ def _scores(best: str, a_pass: Scores, held: Held) -> Whole:
 
 
 def _suits_traces(a_pass: Traces, held: Held) -> bool:
-    return held.is_dense and type(a_pass.loss) in _LINKS
+    return held.is_dense and link_name(a_pass.loss) != ""
 
 
 def _traces(best: str, a_pass: Traces, held: Held) -> Whole:
     result = np.empty((held.block.stored.shape[0], 1))
-    link = _LINKS[type(a_pass.loss)]
-    compute = partial(held.bound.traces, best, link, np.ascontiguousarray(a_pass.raw.T), result)
+    compute = partial(held.bound.traces, best, link_name(a_pass.loss), np.ascontiguousarray(a_pass.raw.T), result)
     return Whole(compute, lambda nothing: (result[:, 0],))
 
 
