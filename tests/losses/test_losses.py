@@ -163,27 +163,24 @@ def test_curvature_changes_no_faster_than_the_self_concordance(name, scores, dir
 @by_loss
 @given(share=arrays(np.float64, 3, elements=st.floats(-1, 1)), scores=scores_of_moderate_size, seed=seeds)
 def test_room_keeps_its_promise(name, share, scores, seed):
+    """By the residuals of one prediction for all rows, or by the same change to those of any scores."""
     loss, target = case(name, seed)
     weight = np.random.default_rng(seed).uniform(0.1, 3, ROWS)
     room, scores = loss.room(target, weight), scores[:, : loss.n_outputs]
     c = share[: loss.n_outputs] * room
-    if not loss.is_cross_entropy:
-        _, residual = loss.value_and_gradient(scores, target)
-        price = loss.conjugate(residual + c, target) - loss.conjugate(residual, target) - scores @ c
-        assert (price <= 0.5 * np.max((c / room) ** 2) + 1e-9).all()
-        return
     if not loss.separable:  # mean residuals sum to zero
         c = (c - c.mean()) / max(1.0, np.max(np.abs(c - c.mean()) / room))
-    # One prediction for all rows, where an output counts.
     counted, y = counts(loss, target), as_matrix(loss, target)
     mass = weight @ counted / weight.sum()
     q = (weight @ (y * counted) / weight.sum() + c) / np.where(mass > 0, mass, 1.0)
     dual = np.where(counted, np.clip(q, 0, 1) - y, 0.0)
-    assert_allclose(weight @ dual / weight.sum(), c, atol=1e-12)
-    assert (np.abs(dual) <= 1).all()
-    conjugate = loss.conjugate(dual, target)
-    assert np.isfinite(conjugate).all()
-    assert weight @ conjugate <= 1e-12
+    by_prediction = (np.abs(dual) <= 1).all() and weight @ loss.conjugate(dual, target) <= 1e-12
+    if by_prediction and np.abs(weight @ dual / weight.sum() - c).max() < 1e-12:
+        return
+    assert not loss.is_cross_entropy
+    _, residual = loss.value_and_gradient(scores, target)
+    price = loss.conjugate(residual + c, target) - loss.conjugate(residual, target) - scores @ c
+    assert (price <= 0.5 * np.max((c / room) ** 2) + 1e-9).all()
 
 
 @by_loss
