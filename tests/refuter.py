@@ -386,7 +386,7 @@ def _beside_the_minimum(truth: Truth, problem: BallProblem, point: Any) -> None:
     """Without penalty: the distance of the coefficients from the optimal ones, and what is said of predictions."""
     model, case = truth.model, truth.case
     enough = (problem.value(*point) * arb(2) ** -(ctx.prec // 2)).mid()
-    W, b, _ = newton(problem, *point, enough, most=60)
+    W, b, _ = newton(problem, *point, enough, max_iterations=60)
     away = arb(0)
     for divisor, row in zip(problem.divisors, (point[0] - W).tolist(), strict=True):
         middle = sum(row, arb(0)) / len(row) if problem.softmax else arb(0)

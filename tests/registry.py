@@ -6,31 +6,74 @@ X = REPRESENTATIONS[name](integers(rng, n, d), tmp_path);  dense twin: twin(name
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 from scipy import sparse
 
+from column_store import ColumnStore, ColumnStoreRows
+from elastic_net import ElasticNet
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
+from polytome.rows import ArrayRows, SparseRows, Storage, as_rows
 from polytome.solvers import LBFGS, GradientDescent, Newton, RowSpace, Solver, StochasticGradientDescent
 
 Array = np.ndarray[Any, Any]
 
-# A loss, and random targets for it: every class occurs once n >= 3.
-LOSSES: dict[str, Callable[[np.random.Generator, int], tuple[Loss, Array]]] = {
-    "softmax": lambda rng, n: (Softmax(3), rng.permutation(np.arange(n) % 3)),
-    "softmax-soft": lambda rng, n: (Softmax(3), rng.dirichlet(np.ones(3), n)),
-    "softmax-two": lambda rng, n: (Softmax(2), rng.permutation(np.arange(n) % 2)),
-    "logistic": lambda rng, n: (Logistic(), rng.permutation(np.arange(n) % 2)),
-    "logistic-soft": lambda rng, n: (Logistic(), rng.random(n)),
-    "sigmoids": lambda rng, n: (IndependentSigmoids(2), rng.permuted((np.arange(n) % 2)[:, None].repeat(2, 1), axis=0)),
-    "sigmoids-soft": lambda rng, n: (IndependentSigmoids(2), rng.random((n, 2))),
-    "pairwise": lambda rng, n: (PairwiseSigmoids(3), rng.permutation(np.arange(n) % 3)),
-    "squared": lambda rng, n: (Squared(), rng.normal(size=n)),
-    "squared-two": lambda rng, n: (Squared(2), rng.normal(size=(n, 2))),
+
+@dataclass(frozen=True)
+class LossCase:
+    """A loss with random targets for so many rows: every class occurs once n >= 3.
+
+    Attributes:
+        make: the loss and the targets.
+        exact: the value and the gradient of one row, from scores and target as lists of mpmath numbers, one for each
+            output that counts for it.
+    """
+
+    make: Callable[[np.random.Generator, int], tuple[Loss, Array]]
+    exact: Callable[[list[Any], list[Any]], tuple[Any, list[Any]]]
+
+    def __call__(self, rng: np.random.Generator, n: int) -> tuple[Loss, Array]:
+        return self.make(rng, n)
+
+
+def _exact_softmax(z: list[Any], y: list[Any]) -> tuple[Any, list[Any]]:
+    grown = [mpmath.exp(a) for a in z]
+    y = [t / mpmath.fsum(y) for t in y]  # a distribution, but for rounding
+    value = mpmath.log(mpmath.fsum(grown)) - mpmath.fdot(z, y)
+    return value, [e / mpmath.fsum(grown) - t for e, t in zip(grown, y, strict=True)]
+
+
+def _exact_sigmoids(z: list[Any], y: list[Any]) -> tuple[Any, list[Any]]:
+    grown = [mpmath.exp(a) for a in z]
+    value = mpmath.fsum(mpmath.log(1 + e) for e in grown) - mpmath.fdot(z, y)
+    return value, [e / (1 + e) - t for e, t in zip(grown, y, strict=True)]
+
+
+def _exact_squared(z: list[Any], y: list[Any]) -> tuple[Any, list[Any]]:
+    gradient = [a - t for a, t in zip(z, y, strict=True)]
+    return mpmath.fsum(each**2 for each in gradient) / 2, gradient
+
+
+LOSSES: dict[str, LossCase] = {
+    "softmax": LossCase(lambda rng, n: (Softmax(3), rng.permutation(np.arange(n) % 3)), _exact_softmax),
+    "softmax-soft": LossCase(lambda rng, n: (Softmax(3), rng.dirichlet(np.ones(3), n)), _exact_softmax),
+    "softmax-two": LossCase(lambda rng, n: (Softmax(2), rng.permutation(np.arange(n) % 2)), _exact_softmax),
+    "logistic": LossCase(lambda rng, n: (Logistic(), rng.permutation(np.arange(n) % 2)), _exact_sigmoids),
+    "logistic-soft": LossCase(lambda rng, n: (Logistic(), rng.random(n)), _exact_sigmoids),
+    "sigmoids": LossCase(
+        lambda rng, n: (IndependentSigmoids(2), rng.permuted((np.arange(n) % 2)[:, None].repeat(2, 1), axis=0)),
+        _exact_sigmoids,
+    ),
+    "sigmoids-soft": LossCase(lambda rng, n: (IndependentSigmoids(2), rng.random((n, 2))), _exact_sigmoids),
+    "pairwise": LossCase(lambda rng, n: (PairwiseSigmoids(3), rng.permutation(np.arange(n) % 3)), _exact_sigmoids),
+    "squared": LossCase(lambda rng, n: (Squared(), rng.normal(size=n)), _exact_squared),
+    "squared-two": LossCase(lambda rng, n: (Squared(2), rng.normal(size=(n, 2))), _exact_squared),
 }
 
 # Those of weights are for four columns.
@@ -40,6 +83,12 @@ PENALTIES: dict[str, Penalty] = {
     "l2-weighted": WeightedL2(0.3, [1.0, 4.0, 0.25, 1e-3]),
     "l2-unpenalised": WeightedL2(0.3, [1.0, 0.0, 2.0, 0.0]),
     "none": NoPenalty(),
+}
+
+# What the contract allows and no solver minimises yet.
+PENALTIES_WITH_REST: dict[str, Penalty] = {
+    "elastic-net": ElasticNet(0.3, 0.2),
+    "lasso": ElasticNet(0.0, 0.5),
 }
 
 # Each is exact on every objective that has a minimum; the last two take many passes.
@@ -146,4 +195,30 @@ SPARSE: dict[str, Representation] = {
     "csc-stored-twice": lambda dense, folder: _stored_twice(dense, sparse.csc_matrix),
 }
 
+# Neither an array nor a sparse matrix: what else a child of `Storage` may hold.
+OTHER: dict[str, Representation] = {"column-store": lambda dense, folder: ColumnStore(tuple(dense.T.copy()))}
+
 REPRESENTATIONS = DENSE | SPARSE
+"""What estimators take as X."""
+
+
+@dataclass(frozen=True)
+class RowsCase:
+    """What becomes of a matrix: its class, and how many blocks `many_blocks` of the tests cuts 403 rows of it into."""
+
+    kind: type[Storage]
+    blocks: int
+    as_rows: Callable[..., Storage] = as_rows
+
+
+def _of_columns(X: Any, *args: Any, **settings: Any) -> Storage:
+    return ColumnStoreRows.of(X, *args, **settings)
+
+
+ROWS: dict[str, RowsCase] = {
+    **{name: RowsCase(ArrayRows, 26) for name in DENSE},
+    **{name: RowsCase(SparseRows, 1 if name.startswith("csc") else 6) for name in SPARSE},
+    **{name: RowsCase(ColumnStoreRows, 26, _of_columns) for name in OTHER},
+}
+"""What the tests of rows go through: `ROWS[name].as_rows(STORED[name](dense, folder), target)`."""
+STORED = REPRESENTATIONS | OTHER

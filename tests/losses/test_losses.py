@@ -46,19 +46,12 @@ def counts(loss, target):
     return np.ones((len(target), loss.n_outputs), dtype=bool)
 
 
-def exact(loss, scores, target):
+def exact(name, scores, target):
     """Value and gradient of one row in 1000 digits (exp(-2000) beside 1 needs 870 of them)."""
     with mpmath.workdps(1000):
         z, y = [mpmath.mpf(float(s)) for s in scores], [mpmath.mpf(float(t)) for t in target]
-        if isinstance(loss, Squared):
-            return mpmath.fsum((a - b) ** 2 for a, b in zip(z, y, strict=True)) / 2, np.subtract(z, y)
-        grown = [mpmath.exp(a) for a in z]
-        if isinstance(loss, Softmax):
-            partition, mean = mpmath.log(mpmath.fsum(grown)), [e / mpmath.fsum(grown) for e in grown]
-            y = [t / mpmath.fsum(y) for t in y]  # a distribution, but for rounding
-        else:
-            partition, mean = mpmath.fsum(mpmath.log(1 + e) for e in grown), [e / (1 + e) for e in grown]
-        return partition - mpmath.fdot(z, y), np.subtract(mean, y)
+        value, gradient = LOSSES[name].exact(z, y)
+        return value, np.array(gradient)
 
 
 def hessian(loss, scores, target):
@@ -85,7 +78,7 @@ def test_value_and_gradient_are_exact_at_scores_of_every_size(name):
     counted = counts(loss, target)
     for i, y in enumerate(as_matrix(loss, target)):
         own = counted[i]
-        true_value, true_gradient = exact(loss, scores[i][own], y[own])
+        true_value, true_gradient = exact(name, scores[i][own], y[own])
         assert abs(value[i] - true_value) <= 8 * EPS * max(1, true_value)
         assert_allclose(gradient[i][own], true_gradient.astype(float), rtol=4 * EPS, atol=8 * EPS)
         assert not gradient[i][~own].any()
@@ -134,9 +127,67 @@ def test_curvature_lies_between_zero_and_the_smoothness(name, scores):
     assert eigenvalues.max() <= loss.smoothness + 4 * EPS
 
 
+def has_canonical_link(loss):
+    """Whether the gradient is the mean minus the target."""
+    return loss.is_cross_entropy or isinstance(loss, Squared)
+
+
+@by_loss
+@given(scores=scores_of_any_size, seed=seeds)
+def test_no_loss_is_negative_and_no_residual_larger_than_is_said(name, scores, seed):
+    loss, target = case(name, seed)
+    value, gradient = loss.value_and_gradient(scores[:, : loss.n_outputs], target)
+    assert np.isfinite(value).all()
+    assert (value >= 0).all()
+    assert (np.abs(gradient) <= loss.largest_residual).all()
+
+
+@by_loss
+@given(scores=scores_of_moderate_size, directions=scores_of_moderate_size)
+def test_curvature_changes_no_faster_than_the_self_concordance(name, scores, directions):
+    """Along a line, by at most a factor of `exp(M r t)`, r being the range of the direction."""
+    loss, target = case(name)
+    if loss.self_concordance is None:
+        return
+    z, v = scores[:, : loss.n_outputs], directions[:, : loss.n_outputs]
+    size = np.abs(v).max(axis=1) if loss.separable else np.ptp(v, axis=1)
+
+    def along(z):
+        return np.einsum("ij,ijk,ik->i", v, hessian(loss, z, target), v)
+
+    for t in (1e-3, 0.1):
+        factor = np.exp(loss.self_concordance * size * t)
+        assert (along(z + t * v) <= along(z) * factor * (1 + 1e-9) + 1e-12 * (v * v).sum(axis=1)).all()
+
+
+@by_loss
+@given(share=arrays(np.float64, 3, elements=st.floats(-1, 1)), scores=scores_of_moderate_size, seed=seeds)
+def test_room_keeps_its_promise(name, share, scores, seed):
+    """By the residuals of one prediction for all rows, or by the same change to those of any scores."""
+    loss, target = case(name, seed)
+    weight = np.random.default_rng(seed).uniform(0.1, 3, ROWS)
+    room, scores = loss.room(target, weight), scores[:, : loss.n_outputs]
+    c = share[: loss.n_outputs] * room
+    if not loss.separable:  # mean residuals sum to zero
+        c = (c - c.mean()) / max(1.0, np.max(np.abs(c - c.mean()) / room))
+    counted, y = counts(loss, target), as_matrix(loss, target)
+    mass = weight @ counted / weight.sum()
+    q = (weight @ (y * counted) / weight.sum() + c) / np.where(mass > 0, mass, 1.0)
+    dual = np.where(counted, np.clip(q, 0, 1) - y, 0.0)
+    by_prediction = (np.abs(dual) <= 1).all() and weight @ loss.conjugate(dual, target) <= 1e-12
+    if by_prediction and np.abs(weight @ dual / weight.sum() - c).max() < 1e-12:
+        return
+    assert not loss.is_cross_entropy
+    _, residual = loss.value_and_gradient(scores, target)
+    price = loss.conjugate(residual + c, target) - loss.conjugate(residual, target) - scores @ c
+    assert (price <= 0.5 * np.max((c / room) ** 2) + 1e-9).all()
+
+
 @by_loss
 def test_the_smoothness_is_attained(name):
     loss, target = case(name)
+    if not has_canonical_link(loss):
+        return
     tied = np.where(np.arange(loss.n_outputs) < 2, 0.0, -1e3)[None]
     assert np.linalg.eigvalsh(hessian(loss, tied, target[:1])).max() == pytest.approx(loss.smoothness, rel=1e-14)
 
@@ -144,6 +195,8 @@ def test_the_smoothness_is_attained(name):
 @by_loss
 def test_gradient_is_mean_minus_target(name, rng):
     loss, target = case(name)
+    if not has_canonical_link(loss):
+        return
     scores = 5 * rng.normal(size=(ROWS, loss.n_outputs))
     _, gradient = loss.value_and_gradient(scores, target)
     expected = (loss.mean(scores) - as_matrix(loss, target)) * counts(loss, target)

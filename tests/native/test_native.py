@@ -715,3 +715,19 @@ def test_without_the_extension_numpy_does_the_work(monkeypatch, capsys):
     polytome.show_config()
     assert "passes        NumPy (the extension was not built" in capsys.readouterr().out
     native.instruction_set.cache_clear()
+
+
+@pytest.mark.parametrize("scores", [(50.0, 0.0, -3.0), (0.0, 700.0, 0.0), (3.0, 3.0, -50.0), (0.0, 0.0, 0.0)])
+def test_a_soft_label_of_zeros_and_ones_keeps_the_digits_of_a_sure_row(instruction_set, scores, monkeypatch):
+    """The loss of a sure row is the sum of the other exponentials: it is not what is left of one plus them."""
+    monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
+    raw, label = np.vstack([scores, np.zeros(3)]), int(np.argmax(scores))
+    X = np.ones((5, 1))
+    (soft, hard) = (
+        native.reduce_block(ValueAndGradient(Softmax(3), raw), block_of(X, target))
+        for target in (np.eye(3)[np.full(5, label)], np.full(5, label))
+    )
+    assert_allclose(soft[0], hard[0], rtol=1e-14)
+    with mpmath.workdps(60):
+        true = 5 * mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(z) - scores[label]) for z in scores))
+    assert soft[0] == pytest.approx(float(true), rel=1e-14)

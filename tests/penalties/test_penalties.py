@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome.errors import ArgumentError
 from polytome.penalties import L2, NoPenalty, WeightedL2, by_column
-from registry import PENALTIES
+from registry import PENALTIES as SMOOTH
+from registry import PENALTIES_WITH_REST
 
+PENALTIES = SMOOTH | PENALTIES_WITH_REST
 by_penalty = pytest.mark.parametrize("name", PENALTIES)
 SHAPE = (4, 2)
 coefficients = arrays(np.float64, SHAPE, elements=st.floats(-100, 100))
@@ -46,20 +48,34 @@ def test_closed_forms():
 
 @by_penalty
 @given(W=coefficients)
-def test_the_value_is_that_of_the_quadratic_part_and_the_rest(name, W):
-    """None of these has a rest: then the proximal map moves nothing, and the value is the quadratic part's."""
+def test_what_a_penalty_says_of_itself_is_so(name, W):
+    """Zero where it is nothing; the quadratic part where it has no rest, and then the proximal map moves nothing."""
     penalty = PENALTIES[name]
-    assert penalty.value(W) == pytest.approx(smooth(penalty, W), rel=1e-12)
-    assert_array_equal(penalty.prox(W, 0.7), W)
+    rest = penalty.value(W) - smooth(penalty, W)
+    assert penalty.value(np.zeros(SHAPE)) == 0
+    assert_array_equal(penalty.quadratic, penalty.modulus * np.asarray(penalty.weights))
+    assert penalty.is_nothing or penalty.has_rest or penalty.modulus > 0
+    assert rest >= -1e-12 * penalty.value(W)
+    if penalty.is_nothing:
+        assert not penalty.has_rest
+        assert penalty.value(W) == penalty.modulus == 0
+    if not penalty.has_rest:
+        assert penalty.value(W) == pytest.approx(smooth(penalty, W), rel=1e-12)
+        assert_array_equal(penalty.prox(W, 0.7), W)
 
 
 @by_penalty
-@given(W=coefficients)
-def test_fenchel_young_is_an_equality_at_the_gradient(name, W):
-    penalty = PENALTIES[name]
-    G = penalty.quadratic * W
-    assert penalty.value(W) + penalty.conjugate(G) == pytest.approx(float(np.vdot(W, G)), rel=1e-12)
-    assert_allclose(penalty.distance(-G, W), 0, atol=1e-300)
+def test_a_penalty_that_says_so_is_nothing_or_has_a_rest(name, rng):
+    penalty, W = PENALTIES[name], rng.normal(size=SHAPE)
+    assert (penalty.value(W) == 0) == penalty.is_nothing
+    assert penalty.has_rest == (penalty.value(W) > 1.000001 * smooth(penalty, W))
+
+
+@by_penalty
+def test_a_penalty_is_rotation_invariant_if_it_says_so(name, rng):
+    penalty, W = PENALTIES[name], rng.normal(size=SHAPE)
+    Q, _ = np.linalg.qr(rng.normal(size=(len(W), len(W))))
+    assert (penalty.value(Q @ W) == pytest.approx(penalty.value(W), rel=1e-12)) == penalty.is_rotation_invariant
 
 
 @by_penalty
@@ -72,6 +88,34 @@ def test_young_inequality_holds_at_every_dual(name, W, dual):
 
 
 @by_penalty
+@given(U=coefficients, step=st.floats(0.01, 10))
+def test_value_prox_conjugate_and_distance_agree_at_a_proximal_point(name, U, step):
+    """At `V = prox(U)`, `(U - V) / step` is a subgradient of the rest: so with the quadratic part's gradient it is one
+    of the penalty, where Fenchel and Young's inequality is an equality and the distance is zero."""
+    penalty = PENALTIES[name]
+    V = penalty.prox(U, step)
+    subgradient = (U - V) / step + penalty.quadratic * V
+    product = float(np.vdot(V, subgradient))
+    size = 1 + np.abs(U).max() / step + float(np.vdot(np.abs(V), np.abs(subgradient)))
+    # Where the conjugate has an edge, the last digit decides whether it is finite.
+    dual = (1 - 1e-12) * subgradient
+    assert abs(penalty.value(V) + penalty.conjugate(dual) - product) <= 1e-11 * size
+    assert_allclose(penalty.distance(-subgradient, V), 0, atol=1e-12 * size)
+
+
+@by_penalty
+@given(U=coefficients, V=coefficients, step=st.floats(0.01, 10))
+def test_no_other_point_has_a_smaller_proximal_value(name, U, V, step):
+    penalty = PENALTIES[name]
+
+    def size(W):
+        apart = W - U
+        return float(np.vdot(apart, apart)) / (2 * step) + penalty.value(W) - smooth(penalty, W)
+
+    assert size(penalty.prox(U, step)) <= size(V) * (1 + 1e-12) + 1e-9
+
+
+@by_penalty
 @given(dual=coefficients)
 def test_the_feasible_multiple_is_the_largest_with_a_finite_conjugate(name, dual):
     penalty = PENALTIES[name]
@@ -79,37 +123,53 @@ def test_the_feasible_multiple_is_the_largest_with_a_finite_conjugate(name, dual
     assert 0 <= multiple <= 1
     assert np.isfinite(penalty.conjugate(multiple * dual))
     assert multiple == 1 or np.isinf(penalty.conjugate((multiple + 1e-6) * dual))
-    assert penalty.feasible_multiple(feasible(penalty, dual)) == 1
+    if not penalty.has_rest:
+        assert penalty.feasible_multiple(feasible(penalty, dual)) == 1
 
 
 @by_penalty
 @given(dual=coefficients)
-def test_the_conjugate_is_the_square_of_the_dual_norm_over_twice_the_modulus(name, dual):
+def test_without_a_rest_the_conjugate_is_the_square_of_the_dual_norm_over_twice_the_modulus(name, dual):
     penalty = PENALTIES[name]
+    norm = np.sqrt((penalty.weights * dual * dual).sum())
+    assert penalty.is_nothing or penalty.dual_norm(penalty.weights * dual) == pytest.approx(norm, rel=1e-12)
     if penalty.modulus:
         square = penalty.dual_norm(dual) ** 2 / (2 * penalty.modulus)
-        assert penalty.conjugate(feasible(penalty, dual)) == pytest.approx(square, rel=1e-12)
-        norm = np.sqrt((penalty.weights * dual * dual).sum())
-        assert penalty.dual_norm(penalty.weights * dual) == pytest.approx(norm, rel=1e-12)
+        conjugate = penalty.conjugate(feasible(penalty, dual))
+        assert conjugate <= square * (1 + 1e-12) if penalty.has_rest else conjugate == pytest.approx(square, rel=1e-12)
 
 
 @by_penalty
-@given(W=coefficients, other=coefficients)
-def test_the_modulus_is_that_of_strong_convexity_in_the_norm_of_the_weights(name, W, other):
+@given(U=coefficients, other=coefficients)
+def test_the_modulus_is_that_of_strong_convexity_in_the_norm_of_the_weights(name, U, other):
     penalty = PENALTIES[name]
-    apart = other - W
-    below = penalty.value(W) + np.vdot(penalty.quadratic * W, apart)
+    W = penalty.prox(U, 0.7)
+    subgradient, apart = (U - W) / 0.7 + penalty.quadratic * W, other - W
+    below = penalty.value(W) + np.vdot(subgradient, apart)
     below += penalty.modulus / 2 * float((penalty.weights * apart * apart).sum())
-    size = 1 + penalty.value(W) + penalty.value(other)
+    size = 1 + penalty.value(W) + penalty.value(other) + np.vdot(np.abs(subgradient), np.abs(apart))
     assert penalty.value(other) >= below - 1e-12 * size
-    assert_array_equal(penalty.quadratic, penalty.modulus * np.asarray(penalty.weights))
 
 
 @by_penalty
-@given(G=coefficients, W=coefficients)
-def test_the_distance_from_the_subdifferential_is_what_is_left_of_the_gradient(name, G, W):
-    penalty = PENALTIES[name]
-    assert_allclose(penalty.distance(G, W), np.abs(G + penalty.quadratic * W), rtol=1e-14, atol=1e-300)
+@given(G=coefficients, W=coefficients, zeros=arrays(bool, SHAPE))
+def test_the_distance_is_that_of_the_steepest_descent(name, G, W, zeros):
+    """The distance from the subdifferential is how fast `<G, W> + penalty(W)` falls at most, per unit of length: no
+    direction tried falls faster, and the projected one as fast."""
+    penalty, W = PENALTIES[name], np.where(zeros | (np.abs(W) < 1e-3), 0.0, W)
+    length, h = float(np.sqrt((penalty.distance(G, W) ** 2).sum())), 1e-7
+    directions = [np.sign(-G - penalty.quadratic * W), -G, np.ones(SHAPE), *np.eye(8).reshape(-1, *SHAPE)]
+    # A short step of the proximal gradient method goes along the projection.
+    directions.append(penalty.prox(W - h * (G + penalty.quadratic * W), h) - W)
+    fastest = 0.0
+    for D in directions:
+        if (size := np.linalg.norm(D)) > 0:
+            step = h / size * D
+            change = float(np.vdot(G, step)) + penalty.value(W + step) - penalty.value(W)
+            fastest = max(fastest, -change / h)
+    tolerance = 1e-5 * (1 + length) + 1e-15 * (1 + penalty.value(W)) / h * 10
+    assert fastest <= length + tolerance
+    assert fastest >= length - tolerance
 
 
 @by_penalty

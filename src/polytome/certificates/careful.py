@@ -70,10 +70,14 @@ class CarefulFrame:
 
     @classmethod
     def of(cls, objective: Objective) -> CarefulFrame | None:
-        """The frame of an objective, if its penalty weighs every column and it has few enough entries."""
+        """The frame of an objective, if its loss is a cross-entropy, its penalty a ridge that weighs every column, and
+        it has few enough entries."""
         rows = objective.rows
         facts = rows.facts
-        if objective.penalty.modulus == 0 or objective.unpenalised.size or not facts.is_resident:
+        penalty, is_resident = objective.penalty, facts.is_resident
+        if penalty.is_nothing or penalty.has_rest or objective.unpenalised.size or not is_resident:
+            return None
+        if not objective.loss.is_cross_entropy:
             return None
         fits = max(facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MAX_ENTRIES
         return cls(objective.at(np.float64)) if fits else None
@@ -216,7 +220,7 @@ class CarefulFrame:
         if rows.n_rows * (rows.n_features + 1) * n_outputs**2 > _MAX_EXACT_PRODUCTS:
             return None
         # Whole numbers of 64 bits may have been rounded on the way to float64.
-        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.X).max() > _MAX_EXACT_INTEGER:
+        if rows.facts.dtype in (np.int64, np.uint64) and abs(rows.whole.stored).max() > _MAX_EXACT_INTEGER:
             return None
         return np.asarray(rows.whole.X.toarray() if rows.is_sparse else rows.whole.X, dtype=np.float64)
 

@@ -84,7 +84,8 @@ def least_of_the_rest(objective: Objective, W: Array, allowed: float) -> float |
         True
     """
     rows, n_outputs = objective.rows, objective.loss.n_outputs
-    if not rows.facts.is_resident or rows.n_rows * n_outputs > _MOST_ENTRIES:
+    is_small = rows.facts.is_resident and rows.n_rows * n_outputs <= _MOST_ENTRIES
+    if not (is_small and objective.loss.is_cross_entropy):
         return None
     raw = rows.columns.to_raw(W)
     (residuals,) = rows.reduce(_Residuals(objective.loss, raw))

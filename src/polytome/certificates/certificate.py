@@ -8,8 +8,11 @@ Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two in
 
     P - P*  <=  P - D  =  ||G + lambda W||^2 / (2 lambda)
 
-the squared gradient of the objective over twice its strong convexity. It holds for every loss here, soft labels and row
-weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
+the squared gradient of the objective over twice its strong convexity. It holds for every convex loss, soft labels and
+row weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
+
+For any other penalty that is strongly convex, the penalty's own part of Fenchel's inequality takes the place of that
+square: `P - D = penalty(W) + penalty*(-G) + <W, G>`.
 
 Without a penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`), or that
 of what is left without classes that are all but certain (`certain_classes`).
@@ -28,10 +31,11 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certain_classes import least_of_the_rest
 from polytome.certificates.curvature_proof import curvature_bound
-from polytome.certificates.rounding import Rounding, growth, rounding_of
+from polytome.certificates.rounding import UNIT, Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import solve_equations
 from polytome.curvature.conjugate_gradients import newton_decrement
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
+from polytome.errors import ArgumentError
 from polytome.losses import Loss, Squared
 from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores
@@ -45,6 +49,7 @@ __all__ = [
     "Certificate",
     "at_other_coefficients",
     "certify",
+    "check_provable",
     "dual_value",
     "is_separated",
     "proof_of_parts",
@@ -68,7 +73,7 @@ class Certificate:
         tol: the tolerance that was asked for, relative to the null model.
         kind: "proof" (a duality gap; without a penalty, what the curvature proves, or that the classes are separated), or
             "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
-        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without a penalty.
+        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without a penalty, and only then.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
         rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
@@ -182,7 +187,11 @@ def certify(
 
     Returns:
         The certificate, and the coefficients it is about.
+
+    Raises:
+        ArgumentError: nothing is known that would prove anything of this loss or this penalty.
     """
+    check_provable(objective)
     objective = objective.at(np.float64)
     W = objective.loss.canonical(W)
     if objective.unpenalised.size:
@@ -191,8 +200,10 @@ def certify(
         W, known = _from_scores(objective, W)
     value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
     null, penalty = objective.null[1], objective.penalty
-    if penalty.modulus > 0:
+    if not penalty.is_nothing:
         rounding, size = rounding_of(objective, W, value), penalty.dual_norm(gradient[:-1])
+        if penalty.has_rest:
+            rounding, size = _with_rest(objective, rounding, W[:-1], gradient[:-1])
         return proof_of_parts(objective, rounding, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
@@ -208,6 +219,41 @@ def certify(
             objective_rounding,
         ), W
     return _without_penalty(objective, W, value, gradient, tol), W
+
+
+def check_provable(objective: Objective) -> None:
+    """Raises ArgumentError where no certificate knows what to make of an objective's loss or penalty."""
+    loss, penalty = objective.loss, objective.penalty
+    if not loss.has_certificate:
+        raise ArgumentError(f"{loss} has no certificate to stop by: use `train` with a number of epochs")
+    if not np.isfinite(loss.smoothness):
+        raise ArgumentError(
+            f"{loss} has no bound on its second derivative (smoothness={loss.smoothness}), and certificates need one: "
+            "use `train` with a number of epochs"
+        )
+    if penalty.has_rest and (penalty.modulus == 0 or objective.unpenalised.size):
+        raise ArgumentError(
+            f"{penalty}: certificates of penalties that are more than a sum of squares need a positive modulus of "
+            "strong convexity and no weight of 0; add a ridge to every column"
+        )
+
+
+def _with_rest(objective: Objective, rounding: Rounding, W: Array, gradient: Array) -> tuple[Rounding, float]:
+    """What a penalty with a rest puts in the place of the dual norm of `G + lambda W`, and its rounding.
+
+    Its part of Fenchel's inequality, `h(G) = penalty(W) + penalty*(-G) + <W, G>`, is convex, not negative, and as
+    smooth as the conjugate, so that `sqrt(2 lambda h)` grows by no more than the dual norm of what G changes by: just
+    as the norm does that it is where there is no rest.
+    """
+    penalty = objective.penalty
+    G = gradient - penalty.quadratic * W
+    value, conjugate, norm = penalty.value(W), penalty.conjugate(-G), penalty.dual_norm(G)
+    terms = value + conjugate + float(np.vdot(np.abs(W), np.abs(G)))
+    gap = max(value + conjugate + float(np.vdot(W, G)), 0.0) + growth(2 * objective.size + 40) * terms
+    # The gradient held the quadratic part, which was taken away again; the conjugate is that of a dual nearby.
+    own = penalty.dual_norm(np.abs(penalty.quadratic * W) + np.abs(G)) * (1 + growth(objective.size))
+    rounding = replace(rounding, gradient=rounding.gradient + 16 * UNIT * own, reach=rounding.reach + norm * (1 + growth(objective.size)))
+    return rounding, float(np.sqrt(2 * penalty.modulus * gap))
 
 
 def _without_penalty(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> Certificate:
@@ -255,10 +301,10 @@ def proof_of_parts(
     """The certificate that follows from what was computed at a point, and from how far rounding may have moved it.
 
     Args:
-        objective: with a ridge penalty.
+        objective: with a penalty that is strongly convex.
         rounding: what rounding may have done to the numbers below.
         value: the objective, in nats.
-        size: the penalty's dual norm of `G + lambda W`.
+        size: the penalty's dual norm of `G + lambda W`, or what stands in its place where the penalty has a rest.
         unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
         tol: the tolerance to be judged by, relative to the null model.
         divergence: mean divergence of the dual point's predictions from those of the coefficients, in nats, where it is
@@ -353,13 +399,15 @@ def at_other_coefficients(known: Certificate, objective: Objective, before: Arra
 def dual_value(objective: Objective, W: Array) -> float:
     """`-sum_i s_i loss*(R_i) / S - penalty*(-G)`: the dual objective at the residuals of `W`, in nats.
 
-    An independent form of the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact.
+    An independent form of the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact, for every
+    penalty: where the conjugate is not finite at the residuals, it is at their largest multiple where it is.
     """
-    objective = objective.at(np.float64)
-    (conjugate,) = objective.rows.reduce(_Conjugate(objective.loss, objective.rows.columns.to_raw(W)))
+    objective, penalty = objective.at(np.float64), objective.penalty
     _, gradient = objective.value_and_gradient(W)
-    loss_gradient = gradient[:-1] - objective.penalty.quadratic * W[:-1]
-    return -float(conjugate) / objective.total_weight - objective.penalty.conjugate(-loss_gradient)
+    loss_gradient = gradient[:-1] - penalty.quadratic * W[:-1]
+    multiple = penalty.feasible_multiple(-loss_gradient)
+    (conjugate,) = objective.rows.reduce(_Conjugate(objective.loss, objective.rows.columns.to_raw(W), multiple))
+    return -float(conjugate) / objective.total_weight - penalty.conjugate(-multiple * loss_gradient)
 
 
 def is_separated(objective: Objective, W: Array) -> bool:
@@ -383,15 +431,16 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Conjugate:
-    """Weighted sum of the conjugates of the rows' losses at their residuals."""
+    """Weighted sum of the conjugates of the rows' losses at a multiple, up to 1, of their residuals."""
 
     loss: Loss
     raw: Array
+    multiple: float
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
         _, residual = self.loss.value_and_gradient(block_scores(block, self.raw), block.target)
-        return (np.asarray(block.weight @ self.loss.conjugate(residual, block.target)),)
+        return (np.asarray(block.weight @ self.loss.conjugate(self.multiple * residual, block.target)),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -465,7 +514,7 @@ def _solve_intercept(
 def _balance_tolerance(objective: Objective, W: Array, value: float, tol: float) -> float:
     """The mean residual that adds almost nothing to the gap, or is rounding."""
     default = RESIDUAL_ROUNDING * max(1.0, objective.null[1])
-    if objective.penalty.modulus == 0:
+    if objective.penalty.is_nothing:
         return default
     rounding, allowed_gap = rounding_of(objective, W, value), _INTERCEPT_GAP_FRACTION * tol * objective.null[1]
     share = min(

@@ -1,9 +1,10 @@
 """A bound on the distance from the minimum without a penalty, by the curvature at the coefficients that were reached.
 
 Along a line the curvature of a row's loss changes, but not suddenly: if `r` is the range of what its scores change by
-per unit of length, `|phi'''| <= r phi''`, since a third central moment is at most the range times the variance. So let
-H be the Hessian, `nu` the norm of the gradient in the metric of H^-1, and `rho` the largest range of any row over all
-directions of length one in the metric of H. If `x = nu rho < 1`, there is a minimum, and
+per unit of length, `|phi'''| <= M r phi''` with M the loss's `self_concordance`, for a cross-entropy 1, since a third
+central moment is at most the range times the variance. So let H be the Hessian, `nu` the norm of the gradient in the
+metric of H^-1, and `rho` M times the largest range of any row over all directions of length one in the metric of H. If
+`x = nu rho < 1`, there is a minimum, and
 
     P - P*  <=  ((1 - x) log(1 - x) + x) / rho^2  <=  nu^2 / 2 * (1 + x / (3 (1 - x)))
 
@@ -28,7 +29,7 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, growth
-from polytome.losses import Loss, Squared
+from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums
 from polytome.rows import Rows
@@ -90,8 +91,7 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array |
         >>> found.objective - least <= found.gap <= 1.01 * (found.objective - least)
         True
     """
-    # The residuals of the squared loss are not accurate to a few units in the last place.
-    if isinstance(objective.loss, Squared) or not _is_exact(objective.rows):
+    if not _bends_slowly(objective.loss) or not _is_exact(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         if free is not None:
@@ -101,6 +101,13 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array |
         if found is None and (columns := independent_columns(objective, blocks)) is not None:
             found = _bound(objective, W, blocks, np.isin(np.arange(len(W)), columns))
     return found
+
+
+def _bends_slowly(loss: Loss) -> bool:
+    """Whether the loss says by how much its curvature may change, and how large residuals, and so their roundings, are;
+    with a rank-one part, in the way of probabilities."""
+    known = loss.self_concordance is not None and bool(np.isfinite(loss.largest_residual))
+    return known and (loss.separable or loss.is_cross_entropy)
 
 
 def _is_exact(rows: Rows) -> bool:
@@ -155,8 +162,9 @@ def _objective_error(objective: Objective, sums: _RowSums, value: float, interce
     loss, total = objective.loss, objective.total_weight
     soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
     roundings = _roundings(objective)
-    # A residual is at most 1, and an error in a score moves the residuals of its row by no more than that.
-    slope = (np.abs(sums.mean) + sums.mean_error) / total + roundings
+    # An error in a score moves the residuals of its row by no more than the smoothness times it.
+    mean_error = max(1.0, loss.smoothness) * sums.mean_error
+    slope = (np.abs(sums.mean) + mean_error) / total + roundings * loss.largest_residual
     error = roundings * (value + soft) + sums.loss_error / total + float(slope @ intercept_error)
     return (error + 0.5 * loss.smoothness * float(intercept_error @ intercept_error)) * (
         1 + _RELATIVE_SLACK
@@ -302,7 +310,7 @@ class _RowSumsPass:
         value, residual = loss.value_and_gradient(scores, block.target)
         m, u = loss.curvature(scores, block.target)
         lengths = [_lengths(X, absolute, *of_part) for of_part in self.coordinates]
-        changes = np.broadcast_to(_changes(loss.smoothness, m, u, deviation), (len(X), len(lengths)))
+        changes = np.broadcast_to(_changes(loss, m, u, deviation), (len(X), len(lengths)))
         moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
         size = absolute.T @ (weight * (np.abs(residual) + float(self.is_soft)))
         ranges = [float(span[has_weight].max(initial=0.0)) for _, span in lengths]
@@ -354,17 +362,22 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
     return growth_factor * longest + 2 * error, growth_factor * span + 4 * error
 
 
-def _changes(smoothness: float, m: Array, u: Array | None, deviation: Array) -> Array:
+def _changes(loss: Loss, m: Array, u: Array | None, deviation: Array) -> Array:
     """Bound on what probabilities change by, added up over the outputs that belong together, if scores change by no
     more than `deviation`: (n, n_outputs), or (n, 1) for a softmax."""
     if u is None:
-        return np.asarray(np.fmin(smoothness * deviation, (m + _UNDERFLOW) * np.exp(deviation) * deviation))
+        return np.asarray(np.fmin(loss.smoothness * deviation, (m + _UNDERFLOW) * np.exp(_concordance(loss) * deviation) * deviation))
     largest = deviation.max(axis=1, keepdims=True)
     rest = m.copy()
     rest[np.arange(len(m)), m.argmax(axis=1)] = 0.0
     return np.asarray(
         np.fmin(largest, 4 * (rest.sum(axis=1, keepdims=True) + _UNDERFLOW) * np.exp(2 * largest) * largest)
     )
+
+
+def _concordance(loss: Loss) -> float:
+    assert loss.self_concordance is not None  # or there is no bound to be found
+    return loss.self_concordance
 
 
 def _bound_of(
@@ -380,7 +393,8 @@ def _bound_of(
     """What is proved of one part, infinite where nothing is, what exact arithmetic would prove, and how far the
     coefficients of its columns are from the optimal ones, at most."""
     total, absolute = objective.total_weight, np.abs(part.T)
-    roundings = _roundings(objective)
+    roundings, concordance = _roundings(objective), _concordance(objective.loss)
+    span, deviation = concordance * span, concordance * deviation
     products = growth(2 * len(part.T) + 8)
     slope = float(np.linalg.norm(part.T @ gradient)) / total
     gradient_error = (roundings + products) * float(np.linalg.norm(absolute @ size)) + moved

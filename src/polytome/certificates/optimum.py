@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import Squared
 from polytome.objective import Objective
 
 Array = NDArray[Any]
@@ -60,7 +59,7 @@ class Optimum:
             objective: with a ridge penalty of every column.
             X: its columns as they are, dense, shape (n, n_features).
         """
-        if isinstance(objective.loss, Squared):
+        if not objective.loss.is_cross_entropy:
             return None
         with localcontext(_DIGITS):
             problems, close = _problems(objective, X), Decimal(_CLOSE * objective.null[1])

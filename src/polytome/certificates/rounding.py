@@ -55,9 +55,9 @@ class Rounding:
         balance: of each output's mean residual.
         divergence: mean Kullback-Leibler divergence between predictions at the scores as computed and at the scores
             of the coefficients as returned, in nats.
-        reach: bound on the change of the gradient where predictions give way to one distribution for all rows.
-        cost: mean divergence of one distribution for all rows from the predictions, in nats.
-        room: how far such a distribution can move the mean residual of each output, shape (n_outputs,).
+        reach: bound on the change of the gradient where predictions give way to that dual point.
+        cost: mean divergence of the dual point that `Loss.room` promises from the predictions, in nats, at most.
+        room: how far that can move the mean residual of each output, shape (n_outputs,).
         roundings: the relative error of a mean over the rows of elementary functions of scores.
     """
 
@@ -73,7 +73,7 @@ class Rounding:
 
 
 def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
-    """Bounds for value and gradient of an objective with a ridge penalty, computed in float64 at coefficients `W`.
+    """Bounds for value and gradient of an objective, computed in float64 at coefficients `W`.
 
     Args:
         objective: with products in float64.
@@ -97,6 +97,8 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     penalty_norm = math.sqrt(2 * penalty * objective.penalty.modulus)  # the dual norm of its gradient
     objective_error = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
     objective_error += residuals * math.sqrt(shifted) + divergence
+    # The loss of a row, and its residual in the dual point times its scores; a cross-entropy by the size of the scores.
+    largest = n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre
     return Rounding(
         objective=objective_error,
         strength=strength_error(objective, penalty),
@@ -104,7 +106,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
         balance=balance,
         divergence=divergence,
         reach=sizes.centred_dual * (1 + growth(len(W))) * math.sqrt(max(n_outputs, 2)) + penalty_norm + _UNDERFLOW,
-        cost=n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre,
+        cost=largest if loss.is_cross_entropy else mean_loss + objective_error + largest,
         room=objective.room,
         roundings=roundings,
     )
@@ -139,14 +141,17 @@ def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> A
     """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
 
     Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
-    exponential of what the scores may change, and never more than the loss's smoothness. Of the softmax loss each class
-    counts with a deviation of its own.
+    exponential of what the scores may change, if the loss is self-concordant; never more than the loss's smoothness. Of the
+    softmax loss each class counts with a deviation of its own.
     """
+    known = loss.self_concordance
+    if known is None or not (loss.separable or loss.is_cross_entropy):
+        return np.asarray(0.5 * loss.smoothness * (deviation * deviation).sum(axis=1))
     m, u = loss.curvature(scores, target)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if u is None:
             exponent = np.where(deviation < _MAX_DEVIATION, deviation, np.inf)  # beyond, what has underflowed might come back
-            curvature = np.fmin(loss.smoothness, (m + _UNDERFLOWN_PROBABILITY) * np.exp(exponent))
+            curvature = np.fmin(loss.smoothness, (m + _UNDERFLOWN_PROBABILITY) * np.exp(known * exponent))
             return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
         # The form of diag(p) - p p' is a variance: no larger than half the range squared, nor than the second moment
         # about the likeliest class, of which no other has a greater part than what their scores differ by allows.

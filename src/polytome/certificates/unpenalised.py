@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, UNIT, Rounding, growth
-from polytome.losses import Loss
+from polytome.losses import Loss, Squared
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores, kronecker_rows
 
@@ -149,6 +149,9 @@ class Equations:
         Args:
             rounding: what rounding may have done at the coefficients; None to leave that out.
         """
+        # Other losses' dual points need not be predictions beside those of the scores.
+        if not isinstance(self.objective.loss, Squared) and not self.objective.loss.is_cross_entropy:
+            return np.inf, np.inf
         sizes, smoothness = self.objective.sizes, self.objective.loss.smoothness
         remainder, divergence = float(np.linalg.norm(self.remainder.T * self.scales)), 0.0
         if rounding is not None:

@@ -89,7 +89,8 @@ Missing = Annotated[
         metavar="error|drop|mean",
         callback=_choice("error", "drop", "mean"),
         show_default=False,
-        help="What to do with a missing cell: stop (default), leave out its row, or fill in the column's mean.",
+        help="What to do with a missing cell: stop, leave out its row, or fill in the column's mean "
+        "(default: as in training, where the default is to stop).",
     ),
 ]
 Unknown = Annotated[
@@ -98,7 +99,8 @@ Unknown = Annotated[
         metavar="error|zero",
         callback=_choice("error", "zero"),
         show_default=False,
-        help="What to do with a text level that training never saw: stop (default), or count it as no known level.",
+        help="What to do with a text level that training never saw: stop, or count it as no known level "
+        "(default: as in training, where the default is to stop).",
     ),
 ]
 Header = Annotated[

@@ -47,7 +47,7 @@ class HessianRoot:
         if not objective.loss.separable:
             pairs, side, problems = n_outputs * (n_outputs - 1) // 2 + n_outputs, n_columns * n_outputs, 1
         entries = problems * (n * pairs + side) * side
-        suits = entries <= _MAX_ENTRIES and entries * side <= _MAX_OPERATIONS and objective.penalty.modulus > 0
+        suits = entries <= _MAX_ENTRIES and entries * side <= _MAX_OPERATIONS and not objective.penalty.is_nothing
         suits = suits and not objective.unpenalised.size and objective.rows.facts.is_resident
         return cls(objective.at(np.float64)) if suits else None
 

@@ -32,6 +32,10 @@ class Logistic:
     n_outputs = 1
     separable = True
     smoothness = 0.25
+    has_certificate = True
+    is_cross_entropy = True
+    self_concordance = 1.0
+    largest_residual = 1.0
 
     # One sigmoid output: the arithmetic is that of `IndependentSigmoids(1)`, targets reshaped to one column.
 

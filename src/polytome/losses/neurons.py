@@ -69,6 +69,10 @@ class PerceptronLoss(_OneOutput):
     """
 
     smoothness = np.inf
+    has_certificate = False
+    is_cross_entropy = False
+    self_concordance = None
+    largest_residual = 1.0
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(step(z) - y) z`, shape (n,), and `step(z) - y`, shape (n, 1)."""
@@ -116,6 +120,10 @@ class SquaredSigmoid(_OneOutput):
     """
 
     smoothness = 0.15407  # 2 a^2 (1 - a) (2 - 3a) at a = (15 - sqrt(33)) / 24, rounded up
+    has_certificate = False
+    is_cross_entropy = False
+    self_concordance = None
+    largest_residual = 1.0
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
         """`(a - y)^2`, shape (n,), and `2 (a - y) a (1 - a)`, shape (n, 1), with `a = sigmoid(z)`."""

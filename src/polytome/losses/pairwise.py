@@ -44,6 +44,10 @@ class PairwiseSigmoids:
     n_classes: int
     separable = True
     smoothness = 0.25
+    has_certificate = True
+    is_cross_entropy = True
+    self_concordance = 1.0
+    largest_residual = 1.0
 
     @property
     def n_outputs(self) -> int:

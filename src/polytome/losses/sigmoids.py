@@ -33,6 +33,10 @@ class IndependentSigmoids:
     n_outputs: int
     separable = True
     smoothness = 0.25
+    has_certificate = True
+    is_cross_entropy = True
+    self_concordance = 1.0
+    largest_residual = 1.0
 
     def outputs_of(self, target: Array) -> slice | Array:
         """All of them."""

@@ -34,6 +34,10 @@ class Softmax:
     n_outputs: int
     separable = False
     smoothness = 0.5  # the largest eigenvalue of diag(p) - p p' is at most 1/2 (Boehning 1992)
+    has_certificate = True
+    is_cross_entropy = True
+    self_concordance = 1.0
+    largest_residual = 1.0
 
     def outputs_of(self, target: Array) -> slice | Array:
         """All of them."""

@@ -31,6 +31,10 @@ class Squared:
     n_outputs: int = 1
     separable = True
     smoothness = 1.0
+    has_certificate = True
+    is_cross_entropy = False
+    self_concordance = 0.0
+    largest_residual = np.inf
 
     def outputs_of(self, target: Array) -> slice | Array:
         """All of them."""
@@ -64,8 +68,8 @@ class Squared:
         return scores
 
     def room(self, target: Array, weight: Array) -> Array:
-        """One: every residual is possible, and the same change to all of them moves the mean by as much."""
-        return np.ones(self.n_outputs)
+        """`1 / sqrt(n_outputs)`: every residual is possible, and adding c to those of all rows costs `||c||^2 / 2`."""
+        return np.full(self.n_outputs, self.n_outputs**-0.5)
 
     def margin(self, scores: Array, target: Array) -> Array:
         """`-inf`: a real target has no right side."""

@@ -252,7 +252,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         total_weight=objective.total_weight,
         n_features=objective.rows.n_features,
         n_classes=len(classes),
-        strength=objective.penalty.modulus,
+        strength=0.0 if objective.penalty.is_nothing else objective.penalty.modulus,
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
         value=estimator.certificate_.objective,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from polytome.penalties import L2, WeightedL2
 from polytome.plain.values import plain
 
 __all__ = ["Formula"]
@@ -54,8 +55,8 @@ class Formula:
         text = f"(1/{self.total_weight:.10g}) sum_i {weights}{self.loss}_loss({scores}, y_i)"
         if self.strength > 0:
             weighted = self.penalty_weights != "none"
-            text += f" + {self.strength:.6g}/2 {'sum_j w_j ||W_j||^2' if weighted else '||W||^2'}"
-            text += f", w {self.penalty_weights}" if weighted else ""
+            penalty = WeightedL2(self.strength, 1.0) if weighted else L2(self.strength)
+            text += f" + {penalty.text}" + (f", w {self.penalty_weights}" if weighted else "")
         if self.scale != "none":
             text += f", x divided by {'its standard deviation' if self.scale == 'standard' else self.scale}"
         return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -100,6 +100,8 @@ def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:
         'EachBlock'
     """
     instructions, twin = instruction_set(), TWINS.get(type(a_pass))
+    if instructions is not None and twin is not None and rows.is_array_by_block:
+        return EachBlock(partial(reduce_block, a_pass, threads=1))  # blocks share the threads already
     if instructions is None or twin is None or not twin.suits(a_pass, rows):
         return EachBlock(a_pass.of_block)
     return twin.work(instructions, a_pass, rows)
@@ -136,8 +138,8 @@ def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]
     ), result
 
 
-def reduce_block(a_pass: Pass, block: Block) -> Sums:
-    """The result of a pass for one block of rows, by as many threads as pay off.
+def reduce_block(a_pass: Pass, block: Block, threads: int | None = None) -> Sums:
+    """The result of a pass for one block of rows, by so many threads, or as many as pay off.
 
     Example:
         >>> import numpy as np
@@ -146,7 +148,7 @@ def reduce_block(a_pass: Pass, block: Block) -> Sums:
         >>> reduce_block(RowSquares(Columns.identity(2)), block)
         (array([25.]),)
     """
-    work = work_of(a_pass, StoredRows.of_single(block))
+    work = work_of(a_pass, StoredRows.of_single(block, threads))
     if isinstance(work, EachBlock):
         return added_up([work.of_block(block)], a_pass.joined)
     return work.results(work.compute())

@@ -13,9 +13,25 @@ from polytome.passes import Block
 
 Array = NDArray[Any]
 
-__all__ = ["csr_entries", "doubles", "is_csr", "is_known", "loss_name", "readable", "reads_as_is", "target_matrix"]
+__all__ = [
+    "csr_entries",
+    "doubles",
+    "is_csr",
+    "is_known",
+    "link_name",
+    "loss_name",
+    "readable",
+    "reads_as_is",
+    "target_matrix",
+]
 
-_LOSSES = {IndependentSigmoids: "sigmoids", Logistic: "sigmoids", Squared: "squared"}
+_LOSSES: dict[type, tuple[str, str]] = {
+    IndependentSigmoids: ("sigmoids", "sigmoids"),
+    Logistic: ("sigmoids", "sigmoids"),
+    Softmax: ("softmax", "softmax"),
+    Squared: ("squared", ""),
+}
+"""The losses that the extension knows, by name, and what links their scores to probabilities, if it makes these."""
 _TYPE_CODES = frozenset("?bBhHiIlLqQefd")
 
 
@@ -64,11 +80,17 @@ def reads_as_is(X: Any) -> bool:
 
 def loss_name(loss: Loss, target: Array) -> str:
     """The loss as the extension calls it; empty for losses that it does not know."""
-    if type(loss) is Softmax and target.ndim == 2:
+    name, _ = _LOSSES.get(type(loss), ("", ""))
+    if name != "softmax":
+        return name
+    if target.ndim == 2:
         return "softmax of distributions"
-    if type(loss) is Softmax:
-        return "softmax of codes" if target.dtype.kind in "iu" else ""
-    return _LOSSES.get(type(loss), "")
+    return "softmax of codes" if target.dtype.kind in "iu" else ""
+
+
+def link_name(loss: Loss) -> str:
+    """What makes probabilities of the loss's scores, as the extension calls it; empty where it makes none."""
+    return _LOSSES.get(type(loss), ("", ""))[1]
 
 
 def target_matrix(target: Array) -> Array:

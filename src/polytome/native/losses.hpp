@@ -1,5 +1,5 @@
-// The losses of losses.py for one tile of rows: each vector holds as many rows as it has lanes, so that sums over
-// outputs are plain loops. The forms are those of losses.py: none cancels, however sure a row.
+// The losses of losses/ for one tile of rows: each vector holds as many rows as it has lanes, so that sums over
+// outputs are plain loops. The forms are those of losses/: none cancels, however sure a row.
 #pragma once
 
 #include <stdexcept>
@@ -58,11 +58,15 @@ inline Doubles softmax_of_codes(const Tile& tile, Index row) {
 inline Doubles softmax_of_distributions(const Tile& tile, Index row) {
     Doubles largest = load(entry(tile.scores, 0, row));
     for (Index k = 1; k < tile.outputs; ++k) largest = larger(load(entry(tile.scores, k, row)), largest);
-    Doubles total{}, expected{};
+    // The total is 1 + others: the first of the largest scores is left out of the others.
+    Doubles total{}, others{}, expected{}, found{};
     for (Index k = 0; k < tile.outputs; ++k) {
         const Doubles shifted = load(entry(tile.scores, k, row)) - largest;
         const Doubles exponential = exp_of_negative(shifted);
+        const auto is_first = (shifted == Doubles{}) & (found == Doubles{});
+        found = is_first ? Doubles{} + 1.0 : found;
         total += exponential;
+        others += is_first ? Doubles{} : exponential;
         expected += load(entry(tile.target, k, row)) * shifted;
         store(entry(tile.scores, k, row), exponential);
     }
@@ -70,7 +74,7 @@ inline Doubles softmax_of_distributions(const Tile& tile, Index row) {
         const Doubles exponential = load(entry(tile.scores, k, row));
         store(entry(tile.scores, k, row), exponential / total - load(entry(tile.target, k, row)));
     }
-    return log1p_of_positive(total - 1.0) - expected;
+    return log1p_of_positive(others) - expected;
 }
 
 inline Doubles sigmoids(const Tile& tile, Index row) {

@@ -12,7 +12,7 @@ using Index = std::ptrdiff_t;
 // How an entry of X is stored.
 enum class Number { uint8, int8, uint16, int16, uint32, int32, uint64, int64, float16, float32, float64 };
 
-// The losses of losses.py. Logistic regression is one independent sigmoid.
+// The losses of losses/. Logistic regression is one independent sigmoid.
 enum class Loss { softmax_of_codes, softmax_of_distributions, sigmoids, squared };
 
 constexpr bool is_softmax(Loss loss) { return loss == Loss::softmax_of_codes || loss == Loss::softmax_of_distributions; }

@@ -35,15 +35,22 @@ class StoredRows:
     n_threads: int = 1
 
     @classmethod
-    def of_single(cls, block: Block) -> StoredRows:
-        """A block as rows of their own, with as many threads as pay off."""
+    def of_single(cls, block: Block, threads: int | None = None) -> StoredRows:
+        """A block as rows of their own, with so many threads, or as many as pay off."""
         n_rows = block.stored.shape[0]
-        return cls(block, np.array([n_rows], dtype=np.int64), 1 if n_rows < FEW_ROWS else available_threads())
+        if threads is None:
+            threads = 1 if n_rows < FEW_ROWS else available_threads()
+        return cls(block, np.array([n_rows], dtype=np.int64), threads)
 
     @property
     def is_dense(self) -> bool:
         """Whether they are an array; compiled code reads one of any real type."""
-        return not sparse.issparse(self.block.stored)
+        return isinstance(self.block.stored, np.ndarray)
+
+    @property
+    def is_array_by_block(self) -> bool:
+        """Whether they are neither an array nor a sparse matrix, but something whose blocks are arrays."""
+        return not self.is_dense and not sparse.issparse(self.block.stored)
 
     @property
     @kept

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import IndependentSigmoids, Logistic, Softmax
-from polytome.native.arrays import doubles, loss_name, reads_as_is
+from polytome.native.arrays import doubles, link_name, loss_name, reads_as_is
 from polytome.native.stored_rows import StoredRows
 from polytome.passes import (
     Block,
@@ -42,7 +41,6 @@ __all__ = ["TWINS", "EachBlock", "Twin", "Whole", "forms_derivatives"]
 
 _MAX_COLUMNS = 256
 _MAX_COEFFICIENTS = 2_048
-_LINKS = {Softmax: "softmax", Logistic: "sigmoids", IndependentSigmoids: "sigmoids"}
 
 
 class Whole(NamedTuple):
@@ -140,13 +138,12 @@ def _scores(instructions: str, a_pass: Scores, rows: StoredRows) -> Whole:
 
 
 def _suits_traces(a_pass: Traces, rows: StoredRows) -> bool:
-    return rows.is_dense and type(a_pass.loss) in _LINKS
+    return rows.is_dense and link_name(a_pass.loss) != ""
 
 
 def _traces(instructions: str, a_pass: Traces, rows: StoredRows) -> Whole:
     result = np.empty((rows.block.stored.shape[0], 1))
-    link = _LINKS[type(a_pass.loss)]
-    compute = partial(rows.bound.traces, instructions, link, np.ascontiguousarray(a_pass.raw.T), result)
+    compute = partial(rows.bound.traces, instructions, link_name(a_pass.loss), np.ascontiguousarray(a_pass.raw.T), result)
     return Whole(compute, lambda none: (result[:, 0],))
 
 

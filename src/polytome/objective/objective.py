@@ -62,7 +62,8 @@ class Objective:
 
     Args:
         loss: a function of scores and targets.
-        penalty: a function of the feature coefficients.
+        penalty: a function of the feature coefficients. Values are of all of it; gradients and Hessians leave out its
+            rest, if it has one.
         rows: the data.
         fit_intercept: whether the last row of the coefficients may move away from zero.
 
@@ -155,7 +156,7 @@ class Objective:
         return self if rows is self.rows else replace(self, rows=rows)
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
-        """`P(W)` in nats and its gradient: one pass over the rows."""
+        """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the rows."""
         columns = self.rows.columns
         with np.errstate(over="ignore", invalid="ignore"):
             value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
@@ -187,7 +188,8 @@ class Objective:
         return self.derivatives(W, rows)[2]
 
     def derivatives(self, W: Array, rows: Rows | None = None) -> tuple[float, Array, Array]:
-        """`P(W)` in nats, its gradient, and its Hessian as in `hessian_blocks`: one pass over the rows in float64."""
+        """`P(W)` in nats, its gradient, and its Hessian as in `hessian_blocks`, both with the penalty's quadratic part:
+        one pass over the rows in float64."""
         rows = (self.rows if rows is None else rows).at(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = rows.reduce(Derivatives(self.loss, W, rows.columns, self.fit_intercept))

@@ -22,6 +22,10 @@ class NoPenalty:
         0.0
     """
 
+    is_nothing: ClassVar[bool] = True
+    has_rest: ClassVar[bool] = False
+    is_rotation_invariant: ClassVar[bool] = True
+    text: ClassVar[str] = "0"
     quadratic: ClassVar[float] = 0.0
     modulus: ClassVar[float] = 0.0
     weights: ClassVar[float] = 0.0

@@ -35,10 +35,18 @@ class L2:
     """
 
     strength: float
+    is_nothing: ClassVar[bool] = False
+    has_rest: ClassVar[bool] = False
+    is_rotation_invariant: ClassVar[bool] = True
     weights: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         _check_strength("L2", self.strength)
+
+    @property
+    def text(self) -> str:
+        """`strength/2 ||W||^2`."""
+        return f"{self.strength:.6g}/2 ||W||^2"
 
     @property
     def quadratic(self) -> float:
@@ -102,6 +110,9 @@ class WeightedL2:
 
     strength: float
     weights: Array
+    is_nothing: ClassVar[bool] = False
+    has_rest: ClassVar[bool] = False
+    is_rotation_invariant: ClassVar[bool] = False
 
     def __init__(self, strength: float, weights: ArrayLike) -> None:
         _check_strength("WeightedL2", strength)
@@ -113,6 +124,11 @@ class WeightedL2:
             )
         object.__setattr__(self, "strength", strength)
         object.__setattr__(self, "weights", column)
+
+    @property
+    def text(self) -> str:
+        """`strength/2 sum_j w_j ||W_j||^2`."""
+        return f"{self.strength:.6g}/2 sum_j w_j ||W_j||^2"
 
     @property
     def quadratic(self) -> Array:

@@ -77,7 +77,7 @@ class Problem:
     @property
     def has_certificate(self) -> bool:
         """Whether a distance from the minimum can be proved or estimated for this loss."""
-        return bool(getattr(self.objective.loss, "has_certificate", True))
+        return self.objective.loss.has_certificate
 
     def classify(self, coefficients: Array, X: Array) -> Array:
         """The class of each row, as a position in `classes`."""

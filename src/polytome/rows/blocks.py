@@ -49,7 +49,7 @@ class Facts:
         n_blocks: blocks that are added up.
         largest_block: rows of the largest one.
         n_threads: threads that share the blocks.
-        is_resident: whether all rows are in memory, so that any of them can be read at any time.
+        is_resident: whether any row can be read at any time: of an array, in memory or a memory map.
     """
 
     n_rows: int
@@ -134,7 +134,7 @@ class Rows(Protocol):
 
 
 def in_memory(rows: Rows, what: str) -> Storage:
-    """The rows, for what needs all of them in memory.
+    """The rows, for what needs random access to them: in memory, or a memory map.
 
     Args:
         rows: any rows.
@@ -231,7 +231,11 @@ def _equal_weights(weight: Array) -> bool:
 
 @dataclass(frozen=True)
 class Storage(ABC):
-    """Base of the two in-memory kinds of rows: everything but how a block is cut from the storage."""
+    """Base of rows to which there is random access: everything but how a block is cut from the storage.
+
+    X need not be an array: it has `shape` and `dtype`, and `X[chosen]`, of a slice or of numbers of rows, is an array
+    or again such an X. Where it is neither an array nor a sparse matrix, compiled code is given one block at a time.
+    """
 
     X: Any
     target: Array
@@ -300,8 +304,8 @@ class Storage(ABC):
 
     @property
     def whole(self) -> Block:
-        """All rows as they are stored."""
-        return self.stored_rows.block
+        """All rows as they are stored; of what is neither an array nor a sparse matrix, as one array."""
+        return self.pick(slice(0, self.n_rows)) if self.stored_rows.is_array_by_block else self.stored_rows.block
 
     def __getstate__(self) -> dict[str, Any]:
         """Without cached values: they belong to this process, or can be recomputed."""

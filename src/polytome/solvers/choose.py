@@ -91,7 +91,7 @@ def choose_solver(objective: Objective) -> Choice:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
-    resident, alike = objective.rows.facts.is_resident, np.ndim(objective.penalty.weights) == 0
+    resident, alike = objective.rows.facts.is_resident, objective.penalty.is_rotation_invariant
     if resident and alike and d > max(n, _MIN_ROW_SPACE_COLUMNS) and n * d <= _MAX_ROW_SPACE_ENTRIES:
         inner = _by_cost(objective, n, n + 1)
         return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
@@ -137,7 +137,7 @@ def _dual_curvature(objective: Objective) -> float:
     """C times the mean squared length of a row, if rows are sparse and columns too many for a matrix of them; else
     infinity."""
     rows, penalty, facts = objective.rows, objective.penalty, objective.rows.facts
-    if penalty.modulus == 0 or objective.unpenalised.size:
+    if penalty.is_nothing or objective.unpenalised.size:
         return np.inf
     if not (facts.is_resident and facts.is_sparse and facts.n_features > MAX_GRAM_COLUMNS):
         return np.inf

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.careful import CarefulFrame, Given
-from polytome.certificates.certificate import Certificate, certify, is_separated, separated_outputs
+from polytome.certificates.certificate import Certificate, certify, check_provable, is_separated, separated_outputs
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
+from polytome.penalties import Penalty
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
@@ -164,7 +165,8 @@ def minimize(
             where Newton's method goes on over columns that are centred elsewhere.
 
     Raises:
-        ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate.
+        ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate, or no solver minimises this
+            penalty.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -176,8 +178,8 @@ def minimize(
         'CERTIFIED'
     """
     check_limits(tol, max_iter)
-    if not getattr(objective.loss, "has_certificate", True):
-        raise ArgumentError(f"{objective.loss} has no certificate to stop by: use `train` with a number of epochs")
+    check_provable(objective)
+    _check_no_rest(objective.penalty)
     # An overflow on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         state = _Minimization(objective, tol, max_iter, callback, see)
@@ -200,6 +202,15 @@ def check_limits(tol: Any, max_iter: Any) -> None:
         raise ArgumentError(f"tol={tol!r}: needs a positive number, the largest gap relative to the null model")
     if not (isinstance(max_iter, Integral) and int(max_iter) >= 0):
         raise ArgumentError(f"max_iter={max_iter!r}: needs zero or a positive whole number")
+
+
+def _check_no_rest(penalty: Penalty) -> None:
+    """Raises ArgumentError for what a gradient does not hold: solvers would minimise another objective."""
+    if penalty.has_rest:
+        raise ArgumentError(
+            f"{penalty}: no solver minimises a penalty that is more than a sum of squares yet; use L2, WeightedL2 or "
+            "NoPenalty"
+        )
 
 
 def _check_epochs(epochs: Any) -> None:
@@ -313,7 +324,7 @@ class _Minimization:
     def _careful_frame(self) -> CarefulFrame | None:
         """The frame for careful sums, if there is a penalty and the data are small enough."""
         objective = self.objective
-        if objective.penalty.modulus == 0 or objective.hessian_entries > LARGEST_HESSIAN**2:
+        if objective.penalty.is_nothing or objective.hessian_entries > LARGEST_HESSIAN**2:
             return None
         return CarefulFrame.of(objective)
 
@@ -348,7 +359,7 @@ class _Minimization:
             return iterate.gap
         if self.frame is not None and iterate.estimate is not None:
             return 2 * max(iterate.estimate, 0.0)  # which a careful certificate comes near
-        if self.objective.penalty.modulus > 0:
+        if not self.objective.penalty.is_nothing:
             return self.objective.penalty.conjugate(self._penalised(iterate.gradient[:-1]))
         if iterate.estimate is not None:
             return iterate.estimate
@@ -460,7 +471,7 @@ class _Minimization:
         if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
             found, W = self._certify(self._best_iterate()), self._best_iterate().coefficients
             # The best intercept for coefficients that separate the classes need not separate them itself.
-            if found.is_of_separation or (found.strength == 0 and is_separated(self.objective, W)):
+            if found.is_of_separation or (self.objective.penalty.is_nothing and is_separated(self.objective, W)):
                 stop = Stop.SEPARATED
             elif found.holds and stop is not Stop.NONFINITE:
                 stop = _outcome(found)
@@ -478,7 +489,7 @@ class _Minimization:
     def _separated_alone(self, W: Array) -> tuple[int, ...]:
         """The outputs without an optimum where others have one: each output of a separable loss is a problem of its own."""
         objective = self.objective
-        if objective.penalty.modulus > 0 or not objective.loss.separable or objective.loss.n_outputs == 1:
+        if not objective.penalty.is_nothing or not objective.loss.separable or objective.loss.n_outputs == 1:
             return ()
         return tuple(np.flatnonzero(separated_outputs(objective, W)).tolist())
 
@@ -534,7 +545,7 @@ def train(
         callback: called after each epoch; a true return value ends the training, which keeps the coefficients so far.
 
     Raises:
-        ArgumentError: `epochs` is not a positive whole number.
+        ArgumentError: `epochs` is not a positive whole number, or no solver minimises this penalty.
 
     Example:
         >>> from polytome.losses import Squared
@@ -547,6 +558,7 @@ def train(
         (array([0.375, 0.375]), [0.25, 0.0625])
     """
     _check_epochs(epochs)
+    _check_no_rest(objective.penalty)
     history: list[Epoch] = []
     with one_blas_thread():
         iterates = Relay(solver, objective, start)

@@ -72,7 +72,7 @@ class DualCoordinateAscent(Solver):
         Raises:
             ArgumentError: there is no penalty, or none of some column, or the loss has no probabilities.
         """
-        if not objective.penalty.modulus > 0:
+        if objective.penalty.is_nothing:
             raise ArgumentError("dual coordinate ascent needs a penalty (a finite C); use solver='auto'")
         if objective.unpenalised.size:
             raise ArgumentError(

@@ -72,7 +72,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
     """
     size = Size.of(objective)
     labels = 6 * size.rows  # classes, targets, weights, and what it takes to sort them
-    has_hessian = objective.penalty.modulus == 0 and size.hessian <= LARGEST_HESSIAN**2
+    has_hessian = objective.penalty.is_nothing and size.hessian <= LARGEST_HESSIAN**2
     certificate = Newton().numbers_held(size) if has_hessian else 0
     return int(
         BYTES_OF_NUMBER * (_NUMBERS_AT_START + labels + size.passes + max(solver.numbers_held(size), certificate))

@@ -51,7 +51,7 @@ class RowSpace(Solver):
         Raises:
             ArgumentError: columns have penalty weights of their own.
         """
-        if np.ndim(objective.penalty.weights):
+        if not objective.penalty.is_rotation_invariant:
             raise ArgumentError("RowSpace needs a penalty that weighs all columns alike; use solver='auto'")
         rows = in_memory(objective.rows, "RowSpace").at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
