@@ -33,7 +33,7 @@ def people(n_rows: int = 400, seed: int = 0) -> dict[str, Any]:
     return {"age": age, "hue": hue, "count": rng.integers(0, 5, n_rows), "town": town, "income": income}
 
 
-def assert_same(path: Any, files: Any = None, tol: float = 1e-12, model: Any = None, **options: Any) -> Any:
+def assert_same(path: Any, files: Any = None, tol: float = 1e-8, model: Any = None, **options: Any) -> Any:
     """Fits rows in memory and rows in files; the second model."""
     table = read_table(path, **options)
     rows = open_rows(path if files is None else files, **options)
@@ -140,13 +140,14 @@ def test_text_that_is_numbers_needs_no_memory_for_its_words(tmp_path: Path, monk
 @pytest.mark.data
 def test_adult(tmp_path: Path) -> None:
     folder = os.environ.get("POLYTOME_DATA")
-    found = sorted(Path(folder).rglob("adult*.csv")) if folder else []
-    if not found:
-        pytest.skip("POLYTOME_DATA has no adult.csv")
+    found = Path(folder or "", "adult", "adult-train.csv")
+    if not (folder and found.exists()):
+        pytest.skip("POLYTOME_DATA has no adult")
     from pyarrow import csv
 
-    parquet.write_table(csv.read_csv(found[0]), tmp_path / "adult.parquet", row_group_size=5_000)
-    assert_same(tmp_path / "adult.parquet", target="last", tol=1e-10)
+    options = csv.ReadOptions(autogenerate_column_names=True)
+    parquet.write_table(csv.read_csv(found, options), tmp_path / "adult.parquet", row_group_size=5_000)
+    assert_same(tmp_path / "adult.parquet", target="last", tol=1e-7)
 
 
 def changed(**columns: Any) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def changed(**columns: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("columns", "options", "said"),
     [
-        (changed(), {"target": "wage"}, "target='wage': .* has no such column; .* its columns are age, hue"),
+        (changed(), {"target": "wage"}, "target='wage': .* has no such column; .* its columns are 'age', 'hue'"),
         (changed(), {"target": "income", "drop": ["size"]}, "drop='size': .* has no such column"),
         (changed(), {"target": "income", "missing": "no"}, "missing='no': choose one of"),
         (changed(), {"target": "income", "memory": "much"}, "memory='much': needs a size such as '2GB'"),
@@ -194,11 +195,11 @@ def test_too_many_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     words = [f"{k}th" for k in range(40)]
     path = written(changed(hue=words), tmp_path / "t.parquet")
     with pytest.raises(
-        DataError, match="column 'hue': holds .* different texts, such as '0th', and 10 of them are kept"
+        DataError, match=r"column 'hue': holds .* different texts, such as '0th', and 10 of them are kept"
     ):
         open_rows(path, target="income", categories=["hue"])
-    with pytest.raises(DataError, match="different labels.*choose a column of classes"):
-        open_rows(path, target="hue")
+    with pytest.raises(DataError, match=r"different labels.*choose a column of classes"):
+        open_rows(path, target="hue", drop=["town"])
 
 
 def test_faults_of_files(tmp_path: Path) -> None:
@@ -208,13 +209,13 @@ def test_faults_of_files(tmp_path: Path) -> None:
     lacking = people(3)
     del lacking["hue"]
     late = written(lacking, tmp_path / "37.parquet")
-    with pytest.raises(FileError, match=r"37.parquet: lacks the column hue, which .*0.parquet has"):
+    with pytest.raises(FileError, match=r"37.parquet: lacks the column 'hue', which .*0.parquet has"):
         open_rows(tmp_path, target="income")
     written(changed(hue=[1.0] * 40), late)
     with pytest.raises(FileError, match=r"37.parquet, column 'hue': holds numbers, and in .*0.parquet it holds text"):
         open_rows(tmp_path, target="income")
     written(changed(more=[1.0] * 40), late)
-    assert "more is a column of" in open_rows(tmp_path, target="income").notes[-1]
+    assert "'more' is a column of" in open_rows(tmp_path, target="income").notes[-1]
     whole = second.read_bytes()
     for content, said in (
         (whole[:-20], "damaged Parquet file"),
@@ -229,8 +230,8 @@ def test_faults_of_files(tmp_path: Path) -> None:
         open_rows(tmp_path / "none.parquet", target="income")
     with pytest.raises(FileError, match="no file has such a name"):
         open_rows(str(tmp_path / "none*.parquet"), target="income")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match="this folder has no file that ends in"):
-        (tmp_path / "empty").mkdir()
         open_rows(tmp_path / "empty", target="income")
     with pytest.raises(FileError, match="empty sequence"):
         open_rows([], target="income")
@@ -241,7 +242,7 @@ def test_a_file_that_is_changed_is_noticed(tmp_path: Path) -> None:
     rows = open_rows(path, target="income")
     LogisticRegression().fit(rows)
     written(people(400, 1), path)
-    with pytest.raises(FileError, match="people.parquet: was changed while its rows were in use"):
+    with pytest.raises(FileError, match=r"people\.parquet: was changed while its rows were in use"):
         LogisticRegression().fit(rows)
     path.unlink()
     with pytest.raises(FileError, match="no such file"):
@@ -275,7 +276,7 @@ def test_weights_of_classes(tmp_path: Path) -> None:
     path = written(people(), tmp_path / "people.parquet", 90)
     table, rows = read_table(path, target="income"), open_rows(path, target="income")
     for weights in ("balanced", {"low": 0.0}, {"high": 3.0}):
-        held, streamed = (LogisticRegression(tol=1e-12, class_weight=weights) for _ in range(2))
+        held, streamed = (LogisticRegression(tol=1e-8, class_weight=weights) for _ in range(2))
         held.fit(table.X, table.y)
         streamed.fit(rows)
         assert_allclose(streamed.coef_, held.coef_, atol=1e-9)

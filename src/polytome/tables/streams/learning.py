@@ -190,24 +190,22 @@ class _Seen:
             self.counts[own[place]] += int(counts[place])
         self.last_codes = own[found]
         if len(self.counts) > MOST_WORDS or self.bytes > MOST_LEVEL_BYTES:
-            self._forget_words(row)
+            self._forget_words()
 
-    def _forget_words(self, row: int) -> None:
+    def _forget_words(self) -> None:
         """Of too many words only that they are numbers is remembered; where they are not, the column is refused."""
         words = self._words()
         values = words[self.name].numbers()
         if self.forced or np.isinf(values).any():
             what = "labels" if self.name == self.table.target else "texts"
-            limit = (
-                f"{MOST_WORDS:,} of them" if len(self.counts) > MOST_WORDS else f"{MOST_LEVEL_BYTES:,} bytes of them"
-            )
+            most = f"{MOST_WORDS:,}" if len(self.counts) > MOST_WORDS else f"{MOST_LEVEL_BYTES:,} bytes"
             remedy = (
                 "choose a column of classes" if what == "labels" else f"leave the column out with --drop {self.name}"
             )
             raise DataError(
                 f"{self.table.source}, column {self.name!r}: holds {len(self.counts):,} or more different {what}, such "
-                f"as {reprlib.repr(next(iter(self._codes)))}, and {limit} are kept of rows that are read piece by piece; "
-                f"{remedy}"
+                f"as {reprlib.repr(next(iter(self._codes)))}, and {most} of them are kept of rows that are read piece "
+                f"by piece; {remedy}"
             )
         self._count_numbers(values)
         self.codes = None

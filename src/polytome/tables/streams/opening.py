@@ -138,7 +138,8 @@ def open_rows(
     width = len(encoder.feature_names)
     entries = len(codes) * (len(encoder.columns) if encoder.is_sparse else width)
     X = Stream(tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit)
-    return StreamedTable(name, X, codes, classes, encoder, (*notes, *more))
+    n_bytes = sum(file.file.size for file in files)
+    return StreamedTable(name, X, codes, classes, encoder, n_bytes, (*notes, *more))
 
 
 def _chosen_columns(

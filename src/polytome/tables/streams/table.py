@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from polytome.rows import Stream
@@ -25,6 +26,7 @@ class StreamedTable:
         codes: which of the classes each row has, (n,).
         classes: the labels, sorted, (K,).
         encoder: how columns become numbers.
+        n_bytes: of the files.
         notes: sentences that a user should see.
     """
 
@@ -33,9 +35,15 @@ class StreamedTable:
     codes: NDArray[Any]
     classes: NDArray[Any]
     encoder: Encoder
+    n_bytes: int
     notes: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.codes)
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """Rows of each class, (K,)."""
+        return np.bincount(self.codes, minlength=len(self.classes)).astype(np.int64)
