@@ -128,13 +128,14 @@ def test_digits_by_the_solvers(solver: Any) -> None:
 
 def test_no_more_than_a_few_pieces_are_read_ahead(rng: np.random.Generator) -> None:
     X = rng.normal(size=(100, 2))
-    stream = stream_of(X, [50], 5)
-    pieces = stream.pieces([0, 1])
+    stream = stream_of(X, [50, 60, 70, 80], 5)
+    pieces = stream.pieces(range(5))
     for _ in range(3):
         next(pieces)
     pieces.close()
     assert len(stream.parts[0].seen) <= 5  # type: ignore[attr-defined]
     assert len(stream.parts[1].seen) <= 1  # type: ignore[attr-defined]
+    assert not any(part.seen for part in stream.parts[2:])  # type: ignore[attr-defined]
     assert threading.active_count() < 10
 
 

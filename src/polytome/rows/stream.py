@@ -76,11 +76,9 @@ class Stream:
         with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
             try:
                 while True:
-                    for number in waiting:
+                    while len(reading) < _PARTS_AT_ONCE and (number := next(waiting, -1)) >= 0:
                         pieces = self.parts[number].read()
                         reading.append((number, pieces, submitted(pool, _next, pieces)))
-                        if len(reading) == _PARTS_AT_ONCE:
-                            break
                     if not reading:
                         return
                     number, pieces, found = reading.popleft()

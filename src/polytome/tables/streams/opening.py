@@ -121,7 +121,8 @@ def open_rows(
     n_rows = sum(part.n_rows for part in parts)
     if not n_rows:
         raise FileError(f"{name}: has 0 rows and {len(names) + 1} columns; there is nothing to read")
-    check_memory(n_rows, piece_rows * (len(names) + 1), limit)
+    most_grouped = max(max(file.groups, default=0) for file in files)
+    check_memory(n_rows, piece_rows, len(names) + 1, most_grouped, limit)
     learner = Learner(name, names, target, missing=missing, unknown=unknown, forced=forced, marks=marks)
     for part in parts:
         for frame in part.frames():

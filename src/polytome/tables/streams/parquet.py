@@ -19,7 +19,7 @@ from polytome.tables.streams.places import SeenFile
 __all__ = ["ParquetFile", "ParquetPart"]
 
 _NAME = "Parquet file"
-_BUFFER_BYTES = 2**20  # of each column, while it is read
+_BUFFER_BYTES = 2**16  # of each column, while it is read
 _SMALL_PARTS = 4  # pieces: smaller row groups are joined
 
 

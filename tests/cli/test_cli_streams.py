@@ -1,0 +1,107 @@
+"""Training on Parquet files that stay where they are, from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from commands import done, run
+from polytome import LogisticRegression, load, open_rows
+from polytome.files.sources import fit_source, open_source
+from polytome.files.streamed import fit_streamed
+
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+def written(path: Path, n_rows: int = 600, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
+    x, hue = rng.normal(size=(n_rows, 3)), rng.choice(["red", "blue"], n_rows)
+    y = np.array(["a", "b", "c"])[np.argmax(x + rng.gumbel(size=x.shape), axis=1)]
+    table = {f"x{j}": x[:, j] for j in range(3)} | {"hue": hue, "same": hue == "red", "y": y}
+    parquet.write_table(pyarrow.table(table), path, row_group_size=100)
+    return path
+
+
+def test_a_folder_is_trained_on_like_the_same_rows_in_memory(tmp_path: Path) -> None:
+    whole, folder = written(tmp_path / "whole.parquet"), tmp_path / "parts"
+    folder.mkdir()
+    table = parquet.read_table(whole)
+    for place, start in enumerate(range(0, 600, 250)):
+        parquet.write_table(table.slice(start, 250), folder / f"{place}.parquet")
+    held, streamed = tmp_path / "held.safetensors", tmp_path / "streamed.safetensors"
+    done("train", whole, "--target", "y", "--tol", "1e-8", "--out", held)
+    said = done("train", folder, "--target", "y", "--tol", "1e-8", "--out", streamed)
+    assert "read piece by piece (several files)" in " ".join(said.split())
+    assert "Proved" in said
+    one, other = load(held), load(streamed)
+    assert_allclose(other.coef_, one.coef_, atol=1e-7)
+    mine, theirs = other.training_, one.training_
+    assert mine.data_sha256 == theirs.data_sha256
+    for name in ("n_rows", "class_counts", "low", "high", "constant", "duplicates", "divisor"):
+        assert_array_equal(getattr(mine, name), getattr(theirs, name), name)
+    assert_allclose(mine.mean, theirs.mean, rtol=1e-12)
+    assert other.encoder_ == one.encoder_
+
+
+def test_json(tmp_path: Path) -> None:
+    written(tmp_path / "0.parquet")
+    written(tmp_path / "1.parquet", seed=1)
+    found = json.loads(done("train", tmp_path / "*.parquet", "--target", "y", "--json"))
+    assert found["data"]["n_rows"] == 1_200
+    assert found["data"]["balance"].keys() == {"a", "b", "c"}
+    assert found["stop"]["name"] == "CERTIFIED"
+
+
+def test_little_memory_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = written(tmp_path / "0.parquet")
+    failed = run("train", str(path), "--target", "y", "--memory", "3MB")
+    assert failed.exit_code == 1
+    assert "read piece by piece need" in failed.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--test-fraction", "0.2"], "--test-fraction: .* is read piece by piece .* needs rows in memory"),
+        (["--positive", "a"], "--positive"),
+        (["--report", "r.html"], "--report"),
+        (["--memory", "lots"], "needs a size such as '2GB'"),
+    ],
+)
+def test_options_that_streams_do_not_take(options: list[str], said: str, tmp_path: Path) -> None:
+    written(tmp_path / "0.parquet")
+    failed = run("train", str(tmp_path), "--target", "y", *options)
+    assert failed.exit_code == 1
+    assert re.search(said, " ".join(failed.output.split()))
+
+
+def test_memory_is_for_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n1,a\n2,b\n3,a\n")
+    failed = run("train", str(path), "--target", "y", "--memory", "2GB")
+    assert failed.exit_code == 1
+    assert "is no Parquet file, and only those are read piece by piece" in " ".join(failed.output.split())
+
+
+def test_the_record_of_sparse_rows_is_that_of_rows_in_memory(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    town = rng.choice([f"town {k}" for k in range(12)], 300)
+    columns = {"town": town, "again": town, "x": rng.normal(size=300), "y": rng.integers(0, 2, 300)}
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=50)
+    held = fit_source(LogisticRegression(scale="standard"), open_source(str(path), target="y")).training_
+    table = open_rows(path, target="y")
+    assert table.X.is_sparse
+    streamed = fit_streamed(LogisticRegression(scale="standard"), table).training_
+    assert streamed.data_sha256 == held.data_sha256
+    for name in ("class_counts", "low", "high", "constant", "duplicates"):
+        assert_array_equal(getattr(streamed, name), getattr(held, name), name)
+    for name in ("mean", "divisor"):
+        assert_allclose(getattr(streamed, name), getattr(held, name), rtol=1e-12)
+    assert len(held.duplicates) == 12
