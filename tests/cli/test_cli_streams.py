@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from commands import done, run
 from polytome import LogisticRegression, load, open_rows
 from polytome.files.sources import fit_source, open_source
-from polytome.files.streamed import fit_streamed
+from polytome.files.streamed import fit_streamed, why_streamed
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -105,3 +105,14 @@ def test_the_record_of_sparse_rows_is_that_of_rows_in_memory(tmp_path: Path) -> 
     for name in ("mean", "divisor"):
         assert_allclose(getattr(streamed, name), getattr(held, name), rtol=1e-12)
     assert len(held.duplicates) == 12
+
+
+def test_what_is_streamed(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.parquet")
+    assert why_streamed(path) is None
+    assert why_streamed(path, "100GB") is None
+    assert "in memory it would take" in str(why_streamed(path, "1MB"))
+    assert why_streamed(tmp_path) == why_streamed(str(tmp_path / "*.parquet")) == "several files"
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "drawing.png").write_bytes(b"")  # images, whatever else lies there
+    assert why_streamed(tmp_path) is None

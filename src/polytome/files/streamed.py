@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from polytome.errors import ArgumentError
+from polytome.files.image_folders import is_images
 from polytome.files.training_record import record_streamed_training
 from polytome.models.fitted_source import FittedSource
 from polytome.models.model import Model
 from polytome.solvers.memory import memory_left
 from polytome.tables.readers.columnar import VALUE_BYTES
+from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import InputFile, exists, is_folder, kind_of_bytes
 from polytome.tables.streams.memory import bytes_of
 from polytome.tables.streams.parquet import ParquetFile
@@ -38,7 +40,7 @@ def why_streamed(source: str | PathLike[str], memory: str | float | None = None)
         FileError: a Parquet file is damaged.
     """
     limit, name = bytes_of(memory), str(source)
-    if is_several(name):
+    if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
         return "several files"
     is_file = exists(name) and not is_folder(name)
     if not (is_file and Path(name).is_file() and _is_parquet(name)):

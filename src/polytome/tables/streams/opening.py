@@ -93,6 +93,7 @@ def open_rows(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> import pyarrow
         >>> from pyarrow import parquet
         >>> from polytome import LogisticRegression
