@@ -116,3 +116,45 @@ def test_what_is_streamed(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
     (tmp_path / "3" / "drawing.png").write_bytes(b"")  # images, whatever else lies there
     assert why_streamed(tmp_path) is None
+
+
+def test_predictions_of_several_files_are_those_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, folder, model = written(tmp_path / "whole.parquet"), tmp_path / "parts", tmp_path / "m.safetensors"
+    folder.mkdir()
+    table = parquet.read_table(whole)
+    names = [folder / f"{place}.parquet" for place in range(3)]
+    for place, name in enumerate(names):
+        parquet.write_table(table.slice(250 * place, 250), name, row_group_size=70)
+    done("train", whole, "--target", "y", "--out", model)
+    done("predict", model, whole, "--out", tmp_path / "wanted.parquet")
+    wanted = parquet.read_table(tmp_path / "wanted.parquet")
+    monkeypatch.setattr("polytome.tables.streams.opening._MOST_PIECE_ROWS", 64)
+    for sources in ([folder], [folder / "*.parquet"], names):
+        said = done("predict", model, *sources, "--out", tmp_path / "found.parquet")
+        assert "600 predictions are in" in said
+        assert parquet.read_table(tmp_path / "found.parquet").equals(wanted)
+    monkeypatch.setattr("polytome.files.streamed.memory_left", lambda limit=None: 1000)
+    shown = json.loads(done("predict", model, whole, "--out", tmp_path / "found.parquet", "--json"))
+    assert shown["n_rows"] == 600
+    assert parquet.read_table(tmp_path / "found.parquet").equals(wanted)
+
+
+def test_faults_of_predictions_leave_no_file(tmp_path: Path) -> None:
+    first, second = written(tmp_path / "0.parquet"), written(tmp_path / "1.parquet", seed=1)
+    model, out = tmp_path / "m.safetensors", tmp_path / "found.parquet"
+    done("train", first, "--target", "y", "--out", model)
+    table = parquet.read_table(second)
+    for content, words, said in (
+        (table.drop_columns(["x1"]), (), "1.parquet: lacks the column 'x1'"),
+        (table.set_column(0, "x0", [[1.0] * 599 + [None]]), (), "row 600, column 'x0': the cell is missing"),
+        (table, ("--missing", "drop"), "all get a prediction"),
+        (table, ("--header", "yes"), "is read piece by piece"),
+    ):
+        parquet.write_table(content, second)
+        failed = run("predict", model, first, second, "--out", out, *words)
+        assert failed.exit_code == 1
+        assert said in " ".join(failed.output.split())
+        assert not out.exists()
+    failed = run("predict", model, first, second)
+    assert failed.exit_code == 1
+    assert "--out FILE.parquet" in " ".join(failed.output.split())

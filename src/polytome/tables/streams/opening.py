@@ -21,7 +21,7 @@ from polytome.tables.streams.parquet import ParquetFile, ParquetPart
 from polytome.tables.streams.places import files_of
 from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["EncodedPart", "open_rows"]
+__all__ = ["EncodedPart", "open_parts", "open_rows"]
 
 _PIECE_VALUES = 2**20
 _MOST_PIECE_ROWS = 2**16
@@ -117,7 +117,7 @@ def open_rows(
     notes: list[str] = []
     names, target, forced = _chosen_columns(files[0], target, drop, categories, notes)
     _check_alike(files, [*names, target], {*forced, target}, notes)
-    piece_rows = max(1, min(_PIECE_VALUES // (len(names) + 1), _MOST_PIECE_ROWS))
+    piece_rows = _piece_rows(len(names) + 1)
     parts = [part for file in files for part in file.parts([*names, target], piece_rows)]
     n_rows = sum(part.n_rows for part in parts)
     if not n_rows:
@@ -142,6 +142,33 @@ def open_rows(
     X = Stream(tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit)
     n_bytes = sum(file.file.size for file in files)
     return StreamedTable(name, X, codes, classes, encoder, n_bytes, (*notes, *more))
+
+
+def open_parts(source: str | PathLike[str] | Sequence[str | PathLike[str]], encoder: Encoder) -> list[ParquetPart]:
+    """The parts of Parquet files that hold the columns of an encoder, to be read piece by piece.
+
+    Raises:
+        FileError: a file is missing or damaged, or lacks one of the columns.
+        DataError: there is too little memory.
+        MissingExtraError: pyarrow is not installed.
+    """
+    files = [ParquetFile.of(path) for path in files_of(source)]
+    names = [column.name for column in encoder.columns]
+    lacking = next(((file, name) for file in files for name in names if name not in file.kinds), None)
+    if lacking is not None:
+        file, name = lacking
+        raise FileError(
+            f"{file.file}: lacks the column {name!r}; found {listing(list(file.kinds))}; "
+            "name the columns as in training"
+        )
+    piece_rows = _piece_rows(len(names))
+    check_memory(0, piece_rows, len(names), max(max(file.groups, default=0) for file in files), None)
+    return [part for file in files for part in file.parts(names, piece_rows)]
+
+
+def _piece_rows(n_columns: int) -> int:
+    """How many rows of so many columns make a piece."""
+    return max(1, min(_PIECE_VALUES // n_columns, _MOST_PIECE_ROWS))
 
 
 def _chosen_columns(
