@@ -33,6 +33,8 @@ PUBLIC = {
     "Data": [
         "polytome.tables.table",
         "polytome.tables.encoder",
+        "polytome.tables.streams.opening",
+        "polytome.tables.streams.table",
         "polytome.tables.datasets",
         "polytome.tables.images",
         "polytome.files.sources",

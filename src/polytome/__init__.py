@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from polytome.models.one_vs_rest import OneVsRest
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
+    from polytome.tables.streams.opening import open_rows
     from polytome.tables.table import read_table
     from polytome.verification.checker import verify
     from polytome.verification.findings import Verification
@@ -40,6 +41,7 @@ __all__ = [
     "Verification",
     "load",
     "load_dataset",
+    "open_rows",
     "read_table",
     "show_config",
     "verify",
@@ -61,6 +63,7 @@ _HOMES = {
     "Verification": "polytome.verification.findings",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
+    "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
     "show_config": "polytome.configuration",
     "verify": "polytome.verification.checker",

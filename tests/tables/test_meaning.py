@@ -260,7 +260,7 @@ def test_texts_with_rows_enough_are_learned_from(tmp_path: Path) -> None:
 
 
 def test_texts_too_long_to_keep_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytome.tables.schemas._MOST_LEVEL_BYTES", 1000)
+    monkeypatch.setattr("polytome.tables.schemas.MOST_LEVEL_BYTES", 1000)
     text = "z,y\n" + "".join(f"{'uv'[i % 2] * 600},{'ab'[i % 2]}\n" for i in range(10))
     with pytest.raises(DataError, match="1,200 bytes are too many to keep"):
         _read(tmp_path, text)

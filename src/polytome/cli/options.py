@@ -20,6 +20,7 @@ __all__ = [
     "Json",
     "JudgedSource",
     "MaxIter",
+    "MemoryLimit",
     "Missing",
     "MissingMark",
     "ModelOut",
@@ -135,6 +136,16 @@ ReadLimit = Annotated[
         metavar="GB",
         show_default=False,
         help="How much memory a file's contents may take (default: 1.07 GB, or 100 times its size).",
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        show_default=False,
+        help="How much memory training may take, such as 2GB (default: what is free); Parquet files that need more are "
+        "read piece by piece.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

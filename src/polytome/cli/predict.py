@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,6 +59,9 @@ def predict(
     separated from its background, scaled and centred as the training images were;
     the column file gives its name.
 
+    Several Parquet files, and one that does not fit into memory, are read piece by
+    piece; their predictions are written as Parquet.
+
     \b
     Examples:
       polytome predict iris.safetensors new.csv
@@ -66,13 +69,23 @@ def predict(
       polytome predict mnist.safetensors images.npy --no-probabilities
       polytome predict mnist.safetensors my_digit.png photo.jpg
     """
-    from polytome.errors import FileError
+    from polytome.errors import ArgumentError, FileError
     from polytome.files.atomic_files import atomic_output
     from polytome.files.predictions import predict_rows
     from polytome.files.sources import open_model, read_for_model
+    from polytome.files.streamed import why_predicted_piecewise
 
     check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
     fitted = open_model(model)
+    if (why := why_predicted_piecewise(files)) is not None:
+        if out is None or out.suffix.lower() != ".parquet" or header != "auto":
+            raise ArgumentError(
+                f"{files[0]}: is read piece by piece ({why}), and its predictions are written as Parquet: give "
+                "--out FILE.parquet, and no --header"
+            )
+        options = {"probabilities": probabilities, "missing": missing, "unknown": unknown}
+        _predict_piecewise(fitted, model, files, out, options, as_json)
+        return
     with live_line() as say:
         say(f"reading {' '.join(files)}")
         rows = read_for_model(
@@ -104,3 +117,21 @@ def predict(
         sys.stdout.write(found.to_csv(guard_formulas))
     if failed is not None:
         raise failed
+
+
+def _predict_piecewise(
+    fitted: Any, model: Path, files: list[str], out: Path, options: dict[str, Any], as_json: bool
+) -> None:
+    """Predict rows that do not fit into memory."""
+    from polytome.files.streamed import predict_streamed
+
+    with live_line() as say:
+        n_rows, counts = predict_streamed(
+            fitted, files, out, progress=lambda done, n_rows: say(f"{done:,} of {n_rows:,} rows"), **options
+        )
+    if as_json:
+        counted = {str(label): count for label, count in counts.items()}
+        print_json({"model": str(model), "files": files, "n_rows": n_rows, "counts": counted, "out": str(out)})
+    else:
+        told = f": {balance(counts)}" if counts else ""
+        make_console().print(f"{n_rows:,} predictions are in {out}{told}.", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ from polytome.cli.options import (
     InverseStrength,
     Json,
     MaxIter,
+    MemoryLimit,
     Missing,
     MissingMark,
     ModelOut,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
     from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
+    from polytome.tables.streams.table import StreamedTable
 
 __all__ = ["coefficients_title", "model_line", "train"]
 
@@ -81,6 +84,7 @@ def train(
     read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    memory: MemoryLimit = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -92,6 +96,10 @@ def train(
     Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
     of images with a subfolder for each class.
 
+    Parquet files that do not fit into memory (see --memory), and several of them (a
+    folder, or a pattern in quotation marks), are read piece by piece, anew for each
+    pass: the same model and certificate in little memory.
+
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
 
@@ -100,6 +108,7 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
+      polytome train 'logs/2026-*/*.parquet' --target clicked --memory 2GB
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.models.penalty_weights import check_named_weights
@@ -119,6 +128,12 @@ def train(
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
+    if (why := _why_streamed(source, memory)) is not None:
+        alone = {"--positive": positive, "--test-fraction": test_fraction, "--report": report, "--data": data}
+        _refuse_beside_streams(source, why, {**alone, "--header": None if header == "auto" else header})
+        asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
+        _train_streamed(source, why, asked, settings, command_line(context), out, as_json)
+        return
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -126,6 +141,88 @@ def train(
     if scale is None:
         settings["scale"] = rows.scale
     _train(rows, settings, command_line(context), out, report, as_json)
+
+
+def _why_streamed(source: str, memory: str | None) -> str | None:
+    """Why the source is read piece by piece; None if it is not."""
+    from polytome.files.sources import is_dataset
+    from polytome.files.streamed import why_streamed
+
+    return None if is_dataset(source) and memory is None else why_streamed(source, memory)
+
+
+def _refuse_beside_streams(source: str, why: str, options: dict[str, Any]) -> None:
+    """Refuse options that need all rows in memory."""
+    from polytome.errors import ArgumentError
+
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ArgumentError(
+            f"{given[0]}: {source} is read piece by piece ({why}), and the option needs rows in memory; leave it out, "
+            "or keep rows for testing in another file, for polytome evaluate"
+        )
+
+
+def _train_streamed(
+    source: str,
+    why: str,
+    options: dict[str, Any],
+    settings: dict[str, Any],
+    command: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Fit rows that stay in their files, save, and show each result as soon as it is available."""
+    from polytome.errors import ArgumentError
+    from polytome.files.streamed import fit_streamed
+    from polytome.tables.streams.opening import open_rows
+
+    if options["target"] is None:
+        raise ArgumentError(f"{source}: say which column holds the labels with --target NAME (or target=NAME)")
+    del options["header"]
+    given = {name: value for name, value in options.items() if value is not None}
+    console = Console(quiet=True) if as_json else make_console()
+    with Interruption() as interruption:
+        began = time.perf_counter()
+        with live_line() as say:
+            say(f"reading {source}")
+            table = open_rows(
+                source, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **given
+            )
+        seconds = time.perf_counter() - began
+        show_notes(table.notes)
+        counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
+        _show_streamed(console, table, counts, why, seconds)
+        model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, command=command))
+    failed: list[Exception] = []
+    if out is not None:
+        _try_to(partial(model.save, out), failed)
+    _show_fit(console, model)
+    if not model.stop_.succeeded and not interruption.requested:
+        show_warning(f"{model.stop_.value}.")
+    if not interruption.requested:
+        _show_coefficients(console, model)
+    if not failed:
+        _show_place(console, model, table.name, out, interruption.requested)
+    if as_json:
+        shown = {"name": table.name, "n_rows": table.n_rows, "n_features": table.X.n_features, "notes": table.notes}
+        print_json(_summary(shown, counts, model, None, None if failed else out))
+    if failed:
+        raise failed[0]
+    if interruption.requested:
+        raise typer.Exit(_INTERRUPTED)
+
+
+def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
+    """What is trained on, and what to expect of it."""
+    size = f"{table.n_rows:,} rows, {table.X.n_features:,} features, {len(counts)} classes"
+    again = (
+        f"read piece by piece ({why}), anew for each pass: {table.n_bytes / 1e9:,.2g} GB, {seconds:,.2g} s the first"
+    )
+    passes = "a fit takes some 10 to 100 passes"
+    show_facts(
+        console, {"Data": f"{table.name}: {size}", "Classes": balance(counts), "Streamed": f"{again} time; {passes}"}
+    )
 
 
 def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
@@ -193,11 +290,13 @@ def _train(
         _show_quality(console, model, evaluation, held_out)
     kept = None if failed else out
     if kept is not None or out is None:
-        _show_place(console, model, rows, kept, interrupted)
+        _show_place(console, model, rows.name, kept, interrupted)
     if report is not None and not interrupted and _try_to(partial(_write_report, model, rows, report), failed):
         console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
-        print_json(_summary(rows, counts, model, evaluation, kept))
+        shown = {"name": rows.name, "n_rows": rows.X.shape[0], "n_features": rows.X.shape[1], "notes": rows.notes}
+        shown["n_test_rows"] = 0 if rows.y_test is None else len(rows.y_test)
+        print_json(_summary(shown, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
     if interrupted:
@@ -247,10 +346,20 @@ def _penalty_weights(texts: list[str] | None) -> dict[str, float] | None:
 
 
 def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Interruption) -> LogisticRegression:
+    """The model, fitted to rows in memory."""
+    from polytome.files.sources import fit_source
+
+    return _fitted(settings, interruption, lambda model: fit_source(model, rows, command=command))
+
+
+def _fitted(
+    settings: dict[str, Any],
+    interruption: Interruption,
+    fit: Callable[[LogisticRegression], LogisticRegression],
+) -> LogisticRegression:
     """The model, fitted with progress shown until it is done or interrupted."""
     from sklearn.exceptions import ConvergenceWarning
 
-    from polytome.files.sources import fit_source
     from polytome.models.logistic import LogisticRegression
 
     with live_line() as say, warnings.catch_warnings():
@@ -264,7 +373,7 @@ def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Int
             return interruption.requested
 
         say("preparing")
-        return fit_source(LogisticRegression(**settings, callback=report), rows, command=command)
+        return fit(LogisticRegression(**settings, callback=report))
 
 
 def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
@@ -293,11 +402,15 @@ def _show_fit(console: Console, model: LogisticRegression) -> None:
 
 
 def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
+    what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
+    show_evaluation(console, evaluation, what)
+    _show_coefficients(console, model)
+
+
+def _show_coefficients(console: Console, model: LogisticRegression) -> None:
     from polytome.evaluation.explain import largest_coefficients
     from polytome.evaluation.ordering import largest
 
-    what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
-    show_evaluation(console, evaluation, what)
     n_classes = len(model.classes_)
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
@@ -342,7 +455,7 @@ def coefficients_title(model: Fitted) -> str:
     return f"Largest coefficients: change of the {what[model.outputs]} per unit of the feature"
 
 
-def _show_place(console: Console, model: LogisticRegression, rows: Source, out: Path | None, interrupted: bool) -> None:
+def _show_place(console: Console, model: LogisticRegression, source: str, out: Path | None, interrupted: bool) -> None:
     """Say where the model was saved, or how to save it."""
     if out is not None:
         what = "The best model so far, with the certificate above," if interrupted else "The model"
@@ -350,12 +463,12 @@ def _show_place(console: Console, model: LogisticRegression, rows: Source, out: 
     elif interrupted:
         console.print("\nInterrupted; nothing is saved, because no --out was given.")
     else:
-        name = "model" if Path(rows.name).suffix or Path(rows.name).is_dir() else rows.name
+        name = "model" if Path(source).suffix or Path(source).is_dir() else source
         console.print(f"\nNot saved: add --out {name}.safetensors to save the model.", soft_wrap=True)
 
 
 def _summary(
-    rows: Source,
+    data: dict[str, Any],
     counts: dict[Any, int],
     model: LogisticRegression,
     evaluation: Evaluation | None,
@@ -366,16 +479,14 @@ def _summary(
 
     metrics = None
     if evaluation is not None:
-        metrics = {"rows": "training" if rows.X_test is None else "held-out", **evaluation.to_json()}
+        metrics = {"rows": "held-out" if data.get("n_test_rows") else "training", **evaluation.to_json()}
     return {
         "data": {
-            "name": rows.name,
-            "n_rows": rows.X.shape[0],
-            "n_features": rows.X.shape[1],
+            **{name: data[name] for name in ("name", "n_rows", "n_features")},
             "n_classes": len(counts),
             "balance": {str(label): count for label, count in counts.items()},
-            "n_test_rows": 0 if rows.y_test is None else len(rows.y_test),
-            "notes": rows.notes,
+            "n_test_rows": data.get("n_test_rows", 0),
+            "notes": data["notes"],
         },
         "objective": model.objective_.to_json(),
         "certificate": model.certificate_.to_json(),

@@ -191,7 +191,9 @@ class KroneckerHessian:
 
 def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
     """The approximation with the curvature at `W`; at most a pass over the rows, for up to `MAX_GRAM_COLUMNS`."""
-    if (size := gram_sample(objective.rows.n_rows, objective.rows.n_features, objective.loss.n_outputs)) is not None:
+    facts = objective.rows.facts
+    if (size := gram_sample(facts.n_rows, facts.n_features, objective.loss.n_outputs)) is not None:
+        size = max(min(size, facts.most_copied), min(size, _MIN_SAMPLE_ROWS))
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     rows = objective.rows
     S, centres, curvature, mean_hessian = rows.reduce(_Factors(objective.loss, rows.columns.to_raw(W), rows.columns))

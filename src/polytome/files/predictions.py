@@ -17,6 +17,8 @@ from polytome.models.fitted import Outputs
 from polytome.tables.readers.columnar import import_pyarrow
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
@@ -113,16 +115,20 @@ class Predictions:
         from pyarrow import parquet
 
         sink = pyarrow.BufferOutputStream()
-        parquet.write_table(
-            pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()}), sink
-        )
+        parquet.write_table(self.to_table(), sink)
         return bytes(sink.getvalue())
+
+    def to_table(self) -> pyarrow.Table:
+        """An Arrow table of the same columns; needs pyarrow."""
+        import pyarrow
+
+        return pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()})
 
     def to_arrow(self) -> bytes:
         """An Arrow stream of the same columns; needs pyarrow."""
         import pyarrow
 
-        table = pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()})
+        table = self.to_table()
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,11 @@ from polytome.models.fitted_source import TrainingRecord
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
+    from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
-__all__ = ["data_hash", "record_training"]
+__all__ = ["data_hash", "record_streamed_training", "record_training"]
 
 _BLOCK_ENTRIES = 2**21
 _BLOCK_ROWS = 2**14
@@ -83,10 +84,8 @@ def record_training(
         (array([1, 2]), array([1., 7.]), array([1]))
     """
     # These import scikit-learn, which reading a model file does not need.
-    from polytome.models.features import checked_rows, feature_scale
+    from polytome.models.features import checked_rows
     from polytome.models.labels import Labels, class_weights
-    from polytome.models.penalty_weights import penalty_weights_of
-    from polytome.rows import as_rows
 
     refuse_without_classes(model, "a record of training counts the rows of each class")
     # What is proved of predictions is proved of one distribution for each row, and that is what these losses learn.
@@ -104,13 +103,7 @@ def record_training(
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), np.ones(len(codes)))
-    divisor, penalised = np.ones(X.shape[1]), np.ones(X.shape[1])
-    if "scale" in vars(model):  # neurons have no penalty
-        divisor = 1 / feature_scale(model, as_rows(X, np.zeros(len(codes)), weight), X).columns.scale
-        weights = penalty_weights_of(model, X.shape[1])
-        if weights is not None and not (certificate is not None and certificate.strength == 0):
-            penalised = np.sign(weights)
-            divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
+    divisor, penalised = _divisors(model, X, weight)
     could_change, bounds = None, np.zeros((0, 0))
     if log_probabilities is not None:
         could_change, bounds = _settle(model, X, codes, log_probabilities, weight, mean, divisor, penalised)
@@ -137,6 +130,129 @@ def record_training(
     )
 
 
+def record_streamed_training(
+    model: Fitted, table: StreamedTable, *, command: str | None = None, seconds: float = np.nan
+) -> TrainingRecord:
+    """The same of rows that stay in their files: two more readings, of sparse rows a few more.
+
+    What it says of the data is what the record of the same rows in memory says. How many predictions could change is
+    not looked at.
+
+    Args:
+        model: fitted on these rows.
+        table: the rows, as `polytome.open_rows` gave them.
+        command: as in `TrainingRecord`.
+        seconds: as in `TrainingRecord`.
+    """
+    from polytome.models.labels import Labels, class_weights
+
+    labels = Labels(table.classes, table.codes)
+    weight = class_weights(vars(model).get("class_weight"), labels, np.broadcast_to(1.0, table.n_rows))
+    found = (_sparse_columns if table.X.is_sparse else _dense_columns)(table)
+    constant = np.flatnonzero(found.low == found.high).astype(np.int64)
+    return TrainingRecord(
+        source=table.name,
+        data_sha256=found.sha256,
+        n_rows=table.n_rows,
+        class_counts=table.class_counts,
+        notes=table.notes,
+        low=found.low,
+        mean=np.clip(found.mean, found.low, found.high),
+        high=found.high,
+        constant=constant,
+        duplicates=_equal_columns(found.keys, constant),
+        divisor=_divisors(model, table.X, weight)[0],
+        could_change=None,
+        centre_bounds=np.zeros((0, 0)),
+        command=command,
+        test_fraction=None,
+        seed=None,
+        n_test_rows=0,
+        versions=_versions(),
+        seconds=seconds,
+    )
+
+
+class _Columns(NamedTuple):
+    """What readings of a stream tell of its columns: extremes, the hash of all, and a key that equal ones share."""
+
+    low: Array
+    mean: Array
+    high: Array
+    sha256: str
+    keys: list[bytes]
+
+
+def _dense_columns(table: StreamedTable) -> _Columns:
+    """The columns of dense rows: one reading."""
+    X = table.X
+    digest = hashlib.sha256(_header(X, "dense"))
+    hashes = [hashlib.blake2b(digest_size=16) for _ in range(X.n_features)]
+    low, high, mean = np.full(X.n_features, np.inf), np.full(X.n_features, -np.inf), np.zeros(X.n_features)
+    for _, piece in X.pieces(range(len(X.parts))):
+        low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
+        mean += piece.sum(axis=0) / table.n_rows
+        digest.update(_bytes(piece))
+        _update_hashes(hashes, piece)
+    _update_labels(digest, table)
+    return _Columns(low, mean, high, digest.hexdigest(), [each.digest() for each in hashes])
+
+
+def _sparse_columns(table: StreamedTable) -> _Columns:
+    """The columns of sparse rows: three readings, since the hash of all takes in lengths of rows, places and values one
+    after the other."""
+    X, everything = table.X, range(len(table.X.parts))
+    low, high, mean = np.full(X.n_features, np.inf), np.full(X.n_features, -np.inf), np.zeros(X.n_features)
+    drawn, sums, ends = np.random.default_rng(0), np.zeros((X.n_features, 2)), [np.zeros(1, dtype=np.int64)]
+    for _, piece in X.pieces(everything):
+        low = np.minimum(low, piece.min(axis=0).toarray().ravel())
+        high = np.maximum(high, piece.max(axis=0).toarray().ravel())
+        mean += np.asarray(piece.sum(axis=0)).ravel() / table.n_rows
+        ends.append(ends[-1][-1] + piece.indptr[1:].astype(np.int64))
+        # Equal columns have equal sums, to the last bit, and others hardly ever.
+        sums += piece.T @ drawn.random((piece.shape[0], 2))
+    digest = hashlib.sha256(_header(X, "sparse"))
+    for end in ends:
+        digest.update(end.astype("<i8").tobytes())
+    for _, piece in X.pieces(everything):
+        digest.update(piece.indices.astype("<i8").tobytes())
+    for _, piece in X.pieces(everything):
+        digest.update(_bytes(piece.data))
+    _update_labels(digest, table)
+    return _Columns(low, mean, high, digest.hexdigest(), [key.tobytes() for key in sums])
+
+
+def _update_labels(digest: Any, table: StreamedTable) -> None:
+    """Take in the labels as JSON has them, a few at a time."""
+    for start in range(0, table.n_rows, _BLOCK_ROWS):
+        some = json.dumps(table.classes[table.codes[start : start + _BLOCK_ROWS]].tolist())[1:-1]
+        digest.update(f"{', ' if start else '['}{some}".encode())
+    digest.update(b"]")
+
+
+def _divisors(model: Fitted, X: Any, weight: Array) -> tuple[Array, Array]:
+    """What each feature was divided by before the penalty looked at its coefficient, and whether it has a penalty."""
+    from polytome.models.features import feature_scale
+    from polytome.models.penalty_weights import penalty_weights_of
+    from polytome.rows import rows_of
+
+    divisor, penalised = np.ones(X.shape[1]), np.ones(X.shape[1])
+    if "scale" in vars(model):  # neurons have no penalty
+        divisor = 1 / feature_scale(model, rows_of(X, np.zeros(X.shape[0]), weight), X).columns.scale
+        weights = penalty_weights_of(model, X.shape[1])
+        certificate = certificate_of(model)
+        if weights is not None and not (certificate is not None and certificate.strength == 0):
+            penalised = np.sign(weights)
+            divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
+    return divisor, penalised
+
+
+def _header(X: Any, storage: str) -> bytes:
+    """What a hash of features begins with: how they are stored, their type and their shape."""
+    dtype = np.dtype(X.dtype)
+    return f"{storage} {dtype.kind}{dtype.itemsize} {tuple(X.shape)}\n".encode()
+
+
 def data_hash(X: Any, y: Any) -> str:
     """SHA-256 of features and labels: equal for equal numbers of the same type, on every machine and in any layout.
 
@@ -152,9 +268,7 @@ def data_hash(X: Any, y: Any) -> str:
         >>> data_hash(X, [0, 1]) == data_hash(np.asfortranarray(X), [0, 1]) != data_hash(X, [1, 0])
         True
     """
-    digest = hashlib.sha256()
-    dtype = np.dtype(X.dtype)
-    digest.update(f"{'sparse' if sparse.issparse(X) else 'dense'} {dtype.kind}{dtype.itemsize} {X.shape}\n".encode())
+    digest = hashlib.sha256(_header(X, "sparse" if sparse.issparse(X) else "dense"))
     if sparse.issparse(X):
         rows = _canonical(X, "csr")
         for part in (rows.indptr.astype("<i8"), rows.indices.astype("<i8"), rows.data):
@@ -232,10 +346,15 @@ def _extremes(X: Any) -> tuple[Array, Array, Array]:
 
 def _duplicates(X: Any, constant: NDArray[np.int64]) -> NDArray[np.int64]:
     """Pairs of equal columns, found by a 128-bit hash of each; constant columns are left out."""
+    return _equal_columns(_column_hashes(X), constant)
+
+
+def _equal_columns(keys: list[bytes], constant: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of columns with equal keys, but for constant ones: the first such column, and another."""
     first_with: dict[bytes, int] = {}
     skipped = set(constant.tolist())
     pairs = []
-    for column, digest in enumerate(_column_hashes(X)):
+    for column, digest in enumerate(keys):
         if column not in skipped and (first := first_with.setdefault(digest, column)) != column:
             pairs.append((first, column))
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
@@ -252,10 +371,15 @@ def _column_hashes(X: Any) -> list[bytes]:
         ]
     hashes = [hashlib.blake2b(digest_size=16) for _ in range(X.shape[1])]
     for block in _blocks(X):
-        cells = np.ascontiguousarray(block.T)
-        for digest, column in zip(hashes, cells + np.zeros((), cells.dtype), strict=True):  # -0.0 becomes 0.0
-            digest.update(column)
+        _update_hashes(hashes, block)
     return [digest.digest() for digest in hashes]
+
+
+def _update_hashes(hashes: list[Any], block: Array) -> None:
+    """Take in the next rows of each column."""
+    cells = np.ascontiguousarray(block.T)
+    for digest, column in zip(hashes, cells + np.zeros((), cells.dtype), strict=True):  # -0.0 becomes 0.0
+        digest.update(column)
 
 
 def _canonical(X: Any, layout: str) -> Any:

@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from polytome.errors import ArgumentError, DataError, DataTypeError
 from polytome.models.cells import FILL_IN, numeric_array, readable_features
 from polytome.models.fitted import feature_names_in
-from polytome.rows import Columns, Rows, sound_sparse
+from polytome.rows import Columns, Rows, Stream, sound_sparse
 from polytome.rows.choose import fast_precision
+from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 FeatureScale = str | float | ArrayLike | None
@@ -70,6 +71,11 @@ def checked_columns(estimator: Any, X: Any) -> Any:
 
 def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
     """X after scikit-learn's checks of its shape and names; every cell is a number, but perhaps NaN or infinite."""
+    if isinstance(X, StreamedTable):
+        raise ArgumentError(
+            "X is rows from open_rows, which LogisticRegression, OneVsRest and OneVsOne fit piece by piece; here "
+            "features in memory are needed, as read_table gives them"
+        )
     X = readable_features(X)
     settings |= {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
     try:
@@ -97,7 +103,8 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = rows.moments()
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
-        refuse_nonfinite(X, estimator)
+        if not isinstance(X, Stream):  # whose entries were looked at
+            refuse_nonfinite(X, estimator)
         column = int(np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation)))[0])
         raise DataError(
             f"{_column_name(estimator, column)} of X is too large: squares of its values overflow; rescale it"

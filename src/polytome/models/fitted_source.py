@@ -36,7 +36,8 @@ class TrainingRecord:
         duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
             (m, 2) int64 with the earlier one first; constant features are not repeated here.
         could_change: the most training rows whose predicted class could be another one at the exact minimum, as
-            proved by `polytome.evaluation.settled`; None where nothing is proved (an estimate, or weights of rows).
+            proved by `polytome.evaluation.settled`; None where nothing is proved (an estimate, weights of
+            rows, or rows that stay in their files).
         centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
             has its mean, (K, K) float64; (0, 0) where nothing is proved.
         command: the command line; None for a fit from Python.

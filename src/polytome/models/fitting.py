@@ -33,7 +33,7 @@ from polytome.models.penalty_weights import check_penalty_weights, penalty_weigh
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
-from polytome.rows import Rows
+from polytome.rows import Rows, Stream
 from polytome.solvers import Choice, Progress, Solution, Stop, minimize
 from polytome.solvers.driver import Callback, check_limits
 from polytome.solvers.memory import planned_solver
@@ -108,7 +108,8 @@ def planned(estimator: Any, X: Any, problem: Problem) -> Plan:
     objective = objective_of(estimator, X, problem)
     if problem.loss is None:
         return Plan(problem, objective, None)
-    return Plan(problem, objective, planned_solver(estimator.solver, objective, estimator.random_state))
+    memory = X.memory if isinstance(X, Stream) else None
+    return Plan(problem, objective, planned_solver(estimator.solver, objective, estimator.random_state, memory))
 
 
 def minimum_of(estimator: Any, plan: Plan) -> Solution | None:

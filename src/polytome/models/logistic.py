@@ -29,11 +29,13 @@ from polytome.models.labels import (
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
+from polytome.models.streamed import keep_encoder, streamed_data
 from polytome.objective import Objective
-from polytome.rows import as_rows
+from polytome.rows import rows_of
 from polytome.solvers import Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 from polytome.solvers.iterates import Iterate
+from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
@@ -144,12 +146,14 @@ class LogisticRegression(CertifiedClassifier):
         self.n_jobs = n_jobs
         self.callback = callback
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model until its certificate holds.
 
         Args:
             X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
-            y: one label per row, or one row of class probabilities per row, shape (n, K).
+                Or rows from `polytome.open_rows`, which stay in their files.
+            y: one label per row, or one row of class probabilities per row, shape (n, K). Rows from `open_rows` bring
+                their labels.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
         Returns:
@@ -162,15 +166,20 @@ class LogisticRegression(CertifiedClassifier):
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
-        refuse_foreign_arrays(X)
-        X = checked_features(self, X, y)
-        weight = row_weights(sample_weight, X.shape[0])
-        labels = soft_labels(y) if is_soft(y) else hard_labels(y)
+        given = X
+        if isinstance(X, StreamedTable):
+            X, labels, weight = streamed_data(self, X, y, sample_weight)
+        else:
+            refuse_foreign_arrays(X)
+            X = checked_features(self, X, y)
+            weight = row_weights(sample_weight, X.shape[0])
+            labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
         check_peer_classes(self, len(labels.classes))
         plan = planned(self, X, self._problem(X, labels, weight))
         data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
         keep_fit(self, plan, self._minimum(plan, data))
+        keep_encoder(self, given)
         return self
 
     def _minimum(self, plan: Plan, data: Mapping[str, Any]) -> Solution | None:
@@ -262,7 +271,7 @@ class LogisticRegression(CertifiedClassifier):
         loss: Logistic | Softmax | None = None if n_counting == 1 else Softmax(n_counting)
         if n_classes == 2 and n_counting == 2:
             target, loss = target[:, 1] if counting.is_soft else target, Logistic()
-        rows = as_rows(X, target, weight, n_threads=threads_of(self.n_jobs))
+        rows = rows_of(X, target, weight, n_threads=threads_of(self.n_jobs))
         return Problem(loss, rows, outputs, "softmax" if n_classes > 2 else "logistic", labels.classes)
 
     def _start(self, objective: Objective, problem: Problem) -> Array | None:

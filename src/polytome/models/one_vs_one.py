@@ -12,7 +12,8 @@ from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.predictions import scores_of
-from polytome.rows import as_rows
+from polytome.models.streamed import keep_encoder
+from polytome.rows import as_rows, rows_of
 
 Array = NDArray[Any]
 
@@ -61,9 +62,10 @@ class OneVsOne(BinaryModels):
     outputs = "pairs"
     pairs_: Array
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit all the models until the certificate holds; arguments, result and errors as in `OneVsRest.fit`."""
         check_settings(self)
+        given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
         target, n_classes = counting.target, len(labels.classes)
@@ -72,16 +74,17 @@ class OneVsOne(BinaryModels):
         counts = np.isin(pairs, places)
         certain = CERTAIN * (counts[:, 1].astype(float) - counts[:, 0])
         loss = PairwiseSigmoids(len(places)) if len(places) > 1 else None
-        rows = as_rows(X, target, weight)
+        rows = rows_of(X, target, weight)
         if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
             # In blocks of one class only the K - 1 scores of its pairs are computed, so its rows come together once.
             order = np.argsort(target, kind="stable")
-            rows = as_rows(X[order], target[order], weight[order])
-            rows = rows.with_ends(np.cumsum(np.bincount(target)).tolist())
+            held = as_rows(X[order], target[order], weight[order])
+            rows = held.with_ends(np.cumsum(np.bincount(target)).tolist())
         outputs = Outputs(np.flatnonzero(counts.all(axis=1)), certain)
         self.pairs_ = pairs
         plan = planned(self, X, Problem(loss, rows, outputs, "one_vs_one", labels.classes))
         keep_fit(self, plan, minimum_of(self, plan))
+        keep_encoder(self, given)
         return self
 
     @property

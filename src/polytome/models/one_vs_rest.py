@@ -13,7 +13,8 @@ from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.predictions import scores_of
-from polytome.rows import as_rows
+from polytome.models.streamed import keep_encoder
+from polytome.rows import rows_of
 
 Array = NDArray[Any]
 
@@ -59,11 +60,12 @@ class OneVsRest(BinaryModels):
 
     has_probabilities = True
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit all the models until the certificate holds.
 
         Args:
             X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
+                Or rows from `polytome.open_rows`, which bring their labels.
             y: one label per row.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
@@ -75,6 +77,7 @@ class OneVsRest(BinaryModels):
             ArgumentError: a setting cannot be used.
         """
         check_settings(self)
+        given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
         n_classes, n_counting = len(labels.classes), len(places)
@@ -90,9 +93,10 @@ class OneVsRest(BinaryModels):
         else:
             certain, learned = certain[1:], np.zeros(1, dtype=np.intp)
         outputs = Outputs(learned if loss is not None else learned[:0], certain)
-        problem = Problem(loss, as_rows(X, target, weight), outputs, name, labels.classes)
+        problem = Problem(loss, rows_of(X, target, weight), outputs, name, labels.classes)
         plan = planned(self, X, problem)
         keep_fit(self, plan, minimum_of(self, plan))
+        keep_encoder(self, given)
         return self
 
     @property

@@ -32,7 +32,10 @@ from polytome.threads import available_threads, kept
 Array = NDArray[Any]
 Result = TypeVar("Result")
 
-__all__ = ["Facts", "Moments", "Rows", "Storage", "in_memory", "in_order", "weighted_moments"]
+__all__ = ["Facts", "Moments", "Rows", "Storage", "in_memory", "in_order", "submitted", "weighted_moments"]
+
+_COPIED_BYTES = 2**26
+_LEAST_COPIED = 1_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,12 @@ class Facts:
     largest_block: int
     n_threads: int
     is_resident: bool
+
+    @property
+    def most_copied(self) -> int:
+        """How many rows may be copied at a time: all, unless they do not fit into memory."""
+        row_bytes = self.entry_bytes * self.n_entries // max(self.n_rows, 1) + 1
+        return self.n_rows if self.is_resident else max(_COPIED_BYTES // row_bytes, _LEAST_COPIED)
 
 
 class Rows(Protocol):
@@ -156,7 +165,7 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
     with ThreadPoolExecutor(n_threads) as pool:
         pending: deque[Future[Result]] = deque()
         for part in parts:
-            pending.append(_submitted(pool, fn, part))
+            pending.append(submitted(pool, fn, part))
             if len(pending) > 2 * n_threads:
                 yield pending.popleft().result()
         while pending:
@@ -179,7 +188,7 @@ class Moments:
         return found * (1 + (n_rows + 8) * 2.0**-53)
 
 
-def _submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
+def submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
     """`fn(part)` by a thread of the pool, or by this one where the interpreter is shutting down and starts no more threads."""
     try:
         # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.

@@ -8,10 +8,22 @@ import numpy as np
 from scipy import sparse
 
 from polytome.rows.arrays import ArrayRows
-from polytome.rows.blocks import Array, Storage
+from polytome.rows.blocks import Array, Rows, Storage
 from polytome.rows.sparse import SparseRows
+from polytome.rows.stream import Stream, StreamedRows
 
-__all__ = ["as_rows", "fast_precision"]
+__all__ = ["as_rows", "fast_precision", "rows_of"]
+
+
+def rows_of(X: Any, target: Array, weight: Array | None = None, *, n_threads: int | None = None) -> Rows:
+    """Rows of a matrix as from `as_rows`, or `StreamedRows` where X is a stream.
+
+    Example:
+        >>> rows_of(np.eye(2), np.array([0, 1])).facts.is_resident
+        True
+    """
+    kind = StreamedRows.of if isinstance(X, Stream) else as_rows
+    return kind(X, target, weight, n_threads=n_threads)
 
 
 def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: int | None = None) -> Storage:

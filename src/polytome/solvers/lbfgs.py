@@ -117,7 +117,7 @@ def _memory_of_preconditioner(size: Size) -> float:
     """A Gram matrix, its sums, its factors and the sample it is made from; or its diagonal."""
     if size.columns > MAX_GRAM_COLUMNS + 1:
         return 4 * size.coefficients
-    sample = gram_sample(size.rows, size.columns - 1, size.outputs) or 0
+    sample = min(gram_sample(size.rows, size.columns - 1, size.outputs) or 0, size.most_copied)
     copied = sample * (size.row + 3)
     return (min(MAX_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
 

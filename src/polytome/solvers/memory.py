@@ -20,14 +20,23 @@ from polytome.solvers import LBFGS, Choice, DualCoordinateAscent, Newton, Solver
 from polytome.solvers.choose import chooses
 from polytome.solvers.size import BYTES_OF_NUMBER, Size
 
-__all__ = ["available_memory", "forecast", "planned_solver"]
+__all__ = ["available_memory", "forecast", "memory_left", "planned_solver"]
 
 _NUMBERS_AT_START = 2**20  # numbers: threads, and the modules that are loaded when first needed
+_BYTES_AT_START = 2**28  # of the interpreter and its libraries, where the system does not say it
 _BYTES_ALWAYS_THERE = 2**26  # every machine has that much, and asking takes longer than a small fit
 
 
-def planned_solver(solver: str | Solver, objective: Objective, random_state: Any = None) -> Choice:
+def planned_solver(
+    solver: str | Solver, objective: Objective, random_state: Any = None, memory: int | None = None
+) -> Choice:
     """The solver that a name stands for, if there is memory for it; where "auto" has the choice, one that fits.
+
+    Args:
+        solver: a name, or a solver.
+        objective: what will be minimised.
+        random_state: seed or RandomState for "sgd".
+        memory: bytes that the process may take; None for what is free.
 
     Raises:
         ArgumentError: the name is not known.
@@ -35,7 +44,7 @@ def planned_solver(solver: str | Solver, objective: Objective, random_state: Any
     """
     choice = named_solver(solver, objective, random_state)
     needed = forecast(objective, choice.solver)
-    available = available_memory() if needed > _BYTES_ALWAYS_THERE else None
+    available = memory_left(memory) if memory is not None or needed > _BYTES_ALWAYS_THERE else None
     if available is None or needed <= available:
         return choice
     others: list[Solver] = [LBFGS(), LBFGS(memory=3)]
@@ -89,6 +98,16 @@ def available_memory() -> int | None:
     limits = [_free_memory(), *_control_groups(), _address_space()]
     known = [limit for limit in limits if limit is not None]
     return max(min(known), 0) if known else None
+
+
+def memory_left(memory: int | None = None) -> int | None:
+    """Bytes that this process may still take if it may take so many in all; None for what is free."""
+    available = available_memory()
+    if memory is None:
+        return available
+    pages = _text("/proc/self/statm").split()
+    held = int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else _BYTES_AT_START
+    return max(min(memory - held, memory if available is None else available), 0)
 
 
 def _free_memory() -> int | None:

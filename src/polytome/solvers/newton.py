@@ -78,7 +78,7 @@ class Newton(Solver):
         """One row in twenty, drawn at random, if that leaves many and no coefficients are known; else None."""
         n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
         side *= 1 if objective.loss.separable else n_outputs
-        size = max(n_rows // _ROWS_PER_START_ROW, _ROWS_PER_COEFFICIENT * side)
+        size = max(min(n_rows // _ROWS_PER_START_ROW, objective.rows.facts.most_copied), _ROWS_PER_COEFFICIENT * side)
         if self.sample is not None or size > n_rows // 4 or start[:-1].any():
             return None
         edges = np.linspace(0, n_rows, size + 1).astype(int)
@@ -100,7 +100,7 @@ class Newton(Solver):
         terms; and the sample."""
         sample = 0 if self.sample is None else min(self.sample, size.rows) * size.row
         if native.makes_derivatives(size.columns, size.coefficients):
-            sample_entries = size.rows * size.row // 20
+            sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
             return int((6 + 3 * size.threads) * size.hessian + sample_entries) + sample
         kronecker = 0 if size.separable else 2 * size.threads * size.block * size.coefficients
         return (4 + 5 * size.threads) * size.hessian + kronecker + size.dense_blocks + sample
@@ -285,8 +285,11 @@ def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
     rows = objective.rows
     assert extra is not None
     chosen = np.flatnonzero(extra)
-    guarded = rows.subset(chosen, rows.weight[chosen] * extra[chosen])
-    (gram,) = guarded.reduce(_Gram(rows.columns, objective.fit_intercept))
+    one_pass = _Gram(rows.columns, objective.fit_intercept)
+    if len(chosen) > rows.facts.most_copied:
+        (gram,) = rows.with_target(extra).reduce(replace(one_pass, by_target=True))
+    else:
+        (gram,) = rows.subset(chosen, rows.weight[chosen] * extra[chosen]).reduce(one_pass)
     gram /= objective.total_weight
     return gram
 
@@ -312,12 +315,17 @@ class _Excess:
 
 @dataclass(frozen=True, eq=False)
 class _Gram:
-    """`X' diag(weight) X` of standardised columns, the intercept's last, summed over the rows."""
+    """`X' diag(weight) X` of standardised columns, the intercept's last, summed over the rows.
+
+    The weight is that of the rows, or it times their target.
+    """
 
     columns: Columns
     fit_intercept: bool
+    by_target: bool = False
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
         X = self.columns.with_intercept(block, self.fit_intercept)
-        return ((X * block.weight[:, None]).T @ X,)
+        weight = block.weight * block.target if self.by_target else block.weight
+        return ((X * weight[:, None]).T @ X,)

@@ -26,6 +26,7 @@ class Size:
         row: what the copy of a row takes.
         block: rows of the largest block, of which each of the threads has one in work.
         threads: that work at the same time.
+        most_copied: rows that may be copied at a time.
     """
 
     rows: int
@@ -37,6 +38,7 @@ class Size:
     row: float
     block: int
     threads: int
+    most_copied: int
 
     @classmethod
     def of(cls, objective: Objective) -> Size:
@@ -52,6 +54,7 @@ class Size:
             row=facts.entry_bytes * facts.n_entries / facts.n_rows / BYTES_OF_NUMBER,
             block=facts.largest_block,
             threads=min(facts.n_threads, facts.n_blocks),
+            most_copied=facts.most_copied,
         )
 
     @property

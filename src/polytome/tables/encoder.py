@@ -35,7 +35,16 @@ from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
 
-__all__ = ["MISSING_LEVEL", "MISSING_MARKS", "MISSING_RULES", "UNKNOWN_RULES", "Column", "Encoder", "is_missing"]
+__all__ = [
+    "MISSING_LEVEL",
+    "MISSING_MARKS",
+    "MISSING_REMEDY",
+    "MISSING_RULES",
+    "UNKNOWN_RULES",
+    "Column",
+    "Encoder",
+    "is_missing",
+]
 
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
@@ -43,6 +52,8 @@ MISSING_MARKS = ("?",)
 """The words that mark a missing cell in a text file, besides the empty one, unless others are given."""
 MISSING_RULES = ("error", "drop", "mean")
 """What may happen to a missing cell."""
+MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or --missing mean in training"
+"""What a message says of a missing cell where none may be."""
 UNKNOWN_RULES = ("error", "zero")
 """What may happen to a level that training never saw."""
 _BLOCK_ROWS = 2048
@@ -118,6 +129,11 @@ class Encoder:
             )
         )
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether encoded rows are sparse: where the columns of categories leave most entries zero."""
+        return len(self.columns) < SPARSE_BELOW * sum(column.width for column in self.columns)
+
     def align(self, frame: Frame) -> Frame:
         """Find this encoder's columns in a frame.
 
@@ -170,7 +186,7 @@ class Encoder:
             self._numbers(frame, column) if column.kind == "number" else self._codes(frame, column)
             for column in self.columns
         ]
-        if len(self.columns) < SPARSE_BELOW * width:
+        if self.is_sparse:
             return self._sparse(blocks, frame.n_rows, width)
         return self._dense(blocks, frame.n_rows, width)
 
@@ -265,7 +281,7 @@ class Encoder:
             )
         gaps = np.isnan(values)
         if isinstance(column.fill, str) or column.fill is None:
-            refuse_first(frame, column.name, gaps, _MISSING_REMEDY)
+            refuse_first(frame, column.name, gaps, MISSING_REMEDY)
             return values
         return np.where(gaps, column.fill, values)
 
@@ -286,7 +302,7 @@ class Encoder:
         """Read a category column as positions among its levels; -1 is a level never seen, where allowed."""
         found = self._positions(frame, column)
         if column.fill is None:
-            refuse_first(frame, column.name, found == _GAP, _MISSING_REMEDY)
+            refuse_first(frame, column.name, found == _GAP, MISSING_REMEDY)
         elif column.fill in column.levels:
             found = np.where(found == _GAP, column.levels.index(str(column.fill)), found)
         if self.unknown == "error":
@@ -335,7 +351,6 @@ _LABELS = ("integer", "text")
 _UNSEEN, _GAP = -1, -2
 _LONGEST_NAMES = 2**27
 """Characters of the names of one category's features in a file: `column=level`, so that short text cannot grow."""
-_MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or --missing mean in training"
 
 
 def is_missing(cells: Cells, kind: str) -> NDArray[np.bool_]:

@@ -47,7 +47,7 @@ def refuse_first(frame: Frame, name: str, wrong: NDArray[np.bool_], complaint: s
 
 
 def label_kind(
-    frame: Frame, name: str, *, training: bool = True, notes: list[str] | None = None
+    frame: Frame, name: str, *, training: bool = True, notes: list[str] | None = None, n_rows: int | None = None
 ) -> Literal["integer", "text"]:
     """Decide what the labels of a column are.
 
@@ -57,6 +57,7 @@ def label_kind(
         training: whether a classifier is to learn from them; then they must be at least two classes and
             look like classes.
         notes: receives a sentence if they hardly do.
+        n_rows: how many rows the labels stand for, where the table is but a list of those that occur.
 
     Returns:
         "integer" when every label is a whole number below 2^53 in size, written without leading zeros.
@@ -72,14 +73,13 @@ def label_kind(
         'text'
     """
     _, words = frame[name].words()
+    n_rows = frame.n_rows if n_rows is None else n_rows
     values = np.array([parse_number(word) for word in words])
     whole = bool(_is_whole(values).all())
     if training:
-        _check_classes(frame, name, words, fractions=bool(np.isfinite(values).all()) and not whole)
-        if notes is not None and 2 < len(words) > frame.n_rows / 2:
-            notes.append(
-                f"column {name!r} holds {len(words)} different labels in {frame.n_rows} rows; is it the target?"
-            )
+        _check_classes(frame.source, name, words, n_rows, fractions=bool(np.isfinite(values).all()) and not whole)
+        if notes is not None and 2 < len(words) > n_rows / 2:
+            notes.append(f"column {name!r} holds {len(words)} different labels in {n_rows} rows; is it the target?")
     return "integer" if whole and not any(_LEADING_ZERO.match(word) for word in words) else "text"
 
 
@@ -126,14 +126,14 @@ def _is_whole(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return whole
 
 
-def _check_classes(frame: Frame, name: str, words: tuple[str, ...], fractions: bool) -> None:
+def _check_classes(source: str, name: str, words: tuple[str, ...], n_rows: int, fractions: bool) -> None:
     """Refuse labels that are not classes."""
-    where = f"{frame.source}, column {name!r}"
+    where = f"{source}, column {name!r}"
     if len(words) < 2:
         found = f"only the label {words[0]!r}" if words else "no labels"
         raise DataError(f"{where}: holds {found}; a classifier needs at least two classes")
-    if len(words) > _MANY and (fractions or len(words) > frame.n_rows / 2):
+    if len(words) > _MANY and (fractions or len(words) > n_rows / 2):
         raise DataError(
-            f"{where}: holds {len(words)} different values in {frame.n_rows} rows, such as {reprlib.repr(words[0])}; "
+            f"{where}: holds {len(words)} different values in {n_rows} rows, such as {reprlib.repr(words[0])}; "
             "this looks like a regression target or an identifier; choose a column of classes"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,14 +17,26 @@ from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
 from polytome.tables.marked_numbers import explain_marks
 
-__all__ = ["find_column", "learn_encoder", "learn_from_fewer"]
+__all__ = [
+    "FEW_WRONG",
+    "MOST_LEVEL_BYTES",
+    "category_column",
+    "find_column",
+    "learn_encoder",
+    "learn_from_fewer",
+    "note_fills",
+    "note_positions",
+    "refuse_equal_names",
+    "refuse_marked_numbers",
+    "without_gap_words",
+]
 
 _FEW_LEVELS = 20
 _FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
 """Above so many levels a column is refused by default if there are on average fewer rows for each."""
-_MOST_LEVEL_BYTES = 1 << 24
+MOST_LEVEL_BYTES = 1 << 24
 """Bytes that all levels of a column may have together by default: they are kept in the model."""
-_FEW_WRONG = 0.05
+FEW_WRONG = 0.05
 
 
 def find_column(frame: Frame, wanted: str, option: str) -> str:
@@ -96,7 +108,7 @@ def learn_encoder(
         ('age', 'colour=blue', 'colour=red')
     """
     notes = list(frame.notes)
-    _note_positions(frame, [target, *drop, *categories], notes)
+    note_positions(frame.names, [target, *drop, *categories], notes)
     target = find_column(frame, target, "target")
     dropped = {find_column(frame, name, "drop") for name in drop}
     forced = {find_column(frame, name, "categories") for name in categories}
@@ -117,16 +129,16 @@ def learn_encoder(
         frame = frame.without(name, set(marks) - MISSING_WORDS)
     kinds = {name: _kind(frame, name, forced, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
-        frame = _without_gap_words(frame, name, marks, notes)
+        frame = without_gap_words(frame, name, marks, notes)
     if missing == "drop":
         frame = _drop_gaps(frame, {**kinds, target: "category"}, notes)
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
     columns = tuple(_learn_column(frame, name, kinds[name], missing, name in forced) for name in names)
     encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks))
-    _refuse_equal_names(frame, encoder)
+    refuse_equal_names(frame.source, encoder)
     if missing == "mean":
-        _note_fills(frame, kinds, notes)
+        note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)
     return encoder, frame, tuple(notes)
 
 
@@ -173,7 +185,7 @@ def _kind(
         return "number"
     n_wrong, n_present = int(wrong.sum()), int(present.sum())
     said = explain_marks(cells.text(int(np.argmax(wrong))))
-    if n_wrong < _FEW_WRONG * n_present or n_wrong == 1 < n_present - 2:
+    if n_wrong < FEW_WRONG * n_present or n_wrong == 1 < n_present - 2:
         refuse_first(
             frame,
             name,
@@ -181,7 +193,7 @@ def _kind(
             f"{{value}} {said or 'is not a finite number'}, while {n_present - n_wrong} other cells are numbers; "
             f"correct the cell, or treat the column as text with --categories {name}",
         )
-    _refuse_marked_numbers(frame, name, wrong)
+    refuse_marked_numbers(frame, name, wrong)
     if n_wrong < n_present:
         notes.append(f"column {name!r} is read as text: {n_wrong} of its {n_present} cells are not numbers")
     return "category"
@@ -202,7 +214,7 @@ def _note_counting(name: str, values: NDArray[np.float64], notes: list[str]) -> 
         notes.append(f"column {name!r} holds a different whole number in each row; {remedy}")
 
 
-def _refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) -> None:
+def refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) -> None:
     """Refuse text that would be numbers but for marks in it, such as commas."""
     _, words = frame[name].words()
     if all(explain_marks(word) or np.isfinite(parse_number(word)) or word in MISSING_WORDS for word in words):
@@ -210,7 +222,7 @@ def _refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) ->
         refuse_first(frame, name, wrong, f"{{value}} {said}; or let the column count as text with --categories {name}")
 
 
-def _without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: list[str]) -> Frame:
+def without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: list[str]) -> Frame:
     """Treat the words that mark missing cells in a column of words as missing, and say which others look like marks."""
     _, words = frame[name].words()
     doubtful = [word for word in words if word in MISSING_WORDS and word not in marks]
@@ -225,16 +237,16 @@ def _without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: lis
     return frame.without(name, marks)
 
 
-def _note_positions(frame: Frame, wanted: Sequence[str], notes: list[str]) -> None:
+def note_positions(names: Sequence[str], wanted: Sequence[str], notes: list[str]) -> None:
     """Say which column a number means that is the name of one column and the position of another."""
     for word in dict.fromkeys(wanted):
-        if word in frame.names and word.isascii() and word.isdigit() and 1 <= int(word) <= len(frame.names):
-            other = frame.names[int(word) - 1]
+        if word in names and word.isascii() and word.isdigit() and 1 <= int(word) <= len(names):
+            other = names[int(word) - 1]
             if other != word:
                 notes.append(f"{word} means the column of this name, not column {other!r}, which has this position")
 
 
-def _refuse_equal_names(frame: Frame, encoder: Encoder) -> None:
+def refuse_equal_names(source: str, encoder: Encoder) -> None:
     """Refuse columns of which two features would have one name, such as `a=b` beside `a` with level `b`."""
     name, count = Counter(encoder.feature_names).most_common(1)[0]
     if count > 1:
@@ -244,7 +256,7 @@ def _refuse_equal_names(frame: Frame, encoder: Encoder) -> None:
             if name in ([column.name] if column.kind == "number" else [f"{column.name}={x}" for x in column.levels])
         ]
         raise DataError(
-            f"{frame.source}: the columns {listing(makers)} both make a feature named {name!r}; rename one of them"
+            f"{source}: the columns {listing(makers)} both make a feature named {name!r}; rename one of them"
         )
 
 
@@ -258,9 +270,8 @@ def _drop_gaps(frame: Frame, kinds: dict[str, str], notes: list[str]) -> Frame:
     return frame.take(keep)
 
 
-def _note_fills(frame: Frame, kinds: dict[str, Literal["number", "category"]], notes: list[str]) -> None:
+def note_fills(gaps: Mapping[str, int], notes: list[str]) -> None:
     """Say how many cells are filled, and in which columns."""
-    gaps = {name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}
     filled = [f"{name} ({count})" for name, count in gaps.items() if count]
     if filled:
         notes.append(
@@ -279,19 +290,29 @@ def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], 
         )
     if kind == "number":
         return Column(name, kind, fill=float(cells.numbers()[~gaps].mean()) if missing == "mean" else None)
-    _, words = cells.words()
-    n_present = len(gaps) - int(gaps.sum())
+    n_gaps = int(gaps.sum())
+    return category_column(frame.source, name, cells.words()[1], len(gaps) - n_gaps, n_gaps, missing, forced)
+
+
+def category_column(
+    source: str, name: str, words: Sequence[str], n_present: int, n_gaps: int, missing: str, forced: bool
+) -> Column:
+    """The column of a category with these words in so many cells.
+
+    Raises:
+        DataError: the words hardly repeat, and nobody said that they are a category nevertheless.
+    """
     size = sum(len(word.encode()) for word in words)
     rare = any(len(words) > levels and n_present < rows * len(words) for levels, rows in _FEWEST_ROWS)
-    if not forced and (rare or size > _MOST_LEVEL_BYTES):
+    if not forced and (rare or size > MOST_LEVEL_BYTES):
         reason = (
             f"{n_present / len(words):.1f} rows for each are few" if rare else f"{size:,} bytes are too many to keep"
         )
         raise DataError(
-            f"{frame.source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, "
+            f"{source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, "
             f"such as {reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or learn from it "
             f"anyway with --categories {name}"
         )
-    extra = {MISSING_LEVEL} if missing == "mean" and gaps.any() else set()
+    extra = {MISSING_LEVEL} if missing == "mean" and n_gaps else set()
     fill = MISSING_LEVEL if missing == "mean" else None
-    return Column(name, kind, tuple(sorted({*words, *extra})), fill)
+    return Column(name, "category", tuple(sorted({*words, *extra})), fill)

@@ -35,7 +35,7 @@ from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.schemas import learn_encoder
 
-__all__ = ["Column", "Encoder", "RowOptions", "Table", "TableOptions", "read_table"]
+__all__ = ["Column", "Encoder", "RowOptions", "Table", "TableOptions", "encode_rows", "read_table"]
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
@@ -181,7 +181,7 @@ def read_table(
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
             table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks)
         else:
-            table = _predict(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
+            table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
         if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
@@ -236,8 +236,19 @@ def _train(
     return _encoded(frame, encoder, n_rows, notes)
 
 
-def _predict(frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None) -> Table:
-    """Apply a model's encoder to the frame."""
+def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None) -> Table:
+    """Apply a model's encoder to rows.
+
+    Args:
+        frame: the rows.
+        encoder: of the model; without its target, labels are ignored.
+        missing: as for `read_table`.
+        unknown: as for `read_table`.
+
+    Raises:
+        ArgumentError: there are no means.
+        DataError: a column or a cell is missing, or cannot be used.
+    """
     if missing == "mean" and encoder.missing != "mean":
         raise ArgumentError(
             f"missing='mean': the model was trained with missing={encoder.missing!r} and has no means; "

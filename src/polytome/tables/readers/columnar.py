@@ -19,7 +19,7 @@ from polytome.threads import kept
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["VALUE_BYTES", "ArrowText", "checked_frame", "import_pyarrow", "table_frame"]
+__all__ = ["VALUE_BYTES", "ArrowText", "checked_frame", "import_pyarrow", "kind_of_column", "table_frame"]
 
 VALUE_BYTES = 16
 """Bytes that a value takes: decoded, and as a number."""
@@ -244,6 +244,20 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
         f"{source}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
         f"convert it, or leave it out with --drop {name}",
     )
+
+
+def kind_of_column(kind: pyarrow.DataType) -> str:
+    """Name what a column of an Arrow type holds: numbers, booleans, text, nothing, or else the type itself."""
+    from pyarrow import types
+
+    values = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_null(values):
+        return "nothing"
+    if types.is_boolean(values):
+        return "booleans"
+    if str(values) in _TEXT:
+        return "text"
+    return "numbers" if _is_numeric(values) else f"values of type {kind}"
 
 
 def _is_numeric(kind: pyarrow.DataType) -> bool:

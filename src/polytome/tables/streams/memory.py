@@ -1,0 +1,64 @@
+"""How much memory a reading piece by piece takes, and how a user says how much there is."""
+
+from __future__ import annotations
+
+import re
+
+from polytome.errors import ArgumentError, DataError
+from polytome.solvers.memory import memory_left
+
+__all__ = ["bytes_of", "check_memory"]
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SIZE = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]*)\s*")
+_BYTES_OF_ROW = 32  # a label, and what passes keep of a row
+_BYTES_OF_VALUE = 160  # of a piece: as it is stored, decoded and encoded, of the pieces that are held at a time
+_PAGE_BYTES, _BYTES_OF_CELL = 2**20, 16  # of a column, packed and unpacked, in each part that is being read
+_PAGES = 4
+_BYTES_ALWAYS = 2**26
+
+
+def bytes_of(memory: str | float | None) -> int | None:
+    """Bytes from a text such as "2GB", or from their number; None stays None.
+
+    Raises:
+        ArgumentError: it is neither.
+
+    Example:
+        >>> bytes_of("1.5 GB"), bytes_of(2e9), bytes_of(None)
+        (1500000000, 2000000000, None)
+    """
+    if memory is None:
+        return None
+    if isinstance(memory, str):
+        found = _SIZE.fullmatch(memory)
+        size = float(found[1]) * _UNITS.get(found[2].upper(), 0) if found else 0.0
+    else:
+        size = float(memory) if isinstance(memory, int | float) and not isinstance(memory, bool) else 0.0
+    if not 1 <= size < 2**63:
+        raise ArgumentError(f"memory={memory!r}: needs a size such as '2GB' or '500MB', or a number of bytes")
+    return int(size)
+
+
+def check_memory(n_rows: int, piece_rows: int, n_columns: int, most_grouped: int, limit: int | None) -> None:
+    """Refuse rows that need more memory than there is, even piece by piece.
+
+    Args:
+        n_rows: how many there are.
+        piece_rows: of a piece.
+        n_columns: that are read.
+        most_grouped: rows of the largest part of a file that is read as one.
+        limit: bytes that the process may take; None for what is free.
+
+    Raises:
+        DataError: there is too little.
+    """
+    pages = n_columns * min(_PAGE_BYTES, most_grouped * _BYTES_OF_CELL) * _PAGES
+    needed = n_rows * _BYTES_OF_ROW + piece_rows * n_columns * _BYTES_OF_VALUE + pages + _BYTES_ALWAYS
+    left = memory_left(limit)
+    if left is not None and needed > left:
+        given = "" if limit is None else f" of {limit / 1e9:.2g} GB"
+        raise DataError(
+            f"{n_rows:,} rows that are read piece by piece need {needed / 1e6:,.0f} MB, and{given} "
+            f"{left / 1e6:,.0f} MB are left; allow more memory, or give fewer rows"
+        )

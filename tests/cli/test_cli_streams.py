@@ -1,0 +1,160 @@
+"""Training on Parquet files that stay where they are, from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from commands import done, run
+from polytome import LogisticRegression, load, open_rows
+from polytome.files.sources import fit_source, open_source
+from polytome.files.streamed import fit_streamed, why_streamed
+
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+def written(path: Path, n_rows: int = 600, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
+    x, hue = rng.normal(size=(n_rows, 3)), rng.choice(["red", "blue"], n_rows)
+    y = np.array(["a", "b", "c"])[np.argmax(x + rng.gumbel(size=x.shape), axis=1)]
+    table = {f"x{j}": x[:, j] for j in range(3)} | {"hue": hue, "same": hue == "red", "y": y}
+    parquet.write_table(pyarrow.table(table), path, row_group_size=100)
+    return path
+
+
+def test_a_folder_is_trained_on_like_the_same_rows_in_memory(tmp_path: Path) -> None:
+    whole, folder = written(tmp_path / "whole.parquet"), tmp_path / "parts"
+    folder.mkdir()
+    table = parquet.read_table(whole)
+    for place, start in enumerate(range(0, 600, 250)):
+        parquet.write_table(table.slice(start, 250), folder / f"{place}.parquet")
+    held, streamed = tmp_path / "held.safetensors", tmp_path / "streamed.safetensors"
+    done("train", whole, "--target", "y", "--tol", "1e-8", "--out", held)
+    said = done("train", folder, "--target", "y", "--tol", "1e-8", "--out", streamed)
+    assert "read piece by piece (several files)" in " ".join(said.split())
+    assert "Proved" in said
+    one, other = load(held), load(streamed)
+    assert_allclose(other.coef_, one.coef_, atol=1e-7)
+    mine, theirs = other.training_, one.training_
+    assert mine.data_sha256 == theirs.data_sha256
+    for name in ("n_rows", "class_counts", "low", "high", "constant", "duplicates", "divisor"):
+        assert_array_equal(getattr(mine, name), getattr(theirs, name), name)
+    assert_allclose(mine.mean, theirs.mean, rtol=1e-12)
+    assert other.encoder_ == one.encoder_
+
+
+def test_json(tmp_path: Path) -> None:
+    written(tmp_path / "0.parquet")
+    written(tmp_path / "1.parquet", seed=1)
+    found = json.loads(done("train", tmp_path / "*.parquet", "--target", "y", "--json"))
+    assert found["data"]["n_rows"] == 1_200
+    assert found["data"]["balance"].keys() == {"a", "b", "c"}
+    assert found["stop"]["name"] == "CERTIFIED"
+
+
+def test_little_memory_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = written(tmp_path / "0.parquet")
+    failed = run("train", str(path), "--target", "y", "--memory", "3MB")
+    assert failed.exit_code == 1
+    assert "read piece by piece need" in failed.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--test-fraction", "0.2"], "--test-fraction: .* is read piece by piece .* needs rows in memory"),
+        (["--positive", "a"], "--positive"),
+        (["--report", "r.html"], "--report"),
+        (["--memory", "lots"], "needs a size such as '2GB'"),
+    ],
+)
+def test_options_that_streams_do_not_take(options: list[str], said: str, tmp_path: Path) -> None:
+    written(tmp_path / "0.parquet")
+    failed = run("train", str(tmp_path), "--target", "y", *options)
+    assert failed.exit_code == 1
+    assert re.search(said, " ".join(failed.output.split()))
+
+
+def test_memory_is_for_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n1,a\n2,b\n3,a\n")
+    failed = run("train", str(path), "--target", "y", "--memory", "2GB")
+    assert failed.exit_code == 1
+    assert "is no Parquet file, and only those are read piece by piece" in " ".join(failed.output.split())
+
+
+def test_the_record_of_sparse_rows_is_that_of_rows_in_memory(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    town = rng.choice([f"town {k}" for k in range(12)], 300)
+    columns = {"town": town, "again": town, "x": rng.normal(size=300), "y": rng.integers(0, 2, 300)}
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=50)
+    held = fit_source(LogisticRegression(scale="standard"), open_source(str(path), target="y")).training_
+    table = open_rows(path, target="y")
+    assert table.X.is_sparse
+    streamed = fit_streamed(LogisticRegression(scale="standard"), table).training_
+    assert streamed.data_sha256 == held.data_sha256
+    for name in ("class_counts", "low", "high", "constant", "duplicates"):
+        assert_array_equal(getattr(streamed, name), getattr(held, name), name)
+    for name in ("mean", "divisor"):
+        assert_allclose(getattr(streamed, name), getattr(held, name), rtol=1e-12)
+    assert len(held.duplicates) == 12
+
+
+def test_what_is_streamed(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.parquet")
+    assert why_streamed(path) is None
+    assert why_streamed(path, "100GB") is None
+    assert "in memory it would take" in str(why_streamed(path, "1MB"))
+    assert why_streamed(tmp_path) == why_streamed(str(tmp_path / "*.parquet")) == "several files"
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "drawing.png").write_bytes(b"")  # images, whatever else lies there
+    assert why_streamed(tmp_path) is None
+
+
+def test_predictions_of_several_files_are_those_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, folder, model = written(tmp_path / "whole.parquet"), tmp_path / "parts", tmp_path / "m.safetensors"
+    folder.mkdir()
+    table = parquet.read_table(whole)
+    names = [folder / f"{place}.parquet" for place in range(3)]
+    for place, name in enumerate(names):
+        parquet.write_table(table.slice(250 * place, 250), name, row_group_size=70)
+    done("train", whole, "--target", "y", "--out", model)
+    done("predict", model, whole, "--out", tmp_path / "wanted.parquet")
+    wanted = parquet.read_table(tmp_path / "wanted.parquet")
+    monkeypatch.setattr("polytome.tables.streams.opening._MOST_PIECE_ROWS", 64)
+    for sources in ([folder], [folder / "*.parquet"], names):
+        said = done("predict", model, *sources, "--out", tmp_path / "found.parquet")
+        assert "600 predictions are in" in said
+        assert parquet.read_table(tmp_path / "found.parquet").equals(wanted)
+    monkeypatch.setattr("polytome.files.streamed.memory_left", lambda limit=None: 1000)
+    shown = json.loads(done("predict", model, whole, "--out", tmp_path / "found.parquet", "--json"))
+    assert shown["n_rows"] == 600
+    assert parquet.read_table(tmp_path / "found.parquet").equals(wanted)
+
+
+def test_faults_of_predictions_leave_no_file(tmp_path: Path) -> None:
+    first, second = written(tmp_path / "0.parquet"), written(tmp_path / "1.parquet", seed=1)
+    model, out = tmp_path / "m.safetensors", tmp_path / "found.parquet"
+    done("train", first, "--target", "y", "--out", model)
+    table = parquet.read_table(second)
+    for content, words, said in (
+        (table.drop_columns(["x1"]), (), "1.parquet: lacks the column 'x1'"),
+        (table.set_column(0, "x0", [[1.0] * 599 + [None]]), (), "row 600, column 'x0': the cell is missing"),
+        (table, ("--missing", "drop"), "all get a prediction"),
+        (table, ("--header", "yes"), "is read piece by piece"),
+    ):
+        parquet.write_table(content, second)
+        failed = run("predict", model, first, second, "--out", out, *words)
+        assert failed.exit_code == 1
+        assert said in " ".join(failed.output.split())
+        assert not out.exists()
+    failed = run("predict", model, first, second)
+    assert failed.exit_code == 1
+    assert "--out FILE.parquet" in " ".join(failed.output.split())
