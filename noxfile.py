@@ -1,4 +1,5 @@
-"""One-word tasks: `nox -s quick`. Each has an environment of its own; CONTRIBUTING.md has the commands without nox."""
+"""One-word tasks: `nox -s quick`. Each has an environment of its own; CONTRIBUTING.md has the
+commands without nox."""
 
 import nox
 
@@ -38,7 +39,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines no test runs, those of other processes included: a table, and pages in htmlcov/."""
+    """Which lines no test runs, those of other processes included: a table, and pages in
+    htmlcov/."""
     session.install("-e", ".[all]", "pytest-cov>=7", "coverage>=7.10")
     reports = ["--cov", "--cov-report=term", "--cov-report=html"]
     session.run("python", "-m", "pytest", "-n", "auto", *reports, *session.posargs)
@@ -46,6 +48,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks that the arguments name: `nox -s bench -- ladder --only iris digits --out /tmp/try`."""
+    """The benchmarks that the arguments name:
+    `nox -s bench -- ladder --only iris digits --out /tmp/try`."""
     session.install("-e", ".[bench]")
     session.run("python", "-m", "benchmarks", *(session.posargs or ["--help"]))

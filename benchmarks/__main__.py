@@ -1,5 +1,5 @@
-"""Races against other libraries, and what bounds Polytome's speed. Run it on a quiet machine; each part is merged into
-benchmarks.json and the page is rebuilt.
+"""Races against other libraries, and what bounds Polytome's speed. Run it on a quiet machine; each
+part is merged into benchmarks.json and the page is rebuilt.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Print a hash of the coefficients of some forty fits, over models, storages, solvers and penalties.
+"""Print a hash of the coefficients of some forty fits, over models, storages, solvers and
+penalties.
 
     python benchmarks/bits.py > before.txt          on one commit, and again on another:
     python benchmarks/bits.py | diff before.txt -
 
-The hashes hold for one machine and one set of libraries: they show that a change of shape changed no number there.
+The hashes hold for one machine and one set of libraries: they show that a change of shape changed
+no number there.
 """
 
 from __future__ import annotations

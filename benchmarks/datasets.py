@@ -1,7 +1,8 @@
 """The problems: a data set, its labels as codes, and the strength C of its penalty.
 
-A problem is made once, from the files in the data folder or from random numbers, and stored as plain arrays, so that
-a measured process loads it without parsing, and its memory before the fit is the data and nothing else.
+A problem is made once, from the files in the data folder or from random numbers, and stored as
+plain arrays, so that a measured process loads it without parsing, and its memory before the fit is
+the data and nothing else.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def prepared(name: str, data: Path | None, work: Path) -> Path:
 
 
 def make(name: str, data: Path | None) -> Problem:
-    """The problem of that name, from the data folder unless it is drawn at random or comes with scikit-learn."""
+    """The problem of that name, from the data folder unless it is drawn at random or comes with
+    scikit-learn."""
     if name in RANDOM:
         return RANDOM[name]()
     if name not in BUNDLED and data is None:
@@ -133,7 +135,8 @@ def tall() -> Problem:
 
 
 def probe() -> Problem:
-    """Like the embeddings of a network: 50,000 rows, 768 columns in float16, a few of which carry much, 100 classes.
+    """Like the embeddings of a network: 50,000 rows, 768 columns in float16, a few of which carry
+    much, 100 classes.
 
     All is computed in float64, so that rounding to float16 gives the same bits with every BLAS.
     """
@@ -147,7 +150,8 @@ def probe() -> Problem:
 
 
 def gaussian(n_rows: int, n_features: int, n_classes: int) -> Problem:
-    """Classes as overlapping clouds of float32 points, so that no two of them can be separated: for scaling."""
+    """Classes as overlapping clouds of float32 points, so that no two of them can be separated: for
+    scaling."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, n_classes, n_rows)
     y[:n_classes] = np.arange(n_classes)

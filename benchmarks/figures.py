@@ -1,4 +1,5 @@
-"""The figures of the page: drawn by matplotlib as SVG on a white ground, so that they read alike in light and dark."""
+"""The figures of the page: drawn by matplotlib as SVG on a white ground, so that they read alike in
+light and dark."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any
 
 from benchmarks.methods import OURS
 
-# Okabe and Ito's colours, which those who cannot tell red from green can tell apart; one for each library.
+# Okabe and Ito's colours, which those who cannot tell red from green can tell apart; one for each
+# library.
 _COLOURS = {
     OURS: "#000000",
     "scikit-learn": "#0072b2",
@@ -43,7 +45,8 @@ _STYLE = {
 
 
 def draw_race(race: dict[str, Any], path: Path) -> None:
-    """Suboptimality against seconds: one line for each method, from its loosest tolerance to its tightest."""
+    """Suboptimality against seconds: one line for each method, from its loosest tolerance to its
+    tightest."""
     figure, axes = _empty("seconds", "relative suboptimality")
     for ladder in race["ladders"]:
         points = [(row["seconds"], max(row["suboptimality"], _EXACT)) for row in ladder if row["status"] == "ok"]
@@ -55,7 +58,8 @@ def draw_race(race: dict[str, Any], path: Path) -> None:
 
 
 def _look(method: dict[str, Any]) -> dict[str, Any]:
-    """The library's colour, the solver's marker and line, hollow where the same method is drawn in another form."""
+    """The library's colour, the solver's marker and line, hollow where the same method is drawn in
+    another form."""
     ours = method["library"] == OURS
     other_form = (
         method["dtype"] == ("float32" if ours else "float64") or method["layout"] == "dense" or method["n_jobs"]

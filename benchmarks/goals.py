@@ -12,12 +12,14 @@ from benchmarks.predict import N_ROWS, best_ratio
 
 Results = dict[str, Any]
 Measured = tuple[float, bool] | None
-"""A value, and whether it was measured or is only known to be at least so much; None where nothing was measured."""
+"""A value, and whether it was measured or is only known to be at least so much; None where nothing
+was measured."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One line: the work, the least that must hold, what is aimed at, in which unit, and how it is read off."""
+    """One line: the work, the least that must hold, what is aimed at, in which unit, and how it is
+    read off."""
 
     work: str
     least: float
@@ -45,7 +47,8 @@ class Goal:
 
 
 def against(shape: str, target: float, *peers: tuple[str, str | None]) -> Callable[[Results], Measured]:
-    """Seconds of the fastest of some peers (library and solver; None for any) over ours, to a target of a race."""
+    """Seconds of the fastest of some peers (library and solver; None for any) over ours, to a
+    target of a race."""
 
     def is_chosen(row: Row) -> bool:
         return any(

@@ -1,6 +1,8 @@
-"""Ladders: every method at smaller and smaller tolerances, until it has come as close to the minimum as is asked.
+"""Ladders: every method at smaller and smaller tolerances, until it has come as close to the
+minimum as is asked.
 
-What decides (which tolerance is next, when a ladder ends, which run counts) are pure functions of the runs so far.
+What decides (which tolerance is next, when a ladder ends, which run counts) are pure functions of
+the runs so far.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Options:
     Attributes:
         limit: seconds after which a fit is ended.
         repeats: runs, in all, of each method that counts.
-        threads: numbers of threads that a peer is tried with on its first rung; None is its own choice, all cores.
+        threads: numbers of threads that a peer is tried with on its first rung; None is its own
+            choice, all cores.
     """
 
     limit: float = 60.0
@@ -44,7 +47,8 @@ class Options:
 
 
 def threads_to_try(input_bytes: int) -> tuple[int | None, ...]:
-    """One thread for small data, where all of them can be a hundred times slower; all for large; else both."""
+    """One thread for small data, where all of them can be a hundred times slower; all for large;
+    else both."""
     return (1,) if input_bytes < _SMALL_BYTES else (1, None) if input_bytes < _LARGE_BYTES else (None,)
 
 
@@ -71,7 +75,8 @@ def climb(
     limit: float,
     begun: Ladder | None = None,
 ) -> Ladder:
-    """One method's runs; ends when `next_tolerance` has none, or when a peer's took longer than the limit in all."""
+    """One method's runs; ends when `next_tolerance` has none, or when a peer's took longer than the
+    limit in all."""
     ladder = list(begun or [_judged(run(folder, method.at(loosest(method)), limit), entry)])
     while ladder[-1]["status"] == "ok" and (_is_ours(ladder) or sum(row["seconds"] for row in ladder) <= limit):
         tol = next_tolerance(ladder, targets)
@@ -82,11 +87,13 @@ def climb(
 
 
 def next_tolerance(ladder: Ladder, targets: tuple[float, ...]) -> float | None:
-    """Which tolerance tells most, after those of the ladder; None when there is nothing more to learn.
+    """Which tolerance tells most, after those of the ladder; None when there is nothing more to
+    learn.
 
-    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times larger (twice at most)
-    where even the largest so far met the loosest target; then half-way between a target's last miss and first hit. A
-    ladder ends when every target has its run, when four runs in a row came no closer, or when no tolerance can be set.
+    Ten times smaller (far from it, a hundred times) until the tightest target is met; ten times
+    larger (twice at most) where even the largest so far met the loosest target; then half-way
+    between a target's last miss and first hit. A ladder ends when every target has its run, when
+    four runs in a row came no closer, or when no tolerance can be set.
     """
     if ladder[0]["method"]["tol"] is None:
         return None
@@ -123,11 +130,13 @@ def fastest_within(ladders: list[Ladder], target: float) -> Row | None:
 
 
 def ratio(ladders: list[Ladder], target: float, chosen: Callable[[Row], bool]) -> tuple[float, bool] | None:
-    """How many times the seconds of ours, the first ladder, the fastest of the chosen peers needs to the target.
+    """How many times the seconds of ours, the first ladder, the fastest of the chosen peers needs
+    to the target.
 
     Returns:
-        The ratio and whether it was measured; where no chosen peer came within the target in the time that it had,
-        that time counts, and the true ratio is larger. None where ours did not reach the target, or no peer ran.
+        The ratio and whether it was measured; where no chosen peer came within the target in the
+        time that it had, that time counts, and the true ratio is larger. None where ours did not
+        reach the target, or no peer ran.
     """
     ours = first_within(ladders[0], target)
     peers = [ladder for ladder in ladders if not _is_ours(ladder) and chosen(ladder[0])]
@@ -173,7 +182,8 @@ def _first_rung(folder: Path, peer: Method, limit: float, threads: tuple[int | N
 
 
 def _repeat(folder: Path, ladders: list[Ladder], targets: tuple[float, ...], options: Options) -> None:
-    """Runs that may decide are made again in turns, ours and then each other's; medians take the place of the first."""
+    """Runs that may decide are made again in turns, ours and then each other's; medians take the
+    place of the first."""
     again = runs_to_repeat(ladders, targets)
     runs = [[dict(row)] for row in again]
     for _ in range(options.repeats - 1):
@@ -184,7 +194,8 @@ def _repeat(folder: Path, ladders: list[Ladder], targets: tuple[float, ...], opt
 
 
 def runs_to_repeat(ladders: list[Ladder], targets: tuple[float, ...]) -> list[Row]:
-    """Of the runs that count: ours, and those not much slower than the fastest peer's; none of many seconds."""
+    """Of the runs that count: ours, and those not much slower than the fastest peer's; none of many
+    seconds."""
     chosen: dict[int, Row] = {}
     for target in targets:
         peers = [ladder for ladder in ladders if not _is_ours(ladder)]

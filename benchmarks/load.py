@@ -1,4 +1,5 @@
-"""A load of HTTP requests: connections that are kept open, each sending its next request when it has its answer."""
+"""A load of HTTP requests: connections that are kept open, each sending its next request when it
+has its answer."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Load:
     errors: int = 0
 
     def summary(self) -> dict[str, Any]:
-        """Requests a second, and the latencies below which half and 99 of 100 requests were answered."""
+        """Requests a second, and the latencies below which half and 99 of 100 requests were
+        answered."""
         half, most = np.percentile(self.latencies, [50, 99]) if self.latencies else (np.nan, np.nan)
         return {
             "requests": len(self.latencies),

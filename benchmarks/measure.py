@@ -1,7 +1,9 @@
-"""One run in a process of its own: seconds of the fit, its peak memory beyond the data, the objective it reached.
+"""One run in a process of its own: seconds of the fit, its peak memory beyond the data, the
+objective it reached.
 
-As a program (`python -m benchmarks.measure FOLDER JOB`) this is the measured process: it loads the stored problem, fits
-a few rows so that everything is imported, starts the clock, fits, and prints what it found as one line of JSON.
+As a program (`python -m benchmarks.measure FOLDER JOB`) this is the measured process: it loads the
+stored problem, fits a few rows so that everything is imported, starts the clock, fits, and prints
+what it found as one line of JSON.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def run(folder: Path, method: Method, limit: float) -> Row:
         limit: seconds after which the fit is ended.
 
     Returns:
-        The facts of the run with "status": "ok"; or else only the method and a status that says what went wrong.
+        The facts of the run with "status": "ok"; or else only the method and a status that says
+        what went wrong.
     """
     job = json.dumps({"method": asdict(method), "limit": limit})
     program = [sys.executable, "-m", "benchmarks.measure", str(folder.absolute()), job]
@@ -75,7 +78,8 @@ def _status_of(child: subprocess.CompletedProcess[str], limit: float) -> str:
 
 
 def merged(runs: list[Row]) -> Row:
-    """Repeats of one method as one row, with medians; a repeat that failed makes the row a failure."""
+    """Repeats of one method as one row, with medians; a repeat that failed makes the row a
+    failure."""
     bad = [run for run in runs if run["status"] != "ok"]
     if bad:
         return bad[0]
@@ -125,7 +129,8 @@ def _timed(fit: Any) -> tuple[float, Fitted]:
 
 
 def _end_with_workers(*_: Any) -> None:
-    """Ends the worker processes as well, which otherwise go on and hold the pipes that the parent reads."""
+    """Ends the worker processes as well, which otherwise go on and hold the pipes that the parent
+    reads."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -141,7 +146,8 @@ def _environment(method: Method) -> dict[str, str]:
 
 
 def _memory_now() -> int | None:
-    """Memory in use, in bytes, after which the kernel's record of the peak starts again; None where it keeps none."""
+    """Memory in use, in bytes, after which the kernel's record of the peak starts again; None where
+    it keeps none."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")

@@ -1,4 +1,5 @@
-"""What is compared: a library, its solver, how closely it is asked to fit, and the form in which it is given X."""
+"""What is compared: a library, its solver, how closely it is asked to fit, and the form in which it
+is given X."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class Method:
         tol: its own tolerance, whatever it means there; None where it cannot be set.
         dtype: what X is converted to before the clock starts; None to leave it as it is.
         layout: "dense" or "columns" (dense, column by column); None to leave it as it is.
-        threads: threads that the library, or the BLAS below it, may use; None for its own choice, which is all cores.
+        threads: threads that the library, or the BLAS below it, may use; None for its own choice,
+            which is all cores.
         reduction: "one-vs-rest" or "one-vs-one"; None for one model of all classes.
         n_jobs: processes among which scikit-learn shares out its binary models.
     """
@@ -39,7 +41,8 @@ class Method:
 
     @property
     def label(self) -> str:
-        """The words that name it in a table; neither the tolerance nor the threads are among them."""
+        """The words that name it in a table; neither the tolerance nor the threads are among
+        them."""
         words = (self.library, self.solver, self.dtype, "dense" if self.layout == "dense" else None)
         return " ".join([*filter(None, words), *([f"n_jobs={self.n_jobs}"] if self.n_jobs else [])])
 
@@ -48,7 +51,8 @@ class Method:
         return replace(self, tol=tol)
 
     def features(self, problem: Problem) -> Any:
-        """X as this method is given it: Polytome divides by the scale itself, the others get X / scale."""
+        """X as this method is given it: Polytome divides by the scale itself, the others get X /
+        scale."""
         X, dtype = problem.X, np.dtype(self.dtype or problem.X.dtype)
         if self.library != OURS and problem.scale != 1:
             X = np.divide(X, dtype.type(problem.scale), dtype=dtype)
@@ -68,7 +72,8 @@ def _with_short_indices(X: Any) -> Any:
 
 
 def exact_objective(problem: Problem, W: np.ndarray, reduction: str | None = None) -> float:
-    """The objective (of binary models: the sum of theirs) in float64, on the data as stored, of any coefficients."""
+    """The objective (of binary models: the sum of theirs) in float64, on the data as stored, of any
+    coefficients."""
     from polytome.losses import IndependentSigmoids, Logistic, Softmax
     from polytome.losses.pairwise import PairwiseSigmoids
     from polytome.objective import Objective

@@ -1,7 +1,9 @@
-"""One small adapter for each library: fits X as it was given to it, and says in one form what came out.
+"""One small adapter for each library: fits X as it was given to it, and says in one form what came
+out.
 
-All are asked for the minimum of the same function, `sum_i loss(x_i W + b, y_i) / n + ||W||^2 / (2 C n)`, each in its
-own terms. Only liblinear, which has no such thing, penalises the intercept too: the objective that it reaches shows it.
+All are asked for the minimum of the same function,
+`sum_i loss(x_i W + b, y_i) / n + ||W||^2 / (2 C n)`, each in its own terms. Only liblinear, which
+has no such thing, penalises the intercept too: the objective that it reaches shows it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ MANY = 1_000_000  # iterations: the tolerance or the time limit shall end a fit
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a library found: it is brought into one form when that is asked for, after the clock has stopped.
+    """What a library found: it is brought into one form when that is asked for, after the clock has
+    stopped.
 
     Attributes:
         read: returns the coefficients.
@@ -39,7 +42,8 @@ class Fitted:
 
     @property
     def coefficients(self) -> np.ndarray:
-        """(n_features + 1, n_outputs) for the columns as they were given, intercept last, in float64."""
+        """(n_features + 1, n_outputs) for the columns as they were given, intercept last, in
+        float64."""
         return self.read().astype(np.float64, copy=False)
 
 
@@ -118,7 +122,8 @@ def fit_statsmodels(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
 
 
 def fit_adelie(X: Any, y: np.ndarray, C: float, method: Method) -> Fitted:
-    """Its elastic net without the part of the first power, at one strength; for classes its loss is divided by K."""
+    """Its elastic net without the part of the first power, at one strength; for classes its loss is
+    divided by K."""
     import adelie
 
     n_rows, n_features = X.shape

@@ -1,4 +1,5 @@
-"""Throughput and latency of prediction: ours and scikit-learn's with the same coefficients, in turns."""
+"""Throughput and latency of prediction: ours and scikit-learn's with the same coefficients, in
+turns."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def measure_predict(data: Path | None, work: Path, limit: float) -> dict[str, An
 
 
 def in_turns(calls: list[Callable[[], Any]], repeats: int) -> list[float]:
-    """The median seconds of each call, made `repeats` times one after the other, so that noise falls on all alike."""
+    """The median seconds of each call, made `repeats` times one after the other, so that noise
+    falls on all alike."""
     seconds: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()

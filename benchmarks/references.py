@@ -1,8 +1,9 @@
-"""The minimum of each problem, found once to 1e-12 by a tight fit, kept in references.json and used by every run.
+"""The minimum of each problem, found once to 1e-12 by a tight fit, kept in references.json and used
+by every run.
 
-What is kept: the objective P* of that fit, and the duality gap, which proves how far above the minimum it is at most.
-Where float64 cannot prove so much (the columns of kdd99 reach 7e8), P* is where the iterations stand still, and
-`proved` says how much is proved.
+What is kept: the objective P* of that fit, and the duality gap, which proves how far above the
+minimum it is at most. Where float64 cannot prove so much (the columns of kdd99 reach 7e8), P* is
+where the iterations stand still, and `proved` says how much is proved.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _STORED = Path(__file__).with_name("references.json")
 
 
 def reference(name: str, problem: Problem, reduction: str | None = None) -> Reference:
-    """The stored reference of that name, made and stored first if there is none for these very data."""
+    """The stored reference of that name, made and stored first if there is none for these very
+    data."""
     stored = json.loads(_STORED.read_text()) if _STORED.exists() else {}
     known = fingerprint(problem)
     if name not in stored or not math.isclose(stored[name]["fingerprint"], known, rel_tol=PROVED):
@@ -35,14 +37,16 @@ def reference(name: str, problem: Problem, reduction: str | None = None) -> Refe
 
 
 def fingerprint(problem: Problem) -> float:
-    """The objective at fixed coefficients: it tells other data apart, but not the last bits of the same data."""
+    """The objective at fixed coefficients: it tells other data apart, but not the last bits of the
+    same data."""
     n_outputs = 1 if problem.n_classes == 2 else problem.n_classes
     W = np.random.default_rng(0).standard_normal((problem.X.shape[1] + 1, n_outputs)) / 10
     return exact_objective(problem, W)
 
 
 def tightest(problem: Problem, reduction: str | None = None) -> Reference:
-    """A fit in two steps: the first finds out how small the minimum is, the second goes to 1e-12 of it."""
+    """A fit in two steps: the first finds out how small the minimum is, the second goes to 1e-12 of
+    it."""
     from polytome import LogisticRegression, OneVsOne, OneVsRest
 
     classifier = {None: LogisticRegression, "one-vs-rest": OneVsRest, "one-vs-one": OneVsOne}[reduction]
@@ -66,5 +70,6 @@ def tightest(problem: Problem, reduction: str | None = None) -> Reference:
 
 
 def suboptimality(objective: float, entry: Reference) -> float:
-    """`(P - P*) / P*`, at least 0: rounding may bring an objective below the stored minimum by a hair."""
+    """`(P - P*) / P*`, at least 0: rounding may bring an objective below the stored minimum by a
+    hair."""
     return max(0.0, objective - entry["objective"]) / abs(entry["objective"])

@@ -1,4 +1,5 @@
-"""The results: kept in benchmarks.json, where later runs are merged in, and shown in benchmarks.md with its figures."""
+"""The results: kept in benchmarks.json, where later runs are merged in, and shown in benchmarks.md
+with its figures."""
 
 from __future__ import annotations
 
@@ -94,7 +95,8 @@ left out.
 
 
 def machine() -> dict[str, Any]:
-    """The processor, the cores and the versions; nothing that names this computer or its folders."""
+    """The processor, the cores and the versions; nothing that names this computer or its
+    folders."""
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
@@ -129,7 +131,8 @@ def read_results(folder: Path) -> Results:
 
 
 def write_results(results: Results, folder: Path) -> None:
-    """The data, the page and its figures, whole each time, so that an interrupted series keeps what it has."""
+    """The data, the page and its figures, whole each time, so that an interrupted series keeps what
+    it has."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
     for name, race in results["races"].items():

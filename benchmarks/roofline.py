@@ -1,4 +1,5 @@
-"""One pass over MNIST beside what the memory and the arithmetic of the machine allow, measured in the same run."""
+"""One pass over MNIST beside what the memory and the arithmetic of the machine allow, measured in
+the same run."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ _SIDE = 4096
 
 
 def measure_roofline(data: Path | None, work: Path, limit: float) -> dict[str, Any]:
-    """The best of several: seconds of the pass on one thread and on all, bytes and multiply-adds per second.
+    """The best of several: seconds of the pass on one thread and on all, bytes and multiply-adds
+    per second.
 
-    The bound of a pass is the larger of two times: reading X once, and its arithmetic (two operations for each number
-    of X and class in the scores, two in the gradient) at the rate of the BLAS on a large product of matrices.
+    The bound of a pass is the larger of two times: reading X once, and its arithmetic (two
+    operations for each number of X and class in the scores, two in the gradient) at the rate of the
+    BLAS on a large product of matrices.
     """
     problem = restore(prepared("mnist", data, work))
     pixels = np.divide(problem.X, np.float32(255), dtype=np.float32)
@@ -49,7 +52,8 @@ def measure_roofline(data: Path | None, work: Path, limit: float) -> dict[str, A
 
 
 def _a_pass(problem: Problem, X: np.ndarray) -> Callable[[], Any]:
-    """Objective and gradient at coefficients of ordinary size, in the precision in which a fit begins."""
+    """Objective and gradient at coefficients of ordinary size, in the precision in which a fit
+    begins."""
     from polytome.losses import Softmax
     from polytome.objective import Objective
     from polytome.penalties import L2
@@ -62,7 +66,8 @@ def _a_pass(problem: Problem, X: np.ndarray) -> Callable[[], Any]:
 
 
 def _reader(X: np.ndarray) -> Callable[[], Any]:
-    """Reads the numbers once, on all cores: a product of a vector with itself, shared out by the BLAS."""
+    """Reads the numbers once, on all cores: a product of a vector with itself, shared out by the
+    BLAS."""
     flat = X.ravel()
     return lambda: np.dot(flat, flat)
 

@@ -1,4 +1,5 @@
-"""How the seconds of a fit grow: with rows, columns and classes, beside scikit-learn's Newton solver; with threads."""
+"""How the seconds of a fit grow: with rows, columns and classes, beside scikit-learn's Newton
+solver; with threads."""
 
 from __future__ import annotations
 

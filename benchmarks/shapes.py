@@ -1,6 +1,8 @@
-"""The shapes of data that are raced over: the problem, how close to the minimum, ours, and the peers that apply.
+"""The shapes of data that are raced over: the problem, how close to the minimum, ours, and the
+peers that apply.
 
-Peers are listed with the fastest first, as far as known: the time that they need sets how long the others may take.
+Peers are listed with the fastest first, as far as known: the time that they need sets how long the
+others may take.
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ from dataclasses import dataclass, replace
 
 from benchmarks.methods import OURS, Method
 
-# The loosest tolerance of a ladder, in the terms of each solver: of a gap, of the largest entry of the gradient of the
-# mean loss, of a change of coefficients.
+# The loosest tolerance of a ladder, in the terms of each solver: of a gap, of the largest entry of
+# the gradient of the mean loss, of a change of coefficients.
 _LOOSEST = {"sag": 1e-1, "saga": 1e-1, "liblinear": 1e-1, "newton-cholesky": 1e-1}
 _LOOSEST_OF = {OURS: 1e-1, "adelie": 1e-5, "statsmodels": None, "scikit-learn-intelex": 100.0}  # of the sum of losses
 
 
 def loosest(method: Method) -> float | None:
-    """The tolerance of a method's first rung: its own if it has one; None where it cannot be set."""
+    """The tolerance of a method's first rung: its own if it has one; None where it cannot be
+    set."""
     if method.tol is not None or method.library in _LOOSEST_OF:
         return method.tol or _LOOSEST_OF[method.library]
     return _LOOSEST.get(method.solver or "", 1e-2)
@@ -53,7 +56,8 @@ def _each(
     layout: str | None = None,
     tol: float | None = None,
 ) -> tuple[Method, ...]:
-    """The solvers of a library, each with each type of number; `tol` where much looser ones are known to be no use."""
+    """The solvers of a library, each with each type of number; `tol` where much looser ones are
+    known to be no use."""
     return tuple(Method(library, solver, tol, dtype, layout) for solver in solvers for dtype in dtypes)
 
 

@@ -1,4 +1,5 @@
-"""What a user waits for before any arithmetic: the import, the command line, a small fit, one row."""
+"""What a user waits for before any arithmetic: the import, the command line, a small fit, one
+row."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ def fastest_table(races: dict[str, dict[str, Any]]) -> str:
 
 
 def race_table(race: dict[str, Any]) -> str:
-    """Each method: seconds to each target, how many times ours that is, and the memory of the last of them."""
+    """Each method: seconds to each target, how many times ours that is, and the memory of the last
+    of them."""
     targets, ladders = race["targets"], race["ladders"]
     heads = [text for target in targets for text in (f"seconds to {target:.0e}", "times ours")]
     ours = [first_within(ladders[0], target) for target in targets]
@@ -162,7 +163,8 @@ def number(value: float | None) -> str:
 
 
 def _ended(ladder: Ladder) -> str:
-    """Why a target was not reached: the status of the run that did not end well, or that it came no closer."""
+    """Why a target was not reached: the status of the run that did not end well, or that it came no
+    closer."""
     bad = [row["status"] for row in ladder if row["status"] != "ok"]
     return bad[-1] if bad else "not reached"
 

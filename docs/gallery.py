@@ -1,7 +1,7 @@
 """Pages that draw, and the gallery of examples: their Python runs when the documentation is built.
 
-On a page that draws, each display stands below the lines that made it. An example is a script; its page shows its
-words, its lines, what it printed, and the displays that it made.
+On a page that draws, each display stands below the lines that made it. An example is a script; its
+page shows its words, its lines, what it printed, and the displays that it made.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def with_figures(markdown: str, folder: str) -> tuple[str, dict[str, bytes]]:
 
 
 def last_value(code: str, names: dict[str, Any]) -> Any:
-    """Runs code in a namespace; the value of its last line where that is an expression, else None."""
+    """Runs code in a namespace; the value of its last line where that is an expression, else
+    None."""
     tree = ast.parse(code)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "<page>", "exec"), names)  # the page is a part of this repository

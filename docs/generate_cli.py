@@ -1,4 +1,5 @@
-"""The page "Command line", made from the command line's own `--help` whenever the documents are built."""
+"""The page "Command line", made from the command line's own `--help` whenever the documents are
+built."""
 
 from __future__ import annotations
 

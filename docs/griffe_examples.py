@@ -9,7 +9,8 @@ import griffe
 
 
 class ExampleSections(griffe.Extension):
-    """Renames the section where docstrings are read; in the source the singular is the truth more often."""
+    """Renames the section where docstrings are read; in the source the singular is the truth more
+    often."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Called with each module, class, function and attribute once it is loaded."""

@@ -1,8 +1,9 @@
 """What mkdocs does beside turning Markdown into pages.
 
-It makes the reference, one page for each public module, the page of the command line, the list of decisions, the
-picture of the house, a page for each lesson and each example, which run, and the pictures of pages that draw. It
-refuses a finished site in which a public name has no entry, or a page would load something from elsewhere.
+It makes the reference, one page for each public module, the page of the command line, the list of
+decisions, the picture of the house, a page for each lesson and each example, which run, and the
+pictures of pages that draw. It refuses a finished site in which a public name has no entry, or a
+page would load something from elsewhere.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ PUBLIC = {
     ],
     "Learn and teach": ["polytome.lessons", "polytome.teaching.tracing", "polytome.teaching.layouts"],
 }
-"""The modules that users are meant to import, and the reference has; what others hold may change at any time."""
+"""The modules that users are meant to import, and the reference has; what others hold may change at
+any time."""
 
 
 def public_modules() -> dict[str, tuple[str, list[str]]]:
@@ -100,7 +102,8 @@ def public_modules() -> dict[str, tuple[str, list[str]]]:
 
 
 def decisions() -> dict[str, tuple[str, str, str]]:
-    """Each decision, by the name of its file: its title, with the number, its status and its subject."""
+    """Each decision, by the name of its file: its title, with the number, its status and its
+    subject."""
     found = {}
     for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         text = path.read_text(encoding="utf-8")
@@ -136,7 +139,8 @@ def on_config(config: Any) -> None:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds the pages of the reference, which mkdocstrings fills from the docstrings, and all others that are made."""
+    """Adds the pages of the reference, which mkdocstrings fills from the docstrings, and all others
+    that are made."""
 
     def add(path: str, *lines: str) -> None:
         files.append(File.generated(config, path, content="\n".join(lines) + "\n"))
@@ -228,6 +232,7 @@ def refuse_foreign(site: Path) -> None:
 
 
 def documented_names(inventory: Path) -> set[str]:
-    """The names that mkdocstrings wrote entries for, from its inventory: four lines of text, then compressed lines."""
+    """The names that mkdocstrings wrote entries for, from its inventory: four lines of text, then
+    compressed lines."""
     compressed = inventory.read_bytes().split(b"\n", 4)[4]
     return {line.split()[0] for line in zlib.decompress(compressed).decode().splitlines() if line}

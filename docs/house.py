@@ -1,8 +1,10 @@
-"""The picture of the house: folders as floors, drawn from the imports of the code whenever the documents are built.
+"""The picture of the house: folders as floors, drawn from the imports of the code whenever the
+documents are built.
 
-A unit is a folder of the package, or a module beside the folders. Everything that it imports stands below it, and it
-stands as high as those that import it allow. Where imports run in a circle, those at the top of modules decide what is
-below; one that goes up, from inside a function or for type checkers alone, is drawn dashed.
+A unit is a folder of the package, or a module beside the folders. Everything that it imports stands
+below it, and it stands as high as those that import it allow. Where imports run in a circle, those
+at the top of modules decide what is below; one that goes up, from inside a function or for type
+checkers alone, is drawn dashed.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class House:
     all: dict[str, set[str]]
 
     def downward(self) -> dict[str, set[str]]:
-        """The imports that decide the floors: those at the top, and the others that close no circle with them."""
+        """The imports that decide the floors: those at the top, and the others that close no circle
+        with them."""
         down = {unit: set(others) for unit, others in self.firm.items()}
         for one in self.about:
             for other in sorted(self.all[one] - down[one]):
@@ -46,7 +49,8 @@ class House:
         return down
 
     def floors(self) -> list[list[str]]:
-        """The units of each floor, from the ground; those whose tops import one another in a circle share one."""
+        """The units of each floor, from the ground; those whose tops import one another in a circle
+        share one."""
         down = self.downward()
         below = {unit: _reached(down, unit) for unit in self.about}
         heights: dict[str, int] = {}
@@ -92,7 +96,8 @@ def read_house(package: Path = PACKAGE) -> House:
 
 
 def _at_the_top(tree: ast.Module) -> list[ast.stmt]:
-    """The statements that run when a module loads, those in `try` included and `if TYPE_CHECKING` not."""
+    """The statements that run when a module loads, those in `try` included and `if TYPE_CHECKING`
+    not."""
     found: list[ast.stmt] = []
     for statement in tree.body:
         found += statement.body if isinstance(statement, ast.Try) else [statement]
@@ -171,8 +176,8 @@ def _wide(name: str) -> float:
 def _with_bends(
     floors: list[list[str]], height: dict[str, int], arrows: list[tuple[str, str]]
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """The floors with a bend wherever an arrow passes, and the arrows as chains of neighbours; a bend begins with a
-    blank."""
+    """The floors with a bend wherever an arrow passes, and the arrows as chains of neighbours; a
+    bend begins with a blank."""
     rows = [list(units) for units in floors]
     chains = []
     for one, other in arrows:
@@ -200,7 +205,8 @@ def _places(rows: list[list[str]], chains: list[list[str]]) -> dict[str, tuple[f
 
 
 def _spread(row: list[str], wanted: dict[str, float]) -> dict[str, float]:
-    """Places on one floor in the given order, without overlaps, whose middle is that of the wanted ones."""
+    """Places on one floor in the given order, without overlaps, whose middle is that of the wanted
+    ones."""
     x: dict[str, float] = {}
     edge = -float("inf")
     for name in row:
@@ -211,7 +217,8 @@ def _spread(row: list[str], wanted: dict[str, float]) -> dict[str, float]:
 
 
 def _curve(points: list[tuple[float, float]], tall: int) -> str:
-    """A smooth way from the lower edge of the first box, through the bends, to the upper edge of the last one."""
+    """A smooth way from the lower edge of the first box, through the bends, to the upper edge of
+    the last one."""
     turned = [(x, tall - y) for x, y in points]
     (x, y), (to_x, to_y) = turned[0], turned[-1]
     way = [(x, y + _HEIGHT / 2), *turned[1:-1], (to_x, to_y - _HEIGHT / 2 - 1)]

@@ -1,4 +1,5 @@
-"""Pages as a person meets them: in Chromium without a network, by the rules of accessibility and of HTML."""
+"""Pages as a person meets them: in Chromium without a network, by the rules of accessibility and of
+HTML."""
 
 import json
 import shutil
@@ -25,8 +26,8 @@ def chromium_or_skip():
 def visit(browser, address, *, dark=False, width=1200, height=900, touch=False):
     """A page of its own window at `address` (a URL, or the path of a file).
 
-    Nothing else than what comes from that place can be reached. At the end the page must have asked for nothing
-    foreign, and no script may have failed.
+    Nothing else than what comes from that place can be reached. At the end the page must have asked
+    for nothing foreign, and no script may have failed.
     """
     target = address if str(address).startswith("http") else Path(address).resolve().as_uri()
     home = "/".join(target.split("/")[:3]) + "/"
@@ -58,7 +59,8 @@ def visit(browser, address, *, dark=False, width=1200, height=900, touch=False):
 
 
 def accessibility_faults(page):
-    """Serious and critical faults that axe-core finds, one line each; skips the test where axe-core is absent."""
+    """Serious and critical faults that axe-core finds, one line each; skips the test where axe-core
+    is absent."""
     if not _AXE.exists():
         pytest.skip("axe-core is absent: npm install --prefix tests/node")
     page.evaluate(_AXE.read_text(encoding="utf-8") + "; undefined")
@@ -71,7 +73,8 @@ def accessibility_faults(page):
 
 
 def html_faults(html):
-    """Errors and warnings of the Nu HTML checker, one line each; skips the test where it or Java is absent."""
+    """Errors and warnings of the Nu HTML checker, one line each; skips the test where it or Java is
+    absent."""
     if not _VALIDATOR.exists() or shutil.which("java") is None:
         pytest.skip("the HTML validator is absent: npm install --prefix tests/node, and Java")
     quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xss8m"]  # a run of a second pays for no optimizing
@@ -85,5 +88,6 @@ def html_faults(html):
 
 
 def overflows(page):
-    """Whether the page is wider than its window, so that a reader would have to push it sideways."""
+    """Whether the page is wider than its window, so that a reader would have to push it
+    sideways."""
     return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")

@@ -41,7 +41,8 @@ def compiled(model: Any, program: str, folder: Path, options: tuple[str, ...] = 
 
 
 def answers(model: Any, rows: np.ndarray, folder: Path) -> np.ndarray:
-    """For each row the class, and the probabilities or numbers, as the compiled header computes them."""
+    """For each row the class, and the probabilities or numbers, as the compiled header computes
+    them."""
     program = compiled(model, PROGRAM, folder)
     content = np.ascontiguousarray(rows, dtype=np.float64).tobytes()
     run = subprocess.run([program], input=content, capture_output=True, check=True)

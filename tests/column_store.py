@@ -15,7 +15,8 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class ColumnStore:
-    """Columns of one length, each stored by itself. To ask for all of it as one array is an error."""
+    """Columns of one length, each stored by itself. To ask for all of it as one array is an
+    error."""
 
     columns: Sequence[Array]
 

@@ -1,4 +1,5 @@
-"""Passes in compiled code, called on blocks as they are; None where the table leaves the work to NumPy."""
+"""Passes in compiled code, called on blocks as they are; None where the table leaves the work to
+NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ Array = np.ndarray[Any, Any]
 
 
 def offered(a_pass: Any, block: Block, ends: Any = None, n_threads: int = 1) -> Any:
-    """What compiled code makes of a block that is cut at `ends`; None where the work is left to NumPy."""
+    """What compiled code makes of a block that is cut at `ends`; None where the work is left to
+    NumPy."""
     ends = np.array([block.stored.shape[0]] if ends is None else ends, dtype=np.int64)
     work = native.work_of(a_pass, native.StoredRows(block, ends, n_threads))
     if isinstance(work, native.Whole):

@@ -52,7 +52,8 @@ def solver(request):
 def chromium():
     """A running Chromium; tests open windows of their own in it with `browsing.visit`.
 
-    Playwright's event loop runs in this thread for as long, so a test that starts its own needs another module.
+    Playwright's event loop runs in this thread for as long, so a test that starts its own needs
+    another module.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is absent")
     path = chromium_or_skip()

@@ -1,4 +1,5 @@
-"""A penalty with a rest that has corners: the contract `Penalty` in full, which no solver minimises yet."""
+"""A penalty with a rest that has corners: the contract `Penalty` in full, which no solver minimises
+yet."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,8 +13,8 @@ Array = np.ndarray[Any, Any]
 class ElasticNet:
     """`strength / 2 ||W||^2 + l1 sum |W|`, where one of the two may be 0.
 
-    Reference: Zou and Hastie, Regularization and variable selection via the elastic net, Journal of the Royal
-    Statistical Society B 67, 2005.
+    Reference: Zou and Hastie, Regularization and variable selection via the elastic net, Journal of
+    the Royal Statistical Society B 67, 2005.
     """
 
     strength: float

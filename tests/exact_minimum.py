@@ -1,4 +1,5 @@
-"""The minimum of a small fit in 80 digits, by Newton's method on exact data: the truth that bounds are held to."""
+"""The minimum of a small fit in 80 digits, by Newton's method on exact data: the truth that bounds
+are held to."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _DIGITS = 80
 
 
 class ExactModel:
-    """Coefficients of exact numbers: scores, distributions and classes without rounding worth the name."""
+    """Coefficients of exact numbers: scores, distributions and classes without rounding worth the
+    name."""
 
     def __init__(self, W: list[list[Any]], b: list[Any]) -> None:
         self.W, self.b = W, b  # each output's coefficients, (m, d), and intercepts
@@ -80,7 +82,8 @@ def _newton(model: Any, X: Any, codes: Any, weight: Any, divisor: Any) -> ExactM
     if not model.fit_intercept:
         rows = [row[:-1] for row in rows]
     Z, width = flint.arb_mat(rows), len(rows[0])
-    # Of several classes what has no penalty stays of the last one: what is added to all of them changes nothing.
+    # Of several classes what has no penalty stays of the last one: what is added to all of them
+    # changes nothing.
     held = d if np.isfinite(model.C) else 0
     free = [(k, j) for k in range(m) for j in range(width) if not (m > 1 and k == m - 1 and j >= held)]
     start = ExactModel.of(model)

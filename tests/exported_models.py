@@ -26,7 +26,8 @@ HOSTILE = r"""a "quoted" name,label,/scores; DROP TABLE,it's,*/ end,kind
 2.0,ünïcode,0,back\slash,11,maybe
 1.0,b c,0,O'Brien,9,no
 """
-"""Number columns, text columns, missing cells of both, and whatever breaks quoting in SQL, C and ONNX."""
+"""Number columns, text columns, missing cells of both, and whatever breaks quoting in SQL, C and
+ONNX."""
 
 
 @cache

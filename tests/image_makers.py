@@ -1,4 +1,5 @@
-"""Image files as people make them, for tests: an independent path from training rows back to large pictures."""
+"""Image files as people make them, for tests: an independent path from training rows back to large
+pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ def encoded(pixels: np.ndarray | Image.Image, kind: str = "PNG", **options: obje
 
 
 def enlarged(small: np.ndarray, rng: np.random.Generator, longest: float = 300) -> np.ndarray:
-    """Light ink on a black ground, as large as on a screen, somewhere in a larger picture; resampled by splines."""
+    """Light ink on a black ground, as large as on a screen, somewhere in a larger picture;
+    resampled by splines."""
     from scipy import ndimage
 
     factor = rng.uniform(0.6, 1) * longest / max(small.shape)
@@ -27,7 +29,8 @@ def enlarged(small: np.ndarray, rng: np.random.Generator, longest: float = 300) 
 
 
 def photographed(light_ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A photograph of dark ink on paper: an uneven light from one side, weak ink and a noisy sensor."""
+    """A photograph of dark ink on paper: an uneven light from one side, weak ink and a noisy
+    sensor."""
     ink = light_ink / 255 * rng.uniform(0.6, 0.85)
     rows, columns = (np.linspace(-0.5, 0.5, side) for side in light_ink.shape)
     angle = rng.uniform(0, 2 * np.pi)

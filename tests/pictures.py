@@ -11,7 +11,8 @@ from matplotlib.text import Text
 
 
 def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """Each text that is really drawn (not the ticks beyond an axis' end), with its rectangle in dots."""
+    """Each text that is really drawn (not the ticks beyond an axis' end), with its rectangle in
+    dots."""
     found = []
     draw_text = Text.draw
 

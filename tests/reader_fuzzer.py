@@ -1,9 +1,10 @@
-"""Read small files that were damaged at random, in this process: whoever starts it sees it crash, hang or swell.
+"""Read small files that were damaged at random, in this process: whoever starts it sees it crash,
+hang or swell.
 
     python tests/reader_fuzzer.py SEED FOLDER (COUNT | SECONDSs)
 
-It writes each file into FOLDER before it reads it, and prints what went wrong as JSON. Where it ends on a signal or
-on a hang, FOLDER/current names the file.
+It writes each file into FOLDER before it reads it, and prints what went wrong as JSON. Where it
+ends on a signal or on a hang, FOLDER/current names the file.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Adversarial fits, and the exact truth about each: certificates that claim too much do not get through.
+"""Adversarial fits, and the exact truth about each: certificates that claim too much do not get
+through.
 
-`python -m tests.refuter --seed 0 --count 2000 --kind outliers` prints how many certificates of such fits are false, and
-`--show` the cases. It also tells in how many of the fits at default settings the certificate holds, and how many of
-these have a solution in float64 at all: see `float64_solution_exists`. A case is its kind and its number:
-`examine(make_case("outliers", 17))` does one again.
+`python -m tests.refuter --seed 0 --count 2000 --kind outliers` prints how many certificates of such
+fits are false, and `--show` the cases. It also tells in how many of the fits at default settings
+the certificate holds, and how many of these have a solution in float64 at all: see
+`float64_solution_exists`. A case is its kind and its number: `examine(make_case("outliers", 17))`
+does one again.
 """
 
 from __future__ import annotations
@@ -324,7 +326,8 @@ def judge(truth: Truth, problem: BallProblem) -> None:
 
 
 def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
-    """Whether the excess over the minimum is known well enough; a fault where it is above the gap."""
+    """Whether the excess over the minimum is known well enough; a fault where it is above the
+    gap."""
     claim = truth.model.certificate_
     penalised = np.isfinite(problem.C)
     if claim.is_of_separation:
@@ -383,7 +386,8 @@ def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
 
 
 def _beside_the_minimum(truth: Truth, problem: BallProblem, point: Any) -> None:
-    """Without penalty: the distance of the coefficients from the optimal ones, and what is said of predictions."""
+    """Without penalty: the distance of the coefficients from the optimal ones, and what is said of
+    predictions."""
     model, case = truth.model, truth.case
     enough = (problem.value(*point) * arb(2) ** -(ctx.prec // 2)).mid()
     W, b, _ = newton(problem, *point, enough, max_iterations=60)
@@ -418,9 +422,10 @@ def _beside_the_minimum(truth: Truth, problem: BallProblem, point: Any) -> None:
 def float64_solution_exists(truth: Truth) -> bool:
     """Whether coefficients in float64 come within the tolerance of the minimum.
 
-    They do if the fit's are proved to; and if those of the exact optimum do, which Newton's method finds in many
-    digits, once they are rounded to `coef_` and `intercept_`: the exact intercepts, or those that are best beside the
-    rounded coefficients. Columns as large as 1e14 times what they differ by leave no others that are near.
+    They do if the fit's are proved to; and if those of the exact optimum do, which Newton's method
+    finds in many digits, once they are rounded to `coef_` and `intercept_`: the exact intercepts,
+    or those that are best beside the rounded coefficients. Columns as large as 1e14 times what they
+    differ by leave no others that are near.
     """
     claim, problem = truth.model.certificate_, problem_of(truth.case)
     if claim.holds:
@@ -435,7 +440,8 @@ def float64_solution_exists(truth: Truth) -> bool:
 
 
 def _best_intercepts(problem: BallProblem, W: Any, b: list[Any]) -> list[Any]:
-    """Intercepts that are best beside these coefficients, by Newton's method from ones that are near."""
+    """Intercepts that are best beside these coefficients, by Newton's method from ones that are
+    near."""
     for _ in range(20):
         gradient, hessian, unknowns = _derivatives(problem, W, b)
         free = [at for at, (_, j) in enumerate(unknowns) if j == problem.X.shape[1]]
@@ -487,7 +493,8 @@ def statistics(kind: str, first: int, count: int, show: bool) -> str:
 
 
 def _is_default(case: Case) -> bool:
-    """Whether the fit is one that should reach its tolerance: at least 1e-4, a penalty, the automatic solver."""
+    """Whether the fit is one that should reach its tolerance: at least 1e-4, a penalty, the
+    automatic solver."""
     chosen = case.settings.get("solver") is not None or case.model == "imported"
     return not chosen and case.settings["tol"] >= 1e-4 and np.isfinite(case.settings["C"])
 

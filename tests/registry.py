@@ -31,8 +31,8 @@ class LossCase:
 
     Attributes:
         make: the loss and the targets.
-        exact: the value and the gradient of one row, from scores and target as lists of mpmath numbers, one for each
-            output that counts for it.
+        exact: the value and the gradient of one row, from scores and target as lists of mpmath
+            numbers, one for each output that counts for it.
     """
 
     make: Callable[[np.random.Generator, int], tuple[Loss, Array]]
@@ -204,7 +204,8 @@ REPRESENTATIONS = DENSE | SPARSE
 
 @dataclass(frozen=True)
 class RowsCase:
-    """What becomes of a matrix: its class, and how many blocks `many_blocks` of the tests cuts 403 rows of it into."""
+    """What becomes of a matrix: its class, and how many blocks `many_blocks` of the tests cuts 403
+    rows of it into."""
 
     kind: type[Storage]
     blocks: int

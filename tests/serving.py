@@ -46,7 +46,8 @@ class Client:
         return self("GET", path, **headers)
 
     def raw(self, *pieces, pause=0.0, ends=True):
-        """What the server says to these bytes until it closes the connection, or hears that nothing more comes."""
+        """What the server says to these bytes until it closes the connection, or hears that nothing
+        more comes."""
         parts = urlsplit(self.address)
         with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
             for piece in pieces:

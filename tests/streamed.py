@@ -1,4 +1,5 @@
-"""Rows that exist only as a function that yields blocks: the contract `Rows` without a matrix behind it."""
+"""Rows that exist only as a function that yields blocks: the contract `Rows` without a matrix
+behind it."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def pieces_on_disk(X: Any, folder: Path, size: int) -> Callable[[], Iterator[Any
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """Targets and weights of all rows, and a function that yields their features, a few rows at a time."""
+    """Targets and weights of all rows, and a function that yields their features, a few rows at a
+    time."""
 
     source: Callable[[], Iterator[Any]]
     target: Array

@@ -1,4 +1,5 @@
-"""The benchmarks' decisions: which tolerance comes next, which run counts, what is said of it. Nothing is timed."""
+"""The benchmarks' decisions: which tolerance comes next, which run counts, what is said of it.
+Nothing is timed."""
 
 from __future__ import annotations
 

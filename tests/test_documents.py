@@ -1,4 +1,5 @@
-"""The documents: their examples run, their links lead somewhere, the built site is complete and needs no network."""
+"""The documents: their examples run, their links lead somewhere, the built site is complete and
+needs no network."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def test_every_reason_to_stop_is_explained() -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The documents, built strictly; where POLYTOME_SITE names a folder, they have just been built there."""
+    """The documents, built strictly; where POLYTOME_SITE names a folder, they have just been built
+    there."""
     if built := os.environ.get("POLYTOME_SITE"):
         return Path(built)
     pytest.importorskip("mkdocs")

@@ -1,4 +1,5 @@
-"""The gallery of examples: each script runs as it is, without arguments, and says what it is there to say."""
+"""The gallery of examples: each script runs as it is, without arguments, and says what it is there
+to say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The floors of docs/rule.md: no import goes up, and none go round in a circle, lazy and type-only ones included."""
+"""The floors of docs/rule.md: no import goes up, and none go round in a circle, lazy and type-only
+ones included."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ def floors_of(page: str) -> dict[str, int]:
 
 
 def modules_of(package: Path) -> dict[str, str]:
-    """The text of each module, by its name within the package; a folder stands for its `__init__`, a stub for an
-    extension."""
+    """The text of each module, by its name within the package; a folder stands for its `__init__`,
+    a stub for an extension."""
     found = {}
     for path in sorted((*package.rglob("*.py"), *package.rglob("*.pyi"))):
         parts = path.relative_to(package).with_suffix("").parts
@@ -34,7 +35,8 @@ def modules_of(package: Path) -> dict[str, str]:
 
 
 def imports_of(sources: dict[str, str], folders: set[str]) -> Imports:
-    """The imports of each module, wherever they stand in it; `folders` are those modules that are an `__init__`."""
+    """The imports of each module, wherever they stand in it; `folders` are those modules that are
+    an `__init__`."""
     return {
         name: {module_named(imported, sources) for imported in _imported(name, text, folders)} - {name}
         for name, text in sources.items()
@@ -83,7 +85,8 @@ def going_up(imports: Imports, floors: dict[str, int]) -> set[tuple[str, str]]:
 
 
 def circle_in(imports: Imports) -> list[str]:
-    """Modules of which each imports the next, and the last is the first; empty if there are none."""
+    """Modules of which each imports the next, and the last is the first; empty if there are
+    none."""
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:

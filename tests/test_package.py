@@ -1,4 +1,5 @@
-"""The package as a stranger meets it: what an import costs, what is public, and that README, CI and hooks agree."""
+"""The package as a stranger meets it: what an import costs, what is public, and that README, CI and
+hooks agree."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def _start_commands() -> list[str]:
 
 
 def _loaded_after(statement: str) -> set[str]:
-    """Top-level modules that a fresh Python has loaded after a statement, and Polytome's own modules."""
+    """Top-level modules that a fresh Python has loaded after a statement, and Polytome's own
+    modules."""
     program = f"{statement}; import sys; print(' '.join(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     names = run.stdout.split()

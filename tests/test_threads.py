@@ -1,4 +1,5 @@
-"""The number of threads comes from the environment, else from the cores; BLAS keeps to one while asked to."""
+"""The number of threads comes from the environment, else from the cores; BLAS keeps to one while
+asked to."""
 
 import os
 import warnings

@@ -71,7 +71,8 @@ _HOMES = {
 
 
 def _refuse_subinterpreters() -> None:
-    """Raises ImportError in any interpreter but the first of a process: NumPy and threadpoolctl hang in others."""
+    """Raises ImportError in any interpreter but the first of a process: NumPy and threadpoolctl
+    hang in others."""
     try:
         interpreters = import_module("_interpreters")
     except ImportError:  # before Python 3.13
@@ -90,7 +91,8 @@ _refuse_subinterpreters()
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first used (PEP 562): scikit-learn alone takes most of a second."""
+    """A public name, imported when it is first used (PEP 562): scikit-learn alone takes most of a
+    second."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

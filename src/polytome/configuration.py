@@ -9,7 +9,8 @@ __all__ = ["show_config"]
 
 
 def show_config() -> None:
-    """Print versions, how many threads a pass uses, and whether compiled code or NumPy does the passes over the rows.
+    """Print versions, how many threads a pass uses, and whether compiled code or NumPy does the
+    passes over the rows.
 
     Raises:
         ArgumentError: an environment variable that this reads has a value that cannot be used.

@@ -7,10 +7,10 @@
         FileError          a file is missing, truncated, damaged, foreign or too new
         MissingExtraError  an optional dependency is not installed
 
-A message names the argument, column, row, line or file, what was found there, and the remedy. Numerical outcomes
-(no convergence, separation) are never errors: they are members of `polytome.Stop`. A message is one line that can be
-shown, whatever the names of columns, files or classes contain: line ends become blanks, and control characters are
-written as Python escapes them.
+A message names the argument, column, row, line or file, what was found there, and the remedy.
+Numerical outcomes (no convergence, separation) are never errors: they are members of
+`polytome.Stop`. A message is one line that can be shown, whatever the names of columns, files or
+classes contain: line ends become blanks, and control characters are written as Python escapes them.
 """
 
 import unicodedata

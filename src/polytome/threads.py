@@ -1,4 +1,5 @@
-"""How many threads work runs on, the rule that keeps results the same bits for any number, and what threads share."""
+"""How many threads work runs on, the rule that keeps results the same bits for any number, and what
+threads share."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ __all__ = ["available_threads", "kept", "one_blas_thread"]
 
 
 def available_threads() -> int:
-    """How many threads a pass may use: `POLYTOME_NUM_THREADS`, else `OMP_NUM_THREADS`, else the number of cores.
+    """How many threads a pass may use: `POLYTOME_NUM_THREADS`, else `OMP_NUM_THREADS`, else the
+    number of cores.
 
     joblib sets `OMP_NUM_THREADS` in its workers, so that they do not compete for the cores.
 
@@ -43,9 +45,9 @@ def available_threads() -> int:
 def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
     """Below `property`: computed when first used, and kept.
 
-    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile: threads with different objects wait
-    for each other, and a process forked meanwhile waits forever. Here two threads may compute the same value; the
-    first result is kept.
+    `functools.cached_property` of Python 3.11 holds a lock of its class meanwhile: threads with
+    different objects wait for each other, and a process forked meanwhile waits forever. Here two
+    threads may compute the same value; the first result is kept.
 
     Example:
         >>> class Circle:
@@ -73,10 +75,11 @@ def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
 def one_blas_thread() -> Iterator[None]:
     """A context in which BLAS and LAPACK use one thread.
 
-    Parallel work is divided into blocks of rows, whose sums are added in a fixed order. A BLAS that splits a product
-    by its own number of threads could change the last bits, and two layers of threads would compete for the cores.
-    Most count their threads for the whole process: that count is lowered for the first of contexts that overlap in
-    time, whatever their threads, and given back after the last. MKL and OpenMP count for each thread.
+    Parallel work is divided into blocks of rows, whose sums are added in a fixed order. A BLAS that
+    splits a product by its own number of threads could change the last bits, and two layers of
+    threads would compete for the cores. Most count their threads for the whole process: that count
+    is lowered for the first of contexts that overlap in time, whatever their threads, and given
+    back after the last. MKL and OpenMP count for each thread.
     """
     thread = get_ident()
     _blas.lower(thread)
@@ -135,7 +138,8 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _in_control() -> Iterator[None]:
-    """Newer releases of threadpoolctl let one thread at a time change OpenBLAS and ignores the others in silence."""
+    """Newer releases of threadpoolctl let one thread at a time change OpenBLAS and ignores the
+    others in silence."""
     import threadpoolctl
 
     control = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
@@ -148,7 +152,8 @@ def _in_control() -> Iterator[None]:
 
 @cache
 def _libraries() -> tuple[Any, Any]:
-    """The BLAS libraries now loaded, and those of them that count for each thread; found once, in milliseconds."""
+    """The BLAS libraries now loaded, and those of them that count for each thread; found once, in
+    milliseconds."""
     import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that it is found too)
     from threadpoolctl import ThreadpoolController
 

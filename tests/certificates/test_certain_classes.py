@@ -1,4 +1,5 @@
-"""Where classes are separated in part: what is left without the certain ones bounds the objective from below."""
+"""Where classes are separated in part: what is left without the certain ones bounds the objective
+from below."""
 
 from __future__ import annotations
 
@@ -166,7 +167,8 @@ def test_the_coefficients_that_stay_reach_whatever_all_can_reach(seed: int) -> N
 
 
 def test_a_level_that_one_entry_breaks_is_none() -> None:
-    """Class 2 never has the level, but for a row that has a billionth of it: its coefficient is not free to go."""
+    """Class 2 never has the level, but for a row that has a billionth of it: its coefficient is not
+    free to go."""
     rng = np.random.default_rng(5)
     level = (rng.random(60) < 0.3).astype(float)
     y = np.where(level == 1, rng.integers(0, 2, 60), rng.integers(0, 3, 60))

@@ -1,4 +1,5 @@
-"""The certificate against optima found by Newton's method in fifty decimal digits: a proof that is never too small."""
+"""The certificate against optima found by Newton's method in fifty decimal digits: a proof that is
+never too small."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ PROBLEMS = [
 
 @dataclass
 class Problem:
-    """A tiny problem: X as the loss sees it (n, d), one row of class probabilities per row, weights, strength."""
+    """A tiny problem: X as the loss sees it (n, d), one row of class probabilities per row,
+    weights, strength."""
 
     X: np.ndarray
     Y: np.ndarray
@@ -104,8 +106,8 @@ def exact_value(problem: Problem, W: np.ndarray) -> mpmath.mpf:
 def exact_optimum(problem: Problem) -> tuple[mpmath.mpf, np.ndarray]:
     """Smallest value and coefficients, proved by a gradient of zero in fifty digits.
 
-    Newton's method in float64 comes near; then its last Hessian, in float64, with gradients in fifty digits, gains
-    several digits with each step.
+    Newton's method in float64 comes near; then its last Hessian, in float64, with gradients in
+    fifty digits, gains several digits with each step.
     """
     start, hessian = float_newton(problem)
     size = 1 / np.sqrt(hessian.diagonal())
@@ -198,13 +200,15 @@ def test_gap_is_never_smaller_than_the_true_distance(kind: str, K: int, strength
         gap = min(certificate.objective - dual, certificate.objective)
         slack = 1e-11 * scale + 1e-12 * np.abs(certified).max() + certificate.rounding + certificate.intercept
         assert certificate.gap == pytest.approx(gap, abs=slack)
-        # Strong convexity: the coefficients of the features (never the intercept) are within the bound.
+        # Strong convexity: the coefficients of the features (never the intercept) are within the
+        # bound.
         away = np.linalg.norm(certified[:-1] - best[:-1])
         assert certificate.coefficient_bound >= away * (1 - 1e-7) - 1e-7 * np.linalg.norm(best[:-1])
 
 
 def marginal_residual(problem: Problem, W: np.ndarray) -> np.ndarray:
-    """`sum_i s_i (p_i - y_i) / S`, written out; zero without intercept, where nothing can make it so."""
+    """`sum_i s_i (p_i - y_i) / S`, written out; zero without intercept, where nothing can make it
+    so."""
     if not problem.fit_intercept:
         return np.zeros(1)
     scores = problem.X @ W[:-1] + W[-1]
@@ -236,7 +240,8 @@ def test_gap_of_implicitly_centred_and_scaled_columns(K: int) -> None:
 @pytest.mark.parametrize("size", [3.0, 30.0, 300.0])
 @pytest.mark.parametrize("K", [2, 3, 5])
 def test_intercept_is_solved_where_scores_are_saturated(K: int, size: float) -> None:
-    """Convex, and solvable from anywhere: a certificate far from the optimum is loose, but it is one."""
+    """Convex, and solvable from anywhere: a certificate far from the optimum is loose, but it is
+    one."""
     problem = make_problem("hard", K, 1e-3)
     smallest, best = exact_optimum(problem)
     rng = np.random.default_rng(int(size))
@@ -368,7 +373,8 @@ def test_json_of_a_computed_certificate_holds_only_plain_values() -> None:
 @pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array, sparse.csc_array], ids=["dense", "csr", "csc"])
 @pytest.mark.parametrize("loss", [Softmax(3), Logistic(), IndependentSigmoids(3)], ids=lambda loss: type(loss).__name__)
 def test_short_scores_stand_for_the_rows_while_the_intercept_becomes_exact(loss, stored, monkeypatch) -> None:
-    """Far from its exact value to begin with, and still the rows are passed over once for value and gradient."""
+    """Far from its exact value to begin with, and still the rows are passed over once for value and
+    gradient."""
     rng = np.random.default_rng(5)
     X = stored(rng.normal(size=(80, 40)) * (rng.random((80, 40)) < 0.5))
     codes = rng.integers(0, 3, size=80)

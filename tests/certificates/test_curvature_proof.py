@@ -1,4 +1,5 @@
-"""Without a penalty the curvature proves the distance from the minimum: theorem, parts, and what it says of fits."""
+"""Without a penalty the curvature proves the distance from the minimum: theorem, parts, and what it
+says of fits."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def test_a_third_central_moment_is_at_most_the_range_times_the_variance() -> Non
 
 
 def test_a_loss_with_the_slowest_decay_of_curvature_reaches_the_bound() -> None:
-    """`phi'' = exp(-rho t)` from a slope of -nu: its fall is the first bound of the theorem, and below the second."""
+    """`phi'' = exp(-rho t)` from a slope of -nu: its fall is the first bound of the theorem, and
+    below the second."""
     with mpmath.workdps(60):
         for nu in (mpmath.mpf("1e-9"), mpmath.mpf("0.01"), mpmath.mpf("0.3")):
             for rho in (mpmath.mpf("0.01"), mpmath.mpf(1), mpmath.mpf("2.9")):
@@ -138,7 +140,8 @@ def test_the_bound_is_true_and_sharp_near_the_minimum(loss: Any, fit_intercept: 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 def test_lengths_and_ranges_hold_for_every_direction(loss: Any) -> None:
-    """Random directions of unit length in the metric of the Hessian: no score of a row has a larger range."""
+    """Random directions of unit length in the metric of the Hessian: no score of a row has a larger
+    range."""
     objective = problem(loss, n=40)
     W = loss.canonical(0.1 * np.random.default_rng(2).normal(size=objective.shape) / objective.rows.X.std())
     blocks, every = objective.hessian_blocks(W), np.ones(len(W), dtype=bool)
@@ -224,7 +227,8 @@ def test_what_is_proved_is_of_the_coefficients_that_are_returned(offset: float, 
 
 
 def test_a_sum_over_rows_that_rounding_has_spoilt_proves_nothing() -> None:
-    """Of a column of 1e14 with a spread of one, scores are off by hundredths: all of that is counted."""
+    """Of a column of 1e14 with a spread of one, scores are off by hundredths: all of that is
+    counted."""
     rng = np.random.default_rng(6)
     x = np.round(rng.normal(size=40), 0) + 1e14
     y = rng.integers(0, 2, 40)
@@ -342,7 +346,8 @@ def test_the_checker_bounds_the_distance_of_coefficients_too(kind: Any, scale: A
 
 
 def test_a_minimum_at_infinity_is_none_of_the_curvature() -> None:
-    """Every row with a one has label 1: the best coefficient is infinite, and only what it leaves has a minimum."""
+    """Every row with a one has label 1: the best coefficient is infinite, and only what it leaves
+    has a minimum."""
     x, y = np.array([0.0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1, 1])
     model = LogisticRegression(C=np.inf).fit(x[:, None], y)
     assert model.stop_ is Stop.CERTIFIED

@@ -76,7 +76,8 @@ def test_rare_classes_are_proved(share: float, n_classes: int) -> None:
 
 
 def test_rows_beyond_doubt_whose_columns_are_huge_are_proved() -> None:
-    """Residuals of 1e-17 count where columns are 1e14: the fit's own predictions say too little of them."""
+    """Residuals of 1e-17 count where columns are 1e14: the fit's own predictions say too little of
+    them."""
     rng = np.random.default_rng(6)
     X, y = _offsets(1e13)
     X *= rng.random(X.shape) < 0.7

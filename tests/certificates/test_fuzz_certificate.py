@@ -1,6 +1,8 @@
-"""Fits that are made to be difficult: no certificate claims more than ball arithmetic shows to be true.
+"""Fits that are made to be difficult: no certificate claims more than ball arithmetic shows to be
+true.
 
-POLYTOME_FUZZ_SECONDS=120 goes on for so long with cases that nobody has seen, and prints their first number.
+POLYTOME_FUZZ_SECONDS=120 goes on for so long with cases that nobody has seen, and prints their
+first number.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", "0"))
 
 
 def _complaints(truth: Truth) -> list[str]:
-    # Where unpenalised columns tell some classes apart, balls have no bound of their own: only lower values refute.
+    # Where unpenalised columns tell some classes apart, balls have no bound of their own: only
+    # lower values refute.
     can_decide = not (truth.case.kind == "penalty_weights" and problem_of(truth.case).free)
     return [str(truth)] if truth.faults or ("undecided" in truth.notes and can_decide) else []
 

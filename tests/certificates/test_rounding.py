@@ -1,4 +1,5 @@
-"""The certificate counts its own rounding: what it is built from, and cases in which a naive bound is false."""
+"""The certificate counts its own rounding: what it is built from, and cases in which a naive bound
+is false."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def test_losses_and_residuals_are_as_right_as_the_bound_takes_them_to_be(K: int,
         objective = Objective(loss, NoPenalty(), as_rows(scores[i : i + 1], target[i : i + 1]))
         value, _, residual = KnownScores(objective, scores[i : i + 1]).loss_slope_and_residuals(np.zeros(K))
         with mpmath.workdps(400):
-            # Of the scores less the largest, as they are rounded: that is an error of scores, which is counted there.
+            # Of the scores less the largest, as they are rounded: that is an error of scores, which
+            # is counted there.
             z = [mpmath.mpf(float(s)) for s in every[i] - every[i].max()]
             total = mpmath.fsum([mpmath.exp(s) for s in z])
             own = int(target[i])
@@ -103,7 +105,8 @@ def test_one_sentinel_in_a_column_is_proved_and_true(outlier: float) -> None:
     model = LogisticRegression().fit(x[:, None], y)
     certificate = model.certificate_
     value = true_objective(x, y, float(model.coef_[0, 0]), float(model.intercept_[0]), 1.0)
-    # The right slope puts the outlier on its side beyond doubt: the optimum of the others is that of all.
+    # The right slope puts the outlier on its side beyond doubt: the optimum of the others is that
+    # of all.
     others = LogisticRegression(tol=1e-13).fit(x[1:, None], y[1:])
     better = true_objective(x, y, float(others.coef_[0, 0]), float(others.intercept_[0]), 1.0)
     assert model.stop_ is Stop.CERTIFIED
@@ -127,7 +130,8 @@ def test_an_offset_far_beyond_the_spread_is_proved_about_what_is_returned(offset
 
 
 def test_twelve_rows_of_wild_columns_end() -> None:
-    """Columns of 1e-7, 1e-1 and 1e15 beside each other: the intercepts of dual ascent are looked for a limited time."""
+    """Columns of 1e-7, 1e-1 and 1e15 beside each other: the intercepts of dual ascent are looked
+    for a limited time."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12, 3)) * [2e-7, 0.1, 2000.0]
     X[6, 1], X[11, 2] = -1.7e11, -1.2e15
@@ -170,7 +174,8 @@ LOSSES = [Logistic(), Softmax(3), IndependentSigmoids(2), PairwiseSigmoids(3)]
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 def test_room_is_how_far_a_constant_prediction_moves_the_mean_residual(loss) -> None:
-    """One prediction for all rows, as extreme as it may be: nothing moves the mean residual of an output less far."""
+    """One prediction for all rows, as extreme as it may be: nothing moves the mean residual of an
+    output less far."""
     objective = problem(loss)
     rows, weight = objective.rows, objective.rows.weight / objective.total_weight
     for output in range(loss.n_outputs):
@@ -187,7 +192,8 @@ def test_room_is_how_far_a_constant_prediction_moves_the_mean_residual(loss) -> 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 def test_what_is_left_of_the_intercepts_equation_is_paid_for(loss) -> None:
-    """A certificate of coefficients with a wrong intercept, by its residual, is looser than the truth."""
+    """A certificate of coefficients with a wrong intercept, by its residual, is looser than the
+    truth."""
     objective = problem(loss)
     best = minimize(objective, CarefulNewton(), tol=1e-13)
     least = best.certificate.objective - best.certificate.gap

@@ -1,4 +1,5 @@
-"""Losses and penalties other than the library's: a certificate is right, an estimate, or refused by name."""
+"""Losses and penalties other than the library's: a certificate is right, an estimate, or refused by
+name."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +26,8 @@ LOGISTIC = Logistic()
 
 @dataclass(frozen=True)
 class SquaredHinge:
-    """`max(0, 1 - m)^2 / 2` of the margin m: convex and smooth, with a second derivative that jumps."""
+    """`max(0, 1 - m)^2 / 2` of the margin m: convex and smooth, with a second derivative that
+    jumps."""
 
     n_outputs = 1
     separable = True
@@ -72,7 +74,8 @@ class SquaredHinge:
 
 @dataclass(frozen=True)
 class SteepLogistic(SquaredHinge):
-    """The logistic loss of twice the score: its curvature changes twice as fast, and its residuals reach 2."""
+    """The logistic loss of twice the score: its curvature changes twice as fast, and its residuals
+    reach 2."""
 
     smoothness: float = 1.0
     self_concordance = 2.0
@@ -215,8 +218,8 @@ def test_the_curvature_proves_nothing_of_a_loss_that_does_not_say_how_fast_it_ch
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_curvature_of_a_steeper_loss_is_taken_for_what_it_is(seed: int) -> None:
-    """Twice as steep a loss is the same objective in half the coefficients: at points all around the minimum the proof
-    holds, and is that of the logistic loss."""
+    """Twice as steep a loss is the same objective in half the coefficients: at points all around
+    the minimum the proof holds, and is that of the logistic loss."""
     X, y = noisy(seed, n=60)
     steep, plain = (Objective(loss, NoPenalty(), as_rows(X, y)) for loss in (SteepLogistic(), Logistic()))
     best = minimize(plain, Newton(), tol=1e-12).coefficients

@@ -252,7 +252,8 @@ def test_classes_with_long_names_are_shown_as_confused_pairs(tmp_path: Path) -> 
 
 def test_a_table_with_text_columns(people: Path, tmp_path: Path) -> None:
     text = done("train", people, "--target", "income", "--category", "age", "--out", tmp_path / "m.safetensors")
-    # Four of the values tie; those that the list has room for are the first by name, whatever the processor adds first.
+    # Four of the values tie; those that the list has room for are the first by name, whatever the
+    # processor adds first.
     listed = [line.split()[0] for line in text.splitlines() if re.match("(age|colour)=", line)]
     assert listed == ["colour=red", "age=-4e2", "age=25", "age=31.5", "age=7"]
     encoder = load(tmp_path / "m.safetensors").encoder_

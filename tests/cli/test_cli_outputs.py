@@ -1,4 +1,5 @@
-"""What a command writes and takes: no output over an input, no wrong ending, no unchecked option, JSON everywhere."""
+"""What a command writes and takes: no output over an input, no wrong ending, no unchecked option,
+JSON everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the solvers know of the Hessian: factors, conjugate gradients, preconditioners, decrements and samples."""
+"""What the solvers know of the Hessian: factors, conjugate gradients, preconditioners, decrements
+and samples."""
 
 import numpy as np
 import pytest
@@ -217,7 +218,8 @@ def null_problem(counts, penalty, seed=7):
     return objective, objective.loss.canonical(rng.normal(size=objective.shape))
 
 
-# Balanced classes have equal eigenvalues; the others differ by more than a factor of two, so none share a factor.
+# Balanced classes have equal eigenvalues; the others differ by more than a factor of two, so none
+# share a factor.
 @pytest.mark.parametrize("counts", [(30, 30, 30), (25, 25, 25, 25), (150, 30, 6)], ids=str)
 @pytest.mark.parametrize("penalty", [L2(0.3), NoPenalty()], ids=["l2", "none"])
 def test_gram_preconditioner_is_the_inverse_hessian_at_the_null_model(counts, penalty):
@@ -341,7 +343,8 @@ def test_a_sample_of_rows_is_close_to_the_full_hessian(rng):
 
 
 def test_few_rows_hold_nearly_all_curvature_where_most_are_sure(rng):
-    """All but a hundred of 5,100 rows are classified beyond doubt; a sample of a tenth holds those hundred, nearly."""
+    """All but a hundred of 5,100 rows are classified beyond doubt; a sample of a tenth holds those
+    hundred, nearly."""
     unsure, sure = rng.normal(size=(100, 2)), rng.choice([-30.0, 30.0], size=(5_000, 1)) + rng.normal(size=(5_000, 2))
     X = np.concatenate([unsure, sure])
     objective = Objective(Logistic(), NoPenalty(), as_rows(X, (X[:, 0] > 0).astype(int)))

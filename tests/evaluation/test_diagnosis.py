@@ -1,4 +1,5 @@
-"""The rows and features that are said to deserve a look are those that a slow, plain search finds."""
+"""The rows and features that are said to deserve a look are those that a slow, plain search
+finds."""
 
 import numpy as np
 import pytest

@@ -230,7 +230,8 @@ def test_what_cannot_be_explained_is_refused():
 
 
 def flip_model(number):
-    """A random model, its rows, and its encoder where it has a category: rows of ordinary, large and tiny columns."""
+    """A random model, its rows, and its encoder where it has a category: rows of ordinary, large
+    and tiny columns."""
     rng = np.random.default_rng([7, number])
     n, K = 60, int(rng.choice([2, 2, 3, 6]))
     size = 10.0 ** rng.integers(-6, 7, 2)

@@ -1,4 +1,5 @@
-"""Intervals cover what they promise to cover, and agree with formulas written down independently."""
+"""Intervals cover what they promise to cover, and agree with formulas written down
+independently."""
 
 import numpy as np
 import pytest
@@ -65,7 +66,8 @@ def test_quality_agrees_with_a_paired_test():
 
 
 def test_the_intervals_of_a_model_cover_its_true_quality():
-    """One fixed model judged on a thousand samples of 150 rows; the truth is known from the distribution."""
+    """One fixed model judged on a thousand samples of 150 rows; the truth is known from the
+    distribution."""
     rng = np.random.default_rng(2)
     n, repeats = 150, 1000
     x = rng.normal(size=(repeats, n))

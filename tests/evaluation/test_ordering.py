@@ -1,4 +1,5 @@
-"""Lists of the largest are the same on every machine: what differs by rounding alone is ordered by name."""
+"""Lists of the largest are the same on every machine: what differs by rounding alone is ordered by
+name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is called settled does not change at the minimum: the certificate's consequences against far tighter fits."""
+"""What is called settled does not change at the minimum: the certificate's consequences against far
+tighter fits."""
 
 import warnings
 

@@ -1,4 +1,5 @@
-"""Everything that is said to be settled, against the minimum in 80 digits, on data that are made to break it."""
+"""Everything that is said to be settled, against the minimum in 80 digits, on data that are made to
+break it."""
 
 import warnings
 

@@ -1,4 +1,5 @@
-"""The C header, compiled without a warning, computes what the model computes; names and levels cannot break it."""
+"""The C header, compiled without a warning, computes what the model computes; names and levels
+cannot break it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`polytome export` as a user meets it: several files in one call, what is printed, and one line for each error."""
+"""`polytome export` as a user meets it: several files in one call, what is printed, and one line
+for each error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""ONNX files predict what the model predicts, in onnxruntime, from the cells of a table to the label."""
+"""ONNX files predict what the model predicts, in onnxruntime, from the cells of a table to the
+label."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def run(path: Path, feed: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def fed(rows: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-    """Cells as a user of onnxruntime gives them: NaN for a missing number, an empty text for a missing text."""
+    """Cells as a user of onnxruntime gives them: NaN for a missing number, an empty text for a
+    missing text."""
     feed = {}
     for name, values in rows.items():
         if any(isinstance(value, str) for value in values):

@@ -1,4 +1,5 @@
-"""A scikit-learn twin predicts the same, from a data frame too; scikit-learn's own fits get a certificate."""
+"""A scikit-learn twin predicts the same, from a data frame too; scikit-learn's own fits get a
+certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The query, answered by SQLite on real tables, gives what the model gives; no name or text gets out of its quotes."""
+"""The query, answered by SQLite on real tables, gives what the model gives; no name or text gets
+out of its quotes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A torch layer and a state file hold the model bit for bit, and what PyTorch has trained gets a certificate."""
+"""A torch layer and a state file hold the model bit for bit, and what PyTorch has trained gets a
+certificate."""
 
 from __future__ import annotations
 

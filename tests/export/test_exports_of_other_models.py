@@ -1,4 +1,5 @@
-"""One class against the rest, sigmoid neurons and least squares travel as what they are; others say why not."""
+"""One class against the rest, sigmoid neurons and least squares travel as what they are; others say
+why not."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Model files that someone has changed, at random or on purpose: each loads as an equal model or is refused.
+"""Model files that someone has changed, at random or on purpose: each loads as an equal model or is
+refused.
 
-A few seconds with a fixed seed; POLYTOME_FUZZ_SECONDS=60 runs that long with a new seed, which a failure shows.
+A few seconds with a fixed seed; POLYTOME_FUZZ_SECONDS=60 runs that long with a new seed, which a
+failure shows.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ TENSORS: list[Any] = [
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """The metadata and tensors of a few models, which together have every part that a file can have."""
+    """The metadata and tensors of a few models, which together have every part that a file can
+    have."""
     folder = tmp_path_factory.mktemp("models")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 4))
@@ -168,7 +171,8 @@ def with_damage(dice: random.Random, content: bytes) -> bytes:
 
 
 def assert_loads_well_or_is_refused(path: Path, content: bytes, story: str) -> bool:
-    """True where it loads; what loads predicts, and saves to a file that loads as an equal model."""
+    """True where it loads; what loads predicts, and saves to a file that loads as an equal
+    model."""
     path.write_bytes(content)
     tracemalloc.start()
     began = time.process_time()

@@ -101,7 +101,8 @@ def test_round_trip_of_every_kind_of_label(path: Path, kind: str) -> None:
 def test_round_trip_of_a_fit_to_sparse_rows(
     path: Path, K: int, instruction_set: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Coefficients lie column by column, those from a file output by output: predictions are the same in every bit."""
+    """Coefficients lie column by column, those from a file output by output: predictions are the
+    same in every bit."""
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     rng = np.random.default_rng(0)
     X, y = sparse.random(300, 333, 0.1, "csr", random_state=rng), rng.permutation(np.arange(300) % K)
@@ -514,7 +515,8 @@ def test_loading_imports_no_pickle_and_runs_nothing(
 
 
 def test_a_file_that_is_rewritten_while_others_load_it_never_ends_the_process(path: Path) -> None:
-    """As `cp` does: cut short, then written piece by piece. A map of the file would end the process with SIGBUS."""
+    """As `cp` does: cut short, then written piece by piece. A map of the file would end the process
+    with SIGBUS."""
     model = LogisticRegression(C=1e-3, tol=0.9).fit(np.random.default_rng(0).normal(size=(6, 60_000)), np.arange(6) % 3)
     model.save(path)
     content = path.read_bytes()
@@ -559,7 +561,8 @@ def test_names_that_no_file_can_have(name: str) -> None:
 
 
 def test_a_certificate_of_an_older_file_has_the_fields_of_today(path: Path, iris_file: Path) -> None:
-    """Fields that came later are filled with their defaults; where there are none, nothing is lacking."""
+    """Fields that came later are filled with their defaults; where there are none, nothing is
+    lacking."""
     record, tensors = parts(iris_file)
     for name in ("rounding", "intercept"):
         record["certificate"].pop(name, None)

@@ -1,4 +1,5 @@
-"""Every kind of model is the same after its file: what it predicts, what it says of itself, and what it remembers."""
+"""Every kind of model is the same after its file: what it predicts, what it says of itself, and
+what it remembers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a record says of the data equals what the data say, it travels with the model, and lies in it are found."""
+"""What a record says of the data equals what the data say, it travels with the model, and lies in
+it are found."""
 
 import hashlib
 import json
@@ -24,7 +25,8 @@ IRIS = load_iris()
 
 
 def awkward_table(n=500):
-    """A constant column, two that repeat the first, one of which spells zero as minus zero, and one nearly equal."""
+    """A constant column, two that repeat the first, one of which spells zero as minus zero, and one
+    nearly equal."""
     rng = np.random.default_rng(0)
     first = rng.integers(-2, 3, size=n).astype(float)
     with_minus_zero = np.where(first == 0, -0.0, first)

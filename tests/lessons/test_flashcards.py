@@ -1,4 +1,5 @@
-"""The flashcards as files: read back by the rules of Anki's manual, and by Anki itself where it is installed."""
+"""The flashcards as files: read back by the rules of Anki's manual, and by Anki itself where it is
+installed."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ Note = tuple[str, str, str, str]
 
 
 def notes_of_package(path: Path) -> list[Note]:
-    """What an Anki package holds: a zip with a database, whose notes have fields separated by character 31."""
+    """What an Anki package holds: a zip with a database, whose notes have fields separated by
+    character 31."""
     folder = path.parent / f"{path.name}-unpacked"
     with zipfile.ZipFile(path) as package:
         assert package.testzip() is None
@@ -46,7 +48,8 @@ def notes_of_package(path: Path) -> list[Note]:
 
 
 def notes_of_text(path: Path) -> tuple[dict[str, str], list[Note]]:
-    """Heads and rows of a text file: heads begin with # and come first; tabs separate, quotes may enclose."""
+    """Heads and rows of a text file: heads begin with # and come first; tabs separate, quotes may
+    enclose."""
     lines = path.read_text(encoding="utf-8").splitlines()
     heads = [line for line in lines if line.startswith("#")]
     assert lines[: len(heads)] == heads

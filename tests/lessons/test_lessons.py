@@ -1,4 +1,5 @@
-"""The lessons: each runs, shows what the documents print, and agrees; together they leave nothing out."""
+"""The lessons: each runs, shows what the documents print, and agrees; together they leave nothing
+out."""
 
 from __future__ import annotations
 

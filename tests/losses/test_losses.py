@@ -1,4 +1,5 @@
-"""Losses against high-precision arithmetic, finite differences, and the inequalities of convex analysis."""
+"""Losses against high-precision arithmetic, finite differences, and the inequalities of convex
+analysis."""
 
 from itertools import product
 
@@ -163,7 +164,8 @@ def test_curvature_changes_no_faster_than_the_self_concordance(name, scores, dir
 @by_loss
 @given(share=arrays(np.float64, 3, elements=st.floats(-1, 1)), scores=scores_of_moderate_size, seed=seeds)
 def test_room_keeps_its_promise(name, share, scores, seed):
-    """By the residuals of one prediction for all rows, or by the same change to those of any scores."""
+    """By the residuals of one prediction for all rows, or by the same change to those of any
+    scores."""
     loss, target = case(name, seed)
     weight = np.random.default_rng(seed).uniform(0.1, 3, ROWS)
     room, scores = loss.room(target, weight), scores[:, : loss.n_outputs]

@@ -1,4 +1,5 @@
-"""The losses of the classical neurons: their definitions, their slopes, and what they have no conjugate for."""
+"""The losses of the classical neurons: their definitions, their slopes, and what they have no
+conjugate for."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def test_smoothness_of_squared_sigmoid_is_its_largest_curvature_and_no_more() ->
 
 
 def test_squared_sigmoid_has_a_useless_conjugate() -> None:
-    """sup_z (0 z - loss) = -inf loss = 0, and the supremum of a line minus a bounded function is infinite."""
+    """sup_z (0 z - loss) = -inf loss = 0, and the supremum of a line minus a bounded function is
+    infinite."""
     z, y = np.linspace(-50, 50, 1001), np.ones(1)
     values = SquaredSigmoid().value_and_gradient(z[:, None], np.ones(1001))[0]
     assert -values.min() == pytest.approx(0.0, abs=1e-15)

@@ -24,7 +24,8 @@ LABELS = np.array(["ant", "bee", "cat", "dog"])
 
 
 def value(model: LogisticRegression, X: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
-    """The objective that `LogisticRegression` states, in exact sums of the losses of all classes."""
+    """The objective that `LogisticRegression` states, in exact sums of the losses of all
+    classes."""
     scores = X @ model.coef_.T + model.intercept_
     scores = np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
     total = math.fsum(weight)
@@ -57,7 +58,8 @@ def test_a_class_without_weight_is_kept_and_never_predicted(by: str, storage: An
 
 @pytest.mark.parametrize("K", [3, 4])
 def test_the_certificate_bounds_the_distance_from_the_infimum(K: int) -> None:
-    """Of the objective with all classes, which a fit of scikit-learn does not bring below the bound."""
+    """Of the objective with all classes, which a fit of scikit-learn does not bring below the
+    bound."""
     X, y = data(K)
     weight = np.where(y == 1, 0.0, np.random.default_rng(2).uniform(0.5, 2.0, len(y)))
     model = LogisticRegression(tol=1e-6).fit(X, y, weight)
@@ -198,7 +200,8 @@ def test_balanced_weights_count_the_classes_that_have_weight() -> None:
 
 
 def test_keys_of_class_weight() -> None:
-    """A key that is not a class is refused, unless every class has its weight: a fold may lack a rare class."""
+    """A key that is not a class is refused, unless every class has its weight: a fold may lack a
+    rare class."""
     X, y = data(2)
     for given in ({"0": 1, "1": 5}, {1: 5, 7: 1}, {0: 2, "1": 5}):
         with pytest.raises(ArgumentError, match="not among the classes of y"):

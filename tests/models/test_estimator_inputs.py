@@ -198,7 +198,8 @@ def test_a_fit_to_sparse_rows_is_that_to_dense_ones_in_another_order(kind: str, 
 @pytest.mark.parametrize("K", [2, 3])
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
 def test_coefficients_are_a_model_s_own(solver: str, K: int, storage: Callable[[np.ndarray], Any]) -> None:
-    """Nothing else holds their memory: neither the rows, nor another attribute, nor the next fit."""
+    """Nothing else holds their memory: neither the rows, nor another attribute, nor the next
+    fit."""
     X, y = data(K)
     X = storage(X)
     model = LogisticRegression(warm_start=True, solver=solver).fit(X, y)

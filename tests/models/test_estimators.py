@@ -1,4 +1,5 @@
-"""`LogisticRegression`: the same model as scikit-learn's at its optimum, from any input, with honest attributes."""
+"""`LogisticRegression`: the same model as scikit-learn's at its optimum, from any input, with
+honest attributes."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def centred(intercept: np.ndarray) -> np.ndarray:
 def test_coefficients_of_scikit_learn(name: str, fit_intercept: bool) -> None:
     X, y = LOADERS[name](return_X_y=True)
     model = exact(fit_intercept=fit_intercept, tol=1e-12).fit(X, y)
-    # On digits scikit-learn is slow to its last digits; there the proof alone says that ours are right.
+    # On digits scikit-learn is slow to its last digits; there the proof alone says that ours are
+    # right.
     solver, tol = ("newton-cg", 1e-6) if name == "digits" else ("newton-cholesky", 1e-12)
     peer = PeerRegression(solver=solver, tol=tol, max_iter=10_000, fit_intercept=fit_intercept)
     with warnings.catch_warnings():
@@ -170,7 +172,8 @@ def test_weight_zero_is_a_dropped_row(K: int) -> None:
 
 
 def test_scaled_weights_change_the_penalty_alone() -> None:
-    """The loss is a mean, `C` counts against the sum of the weights: doubling both changes nothing."""
+    """The loss is a mean, `C` counts against the sum of the weights: doubling both changes
+    nothing."""
     X, y = data(3)
     assert_same_model(exact(C=2.0).fit(X, y), exact(C=1.0).fit(X, y, np.full(len(y), 2.0)))
 

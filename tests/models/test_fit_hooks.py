@@ -1,4 +1,5 @@
-"""scikit-learn's callbacks: told of the fit and of each of its iterations, with a model that predicts."""
+"""scikit-learn's callbacks: told of the fit and of each of its iterations, with a model that
+predicts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a fit leaves in its model: nothing of an earlier one, nothing that differs from run to run, nothing that
-pickle, joblib and skops could not take along."""
+"""What a fit leaves in its model: nothing of an earlier one, nothing that differs from run to run,
+nothing that pickle, joblib and skops could not take along."""
 
 from __future__ import annotations
 

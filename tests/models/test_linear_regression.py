@@ -1,4 +1,5 @@
-"""Least squares against closed forms, many digits, and the two peers; and the digits that normal equations lose."""
+"""Least squares against closed forms, many digits, and the two peers; and the digits that normal
+equations lose."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def with_ones(X: np.ndarray) -> np.ndarray:
 
 
 def test_document_002() -> None:
-    """Twenty points, y = 0.5 + x without noise: the coefficients are [0.5, 1.0]; the ones may stand in X as well."""
+    """Twenty points, y = 0.5 + x without noise: the coefficients are [0.5, 1.0]; the ones may stand
+    in X as well."""
     x = np.random.default_rng(2).normal(size=20)
     model = LinearRegression().fit(x[:, None], 0.5 + x)
     np.testing.assert_allclose([model.intercept_, *model.coef_], [0.5, 1.0], atol=1e-14)
@@ -158,7 +160,8 @@ def test_constant_columns_get_no_coefficient() -> None:
 
 
 def test_the_rank_does_not_depend_on_units() -> None:
-    """Metres or light years: the same independent columns, the same predictions. An absolute rank drops the small."""
+    """Metres or light years: the same independent columns, the same predictions. An absolute rank
+    drops the small."""
     X, y = noisy()
     units = np.array([1e-12, 1.0, 1e12, 1e-3, 1e5])
     model, plain = LinearRegression().fit(X * units, y), LinearRegression().fit(X, y)
@@ -196,7 +199,8 @@ NEARLY_DEPENDENT = {
 @pytest.mark.parametrize("name", NEARLY_DEPENDENT)
 @pytest.mark.parametrize("noise", [0.0, 1e-6])
 def test_near_dependence_costs_digits_once_and_not_twice(name: str, noise: float) -> None:
-    """Condition number kappa: an error of about kappa eps, where the normal equations have kappa^2 eps."""
+    """Condition number kappa: an error of about kappa eps, where the normal equations have kappa^2
+    eps."""
     X = NEARLY_DEPENDENT[name]
     kappa = np.linalg.cond(X)
     assert kappa > 1e10
@@ -228,7 +232,8 @@ def test_with_an_intercept_too() -> None:
 
 
 def test_columns_far_from_zero_lose_nothing() -> None:
-    """A mean of 1e8 beside a spread of 1: centring is exact because the column of ones comes first."""
+    """A mean of 1e8 beside a spread of 1: centring is exact because the column of ones comes
+    first."""
     X, y = noisy()
     far = np.round(X * 2**20) / 2**20
     model = LinearRegression().fit(far + 2.0**27, y)

@@ -1,4 +1,5 @@
-"""One-vs-rest, one-vs-one and multilabel: every binary model as if it were fitted alone, one certificate for all."""
+"""One-vs-rest, one-vs-one and multilabel: every binary model as if it were fitted alone, one
+certificate for all."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ from polytome.solvers import LBFGS, Newton
 def assert_same_as_separate_fits(
     model: Estimator, alone: list[LogisticRegression], divisor: float | Array = 1.0, atol: float = 1e-6
 ) -> None:
-    """Coefficients within what the certificates prove, and the proofs are sharp enough to mean something."""
+    """Coefficients within what the certificates prove, and the proofs are sharp enough to mean
+    something."""
     assert model.stop_ is Stop.CERTIFIED
     assert model.certificate_.kind == "proof"
     coefficients = np.vstack([one.coef_ for one in alone])
@@ -219,7 +221,8 @@ def four_classes() -> tuple[OneVsOne, Any]:
 def test_ties_of_votes_of_confidence_and_of_scores(
     four_classes: tuple[OneVsOne, Any], coefficients: list[int], intercepts: list[int]
 ) -> None:
-    """Whole numbers tie often and without rounding: scores of zero, equal votes, equal confidence."""
+    """Whole numbers tie often and without rounding: scores of zero, equal votes, equal
+    confidence."""
     model, peer = four_classes
     model.coef_, model.intercept_ = np.reshape(coefficients, (6, 2)).astype(float), np.array(intercepts, dtype=float)
     share_models(model, peer)
@@ -229,7 +232,8 @@ def test_ties_of_votes_of_confidence_and_of_scores(
 
 
 def test_confidence_decides_a_circle_of_votes() -> None:
-    """b beats a, a beats c, c beats b: one vote each; the scores for a, b, c add up to 2 - 3, 3 - 1 and 1 - 2."""
+    """b beats a, a beats c, c beats b: one vote each; the scores for a, b, c add up to 2 - 3, 3 - 1
+    and 1 - 2."""
     model = OneVsOne().fit(IRIS[0], np.array(["a", "b", "c"])[IRIS[1]])
     model.coef_, model.intercept_ = np.zeros((3, 4)), np.array([3.0, -2.0, 1.0])
     row = np.zeros((1, 4))
@@ -357,7 +361,8 @@ def test_a_fit_cut_short_warns_where_it_was_called(kind: type[Estimator]) -> Non
 
 @pytest.mark.data
 def test_letters() -> None:
-    """325 pairs and 26 letters: the certificates hold, and some of the models are those of separate fits."""
+    """325 pairs and 26 letters: the certificates hold, and some of the models are those of separate
+    fits."""
     if "POLYTOME_DATA" not in os.environ:
         pytest.skip("POLYTOME_DATA is not set")
     table = read_table(Path(os.environ["POLYTOME_DATA"], "letter/letter.scale"))

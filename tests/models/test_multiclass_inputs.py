@@ -1,4 +1,5 @@
-"""`OneVsRest`, `OneVsOne` and `MultilabelLogistic` from data of every form, and the words for what they cannot use."""
+"""`OneVsRest`, `OneVsOne` and `MultilabelLogistic` from data of every form, and the words for what
+they cannot use."""
 
 from __future__ import annotations
 

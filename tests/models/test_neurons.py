@@ -45,7 +45,8 @@ by_neuron = pytest.mark.parametrize("neuron", NEURONS.values(), ids=NEURONS)
 
 
 def rule_of_document_001(X: np.ndarray, y: np.ndarray, epochs: int) -> tuple[np.ndarray, float, list[int]]:
-    """Start at zero; add the error times the row, rows in their order; also the mistakes of each epoch."""
+    """Start at zero; add the error times the row, rows in their order; also the mistakes of each
+    epoch."""
     w, b, mistakes = [0.0] * X.shape[1], 0.0, []
     for _ in range(epochs):
         mistakes.append(0)
@@ -71,7 +72,8 @@ def test_perceptron_follows_its_rule_to_the_last_bit(seed: int) -> None:
 
 
 def test_a_score_of_zero_is_a_mistake_for_label_one_only() -> None:
-    """All scores are 0 at the start: row 0 is right as 0, row 1 wrong as 1, and its x = 0 leaves only the bias."""
+    """All scores are 0 at the start: row 0 is right as 0, row 1 wrong as 1, and its x = 0 leaves
+    only the bias."""
     model = Perceptron(epochs=1, shuffle=False).fit([[5.0], [0.0], [-2.0]], [0, 1, 1])
     assert model.mistakes_.tolist() == [1]
     assert (model.coef_.item(), model.intercept_.item()) == (0.0, 1.0)
@@ -120,7 +122,8 @@ def test_another_rate_changes_nothing_but_the_unit() -> None:
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 15), d=st.integers(1, 4))
 def test_mistakes_never_exceed_the_bound_of_any_separating_hyperplane(seed: int, n: int, d: int) -> None:
-    """Labels from a hyperplane; the perceptron's own gives a bound too, unless a row of label 0 lies on it."""
+    """Labels from a hyperplane; the perceptron's own gives a bound too, unless a row of label 0
+    lies on it."""
     rng = np.random.default_rng(seed)
     plane, X = rng.normal(size=d), rng.normal(size=(n, d))
     scores = X @ plane
@@ -137,7 +140,8 @@ def test_mistakes_never_exceed_the_bound_of_any_separating_hyperplane(seed: int,
 
 @pytest.mark.parametrize("n", [2, 5, 16])
 def test_orthogonal_rows_take_every_mistake_that_the_theorem_allows(n: int) -> None:
-    """Unit vectors labelled 1, no intercept: R = 1 and gamma = 1 / sqrt(n), so at most n mistakes; n are made."""
+    """Unit vectors labelled 1, no intercept: R = 1 and gamma = 1 / sqrt(n), so at most n mistakes;
+    n are made."""
     objective = Objective(PerceptronLoss(), NoPenalty(), as_rows(np.eye(n), np.ones(n)), fit_intercept=False)
     training = train(objective, StochasticGradientDescent(1.0), np.zeros((n + 1, 1)), epochs=9)
     assert [epoch.updates for epoch in training.history] == [n, 0]
@@ -164,7 +168,8 @@ def test_bound_of_a_hyperplane_that_does_not_separate(intercept: float) -> None:
 
 
 def test_adaline_steps_by_hand() -> None:
-    """Rows 1 -> 1, then 2 -> 0 at rate 1/8: w = b = 1/8, then z = 3/8 takes 2 * 3/64 and 3/64 away."""
+    """Rows 1 -> 1, then 2 -> 0 at rate 1/8: w = b = 1/8, then z = 3/8 takes 2 * 3/64 and 3/64
+    away."""
     model = Adaline(learning_rate=1 / 8, epochs=1, shuffle=False).fit([[1.0], [2.0]], [1, 0])
     np.testing.assert_array_equal(model.coef_, [[1 / 8 - 2 * 3 / 64]])
     np.testing.assert_array_equal(model.intercept_, [1 / 8 - 3 / 64])
@@ -236,7 +241,8 @@ def test_loop_and_vectors_give_the_same_to_the_last_bits(seed: int) -> None:
 
 
 def test_first_gradient_of_the_sigmoid_neuron() -> None:
-    """At zero every activation is 1/2, so the slope of each row is -2 (y - 1/2) / 4 times its features."""
+    """At zero every activation is 1/2, so the slope of each row is -2 (y - 1/2) / 4 times its
+    features."""
     X, y = OVERLAPPING
     model = SigmoidNeuron(learning_rate=1.0, epochs=1, batch_size=None).fit(X, y)
     np.testing.assert_allclose(model.coef_[0], ((y - 0.5) / 2) @ X / len(y), atol=1e-16)
@@ -257,13 +263,15 @@ def test_probabilities_of_the_sigmoid_neuron() -> None:
 
 
 def test_a_row_that_is_wrong_beyond_doubt_teaches_the_sigmoid_neuron_nothing() -> None:
-    """Document 002's comparison: at z = 10 with y = 0 the slope is 9.1e-5, that of the cross-entropy 0.99995."""
+    """Document 002's comparison: at z = 10 with y = 0 the slope is 9.1e-5, that of the
+    cross-entropy 0.99995."""
     _, gradient = SquaredSigmoid().value_and_gradient(np.array([[10.0]]), np.array([0.0]))
     assert gradient.item() == pytest.approx(9.1e-5, rel=3e-3)
 
 
 class MersenneTwister:
-    """The permutations that PyTorch draws on a CPU: Fisher and Yates' shuffle with 32 bits of MT19937 per exchange."""
+    """The permutations that PyTorch draws on a CPU: Fisher and Yates' shuffle with 32 bits of
+    MT19937 per exchange."""
 
     def __init__(self, seed: int) -> None:
         self.source = np.random.RandomState(seed)
@@ -282,9 +290,11 @@ def test_permutations_of_pytorch() -> None:
 
 
 def test_homework_of_document_001() -> None:
-    """Fact L-05: versicolor against virginica by sepal width and petal length, 150 epochs of ten rows at rate 1/2.
+    """Fact L-05: versicolor against virginica by sepal width and petal length, 150 epochs of ten
+    rows at rate 1/2.
 
-    The rows are permuted before they are split by the same permutation; every epoch draws a new one.
+    The rows are permuted before they are split by the same permutation; every epoch draws a new
+    one.
     """
     order = MersenneTwister(123).permutation(100)
     X, y = IRIS.data[50:, 1:3][order], (IRIS.target[50:] == 2).astype(float)[order]

@@ -1,4 +1,5 @@
-"""Settings, names, types and methods of scikit-learn's LogisticRegression: the same meaning, or one clear sentence."""
+"""Settings, names, types and methods of scikit-learn's LogisticRegression: the same meaning, or one
+clear sentence."""
 
 from __future__ import annotations
 

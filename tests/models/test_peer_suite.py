@@ -1,4 +1,5 @@
-"""scikit-learn's own tests of its LogisticRegression, with ours behind the constructor: which fail, and why.
+"""scikit-learn's own tests of its LogisticRegression, with ours behind the constructor: which fail,
+and why.
 
 The tests are those of the installed package. The list below is of one version; others are skipped.
 """
@@ -109,7 +110,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "--junitxml=found.xml"]
     command += ["-p", "no:cacheprovider", "-p", "no:schemathesis"]
-    # One thread: scikit-learn's many small fits would wait for BLAS threads that fight for the cores.
+    # One thread: scikit-learn's many small fits would wait for BLAS threads that fight for the
+    # cores.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

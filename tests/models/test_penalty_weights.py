@@ -1,4 +1,5 @@
-"""Penalty weights: scaled columns, unpenalised columns, exact minima, refusals, and what is said of them."""
+"""Penalty weights: scaled columns, unpenalised columns, exact minima, refusals, and what is said of
+them."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ def test_the_gap_is_no_smaller_than_the_excess_in_eighty_digits(weights, tol):
 
 
 def test_classes_that_an_unpenalised_column_tells_apart_are_certified_all_the_same():
-    """The petals tell setosa from the others: no finite coefficients are optimal, and the proof needs none."""
+    """The petals tell setosa from the others: no finite coefficients are optimal, and the proof
+    needs none."""
     model = LogisticRegression(penalty_weights=[1, 0, 2, 0]).fit(X, Y)
     assert model.stop_ is Stop.CERTIFIED
     assert_allclose(model.predict_proba(X)[:50, 0], 1, atol=1e-4)
@@ -119,7 +121,8 @@ def test_an_unpenalised_column_may_tell_apart_the_classes_of_one_output_alone(mo
 
 @pytest.mark.parametrize("model", [LogisticRegression, MultilabelLogistic])
 def test_soft_labels_leave_an_unpenalised_column_to_tell_classes_apart(model):
-    """Classes that soft labels give nothing are ruled out in some rows, where others stay in doubt."""
+    """Classes that soft labels give nothing are ruled out in some rows, where others stay in
+    doubt."""
     rng = np.random.default_rng(9)
     level, y = rng.integers(0, 2, 30), rng.dirichlet(np.ones(3), 30)
     y[level == 1, 0] = 0.0
@@ -424,7 +427,8 @@ def test_the_report_says_the_weights():
 @pytest.mark.parametrize("weights", [[1.0, 3.0, 0.25, 1.0], [1.0, 0.0, 1.0, 0.0]])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_no_coefficients_reach_below_what_is_proved(rng, weights, n_classes):
-    """A certificate at any coefficients, near the minimum or not, is a lower bound of every value of the objective."""
+    """A certificate at any coefficients, near the minimum or not, is a lower bound of every value
+    of the objective."""
     from polytome.certificates.certificate import certify
 
     rows = as_rows(X, labels(n_classes))
@@ -443,7 +447,8 @@ def test_no_coefficients_reach_below_what_is_proved(rng, weights, n_classes):
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("constant", [0.0, -0.0])
 def test_unpenalised_columns_without_an_equation_are_as_good_as_absent(make, n_classes, constant):
-    """Columns of zeros without an intercept have no equation: there is nothing to solve, and nothing to pay for."""
+    """Columns of zeros without an intercept have no equation: there is nothing to solve, and
+    nothing to pay for."""
     rows, y = np.array(X), np.arange(len(X)) % n_classes
     rows[:, [0, 2]] = constant
     model = LogisticRegression(penalty_weights=[0, 1, 0, 1], fit_intercept=False).fit(make(rows), y)

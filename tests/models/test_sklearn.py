@@ -1,4 +1,5 @@
-"""A scikit-learn classifier in every respect: its own checks, and the tools that wrap classifiers."""
+"""A scikit-learn classifier in every respect: its own checks, and the tools that wrap
+classifiers."""
 
 from __future__ import annotations
 

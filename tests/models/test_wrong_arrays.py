@@ -1,4 +1,5 @@
-"""Wrong arrays and wrong arguments: each is found before any work, and the message names the place and the remedy."""
+"""Wrong arrays and wrong arguments: each is found before any work, and the message names the place
+and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Tests of compiled code that ask for `each_instruction_set` run once for each that this processor has."""
+"""Tests of compiled code that ask for `each_instruction_set` run once for each that this processor
+has."""
 
 from __future__ import annotations
 

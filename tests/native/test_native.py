@@ -1,4 +1,5 @@
-"""The native passes: equal to NumPy's on every representation and loss, exact in the tails, safe with bad input."""
+"""The native passes: equal to NumPy's on every representation and loss, exact in the tails, safe
+with bad input."""
 
 from __future__ import annotations
 
@@ -152,7 +153,8 @@ def test_the_hessian_of_sure_rows_keeps_its_digits(instruction_set, monkeypatch)
 
 
 def stored_targets(target):
-    """A target in the types that hold it, in another order, with steps through memory, and read-only."""
+    """A target in the types that hold it, in another order, with steps through memory, and
+    read-only."""
     types = ("uint8", "int32") if target.dtype.kind == "i" else ("float16", "float32")
     yield from (target.astype(name) for name in types)
     wide = np.zeros((3 * len(target), *(2 * side for side in target.shape[1:])), target.dtype)
@@ -682,7 +684,8 @@ def test_other_losses_and_matrices_are_left_to_numpy(block):
 
 
 def configuration(value):
-    """The last line of `show_config` under a value of POLYTOME_NATIVE, or the last line of the error."""
+    """The last line of `show_config` under a value of POLYTOME_NATIVE, or the last line of the
+    error."""
     run = subprocess.run(
         [sys.executable, "-c", "import polytome; polytome.show_config()"],
         env={"POLYTOME_NATIVE": value, "PATH": ""},
@@ -719,7 +722,8 @@ def test_without_the_extension_numpy_does_the_work(monkeypatch, capsys):
 
 @pytest.mark.parametrize("scores", [(50.0, 0.0, -3.0), (0.0, 700.0, 0.0), (3.0, 3.0, -50.0), (0.0, 0.0, 0.0)])
 def test_a_soft_label_of_zeros_and_ones_keeps_the_digits_of_a_sure_row(instruction_set, scores, monkeypatch):
-    """The loss of a sure row is the sum of the other exponentials: it is not what is left of one plus them."""
+    """The loss of a sure row is the sum of the other exponentials: it is not what is left of one
+    plus them."""
     monkeypatch.setattr(native, "instruction_set", lambda: instruction_set)
     raw, label = np.vstack([scores, np.zeros(3)]), int(np.argmax(scores))
     X = np.ones((5, 1))

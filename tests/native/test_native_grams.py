@@ -1,4 +1,5 @@
-"""Gram matrices of standardised rows, one for each part, and the Hessians from pairs of classes that they make."""
+"""Gram matrices of standardised rows, one for each part, and the Hessians from pairs of classes
+that they make."""
 
 from dataclasses import replace
 

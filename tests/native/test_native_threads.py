@@ -1,4 +1,5 @@
-"""Threads of native passes: the same bits for any number, errors and Ctrl-C come through, and a fork does no harm."""
+"""Threads of native passes: the same bits for any number, errors and Ctrl-C come through, and a
+fork does no harm."""
 
 from __future__ import annotations
 

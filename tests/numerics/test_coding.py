@@ -25,7 +25,8 @@ def shares(counts):
 
 
 def all_lengths(n):
-    """Every multiset of n word lengths, ascending, that a prefix code can have (Kraft's inequality)."""
+    """Every multiset of n word lengths, ascending, that a prefix code can have (Kraft's
+    inequality)."""
     for lengths in combinations_with_replacement(range(1, n), n):
         if sum(2 ** (n - length) for length in lengths) <= 2**n:
             yield lengths

@@ -58,7 +58,8 @@ def test_certainty_costs_a_plain_zero():
 
 
 def test_known_cross_entropies_and_divergences():
-    # Eight days' weather coded for its true frequencies, and coded as if every kind were as frequent.
+    # Eight days' weather coded for its true frequencies, and coded as if every kind were as
+    # frequent.
     weather, uniform = [1 / 2, 1 / 4, 1 / 8, 1 / 8], [1 / 4] * 4
     assert cross_entropy(weather, weather, base=2) == 1.75
     assert cross_entropy(weather, uniform, base=2) == 2

@@ -1,4 +1,5 @@
-"""The elementary functions against 400-digit arithmetic, at their limits, and under their identities."""
+"""The elementary functions against 400-digit arithmetic, at their limits, and under their
+identities."""
 
 import mpmath
 import numpy as np
@@ -85,7 +86,8 @@ def test_functions_of_one_score_are_within_four_ulp(function, dtype):
     assert got.dtype == dtype
     for score, value in zip(scores, got, strict=True):
         x = exact(score)
-        # mpmath has no exponential of 1e300 digits; beyond 1e5 every one of these is a straight line or zero.
+        # mpmath has no exponential of 1e300 digits; beyond 1e5 every one of these is a straight
+        # line or zero.
         far = {sigmoid: float(x > 0), log_sigmoid: min(x, 0), softplus: max(x, 0)}
         want = far[function] if abs(x) > 1e5 else EXACT[function](x)
         assert ulps(value, mpmath.mpf(want)) <= 4, score
@@ -153,7 +155,8 @@ def test_log_softmax_and_logsumexp_are_within_four_ulp_plus_the_gap(dtype):
                 assert value == -np.inf
             else:
                 assert ulps(value, want) <= slack, row
-        # The sum with the highest score may cancel: no answer in this dtype can be surer than that score.
+        # The sum with the highest score may cancel: no answer in this dtype can be surer than that
+        # score.
         place = np.spacing(max(np.abs(row[first]), np.abs(total)))
         assert abs(exact(total) - exact(row[first]) - log_sum) <= slack * exact(place), row
 

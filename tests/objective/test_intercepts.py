@@ -1,4 +1,5 @@
-"""Known scores: their loss as a function of the intercepts, and the intercepts that make residuals sum to zero."""
+"""Known scores: their loss as a function of the intercepts, and the intercepts that make residuals
+sum to zero."""
 
 import numpy as np
 import pytest
@@ -66,7 +67,8 @@ def test_native_and_numpy_find_the_same_intercepts(loss_name, times, monkeypatch
 @pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("away", [40.0, -50.0, 400.0, -1e4])
 def test_exact_intercept_where_all_rows_are_sure_of_the_same(loss_name, away):
-    """There is no curvature to go by where the first output's scores stand so far from the others'."""
+    """There is no curvature to go by where the first output's scores stand so far from the
+    others'."""
     objective, scores = make(loss_name, 3.0)
     scores[:, 0] += away
     b = exact_intercept(objective, scores)
@@ -77,7 +79,8 @@ def test_exact_intercept_where_all_rows_are_sure_of_the_same(loss_name, away):
 @pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("away", [0.0, 3.0, 30.0, 300.0])
 def test_scores_that_all_rows_share_leave_the_null_model(loss_name, away):
-    """In closed form: the intercepts that bring the same scores of all rows to those of the class frequencies."""
+    """In closed form: the intercepts that bring the same scores of all rows to those of the class
+    frequencies."""
     objective, _ = make(loss_name)
     scores = away * np.random.default_rng(1).normal(size=objective.loss.n_outputs)
     b = exact_intercept(objective, np.tile(scores, (N, 1)))
@@ -94,7 +97,8 @@ def test_log_odds_of_the_weight_of_one_class():
 
 @pytest.mark.parametrize("loss", [Logistic(), Softmax(2)], ids=repr)
 def test_scores_without_any_curvature_are_left_alone(loss):
-    """No step can be told from another where every probability is 0 or 1, there and at the mean, and none is taken."""
+    """No step can be told from another where every probability is 0 or 1, there and at the mean,
+    and none is taken."""
     scores = np.array([[-1e5, 1e5], [-1e5, 1e5], [-1e5, 1e5], [1e5, -1e5]])[:, : loss.n_outputs]
     objective = objective_of(loss, np.array([0, 1, 0, 1]), np.ones(4))
     assert_array_equal(exact_intercept(objective, scores), np.zeros(loss.n_outputs))
@@ -158,7 +162,8 @@ def test_a_step_of_a_separable_loss_is_one_division_for_each_output():
 
 
 def test_a_step_of_the_softmax_loss_solves_with_the_hessian(rng):
-    """The Hessian is flat along the same change to every intercept, in which gradients have no part."""
+    """The Hessian is flat along the same change to every intercept, in which gradients have no
+    part."""
     objective, scores = make("softmax")
     hessian = KnownScores(objective, scores).hessian(np.zeros(3))
     gradient = rng.normal(size=3)

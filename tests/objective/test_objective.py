@@ -1,4 +1,5 @@
-"""The objective: its derivatives against differences, its weights against repeated rows, its null model."""
+"""The objective: its derivatives against differences, its weights against repeated rows, its null
+model."""
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def by_output(G):
 
 
 def free(objective):
-    """The directions that coefficients may move along, as rows: each coefficient, the intercept if it is fitted."""
+    """The directions that coefficients may move along, as rows: each coefficient, the intercept if
+    it is fitted."""
     each = np.eye(objective.size).reshape(-1, *objective.shape)
     return each if objective.fit_intercept else each[: -objective.loss.n_outputs]
 
@@ -98,7 +100,8 @@ def test_hessian_product_is_the_hessian_times_the_direction(loss_name, penalty, 
 
 
 def test_hessian_blocks_are_all_that_is_not_zero(loss_name, penalty, fit_intercept):
-    """Those of a separable loss from differences: a change to one output bends its own gradient and no other."""
+    """Those of a separable loss from differences: a change to one output bends its own gradient and
+    no other."""
     objective = make(loss_name, penalty, fit_intercept)
     W, (n_columns, n_outputs) = point(objective), objective.shape
     blocks = objective.hessian_blocks(W)
@@ -140,7 +143,8 @@ def test_hessians_by_numpy_are_symmetric_to_the_last_bit(loss_name, storage, mon
 
 
 def test_blocks_of_one_class_add_up_to_the_same(rng):
-    """Pairs of classes: only a class's own scores are computed where a block holds no other class."""
+    """Pairs of classes: only a class's own scores are computed where a block holds no other
+    class."""
     loss, target = LOSSES["pairwise"](rng, N)
     target = np.sort(target)
     rows = as_rows(rng.normal(size=(N, D)), target, rng.uniform(0.2, 3, N)).with_columns(COLUMNS)

@@ -1,4 +1,5 @@
-"""Passes: immutable records that can be sent elsewhere, whose definition is what compiled code computes."""
+"""Passes: immutable records that can be sent elsewhere, whose definition is what compiled code
+computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Penalties: closed forms, quadratic parts, proximal maps, conjugates, feasible multiples and strong convexity."""
+"""Penalties: closed forms, quadratic parts, proximal maps, conjugates, feasible multiples and
+strong convexity."""
 
 import pickle
 
@@ -49,7 +50,8 @@ def test_closed_forms():
 @by_penalty
 @given(W=coefficients)
 def test_what_a_penalty_says_of_itself_is_so(name, W):
-    """Zero where it is nothing; the quadratic part where it has no rest, and then the proximal map moves nothing."""
+    """Zero where it is nothing; the quadratic part where it has no rest, and then the proximal map
+    moves nothing."""
     penalty = PENALTIES[name]
     rest = penalty.value(W) - smooth(penalty, W)
     assert penalty.value(np.zeros(SHAPE)) == 0
@@ -90,8 +92,9 @@ def test_young_inequality_holds_at_every_dual(name, W, dual):
 @by_penalty
 @given(U=coefficients, step=st.floats(0.01, 10))
 def test_value_prox_conjugate_and_distance_agree_at_a_proximal_point(name, U, step):
-    """At `V = prox(U)`, `(U - V) / step` is a subgradient of the rest: so with the quadratic part's gradient it is one
-    of the penalty, where Fenchel and Young's inequality is an equality and the distance is zero."""
+    """At `V = prox(U)`, `(U - V) / step` is a subgradient of the rest: so with the quadratic part's
+    gradient it is one of the penalty, where Fenchel and Young's inequality is an equality and the
+    distance is zero."""
     penalty = PENALTIES[name]
     V = penalty.prox(U, step)
     subgradient = (U - V) / step + penalty.quadratic * V
@@ -154,8 +157,8 @@ def test_the_modulus_is_that_of_strong_convexity_in_the_norm_of_the_weights(name
 @by_penalty
 @given(G=coefficients, W=coefficients, zeros=arrays(bool, SHAPE))
 def test_the_distance_is_that_of_the_steepest_descent(name, G, W, zeros):
-    """The distance from the subdifferential is how fast `<G, W> + penalty(W)` falls at most, per unit of length: no
-    direction tried falls faster, and the projected one as fast."""
+    """The distance from the subdifferential is how fast `<G, W> + penalty(W)` falls at most, per
+    unit of length: no direction tried falls faster, and the projected one as fast."""
     penalty, W = PENALTIES[name], np.where(zeros | (np.abs(W) < 1e-3), 0.0, W)
     length, h = float(np.sqrt((penalty.distance(G, W) ** 2).sum())), 1e-7
     directions = [np.sign(-G - penalty.quadratic * W), -G, np.ones(SHAPE), *np.eye(8).reshape(-1, *SHAPE)]

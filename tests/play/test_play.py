@@ -1,4 +1,5 @@
-"""The playground without a browser: its steps are the library's, its words and pictures follow from them."""
+"""The playground without a browser: its steps are the library's, its words and pictures follow from
+them."""
 
 import json
 import re
@@ -306,7 +307,8 @@ def area(polygon):
 
 
 def inside(polygon, points):
-    """Whether points lie on the left of every edge of a convex polygon that runs counter-clockwise."""
+    """Whether points lie on the left of every edge of a convex polygon that runs
+    counter-clockwise."""
     edges = np.roll(polygon, -1, axis=0) - polygon
     away = points[:, None] - polygon
     return (edges[:, 0] * away[..., 1] - edges[:, 1] * away[..., 0] >= 0).all(axis=1) & (len(polygon) > 0)

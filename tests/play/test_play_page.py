@@ -1,4 +1,5 @@
-"""The playground as a person meets it: in Chromium, by mouse and by keyboard, on a desk and on a phone."""
+"""The playground as a person meets it: in Chromium, by mouse and by keyboard, on a desk and on a
+phone."""
 
 import json
 import re
@@ -26,7 +27,8 @@ def play(chromium, address, query="", **options):
 
 
 def until(page, condition):
-    """Waits until a condition in JavaScript holds; the page forbids Playwright's own way, which evaluates text."""
+    """Waits until a condition in JavaScript holds; the page forbids Playwright's own way, which
+    evaluates text."""
     for _ in range(600):
         if page.evaluate(condition):
             return

@@ -1,4 +1,5 @@
-"""Every figure that the lessons can draw, on usual and on hostile data: legible, labelled, the same on every run."""
+"""Every figure that the lessons can draw, on usual and on hostile data: legible, labelled, the same
+on every run."""
 
 from __future__ import annotations
 
@@ -278,8 +279,9 @@ def test_letters_stand_out_and_lines_and_points_differ() -> None:
     assert all(drawing.mark(k)["marker"] != drawing.mark(k + 1)["marker"] for k in range(26))
 
 
-# Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision deficiency", 2009:
-# linear RGB as seen without the long-wave, the middle-wave and the short-wave cones.
+# Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
+# deficiency", 2009: linear RGB as seen without the long-wave, the middle-wave and the short-wave
+# cones.
 WITHOUT_CONES = [
     [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],

@@ -1,4 +1,5 @@
-"""The displays of `polytome.plots`: what they draw is what was computed, legible, and the same in every run."""
+"""The displays of `polytome.plots`: what they draw is what was computed, legible, and the same in
+every run."""
 
 from __future__ import annotations
 

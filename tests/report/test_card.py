@@ -1,4 +1,5 @@
-"""Model cards: front matter that YAML reads, numbers that are right, and no sentence that is not known."""
+"""Model cards: front matter that YAML reads, numbers that are right, and no sentence that is not
+known."""
 
 import json
 import re

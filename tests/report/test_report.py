@@ -1,4 +1,5 @@
-"""Reports of many kinds of models: their numbers are right, their HTML is valid, and a person can read them."""
+"""Reports of many kinds of models: their numbers are right, their HTML is valid, and a person can
+read them."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Every kind of model is reported: page, card and notebook say what it is and how good it is, in true words."""
+"""Every kind of model is reported: page, card and notebook say what it is and how good it is, in
+true words."""
 
 from __future__ import annotations
 

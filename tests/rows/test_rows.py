@@ -1,4 +1,5 @@
-"""Rows: however a matrix is stored, cut and shared among threads, its sums are those of the dense float64 array."""
+"""Rows: however a matrix is stored, cut and shared among threads, its sums are those of the dense
+float64 array."""
 
 import tracemalloc
 from dataclasses import dataclass
@@ -300,7 +301,8 @@ def test_columns_are_a_change_of_variables(columns, W, G, X):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_coefficients_as_given_lie_as_they_lay(order, rng):
-    """Those of columns that are not scaled are the same memory, seen output by output; scaled ones are a copy."""
+    """Those of columns that are not scaled are the same memory, seen output by output; scaled ones
+    are a copy."""
     W = np.asarray(rng.normal(size=(D + 1, K)), order=order)
     unscaled = Columns(COLUMNS.shift, np.ones(D))
     for columns in (Columns.identity(D), unscaled, COLUMNS):

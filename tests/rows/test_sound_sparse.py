@@ -1,4 +1,5 @@
-"""Sparse matrices in every form: the sums of their dense twin, and no read outside, whoever writes meanwhile."""
+"""Sparse matrices in every form: the sums of their dense twin, and no read outside, whoever writes
+meanwhile."""
 
 from __future__ import annotations
 
@@ -108,7 +109,8 @@ def test_every_form_gives_the_model_of_its_dense_twin(form: str, dtype: Any) -> 
 
 
 def doubled(dtype: Any, kind: str) -> tuple[Any, np.ndarray]:
-    """A matrix that stores each entry in two parts, whose sum may be beyond its type; and its dense twin."""
+    """A matrix that stores each entry in two parts, whose sum may be beyond its type; and its dense
+    twin."""
     largest = 1 if dtype is bool else 100 if np.dtype(dtype).kind in "iu" else 40_000
     first, second = (RNG.integers(1, largest, size=(60, 5), endpoint=True) for _ in range(2))
     first[RNG.random((60, 5)) < 0.4] = 0

@@ -1,4 +1,5 @@
-"""Rows of a stream equal the same rows in memory, however they are cut, and are read within bounds."""
+"""Rows of a stream equal the same rows in memory, however they are cut, and are read within
+bounds."""
 
 from __future__ import annotations
 

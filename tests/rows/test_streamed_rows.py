@@ -1,4 +1,5 @@
-"""Rows without a matrix: fitted to the certificate of rows in memory, and refused where all are needed at once."""
+"""Rows without a matrix: fitted to the certificate of rows in memory, and refused where all are
+needed at once."""
 
 from __future__ import annotations
 

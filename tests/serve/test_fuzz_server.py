@@ -1,7 +1,8 @@
-"""A running server is sent what no client should send: it lives, answers others, fails at nothing and logs little.
+"""A running server is sent what no client should send: it lives, answers others, fails at nothing
+and logs little.
 
-The requests of the suite are the same every time. `POLYTOME_FUZZ_SECONDS=60` makes new ones for as long, from a seed
-that is printed and that `POLYTOME_FUZZ_SEED` takes.
+The requests of the suite are the same every time. `POLYTOME_FUZZ_SECONDS=60` makes new ones for as
+long, from a seed that is printed and that `POLYTOME_FUZZ_SEED` takes.
 """
 
 import json
@@ -63,7 +64,8 @@ def stream(table, **options):
 
 
 def good_bodies(n_columns):
-    """Bodies that are right for a model of so many columns, by their media type; the last of two holds words."""
+    """Bodies that are right for a model of so many columns, by their media type; the last of two
+    holds words."""
     rng = np.random.default_rng(1)
     rows = np.round(rng.uniform(0, 16, (6, n_columns)), 3).tolist()
     if n_columns == 2:
@@ -198,7 +200,8 @@ class Server:
         self.port = int(re.search(r":(\d+) ", line)[1])
 
     def check(self, made):
-        """The process lives and answers, and its log is as long as it should be; what was sent is shown otherwise."""
+        """The process lives and answers, and its log is as long as it should be; what was sent is
+        shown otherwise."""
         assert self.process.poll() is None, made
         began = time.monotonic()
         assert talk(self.port, [b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"]) == [200], (

@@ -1,4 +1,5 @@
-"""A model behind HTTP answers as the model does, to the last bit, in every form that rows can have."""
+"""A model behind HTTP answers as the model does, to the last bit, in every form that rows can
+have."""
 
 import io
 import json
@@ -345,7 +346,8 @@ def test_openapi_names_every_route_and_an_example_that_works(people):
 
 @pytest.mark.data
 def test_adult_by_name_as_by_file(tmp_path):
-    """Real rows with gaps and categories: JSON objects give what the command line gives for the file."""
+    """Real rows with gaps and categories: JSON objects give what the command line gives for the
+    file."""
     data = Path(os.environ.get("POLYTOME_DATA", "absent"), "adult")
     if not data.is_dir():
         pytest.skip("POLYTOME_DATA has no adult")

@@ -1,4 +1,5 @@
-"""Malformed, huge, slow and half-sent requests by the hundred: every good one beside them is answered, and right."""
+"""Malformed, huge, slow and half-sent requests by the hundred: every good one beside them is
+answered, and right."""
 
 import asyncio
 import json
@@ -20,7 +21,8 @@ ROW = [5.9, 3.0, 5.1, 1.8]
 
 
 class GoodClients(threading.Thread):
-    """One connection that is kept and one new one for each request, in turns, until told to stop."""
+    """One connection that is kept and one new one for each request, in turns, until told to
+    stop."""
 
     def __init__(self, address, expected):
         super().__init__()

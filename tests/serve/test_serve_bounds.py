@@ -76,7 +76,8 @@ def status(answer):
     ids=["backslashes", "semicolons", "again and again", "equals", "quotes"],
 )
 def test_a_cookie_is_looked_at_once(guarded, cookie):
-    """The standard library may take minutes for some of these; here they are one pass, and wrong."""
+    """The standard library may take minutes for some of these; here they are one pass, and
+    wrong."""
     assert status(guarded.raw(get("/model", f"Cookie: {cookie}"))) == 401
     assert not SignIn(TOKEN).is_known({b"cookie": cookie.encode()})
 
@@ -368,7 +369,8 @@ def test_a_decoder_answers_in_words(monkeypatch):
 
 
 def test_images_of_much_work_leave_others_their_turn(paths):
-    """Small requests are answered while images are decoded, and images are refused for what they would cost."""
+    """Small requests are answered while images are decoded, and images are refused for what they
+    would cost."""
     narrow = encoded(np.zeros((50_000, 1), dtype=np.uint8))
     with served(paths["digits"]) as client:
         slow = threading.Thread(
@@ -440,7 +442,8 @@ def test_the_event_loop_complains_now_and_then(caplog):
 
 
 def test_who_waits_to_continue_is_refused_once(iris, caplog):
-    """The request that was given up would have asked its client to continue after the last word was said."""
+    """The request that was given up would have asked its client to continue after the last word was
+    said."""
     head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n"
     for _ in range(20):
         assert iris.raw(head + b"\r\nno size\r\n").count(b"HTTP/1.1 400") == 1

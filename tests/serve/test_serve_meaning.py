@@ -1,4 +1,5 @@
-"""Tables that a server is sent are read as on the command line: headers, large whole numbers, booleans."""
+"""Tables that a server is sent are read as on the command line: headers, large whole numbers,
+booleans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A server at work: metrics, a model file that is replaced, large requests beside small ones, starts and stops."""
+"""A server at work: metrics, a model file that is replaced, large requests beside small ones,
+starts and stops."""
 
 import re
 import signal
@@ -188,7 +189,8 @@ def test_neither_the_import_nor_the_help_loads_the_server():
 
 
 def waiting_to_be_accepted(server, address, count):
-    """Connections that the system has taken in for a server that does not look at them, each with a request."""
+    """Connections that the system has taken in for a server that does not look at them, each with a
+    request."""
     host, port = address.split(":")
     body = b'{"rows": [[5.9, 3.0, 5.1, 1.8]]}'
     head = f"POST /predict HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"

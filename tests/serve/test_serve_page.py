@@ -132,7 +132,8 @@ def shares(page):
 
 
 def settled(page, change):
-    """Make a change and wait until the answers to it, prediction and explanation, are on the page."""
+    """Make a change and wait until the answers to it, prediction and explanation, are on the
+    page."""
     with page.expect_response(lambda response: "/explain" in response.url):
         change()
     page.wait_for_timeout(50)

@@ -1,4 +1,5 @@
-"""What stands between a network and an application: who may ask, how much, how long, and what failures look like."""
+"""What stands between a network and an application: who may ask, how much, how long, and what
+failures look like."""
 
 import json
 import socket
@@ -287,7 +288,8 @@ def test_slow_and_broken_requests_end(client):
 
 
 def test_a_lying_length_does_not_reach_the_next_request(client):
-    """Bytes beyond the stated length are no request: what came before them is answered, then the connection ends."""
+    """Bytes beyond the stated length are no request: what came before them is answered, then the
+    connection ends."""
     host = urlsplit(client.address).netloc.encode()
     head = b"POST /echo HTTP/1.1\r\nHost: " + host + b"\r\nContent-Length: 3\r\n\r\n"
     answer = raw(client, head + b"xxxyyy\r\n\r\n" + head + b"zzz")

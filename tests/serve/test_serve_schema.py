@@ -1,4 +1,5 @@
-"""Requests made up from the server's own OpenAPI document: none fails the server, none has an undocumented answer."""
+"""Requests made up from the server's own OpenAPI document: none fails the server, none has an
+undocumented answer."""
 
 import pytest
 

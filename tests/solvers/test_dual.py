@@ -1,4 +1,5 @@
-"""Dual coordinate ascent: its steps, its certificate, its native form, and the models that it fits."""
+"""Dual coordinate ascent: its steps, its certificate, its native form, and the models that it
+fits."""
 
 from __future__ import annotations
 
@@ -150,7 +151,8 @@ def test_coefficients_of_residuals(storage: Any, path: str, rng: np.random.Gener
 
 
 def divergences(loss: Loss, dual: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """KL(q || p) of each row for the predictions that two matrices of scores give, summed over separate outputs."""
+    """KL(q || p) of each row for the predictions that two matrices of scores give, summed over
+    separate outputs."""
     if isinstance(loss, Softmax):
         return kl_divergence(softmax(dual, axis=1), softmax(scores, axis=1))
     q, p = (np.stack([sigmoid(-logits), sigmoid(logits)], axis=-1) for logits in (dual, scores))
@@ -169,7 +171,8 @@ def test_the_gap_is_the_mean_divergence_of_two_predictions(
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And it is the primal value less the dual one, minus the mean conjugate minus that of the penalty."""
+    """And it is the primal value less the dual one, minus the mean conjugate minus that of the
+    penalty."""
     if path == "numpy":
         monkeypatch.setattr(native, "instruction_set", lambda: None)
     objective = make(kind, rng, fit_intercept=fit_intercept)

@@ -14,7 +14,8 @@ from polytome import LogisticRegression, Stop
 def hard_case(
     n: int, d: int, K: int, *, scales: bool = False, twins: bool = False, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes from noisy linear scores; columns 1e-6 to 1e6 times as large, the first constant and the last doubled."""
+    """Classes from noisy linear scores; columns 1e-6 to 1e6 times as large, the first constant and
+    the last doubled."""
     rng = np.random.default_rng([n, d, K, seed])
     X = rng.normal(size=(n, d))
     if scales:

@@ -1,4 +1,5 @@
-"""Memory is planned: forecasts are above what a fit takes, and fits that cannot fit are refused before they begin."""
+"""Memory is planned: forecasts are above what a fit takes, and fits that cannot fit are refused
+before they begin."""
 
 from __future__ import annotations
 

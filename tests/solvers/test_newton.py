@@ -1,4 +1,5 @@
-"""Newton's method: Hessians that are kept, starts from few rows, and what a certificate takes over from them."""
+"""Newton's method: Hessians that are kept, starts from few rows, and what a certificate takes over
+from them."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def test_few_rows_are_a_good_start_for_many(rng: np.random.Generator) -> None:
     null, first = islice(Newton().iterates(objective, objective.null[0]), 2)
     best = minimize(objective, LBFGS(), tol=1e-10).certificate.objective
     assert null.value == pytest.approx(objective.null[1], rel=1e-14)
-    # A twentieth of the rows leaves about 20 times half a coefficient's worth of a nat, shared by the rows.
+    # A twentieth of the rows leaves about 20 times half a coefficient's worth of a nat, shared by
+    # the rows.
     assert 0 < first.value - best < 10 * 20 * objective.size / 2 / 20_000
     assert first.passes < 3
     for iterate in (null, first):
@@ -51,7 +53,8 @@ def test_from_few_rows_to_the_same_optimum(storage: object, strength: float, rng
 
 @pytest.mark.parametrize("strength", [1e-6, 0.0])
 def test_few_rows_that_mislead_do_no_harm(strength: float, rng: np.random.Generator) -> None:
-    """Of a rare class they hold almost nothing, so that their own optimum is far away, or nowhere."""
+    """Of a rare class they hold almost nothing, so that their own optimum is far away, or
+    nowhere."""
     n = 20_000
     X = rng.normal(size=(n, 4))
     target = np.zeros(n, dtype=int)

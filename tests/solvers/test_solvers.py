@@ -1,4 +1,5 @@
-"""Every solver reaches the same certified optimum, and says truly why it stopped where it does not."""
+"""Every solver reaches the same certified optimum, and says truly why it stopped where it does
+not."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def optimum() -> dict[tuple[int, bool], np.ndarray]:
 
 
 def plain_newton(objective: Objective) -> np.ndarray:
-    """Undamped Newton with a pseudo-inverse: right for these tame problems, and shares no step with the solvers."""
+    """Undamped Newton with a pseudo-inverse: right for these tame problems, and shares no step with
+    the solvers."""
     W = np.zeros(objective.shape)
     for _ in range(50):
         _, gradient = objective.value_and_gradient(W)
@@ -160,7 +162,8 @@ def test_row_space_of_sparse_and_shifted_columns() -> None:
     y = rng.integers(0, 3, size=20)
     fits = [LogisticRegression(solver=s, tol=1e-12, scale="standard").fit(X, y) for s in ("auto", "lbfgs")]
     assert isinstance(fits[0].solver_.solver, RowSpace)
-    # Scaled columns count the rounding of their deviations: no smaller gap is proved, and coefficients go by its root.
+    # Scaled columns count the rounding of their deviations: no smaller gap is proved, and
+    # coefficients go by its root.
     np.testing.assert_allclose(fits[1].coef_, fits[0].coef_, rtol=1e-4, atol=1e-4)
 
 
@@ -168,7 +171,8 @@ def test_row_space_of_sparse_and_shifted_columns() -> None:
 
 
 def test_first_steps_of_gradient_descent_by_hand() -> None:
-    """Rows -1 -> 0 and 1 -> 1: from zero the gradient is -1/2, so w = 0.05, and then the sigmoid of 0.05 decides."""
+    """Rows -1 -> 0 and 1 -> 1: from zero the gradient is -1/2, so w = 0.05, and then the sigmoid of
+    0.05 decides."""
     objective = Objective(Logistic(), L2(0.1), as_rows(np.array([[-1.0], [1.0]]), np.array([0, 1])))
     walk = GradientDescent(learning_rate=0.1).iterates(objective, np.zeros((2, 1)))
     first, second, third = next(walk), next(walk), next(walk)
@@ -227,7 +231,8 @@ def test_stochastic_is_seeded() -> None:
 
 
 def linear_steps(X: np.ndarray, y: np.ndarray, weight: np.ndarray, size: int, rate: float) -> tuple[np.ndarray, float]:
-    """One epoch of least squares from zero, rows in their order, and the weighted mean of the loss before each step."""
+    """One epoch of least squares from zero, rows in their order, and the weighted mean of the loss
+    before each step."""
     X = np.column_stack([X, np.ones(len(X))])
     w, met = np.zeros(X.shape[1]), 0.0
     for start in range(0, len(X), size):
@@ -240,7 +245,8 @@ def linear_steps(X: np.ndarray, y: np.ndarray, weight: np.ndarray, size: int, ra
 
 @pytest.mark.parametrize("size", [1, 7, 20, 100])
 def test_rows_in_their_order_by_hand(size: int) -> None:
-    """A last batch that is smaller counts as much as the others; weights count in steps and in the running loss."""
+    """A last batch that is smaller counts as much as the others; weights count in steps and in the
+    running loss."""
     rng = np.random.default_rng(8)
     X, y, weight = rng.normal(size=(50, 3)), rng.normal(size=50), rng.uniform(0.5, 2.0, size=50)
     objective = Objective(Squared(), NoPenalty(), as_rows(X, y, weight))
@@ -580,7 +586,8 @@ def test_where_a_solver_stands_still_the_one_that_was_to_follow_takes_over(then:
 
 
 def test_lbfgs_goes_on_for_as_long_as_the_rest_of_newtons_method_would_take() -> None:
-    """A Hessian grows with the square of the coefficients, a pass does not: the more, the later is the change."""
+    """A Hessian grows with the square of the coefficients, a pass does not: the more, the later is
+    the change."""
 
     def chosen(d: int) -> LBFGS:
         rows = as_rows(sparse.csr_array((20_000, d)), np.arange(20_000) % 10)
@@ -607,7 +614,8 @@ def test_lbfgs_goes_on_for_as_long_as_the_rest_of_newtons_method_would_take() ->
     ],
 )
 def test_choice_by_shape_of_many_binary_models(n: int, d: int, loss: Loss, expected: str) -> None:
-    """As dear as their blocks: the joint Hessian of 26 letters in pairs would have had the side 5,525."""
+    """As dear as their blocks: the joint Hessian of 26 letters in pairs would have had the side
+    5,525."""
     rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % 3)
     assert type(choose_solver(Objective(loss, L2(1.0), rows)).solver).__name__ == expected
 
@@ -664,7 +672,8 @@ def test_a_relay_goes_on_where_a_solver_gives_way_or_is_halted() -> None:
     assert [iterate.took_over for iterate in seen] == [()] * 2 + [("LBFGS",)] * 3 + [("LBFGS", "Newton")] * 2
     passes = [iterate.passes for iterate in seen]
     assert passes == sorted(passes)
-    # What the second one starts from is the point at which the first one gave way, not one before it.
+    # What the second one starts from is the point at which the first one gave way, not one before
+    # it.
     alone = list(islice(Relay(LBFGS(), objective, start), 3))
     np.testing.assert_array_equal(seen[2].coefficients, alone[2].coefficients)
     relay = Relay(LBFGS(then=Newton()), objective, start)

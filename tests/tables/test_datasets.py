@@ -1,4 +1,5 @@
-"""Data sets by name, and downloads against a server on this machine that breaks off, lies and resumes."""
+"""Data sets by name, and downloads against a server on this machine that breaks off, lies and
+resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How text tables are written: long lines, quotation marks that are text, a named separator; pipes, other files."""
+"""How text tables are written: long lines, quotation marks that are text, a named separator; pipes,
+other files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Files that were damaged at random are read or refused in words: no crash, no hang, no foreign error, bounded memory.
+"""Files that were damaged at random are read or refused in words: no crash, no hang, no foreign
+error, bounded memory.
 
-The suite tries the same few hundred each time. With POLYTOME_FUZZ_SECONDS=60 it goes on that long, with a new seed.
+The suite tries the same few hundred each time. With POLYTOME_FUZZ_SECONDS=60 it goes on that long,
+with a new seed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Whether the first line of a table holds names: by what stands below it and by the names that are wanted."""
+"""Whether the first line of a table holds names: by what stands below it and by the names that are
+wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Files that claim or unpack to very much, in every format: refused before the memory is taken, unless allowed."""
+"""Files that claim or unpack to very much, in every format: refused before the memory is taken,
+unless allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Image files become rows: against MNIST's own rows, under what should change nothing, and from damaged files."""
+"""Image files become rows: against MNIST's own rows, under what should change nothing, and from
+damaged files."""
 
 from __future__ import annotations
 

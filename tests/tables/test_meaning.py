@@ -1,4 +1,5 @@
-"""Tables are read as they were meant: indexes, large whole numbers, gaps, marks in numbers, rare and equal names."""
+"""Tables are read as they were meant: indexes, large whole numbers, gaps, marks in numbers, rare
+and equal names."""
 
 from __future__ import annotations
 

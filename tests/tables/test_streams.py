@@ -1,4 +1,5 @@
-"""Tables that stay in their files: the same encoder, classes and coefficients as in memory, and clear faults."""
+"""Tables that stay in their files: the same encoder, classes and coefficients as in memory, and
+clear faults."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def assert_same(path: Any, files: Any = None, off: float = 1e-7, model: Any = No
     X = np.vstack([piece.toarray() if rows.X.is_sparse else piece for piece in pieces])
     assert_allclose(X, table.X.toarray() if rows.X.is_sparse else table.X, rtol=1e-14)
     make = LogisticRegression if model is None else model
-    # Of few rows in memory a fit is polished further than the tolerance, in ways that need all rows at once.
+    # Of few rows in memory a fit is polished further than the tolerance, in ways that need all rows
+    # at once.
     held, streamed = make(tol=1e-8, scale="standard").fit(table.X, table.y), make(tol=1e-8, scale="standard").fit(rows)
     assert streamed.certificate_.holds
     assert_array_equal(streamed.classes_, held.classes_)

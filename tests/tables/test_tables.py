@@ -1,4 +1,5 @@
-"""What columns become in training and in prediction: kinds, levels, gaps, unseen levels, headers."""
+"""What columns become in training and in prediction: kinds, levels, gaps, unseen levels,
+headers."""
 
 from __future__ import annotations
 

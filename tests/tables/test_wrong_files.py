@@ -1,4 +1,5 @@
-"""Wrong files of every kind: each must be named with its place, what was found there and a remedy."""
+"""Wrong files of every kind: each must be named with its place, what was found there and a
+remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Layouts: each function undoes its inverse, and a model predicts the same in the layout of each document."""
+"""Layouts: each function undoes its inverse, and a model predicts the same in the layout of each
+document."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""What a lesson is made of: verdicts that can go both ways, and blocks shown in HTML and in a terminal."""
+"""What a lesson is made of: verdicts that can go both ways, and blocks shown in HTML and in a
+terminal."""
 
 from __future__ import annotations
 

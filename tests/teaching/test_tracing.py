@@ -1,4 +1,5 @@
-"""Steps by hand against high-precision arithmetic, finite differences and the objective; walks against the driver."""
+"""Steps by hand against high-precision arithmetic, finite differences and the objective; walks
+against the driver."""
 
 import inspect
 from dataclasses import FrozenInstanceError
@@ -179,7 +180,8 @@ def test_a_batch_is_said_to_be_a_mean(loss_name, rng):
 
 
 class Doubled(Logistic):
-    """Not a loss of the house: its gradient is not `yhat - y`, and its null scores do not look at the targets."""
+    """Not a loss of the house: its gradient is not `yhat - y`, and its null scores do not look at
+    the targets."""
 
     def value_and_gradient(self, scores, target):
         value, gradient = super().value_and_gradient(scores, target)

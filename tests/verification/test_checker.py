@@ -1,4 +1,5 @@
-"""The independent checker: its mathematics against mpmath, its verdicts on true and false certificates."""
+"""The independent checker: its mathematics against mpmath, its verdicts on true and false
+certificates."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""The certificate where rounding matters: the same bound with more accurate sums, for coefficients as given.
+"""The certificate where rounding matters: the same bound with more accurate sums, for coefficients
+as given.
 
-Columns are centred at a value of the bulk of their rows, so that neither an offset nor one huge value swamps the rest;
-the intercept that belongs to that centre is a sum free of rounding. Each row has an error bound of its own, sums of
-losses and of residuals are exact but for one rounding, and sums over a column are bounded by the sums of absolute
-values. This takes some passes over the rows in NumPy, so it is asked for where the quick bound does not suffice.
+Columns are centred at a value of the bulk of their rows, so that neither an offset nor one huge
+value swamps the rest; the intercept that belongs to that centre is a sum free of rounding. Each row
+has an error bound of its own, sums of losses and of residuals are exact but for one rounding, and
+sums over a column are bounded by the sums of absolute values. This takes some passes over the rows
+in NumPy, so it is asked for where the quick bound does not suffice.
 
-Reference: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 4; `exact_sums` for the sums.
+Reference: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 4; `exact_sums` for
+the sums.
 """
 
 from __future__ import annotations
@@ -70,8 +73,8 @@ class CarefulFrame:
 
     @classmethod
     def of(cls, objective: Objective) -> CarefulFrame | None:
-        """The frame of an objective, if its loss is a cross-entropy, its penalty a ridge that weighs every column, and
-        it has few enough entries."""
+        """The frame of an objective, if its loss is a cross-entropy, its penalty a ridge that
+        weighs every column, and it has few enough entries."""
         rows = objective.rows
         facts = rows.facts
         penalty, is_resident = objective.penalty, facts.is_resident
@@ -90,7 +93,8 @@ class CarefulFrame:
     @property
     @kept
     def centre(self) -> Array:
-        """What is subtracted from each column: a median of rows drawn by weight; zero where nothing may be."""
+        """What is subtracted from each column: a median of rows drawn by weight; zero where nothing
+        may be."""
         rows = self.objective.rows
         dense = not rows.is_sparse or rows.n_rows * rows.n_features <= MAX_ENTRIES
         if not (self.objective.fit_intercept and dense):
@@ -122,8 +126,8 @@ class CarefulFrame:
         return np.vstack([W[:-1], self.moved(coefficients.T, intercept, 1.0)])
 
     def moved(self, coefficients: Array, intercept: Array, sign: float) -> Array:
-        """The intercept for centred columns that belongs to one for raw columns (sign 1), or the other way round
-        (sign -1): sums of products, free of rounding but for the last."""
+        """The intercept for centred columns that belongs to one for raw columns (sign 1), or the
+        other way round (sign -1): sums of products, free of rounding but for the last."""
         if not self.centre.any():
             return np.array(intercept, dtype=np.float64)
         product, rest = exact_products(self.centre[:, None], coefficients)
@@ -131,12 +135,14 @@ class CarefulFrame:
         return np.array([math.fsum(column) for column in terms.T.tolist()])
 
     def certify(self, W: Array, tol: float, estimate: float | None = None) -> tuple[Certificate, Given]:
-        """The certificate of coefficients of the centred objective, rounded to raw columns, with the best intercept."""
+        """The certificate of coefficients of the centred objective, rounded to raw columns, with
+        the best intercept."""
         given = self.given(W)
         return self.certify_given(given, tol, estimate), given
 
     def given(self, W: Array) -> Given:
-        """Coefficients of the centred objective, rounded to raw columns, with the best intercept."""
+        """Coefficients of the centred objective, rounded to raw columns, with the best
+        intercept."""
         coefficients = W[:-1] * self.objective.rows.columns.scale[:, None]
         centred = self.balanced(W) if self.objective.fit_intercept else np.zeros_like(W[-1])
         return Given(coefficients, self.moved(coefficients, centred, -1.0), centred)
@@ -149,8 +155,8 @@ class CarefulFrame:
         return found
 
     def certify_given(self, given: Given, tol: float, estimate: float | None = None) -> Certificate:
-        """The certificate of coefficients just as they are: by the dual point of their centred intercept, or that of
-        the optimum if it proves more."""
+        """The certificate of coefficients just as they are: by the dual point of their centred
+        intercept, or that of the optimum if it proves more."""
         objective = self.objective
         scores, error = self.scores(given)
         W = given.coefficients / objective.rows.columns.scale[:, None]
@@ -164,8 +170,8 @@ class CarefulFrame:
         return found
 
     def best(self, tol: float) -> tuple[Certificate, Given] | None:
-        """The optimum as near as coefficients and intercepts in float64 come to it, with its certificate; None where
-        that takes long."""
+        """The optimum as near as coefficients and intercepts in float64 come to it, with its
+        certificate; None where that takes long."""
         if self.optimum is None:
             return None
         points = [Given(W, b, self.moved(W, b, 1.0)) for W, b in self.optimum.near]
@@ -187,8 +193,8 @@ class CarefulFrame:
         return self._proof(dual, *self.scores(given, likeliest), tol, estimate)
 
     def _proof(self, dual: DualPoint, scores: Array, error: Array, tol: float, estimate: float | None) -> Certificate:
-        """The certificate of the coefficients that a dual point is about, with their scores and bounds on the errors of
-        these, (n, n_outputs) both."""
+        """The certificate of the coefficients that a dual point is about, with their scores and
+        bounds on the errors of these, (n, n_outputs) both."""
         objective = self.objective
         sums = self._at_rows(dual, scores, error)
         residual = dual.residual * objective.rows.weight[:, None]
@@ -231,10 +237,11 @@ class CarefulFrame:
         return None if self._raw is None else exact_difference(self._raw, self.centre)
 
     def scores(self, given: Given, less: Array | None = None) -> tuple[Array, Array]:
-        """Scores of coefficients just as they are, and a bound on the error of each, both (n, n_outputs).
+        """Scores of coefficients just as they are, and a bound on the error of each, both
+        (n, n_outputs).
 
-        Where only differences of scores matter and sums are free of rounding, they are those to one class of each row,
-        `less`, or else the likeliest: two large scores can be near each other.
+        Where only differences of scores matter and sums are free of rounding, they are those to one
+        class of each row, `less`, or else the likeliest: two large scores can be near each other.
         """
         if self._raw is not None:
             if less is None and not self.objective.loss.separable:
@@ -248,7 +255,8 @@ class CarefulFrame:
         return scores, size * absolute_sums + 2 * UNIT * (np.abs(scores) + np.abs(actual))
 
     def sums(self, parts: list[Array], likeliest: Array | None) -> ExactSums:
-        """Weighted sums over the rows of their residuals, and of centred columns times residuals; see `exact_sums`."""
+        """Weighted sums over the rows of their residuals, and of centred columns times residuals;
+        see `exact_sums`."""
         rows, loss = self.objective.rows, self.objective.loss
         if self._exact is not None:
             return exact_sums(self._exact, rows.weight, parts, likeliest)
@@ -264,10 +272,11 @@ class CarefulFrame:
         return ExactSums(features, growth(rows.n_rows + ELEMENTARY_ROUNDINGS) * absolute_sums, mean, mean_error)
 
     def movable(self, residual: Array, scores: Array) -> tuple[Array, float, float]:
-        """How far one prediction for some rows can move the mean residuals, how much of the gradient with them, and the
-        price in nats.
+        """How far one prediction for some rows can move the mean residuals, how much of the
+        gradient with them, and the price in nats.
 
-        Outlying rows would move much of it, so the rows are chosen that move the residuals at the least price.
+        Outlying rows would move much of it, so the rows are chosen that move the residuals at the
+        least price.
         """
         loss, rows, total = self.objective.loss, self.objective.rows, self.objective.total_weight
         factor = float(np.sqrt(max(loss.n_outputs, 2)))
@@ -291,7 +300,8 @@ class CarefulFrame:
     @property
     @kept
     def _sizes(self) -> Array:
-        """The length of each row's centred and scaled columns in the penalty's dual norm, shape (n,), a little more."""
+        """The length of each row's centred and scaled columns in the penalty's dual norm, shape
+        (n,), a little more."""
         scale = self.objective.rows.columns.scale / np.sqrt(np.ravel(self.objective.penalty.weights))
         with np.errstate(over="ignore"):
             (squares,) = self.objective.rows.reduce(_SquaredSizes(self.centre, scale))
@@ -333,7 +343,8 @@ class CarefulFrame:
         )
 
     def _divergence(self, scores: Array, others: Array, error: Array) -> tuple[Array, Array]:
-        """Each row's divergence between the predictions of scores and of others, (n,), and the sizes of its terms."""
+        """Each row's divergence between the predictions of scores and of others, (n,), and the
+        sizes of its terms."""
         loss = self.objective.loss
         if not loss.separable:
             likeliest = scores.argmax(axis=1)
@@ -367,7 +378,8 @@ def _columns(block: Block, centre: Array) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _ScoresAndSizes:
-    """Scores of centred columns without intercept, and the sums of the absolute values of their terms, both joined."""
+    """Scores of centred columns without intercept, and the sums of the absolute values of their
+    terms, both joined."""
 
     centre: Array
     coefficients: Array
@@ -380,7 +392,8 @@ class _ScoresAndSizes:
 
 @dataclass(frozen=True, eq=False)
 class _ColumnsTimesTargets:
-    """Centred columns times the first half of the targets, and their absolute values times the other half."""
+    """Centred columns times the first half of the targets, and their absolute values times the
+    other half."""
 
     centre: Array
     joined = 0
@@ -431,8 +444,8 @@ def certify_given(objective: Objective, coefficients: Array, intercept: Array, t
 class _AtRows:
     """Means over the rows in nats.
 
-    Of the loss, of what its rounding may be, of the divergence of the dual point from the predictions of the
-    coefficients, and of what rounding may add to it.
+    Of the loss, of what its rounding may be, of the divergence of the dual point from the
+    predictions of the coefficients, and of what rounding may add to it.
     """
 
     value: float

@@ -1,19 +1,21 @@
 """A lower bound of the infimum without penalty, where classes are separated in part.
 
-What some coefficients, as they grow, make certain costs nothing in the end, and there is no minimum. But no loss is
-negative, and a softmax that has fewer classes to choose from has a smaller loss:
+What some coefficients, as they grow, make certain costs nothing in the end, and there is no
+minimum. But no loss is negative, and a softmax that has fewer classes to choose from has a smaller
+loss:
 
-    log sum_k exp(z_k) - z_y  >=  log sum_{k in A} exp(z_k) - z_y        for any set A of classes with y in it.
+    log sum_k exp(z_k) - z_y  >=  log sum_{k in A} exp(z_k) - z_y   for any set A of classes with y in it.
 
-So leave out the classes that are all but impossible in a row, and the row where only its own is left. The objective is
-never below what remains of it, and that may have a minimum, which the curvature finds. Whatever is left out the bound
-holds; it is sharp where just that goes which tends to nothing.
+So leave out the classes that are all but impossible in a row, and the row where only its own is
+left. The objective is never below what remains of it, and that may have a minimum, which the
+curvature finds. Whatever is left out the bound holds; it is sharp where just that goes which tends
+to nothing.
 
 Without these classes a softmax may not depend on some coefficients any more. That is shown exactly
 (`independent_unknowns`), and the curvature is that of the others.
 
-Reference: Albert and Anderson, On the existence of maximum likelihood estimates in logistic regression models,
-Biometrika 71, 1984.
+Reference: Albert and Anderson, On the existence of maximum likelihood estimates in logistic
+regression models, Biometrika 71, 1984.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ def _kept_scores(scores: Array, target: Array) -> Array:
 
 
 def least_of_the_rest(objective: Objective, W: Array, allowed: float) -> float | None:
-    """A lower bound of the infimum, without what is all but certain at some coefficients; None where nothing is proved.
+    """A lower bound of the infimum, without what is all but certain at some coefficients; None
+    where nothing is proved.
 
     Args:
         objective: without penalty, with products in float64.
@@ -90,7 +93,8 @@ def least_of_the_rest(objective: Objective, W: Array, allowed: float) -> float |
     raw = rows.columns.to_raw(W)
     (residuals,) = rows.reduce(_Residuals(objective.loss, raw))
     labels = _labels(objective.loss, rows.target)
-    # Of a softmax only classes that are not the row's can go, which leaves it with others at the least.
+    # Of a softmax only classes that are not the row's can go, which leaves it with others at the
+    # least.
     may_go = (labels >= 0) & ((labels == 0) | objective.loss.separable)
     mass = np.where(may_go, np.abs(residuals) * rows.weight[:, None], np.inf)
     smallest = np.sort(mass[np.isfinite(mass)])

@@ -1,24 +1,28 @@
 """The certificate: how far a fit is from the optimum, proved where it can be proved.
 
-With an L2 penalty of strength `lambda` let `R_i` be the gradient of the loss of row i with respect to its scores and
-`G = X' diag(s) R / S`. If the intercept is exact for the current scores, so that `sum_i s_i R_i = 0`, then `R` is
-feasible for the dual problem, whose value there is `D = -sum_i s_i loss*(R_i) / S - ||G||^2 / (2 lambda)` (for the
-softmax loss `-loss*` is the entropy of the predicted distribution). No value of the objective lies below D.
-Fenchel's equality `loss + loss* = <scores, R>` turns the gap between the two into a form without cancellation:
+With an L2 penalty of strength `lambda` let `R_i` be the gradient of the loss of row i with respect
+to its scores and `G = X' diag(s) R / S`. If the intercept is exact for the current scores, so that
+`sum_i s_i R_i = 0`, then `R` is feasible for the dual problem, whose value there is
+`D = -sum_i s_i loss*(R_i) / S - ||G||^2 / (2 lambda)` (for the softmax loss `-loss*` is the entropy
+of the predicted distribution). No value of the objective lies below D. Fenchel's equality
+`loss + loss* = <scores, R>` turns the gap between the two into a form without cancellation:
 
     P - P*  <=  P - D  =  ||G + lambda W||^2 / (2 lambda)
 
-the squared gradient of the objective over twice its strong convexity. It holds for every convex loss, soft labels and
-row weights included. Strong convexity also bounds the coefficients: `||W - W*||_F <= sqrt(2 gap / lambda)`.
+the squared gradient of the objective over twice its strong convexity. It holds for every convex
+loss, soft labels and row weights included. Strong convexity also bounds the coefficients:
+`||W - W*||_F <= sqrt(2 gap / lambda)`.
 
-For any other penalty that is strongly convex, the penalty's own part of Fenchel's inequality takes the place of that
-square: `P - D = penalty(W) + penalty*(-G) + <W, G>`.
+For any other penalty that is strongly convex, the penalty's own part of Fenchel's inequality takes
+the place of that square: `P - D = penalty(W) + penalty*(-G) + <W, G>`.
 
-Without a penalty there is no dual point; there the curvature proves how near the minimum is (`curvature_proof`), or that
-of what is left without classes that are all but certain (`certain_classes`).
+Without a penalty there is no dual point; there the curvature proves how near the minimum is
+(`curvature_proof`), or that of what is left without classes that are all but certain
+(`certain_classes`).
 
-References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz and Zhang,
-Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR 14, 2013.
+References: Boyd and Vandenberghe, Convex Optimization, 2004, sections 5.1 and 9.1.2; Shalev-Shwartz
+and Zhang, Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR
+14, 2013.
 """
 
 from __future__ import annotations
@@ -71,14 +75,19 @@ class Certificate:
         gap: the objective is at most this far above its minimum, in nats: the parts below included.
         null_objective: the objective of the null model (the best intercept alone), in nats.
         tol: the tolerance that was asked for, relative to the null model.
-        kind: "proof" (a duality gap; without a penalty, what the curvature proves, or that the classes are separated), or
-            "estimate" (half the squared Newton decrement, where there is no penalty and nothing is proved).
-        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without a penalty, and only then.
-        estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian was not formed.
-        rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the objective.
-        intercept: the part of the gap that stands for what is left of the intercept's equation, in nats.
-        distance: without penalty, a proved bound on the distance of the coefficients from the optimal ones; `inf` if
-            unknown.
+        kind: "proof" (a duality gap; without a penalty, what the curvature proves, or that the
+            classes are separated), or "estimate" (half the squared Newton decrement, where there is
+            no penalty and nothing is proved).
+        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without a
+            penalty, and only then.
+        estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian
+            was not formed.
+        rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the
+            objective.
+        intercept: the part of the gap that stands for what is left of the intercept's equation, in
+            nats.
+        distance: without penalty, a proved bound on the distance of the coefficients from the
+            optimal ones; `inf` if unknown.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -103,7 +112,8 @@ class Certificate:
 
     @property
     def exact(self) -> float:
-        """The gap but for what rounding and the intercept's residual add, in nats: what better sums can bring it to."""
+        """The gap but for what rounding and the intercept's residual add, in nats: what better sums
+        can bring it to."""
         return max(self.gap - self.rounding - self.intercept, 0.0)
 
     @property
@@ -113,7 +123,8 @@ class Certificate:
 
     @property
     def is_of_separation(self) -> bool:
-        """Whether it proves that the classes are separated, so that without a penalty the loss falls to 0."""
+        """Whether it proves that the classes are separated, so that without a penalty the loss
+        falls to 0."""
         return self.kind == "proof" and self.strength == 0 and self.gap >= self.objective
 
     @property
@@ -125,8 +136,8 @@ class Certificate:
     def coefficient_bound(self) -> float:
         """Proved bound on the distance of the coefficients from the optimal ones; `inf` if unknown.
 
-        It is the Frobenius distance, of coefficients of columns divided by their scale, as the penalty measures it:
-        each square is multiplied by its penalty weight.
+        It is the Frobenius distance, of coefficients of columns divided by their scale, as the
+        penalty measures it: each square is multiplied by its penalty weight.
         """
         if self.strength == 0:
             return self.distance
@@ -175,7 +186,8 @@ def certify(
     known: tuple[float, Array] | None = None,
     intercept_hessian: Array | None = None,
 ) -> tuple[Certificate, Array]:
-    """Certificate of coefficients `W`, and `W` with its intercept made exact: a few passes over the rows in float64.
+    """Certificate of coefficients `W`, and `W` with its intercept made exact: a few passes over the
+    rows in float64.
 
     Args:
         objective: what was minimised.
@@ -183,7 +195,8 @@ def certify(
         tol: the tolerance to be judged by, relative to the null model.
         estimate: the distance from the minimum that the solver's curvature suggests, if it has one.
         known: value and gradient at `W`, if they were computed in float64.
-        intercept_hessian: the Hessian with respect to the intercepts at `W` or near it, (n_outputs, n_outputs).
+        intercept_hessian: the Hessian with respect to the intercepts at `W` or near it,
+            (n_outputs, n_outputs).
 
     Returns:
         The certificate, and the coefficients it is about.
@@ -206,7 +219,8 @@ def certify(
             rounding, size = _with_rest(objective, rounding, W[:-1], gradient[:-1])
         return proof_of_parts(objective, rounding, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
-        # Larger coefficients in the same direction bring the loss down to zero: the whole objective is the gap.
+        # Larger coefficients in the same direction bring the loss down to zero: the whole objective
+        # is the gap.
         objective_rounding = rounding_of(objective, W, value).objective
         return Certificate(
             value + objective_rounding,
@@ -222,7 +236,8 @@ def certify(
 
 
 def check_provable(objective: Objective) -> None:
-    """Raises ArgumentError where no certificate knows what to make of an objective's loss or penalty."""
+    """Raises ArgumentError where no certificate knows what to make of an objective's loss or
+    penalty."""
     loss, penalty = objective.loss, objective.penalty
     if not loss.has_certificate:
         raise ArgumentError(f"{loss} has no certificate to stop by: use `train` with a number of epochs")
@@ -239,25 +254,32 @@ def check_provable(objective: Objective) -> None:
 
 
 def _with_rest(objective: Objective, rounding: Rounding, W: Array, gradient: Array) -> tuple[Rounding, float]:
-    """What a penalty with a rest puts in the place of the dual norm of `G + lambda W`, and its rounding.
+    """What a penalty with a rest puts in the place of the dual norm of `G + lambda W`, and its
+    rounding.
 
-    Its part of Fenchel's inequality, `h(G) = penalty(W) + penalty*(-G) + <W, G>`, is convex, not negative, and as
-    smooth as the conjugate, so that `sqrt(2 lambda h)` grows by no more than the dual norm of what G changes by: just
-    as the norm does that it is where there is no rest.
+    Its part of Fenchel's inequality, `h(G) = penalty(W) + penalty*(-G) + <W, G>`, is convex, not
+    negative, and as smooth as the conjugate, so that `sqrt(2 lambda h)` grows by no more than the
+    dual norm of what G changes by: just as the norm does that it is where there is no rest.
     """
     penalty = objective.penalty
     G = gradient - penalty.quadratic * W
     value, conjugate, norm = penalty.value(W), penalty.conjugate(-G), penalty.dual_norm(G)
     terms = value + conjugate + float(np.vdot(np.abs(W), np.abs(G)))
     gap = max(value + conjugate + float(np.vdot(W, G)), 0.0) + growth(2 * objective.size + 40) * terms
-    # The gradient held the quadratic part, which was taken away again; the conjugate is that of a dual nearby.
+    # The gradient held the quadratic part, which was taken away again; the conjugate is that of a
+    # dual nearby.
     own = penalty.dual_norm(np.abs(penalty.quadratic * W) + np.abs(G)) * (1 + growth(objective.size))
-    rounding = replace(rounding, gradient=rounding.gradient + 16 * UNIT * own, reach=rounding.reach + norm * (1 + growth(objective.size)))
+    rounding = replace(
+        rounding,
+        gradient=rounding.gradient + 16 * UNIT * own,
+        reach=rounding.reach + norm * (1 + growth(objective.size)),
+    )
     return rounding, float(np.sqrt(2 * penalty.modulus * gap))
 
 
 def _without_penalty(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> Certificate:
-    """What the curvature proves of coefficients whose estimated distance is within the tolerance; else the estimate."""
+    """What the curvature proves of coefficients whose estimated distance is within the tolerance;
+    else the estimate."""
     null = objective.null[1]
     blocks = objective.hessian_blocks(W) if objective.hessian_entries <= LARGEST_HESSIAN**2 else None
     decrement = newton_decrement(objective, W, gradient, None if blocks is None else blocks.copy())
@@ -298,17 +320,20 @@ def proof_of_parts(
     divergence: float = 0.0,
     estimate: float | None = None,
 ) -> Certificate:
-    """The certificate that follows from what was computed at a point, and from how far rounding may have moved it.
+    """The certificate that follows from what was computed at a point, and from how far rounding may
+    have moved it.
 
     Args:
         objective: with a penalty that is strongly convex.
         rounding: what rounding may have done to the numbers below.
         value: the objective, in nats.
-        size: the penalty's dual norm of `G + lambda W`, or what stands in its place where the penalty has a rest.
-        unbalanced: absolute values of the mean residuals of the outputs, which feasible points have at zero.
+        size: the penalty's dual norm of `G + lambda W`, or what stands in its place where the
+            penalty has a rest.
+        unbalanced: absolute values of the mean residuals of the outputs, which feasible points have
+            at zero.
         tol: the tolerance to be judged by, relative to the null model.
-        divergence: mean divergence of the dual point's predictions from those of the coefficients, in nats, where it is
-            not a matter of rounding alone.
+        divergence: mean divergence of the dual point's predictions from those of the coefficients,
+            in nats, where it is not a matter of rounding alone.
         estimate: the distance from the minimum that the curvature suggests, in nats.
     """
     strength = objective.penalty.modulus
@@ -336,7 +361,8 @@ def proof_of_parts(
 def _proof_beside_equations(
     objective: Objective, W: Array, tol: float, estimate: float | None, known: tuple[float, Array] | None
 ) -> tuple[Certificate, Array]:
-    """The certificate where columns without a penalty have equations of their own, and the coefficients it is about."""
+    """The certificate where columns without a penalty have equations of their own, and the
+    coefficients it is about."""
     value, gradient, W, equations = solve_equations(objective, W, tol, known)
     strength, rounding = objective.penalty.modulus, rounding_of(objective, W, value)
     size = objective.penalty.dual_norm(gradient[:-1]) * (1 + growth(objective.size))
@@ -358,8 +384,8 @@ def _proved(
     estimate: float | None,
     bounds: tuple[float, float, float],
 ) -> Certificate:
-    """The certificate of three bounds: of exact arithmetic, with what is left of equations, and with rounding as far as
-    it moves gradients; what it adds besides is added here."""
+    """The certificate of three bounds: of exact arithmetic, with what is left of equations, and
+    with rounding as far as it moves gradients; what it adds besides is added here."""
     exact, balanced, total = bounds
     strength, null = objective.penalty.modulus, objective.null[1]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -368,7 +394,8 @@ def _proved(
     largest = value + rounding.objective
     if total < largest:
         parts = total - balanced, balanced - exact
-        # Known but for its rounding, the objective may be as large as what is proved of its distance.
+        # Known but for its rounding, the objective may be as large as what is proved of its
+        # distance.
         return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts)
     # Losses are not negative, so no gap is larger than the objective.
     return Certificate(
@@ -377,7 +404,8 @@ def _proved(
 
 
 def at_other_coefficients(known: Certificate, objective: Objective, before: Array, W: Array) -> Certificate:
-    """The certificate of coefficients `W`, from one of those before: the lower bound that it proves holds for all.
+    """The certificate of coefficients `W`, from one of those before: the lower bound that it proves
+    holds for all.
 
     One pass over the rows; rounding of the objective there comes on top.
     """
@@ -393,14 +421,18 @@ def at_other_coefficients(known: Certificate, objective: Objective, before: Arra
         known = replace(known, objective=max(value, total), gap=total, distance=distance)
         return replace(known, rounding=known.rounding + rounding)
     # Losses are not negative.
-    return replace(known, objective=value + rounding, gap=value + rounding, rounding=rounding, intercept=0.0, distance=np.inf)
+    return replace(
+        known, objective=value + rounding, gap=value + rounding, rounding=rounding, intercept=0.0, distance=np.inf
+    )
 
 
 def dual_value(objective: Objective, W: Array) -> float:
-    """`-sum_i s_i loss*(R_i) / S - penalty*(-G)`: the dual objective at the residuals of `W`, in nats.
+    """`-sum_i s_i loss*(R_i) / S - penalty*(-G)`: the dual objective at the residuals of `W`, in
+    nats.
 
-    An independent form of the certificate: `P(W) - dual_value(W)` is the gap when the intercept is exact, for every
-    penalty: where the conjugate is not finite at the residuals, it is at their largest multiple where it is.
+    An independent form of the certificate: `P(W) - dual_value(W)` is the gap when the intercept is
+    exact, for every penalty: where the conjugate is not finite at the residuals, it is at their
+    largest multiple where it is.
     """
     objective, penalty = objective.at(np.float64), objective.penalty
     _, gradient = objective.value_and_gradient(W)
@@ -411,12 +443,14 @@ def dual_value(objective: Objective, W: Array) -> float:
 
 
 def is_separated(objective: Objective, W: Array) -> bool:
-    """Whether `W` puts every row of positive weight strictly on its correct side: one pass over the rows."""
+    """Whether `W` puts every row of positive weight strictly on its correct side: one pass over the
+    rows."""
     return bool(separated_outputs(objective, W).all())
 
 
 def separated_outputs(objective: Objective, W: Array) -> Array:
-    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its correct side.
+    """For which outputs of a separable loss `W` puts every row of positive weight strictly on its
+    correct side.
 
     Shape (n_outputs,); for a loss whose outputs belong together (1,). One pass over the rows.
     """
@@ -431,7 +465,8 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Conjugate:
-    """Weighted sum of the conjugates of the rows' losses at a multiple, up to 1, of their residuals."""
+    """Weighted sum of the conjugates of the rows' losses at a multiple, up to 1, of their
+    residuals."""
 
     loss: Loss
     raw: Array
@@ -445,7 +480,8 @@ class _Conjugate:
 
 @dataclass(frozen=True, eq=False)
 class _WrongRows:
-    """How many rows of positive weight have no margin beyond rounding, `rounding` times the largest sum plus `added_rounding`."""
+    """How many rows of positive weight have no margin beyond rounding, `rounding` times the largest
+    sum plus `added_rounding`."""
 
     loss: Loss
     raw: Array
@@ -468,8 +504,8 @@ def _has_short_scores(objective: Objective) -> bool:
 
 
 def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Array]]:
-    """`W` with its intercept made exact, and value and gradient there: one reading of the rows makes their scores, and
-    another multiplies them by their residuals."""
+    """`W` with its intercept made exact, and value and gradient there: one reading of the rows
+    makes their scores, and another multiplies them by their residuals."""
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
     scores = all_scores(rows, raw)
     exact: Array = W.copy()
@@ -487,7 +523,8 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
 def _solve_intercept(
     objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None, hessian: Array | None
 ) -> tuple[float, Array, Array]:
-    """Newton's method on the intercepts alone, from where they are: value, gradient and coefficients at the end."""
+    """Newton's method on the intercepts alone, from where they are: value, gradient and
+    coefficients at the end."""
 
     def at(b: Array) -> Array:
         return np.vstack([W[:-1], b])

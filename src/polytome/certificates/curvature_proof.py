@@ -1,20 +1,25 @@
-"""A bound on the distance from the minimum without a penalty, by the curvature at the coefficients that were reached.
+"""A bound on the distance from the minimum without a penalty, by the curvature at the coefficients
+that were reached.
 
-Along a line the curvature of a row's loss changes, but not suddenly: if `r` is the range of what its scores change by
-per unit of length, `|phi'''| <= M r phi''` with M the loss's `self_concordance`, for a cross-entropy 1, since a third
-central moment is at most the range times the variance. So let H be the Hessian, `nu` the norm of the gradient in the
-metric of H^-1, and `rho` M times the largest range of any row over all directions of length one in the metric of H. If
+Along a line the curvature of a row's loss changes, but not suddenly: if `r` is the range of what
+its scores change by per unit of length, `|phi'''| <= M r phi''` with M the loss's
+`self_concordance`, for a cross-entropy 1, since a third central moment is at most the range times
+the variance. So let H be the Hessian, `nu` the norm of the gradient in the metric of H^-1, and
+`rho` M times the largest range of any row over all directions of length one in the metric of H. If
 `x = nu rho < 1`, there is a minimum, and
 
     P - P*  <=  ((1 - x) log(1 - x) + x) / rho^2  <=  nu^2 / 2 * (1 + x / (3 (1 - x)))
 
-and it is at most `-log(1 - x) / rho <= nu (1 + x / (2 (1 - x)))` away in the metric of H, which bounds coefficients.
+and it is at most `-log(1 - x) / rho <= nu (1 + x / (2 (1 - x)))` away in the metric of H, which
+bounds coefficients.
 
-docs/certificate.md has the proof, and what rounding adds to each number. The norms are taken in coordinates T in which
-H is nearly the unit matrix. How nearly is computed, so that T need not be the inverse of any root.
+docs/certificate.md has the proof, and what rounding adds to each number. The norms are taken in
+coordinates T in which H is nearly the unit matrix. How nearly is computed, so that T need not be
+the inverse of any root.
 
-References: Bach, Self-concordant analysis for logistic regression, Electronic Journal of Statistics 4, 2010; Sun and
-Tran-Dinh, Generalized self-concordant functions: a recipe for Newton-type methods, Mathematical Programming 178, 2019.
+References: Bach, Self-concordant analysis for logistic regression, Electronic Journal of Statistics
+4, 2010; Sun and Tran-Dinh, Generalized self-concordant functions: a recipe for Newton-type methods,
+Mathematical Programming 178, 2019.
 """
 
 from __future__ import annotations
@@ -52,12 +57,14 @@ class CurvatureBound:
     """What the curvature proves about coefficients as a user gets them, in nats.
 
     Attributes:
-        gap: how far the objective there is above its minimum, at most; without the rounding of the objective below.
+        gap: how far the objective there is above its minimum, at most; without the rounding of the
+            objective below.
         exact: what would be proved if nothing were rounded.
         objective: its value as computed.
         rounding: bound on its error.
-        distance: bound on the distance of the columns' coefficients, as the objective has them, from the optimal ones;
-            infinite where columns depend on each other, since these are then not the only ones.
+        distance: bound on the distance of the columns' coefficients, as the objective has them,
+            from the optimal ones; infinite where columns depend on each other, since these are then
+            not the only ones.
     """
 
     gap: float
@@ -68,14 +75,16 @@ class CurvatureBound:
 
 
 def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array | None = None) -> CurvatureBound | None:
-    """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as much as a Hessian.
+    """How far the coefficients, as a user gets them, are from the minimum: a pass that costs as
+    much as a Hessian.
 
     Args:
         objective: without a penalty, with products in float64.
         W: coefficients, shape `objective.shape`.
         blocks: the Hessian there, as from `Objective.hessian_blocks`.
-        free: which coefficients of a softmax with fewer classes in some rows can do without the others,
-            (n_outputs - 1, n_features + 1); without it all are free, or those of columns on which others depend.
+        free: which coefficients of a softmax with fewer classes in some rows can do without the
+            others, (n_outputs - 1, n_features + 1); without it all are free, or those of columns on
+            which others depend.
 
     Returns:
         None where nothing is proved.
@@ -104,8 +113,8 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array |
 
 
 def _bends_slowly(loss: Loss) -> bool:
-    """Whether the loss says by how much its curvature may change, and how large residuals, and so their roundings, are;
-    with a rank-one part, in the way of probabilities."""
+    """Whether the loss says by how much its curvature may change, and how large residuals, and so
+    their roundings, are; with a rank-one part, in the way of probabilities."""
     known = loss.self_concordance is not None and bool(np.isfinite(loss.largest_residual))
     return known and (loss.separable or loss.is_cross_entropy)
 
@@ -131,8 +140,8 @@ class _BeyondFloat64:
 
 
 def _bound(objective: Objective, W: Array, blocks: Array, free: Array) -> CurvatureBound | None:
-    """The bound by the curvature in some coefficients, without which the scores can do: of columns, (n_columns,), or of
-    each output."""
+    """The bound by the curvature in some coefficients, without which the scores can do: of columns,
+    (n_columns,), or of each output."""
     every_output = np.arange(objective.loss.n_outputs)
     # The scores of a softmax's last class are held: only differences matter.
     outputs = list(every_output[:, None]) if objective.loss.separable else [every_output[:-1]]
@@ -147,18 +156,21 @@ def _bound(objective: Objective, W: Array, blocks: Array, free: Array) -> Curvat
     value = sums.loss / objective.total_weight
     is_whole = bool(free[..., : len(W) - (not objective.fit_intercept)].all())
     distance = math.hypot(*(distance for _, _, distance in found)) * (1 + _RELATIVE_SLACK) if is_whole else np.inf
-    return CurvatureBound(gap, exact, value, _objective_error(objective, sums, value, _intercept_error(objective, W)), distance)
+    return CurvatureBound(
+        gap, exact, value, _objective_error(objective, sums, value, _intercept_error(objective, W)), distance
+    )
 
 
 def _intercept_error(objective: Objective, W: Array) -> Array:
-    """What rounding of the intercept that a user gets moves all scores by, at most, (n_outputs,)."""
+    """What rounding of the intercept that a user gets moves all scores by, at most,
+    (n_outputs,)."""
     columns = objective.rows.columns
     return np.asarray(growth(len(W) + 8) * (np.abs(W[-1]) + np.abs(columns.shift * columns.scale) @ np.abs(W[:-1])))
 
 
 def _objective_error(objective: Objective, sums: _RowSums, value: float, intercept_error: Array) -> float:
-    """Bound on the error of the objective: the rounding of the rows, and that of the intercept, which is almost nothing
-    where the mean residuals are."""
+    """Bound on the error of the objective: the rounding of the rows, and that of the intercept,
+    which is almost nothing where the mean residuals are."""
     loss, total = objective.loss, objective.total_weight
     soft = loss.n_outputs if objective.soft.size and objective.soft.any() else 0
     roundings = _roundings(objective)
@@ -178,13 +190,15 @@ def _roundings(objective: Objective) -> float:
 
 @dataclass(frozen=True)
 class _Part:
-    """A problem of its own: outputs that belong together, and coordinates in which their Hessian is nearly the unit.
+    """A problem of its own: outputs that belong together, and coordinates in which their Hessian is
+    nearly the unit.
 
     Attributes:
         outputs: which, shape (n_own,).
-        H: the Hessian of their coefficients, output by output, (n_own * n_columns, n_own * n_columns).
-        T: the coordinates, so that `T H T'` is nearly the unit matrix, (size, n_own * n_columns), with zeros for
-            coefficients that are not free; NaN where there are none.
+        H: the Hessian of their coefficients, output by output, (n_own * n_columns, n_own *
+            n_columns).
+        T: the coordinates, so that `T H T'` is nearly the unit matrix, (size, n_own * n_columns),
+            with zeros for coefficients that are not free; NaN where there are none.
     """
 
     outputs: Array
@@ -215,12 +229,14 @@ class _Part:
 
     @property
     def defect(self) -> float:
-        """By how much that is not the unit matrix, in the Frobenius norm; NaN where there are no coordinates."""
+        """By how much that is not the unit matrix, in the Frobenius norm; NaN where there are no
+        coordinates."""
         return float(np.linalg.norm(self.whitened - np.eye(len(self.T))))
 
     def longest(self, fit_intercept: bool) -> float:
-        """Bound on the length of what a unit vector of these coordinates changes the coefficients of columns by: a
-        spectral norm is at most that of Frobenius, and the root of the largest sums of rows and columns."""
+        """Bound on the length of what a unit vector of these coordinates changes the coefficients
+        of columns by: a spectral norm is at most that of Frobenius, and the root of the largest
+        sums of rows and columns."""
         T = np.abs(self._by_row[:, :, : self._by_row.shape[2] - fit_intercept])
         T = T.reshape(len(T), T.shape[1] * T.shape[2])
         sums = (T.sum(axis=each).max(initial=0.0) for each in (0, 1))
@@ -243,13 +259,16 @@ class _RowSums:
     Attributes:
         gradient: weighted sums of columns times residuals, (n_columns, n_outputs).
         size: of their absolute values, of the same shape.
-        square: of the columns' squares times the diagonals of the rows' Hessians, of the same shape.
-        moved: for each part, by how much rounding of the scores may have moved its gradient, in its coordinates.
+        square: of the columns' squares times the diagonals of the rows' Hessians, of the same
+            shape.
+        moved: for each part, by how much rounding of the scores may have moved its gradient, in its
+            coordinates.
         loss: its weighted sum.
         loss_error: bound on its error from errors of the scores, other than a common shift.
         mean: weighted sums of residuals, (n_outputs,).
         mean_error: bound on their error from errors of the scores.
-        range: for each part, the largest range of the scores of a row over all directions of unit length.
+        range: for each part, the largest range of the scores of a row over all directions of unit
+            length.
         deviation: bound on the error of a score.
     """
 
@@ -265,7 +284,8 @@ class _RowSums:
     deviation: float
 
     def of(self, part: _Part, place: int) -> tuple[Array, Array, Array, float, float]:
-        """What concerns a part: sums as vectors in the order of its coefficients, `moved` and `range`."""
+        """What concerns a part: sums as vectors in the order of its coefficients, `moved` and
+        `range`."""
         gradient, size, square = (
             values[:, part.outputs].T.ravel() for values in (self.gradient, self.size, self.square)
         )
@@ -288,7 +308,8 @@ def _row_sums(objective: Objective, W: Array, parts: list[_Part]) -> _RowSums:
 
 @dataclass(frozen=True, eq=False)
 class _RowSumsPass:
-    """What `_RowSums` is made of: sums over the rows, and from each block its largest range and deviation, joined."""
+    """What `_RowSums` is made of: sums over the rows, and from each block its largest range and
+    deviation, joined."""
 
     loss: Loss
     W: Array
@@ -332,8 +353,9 @@ class _RowSumsPass:
 
 
 def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple[Array, Array]:
-    """For each row bounds on the largest length, in given coordinates, of what a change of one output's probability
-    moves the gradient by, and on the range of its scores along a direction of length one; both (n,).
+    """For each row bounds on the largest length, in given coordinates, of what a change of one
+    output's probability moves the gradient by, and on the range of its scores along a direction of
+    length one; both (n,).
 
     Args:
         X: columns of the rows, (n, n_columns).
@@ -351,7 +373,8 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
         if n_own == 1:
             longest[part] = span[part] = np.sqrt(np.einsum("ij,ij->i", U, U))
             continue
-        # About their mean, as changes of probabilities add up to zero; a last output that is held has none itself.
+        # About their mean, as changes of probabilities add up to zero; a last output that is held
+        # has none itself.
         U = U.reshape(len(U), n_own, size)
         mean = U.sum(axis=1) / (n_own + 1)
         U -= mean[:, None]
@@ -363,10 +386,12 @@ def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple
 
 
 def _changes(loss: Loss, m: Array, u: Array | None, deviation: Array) -> Array:
-    """Bound on what probabilities change by, added up over the outputs that belong together, if scores change by no
-    more than `deviation`: (n, n_outputs), or (n, 1) for a softmax."""
+    """Bound on what probabilities change by, added up over the outputs that belong together, if
+    scores change by no more than `deviation`: (n, n_outputs), or (n, 1) for a softmax."""
     if u is None:
-        return np.asarray(np.fmin(loss.smoothness * deviation, (m + _UNDERFLOW) * np.exp(_concordance(loss) * deviation) * deviation))
+        return np.asarray(
+            np.fmin(loss.smoothness * deviation, (m + _UNDERFLOW) * np.exp(_concordance(loss) * deviation) * deviation)
+        )
     largest = deviation.max(axis=1, keepdims=True)
     rest = m.copy()
     rest[np.arange(len(m)), m.argmax(axis=1)] = 0.0
@@ -390,8 +415,8 @@ def _bound_of(
     span: float,
     deviation: float,
 ) -> tuple[float, float, float]:
-    """What is proved of one part, infinite where nothing is, what exact arithmetic would prove, and how far the
-    coefficients of its columns are from the optimal ones, at most."""
+    """What is proved of one part, infinite where nothing is, what exact arithmetic would prove, and
+    how far the coefficients of its columns are from the optimal ones, at most."""
     total, absolute = objective.total_weight, np.abs(part.T)
     roundings, concordance = _roundings(objective), _concordance(objective.loss)
     span, deviation = concordance * span, concordance * deviation
@@ -418,7 +443,7 @@ def _distance(slope: float, span: float, min_curvature: float) -> float:
 
 
 def _radius(slope: float, span: float, least: float) -> float:
-    """`nu (1 + x / (2 (1 - x)))` over the root of the least curvature: how far the minimum is in the coordinates in
-    which that is meant; infinite where x is not below one."""
+    """`nu (1 + x / (2 (1 - x)))` over the root of the least curvature: how far the minimum is in
+    the coordinates in which that is meant; infinite where x is not below one."""
     x = slope * span / least
     return slope / least * (1 + x / (2 * (1 - x))) if x <= _MAX_NU_RHO else np.inf

@@ -1,14 +1,16 @@
-"""The certificate of a dual point: a prediction for each row proves a lower bound, and yields coefficients.
+"""The certificate of a dual point: a prediction for each row proves a lower bound, and yields
+coefficients.
 
-Any predictions q_i whose residuals `R_i = q_i - y_i` have weighted sum zero are feasible for the dual of an L2
-penalised problem. They imply coefficients `W = -G / lambda` with `G = X' diag(s) R / S`, and with p_i the predictions
-of these coefficients and any intercepts, the duality gap is the mean over the rows of how far p is from q:
+Any predictions q_i whose residuals `R_i = q_i - y_i` have weighted sum zero are feasible for the
+dual of an L2 penalised problem. They imply coefficients `W = -G / lambda` with
+`G = X' diag(s) R / S`, and with p_i the predictions of these coefficients and any intercepts, the
+duality gap is the mean over the rows of how far p is from q:
 
     P(W, b) - D(q) = sum_i s_i (loss(z_i) + loss*(R_i) - <z_i, R_i>) / S
                    = sum_i s_i KL(q_i || p_i) / S      (softmax)
 
-Reference: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR
-14, 2013, section 2.
+Reference: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss
+minimization, JMLR 14, 2013, section 2.
 """
 
 from __future__ import annotations
@@ -36,13 +38,15 @@ __all__ = ["certify_dual", "implied_coefficients"]
 def certify_dual(
     objective: Objective, dual: Array, tol: float, intercepts: Array | None = None
 ) -> tuple[Certificate, Array]:
-    """Certificate of the coefficients that a dual point implies, and these: two passes over the rows in float64.
+    """Certificate of the coefficients that a dual point implies, and these: two passes over the
+    rows in float64.
 
     Args:
         objective: what was minimised, with a penalty of every column.
         dual: predictions as the scores that give them (`loss.mean(dual)`), shape (n, n_outputs).
         tol: the tolerance to be judged by, relative to the null model.
-        intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null model's.
+        intercepts: for raw columns, near those that are best, shape (n_outputs,); if None, the null
+            model's.
     """
     objective = objective.at(np.float64)
     rows = objective.rows
@@ -55,7 +59,8 @@ def certify_dual(
     scores += intercept
     correction = exact_intercept(objective, scores) if objective.fit_intercept else np.zeros_like(intercept)
     loss, _ = KnownScores(objective, scores).loss_and_slope(correction)
-    # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's equality.
+    # loss* of a residual is <u, R> - loss(u) at the scores u that it belongs to, by Fenchel's
+    # equality.
     scores -= dual
     product = float(rows.weight @ np.einsum("ij,ij->i", scores, residual)) / objective.total_weight
     divergence = loss - dual_loss - product - float((correction - shift) @ dual_slope)
@@ -75,7 +80,8 @@ def certify_dual(
 def _size_of_products(
     objective: Objective, dual: Array, change: Array, residual: Array, found: Array, shift: Array
 ) -> float:
-    """Bound on the mean absolute value of the products of scores and residuals, by Cauchy and Schwarz."""
+    """Bound on the mean absolute value of the products of scores and residuals, by Cauchy and
+    Schwarz."""
     share = objective.rows.weight / objective.total_weight
 
     def size(values: Array) -> float:
@@ -88,9 +94,9 @@ def _size_of_products(
 def implied_coefficients(objective: Objective, residual: Array) -> Array:
     """Coefficients that residuals of weighted sum zero imply, the intercepts left at zero: a pass.
 
-    Each column's are `-G / lambda`, lambda being its own. They are those of scaled columns, canonical where the
-    residuals are (a softmax row's sum to zero). The shifts of the columns do not matter, since the intercept makes up
-    for them.
+    Each column's are `-G / lambda`, lambda being its own. They are those of scaled columns,
+    canonical where the residuals are (a softmax row's sum to zero). The shifts of the columns do
+    not matter, since the intercept makes up for them.
 
     Args:
         objective: what is minimised.
@@ -103,8 +109,9 @@ def implied_coefficients(objective: Objective, residual: Array) -> Array:
     if not rows.is_sparse:
         (features,) = rows.with_target(share[:-1]).reduce(ProductOfColumns())
         return np.vstack([features * scale[:, None], np.zeros(features.shape[1])])
-    # Column by column: each line of the coefficients is written once, and the residuals stay in the cache. They are
-    # to the columns what coefficients are to the rows. An empty column makes room for the intercepts.
+    # Column by column: each line of the coefficients is written once, and the residuals stay in the
+    # cache. They are to the columns what coefficients are to the rows. An empty column makes room
+    # for the intercepts.
     X = _scaled(in_memory(rows, "a dual point").X, scale).tocsc()
     bounds = np.append(X.indptr, X.indptr[-1:])
     columns: Any = sparse.csr_matrix((X.data, X.indices, bounds), shape=(X.shape[1] + 1, X.shape[0]))
@@ -140,7 +147,8 @@ class _Products:
 
 
 def _scaled(X: Any, scale: Array) -> Any:
-    """A sparse matrix as CSR with scaled columns: cheaper than scaling the coefficients of many outputs."""
+    """A sparse matrix as CSR with scaled columns: cheaper than scaling the coefficients of many
+    outputs."""
     X = X.tocsr()
     if (scale == 1.0).all():
         return X

@@ -1,8 +1,8 @@
 """Dual points in more digits than a float has.
 
-The certificate wants predictions whose residuals, times columns, add up to minus the penalty's gradient. Where columns
-are as large as 1e14, residuals in float64 do not reach that: so each is a sum of floats here, and sums over them are
-free of rounding: see `exact_sums`.
+The certificate wants predictions whose residuals, times columns, add up to minus the penalty's
+gradient. Where columns are as large as 1e14, residuals in float64 do not reach that: so each is a
+sum of floats here, and sums over them are free of rounding: see `exact_sums`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ class Frame(Protocol):
 
 @dataclass(frozen=True)
 class DualPoint:
-    """Predictions of all rows that differ a little from those of known scores, and what their residuals add up to.
+    """Predictions of all rows that differ a little from those of known scores, and what their
+    residuals add up to.
 
-    They are the floats of `loss.mean`, with a change of two floats each; of two that add up to one the smaller. In a
-    row of the softmax loss the likeliest class has what the others leave.
+    They are the floats of `loss.mean`, with a change of two floats each; of two that add up to one
+    the smaller. In a row of the softmax loss the likeliest class has what the others leave.
 
     Attributes:
         scores: shape (n, n_outputs).
@@ -51,9 +52,11 @@ class DualPoint:
         change: by how much the predictions differ from those of the scores, (2, n, n_outputs).
         moves: the same as one float each, and of the likeliest class too, (n, n_outputs).
         residual: of the rows, without weights, shape (n, n_outputs), rounded.
-        gradient: `G + lambda W`, and in the last row the mean residuals, (n_features + 1, n_outputs).
+        gradient: `G + lambda W`, and in the last row the mean residuals,
+            (n_features + 1, n_outputs).
         gradient_error: how far rounding may have moved the gradient, of the same shape.
-        chi_square: bound on each row's divergence between the predictions of both, in nats, shape (n,).
+        chi_square: bound on each row's divergence between the predictions of both, in nats, shape
+            (n,).
     """
 
     scores: Array
@@ -67,7 +70,8 @@ class DualPoint:
 
     @classmethod
     def at(cls, frame: Frame, scores: Array, coefficients: Array, change: Array | None = None) -> DualPoint:
-        """The predictions of scores, changed if need be, about coefficients; of a change that is not small a part."""
+        """The predictions of scores, changed if need be, about coefficients; of a change that is
+        not small a part."""
         objective = frame.objective
         likeliest = None if objective.loss.separable else scores.argmax(axis=1)
         m, _ = objective.loss.curvature(scores, objective.rows.target)
@@ -87,15 +91,18 @@ class DualPoint:
         return cls(scores, coefficients, change, moves, whole(parts, likeliest), gradient, gradient_error, square)
 
     def refined(self, frame: Frame, primal: Array, tolerance: float) -> DualPoint:
-        """A dual point at which the penalty's gap is no larger than this, if a few of Newton's steps lead to one.
+        """A dual point at which the penalty's gap is no larger than this, if a few of Newton's
+        steps lead to one.
 
-        Coefficients in float64 cannot bring the residuals of huge rows to where their sums vanish; a dual point can be
-        changed by less than a score can. Newton's step D asks for scores `dz = x D`, to which residuals answer by
-        `(diag(p) - p p') dz`; then `G + lambda W` is `-lambda D`. What D lacks, further steps find.
+        Coefficients in float64 cannot bring the residuals of huge rows to where their sums vanish;
+        a dual point can be changed by less than a score can. Newton's step D asks for scores
+        `dz = x D`, to which residuals answer by `(diag(p) - p p') dz`; then `G + lambda W` is
+        `-lambda D`. What D lacks, further steps find.
 
         Args:
             frame: where the sums are made.
-            primal: standardised coefficients of the centred objective, intercept last, that the predictions are those of.
+            primal: standardised coefficients of the centred objective, intercept last, that the
+                predictions are those of.
             tolerance: in nats.
         """
         best, dual, D = self, self, np.zeros_like(self.gradient)
@@ -113,7 +120,8 @@ class DualPoint:
         return best
 
     def remaining_gap(self, frame: Frame) -> float:
-        """What may be left of the gap, other than rounding and the divergence of its scores' predictions."""
+        """What may be left of the gap, other than rounding and the divergence of its scores'
+        predictions."""
         objective = frame.objective
         room, reach, cost = frame.movable(self.residual * objective.rows.weight[:, None], np.abs(self.scores))
         share = float((np.abs(self.gradient[-1]) / np.maximum(room, 0.0)).max()) if self.gradient[-1].any() else 0.0
@@ -134,8 +142,8 @@ class DualPoint:
 
 
 def _small(change: Array, m: Array, likeliest: Array | None) -> Array:
-    """As much of a change of predictions with the curvature m as leaves them distributions; where outputs belong
-    together, the likeliest has none of its own."""
+    """As much of a change of predictions with the curvature m as leaves them distributions; where
+    outputs belong together, the likeliest has none of its own."""
     change = np.where(m > _UNDERFLOW, change, 0.0)
     if likeliest is not None:
         np.put_along_axis(change, likeliest[None, :, None], 0.0, 2)
@@ -153,7 +161,8 @@ def _no_more_than(bounds: Array, sizes: Array) -> Array:
 
 
 def whole(parts: list[Array], likeliest: Array | None) -> Array:
-    """The sum of the parts; where outputs belong together, the likeliest has minus what the others have."""
+    """The sum of the parts; where outputs belong together, the likeliest has minus what the others
+    have."""
     total: Array = np.sum(parts, axis=0)
     if likeliest is not None:
         total[np.arange(len(total)), likeliest] = 0.0

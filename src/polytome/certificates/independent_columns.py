@@ -1,4 +1,5 @@
-"""Columns on which the others depend exactly, such as all levels but one of a category beside an intercept.
+"""Columns on which the others depend exactly, such as all levels but one of a category beside an
+intercept.
 
 And, of a softmax that has some classes in each row, coefficients without which it can do.
 """
@@ -29,15 +30,18 @@ _INTERCEPT_SCALE = 4.0  # so that the intercept's column is the first to be take
 
 
 def independent_columns(objective: Objective, blocks: Array, places: Array | None = None) -> Array | None:
-    """Columns, the intercept's last, of which all others are sums with simple factors, exactly: a pass over the rows.
+    """Columns, the intercept's last, of which all others are sums with simple factors, exactly: a
+    pass over the rows.
 
     Args:
         objective: says what the rows are.
         blocks: the Hessian at some coefficients, as from `Objective.hessian_blocks`.
-        places: of the columns that the Hessian is of, among which some are sought; None for all, the intercept's last.
+        places: of the columns that the Hessian is of, among which some are sought; None for all,
+            the intercept's last.
 
     Returns:
-        Their places in order; None where no column was found to depend on others, or one does not exactly.
+        Their places in order; None where no column was found to depend on others, or one does not
+        exactly.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -64,7 +68,8 @@ def independent_columns(objective: Objective, blocks: Array, places: Array | Non
 
 @dataclass(frozen=True, eq=False)
 class _DifferingBlocks:
-    """In how many blocks other columns are not, or not shown to be, what these factors make of the first ones.
+    """In how many blocks other columns are not, or not shown to be, what these factors make of the
+    first ones.
 
     Args:
         others: the places of these columns.
@@ -80,7 +85,8 @@ class _DifferingBlocks:
 
 
 def _relations(objective: Objective, blocks: Array, places: Array) -> tuple[Array, Array, Array]:
-    """Columns that seem to be independent, the others, and the factors that make these of those, standardised."""
+    """Columns that seem to be independent, the others, and the factors that make these of those,
+    standardised."""
     n_columns, side = len(places), blocks.shape[1]
     gram = np.einsum("bkikj->ij", blocks.reshape(len(blocks), side // n_columns, n_columns, -1, n_columns))
     diagonal, intercept = gram.diagonal(), objective.rows.n_features
@@ -96,7 +102,8 @@ def _relations(objective: Objective, blocks: Array, places: Array) -> tuple[Arra
 
 
 def _raw_factors(objective: Objective, chosen: Array, others: Array, factors: Array) -> Array:
-    """The factors for columns as they are stored, (n_features + 1, n_others); near simple fractions they are these."""
+    """The factors for columns as they are stored, (n_features + 1, n_others); near simple fractions
+    they are these."""
     columns = objective.rows.columns
     scale = np.append(columns.scale, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,7 +127,8 @@ def _with_ones(block: Block) -> Array:
 
 
 def _differs(X: Array, others: Array, factors: Array) -> bool:
-    """Whether a column is not the sum of others, or not shown to be: every operation has to be free of rounding."""
+    """Whether a column is not the sum of others, or not shown to be: every operation has to be free
+    of rounding."""
     for column, column_factors in zip(others, factors.T, strict=True):
         remainder = X[:, column].copy()
         for j in np.flatnonzero(column_factors):
@@ -136,16 +144,19 @@ def _differs(X: Array, others: Array, factors: Array) -> bool:
 
 
 def independent_unknowns(objective: Objective, blocks: Array) -> Array | None:
-    """Coefficients that can reach whatever scores of the kept classes all can reach, exactly: a pass over the rows.
+    """Coefficients that can reach whatever scores of the kept classes all can reach, exactly: a
+    pass over the rows.
 
-    Changes of the others, each with one of these, have to leave the differences of these scores as they are.
+    Changes of the others, each with one of these, have to leave the differences of these scores as
+    they are.
 
     Args:
         objective: of `KeptClasses`, whose last class is held.
         blocks: the Hessian at some coefficients, as from `Objective.hessian_blocks`.
 
     Returns:
-        Which they are, (n_outputs - 1, n_features + 1); None where it is not shown that they are enough.
+        Which they are, (n_outputs - 1, n_features + 1); None where it is not shown that they are
+        enough.
     """
     n_columns, n_free = objective.shape[0], objective.shape[1] - 1
     H = blocks[0, : n_free * n_columns, : n_free * n_columns]
@@ -186,7 +197,8 @@ def independent_unknowns(objective: Objective, blocks: Array) -> Array | None:
 
 @dataclass(frozen=True, eq=False)
 class _ChangedBlocks:
-    """In how many blocks changes of coefficients change, or may change, a difference of two scores that are kept.
+    """In how many blocks changes of coefficients change, or may change, a difference of two scores
+    that are kept.
 
     Args:
         changes: of coefficients for raw columns, (n_changes, n_features + 1, n_outputs - 1).
@@ -198,7 +210,8 @@ class _ChangedBlocks:
     def of_block(self, block: Block) -> Sums:
         X, kept = _with_ones(block), block.target >= 0
         for change in self.changes:
-            # The last class is held. Classes whose coefficients change alike keep their differences.
+            # The last class is held. Classes whose coefficients change alike keep their
+            # differences.
             ways, way = np.unique(np.column_stack([change, np.zeros(len(change))]) + 0.0, axis=1, return_inverse=True)
             way = way.reshape(-1)
             rest = ~_are_alike(np.broadcast_to(way.astype(np.float64), kept.shape), kept)

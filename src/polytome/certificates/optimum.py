@@ -1,8 +1,9 @@
 """The optimum of a tiny problem in eighty digits, for fits that float64 does not lead to a proof.
 
-Newton's method as in a textbook. Columns of 1e15 beside others of 1e-8, weights over 24 decades and rows that
-contradict each other make Hessians whose condition leaves nothing of sixteen digits; of eighty, tens are left. What is
-found proves nothing by being near the optimum: certificates evaluate it as any other point.
+Newton's method as in a textbook. Columns of 1e15 beside others of 1e-8, weights over 24 decades and
+rows that contradict each other make Hessians whose condition leaves nothing of sixteen digits; of
+eighty, tens are left. What is found proves nothing by being near the optimum: certificates evaluate
+it as any other point.
 
 Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4.
 """
@@ -40,11 +41,12 @@ class Optimum:
     """The optimum of an objective, as far as floats can tell it.
 
     Attributes:
-        scores: of all rows, of the softmax loss less those of each row's likeliest class, (n, n_outputs).
-        change: by how much the optimum's predictions differ from those of these scores, two floats each,
-            (2, n, n_outputs).
-        near: coefficients for raw columns, (n_features, n_outputs), and intercepts, (n_outputs,): each rounded; and the
-            intercepts that are best beside the rounded coefficients.
+        scores: of all rows, of the softmax loss less those of each row's likeliest class,
+            (n, n_outputs).
+        change: by how much the optimum's predictions differ from those of these scores, two floats
+            each, (2, n, n_outputs).
+        near: coefficients for raw columns, (n_features, n_outputs), and intercepts, (n_outputs,):
+            each rounded; and the intercepts that are best beside the rounded coefficients.
     """
 
     scores: Array
@@ -110,8 +112,8 @@ def _problems(objective: Objective, X: Array) -> list[_Problem]:
 class _Problem:
     """Logistic or softmax regression under a ridge, all its numbers `Decimal`.
 
-    Of a softmax the scores of the last class are held at zero: only differences matter. The coefficients with the
-    least penalty then have a sum of zero over the classes.
+    Of a softmax the scores of the last class are held at zero: only differences matter. The
+    coefficients with the least penalty then have a sum of zero over the classes.
 
     Attributes:
         outputs: of the objective, which are those of this problem.
@@ -166,11 +168,11 @@ class _Problem:
         return replace(self, columns=ones, ridge=self.ridge[len(own) :], offset=X @ own)
 
     def solved(self, close: Decimal, most: int, start: Array | None = None) -> Array | None:
-        """The coefficients of the free outputs, (n_columns, n_free); None where that takes more steps than this, or
-        more digits.
+        """The coefficients of the free outputs, (n_columns, n_free); None where that takes more
+        steps than this, or more digits.
 
-        Each step of Newton's method is as long as the slope along it asks for: a row that a long step would put on its
-        wrong side has a say only where it gets there.
+        Each step of Newton's method is as long as the slope along it asks for: a row that a long
+        step would put on its wrong side has a say only where it gets there.
         """
         u = np.full((self.columns.shape[1], self.offset.shape[1]), _ZERO) if start is None else start
         p = _predictions(self.scores(u))
@@ -203,7 +205,8 @@ class _Problem:
         return H.reshape((len(free) * len(X.T),) * 2)
 
     def _length(self, scores: Array, p: Array, step: Array, slope: Decimal) -> tuple[Decimal, Array]:
-        """How long a step is made, and predictions there: the slope along it is to be a small part of what it was."""
+        """How long a step is made, and predictions there: the slope along it is to be a small part
+        of what it was."""
         moves = self.columns @ step
         bend = (self.ridge[:, None] * step * self._mixed(step)).sum()
         least, most, length = _ZERO, Decimal("inf"), _ONE
@@ -233,7 +236,8 @@ def _predictions(scores: Array) -> Array:
 
 
 def _quotient(A: Array, b: Array) -> Array | None:
-    """`A^-1 b` for a matrix that is positive definite; None where the digits have nothing left of that."""
+    """`A^-1 b` for a matrix that is positive definite; None where the digits have nothing left of
+    that."""
     A, b, x = A.copy(), b.copy(), np.full(len(b), _ZERO)
     for j in range(len(b)):
         if not A[j, j] > 0:

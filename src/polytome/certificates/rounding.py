@@ -1,12 +1,15 @@
-"""The effect of rounding on a certificate: a priori bounds, from the unit roundoff and columns' sizes.
+"""The effect of rounding on a certificate: a priori bounds, from the unit roundoff and columns'
+sizes.
 
-A sum of n products, in whatever order, is off by at most `growth(n)` times the sum of their absolute values (Higham,
-section 3.1). Here the sums run over rows, and by Cauchy and Schwarz the absolute values are bounded by root mean
-squares of columns, of residuals and of scores, which are known without another reading of the rows. Exponentials and
-logarithms are assumed accurate to eight units in the last place; the tests hold them to that. All bounds are in nats.
+A sum of n products, in whatever order, is off by at most `growth(n)` times the sum of their
+absolute values (Higham, section 3.1). Here the sums run over rows, and by Cauchy and Schwarz the
+absolute values are bounded by root mean squares of columns, of residuals and of scores, which are
+known without another reading of the rows. Exponentials and logarithms are assumed accurate to eight
+units in the last place; the tests hold them to that. All bounds are in nats.
 
-References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 2.2 and 3.1; for `2 L loss` as a
-bound on a squared gradient Nesterov, Introductory Lectures on Convex Optimization, 2004, theorem 2.1.5.
+References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 2.2 and 3.1; for
+`2 L loss` as a bound on a squared gradient Nesterov, Introductory Lectures on Convex Optimization,
+2004, theorem 2.1.5.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ Array = NDArray[Any]
 __all__ = ["ELEMENTARY_ROUNDINGS", "UNIT", "Rounding", "divergences", "growth", "rounding_of", "strength_error"]
 
 ELEMENTARY_ROUNDINGS = 40
-"""Roundings that stand for all the elementary functions and products that make a residual or the loss of a row."""
+"""Roundings that stand for all the elementary functions and products that make a residual or the
+loss of a row."""
 _UNDERFLOW = 1e-290  # stands for what underflows
 _UNDERFLOWN_PROBABILITY = 1e-300
 _MAX_DEVIATION = 150.0
@@ -35,7 +39,8 @@ _MAX_PRODUCT_COEFFICIENTS = 2**16
 
 
 def growth(n: float) -> float:
-    """`n u / (1 - n u)`: the relative error of n roundings one after the other; infinite where n is too large for a bound.
+    """`n u / (1 - n u)`: the relative error of n roundings one after the other; infinite where n is
+    too large for a bound.
 
     Example:
         >>> growth(1) == UNIT / (1 - UNIT)
@@ -46,17 +51,20 @@ def growth(n: float) -> float:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How far numbers that were computed at some coefficients can be from those of the rows themselves.
+    """How far numbers that were computed at some coefficients can be from those of the rows
+    themselves.
 
     Attributes:
         objective: of the objective, in nats.
         strength: of the gap, because the strength of the penalty is itself rounded, in nats.
-        gradient: of its gradient with respect to the feature coefficients, in the penalty's dual norm.
+        gradient: of its gradient with respect to the feature coefficients, in the penalty's dual
+            norm.
         balance: of each output's mean residual.
-        divergence: mean Kullback-Leibler divergence between predictions at the scores as computed and at the scores
-            of the coefficients as returned, in nats.
+        divergence: mean Kullback-Leibler divergence between predictions at the scores as computed
+            and at the scores of the coefficients as returned, in nats.
         reach: bound on the change of the gradient where predictions give way to that dual point.
-        cost: mean divergence of the dual point that `Loss.room` promises from the predictions, in nats, at most.
+        cost: mean divergence of the dual point that `Loss.room` promises from the predictions, in
+            nats, at most.
         room: how far that can move the mean residual of each output, shape (n_outputs,).
         roundings: the relative error of a mean over the rows of elementary functions of scores.
     """
@@ -89,7 +97,8 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     # Scores: as many products as columns, to raw columns and to the intercept that a user gets.
     shifted = (growth(3 * len(W) + 6) * as_summed) ** 2
     divergence = 0.5 * loss.smoothness * shifted
-    # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near one.
+    # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near
+    # one.
     residuals = math.sqrt(2 * loss.smoothness * mean_loss)
     soft = math.sqrt(n_outputs) if objective.soft.size and objective.soft.any() else 0.0
     roundings = growth(sizes.depth + n_outputs + ELEMENTARY_ROUNDINGS)
@@ -97,7 +106,8 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     penalty_norm = math.sqrt(2 * penalty * objective.penalty.modulus)  # the dual norm of its gradient
     objective_error = roundings * (mean_loss + soft) + growth(W.size + 4) * penalty
     objective_error += residuals * math.sqrt(shifted) + divergence
-    # The loss of a row, and its residual in the dual point times its scores; a cross-entropy by the size of the scores.
+    # The loss of a row, and its residual in the dual point times its scores; a cross-entropy by the
+    # size of the scores.
     largest = n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre
     return Rounding(
         objective=objective_error,
@@ -113,7 +123,8 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
 
 
 def strength_error(objective: Objective, penalty: float) -> float:
-    """What the rounding of the penalty's strength, and of the columns' deviations if they are scaled, may do to a gap.
+    """What the rounding of the penalty's strength, and of the columns' deviations if they are
+    scaled, may do to a gap.
 
     The least penalty is at most the null model's objective.
     """
@@ -126,7 +137,8 @@ def strength_error(objective: Objective, penalty: float) -> float:
 def _score_sizes(W: Array, sizes: Array, norm: float) -> float:
     """Bound on the root mean square of rows of scores, for columns of known root mean squares.
 
-    For many coefficients by the inequality of Cauchy and Schwarz once more, which needs no array of their size.
+    For many coefficients by the inequality of Cauchy and Schwarz once more, which needs no array of
+    their size.
     """
     if W.size <= _MAX_PRODUCT_COEFFICIENTS:
         return _norm(sizes @ np.abs(W[:-1]) + np.abs(W[-1]))
@@ -138,11 +150,13 @@ def _norm(values: Array) -> float:
 
 
 def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> Array:
-    """Bound on each row's divergence between predictions whose scores differ by no more than a deviation, (n,).
+    """Bound on each row's divergence between predictions whose scores differ by no more than a
+    deviation, (n,).
 
-    Half the deviation's square times the largest curvature on the way: that of the loss at the scores, times the
-    exponential of what the scores may change, if the loss is self-concordant; never more than the loss's smoothness. Of the
-    softmax loss each class counts with a deviation of its own.
+    Half the deviation's square times the largest curvature on the way: that of the loss at the
+    scores, times the exponential of what the scores may change, if the loss is self-concordant;
+    never more than the loss's smoothness. Of the softmax loss each class counts with a deviation of
+    its own.
     """
     known = loss.self_concordance
     if known is None or not (loss.separable or loss.is_cross_entropy):
@@ -150,11 +164,14 @@ def divergences(loss: Loss, scores: Array, target: Array, deviation: Array) -> A
     m, u = loss.curvature(scores, target)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if u is None:
-            exponent = np.where(deviation < _MAX_DEVIATION, deviation, np.inf)  # beyond, what has underflowed might come back
+            exponent = np.where(
+                deviation < _MAX_DEVIATION, deviation, np.inf
+            )  # beyond, what has underflowed might come back
             curvature = np.fmin(loss.smoothness, (m + _UNDERFLOWN_PROBABILITY) * np.exp(known * exponent))
             return np.asarray(0.5 * (curvature * deviation * deviation).sum(axis=1))
-        # The form of diag(p) - p p' is a variance: no larger than half the range squared, nor than the second moment
-        # about the likeliest class, of which no other has a greater part than what their scores differ by allows.
+        # The form of diag(p) - p p' is a variance: no larger than half the range squared, nor than
+        # the second moment about the likeliest class, of which no other has a greater part than
+        # what their scores differ by allows.
         likeliest = scores.argmax(axis=1)[:, None]
         below = scores - np.take_along_axis(scores, likeliest, 1)
         moved = deviation + np.take_along_axis(deviation, likeliest, 1)

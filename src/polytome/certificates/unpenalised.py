@@ -1,25 +1,29 @@
-"""The equations of columns that a penalty leaves alone: solved first, and the remainder added to the gap.
+"""The equations of columns that a penalty leaves alone: solved first, and the remainder added to
+the gap.
 
-A dual point is feasible if `sum_i s_i x_ij R_i = 0` for each unpenalised column j and, where there is an intercept,
-`sum_i s_i R_i = 0`. Let Z be these columns, p the predictions of some coefficients, `g = Z' diag(s) (p - y) / S` what
-they leave of the equations, `C_i = diag(p_i) - p_i p_i'` the curvature of row i, and H that of Z, so that
+A dual point is feasible if `sum_i s_i x_ij R_i = 0` for each unpenalised column j and, where there
+is an intercept, `sum_i s_i R_i = 0`. Let Z be these columns, p the predictions of some
+coefficients, `g = Z' diag(s) (p - y) / S` what they leave of the equations,
+`C_i = diag(p_i) - p_i p_i'` the curvature of row i, and H that of Z, so that
 
     q_i = p_i + C_i c' z_i     with     H c = -g
 
-satisfies all of them, whatever g. If no `|z_i c|` is large, q_i is a distribution. The divergence of q from p is on
-average at most `chi^2 = g' H^-1 g = eta^2`; and by Cauchy and Schwarz the gradient of the penalised columns moves by at
-most `sqrt(L) eta` times their root mean squares, L being the smoothness of the loss.
+satisfies all of them, whatever g. If no `|z_i c|` is large, q_i is a distribution. The divergence
+of q from p is on average at most `chi^2 = g' H^-1 g = eta^2`; and by Cauchy and Schwarz the
+gradient of the penalised columns moves by at most `sqrt(L) eta` times their root mean squares, L
+being the smoothness of the loss.
 
-Classes that a label gives nothing and predictions next to nothing get nothing in q_i, and the likeliest class their
-mass. So nothing is lost where unpenalised columns tell some classes apart perfectly.
+Classes that a label gives nothing and predictions next to nothing get nothing in q_i, and the
+likeliest class their mass. So nothing is lost where unpenalised columns tell some classes apart
+perfectly.
 
-All that is needed of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the one computed
-minus a bound of the rounding (Weyl). Where columns depend on each other it is not positive. Then equations that imply
-the others are sought, and H is theirs alone: of tiny data by an elimination without rounding, else columns of which the
-others are exactly sums.
+All that is needed of H is a lower bound of its smallest eigenvalue, brought to a unit diagonal: the
+one computed minus a bound of the rounding (Weyl). Where columns depend on each other it is not
+positive. Then equations that imply the others are sought, and H is theirs alone: of tiny data by an
+elimination without rounding, else columns of which the others are exactly sums.
 
-References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and Johnson, Matrix Analysis,
-2013, section 4.3 (Weyl's inequality).
+References: Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Horn and
+Johnson, Matrix Analysis, 2013, section 4.3 (Weyl's inequality).
 """
 
 from __future__ import annotations
@@ -57,10 +61,11 @@ class Equations:
     Attributes:
         objective: with products in float64.
         remainder: what the predictions leave of them, (n_places, n_outputs).
-        remainder_error: how far rounding may have moved the root of the sum of squares of `remainder`, scaled.
+        remainder_error: how far rounding may have moved the root of the sum of squares of
+            `remainder`, scaled.
         places: of these columns among the rows of the coefficients.
-        scales: what brings the Hessian's diagonal to about one, (n_outputs, n_places); 0 where it has none, and nothing
-            is left.
+        scales: what brings the Hessian's diagonal to about one, (n_outputs, n_places); 0 where it
+            has none, and nothing is left.
         directions: eigenvectors of the scaled Hessian.
         eigenvalues: of the scaled Hessian, as computed.
         min_eigenvalue: none is below this, rounding included; not positive where nothing is known.
@@ -83,7 +88,8 @@ class Equations:
 
     @classmethod
     def at(cls, objective: Objective, W: Array, negligible: float) -> Equations:
-        """Those at coefficients `W`; predictions within `negligible` of a label that is not soft are the label."""
+        """Those at coefficients `W`; predictions within `negligible` of a label that is not soft
+        are the label."""
         rows, raw, total = objective.rows, objective.rows.columns.to_raw(W), objective.total_weight
         places, varies = _places(objective, raw, negligible)
         soft = bool(objective.soft.any())
@@ -101,8 +107,8 @@ class Equations:
 
     @classmethod
     def _of(cls, objective: Objective, places: Array, needed: Array, sums: Sums, fills: bool) -> Equations:
-        """Those of means over the rows, of which `needed` ones, (n_outputs, n_places), imply the others; where it fills
-        them, with a curvature for what is the same in every class."""
+        """Those of means over the rows, of which `needed` ones, (n_outputs, n_places), imply the
+        others; where it fills them, with a curvature for what is the same in every class."""
         rows, (H, diagonal, remainder, sizes, (mean, square)) = objective.rows, sums
         H, (n_outputs, width) = H.copy(), diagonal.shape
         active = (diagonal > 0) & needed
@@ -118,8 +124,11 @@ class Equations:
         eigenvalues, directions = np.linalg.eigh(H)
         depth = objective.sizes.depth + 2 * ELEMENTARY_ROUNDINGS + n_outputs
         eigenvalue_error = len(H) * growth(depth + 200) * (1 + float(np.abs(eigenvalues).max(initial=0.0)))
-        # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no equation to lose.
-        min_eigenvalue = float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[needed & ~active].any() else 0.0
+        # A matrix with a unit diagonal has an eigenvalue of at most one; one without rows has no
+        # equation to lose.
+        min_eigenvalue = (
+            float(eigenvalues.min(initial=1.0)) - eigenvalue_error if not remainder.T[needed & ~active].any() else 0.0
+        )
         longest = np.inf
         if min_eigenvalue > 0:
             (lengths,) = rows.reduce(_ScaledLengths(rows.columns, places, scales))
@@ -143,8 +152,9 @@ class Equations:
         return step
 
     def price(self, rounding: Rounding | None = None) -> tuple[float, float]:
-        """The divergence in nats that satisfying the equations takes, and by how much it moves the gradient of the
-        penalised columns, in the penalty's dual norm; infinite where it cannot be known.
+        """The divergence in nats that satisfying the equations takes, and by how much it moves the
+        gradient of the penalised columns, in the penalty's dual norm; infinite where it cannot be
+        known.
 
         Args:
             rounding: what rounding may have done at the coefficients; None to leave that out.
@@ -161,8 +171,8 @@ class Equations:
             return np.inf, np.inf
         eta = remainder / float(np.sqrt(self.min_eigenvalue)) * (1 + 8 * UNIT)
         change = (float(np.sqrt(smoothness)) * eta + self.rounded_norm) * (1 + 8 * UNIT)
-        # From other predictions, themselves so far from p, the divergence has a product of both changes beside. And the
-        # gradient is that of scores which were summed in another order.
+        # From other predictions, themselves so far from p, the divergence has a product of both
+        # changes beside. And the gradient is that of scores which were summed in another order.
         cross_term = change * float(np.sqrt(2 * divergence / smoothness))
         summation_error = 2 * float(np.sqrt(2 * smoothness * divergence))
         moved = change * sizes.centred_dual + summation_error * sizes.summed_dual
@@ -173,8 +183,8 @@ class Equations:
 def solve_equations(
     objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None
 ) -> tuple[float, Array, Array, Equations]:
-    """Newton's method on the unpenalised columns and the intercept: value, gradient, coefficients and equations at the
-    end.
+    """Newton's method on the unpenalised columns and the intercept: value, gradient, coefficients
+    and equations at the end.
 
     Args:
         objective: with products in float64.
@@ -204,8 +214,8 @@ def solve_equations(
 def _halved(
     objective: Objective, W: Array, value: float, step: Array, decrement: float
 ) -> tuple[Array, float, Array] | None:
-    """Where the longest of the halved steps leads that lowers the objective, or, where that is rounding, brings the
-    slope along it to less than half; None where none does."""
+    """Where the longest of the halved steps leads that lowers the objective, or, where that is
+    rounding, brings the slope along it to less than half; None where none does."""
     rounding = 8 * UNIT * (abs(value) + 1)
     for _ in range(_MAX_HALVINGS):
         trial = W + step
@@ -222,8 +232,9 @@ def _halved(
 
 @dataclass(frozen=True, eq=False)
 class _SumsOfEquations:
-    """What the equations of some columns are made of: the Hessian, its diagonal with columns as they are summed, what
-    predictions leave of the equations, of which absolute values that is the sum, and the means of rounded masses.
+    """What the equations of some columns are made of: the Hessian, its diagonal with columns as
+    they are summed, what predictions leave of the equations, of which absolute values that is the
+    sum, and the means of rounded masses.
 
     Args:
         loss: a loss of `polytome.losses`.
@@ -260,7 +271,8 @@ class _SumsOfEquations:
 
 @dataclass(frozen=True, eq=False)
 class _ScaledLengths:
-    """For each row of positive weight the largest squared length of its scaled columns of any output, joined: (n,)."""
+    """For each row of positive weight the largest squared length of its scaled columns of any
+    output, joined: (n,)."""
 
     columns: Columns
     places: Array
@@ -276,11 +288,12 @@ class _ScaledLengths:
 def _rounded_residuals(
     loss: Loss, block: Block, raw: Array, negligible: float
 ) -> tuple[Array, Array, Array | None, Array]:
-    """The residuals and the curvature of a block, where predictions within `negligible` of a label that is 0 or 1 are the
-    label.
+    """The residuals and the curvature of a block, where predictions within `negligible` of a label
+    that is 0 or 1 are the label.
 
-    With the mass of each row that was moved, (n,), in a softmax to the likeliest class: no more than that had, so that
-    the divergence from what was predicted is at most three times as much, even if all else changes by half.
+    With the mass of each row that was moved, (n,), in a softmax to the likeliest class: no more
+    than that had, so that the divergence from what was predicted is at most three times as much,
+    even if all else changes by half.
     """
     scores = block_scores(block, raw)
     _, residual = loss.value_and_gradient(scores, block.target)
@@ -309,11 +322,12 @@ def _rounded_residuals(
 
 
 def _places(objective: Objective, raw: Array, negligible: float) -> tuple[Array, Array]:
-    """The unpenalised columns and the intercept's place, and for which outputs each of them has an equation of its own,
-    (n_outputs, n_places).
+    """The unpenalised columns and the intercept's place, and for which outputs each of them has an
+    equation of its own, (n_outputs, n_places).
 
-    A column that never changes in the rows whose predictions of an output are no labels has an equation that follows
-    from the intercept's; one that is zero there has none. The outputs of a softmax have such rows in common.
+    A column that never changes in the rows whose predictions of an output are no labels has an
+    equation that follows from the intercept's; one that is zero there has none. The outputs of a
+    softmax have such rows in common.
     """
     rows, free, loss = objective.rows, objective.unpenalised, objective.loss
     low, high = (np.full((loss.n_outputs, len(free)), each) for each in (np.inf, -np.inf))
@@ -338,9 +352,9 @@ def _places(objective: Objective, raw: Array, negligible: float) -> tuple[Array,
 def _independent(objective: Objective, raw: Array, negligible: float, places: Array) -> Array | None:
     """Which equations imply all others, (n_outputs, n_places); None for more than tiny data.
 
-    Coefficients whose scores are the same in all outputs that a row is in doubt between change no prediction, and what
-    predictions leave of an equation along them is nothing. With those of independent columns, the pivots of an
-    elimination without rounding, they span all coefficients.
+    Coefficients whose scores are the same in all outputs that a row is in doubt between change no
+    prediction, and what predictions leave of an equation along them is nothing. With those of
+    independent columns, the pivots of an elimination without rounding, they span all coefficients.
     """
     rows, loss, width = objective.rows, objective.loss, len(places)
     if not rows.facts.is_resident or rows.n_rows * (loss.n_outputs * width) ** 2 > _MOST_EXACT:
@@ -381,7 +395,8 @@ def _whole_multiples(values: list[float]) -> list[int]:
 
 
 def _columns(columns: Columns, block: Block, places: Array) -> tuple[Array, Array]:
-    """The standardised columns at these places, and how large they are as they are summed, both (n, n_places)."""
+    """The standardised columns at these places, and how large they are as they are summed, both
+    (n, n_places)."""
     features = places[places < len(columns.shift)]
     X, shift, scale = _raw(block, features), columns.shift[features], columns.scale[features]
     Z, sizes = (X - shift) * scale, (np.abs(X) + np.abs(shift)) * scale

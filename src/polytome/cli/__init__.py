@@ -1,7 +1,7 @@
 """The command `polytome`: train, predict, evaluate, explain, datasets.
 
-The commands compute nothing: they call library functions and show what these return. scikit-learn and NumPy are
-imported when a command runs, so that `polytome --help` answers at once.
+The commands compute nothing: they call library functions and show what these return. scikit-learn
+and NumPy are imported when a command runs, so that `polytome --help` answers at once.
 
 Exit status: 0 done; 1 an error, reported in one line; 2 a wrong option; 130 interrupted by Ctrl-C.
 """

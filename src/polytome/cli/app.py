@@ -1,4 +1,5 @@
-"""The command line with all its commands, and the one place where an error becomes a line and an exit status."""
+"""The command line with all its commands, and the one place where an error becomes a line and an
+exit status."""
 
 from __future__ import annotations
 

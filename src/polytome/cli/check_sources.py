@@ -1,4 +1,5 @@
-"""`polytome check-sources`: every number and identity of the source documents beside what the lessons compute."""
+"""`polytome check-sources`: every number and identity of the source documents beside what the
+lessons compute."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ __all__ = ["Interruption"]
 
 
 class Interruption:
-    """While it is entered, the first Ctrl-C only sets `requested`; the second raises KeyboardInterrupt.
+    """While it is entered, the first Ctrl-C only sets `requested`; the second raises
+    KeyboardInterrupt.
 
     Example:
         >>> with Interruption() as interruption:

@@ -1,4 +1,5 @@
-"""Where output goes: results to stdout, everything about the work itself to stderr, with `--json` nothing but JSON."""
+"""Where output goes: results to stdout, everything about the work itself to stderr, with `--json`
+nothing but JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def command_line(context: typer.Context) -> str:
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that prints text as it is, and respects NO_COLOR and whether the output is a terminal."""
+    """A console that prints text as it is, and respects NO_COLOR and whether the output is a
+    terminal."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.width = min(console.width, _WIDEST)
     return console
@@ -39,7 +41,8 @@ def printable(value: object) -> str:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object; arrays become lists, and what JSON cannot hold, infinity and NaN, becomes null."""
+    """Print one JSON object; arrays become lists, and what JSON cannot hold, infinity and NaN,
+    becomes null."""
     print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False), flush=True)
 
 
@@ -56,7 +59,8 @@ def show_warning(sentence: str) -> None:
 
 @contextmanager
 def live_line() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that is overwritten as work goes on; nothing where stderr is not a terminal."""
+    """A line on stderr that is overwritten as work goes on; nothing where stderr is not a
+    terminal."""
     console = make_console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

@@ -60,8 +60,8 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
         outputs: for each option the path it names and the endings it may have, separated by blanks.
 
     Raises:
-        ArgumentError: a file would be overwritten that the same command reads or writes, or its ending stands for
-            another format.
+        ArgumentError: a file would be overwritten that the same command reads or writes, or its
+            ending stands for another format.
         FileError: a file cannot be written.
 
     Example:

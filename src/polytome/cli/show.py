@@ -64,7 +64,8 @@ def balance(counts: Mapping[Any, int]) -> str:
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None:
-    """Print accuracy and log loss beside those of the null model, unseen labels, and what is confused with what."""
+    """Print accuracy and log loss beside those of the null model, unseen labels, and what is
+    confused with what."""
     known = evaluation.n_rows - evaluation.n_unseen
     log_loss = "-" if evaluation.log_loss is None else f"{evaluation.log_loss:.4f}"
     rows = [

@@ -226,7 +226,8 @@ def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int
 
 
 def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
-    """Let the estimator refuse settings before any row is read, by a trial fit to four made-up rows."""
+    """Let the estimator refuse settings before any row is read, by a trial fit to four made-up
+    rows."""
     from polytome.errors import ArgumentError, DataError
     from polytome.models.logistic import LogisticRegression
     from polytome.models.penalty_weights import check_penalty_weights
@@ -304,7 +305,8 @@ def _train(
 
 
 def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
-    """Whether something could be written; if not, the results are shown nevertheless, and then the error."""
+    """Whether something could be written; if not, the results are shown nevertheless, and then the
+    error."""
     from polytome.errors import FileError
 
     try:
@@ -328,7 +330,8 @@ def _scale(text: str | None) -> float | str | None:
 
 
 def _penalty_weights(texts: list[str] | None) -> dict[str, float] | None:
-    """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part of it."""
+    """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part
+    of it."""
     found: dict[str, float] = {}
     for text in texts or ():
         rest = f"{text},"
@@ -420,7 +423,8 @@ def _show_coefficients(console: Console, model: LogisticRegression) -> None:
 
 
 def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None:
-    """The report on a model just trained: evaluated on the rows held out, or if there are none on the training rows."""
+    """The report on a model just trained: evaluated on the rows held out, or if there are none on
+    the training rows."""
     from polytome.report import make_report
 
     if rows.X_test is None:

@@ -1,4 +1,5 @@
-"""Newton decrements and the conjugate gradients that reach them where the Hessian is too large to form."""
+"""Newton decrements and the conjugate gradients that reach them where the Hessian is too large to
+form."""
 
 from __future__ import annotations
 
@@ -18,16 +19,18 @@ __all__ = ["conjugate_gradients", "newton_decrement"]
 
 
 def newton_decrement(objective: Objective, W: Array, gradient: Array, blocks: Array | None = None) -> float:
-    """Half the squared Newton decrement `g' H^-1 g / 2`, in nats: an estimate of the distance from the minimum.
+    """Half the squared Newton decrement `g' H^-1 g / 2`, in nats: an estimate of the distance from
+    the minimum.
 
-    Where the Hessian is too large to form, conjugate gradients solve `H x = g`, one pass over the rows for each of
-    their steps; the estimate grows with every step, so it errs on the small side.
+    Where the Hessian is too large to form, conjugate gradients solve `H x = g`, one pass over the
+    rows for each of their steps; the estimate grows with every step, so it errs on the small side.
 
     Args:
         objective: what is minimised.
         W: coefficients, shape `objective.shape`.
         gradient: the gradient there.
-        blocks: the Hessian there, as from `Objective.hessian_blocks`, which is overwritten; None if it was not formed.
+        blocks: the Hessian there, as from `Objective.hessian_blocks`, which is overwritten; None if
+            it was not formed.
 
     Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 9.5.1.
     """
@@ -51,8 +54,9 @@ def conjugate_gradients(
 ) -> tuple[Array, Array]:
     """An approximate solution x of `H x = rhs`, and `H x`, by preconditioned conjugate gradients.
 
-    Stops at step j when `j * gain_j <= tolerance * total gain`, the gain being the decrease of `x'Hx/2 - rhs'x`
-    (Nash and Sofer, Operations Research Letters 9, 1990), or after `max_products` products.
+    Stops at step j when `j * gain_j <= tolerance * total gain`, the gain being the decrease of
+    `x'Hx/2 - rhs'x` (Nash and Sofer, Operations Research Letters 9, 1990), or after `max_products`
+    products.
     """
     x, image = np.zeros_like(rhs), np.zeros_like(rhs)
     residual = rhs.copy()

@@ -17,14 +17,15 @@ Array = NDArray[Any]
 __all__ = ["LARGEST_HESSIAN", "HessianFactor", "factor_hessian", "ridged_factor"]
 
 LARGEST_HESSIAN = 6_000
-"""Largest side of a Hessian that is formed (its blocks may have as many entries): 288 MB of float64."""
+"""Largest side of a Hessian that is formed (its blocks may have as many entries): 288 MB of
+float64."""
 _FIRST_RIDGE, _LAST_RIDGE = 1e-14, 1e16
 
 
 @dataclass(frozen=True)
 class HessianFactor:
-    """Cholesky factors of a Hessian's blocks scaled to a unit diagonal: as accurate for columns in millions as in
-    millionths."""
+    """Cholesky factors of a Hessian's blocks scaled to a unit diagonal: as accurate for columns in
+    millions as in millionths."""
 
     scales: Array
     factors: list[Array]
@@ -39,7 +40,8 @@ class HessianFactor:
 
 
 def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
-    """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`; overwrites them.
+    """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`;
+    overwrites them.
 
     Args:
         objective: says whether the loss leaves directions flat.
@@ -55,9 +57,11 @@ def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
 
 
 def _fill_flat_directions(objective: Objective, H: Array) -> None:
-    """Adds curvature where the softmax loss has none: the same change to every class changes no prediction.
+    """Adds curvature where the softmax loss has none: the same change to every class changes no
+    prediction.
 
-    The gradient has no component along these directions (coefficients are kept canonical), so no step changes.
+    The gradient has no component along these directions (coefficients are kept canonical), so no
+    step changes.
     """
     n_columns, n_outputs = objective.shape
     if objective.loss.separable:
@@ -80,7 +84,8 @@ def _factor(H: Array) -> Array:
 
 
 def ridged_factor(S: Array, diagonal_of: Callable[[float], Array], ridge: float) -> Array:
-    """Lower Cholesky factor of a matrix whose diagonal is raised until it is definite; overwrites the diagonal.
+    """Lower Cholesky factor of a matrix whose diagonal is raised until it is definite; overwrites
+    the diagonal.
 
     Where no ridge makes it so, because an entry is not finite, that of the unit matrix.
 

@@ -1,5 +1,5 @@
-"""The Hessian's square root, and its triangular factor: for small problems whose columns or rows differ by many orders
-of magnitude."""
+"""The Hessian's square root, and its triangular factor: for small problems whose columns or rows
+differ by many orders of magnitude."""
 
 from __future__ import annotations
 
@@ -25,23 +25,26 @@ _MAX_OPERATIONS = 2e9  # operations of a factorisation
 class HessianRoot:
     """A matrix A with `A'A = H`, never H itself.
 
-    The Hessian of a row's softmax loss is `sum_{k<l} p_k p_l (e_k - e_l)(e_k - e_l)'`, that of a sigmoid `p (1 - p)`.
-    So A has rows `sqrt(s_i p_k p_l / S) (e_k - e_l) (x) x_i`, and `sqrt(lambda) I` for the penalty. Its triangular
-    factor, with pivoted columns and rows in the order of their size, preserves small rows beside rows a billion times
-    as large, which the entries of H would lose.
+    The Hessian of a row's softmax loss is `sum_{k<l} p_k p_l (e_k - e_l)(e_k - e_l)'`, that of a
+    sigmoid `p (1 - p)`. So A has rows `sqrt(s_i p_k p_l / S) (e_k - e_l) (x) x_i`, and
+    `sqrt(lambda) I` for the penalty. Its triangular factor, with pivoted columns and rows in the
+    order of their size, preserves small rows beside rows a billion times as large, which the
+    entries of H would lose.
 
     Args:
-        objective: with a ridge penalty of every column, and products in float64, over few rows and columns.
+        objective: with a ridge penalty of every column, and products in float64, over few rows and
+            columns.
 
-    Reference: Cox and Higham, Stability of Householder QR factorization for weighted least squares problems, in
-    Numerical Analysis 1997, 1998.
+    Reference: Cox and Higham, Stability of Householder QR factorization for weighted least squares
+    problems, in Numerical Analysis 1997, 1998.
     """
 
     objective: Objective
 
     @classmethod
     def of(cls, objective: Objective) -> HessianRoot | None:
-        """The root of an objective's Hessian, if every column is penalised and it is small enough to be factored."""
+        """The root of an objective's Hessian, if every column is penalised and it is small enough
+        to be factored."""
         n, (n_columns, n_outputs) = objective.rows.n_rows, objective.shape
         pairs, side, problems = 1, n_columns, n_outputs
         if not objective.loss.separable:
@@ -71,7 +74,8 @@ class HessianRoot:
         scores = all_scores(objective.rows, objective.rows.columns.to_raw(W))
         m, u = objective.loss.curvature(scores, objective.rows.target)
         weighted = X * np.sqrt(objective.rows.weight / objective.total_weight)[:, None]
-        # An intercept that is not fitted is held at zero; and so is the same change to each class, which changes no prediction.
+        # An intercept that is not fitted is held at zero; and so is the same change to each class,
+        # which changes no prediction.
         ridge = np.broadcast_to(objective.penalty.quadratic, (n_columns - 1, 1)).ravel()
         penalty_rows = np.diag(np.sqrt(np.append(ridge, 1.0 - objective.fit_intercept)))
         if u is not None:
@@ -114,7 +118,8 @@ def _solved(A: Array, gradient: Array) -> Array:
 
 
 def _factor(A: Array) -> tuple[Array, Array, Array] | None:
-    """The triangle of a matrix of scaled columns, their order and their sizes; None if it has no full rank."""
+    """The triangle of a matrix of scaled columns, their order and their sizes; None if it has no
+    full rank."""
     scale = np.abs(A).max(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     A = A / scale

@@ -4,9 +4,10 @@ With probabilities p, the Hessian of a row's softmax loss is
 
     diag(p) - p p'  =  sum over pairs k > l of  p_k p_l (e_k - e_l)(e_k - e_l)'
 
-the Laplacian of a graph whose edges are pairs of classes. Nearly all of the curvature is in few pairs: most rows have
-one rival class, or none. A pair adds `p_k p_l x x'` to four blocks of the Hessian of the coefficients, so the blocks of
-two different classes are weighted Gram matrices of rows, and the others are minus the sums of these.
+the Laplacian of a graph whose edges are pairs of classes. Nearly all of the curvature is in few
+pairs: most rows have one rival class, or none. A pair adds `p_k p_l x x'` to four blocks of the
+Hessian of the coefficients, so the blocks of two different classes are weighted Gram matrices of
+rows, and the others are minus the sums of these.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ _GOLDEN_RATIO = 0.6180339887498949  # its multiples spread evenly between whole 
 
 
 def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int, draw: int = 0) -> Array:
-    """An unbiased estimate of the Hessian of a softmax objective whose rows are at a temperature each.
+    """An unbiased estimate of the Hessian of a softmax objective whose rows are at a temperature
+    each.
 
-    A row at temperature T has the curvature of `softmax(scores / T)`: at 1 its own; above, more where it is certain.
+    A row at temperature T has the curvature of `softmax(scores / T)`: at 1 its own; above, more
+    where it is certain.
 
     Args:
         objective: one with the softmax loss.
         W: coefficients, shape `objective.shape`.
         temperature: one per row, 1 or more.
-        pairs: about how many pairs are drawn for each coefficient, at most; those that matter most are certain to be.
+        pairs: about how many pairs are drawn for each coefficient, at most; those that matter most
+            are certain to be.
         draw: number of the draw; each is another sample.
 
     Returns:
@@ -59,7 +63,8 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
         >>> bool(np.allclose(pair_hessian(objective, W, np.ones(3), 10**6), objective.hessian_blocks(W)))
         True
 
-    Reference: Spielman and Srivastava, Graph sparsification by effective resistances, SIAM J. Comput. 40, 2011.
+    Reference: Spielman and Srivastava, Graph sparsification by effective resistances, SIAM J.
+    Comput. 40, 2011.
     """
     n_columns, n_classes = objective.shape
     H = np.zeros((n_classes, n_columns, n_classes, n_columns))
@@ -70,7 +75,8 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
             H[first[place], :, second[place]] -= gram
 
     def complete(k: int) -> None:
-        """The blocks right of the diagonal mirror those below it, and the rows of blocks sum to zero."""
+        """The blocks right of the diagonal mirror those below it, and the rows of blocks sum to
+        zero."""
         H[k, :, k + 1 :] = H[k + 1 :, :, k].transpose(1, 0, 2)
         own = H[k, :, k]
         np.negative(H[k].sum(axis=1), out=own)
@@ -82,9 +88,11 @@ def pair_hessian(objective: Objective, W: Array, temperature: Array, pairs: int,
 
 
 def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
-    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights, the intercept's column of ones last.
+    """`X' diag(c) X / S` over the rows of drawn pairs, c being their weights, the intercept's
+    column of ones last.
 
-    Yields the place of a pair of classes and the matrix of some of its rows, which follow each other in `drawn`.
+    Yields the place of a pair of classes and the matrix of some of its rows, which follow each
+    other in `drawn`.
     """
     row, places, weight = drawn[:, 0].astype(np.intp), drawn[:, 1].astype(np.intp), drawn[:, 2]
     chosen = objective.rows.at(np.float64).subset(row, weight / objective.total_weight)
@@ -94,10 +102,12 @@ def _grams(objective: Objective, drawn: Array) -> Iterator[tuple[int, Array]]:
 
 
 def _draw(objective: Objective, W: Array, temperature: Array, pairs: int, draw: int) -> Array:
-    """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape (n_drawn, 3), by place.
+    """Drawn pairs: the row, the place of the pair in `tril_indices`, and its weight; shape
+    (n_drawn, 3), by place.
 
-    A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns: so rare classes and
-    columns keep their curvature. Three passes over the rows, whose probabilities are kept meanwhile.
+    A pair's importance is its share in the diagonal blocks' own diagonals, summed over the columns:
+    so rare classes and columns keep their curvature. Three passes over the rows, whose
+    probabilities are kept meanwhile.
     """
     rows = in_memory(objective.rows, "a sample of pairs of classes").at(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -126,7 +136,8 @@ class _SoftmaxOfTargets:
 
 @dataclass(frozen=True, eq=False)
 class _Diagonals:
-    """The diagonals of the Hessian's diagonal blocks: of the columns, (n_features, n_classes), and of the intercepts.
+    """The diagonals of the Hessian's diagonal blocks: of the columns, (n_features, n_classes), and
+    of the intercepts.
 
     Targets are the numbers of the rows, `p` the probabilities of all.
     """
@@ -142,7 +153,8 @@ class _Diagonals:
 
 @dataclass(frozen=True, eq=False)
 class _DrawnPairs:
-    """Pairs drawn from each row, joined: the row, the place of the pair and its weight. Targets as in `_Diagonals`.
+    """Pairs drawn from each row, joined: the row, the place of the pair and its weight. Targets as
+    in `_Diagonals`.
 
     `features` and `intercept` are what a unit of each diagonal counts.
     """
@@ -155,15 +167,18 @@ class _DrawnPairs:
 
     def of_block(self, block: Block) -> Sums:
         importance = (_squares(block) @ self.features + self.intercept) * block.weight[:, None]
-        # Without a bound the share in a diagonal that is almost nothing could be infinite, and infinity times zero is NaN.
+        # Without a bound the share in a diagonal that is almost nothing could be infinite, and
+        # infinity times zero is NaN.
         np.minimum(importance, _MAX_IMPORTANCE, out=importance)
         row, place, weight = _pairs_of_rows(self.p[block.target[0] : block.target[-1] + 1], importance, self.draw)
         return (np.column_stack([block.target[row], place, block.weight[row] * weight]),)
 
 
 def _pairs_of_rows(p: Array, importance: Array, draw: int) -> tuple[Array, Array, Array]:
-    """Pairs drawn from rows with probabilities p: the row, the place of the pair in `tril_indices`, and its weight."""
-    # First a row and a class that is not its most probable one, then a more probable class to make the pair.
+    """Pairs drawn from rows with probabilities p: the row, the place of the pair in `tril_indices`,
+    and its weight."""
+    # First a row and a class that is not its most probable one, then a more probable class to make
+    # the pair.
     chance = importance + np.einsum("ik,ik->i", p, importance)[:, None]
     chance *= p
     chance[np.arange(len(p)), p.argmax(axis=1)] = 0.0
@@ -190,9 +205,11 @@ def _squares(block: Block) -> Any:
 
 
 def _systematic(expected: Array, draw: int) -> Array:
-    """What systematic sampling draws: the places where the sum of the expectations so far passes a whole number.
+    """What systematic sampling draws: the places where the sum of the expectations so far passes a
+    whole number.
 
-    Reference: Madow, On the theory of systematic sampling, Annals of Mathematical Statistics 20, 1949.
+    Reference: Madow, On the theory of systematic sampling, Annals of Mathematical Statistics
+    20, 1949.
     """
     offset = (0.5 + draw * _GOLDEN_RATIO) % 1.0
     cumulative = np.cumsum(expected)

@@ -1,12 +1,14 @@
-"""Approximations of the inverse Hessian: what L-BFGS starts from, and conjugate gradients are preconditioned by.
+"""Approximations of the inverse Hessian: what L-BFGS starts from, and conjugate gradients are
+preconditioned by.
 
-At the null model every row has the same probabilities, so the Hessian is exactly `A (x) S + lambda I`, a Kronecker
-product of `A = diag(p) - p p'` over outputs and the Gram matrix `S` of the columns. Elsewhere that form is the
-natural approximation: `A` the mean Hessian of the loss with respect to the scores, `S` the Gram matrix weighted by
-each row's curvature. In the eigenvectors of A it splits into one matrix `alpha S + lambda I` for each
-eigenvalue alpha. Before that each output's columns are centred at the mean of the rows, weighted by their curvature in it: the intercept of
-an output stands for that mean, and without this a direction along it would seem as curved as any other. Two ways to
-invert those matrices:
+At the null model every row has the same probabilities, so the Hessian is exactly
+`A (x) S + lambda I`, a Kronecker product of `A = diag(p) - p p'` over outputs and the Gram matrix
+`S` of the columns. Elsewhere that form is the natural approximation: `A` the mean Hessian of the
+loss with respect to the scores, `S` the Gram matrix weighted by each row's curvature. In the
+eigenvectors of A it splits into one matrix `alpha S + lambda I` for each eigenvalue alpha. Before
+that each output's columns are centred at the mean of the rows, weighted by their curvature in it:
+the intercept of an output stands for that mean, and without this a direction along it would seem as
+curved as any other. Two ways to invert those matrices:
 
     GramPreconditioner      Cholesky factors, for up to some thousands of columns
     DiagonalPreconditioner  the diagonal of S, for any number of columns
@@ -57,14 +59,16 @@ class Preconditioner(Protocol):
 
 @dataclass(frozen=True)
 class Outputs:
-    """The part over outputs: the mean Hessian of the loss with respect to the scores, `V diag(alpha) V'`."""
+    """The part over outputs: the mean Hessian of the loss with respect to the scores,
+    `V diag(alpha) V'`."""
 
     V: Array
     alpha: Array
     mean_weight: float
 
     def solve_intercept(self, gradient: Array) -> Array:
-        """Inverse of the intercepts' Hessian times rows of gradients; zero along directions without curvature."""
+        """Inverse of the intercepts' Hessian times rows of gradients; zero along directions without
+        curvature."""
         step: Array = gradient @ self.V * _inverse(self.alpha * self.mean_weight) @ self.V.T
         return step
 
@@ -77,11 +81,14 @@ class Outputs:
 
 @dataclass(frozen=True)
 class GramPreconditioner:
-    """`(A (x) S + lambda I)^-1` by Cholesky factors of `alpha S + lambda I`, which no scaling of the columns can harm.
+    """`(A (x) S + lambda I)^-1` by Cholesky factors of `alpha S + lambda I`, which no scaling of
+    the columns can harm.
 
-    Eigenvalues alpha that differ little share a factor: `groups` holds the eigenvectors of each, and the factor.
-    `centres` (n_features, n_outputs) are the means of the rows, weighted by their curvature in each output: `S` is centred there, and a score
-    is `(x - centre) w + (b + centre w)`, so that the coefficients w have nothing to do with the term in brackets.
+    Eigenvalues alpha that differ little share a factor: `groups` holds the eigenvectors of each,
+    and the factor. `centres` (n_features, n_outputs) are the means of the rows, weighted by their
+    curvature in each output: `S` is centred there, and a score is
+    `(x - centre) w + (b + centre w)`, so that the coefficients w have nothing to do with the term
+    in brackets.
     """
 
     outputs: Outputs
@@ -129,16 +136,19 @@ class DiagonalPreconditioner:
 
 
 def precondition(objective: Objective, W: Array) -> GramPreconditioner | DiagonalPreconditioner:
-    """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the rows."""
+    """The preconditioner that suits the shape, with the curvature at `W`; at most a pass over the
+    rows."""
     if objective.rows.n_features > MAX_GRAM_COLUMNS:
         return _diagonal(objective, W)
     return kronecker_hessian(objective, W).inverse()
 
 
 def gram_sample(n_rows: int, n_features: int, n_outputs: int) -> int | None:
-    """How many rows are copied for the Gram matrix; None where it is made of all, which need no copy.
+    """How many rows are copied for the Gram matrix; None where it is made of all, which need no
+    copy.
 
-    About as much arithmetic as two passes, and enough rows for their Gram matrix to be representative.
+    About as much arithmetic as two passes, and enough rows for their Gram matrix to be
+    representative.
 
     Example:
         >>> gram_sample(60_000, 784, 10), gram_sample(20_000, 784, 10)
@@ -154,7 +164,8 @@ def _outputs(objective: Objective, mean_hessian: Array, trace: float) -> Outputs
     if not trace > 0:  # every row is classified beyond doubt: any positive curvature will do
         return Outputs(np.eye(n_outputs), np.ones(n_outputs), 1.0)
     alpha, V = np.linalg.eigh(mean_hessian / trace)
-    # No curvature at all, but for rounding: the same change to every class, which canonical coefficients never need.
+    # No curvature at all, but for rounding: the same change to every class, which canonical
+    # coefficients never need.
     alpha[alpha <= 1e-12 * alpha.max()] = 0.0
     return Outputs(V, alpha, trace / objective.total_weight)
 
@@ -190,7 +201,8 @@ class KroneckerHessian:
 
 
 def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
-    """The approximation with the curvature at `W`; at most a pass over the rows, for up to `MAX_GRAM_COLUMNS`."""
+    """The approximation with the curvature at `W`; at most a pass over the rows, for up to
+    `MAX_GRAM_COLUMNS`."""
     facts = objective.rows.facts
     if (size := gram_sample(facts.n_rows, facts.n_features, objective.loss.n_outputs)) is not None:
         size = max(min(size, facts.most_copied), min(size, _MIN_SAMPLE_ROWS))
@@ -206,8 +218,9 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
 
 @dataclass(frozen=True, eq=False)
 class _Factors:
-    """What the two factors are made of: the Gram matrix of the columns, weighted by each row's curvature; the sums of
-    the columns weighted by each output's curvature, and of these weights; and the Hessian of the scores."""
+    """What the two factors are made of: the Gram matrix of the columns, weighted by each row's
+    curvature; the sums of the columns weighted by each output's curvature, and of these weights;
+    and the Hessian of the scores."""
 
     loss: Loss
     raw: Array
@@ -237,8 +250,8 @@ class _HessianAndTrace:
 
 
 def _groups(alpha: Array) -> list[tuple[float, Array]]:
-    """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and where they
-    stand."""
+    """Positive eigenvalues within a factor of two (or four, sixteen, ... if those are too many) and
+    where they stand."""
     places = np.flatnonzero(alpha)
     powers = np.log2(alpha[places])
     width = 1.0
@@ -249,7 +262,8 @@ def _groups(alpha: Array) -> list[tuple[float, Array]]:
 
 
 def _factor(S: Array, ridge: float | Array, least_ratio: float) -> tuple[Array, bool]:
-    """Cholesky factor of `S + diag(ridge)`, each diagonal entry raised by the smallest ratio that makes it definite."""
+    """Cholesky factor of `S + diag(ridge)`, each diagonal entry raised by the smallest ratio that
+    makes it definite."""
     diagonal = S.diagonal() + ridge
     diagonal[diagonal <= 0] = 1.0  # a column of zeros without a penalty
     return ridged_factor(S, lambda ratio: diagonal * (1 + ratio), least_ratio), True

@@ -19,11 +19,13 @@ __all__ = ["drawn_by_curvature", "sampled_hessian"]
 def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
     """About `size` rows that stand for all: a pass over the rows.
 
-    A row is drawn with a probability that grows with the trace of its Hessian and with `Objective.row_lengths`, and
-    counts for the inverse of that probability. Where most rows are classified beyond doubt, few rows hold nearly all of
-    the curvature; and a column that few rows have is seen by these.
+    A row is drawn with a probability that grows with the trace of its Hessian and with
+    `Objective.row_lengths`, and counts for the inverse of that probability. Where most rows are
+    classified beyond doubt, few rows hold nearly all of the curvature; and a column that few rows
+    have is seen by these.
 
-    Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform sampling, NeurIPS 2016.
+    Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform
+    sampling, NeurIPS 2016.
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
     (traces,) = rows.reduce(Traces(objective.loss, raw))

@@ -3,8 +3,9 @@
 Plain functions on arrays; `polytome.plots` draws what they return.
 
 Reference:
-    Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 5.1.3 (ROC and precision-recall curves);
-    Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16 (2001).
+    Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 5.1.3 (ROC and
+    precision-recall curves); Brown, Cai and DasGupta, "Interval estimation for a binomial
+    proportion", Statistical Science 16 (2001).
 """
 
 from __future__ import annotations
@@ -73,10 +74,11 @@ class Curve:
 
 
 def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
-    """Clopper and Pearson's interval of a share: it covers the true share with at least the given probability.
+    """Clopper and Pearson's interval of a share: it covers the true share with at least the given
+    probability.
 
-    Its ends are quantiles of beta distributions: `B(a; k, n - k + 1)` and `B(1 - a; k + 1, n - k)` with
-    `a = (1 - level) / 2`.
+    Its ends are quantiles of beta distributions: `B(a; k, n - k + 1)` and `B(1 - a; k + 1, n - k)`
+    with `a = (1 - level) / 2`.
 
     Args:
         successes: how often it happened.
@@ -92,8 +94,8 @@ def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -
         0.0 0.308
 
     Reference:
-        Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
-        Biometrika 26 (1934).
+        Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of
+        the binomial", Biometrika 26 (1934).
     """
     k, n = np.asarray(successes, np.float64), np.asarray(n, np.float64)
     tail = (1 - level) / 2
@@ -103,7 +105,8 @@ def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -
 
 
 def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> tuple[Bin, ...]:
-    """Rows in bins of equal width by predicted probability: predicted probabilities beside observed frequencies.
+    """Rows in bins of equal width by predicted probability: predicted probabilities beside observed
+    frequencies.
 
     Args:
         happened: booleans, shape (n,).
@@ -154,7 +157,8 @@ def calibration_error(bins: Sequence[Bin]) -> float:
         0.1333
 
     Reference:
-        Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI (2015).
+        Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
+        binning", AAAI (2015).
     """
     n = sum(each.n_rows for each in bins)
     return sum(each.n_rows * abs(each.frequency - each.mean_probability) for each in bins) / n
@@ -175,9 +179,11 @@ def confidence(codes: Array, probabilities: Array) -> tuple[Array, Array]:
 
 
 def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
-    """The receiver operating characteristic: true- against false-positive rate as the cut-off falls.
+    """The receiver operating characteristic: true- against false-positive rate as the cut-off
+    falls.
 
-    Its area is the probability that a row of the class has a higher score than a row of another class.
+    Its area is the probability that a row of the class has a higher score than a row of another
+    class.
 
     Args:
         belongs: whether each row belongs to the class, shape (n,).
@@ -191,8 +197,8 @@ def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
         1.0
 
     Reference:
-        Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic curve",
-        Radiology 143 (1982).
+        Hanley and McNeil, "The meaning and use of the area under a receiver operating
+        characteristic curve", Radiology 143 (1982).
     """
     from sklearn import metrics
 
@@ -203,7 +209,8 @@ def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
 
 
 def precision_recall_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
-    """Precision against recall as the cut-off falls; the area is the average precision `sum (R_k - R_(k-1)) P_k`.
+    """Precision against recall as the cut-off falls; the area is the average precision
+    `sum (R_k - R_(k-1)) P_k`.
 
     Args:
         belongs: whether each row belongs to the class, shape (n,).
@@ -218,8 +225,8 @@ def precision_recall_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
         (1.0, [0.0, 0.5, 1.0, 1.0])
 
     Reference:
-        Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006): why points are not
-        joined by straight lines.
+        Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML (2006):
+        why points are not joined by straight lines.
     """
     from sklearn import metrics
 
@@ -243,12 +250,14 @@ def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array
     """For each class whether each row belongs to it, and the model's score for it.
 
     Args:
-        model: any fitted classifier of scikit-learn's kind with `decision_function` or `predict_proba`.
+        model: any fitted classifier of scikit-learn's kind with `decision_function` or
+            `predict_proba`.
         X: features, shape (n, d).
         y: labels, shape (n,); each must be a class of the model.
 
     Returns:
-        label -> (booleans, scores); with two classes, only for the second. A class without rows is left out.
+        label -> (booleans, scores); with two classes, only for the second. A class without rows is
+        left out.
 
     Raises:
         ArgumentError: the model has no scores.
@@ -300,7 +309,8 @@ def known_codes(y: Any, classes: Array) -> Array:
 def typical_row(X: Any) -> Array:
     """The median of each column, shape (d,): a row from which one or two features are moved.
 
-    The median of a column of zeros and ones is a possible value (or, in a tie, one half), which its mean seldom is.
+    The median of a column of zeros and ones is a possible value (or, in a tie, one half), which its
+    mean seldom is.
 
     Args:
         X: shape (n, d): an array, a frame, or a sparse matrix.

@@ -1,4 +1,5 @@
-"""What to look at: uncertain, confidently wrong and confused rows, and the features with the largest effects."""
+"""What to look at: uncertain, confidently wrong and confused rows, and the features with the
+largest effects."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def least_certain_rows(codes: Array, log_probabilities: Array, most: int = 8) ->
 
 
 def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8) -> list[JudgedRow]:
-    """The misclassified rows to whose true class the model gave the least probability, the worst first.
+    """The misclassified rows to whose true class the model gave the least probability, the worst
+    first.
 
     Args:
         codes: true classes as positions, -1 where unknown, shape (n,).
@@ -114,17 +116,20 @@ class Effect(NamedTuple):
 
 
 def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
-    """The features that move each score most between their smallest and their largest value in training.
+    """The features that move each score most between their smallest and their largest value in
+    training.
 
-    Unlike coefficients, these can be compared between features of different units. If the training was not recorded,
-    the absolute values of the coefficients decide. Features without effect are left out, ties are ordered by name.
+    Unlike coefficients, these can be compared between features of different units. If the training
+    was not recorded, the absolute values of the coefficients decide. Features without effect are
+    left out, ties are ordered by name.
 
     Args:
         model: a fitted model.
         most: the most effects for each score.
 
     Returns:
-        One list for each score, the largest effect first; for two classes one list, for the second class.
+        One list for each score, the largest effect first; for two classes one list, for the second
+        class.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source

@@ -1,12 +1,13 @@
 """What a fitted model has learnt, and why it decides a row as it does, as plain data.
 
-A coefficient is the change of a class's score when its feature grows by one unit and the others stay the same.
-Coefficients of features with different units cannot be compared by size; even those of a model with `scale="standard"`
-refer to the columns as given. For one row, each feature's part in a score is its coefficient times the distance from
-a reference (`contributions`).
+A coefficient is the change of a class's score when its feature grows by one unit and the others
+stay the same. Coefficients of features with different units cannot be compared by size; even those
+of a model with `scale="standard"` refer to the columns as given. For one row, each feature's part
+in a score is its coefficient times the distance from a reference (`contributions`).
 
 Reference:
-    Agresti, "Categorical Data Analysis" (2013), sections 5.1 (odds ratios) and 8.1 (several classes).
+    Agresti, "Categorical Data Analysis" (2013), sections 5.1 (odds ratios) and 8.1
+    (several classes).
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ class Coefficient(NamedTuple):
     """One coefficient of a model."""
 
     label: Any
-    """The class whose score it changes; in a binary model the second class, against the first; see `output_names`."""
+    """The class whose score it changes; in a binary model the second class, against the first; see
+    `output_names`."""
     feature: str
     value: float
     odds_ratio: float | None
-    """`exp(value)`, by which the odds of the second class are multiplied; None where there are others than two."""
+    """`exp(value)`, by which the odds of the second class are multiplied; None where there are
+    others than two."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class Contributions:
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """The class of each output; with two classes the second, whose score is its log odds against the first."""
+        """The class of each output; with two classes the second, whose score is its log odds
+        against the first."""
         return self.classes[1:] if len(self.baseline) == 1 else self.classes
 
     @property
@@ -86,7 +90,8 @@ class Contributions:
         return scores
 
     def between(self, label: Any, other: Any) -> Contributions:
-        """Contributions to the score of one class minus that of another: to the log odds between the two.
+        """Contributions to the score of one class minus that of another: to the log odds between
+        the two.
 
         Args:
             label: the class that positive contributions count for.
@@ -108,7 +113,8 @@ class Contributions:
         return replace(self, classes=pair, values=difference[:, None], baseline=baseline[[first]] - baseline[[second]])
 
     def by_column(self, encoder: Encoder) -> Contributions:
-        """Contributions of the columns of a table: the contributions of the levels of a category are added up.
+        """Contributions of the columns of a table: the contributions of the levels of a category
+        are added up.
 
         Args:
             encoder: of the model.
@@ -139,7 +145,8 @@ class Contributions:
 def feature_names(model: Fitted) -> tuple[str, ...]:
     """The names of a model's features.
 
-    They come from its encoder, or from the frame it was trained on, or else are `feature_0`, `feature_1`, ...
+    They come from its encoder, or from the frame it was trained on, or else are `feature_0`,
+    `feature_1`, ...
 
     Args:
         model: a fitted model.
@@ -156,7 +163,8 @@ def feature_names(model: Fitted) -> tuple[str, ...]:
 
 
 def output_names(model: Fitted) -> list[Any]:
-    """What each row of `coef_` counts for: a class, of two the second; one of a pair; a label; the place of a number.
+    """What each row of `coef_` counts for: a class, of two the second; one of a pair; a label; the
+    place of a number.
 
     Example:
         >>> from polytome import OneVsOne
@@ -186,14 +194,16 @@ def has_odds(model: Fitted) -> bool:
 
 
 def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
-    """The coefficients of largest absolute value, for each class in order; zeros are left out, ties ordered by name.
+    """The coefficients of largest absolute value, for each class in order; zeros are left out, ties
+    ordered by name.
 
     Args:
         model: a fitted model.
         most: the most coefficients for each class.
 
     Returns:
-        For two classes the coefficients of the second; for more, those of every class, or other output.
+        For two classes the coefficients of the second; for more, those of every class, or other
+        output.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -214,20 +224,22 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
 
 
 def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> Contributions:
-    """Split scores into what each feature adds, `score(x) = score(reference) + sum_j coef_j (x_j - reference_j)`.
+    """Split scores into what each feature adds,
+    `score(x) = score(reference) + sum_j coef_j (x_j - reference_j)`.
 
-    With the column means as reference these are the Shapley values of a linear score with independent features.
+    With the column means as reference these are the Shapley values of a linear score with
+    independent features.
 
     Args:
         model: a fitted classifier with one score per class, or one for two classes.
         X: (n, d) rows, dense or sparse. The result has n times d numbers for each output.
-        reference: (d,) the row to measure from; by default the means of the training data if the model has a record of
-            them, else zeros.
+        reference: (d,) the row to measure from; by default the means of the training data if the
+            model has a record of them, else zeros.
 
     Raises:
         DataError: X cannot be used; the message names the place.
-        ArgumentError: the reference has another number of features or is not finite, or the scores of the model do
-            not belong to classes.
+        ArgumentError: the reference has another number of features or is not finite, or the scores
+            of the model do not belong to classes.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -236,7 +248,8 @@ def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> 
         >>> found.labels, bool(np.allclose(found.scores, model.decision_function([[2.5]])))
         (('yes',), True)
 
-    Reference: Lundberg and Lee, "A unified approach to interpreting model predictions", NeurIPS 2017, section 4.
+    Reference: Lundberg and Lee, "A unified approach to interpreting model predictions", NeurIPS
+    2017, section 4.
     """
     refuse_other_scores(model)
     rows = dense_rows(model, X)
@@ -276,7 +289,8 @@ def first_features(columns: Sequence[Column]) -> Array:
 
 
 def refuse_other_scores(model: Fitted) -> None:
-    """Raises ArgumentError for models whose scores belong to pairs of classes or to independent labels."""
+    """Raises ArgumentError for models whose scores belong to pairs of classes or to independent
+    labels."""
     if model.outputs != "classes":
         raise ArgumentError(
             f"model is a {type(model).__name__}, which has no score for each class: use LogisticRegression or OneVsRest"

@@ -1,13 +1,15 @@
-"""What would change a prediction: for each column, the smallest change to it alone that puts a row into another class.
+"""What would change a prediction: for each column, the smallest change to it alone that puts a row
+into another class.
 
 Scores are linear: moving feature j by t moves the lead of the predicted class c over a rival k by
-`t (coef_cj - coef_kj)`. The class changes where the first lead becomes zero in either direction; a little further, by
-the rounding of the scores, it has changed with certainty, for exact scores and for those that a model computes. Beyond
-that point no value in that direction restores the class, since the rows of one class are a convex set.
+`t (coef_cj - coef_kj)`. The class changes where the first lead becomes zero in either direction; a
+little further, by the rounding of the scores, it has changed with certainty, for exact scores and
+for those that a model computes. Beyond that point no value in that direction restores the class,
+since the rows of one class are a convex set.
 
 Reference:
-    Wachter, Mittelstadt and Russell, "Counterfactual explanations without opening the black box", Harvard Journal of
-    Law and Technology 31 (2018).
+    Wachter, Mittelstadt and Russell, "Counterfactual explanations without opening the black box",
+    Harvard Journal of Law and Technology 31 (2018).
 """
 
 from __future__ import annotations
@@ -42,30 +44,34 @@ _LARGEST = 1e300  # a part of a score beyond which scores may overflow
 
 
 class Flip(NamedTuple):
-    """The smallest change of one feature of a row, with the others unchanged, that changes the predicted class."""
+    """The smallest change of one feature of a row, with the others unchanged, that changes the
+    predicted class."""
 
     feature: str
     """The name of the feature, or of the column that holds a category."""
     value: float | str | None
     """Its current value; None if no level of the category is set."""
     flipped: float | str | None
-    """Another level, or the nearest number that the model certainly puts into another class: where both classes have
-    the same score, and beyond it by no more than the rounding of scores. None if no value in the range does so."""
+    """Another level, or the nearest number that the model certainly puts into another class: where
+    both classes have the same score, and beyond it by no more than the rounding of scores. None if
+    no value in the range does so."""
     label: Any
     """The class beyond; None if there is none."""
     size: float
-    """The size of the change as a share of the feature's range in training, or in the feature's own unit if the range
-    is unknown; 1 for another level, infinity if no change does so."""
+    """The size of the change as a share of the feature's range in training, or in the feature's own
+    unit if the range is unknown; 1 for another level, infinity if no change does so."""
     rounded: float | str | None
-    """`flipped` for a reader: of the same class, and beyond it by at most a hundredth of the change, in as few digits
-    as that takes. For a category, the level."""
+    """`flipped` for a reader: of the same class, and beyond it by at most a hundredth of the
+    change, in as few digits as that takes. For a category, the level."""
 
 
 def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]:
-    """For each feature of one row, the smallest change to it alone that changes the predicted class.
+    """For each feature of one row, the smallest change to it alone that changes the predicted
+    class.
 
-    Changes stay within the range of the feature in training (widened to the current value) if the model has a record of
-    it. For a category each other level is tried, and each level that changes the class is a separate flip.
+    Changes stay within the range of the feature in training (widened to the current value) if the
+    model has a record of it. For a category each other level is tried, and each level that changes
+    the class is a separate flip.
 
     Args:
         model: a fitted classifier with one score per class, or one for two classes.
@@ -119,7 +125,8 @@ class _Here:
         return cls(model, row, coef, intercept, model.classes_.tolist().index(model.predict(row[None]).tolist()[0]))
 
     def rounding(self, beside: Array) -> Array:
-        """The largest error of each score, (K, n), where one feature adds as much as `beside` to its size."""
+        """The largest error of each score, (K, n), where one feature adds as much as `beside` to
+        its size."""
         size = np.abs(self.coef) @ np.abs(self.row) + np.abs(self.intercept)
         return 2 * growth(len(self.row) + 4) * (size[:, None] + beside)
 
@@ -135,15 +142,16 @@ class _Here:
         return found
 
     def surely_beyond(self, at: Array, direction: float) -> Array:
-        """The nearest value of some features, in one direction, at which a rival is ahead by more than scores are
-        rounded; infinite where there is none."""
+        """The nearest value of some features, in one direction, at which a rival is ahead by more
+        than scores are rounded; infinite where there is none."""
         rivals = np.delete(np.arange(len(self.coef)), self.predicted)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             leads = (self.coef[self.predicted] - self.coef[rivals]) @ self.row
             leads = np.maximum(leads + (self.intercept[self.predicted] - self.intercept[rivals]), 0.0)[:, None]
             gains = direction * (self.coef[np.ix_(rivals, at)] - self.coef[self.predicted, at])
             distances = np.where(gains > 0, leads / gains, np.inf)
-            # The part of the feature itself grows with the distance, which is a little longer than to the crossing.
+            # The part of the feature itself grows with the distance, which is a little longer than
+            # to the crossing.
             parts = 2 * np.abs(self.coef[:, at]) * (np.abs(self.row[at]) + distances.min(axis=0))
             off = self.rounding(np.where(np.isfinite(parts), parts, 0.0))
             off = 2 * (off[self.predicted] + off[rivals])
@@ -155,7 +163,8 @@ class _Here:
 
 
 def _number_flips(here: _Here, columns: Sequence[Column], most: int | None) -> list[Flip]:
-    """The nearest flip of each number, in either direction and within its range; those of least size."""
+    """The nearest flip of each number, in either direction and within its range; those of least
+    size."""
     of_numbers = [column.kind == "number" for column in columns]
     at = first_features(columns)[of_numbers]
     names = [column.name for column in columns if column.kind == "number"]
@@ -181,7 +190,8 @@ def _number_flips(here: _Here, columns: Sequence[Column], most: int | None) -> l
 
 
 def _shortened(value: float, flipped: float, low: float, high: float) -> float:
-    """The number of fewest digits at or beyond `flipped`, by a hundredth of the change at most, within the range."""
+    """The number of fewest digits at or beyond `flipped`, by a hundredth of the change at most,
+    within the range."""
     context = Context(rounding=ROUND_CEILING if flipped > value else ROUND_FLOOR)
     exact, change = Decimal(repr(float(flipped))), abs(flipped - value)
     place = max(exact.adjusted() + 1, Decimal(repr(float(change))).adjusted())
@@ -231,7 +241,8 @@ def _one_row(model: Fitted, x: Any) -> Array:
 
 
 def _range(model: Fitted, at: Array) -> tuple[Array, Array]:
-    """The least and the greatest value of some features in training; infinite where there is no record."""
+    """The least and the greatest value of some features in training; infinite where there is no
+    record."""
     record = source_of(model).training
     if record is None:
         return np.full(len(at), -np.inf), np.full(len(at), np.inf)

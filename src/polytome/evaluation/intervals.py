@@ -1,14 +1,15 @@
 """The uncertainty of a number that was computed from a sample of rows: 95 % intervals.
 
-Each describes what other samples of as many rows, drawn in the same way, would have given. The model is held fixed: the
-intervals do not cover that another training set would have given another model. Shares have Wilson's interval; means
-of one number per row have Student's, and so have differences between a model and the null model on the same rows
-(paired, so that what makes a row hard for both cancels).
+Each describes what other samples of as many rows, drawn in the same way, would have given. The
+model is held fixed: the intervals do not cover that another training set would have given another
+model. Shares have Wilson's interval; means of one number per row have Student's, and so have
+differences between a model and the null model on the same rows (paired, so that what makes a row
+hard for both cancels).
 
 References:
-    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
-    Statistical Association 22 (1927); Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
-    Statistical Science 16 (2001): why Wilson's.
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22 (1927); Brown, Cai and DasGupta, "Interval estimation for a
+    binomial proportion", Statistical Science 16 (2001): why Wilson's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ __all__ = ["ClassQuality", "Estimate", "Quality", "class_qualities", "mean_inter
 
 
 class Estimate(NamedTuple):
-    """A number from a sample, and the ends of its interval; NaN where the sample does not allow one."""
+    """A number from a sample, and the ends of its interval; NaN where the sample does not allow
+    one."""
 
     value: float
     low: float
@@ -44,7 +46,8 @@ class Quality:
         accuracy: share of the rows that were predicted correctly.
         accuracy_gain: accuracy minus that of the most frequent class.
         log_loss: mean of minus the log-probability of the true class, in nats.
-        log_loss_gain: log loss of the null model minus log loss, in nats: positive where the model is better.
+        log_loss_gain: log loss of the null model minus log loss, in nats: positive where the model
+            is better.
     """
 
     n_rows: int
@@ -124,7 +127,8 @@ def mean_interval(values: Array, level: float = 0.95) -> Estimate:
 
 
 def quality(codes: Array, log_probabilities: Array) -> Quality:
-    """Accuracy and log loss with intervals, and what the model gains over the null model of the same rows.
+    """Accuracy and log loss with intervals, and what the model gains over the null model of the
+    same rows.
 
     Args:
         codes: true classes as positions, shape (n,).

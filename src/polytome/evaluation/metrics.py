@@ -1,13 +1,14 @@
 """Measures of how good predictions are: plain functions on arrays, in nats where there is a unit.
 
-The null model of a set of rows predicts the frequencies of the classes in that same set, whatever the features. No
-other constant prediction has a smaller log loss there, so it is the strictest constant baseline; its log loss is the
-entropy of the labels.
+The null model of a set of rows predicts the frequencies of the classes in that same set, whatever
+the features. No other constant prediction has a smaller log loss there, so it is the strictest
+constant baseline; its log loss is the entropy of the labels.
 
 Reference:
-    Murphy, "Probabilistic Machine Learning: An Introduction" (2022), sections 5.1.3 (confusion matrices) and 6.1
-    (entropy and cross-entropy); Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation",
-    Journal of the American Statistical Association 102 (2007): the log loss.
+    Murphy, "Probabilistic Machine Learning: An Introduction" (2022), sections 5.1.3
+    (confusion matrices) and 6.1 (entropy and cross-entropy); Gneiting and Raftery, "Strictly proper
+    scoring rules, prediction, and estimation", Journal of the American Statistical Association 102
+    (2007): the log loss.
 """
 
 from __future__ import annotations
@@ -58,14 +59,16 @@ class ConfusedPair(NamedTuple):
 class Evaluation:
     """A model's predictions beside the truth.
 
-    All but `n_rows`, `unseen` and `accuracy_of_all` are about the rows whose label is one of the model's classes.
+    All but `n_rows`, `unseen` and `accuracy_of_all` are about the rows whose label is one of the
+    model's classes.
 
     Attributes:
         n_rows: all rows.
         unseen: labels that the model never saw, with the number of rows of each.
         accuracy: share of the rows that were predicted correctly.
         null_accuracy: share of the most frequent class, which a constant prediction reaches.
-        log_loss: mean of minus the log-probability of the true class, in nats; None for a model without probabilities.
+        log_loss: mean of minus the log-probability of the true class, in nats; None for a model
+            without probabilities.
         null_log_loss: the smallest that a constant prediction can reach, in nats.
         classes: shape (K,).
         confusion: (K, K) counts, true classes in rows, predicted ones in columns.
@@ -87,11 +90,13 @@ class Evaluation:
 
     @property
     def accuracy_of_all(self) -> float:
-        """The accuracy if rows with an unseen label count as errors, which no model could have avoided."""
+        """The accuracy if rows with an unseen label count as errors, which no model could have
+        avoided."""
         return self.accuracy * (self.n_rows - self.n_unseen) / self.n_rows
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON; the confusion matrix as a list of rows; what is infinite or NaN becomes None."""
+        """Plain values for JSON; the confusion matrix as a list of rows; what is infinite or NaN
+        becomes None."""
         found: dict[str, Any] = plain(
             {
                 "n_rows": self.n_rows,
@@ -166,7 +171,8 @@ def one_label_each(y: Any, n_rows: int) -> Array:
         n_rows: n.
 
     Raises:
-        DataError: their number differs from that of the rows, or there are several numbers for each row.
+        DataError: their number differs from that of the rows, or there are several numbers for each
+            row.
 
     Example:
         >>> one_label_each([["no"], ["yes"]], 2)
@@ -224,7 +230,8 @@ def accuracy(y: Array, predicted: Array) -> float:
 
 
 def log_loss(codes: Array, log_probabilities: Array) -> float:
-    """`-mean_i log p_i[y_i]` in nats, from log-probabilities: exact where the probability itself would be zero.
+    """`-mean_i log p_i[y_i]` in nats, from log-probabilities: exact where the probability itself
+    would be zero.
 
     Args:
         codes: true classes as positions, shape (n,).
@@ -238,7 +245,8 @@ def log_loss(codes: Array, log_probabilities: Array) -> float:
 
 
 def null_log_loss(codes: Array) -> float:
-    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log loss of a constant prediction.
+    """`-sum_k f_k log f_k` in nats, `f_k` the frequency of class k: the smallest log loss of a
+    constant prediction.
 
     Example:
         >>> round(null_log_loss(np.array([0, 1, 1, 0])), 4)
@@ -261,7 +269,8 @@ def confusion_matrix(codes: Array, predicted: Array, n_classes: int) -> NDArray[
 
 
 def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[ConfusedPair]:
-    """The pairs of classes that are confused most often, the worst first, ties in the order of the classes.
+    """The pairs of classes that are confused most often, the worst first, ties in the order of the
+    classes.
 
     Args:
         confusion: counts, shape (K, K), true classes in rows.

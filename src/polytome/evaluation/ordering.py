@@ -17,14 +17,17 @@ _NOTHING = 1e-12
 
 
 def largest(values: ArrayLike, most: int | None = None, names: Sequence[Any] | None = None) -> NDArray[np.intp]:
-    """Positions of the largest values, the largest first; values that are equal up to rounding are ordered by name.
+    """Positions of the largest values, the largest first; values that are equal up to rounding are
+    ordered by name.
 
-    Two processors, or two versions of a library, add in different orders, so numbers that are equal in exact arithmetic
-    differ in their last digits. So neighbours in the order whose difference may be rounding count as equal, and, to
-    keep the order consistent, so do all values connected by such neighbours.
+    Two processors, or two versions of a library, add in different orders, so numbers that are equal
+    in exact arithmetic differ in their last digits. So neighbours in the order whose difference may
+    be rounding count as equal, and, to keep the order consistent, so do all values connected by
+    such neighbours.
 
     Args:
-        values: sizes, shares or other numbers from 0 to infinity, shape (n,); what is not a number comes last.
+        values: sizes, shares or other numbers from 0 to infinity, shape (n,); what is not a number
+            comes last.
         most: the most positions; None for all.
         names: n names, or other values that can be compared; None to use the positions.
 

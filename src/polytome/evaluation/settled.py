@@ -1,45 +1,49 @@
 """Which predictions are settled: proved to be the same at the exact minimum as they are at the fit.
 
-Let P be the objective, `lambda` the strength of its L2 penalty (0 without one), `(W, b)` the fit, `(W*, b*)` the
-minimum, and `p_i` and `p*_i` the distributions that they predict for row i of the training data. The gradient vanishes
-at the minimum, and the loss is the log-partition function minus a linear function of the scores, so that exactly
+Let P be the objective, `lambda` the strength of its L2 penalty (0 without one), `(W, b)` the fit,
+`(W*, b*)` the minimum, and `p_i` and `p*_i` the distributions that they predict for row i of the
+training data. The gradient vanishes at the minimum, and the loss is the log-partition function
+minus a linear function of the scores, so that exactly
 
     P - P*  =  lambda/2 ||W - W*||^2  +  sum_i s_i KL(p*_i || p_i) / S,
 
-W belonging to the columns as the penalty sees them (one of weight w divided by the root of w as well). The
-certificate's gap bounds the left side, hence both terms on the right. Three things follow, and no more than these is
-claimed here.
+W belonging to the columns as the penalty sees them (one of weight w divided by the root of w as
+well). The certificate's gap bounds the left side, hence both terms on the right. Three things
+follow, and no more than these is claimed here.
 
-1. By Pinsker's inequality the total variation between `p_i` and `p*_i` is at most `sqrt(gap / 2)` on average over
-   the training rows.
+1. By Pinsker's inequality the total variation between `p_i` and `p*_i` is at most `sqrt(gap / 2)`
+   on average over the training rows.
 2. Row i of training can have another class at the minimum only if `KL(p*_i || p_i)` is at least
-   `-log(1 - (sqrt(p_k) - sqrt(p_l))^2)`, k and l its two most probable classes: no distribution under which k is not
-   the single most probable class is closer. All these costs are paid from one budget, `S gap`.
-3. For any row x the difference of two scores moves by at most `sqrt(2) ||x - m|| B`, with B the certificate's
-   `coefficient_bound` (without the first factor where there is one output for two classes), plus what it moves by at
-   the point m, the mean of training. That part belongs to the intercept: were it large, the same difference would have
-   moved in many rows of training, and the sum of their divergences would exceed the budget; `centre_bounds` finds where
-   it does.
+   `-log(1 - (sqrt(p_k) - sqrt(p_l))^2)`, k and l its two most probable classes: no distribution
+   under which k is not the single most probable class is closer. All these costs are paid from one
+   budget, `S gap`.
+3. For any row x the difference of two scores moves by at most `sqrt(2) ||x - m|| B`, with B the
+   certificate's `coefficient_bound` (without the first factor where there is one output for two
+   classes), plus what it moves by at the point m, the mean of training. That part belongs to the
+   intercept: were it large, the same difference would have moved in many rows of training, and the
+   sum of their divergences would exceed the budget; `centre_bounds` finds where it does.
 
-All of this is about float64 numbers, so rounding is accounted for. The gap bounds the left side for the coefficients as
-they are returned, its own rounding included. A score is a sum of d products and the intercept, in any order, so a
-log-probability is off by at most `growth(2 (d + K + 40)) (1 + K + max_k (|x| |w_k| + |b_k|))`, which
-`prediction_rounding` finds: the score's own error twice over, and the exponentials and logarithms made of the
-scores. Leads are compared, and costs computed, with the probabilities moved by that much to the unfavourable side.
-Lengths, radius and budget are sums and products of positive numbers, which n roundings leave within a factor of
-`1 + growth(n)`: they are made larger by it. Where the length of a sparse row is a difference of large numbers, the
-rounding of these is added. m can be any point, so that of the mean does not matter. What leaves the range of float64
-is infinite or NaN and settles nothing.
+All of this is about float64 numbers, so rounding is accounted for. The gap bounds the left side for
+the coefficients as they are returned, its own rounding included. A score is a sum of d products and
+the intercept, in any order, so a log-probability is off by at most
+`growth(2 (d + K + 40)) (1 + K + max_k (|x| |w_k| + |b_k|))`, which `prediction_rounding` finds: the
+score's own error twice over, and the exponentials and logarithms made of the scores. Leads are
+compared, and costs computed, with the probabilities moved by that much to the unfavourable side.
+Lengths, radius and budget are sums and products of positive numbers, which n roundings leave within
+a factor of `1 + growth(n)`: they are made larger by it. Where the length of a sparse row is a
+difference of large numbers, the rounding of these is added. m can be any point, so that of the mean
+does not matter. What leaves the range of float64 is infinite or NaN and settles nothing.
 
-Where only some columns have a penalty, the first two remain: the identity holds with the norm of the penalised
-coefficients. Without any they do too, where the gap is proved. Coefficients are then bounded where the curvature shows
-that there is one minimum; if some only grow, the distributions converge all the same, to those that solve the dual
-problem, and these are `p*_i`.
+Where only some columns have a penalty, the first two remain: the identity holds with the norm of
+the penalised coefficients. Without any they do too, where the gap is proved. Coefficients are then
+bounded where the curvature shows that there is one minimum; if some only grow, the distributions
+converge all the same, to those that solve the dual problem, and these are `p*_i`.
 
 References:
-    Csiszar, "I-divergence geometry of probability distributions and minimization problems", Annals of Probability 3
-    (1975); Cover and Thomas, "Elements of Information Theory" (2006), section 11.6 (Pinsker's inequality);
-    Higham, "Accuracy and Stability of Numerical Algorithms" (2002), chapter 3 (growth of rounding errors).
+    Csiszar, "I-divergence geometry of probability distributions and minimization problems", Annals
+    of Probability 3 (1975); Cover and Thomas, "Elements of Information Theory" (2006), section 11.6
+    (Pinsker's inequality); Higham, "Accuracy and Stability of Numerical Algorithms" (2002), chapter
+    3 (growth of rounding errors).
 """
 
 from __future__ import annotations
@@ -74,17 +78,20 @@ _BLOCK_ENTRIES = 2**20
 _ELEMENTARY = 40
 """Roundings that stand for the elementary functions between scores and a cost."""
 _EXPONENT = 1000
-"""Roundings that stand for an exponential: its argument is rounded, and is at most 745 where it is not 0."""
+"""Roundings that stand for an exponential: its argument is rounded, and is at most 745 where it is
+not 0."""
 
 
 def mean_variation_bound(gap: float) -> float:
-    """`sqrt(gap / 2)`: a bound on the average difference of the training rows' probabilities from the optimal ones.
+    """`sqrt(gap / 2)`: a bound on the average difference of the training rows' probabilities from
+    the optimal ones.
 
     Args:
         gap: the proved gap, in nats.
 
     Returns:
-        A bound on the mean total variation, the largest difference in the probability of any set of classes.
+        A bound on the mean total variation, the largest difference in the probability of any set of
+        classes.
 
     Example:
         >>> round(mean_variation_bound(2e-4), 9)
@@ -94,7 +101,8 @@ def mean_variation_bound(gap: float) -> float:
 
 
 def prediction_rounding(coef: Array, intercept: Array, X: Any) -> Array:
-    """How far rounding can bring each log-probability of a row from that of its exact scores, shape (n,).
+    """How far rounding can bring each log-probability of a row from that of its exact scores, shape
+    (n,).
 
     Args:
         coef: coefficients as they are returned, shape (n_outputs, d).
@@ -118,7 +126,8 @@ def prediction_rounding(coef: Array, intercept: Array, X: Any) -> Array:
 
 
 def cost_of_change(log_probabilities: Array, rounding: Array) -> Array:
-    """`-log(1 - (sqrt(p_k) - sqrt(p_l))^2)`: the divergence that a change of the most probable class needs, in nats.
+    """`-log(1 - (sqrt(p_k) - sqrt(p_l))^2)`: the divergence that a change of the most probable
+    class needs, in nats.
 
     Args:
         log_probabilities: predicted, shape (n, K), K at least 2.
@@ -163,9 +172,10 @@ def score_radius(coefficient_bound: float, n_outputs: int) -> float:
     """How far a difference of two scores may move for each unit of a row's norm.
 
     Args:
-        coefficient_bound: the certificate's, which bounds how far W is from the optimal coefficients.
-        n_outputs: 1, or the number of classes; with more than one the difference of two columns of W counts, and
-            its length is at most sqrt(2) times that of all of W.
+        coefficient_bound: the certificate's, which bounds how far W is from the optimal
+            coefficients.
+        n_outputs: 1, or the number of classes; with more than one the difference of two columns of
+            W counts, and its length is at most sqrt(2) times that of all of W.
 
     Example:
         >>> round(score_radius(2.0, n_outputs=1), 9)
@@ -209,18 +219,21 @@ def centre_bounds(log_probabilities: Array, reach: Array, weight: Array, budget:
     """How far the difference of each two scores may move at the centre of the rows.
 
     If it moves by c there, it moves by at least `a_i = c - reach_i` in row i, which costs at least
-    `M (1 - exp(-a^2/2 f(|o| + a)))`: M the probability of the two classes together, o their log odds, f the density
-    of the logistic distribution, a at most 2. The bound is the c at which these costs, weighted, exceed the budget.
+    `M (1 - exp(-a^2/2 f(|o| + a)))`: M the probability of the two classes together, o their log
+    odds, f the density of the logistic distribution, a at most 2. The bound is the c at which these
+    costs, weighted, exceed the budget.
 
     Args:
         log_probabilities: of the training rows, shape (n, K).
-        reach: how far the difference of two scores may move in each row relative to the centre, shape (n,).
+        reach: how far the difference of two scores may move in each row relative to the centre,
+            shape (n,).
         weight: of each row, shape (n,).
         budget: `S gap`.
         rounding: how far the log-probabilities may be off, shape (n,).
 
     Returns:
-        (K, K), symmetric, zero on the diagonal, infinite where nothing is proved; (0, 0) for more than 200 classes.
+        (K, K), symmetric, zero on the diagonal, infinite where nothing is proved; (0, 0) for more
+        than 200 classes.
 
     Example:
         >>> balanced = np.log(np.full((1000, 2), 0.5))
@@ -288,7 +301,8 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
         X: features, shape (n, d).
 
     Returns:
-        Shape (n,); all false where nothing is proved, for example where no finite coefficients are optimal.
+        Shape (n,); all false where nothing is proved, for example where no finite coefficients are
+        optimal.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -313,7 +327,8 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
 
 
 def _growth(n: float) -> float:
-    """That of `polytome.certificates.rounding`, imported late: writing sentences does not need its arithmetic."""
+    """That of `polytome.certificates.rounding`, imported late: writing sentences does not need its
+    arithmetic."""
     from polytome.certificates.rounding import growth
 
     return growth(n)

@@ -1,7 +1,9 @@
-"""The same fit repeated with one setting changed: the learning rate, or the strength of the penalty.
+"""The same fit repeated with one setting changed: the learning rate, or the strength of the
+penalty.
 
 Reference:
-    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 3.4.1 and 7.2.
+    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 3.4.1
+    and 7.2.
 """
 
 from __future__ import annotations
@@ -103,7 +105,8 @@ def learning_rate_descents(
 def regularization_path(
     model: Fitted, X: Any, y: Any, X_held_out: Any, y_held_out: Any, Cs: Sequence[float]
 ) -> tuple[PathPoint, ...]:
-    """Fit the model with each strength of its penalty, and evaluate each fit on the rows that it saw and on others.
+    """Fit the model with each strength of its penalty, and evaluate each fit on the rows that it
+    saw and on others.
 
     Args:
         model: a classifier with the setting `C`; it is not changed and need not be fitted.

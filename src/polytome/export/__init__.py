@@ -1,7 +1,7 @@
 """Models for use without Polytome, with the same predictions.
 
-`to_X` gives a model in another form, and `write_X` writes it to a file; `from_X` makes a model of what another library
-has learnt and, given the data, says how far that is from the optimum.
+`to_X` gives a model in another form, and `write_X` writes it to a file; `from_X` makes a model of
+what another library has learnt and, given the data, says how far that is from the optimum.
 
 | form | what it needs at run time | cells of a table |
 |---|---|---|
@@ -11,9 +11,10 @@ has learnt and, given the data, says how far that is from the optimum.
 | C header | a C99 compiler | numbers, and codes of levels |
 | SQL | a database with `exp` | columns by name |
 
-Every form gives one score per class, whose softmax gives the probabilities; with two classes the first has score 0.
-A row that the model would refuse (a missing cell that it does not fill, a level that it never saw) must not be
-classified silently: its probabilities are NaN (NULL in SQL), or scikit-learn raises an error.
+Every form gives one score per class, whose softmax gives the probabilities; with two classes the
+first has score 0. A row that the model would refuse (a missing cell that it does not fill, a level
+that it never saw) must not be classified silently: its probabilities are NaN (NULL in SQL), or
+scikit-learn raises an error.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Cells: TypeAlias = "Array | list[Array]"
-"""Rows before encoding: an (n, d) array where all columns are numbers, else one array per column."""
+"""Rows before encoding: an (n, d) array where all columns are numbers, else one array per
+column."""
 
 __all__ = ["Agreement", "checked_agreement", "encoded", "given_cells", "sample_cells"]
 
@@ -37,7 +38,8 @@ class Agreement:
     Attributes:
         runtime: what ran it.
         n_rows: rows that both predicted.
-        largest_difference: between two probabilities of the same row and class, or two numbers relative to the largest.
+        largest_difference: between two probabilities of the same row and class, or two numbers
+            relative to the largest.
         n_labels_differ: rows with a different label.
         of: what was compared.
 
@@ -77,7 +79,8 @@ def checked_agreement(
         allowed: the largest difference in a probability.
 
     Raises:
-        ArgumentError: a difference is larger, or a label differs although its two best classes do not tie.
+        ArgumentError: a difference is larger, or a label differs although its two best classes do
+            not tie.
     """
     labels, probabilities = found
     rows, model = encoded(model, cells), nameless(model)
@@ -100,7 +103,8 @@ def checked_agreement(
 
 
 def sample_cells(model: Fitted, form: Form) -> Cells:
-    """Rows drawn with a fixed seed from the ranges in training, or so that scores differ by a few units.
+    """Rows drawn with a fixed seed from the ranges in training, or so that scores differ by a few
+    units.
 
     Where the model fills missing cells or takes unknown levels, some are missing or unknown.
     """
@@ -171,7 +175,8 @@ def _ranges(model: Fitted, form: Form) -> tuple[Array, Array]:
 
 
 def _sample_levels(column: Column, unknown: str, n_rows: int, random: np.random.Generator) -> Array:
-    """Levels, all equally often, with some that are missing or unknown where the model takes them."""
+    """Levels, all equally often, with some that are missing or unknown where the model takes
+    them."""
     drawn = np.array(column.levels, dtype=object)[random.integers(len(column.levels), size=n_rows)]
     if unknown == "zero":
         drawn[random.random(n_rows) < _RARELY] = _UNSEEN

@@ -1,12 +1,13 @@
-"""C: the model as one header that any C99 or C++ program can include; it needs only the standard library.
+"""C: the model as one header that any C99 or C++ program can include; it needs only the standard
+library.
 
     #include "model.h"
     double row[POLYTOME_COLUMNS] = {5.9, 3.0, 5.1, 1.8}, probabilities[POLYTOME_CLASSES];
     int found = polytome_predict(row, probabilities);
     puts(polytome_class_names[found]);
 
-Numbers are written in hexadecimal, which preserves every bit. A cell of a category holds the code of its level, which
-`polytome_level(column, text)` looks up; a missing cell is NAN.
+Numbers are written in hexadecimal, which preserves every bit. A cell of a category holds the code
+of its level, which `polytome_level(column, text)` looks up; a missing cell is NAN.
 
 Reference:
     ISO/IEC 9899:1999, section 6.4.4.2 (hexadecimal floating constants).
@@ -298,7 +299,8 @@ def _hexadecimal(number: float) -> str:
 def _quoted(text: object) -> str:
     """A C string: characters other than plain ASCII are written as their UTF-8 bytes, in octal.
 
-    Octal escapes end after three digits, while hexadecimal would continue into the text; `?` could begin a trigraph.
+    Octal escapes end after three digits, while hexadecimal would continue into the text; `?` could
+    begin a trigraph.
     """
     plain = (
         chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in str(text).encode()

@@ -1,8 +1,10 @@
-"""A fitted model in the form that all exports use: columns, one row of coefficients per class, and labels.
+"""A fitted model in the form that all exports use: columns, one row of coefficients per class, and
+labels.
 
-Two classes are written as softmax regression with scores `(0, s)`: `softmax(0, s) = (sigmoid(-s), sigmoid(s))`, so one
-form serves any number of classes, and no probability is computed as `1 - p`. One class against the rest has the softmax
-of the logarithms of its sigmoids, and numbers are the scores themselves: what a form makes of scores is its link.
+Two classes are written as softmax regression with scores `(0, s)`:
+`softmax(0, s) = (sigmoid(-s), sigmoid(s))`, so one form serves any number of classes, and no
+probability is computed as `1 - p`. One class against the rest has the softmax of the logarithms of
+its sigmoids, and numbers are the scores themselves: what a form makes of scores is its link.
 """
 
 from __future__ import annotations
@@ -38,13 +40,16 @@ class Form:
     """What is needed to predict, and nothing else.
 
     Attributes:
-        classes: labels: whole numbers, or texts for all other types; of numbers the names of their columns.
+        classes: labels: whole numbers, or texts for all other types; of numbers the names of their
+            columns.
         columns: the columns of the rows to be predicted.
         coefficients: (K, d) float64; with two classes that share a score the first row is zero.
         intercepts: (K,) float64.
         unknown: what a level that training never saw does: "error" or "zero".
-        link: what makes predictions of scores: "softmax", "rest" (the sigmoids divided by their sum), or "identity".
-        facts: sentences about the model by name: version, shape of its images, objective and certificate.
+        link: what makes predictions of scores: "softmax", "rest" (the sigmoids divided by their
+            sum), or "identity".
+        facts: sentences about the model by name: version, shape of its images, objective and
+            certificate.
         marks: words that mark a missing cell in a column of text.
     """
 
@@ -81,8 +86,8 @@ def form_of(model: Fitted) -> Form:
     """The form of a fitted model.
 
     Raises:
-        ArgumentError: this is not a model of Polytome, its predictions have no such form, or a coefficient is not
-            finite.
+        ArgumentError: this is not a model of Polytome, its predictions have no such form, or a
+            coefficient is not finite.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
     Example:
@@ -121,7 +126,8 @@ def form_of(model: Fitted) -> Form:
 
 
 def _refuse_other_forms(model: Any) -> None:
-    """Raises ArgumentError for models whose predictions are neither a softmax, nor sigmoids of classes, nor numbers."""
+    """Raises ArgumentError for models whose predictions are neither a softmax, nor sigmoids of
+    classes, nor numbers."""
     name = type(model).__name__
     if not isinstance(model, Model):
         raise ArgumentError(f"model is a {name}: only a model of Polytome can be exported")
@@ -162,7 +168,8 @@ def _labels(classes: list[Any]) -> tuple[int, ...] | tuple[str, ...]:
 
 
 def _facts(model: Fitted, link: Link) -> dict[str, str]:
-    """What a file should say about its origin; a model made by another library may have no certificate."""
+    """What a file should say about its origin; a model made by another library may have no
+    certificate."""
     facts = {"polytome_version": __version__}
     if link != "softmax":
         facts["model"] = model.kind

@@ -1,7 +1,9 @@
-"""Coefficients that another library has found, as a Polytome model, with a certificate if data are given.
+"""Coefficients that another library has found, as a Polytome model, with a certificate if data are
+given.
 
-A certificate does not depend on who found the coefficients. It is about the coefficients as given: with the intercept
-made exact, duality gives a lower bound D of the objective, and `P(as given) - D >= P(as given) - P*`.
+A certificate does not depend on who found the coefficients. It is about the coefficients as given:
+with the intercept made exact, duality gives a lower bound D of the objective, and
+`P(as given) - D >= P(as given) - P*`.
 """
 
 from __future__ import annotations
@@ -33,16 +35,18 @@ def imported_model(scores: tuple[Array, Array], classes: Any, **settings: Any) -
     """A fitted model from coefficients and intercepts.
 
     Args:
-        scores: coefficients and intercepts, (K, d) and (K,), or for two classes (1, d) and (1,) for the second.
+        scores: coefficients and intercepts, (K, d) and (K,), or for two classes (1, d) and (1,) for
+            the second.
         classes: the K labels in this order; the model sorts them.
         settings: of `LogisticRegression`.
 
     Returns:
-        A model that predicts. It has no `certificate_`, `objective_`, `stop_`, `history_`, `solver_` and `n_iter_`,
-        since these would be about data that were not given.
+        A model that predicts. It has no `certificate_`, `objective_`, `stop_`, `history_`,
+        `solver_` and `n_iter_`, since these would be about data that were not given.
 
     Raises:
-        ArgumentError: the shapes do not fit each other, a number is not finite, or two labels are equal.
+        ArgumentError: the shapes do not fit each other, a number is not finite, or two labels are
+            equal.
 
     Example:
         >>> model = imported_model((np.array([[1.0, -1.0]]), np.array([0.0])), ["yes", "no"])

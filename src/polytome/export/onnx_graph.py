@@ -1,15 +1,18 @@
-"""ONNX: the model as a graph that onnxruntime and others run, from the cells of a table to the label.
+"""ONNX: the model as a graph that onnxruntime and others run, from the cells of a table to the
+label.
 
     number columns  -> [fill missing] -> MatMul ------+
     text column     -> LabelEncoder -> Gather --------+-> Sum -> scores -> Softmax -> probabilities
     intercepts ----------------------------------------+           |
                                                                    +-> ArgMax -> Gather -> label
 
-The coefficients of a category are a table with a row for each level: looking a row up is the product with a one-hot
-vector. One more row serves levels that training never saw: zeros, or NaN where the model refuses them.
+The coefficients of a category are a table with a row for each level: looking a row up is the
+product with a one-hot vector. One more row serves levels that training never saw: zeros, or NaN
+where the model refuses them.
 
 Reference:
-    Open Neural Network Exchange, https://onnx.ai/onnx/operators/: operator sets ai.onnx 21 and ai.onnx.ml 3.
+    Open Neural Network Exchange, https://onnx.ai/onnx/operators/: operator sets ai.onnx 21 and
+    ai.onnx.ml 3.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ Precision = Literal["float64", "float32"]
 __all__ = ["Precision", "to_onnx", "write_onnx"]
 
 _OPSET, _ML_OPSET, _IR_VERSION = 21, 3, 10
-"""The newest that every version of onnxruntime in the extra reads (1.18); later sets have no useful new operator."""
+"""The newest that every version of onnxruntime in the extra reads (1.18); later sets have no useful
+new operator."""
 _ALLOWED = {"float64": 1e-10, "float32": 1e-3}
 _LARGEST_FILE = 2**31 - 2**20
 _OUTPUTS = ("label", "probabilities", "scores", "prediction")
@@ -49,16 +53,18 @@ def write_onnx(
 ) -> Agreement:
     """Write a model as an ONNX file, after checking that onnxruntime predicts the same with it.
 
-    Inputs: where all columns are numbers one matrix `X` of shape (n, d), in the order of the property `columns`; else
-    one input of shape (n, 1) for each column, by its name, numbers or texts (a missing text is empty). Outputs:
-    `label`, (n,), `probabilities` and `scores`, (n, K), with `probabilities = softmax(scores)`. A row that the model
-    refuses gets NaN, and the label of the property `refused_label`. A linear model has the output `prediction`, (n, K).
+    Inputs: where all columns are numbers one matrix `X` of shape (n, d), in the order of the
+    property `columns`; else one input of shape (n, 1) for each column, by its name, numbers or
+    texts (a missing text is empty). Outputs: `label`, (n,), `probabilities` and `scores`, (n, K),
+    with `probabilities = softmax(scores)`. A row that the model refuses gets NaN, and the label of
+    the property `refused_label`. A linear model has the output `prediction`, (n, K).
 
     Args:
         model: a fitted `LogisticRegression`; the encoder of its table becomes part of the graph.
         path: the file.
         precision: of the input and of all arithmetic: "float64", or "float32" for half the size.
-        rows: rows to compare on, as a data frame, a dict of columns or an (n, d) array; None draws some.
+        rows: rows to compare on, as a data frame, a dict of columns or an (n, d) array; None draws
+            some.
 
     Returns:
         How closely both agreed. The file's metadata contain it, with objective and certificate.
@@ -98,14 +104,16 @@ def write_onnx(
 
 
 def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
-    """The model as an `onnx.ModelProto`, checked by `onnx.checker`; see `write_onnx` for inputs and outputs.
+    """The model as an `onnx.ModelProto`, checked by `onnx.checker`; see `write_onnx` for inputs and
+    outputs.
 
     Args:
         model: a fitted `LogisticRegression`.
         precision: "float64" or "float32".
 
     Raises:
-        ArgumentError: the model cannot be exported, or would need more than the 2 GiB of a protobuf message.
+        ArgumentError: the model cannot be exported, or would need more than the 2 GiB of a protobuf
+            message.
         MissingExtraError: onnx is not installed.
     """
     if precision not in _ALLOWED:
@@ -135,7 +143,8 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: dict[str, Any] = {}
-        # A column may have any name: names inside the graph begin with a text that no column begins with.
+        # A column may have any name: names inside the graph begin with a text that no column begins
+        # with.
         self.prefix = "/"
         while any(column.name.startswith(self.prefix) for column in form.columns):
             self.prefix += "/"
@@ -174,7 +183,8 @@ class _Graph:
         self.node("Sum", parts, "scores")
 
     def add_outputs(self) -> None:
-        """From scores to probabilities and the label; NaN among the scores of a row gives a special label."""
+        """From scores to probabilities and the label; NaN among the scores of a row gives a special
+        label."""
         form = self.form
         if form.link == "identity":
             self.node("Identity", ["scores"], "prediction")
@@ -194,7 +204,8 @@ class _Graph:
         self.node("Gather", [self.constant(labels, "labels"), place], "label")
 
     def _log_sigmoids(self) -> str:
-        """The logarithms of the sigmoids of the scores, `min(s, 0) - log(1 + exp(-|s|))`: no exponential overflows."""
+        """The logarithms of the sigmoids of the scores, `min(s, 0) - log(1 + exp(-|s|))`: no
+        exponential overflows."""
         zero, one = self.constant(np.array([0.0]), "zero"), self.constant(np.array([1.0]), "one")
         below = self.node("Min", ["scores", zero], "below")
         far = self.node("Neg", [self.node("Abs", ["scores"], "sizes")], "far")
@@ -222,7 +233,8 @@ class _Graph:
         return proto
 
     def _columns(self) -> list[str]:
-        """The shares of the columns of a table in the scores: those of its numbers together, and of each category."""
+        """The shares of the columns of a table in the scores: those of its numbers together, and of
+        each category."""
         shares, cells, weights = [], [], []
         for place, (column, coefficients) in enumerate(self.form.placed_columns):
             if column.kind == "number":

@@ -1,11 +1,14 @@
-"""scikit-learn: a fitted estimator with the same predictions (a twin), and a Polytome model of scikit-learn's fit.
+"""scikit-learn: a fitted estimator with the same predictions (a twin), and a Polytome model of
+scikit-learn's fit.
 
-The twin of a model without categories and filled cells is a `sklearn.linear_model.LogisticRegression`; the twin of a
-model of a table is a `Pipeline` that takes a data frame with the table's columns.
+The twin of a model without categories and filled cells is a
+`sklearn.linear_model.LogisticRegression`; the twin of a model of a table is a `Pipeline` that takes
+a data frame with the table's columns.
 
-As a file the twin is a Python program: literal numbers and the function below that assembles them. It can be read, and
-it works with the installed version of scikit-learn. Neither is true of a pickle: it runs whatever its author wrote as
-soon as it is opened, and scikit-learn does not promise to open pickles of another version.
+As a file the twin is a Python program: literal numbers and the function below that assembles them.
+It can be read, and it works with the installed version of scikit-learn. Neither is true of a
+pickle: it runs whatever its author wrote as soon as it is opened, and scikit-learn does not promise
+to open pickles of another version.
 """
 
 from __future__ import annotations
@@ -40,17 +43,20 @@ _OF_THE_FIT = ("scale", "penalty_weights", "class_weight")  # settings that no t
 
 
 def to_sklearn(model: LogisticRegression) -> Any:
-    """A fitted scikit-learn estimator with the same `predict`, and for classes `predict_proba` and `decision_function`.
+    """A fitted scikit-learn estimator with the same `predict`, and for classes `predict_proba` and
+    `decision_function`.
 
     Args:
-        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are passed on; a new fit of the twin would
-            know nothing of its `scale`, `penalty_weights` and `class_weight`, and so be another model: the coefficients
-            refer to the columns as given, which scikit-learn would penalise alike.
+        model: a fitted `LogisticRegression`. Its `C` and `fit_intercept` are passed on; a new fit
+            of the twin would know nothing of its `scale`, `penalty_weights` and `class_weight`, and
+            so be another model: the coefficients refer to the columns as given, which scikit-learn
+            would penalise alike.
 
     Returns:
-        A `sklearn.linear_model.LogisticRegression`, a `OneVsRestClassifier` of them for a `OneVsRest`, or a
-        `LinearRegression` for one of that name; if the model encodes a table a `Pipeline` that takes its
-        data frame: categories as text, whole numbers or booleans, missing cells as NaN, None or `pandas.NA`.
+        A `sklearn.linear_model.LogisticRegression`, a `OneVsRestClassifier` of them for a
+        `OneVsRest`, or a `LinearRegression` for one of that name; if the model encodes a table a
+        `Pipeline` that takes its data frame: categories as text, whole numbers or booleans, missing
+        cells as NaN, None or `pandas.NA`.
 
     Raises:
         ArgumentError: the model cannot be exported.
@@ -108,13 +114,13 @@ def from_sklearn(
         sample_weight: the weights of the rows in that fit.
 
     Returns:
-        A fitted model with the same predictions. Without X and y it has no `certificate_`, `objective_` and `stop_`.
-        The certificate is about the usual objective, whose intercept is not penalised: what the solver "liblinear"
-        loses by penalising it counts as distance.
+        A fitted model with the same predictions. Without X and y it has no `certificate_`,
+        `objective_` and `stop_`. The certificate is about the usual objective, whose intercept is
+        not penalised: what the solver "liblinear" loses by penalising it counts as distance.
 
     Raises:
-        ArgumentError: the estimator is of another kind, fits one class against the rest, or has an L1 penalty and data
-            are given for a certificate.
+        ArgumentError: the estimator is of another kind, fits one class against the rest, or has an
+            L1 penalty and data are given for a certificate.
         DataError: X or y does not fit the estimator.
 
     Example:
@@ -158,7 +164,8 @@ def build(
     missing: list[str],
     feature_names: list[str] | None,
 ) -> object:
-    """Assemble a fitted estimator. This function is part of the written programs: it imports all it needs."""
+    """Assemble a fitted estimator. This function is part of the written programs: it imports all it
+    needs."""
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -218,7 +225,8 @@ def build(
             parts += [] if fill is None else [SimpleImputer(strategy="constant", fill_value=fill)]
         steps.append((f"column {place}", make_pipeline(*parts), [name]))
         example[name] = np.array(levels[:1], dtype=object) if levels else np.zeros(1)
-    # Nothing is learnt from the example: levels and fills are given, but scikit-learn must have seen the columns.
+    # Nothing is learnt from the example: levels and fills are given, but scikit-learn must have
+    # seen the columns.
     encoder = ColumnTransformer(steps).fit(pandas.DataFrame(example))
     return make_pipeline(encoder, estimator)
 
@@ -265,7 +273,8 @@ def _agreement(model: LogisticRegression, form: Form) -> Agreement:
 
 
 def _program(model: LogisticRegression, form: Form, agreement: Agreement) -> str:
-    """The text of the program: facts, the source of `build`, and one call of it with literal values."""
+    """The text of the program: facts, the source of `build`, and one call of it with literal
+    values."""
     facts = form.facts | {"agreement": str(agreement), "features": json.dumps(feature_names(model))}
     if lost := [name for name in _OF_THE_FIT if vars(model).get(name) is not None]:
         facts["a new fit"] = f"would be another model: it would know nothing of {' and '.join(lost)}"
@@ -307,8 +316,10 @@ def _check_estimator(estimator: Any) -> None:
 
 
 def _their_scores(estimator: Any) -> tuple[Any, Any]:
-    """Coefficients and intercepts whose softmax, or sigmoid for two classes, are the estimator's probabilities."""
-    # With multi_class="multinomial" (before version 1.8) the scores of two classes are minus and plus the one stored.
+    """Coefficients and intercepts whose softmax, or sigmoid for two classes, are the estimator's
+    probabilities."""
+    # With multi_class="multinomial" (before version 1.8) the scores of two classes are minus and
+    # plus the one stored.
     doubled = len(estimator.classes_) == 2 and getattr(estimator, "multi_class", "auto") == "multinomial"
     factor = 2.0 if doubled else 1.0
     coef = np.asarray(dense_coefficients(estimator), np.float64)

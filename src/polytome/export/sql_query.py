@@ -1,9 +1,10 @@
 """SQL: the model as one query that a database can answer without additional software.
 
-The query has four steps: the cells with missing ones filled, a score for each class, the exponentials of the scores
-minus the largest one (so that none overflows), and their shares. It is standard SQL with `exp`, `CASE` and common table
-expressions, for SQLite (from 3.35, with its mathematical functions), PostgreSQL (from 12), and by their manuals DuckDB,
-and MySQL 8 with its modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES, CHAR for VARCHAR, and without the word MATERIALIZED.
+The query has four steps: the cells with missing ones filled, a score for each class, the
+exponentials of the scores minus the largest one (so that none overflows), and their shares. It is
+standard SQL with `exp`, `CASE` and common table expressions, for SQLite (from 3.35, with its
+mathematical functions), PostgreSQL (from 12), and by their manuals DuckDB, and MySQL 8 with its
+modes ANSI_QUOTES and NO_BACKSLASH_ESCAPES, CHAR for VARCHAR, and without the word MATERIALIZED.
 
 Reference:
     ISO/IEC 9075-2, sections 5.2 (quotation marks are doubled) and 7.17 (WITH).
@@ -43,13 +44,15 @@ _SMALLEST = -700
 
 
 def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> str:
-    """The model as a query of a table with its columns: `prediction` and one `probability_CLASS` for each class.
+    """The model as a query of a table with its columns: `prediction` and one `probability_CLASS`
+    for each class.
 
     Of several numbers there is one `prediction_PLACE` for each, and no probability.
 
-    A missing cell is NULL, or where a table holds texts (as SQLite's `.import` makes them) one of the spellings that a
-    file may use, such as an empty one. A row that the model refuses, for a missing cell that it does not fill, a level
-    that it never saw, or text where a number is expected, gets NULL in all these columns.
+    A missing cell is NULL, or where a table holds texts (as SQLite's `.import` makes them) one of
+    the spellings that a file may use, such as an empty one. A row that the model refuses, for a
+    missing cell that it does not fill, a level that it never saw, or text where a number is
+    expected, gets NULL in all these columns.
 
     Args:
         model: a fitted `LogisticRegression` with at most 1,600 columns.
@@ -120,7 +123,8 @@ def write_sql(
         keep: columns of the table that the answer begins with.
 
     Returns:
-        How closely both agreed; None where this Python's SQLite has no `exp`, or two columns differ in case only.
+        How closely both agreed; None where this Python's SQLite has no `exp`, or two columns differ
+        in case only.
 
     Raises:
         ArgumentError: the model cannot be exported, a name cannot be used, or the answers differ.
@@ -135,7 +139,8 @@ def write_sql(
 
 
 def _step(name: str, columns: Iterable[str], source: str) -> str:
-    # Without MATERIALIZED a database may put each step's expressions into the next, and the query would explode.
+    # Without MATERIALIZED a database may put each step's expressions into the next, and the query
+    # would explode.
     return f"{name} AS MATERIALIZED (\n{_select(columns, source)}\n)"
 
 
@@ -156,8 +161,8 @@ def _cells(form: Form) -> list[str]:
         words = ", ".join(_text(word) for word in sorted(MISSING_WORDS - set(column.levels)))
         missing = f"{name} IS NULL OR CAST({name} AS VARCHAR(100)) IN ({words})"
         if column.kind == "number":
-            # To SQLite text that is not a number is 0, or the number it begins with; but it compares beyond all
-            # numbers.
+            # To SQLite text that is not a number is 0, or the number it begins with; but it
+            # compares beyond all numbers.
             ends = (f"CAST({sign}{_LARGEST} AS DOUBLE PRECISION)" for sign in ("-", ""))
             value = f"CASE WHEN {name} BETWEEN {' AND '.join(ends)} THEN CAST({name} AS DOUBLE PRECISION) END"
         else:
@@ -172,7 +177,8 @@ def _fill(fill: float | str) -> str:
 
 
 def _longest(column: Column) -> int:
-    """Characters that distinguish a level from any other text: a longer text is cut, and still is not a level."""
+    """Characters that distinguish a level from any other text: a longer text is cut, and still is
+    not a level."""
     return max(len(text) for level in column.levels for text in (level, *_spellings(level))) + 1
 
 
@@ -198,7 +204,8 @@ def _score(form: Form, k: int) -> str:
 
 
 def _level_term(column: Column, coefficients: Array, unknown: str, place: int) -> str:
-    """The coefficient of the level in a cell. A missing cell leaves NULL, a level never seen leaves 0 or NULL."""
+    """The coefficient of the level in a cell. A missing cell leaves NULL, a level never seen leaves
+    0 or NULL."""
     levels = " ".join(
         f"WHEN {_text(text)} THEN {_number(value)}"
         for level, value in zip(column.levels, coefficients, strict=True)
@@ -209,7 +216,8 @@ def _level_term(column: Column, coefficients: Array, unknown: str, place: int) -
 
 
 def _sum(terms: list[str]) -> str:
-    """A sum as a balanced tree: databases limit how deep an expression may be, and rounding errors add up less."""
+    """A sum as a balanced tree: databases limit how deep an expression may be, and rounding errors
+    add up less."""
     if len(terms) <= 8:
         return "(" + " + ".join(terms) + ")"
     half = len(terms) // 2
@@ -234,7 +242,8 @@ def _exponential(k: int, link: Link) -> str:
 
 
 def _log_sigmoid(score: str) -> str:
-    """The logarithm of a sigmoid: far from zero its correction is nothing, and no exponential underflows."""
+    """The logarithm of a sigmoid: far from zero its correction is nothing, and no exponential
+    underflows."""
     size = f"CASE WHEN abs({score}) > {-_SMALLEST} THEN 0E0 ELSE exp(-abs({score})) END"
     return f"(CASE WHEN {score} < 0E0 THEN {score} ELSE 0E0 END - ln(1E0 + {size}))"
 
@@ -247,7 +256,8 @@ def _prediction(form: Form) -> str:
 
 
 def _number(value: float) -> str:
-    """The shortest number that float64 reads back; with an exponent it is approximate, and no decimal fraction."""
+    """The shortest number that float64 reads back; with an exponent it is approximate, and no
+    decimal fraction."""
     digits = repr(float(value))
     return digits if "e" in digits else f"{digits}E0"
 
@@ -267,7 +277,8 @@ def _comment(text: str) -> str:
 
 
 def _agreement(model: Fitted, form: Form) -> Agreement | None:
-    """SQLite's answer beside the model on rows drawn from the model's ranges; None where SQLite cannot give one."""
+    """SQLite's answer beside the model on rows drawn from the model's ranges; None where SQLite
+    cannot give one."""
     names = [column.name for column in form.columns]
     if len({name.lower() for name in names}) < len(names):
         return None  # SQLite treats a and A as one column, other databases as two

@@ -1,10 +1,12 @@
 """PyTorch: the model as a linear layer that returns scores, and its numbers as a safetensors file.
 
-The layer returns scores, not probabilities, as PyTorch's losses expect: `torch.nn.functional.cross_entropy(scores,
-codes)` to train on, `scores.softmax(1)` for probabilities, `scores.argmax(1)` for the place of the class. There is one
-score for each class, even with two classes (the first is 0), so the same program serves any number of classes.
+The layer returns scores, not probabilities, as PyTorch's losses expect:
+`torch.nn.functional.cross_entropy(scores, codes)` to train on, `scores.softmax(1)` for
+probabilities, `scores.argmax(1)` for the place of the class. There is one score for each class,
+even with two classes (the first is 0), so the same program serves any number of classes.
 
-The file is read with `module.load_state_dict(safetensors.torch.load_file(path))`; no pickle is involved.
+The file is read with `module.load_state_dict(safetensors.torch.load_file(path))`; no pickle is
+involved.
 """
 
 from __future__ import annotations
@@ -50,16 +52,19 @@ def to_torch(model: LogisticRegression) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError('PyTorch modules need torch: pip install "polytome[torch]"') from error
     shape = form.coefficients.shape[::-1]
-    # Without it PyTorch would draw random numbers, and so change the results of a program with a seed.
+    # Without it PyTorch would draw random numbers, and so change the results of a program with a
+    # seed.
     module = torch.nn.utils.skip_init(torch.nn.Linear, *shape, dtype=torch.float64)
     module.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in _state(model).items()})
     return module
 
 
 def write_torch(model: LogisticRegression, path: str | PathLike[str]) -> None:
-    """Write the state of `to_torch(model)`, the tensors `weight` (K, d) and `bias` (K,), as a safetensors file.
+    """Write the state of `to_torch(model)`, the tensors `weight` (K, d) and `bias` (K,), as a
+    safetensors file.
 
-    PyTorch need not be installed. The file's metadata hold classes, features, objective and certificate as text.
+    PyTorch need not be installed. The file's metadata hold classes, features, objective and
+    certificate as text.
 
     Args:
         model: a fitted `LogisticRegression`.
@@ -99,11 +104,13 @@ def from_torch(
     tol: float = 1e-4,
     sample_weight: Any = None,
 ) -> LogisticRegression:
-    """A model from a linear layer that PyTorch has trained and, given the data, how far it is from the optimum.
+    """A model from a linear layer that PyTorch has trained and, given the data, how far it is from
+    the optimum.
 
     Args:
-        source: a module with one linear layer (inside `Sequential` or not), its state dict, or a safetensors file of
-            it. The layer must return scores: one for each class, or for two classes one for the second.
+        source: a module with one linear layer (inside `Sequential` or not), its state dict, or a
+            safetensors file of it. The layer must return scores: one for each class, or for two
+            classes one for the second.
         classes: the labels in the order of the scores.
         X: rows that it was trained on, (n, d); None for no certificate.
         y: their labels.

@@ -1,7 +1,7 @@
 """Write a file whole or not at all: a crash, a full disk or Ctrl-C leaves the old file as it was.
 
-A writer locks its temporary file as long as it runs. The lock of a killed process is gone, so the next save into the
-same folder knows which temporary files are abandoned, and removes them.
+A writer locks its temporary file as long as it runs. The lock of a killed process is gone, so the
+next save into the same folder knows which temporary files are abandoned, and removes them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def check_writable(path: str | PathLike[str]) -> Path:
         The path.
 
     Raises:
-        FileError: the folder does not exist or may not be written to, or the path is a folder or not a valid file name.
+        FileError: the folder does not exist or may not be written to, or the path is a folder or
+            not a valid file name.
 
     Example:
         >>> check_writable("no/such/folder/model.safetensors")
@@ -61,8 +62,9 @@ def check_writable(path: str | PathLike[str]) -> Path:
 def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a binary stream whose content replaces the file when the block ends without an error.
 
-    The bytes go to a temporary file in the same folder, are forced to the disk, and the file is renamed; a rename
-    within one folder either happens or does not. Devices and pipes, which cannot be replaced, are written to directly.
+    The bytes go to a temporary file in the same folder, are forced to the disk, and the file is
+    renamed; a rename within one folder either happens or does not. Devices and pipes, which cannot
+    be replaced, are written to directly.
 
     Args:
         path: the file to be written; a symbolic link is followed.
@@ -109,7 +111,8 @@ def _target(path: Path) -> Path:
 
 @contextmanager
 def _temporary(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file beside the target, locked while it is written; it is gone afterwards unless it was renamed."""
+    """A new file beside the target, locked while it is written; it is gone afterwards unless it was
+    renamed."""
     while True:
         temporary = target.with_name(f".{secrets.token_hex(8)}.polytome.tmp")
         stream = temporary.open("xb")
@@ -146,7 +149,8 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _remove_if_abandoned(temporary: Path) -> None:
-    # Another process may remove it too, and it may not be a file at all: whatever goes wrong, the save continues.
+    # Another process may remove it too, and it may not be a file at all: whatever goes wrong, the
+    # save continues.
     with suppress(OSError):
         descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:

@@ -1,4 +1,5 @@
-"""Image files, and folders of them, as rows with labels: the name of a subfolder is the label of its images."""
+"""Image files, and folders of them, as rows with labels: the name of a subfolder is the label of
+its images."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class ImageRows(NamedTuple):
     X: NDArray[Any]
     """`(n, height * width)` uint8 or float64, each image in its training form, row by row."""
     y: NDArray[Any] | None
-    """`(n,)` labels, int64 where all are whole numbers, else `str`; None where an image has none."""
+    """`(n,)` labels, int64 where all are whole numbers, else `str`; None where an image has
+    none."""
     files: tuple[str, ...]
     """The names of the n files."""
 
@@ -47,8 +49,9 @@ def find_images(paths: Iterable[str | PathLike[str]]) -> list[tuple[Path, str | 
     """Find image files and their labels.
 
     Args:
-        paths: image files, in any order, and folders of them. The images of a folder follow sorted by name, those of
-            its subfolders too, whose names are their labels: in `folder/3/a.png` the label is "3".
+        paths: image files, in any order, and folders of them. The images of a folder follow sorted
+            by name, those of its subfolders too, whose names are their labels: in `folder/3/a.png`
+            the label is "3".
 
     Returns:
         For each image its path and its label; None if it is not in a subfolder.
@@ -101,7 +104,8 @@ def images_for_model(model: Fitted, paths: Sequence[str | PathLike[str]]) -> Ima
 
     Raises:
         ArgumentError: there are other things besides the images.
-        DataError: the model was not trained on images, or the value of full ink is unknown; an image cannot be used.
+        DataError: the model was not trained on images, or the value of full ink is unknown; an
+            image cannot be used.
         FileError: a file cannot be read.
     """
     if other := next((path for path in paths if exists(path) and not is_images(path)), None):

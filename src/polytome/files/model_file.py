@@ -1,16 +1,19 @@
-"""A fitted model in one safetensors file: nothing in it is ever executed, and nothing is used unchecked.
+"""A fitted model in one safetensors file: nothing in it is ever executed, and nothing is used
+unchecked.
 
-The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale` and `penalty_weights`,
-and `training_...` where the training was recorded) and one entry of text metadata, `polytome`: JSON with a format
-version, the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record
-of the training; formats 1 and 2 know one kind, `LogisticRegression`.
+The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale`
+and `penalty_weights`, and `training_...` where the training was recorded) and one entry of text
+metadata, `polytome`: JSON with a format version, the kind of the model, everything that is not a
+tensor, and a SHA-256 checksum of both. Format 1 has no record of the training; formats 1 and 2 know
+one kind, `LogisticRegression`.
 
-Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`; `solver_` of a
-loaded model is the text that described the solver. What follows from other parts (`pairs_`, `losses_`) is
-computed again.
+Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`;
+`solver_` of a loaded model is the text that described the solver. What follows from other parts
+(`pairs_`, `losses_`) is computed again.
 
 Reference:
-    The safetensors format, https://huggingface.co/docs/safetensors: eight bytes of length, a JSON header, raw tensors.
+    The safetensors format, https://huggingface.co/docs/safetensors: eight bytes of length, a JSON
+    header, raw tensors.
 """
 
 from __future__ import annotations
@@ -82,7 +85,8 @@ def save(model: Model, path: str | PathLike[str]) -> None:
         path: the file; an existing one is replaced only when the new one is complete.
 
     Raises:
-        ArgumentError: this is not a model of Polytome, or its labels, settings or coefficients cannot be saved.
+        ArgumentError: this is not a model of Polytome, or its labels, settings or coefficients
+            cannot be saved.
         FileError: the file cannot be written; an existing one is unchanged.
         sklearn.exceptions.NotFittedError: the model has not been fitted.
 
@@ -118,12 +122,12 @@ def load(path: str | PathLike[str]) -> Any:
         path: the file.
 
     Returns:
-        The fitted model, of the kind that was saved: coefficients, labels, certificate and history are equal to the
-        last bit.
+        The fitted model, of the kind that was saved: coefficients, labels, certificate and history
+        are equal to the last bit.
 
     Raises:
-        FileError: the file is missing, cut short, damaged, not a Polytome model, or in a newer format; the message
-            names the file and what is wrong.
+        FileError: the file is missing, cut short, damaged, not a Polytome model, or in a newer
+            format; the message names the file and what is wrong.
 
     Example:
         >>> load("absent.safetensors")
@@ -246,7 +250,8 @@ def _saved_kind(saved: dict[str, Any]) -> str:
 
 
 def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
-    """The model, after each of its values has been checked, and then the parts against each other."""
+    """The model, after each of its values has been checked, and then the parts against each
+    other."""
     kind = _saved_kind(saved)
     saved = record(MODELS[kind], {"training": None, "kind": kind})(saved, WHOLE)
     needed = {"coef", "intercept", *(["history"] if "classes" in saved else ["singular"])}
@@ -355,7 +360,8 @@ def _coefficients(tensors: Tensors, kind: str) -> tuple[NDArray[Any], NDArray[An
 
 
 def _check_claims(model: Any, kind: str) -> None:
-    """Refuse an objective, a certificate and an outcome that contradict each other or the coefficients."""
+    """Refuse an objective, a certificate and an outcome that contradict each other or the
+    coefficients."""
     n_classes, n_features = len(model.classes_), model.n_features_in_
     formula, certificate = model.objective_, model.certificate_
     if (formula.n_classes, formula.n_features) != (n_classes, n_features):
@@ -380,7 +386,8 @@ def _check_claims(model: Any, kind: str) -> None:
 
 
 def _check_weights(model: Any) -> None:
-    """Refuse weights of columns in the penalty that are none of these columns, or that the objective does not have."""
+    """Refuse weights of columns in the penalty that are none of these columns, or that the
+    objective does not have."""
     from polytome.models.penalty_weights import penalty_weights_of, weights_text
 
     try:

@@ -36,8 +36,8 @@ class Predictions:
 
     Attributes:
         classes: the labels, (K,); for a model of numbers the places of what it predicts.
-        predictions: the most probable class of each row, (n,); for several labels 0 or 1, and for several numbers
-            these, (n, K).
+        predictions: the most probable class of each row, (n,); for several labels 0 or 1, and for
+            several numbers these, (n, K).
         probabilities: of each class, (n, K); None if they are not wanted, or the model has none.
         rows: which rows of the file these are, counted from 1, (n,); None when they are all.
         files: the image file of each row, (n,); None for other rows.
@@ -59,7 +59,8 @@ class Predictions:
         return class_counts(self.predictions)
 
     def columns(self) -> dict[str, Array]:
-        """The columns of a table: `prediction`, or one `prediction_LABEL` each, and one `probability_CLASS` each.
+        """The columns of a table: `prediction`, or one `prediction_LABEL` each, and one
+        `probability_CLASS` each.
 
         They are preceded by `file` for images, and `row` if rows were left out.
         """
@@ -78,12 +79,12 @@ class Predictions:
     def to_csv(self, guard_formulas: bool = False) -> str:
         """CSV with a header line; numbers in the fewest digits that reproduce them exactly.
 
-        Spreadsheet programs read a text such as `=1+1` as a formula and compute it, or worse. A guard in front of it
-        changes the data, so it is written only on request.
+        Spreadsheet programs read a text such as `=1+1` as a formula and compute it, or worse. A
+        guard in front of it changes the data, so it is written only on request.
 
         Args:
-            guard_formulas: whether texts that begin with `=`, `+`, `-`, `@`, a tab or a line break get an apostrophe in
-                front, which marks a text in such programs.
+            guard_formulas: whether texts that begin with `=`, `+`, `-`, `@`, a tab or a line break
+                get an apostrophe in front, which marks a text in such programs.
 
         Example:
             >>> predictions = Predictions(np.array(["no", "yes"]), np.array(["yes"]), np.array([[0.25, 0.75]]))
@@ -94,7 +95,8 @@ class Predictions:
             "prediction\\n'=1+1\\n"
 
         Reference:
-            The OWASP Foundation, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.
+            The OWASP Foundation, "CSV Injection",
+            https://owasp.org/www-community/attacks/CSV_Injection.
         """
         columns = self.columns()
         text = io.StringIO()
@@ -136,7 +138,8 @@ class Predictions:
 
 
 def _values(column: Array, guard_formulas: bool) -> list[Any]:
-    """A column as a list, with an apostrophe before texts that look like formulas if that is wanted."""
+    """A column as a list, with an apostrophe before texts that look like formulas if that is
+    wanted."""
     values: list[Any] = column.tolist()
     if not guard_formulas or column.dtype.kind not in "UO":
         return values

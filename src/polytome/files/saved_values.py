@@ -1,7 +1,9 @@
-"""The parts of a model as values for JSON and tensors, and their way back: the schema of a model file.
+"""The parts of a model as values for JSON and tensors, and their way back: the schema of a model
+file.
 
-`MODELS` says what each value may be; all metadata are checked against it before any of it is used. What two parts say
-about the same thing is compared afterwards, by the functions that assemble the parts.
+`MODELS` says what each value may be; all metadata are checked against it before any of it is used.
+What two parts say about the same thing is compared afterwards, by the functions that assemble the
+parts.
 """
 
 from __future__ import annotations
@@ -56,10 +58,12 @@ _POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
 _SEED = whole(-(2**63), 2**64 - 1)
 _LABEL_TYPE = re.compile(r"[<>|][biuf][1248]|[<>]U[1-9]\d{0,9}|\|O")
 _WIDEST_LABEL = 1000
-"""The most characters of a label type that is wider than its longest label: each prediction takes as many."""
+"""The most characters of a label type that is wider than its longest label: each prediction takes
+as many."""
 _LABEL_BYTES = 2**24
 _BYTES_PER_CHARACTER = 100
-"""Labels of one type all take the room of the longest: so much for each character that there is, or `_LABEL_BYTES`."""
+"""Labels of one type all take the room of the longest: so much for each character that there is, or
+`_LABEL_BYTES`."""
 
 
 def _anything(value: Any, what: str) -> Any:
@@ -89,7 +93,8 @@ _PARAMETERS: dict[str, Kind] = {
     "verbose": either(flag, whole(-(2**31), 2**31)),
 }
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
-"""Settings that may hold one number for each column, and the least that it may be: those are tensors in a file."""
+"""Settings that may hold one number for each column, and the least that it may be: those are
+tensors in a file."""
 _OF_ONE_MODEL = ("l1_ratio", "class_weight", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
@@ -181,8 +186,8 @@ MODELS: dict[str, dict[str, Kind]] = {
     "Adaline": _NEURON,
     "SigmoidNeuron": _NEURON,
 }
-"""What each value of a file may be, by the kind of its model; those that say `_anything` are checked where they are put
-together."""
+"""What each value of a file may be, by the kind of its model; those that say `_anything` are
+checked where they are put together."""
 
 
 def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
@@ -206,7 +211,8 @@ def classes_to_saved(classes: Array) -> tuple[dict[str, Any], Array | None]:
 
 
 def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Array:
-    """Labels with the type that they had, checked to be as many as the coefficients need and all different.
+    """Labels with the type that they had, checked to be as many as the coefficients need and all
+    different.
 
     Raises:
         FileError: they are not.
@@ -258,7 +264,8 @@ def _listed_classes(values: list[Any], name: str) -> Array:
 
 
 def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The settings of an estimator as JSON, and as tensors by name those that have one number per column.
+    """The settings of an estimator as JSON, and as tensors by name those that have one number per
+    column.
 
     Raises:
         ArgumentError: a setting is of a kind that a file cannot hold.

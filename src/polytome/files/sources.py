@@ -1,8 +1,9 @@
 """A source that a user names, a built-in data set or a file, as rows to train on or to predict.
 
-A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the columns of its table
-(`encoder_`), the shape of its images (`image_shape_`), the one label that it distinguishes from the rest
-(`positive_`), and a record of the data (`training_`). `read_for_model` reads other data in the same way.
+A model that is fitted with `fit_source` remembers its source (`source_`, a `FittedSource`): the
+columns of its table (`encoder_`), the shape of its images (`image_shape_`), the one label that it
+distinguishes from the rest (`positive_`), and a record of the data (`training_`). `read_for_model`
+reads other data in the same way.
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ class Source:
         image_shape: height and width when each row is an image.
         notes: sentences that the user should see.
         kept: which rows of the file are in X, as booleans; None when all are.
-        positive: the label that is distinguished from all others, if there is one; see `one_against_rest`.
+        positive: the label that is distinguished from all others, if there is one; see
+            `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
         files: the names of the image files, one for each row; None for other data.
-        frame: the columns of the rows in X as they were read from a table to train on; None for other data.
+        frame: the columns of the rows in X as they were read from a table to train on; None for
+            other data.
     """
 
     name: str
@@ -116,8 +119,9 @@ def open_source(
     """Read what a model is to be trained on.
 
     Args:
-        source: the name of a built-in data set, or else a path. A folder of images has the images of each class in a
-            subfolder named after it; each becomes 28 x 28 pixels (see `training_form`).
+        source: the name of a built-in data set, or else a path. A folder of images has the images
+            of each class in a subfolder named after it; each becomes 28 x 28 pixels (see
+            `training_form`).
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
         options: how a table is read; see `read_table`.
@@ -166,11 +170,13 @@ def read_for_model(
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
 
     Args:
-        model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates the labels.
-        source: the name of a built-in data set, or else a path; for a model of images also several image files and
-            folders (see `find_images`).
+        model: a fitted model; its `encoder_` finds the columns by name, its `positive_` translates
+            the labels.
+        source: the name of a built-in data set, or else a path; for a model of images also several
+            image files and folders (see `find_images`).
         data_dir: the folder of the IDX files of mnist or fashion-mnist.
-        split: which part of a data set with test rows: "train" or "test"; None is "test" where there is one.
+        split: which part of a data set with test rows: "train" or "test"; None is "test" where
+            there is one.
         progress: called during a download.
         labels: False to ignore the labels of a file, which rows to be predicted do not need.
         options: how a table is read; see `read_table`.
@@ -217,9 +223,9 @@ def encoder_of(model: Fitted) -> Encoder:
     """How the columns of a table become a model's features.
 
     Args:
-        model: a fitted model; one that was trained on no table takes numbers, by the names of the frame that it was
-            trained on where it had names, else by position; labels are those of a column `label`, as in the built-in
-            data sets.
+        model: a fitted model; one that was trained on no table takes numbers, by the names of the
+            frame that it was trained on where it had names, else by position; labels are those of a
+            column `label`, as in the built-in data sets.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -239,7 +245,8 @@ def encoder_of(model: Fitted) -> Encoder:
 
 
 def open_model(path: str | PathLike[str]) -> Any:
-    """A model from a file, for rows from files: its columns are found by an encoder, so that arrays need no names.
+    """A model from a file, for rows from files: its columns are found by an encoder, so that arrays
+    need no names.
 
     Args:
         path: the file.
@@ -259,15 +266,15 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     """Fit a model to a source and record in it what later data must look like.
 
     Args:
-        model: the classifier. Where its `penalty_weights` have names, they are those of the table's columns; the
-            weight of a category is that of each of its features.
+        model: the classifier. Where its `penalty_weights` have names, they are those of the table's
+            columns; the weight of a category is that of each of its features.
         source: rows with labels.
         command: the command line that asks for the fit, for its record.
 
     Returns:
-        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes `encoder_`,
-        `image_shape_` and `positive_` where the source has them.
-        For `one_against_rest` its classes are `"not LABEL"` and `"LABEL"` in this order, not in alphabetical order: a
+        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes
+        `encoder_`, `image_shape_` and `positive_` where the source has them. For `one_against_rest`
+        its classes are `"not LABEL"` and `"LABEL"` in this order, not in alphabetical order: a
         positive coefficient counts for the label.
 
     Example:
@@ -324,8 +331,8 @@ def one_against_rest(source: Source, positive: str) -> Source:
 def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     """Set rows aside as test rows, the same fraction of every class.
 
-    Means and levels of the columns of a table are learned again from the remaining rows: held-out rows have no
-    influence.
+    Means and levels of the columns of a table are learned again from the remaining rows: held-out
+    rows have no influence.
 
     Args:
         source: rows with labels and without test rows.
@@ -333,7 +340,8 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         seed: of the choice.
 
     Raises:
-        ArgumentError: the fraction cannot be used, no row would be held out, or the source has its own test rows.
+        ArgumentError: the fraction cannot be used, no row would be held out, or the source has its
+            own test rows.
 
     Example:
         >>> halved = hold_out(open_source("iris"), 0.5)

@@ -1,4 +1,5 @@
-"""Which rows are held out of training, and whether rows to evaluate a model on are those it was trained on."""
+"""Which rows are held out of training, and whether rows to evaluate a model on are those it was
+trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _BETTER = "it may do better on them than on new ones"
 
 
 def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Choose rows to set aside, the same fraction of every class; at least one row of each class stays.
+    """Choose rows to set aside, the same fraction of every class; at least one row of each class
+    stays.
 
     Args:
         y: labels, (n,).
@@ -42,10 +44,12 @@ def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.b
 
 
 def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
-    """Say whether rows to evaluate a model on are those that it was trained on, as far as its record shows.
+    """Say whether rows to evaluate a model on are those that it was trained on, as far as its
+    record shows.
 
-    The record has a digest of all training rows in order. It is compared with that of these rows and, if rows were held
-    out, also with that of the rows which the same choice would leave for training.
+    The record has a digest of all training rows in order. It is compared with that of these rows
+    and, if rows were held out, also with that of the rows which the same choice would leave for
+    training.
 
     Args:
         model: fitted.
@@ -54,8 +58,8 @@ def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
         name: of the data set or file that they come from.
 
     Returns:
-        A sentence, or nothing if there is no sign of it. Training rows in another order, or parts of them, are not
-        recognised, except by the same name of their source.
+        A sentence, or nothing if there is no sign of it. Training rows in another order, or parts
+        of them, are not recognised, except by the same name of their source.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source

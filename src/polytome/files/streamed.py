@@ -1,4 +1,5 @@
-"""Tables that are trained on without being read into memory: which they are, and a fit to one with its record."""
+"""Tables that are trained on without being read into memory: which they are, and a fit to one with
+its record."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ _READINGS = 3  # as a table, as cells and as features
 
 
 def why_streamed(source: str | PathLike[str], memory: str | float | None = None) -> str | None:
-    """Why a source is read piece by piece: it is several files, or needs more memory than there is; None if it is not.
+    """Why a source is read piece by piece: it is several files, or needs more memory than there is;
+    None if it is not.
 
     Args:
         source: a path, a folder or a pattern.
@@ -71,7 +73,8 @@ def why_streamed(source: str | PathLike[str], memory: str | float | None = None)
 
 
 def why_predicted_piecewise(sources: Sequence[str]) -> str | None:
-    """Why rows to be predicted are read piece by piece: they are several Parquet files, or need too much memory."""
+    """Why rows to be predicted are read piece by piece: they are several Parquet files, or need too
+    much memory."""
     if len(sources) == 1:
         return None if is_dataset(sources[0]) else why_streamed(sources[0])
     alike = all(is_several(name) or (Path(name).is_file() and _is_parquet(name)) for name in sources)
@@ -83,7 +86,8 @@ def _is_parquet(name: str) -> bool:
 
 
 def fit_streamed(model: AnyModel, table: StreamedTable, *, command: str | None = None) -> AnyModel:
-    """Fit a model to rows that stay in their files, and record what they were; as `fit_source` does of rows in memory.
+    """Fit a model to rows that stay in their files, and record what they were; as `fit_source` does
+    of rows in memory.
 
     Args:
         model: the classifier.
@@ -108,7 +112,8 @@ def predict_streamed(
     unknown: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[int, dict[Any, int]]:
-    """Predict rows of Parquet files piece by piece into a Parquet file, written whole or not at all.
+    """Predict rows of Parquet files piece by piece into a Parquet file, written whole or not at
+    all.
 
     Args:
         model: a fitted model.

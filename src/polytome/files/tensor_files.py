@@ -1,10 +1,12 @@
 """A safetensors file, read into memory and checked before anything in it is used.
 
-It is read and not mapped: a file that another program rewrites in place (as `cp` does) while its pages are being used
-would end the process with SIGBUS, and its content could change after it was checked.
+It is read and not mapped: a file that another program rewrites in place (as `cp` does) while its
+pages are being used would end the process with SIGBUS, and its content could change after it was
+checked.
 
 Reference:
-    The safetensors format, https://huggingface.co/docs/safetensors: eight bytes of length, a JSON header, raw tensors.
+    The safetensors format, https://huggingface.co/docs/safetensors: eight bytes of length, a JSON
+    header, raw tensors.
 """
 
 from __future__ import annotations
@@ -36,14 +38,16 @@ def read_tensors(path: str | PathLike[str], key: str | None = None) -> tuple[str
 
     Args:
         path: the file.
-        key: of the text; a file without it is refused before its tensors are read. None reads no text.
+        key: of the text; a file without it is refused before its tensors are read. None reads no
+            text.
 
     Returns:
-        The text, empty without a key, and the tensors: arrays of their own, little-endian as in the file.
+        The text, empty without a key, and the tensors: arrays of their own, little-endian as in the
+        file.
 
     Raises:
-        FileError: the file is missing, cut short, damaged, of another kind, or has a tensor of a type that NumPy
-            lacks; the message names it.
+        FileError: the file is missing, cut short, damaged, of another kind, or has a tensor of a
+            type that NumPy lacks; the message names it.
 
     Example:
         >>> import tempfile

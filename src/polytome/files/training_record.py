@@ -1,7 +1,9 @@
-"""What a model was trained on and with: the facts that a report or a page needs once the data are gone.
+"""What a model was trained on and with: the facts that a report or a page needs once the data are
+gone.
 
-A record holds sums and extremes, never a row, and is saved in the model file. `sources.fit_source` and the command
-`polytome train` make one; `fit` alone does not, since reading the data again takes time: call `record_training`.
+A record holds sums and extremes, never a row, and is saved in the model file. `sources.fit_source`
+and the command `polytome train` make one; `fit` alone does not, since reading the data again takes
+time: call `record_training`.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def record_training(
     """Read the data of a fit again and record the facts about it.
 
     Args:
-        model: fitted on these data. It is left as it is; assign the record to `model.training_` to keep it in its file.
+        model: fitted on these data. It is left as it is; assign the record to `model.training_` to
+            keep it in its file.
         X: features as given to `fit`, shape (n, d).
         y: labels as given to `fit`, shape (n,).
         source: this and the other arguments as in `TrainingRecord`.
@@ -88,7 +91,8 @@ def record_training(
     from polytome.models.labels import Labels, class_weights
 
     refuse_without_classes(model, "a record of training counts the rows of each class")
-    # What is proved of predictions is proved of one distribution for each row, and that is what these losses learn.
+    # What is proved of predictions is proved of one distribution for each row, and that is what
+    # these losses learn.
     certificate = certificate_of(model)
     is_proved = certificate is not None and model.objective_.loss in ("softmax", "logistic")
     log_probabilities = model.predict_log_proba(X) if is_proved else None
@@ -135,8 +139,8 @@ def record_streamed_training(
 ) -> TrainingRecord:
     """The same of rows that stay in their files: two more readings, of sparse rows a few more.
 
-    What it says of the data is what the record of the same rows in memory says. How many predictions could change is
-    not looked at.
+    What it says of the data is what the record of the same rows in memory says. How many
+    predictions could change is not looked at.
 
     Args:
         model: fitted on these rows.
@@ -174,7 +178,8 @@ def record_streamed_training(
 
 
 class _Columns(NamedTuple):
-    """What readings of a stream tell of its columns: extremes, the hash of all, and a key that equal ones share."""
+    """What readings of a stream tell of its columns: extremes, the hash of all, and a key that
+    equal ones share."""
 
     low: Array
     mean: Array
@@ -199,8 +204,8 @@ def _dense_columns(table: StreamedTable) -> _Columns:
 
 
 def _sparse_columns(table: StreamedTable) -> _Columns:
-    """The columns of sparse rows: three readings, since the hash of all takes in lengths of rows, places and values one
-    after the other."""
+    """The columns of sparse rows: three readings, since the hash of all takes in lengths of rows,
+    places and values one after the other."""
     X, everything = table.X, range(len(table.X.parts))
     low, high, mean = np.full(X.n_features, np.inf), np.full(X.n_features, -np.inf), np.zeros(X.n_features)
     drawn, sums, ends = np.random.default_rng(0), np.zeros((X.n_features, 2)), [np.zeros(1, dtype=np.int64)]
@@ -231,7 +236,8 @@ def _update_labels(digest: Any, table: StreamedTable) -> None:
 
 
 def _divisors(model: Fitted, X: Any, weight: Array) -> tuple[Array, Array]:
-    """What each feature was divided by before the penalty looked at its coefficient, and whether it has a penalty."""
+    """What each feature was divided by before the penalty looked at its coefficient, and whether it
+    has a penalty."""
     from polytome.models.features import feature_scale
     from polytome.models.penalty_weights import penalty_weights_of
     from polytome.rows import rows_of
@@ -254,7 +260,8 @@ def _header(X: Any, storage: str) -> bytes:
 
 
 def data_hash(X: Any, y: Any) -> str:
-    """SHA-256 of features and labels: equal for equal numbers of the same type, on every machine and in any layout.
+    """SHA-256 of features and labels: equal for equal numbers of the same type, on every machine
+    and in any layout.
 
     Args:
         X: shape (n, d); an array, or a sparse matrix, of which the entries that are not zero count.
@@ -318,8 +325,8 @@ def _settle(
 
 
 def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, divisor: Array, penalised: Array) -> bool:
-    """Whether rows with these losses and weights give the objective of the fit: if not, its rows had their own weights,
-    soft labels, or were others."""
+    """Whether rows with these losses and weights give the objective of the fit: if not, its rows
+    had their own weights, soft labels, or were others."""
     certificate, total = model.certificate_, model.objective_.total_weight
     if not np.isclose(weight.sum(), total, rtol=1e-9):
         return False
@@ -350,7 +357,8 @@ def _duplicates(X: Any, constant: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _equal_columns(keys: list[bytes], constant: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs of columns with equal keys, but for constant ones: the first such column, and another."""
+    """Pairs of columns with equal keys, but for constant ones: the first such column, and
+    another."""
     first_with: dict[bytes, int] = {}
     skipped = set(constant.tolist())
     pairs = []

@@ -1,8 +1,9 @@
 """Lessons: everything in the source documents, recomputed.
 
-There is one file for each lesson. Its docstring begins with "Title: what it shows."; its function `lesson(page)`
-computes and fills a page. A file can be run as a script, `python -m polytome.lessons.softmax_by_hand`, with the same
-result as `polytome lesson softmax-by-hand`.
+There is one file for each lesson. Its docstring begins with "Title: what it shows."; its function
+`lesson(page)` computes and fills a page. A file can be run as a script,
+`python -m polytome.lessons.softmax_by_hand`, with the same result as
+`polytome lesson softmax-by-hand`.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def run_lesson(lesson: Lesson) -> Page:
 
 
 def all_flashcards() -> Iterator[Flashcard]:
-    """All cards, in the order of the lesson that shows them; it runs when the first card is asked for.
+    """All cards, in the order of the lesson that shows them; it runs when the first card is asked
+    for.
 
     Example:
         >>> len(list(all_flashcards())) > 3
@@ -105,7 +107,8 @@ def all_flashcards() -> Iterator[Flashcard]:
 
 
 def print_script(path: str) -> None:
-    """Run the lesson of a file and print it without figures: what the file does when it is run by itself."""
+    """Run the lesson of a file and print it without figures: what the file does when it is run by
+    itself."""
     from polytome.teaching.terminal import lesson_console, print_lesson
 
     lesson = find_lesson(Path(path).stem.replace("_", "-"))

@@ -1,8 +1,8 @@
 """Cost and derivatives: where the logarithm comes from, and why its derivative is p - y.
 
-Documents 000 (cost function, gradient), 001 (likelihood, learning rule), 002 (binary cross-entropy and its three
-derivatives), 004 (the derivative with respect to the score).
-Method: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.2.
+Documents 000 (cost function, gradient), 001 (likelihood, learning rule), 002 (binary cross-entropy
+and its three derivatives), 004 (the derivative with respect to the score). Method: Bishop, Pattern
+Recognition and Machine Learning, 2006, section 4.3.2.
 """
 
 from __future__ import annotations
@@ -366,7 +366,8 @@ def slope(function: Callable[[Any], Any], at: Any, h: float = 1e-6) -> Any:
 
 
 def measured_derivatives(X: Array, y: Array, v: Array) -> Array:
-    """Derivatives of each sample's cost in the weights and the bias v, by differences: a row for each sample."""
+    """Derivatives of each sample's cost in the weights and the bias v, by differences: a row for
+    each sample."""
     rows, h = np.column_stack([X, np.ones(len(X))]), 1e-6
     above, below = ((rows @ v)[:, None] + step * rows for step in (h, -h))
     changes: Array = cost(y[:, None], numerics.sigmoid(above)) - cost(y[:, None], numerics.sigmoid(below))

@@ -1,9 +1,9 @@
 """Flashcards: the field in questions and answers, to be learned with Anki.
 
-Document 004 (three cards), and what the other lessons compute for documents 000 to 003.
-Method: one question, one answer, as in Wozniak, Effective learning: twenty rules of formulating knowledge, 1999.
-Formulas: Murphy, Probabilistic Machine Learning: An Introduction, 2022, chapters 6 and 10; Cover and Thomas, Elements
-of Information Theory, 2006, chapters 2, 5 and 8.
+Document 004 (three cards), and what the other lessons compute for documents 000 to 003. Method: one
+question, one answer, as in Wozniak, Effective learning: twenty rules of formulating
+knowledge, 1999. Formulas: Murphy, Probabilistic Machine Learning: An Introduction, 2022, chapters 6
+and 10; Cover and Thomas, Elements of Information Theory, 2006, chapters 2, 5 and 8.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Four neurons: one weighted sum, and four ways to learn from it.
 
-Document 001 (recap of the second homework, the perceptron, the logistic neuron).
-Method: Rosenblatt, The perceptron, 1958; Novikoff, On convergence proofs on perceptrons, 1962; Widrow and Hoff,
-Adaptive switching circuits, 1960.
+Document 001 (recap of the second homework, the perceptron, the logistic neuron). Method:
+Rosenblatt, The perceptron, 1958; Novikoff, On convergence proofs on perceptrons, 1962; Widrow and
+Hoff, Adaptive switching circuits, 1960.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ EPOCHS = 2000
 
 
 class Mistake(NamedTuple):
-    """A flower on the wrong side when its turn came, and the weights after it was added or subtracted."""
+    """A flower on the wrong side when its turn came, and the weights after it was added or
+    subtracted."""
 
     epoch: int
     row: int
@@ -342,7 +343,8 @@ def per_epoch(X: Array, y: Array, epochs: int, seed: int = 0) -> list[int]:
 
 
 def differences(function: Callable[[Array], Any], v: Array, h: float = 1e-6) -> Array:
-    """Derivatives by the entries of v, measured: how much the function changes from v - h to v + h."""
+    """Derivatives by the entries of v, measured: how much the function changes from v - h to v +
+    h."""
     return np.array([(function(v + step) - function(v - step)) / (2 * h) for step in h * np.eye(len(v))])
 
 

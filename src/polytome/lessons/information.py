@@ -1,7 +1,8 @@
 """Information: bits, codes, entropy, cross-entropy and divergence, from the weather of Tokyo.
 
-Documents 000 (entropy and cross-entropy as code lengths), 004 (cross-entropy, discrete and continuous).
-Method: Shannon 1948; Cover and Thomas, Elements of Information Theory, 2006, chapters 2, 5 and 8.
+Documents 000 (entropy and cross-entropy as code lengths), 004 (cross-entropy, discrete and
+continuous). Method: Shannon 1948; Cover and Thomas, Elements of Information Theory, 2006, chapters
+2, 5 and 8.
 """
 
 from __future__ import annotations

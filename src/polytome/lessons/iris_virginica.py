@@ -1,8 +1,9 @@
 """Iris-Virginica with a library: what a fit proves, and how a fold rule moved one flower.
 
 Document 000 (scikit-learn's LogisticRegression on Iris-Virginica, judged by cross-validation).
-Method: Stone, Cross-validatory choice and assessment of statistical predictions, Journal of the Royal Statistical
-Society B 36, 1974; Boyd and Vandenberghe, Convex Optimization, 2004, section 9.1.2 (the bound behind the certificate).
+Method: Stone, Cross-validatory choice and assessment of statistical predictions, Journal of the
+Royal Statistical Society B 36, 1974; Boyd and Vandenberghe, Convex Optimization, 2004, section
+9.1.2 (the bound behind the certificate).
 """
 
 from __future__ import annotations
@@ -114,14 +115,16 @@ def the_fit(page: Page, X: Array, y: Array, names: tuple[str, ...]) -> None:
 
 
 def naive_bound(x: Array, y: Array, w: float, b: float, C: float) -> float:
-    """The squared slope over twice the curvature, for a centred column, as if there were no rounding."""
+    """The squared slope over twice the curvature, for a centred column, as if there were no
+    rounding."""
     residual = expit(w * x + b) - y
     slope = ((x - x.mean()) * residual).mean() + w / (C * len(x))
     return float(slope**2 * C * len(x) / 2)
 
 
 def one_sentinel(page: Page) -> None:
-    """A cell of 1e10 for "missing": a bound for real numbers is false in floats; one that counts rounding is true."""
+    """A cell of 1e10 for "missing": a bound for real numbers is false in floats; one that counts
+    rounding is true."""
     x = np.array([2.3, 0.5, 1.0, 0.3, -0.5, 1.9, 1e10, -1.0])
     y = np.array([0, 1, 0, 1, 0, 1, 1, 0])
     objective = Objective(Logistic(), L2(1 / len(x)), as_rows(x[:, None], y))

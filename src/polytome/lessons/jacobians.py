@@ -1,8 +1,9 @@
-"""Jacobians: the derivatives behind softmax regression, derived, computed and checked by differences.
+"""Jacobians: the derivatives behind softmax regression, derived, computed and checked by
+differences.
 
-Documents 000 (Jacobians of softmax, of the layer, of the loss), 004 (the gradient), 001 (chain rule over two paths).
-Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.5; Griewank and Walther, Evaluating
-Derivatives, 2008, chapter 3.
+Documents 000 (Jacobians of softmax, of the layer, of the loss), 004 (the gradient), 001
+(chain rule over two paths). Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, section
+6.5; Griewank and Walther, Evaluating Derivatives, 2008, chapter 3.
 """
 
 from __future__ import annotations
@@ -344,14 +345,16 @@ def two_paths(page: Page) -> None:
 
 
 def gradient_error(Z: Array, labels: Array) -> float:
-    """Largest difference between s p - y, with s the sum of the label y, and differences of the loss."""
+    """Largest difference between s p - y, with s the sum of the label y, and differences of the
+    loss."""
     found = [differences(partial(loss, y=y), z)[0] for z, y in zip(Z, labels, strict=True)]
     s = labels.sum(axis=1, keepdims=True)
     return float(np.abs(np.array(found) - (s * numerics.softmax(Z) - labels)).max())
 
 
 def chain(y: Array, p: Array) -> Array:
-    """Derivatives of the loss in the probabilities, times those of the probabilities in the scores."""
+    """Derivatives of the loss in the probabilities, times those of the probabilities in the
+    scores."""
     by_p = -y / p
     return by_p @ (np.diag(p) - np.outer(p, p))
 

@@ -1,8 +1,8 @@
 """From a line to the sigmoid: why yes or no needs a curve, which one it is, and how to compute it.
 
-Documents 003 (petal length against category), 001 and 004 (the sigmoid and its properties), 002 (the cut-off), 000
-(the sigmoid in NumPy).
-Method: Bishop, Pattern Recognition and Machine Learning, 2006, sections 4.2 and 4.3.2.
+Documents 003 (petal length against category), 001 and 004 (the sigmoid and its properties), 002
+(the cut-off), 000 (the sigmoid in NumPy). Method: Bishop, Pattern Recognition and Machine Learning,
+2006, sections 4.2 and 4.3.2.
 """
 
 from __future__ import annotations

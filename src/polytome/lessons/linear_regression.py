@@ -1,8 +1,8 @@
 """Linear regression: the best line through points, and how a computer can lose it to rounding.
 
-Documents 002 (normal equation, pseudo-inverse, twenty random points) and 003 (area and price of four houses).
-Method: Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Higham, Accuracy and Stability of
-Numerical Algorithms, 2002, chapter 20.
+Documents 002 (normal equation, pseudo-inverse, twenty random points) and 003 (area and price of
+four houses). Method: Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, chapter 20.
 """
 
 from __future__ import annotations
@@ -317,7 +317,8 @@ def one_far_house(page: Page) -> None:
 
 
 def random_points() -> tuple[Array, Array, Array]:
-    """Twenty random points after a column of ones, their y on the true line, and the same y with noise."""
+    """Twenty random points after a column of ones, their y on the true line, and the same y with
+    noise."""
     rng = np.random.default_rng(6)
     X = layouts.with_ones(rng.normal(size=(20, 1)))
     y = X @ TRUE_WEIGHTS

@@ -1,8 +1,10 @@
-"""Linked notebooks: the programs that document 001 links to, run again, and biases that never moved.
+"""Linked notebooks: the programs that document 001 links to, run again, and biases that never
+moved.
 
-Document 001 links to notebooks and a table of losses by its author (course STAT 479, 2019).
-Method: Matsumoto and Nishimura, Mersenne Twister, ACM Transactions on Modeling and Computer Simulation 8, 1998;
-Bezdek et al., Will the real iris data please stand up?, IEEE Transactions on Fuzzy Systems 7, 1999.
+Document 001 links to notebooks and a table of losses by its author (course STAT 479, 2019). Method:
+Matsumoto and Nishimura, Mersenne Twister, ACM Transactions on Modeling and Computer Simulation 8,
+1998; Bezdek et al., Will the real iris data please stand up?, IEEE Transactions on Fuzzy Systems
+7, 1999.
 """
 
 from __future__ import annotations

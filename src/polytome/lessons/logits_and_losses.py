@@ -304,7 +304,8 @@ def slope(loss: Callable[[Array, int], float], z: Array, change: float = 1e-5) -
 
 
 def our_losses(Z: Array, y: Array, z: Array, t: Array) -> dict[str, Array]:
-    """The losses of the table, of every example; rows of scores Z with labels y, scores z with labels t."""
+    """The losses of the table, of every example; rows of scores Z with labels y, scores z with
+    labels t."""
     return {
         "cross_entropy": numerics.cross_entropy_from_scores(y, Z),
         "nll_loss": numerics.logsumexp(Z) - Z[np.arange(len(y)), y],

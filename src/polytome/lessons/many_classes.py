@@ -1,8 +1,9 @@
-"""Many classes: softmax, one against the rest, each pair, and labels that do not exclude each other.
+"""Many classes: softmax, one against the rest, each pair, and labels that do not exclude each
+other.
 
-Document 001 (one-vs-rest, one-vs-one, multi-label outputs, softmax).
-Method: Rifkin and Klautau, In defense of one-vs-all classification, JMLR 5, 2004; Hastie and Tibshirani,
-Classification by pairwise coupling, The Annals of Statistics 26, 1998; Bishop, Pattern Recognition and Machine
+Document 001 (one-vs-rest, one-vs-one, multi-label outputs, softmax). Method: Rifkin and Klautau, In
+defense of one-vs-all classification, JMLR 5, 2004; Hastie and Tibshirani, Classification by
+pairwise coupling, The Annals of Statistics 26, 1998; Bishop, Pattern Recognition and Machine
 Learning, 2006, sections 4.1.2 and 4.3.4.
 """
 

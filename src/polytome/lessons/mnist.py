@@ -1,8 +1,9 @@
 """MNIST: handwritten digits from file to prediction, and what scaling does to a fit.
 
-Documents 000 (softmax regression on MNIST with scikit-learn) and 001 (what the files hold, images as arrays).
-Data and method: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition,
-Proceedings of the IEEE 86, 1998; Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, 3.4.1.
+Documents 000 (softmax regression on MNIST with scikit-learn) and 001 (what the files hold, images
+as arrays). Data and method: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to
+document recognition, Proceedings of the IEEE 86, 1998; Hastie, Tibshirani and Friedman, The
+Elements of Statistical Learning, 2009, 3.4.1.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ NUMBERS = ("S0-15", "S0-16", "S0-17", "S0-18", "S0-19", "S1-10", "S1-11", "S1-12
 
 @dataclass(frozen=True)
 class Digits:
-    """Images as rows, labels 0 to 9, in training and test parts; `item` is the test image to examine."""
+    """Images as rows, labels 0 to 9, in training and test parts; `item` is the test image to
+    examine."""
 
     name: str
     X: Array
@@ -67,7 +69,8 @@ def lesson(page: Page) -> None:
 
 
 def load(page: Page) -> Digits:
-    """MNIST if it is on this machine, else the small digits of scikit-learn; never from the network."""
+    """MNIST if it is on this machine, else the small digits of scikit-learn; never from the
+    network."""
     if is_here("mnist"):
         data = load_dataset("mnist")
         X_test, y_test = np.asarray(data.X_test), np.asarray(data.y_test)
@@ -245,7 +248,8 @@ def settings_of_old() -> dict[str, Any]:
 
 
 def moments(X: Array) -> Statistics:
-    """Mean and standard deviation of each pixel, from whole numbers; 1 for a pixel that never changes."""
+    """Mean and standard deviation of each pixel, from whole numbers; 1 for a pixel that never
+    changes."""
     total = X.sum(axis=0, dtype=np.int64)
     squares = np.einsum("ij,ij->j", X, X, dtype=np.int64)
     mean = total / len(X)

@@ -1,7 +1,7 @@
 """Notation: what each document calls and lays out differently, and how to convert it.
 
-All five documents; the errata of document 001 about the sum and the mean of a loss.
-Method: Golub and Van Loan, Matrix Computations, 2013, section 1.1 (products and their shapes); Cover and Thomas,
+All five documents; the errata of document 001 about the sum and the mean of a loss. Method: Golub
+and Van Loan, Matrix Computations, 2013, section 1.1 (products and their shapes); Cover and Thomas,
 Elements of Information Theory, 2006, section 2.1 (units of entropy).
 """
 
@@ -74,7 +74,8 @@ def letters(page: Page) -> None:
 
 
 def five_flowers() -> tuple[Array, Array]:
-    """Five flowers, (5, 4), and coefficients of three classes, (5, 3), intercepts in the last row."""
+    """Five flowers, (5, 4), and coefficients of three classes, (5, 3), intercepts in the last
+    row."""
     X = load_dataset("iris").X[:: 150 // N_FLOWERS]
     return X, np.random.default_rng(0).normal(size=(X.shape[1] + 1, 3)).round(1)
 
@@ -269,7 +270,8 @@ def mean_loss(X: Array, Y: Array, W: Array) -> float:
     return float(numerics.cross_entropy_from_scores(Y, X @ W).mean())
 
 
-# What stands in each product: symbol, rows, columns, where the samples lie, where the intercepts lie.
+# What stands in each product: symbol, rows, columns, where the samples lie, where the intercepts
+# lie.
 Matrix = tuple[str, int, int, str, str]
 PRODUCTS: dict[str, list[Matrix | str]] = {
     "document 000": [(r"$W^\top$", 3, 4, "", ""), ("$X$", 4, 5, "column", ""), "+", ("$b$", 3, 1, "", "all"), "=",
@@ -306,7 +308,8 @@ def draw_layouts() -> Figure:
 
 
 def draw_matrix(axes: Axes, x: float, y: float, matrix: Matrix) -> None:
-    """A grid of cells around a height: the first sample blue, intercepts orange, the symbol and the shape around it."""
+    """A grid of cells around a height: the first sample blue, intercepts orange, the symbol and the
+    shape around it."""
     from matplotlib.patches import Rectangle
 
     symbol, rows, columns, sample, intercept = matrix

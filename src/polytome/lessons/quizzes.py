@@ -1,8 +1,8 @@
 """Quizzes: the questions that the documents ask, with answers that are computed.
 
-Document 003 (a quiz of six questions); documents 000, 001 and 002 (questions on slides and in exercises).
-Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 6.2 and 8.1; Cover and Thomas, Elements of
-Information Theory, 2006, chapter 5.
+Document 003 (a quiz of six questions); documents 000, 001 and 002 (questions on slides and in
+exercises). Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 6.2 and 8.1;
+Cover and Thomas, Elements of Information Theory, 2006, chapter 5.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def ask(page: Page, prompt: str, answer: str, options: Sequence[object] = (), ri
 
 
 def ask_all(page: Page, heading: str, text: str) -> None:
-    """Add questions without options below a heading: each is a paragraph, and its answer the next one."""
+    """Add questions without options below a heading: each is a paragraph, and its answer the next
+    one."""
     page.text(f"## {heading}")
     parts = text.strip().split("\n\n")
     for prompt, answer in zip(parts[::2], parts[1::2], strict=True):
@@ -312,7 +313,8 @@ def flowers(page: Page) -> None:
 
 
 def accuracies_of_runs(rate: float, epochs: int = 20) -> Array:
-    """Training accuracies of document 002's program, setosa against versicolor, from many random starts at once."""
+    """Training accuracies of document 002's program, setosa against versicolor, from many random
+    starts at once."""
     iris = load_dataset("iris")
     X, y = np.hstack([np.ones((100, 1)), iris.X[:100]]), np.repeat([0.0, 1.0], 50)
     rng = np.random.default_rng(0)
@@ -326,7 +328,8 @@ def accuracies_of_runs(rate: float, epochs: int = 20) -> Array:
 
 
 def learned_by_heart() -> tuple[float, float]:
-    """Accuracy on every tenth flower of versicolor and virginica, learned from, and on the others."""
+    """Accuracy on every tenth flower of versicolor and virginica, learned from, and on the
+    others."""
     iris = load_dataset("iris")
     X, y, seen = iris.X[50:], iris.y[50:], np.arange(100) % 10 == 0
     model = LogisticRegression(C=1e4).fit(X[seen], y[seen])

@@ -1,7 +1,8 @@
 """Softmax, naive and stable: how scores become probabilities without overflow.
 
-Documents 000 (softmax in NumPy), 003 (softmax and stable softmax), 002 (softmax over the wrong axis).
-Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 4.1 and 6.2.2.3.
+Documents 000 (softmax in NumPy), 003 (softmax and stable softmax), 002
+(softmax over the wrong axis). Method: Goodfellow, Bengio and Courville, Deep Learning, 2016,
+sections 4.1 and 6.2.2.3.
 """
 
 from __future__ import annotations

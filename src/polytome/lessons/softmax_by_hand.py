@@ -1,8 +1,8 @@
 """Softmax by hand: one training step of softmax regression with every intermediate number.
 
-Documents 003 (model from the table, the step in scalars and in arrays), 002 (softmax regression in matrix form).
-Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.5; Bishop, Pattern Recognition and Machine
-Learning, 2006, section 4.3.4.
+Documents 003 (model from the table, the step in scalars and in arrays), 002 (softmax regression in
+matrix form). Method: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.5; Bishop,
+Pattern Recognition and Machine Learning, 2006, section 4.3.4.
 """
 
 from __future__ import annotations
@@ -322,7 +322,8 @@ def differences(x: Array, y: Array, theta: Array, change: float = 1e-5) -> Array
 
 
 def direction_error(change: float = 1e-5) -> float:
-    """Largest error of the derivatives of the first probability, or of their signs, at random scores."""
+    """Largest error of the derivatives of the first probability, or of their signs, at random
+    scores."""
     worst = 0.0
     for z in np.random.default_rng(3).normal(size=(100, 2)):
         p = numerics.softmax(z)

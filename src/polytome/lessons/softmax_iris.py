@@ -1,7 +1,7 @@
 """Softmax regression on Iris: three species by stochastic descent, and how far from the minimum.
 
-Document 002 (softmax regression exercise), 001 (the gradient of the summed loss).
-Method: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4; Robbins and Monro, A stochastic
+Document 002 (softmax regression exercise), 001 (the gradient of the summed loss). Method: Bishop,
+Pattern Recognition and Machine Learning, 2006, section 4.3.4; Robbins and Monro, A stochastic
 approximation method, Annals of Mathematical Statistics 22, 1951.
 """
 
@@ -130,7 +130,8 @@ def the_shapes(page: Page, X: Array, Y: Array) -> None:
 
 
 def error_of_gradient(X: Array, Y: Array) -> float:
-    """Largest difference between document 001's formula and central differences of the summed loss."""
+    """Largest difference between document 001's formula and central differences of the summed
+    loss."""
     W = np.random.default_rng(1).normal(scale=0.3, size=(Y.shape[1], X.shape[1]))
 
     def summed_loss(W: Array) -> float:

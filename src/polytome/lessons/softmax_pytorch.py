@@ -1,7 +1,7 @@
 """Softmax regression in PyTorch: the same numbers from a linear layer, cross-entropy and SGD.
 
-Document 003 (its program for PyTorch, which prints no output).
-Method: Paszke et al., PyTorch: an imperative style, high-performance deep learning library, NeurIPS 2019.
+Document 003 (its program for PyTorch, which prints no output). Method: Paszke et al., PyTorch: an
+imperative style, high-performance deep learning library, NeurIPS 2019.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Stochastic descent: one flower per step, the cost and benefit of its noise, and a band of seeds.
 
 Document 002 (logistic regression on two species of iris, and the experiment with learning rates).
-Method: Robbins and Monro, A stochastic approximation method, Annals of Mathematical Statistics 22, 1951; Bottou, Curtis
-and Nocedal, Optimization methods for large-scale machine learning, SIAM Review 60, 2018.
+Method: Robbins and Monro, A stochastic approximation method, Annals of Mathematical Statistics 22,
+1951; Bottou, Curtis and Nocedal, Optimization methods for large-scale machine learning, SIAM Review
+60, 2018.
 """
 
 from __future__ import annotations
@@ -304,7 +305,8 @@ def separated(X: Array, y: Array) -> Stop:
 
 
 def on_new_flowers(features: Array, species: Array) -> tuple[int, float]:
-    """How many flowers were kept for testing, and the mean share right among models that are perfect in training."""
+    """How many flowers were kept for testing, and the mean share right among models that are
+    perfect in training."""
     X = features[species != "setosa"]
     y = (species[species != "setosa"] == "virginica").astype(int)
     rng, shares = np.random.default_rng(0), []
@@ -330,7 +332,8 @@ def draw_paths(X: Array, y: Array, paths: dict[str, Array]) -> Figure:
 
 @chart
 def draw_band(losses: Array, single: dict[str, Any]) -> Figure:
-    """All runs as a band, the middle ninety per cent darker, and single runs as curves with their names."""
+    """All runs as a band, the middle ninety per cent darker, and single runs as curves with their
+    names."""
     from matplotlib.ticker import MaxNLocator
 
     from polytome.plots.drawing import PALETTE, new_figure, stroke, tint

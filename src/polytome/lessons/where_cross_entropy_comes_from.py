@@ -1,8 +1,9 @@
 """Where cross-entropy comes from: why an answer costs minus the logarithm of its probability.
 
-Documents 003 (the loss from a different viewpoint), 001 (one-hot encoding), 000 (gradient of the cost).
-Method: Gneiting and Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, Journal of the American
-Statistical Association 102, 2007; Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4.
+Documents 003 (the loss from a different viewpoint), 001 (one-hot encoding), 000
+(gradient of the cost). Method: Gneiting and Raftery, Strictly Proper Scoring Rules, Prediction, and
+Estimation, Journal of the American Statistical Association 102, 2007; Bishop, Pattern Recognition
+and Machine Learning, 2006, section 4.3.4.
 """
 
 from __future__ import annotations

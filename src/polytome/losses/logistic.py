@@ -37,7 +37,8 @@ class Logistic:
     self_concordance = 1.0
     largest_residual = 1.0
 
-    # One sigmoid output: the arithmetic is that of `IndependentSigmoids(1)`, targets reshaped to one column.
+    # One sigmoid output: the arithmetic is that of `IndependentSigmoids(1)`, targets reshaped to
+    # one column.
 
     def outputs_of(self, target: Array) -> slice | Array:
         """All of them."""

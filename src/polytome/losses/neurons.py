@@ -1,7 +1,8 @@
 """The losses of the classical neurons: the perceptron's, and the squared error of a sigmoid.
 
-Both take one score per row and the labels 0 and 1, and both lead to models without a certificate (`has_certificate`):
-`polytome.solvers.train` makes a number of epochs with them, `minimize` refuses them.
+Both take one score per row and the labels 0 and 1, and both lead to models without a certificate
+(`has_certificate`): `polytome.solvers.train` makes a number of epochs with them, `minimize` refuses
+them.
 """
 
 from __future__ import annotations
@@ -48,15 +49,17 @@ class _OneOutput:
 
 @dataclass(frozen=True)
 class PerceptronLoss(_OneOutput):
-    """Perceptron loss `(step(z) - y) z`, where `step(z)` is 1 for `z > 0`, else 0: how wrong the score is, 0 if right.
+    """Perceptron loss `(step(z) - y) z`, where `step(z)` is 1 for `z > 0`, else 0: how wrong the
+    score is, 0 if right.
 
-    Its gradient `step(z) - y` makes descent with rate 1, one row at a time, Rosenblatt's rule: add a row that should
-    have been 1, subtract one that should have been 0. A score of 0 predicts 0, so for `y = 1` it is an error although
-    the loss there is 0.
+    Its gradient `step(z) - y` makes descent with rate 1, one row at a time, Rosenblatt's rule: add
+    a row that should have been 1, subtract one that should have been 0. A score of 0 predicts 0, so
+    for `y = 1` it is an error although the loss there is 0.
 
-    The loss is convex and has a conjugate, but no smoothness (`inf`), and coefficients of zero minimise it whatever
-    the data. A distance from that minimum says nothing about a classifier, so there is no certificate; what is proved
-    about the rule is a bound on its errors (`polytome.models.neurons.perceptron_bound`).
+    The loss is convex and has a conjugate, but no smoothness (`inf`), and coefficients of zero
+    minimise it whatever the data. A distance from that minimum says nothing about a classifier, so
+    there is no certificate; what is proved about the rule is a bound on its errors
+    (`polytome.models.neurons.perceptron_bound`).
 
     `target` is 0 or 1, shape (n,).
 
@@ -105,9 +108,10 @@ class PerceptronLoss(_OneOutput):
 class SquaredSigmoid(_OneOutput):
     """Squared error of a probability, `(sigmoid(z) - y)^2`: the Brier score of one output.
 
-    The loss is bounded by 1 and not convex: far on the wrong side it flattens, its gradient vanishes, and descent
-    hardly moves. Its conjugate is infinite except at 0, so Fenchel's inequality proves nothing and there is no
-    certificate. `Logistic` is the convex loss of the same probabilities.
+    The loss is bounded by 1 and not convex: far on the wrong side it flattens, its gradient
+    vanishes, and descent hardly moves. Its conjugate is infinite except at 0, so Fenchel's
+    inequality proves nothing and there is no certificate. `Logistic` is the convex loss of the same
+    probabilities.
 
     `target` is 0, 1 or a probability of class 1, shape (n,).
 
@@ -126,14 +130,16 @@ class SquaredSigmoid(_OneOutput):
     largest_residual = 1.0
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
-        """`(a - y)^2`, shape (n,), and `2 (a - y) a (1 - a)`, shape (n, 1), with `a = sigmoid(z)`."""
+        """`(a - y)^2`, shape (n,), and `2 (a - y) a (1 - a)`, shape (n, 1), with
+        `a = sigmoid(z)`."""
         present, absent = sigmoid(scores), sigmoid(-scores)  # 1 - a would lose all digits near a = 1
         y = target[:, None]
         error = (1.0 - y) * present - y * absent
         return (error * error)[:, 0], 2.0 * error * present * absent
 
     def curvature(self, scores: Array, target: Array) -> tuple[Array, Array | None]:
-        """`m = 2 (a (1 - a))^2`, the Gauss-Newton part; the rest of the second derivative may be negative."""
+        """`m = 2 (a (1 - a))^2`, the Gauss-Newton part; the rest of the second derivative may be
+        negative."""
         slope = sigmoid(scores) * sigmoid(-scores)
         return 2.0 * slope * slope, None
 
@@ -150,5 +156,6 @@ class SquaredSigmoid(_OneOutput):
         return np.where(dual[:, 0] == 0, 0.0, np.inf)
 
     def null_scores(self, target: Array, weight: Array) -> Array:
-        """Log odds of the mean target, shape (1,): the mean is the best constant for squared errors too."""
+        """Log odds of the mean target, shape (1,): the mean is the best constant for squared errors
+        too."""
         return _LOGISTIC.null_scores(target, weight)

@@ -1,7 +1,8 @@
 """The loss of one-vs-one: every pair of classes has a binary model, all of them trained together.
 
-A row of class c belongs only to the K - 1 pairs that contain c. So the K (K - 1) / 2 binary problems are one separable
-problem over the same rows: one pass over X serves them all, and no rows are copied.
+A row of class c belongs only to the K - 1 pairs that contain c. So the K (K - 1) / 2 binary
+problems are one separable problem over the same rows: one pass over X serves them all, and no rows
+are copied.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ __all__ = ["PairwiseSigmoids"]
 
 @dataclass(frozen=True)
 class PairwiseSigmoids:
-    """Sum over the pairs of classes that a row's class is in of the binary cross-entropy of that pair.
+    """Sum over the pairs of classes that a row's class is in of the binary cross-entropy of that
+    pair.
 
-    Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score counts for j. `target` is an integer
-    code 0..K-1 per row, shape (n,). Rows of one class need the scores of their K - 1 pairs only.
+    Outputs are the pairs (i, j), i < j, in lexicographic order; a positive score counts for j.
+    `target` is an integer code 0..K-1 per row, shape (n,). Rows of one class need the scores of
+    their K - 1 pairs only.
 
     Args:
         n_classes: K, at least 2.
@@ -38,7 +41,8 @@ class PairwiseSigmoids:
         >>> loss.value_and_gradient(np.zeros((1, 3)), np.array([1]))[1]
         array([[-0.5,  0. ,  0.5]])
 
-    Reference: Hastie and Tibshirani, Classification by pairwise coupling, The Annals of Statistics 26, 1998.
+    Reference: Hastie and Tibshirani, Classification by pairwise coupling, The Annals of Statistics
+    26, 1998.
     """
 
     n_classes: int
@@ -63,7 +67,8 @@ class PairwiseSigmoids:
     @property
     @kept
     def _own(self) -> tuple[Array, Array]:
-        """For each class the outputs that it is in, and whether it is the second of their classes; (K, K - 1) both."""
+        """For each class the outputs that it is in, and whether it is the second of their classes;
+        (K, K - 1) both."""
         outputs = np.array([np.flatnonzero((self.pairs == c).any(axis=1)) for c in range(self.n_classes)])
         is_second = self.pairs[outputs, 1] == np.arange(self.n_classes)[:, None]
         return outputs, is_second.astype(np.float64)
@@ -107,8 +112,8 @@ class PairwiseSigmoids:
         return [_spread(part, own, self.n_outputs) for part in parts]
 
     def conjugate(self, dual: Array, target: Array) -> Array:
-        """Minus the binary entropies of `q = dual + y` in the row's own pairs; `inf` outside [0, 1], or if any other
-        pair has a dual that is not 0."""
+        """Minus the binary entropies of `q = dual + y` in the row's own pairs; `inf` outside [0,
+        1], or if any other pair has a dual that is not 0."""
         outputs, is_second = self._own
         own = outputs[target]
         inside = np.take_along_axis(dual, own, 1)
@@ -132,7 +137,8 @@ class PairwiseSigmoids:
         return found
 
     def margin(self, scores: Array, target: Array) -> Array:
-        """The score for the row's class in its own pairs, `inf` in the others, where no side is wrong."""
+        """The score for the row's class in its own pairs, `inf` in the others, where no side is
+        wrong."""
         outputs, is_second = self._own
         own = outputs[target]
         margin = np.full(scores.shape, np.inf)

@@ -19,7 +19,8 @@ __all__ = ["IndependentSigmoids"]
 
 @dataclass(frozen=True)
 class IndependentSigmoids:
-    """Sum over outputs of the binary cross-entropy `softplus(z) - y z`, for labels that do not exclude each other.
+    """Sum over outputs of the binary cross-entropy `softplus(z) - y z`, for labels that do not
+    exclude each other.
 
     `target` holds 0, 1 or a probability per output, shape (n, n_outputs).
 
@@ -43,7 +44,8 @@ class IndependentSigmoids:
         return slice(None)
 
     def value_and_gradient(self, scores: Array, target: Array) -> tuple[Array, Array]:
-        """`softplus(z) - y z` summed over outputs, and `p - y`, each in the form that does not cancel."""
+        """`softplus(z) - y z` summed over outputs, and `p - y`, each in the form that does not
+        cancel."""
         absent = 1.0 - target
         tail = np.log1p(np.exp(-np.abs(scores)))
         value = (target * np.maximum(-scores, 0) + absent * np.maximum(scores, 0) + tail).sum(axis=1)
@@ -59,13 +61,15 @@ class IndependentSigmoids:
         return sigmoid(scores)
 
     def exact_residuals(self, scores: Array, target: Array) -> list[Array]:
-        """`p - y`, where p is nearly one as the difference of two that are exact, `1 - y` and `1 - p`."""
+        """`p - y`, where p is nearly one as the difference of two that are exact, `1 - y` and
+        `1 - p`."""
         tail = sigmoid(-np.abs(scores))
         near, rest = exact_difference((scores > 0).astype(np.float64), target.astype(np.float64))
         return [np.where(scores > 0, -tail, tail), near, rest]
 
     def conjugate(self, dual: Array, target: Array) -> Array:
-        """`q log q + (1 - q) log(1 - q)` summed over outputs, `q = dual + y`; `inf` outside [0, 1]."""
+        """`q log q + (1 - q) log(1 - q)` summed over outputs, `q = dual + y`; `inf` outside [0,
+        1]."""
         q = dual + target
         feasible = ((q >= -1e-12) & (q <= 1 + 1e-12)).all(axis=1)
         inside = np.clip(q, 0, 1)

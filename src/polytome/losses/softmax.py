@@ -19,9 +19,11 @@ __all__ = ["Softmax"]
 
 @dataclass(frozen=True)
 class Softmax:
-    """Softmax loss `log sum_k exp(z_k) - <y, z>` for K classes, one score each (symmetric parametrisation).
+    """Softmax loss `log sum_k exp(z_k) - <y, z>` for K classes, one score each
+    (symmetric parametrisation).
 
-    `target` is an integer code 0..K-1 per row, shape (n,), or a row of probabilities (soft labels), shape (n, K).
+    `target` is an integer code 0..K-1 per row, shape (n,), or a row of probabilities (soft labels),
+    shape (n, K).
 
     Example:
         >>> value, gradient = Softmax(3).value_and_gradient(np.zeros((1, 3)), np.array([0]))
@@ -61,8 +63,8 @@ class Softmax:
         exponentials[rows, target] = 0.0
         others = exponentials.sum(axis=1)
         total = others + own
-        # Where the true class has the largest score the loss is log(1 + others), and p_y - 1 is minus the others:
-        # neither form cancels, however certain the prediction.
+        # Where the true class has the largest score the loss is log(1 + others), and p_y - 1 is
+        # minus the others: neither form cancels, however certain the prediction.
         value = np.where(own == 1.0, np.log1p(others), np.log(total) - shifted[rows, target])
         exponentials[rows, target] = -others
         exponentials /= total[:, None]
@@ -123,6 +125,7 @@ class Softmax:
         return margin[:, None]
 
     def canonical(self, coefficients: Array) -> Array:
-        """Coefficients whose rows sum to zero: adding a constant to all classes changes no prediction."""
+        """Coefficients whose rows sum to zero: adding a constant to all classes changes no
+        prediction."""
         centred: Array = coefficients - coefficients.mean(axis=1, keepdims=True)
         return centred

@@ -68,7 +68,8 @@ class Squared:
         return scores
 
     def room(self, target: Array, weight: Array) -> Array:
-        """`1 / sqrt(n_outputs)`: every residual is possible, and adding c to those of all rows costs `||c||^2 / 2`."""
+        """`1 / sqrt(n_outputs)`: every residual is possible, and adding c to those of all rows
+        costs `||c||^2 / 2`."""
         return np.full(self.n_outputs, self.n_outputs**-0.5)
 
     def margin(self, scores: Array, target: Array) -> Array:

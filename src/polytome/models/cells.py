@@ -1,4 +1,5 @@
-"""Cells that are numbers: what arrays, lists and frames hold, and the place of each cell that is not one."""
+"""Cells that are numbers: what arrays, lists and frames hold, and the place of each cell that is
+not one."""
 
 from __future__ import annotations
 
@@ -40,11 +41,12 @@ def masked_place(values: Any) -> tuple[int, ...] | None:
 
 
 def readable_features(X: Any) -> Any:
-    """X as scikit-learn can check it: valid sparse matrices, and lists and objects as arrays of numbers.
+    """X as scikit-learn can check it: valid sparse matrices, and lists and objects as arrays of
+    numbers.
 
     Raises:
-        DataError: a cell is masked, missing, text, a date or complex; rows are of unequal length; or a column of a
-            frame holds such things.
+        DataError: a cell is masked, missing, text, a date or complex; rows are of unequal length;
+            or a column of a frame holds such things.
     """
     if sparse.issparse(X):
         matrix: Any = X
@@ -132,7 +134,8 @@ def _refuse_type(dtype: np.dtype[Any], example: Array) -> None:
 
 
 def _array_of_lists(X: Any) -> Array:
-    """Rows given as lists, as an array; numbers beside text stay numbers, so that the text can be named."""
+    """Rows given as lists, as an array; numbers beside text stay numbers, so that the text can be
+    named."""
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -155,7 +158,8 @@ def _array_of_lists(X: Any) -> Array:
 
 
 def refuse_unreadable_columns(X: Any) -> None:
-    """Raises DataError at the first column of a frame that holds text, dates or other things that are not numbers."""
+    """Raises DataError at the first column of a frame that holds text, dates or other things that
+    are not numbers."""
     if hasattr(X, "collect") and hasattr(X, "explain"):
         raise DataError(f"X is a {type(X).__name__}, a query that has not run: give X.collect()")
     names = []
@@ -181,7 +185,8 @@ def refuse_unreadable_columns(X: Any) -> None:
 
 
 def _frame_columns(X: Any) -> Iterator[tuple[Any, Any, bool, Any]]:
-    """Name, type, whether that is numeric, and cells of each column of a frame of pandas, polars or Arrow."""
+    """Name, type, whether that is numeric, and cells of each column of a frame of pandas, polars or
+    Arrow."""
     if hasattr(X, "column_names") and hasattr(X, "schema"):
         for name, dtype, column in zip(X.column_names, X.schema.types, X.columns, strict=True):
             yield name, dtype, str(dtype).startswith(_ARROW_NUMBERS), column.to_pylist()

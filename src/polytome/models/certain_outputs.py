@@ -1,10 +1,12 @@
-"""Outputs that weights leave nothing to learn: a class without weight, or the only one that has any.
+"""Outputs that weights leave nothing to learn: a class without weight, or the only one that has
+any.
 
-Such an output's best intercept is infinite, so no coefficients are optimal. But the infimum of the objective is known:
-it is the minimum of the objective without that output, where the output's own coefficients are zero. So that is what
-gets minimised, and the output gets a score of 100 away from the others, on the right side, for every row: those of the
-other classes sum to zero, hence the largest is not negative, and the class has a probability of at most exp(-100).
-What this adds to the objective, at most log(1 + exp(-100)) for each output, the certificate says too.
+Such an output's best intercept is infinite, so no coefficients are optimal. But the infimum of the
+objective is known: it is the minimum of the objective without that output, where the output's own
+coefficients are zero. So that is what gets minimised, and the output gets a score of 100 away from
+the others, on the right side, for every row: those of the other classes sum to zero, hence the
+largest is not negative, and the class has a probability of at most exp(-100). What this adds to the
+objective, at most log(1 + exp(-100)) for each output, the certificate says too.
 
 Example:
     >>> from polytome.models.logistic import LogisticRegression
@@ -31,7 +33,8 @@ Array = NDArray[Any]
 __all__ = ["CERTAIN", "Outputs", "nothing_to_learn"]
 
 CERTAIN = 100.0
-"""The distance of a score that is certain; its probability, 4e-44, is still a number, also in float32."""
+"""The distance of a score that is certain; its probability, 4e-44, is still a number, also in
+float32."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Outputs:
         return cls(np.arange(count), np.zeros(count))
 
     def spread(self, coefficients: Array, intercepts: Array) -> tuple[Array, Array]:
-        """Coefficients (n_outputs, n_features) and intercepts of all outputs from those that were learned."""
+        """Coefficients (n_outputs, n_features) and intercepts of all outputs from those that were
+        learned."""
         if len(self.learned) == len(self.certain):
             return coefficients, intercepts
         everywhere, scores = np.zeros((len(self.certain), coefficients.shape[1])), self.certain.copy()
@@ -68,15 +72,18 @@ class Outputs:
         return replace(certificate, objective=certificate.objective + excess / 2, gap=certificate.gap + excess)
 
     def known_start(self, coefficients: Array, intercepts: Array) -> tuple[Array, Array] | None:
-        """The coefficients of a fitted model from which the learned outputs can start; None where one was certain then."""
+        """The coefficients of a fitted model from which the learned outputs can start; None where
+        one was certain then."""
         intercepts = intercepts[self.learned]
         return None if (np.abs(intercepts) == CERTAIN).any() else (coefficients[self.learned], intercepts)
 
 
 def nothing_to_learn(objective: Objective, tol: float) -> tuple[Choice, Solution]:
-    """The fit of an objective that is zero whatever the coefficients, since one class has all the weight.
+    """The fit of an objective that is zero whatever the coefficients, since one class has all the
+    weight.
 
-    The null model reaches zero as well; what `tol` is relative to is then log 2, the loss of an even guess.
+    The null model reaches zero as well; what `tol` is relative to is then log 2, the loss of an
+    even guess.
     """
     strength = objective.penalty.modulus
     certificate = Certificate(0.0, 0.0, float(np.log(2.0)), tol, "proof", strength)

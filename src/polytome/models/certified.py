@@ -1,4 +1,5 @@
-"""What certified classifiers have in common: the attributes that `keep_fit` sets, and how scores are read."""
+"""What certified classifiers have in common: the attributes that `keep_fit` sets, and how scores
+are read."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ __all__ = ["BinaryModels", "CertifiedClassifier"]
 
 
 class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
-    """A classifier whose fit ends with a certificate; one score for each class, of two classes one in all."""
+    """A classifier whose fit ends with a certificate; one score for each class, of two classes one
+    in all."""
 
     classes_: Array
     coef_: Array
@@ -50,7 +52,8 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
         return str(self.classes_[output])
 
     def decision_function(self, X: Any) -> Array:
-        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second), else (n, K)."""
+        """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second),
+        else (n, K)."""
         scores = scores_of(self, X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
@@ -67,9 +70,9 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
 class BinaryModels(CertifiedClassifier):
     """The settings of classifiers that are made of binary models.
 
-    Each of these is one separable objective, a sum of binary problems over the same rows. So one pass over X serves all
-    the models, no row is copied for any of them, and one certificate bounds their sum; since no term is negative, it
-    also bounds each.
+    Each of these is one separable objective, a sum of binary problems over the same rows. So one
+    pass over X serves all the models, no row is copied for any of them, and one certificate bounds
+    their sum; since no term is negative, it also bounds each.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Checks of the matrix X, in place: what fit and predict accept, and the error for everything else."""
+"""Checks of the matrix X, in place: what fit and predict accept, and the error for everything
+else."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 FeatureScale = str | float | ArrayLike | None
-"""What columns are divided by before the penalty: None, "standard", a number, or one number per column."""
+"""What columns are divided by before the penalty: None, "standard", a number, or one number per
+column."""
 
 __all__ = [
     "FeatureScale",
@@ -37,7 +39,8 @@ def checked_features(estimator: Any, X: Any, y: Any) -> Any:
     """X as an array or sparse matrix of its own type, of as many rows as y; sets `n_features_in_`.
 
     Raises:
-        DataError: X has another shape, or holds what is not a number; y has another length, or is None.
+        DataError: X has another shape, or holds what is not a number; y has another length, or is
+            None.
     """
     if y is None:
         raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
@@ -62,7 +65,8 @@ def checked_rows(estimator: Any, X: Any) -> Any:
 
 
 def checked_columns(estimator: Any, X: Any) -> Any:
-    """X to be predicted: the same columns as in training; whether its entries are finite is left to the caller."""
+    """X to be predicted: the same columns as in training; whether its entries are finite is left to
+    the caller."""
     fitted = vars(estimator)
     if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
         return X
@@ -70,7 +74,8 @@ def checked_columns(estimator: Any, X: Any) -> Any:
 
 
 def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
-    """X after scikit-learn's checks of its shape and names; every cell is a number, but perhaps NaN or infinite."""
+    """X after scikit-learn's checks of its shape and names; every cell is a number, but perhaps NaN
+    or infinite."""
     if isinstance(X, StreamedTable):
         raise ArgumentError(
             "X is rows from open_rows, which LogisticRegression, OneVsRest and OneVsOne fit piece by piece; here "
@@ -89,12 +94,14 @@ def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
 
 
 def _is_plain(X: Any) -> bool:
-    """Whether X is a matrix of numbers with rows, in which scikit-learn's checks, slow for few rows, find no fault."""
+    """Whether X is a matrix of numbers with rows, in which scikit-learn's checks, slow for few
+    rows, find no fault."""
     return type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "biuf" and len(X) > 0
 
 
 def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
-    """Rows with implicitly centred and scaled columns, in the fastest precision that is exact for them.
+    """Rows with implicitly centred and scaled columns, in the fastest precision that is exact for
+    them.
 
     Raises:
         DataError: an entry is NaN or infinite, or a column too large for float64 sums.
@@ -116,7 +123,8 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
 
 
 def refuse_foreign_arrays(X: Any) -> None:
-    """Raises ArgumentError where scikit-learn is to dispatch to the library of an array that is not NumPy's."""
+    """Raises ArgumentError where scikit-learn is to dispatch to the library of an array that is not
+    NumPy's."""
     if isinstance(X, np.ndarray):
         return
     foreign = hasattr(X, "__array_namespace__") or type(X).__module__.partition(".")[0] == "torch"
@@ -128,7 +136,8 @@ def refuse_foreign_arrays(X: Any) -> None:
 
 
 def refuse_nonfinite(X: Any, estimator: Any) -> None:
-    """Raises DataError at the first NaN or infinity, naming row and column; looks at one block at a time."""
+    """Raises DataError at the first NaN or infinity, naming row and column; looks at one block at a
+    time."""
     if (X.dtype.kind not in "fc") or X.shape[0] == 0:
         return
     if sparse.issparse(X):
@@ -157,7 +166,8 @@ def _column_name(estimator: Any, column: int) -> str:
 
 
 def check_scale(scale: Any) -> None:
-    """Raises ArgumentError unless a scale can be used; the data tell whether it has a number for each column."""
+    """Raises ArgumentError unless a scale can be used; the data tell whether it has a number for
+    each column."""
     if scale is None or (isinstance(scale, str) and scale == "standard"):
         return
     needs = f"scale={scale!r}: needs None, 'standard', a number or one number per column"

@@ -1,7 +1,8 @@
-"""scikit-learn's callbacks (`set_callbacks`, from version 1.9): one task for the fit, and in it one for each iteration.
+"""scikit-learn's callbacks (`set_callbacks`, from version 1.9): one task for the fit, and in it one
+for each iteration.
 
-As in scikit-learn, an iteration's task begins before it is known whether there will be another iteration: the last one
-ends empty.
+As in scikit-learn, an iteration's task begins before it is known whether there will be another
+iteration: the last one ends empty.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class _Tasks:
         self.last = iterate
 
     def visit(self, progress: Progress) -> bool:
-        """The driver's callback: ends the task of the iteration that led here, and begins the next one."""
+        """The driver's callback: ends the task of the iteration that led here, and begins the next
+        one."""
         iterate, self.last = self.last, None
         parts = None if iterate is None else (lambda: self._model_at(iterate))
         state = {"estimator": self.estimator, **self.data, "reconstruction_attributes": parts}

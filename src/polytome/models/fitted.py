@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Outputs = Literal["classes", "pairs", "labels", "numbers"]
-"""What the scores of a model belong to: classes that exclude each other (one score for two of them), pairs of classes,
-labels that do not exclude each other, or numbers to be predicted."""
+"""What the scores of a model belong to: classes that exclude each other
+(one score for two of them), pairs of classes, labels that do not exclude each other, or numbers to
+be predicted."""
 
 AnyModel = TypeVar("AnyModel")
 
@@ -26,11 +27,13 @@ __all__ = ["Fitted", "Outputs", "certificate_of", "feature_names_in", "nameless"
 
 
 class Fitted(Protocol):
-    """A fitted classifier as readers of models use it; `certificate_of` and `feature_names_in` say what may be absent.
+    """A fitted classifier as readers of models use it; `certificate_of` and `feature_names_in` say
+    what may be absent.
 
     Attributes:
         outputs: what the rows of `coef_` belong to.
-        has_probabilities: whether it says how probable its classes are, and not only which one it predicts.
+        has_probabilities: whether it says how probable its classes are, and not only which one it
+            predicts.
         classes_: the labels, (K,).
         coef_: coefficients, one row for each output.
         intercept_: one number for each output.
@@ -91,7 +94,8 @@ class Fitted(Protocol):
 
 
 def certificate_of(model: Any) -> Certificate | None:
-    """The certificate of a model; None where it has none: it is not fitted, or nothing is proved of its kind.
+    """The certificate of a model; None where it has none: it is not fitted, or nothing is proved of
+    its kind.
 
     Example:
         >>> from polytome import LinearRegression
@@ -103,7 +107,8 @@ def certificate_of(model: Any) -> Certificate | None:
 
 
 def feature_names_in(model: Any) -> Array | None:
-    """The names of the frame that a model was fitted to; None where it had none, as in scikit-learn.
+    """The names of the frame that a model was fitted to; None where it had none, as in
+    scikit-learn.
 
     Example:
         >>> from polytome import LinearRegression
@@ -115,7 +120,8 @@ def feature_names_in(model: Any) -> Array | None:
 
 
 def nameless(model: AnyModel) -> AnyModel:
-    """The same model, but for the names of its frame: rows that are made here have no names, and would cause warnings.
+    """The same model, but for the names of its frame: rows that are made here have no names, and
+    would cause warnings.
 
     Example:
         >>> from polytome import LinearRegression

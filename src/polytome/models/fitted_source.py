@@ -1,4 +1,5 @@
-"""What a table or an image brought to a fit, as one value, so that no later fit inherits part of it."""
+"""What a table or an image brought to a fit, as one value, so that no later fit inherits part of
+it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ __all__ = ["FittedSource", "PartOfSource", "TrainingRecord", "source_of"]
 
 @dataclass(frozen=True, eq=False)
 class TrainingRecord:
-    """What is known of a fit besides its result. Features are counted as the model counts them, encoded.
+    """What is known of a fit besides its result. Features are counted as the model counts them,
+    encoded.
 
     `polytome.files.training_record.record_training` makes one.
 
@@ -32,20 +34,24 @@ class TrainingRecord:
         mean: of each feature, (d,) float64.
         high: largest value of each feature, (d,) float64.
         constant: positions of the features that never change, (c,) int64.
-        divisor: what each feature was divided by before its coefficient was penalised, (d,) float64.
-        duplicates: positions of each feature that equals an earlier one in every row, beside the first such one,
-            (m, 2) int64 with the earlier one first; constant features are not repeated here.
-        could_change: the most training rows whose predicted class could be another one at the exact minimum, as
-            proved by `polytome.evaluation.settled`; None where nothing is proved (an estimate, weights of
-            rows, or rows that stay in their files).
-        centre_bounds: how far the difference of each two scores may be from that at the minimum where every feature
-            has its mean, (K, K) float64; (0, 0) where nothing is proved.
+        divisor: what each feature was divided by before its coefficient was penalised, (d,)
+            float64.
+        duplicates: positions of each feature that equals an earlier one in every row, beside the
+            first such one, (m, 2) int64 with the earlier one first; constant features are not
+            repeated here.
+        could_change: the most training rows whose predicted class could be another one at the exact
+            minimum, as proved by `polytome.evaluation.settled`; None where nothing is proved (an
+            estimate, weights of rows, or rows that stay in their files).
+        centre_bounds: how far the difference of each two scores may be from that at the minimum
+            where every feature has its mean, (K, K) float64; (0, 0) where nothing is proved.
         command: the command line; None for a fit from Python.
-        test_fraction: the share of each class that was held out of the source; None where none was chosen.
+        test_fraction: the share of each class that was held out of the source; None where none was
+            chosen.
         seed: of that choice; None where none was made.
         n_test_rows: rows held out, or brought by the source as test rows.
         versions: of the libraries and of Python, by name.
-        seconds: that `fit` took, from its call to its end; NaN where it was not measured, and in what was pickled.
+        seconds: that `fit` took, from its call to its end; NaN where it was not measured, and in
+            what was pickled.
     """
 
     source: str | None
@@ -69,13 +75,15 @@ class TrainingRecord:
     seconds: float
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal
+        `joblib.hash`."""
         return vars(self) | {"seconds": np.nan}
 
 
 @dataclass(frozen=True)
 class FittedSource:
-    """What a model remembers of the source that it was fitted to; nothing of rows that came from Python.
+    """What a model remembers of the source that it was fitted to; nothing of rows that came from
+    Python.
 
     Attributes:
         encoder: how the columns of its table became features.
@@ -98,7 +106,8 @@ class FittedSource:
 
 
 class PartOfSource(Generic[Part]):
-    """A part of a model's `source_` under a name of its own, with `_` at its end; absent where the source has none.
+    """A part of a model's `source_` under a name of its own, with `_` at its end; absent where the
+    source has none.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

@@ -1,12 +1,14 @@
-"""The one fit of every certified classifier: from a problem to coefficients, certificate and all other results.
+"""The one fit of every certified classifier: from a problem to coefficients, certificate and all
+other results.
 
     fit of the classifier     checks its settings, X and y, and states the `Problem`
     ├─ planned                -> objective and solver
     ├─ minimum_of             -> solution
     └─ keep_fit               -> rounding, and what is kept
 
-Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_iter`, `scale`, `fit_intercept`,
-`verbose`, `callback`); classifiers differ in the problem that they state and in how they read the scores.
+Plain functions over an estimator with the usual parameters (`C`, `tol`, `max_iter`, `scale`,
+`fit_intercept`, `verbose`, `callback`); classifiers differ in the problem that they state and in
+how they read the scores.
 """
 
 from __future__ import annotations
@@ -121,7 +123,8 @@ def minimum_of(estimator: Any, plan: Plan) -> Solution | None:
 
 
 def keep_fit(estimator: Any, plan: Plan, solution: Solution | None) -> None:
-    """Set all attributes of the fitted classifier: by the solution, or with None as where there is nothing to learn."""
+    """Set all attributes of the fitted classifier: by the solution, or with None as where there is
+    nothing to learn."""
     objective, problem = plan.objective, plan.problem
     if plan.choice is None or solution is None:
         estimator.solver_, solution = nothing_to_learn(objective, estimator.tol)
@@ -131,14 +134,16 @@ def keep_fit(estimator: Any, plan: Plan, solution: Solution | None) -> None:
 
 
 def objective_of(estimator: Any, X: Any, problem: Problem) -> Objective:
-    """The objective of a problem under the estimator's penalty, on columns that are centred and scaled implicitly."""
+    """The objective of a problem under the estimator's penalty, on columns that are centred and
+    scaled implicitly."""
     rows = feature_scale(estimator, problem.rows, X)
     penalty = penalty_of(estimator, float(rows.weight.sum()), rows.n_features)
     return Objective(problem.loss or Softmax(1), penalty, rows, bool(estimator.fit_intercept))
 
 
 def check_certified(estimator: Any) -> None:
-    """Raises NotFittedError without coefficients, ArgumentError without the certificate of a fit."""
+    """Raises NotFittedError without coefficients, ArgumentError without the certificate of a
+    fit."""
     check_is_fitted(estimator, "coef_")
     if certificate_of(estimator) is None:
         raise ArgumentError(
@@ -148,7 +153,8 @@ def check_certified(estimator: Any) -> None:
 
 
 def check_settings(estimator: Any) -> None:
-    """Raises ArgumentError unless every setting that certified classifiers share can be used, but for `solver`."""
+    """Raises ArgumentError unless every setting that certified classifiers share can be used, but
+    for `solver`."""
     C: Any = estimator.C
     if not real_number(C) > 0:
         raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
@@ -161,7 +167,8 @@ def check_settings(estimator: Any) -> None:
 
 
 def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
-    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None` disables C.
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None`
+    disables C.
 
     Raises:
         ArgumentError: `penalty_weights` do not fit the columns.
@@ -175,7 +182,8 @@ def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
 
 
 def reporter_of(estimator: Any) -> Callback | None:
-    """The estimator's callback, behind a printed line for each iteration where `verbose` asks for one."""
+    """The estimator's callback, behind a printed line for each iteration where `verbose` asks for
+    one."""
     callback: Callback | None = estimator.callback
     if not estimator.verbose:
         return callback
@@ -191,7 +199,8 @@ def reporter_of(estimator: Any) -> Callback | None:
 
 
 def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
-    """The solution with other coefficients, and the certificate of these: a pass over the rows in float64.
+    """The solution with other coefficients, and the certificate of these: a pass over the rows in
+    float64.
 
     A certificate is a lower bound of the minimum, and that bound holds for all coefficients.
     """
@@ -201,8 +210,8 @@ def moved(objective: Objective, solution: Solution, W: Array) -> Solution:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a fit keeps: a solution of an objective, which of the model's outputs the objective has (all, if None), and
-    the type in which coefficients are stored."""
+    """What a fit keeps: a solution of an objective, which of the model's outputs the objective has
+    (all, if None), and the type in which coefficients are stored."""
 
     objective: Objective
     solution: Solution
@@ -211,9 +220,11 @@ class Kept:
 
 
 def rounded(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> Kept:
-    """What is kept of a solution: float32 coefficients for rows of float32, where scikit-learn has them.
+    """What is kept of a solution: float32 coefficients for rows of float32, where scikit-learn has
+    them.
 
-    The certificate is about the rounded coefficients; where it would not hold for them, they stay float64.
+    The certificate is about the rounded coefficients; where it would not hold for them, they stay
+    float64.
     """
     # liblinear computes in float64 only, so code that asks for it by name has always had float64.
     if objective.rows.facts.dtype != np.float32 or estimator.solver == "liblinear":
@@ -232,14 +243,15 @@ def rounded(estimator: Any, objective: Objective, solution: Solution, outputs: O
 def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None:
     """Sets the attributes of a fitted classifier, and warns where the certificate was not reached.
 
-    What an earlier fit had of its source goes: encoder, image shape and record are about other columns.
+    What an earlier fit had of its source goes: encoder, image shape and record are about other
+    columns.
     """
     objective, solution = kept.objective, kept.solution
     outputs = Outputs.all(objective.shape[1]) if kept.outputs is None else kept.outputs
     estimator.classes_, estimator.source_ = classes, FittedSource()
     coefficients, intercept = outputs.spread(*solution.as_given(objective))
-    # Predictions read them output by output for dense rows, and column by column for sparse ones; with the strides that
-    # a pickle of them gets, which `joblib.hash` tells.
+    # Predictions read them output by output for dense rows, and column by column for sparse ones;
+    # with the strides that a pickle of them gets, which `joblib.hash` tells.
     by_column = objective.rows.is_sparse and len(coefficients) > 1
     coefficients = np.asarray(coefficients, order="F" if by_column else "C")
     estimator.coef_, estimator.intercept_ = (part.astype(kept.dtype, copy=False) for part in (coefficients, intercept))

@@ -23,7 +23,8 @@ class Formula:
         n_classes: classes.
         strength: of the penalty on the mean-loss scale; 0 without a penalty.
         fit_intercept: whether there is an intercept (never penalised).
-        scale: "none", "standard", or the numbers that the columns are divided by before the penalty.
+        scale: "none", "standard", or the numbers that the columns are divided by before the
+            penalty.
         value: of the objective at the fitted coefficients, in nats.
         penalty_weights: "none", or what each column's part of the penalty is multiplied by.
 
@@ -62,6 +63,7 @@ class Formula:
         return text
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers and the text as plain values for JSON; what is infinite or NaN, as C without a penalty, is None."""
+        """The numbers and the text as plain values for JSON; what is infinite or NaN, as C without
+        a penalty, is None."""
         found: dict[str, Any] = plain({**asdict(self), "C": self.C, "text": str(self)})
         return found

@@ -1,7 +1,8 @@
-"""The methods of a model that do the work of a higher floor: the single place where a lower floor names a higher one.
+"""The methods of a model that do the work of a higher floor: the single place where a lower floor
+names a higher one.
 
-`model.save(...)` writes a file, and files stand on models. So that no import goes up, the name of the function and of
-its home stand here as text, and are resolved when the method is called.
+`model.save(...)` writes a file, and files stand on models. So that no import goes up, the name of
+the function and of its home stand here as text, and are resolved when the method is called.
 """
 
 from __future__ import annotations

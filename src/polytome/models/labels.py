@@ -33,7 +33,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes in order, and for each row its code, shape (n,), or its probabilities, shape (n, n_classes)."""
+    """The classes in order, and for each row its code, shape (n,), or its probabilities, shape
+    (n, n_classes)."""
 
     classes: Array
     target: Array
@@ -44,7 +45,8 @@ class Labels:
         return self.target.ndim == 2
 
     def counting(self, weight: Array) -> tuple[Labels, Array]:
-        """The labels of the classes that have weight, and the places of these among all, shape (n_counting,).
+        """The labels of the classes that have weight, and the places of these among all, shape
+        (n_counting,).
 
         Rows of weight zero may get another class. All as they are where every class has weight.
         """
@@ -79,10 +81,12 @@ def is_soft(y: Any) -> bool:
 
 
 def label_column(y: Any) -> Array:
-    """One label per row, all of one type: text, booleans, whole numbers, or others that can be sorted.
+    """One label per row, all of one type: text, booleans, whole numbers, or others that can be
+    sorted.
 
     Raises:
-        DataError: y has several columns, a row has no label, or labels of different types stand beside each other.
+        DataError: y has several columns, a row has no label, or labels of different types stand
+            beside each other.
 
     Example:
         >>> label_column(np.array([np.int64(1), 0], dtype=object))
@@ -189,7 +193,8 @@ def _classes_and_codes(y: Array) -> tuple[Array, Array]:
 
 
 def soft_labels(y: Any) -> Labels:
-    """Probabilities of each class, one row per row of X; the classes are the column names of a frame, else 0, 1, 2, ...
+    """Probabilities of each class, one row per row of X; the classes are the column names of a
+    frame, else 0, 1, 2, ...
 
     Raises:
         DataError: an entry is negative or not finite, or a row does not add up to one.
@@ -260,7 +265,8 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
 
 
 def checked_total(weight: Array, name: str) -> Array:
-    """The weights; raises DataError where their sum is so large or small that sums over rows would leave float64."""
+    """The weights; raises DataError where their sum is so large or small that sums over rows would
+    leave float64."""
     with np.errstate(over="ignore"):
         total = float(weight.sum())
     if not 1e-100 <= total <= 1e100:
@@ -275,10 +281,12 @@ def checked_total(weight: Array, name: str) -> Array:
 def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
     """Row weights times the weight of each row's class.
 
-    "balanced" gives every class the same total, counting rows by their weights, so that weight 2 still equals two rows.
+    "balanced" gives every class the same total, counting rows by their weights, so that weight 2
+    still equals two rows.
 
     Raises:
-        ArgumentError: neither None, "balanced" nor a mapping from classes to weights that are not negative.
+        ArgumentError: neither None, "balanced" nor a mapping from classes to weights that are not
+            negative.
     """
     if class_weight is None:
         return weight
@@ -303,7 +311,8 @@ def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
 def _given_weights(class_weight: Mapping[Any, Any], classes: Array) -> Array:
     """The weight of each class; 1 for those that are not named.
 
-    A key that is not a class may stand beside weights of all classes, as in scikit-learn: a fold may lack a rare one.
+    A key that is not a class may stand beside weights of all classes, as in scikit-learn: a fold
+    may lack a rare one.
     """
     known = {label: code for code, label in enumerate(classes.tolist())}
     per_class = np.ones(len(classes))
@@ -363,7 +372,8 @@ def label_table(y: Any) -> Array:
 
 
 def refuse_constant_labels(target: Array, names: Array) -> None:
-    """Raises DataError where a label is never, or always, there: its intercept would be infinite."""
+    """Raises DataError where a label is never, or always, there: its intercept would be
+    infinite."""
     never, always = (target == 0).all(axis=0), (target == 1).all(axis=0)
     for column in np.flatnonzero(never | always):
         raise DataError(

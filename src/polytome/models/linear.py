@@ -1,9 +1,11 @@
-"""`LinearRegression`: least squares by orthogonal factors, which keep the digits that the normal equations lose.
+"""`LinearRegression`: least squares by orthogonal factors, which keep the digits that the normal
+equations lose.
 
-The normal equations `w = (X'X)^-1 X'y` are the textbook's answer and square the condition number: where
-X determines the coefficients to 8 digits, X'X determines none. Here the rows are never multiplied by each other.
-Each block of rows joins the triangle `R` of those before it by a QR factorisation, `R <- qr([R; block])`, so one pass
-over the rows, in memory or not, leaves a triangle with the same least-squares solutions as the whole.
+The normal equations `w = (X'X)^-1 X'y` are the textbook's answer and square the condition number:
+where X determines the coefficients to 8 digits, X'X determines none. Here the rows are never
+multiplied by each other. Each block of rows joins the triangle `R` of those before it by a QR
+factorisation, `R <- qr([R; block])`, so one pass over the rows, in memory or not, leaves a triangle
+with the same least-squares solutions as the whole.
 """
 
 from __future__ import annotations
@@ -36,21 +38,25 @@ _LARGEST_TRIANGLE = 2**26  # entries: half a gigabyte, and minutes
 
 
 class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
-    """Least squares: minimises `sum_i s_i ||x_i W + b - y_i||^2`; of all solutions the one with the smallest `||W||`.
+    """Least squares: minimises `sum_i s_i ||x_i W + b - y_i||^2`; of all solutions the one with the
+    smallest `||W||`.
 
-    A column counts as a combination of others where it is one to rounding, whatever the units of the columns: the
-    rank is that of the columns centred and divided by their standard deviations.
+    A column counts as a combination of others where it is one to rounding, whatever the units of
+    the columns: the rank is that of the columns centred and divided by their standard deviations.
 
     Args:
-        fit_intercept: whether to fit an intercept; otherwise columns are neither centred nor shifted.
+        fit_intercept: whether to fit an intercept; otherwise columns are neither centred nor
+            shifted.
 
     Attributes:
         coef_: (d,), or (n_targets, d) for a y of two dimensions, float64.
         intercept_: a number, or (n_targets,).
         rank_: number of independent columns (centred, if there is an intercept).
-        singular_: singular values of the columns (centred, and rows times the root of their weight), descending.
-        condition_: condition number of those columns divided by their standard deviations: how many times relative
-            errors in them may be magnified in the coefficients. Infinite if columns depend on each other.
+        singular_: singular values of the columns (centred, and rows times the root of their
+            weight), descending.
+        condition_: condition number of those columns divided by their standard deviations: how many
+            times relative errors in them may be magnified in the coefficients. Infinite if columns
+            depend on each other.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
     Example:
@@ -58,9 +64,9 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         >>> model.coef_.round(12), round(model.intercept_, 12)
         (array([1.]), 0.5)
 
-    References: Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Demmel, Grigori,
-    Hoemmen and Langou, Communication-optimal parallel and sequential QR and LU factorizations, SIAM Journal on
-    Scientific Computing 34, 2012.
+    References: Golub and Van Loan, Matrix Computations, 2013, sections 5.3 and 5.5; Demmel,
+    Grigori, Hoemmen and Langou, Communication-optimal parallel and sequential QR and LU
+    factorizations, SIAM Journal on Scientific Computing 34, 2012.
     """
 
     outputs = "numbers"
@@ -78,7 +84,8 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         """Fit the coefficients.
 
         Args:
-            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
+            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
+                polars; not copied.
             y: real numbers, shape (n,) or (n, n_targets).
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
@@ -86,7 +93,8 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
             The fitted model.
 
         Raises:
-            DataError: X, y or sample_weight cannot be used, or the triangle of X would not fit in memory.
+            DataError: X, y or sample_weight cannot be used, or the triangle of X would not fit in
+                memory.
         """
         check_common_settings(self)
         X = checked_features(self, X, y)
@@ -133,7 +141,8 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
         rank = int((singular > _EPS * max(rows.n_rows, d) * largest).sum())
         W = right[:rank].T @ (left[:, :rank].T @ projected / singular[:rank, None])
         if rank < d:
-            # The shortest solution in the units of X: the projection of any on the space of its rows.
+            # The shortest solution in the units of X: the projection of any on the space of its
+            # rows.
             basis = np.linalg.qr(right[:rank].T / scale)[0]
             W = basis @ (basis.T @ (scale * W)) / scale
         coefficients = scale * W
@@ -176,7 +185,8 @@ def targets(y: Any) -> Array:
 
 
 def _refuse_wide(n: int, d: int) -> None:
-    """Raises DataError where a dense triangle of the columns would be too large to hold or to decompose."""
+    """Raises DataError where a dense triangle of the columns would be too large to hold or to
+    decompose."""
     if min(n, d) * d > _LARGEST_TRIANGLE:
         raise DataError(
             f"X has {n:,} rows and {d:,} columns: exact least squares needs a dense matrix of {min(n, d):,} by {d:,} "
@@ -201,13 +211,15 @@ def _standardised(rows: Rows, fit_intercept: bool) -> Rows:
 
 
 def _triangle(rows: Rows) -> Array:
-    """Triangular factor of `sqrt(weight) * [1, standardised columns, target]`: one pass, block after block in order."""
+    """Triangular factor of `sqrt(weight) * [1, standardised columns, target]`: one pass, block
+    after block in order."""
     width = 1 + rows.n_features + rows.target.shape[1]
     waiting: list[Array] = []
     for block in rows.blocks():
         part = np.column_stack([np.ones(len(block.weight)), rows.dense(block), block.target])
         waiting.append(part * np.sqrt(block.weight)[:, None])
-        # Three times the height of the triangle, so that it is not factored again for each small block.
+        # Three times the height of the triangle, so that it is not factored again for each small
+        # block.
         if sum(map(len, waiting)) >= 3 * width:
             waiting = [_factor(waiting)]
     return _factor(waiting)

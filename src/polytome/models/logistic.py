@@ -43,50 +43,59 @@ __all__ = ["LogisticRegression"]
 
 
 class LogisticRegression(CertifiedClassifier):
-    """Logistic regression for two classes, softmax regression for more, with a proof of how good the fit is.
+    """Logistic regression for two classes, softmax regression for more, with a proof of how good
+    the fit is.
 
-    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row i and `S` their
-    sum: the objective of scikit-learn's classifier of the same name divided by `C S`, with the same solution.
+    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row
+    i and `S` their sum: the objective of scikit-learn's classifier of the same name divided by
+    `C S`, with the same solution.
 
     Args:
         penalty: as in scikit-learn, for programs written for it: "l2", or None, which disables `C`.
-        C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never penalised.
+        C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never
+            penalised.
         l1_ratio: only 0 (the L2 penalty) is offered.
         dual: accepted where scikit-learn accepts it; the minimum is the same.
         fit_intercept: whether to fit an intercept.
         intercept_scaling: accepted, and without effect: the intercept is not penalised.
         class_weight: None, "balanced", or a dict from class to weight.
-        scale: what each column is divided by before its coefficient is penalised: None (nothing), "standard"
-            (its standard deviation), a number (255 for pixels) or one per column. `coef_` always belongs to the
-            columns as given, and no copy of X is made.
-        penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1), one number per
-            column, or numbers by the names of columns (1 for those not named). 0 leaves a column without a penalty.
-        solver: "auto", which suits every data set; or "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a solver of
-            `polytome.solvers`. Scikit-learn's other names mean "auto".
-        tol: the fit stops when its objective is proved to be within `tol` times the objective of the null model (the
-            best intercept alone) of the minimum.
-        max_iter: most iterations; 0 leaves all coefficients at the zeros that scikit-learn starts from.
+        scale: what each column is divided by before its coefficient is penalised: None (nothing),
+            "standard" (its standard deviation), a number (255 for pixels) or one per column.
+            `coef_` always belongs to the columns as given, and no copy of X is made.
+        penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1),
+            one number per column, or numbers by the names of columns (1 for those not named). 0
+            leaves a column without a penalty.
+        solver: "auto", which suits every data set; or "newton", "lbfgs", "dual",
+            "gradient-descent", "sgd", or a solver of `polytome.solvers`. Scikit-learn's other names
+            mean "auto".
+        tol: the fit stops when its objective is proved to be within `tol` times the objective of
+            the null model (the best intercept alone) of the minimum.
+        max_iter: most iterations; 0 leaves all coefficients at the zeros that scikit-learn starts
+            from.
         multi_class: accepted as in scikit-learn before 1.8, where it means the same.
         warm_start: start from the coefficients of the last fit.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
-        n_jobs: threads of a fit: a number, -1 for all cores, None for the usual number (`POLYTOME_NUM_THREADS`). It
-            changes no bit of the result.
-        callback: called with a `Progress` at each iteration; a true return value stops the fit, which keeps the best so far.
+        n_jobs: threads of a fit: a number, -1 for all cores, None for the usual number
+            (`POLYTOME_NUM_THREADS`). It changes no bit of the result.
+        callback: called with a `Progress` at each iteration; a true return value stops the fit,
+            which keeps the best so far.
 
     Attributes:
         classes_: the labels, sorted, shape (K,).
-        coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and the certificate
-            holds for coefficients so short.
+        coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and
+            the certificate holds for coefficients so short.
         intercept_: (1,) or (K,).
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
-        solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one line.
-        source_: what a table or an image brought: how its columns became features, and more; see `FittedSource`.
-            Models that `polytome train` or `fit_source` made have parts of it as `encoder_`, `image_shape_`,
-            `positive_` and `training_` (what the data were, a `TrainingRecord`), too. A new fit starts from none of it.
+        solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one
+            line.
+        source_: what a table or an image brought: how its columns became features, and more; see
+            `FittedSource`. Models that `polytome train` or `fit_source` made have parts of it as
+            `encoder_`, `image_shape_`, `positive_` and `training_` (what the data were, a
+            `TrainingRecord`), too. A new fit starts from none of it.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -98,8 +107,9 @@ class LogisticRegression(CertifiedClassifier):
         >>> model.certificate_.holds
         True
 
-    References: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3; Boehning, Multinomial logistic
-    regression algorithm, Annals of the Institute of Statistical Mathematics 44, 1992.
+    References: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3; Boehning,
+    Multinomial logistic regression algorithm, Annals of the Institute of Statistical Mathematics
+    44, 1992.
     """
 
     has_probabilities = True
@@ -150,19 +160,19 @@ class LogisticRegression(CertifiedClassifier):
         """Fit the model until its certificate holds.
 
         Args:
-            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
-                Or rows from `polytome.open_rows`, which stay in their files.
-            y: one label per row, or one row of class probabilities per row, shape (n, K). Rows from `open_rows` bring
-                their labels.
+            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
+                polars; not copied. Or rows from `polytome.open_rows`, which stay in their files.
+            y: one label per row, or one row of class probabilities per row, shape (n, K). Rows from
+                `open_rows` bring their labels.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
         Returns:
-            The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how far the fit is
-            from it.
+            The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how
+            far the fit is from it.
 
         Raises:
-            DataError: X, y or sample_weight cannot be used, or the fit would not fit into memory; the message names
-                the place and the remedy.
+            DataError: X, y or sample_weight cannot be used, or the fit would not fit into memory;
+                the message names the place and the remedy.
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
@@ -183,7 +193,8 @@ class LogisticRegression(CertifiedClassifier):
         return self
 
     def _minimum(self, plan: Plan, data: Mapping[str, Any]) -> Solution | None:
-        """The minimum, from the last fit where that is wanted; scikit-learn's callbacks see each iteration."""
+        """The minimum, from the last fit where that is wanted; scikit-learn's callbacks see each
+        iteration."""
         if plan.choice is None:
             return None
         objective, solver = plan.objective, plan.choice.solver
@@ -206,7 +217,8 @@ class LogisticRegression(CertifiedClassifier):
 
     @available_if(lambda _: HAS_CALLBACKS)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def set_callbacks(self, *callbacks: Any) -> Self:
-        """Set scikit-learn's callbacks, which are called at the start and end of a fit and of each iteration.
+        """Set scikit-learn's callbacks, which are called at the start and end of a fit and of each
+        iteration.
 
         Of scikit-learn 1.9 and later. A true return value at the end of an iteration stops the fit.
         """
@@ -239,7 +251,8 @@ class LogisticRegression(CertifiedClassifier):
         return probabilities_of(self, X)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
+        """Logarithm of the probabilities, finite even where a probability is below the smallest
+        float."""
         return log_probabilities_of(self, X)
 
     @property
@@ -252,7 +265,8 @@ class LogisticRegression(CertifiedClassifier):
         check_peer_settings(self)
 
     def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
-        """The labels of the classes that count, and the outputs of these; without intercepts all classes count."""
+        """The labels of the classes that count, and the outputs of these; without intercepts all
+        classes count."""
         n_classes = len(labels.classes)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(n_classes))
         if n_classes == 2:
@@ -275,7 +289,8 @@ class LogisticRegression(CertifiedClassifier):
         return Problem(loss, rows, outputs, "softmax" if n_classes > 2 else "logistic", labels.classes)
 
     def _start(self, objective: Objective, problem: Problem) -> Array | None:
-        """Coefficients of the last fit if they are wanted and have the right shape, else None: the null model."""
+        """Coefficients of the last fit if they are wanted and have the right shape, else None: the
+        null model."""
         if not (self.warm_start and "coef_" in vars(self)):
             return None
         outputs = problem.outputs
@@ -294,7 +309,8 @@ class LogisticRegression(CertifiedClassifier):
 
 
 def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Array, Array] | None:
-    """The intercepts of a fit that was cut short, and where its solver had left them before they were made exact."""
+    """The intercepts of a fit that was cut short, and where its solver had left them before they
+    were made exact."""
     W, V = last.coefficients, solution.coefficients
     if solution.stop is not Stop.MAX_ITER or W.shape != V.shape or not np.allclose(W[:-1], V[:-1], rtol=1e-9, atol=0):
         return None

@@ -44,11 +44,13 @@ class Page(Protocol):
 
 
 class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """A model with `source_`, what a table or an image brought; some parts of it have names of their own.
+    """A model with `source_`, what a table or an image brought; some parts of it have names of
+    their own.
 
     Attributes:
         outputs: what the rows of `coef_` belong to.
-        has_probabilities: whether it says how probable its classes are, and not only which one it predicts.
+        has_probabilities: whether it says how probable its classes are, and not only which one it
+            predicts.
     """
 
     outputs: ClassVar[Outputs] = "classes"
@@ -70,17 +72,20 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         """Fit the model, from nothing of an earlier source."""
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted model to one safetensors file, atomically; `polytome.load` reads it back."""
+        """Write the fitted model to one safetensors file, atomically; `polytome.load` reads it
+        back."""
         higher("save")(self, path)
 
     def report(self, X: Any = None, y: Any = None, *, X_train: Any = None, y_train: Any = None) -> Page:
-        """Write the report on the fitted model: what was minimised, the certificate, the data, and how good it is.
+        """Write the report on the fitted model: what was minimised, the certificate, the data, and
+        how good it is.
 
         Args:
-            X: features of rows that the model was not fitted to, shape (n, d); without them the report says nothing
-                about the quality of predictions.
+            X: features of rows that the model was not fitted to, shape (n, d); without them the
+                report says nothing about the quality of predictions.
             y: what is to be predicted for them, as in `fit`.
-            X_train: features of the training rows, which `training_` then describes; None leaves it as it is.
+            X_train: features of the training rows, which `training_` then describes; None leaves it
+                as it is.
             y_train: their labels.
 
         Returns:

@@ -22,17 +22,23 @@ __all__ = ["MultilabelLogistic"]
 
 
 class MultilabelLogistic(BinaryModels):
-    """One binary logistic regression per label, for labels that do not exclude each other (sigmoid outputs).
+    """One binary logistic regression per label, for labels that do not exclude each other
+    (sigmoid outputs).
 
-    Minimises the sum over labels of `sum_i s_i loss(x_i w_l + b_l, y_il) / S + ||w_l||^2 / (2 C S)`, all together.
+    Minimises the sum over labels of
+    `sum_i s_i loss(x_i w_l + b_l, y_il) / S + ||w_l||^2 / (2 C S)`, all together.
 
     Args:
-        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
+        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never
+            penalised.
         fit_intercept: whether to fit intercepts.
-        scale: what columns are divided by before their coefficients are penalised, as in `LogisticRegression`.
-        penalty_weights: what the penalty of each column is multiplied by, as in `LogisticRegression`.
+        scale: what columns are divided by before their coefficients are penalised, as in
+            `LogisticRegression`.
+        penalty_weights: what the penalty of each column is multiplied by, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
-        tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.
+        tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
+            the null models.
         max_iter: most iterations.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
@@ -42,7 +48,8 @@ class MultilabelLogistic(BinaryModels):
         labels_: the names of the L labels: the columns of a frame, else 0..L-1.
         classes_: 0..L-1, by which scikit-learn's scorers and cross-validation count the labels.
         coef_, intercept_: (L, d) and (L,).
-        certificate_: how far the sum of the objectives is from its minimum, and so at most each of them.
+        certificate_: how far the sum of the objectives is from its minimum, and so at most each of
+            them.
         stop_, history_, objective_, solver_, n_iter_: as in `LogisticRegression`.
         n_features_in_, feature_names_in_: as in scikit-learn.
 

@@ -1,7 +1,9 @@
-"""Three classical neurons with one output: the perceptron, Adaline, and a sigmoid trained on its squared error.
+"""Three classical neurons with one output: the perceptron, Adaline, and a sigmoid trained on its
+squared error.
 
-All share one model, `z = x w + b`, and one loop, `polytome.solvers.train`. They differ in the loss that the loop
-descends on and in the score above which they predict 1. Labels are 0 and 1, and all coefficients start at zero.
+All share one model, `z = x w + b`, and one loop, `polytome.solvers.train`. They differ in the loss
+that the loop descends on and in the score above which they predict 1. Labels are 0 and 1, and all
+coefficients start at zero.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ __all__ = ["Adaline", "Perceptron", "SigmoidNeuron", "perceptron_bound"]
 
 
 class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is untyped
-    """What the neurons share: everything but the loss, the steps, and the score above which they predict 1."""
+    """What the neurons share: everything but the loss, the steps, and the score above which they
+    predict 1."""
 
     _loss: Loss
     _kind: str
@@ -73,11 +76,13 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
         """Train for `epochs` epochs, or until one changes nothing.
 
         Args:
-            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars.
+            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
+                polars.
             y: 0 or 1 for each row.
 
         Returns:
-            The trained neuron. Where its loss grew instead of falling, a `ConvergenceWarning` names the remedy.
+            The trained neuron. Where its loss grew instead of falling, a `ConvergenceWarning` names
+            the remedy.
 
         Raises:
             DataError: X or y cannot be used; the message names the place.
@@ -104,7 +109,8 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
         return self
 
     def decision_function(self, X: Any) -> Array:
-        """`X @ coef_.T + intercept_` less the score that separates the classes: positive where 1 is predicted."""
+        """`X @ coef_.T + intercept_` less the score that separates the classes: positive where 1 is
+        predicted."""
         distance: Array = scores_of(self, X)[:, 0] - self._threshold
         return distance
 
@@ -122,12 +128,14 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
 
 
 class Perceptron(Neuron):
-    """Rosenblatt's perceptron: a row on the wrong side is added to the coefficients (label 1) or subtracted (label 0).
+    """Rosenblatt's perceptron: a row on the wrong side is added to the coefficients (label 1) or
+    subtracted (label 0).
 
     A row counts as 1 where `z = x w + b > 0`; at `z = 0` it counts as 0. The steps are those of
-    descent on `PerceptronLoss`, one row at a time, with rate 1: another rate would only change the unit of `w` and
-    `b`. Where a hyperplane separates the classes, an epoch without mistakes comes after at most `perceptron_bound`
-    mistakes in all, and ends the training. Where none does, the coefficients never settle.
+    descent on `PerceptronLoss`, one row at a time, with rate 1: another rate would only change the
+    unit of `w` and `b`. Where a hyperplane separates the classes, an epoch without mistakes comes
+    after at most `perceptron_bound` mistakes in all, and ends the training. Where none does, the
+    coefficients never settle.
 
     Args:
         epochs: most passes over the rows.
@@ -212,16 +220,17 @@ class _Descending(Neuron):
 
 
 class Adaline(_Descending):
-    """Adaptive linear neuron: linear regression of the labels 0 and 1, which predicts 1 where `z = x w + b > 1/2`.
+    """Adaptive linear neuron: linear regression of the labels 0 and 1, which predicts 1 where
+    `z = x w + b > 1/2`.
 
-    Descends on half the mean squared error, `sum_i (z_i - y_i)^2 / (2 n)`; a step for one row is `w -= rate (z - y) x`
-    (Widrow and Hoff's rule). For a small rate and many epochs the coefficients approach those of
-    `polytome.models.linear.LinearRegression`. A rate is small if it is well below 2 over the squared norm of a row,
-    so scale columns of large numbers first.
+    Descends on half the mean squared error, `sum_i (z_i - y_i)^2 / (2 n)`; a step for one row is
+    `w -= rate (z - y) x` (Widrow and Hoff's rule). For a small rate and many epochs the
+    coefficients approach those of `polytome.models.linear.LinearRegression`. A rate is small if it
+    is well below 2 over the squared norm of a row, so scale columns of large numbers first.
 
     Args:
-        learning_rate: how far a step goes along the mean gradient of its rows; None for a rate at which no step of
-            these rows goes too far.
+        learning_rate: how far a step goes along the mean gradient of its rows; None for a rate at
+            which no step of these rows goes too far.
         epochs: passes over the rows.
         batch_size: rows per step; None for all at once.
         shuffle: whether each epoch visits the rows in a new random order.
@@ -251,15 +260,17 @@ class Adaline(_Descending):
 
 
 class SigmoidNeuron(_Descending):
-    """A sigmoid neuron trained on its mean squared error `sum_i (a_i - y_i)^2 / n`, `a = sigmoid(x w + b)`.
+    """A sigmoid neuron trained on its mean squared error `sum_i (a_i - y_i)^2 / n`,
+    `a = sigmoid(x w + b)`.
 
-    It predicts 1 where `a > 1/2`, that is where `x w + b > 0`. The loss is not convex (see `SquaredSigmoid`): where it
-    ends depends on where it starts, and a row that is wrong with certainty has almost no gradient. `LogisticRegression` has
-    the same predictions to choose from and neither flaw.
+    It predicts 1 where `a > 1/2`, that is where `x w + b > 0`. The loss is not convex (see
+    `SquaredSigmoid`): where it ends depends on where it starts, and a row that is wrong with
+    certainty has almost no gradient. `LogisticRegression` has the same predictions to choose from
+    and neither flaw.
 
     Args:
-        learning_rate: how far a step goes along the mean gradient of its rows; None for a rate at which no step of
-            these rows goes too far.
+        learning_rate: how far a step goes along the mean gradient of its rows; None for a rate at
+            which no step of these rows goes too far.
         epochs: passes over the rows.
         batch_size: rows per step; None for all at once.
         shuffle: whether each epoch visits the rows in a new random order.
@@ -294,17 +305,19 @@ class SigmoidNeuron(_Descending):
         return sigmoid(np.hstack([-scores, scores]))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
+        """Logarithm of the probabilities, finite even where a probability is below the smallest
+        float."""
         scores = self.decision_function(X)[:, None]
         return log_sigmoid(np.hstack([-scores, scores]))
 
 
 def perceptron_bound(X: Any, y: Any, coef: Any, intercept: Any) -> float:
-    """Most mistakes a perceptron can make on rows that a hyperplane separates: `(R / gamma)^2`, whatever their order.
+    """Most mistakes a perceptron can make on rows that a hyperplane separates: `(R / gamma)^2`,
+    whatever their order.
 
-    `R` is the largest norm of a row with a 1 appended (the bias is a coefficient of that 1), and `gamma` the smallest
-    distance of such a row from the hyperplane. Every separating hyperplane gives a bound; the one of largest
-    `gamma` gives the best.
+    `R` is the largest norm of a row with a 1 appended (the bias is a coefficient of that 1), and
+    `gamma` the smallest distance of such a row from the hyperplane. Every separating hyperplane
+    gives a bound; the one of largest `gamma` gives the best.
 
     Args:
         X: the rows, shape (n, d), dense or sparse.
@@ -325,7 +338,8 @@ def perceptron_bound(X: Any, y: Any, coef: Any, intercept: Any) -> float:
         >>> int(Perceptron().fit(X, y).mistakes_.sum())
         1
 
-    Reference: Novikoff, On convergence proofs on perceptrons, Symposium on the Mathematical Theory of Automata, 1962.
+    Reference: Novikoff, On convergence proofs on perceptrons, Symposium on the Mathematical Theory
+    of Automata, 1962.
     """
     _, target = _zeros_and_ones(y, "perceptron_bound")
     rows = as_rows(check_array(readable_features(X), accept_sparse="csr", dtype="numeric"), target)

@@ -21,19 +21,24 @@ __all__ = ["OneVsOne"]
 
 
 class OneVsOne(BinaryModels):
-    """One binary logistic regression per pair of classes, on the rows of those two; each casts a vote.
+    """One binary logistic regression per pair of classes, on the rows of those two; each casts a
+    vote.
 
-    All `K (K - 1) / 2` models are trained together: a row takes part in the K - 1 pairs of its class, in one pass over
-    X per step, and no row is copied for a pair. The class with the most votes wins; confidence breaks ties: the sum over
-    a class's pairs of the scores for it.
+    All `K (K - 1) / 2` models are trained together: a row takes part in the K - 1 pairs of its
+    class, in one pass over X per step, and no row is copied for a pair. The class with the most
+    votes wins; confidence breaks ties: the sum over a class's pairs of the scores for it.
 
     Args:
-        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
+        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never
+            penalised.
         fit_intercept: whether to fit intercepts.
-        scale: what columns are divided by before their coefficients are penalised, as in `LogisticRegression`.
-        penalty_weights: what the penalty of each column is multiplied by, as in `LogisticRegression`.
+        scale: what columns are divided by before their coefficients are penalised, as in
+            `LogisticRegression`.
+        penalty_weights: what the penalty of each column is multiplied by, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
-        tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.
+        tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
+            the null models.
         max_iter: most iterations.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
@@ -41,9 +46,12 @@ class OneVsOne(BinaryModels):
 
     Attributes:
         classes_: the labels, sorted, shape (K,).
-        pairs_: positions in `classes_` of the two classes of each model, shape (P, 2), the smaller first.
-        coef_, intercept_: (P, d) and (P,); a positive score counts for the second class of the pair.
-        certificate_: how far the sum of the objectives is from its minimum, and so at most each of them.
+        pairs_: positions in `classes_` of the two classes of each model, shape (P, 2), the smaller
+            first.
+        coef_, intercept_: (P, d) and (P,); a positive score counts for the second class of the
+            pair.
+        certificate_: how far the sum of the objectives is from its minimum, and so at most each of
+            them.
         stop_, history_, objective_, solver_, n_iter_: as in `LogisticRegression`.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -55,28 +63,31 @@ class OneVsOne(BinaryModels):
         >>> model.predict([[2.1]]), model.votes([[2.1]])
         (array(['b'], dtype='<U1'), array([[1, 2, 0]]))
 
-    References: Hastie and Tibshirani, Classification by pairwise coupling, The Annals of Statistics 26,
-    1998.
+    References: Hastie and Tibshirani, Classification by pairwise coupling, The Annals of Statistics
+    26, 1998.
     """
 
     outputs = "pairs"
     pairs_: Array
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit all the models until the certificate holds; arguments, result and errors as in `OneVsRest.fit`."""
+        """Fit all the models until the certificate holds; arguments, result and errors as in
+        `OneVsRest.fit`."""
         check_settings(self)
         given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
         target, n_classes = counting.target, len(labels.classes)
         pairs = PairwiseSigmoids(n_classes).pairs
-        # Between a class that counts and one that does not, the first is certain; between two that do not, nothing is.
+        # Between a class that counts and one that does not, the first is certain; between two that
+        # do not, nothing is.
         counts = np.isin(pairs, places)
         certain = CERTAIN * (counts[:, 1].astype(float) - counts[:, 0])
         loss = PairwiseSigmoids(len(places)) if len(places) > 1 else None
         rows = rows_of(X, target, weight)
         if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
-            # In blocks of one class only the K - 1 scores of its pairs are computed, so its rows come together once.
+            # In blocks of one class only the K - 1 scores of its pairs are computed, so its rows
+            # come together once.
             order = np.argsort(target, kind="stable")
             held = as_rows(X[order], target[order], weight[order])
             rows = held.with_ends(np.cumsum(np.bincount(target)).tolist())
@@ -108,7 +119,8 @@ class OneVsOne(BinaryModels):
         return self._votes_and_confidence(scores_of(self, X))[0]
 
     def decision_function(self, X: Any) -> Array:
-        """Votes plus a confidence between -1/3 and 1/3, shape (n, K); for two classes the score, shape (n,)."""
+        """Votes plus a confidence between -1/3 and 1/3, shape (n, K); for two classes the score,
+        shape (n,)."""
         scores = scores_of(self, X)
         if scores.shape[1] == 1:
             return scores[:, 0]

@@ -22,19 +22,25 @@ __all__ = ["OneVsRest"]
 
 
 class OneVsRest(BinaryModels):
-    """One binary logistic regression per class, that class against all others; the most confident one wins.
+    """One binary logistic regression per class, that class against all others; the most confident
+    one wins.
 
-    Minimises the sum over classes of `sum_i s_i loss(x_i w_k + b_k, [y_i = k]) / S + ||w_k||^2 / (2 C S)`: what K fits
-    of scikit-learn's `LogisticRegression(C=C)` minimise, each divided by `C S`. All K are trained together, in one
-    pass over X per step. Two classes need one model only.
+    Minimises the sum over classes of
+    `sum_i s_i loss(x_i w_k + b_k, [y_i = k]) / S + ||w_k||^2 / (2 C S)`: what K fits of
+    scikit-learn's `LogisticRegression(C=C)` minimise, each divided by `C S`. All K are trained
+    together, in one pass over X per step. Two classes need one model only.
 
     Args:
-        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never penalised.
+        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never
+            penalised.
         fit_intercept: whether to fit intercepts.
-        scale: what columns are divided by before their coefficients are penalised, as in `LogisticRegression`.
-        penalty_weights: what the penalty of each column is multiplied by, as in `LogisticRegression`.
+        scale: what columns are divided by before their coefficients are penalised, as in
+            `LogisticRegression`.
+        penalty_weights: what the penalty of each column is multiplied by, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
-        tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of the null models.
+        tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
+            the null models.
         max_iter: most iterations.
         random_state: seed of "sgd"; nothing else is random.
         verbose: 1 prints a line for each iteration.
@@ -43,7 +49,8 @@ class OneVsRest(BinaryModels):
     Attributes:
         classes_: the labels, sorted, shape (K,).
         coef_, intercept_: (K, d) and (K,), one row per class; (1, d) and (1,) for two classes.
-        certificate_: how far the sum of the objectives is from its minimum, and so at most each of them.
+        certificate_: how far the sum of the objectives is from its minimum, and so at most each of
+            them.
         stop_, history_, objective_, solver_, n_iter_: as in `LogisticRegression`.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
@@ -64,13 +71,14 @@ class OneVsRest(BinaryModels):
         """Fit all the models until the certificate holds.
 
         Args:
-            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or polars; not copied.
-                Or rows from `polytome.open_rows`, which bring their labels.
+            X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
+                polars; not copied. Or rows from `polytome.open_rows`, which bring their labels.
             y: one label per row.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
         Returns:
-            The fitted classifier. Where the certificate was not reached a `ConvergenceWarning` says how far it is.
+            The fitted classifier. Where the certificate was not reached a `ConvergenceWarning` says
+            how far it is.
 
         Raises:
             DataError: X, y or sample_weight cannot be used; the message names the place.
@@ -107,16 +115,19 @@ class OneVsRest(BinaryModels):
     def predict_proba(self, X: Any) -> Array:
         """The sigmoids of the scores divided by their sum, shape (n, K).
 
-        For more than two classes the K models do not agree on a distribution; this is the one in their proportions.
+        For more than two classes the K models do not agree on a distribution; this is the one in
+        their proportions.
         """
         scores = scores_of(self, X)
         if scores.shape[1] == 1:
             return numerics.sigmoid(np.hstack([-scores, scores]))
-        # Softmax of the logarithms divides by the sum, even where every sigmoid is below the smallest float.
+        # Softmax of the logarithms divides by the sum, even where every sigmoid is below the
+        # smallest float.
         return numerics.softmax(numerics.log_sigmoid(scores), axis=1)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithm of the probabilities, finite even where a probability is below the smallest float."""
+        """Logarithm of the probabilities, finite even where a probability is below the smallest
+        float."""
         scores = scores_of(self, X)
         if scores.shape[1] == 1:
             return numerics.log_sigmoid(np.hstack([-scores, scores]))

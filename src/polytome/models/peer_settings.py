@@ -1,7 +1,7 @@
 """The settings and words of scikit-learn's `LogisticRegression`, and what they mean here.
 
-Programs and grids written for scikit-learn 1.6 to 1.9 run unchanged where a setting has the same meaning; where it has
-another one, or none, one sentence says so before any work.
+Programs and grids written for scikit-learn 1.6 to 1.9 run unchanged where a setting has the same
+meaning; where it has another one, or none, one sentence says so before any work.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def _check_penalty(penalty: Any, l1_ratio: Any, C: Any, solver: Any) -> None:
 
 
 def check_peer_classes(estimator: Any, n_classes: int) -> None:
-    """Raises ArgumentError where so many classes would be another model in scikit-learn: one against the rest."""
+    """Raises ArgumentError where so many classes would be another model in scikit-learn: one
+    against the rest."""
     if n_classes > 2 and estimator.solver == "liblinear":
         raise ArgumentError(
             "The 'liblinear' solver does not support multiclass classification: for one class against the rest use "
@@ -109,7 +110,8 @@ def own_settings(estimator: Any) -> dict[str, Any]:
 
 
 def peer_warning(solver: Any, n_iterations: int) -> str:
-    """How scikit-learn's warning of a fit that did not converge begins, for its own names of solvers, else nothing.
+    """How scikit-learn's warning of a fit that did not converge begins, for its own names of
+    solvers, else nothing.
 
     Warning filters match these words.
 
@@ -125,7 +127,8 @@ def peer_warning(solver: Any, n_iterations: int) -> str:
 
 
 def threads_of(n_jobs: int | None) -> int | None:
-    """The number of threads that `n_jobs` means, -1 for all, -2 for all but one; None for the usual number.
+    """The number of threads that `n_jobs` means, -1 for all, -2 for all but one; None for the usual
+    number.
 
     Example:
         >>> threads_of(3), threads_of(None)

@@ -1,4 +1,5 @@
-"""The setting `penalty_weights`: what the penalty of each column's coefficients is multiplied by."""
+"""The setting `penalty_weights`: what the penalty of each column's coefficients is multiplied
+by."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 PenaltyWeights = ArrayLike | Mapping[str, float] | None
-"""None (1 for each column), one number per column, or numbers by the names of columns (1 for those not named)."""
+"""None (1 for each column), one number per column, or numbers by the names of columns
+(1 for those not named)."""
 
 __all__ = [
     "PenaltyWeights",
@@ -36,7 +38,8 @@ _NEEDS = f"needs 0 or a number from {_SMALLEST:g} to {_LARGEST:g}"
 
 
 def check_penalty_weights(given: Any) -> None:
-    """Raises ArgumentError unless the weights can be used; the data tell whether they fit the columns.
+    """Raises ArgumentError unless the weights can be used; the data tell whether they fit the
+    columns.
 
     Example:
         >>> check_penalty_weights([1.0, -2])
@@ -67,14 +70,15 @@ def check_penalty_weights(given: Any) -> None:
 
 
 def check_named_weights(given: Any, encoder: Encoder | None) -> None:
-    """Raises ArgumentError where weights by name name a column that a table does not have, or there is no table.
+    """Raises ArgumentError where weights by name name a column that a table does not have, or there
+    is no table.
 
     Example:
         >>> from polytome.tables.encoder import Column, Encoder
         >>> encoder = Encoder((Column("age", "number"),), None, missing="error", unknown="error")
         >>> check_named_weights({"aeg": 0.0}, encoder)
         Traceback (most recent call last):
-        polytome.errors.ArgumentError: penalty_weights names 'aeg', which is not a column of X: it has 'age'; did you ...
+        polytome.errors.ArgumentError: penalty_weights names 'aeg', which is not a column of X: it has ...
     """
     if isinstance(given, Mapping):
         _by_name(given, None if encoder is None else _columns(encoder))
@@ -84,10 +88,11 @@ def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None 
     """The weight of each feature, float64 (n_features,); None where all are 1.
 
     Args:
-        estimator: with the setting; fitted to a frame if the weights are by the names of its columns.
+        estimator: with the setting; fitted to a frame if the weights are by the names of its
+            columns.
         n_features: of X.
-        encoder: of the table that X was made of, whose columns are named then: a category's weight is that of each of
-            its features.
+        encoder: of the table that X was made of, whose columns are named then: a category's weight
+            is that of each of its features.
 
     Raises:
         ArgumentError: there are more or fewer weights than columns, or names that no column has.
@@ -110,7 +115,8 @@ def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None 
 
 @contextmanager
 def numbered_weights(estimator: Any, encoder: Encoder | None) -> Iterator[None]:
-    """For a fit to what an encoder made of a table: weights by the names of its columns are one number per feature."""
+    """For a fit to what an encoder made of a table: weights by the names of its columns are one
+    number per feature."""
     given = vars(estimator).get("penalty_weights")
     if encoder is None or not isinstance(given, Mapping):
         yield
@@ -124,7 +130,8 @@ def numbered_weights(estimator: Any, encoder: Encoder | None) -> Iterator[None]:
 
 
 def weights_text(weights: float | Array | None) -> str:
-    """How many weights a penalty has for columns, and how many of them are zero; "none" where it has none of its own.
+    """How many weights a penalty has for columns, and how many of them are zero; "none" where it
+    has none of its own.
 
     Example:
         >>> weights_text(np.array([1.0, 0.0])), weights_text(None)

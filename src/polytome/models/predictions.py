@@ -1,7 +1,7 @@
 """From the coefficients of a fitted model to scores, probabilities and classes of rows.
 
-Plain functions over a model with `coef_`, `intercept_` and `n_features_in_`. Coefficients are checked at every call:
-nothing can go stale where a user changes them.
+Plain functions over a model with `coef_`, `intercept_` and `n_features_in_`. Coefficients are
+checked at every call: nothing can go stale where a user changes them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def scores_of(estimator: Any, X: Any) -> Array:
 
 
 def probabilities_of(estimator: Any, X: Any) -> Array:
-    """The softmax of the scores of several classes, the sigmoids of plus and minus the score of two; shape (n, K).
+    """The softmax of the scores of several classes, the sigmoids of plus and minus the score of
+    two; shape (n, K).
 
     The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
     """
@@ -48,7 +49,8 @@ def probabilities_of(estimator: Any, X: Any) -> Array:
 
 
 def log_probabilities_of(estimator: Any, X: Any) -> Array:
-    """The logarithms of `probabilities_of`, from the scores: finite even where a probability is below any float."""
+    """The logarithms of `probabilities_of`, from the scores: finite even where a probability is
+    below any float."""
     return _linked_scores(estimator, X, "logarithms")
 
 
@@ -65,7 +67,8 @@ def dense_coefficients(estimator: Any) -> Array:
 
 
 def _linked_scores(estimator: Any, X: Any, link: _Wanted) -> Array:
-    """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows and coefficients."""
+    """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows
+    and coefficients."""
     if "coef_" not in vars(estimator):
         check_is_fitted(estimator)
     refuse_foreign_arrays(X)
@@ -91,7 +94,8 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
             raise
         if finite:
             return linked
-    # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies as its fit left it.
+    # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies
+    # as its fit left it.
     raw = np.ascontiguousarray(coefficients).T
     with np.errstate(over="ignore", invalid="ignore"):
         blocks = as_rows(X, np.zeros(X.shape[0])).blocks()
@@ -110,7 +114,8 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
 def _coefficients(estimator: Any) -> Array:
     """Coefficients and, last, intercepts, (n_outputs, n_features + 1).
 
-    Put together again for each call, and checked: nothing can go stale where a user changes `coef_`.
+    Put together again for each call, and checked: nothing can go stale where a user changes
+    `coef_`.
     """
     n_outputs = estimator._n_outputs
     coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, n_outputs)
@@ -151,7 +156,8 @@ def refuse_nonfinite_coefficients(coefficients: Array) -> None:
 
 
 def classes_of(estimator: Any, scores: Array) -> Array:
-    """The class of each row: the one of the largest score, or by the sign of a single one (positive: the second)."""
+    """The class of each row: the one of the largest score, or by the sign of a single one
+    (positive: the second)."""
     codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
     classes: Array = estimator.classes_[codes]
     return classes

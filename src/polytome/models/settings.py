@@ -1,4 +1,5 @@
-"""Checks of an estimator's settings, before any work: each names the setting, what was found and what is possible."""
+"""Checks of an estimator's settings, before any work: each names the setting, what was found and
+what is possible."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ __all__ = ["check_common_settings", "check_flag", "check_whole_number", "real_nu
 
 
 def check_common_settings(estimator: Any) -> None:
-    """Raises ArgumentError unless those of these settings that the estimator has can be used: `fit_intercept`,
-    `warm_start`, `shuffle`, `random_state`, `verbose` and `callback`."""
+    """Raises ArgumentError unless those of these settings that the estimator has can be used:
+    `fit_intercept`, `warm_start`, `shuffle`, `random_state`, `verbose` and `callback`."""
     settings = vars(estimator)
     for name in ("fit_intercept", "warm_start", "shuffle"):
         if name in settings:

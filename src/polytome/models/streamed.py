@@ -1,4 +1,5 @@
-"""What a classifier makes of a table that is read piece by piece: X, labels and weights as of one in memory."""
+"""What a classifier makes of a table that is read piece by piece: X, labels and weights as of one
+in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ __all__ = ["keep_encoder", "streamed_data"]
 
 
 def streamed_data(estimator: Any, table: StreamedTable, y: Any, sample_weight: Any) -> tuple[Stream, Labels, Array]:
-    """The features, the classes with a code per row, and the weights of the rows; sets `n_features_in_`.
+    """The features, the classes with a code per row, and the weights of the rows; sets
+    `n_features_in_`.
 
     Raises:
         ArgumentError: labels or weights are given beside the table.

@@ -1,8 +1,10 @@
-"""Passes over rows in compiled code, one read of the rows as they are stored, and the one table that offers them.
+"""Passes over rows in compiled code, one read of the rows as they are stored, and the one table
+that offers them.
 
-What a pass means is its NumPy definition, `of_block`, which also runs wherever compiled code does not: where the
-extension could not be built, for losses and matrices that it does not know, and with the environment variable
-`POLYTOME_NATIVE=0`. It is told where blocks end, and adds up the blocks in their order.
+What a pass means is its NumPy definition, `of_block`, which also runs wherever compiled code does
+not: where the extension could not be built, for losses and matrices that it does not know, and with
+the environment variable `POLYTOME_NATIVE=0`. It is told where blocks end, and adds up the blocks in
+their order.
 """
 
 from __future__ import annotations
@@ -48,11 +50,13 @@ __all__ = [
 
 Array = NDArray[Any]
 Link = Literal["scores", "softmax", "sigmoids"]
-"""What scores are turned into: nothing else, the softmax of each row, or the sigmoid of each score."""
+"""What scores are turned into: nothing else, the softmax of each row, or the sigmoid of each
+score."""
 
 
 def instruction_sets() -> tuple[str, ...]:
-    """The instruction sets that this processor and this build have in common, the best first; empty without extension.
+    """The instruction sets that this processor and this build have in common, the best first; empty
+    without extension.
 
     Example:
         >>> set(instruction_sets()) <= {"avx512", "avx2", "portable"}
@@ -63,9 +67,11 @@ def instruction_sets() -> tuple[str, ...]:
 
 @cache
 def instruction_set() -> str | None:
-    """The instruction set in use, None where NumPy does the work: `POLYTOME_NATIVE`, else the best there is.
+    """The instruction set in use, None where NumPy does the work: `POLYTOME_NATIVE`, else the best
+    there is.
 
-    `POLYTOME_NATIVE` is 0 (NumPy), 1 or empty (the best) or one of `instruction_sets()`; it is read once.
+    `POLYTOME_NATIVE` is 0 (NumPy), 1 or empty (the best) or one of `instruction_sets()`; it is read
+    once.
 
     Raises:
         ArgumentError: the variable has another value.
@@ -86,7 +92,8 @@ def instruction_set() -> str | None:
 
 
 def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:
-    """Who does a pass over rows in memory, and how: compiled code where the table has a twin that suits, else NumPy.
+    """Who does a pass over rows in memory, and how: compiled code where the table has a twin that
+    suits, else NumPy.
 
     Args:
         a_pass: one of `polytome.passes`, or any other.
@@ -108,12 +115,14 @@ def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:
 
 
 def makes_predictions(X: Any) -> bool:
-    """Whether compiled code makes the predictions of a matrix's rows; they are in float64, whatever the matrix is stored in."""
+    """Whether compiled code makes the predictions of a matrix's rows; they are in float64, whatever
+    the matrix is stored in."""
     return instruction_set() is not None and reads_as_is(X)
 
 
 def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]:
-    """Whether all scores of rows are finite, and the scores, or the probabilities that belong to them.
+    """Whether all scores of rows are finite, and the scores, or the probabilities that belong to
+    them.
 
     The rows are not bound first: binding would take as long as a prediction.
 
@@ -155,7 +164,8 @@ def reduce_block(a_pass: Pass, block: Block, threads: int | None = None) -> Sums
 
 
 def makes_dual_steps(loss: Loss, rows: StoredRows) -> bool:
-    """Whether compiled code makes the steps of dual coordinate ascent, for a loss of probabilities."""
+    """Whether compiled code makes the steps of dual coordinate ascent, for a loss of
+    probabilities."""
     return instruction_set() is not None and rows.is_csr and loss_name(loss, rows.block.target) != ""
 
 
@@ -169,5 +179,6 @@ def dual_steps(
 
 
 def makes_derivatives(n_columns: int, n_coefficients: int) -> bool:
-    """Whether compiled code forms Hessians of this many columns, the intercept's included, and coefficients."""
+    """Whether compiled code forms Hessians of this many columns, the intercept's included, and
+    coefficients."""
     return instruction_set() is not None and forms_derivatives(n_columns, n_coefficients)

@@ -31,7 +31,8 @@ _LOSSES: dict[type, tuple[str, str]] = {
     Softmax: ("softmax", "softmax"),
     Squared: ("squared", ""),
 }
-"""The losses that the extension knows, by name, and what links their scores to probabilities, if it makes these."""
+"""The losses that the extension knows, by name, and what links their scores to probabilities, if it
+makes these."""
 _TYPE_CODES = frozenset("?bBhHiIlLqQefd")
 
 
@@ -46,7 +47,8 @@ def is_csr(X: Any) -> bool:
 def csr_entries(matrix: Any) -> tuple[Array, Array, Array]:
     """The entries of a CSR matrix, their columns and where rows begin.
 
-    Where rows begin is copied: the extension checks it once, and another thread may write into the matrix meanwhile.
+    Where rows begin is copied: the extension checks it once, and another thread may write into the
+    matrix meanwhile.
     """
     data, indices = (np.require(part, requirements=("C", "A")) for part in (matrix.data, matrix.indices))
     return data, indices, np.array(matrix.indptr, dtype=np.int64)
@@ -89,7 +91,8 @@ def loss_name(loss: Loss, target: Array) -> str:
 
 
 def link_name(loss: Loss) -> str:
-    """What makes probabilities of the loss's scores, as the extension calls it; empty where it makes none."""
+    """What makes probabilities of the loss's scores, as the extension calls it; empty where it
+    makes none."""
     return _LOSSES.get(type(loss), ("", ""))[1]
 
 

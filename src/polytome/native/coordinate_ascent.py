@@ -1,4 +1,5 @@
-"""Steps of dual coordinate ascent over the rows of a CSR matrix, one after the other, in compiled code."""
+"""Steps of dual coordinate ascent over the rows of a CSR matrix, one after the other, in compiled
+code."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class DualSteps:
             dual: scores of the dual point, (n, n_outputs), of the type of the coefficients.
 
         Returns:
-            The weighted losses of the rows and their shares of the duality gap, before each row's step.
+            The weighted losses of the rows and their shares of the duality gap, before each row's
+            step.
 
         Raises:
             IndexError: a class code or a column index is out of range.

@@ -1,5 +1,6 @@
-// One pass over a dense block. Tiles of 64 rows are converted to the type of the products and stay in the cache while
-// they are multiplied twice: once into scores, once, weighted by the residuals, into the gradient.
+// One pass over a dense block. Tiles of 64 rows are converted to the type of the products and stay
+// in the cache while they are multiplied twice: once into scores, once, weighted by the residuals,
+// into the gradient.
 #pragma once
 
 #include <type_traits>
@@ -12,10 +13,12 @@ namespace {
 
 using polytome::DenseBlock;
 
-// Outputs of one sweep: so few that several rows fit beside them, and each vector that is loaded serves several times.
+// Outputs of one sweep: so few that several rows fit beside them, and each vector that is loaded
+// serves several times.
 constexpr int max_outputs = 6;
 
-// Rows of a sweep over `outputs` of them: their sums fill the registers, with room for what is multiplied.
+// Rows of a sweep over `outputs` of them: their sums fill the registers, with room for what is
+// multiplied.
 constexpr int rows_at_once(int outputs) {
     int rows = 8;
     while (rows * outputs > registers - 4) rows /= 2;
@@ -28,13 +31,15 @@ constexpr int columns_at_once(int outputs) {
     return fitting > 4 ? 4 : fitting;
 }
 
-// Columns of a tile in memory: whole vectors, and not a power of two, or its rows would share few lines of the cache.
+// Columns of a tile in memory: whole vectors, and not a power of two, or its rows would share few
+// lines of the cache.
 template <class T> Index padded_width(Index columns) {
     const Index width = (columns + lanes<T> - 1) / lanes<T> * lanes<T>;
     return width * sizeof(T) % 4096 == 0 ? width + lanes<T> : width;
 }
 
-// `count` entries that are `stride` apart, converted; a loop of its own where they are side by side, for speed.
+// `count` entries that are `stride` apart, converted; a loop of its own where they are side by
+// side, for speed.
 template <class T, class Stored> inline void convert_line(const Stored* from, Index stride, Index count, T* to) {
     if (stride == 1) {
         for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]);
@@ -43,7 +48,8 @@ template <class T, class Stored> inline void convert_line(const Stored* from, In
     }
 }
 
-// Rows `start` .. `start + rows` of a block, converted: row i at x + i * width, padded with zeros to `width` columns.
+// Rows `start` .. `start + rows` of a block, converted: row i at x + i * width, padded with zeros
+// to `width` columns.
 template <class T, class Stored>
 void convert(const Stored* X, const DenseBlock& block, Index start, Index rows, T* x, Index width) {
     const Stored* first = X + start * block.row_stride;
@@ -51,7 +57,8 @@ void convert(const Stored* X, const DenseBlock& block, Index start, Index rows, 
         for (Index i = 0; i < rows; ++i) convert_line(first + i * block.row_stride, 1, block.columns, x + i * width);
         return;
     }
-    // Columns are converted one by one, as many as a vector has lanes, and turned into rows square by square.
+    // Columns are converted one by one, as many as a vector has lanes, and turned into rows square
+    // by square.
     constexpr Index group = lanes<T>;
     Scratch<T> lines(group * tile_rows);
     for (Index j = 0; j < block.columns; j += group) {
@@ -83,7 +90,8 @@ template <class T> struct TileRows {
     const T* row(Index i) const { return first + i * stride; }
 };
 
-// A whole tile of whole vectors that is stored as it is multiplied is left where it is; others are converted into `x`.
+// A whole tile of whole vectors that is stored as it is multiplied is left where it is; others are
+// converted into `x`.
 template <class T> TileRows<T> rows_of(const DenseBlock& block, Index start, Index rows, T* x, Index width) {
     TileRows<T> converted{x, width};
     with_type(block.number, block.data, [&]<class Stored>(const Stored* X) {
@@ -175,7 +183,8 @@ void add_gradient(const TileRows<T>& x, const T* residuals, Index width, Index r
     for (; j < end; j += lanes<T>) add_columns<T, outputs, 1>(x, residuals, width, rows, j, gradient);
 }
 
-// The two products for each number of outputs that registers hold, so that every loop over them is unrolled.
+// The two products for each number of outputs that registers hold, so that every loop over them is
+// unrolled.
 template <class T> struct Products {
     void (*multiply_scores)(const TileRows<T>&, const T*, Index, Index, double*, const Upcoming&);
     void (*add_gradient)(const TileRows<T>&, const T*, Index, Index, double*, Index);
@@ -211,8 +220,8 @@ template <class T> class Scorer {
         }
     }
 
-    // Writes the scores of a tile, and returns its rows as they were multiplied. Coefficients that are all zero, as those
-    // of a null model, need no product.
+    // Writes the scores of a tile, and returns its rows as they were multiplied. Coefficients that
+    // are all zero, as those of a null model, need no product.
     TileRows<T> score(Index start, Index rows, double* scores) {
         const TileRows<T> x = rows_of(block_, start, rows, x_.get(), width);
         if (all_zero_) {

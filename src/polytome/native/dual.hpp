@@ -1,8 +1,9 @@
-// Dual coordinate ascent on the rows of a CSR matrix, one after the other: the conjugate of the loss, and the step that
-// is best for a row, are those of dual_steps.py.
+// Dual coordinate ascent on the rows of a CSR matrix, one after the other: the conjugate of the
+// loss, and the step that is best for a row, are those of dual_steps.py.
 //
-// A row's dual variable is a prediction q, kept as the scores u that give it. Coefficients follow from the predictions,
-// W = sum_i s_i x_i (y_i - q_i)' / (S lambda), and a row that changes its mind changes those of its own columns.
+// A row's dual variable is a prediction q, kept as the scores u that give it. Coefficients follow
+// from the predictions, W = sum_i s_i x_i (y_i - q_i)' / (S lambda), and a row that changes its
+// mind changes those of its own columns.
 #pragma once
 
 #include <cmath>
@@ -21,7 +22,8 @@ constexpr double absent_score = -1e30;  // the score of a lane beyond the output
 
 inline Index whole_vectors(Index outputs) { return (outputs + lanes<double> - 1) / lanes<double> * lanes<double>; }
 
-// One row: what the step needs and what it leaves. Vectors of `width` lanes, those beyond the outputs without meaning.
+// One row: what the step needs and what it leaves. Vectors of `width` lanes, those beyond the
+// outputs without meaning.
 struct DualRow {
     Index outputs, width;
     Scratch<double> score, previous, next, before, after, work;
@@ -57,7 +59,8 @@ inline bool any_above(Doubles x, double limit) {
     return above;
 }
 
-// Newton's method in the logarithms l of the new prediction: l + c e^l = z + c q - mu, with mu such that it sums to one.
+// Newton's method in the logarithms l of the new prediction: l + c e^l = z + c q - mu, with mu such
+// that it sums to one.
 inline void softmax_newton(DualRow& row, double curvature) {
     for (int tries = 0; tries < 30; ++tries) {
         Doubles sum{}, residuals{}, inverse_slopes{};
@@ -80,8 +83,8 @@ inline void softmax_newton(DualRow& row, double curvature) {
             furthest = larger(step, furthest);
             store(&row.work[k], residual);
         });
-        // The left side is convex in l, so that a step to the right goes too far; log((right_side - l) / c) does as well,
-        // and is the nearer of the two where the second term rules.
+        // The left side is convex in l, so that a step to the right goes too far; log((right_side -
+        // l) / c) does as well, and is the nearer of the two where the second term rules.
         const bool is_far = any_above(furthest, 1.0);
         row.for_each_vector([&](Index k) {
             const Doubles l = load(&row.next[k]), q = load(&row.after[k]), residual = load(&row.work[k]), zero{};
@@ -98,7 +101,8 @@ inline void softmax_newton(DualRow& row, double curvature) {
     }
 }
 
-// The distance of the row's prediction from that of its scores is what the row adds to the duality gap.
+// The distance of the row's prediction from that of its scores is what the row adds to the duality
+// gap.
 inline DualSums softmax_step(DualRow& row, double curvature, const double* target, bool is_code) {
     Doubles largest = Doubles{} + absent_score;
     row.for_each_vector([&](Index k) { largest = larger(load(&row.score[k]), largest); });
@@ -129,8 +133,8 @@ inline DualSums softmax_step(DualRow& row, double curvature, const double* targe
     return sums;
 }
 
-// Each output for itself: u + c sigmoid(u) = z + c q, by Newton's method between bounds that close in, which are halved
-// where it does not pay.
+// Each output for itself: u + c sigmoid(u) = z + c q, by Newton's method between bounds that close
+// in, which are halved where it does not pay.
 inline DualSums sigmoid_step(DualRow& row, double curvature, const double* target) {
     DualSums sums{0.0, 0.0};
     row.for_each_vector([&](Index k) {
@@ -162,7 +166,8 @@ inline DualSums sigmoid_step(DualRow& row, double curvature, const double* targe
     return sums;
 }
 
-// Asks for the coefficients of a row that comes next; they lie far apart. What is asked for need not exist.
+// Asks for the coefficients of a row that comes next; they lie far apart. What is asked for need
+// not exist.
 template <class T, class Column>
 inline void fetch_row(const Column* columns, const SparseBlock& block, const DualTask& task, Index row) {
     const Column* column = columns + block.bounds[row];
@@ -217,7 +222,8 @@ DualSums dual_rows(const Stored* values, const Column* columns, const SparseBloc
                                          : sigmoid_step(row, task.curvature[i], target);
         total.loss += weight * step.loss;
         total.gap += weight * step.gap;
-        // The prediction that counts is the one that the stored number will give when the row is met again.
+        // The prediction that counts is the one that the stored number will give when the row is
+        // met again.
         row.for_each_vector([&](Index k) {
             double rounded[lanes<double>];
             store(rounded, load(&row.next[k]));

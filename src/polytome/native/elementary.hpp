@@ -1,4 +1,5 @@
-// exp and log1p on vectors of doubles, to a few units in the last place, by series whose coefficients anyone can check.
+// exp and log1p on vectors of doubles, to a few units in the last place, by series whose
+// coefficients anyone can check.
 #pragma once
 
 #include "vectors.hpp"
@@ -42,9 +43,11 @@ inline Doubles exp_of_negative(Doubles x) {
     return series * std::bit_cast<Doubles>((half + 1023) << 52) * std::bit_cast<Doubles>((power - half + 1023) << 52);
 }
 
-// log(1 + x) for x >= 0, without losing the digits of a small x; NaN and infinity stay what they are.
+// log(1 + x) for x >= 0, without losing the digits of a small x; NaN and infinity stay what they
+// are.
 //
-// 1 + x = 2^n m with m from sqrt(1/2) to sqrt(2), and log m = 2 artanh(s), s = (m - 1) / (m + 1), by its series.
+// 1 + x = 2^n m with m from sqrt(1/2) to sqrt(2), and log m = 2 artanh(s), s = (m - 1) / (m + 1),
+// by its series.
 inline Doubles log1p_of_positive(Doubles x) {
     const Doubles u = 1.0 + x;
     const Doubles lost = (x - (u - 1.0)) * (1.0 / u);  // the rounding of u, relative to it

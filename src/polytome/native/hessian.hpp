@@ -1,6 +1,6 @@
-// Value, gradient and Hessian of the loss of a block in one read of its rows, with standardised columns. A tile of rows is
-// standardised in the cache; there the Hessian is a sum of Gram matrices `X' diag(w) X`, one for each entry of the
-// rows' Hessians with respect to their scores.
+// Value, gradient and Hessian of the loss of a block in one read of its rows, with standardised
+// columns. A tile of rows is standardised in the cache; there the Hessian is a sum of Gram matrices
+// `X' diag(w) X`, one for each entry of the rows' Hessians with respect to their scores.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,8 @@ namespace {
 constexpr int gram_rows = lanes<double> > 4 ? lanes<double> : 4;
 constexpr int gram_vectors = registers == 32 ? 3 : 2;
 
-// Adds `vectors` vectors of columns from `j` on to `count` rows of the Gram matrix of `weighted` and `x`.
+// Adds `vectors` vectors of columns from `j` on to `count` rows of the Gram matrix of `weighted`
+// and `x`.
 template <int count, int vectors>
 inline void add_gram_columns(const double* weighted, const double* x, Index width, Index rows, Index j, double* gram) {
     Doubles sum[count][vectors] = {};
@@ -57,8 +58,8 @@ inline void add_gram_rows(Index wanted, const double* weighted, const double* x,
     }
 }
 
-// Adds `X' diag(w) X`: its lower triangle, and above it what whole vectors reach. `weighted` is room for a few rows, so few
-// that they stay beside X in the nearest cache.
+// Adds `X' diag(w) X`: its lower triangle, and above it what whole vectors reach. `weighted` is
+// room for a few rows, so few that they stay beside X in the nearest cache.
 constexpr Index weighted_rows = tile_rows / 4;
 
 inline void add_gram(const double* x, const double* w, Index width, Index rows, Index size, double* weighted, double* gram) {
@@ -85,13 +86,15 @@ inline Doubles curvature_of_score(Loss loss, Doubles score) {
     return small * near * near;  // sigmoid(z) sigmoid(-z)
 }
 
-// Entries of each row's Hessian with respect to its scores: the diagonal, or for softmax the lower triangle.
+// Entries of each row's Hessian with respect to its scores: the diagonal, or for softmax the lower
+// triangle.
 inline Index curvatures_of(const Task& task) {
     return polytome::is_softmax(task.loss) ? task.outputs * (task.outputs + 1) / 2 : task.outputs;
 }
 
-// Exponentials of the scores of some rows, relative to each row's largest. A class's probability is one less those of the
-// others; for a class that a row is sure of, their sum keeps the digits that a difference would lose.
+// Exponentials of the scores of some rows, relative to each row's largest. A class's probability is
+// one less those of the others; for a class that a row is sure of, their sum keeps the digits that
+// a difference would lose.
 struct Exponentials {
     Doubles ones{}, rest{};  // how many are the largest, and the sum of those that are not
 
@@ -145,7 +148,8 @@ inline void weigh_curvatures(const Tile& tile, Loss loss, double* curvature) {
     }
 }
 
-// Writes both triangles of the Hessian's blocks, coefficients in the order of the outputs; see Objective.hessian_blocks.
+// Writes both triangles of the Hessian's blocks, coefficients in the order of the outputs; see
+// Objective.hessian_blocks.
 inline void spread_grams(const Task& task, const double* grams, Index size, Index width, double* hessian) {
     const bool joint = polytome::is_softmax(task.loss);
     const Index side = joint ? task.outputs * size : size;
@@ -185,8 +189,8 @@ struct Standard {
     }
 };
 
-// `read(start, rows, x, width)` puts raw rows into the tile x and says where the next ones are. The gradient is added to
-// `task.gradient`; behind it, the Hessian is written.
+// `read(start, rows, x, width)` puts raw rows into the tile x and says where the next ones are. The
+// gradient is added to `task.gradient`; behind it, the Hessian is written.
 template <class Read>
 double all_derivatives(Index n_rows, Index columns, const Task& task, const polytome::Columns& implicit, Read read) {
     const Index size = columns + 1, outputs = task.outputs, width = padded_width<double>(size), n_grams = curvatures_of(task);

@@ -1,6 +1,7 @@
-// Lets other threads run Python during a pass, and keeps out of the way of an interpreter that ends.
-// CPython (before 3.14) kills a thread that asks for the interpreter's lock after the end. Killed inside of C++, it takes the
-// process with it. So the end waits for the passes that run, and a thread whose pass is over by then rests for ever.
+// Lets other threads run Python during a pass, and keeps out of the way of an interpreter that
+// ends. CPython (before 3.14) kills a thread that asks for the interpreter's lock after the end.
+// Killed inside of C++, it takes the process with it. So the end waits for the passes that run, and
+// a thread whose pass is over by then rests for ever.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -41,7 +42,8 @@ class InterpreterReleased {
     PyThreadState* state_ = nullptr;
 };
 
-// For `atexit`: no pass runs without the lock from here on. Those that share blocks out stop at the next one.
+// For `atexit`: no pass runs without the lock from here on. Those that share blocks out stop at the
+// next one.
 inline void end_passes() {
     interpreter_ends = true;
     while (passes_without_lock > 0) {

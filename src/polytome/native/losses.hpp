@@ -1,5 +1,6 @@
-// The losses of losses/ for one tile of rows: each vector holds as many rows as it has lanes, so that sums over
-// outputs are plain loops. The forms are those of losses/: none cancels, however sure a row.
+// The losses of losses/ for one tile of rows: each vector holds as many rows as it has lanes, so
+// that sums over outputs are plain loops. The forms are those of losses/: none cancels, however
+// sure a row.
 #pragma once
 
 #include <stdexcept>
@@ -15,8 +16,8 @@ using polytome::Task;
 
 constexpr int tile_rows = 64;
 
-// Scores, and what they are compared with, of up to `tile_rows` rows; entry (output k, row i) is at k * tile_rows + i.
-// Every lane is computed, those beyond `rows` with weight zero.
+// Scores, and what they are compared with, of up to `tile_rows` rows; entry (output k, row i) is at
+// k * tile_rows + i. Every lane is computed, those beyond `rows` with weight zero.
 struct Tile {
     Index rows, outputs;
     double* scores;  // residuals once the loss is known
@@ -28,7 +29,8 @@ inline Index rows_of_tile(Index rows, Index start) { return rows - start < tile_
 
 inline double* entry(double* values, Index output, Index row) { return values + output * tile_rows + row; }
 
-// Each of these returns the losses of the rows from `row` on and puts their residuals where the scores were.
+// Each of these returns the losses of the rows from `row` on and puts their residuals where the
+// scores were.
 
 inline Doubles softmax_of_codes(const Tile& tile, Index row) {
     const Doubles code = load(tile.target + row);
@@ -50,7 +52,8 @@ inline Doubles softmax_of_codes(const Tile& tile, Index row) {
         const Doubles exponential = load(entry(tile.scores, k, row));
         store(entry(tile.scores, k, row), (is_own ? -others : exponential) / total);
     }
-    // The loss is log(total) - own_shifted; where the own score is the largest, that is log(1 + others).
+    // The loss is log(total) - own_shifted; where the own score is the largest, that is
+    // log(1 + others).
     const auto is_sure = own == Doubles{} + 1.0;
     return log1p_of_positive(is_sure ? others : total - 1.0) - own_shifted;
 }
@@ -120,7 +123,8 @@ inline double loss_and_residuals(const Tile& tile, Loss loss) {
     }
 }
 
-// Multiplies the residuals of a tile by the weights of their rows, and adds their sums to `intercepts`.
+// Multiplies the residuals of a tile by the weights of their rows, and adds their sums to
+// `intercepts`.
 inline void weigh_residuals(const Tile& tile, double* intercepts) {
     for (Index k = 0; k < tile.outputs; ++k) {
         double* residuals = entry(tile.scores, k, 0);
@@ -133,7 +137,8 @@ inline void weigh_residuals(const Tile& tile, double* intercepts) {
     }
 }
 
-// Weights and targets of the rows from `start` on; lanes without a row get score, target and weight zero.
+// Weights and targets of the rows from `start` on; lanes without a row get score, target and weight
+// zero.
 inline void fill(Tile& tile, const Task& task, Index start) {
     const auto& target = task.target;
     for (Index k = 0; k < tile.outputs; ++k) {

@@ -1,4 +1,5 @@
-// The Python module: rows that are bound once for all passes; checks of shapes and types; the pass of this processor.
+// The Python module: rows that are bound once for all passes; checks of shapes and types; the pass
+// of this processor.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -49,9 +50,9 @@ const InstructionSet& named(const std::string& name) {
     throw std::invalid_argument("this processor has no instruction set of that name");
 }
 
-// Rows as they are bound, once for all passes: where they lie, their targets and weights, the rows before which their
-// blocks end, and how many threads share those. The arrays are kept alive. A target without entries fits passes that have
-// no loss.
+// Rows as they are bound, once for all passes: where they lie, their targets and weights, the rows
+// before which their blocks end, and how many threads share those. The arrays are kept alive. A
+// target without entries fits passes that have no loss.
 struct Shared {
     AnyMatrix target;
     Numbers weight;
@@ -117,7 +118,8 @@ double shared_pass(Pass pass, const Block& block, const Task& task, std::size_t 
     }).value();
 }
 
-// Coefficients and gradient: (outputs, columns + 1) for dense rows, (columns + 1, outputs) for sparse ones.
+// Coefficients and gradient: (outputs, columns + 1) for dense rows, (columns + 1, outputs) for
+// sparse ones.
 double dense_value_and_gradient(const DenseRows& rows, const std::string& set, const std::string& loss,
                                 const Matrix& coefficients, const Gradient& gradient) {
     const InstructionSet& passes = named(set);
@@ -173,7 +175,8 @@ void dense_squares(const DenseRows& rows, const std::string& set, const Numbers&
     passes.squares(rows.block, {shift.data(), scale.data(), false}, sums.data());
 }
 
-// Value, gradient and Hessian for standardised columns; `sums` receives the gradient and, behind it, the Hessian.
+// Value, gradient and Hessian for standardised columns; `sums` receives the gradient and, behind
+// it, the Hessian.
 template <class Rows, class Block>
 double shared_derivatives(double (*pass)(const Block&, const Task&, const Columns&), const Rows& rows,
                           const std::string& loss, const Matrix& coefficients, const Numbers& shift,
@@ -293,8 +296,8 @@ Link link_of(const std::string& name) {
     throw std::invalid_argument("a link of this name is not offered");
 }
 
-// Sum of what a pass returns over blocks of any size: no row's prediction depends on another's. The result has `width`
-// entries for each row.
+// Sum of what a pass returns over blocks of any size: no row's prediction depends on another's. The
+// result has `width` entries for each row.
 template <class Block>
 double shared_prediction(double (*pass)(const Block&, const Prediction&), const Block& block,
                          const Prediction& prediction, const Gradient& result, Index width, int threads) {

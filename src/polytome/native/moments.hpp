@@ -1,5 +1,5 @@
-// Weighted sums of each column and of its square, around values near the column's mean so that nothing cancels; and the
-// squared lengths of rows of standardised columns.
+// Weighted sums of each column and of its square, around values near the column's mean so that
+// nothing cancels; and the squared lengths of rows of standardised columns.
 #pragma once
 
 #include "dense.hpp"

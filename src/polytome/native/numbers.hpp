@@ -12,8 +12,9 @@ namespace {
 struct Half {
     std::uint16_t bits;
 
-    // The exponent starts from 15 in a half and from 127 in a float: the product makes up for that, and turns
-    // subnormal halves into normal floats. Infinities and NaN, of the largest exponent, keep the largest one.
+    // The exponent starts from 15 in a half and from 127 in a float: the product makes up for that,
+    // and turns subnormal halves into normal floats. Infinities and NaN, of the largest exponent,
+    // keep the largest one.
     operator float() const {
         const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fff) << 13;
         const float finite = std::bit_cast<float>(magnitude) * 0x1p112f;

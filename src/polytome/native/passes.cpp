@@ -1,5 +1,6 @@
-// The passes, compiled once for each instruction set: the compiler's flags decide what a vector is. Everything they
-// use has internal linkage, so that no function of one set can stand in for another's.
+// The passes, compiled once for each instruction set: the compiler's flags decide what a vector is.
+// Everything they use has internal linkage, so that no function of one set can stand in for
+// another's.
 #include "dense.hpp"
 #include "dual.hpp"
 #include "hessian.hpp"

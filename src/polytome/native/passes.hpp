@@ -1,5 +1,5 @@
-// What a pass over a block of rows takes, and the passes of each instruction set. Plain data only: this header is
-// shared by files that are compiled for different processors.
+// What a pass over a block of rows takes, and the passes of each instruction set. Plain data only:
+// this header is shared by files that are compiled for different processors.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,8 @@ struct DenseBlock {
     }
 };
 
-// A block of a CSR matrix: row i holds the entries bounds[i] .. bounds[i + 1] of `data` and `indices`.
+// A block of a CSR matrix: row i holds the entries bounds[i] .. bounds[i + 1] of `data` and
+// `indices`.
 struct SparseBlock {
     const void* data;
     Number number;
@@ -52,8 +53,9 @@ struct SparseBlock {
     }
 };
 
-// What is asked of each row. `target` is (rows, 1) where it holds codes and (rows, outputs) elsewhere. Coefficients lie as
-// their pass reads them, the intercept last: (outputs, columns + 1) for dense blocks, (columns + 1, outputs) for sparse.
+// What is asked of each row. `target` is (rows, 1) where it holds codes and (rows, outputs)
+// elsewhere. Coefficients lie as their pass reads them, the intercept last: (outputs, columns + 1)
+// for dense blocks, (columns + 1, outputs) for sparse.
 struct Task {
     Loss loss;
     Index outputs;
@@ -80,8 +82,8 @@ struct Prediction {
     Prediction part(Index written) const { return {link, outputs, coefficients, result + written}; }
 };
 
-// Rows whose scores (rows, outputs) are known. Residuals without weights are written, unless null; they may take the place
-// of the scores.
+// Rows whose scores (rows, outputs) are known. Residuals without weights are written, unless null;
+// they may take the place of the scores.
 struct KnownScores {
     const double* scores;
     double* residuals;
@@ -100,8 +102,8 @@ struct Moments {
     double* second;  // written
 };
 
-// Over the stored entries of each column: weighted sums of `x - near` and of its square, their weight and, of those with
-// weight, their number; added to.
+// Over the stored entries of each column: weighted sums of `x - near` and of its square, their
+// weight and, of those with weight, their number; added to.
 struct SparseMoments {
     const double* weight;
     const double* near;
@@ -111,15 +113,16 @@ struct SparseMoments {
     double* count;
 };
 
-// Implicit columns `(x - shift) * scale`, and last the intercept's: ones, or zeros where there is none.
+// Implicit columns `(x - shift) * scale`, and last the intercept's: ones, or zeros where there is
+// none.
 struct Columns {
     const double* shift;
     const double* scale;
     bool intercept;
 };
 
-// Steps of dual coordinate ascent over rows of a CSR matrix. `coefficients` (columns, outputs) and `duals` (rows,
-// outputs) are float or double; they and the intercepts are changed.
+// Steps of dual coordinate ascent over rows of a CSR matrix. `coefficients` (columns, outputs) and
+// `duals` (rows, outputs) are float or double; they and the intercepts are changed.
 struct DualTask {
     Loss loss;
     Index outputs;
@@ -141,8 +144,9 @@ struct DualSums {
     double loss, gap;
 };
 
-// The passes as one instruction set computes them. Those with a task return the weighted loss of the block in nats, those
-// with a prediction the number of tiles in which a score is not finite (for traces, zero).
+// The passes as one instruction set computes them. Those with a task return the weighted loss of
+// the block in nats, those with a prediction the number of tiles in which a score is not finite
+// (for traces, zero).
 struct InstructionSet {
     const char* name;
     double (*dense_float)(const DenseBlock&, const Task&);

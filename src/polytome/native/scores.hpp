@@ -1,5 +1,5 @@
-// Scores of rows, and the probabilities that belong to them: what a fitted model predicts. A row's arithmetic does not
-// depend on the rows beside it.
+// Scores of rows, and the probabilities that belong to them: what a fitted model predicts. A row's
+// arithmetic does not depend on the rows beside it.
 #pragma once
 
 #include <cmath>
@@ -12,7 +12,8 @@ namespace {
 using polytome::Link;
 using polytome::Prediction;
 
-// Turns the scores of a tile into probabilities; of scores that are not finite, nothing is promised.
+// Turns the scores of a tile into probabilities; of scores that are not finite, nothing is
+// promised.
 inline void apply(Link link, double* scores, Index outputs) {
     for (Index row = 0; row < tile_rows && link == Link::sigmoids; row += lanes<double>) {
         for (Index k = 0; k < outputs; ++k) {

@@ -1,5 +1,6 @@
-// Shares the blocks of a pass out to threads. Their sums are added in the order of the blocks, so the number of threads
-// changes no bit. The threads live as long as the pass: nothing is left behind that a fork could break.
+// Shares the blocks of a pass out to threads. Their sums are added in the order of the blocks, so
+// the number of threads changes no bit. The threads live as long as the pass: nothing is left
+// behind that a fork could break.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -18,14 +19,16 @@
 
 namespace polytome {
 
-// `pass(block, sums)` adds to `size` sums and returns a value; `total` receives the sums of all blocks. Runs without the
-// interpreter's lock, and takes it now and then to see whether Ctrl-C was pressed.
+// `pass(block, sums)` adds to `size` sums and returns a value; `total` receives the sums of all
+// blocks. Runs without the interpreter's lock, and takes it now and then to see whether Ctrl-C was
+// pressed.
 template <class Pass> class Shares {
   public:
     Shares(Index blocks, int threads, Index size, double* total, Pass pass)
         : blocks_(blocks), size_(size), total_(total), pass_(pass),
           threads_(static_cast<int>(std::min<Index>(threads, blocks))),
-          // Small results may wait for their turn, so that no thread waits for another that was held up; empty ones all may.
+          // Small results may wait for their turn, so that no thread waits for another that was
+          // held up; empty ones all may.
           results_(static_cast<std::size_t>(threads_ > 1 && size == 0 ? blocks
                                             : threads_ > 1 && size < (1 << 20) ? 2 * threads_ : threads_)) {}
 
@@ -66,7 +69,8 @@ template <class Pass> class Shares {
         }
     }
 
-    // The next block that nobody has taken, once there is room for its result; `blocks_` if there is none.
+    // The next block that nobody has taken, once there is room for its result; `blocks_` if there
+    // is none.
     Index next() {
         std::unique_lock lock(mutex_);
         const Index block = taken_ < blocks_ ? taken_++ : blocks_;
@@ -75,7 +79,8 @@ template <class Pass> class Shares {
         return is_given_up() ? blocks_ : block;
     }
 
-    // Nobody will ask for the sums: a thread has failed, or the interpreter ends and this pass does not hold its lock.
+    // Nobody will ask for the sums: a thread has failed, or the interpreter ends and this pass does
+    // not hold its lock.
     bool is_given_up() const { return failure_ || (without_lock_ && interpreter_ends); }
 
     void hand_in(Result& result) {

@@ -1,4 +1,5 @@
-// The loss of rows whose scores are known, as a function of the intercepts alone: the columns of X play no part.
+// The loss of rows whose scores are known, as a function of the intercepts alone: the columns of X
+// play no part.
 #pragma once
 
 #include "losses.hpp"

@@ -1,4 +1,5 @@
-// One pass over a block of a CSR matrix. Products are in double: the time goes into fetching coefficients.
+// One pass over a block of a CSR matrix. Products are in double: the time goes into fetching
+// coefficients.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +17,10 @@ using polytome::SparseBlock;
     throw std::out_of_range("a column index of the sparse matrix is outside its shape");
 }
 
-// The column of an entry, refused where it would reach outside the coefficients. SciPy does not check the matrices it is
-// given, and another thread may write into one while a pass reads it: so an index is read once, and what was read is
-// checked. Where a pass reads it again, as for a gradient, the caller sees to it that nobody else can write.
+// The column of an entry, refused where it would reach outside the coefficients. SciPy does not
+// check the matrices it is given, and another thread may write into one while a pass reads it: so
+// an index is read once, and what was read is checked. Where a pass reads it again, as for a
+// gradient, the caller sees to it that nobody else can write.
 template <class Column> inline Index column_at(const Column* columns, Index e, Index n_columns) {
     const auto column = static_cast<Index>(*static_cast<const volatile Column*>(columns + e));
     if (static_cast<std::size_t>(column) >= static_cast<std::size_t>(n_columns)) refuse_column();
@@ -34,8 +36,8 @@ template <class Stored, class Column> struct Entries {
     Index column(Index e) const { return column_at(columns, e, n_columns); }
 };
 
-// `width` outputs side by side, in registers while the entries of a row pass by. Coefficients (columns, outputs) lie
-// output by output, so that an entry meets one stretch of memory.
+// `width` outputs side by side, in registers while the entries of a row pass by. Coefficients
+// (columns, outputs) lie output by output, so that an entry meets one stretch of memory.
 template <class T, int width> struct Stretch {
     static constexpr int size = width < lanes<T> ? width : lanes<T>;
     Vector<T, size> part[width / size] = {};

@@ -28,7 +28,8 @@ FEW_ROWS = 1_000
 
 @dataclass(frozen=True)
 class StoredRows:
-    """All rows as they are stored; the rows before which a block ends, int64; the threads that share the blocks."""
+    """All rows as they are stored; the rows before which a block ends, int64; the threads that
+    share the blocks."""
 
     block: Block
     ends: Array
@@ -49,7 +50,8 @@ class StoredRows:
 
     @property
     def is_array_by_block(self) -> bool:
-        """Whether they are neither an array nor a sparse matrix, but something whose blocks are arrays."""
+        """Whether they are neither an array nor a sparse matrix, but something whose blocks are
+        arrays."""
         return not self.is_dense and not sparse.issparse(self.block.stored)
 
     @property

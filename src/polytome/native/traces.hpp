@@ -1,4 +1,5 @@
-// The trace of each row's Hessian with respect to its scores, `sum_k p_k (1 - p_k)`: rows are drawn by it.
+// The trace of each row's Hessian with respect to its scores, `sum_k p_k (1 - p_k)`: rows are drawn
+// by it.
 #pragma once
 
 #include "dense.hpp"

@@ -1,6 +1,7 @@
 """The compiled twins of passes: which rows and losses each suits, and how it is called.
 
-A twin of all rows shares the blocks out to threads by itself; one of a block takes the place of `of_block`.
+A twin of all rows shares the blocks out to threads by itself; one of a block takes the place of
+`of_block`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Twin:
 
 
 def forms_derivatives(n_columns: int, n_coefficients: int) -> bool:
-    """Whether Hessians of this size are formed in compiled code; BLAS multiplies wide blocks as fast.
+    """Whether Hessians of this size are formed in compiled code; BLAS multiplies wide blocks as
+    fast.
 
     Args:
         n_columns: the intercept's included.
@@ -126,7 +128,8 @@ def _derivatives(instructions: str, a_pass: Derivatives, rows: StoredRows) -> Wh
 
 
 def _suits_scores(a_pass: Scores, rows: StoredRows) -> bool:
-    # Products are in float64, whatever the rows are stored in: where others are asked for, NumPy makes them.
+    # Products are in float64, whatever the rows are stored in: where others are asked for, NumPy
+    # makes them.
     return rows.block.precision == np.float64 and reads_as_is(rows.block.stored)
 
 
@@ -143,7 +146,9 @@ def _suits_traces(a_pass: Traces, rows: StoredRows) -> bool:
 
 def _traces(instructions: str, a_pass: Traces, rows: StoredRows) -> Whole:
     result = np.empty((rows.block.stored.shape[0], 1))
-    compute = partial(rows.bound.traces, instructions, link_name(a_pass.loss), np.ascontiguousarray(a_pass.raw.T), result)
+    compute = partial(
+        rows.bound.traces, instructions, link_name(a_pass.loss), np.ascontiguousarray(a_pass.raw.T), result
+    )
     return Whole(compute, lambda none: (result[:, 0],))
 
 
@@ -197,7 +202,8 @@ def _row_squares(instructions: str, a_pass: RowSquares, rows: StoredRows) -> Eac
 
 
 def _sums_of_entries(instructions: str, block: Block, near: Array) -> tuple[Array, Array, Array]:
-    """Sums over the stored entries of each column of `x - near`, and of its square, and the weight of the others."""
+    """Sums over the stored entries of each column of `x - near`, and of its square, and the weight
+    of the others."""
     sums = np.zeros((4, len(near)))
     StoredRows.of_single(block).bound.moments(instructions, doubles(near), sums)
     return sums[0], sums[1], weight_of_absent(block.stored, block.weight, *sums[2:])
@@ -249,4 +255,5 @@ TWINS: Mapping[type, Twin] = {
     Traces: Twin(_suits_traces, _traces),
     ValueAndGradient: Twin(_knows_loss, _value_and_gradient),
 }
-"""What compiled code offers; every other pass, and every other storage, is NumPy's, by `of_block`."""
+"""What compiled code offers; every other pass, and every other storage, is NumPy's, by
+`of_block`."""

@@ -1,5 +1,6 @@
-// Vectors as wide as the processor's registers, by the vector extensions of GCC and Clang: `+`, `*` and `<` work on
-// all lanes at once. Other compilers get vectors of one lane, for which the same code is plain scalar code.
+// Vectors as wide as the processor's registers, by the vector extensions of GCC and Clang: `+`, `*`
+// and `<` work on all lanes at once. Other compilers get vectors of one lane, for which the same
+// code is plain scalar code.
 #pragma once
 
 #include <bit>
@@ -20,8 +21,8 @@ constexpr int register_bytes = 16, registers = 16;
 #endif
 
 #if defined(__GNUC__)
-// Asks for a line of memory that will be read soon. (A macro: GCC takes a function that does nothing else for one that
-// does nothing, and drops its calls.)
+// Asks for a line of memory that will be read soon. (A macro: GCC takes a function that does
+// nothing else for one that does nothing, and drops its calls.)
 #define POLYTOME_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #define POLYTOME_UNROLL _Pragma("GCC unroll 16")
 #if defined(__clang__) || __GNUC__ >= 12
@@ -71,8 +72,8 @@ inline Vector<T> in_turns(const Vector<T>& a, const Vector<T>& b, std::integer_s
 #endif
 }
 
-// Transposes a square of as many vectors as there are lanes: like shuffling cards, each shuffle turns one bit of the row
-// into one of the column.
+// Transposes a square of as many vectors as there are lanes: like shuffling cards, each shuffle
+// turns one bit of the row into one of the column.
 template <class T> inline void transpose(Vector<T>* rows) {
     if constexpr (lanes<T> > 1) {
         constexpr auto all = std::make_integer_sequence<int, lanes<T>>();

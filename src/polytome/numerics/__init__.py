@@ -1,6 +1,7 @@
 """The arithmetic of logistic and softmax regression: arrays in, arrays out.
 
-Stable elementary functions, entropies and divergences, and the Jacobians of the softmax and of its losses.
+Stable elementary functions, entropies and divergences, and the Jacobians of the softmax and of its
+losses.
 """
 
 from polytome.numerics.elementary import (

@@ -1,11 +1,13 @@
 """Prefix codes: messages as bits, without loss and without separators, and how few bits suffice.
 
-A code is a dictionary from symbols to words of zeros and ones. If no word is the beginning of another, bits can be
-read in one way only. No such code needs fewer bits per symbol, on average, than the entropy in bits
-(`polytome.numerics.entropy` with `base=2`); the best one, Huffman's, needs less than one bit more, unless one symbol is
-certain. This is where entropy and cross-entropy get their meaning: so many bits a day report the weather of a city.
+A code is a dictionary from symbols to words of zeros and ones. If no word is the beginning of
+another, bits can be read in one way only. No such code needs fewer bits per symbol, on average,
+than the entropy in bits (`polytome.numerics.entropy` with `base=2`); the best one, Huffman's, needs
+less than one bit more, unless one symbol is certain. This is where entropy and cross-entropy get
+their meaning: so many bits a day report the weather of a city.
 
-Probabilities are a mapping from symbols to numbers, or a sequence of numbers, whose symbols are then 0, 1, 2, ...
+Probabilities are a mapping from symbols to numbers, or a sequence of numbers, whose symbols are
+then 0, 1, 2, ...
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ __all__ = ["average_length", "decode", "encode", "huffman", "kraft_sum"]
 def huffman(probabilities: Mapping[Any, float] | Iterable[float]) -> dict[Any, str]:
     """An optimal prefix code: no other one has a smaller `sum_k p_k length_k`.
 
-    The two least probable groups of symbols are joined repeatedly; each time their words grow by one bit. Among equally
-    probable ones the later symbol joins first, and a symbol before a group, which keeps the longest word short. Only
-    the lengths come from this. The words are the canonical ones: counted upwards, shorter words first, symbols of
-    equal length in the order given. So the code is the same on every run and every machine.
+    The two least probable groups of symbols are joined repeatedly; each time their words grow by
+    one bit. Among equally probable ones the later symbol joins first, and a symbol before a group,
+    which keeps the longest word short. Only the lengths come from this. The words are the canonical
+    ones: counted upwards, shorter words first, symbols of equal length in the order given. So the
+    code is the same on every run and every machine.
 
     Args:
-        probabilities: at least two, not negative, with sum 1. A symbol of probability 0 gets a word too.
+        probabilities: at least two, not negative, with sum 1. A symbol of probability 0 gets a word
+            too.
 
     Returns:
         A word for each symbol, in the order given.
@@ -44,8 +48,9 @@ def huffman(probabilities: Mapping[Any, float] | Iterable[float]) -> dict[Any, s
         >>> huffman({"Fine": 0.6, "Cloudy": 0.38, "Rainy": 0.01, "Snow": 0.01})
         {'Fine': '0', 'Cloudy': '10', 'Rainy': '110', 'Snow': '111'}
 
-    Reference: Huffman, A method for the construction of minimum-redundancy codes, Proceedings of the IRE 40, 1952;
-        Schwartz and Kallick, Generating a canonical prefix encoding, Communications of the ACM 7, 1964.
+    Reference: Huffman, A method for the construction of minimum-redundancy codes, Proceedings of
+        the IRE 40, 1952; Schwartz and Kallick, Generating a canonical prefix encoding,
+        Communications of the ACM 7, 1964.
     """
     return _canonical_words(_optimal_lengths(_distribution(probabilities)))
 
@@ -61,8 +66,8 @@ def average_length(code: Mapping[Any, str], probabilities: Mapping[Any, float] |
         Bits per symbol. With a prefix code, never below the entropy.
 
     Raises:
-        ArgumentError: a symbol has a word and no probability or the reverse, there are fewer than two, or a word or a
-            probability is not valid.
+        ArgumentError: a symbol has a word and no probability or the reverse, there are fewer than
+            two, or a word or a probability is not valid.
 
     Example:
         >>> average_length({"A": "0", "B": "10", "C": "11"}, {"A": 0.5, "B": 0.25, "C": 0.25})
@@ -86,7 +91,8 @@ def average_length(code: Mapping[Any, str], probabilities: Mapping[Any, float] |
 def kraft_sum(code: Mapping[Any, str]) -> float:
     """Kraft sum `sum_k 2^-length_k`, the share of all bit strings that the words use up.
 
-    It is at most 1 for every prefix code, and exactly 1 where no word can be added or shortened, as in Huffman's.
+    It is at most 1 for every prefix code, and exactly 1 where no word can be added or shortened, as
+    in Huffman's.
 
     Raises:
         ArgumentError: a word is not made of zeros and ones.
@@ -201,7 +207,8 @@ def _optimal_lengths(p: Mapping[Any, float]) -> dict[Any, int]:
 
 
 def _canonical_words(lengths: Mapping[Any, int]) -> dict[Any, str]:
-    """Words of these lengths: each is the one before plus 1, with zeros at the end as it gets longer."""
+    """Words of these lengths: each is the one before plus 1, with zeros at the end as it gets
+    longer."""
     words = dict.fromkeys(lengths, "")
     number, width = -1, 0
     for symbol in sorted(lengths, key=lambda symbol: lengths[symbol]):  # a stable sort

@@ -1,11 +1,12 @@
 """Stable elementary functions of logistic and softmax regression: arrays in, arrays out.
 
-Each function keeps float16, float32 and float64 as they are and turns integers and booleans into float64.
-None of them warns or returns `inf` or `nan` where the true value is a number of its dtype. Logarithms are
-natural.
+Each function keeps float16, float32 and float64 as they are and turns integers and booleans into
+float64. None of them warns or returns `inf` or `nan` where the true value is a number of its dtype.
+Logarithms are natural.
 
-Two rules make the forms stable. Exponentials are only taken of numbers that are not positive, so that they
-cannot overflow; and where 1 is added to something that may be tiny, `log1p` avoids the rounding.
+Two rules make the forms stable. Exponentials are only taken of numbers that are not positive, so
+that they cannot overflow; and where 1 is added to something that may be tiny, `log1p` avoids the
+rounding.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def sigmoid(scores: ArrayLike) -> Array:
         scores: Log odds, any shape; `inf` and `-inf` are allowed.
 
     Returns:
-        Probabilities in [0, 1], same shape and floating dtype, accurate down to the subnormal numbers.
+        Probabilities in [0, 1], same shape and floating dtype, accurate down to the subnormal
+        numbers.
 
     Example:
         >>> sigmoid([0.0, -745.0, float("inf")])
@@ -50,7 +52,8 @@ def sigmoid(scores: ArrayLike) -> Array:
     Reference: Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.59.
     """
     scores = as_floating(scores, "scores")
-    # exp(-score) would overflow at -745, where the answer is 5e-324: fold both signs onto exp(-|score|) <= 1.
+    # exp(-score) would overflow at -745, where the answer is 5e-324: fold both signs onto
+    # exp(-|score|) <= 1.
     decay = np.exp(-np.abs(scores))
     one = np.ones_like(decay)
     probabilities: Array = np.where(scores < 0, decay, one) / (one + decay)
@@ -78,7 +81,8 @@ def logit(probabilities: ArrayLike) -> Array:
     p = as_fractions(probabilities, "probabilities")
     with np.errstate(divide="ignore"):
         small = np.log(p) - np.log1p(-p)
-        # Near 1/2 that difference cancels. From 1/4 upwards 2p - 1 is exact, and logit is twice its arctanh.
+        # Near 1/2 that difference cancels. From 1/4 upwards 2p - 1 is exact, and logit is twice its
+        # arctanh.
         return np.where(p < 0.25, small, 2 * np.arctanh(2 * p - 1)).astype(p.dtype)[()]
 
 
@@ -125,8 +129,8 @@ def softplus(scores: ArrayLike) -> Array:
 def softmax(scores: ArrayLike, axis: int = -1) -> Array:
     """Class probabilities `exp(score_k) / sum_j exp(score_j)` along `axis`.
 
-    A score of `-inf` gives exactly 0, and a lone `inf` exactly 1. Where no limit exists (several `inf`, or
-    nothing but `-inf` for two classes or more) the row is `nan`.
+    A score of `-inf` gives exactly 0, and a lone `inf` exactly 1. Where no limit exists (several
+    `inf`, or nothing but `-inf` for two classes or more) the row is `nan`.
 
     Args:
         scores: At least one dimension; the classes lie along `axis`.
@@ -143,7 +147,8 @@ def softmax(scores: ArrayLike, axis: int = -1) -> Array:
         array([[0.5, 0.5],
                [1. , 0. ]])
 
-    Reference: Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, 2021.
+    Reference: Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax
+    functions, 2021.
     """
     exponentials, _, _ = _below_highest(as_floating(scores, "scores"), axis)
     np.exp(exponentials, out=exponentials)
@@ -154,7 +159,8 @@ def softmax(scores: ArrayLike, axis: int = -1) -> Array:
 def log_softmax(scores: ArrayLike, axis: int = -1) -> Array:
     """Log-probabilities `score_k - log sum_j exp(score_j)` along `axis`, in nats.
 
-    Finite where `softmax` underflows to 0 and below 0 where it rounds to 1; infinite scores as in `softmax`.
+    Finite where `softmax` underflows to 0 and below 0 where it rounds to 1; infinite scores as in
+    `softmax`.
 
     Args:
         scores: At least one dimension; the classes lie along `axis`.
@@ -171,7 +177,8 @@ def log_softmax(scores: ArrayLike, axis: int = -1) -> Array:
         array([[-4.24835426e-018, -4.00000000e+001],
                [ 0.00000000e+000, -2.00000000e+300]])
 
-    Reference: Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, 2021.
+    Reference: Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax
+    functions, 2021.
     """
     shifted, _, position = _below_highest(as_floating(scores, "scores"), axis)
     # Both terms are <= 0: subtracting log-sum-exp from the unshifted scores instead would cancel.
@@ -184,7 +191,8 @@ def logsumexp(scores: ArrayLike, axis: int = -1, keepdims: bool = False) -> Arra
     """Logarithm of a sum of exponentials, `log sum_k exp(score_k)` along `axis`, in nats.
 
     Args:
-        scores: At least one dimension; `inf` and `-inf` are allowed (nothing but `-inf` gives `-inf`).
+        scores: At least one dimension; `inf` and `-inf` are allowed (nothing but `-inf` gives
+            `-inf`).
         axis: The axis summed over.
         keepdims: Keep that axis, with length 1.
 
@@ -198,7 +206,8 @@ def logsumexp(scores: ArrayLike, axis: int = -1, keepdims: bool = False) -> Arra
         >>> logsumexp([[1000.0, 1000.0], [0.0, -40.0]])
         array([1.00069315e+03, 4.24835426e-18])
 
-    Reference: Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, 2021.
+    Reference: Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax
+    functions, 2021.
     """
     scores = as_floating(scores, "scores")
     shifted, highest, position = _below_highest(scores, axis)
@@ -227,7 +236,8 @@ def one_hot(codes: ArrayLike, n_classes: int, dtype: DTypeLike = np.float64) -> 
         array([[0., 0., 1.],
                [1., 0., 0.]])
 
-    Reference: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4 (the 1-of-K scheme).
+    Reference: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4 (the 1-of-K
+    scheme).
     """
     codes = np.asarray(codes)
     if n_classes < 1:
@@ -315,7 +325,8 @@ def first_row(wrong: ArrayLike) -> tuple[tuple[int, ...], str]:
 
 
 def _below_highest(scores: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Scores minus the highest of their row (a new array), that highest score, and its position along `axis`."""
+    """Scores minus the highest of their row (a new array), that highest score, and its position
+    along `axis`."""
     if not -scores.ndim <= axis < scores.ndim or scores.shape[axis] == 0:
         raise ArgumentError(f"scores: shape {scores.shape} has no class along axis {axis}")
     position = scores.argmax(axis, keepdims=True)  # on short rows argmax takes half the time of max
@@ -323,20 +334,23 @@ def _below_highest(scores: Array, axis: int) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore", invalid="ignore"):
         shifted = scores - highest
     if np.isinf(highest).any():
-        # inf - inf is nan, as it should be where infinities compete; one without a rival is highest, at 0.
+        # inf - inf is nan, as it should be where infinities compete; one without a rival is
+        # highest, at 0.
         alone = np.isinf(highest) & ((scores == highest).sum(axis, keepdims=True) == 1)
         shifted[alone & (scores == highest)] = 0
     return shifted, highest, position
 
 
 def _log_sum(shifted: Array, position: Array, axis: int) -> Array:
-    """`log sum exp(shifted)`; log1p adds the 1 of the highest score, to which the others would be rounded away."""
+    """`log sum exp(shifted)`; log1p adds the 1 of the highest score, to which the others would be
+    rounded away."""
     exponentials = np.exp(shifted)
     np.put_along_axis(exponentials, position, 0, axis)
     return np.log1p(_sum(exponentials, axis))
 
 
 def _sum(terms: Array, axis: int) -> Array:
-    """Sum that keeps its axis; in float64, because a running sum of ones stalls at 2,048 in float16."""
+    """Sum that keeps its axis; in float64, because a running sum of ones stalls at 2,048 in
+    float16."""
     total: Array = terms.sum(axis, dtype=np.float64, keepdims=True)
     return total

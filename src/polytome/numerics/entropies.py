@@ -1,10 +1,12 @@
-"""Entropy, cross-entropy and Kullback-Leibler divergence: the cost of a distribution or a prediction.
+"""Entropy, cross-entropy and Kullback-Leibler divergence: the cost of a distribution or a
+prediction.
 
-Results are in nats (natural logarithm) unless `base` says otherwise: `base=2` gives bits. `0 log 0` is 0. The
-floating dtype of the arguments is kept (integers and booleans count as float64); sums are taken in float64.
+Results are in nats (natural logarithm) unless `base` says otherwise: `base=2` gives bits. `0 log 0`
+is 0. The floating dtype of the arguments is kept (integers and booleans count as float64); sums are
+taken in float64.
 
-A target is either integer class codes, shaped like the predictions without their class axis, or distributions
-over the classes, shaped like the predictions.
+A target is either integer class codes, shaped like the predictions without their class axis, or
+distributions over the classes, shaped like the predictions.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ def cross_entropy(target: ArrayLike, probabilities: ArrayLike, *, axis: int = -1
         One number per row, without `axis`.
 
     Raises:
-        ArgumentError: Shapes do not fit, a row is not a distribution, or a code or `base` is out of range.
+        ArgumentError: Shapes do not fit, a row is not a distribution, or a code or `base` is out of
+            range.
 
     Example:
         >>> cross_entropy([0, 2], [[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]], base=2)
@@ -90,7 +93,8 @@ def cross_entropy(target: ArrayLike, probabilities: ArrayLike, *, axis: int = -1
 def cross_entropy_from_scores(
     target: ArrayLike, scores: ArrayLike, *, axis: int = -1, base: float | None = None
 ) -> Array:
-    """Cross-entropy between a target and `softmax(scores)`, finite and exact where the softmax underflows.
+    """Cross-entropy between a target and `softmax(scores)`, finite and exact where the softmax
+    underflows.
 
     It warns if the scores look like probabilities: softmax would be applied to them a second time.
 
@@ -104,7 +108,8 @@ def cross_entropy_from_scores(
         One number per row, without `axis`.
 
     Raises:
-        ArgumentError: Shapes do not fit, a target is not a distribution, or a code or `base` is out of range.
+        ArgumentError: Shapes do not fit, a target is not a distribution, or a code or `base` is out
+            of range.
 
     Example:
         >>> cross_entropy_from_scores([0, 1], [[1000.0, 0.0], [1000.0, 0.0]])
@@ -174,8 +179,8 @@ def binary_cross_entropy_from_scores(target: ArrayLike, score: ArrayLike, *, bas
     """
     s = as_floating(score, "score")
     t = _binary_target(target, s, "score")
-    # The likelier class costs log1p(exp(-|s|)), the other |s| more. All terms are >= 0, so nothing cancels,
-    # as it would in softplus(s) - t s.
+    # The likelier class costs log1p(exp(-|s|)), the other |s| more. All terms are >= 0, so nothing
+    # cancels, as it would in softplus(s) - t s.
     unlikely = np.where(s < 0, t, 1 - t)
     gap = np.abs(s)
     with np.errstate(invalid="ignore"):
@@ -210,17 +215,19 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float | N
     q = as_distributions(q, "q", axis)
     if p.shape != q.shape:
         raise ArgumentError(f"p and q must have the same shape; got {p.shape} and {q.shape}")
-    # Two logarithms, because p / q may overflow. By Gibbs' inequality the sum is >= 0 until it is rounded.
+    # Two logarithms, because p / q may overflow. By Gibbs' inequality the sum is >= 0 until it is
+    # rounded.
     nats = (xlogy(p, p) - xlogy(p, q)).sum(axis, dtype=np.float64)
     return _in_base(np.maximum(nats, 0), base, np.result_type(p, q))
 
 
 def looks_like_probabilities(scores: ArrayLike, *, axis: int = -1) -> bool:
-    """Whether every row is a distribution, so that what should be scores is probably a softmax of them.
+    """Whether every row is a distribution, so that what should be scores is probably a softmax of
+    them.
 
-    Scores of a model add up to 1 only by chance, to within the tolerance of `as_distributions` and in all rows at once.
-    Round numbers chosen by hand, such as 1 and 0, may. A single probability of one of two classes cannot be
-    distinguished from a score at all.
+    Scores of a model add up to 1 only by chance, to within the tolerance of `as_distributions` and
+    in all rows at once. Round numbers chosen by hand, such as 1 and 0, may. A single probability of
+    one of two classes cannot be distinguished from a score at all.
 
     Args:
         scores: At least one dimension; the classes lie along `axis`.
@@ -244,7 +251,8 @@ def looks_like_probabilities(scores: ArrayLike, *, axis: int = -1) -> bool:
 def as_distributions(values: ArrayLike, name: str, axis: int = -1) -> Array:
     """Floating array whose entries along `axis` lie in [0, 1] and sum to 1.
 
-    The sum may be off by the square root of the dtype's epsilon: 1.5e-8 in float64, 3.5e-4 in float32.
+    The sum may be off by the square root of the dtype's epsilon: 1.5e-8 in float64, 3.5e-4 in
+    float32.
 
     Args:
         values: Probabilities, at least one dimension.
@@ -278,7 +286,8 @@ def as_distributions(values: ArrayLike, name: str, axis: int = -1) -> Array:
 def target_distributions(
     target: ArrayLike, shape: tuple[int, ...], axis: int = -1, dtype: DTypeLike = np.float64
 ) -> Array:
-    """Checked target of predictions of the given shape, as distributions: class codes become one-hot rows.
+    """Checked target of predictions of the given shape, as distributions: class codes become
+    one-hot rows.
 
     Args:
         target: Integer class codes, or distributions (module docstring).
@@ -290,7 +299,8 @@ def target_distributions(
         Distributions of the given shape.
 
     Raises:
-        ArgumentError: The shapes do not fit, a code is out of range, or a row is not a distribution.
+        ArgumentError: The shapes do not fit, a code is out of range, or a row is not a
+            distribution.
 
     Example:
         >>> target_distributions([1, 0], (2, 3))
@@ -316,7 +326,8 @@ def _check_axis(array: Array, name: str, axis: int) -> None:
 
 
 def _are_distributions(array: Array, axis: int) -> tuple[Array, Array]:
-    """Whether the entries along `axis` lie in [0, 1] and sum to 1, and what they sum to, without that axis."""
+    """Whether the entries along `axis` lie in [0, 1] and sum to 1, and what they sum to, without
+    that axis."""
     tolerance = float(np.finfo(array.dtype).eps) ** 0.5
     with np.errstate(over="ignore", invalid="ignore"):
         total = array.sum(axis, dtype=np.float64)

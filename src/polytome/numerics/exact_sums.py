@@ -1,8 +1,9 @@
 """Products and sums of float64 numbers that are free of rounding, but for the last.
 
-References: Dekker, A floating-point technique for extending the available precision, Numerische Mathematik 18, 1971
-(products); Knuth, The Art of Computer Programming, volume 2, section 4.2.2 (differences); Shewchuk, Adaptive precision
-floating-point arithmetic and fast robust geometric predicates, Discrete and Computational Geometry 18, 1997 (sums).
+References: Dekker, A floating-point technique for extending the available precision, Numerische
+Mathematik 18, 1971 (products); Knuth, The Art of Computer Programming, volume 2, section 4.2.2
+(differences); Shewchuk, Adaptive precision floating-point arithmetic and fast robust geometric
+predicates, Discrete and Computational Geometry 18, 1997 (sums).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _SPLITTER = 2.0**27 + 1
 
 @dataclass(frozen=True)
 class ExactSums:
-    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals (n_outputs,), and
-    by how much each may be off."""
+    """Weighted sums over the rows: of columns times residuals (n_features, n_outputs), of residuals
+    (n_outputs,), and by how much each may be off."""
 
     features: Array
     features_error: Array
@@ -35,7 +36,8 @@ class ExactSums:
 
 
 def exact_difference(a: Array, b: Array) -> tuple[Array, Array]:
-    """Differences of float64 numbers and what their rounding has left out: `a - b` is exactly the sum of both.
+    """Differences of float64 numbers and what their rounding has left out: `a - b` is exactly the
+    sum of both.
 
     Example:
         >>> difference, rest = exact_difference(np.array([1.0]), np.array([1e-20]))
@@ -49,7 +51,8 @@ def exact_difference(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def exact_products(a: Array, b: Array) -> tuple[Array, Array]:
-    """Products of float64 numbers and what their rounding has left out: `a b` is exactly the sum of both.
+    """Products of float64 numbers and what their rounding has left out: `a b` is exactly the sum of
+    both.
 
     Example:
         >>> product, rest = exact_products(np.array([0.1]), np.array([3.0]))
@@ -77,7 +80,8 @@ def exact_scores(X: Array, coefficients: Array, intercept: Array, less: Array | 
         X: shape (n, n_features).
         coefficients: shape (n_features, n_outputs).
         intercept: shape (n_outputs,).
-        less: an output of each row whose score is subtracted from those of all, (n,); None for no such thing.
+        less: an output of each row whose score is subtracted from those of all, (n,); None for no
+            such thing.
 
     Example:
         >>> X, W = np.array([[1e16, 1.0]]), np.array([[1.0, 1.0], [3.0, 0.5]])
@@ -99,11 +103,12 @@ def exact_sums(X: tuple[Array, Array], weight: Array, parts: list[Array], likeli
     """Weighted sums over rows of their residuals, and of columns times residuals.
 
     Args:
-        X: two floats for each entry, (n, n_features) each, the second no more than the rounding of the first.
+        X: two floats for each entry, (n, n_features) each, the second no more than the rounding of
+            the first.
         weight: shape (n,).
         parts: what residuals are the sums of, each of shape (n, n_outputs).
-        likeliest: an output of each row whose residual is minus what the others have; None where the outputs have
-            nothing to do with each other.
+        likeliest: an output of each row whose residual is minus what the others have; None where
+            the outputs have nothing to do with each other.
 
     Example:
         >>> X = np.array([[1e16], [1.0]]), np.zeros((2, 1))

@@ -1,11 +1,13 @@
 """Derivatives of softmax, of a softmax layer and of its cross-entropy, whole and as products.
 
-Layout. A layer is `p = softmax(x W + b)` with `x` of shape (d,), `W` (d, K) and `b` (K,); entry [k, i, j] of
-its Jacobian is the derivative of p_k with respect to W[i, j]. Everything works on one sample or, with leading
-axes on `x`, `scores` and the target or direction that goes with them, on many at once, each on its own.
+Layout. A layer is `p = softmax(x W + b)` with `x` of shape (d,), `W` (d, K) and `b` (K,); entry [k,
+i, j] of its Jacobian is the derivative of p_k with respect to W[i, j]. Everything works on one
+sample or, with leading axes on `x`, `scores` and the target or direction that goes with them, on
+many at once, each on its own.
 
-Nothing here subtracts a probability from 1. The complement of a probability near 1 is the sum of the others, and
-since the rows of these derivatives sum to zero, that sum is available before it is rounded.
+Nothing here subtracts a probability from 1. The complement of a probability near 1 is the sum of
+the others, and since the rows of these derivatives sum to zero, that sum is available before it is
+rounded.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ Array = NDArray[Any]
 
 
 def softmax_jacobian(scores: ArrayLike) -> Array:
-    """Jacobian of softmax, `diag(p) - p p'`: entry [j, k] is the derivative of p_j with respect to score k.
+    """Jacobian of softmax, `diag(p) - p p'`: entry [j, k] is the derivative of p_j with respect to
+    score k.
 
     Args:
         scores: Shape (..., K).
@@ -61,7 +64,8 @@ def softmax_jacobian(scores: ArrayLike) -> Array:
 
 
 def softmax_jacobian_product(scores: ArrayLike, direction: ArrayLike) -> Array:
-    """Jacobian of softmax times a direction, `p * (direction - <p, direction>)`, without the K x K matrix.
+    """Jacobian of softmax times a direction, `p * (direction - <p, direction>)`, without the K x K
+    matrix.
 
     The Jacobian is symmetric, so this is also the product with its transpose.
 
@@ -86,8 +90,9 @@ def softmax_jacobian_product(scores: ArrayLike, direction: ArrayLike) -> Array:
     if direction.shape != p.shape:
         raise ArgumentError(f"scores and direction must have the same shape; got {p.shape} and {direction.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
-        # A constant added to the direction changes nothing. Counted from the likeliest class, its own entry
-        # is minus a small mean; otherwise it would be the difference of two nearly equal numbers.
+        # A constant added to the direction changes nothing. Counted from the likeliest class, its
+        # own entry is minus a small mean; otherwise it would be the difference of two nearly equal
+        # numbers.
         relative = direction - np.take_along_axis(direction, p.argmax(axis=-1, keepdims=True), axis=-1)
         mean = (p * relative).sum(axis=-1, keepdims=True)
         product: Array = p * (relative - mean)
@@ -97,7 +102,8 @@ def softmax_jacobian_product(scores: ArrayLike, direction: ArrayLike) -> Array:
 def softmax_layer_jacobian(x: ArrayLike, W: ArrayLike, b: ArrayLike | None = None) -> Array:
     """Jacobian of `p = softmax(x W + b)` in W: entry [k, i, j] is `x_i (p_k [j = k] - p_k p_j)`.
 
-    Reshaped to (K, d * K), it multiplies `W.ravel()`. The Jacobian in b is `softmax_jacobian` of the scores.
+    Reshaped to (K, d * K), it multiplies `W.ravel()`. The Jacobian in b is `softmax_jacobian` of
+    the scores.
 
     Args:
         x: Features of a sample, shape (..., d).
@@ -125,7 +131,8 @@ def softmax_layer_jacobian(x: ArrayLike, W: ArrayLike, b: ArrayLike | None = Non
 def softmax_layer_jacobian_product(
     x: ArrayLike, W: ArrayLike, direction: ArrayLike, b: ArrayLike | None = None
 ) -> Array:
-    """Jacobian of a softmax layer times a direction in W (forward mode): how p moves when W moves along it.
+    """Jacobian of a softmax layer times a direction in W (forward mode): how p moves when W moves
+    along it.
 
     Args:
         x: Features of a sample, shape (..., d).
@@ -154,7 +161,8 @@ def softmax_layer_transposed_jacobian_product(
 ) -> Array:
     """Transposed Jacobian of a softmax layer times a direction in p (reverse mode).
 
-    It is the gradient in W of `<direction, p>`, the outer product of x and `softmax_jacobian_product`.
+    It is the gradient in W of `<direction, p>`, the outer product of x and
+    `softmax_jacobian_product`.
 
     Args:
         x: Features of a sample, shape (..., d).
@@ -179,7 +187,8 @@ def softmax_layer_transposed_jacobian_product(
 
 
 def cross_entropy_softmax_gradient(target: ArrayLike, scores: ArrayLike) -> Array:
-    """Gradient of the cross-entropy (in nats) after softmax with respect to the scores, `p - target`.
+    """Gradient of the cross-entropy (in nats) after softmax with respect to the scores,
+    `p - target`.
 
     Args:
         target: Integer class codes, shape (...), or distributions, shape (..., K).
@@ -189,7 +198,8 @@ def cross_entropy_softmax_gradient(target: ArrayLike, scores: ArrayLike) -> Arra
         Shape (..., K), rows summing to zero.
 
     Raises:
-        ArgumentError: The shapes do not fit, a code is out of range, or a target is not a distribution.
+        ArgumentError: The shapes do not fit, a code is out of range, or a target is not a
+            distribution.
 
     Example:
         >>> cross_entropy_softmax_gradient([0, 0], [[0.0, 0.0], [40.0, 0.0]])
@@ -201,7 +211,8 @@ def cross_entropy_softmax_gradient(target: ArrayLike, scores: ArrayLike) -> Arra
     p = softmax(scores)
     gradient = p - target_distributions(target, p.shape, dtype=p.dtype)
     likeliest = p.argmax(axis=-1, keepdims=True)
-    # p - 1 would round to 0 for a sample that is fitted well; the sum of the others keeps what is left.
+    # p - 1 would round to 0 for a sample that is fitted well; the sum of the others keeps what is
+    # left.
     np.put_along_axis(gradient, likeliest, 0, axis=-1)
     np.put_along_axis(gradient, likeliest, -gradient.sum(axis=-1, keepdims=True), axis=-1)
     return gradient
@@ -224,7 +235,8 @@ def cross_entropy_softmax_layer_gradient(
         Shape (..., d, K): one matrix per sample.
 
     Raises:
-        ArgumentError: The shapes do not fit, a code is out of range, or a target is not a distribution.
+        ArgumentError: The shapes do not fit, a code is out of range, or a target is not a
+            distribution.
 
     Example:
         >>> cross_entropy_softmax_layer_gradient(0, [2.0], [[0.0, 0.0]])

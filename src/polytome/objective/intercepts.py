@@ -1,4 +1,5 @@
-"""Rows whose scores are known: their loss as a function of the intercepts alone, and the intercepts that are best."""
+"""Rows whose scores are known: their loss as a function of the intercepts alone, and the intercepts
+that are best."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from polytome.threads import kept
 
 Array = NDArray[Any]
 Point = TypeVar("Point", bound=tuple[Any, ...])
-"""The objective and its gradient with respect to the intercepts, and whatever else is known there."""
+"""The objective and its gradient with respect to the intercepts, and whatever else is known
+there."""
 
 __all__ = ["RESIDUAL_ROUNDING", "KnownScores", "balanced", "exact_intercept", "newton_step"]
 
@@ -50,12 +52,14 @@ class KnownScores:
         return ArrayRows.of(self.scores, rows.target, rows.weight, n_threads=rows.facts.n_threads)
 
     def loss_and_slope(self, b: Array) -> tuple[float, Array]:
-        """Mean loss of the rows in nats, and its gradient with respect to the intercepts `b`, (n_outputs,)."""
+        """Mean loss of the rows in nats, and its gradient with respect to the intercepts `b`,
+        (n_outputs,)."""
         value, slope = self.rows.reduce(LossOfScores(self.objective.loss, b))
         return float(value) / self.objective.total_weight, slope / self.objective.total_weight
 
     def loss_slope_and_residuals(self, b: Array) -> tuple[float, Array, Array]:
-        """The same, and the gradients of the rows' losses with respect to their scores, (n, n_outputs)."""
+        """The same, and the gradients of the rows' losses with respect to their scores,
+        (n, n_outputs)."""
         value, slope, residuals = self.rows.reduce(LossOfScores(self.objective.loss, b, with_residuals=True))
         return float(value) / self.objective.total_weight, slope / self.objective.total_weight, residuals
 
@@ -66,7 +70,8 @@ class KnownScores:
 
 
 def exact_intercept(objective: Objective, scores: Array) -> Array:
-    """What to add to the scores of all rows so that the weighted residuals sum to zero, shape (n_outputs,).
+    """What to add to the scores of all rows so that the weighted residuals sum to zero, shape
+    (n_outputs,).
 
     Newton's method on a convex function of the intercepts.
 
@@ -95,7 +100,8 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
 
 
 def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
-    """Where Newton's method from intercepts `b` ends, and how far the mean residuals are from zero there.
+    """Where Newton's method from intercepts `b` ends, and how far the mean residuals are from zero
+    there.
 
     Those of rare outputs are measured by the weight that the output has.
     """
@@ -117,17 +123,18 @@ def balanced(
     start: Point | None = None,
     hessian: Array | None = None,
 ) -> tuple[Array, Point]:
-    """Newton's method on intercepts alone: its Hessian is kept while steps converge fast, and a step that does not decrease is
-    damped or halved.
+    """Newton's method on intercepts alone: its Hessian is kept while steps converge fast, and a
+    step that does not decrease is damped or halved.
 
     Args:
-        evaluate: the objective and its gradient at intercepts, and whatever else is wanted of the last ones.
+        evaluate: the objective and its gradient at intercepts, and whatever else is wanted of the
+            last ones.
         hessian_at: the Hessian there, (n_outputs, n_outputs).
         b: the intercepts to start from, (n_outputs,).
         separable: whether Hessians are diagonal.
         unit: the unit of each gradient's absolute value.
-        damp: whether a failed step is damped, which still advances where hardly a row has curvature; else it
-            is halved, and ends where another start is needed.
+        damp: whether a failed step is damped, which still advances where hardly a row has
+            curvature; else it is halved, and ends where another start is needed.
         tolerance: a gradient below this counts as zero.
         start: what `evaluate` gives at the start, if it is known.
         hessian: that of a place nearby, if it is known.
@@ -135,8 +142,8 @@ def balanced(
     Returns:
         The intercepts, and what `evaluate` gave there.
 
-    Reference: Levenberg, A method for the solution of certain non-linear problems in least squares, Quarterly of
-    Applied Mathematics 2, 1944.
+    Reference: Levenberg, A method for the solution of certain non-linear problems in least squares,
+    Quarterly of Applied Mathematics 2, 1944.
     """
     point = evaluate(b) if start is None else start
     residual = float((np.abs(point[1]) / unit).max())
@@ -169,7 +176,8 @@ def balanced(
 
 
 def newton_step(hessian: Array, gradient: Array, separable: bool, damping: float = 0.0) -> Array:
-    """The inverse of `hessian + damping I` times the gradient; directions without curvature get no step."""
+    """The inverse of `hessian + damping I` times the gradient; directions without curvature get no
+    step."""
     if separable:  # a diagonal matrix, and a large one where there are many pairs of classes
         curvature = hessian.diagonal() + damping
         is_curved = curvature > 1e-15 * curvature.max()
@@ -187,8 +195,9 @@ def newton_step(hessian: Array, gradient: Array, separable: bool, damping: float
 
 
 def _rare_step(hessian: Array, gradient: Array) -> Array:
-    """The step of the softmax loss where classes differ by many orders of magnitude: that of all classes but the one of
-    the most curvature, whose Hessian is definite, with its diagonal brought to one."""
+    """The step of the softmax loss where classes differ by many orders of magnitude: that of all
+    classes but the one of the most curvature, whose Hessian is definite, with its diagonal brought
+    to one."""
     diagonal = hessian.diagonal()
     others = np.flatnonzero((np.arange(len(diagonal)) != diagonal.argmax()) & (diagonal > 0))
     scale = 1 / np.sqrt(diagonal[others])

@@ -1,10 +1,11 @@
-"""The objective: mean loss over the rows plus penalty, and every sum over the rows that a solver may ask for.
+"""The objective: mean loss over the rows plus penalty, and every sum over the rows that a solver
+may ask for.
 
     P(W) = sum_i s_i loss(x_i W + b, y_i) / sum_i s_i + penalty(W)
 
-Coefficients have one shape everywhere inside: (n_features + 1, n_outputs), the intercept in the last row. Features
-are the rows' standardised columns. Losses see scores only, penalties feature coefficients only, rows neither: they
-meet here.
+Coefficients have one shape everywhere inside: (n_features + 1, n_outputs), the intercept in the
+last row. Features are the rows' standardised columns. Losses see scores only, penalties feature
+coefficients only, rows neither: they meet here.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ __all__ = ["Objective", "Sizes", "all_scores"]
 
 
 def all_scores(rows: Rows, raw: Array) -> Array:
-    """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` are coefficients for raw columns, float64."""
+    """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` are coefficients for raw
+    columns, float64."""
     (scores,) = rows.reduce(Scores(raw))
     return scores
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Upper bounds on the root mean squares of scaled columns, each of shape (n_features,), and their norms.
+    """Upper bounds on the root mean squares of scaled columns, each of shape (n_features,), and
+    their norms.
 
     Attributes:
         summed: of columns as they are summed, with what centres them beside.
@@ -44,7 +47,8 @@ class Sizes:
         centred_norm: that of `centred`.
         summed_dual: the penalty's dual norm of `summed`.
         centred_dual: that of `centred`.
-        depth: how many additions stand between a row and a sum over all rows: those of a block, and of blocks.
+        depth: how many additions stand between a row and a sum over all rows: those of a block, and
+            of blocks.
     """
 
     summed: Array
@@ -58,12 +62,13 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Objective:
-    """Mean loss over rows plus penalty, as a function of coefficients (n_features + 1, n_outputs), intercept last.
+    """Mean loss over rows plus penalty, as a function of coefficients (n_features + 1, n_outputs),
+    intercept last.
 
     Args:
         loss: a function of scores and targets.
-        penalty: a function of the feature coefficients. Values are of all of it; gradients and Hessians leave out its
-            rest, if it has one.
+        penalty: a function of the feature coefficients. Values are of all of it; gradients and
+            Hessians leave out its rest, if it has one.
         rows: the data.
         fit_intercept: whether the last row of the coefficients may move away from zero.
 
@@ -112,7 +117,8 @@ class Objective:
     @property
     @kept
     def room(self) -> Array:
-        """How far one prediction for all rows can move the mean residual of each output, shape (n_outputs,)."""
+        """How far one prediction for all rows can move the mean residual of each output, shape
+        (n_outputs,)."""
         return self.loss.room(self.rows.target, self.rows.weight)
 
     @property
@@ -129,7 +135,8 @@ class Objective:
     @property
     @kept
     def soft(self) -> Array:
-        """For each row whether its label is soft, so that its residual is a difference of numbers near one.
+        """For each row whether its label is soft, so that its residual is a difference of numbers
+        near one.
 
         Shape (n,), or (0,) where no label is.
         """
@@ -144,19 +151,22 @@ class Objective:
     @property
     @kept
     def row_lengths(self) -> Array:
-        """Mean square of each row's standardised columns, shape (n,): how much of an outlier a row is. Two passes, once."""
+        """Mean square of each row's standardised columns, shape (n,): how much of an outlier a row
+        is. Two passes, once."""
         mean, deviation = self.rows.moments()
         standard = Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf))
         (squares,) = self.rows.reduce(RowSquares(standard))
         return squares / self.rows.n_features
 
     def at(self, precision: Any) -> Objective:
-        """The same objective with its products in another floating type; itself where that is its own."""
+        """The same objective with its products in another floating type; itself where that is its
+        own."""
         rows = self.rows.at(precision)
         return self if rows is self.rows else replace(self, rows=rows)
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
-        """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the rows."""
+        """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the
+        rows."""
         columns = self.rows.columns
         with np.errstate(over="ignore", invalid="ignore"):
             value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
@@ -173,23 +183,25 @@ class Objective:
         return self.shape[0] * self.size if self.loss.separable else self.size**2
 
     def hessian(self, W: Array, rows: Rows | None = None) -> Array:
-        """Hessian, (size, size), coefficients ordered output by output (`W.T.ravel()`); see `hessian_blocks`."""
+        """Hessian, (size, size), coefficients ordered output by output (`W.T.ravel()`); see
+        `hessian_blocks`."""
         H: Array = block_diag(*self.hessian_blocks(W, rows))
         return H
 
     def hessian_blocks(self, W: Array, rows: Rows | None = None) -> Array:
-        """The blocks on the Hessian's diagonal, outside of which it is zero: one pass over the rows.
+        """The blocks on the Hessian's diagonal, outside of which it is zero: one pass over the
+        rows.
 
-        Shape (n_outputs, n_features + 1, n_features + 1) for a separable loss, whose outputs are independent of
-        each other, else (1, size, size). The Hessian of a row's loss is `diag(m) - u u'`, so each output has a
-        diagonal block `X' diag(m_k) X`, minus the Gram matrix of the rows `u_i (x) x_i`. `rows` may
-        be a weighted sample that stands for them all.
+        Shape (n_outputs, n_features + 1, n_features + 1) for a separable loss, whose outputs are
+        independent of each other, else (1, size, size). The Hessian of a row's loss is
+        `diag(m) - u u'`, so each output has a diagonal block `X' diag(m_k) X`, minus the Gram
+        matrix of the rows `u_i (x) x_i`. `rows` may be a weighted sample that stands for them all.
         """
         return self.derivatives(W, rows)[2]
 
     def derivatives(self, W: Array, rows: Rows | None = None) -> tuple[float, Array, Array]:
-        """`P(W)` in nats, its gradient, and its Hessian as in `hessian_blocks`, both with the penalty's quadratic part:
-        one pass over the rows in float64."""
+        """`P(W)` in nats, its gradient, and its Hessian as in `hessian_blocks`, both with the
+        penalty's quadratic part: one pass over the rows in float64."""
         rows = (self.rows if rows is None else rows).at(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = rows.reduce(Derivatives(self.loss, W, rows.columns, self.fit_intercept))
@@ -202,7 +214,8 @@ class Objective:
         return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient, blocks
 
     def dot(self, one: Array, other: Array) -> Array:
-        """Inner products of coefficients: of each output's, (n_outputs,), for a separable loss, else of all, (1,)."""
+        """Inner products of coefficients: of each output's, (n_outputs,), for a separable loss,
+        else of all, (1,)."""
         if self.loss.separable:
             products: Array = np.einsum("ij,ij->j", one, other)
             return products
@@ -219,7 +232,8 @@ class Objective:
         return result
 
     def intercept_hessian(self, W: Array) -> Array:
-        """Hessian with respect to the intercepts alone, (n_outputs, n_outputs): one pass over the rows."""
+        """Hessian with respect to the intercepts alone, (n_outputs, n_outputs): one pass over the
+        rows."""
         (hessian,) = self.rows.reduce(HessianOfScores(self.loss, self.rows.columns.to_raw(W)))
         result: Array = hessian / self.total_weight
         return result
@@ -229,7 +243,8 @@ class Objective:
     def null(self) -> tuple[Array, float]:
         """Coefficients of the null model and its objective: the yardstick of `tol`.
 
-        The null model is the best intercept alone; where no intercept is wanted, all scores are zero.
+        The null model is the best intercept alone; where no intercept is wanted, all scores are
+        zero.
         """
         target, weight = self.rows.target, self.rows.weight
         scores = np.zeros(self.shape[1])

@@ -1,7 +1,9 @@
-"""The frame and the style that every page of Polytome shares: lessons, reports, the server's page, the playground.
+"""The frame and the style that every page of Polytome shares: lessons, reports, the server's page,
+the playground.
 
-A page follows the reader's light or dark colours, can be printed, works with the keyboard alone, and requests nothing
-from other servers: its styles, pictures and scripts are in it or come from the server that sent it.
+A page follows the reader's light or dark colours, can be printed, works with the keyboard alone,
+and requests nothing from other servers: its styles, pictures and scripts are in it or come from the
+server that sent it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _FRAME = """\
 
 
 def base_styles() -> str:
-    """The style sheet that every page begins with: colours as custom properties, fonts, tables, forms, focus, print.
+    """The style sheet that every page begins with: colours as custom properties, fonts, tables,
+    forms, focus, print.
 
     Example:
         >>> "--paper" in base_styles()

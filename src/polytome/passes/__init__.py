@@ -1,8 +1,9 @@
-"""The sums over rows that solvers and certificates ask for, each a value: a record whose `of_block` is its definition.
+"""The sums over rows that solvers and certificates ask for, each a value: a record whose `of_block`
+is its definition.
 
-A pass knows neither where the rows are nor who adds them up: `rows.reduce(a_pass)` does that, in compiled code where
-`polytome.native` offers a twin of the pass, else block by block in NumPy. A pass that one algorithm alone asks for
-stands beside that algorithm.
+A pass knows neither where the rows are nor who adds them up: `rows.reduce(a_pass)` does that, in
+compiled code where `polytome.native` offers a twin of the pass, else block by block in NumPy. A
+pass that one algorithm alone asks for stands beside that algorithm.
 """
 
 from polytome.passes.block import Block, Columns

@@ -1,4 +1,5 @@
-"""What a pass is given: a few rows as they are stored, and how their columns are centred and scaled."""
+"""What a pass is given: a few rows as they are stored, and how their columns are centred and
+scaled."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ __all__ = ["Block", "Columns"]
 
 @dataclass(frozen=True)
 class Block:
-    """A few rows in raw units: as they are `stored` (array, CSR or CSC), their targets and weights."""
+    """A few rows in raw units: as they are `stored` (array, CSR or CSC), their targets and
+    weights."""
 
     stored: Any
     precision: np.dtype[Any]
@@ -39,8 +41,9 @@ class Block:
 class Columns:
     """Implicit columns `(raw - shift) * scale`: the storage is never touched, the coefficients are.
 
-    `raw @ V + v0` with `V, v0 = to_raw(W)` equals `standardised @ W + w0`, and `from_raw` is the transpose of that
-    map, so it turns a gradient with respect to raw coefficients into one with respect to standardised coefficients.
+    `raw @ V + v0` with `V, v0 = to_raw(W)` equals `standardised @ W + w0`, and `from_raw` is the
+    transpose of that map, so it turns a gradient with respect to raw coefficients into one with
+    respect to standardised coefficients.
 
     Args:
         shift: subtracted from each column, shape (n_features,).
@@ -69,7 +72,8 @@ class Columns:
         return raw
 
     def as_given(self, W: Array) -> tuple[Array, Array]:
-        """Coefficients for raw columns as a user sees them: (n_outputs, n_features), and the intercepts.
+        """Coefficients for raw columns as a user sees them: (n_outputs, n_features), and the
+        intercepts.
 
         They lie in memory as W does, and are W's own where columns are not scaled.
         """
@@ -77,7 +81,8 @@ class Columns:
         return coefficients, W[-1] - (self.shift * self.scale) @ W[:-1]
 
     def from_raw(self, gradient: Array) -> Array:
-        """Gradient with respect to standardised coefficients from the one with respect to raw coefficients."""
+        """Gradient with respect to standardised coefficients from the one with respect to raw
+        coefficients."""
         result = np.empty_like(gradient)
         np.subtract(gradient[:-1], np.multiply.outer(self.shift, gradient[-1]), out=result[:-1])
         result[:-1] *= self.scale[:, None]
@@ -91,7 +96,8 @@ class Columns:
         return W
 
     def apply(self, X: Array) -> Array:
-        """The standardised columns of a dense block, in its precision: the only place where they are formed."""
+        """The standardised columns of a dense block, in its precision: the only place where they
+        are formed."""
         standardised: Array = X - self.shift.astype(X.dtype, copy=False)
         standardised *= self.scale.astype(X.dtype, copy=False)
         return standardised
@@ -101,7 +107,8 @@ class Columns:
         return self.apply(block.X.toarray() if sparse.issparse(block.stored) else block.X)
 
     def with_intercept(self, block: Block, fit_intercept: bool = True) -> Array:
-        """The same in float64, and the intercept's column last: ones, or zeros where there is no intercept."""
+        """The same in float64, and the intercept's column last: ones, or zeros where there is no
+        intercept."""
         X = np.full((len(block.weight), len(self.shift) + 1), float(fit_intercept))
         X[:, :-1] = self.dense(block)
         return X

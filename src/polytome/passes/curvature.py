@@ -1,4 +1,5 @@
-"""Passes that add up second derivatives with respect to scores, or multiply the Hessian by a direction."""
+"""Passes that add up second derivatives with respect to scores, or multiply the Hessian by a
+direction."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ __all__ = ["HessianOfKnownScores", "HessianOfScores", "HessianProduct", "Traces"
 
 
 def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
-    """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores, (n_outputs, n_outputs)."""
+    """Weighted sum over rows of `diag(m) - u u'`, the Hessians with respect to their scores,
+    (n_outputs, n_outputs)."""
     hessian = np.diag(weight @ m)
     if u is not None:
         rooted = u * np.sqrt(weight)[:, None]
@@ -28,7 +30,8 @@ def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
 
 
 def curvature_of(loss: Loss, block: Block, raw: Array) -> tuple[Array, Array, Array | None]:
-    """Trace of each row's Hessian times the row's weight, and the `m`, `u` that the Hessian is made of.
+    """Trace of each row's Hessian times the row's weight, and the `m`, `u` that the Hessian is made
+    of.
 
     Args:
         loss: a loss of `polytome.losses`.
@@ -47,7 +50,8 @@ def _traces(m: Array, u: Array | None) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """Trace of each row's Hessian with respect to its scores, joined: (n,); for the softmax `sum_k p_k (1 - p_k)`.
+    """Trace of each row's Hessian with respect to its scores, joined: (n,); for the softmax
+    `sum_k p_k (1 - p_k)`.
 
     Args:
         loss: a loss of `polytome.losses`.
@@ -106,7 +110,8 @@ class HessianOfKnownScores:
 
 @dataclass(frozen=True, eq=False)
 class HessianProduct:
-    """The Hessian of the weighted loss times a direction: the entries of the raw columns, and of the intercepts.
+    """The Hessian of the weighted loss times a direction: the entries of the raw columns, and of
+    the intercepts.
 
     Args:
         loss: a loss of `polytome.losses`.

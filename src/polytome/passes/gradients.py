@@ -1,4 +1,5 @@
-"""Passes of first derivatives, alone or with the Hessian; and the products of columns that they are made of."""
+"""Passes of first derivatives, alone or with the Hessian; and the products of columns that they are
+made of."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ class ValueAndGradient:
 
 @dataclass(frozen=True, eq=False)
 class Derivatives:
-    """Weighted loss of the rows, its gradient, and the blocks of its Hessian, all for standardised columns.
+    """Weighted loss of the rows, its gradient, and the blocks of its Hessian, all for standardised
+    columns.
 
     The blocks are those of `polytome.objective.Objective.hessian_blocks`.
 
@@ -82,7 +84,8 @@ class Derivatives:
 
 @dataclass(frozen=True, eq=False)
 class ProductOfColumns:
-    """The raw columns times the targets, (n_features, n_outputs): the targets are residuals, weighted already."""
+    """The raw columns times the targets, (n_features, n_outputs): the targets are residuals,
+    weighted already."""
 
     joined = 0
 
@@ -93,7 +96,8 @@ class ProductOfColumns:
 
 @dataclass(frozen=True, eq=False)
 class Grams:
-    """`X' diag(weight) X` of the standardised rows of each block, joined, and before it each block's last target.
+    """`X' diag(weight) X` of the standardised rows of each block, joined, and before it each
+    block's last target.
 
     Shapes (n_blocks,) and (n_blocks, n_features + 1, n_features + 1), the intercept's column last.
 
@@ -114,13 +118,15 @@ class Grams:
 
 
 def kronecker_rows(u: Array, X: Array) -> Array:
-    """The rows `u_i (x) x_i`, (n, n_outputs * n_columns): their Gram matrix couples the outputs of a Hessian."""
+    """The rows `u_i (x) x_i`, (n, n_outputs * n_columns): their Gram matrix couples the outputs of
+    a Hessian."""
     rows: Array = (u[:, :, None] * X[:, None, :]).reshape(len(X), u.shape[1] * X.shape[1])
     return rows
 
 
 def _gram(X: Array) -> Array:
-    """`X' X`: NumPy computes one triangle, without the interpreter's lock, so that threads can share blocks."""
+    """`X' X`: NumPy computes one triangle, without the interpreter's lock, so that threads can
+    share blocks."""
     product: Array = X.T @ X
     return product
 
@@ -130,7 +136,8 @@ def _weighted_grams(X: Array, weights: Array) -> Array:
     n_columns = X.shape[1]
     if weights.shape[1] <= n_columns:
         return np.stack([_gram(X * np.sqrt(w)[:, None]) for w in weights.T])
-    # Many weights for few columns: every product of two columns once, and one matrix product for all the weights.
+    # Many weights for few columns: every product of two columns once, and one matrix product for
+    # all the weights.
     row, column = np.tril_indices(n_columns)
     grams = np.empty((weights.shape[1], n_columns, n_columns))
     grams[:, row, column] = weights.T @ (X[:, row] * X[:, column])

@@ -1,4 +1,5 @@
-"""Passes that measure how large columns are, dense or sparse; a centred sparse matrix is never formed."""
+"""Passes that measure how large columns are, dense or sparse; a centred sparse matrix is never
+formed."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ class CentredSums:
 
 @dataclass(frozen=True, eq=False)
 class OffsetsOfEntries:
-    """Weighted sum of `x - near` of each sparse column: over stored entries one by one, then over the zeros at once.
+    """Weighted sum of `x - near` of each sparse column: over stored entries one by one, then over
+    the zeros at once.
 
     Args:
         near: a value of each column, shape (n_features,), float64.
@@ -77,7 +79,8 @@ class SquaresOfEntries:
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
-        """The entries' squares, and those of the mean for the weight of the rows that store nothing."""
+        """The entries' squares, and those of the mean for the weight of the rows that store
+        nothing."""
         X, w = block.X, block.weight
         stored = type(X)(((X.data - self.mean[_entry_columns(X)]) ** 2, X.indices, X.indptr), shape=X.shape)
         return (stored.T @ w + self.mean * self.mean * _absent_weight(X, w),)
@@ -85,7 +88,8 @@ class SquaresOfEntries:
 
 @dataclass(frozen=True, eq=False)
 class CentredSquares:
-    """Sum of `(x - mean)^2` of each column over the rows, each counted by its weight times the trace of its Hessian.
+    """Sum of `(x - mean)^2` of each column over the rows, each counted by its weight times the
+    trace of its Hessian.
 
     Args:
         mean: of each column, shape (n_features,), float64.
@@ -127,7 +131,8 @@ def _entry_columns(X: Any) -> Array:
 
 
 def _absent_weight(X: Any, w: Array) -> Array:
-    """Weight of the rows in which a column is not stored: exactly zero where none is, never negative."""
+    """Weight of the rows in which a column is not stored: exactly zero where none is, never
+    negative."""
     columns = _entry_columns(X)
     rows = X.indices if X.format == "csc" else np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     present = np.bincount(columns, weights=w[rows], minlength=X.shape[1])
@@ -135,7 +140,8 @@ def _absent_weight(X: Any, w: Array) -> Array:
 
 
 def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
-    """The weight of the rows in which a column stores no entry: zero where every row with weight stores one.
+    """The weight of the rows in which a column stores no entry: zero where every row with weight
+    stores one.
 
     Args:
         X: the rows, CSR or CSC, of which only the places of the entries matter.
@@ -148,7 +154,8 @@ def weight_of_absent(X: Any, w: Array, present: Array, count: Array) -> Array:
         return np.asarray((len(counting) - count) * (counting[0] if len(counting) else 0.0))
     total = w.sum()
     absent: Array = np.where(count == len(counting), 0.0, np.maximum(total - present, 0.0))
-    # The difference loses what light rows weigh beside heavy ones that store the column: there rows are added up.
+    # The difference loses what light rows weigh beside heavy ones that store the column: there rows
+    # are added up.
     lost = np.flatnonzero((absent < total / 2) & (count < len(counting)))
     if len(lost):
         stored = type(X)((np.ones(len(X.data)), X.indices, X.indptr), shape=X.shape)[:, lost].tocsr()

@@ -19,10 +19,11 @@ __all__ = ["Pass", "Sums", "added_up"]
 
 
 class Pass(Protocol):
-    """A sum over rows as a value: immutable, and picklable, so that it can be sent to where the rows are.
+    """A sum over rows as a value: immutable, and picklable, so that it can be sent to where the
+    rows are.
 
-    Most results are sums over the rows. The last `joined` of them are not added up but joined in the order of the rows:
-    they have one entry for each row (or for each block).
+    Most results are sums over the rows. The last `joined` of them are not added up but joined in
+    the order of the rows: they have one entry for each row (or for each block).
     """
 
     @property
@@ -31,12 +32,14 @@ class Pass(Protocol):
         ...
 
     def of_block(self, block: Block) -> Sums:
-        """The sums over some rows, in NumPy: the definition that any other implementation must match."""
+        """The sums over some rows, in NumPy: the definition that any other implementation must
+        match."""
         ...
 
 
 def added_up(results: Iterable[Sums], joined: int = 0) -> Sums:
-    """The result of a pass for all rows, from those of blocks: added or joined, in their order, in float64.
+    """The result of a pass for all rows, from those of blocks: added or joined, in their order, in
+    float64.
 
     Args:
         results: those of the blocks, in the order of the rows.

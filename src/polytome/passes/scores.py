@@ -60,13 +60,14 @@ class RowSquares:
 
 @dataclass(frozen=True, eq=False)
 class LossOfScores:
-    """Weighted loss of rows that are scores themselves, and its gradient with respect to intercepts added to them.
+    """Weighted loss of rows that are scores themselves, and its gradient with respect to intercepts
+    added to them.
 
     Args:
         loss: a loss of `polytome.losses`.
         intercepts: shape (n_outputs,), float64.
-        with_residuals: whether each row's gradient with respect to its scores is wanted as well, joined:
-            (n, n_outputs), without weights.
+        with_residuals: whether each row's gradient with respect to its scores is wanted as well,
+            joined: (n, n_outputs), without weights.
     """
 
     loss: Loss

@@ -1,4 +1,5 @@
-"""Penalties: functions of the coefficients of the features, never of the intercept. One family a file."""
+"""Penalties: functions of the coefficients of the features, never of the intercept. One family a
+file."""
 
 from polytome.penalties.contract import Penalty, by_column
 from polytome.penalties.nothing import NoPenalty

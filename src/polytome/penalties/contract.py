@@ -13,24 +13,28 @@ __all__ = ["Penalty", "by_column"]
 
 
 class Penalty(Protocol):
-    """A convex function of the feature coefficients `W`, shape (n_features, n_outputs); never of the intercept.
+    """A convex function of the feature coefficients `W`, shape (n_features, n_outputs); never of
+    the intercept.
 
     It is the sum of two parts, and least, with the value 0, where all coefficients are 0:
 
         penalty(W) = sum_jk quadratic_jk W_jk^2 / 2 + rest(W)
 
-    The quadratic part is all that a gradient or a Hessian of an objective holds of the penalty. The rest is any other
-    convex function, with corners or without, such as a sum of absolute values or of lengths of groups. It is known by
-    its values and its `prox` alone, and a penalty that has one says so (`has_rest`): solvers that go by gradients would
-    miss it, so `minimize` refuses it, and certificates ask for the conjugate instead.
+    The quadratic part is all that a gradient or a Hessian of an objective holds of the penalty. The
+    rest is any other convex function, with corners or without, such as a sum of absolute values or
+    of lengths of groups. It is known by its values and its `prox` alone, and a penalty that has one
+    says so (`has_rest`): solvers that go by gradients would miss it, so `minimize` refuses it, and
+    certificates ask for the conjugate instead.
 
-    An array over coefficients has their shape, or one that broadcasts to it: a float where all are alike, (n_features,
-    1) where each column has its own. A sum over coefficients may be off by as many roundings as it has terms; so may
-    the conjugate, at a dual that is itself off by some units in the last place.
+    An array over coefficients has their shape, or one that broadcasts to it: a float where all are
+    alike, (n_features,
+    1) where each column has its own. A sum over coefficients may be off by as many roundings as it
+    has terms; so may the conjugate, at a dual that is itself off by some units in the last place.
 
-    Every objective asks for `quadratic`, `value`, `modulus`, `weights` and `dual_norm`; the driver and certificates for
-    `conjugate`; the dual value for `feasible_multiple`. `prox` and `distance` are what a solver for penalties with a
-    rest will ask for: its step, and how far each group is from optimal. The tests hold all of them to each other.
+    Every objective asks for `quadratic`, `value`, `modulus`, `weights` and `dual_norm`; the driver
+    and certificates for `conjugate`; the dual value for `feasible_multiple`. `prox` and `distance`
+    are what a solver for penalties with a rest will ask for: its step, and how far each group is
+    from optimal. The tests hold all of them to each other.
     """
 
     @property
@@ -40,13 +44,14 @@ class Penalty(Protocol):
 
     @property
     def has_rest(self) -> bool:
-        """Whether there is more to it than the quadratic part; where there is not, and it is not nothing, the modulus
-        is positive."""
+        """Whether there is more to it than the quadratic part; where there is not, and it is not
+        nothing, the modulus is positive."""
         ...
 
     @property
     def is_rotation_invariant(self) -> bool:
-        """Whether `penalty(Q W) = penalty(W)` for every orthogonal Q: a solver may then turn the columns."""
+        """Whether `penalty(Q W) = penalty(W)` for every orthogonal Q: a solver may then turn the
+        columns."""
         ...
 
     @property
@@ -61,7 +66,8 @@ class Penalty(Protocol):
 
     @property
     def modulus(self) -> float:
-        """The penalty is strongly convex with this modulus in the norm `||sqrt(weights) W||`; 0 if in none."""
+        """The penalty is strongly convex with this modulus in the norm `||sqrt(weights) W||`; 0 if
+        in none."""
         ...
 
     @property
@@ -74,29 +80,36 @@ class Penalty(Protocol):
         ...
 
     def prox(self, coefficients: Array, step: float) -> Array:
-        """`argmin_V ||V - W||^2 / (2 step) + rest(V)`, the rest being the penalty without its quadratic part."""
+        """`argmin_V ||V - W||^2 / (2 step) + rest(V)`, the rest being the penalty without its
+        quadratic part."""
         ...
 
     def conjugate(self, dual: Array) -> float:
-        """The convex conjugate, `max_W <W, dual> - penalty(W)`; infinite where `dual` is not feasible."""
+        """The convex conjugate, `max_W <W, dual> - penalty(W)`; infinite where `dual` is not
+        feasible."""
         ...
 
     def feasible_multiple(self, dual: Array) -> float:
-        """The largest multiple of `dual`, from 0 to 1, at which the conjugate is finite; rounded down."""
+        """The largest multiple of `dual`, from 0 to 1, at which the conjugate is finite; rounded
+        down."""
         ...
 
     def distance(self, gradient: Array, coefficients: Array) -> Array:
-        """How far minus the loss's gradient is from the subdifferential at the coefficients, for each group of them.
+        """How far minus the loss's gradient is from the subdifferential at the coefficients, for
+        each group of them.
 
-        The groups are what the penalty sees as one: single coefficients, the rows of W, or several of these. The
-        distance is Euclidean, so that the square root of the sum of its squares is that of all coefficients.
+        The groups are what the penalty sees as one: single coefficients, the rows of W, or several
+        of these. The distance is Euclidean, so that the square root of the sum of its squares is
+        that of all coefficients.
         """
         ...
 
     def dual_norm(self, gradient: Array) -> float:
-        """The norm that is dual to `||sqrt(weights) W||`: of `gradient / sqrt(weights)`, where the weights are not 0.
+        """The norm that is dual to `||sqrt(weights) W||`: of `gradient / sqrt(weights)`, where the
+        weights are not 0.
 
-        For a penalty without a rest, its square over twice the modulus is the penalty's share of a duality gap.
+        For a penalty without a rest, its square over twice the modulus is the penalty's share of a
+        duality gap.
         """
         ...
 

@@ -15,7 +15,8 @@ __all__ = ["NoPenalty"]
 
 @dataclass(frozen=True)
 class NoPenalty:
-    """No penalty: the maximum-likelihood fit, which has no finite solution where the classes can be separated.
+    """No penalty: the maximum-likelihood fit, which has no finite solution where the classes can be
+    separated.
 
     Example:
         >>> NoPenalty().value(np.ones((2, 1)))

@@ -1,4 +1,5 @@
-"""The ridge penalty: squares of the coefficients, all alike or each column's with a weight of its own."""
+"""The ridge penalty: squares of the coefficients, all alike or each column's with a weight of its
+own."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
 
 @dataclass(frozen=True)
 class L2:
-    """Ridge penalty `strength / 2 * ||W||^2` on the mean-loss scale: `C = 1 / (strength * sum of weights)`.
+    """Ridge penalty `strength / 2 * ||W||^2` on the mean-loss scale:
+    `C = 1 / (strength * sum of weights)`.
 
     Args:
         strength: positive and finite.
@@ -86,13 +88,16 @@ class L2:
 
 @dataclass(frozen=True, eq=False)
 class WeightedL2:
-    """Ridge penalty `strength / 2 * sum_j weights_j ||W_j||^2`; a column of weight 0 is not penalised at all.
+    """Ridge penalty `strength / 2 * sum_j weights_j ||W_j||^2`; a column of weight 0 is not
+    penalised at all.
 
-    Weight w is what dividing the column by `sqrt(w)` would be; a weight of 0 has no such counterpart.
+    Weight w is what dividing the column by `sqrt(w)` would be; a weight of 0 has no such
+    counterpart.
 
     Args:
         strength: positive and finite.
-        weights: one for each column, finite, zero or more, not all of them zero; kept as (n_features, 1).
+        weights: one for each column, finite, zero or more, not all of them zero; kept as
+            (n_features, 1).
 
     Raises:
         ArgumentError: the strength or a weight cannot be used.
@@ -104,8 +109,8 @@ class WeightedL2:
         >>> round(penalty.conjugate(np.array([[1.0], [2.0], [0.0]])), 9), penalty.conjugate(np.ones((3, 1)))
         (2.0, inf)
 
-    Reference: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
-    descent, Journal of Statistical Software 33, 2010, section 2.6 (penalty factors).
+    Reference: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models
+    via coordinate descent, Journal of Statistical Software 33, 2010, section 2.6 (penalty factors).
     """
 
     strength: float
@@ -149,7 +154,8 @@ class WeightedL2:
         return coefficients
 
     def conjugate(self, dual: Array) -> float:
-        """`sum_j ||dual_j||^2 / (2 strength weights_j)`; infinite if `dual` is not 0 where a weight is."""
+        """`sum_j ||dual_j||^2 / (2 strength weights_j)`; infinite if `dual` is not 0 where a weight
+        is."""
         return self.dual_norm(dual) ** 2 / (2 * self.strength) if self.feasible_multiple(dual) else np.inf
 
     def feasible_multiple(self, dual: Array) -> float:
@@ -162,7 +168,8 @@ class WeightedL2:
         return distance
 
     def dual_norm(self, gradient: Array) -> float:
-        """The Frobenius norm of `gradient / sqrt(weights)`, without the columns of weight 0; rounded up."""
+        """The Frobenius norm of `gradient / sqrt(weights)`, without the columns of weight 0;
+        rounded up."""
         penalised = self.weights[:, 0] > 0
         return float(np.linalg.norm(gradient[penalised] / np.sqrt(self.weights[penalised]))) * _ROUNDED_UP
 

@@ -1,9 +1,12 @@
-"""What a value of a model file may be: a schema is built from these kinds, and each value is checked against it.
+"""What a value of a model file may be: a schema is built from these kinds, and each value is
+checked against it.
 
-A kind is a function of a value from JSON and of its name in messages. It returns the value as the model needs it, or
-refuses it. Every number has a range and every text a maximal length: nothing is used before that is checked.
+A kind is a function of a value from JSON and of its name in messages. It returns the value as the
+model needs it, or refuses it. Every number has a range and every text a maximal length: nothing is
+used before that is checked.
 
-JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a number is expected.
+JSON has no infinity and no NaN: `plain` writes them as the texts "inf", "-inf" and "nan" where a
+number is expected.
 """
 
 from __future__ import annotations
@@ -96,7 +99,8 @@ def whole(low: int, high: int) -> Kind:
 
 
 def real(low: float, high: float, *, nan: bool = False) -> Kind:
-    """A number in a range, its ends included; infinite if an end is infinite, NaN only if that is allowed.
+    """A number in a range, its ends included; infinite if an end is infinite, NaN only if that is
+    allowed.
 
     Example:
         >>> real(0, np.inf)("inf", "gap")
@@ -252,7 +256,8 @@ def label(value: Any, what: str) -> Any:
 
 
 def members(data: Any, names: Collection[str], what: str, absent: Collection[str] = ()) -> dict[str, Any]:
-    """Return a JSON object after checking that it has these members and no others; some may be absent.
+    """Return a JSON object after checking that it has these members and no others; some may be
+    absent.
 
     Example:
         >>> members({"gap": 0.0}, ["gap", "tol"], "certificate")
@@ -268,7 +273,8 @@ def members(data: Any, names: Collection[str], what: str, absent: Collection[str
 
 
 def record(kinds: Mapping[str, Kind], defaults: Mapping[str, Any] | None = None) -> Kind:
-    """An object with a value of its own kind for each name; those with a default may be absent, as in older files.
+    """An object with a value of its own kind for each name; those with a default may be absent, as
+    in older files.
 
     Example:
         >>> record({"gap": real(0, np.inf), "tol": real(0, 1)}, {"tol": 1e-4})({"gap": 0.5}, "certificate")

@@ -1,4 +1,5 @@
-"""Values as JSON can hold them: for what is printed, served, shown by the playground and written into model files."""
+"""Values as JSON can hold them: for what is printed, served, shown by the playground and written
+into model files."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ def plain(value: Any, *, words: bool = False) -> Any:
 
     Args:
         value: None, a number, text, an array, or lists, tuples and dicts of them.
-        words: whether infinities and NaN become the texts "inf", "-inf" and "nan", from which they can be read again;
-            else they become None.
+        words: whether infinities and NaN become the texts "inf", "-inf" and "nan", from which they
+            can be read again; else they become None.
 
     Raises:
         ArgumentError: the value is something else.
@@ -43,7 +44,8 @@ def plain(value: Any, *, words: bool = False) -> Any:
 
 
 def refuse_constant(name: str, remedy: str = "") -> NoReturn:
-    """What a decoder does with NaN and infinities, as its `parse_constant`: Python reads them, and JSON has none.
+    """What a decoder does with NaN and infinities, as its `parse_constant`: Python reads them, and
+    JSON has none.
 
     Example:
         >>> import json

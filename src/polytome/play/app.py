@@ -7,8 +7,8 @@
 | `POST /run` | frames, one line of JSON each, computed while they are read |
 | `POST /surface` | the loss over two parameters |
 
-Each request carries all settings, and nothing is kept: clients are independent of each other, and a client that stops
-reading stops its computation.
+Each request carries all settings, and nothing is kept: clients are independent of each other, and a
+client that stops reading stops its computation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -122,7 +122,8 @@ def make_app(file: tuple[str, bytes] | None = None, token: str | None = None) ->
 
 
 def _stretches(values: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Lines of JSON, some at a time: each group is computed in a thread once the one before it has been sent."""
+    """Lines of JSON, some at a time: each group is computed in a thread once the one before it has
+    been sent."""
     lines: list[str] = []
     for value in values:
         lines.append(json_line(value))
@@ -133,7 +134,8 @@ def _stretches(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def _field(asked: Any, name: str, kind: type[Any], default: Any) -> Any:
-    """One part of a request, of the type that it must have; the default where it is absent or null."""
+    """One part of a request, of the type that it must have; the default where it is absent or
+    null."""
     if not isinstance(asked, Mapping):
         raise ArgumentError("the request is not a JSON object; send one as application/json")
     value = asked.get(name)

@@ -1,4 +1,5 @@
-"""The points of the playground: Iris, the lessons' small tables, points drawn at random, and a user's own tables."""
+"""The points of the playground: Iris, the lessons' small tables, points drawn at random, and a
+user's own tables."""
 
 from __future__ import annotations
 
@@ -203,7 +204,8 @@ def read_own(name: str, content: bytes, settings: Settings) -> Table:
     Args:
         name: the file's name, which messages use.
         content: a text table as `polytome train` reads it.
-        settings: which columns; those that it does not name are the first two of numbers, and the last one.
+        settings: which columns; those that it does not name are the first two of numbers, and the
+            last one.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.csv")

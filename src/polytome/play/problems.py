@@ -1,4 +1,5 @@
-"""From settings to a problem: the points, the objective, the solver, the start, and what theory says about the rate."""
+"""From settings to a problem: the points, the objective, the solver, the start, and what theory
+says about the rate."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ class Problem:
         return codes
 
     def parameter_names(self) -> list[str]:
-        """A name for each coefficient, row by row: weights, then intercepts; with the class where there are several."""
+        """A name for each coefficient, row by row: weights, then intercepts; with the class where
+        there are several."""
         symbols = [f"w{position + 1}" if len(self.X[0]) > 1 else "w" for position in range(self.X.shape[1])] + ["b"]
         n_outputs = self.objective.shape[1]
         return [
@@ -97,10 +99,12 @@ class Problem:
     @property
     @kept
     def curvature_bound(self) -> float:
-        """Largest curvature L that the objective can have, from the data: steps of all rows below 2 / L descend.
+        """Largest curvature L that the objective can have, from the data: steps of all rows below 2
+        / L descend.
 
-        It is the largest eigenvalue of `smoothness * X'X / n + penalty`, X with a column of ones; infinite for the
-        perceptron, whose loss has a kink. For the squared loss it is the curvature itself.
+        It is the largest eigenvalue of `smoothness * X'X / n + penalty`, X with a column of ones;
+        infinite for the perceptron, whose loss has a kink. For the squared loss it is the curvature
+        itself.
         """
         loss, (n, d) = self.objective.loss, self.X.shape
         if not np.isfinite(loss.smoothness):
@@ -113,13 +117,15 @@ class Problem:
     @property
     @kept
     def row_curvature_bound(self) -> float:
-        """Largest curvature that the objective of any single row can have, which limits steps on a few rows."""
+        """Largest curvature that the objective of any single row can have, which limits steps on a
+        few rows."""
         with_ones = np.column_stack([self.X, np.ones(len(self.X))])
         return float(self.objective.loss.smoothness * (with_ones**2).sum(axis=1).max() + self.settings.penalty)
 
     @property
     def safe_rate(self) -> float | None:
-        """The rate below which theory promises descent, `2 / L`; None where there is no such promise or no rate."""
+        """The rate below which theory promises descent, `2 / L`; None where there is no such
+        promise or no rate."""
         if self.settings.way in ("newton", "lbfgs"):
             return None
         bound = self.curvature_bound if self.settings.way == "batch" else self.row_curvature_bound

@@ -1,7 +1,9 @@
-"""How a linear model divides the plane: the exact region of each class, and lines of equal probability.
+"""How a linear model divides the plane: the exact region of each class, and lines of equal
+probability.
 
-A class wins where its score is the largest, or, with one output, where the score is above a threshold. Scores are
-linear in the features, so every region is a convex polygon: the window, cut by one line for each rival.
+A class wins where its score is the largest, or, with one output, where the score is above a
+threshold. Scores are linear in the features, so every region is a convex polygon: the window, cut
+by one line for each rival.
 
 Reference:
     Sutherland and Hodgman, "Reentrant polygon clipping", Communications of the ACM 17, 1974.
@@ -31,7 +33,8 @@ def class_regions(coefficients: Array, window: Window, threshold: float = 0.0) -
         threshold: the score above which one output says 1.
 
     Returns:
-        The corners of each class's polygon, shape (m, 2); m is 0 for a class that wins nowhere in the window.
+        The corners of each class's polygon, shape (m, 2); m is 0 for a class that wins nowhere in
+        the window.
 
     Example:
         >>> zeros, ones = class_regions(np.array([[1.0], [0.0], [0.0]]), (-1, 1, 0, 1))
@@ -83,8 +86,8 @@ def level_line(coefficients: Array, window: Window, level: float) -> Array:
 
 
 def _cut(polygon: Array, line: Array, *, ties: bool) -> Array:
-    """The part of a convex polygon where `line[0] x + line[1] y + line[2] >= 0`; if that is 0 everywhere, all of it if
-    ties count."""
+    """The part of a convex polygon where `line[0] x + line[1] y + line[2] >= 0`; if that is 0
+    everywhere, all of it if ties count."""
     if not len(polygon) or not (line.any() or ties):
         return polygon[:0]
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,8 +1,9 @@
-"""A run as frames: after each step of the solver the parameters, the loss, a bound on how far it is from the lowest,
-what the step did with which numbers, the regions of the classes, and in words how it goes.
+"""A run as frames: after each step of the solver the parameters, the loss, a bound on how far it is
+from the lowest, what the step did with which numbers, the regions of the classes, and in words how
+it goes.
 
-The steps are those of the library's solvers, so the parameters of a frame are to the last bit those of an estimator
-or a neuron with the same settings after as many steps.
+The steps are those of the library's solvers, so the parameters of a frame are to the last bit those
+of an estimator or a neuron with the same settings after as many steps.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class Move:
         gradient: its gradient.
         passes: readings of all points that the steps have taken so far.
         update: the step that led here; None at the start.
-        average: mean of the coefficients after each step so far; None where steps are of all points.
+        average: mean of the coefficients after each step so far; None where steps are of all
+            points.
     """
 
     coefficients: Array
@@ -210,9 +212,10 @@ def _frame(
 def _gap(problem: Problem, here: Move) -> float | None:
     """A proved bound on how far the loss is above its lowest value; None where nothing is proved.
 
-    A certificate is about the coefficients with the best intercept. Its objective less its gap is a value below
-    which no coefficients come, and so bounds these, with the intercept that they have. Nor do any come below zero,
-    which is all that can be said far up, and what the loss comes to where the classes are separated without a penalty.
+    A certificate is about the coefficients with the best intercept. Its objective less its gap is a
+    value below which no coefficients come, and so bounds these, with the intercept that they have.
+    Nor do any come below zero, which is all that can be said far up, and what the loss comes to
+    where the classes are separated without a penalty.
     """
     objective, W = problem.objective, here.coefficients
     if not problem.has_certificate or not here.is_finite:
@@ -227,12 +230,14 @@ def _gap(problem: Problem, here: Move) -> float | None:
 
 
 def _wrong(problem: Problem, W: Array) -> Array | None:
-    """Positions of the points that the model does not put into their class; None where there are no classes."""
+    """Positions of the points that the model does not put into their class; None where there are no
+    classes."""
     return np.flatnonzero(problem.classify(W, problem.X) != problem.codes) if problem.classes else None
 
 
 def _picture(problem: Problem, W: Array) -> dict[str, Any]:
-    """What is drawn behind the points: regions and lines of probability in the plane, or curves over one feature."""
+    """What is drawn behind the points: regions and lines of probability in the plane, or curves
+    over one feature."""
     if problem.X.shape[1] == 1:
         grid = curve_grid(problem)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,5 @@
-"""What a user of the playground can choose, checked and bounded: everything that a link to it carries."""
+"""What a user of the playground can choose, checked and bounded: everything that a link to it
+carries."""
 
 from __future__ import annotations
 
@@ -45,11 +46,13 @@ class Settings:
     """The whole state of a playground.
 
     Args:
-        data: name of the data set; "own" for the table in `csv`, "file" for the one the server was started with.
+        data: name of the data set; "own" for the table in `csv`, "file" for the one the server was
+            started with.
         features: names of one or two columns; empty for those that the data set suggests.
         label: the column of the labels of a user's own table; empty for the last one.
         classes: names of the classes to keep; empty for all.
-        one: the class that counts as 1 where there is one output, all others as 0; empty for the last one.
+        one: the class that counts as 1 where there is one output, all others as 0; empty for the
+            last one.
         rows: how many points are drawn at random, where they are.
         groups: how many blobs.
         spread: how far such points scatter.
@@ -61,8 +64,8 @@ class Settings:
         decay: step t has the rate `rate / (1 + decay t)`, where steps are of some rows.
         batch: rows per step of "mini-batch".
         shuffle: whether each epoch visits the rows in a new random order.
-        start: one of `STARTS`, or the coefficients as numbers, separated by commas or blanks, the weights of each
-            feature and then the intercepts.
+        start: one of `STARTS`, or the coefficients as numbers, separated by commas or blanks, the
+            weights of each feature and then the intercepts.
         seed: the seed of everything random.
         csv: the text of a user's own table.
         name: the file name of that table.
@@ -132,7 +135,8 @@ class Settings:
 
     @property
     def content(self) -> bytes:
-        """The table as in a file; half a surrogate pair, which JSON allows, is left for its reader to refuse."""
+        """The table as in a file; half a surrogate pair, which JSON allows, is left for its reader
+        to refuse."""
         return self.csv.encode("utf-8", "surrogatepass")
 
     def start_numbers(self) -> list[float]:

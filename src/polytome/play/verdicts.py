@@ -1,4 +1,5 @@
-"""How a run is going, in one sentence: it falls, rises, has arrived, or diverges, and then what to do about it."""
+"""How a run is going, in one sentence: it falls, rises, has arrived, or diverges, and then what to
+do about it."""
 
 from __future__ import annotations
 
@@ -29,8 +30,9 @@ def verdict(
 ) -> Verdict:
     """How the run is going.
 
-    A run diverges where its loss is not finite, or ten times that of the start and of the null model. Only along a
-    smooth loss do short steps promise descent, so the perceptron never diverges: it settles or does not.
+    A run diverges where its loss is not finite, or ten times that of the start and of the null
+    model. Only along a smooth loss do short steps promise descent, so the perceptron never
+    diverges: it settles or does not.
 
     Args:
         problem: what is descended on, and how.

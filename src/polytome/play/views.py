@@ -1,5 +1,5 @@
-"""What the pictures show: which part of the plane, the loss over two of the parameters, and everything that does not
-change during a run."""
+"""What the pictures show: which part of the plane, the loss over two of the parameters, and
+everything that does not change during a run."""
 
 from __future__ import annotations
 
@@ -114,14 +114,16 @@ def loss_surface(
         across: position of the first parameter in `parameter_names`.
         upwards: position of the second one.
         held: values of all parameters, at which the others are held; None for the optimal values.
-        path: smallest and largest value of both parameters that the picture is to show, `[[least, most], [least,
-            most]]`; it may show less if a run has diverged.
+        path: smallest and largest value of both parameters that the picture is to show,
+            `[[least, most], [least, most]]`; it may show less if a run has diverged.
 
     Returns:
-        `x` and `y`, where the loss was computed, `values`, shape (len(y), len(x)), and `levels` for contours.
+        `x` and `y`, where the loss was computed, `values`, shape (len(y), len(x)), and `levels` for
+        contours.
 
     Raises:
-        ArgumentError: a position does not exist, both are the same, there is no optimum, or numbers are missing.
+        ArgumentError: a position does not exist, both are the same, there is no optimum, or numbers
+            are missing.
 
     Example:
         >>> from polytome.play.problems import make_problem
@@ -166,7 +168,8 @@ def _axes(known: Array, path: Array | None) -> tuple[Array, Array]:
 
 
 def _levels(values: Array) -> Array:
-    """Heights that are closer together near the bottom: the contours of a bowl are then evenly spaced."""
+    """Heights that are closer together near the bottom: the contours of a bowl are then evenly
+    spaced."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return np.empty(0)

@@ -1,4 +1,5 @@
-"""Figures: displays of fitted models in the style of scikit-learn, and the layout and charts that they share."""
+"""Figures: displays of fitted models in the style of scikit-learn, and the layout and charts that
+they share."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ _HATCHES = ("", "////", "....", "xxxx")
 def bars(names: Sequence[str], series: Mapping[str, ArrayLike], *, value_label: str, name_label: str) -> Figure:
     """Draw a distribution, or several side by side, as bars with their values.
 
-    The bars are horizontal, so that any number of names of any length can be read. A value that is not finite has no
-    bar, only its name.
+    The bars are horizontal, so that any number of names of any length can be read. A value that is
+    not finite has no bar, only its name.
 
     Args:
         names: one per value.
@@ -110,7 +110,8 @@ def bars_height(names: Sequence[str], n_series: int) -> float:
 
 
 def draw_bars(axes: Axes, names: Sequence[str], series: Sequence[Array]) -> list[Patch]:
-    """Draw horizontal bars of all series with their values, the first name and the first series on top.
+    """Draw horizontal bars of all series with their values, the first name and the first series on
+    top.
 
     Args:
         axes: where to draw.
@@ -170,7 +171,8 @@ def make_room(axes: Axes, values: Array) -> None:
     texts = np.array([text_size(short(value), 9)[0] + 6 for value in values]) / width
     low, high = min(0.0, ends.min()), max(0.0, ends.max())
     span = high - low
-    # The room for the texts depends on the limits, and the limits on the texts: each round comes closer to both.
+    # The room for the texts depends on the limits, and the limits on the texts: each round comes
+    # closer to both.
     for _ in range(20):
         low = min(0.0, (ends - np.where(values < 0, texts, 0) * span).min())
         high = max(0.0, (ends + np.where(values < 0, 0, texts) * span).max())

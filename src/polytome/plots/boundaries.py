@@ -1,4 +1,5 @@
-"""Displays of where a model decides: in the plane of two features, along a score, and on the simplex."""
+"""Displays of where a model decides: in the plane of two features, along a score, and on the
+simplex."""
 
 from __future__ import annotations
 
@@ -36,10 +37,11 @@ _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 @dataclass
 class DecisionRegionsDisplay(Display):
-    """The class that a model predicts at each point of the plane of two features, and with which probability.
+    """The class that a model predicts at each point of the plane of two features, and with which
+    probability.
 
-    The more probable the class, the stronger the tint: below 75 %, 90 %, 99 %, and above. All other features are held
-    at the median of the rows. At most 1,000 rows are shown.
+    The more probable the class, the stronger the tint: below 75 %, 90 %, 99 %, and above. All other
+    features are held at the median of the rows. At most 1,000 rows are shown.
 
     Args:
         points: the two features of the rows shown, shape (m, 2).
@@ -143,10 +145,11 @@ class DecisionRegionsDisplay(Display):
 
 @dataclass
 class SigmoidDisplay(Display):
-    """A model of two classes along its score, or along one feature while the others are held at their medians.
+    """A model of two classes along its score, or along one feature while the others are held at
+    their medians.
 
-    The curve is the probability of the second class; rows of the first class lie at 0, those of the second at 1. The
-    prediction changes at the dashed cross. At most 1,000 rows are shown.
+    The curve is the probability of the second class; rows of the first class lie at 0, those of the
+    second at 1. The prediction changes at the dashed cross. At most 1,000 rows are shown.
 
     Args:
         x: the score or the feature of the rows shown, shape (m,).
@@ -178,7 +181,8 @@ class SigmoidDisplay(Display):
         """Draw the curve and the rows.
 
         Args:
-            model: a fitted classifier of two classes; for its score with `decision_function` and the logistic link.
+            model: a fitted classifier of two classes; for its score with `decision_function` and
+                the logistic link.
             X: features, shape (n, d).
             y: labels, shape (n,).
             feature: a name or a position; None for the score.
@@ -186,7 +190,8 @@ class SigmoidDisplay(Display):
             ax: axes; None for a new figure.
 
         Raises:
-            ArgumentError: the model has other than two classes, no such feature exists, or the cut-off is none.
+            ArgumentError: the model has other than two classes, no such feature exists, or the
+                cut-off is none.
             DataError: a label is not one of the model's classes.
         """
         needs(model, "predict_proba" if feature is not None else "decision_function")
@@ -211,7 +216,8 @@ class SigmoidDisplay(Display):
 
     @property
     def crossing(self) -> float:
-        """The x at which the probability crosses the cut-off; NaN if it does not within the range of the rows."""
+        """The x at which the probability crosses the cut-off; NaN if it does not within the range
+        of the rows."""
         margin = 0.08 * float(np.ptp(self.x)) or 1.0
         grid = np.linspace(self.x.min() - margin, self.x.max() + margin, 1001)
         above = self.probability(grid) >= self.cut_off
@@ -266,10 +272,12 @@ class SigmoidDisplay(Display):
 
 @dataclass
 class SimplexDisplay(Display):
-    """Predicted probabilities of three classes as points in a triangle: the closer to a corner, the more probable.
+    """Predicted probabilities of three classes as points in a triangle: the closer to a corner, the
+    more probable.
 
-    The height of a point above the side opposite to a corner is the probability of that corner's class. The lines from
-    the middle, where all three are equal, separate the regions of the predictions. At most 1,000 rows are shown.
+    The height of a point above the side opposite to a corner is the probability of that corner's
+    class. The lines from the middle, where all three are equal, separate the regions of the
+    predictions. At most 1,000 rows are shown.
 
     Args:
         probabilities: shape (m, 3).
@@ -283,7 +291,8 @@ class SimplexDisplay(Display):
         [[0.15, 0.087], [0.5, 0.52]]
 
     Reference:
-        Aitchison, "The Statistical Analysis of Compositional Data" (1986), section 1.4: the ternary diagram.
+        Aitchison, "The Statistical Analysis of Compositional Data" (1986), section 1.4: the ternary
+        diagram.
     """
 
     probabilities: Array
@@ -367,7 +376,8 @@ def _column(X: Any, place: int) -> Array:
 
 
 def _with_moved(model: Any, X: Any, row: Array, positions: list[int], values: Array) -> Array:
-    """Probabilities of a row in which some features have other values, a few thousand rows at a time."""
+    """Probabilities of a row in which some features have other values, a few thousand rows at a
+    time."""
     size = max(1, _CHUNK // len(row))
     parts = []
     for start in range(0, len(values), size):

@@ -60,7 +60,8 @@ def curves(
         y_limits: the part of y to show; all of it if None.
 
     Raises:
-        ArgumentError: there is no series, lengths differ, or a series has nothing that can be drawn.
+        ArgumentError: there is no series, lengths differ, or a series has nothing that can be
+            drawn.
 
     Example:
         >>> z = np.linspace(-6, 6, 200)
@@ -99,7 +100,8 @@ def draw_curves(
         y_limits: the part of y to show; all of it if None.
 
     Raises:
-        ArgumentError: there is no series, lengths differ, or a series has nothing that can be drawn.
+        ArgumentError: there is no series, lengths differ, or a series has nothing that can be
+            drawn.
 
     Example:
         >>> figure, (axes,) = new_figure()
@@ -137,8 +139,8 @@ def points_with_curves(
 ) -> Figure:
     """Draw points of several groups, and functions of x through them.
 
-    One feature against 0 and 1 with a line and a sigmoid; predicted probabilities on their sigmoid, by class; a line
-    through one group of points.
+    One feature against 0 and 1 with a line and a sigmoid; predicted probabilities on their sigmoid,
+    by class; a line through one group of points.
 
     Args:
         groups: name -> (x, y) of its points. The name `""` is not written.
@@ -225,7 +227,8 @@ def _pair(name: str, pair: tuple[ArrayLike, ArrayLike]) -> tuple[Array, Array]:
 
 
 def _plain_decades(axes: Axes) -> None:
-    """On a logarithmic axis of few decades, plain numbers, 1, 2, 5, 10, instead of powers of ten."""
+    """On a logarithmic axis of few decades, plain numbers, 1, 2, 5, 10, instead of powers of
+    ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     axes.yaxis.minorticks_off()
@@ -236,7 +239,8 @@ def _plain_decades(axes: Axes) -> None:
 
 
 def _end(name: str, line: Line2D) -> EndLabel:
-    """Where a curve's name is attached: its rightmost visible point, or its rightmost finite one."""
+    """Where a curve's name is attached: its rightmost visible point, or its rightmost finite
+    one."""
     x, y = (np.asarray(part, np.float64) for part in line.get_data())
     axes = line.axes
     assert axes is not None

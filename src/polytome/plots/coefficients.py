@@ -35,11 +35,12 @@ _COLUMNS = 5  # pictures side by side
 
 @dataclass
 class CoefficientsDisplay(Display):
-    """The largest coefficients with the names of their features, for each class; those of an image model as pictures.
+    """The largest coefficients with the names of their features, for each class; those of an image
+    model as pictures.
 
-    A coefficient is the change of a class's score when its feature grows by one unit and the others stay the same; with
-    two classes, the change of the log odds of the second. Pictures share one colour scale with white for zero:
-    blue counts for the class, vermilion against it.
+    A coefficient is the change of a class's score when its feature grows by one unit and the others
+    stay the same; with two classes, the change of the log odds of the second. Pictures share one
+    colour scale with white for zero: blue counts for the class, vermilion against it.
 
     Args:
         coefficients: shape (K, d), or (1, d) for two classes.
@@ -72,13 +73,16 @@ class CoefficientsDisplay(Display):
     ) -> Self:
         """Draw the coefficients of a fitted linear model.
 
-        Coefficients of features with different units cannot be compared by size: give rows, and each is multiplied by
-        its feature's standard deviation there.
+        Coefficients of features with different units cannot be compared by size: give rows, and
+        each is multiplied by its feature's standard deviation there.
 
         Args:
-            model: a fitted classifier with `coef_` and `classes_`; one of images has `image_shape_`.
-            X: features, shape (n, d), for coefficients per standard deviation; None for coefficients per unit.
-            labels: the classes to show; None for all (of two classes, only the second has coefficients).
+            model: a fitted classifier with `coef_` and `classes_`; one of images has
+                `image_shape_`.
+            X: features, shape (n, d), for coefficients per standard deviation; None for
+                coefficients per unit.
+            labels: the classes to show; None for all (of two classes, only the second has
+                coefficients).
             most: the most bars for each class.
             ax: one axes for each class; None for a new figure.
 
@@ -162,7 +166,8 @@ def _their_labels(model: Any) -> list[Any]:
 
 
 def largest_signed(values: Array, most: int, names: Sequence[str]) -> NDArray[np.intp]:
-    """Positions of the values of largest absolute value, from the largest to the most negative; zeros are left out.
+    """Positions of the values of largest absolute value, from the largest to the most negative;
+    zeros are left out.
 
     Example:
         >>> largest_signed(np.array([0.1, -3.0, 2.0, 0.0]), 2, ["a", "b", "c", "d"])
@@ -199,7 +204,8 @@ def draw_signed_pictures(
 ) -> None:
     """Draw pictures of signed numbers with one scale of colours, as far below zero as above.
 
-    One number in two hundred may lie beyond the scale, so that a few pixels do not make all others pale.
+    One number in two hundred may lie beyond the scale, so that a few pixels do not make all others
+    pale.
 
     Args:
         axes: one for each picture.

@@ -1,4 +1,5 @@
-"""What all displays share: they hold plain numbers, draw them on new axes or on yours, and describe them in words."""
+"""What all displays share: they hold plain numbers, draw them on new axes or on yours, and describe
+them in words."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ Paper = tuple[float, float, int, int]
 class Display(ABC):
     """A picture of a fitted model, in the style of scikit-learn's displays.
 
-    `from_estimator` computes the numbers and draws them; the constructor takes the numbers themselves.
+    `from_estimator` computes the numbers and draws them; the constructor takes the numbers
+    themselves.
 
     Attributes:
         ax_: the axes; a list if there are several.
@@ -43,9 +45,9 @@ class Display(ABC):
         """Draw.
 
         Args:
-            ax: axes to draw on, one for each panel; None for a new figure, which belongs to no window and no global
-                list: `display.figure_.savefig`, `polytome.plots.drawing.svg_bytes`, or the last line of a notebook's
-                cell show it.
+            ax: axes to draw on, one for each panel; None for a new figure, which belongs to no
+                window and no global list: `display.figure_.savefig`,
+                `polytome.plots.drawing.svg_bytes`, or the last line of a notebook's cell show it.
 
         Raises:
             ArgumentError: `ax` has another number of axes.
@@ -82,7 +84,8 @@ class Display(ABC):
 
     @abstractmethod
     def description(self) -> str:
-        """The picture's alternative text: one or two sentences on what it shows, with its numbers."""
+        """The picture's alternative text: one or two sentences on what it shows, with its
+        numbers."""
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows; None if the axes are yours, which the notebook shows already."""

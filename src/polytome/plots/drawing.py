@@ -1,15 +1,18 @@
-"""One style for every figure: how a figure is made, how its parts are distinguished, and how it becomes a file.
+"""One style for every figure: how a figure is made, how its parts are distinguished, and how it
+becomes a file.
 
-Figures are for paper as well as for screens: a white background, dark text of 10 and 11 points, 6.4 inches
-wide, one column of a page. The colours are those of Okabe and Ito, which people with any colour vision can
-distinguish, and colour is never the only difference: lines also differ in their dashes, points in their shape, and
-names stand beside what they name. Every axis of numbers says what they are and in which unit.
+Figures are for paper as well as for screens: a white background, dark text of 10 and 11 points, 6.4
+inches wide, one column of a page. The colours are those of Okabe and Ito, which people with any
+colour vision can distinguish, and colour is never the only difference: lines also differ in their
+dashes, points in their shape, and names stand beside what they name. Every axis of numbers says
+what they are and in which unit.
 
-Text between dollar signs is mathematics, as in Matplotlib; names that come from data go through `literal`.
+Text between dollar signs is mathematics, as in Matplotlib; names that come from data go through
+`literal`.
 
 Reference:
-    Okabe and Ito, "Color Universal Design" (2008): the palette. Tufte, "The Visual Display of Quantitative
-    Information" (2001): no ink without information, labels beside the data.
+    Okabe and Ito, "Color Universal Design" (2008): the palette. Tufte, "The Visual Display of
+    Quantitative Information" (2001): no ink without information, labels beside the data.
 """
 
 from __future__ import annotations
@@ -98,9 +101,11 @@ _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.8,
-    # Text becomes outlines: no viewer can replace the font, so texts measured not to overlap do not overlap.
+    # Text becomes outlines: no viewer can replace the font, so texts measured not to overlap do not
+    # overlap.
     "svg.fonttype": "path",
-    # Names inside the file are hashes with this salt instead of random ones: one figure, one sequence of bytes.
+    # Names inside the file are hashes with this salt instead of random ones: one figure, one
+    # sequence of bytes.
     "svg.hashsalt": "polytome",
 }
 _OURS = "polytome"
@@ -113,7 +118,8 @@ _SETTINGS_LOCK = RLock()
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Matplotlib's own defaults with this style on top, whatever the user has set; restored at the end.
+    """Matplotlib's own defaults with this style on top, whatever the user has set; restored at the
+    end.
 
     It is also a decorator. Threads that draw wait for one another.
 
@@ -135,9 +141,11 @@ def house_style() -> Iterator[None]:
 
 
 def chart(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Make a function that returns a figure draw it in this style, with everything in its final place.
+    """Make a function that returns a figure draw it in this style, with everything in its final
+    place.
 
-    Matplotlib would rearrange the figure whenever it is drawn or saved, each time a little differently.
+    Matplotlib would rearrange the figure whenever it is drawn or saved, each time a little
+    differently.
 
     Example:
         >>> @chart
@@ -224,8 +232,8 @@ def svg_bytes(figure: Figure) -> bytes:
 
     Rasterised parts, such as thousands of points, have 150 dots per inch.
 
-    Text is drawn as outlines. It cannot be searched, but looks the same in every viewer, and nothing overlaps if a font
-    is missing.
+    Text is drawn as outlines. It cannot be searched, but looks the same in every viewer, and
+    nothing overlaps if a font is missing.
 
     Args:
         figure: from one of the functions that draw.
@@ -240,7 +248,8 @@ def svg_bytes(figure: Figure) -> bytes:
 
 
 def _compact(svg: bytes) -> bytes:
-    """Without comments, indents and useless groups, places rounded to a hundredth of a point: half the size."""
+    """Without comments, indents and useless groups, places rounded to a hundredth of a point: half
+    the size."""
     svg = re.sub(rb"<!--.*?-->", b"", svg, flags=re.DOTALL)
     svg = re.sub(rb">\s+<", b">\n<", svg)
     svg = re.sub(rb'<g id="\w+"/>\n', b"", svg)
@@ -267,7 +276,8 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def unlabelled(figure: Figure) -> list[str]:
-    """The axes of a figure that show numbers or names without saying what they are; empty if there are none.
+    """The axes of a figure that show numbers or names without saying what they are; empty if there
+    are none.
 
     Args:
         figure: anything drawn with Matplotlib.

@@ -1,4 +1,5 @@
-"""The texts of a figure: how large they are, how they are broken into lines, and where they stand beside the data."""
+"""The texts of a figure: how large they are, how they are broken into lines, and where they stand
+beside the data."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def text_size(text: str, size: float = 10) -> tuple[float, float]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        # Letters are rounded to whole dots: with 576 to the inch no text is wider on paper than it is measured here.
+        # Letters are rounded to whole dots: with 576 to the inch no text is wider on paper than it
+        # is measured here.
         figure = Figure((0.1, 0.1), dpi=576)
         FigureCanvasAgg(figure)
         box = figure.text(0, 0, text, fontsize=size).get_window_extent()
@@ -105,17 +107,19 @@ class EndLabel(NamedTuple):
 
 
 def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
-    """Write names right of the axes, each as close to its point's height as possible without overlapping another.
+    """Write names right of the axes, each as close to its point's height as possible without
+    overlapping another.
 
-    The figure grows in height if the names need it. In a figure that `new_figure` did not make they stand in a legend.
+    The figure grows in height if the names need it. In a figure that `new_figure` did not make they
+    stand in a legend.
 
     Args:
         axes: with all data drawn and limits set.
         labels: points in data coordinates.
 
     Reference:
-        Barlow et al., "Statistical Inference under Order Restrictions" (1972): heights with given gaps that are
-        nearest to wanted ones are an isotonic regression.
+        Barlow et al., "Statistical Inference under Order Restrictions" (1972): heights with given
+        gaps that are nearest to wanted ones are an isotonic regression.
     """
     from scipy.optimize import isotonic_regression
 
@@ -155,7 +159,8 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
 
 
 def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
-    """Explain marks in rows above the axes, where they cover no data; the figure grows by the rows it needs.
+    """Explain marks in rows above the axes, where they cover no data; the figure grows by the rows
+    it needs.
 
     In a figure that `new_figure` did not make they are explained in a legend inside the axes.
 
@@ -179,7 +184,8 @@ def key_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
 
 
 def key_beside(figure: Figure, entries: Mapping[str, Artist], heading: str) -> None:
-    """Explain lines in a column right of the axes; in a figure that `new_figure` did not make, in a legend inside them.
+    """Explain lines in a column right of the axes; in a figure that `new_figure` did not make, in a
+    legend inside them.
 
     Args:
         figure: its axes make room for the column.

@@ -41,8 +41,8 @@ def heat_map(
 ) -> Figure:
     """Draw a small matrix as coloured cells with their numbers: a Jacobian, a confusion matrix.
 
-    Without negative values the cells go from white to blue; with them zero is white, blue is above and vermilion below.
-    The figure is as large as the numbers need.
+    Without negative values the cells go from white to blue; with them zero is white, blue is above
+    and vermilion below. The figure is as large as the numbers need.
 
     Args:
         matrix: shape (rows, columns). A value that is not finite is written in a grey cell.
@@ -158,12 +158,14 @@ def image_grid(images: ArrayLike, captions: Sequence[str], *, columns: int = 5) 
 
 @chart
 def weight_images(images: ArrayLike, captions: Sequence[str], *, value_label: str, columns: int = 5) -> Figure:
-    """Draw one image of weights per class: zero is white, blue counts for the class and vermilion against it.
+    """Draw one image of weights per class: zero is white, blue counts for the class and vermilion
+    against it.
 
     All images share one scale of colours, as far below zero as above.
 
     Args:
-        images: shape (n, height, width): the weights of each class, reshaped as the images they weigh.
+        images: shape (n, height, width): the weights of each class, reshaped as the images they
+            weigh.
         captions: one per image.
         value_label: what the weights are, with their unit; stands at the scale.
         columns: images side by side.
@@ -200,14 +202,16 @@ def signed_colours() -> Colormap:
 
 
 def _readable_on(rgba: Any) -> str:
-    """Black or white, whichever stands out more: a contrast of at least 4.5 on any ground (WCAG 2.2, 1.4.3)."""
+    """Black or white, whichever stands out more: a contrast of at least 4.5 on any ground (WCAG
+    2.2, 1.4.3)."""
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in rgba[:3])
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
 
 
 def _fit(figure: Figure, axes: Axes, points: tuple[float, float], title: str) -> None:
-    """Give the axes a size in points, and the figure what their labels and the title need besides."""
+    """Give the axes a size in points, and the figure what their labels and the title need
+    besides."""
     for _ in range(2):  # the second time the labels' room is measured in a figure of nearly the right size
         figure.draw_without_rendering()
         box = axes.get_window_extent()

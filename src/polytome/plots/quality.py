@@ -39,8 +39,9 @@ _WRITTEN = 40  # the most with shares alone; beyond that, only colours
 class ConfusionDisplay(Display):
     """Which classes are predicted as which: counts, and shares of the true class.
 
-    Correct predictions are blue, wrong ones vermilion; a colour is as strong as the square root of its share, so that
-    one error in a hundred is visible. With up to 15 classes each cell shows count and share, with up to 40 the share.
+    Correct predictions are blue, wrong ones vermilion; a colour is as strong as the square root of
+    its share, so that one error in a hundred is visible. With up to 15 classes each cell shows
+    count and share, with up to 40 the share.
 
     Args:
         confusion: counts, shape (K, K), true classes in rows.
@@ -94,7 +95,8 @@ class ConfusionDisplay(Display):
 
     @property
     def shares(self) -> Array:
-        """Counts over the number of rows of the true class, shape (K, K); NaN where there is none."""
+        """Counts over the number of rows of the true class, shape (K, K); NaN where there is
+        none."""
         totals = self.confusion.sum(axis=1, keepdims=True)
         unknown = np.full(self.confusion.shape, np.nan)
         return np.asarray(np.divide(self.confusion, totals, out=unknown, where=totals > 0))
@@ -175,10 +177,11 @@ def _percent(share: float) -> str:
 
 @dataclass
 class CalibrationDisplay(Display):
-    """Whether what is predicted with 80 % happens in 80 % of the rows: frequencies against predicted probabilities.
+    """Whether what is predicted with 80 % happens in 80 % of the rows: frequencies against
+    predicted probabilities.
 
-    Each bin's frequency has its binomial interval (Clopper and Pearson, 95 %): a bin is suspicious where the diagonal
-    lies outside it. The grey bars show how many rows each bin has.
+    Each bin's frequency has its binomial interval (Clopper and Pearson, 95 %): a bin is suspicious
+    where the diagonal lies outside it. The grey bars show how many rows each bin has.
 
     Args:
         bins: from `polytome.evaluation.curves.calibration_bins`.
@@ -190,7 +193,8 @@ class CalibrationDisplay(Display):
         ('', 0.2)
 
     Reference:
-        Dawid, "The well-calibrated Bayesian", Journal of the American Statistical Association 77 (1982).
+        Dawid, "The well-calibrated Bayesian", Journal of the American Statistical Association 77
+        (1982).
     """
 
     bins: Sequence[Bin]
@@ -204,8 +208,8 @@ class CalibrationDisplay(Display):
             model: a fitted classifier with `predict_proba`.
             X: features, shape (n, d).
             y: true labels, shape (n,).
-            label: the class whose probability is judged. None for the second of two classes, and with more classes
-                for the predicted class.
+            label: the class whose probability is judged. None for the second of two classes, and
+                with more classes for the predicted class.
             bins: how many, of equal width.
             ax: axes; None for a new figure.
 

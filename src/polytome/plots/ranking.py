@@ -27,7 +27,8 @@ _NAMED = 10  # the most curves with their own colour and name
 
 @dataclass
 class _PerClassDisplay(Display):
-    """One curve for each class against the rest, named with its area; with many classes only the worst are named."""
+    """One curve for each class against the rest, named with its area; with many classes only the
+    worst are named."""
 
     curves: Mapping[Any, Curve]
 
@@ -78,7 +79,8 @@ class _PerClassDisplay(Display):
         return float(np.mean(list(self.areas.values())))
 
     def _draw_curves(self, panel: Axes, drawstyle: str, heading: str) -> None:
-        """Lines and a key, the best class first; with many classes the ten worst are named, the others grey."""
+        """Lines and a key, the best class first; with many classes the ten worst are named, the
+        others grey."""
         labels = list(self.curves)
         ranked = [labels[k] for k in largest([self.curves[label].area for label in labels])]
         named = ranked[-_NAMED:]
@@ -105,7 +107,8 @@ class _PerClassDisplay(Display):
 
 
 def _seen(curve: Curve) -> tuple[Array, Array]:
-    """Points of a curve that are at least a five-hundredth of the axes apart: what a line of this width can show."""
+    """Points of a curve that are at least a five-hundredth of the axes apart: what a line of this
+    width can show."""
     steps = np.column_stack([curve.x, curve.y])
     kept = np.r_[True, (np.diff(np.floor(500 * steps), axis=0) != 0).any(axis=1)]
     kept[-1] = True
@@ -119,7 +122,8 @@ def _area(area: float) -> str:
 
 @dataclass
 class RocDisplay(_PerClassDisplay):
-    """True- against false-positive rate at every cut-off, for each class against the rest, with the areas below.
+    """True- against false-positive rate at every cut-off, for each class against the rest, with the
+    areas below.
 
     If all curves stay in the upper left corner, only that corner is shown.
 
@@ -172,7 +176,8 @@ class RocDisplay(_PerClassDisplay):
 
 @dataclass
 class PrecisionRecallDisplay(_PerClassDisplay):
-    """Precision against recall at every cut-off, for each class against the rest, with the average precision.
+    """Precision against recall at every cut-off, for each class against the rest, with the average
+    precision.
 
     Args:
         curves: label -> curve, from `polytome.evaluation.curves.precision_recall_curve`.

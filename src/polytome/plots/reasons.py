@@ -1,4 +1,5 @@
-"""The display of one prediction's reasons: what each feature adds to the log odds between two classes."""
+"""The display of one prediction's reasons: what each feature adds to the log odds between two
+classes."""
 
 from __future__ import annotations
 
@@ -35,10 +36,12 @@ __all__ = ["ContributionsDisplay"]
 
 @dataclass
 class ContributionsDisplay(Display):
-    """Why one row is predicted as one class and not another: what each feature adds to the log odds between the two.
+    """Why one row is predicted as one class and not another: what each feature adds to the log odds
+    between the two.
 
-    Contributions are measured from a reference, such as the mean row; all bars together add up to the log odds. A
-    picture is shown beside the contributions of its pixels: blue counts for the first class, vermilion for the other.
+    Contributions are measured from a reference, such as the mean row; all bars together add up to
+    the log odds. A picture is shown beside the contributions of its pixels: blue counts for the
+    first class, vermilion for the other.
 
     Args:
         values: what each feature adds, shape (d,), in nats.
@@ -57,7 +60,8 @@ class ContributionsDisplay(Display):
         ('yes', True)
 
     Reference:
-        Lundberg and Lee, "A unified approach to interpreting model predictions", NeurIPS 2017, section 4.
+        Lundberg and Lee, "A unified approach to interpreting model predictions", NeurIPS 2017,
+        section 4.
     """
 
     values: Array
@@ -87,13 +91,14 @@ class ContributionsDisplay(Display):
             x: one row, shape (d,) or (1, d), dense, sparse or a frame.
             label: the class that positive contributions count for; None for the most probable one.
             against: the other class; None for the most probable one apart from `label`.
-            reference: the row to measure from, shape (d,); None for the training means if the model has a record of
-                them, else zeros.
+            reference: the row to measure from, shape (d,); None for the training means if the model
+                has a record of them, else zeros.
             most: the most bars.
             ax: axes, two for a picture; None for a new figure.
 
         Raises:
-            ArgumentError: there are several rows, a label is not one of the model's classes, or both are the same.
+            ArgumentError: there are several rows, a label is not one of the model's classes, or
+                both are the same.
         """
         check_is_fitted(model, ["coef_", "classes_"])
         rows = np.asarray(x, np.float64)[None] if np.ndim(x) == 1 and not hasattr(x, "tocsr") else x

@@ -33,8 +33,8 @@ def decision_regions(
 ) -> Figure:
     """Draw rows with two features by class, on the regions that `predict` gives to each class.
 
-    Each class's name stands in its own region, beside its mark, where no row lies. If there is no room for one of them,
-    a key above the axes explains all marks.
+    Each class's name stands in its own region, beside its mark, where no row lies. If there is no
+    room for one of them, a key above the axes explains all marks.
 
     Args:
         X: shape (n, 2).
@@ -44,7 +44,8 @@ def decision_regions(
         y_label: the second feature, with its unit.
 
     Raises:
-        ArgumentError: X does not have two columns and one row for each label, or a value is not finite.
+        ArgumentError: X does not have two columns and one row for each label, or a value is not
+            finite.
 
     Example:
         >>> def predict(X):
@@ -79,11 +80,13 @@ def draw_decision_regions(
         predict: (m, 2) rows -> (m,) labels.
         x_label: the first feature, with its unit.
         y_label: the second feature, with its unit.
-        strength: (m, 2) rows -> (m,) strengths of the region's colour, from 0 (white) to 1; the same for all if None.
+        strength: (m, 2) rows -> (m,) strengths of the region's colour, from 0 (white) to 1; the
+            same for all if None.
         strengths_key: what a strength means -> a sample of it, for the key above the axes.
 
     Raises:
-        ArgumentError: X does not have two columns and one row for each label, or a value is not finite.
+        ArgumentError: X does not have two columns and one row for each label, or a value is not
+            finite.
 
     Example:
         >>> figure, (axes,) = new_figure()
@@ -165,8 +168,8 @@ def _write_name(axes: Axes, place: tuple[float, float], name: str, code: int) ->
 def _places(figure: Figure, axes: Axes, regions: Array, names: list[str], X: Array) -> dict[int, tuple[float, float]]:
     """Where each name fits into its class's region without covering rows: code -> centre.
 
-    A place is free if the whole rectangle around it is: a minimum over a window of the rectangle's size. The free place
-    closest to the centre of the region is used.
+    A place is free if the whole rectangle around it is: a minimum over a window of the rectangle's
+    size. The free place closest to the centre of the region is used.
     """
     figure.draw_without_rendering()
     box = axes.get_window_extent()

@@ -1,4 +1,5 @@
-"""Displays of how a model came to be: its convergence, learning rates, and strengths of the penalty."""
+"""Displays of how a model came to be: its convergence, learning rates, and strengths of the
+penalty."""
 
 from __future__ import annotations
 
@@ -42,8 +43,9 @@ _NAMED = 6  # the most paths of coefficients with their own colour and name
 class ConvergenceDisplay(Display):
     """How a fit approached its minimum: against passes over the rows, and against seconds.
 
-    The minimum is not known, but the certificate gives a lower bound on it (an estimate if nothing is proved). One line
-    is the height of the objective above that bound, the other the distance that each iteration could prove.
+    The minimum is not known, but the certificate gives a lower bound on it (an estimate if nothing
+    is proved). One line is the height of the objective above that bound, the other the distance
+    that each iteration could prove.
 
     Args:
         history: one `Progress` per iteration.
@@ -57,7 +59,8 @@ class ConvergenceDisplay(Display):
         ['passes over the rows', 'time since the first iteration (s)']
 
     Reference:
-        Boyd and Vandenberghe, "Convex Optimization" (2004), section 5.5.1: stopping by a duality gap.
+        Boyd and Vandenberghe, "Convex Optimization" (2004), section 5.5.1: stopping by a duality
+        gap.
     """
 
     history: Sequence[Progress]
@@ -164,7 +167,8 @@ class LearningRatesDisplay(Display):
         solver: Literal["gradient-descent", "sgd"] = "gradient-descent",
         ax: Any = None,
     ) -> Self:
-        """Descend with each rate on the objective that the model's settings and the data define, and draw the runs.
+        """Descend with each rate on the objective that the model's settings and the data define,
+        and draw the runs.
 
         Args:
             model: its settings say what is minimised; it is not changed and need not be fitted.
@@ -176,7 +180,8 @@ class LearningRatesDisplay(Display):
             ax: axes; None for a new figure.
 
         Raises:
-            ArgumentError: there is no learning rate, one is not positive, or the solver is another one.
+            ArgumentError: there is no learning rate, one is not positive, or the solver is another
+                one.
         """
         return cls(learning_rate_descents(model, X, y, learning_rates, epochs=epochs, solver=solver)).plot(ax)
 
@@ -216,10 +221,11 @@ class LearningRatesDisplay(Display):
 
 @dataclass
 class RegularizationDisplay(Display):
-    """The effect of the penalty's strength: log loss on the fitted rows and on others, and coefficients, against C.
+    """The effect of the penalty's strength: log loss on the fitted rows and on others, and
+    coefficients, against C.
 
-    Coefficients are per standard deviation of their feature, so that they can be compared. With more than two classes a
-    path is the norm of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
+    Coefficients are per standard deviation of their feature, so that they can be compared. With
+    more than two classes a path is the norm of a feature's coefficients, `(sum_k w_jk^2)^(1/2)`.
 
     Args:
         path: from `polytome.evaluation.sweeps.regularization_path`.
@@ -235,7 +241,8 @@ class RegularizationDisplay(Display):
         10.0
 
     Reference:
-        Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 3.4.1 and 7.2.
+        Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections
+        3.4.1 and 7.2.
     """
 
     path: Sequence[PathPoint]
@@ -282,7 +289,8 @@ class RegularizationDisplay(Display):
 
     @property
     def lengths(self) -> Array:
-        """A coefficient of each feature, shape (number of C, d); with more than two classes, their norm."""
+        """A coefficient of each feature, shape (number of C, d); with more than two classes, their
+        norm."""
         rows = [point.coefficients * self.spreads for point in self.path]
         return np.array([row[0] if len(row) == 1 else np.linalg.norm(row, axis=0) for row in rows])
 

@@ -1,4 +1,5 @@
-"""A report on a fitted model: one HTML file that can be read without a network, without scripts, and on paper."""
+"""A report on a fitted model: one HTML file that can be read without a network, without scripts,
+and on paper."""
 
 from __future__ import annotations
 
@@ -55,12 +56,14 @@ def make_report(
     """Write the report on a fitted model.
 
     Args:
-        model: the model; the report shows what its `training_` recorded, and says if there is no record.
-        X: features of rows with known labels, preferably not used in the fit (the report says plainly if the record
-            of training shows that they were), shape (n, d); None for none.
+        model: the model; the report shows what its `training_` recorded, and says if there is no
+            record.
+        X: features of rows with known labels, preferably not used in the fit (the report says
+            plainly if the record of training shows that they were), shape (n, d); None for none.
         y: their labels, shape (n,).
         name: where these rows come from.
-        row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
+        row_names: the number of each row in its file, or the name of its own file; None counts them
+            from 1.
         title: the title of the page; None makes one from the data.
 
     Raises:

@@ -1,7 +1,9 @@
-"""A model card: what to know about a model before using it, as Markdown with the front matter that model hubs read.
+"""A model card: what to know about a model before using it, as Markdown with the front matter that
+model hubs read.
 
 Reference:
-    Mitchell et al., "Model cards for model reporting", Conference on Fairness, Accountability, and Transparency (2019).
+    Mitchell et al., "Model cards for model reporting", Conference on Fairness, Accountability, and
+    Transparency (2019).
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ def model_card(model: Fitted, found: Judged | Measured | None = None, *, name: s
 
     Args:
         model: the model; the card shows what its `training_` recorded.
-        found: its quality on rows with known labels, from `report.contents.judge_any`; None if there are none.
+        found: its quality on rows with known labels, from `report.contents.judge_any`; None if
+            there are none.
         name: the name of the model.
 
     Returns:

@@ -1,4 +1,5 @@
-"""The contents of a report as plain data: gathered from the model and from rows with known labels, not yet drawn."""
+"""The contents of a report as plain data: gathered from the model and from rows with known labels,
+not yet drawn."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ class Reason(NamedTuple):
     column: str
     value: str
     contribution: float
-    """Measured from the mean in training, if that was recorded; positive for the predicted class."""
+    """Measured from the mean in training, if that was recorded; positive for the predicted
+    class."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ class Shown:
     """A row that the report shows.
 
     Attributes:
-        name: "row" and its number in the file, counted from 1; or the name of its file, if it has its own.
+        name: "row" and its number in the file, counted from 1; or the name of its file, if it has
+            its own.
         judged: the model's probabilities for it.
-        other: the position of the class with which the predicted one is compared: the true class, or if that was
-            predicted, the runner-up.
-        reasons: the largest contributions between these two classes, largest first; none for images.
+        other: the position of the class with which the predicted one is compared: the true class,
+            or if that was predicted, the runner-up.
+        reasons: the largest contributions between these two classes, largest first; none for
+            images.
         values: its features if it is an image, else None.
     """
 
@@ -82,7 +86,8 @@ class Judged:
 
     Attributes:
         name: where the rows come from.
-        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some"
+            or "all".
         evaluation: metrics, null model, confusion, unseen labels.
         quality: metrics with intervals.
         classes: the same for each class.
@@ -93,7 +98,8 @@ class Judged:
         precision_recall: curves for the same classes.
         least_certain: rows close to a tie.
         confidently_wrong: rows whose true class the model thought least possible.
-        n_settled: rows that are proved to keep their class at the exact minimum; None if the training was not recorded.
+        n_settled: rows that are proved to keep their class at the exact minimum; None if the
+            training was not recorded.
     """
 
     name: str
@@ -131,7 +137,8 @@ class Measured:
 
     Attributes:
         name: where the rows come from.
-        training_rows: how many of them the model was fitted to, as far as is known: "none", "some" or "all".
+        training_rows: how many of them the model was fitted to, as far as is known: "none", "some"
+            or "all".
         n_rows: how many there are.
         measures: how good the predictions are.
     """
@@ -158,7 +165,8 @@ def judge_any(model: Any, X: Any, y: Any, *, name: str, row_names: Any = None) -
 
 
 def measure(model: Any, X: Any, y: Any, *, name: str) -> Measured:
-    """How good a model's predictions are, beside the best constant ones: of classes, of labels, or of numbers.
+    """How good a model's predictions are, beside the best constant ones: of classes, of labels, or
+    of numbers.
 
     Args:
         model: a fitted model.
@@ -233,7 +241,8 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) ->
         X: features, shape (n, d).
         y: labels, shape (n,); rows with a label that the model never saw are counted and left out.
         name: where they come from.
-        row_names: the number of each row in its file, or the name of its own file; None counts them from 1.
+        row_names: the number of each row in its file, or the name of its own file; None counts them
+            from 1.
 
     Raises:
         DataError: X does not suit the model, or no label is one of its classes.
@@ -353,7 +362,8 @@ def _pairs(model: Fitted, evaluation: Evaluation, codes: Array, log_probabilitie
 
 
 def _calibration(model: Fitted, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
-    """With two classes the probability of the second is judged, with more that of the predicted class."""
+    """With two classes the probability of the second is judged, with more that of the predicted
+    class."""
     if len(model.classes_) == 2:
         return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
     return curves.calibration_bins(*curves.confidence(codes, probabilities)), None

@@ -146,7 +146,8 @@ def training_facts(model: Any) -> Facts:
 
 
 def check_reported(model: Any) -> None:
-    """Raises ArgumentError for what is not a model of Polytome, or has coefficients from elsewhere and no certificate."""
+    """Raises ArgumentError for what is not a model of Polytome, or has coefficients from elsewhere
+    and no certificate."""
     from sklearn.utils.validation import check_is_fitted
 
     from polytome.models.certified import CertifiedClassifier

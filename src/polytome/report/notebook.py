@@ -17,7 +17,8 @@ _CELL = 'style="text-align: left; vertical-align: top; padding: 0.2em 1em 0.2em 
 
 
 def summary(model: Fitted) -> str:
-    """Objective, certificate and reason to stop as a small HTML table; empty before the model is fitted.
+    """Objective, certificate and reason to stop as a small HTML table; empty before the model is
+    fitted.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

@@ -160,7 +160,8 @@ def _figures(model: Fitted, judged: Judged | None) -> dict[str, Picture]:
 
 
 def _names_in_figures(model: Fitted) -> dict[Any, str]:
-    """Each class's name, cut to fit a figure; long names end with their position, so that all differ."""
+    """Each class's name, cut to fit a figure; long names end with their position, so that all
+    differ."""
     names = {}
     for k, label in enumerate(model.classes_.tolist()):
         text = " ".join(str(label).split())
@@ -181,7 +182,8 @@ def _classes(model: Fitted) -> dict[str, Any] | None:
 
 
 def _columns(model: Fitted) -> list[tuple[str, float, float, float]]:
-    """Name, smallest value, mean and largest value of the numeric columns, if they are few enough to be read."""
+    """Name, smallest value, mean and largest value of the numeric columns, if they are few enough
+    to be read."""
     record, encoder = source_of(model).training, source_of(model).encoder
     if record is None or source_of(model).image_shape is not None:
         return []
@@ -199,7 +201,8 @@ def _columns(model: Fitted) -> list[tuple[str, float, float, float]]:
 
 
 def _effects(model: Fitted) -> list[Any]:
-    """The largest effects: some for each class if these are few, else the largest of all classes."""
+    """The largest effects: some for each class if these are few, else the largest of all
+    classes."""
     if source_of(model).image_shape is not None:
         return []
     n_outputs = len(output_names(model))

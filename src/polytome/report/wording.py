@@ -51,7 +51,8 @@ def number(value: float | int | None, digits: int = 4) -> str:
 
 
 def short_number(value: float | None) -> str:
-    """A number with three digits, trailing zeros included, so that both ends of an interval look alike.
+    """A number with three digits, trailing zeros included, so that both ends of an interval look
+    alike.
 
     Example:
         >>> short_number(0.25), short_number(4.8e-5), short_number(1234.5)
@@ -199,7 +200,8 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
 
     Args:
         model: a fitted model.
-        n_settled: how many of the other rows are proved to keep their class; None if there are no other rows.
+        n_settled: how many of the other rows are proved to keep their class; None if there are no
+            other rows.
         n_rows: the number of other rows.
 
     Example:

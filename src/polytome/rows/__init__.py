@@ -1,8 +1,9 @@
 """The data: rows that can be added up, block by block, in a fixed order.
 
-`as_rows` picks the class for a matrix: `ArrayRows` (NumPy, memory maps) or `SparseRows` (SciPy CSR, CSC); `rows_of`
-also takes a `Stream`, whose parts do not fit into memory, for `StreamedRows`. All satisfy the `Rows` contract, so
-nothing above this package knows how the data is stored.
+`as_rows` picks the class for a matrix: `ArrayRows` (NumPy, memory maps) or `SparseRows`
+(SciPy CSR, CSC); `rows_of` also takes a `Stream`, whose parts do not fit into memory, for
+`StreamedRows`. All satisfy the `Rows` contract, so nothing above this package knows how the data is
+stored.
 """
 
 from polytome.passes import Block, Columns

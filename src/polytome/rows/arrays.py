@@ -12,14 +12,15 @@ from polytome.rows.blocks import Array, Storage
 
 __all__ = ["ArrayRows", "block_rows"]
 
-# A converted block of this size stays in the caches of one core while it is multiplied twice; measured best on 1 MB
-# of L2.
+# A converted block of this size stays in the caches of one core while it is multiplied twice;
+# measured best on 1 MB of L2.
 _BLOCK_BYTES = 2**22
 _MAX_BLOCK_ROWS = 16_384
 
 
 def block_rows(n_features: int, precision: np.dtype[Any]) -> int:
-    """How many rows of so many columns make a block: so many that it fills a core's cache, and no more.
+    """How many rows of so many columns make a block: so many that it fills a core's cache, and no
+    more.
 
     Example:
         >>> block_rows(784, np.dtype(np.float32)), block_rows(4, np.dtype(np.float64))
@@ -30,7 +31,8 @@ def block_rows(n_features: int, precision: np.dtype[Any]) -> int:
 
 @dataclass(frozen=True)
 class ArrayRows(Storage):
-    """Rows of a two-dimensional array: one block at a time is converted to the precision of the products.
+    """Rows of a two-dimensional array: one block at a time is converted to the precision of the
+    products.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,5 @@
-"""What every kind of rows shares: the contract, and all of it that rows in memory have in common."""
+"""What every kind of rows shares: the contract, and all of it that rows in memory have in
+common."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ _LEAST_COPIED = 1_000
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of rows without reading them: the basis for the choice of a solver and the forecast of memory.
+    """What is known of rows without reading them: the basis for the choice of a solver and the
+    forecast of memory.
 
     Attributes:
         n_rows: how many rows there are.
@@ -52,7 +54,8 @@ class Facts:
         n_blocks: blocks that are added up.
         largest_block: rows of the largest one.
         n_threads: threads that share the blocks.
-        is_resident: whether any row can be read at any time: of an array, in memory or a memory map.
+        is_resident: whether any row can be read at any time: of an array, in memory or a memory
+            map.
     """
 
     n_rows: int
@@ -76,8 +79,8 @@ class Facts:
 class Rows(Protocol):
     """The data as an objective sees it: sums over all rows, and batches of a few.
 
-    `target` and `weight` of each row; `columns` (implicit centring and scaling); `precision`, the floating type in
-    which a block is multiplied (sums over blocks are always float64).
+    `target` and `weight` of each row; `columns` (implicit centring and scaling); `precision`, the
+    floating type in which a block is multiplied (sums over blocks are always float64).
     """
 
     @property
@@ -98,7 +101,8 @@ class Rows(Protocol):
     def facts(self) -> Facts: ...  # noqa: D102
 
     def reduce(self, a_pass: Pass) -> Sums:
-        """The result of a pass for all rows, added up or joined in their order, whatever the number of threads."""
+        """The result of a pass for all rows, added up or joined in their order, whatever the number
+        of threads."""
         ...
 
     def blocks(self) -> Iterator[Block]:
@@ -114,7 +118,8 @@ class Rows(Protocol):
         ...
 
     def subset(self, chosen: Array, weight: Array) -> Storage:
-        """A copy of the chosen rows under new weights; unless the rows are resident, in growing order."""
+        """A copy of the chosen rows under new weights; unless the rows are resident, in growing
+        order."""
         ...
 
     def at(self, precision: Any) -> Self:
@@ -138,7 +143,8 @@ class Rows(Protocol):
         ...
 
     def lengths(self, centre: Array) -> Array:
-        """Upper bounds on the weighted root mean squares of the raw columns about a centre, shape (n_features,)."""
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre, shape
+        (n_features,)."""
         ...
 
 
@@ -158,7 +164,8 @@ def in_memory(rows: Rows, what: str) -> Storage:
 
 
 def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) -> Iterator[Result]:
-    """`fn(part)` in the order of `parts`, computed by `n_threads` threads at most two parts ahead of the one in use."""
+    """`fn(part)` in the order of `parts`, computed by `n_threads` threads at most two parts ahead
+    of the one in use."""
     if n_threads == 1 or len(parts) == 1:
         yield from map(fn, parts)
         return
@@ -174,8 +181,9 @@ def in_order(fn: Callable[[Any], Result], parts: Sequence[Any], n_threads: int) 
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted moments of the raw columns: mean, standard deviation, and the root mean square about some value of each
-    column, which is never smaller than the deviation and has only a relative rounding error."""
+    """Weighted moments of the raw columns: mean, standard deviation, and the root mean square about
+    some value of each column, which is never smaller than the deviation and has only a relative
+    rounding error."""
 
     mean: Array
     deviation: Array
@@ -183,13 +191,15 @@ class Moments:
     length: Array
 
     def lengths(self, centre: Array, n_rows: int) -> Array:
-        """Upper bounds on the root mean squares of so many rows about a centre, by Minkowski's inequality."""
+        """Upper bounds on the root mean squares of so many rows about a centre, by Minkowski's
+        inequality."""
         found: Array = np.abs(self.near - centre) + self.length
         return found * (1 + (n_rows + 8) * 2.0**-53)
 
 
 def submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) -> Future[Result]:
-    """`fn(part)` by a thread of the pool, or by this one where the interpreter is shutting down and starts no more threads."""
+    """`fn(part)` by a thread of the pool, or by this one where the interpreter is shutting down and
+    starts no more threads."""
     try:
         # Each thread sees the caller's context: where NumPy may overflow in silence is part of it.
         return pool.submit(copy_context().run, fn, part)
@@ -204,7 +214,8 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
 
     Args:
         rows: any rows.
-        near: a value of each column, from rows with weight: so a constant column has a deviation of exactly zero.
+        near: a value of each column, from rows with weight: so a constant column has a deviation of
+            exactly zero.
     """
     raw = rows.with_columns(Columns.identity(rows.n_features)).at(np.float64)
     if raw.is_sparse:
@@ -240,10 +251,12 @@ def _equal_weights(weight: Array) -> bool:
 
 @dataclass(frozen=True)
 class Storage(ABC):
-    """Base of rows to which there is random access: everything but how a block is cut from the storage.
+    """Base of rows to which there is random access: everything but how a block is cut from the
+    storage.
 
-    X need not be an array: it has `shape` and `dtype`, and `X[chosen]`, of a slice or of numbers of rows, is an array
-    or again such an X. Where it is neither an array nor a sparse matrix, compiled code is given one block at a time.
+    X need not be an array: it has `shape` and `dtype`, and `X[chosen]`, of a slice or of numbers of
+    rows, is an array or again such an X. Where it is neither an array nor a sparse matrix, compiled
+    code is given one block at a time.
     """
 
     X: Any
@@ -265,7 +278,8 @@ class Storage(ABC):
         precision: Any = np.float64,
         n_threads: int | None = None,
     ) -> Self:
-        """Rows of `X` (n, d) as it is stored; unit weights unless given; columns neither centred nor scaled."""
+        """Rows of `X` (n, d) as it is stored; unit weights unless given; columns neither centred
+        nor scaled."""
         weight = np.ones(X.shape[0]) if weight is None else weight
         columns = Columns.identity(X.shape[1])
         return cls(X, target, weight, columns, np.dtype(precision), n_threads or available_threads())
@@ -313,7 +327,8 @@ class Storage(ABC):
 
     @property
     def whole(self) -> Block:
-        """All rows as they are stored; of what is neither an array nor a sparse matrix, as one array."""
+        """All rows as they are stored; of what is neither an array nor a sparse matrix, as one
+        array."""
         return self.pick(slice(0, self.n_rows)) if self.stored_rows.is_array_by_block else self.stored_rows.block
 
     def __getstate__(self) -> dict[str, Any]:
@@ -339,7 +354,8 @@ class Storage(ABC):
         return self.columns.dense(block)
 
     def reduce(self, a_pass: Pass) -> Sums:
-        """The result of a pass for all rows: by compiled code where that offers it, else block by block in NumPy."""
+        """The result of a pass for all rows: by compiled code where that offers it, else block by
+        block in NumPy."""
         work = native.work_of(a_pass, self.stored_rows)
         if isinstance(work, native.EachBlock):
             return added_up(self._of_blocks(work.of_block), a_pass.joined)
@@ -372,7 +388,8 @@ class Storage(ABC):
         return self._changed(ends=tuple(int(end) for end in ends))
 
     def _changed(self, **changes: Any) -> Self:
-        """The same rows and weights but for one field; cached values that do not depend on it are kept."""
+        """The same rows and weights but for one field; cached values that do not depend on it are
+        kept."""
         changed = replace(self, **changes)
         (field,) = changes
         for name in _INDEPENDENT_OF[field]:

@@ -27,10 +27,12 @@ def rows_of(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
 
 
 def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: int | None = None) -> Storage:
-    """Rows of a matrix as it is stored: `ArrayRows` for arrays, `SparseRows` for SciPy sparse matrices.
+    """Rows of a matrix as it is stored: `ArrayRows` for arrays, `SparseRows` for SciPy sparse
+    matrices.
 
     Args:
-        X: shape (n, d); a NumPy array of any real type and order, or CSR, CSC (other sparse formats become CSR).
+        X: shape (n, d); a NumPy array of any real type and order, or CSR, CSC (other sparse formats
+            become CSR).
         target: one entry or row per row of X.
         weight: one per row, float64; ones if None.
         n_threads: threads that share the blocks; `available_threads()` if None.
@@ -47,7 +49,8 @@ def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
 def fast_precision(dtype: np.dtype[Any], mean: Array, deviation: Array) -> np.dtype[Any]:
     """float32 for products of types that it holds exactly, float64 for all others.
 
-    Columns whose mean is far larger than their spread need float64 too: implicit centring subtracts two large numbers.
+    Columns whose mean is far larger than their spread need float64 too: implicit centring subtracts
+    two large numbers.
     """
     exact = (
         dtype.kind == "b" or (dtype.kind in "iu" and dtype.itemsize <= 2) or (dtype.kind == "f" and dtype.itemsize <= 4)

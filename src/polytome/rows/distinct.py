@@ -19,9 +19,11 @@ _MAX_SPARSE_DENSITY = 0.2
 
 
 def distinct_rows(rows: Storage) -> Storage:
-    """Rows of which no two agree in columns and target; the same rows where a sample shows few equal ones.
+    """Rows of which no two agree in columns and target; the same rows where a sample shows few
+    equal ones.
 
-    A copy, sparse where most of its entries are zero. Sums over the rows stay the same, up to rounding.
+    A copy, sparse where most of its entries are zero. Sums over the rows stay the same, up to
+    rounding.
 
     Example:
         >>> rows = distinct_rows(ArrayRows.of(np.array([[1.0], [2.0], [1.0], [1.0]]), np.array([0, 1, 0, 1])))
@@ -47,7 +49,8 @@ def distinct_rows(rows: Storage) -> Storage:
 
 
 def _keys(X: Any, target: Array) -> Array:
-    """A 64-bit number for each row that equal rows share: a sum of products that wraps around, exact in any order."""
+    """A 64-bit number for each row that equal rows share: a sum of products that wraps around,
+    exact in any order."""
     factors = np.random.default_rng(0).integers(2**63, size=(2, X.shape[1] + target.shape[1]), dtype=np.uint64) * 2 + 1
     keys: Array = (_bits(target) * factors[0, X.shape[1] :]).sum(axis=1)
     if sparse.issparse(X):

@@ -1,4 +1,5 @@
-"""Sparse matrices that compiled code may read: SciPy checks neither the indices nor the pointers that it is given."""
+"""Sparse matrices that compiled code may read: SciPy checks neither the indices nor the pointers
+that it is given."""
 
 from __future__ import annotations
 
@@ -18,11 +19,12 @@ __all__ = ["sound_sparse"]
 
 
 def sound_sparse(X: Any) -> Any:
-    """A matrix as CSR or CSC: every index inside its shape, entries side by side, none stored twice.
+    """A matrix as CSR or CSC: every index inside its shape, entries side by side, none stored
+    twice.
 
-    Indices are copied before they are checked, since another thread may write into a matrix during a fit. Entries are
-    not, unless they are strided, of the other byte order, or stored twice: then they are summed in float64, as in a
-    dense matrix, and do not wrap around in a small type.
+    Indices are copied before they are checked, since another thread may write into a matrix during
+    a fit. Entries are not, unless they are strided, of the other byte order, or stored twice: then
+    they are summed in float64, as in a dense matrix, and do not wrap around in a small type.
 
     Args:
         X: a SciPy sparse matrix or array of any format, shape (n, d).
@@ -89,7 +91,8 @@ def _plain(data: Array) -> Array:
 
 
 def _checked_bounds(bounds: Array, lines: int, available: int) -> int:
-    """The number of entries; raises DataError unless the bounds of so many lines grow and end within them."""
+    """The number of entries; raises DataError unless the bounds of so many lines grow and end
+    within them."""
     fits = bounds.shape == (lines + 1,) and bounds[0] == 0 and bounds[-1] <= available
     if not (fits and (bounds[1:] >= bounds[:-1]).all()):
         raise DataError(

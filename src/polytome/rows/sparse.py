@@ -20,7 +20,8 @@ _DENSE_BLOCK_BYTES = 2**22
 
 @dataclass(frozen=True)
 class SparseRows(Storage):
-    """Rows of a CSR or CSC matrix; no entry is copied unless its type differs from that of the products.
+    """Rows of a CSR or CSC matrix; no entry is copied unless its type differs from that of the
+    products.
 
     `of` takes any sparse matrix, and makes it sound first.
 
@@ -33,7 +34,8 @@ class SparseRows(Storage):
 
     @classmethod
     def of(cls, X: Any, target: Array, weight: Array | None = None, **settings: Any) -> Self:
-        """Rows of a sparse matrix in any format; see `Storage.of` and `polytome.rows.sound.sound_sparse`."""
+        """Rows of a sparse matrix in any format; see `Storage.of` and
+        `polytome.rows.sound.sound_sparse`."""
         return super().of(sound_sparse(X), target, weight, **settings)
 
     def parts(self) -> list[slice]:

@@ -1,4 +1,5 @@
-"""Rows that lie elsewhere, such as in files: read part by part, again for each pass, and forgotten once added up."""
+"""Rows that lie elsewhere, such as in files: read part by part, again for each pass, and forgotten
+once added up."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ from polytome.threads import available_threads, kept
 __all__ = ["Part", "Stream", "StreamedRows"]
 
 _PARTS_AT_ONCE = 2
-"""So many are read at the same time: while one piece is computed, the next of its part and the first of the next part
-are read."""
+"""So many are read at the same time: while one piece is computed, the next of its part and the
+first of the next part are read."""
 _ROWS_LOOKED_AT = 101
 _DENSE_ENTRIES = 2**19  # of a block, were it dense
 
@@ -38,7 +39,8 @@ class Part(Protocol):
         ...
 
     def read(self) -> Iterator[Any]:
-        """Their features piece by piece, arrays or canonical CSR matrices of one width, cut alike at each reading."""
+        """Their features piece by piece, arrays or canonical CSR matrices of one width, cut alike
+        at each reading."""
         ...
 
 
@@ -70,7 +72,8 @@ class Stream:
         return sum(part.n_rows for part in self.parts), self.n_features
 
     def pieces(self, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
-        """The pieces of the parts of these numbers, each with its number, read ahead of their use by other threads."""
+        """The pieces of the parts of these numbers, each with its number, read ahead of their use
+        by other threads."""
         waiting = iter(numbers)
         reading: deque[tuple[int, Iterator[Any], Future[Any]]] = deque()
         with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
@@ -101,8 +104,8 @@ def _next(pieces: Iterator[Any]) -> Any:
 class StreamedRows:
     """The rows of a stream, with the target and the weight of each in memory.
 
-    Sums are added up piece by piece within a part, and then part by part: the bits of the result depend on how the rows
-    are cut into parts and pieces, and not on the number of threads.
+    Sums are added up piece by piece within a part, and then part by part: the bits of the result
+    depend on how the rows are cut into parts and pieces, and not on the number of threads.
 
     Example:
         >>> from polytome.passes import CentredSums
@@ -149,7 +152,8 @@ class StreamedRows:
 
     @property
     def facts(self) -> Facts:
-        """What is known of them without reading them; `n_blocks` and `largest_block` are upper bounds."""
+        """What is known of them without reading them; `n_blocks` and `largest_block` are upper
+        bounds."""
         stream = self.stream
         largest = self._block_rows if stream.is_sparse else block_rows(stream.n_features, self.precision)
         largest = min(largest, stream.piece_rows)
@@ -176,7 +180,8 @@ class StreamedRows:
     @property
     @kept
     def _block_rows(self) -> int:
-        """Most rows of a sparse block, as many as make up for a gradient of all columns: longer sums round more."""
+        """Most rows of a sparse block, as many as make up for a gradient of all columns: longer
+        sums round more."""
         row, columns = self.stream.n_entries // self.n_rows + 1, self.n_features
         return max(64, 4 * columns // row, _DENSE_ENTRIES // columns)
 
@@ -226,7 +231,8 @@ class StreamedRows:
             yield from rows.blocks()
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Block]:
-        """All rows once: the parts in random order, and the rows of each piece in random order, `size` at a time."""
+        """All rows once: the parts in random order, and the rows of each piece in random order,
+        `size` at a time."""
         for _, _, rows in self._pieces(rng.permutation(len(self.stream.parts)).tolist()):
             yield from rows.batches(size, rng)
 
@@ -236,7 +242,8 @@ class StreamedRows:
         return self.subset(chosen, self.weight[chosen])
 
     def subset(self, chosen: Array, weight: Array) -> Storage:
-        """A copy of the chosen rows, which are in growing order, under new weights; only their parts are read."""
+        """A copy of the chosen rows, which are in growing order, under new weights; only their
+        parts are read."""
         bounds = self._bounds
         numbers = np.flatnonzero(np.diff(np.searchsorted(chosen, bounds)))
         found, last = [], None
@@ -273,7 +280,8 @@ class StreamedRows:
         return self.columns.dense(block)
 
     def moments(self) -> tuple[Array, Array]:
-        """Weighted mean and standard deviation of the raw columns: one reading, of sparse rows two or three."""
+        """Weighted mean and standard deviation of the raw columns: one reading, of sparse rows two
+        or three."""
         return self._moments.mean, self._moments.deviation
 
     def lengths(self, centre: Array) -> Array:

@@ -1,4 +1,5 @@
-"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and their explanations."""
+"""From rows to the body of an answer: predictions as JSON, CSV or an Arrow stream, and their
+explanations."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ __all__ = ["Content", "explanation", "prediction"]
 MOST_EXPLAINED = 100
 """Rows that are explained at once."""
 MOST_NUMBERS = 5_000_000
-"""The most numbers in an answer: writing them takes some seconds, and a thread cannot be stopped."""
+"""The most numbers in an answer: writing them takes some seconds, and a thread cannot be
+stopped."""
 _BLOCK_ROWS = 512
 
 
@@ -69,7 +71,8 @@ def prediction(served: ServedModel, rows_of: Callable[[], Rows], accept: str, gu
 def explanation(
     served: ServedModel, rows_of: Callable[[], Rows], of: str | None, against: str | None, most_flips: int | None
 ) -> Content:
-    """Explain what a client sent: what each column adds to each score, and the smallest changes that flip the class.
+    """Explain what a client sent: what each column adds to each score, and the smallest changes
+    that flip the class.
 
     Args:
         served: the model.
@@ -116,7 +119,8 @@ def _explained_rows(model: Fitted, X: Any, found: Contributions, most_flips: int
 
 
 def _check_size(rows: Rows, n_numbers: int) -> None:
-    """Refuse many rows where the answer would hold very many numbers; one row is always answered."""
+    """Refuse many rows where the answer would hold very many numbers; one row is always
+    answered."""
     n_rows = rows.X.shape[0]
     if n_rows > 1 and n_rows * n_numbers > MOST_NUMBERS:
         fewer = max(1, MOST_NUMBERS // n_numbers)

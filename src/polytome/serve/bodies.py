@@ -28,7 +28,8 @@ IMAGES = ("image/png", "image/jpeg")
 JSON = "application/json"
 """Media type of `{"rows": [...]}`."""
 _NESTED = 4
-"""The most lists and objects for each allowed row, counted before decoding: each takes time and memory."""
+"""The most lists and objects for each allowed row, counted before decoding: each takes time and
+memory."""
 _EXACT_DIGITS = 300
 """Of a whole number that is read as such."""
 _FEW = 1000
@@ -38,7 +39,8 @@ _MORE_VALUES = 10
 _MORE_COLUMNS = 10_000
 """Columns that a text table may have besides those of the model."""
 _FREE_CELLS = 1 << 20
-"""Cells that an Arrow stream may claim without bytes for them: a column of nulls takes none at any length."""
+"""Cells that an Arrow stream may claim without bytes for them: a column of nulls takes none at any
+length."""
 _MOST_DIGITS = 10_000
 """The most characters of a number: with very many, Python takes longer for each."""
 
@@ -57,8 +59,8 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
 
     Args:
         served: the model.
-        kind: the media type of the body, other than an image; of CSV also with `; header=present` or `; header=absent`
-            (RFC 4180).
+        kind: the media type of the body, other than an image; of CSV also with `; header=present`
+            or `; header=absent` (RFC 4180).
         body: as it came.
         most_rows: that are taken at once.
 
@@ -115,15 +117,16 @@ def _json_rows(body: bytes) -> list[Any]:
 
 
 def _whole_number(text: str) -> float:
-    """A whole number with all its digits, as it may be the name of a level; beyond float64 it is infinite."""
+    """A whole number with all its digits, as it may be the name of a level; beyond float64 it is
+    infinite."""
     return int(text) if len(text) <= _EXACT_DIGITS else _number(text)
 
 
 def _number(text: str) -> float:
     """Any other number as a float.
 
-    A Python function, although `float` would be faster: between its calls other threads can run, which the decoder in C
-    would not allow before the end of the body.
+    A Python function, although `float` would be faster: between its calls other threads can run,
+    which the decoder in C would not allow before the end of the body.
     """
     if len(text) > _MOST_DIGITS:
         raise ValueError(f"a number of {len(text):,} characters; send one of {_MOST_DIGITS:,} at most")
@@ -155,7 +158,8 @@ def _check_values(n_values: int, most: int) -> None:
 
 
 def _check_width(body: bytes, n_columns: int) -> None:
-    """Refuse a text table of very many columns: each of them takes memory and time, however short it is."""
+    """Refuse a text table of very many columns: each of them takes memory and time, however short
+    it is."""
     text = body.lstrip()
     line = text[: min((end for end in (text.find(b"\n"), text.find(b"\r")) if end >= 0), default=len(text))]
     width = max(line.count(separator) for separator in (b",", b";", b"\t", b"|")) + 1

@@ -1,8 +1,9 @@
-"""Connections: uvicorn's protocol with limits on everything a client can send before it is examined.
+"""Connections: uvicorn's protocol with limits on everything a client can send before it is
+examined.
 
 Reference:
-    Fielding, Nottingham and Reschke, "HTTP/1.1", RFC 9112 (2022), sections 3.2 and 9; the size of a head is counted as
-    in Thomson and Benfield, "HTTP/2", RFC 9113 (2022), section 6.5.2.
+    Fielding, Nottingham and Reschke, "HTTP/1.1", RFC 9112 (2022), sections 3.2 and 9; the size of a
+    head is counted as in Thomson and Benfield, "HTTP/2", RFC 9113 (2022), section 6.5.2.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _FULL = b"503 Service Unavailable", "the server has as many connections as it ca
 class _OneWrite:
     """A transport that sends together what is written in one turn of the event loop.
 
-    uvicorn writes the head of an answer and its body one after the other; as one packet they cost a fourth less.
+    uvicorn writes the head of an answer and its body one after the other; as one packet they cost a
+    fourth less.
 
     Args:
         transport: of the connection; everything except writing is left to it.
@@ -75,13 +77,14 @@ class _TooLarge(Exception):  # noqa: N818  (the parser passes it on; the client 
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the time and the bytes that the head of a request may take.
+    """uvicorn's protocol, with a limit on the time and the bytes that the head of a request may
+    take.
 
     Args:
         args: as for the protocol of uvicorn.
         seconds: for a head to come in.
-        most_connections: that are open at once; beyond them the one that has waited longest for a request is
-            ended, or for the rest of one, or else the new one.
+        most_connections: that are open at once; beyond them the one that has waited longest for a
+            request is ended, or for the rest of one, or else the new one.
         settings: as for the protocol of uvicorn.
     """
 
@@ -130,7 +133,8 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header; one that comes after the body is counted and otherwise ignored, since it was not checked."""
+        """Count a header; one that comes after the body is counted and otherwise ignored, since it
+        was not checked."""
         self._count(len(name) + len(value) + _HEADER_COST)
         if self._in_head:
             super().on_header(name, value)
@@ -184,7 +188,8 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """Begin to close; a request that is arriving on an idle connection gets a moment to arrive."""
+        """Begin to close; a request that is arriving on an idle connection gets a moment to
+        arrive."""
         self._stopping = True
         if self.is_idle:
             self.loop.call_later(_LINGER, self._end_if_idle)
@@ -226,10 +231,11 @@ class Connection(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: bytes, words: str) -> None:
-        """Answer something other than a request, and read no more; complete requests before it are still answered.
+        """Answer something other than a request, and read no more; complete requests before it are
+        still answered.
 
-        The connection stays half open for a moment: closed at once, it would be reset while the client still sends,
-        and the client might never see why.
+        The connection stays half open for a moment: closed at once, it would be reset while the
+        client still sends, and the client might never see why.
         """
         self._deaf = True
         self._stop_waiting()

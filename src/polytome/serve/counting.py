@@ -38,7 +38,8 @@ class Counts:
         )
         for outcome in ("done", "refused"):
             self._reloads.labels(outcome)
-        # Finding a label's counter takes longer than counting: methods, routes and statuses are few and are kept.
+        # Finding a label's counter takes longer than counting: methods, routes and statuses are few
+        # and are kept.
         self._requests_of = cache(lambda method, route, status: requests.labels(method, route, str(status)))
         self._seconds_of = cache(seconds.labels)
 

@@ -1,7 +1,8 @@
-"""Images are decoded in separate processes, each of which is ended and replaced when it takes too long.
+"""Images are decoded in separate processes, each of which is ended and replaced when it takes too
+long.
 
-A thread cannot be stopped, and a few megabytes can make a decoder work for an hour. Here a request that is abandoned,
-for whatever reason, ends its process too.
+A thread cannot be stopped, and a few megabytes can make a decoder work for an hour. Here a request
+that is abandoned, for whatever reason, ends its process too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _SECRETS = ("POLYTOME_TOKEN",)
 
 
 class Decoders:
-    """A few processes that turn images into the form that a model wants; see `polytome.tables.images.training_form`.
+    """A few processes that turn images into the form that a model wants; see
+    `polytome.tables.images.training_form`.
 
     Args:
         processes: the number of processes.

@@ -1,7 +1,7 @@
 """A process that only decodes images: a decoder that hangs is ended with it.
 
-Repeatedly it reads a line of JSON and the bytes of an image, and answers with a line of JSON and the bytes of the form
-that the model needs. It ends when there is nothing more to read.
+Repeatedly it reads a line of JSON and the bytes of an image, and answers with a line of JSON and
+the bytes of the form that the model needs. It ends when there is nothing more to read.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ def decode_all(questions: BinaryIO, answers: BinaryIO) -> None:
     """Decode the images of a stream, one after the other.
 
     Args:
-        questions: for each image a line `{"shape": [height, width], "full": number, "bytes": count}` and its bytes.
-        answers: for each image a line `{"type": name, "bytes": count}` and the pixels, or `{"error": words}`.
+        questions: for each image a line
+            `{"shape": [height, width], "full": number, "bytes": count}` and its bytes.
+        answers: for each image a line `{"type": name, "bytes": count}` and the pixels, or
+            `{"error": words}`.
 
     Example:
         >>> import io

@@ -1,4 +1,5 @@
-"""The description of a model: the columns that it needs, its classes, its objective and its certificate."""
+"""The description of a model: the columns that it needs, its classes, its objective and its
+certificate."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ def describe(name: str, model: Fitted) -> dict[str, Any]:
 
 
 def full_value(model: Fitted) -> float:
-    """The value of full ink in the training images: the largest value seen, or else the number they are scaled by."""
+    """The value of full ink in the training images: the largest value seen, or else the number they
+    are scaled by."""
     training = source_of(model).training
     if training is not None:
         return float(np.max(training.high))
@@ -53,8 +55,8 @@ def full_value(model: Fitted) -> float:
 
 
 def _features(model: Fitted, training: Any) -> list[dict[str, Any]]:
-    """The columns of a table as a user sees them; where training was recorded, the range of a number and the level that
-    most rows have."""
+    """The columns of a table as a user sees them; where training was recorded, the range of a
+    number and the level that most rows have."""
     found = []
     start = 0
     for column in encoder_of(model).columns:

@@ -1,8 +1,9 @@
-"""Where requests are handled: small ones at once, large ones in a few threads, so that small ones do not wait.
+"""Where requests are handled: small ones at once, large ones in a few threads, so that small ones
+do not wait.
 
-Most requests hold one row and are answered in less time than switching threads takes. A large one would keep all
-others waiting, so it goes to a thread. There are few threads, and when all places are taken a request is told to try
-again, rather than queued without end.
+Most requests hold one row and are answered in less time than switching threads takes. A large one
+would keep all others waiting, so it goes to a thread. There are few threads, and when all places
+are taken a request is told to try again, rather than queued without end.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Desk:
             return work()
         if not self._places.acquire(blocking=False):
             raise Refusal(503, "the server is busy with large requests; try again", [("Retry-After", "1")])
-        # A request that times out is abandoned, but its thread continues: its place is free when the work has ended.
+        # A request that times out is abandoned, but its thread continues: its place is free when
+        # the work has ended.
         future = self._pool.submit(work)
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)

@@ -1,4 +1,5 @@
-"""What /openapi.json says: the columns of the served model with an example, and for each route every answer."""
+"""What /openapi.json says: the columns of the served model with an example, and for each route
+every answer."""
 
 from __future__ import annotations
 
@@ -129,7 +130,8 @@ _ANYWHERE = (400, 401, 403, 408, 413, 414, 415, 431, 500, 503)
 
 
 def _answers(description: str, content: Json, *errors: int) -> dict[int | str, Json]:
-    """The answers of a route: the successful one, those that any request may get, and its own errors."""
+    """The answers of a route: the successful one, those that any request may get, and its own
+    errors."""
     found: dict[int | str, Json] = {200: {"description": description, "content": content}}
     for status in sorted((*_ANYWHERE, *errors)):
         about, words = _ERRORS[status]
@@ -166,7 +168,8 @@ METRICS: Json = {"responses": _answers("Counts for Prometheus.", {"text/plain": 
 
 
 def document(app: FastAPI, served: ServedModel) -> bytes:
-    """The OpenAPI document of an application, with the columns of the model that is served now, as JSON.
+    """The OpenAPI document of an application, with the columns of the model that is served now, as
+    JSON.
 
     Args:
         app: with its routes.

@@ -1,4 +1,5 @@
-"""One request and its answer on their way through the server: the record of both, errors, and security headers."""
+"""One request and its answer on their way through the server: the record of both, errors, and
+security headers."""
 
 from __future__ import annotations
 
@@ -74,21 +75,24 @@ class Gone(Exception):  # noqa: N818  (reported to nobody)
 
 @dataclass
 class Exchange:
-    """One request and what became of it, for logs and metrics; `scope["polytome"]` while it runs."""
+    """One request and what became of it, for logs and metrics; `scope["polytome"]` while it
+    runs."""
 
     method: str
     path: str
     rows: int | None = None
     """How many rows it was about; set by the route."""
     route: str = "other"
-    """The path of the route that answered; set by the route, so that metrics do not grow with what clients invent."""
+    """The path of the route that answered; set by the route, so that metrics do not grow with what
+    clients invent."""
     status: int = 0
     seconds: float = 0.0
     began: float = field(default_factory=time.perf_counter)
 
 
 class Answer:
-    """The way back to a client: adds headers, notes the status, and drops a client that does not read.
+    """The way back to a client: adds headers, notes the status, and drops a client that does not
+    read.
 
     Args:
         scope: the request.
@@ -140,10 +144,11 @@ class Answer:
         await self.send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refusal: Refusal, receive: Receive) -> None:
-        """Send an error, if nothing was sent yet, and end a connection of which the body was not read to its end.
+        """Send an error, if nothing was sent yet, and end a connection of which the body was not
+        read to its end.
 
-        A connection that is closed while the client is still sending is reset, and the client may never see why. So
-        the rest is read, and discarded, for a moment.
+        A connection that is closed while the client is still sending is reset, and the client may
+        never see why. So the rest is read, and discarded, for a moment.
         """
         if self.started:
             return
@@ -170,7 +175,8 @@ class Answer:
         await self._send({"type": "http.response.body", "body": b""})
 
     def hang_up(self) -> None:
-        """End the connection at once: a client that does not take its answer cannot be told anything more."""
+        """End the connection at once: a client that does not take its answer cannot be told
+        anything more."""
         abort = self._scope.get("extensions", {}).get("polytome.abort")
         if abort is not None:  # an extension is a dict by the rules of ASGI
             abort["call"]()
@@ -200,6 +206,7 @@ def error_body(words: str) -> bytes:
 
 
 def log_fault(error: Exception) -> None:
-    """Say where an unexpected error came from; its message may contain a client's data and is left out."""
+    """Say where an unexpected error came from; its message may contain a client's data and is left
+    out."""
     place = "".join(traceback.format_tb(error.__traceback__))
     _log.error("%s in:\n%s", type(error).__name__, place.rstrip())

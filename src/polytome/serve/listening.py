@@ -1,4 +1,5 @@
-"""Listening on a port: uvicorn with limits on scarce system resources, and an end that lets requests finish."""
+"""Listening on a port: uvicorn with limits on scarce system resources, and an end that lets
+requests finish."""
 
 from __future__ import annotations
 
@@ -83,8 +84,8 @@ def address_of(listening: socket.socket) -> str:
 def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[], None]) -> None:
     """Serve an application until Ctrl-C or SIGTERM; requests that were accepted are finished first.
 
-    This is the last thing that a process does: 20 seconds after the signal it has ended, with status 0, even if a
-    thread is still working.
+    This is the last thing that a process does: 20 seconds after the signal it has ended, with
+    status 0, even if a thread is still working.
 
     Args:
         app: an ASGI application.
@@ -93,7 +94,8 @@ def listen(app: Any, listening: socket.socket, seconds: float, ready: Callable[[
         ready: called when requests are accepted.
     """
     server = make_server(app, seconds, ready, _room())
-    # How often a thread with a large request yields the interpreter; a small request waits no longer than this.
+    # How often a thread with a large request yields the interpreter; a small request waits no
+    # longer than this.
     sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()  # objects that exist now stay: collecting them repeatedly would pause every request
@@ -109,7 +111,8 @@ def make_server(
         app: an ASGI application.
         seconds: for the head of a request to come in.
         ready: called when requests are accepted.
-        most_connections: that are open at once; beyond them one that waits for its client ends, or else the new one.
+        most_connections: that are open at once; beyond them one that waits for its client ends, or
+            else the new one.
     """
     protocol: Any = partial(Connection, seconds=seconds, most_connections=most_connections)
     config = uvicorn.Config(
@@ -144,7 +147,8 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept the connections that are waiting, which closing the socket would reset, then end."""
+        """Accept the connections that are waiting, which closing the socket would reset, then
+        end."""
         with selectors.DefaultSelector() as waiting:
             for listening in sockets or ():
                 _end_handshakes(listening)
@@ -163,7 +167,8 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at a signal; uvicorn would raise it again afterwards, and the exit status would be that of a failure."""
+        """Stop at a signal; uvicorn would raise it again afterwards, and the exit status would be
+        that of a failure."""
         if current_thread() is not main_thread():  # signals are for the main thread alone
             yield
             return
@@ -191,7 +196,8 @@ class _Server(uvicorn.Server):
 
 
 class _Complaints:
-    """Report errors of an event loop in one line now and then: they may occur thousands of times a second.
+    """Report errors of an event loop in one line now and then: they may occur thousands of times a
+    second.
 
     Args:
         shed: called when the system has run out of something that connections take.
@@ -222,10 +228,12 @@ class _Complaints:
 
 
 def _end_handshakes(listening: socket.socket) -> None:
-    """Let no new connection begin, if the system supports that; those that have begun are still accepted.
+    """Let no new connection begin, if the system supports that; those that have begun are still
+    accepted.
 
-    A socket that still listens when it is closed resets clients that connect between its last accept and its end. A
-    client that is not answered now tries again within a second, and is then refused properly.
+    A socket that still listens when it is closed resets clients that connect between its last
+    accept and its end. A client that is not answered now tries again within a second, and is then
+    refused properly.
     """
     if sys.platform != "linux":
         return

@@ -1,7 +1,8 @@
 """The model that is served: read from its file, checked, described, and replaced when the file is.
 
-A request takes `ModelFile.current` once and keeps it: a new model replaces it by one assignment, after it has been read
-and has predicted a row, and requests in progress finish with the model they began with.
+A request takes `ModelFile.current` once and keeps it: a new model replaces it by one assignment,
+after it has been read and has predicted a row, and requests in progress finish with the model they
+began with.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class ServedModel:
         """Read a model, check that it predicts, and prepare everything whose size depends on it.
 
         Raises:
-            FileError: the file is missing, damaged, not a model, or one of a kind that is not served.
+            FileError: the file is missing, damaged, not a model, or one of a kind that is not
+                served.
         """
         model = load(path)
         if certificate_of(model) is None or model.outputs != "classes" or not model.has_probabilities:
@@ -107,7 +109,8 @@ class ModelFile:
         self.current = ServedModel.read(path)
 
     async def watch(self) -> None:
-        """Check the file repeatedly; a change counts once the file has not changed since the last check."""
+        """Check the file repeatedly; a change counts once the file has not changed since the last
+        check."""
         last = self._seen
         while True:
             await asyncio.sleep(_EVERY)

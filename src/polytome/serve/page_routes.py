@@ -17,7 +17,8 @@ _FOLDER = Path(__file__).parent / "page"
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page at `/` and its files under `/static`, with the style sheet that all pages share."""
+    """Serve the page at `/` and its files under `/static`, with the style sheet that all pages
+    share."""
     for path in sorted(_FOLDER.iterdir()):
         if path.is_file():
             _add(app, "/" if path.name == "index.html" else f"/static/{path.name}", path.name, path.read_bytes())

@@ -1,21 +1,28 @@
-"""What protects an application from a network: limits, access, rules for browsers, and one form of error.
+"""What protects an application from a network: limits, access, rules for browsers, and one form of
+error.
 
-`protect` puts a FastAPI application behind `Protection`, plain ASGI, so that nothing reaches a route unchecked:
+`protect` puts a FastAPI application behind `Protection`, plain ASGI, so that nothing reaches a
+route unchecked:
 
-* nothing is parsed before it is known to be small, and before the token is known nothing that the standard library
-  would parse: headers and the target of a request are examined as bytes, in one pass;
-* a body is read whole before the application is called, and only up to a number of bytes and seconds;
+* nothing is parsed before it is known to be small, and before the token is known nothing that the
+  standard library would parse: headers and the target of a request are examined as bytes, in one
+  pass;
+* a body is read whole before the application is called, and only up to a number of bytes and
+  seconds;
 * an answer begins within the same number of seconds, and a client that does not take it is dropped;
-* without a token only names of this machine may be asked for (`Host`), so that a foreign page cannot reach a server
-  on loopback by pointing its own name at 127.0.0.1 (DNS rebinding); a page of another origin is refused unless allowed;
-* with a token every path except those in `open_paths` requires it: `Authorization: Bearer TOKEN`, or for a browser the
-  cookie that the sign-in page sets;
-* every failure is answered with `{"error": "plain words"}`, and an unexpected one never shows its traceback;
-* one line is logged for each request: method, path, status, milliseconds, rows, and nothing of the data.
+* without a token only names of this machine may be asked for (`Host`), so that a foreign page
+  cannot reach a server on loopback by pointing its own name at 127.0.0.1 (DNS rebinding); a page of
+  another origin is refused unless allowed;
+* with a token every path except those in `open_paths` requires it: `Authorization: Bearer TOKEN`,
+  or for a browser the cookie that the sign-in page sets;
+* every failure is answered with `{"error": "plain words"}`, and an unexpected one never shows its
+  traceback;
+* one line is logged for each request: method, path, status, milliseconds, rows, and nothing of the
+  data.
 
 Reference:
-    Fielding, Nottingham and Reschke, "HTTP Semantics", RFC 9110 (2022), section 15; Jones and Hardt, "Bearer Token
-    Usage", RFC 6750 (2012).
+    Fielding, Nottingham and Reschke, "HTTP Semantics", RFC 9110 (2022), section 15; Jones and
+    Hardt, "Bearer Token Usage", RFC 6750 (2012).
 """
 
 from __future__ import annotations
@@ -77,15 +84,17 @@ def protect(
 ) -> Protection:
     """Put an application behind its protection, and give all of its errors one form.
 
-    A route that fails raises `Refusal(status, words)`; a `PolytomeError` becomes status 422 with its message.
+    A route that fails raises `Refusal(status, words)`; a `PolytomeError` becomes status 422 with
+    its message.
 
     Args:
         app: the application; handlers of its errors are added to it.
         token: what a client must know; None for none, which only a server on loopback may do.
         most_bytes: of a body; all bodies in memory at once may hold eight times as many.
-        seconds: for a body to come in, for an answer to begin, and for each piece of it to be taken.
-        origins: pages of other origins that may ask, as `https://example.org`; None where the server's command has no
-            option for them, which messages then do not name.
+        seconds: for a body to come in, for an answer to begin, and for each piece of it to be
+            taken.
+        origins: pages of other origins that may ask, as `https://example.org`; None where the
+            server's command has no option for them, which messages then do not name.
         open_paths: paths that need no token.
         finished: called after each exchange.
 
@@ -141,7 +150,8 @@ class Protection:
         self._held = 0  # bytes of all bodies that are in memory now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the start and the stop of the server pass untouched, WebSockets not at all."""
+        """Answer one request; the start and the stop of the server pass untouched, WebSockets not
+        at all."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -208,7 +218,8 @@ class Protection:
             raise Refusal(403, f"pages of {origin[:100]!r} may not ask this server; {remedy}")
 
     async def _signing_in(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> bool:
-        """Answer those who must sign in, or are doing so; true when the request is answered with that."""
+        """Answer those who must sign in, or are doing so; true when the request is answered with
+        that."""
         if self._sign_in is None or scope["path"] in self._open_paths:
             return False
         if scope["path"] == "/login" and scope["method"] == "POST":
@@ -294,7 +305,8 @@ def check_token(host: str, token: str | None) -> None:
         token: what clients must know; None or empty for none.
 
     Raises:
-        ArgumentError: there is no token, and other machines can reach the host; the message offers a new token.
+        ArgumentError: there is no token, and other machines can reach the host; the message offers
+            a new token.
 
     Example:
         >>> check_token("127.0.0.1", None)

@@ -43,9 +43,9 @@ def add_answers(app: FastAPI, models: ModelFile, desk: Desk, decoders: Decoders,
     async def predict(request: Request, guard_formulas: Annotated[bool, Query(description=_GUARD)] = False) -> Response:
         """Predict the class of each row.
 
-        One row or many: JSON `{"rows": [...]}` with each row an array by position or an object by name, CSV, an Arrow
-        stream, or for a model of images a PNG or JPEG file. The answer is JSON, or CSV or an Arrow stream if `Accept`
-        asks for it.
+        One row or many: JSON `{"rows": [...]}` with each row an array by position or an object by
+        name, CSV, an Arrow stream, or for a model of images a PNG or JPEG file. The answer is JSON,
+        or CSV or an Arrow stream if `Accept` asks for it.
         """
         served, rows_of, small = await asked(request, "/predict", most_rows)
         accept = request.headers.get("accept", "")
@@ -58,10 +58,11 @@ def add_answers(app: FastAPI, models: ModelFile, desk: Desk, decoders: Decoders,
         against: str | None = None,
         most_flips: Annotated[int | None, Query(ge=1)] = None,
     ) -> Response:
-        """Explain predictions: what each column adds to each score, and the smallest changes that flip the class.
+        """Explain predictions: what each column adds to each score, and the smallest changes that
+        flip the class.
 
-        Rows are sent as to `/predict`. With `of` and `against` the log odds between two classes are explained; with
-        `most_flips` each row has that many flips at most, the smallest ones.
+        Rows are sent as to `/predict`. With `of` and `against` the log odds between two classes are
+        explained; with `most_flips` each row has that many flips at most, the smallest ones.
         """
         served, rows_of, _ = await asked(request, "/explain", min(most_rows, MOST_EXPLAINED))
         return _response(request, await desk.run(False, partial(explanation, served, rows_of, of, against, most_flips)))
@@ -101,7 +102,8 @@ def add_facts(app: FastAPI, models: ModelFile, desk: Desk, counts: Counts) -> No
 
 
 def _kind(request: Request) -> str:
-    """The media type of the body, without its parameters but `header`, which says whether CSV begins with names."""
+    """The media type of the body, without its parameters but `header`, which says whether CSV
+    begins with names."""
     kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
     header = [part for part in parameters if part.startswith("header=")]
     return f"{kind}; {header[0]}" if kind == CSV and header else kind

@@ -1,7 +1,9 @@
-"""How a browser shows that its user knows the server's token: a page that asks for it once, then a cookie.
+"""How a browser shows that its user knows the server's token: a page that asks for it once, then a
+cookie.
 
-The token is never part of an address, where histories, logs and other sites would find it. The cookie holds not the
-token but a keyed hash of it; scripts cannot read it, and the browser sends it to this server's own pages only.
+The token is never part of an address, where histories, logs and other sites would find it. The
+cookie holds not the token but a keyed hash of it; scripts cannot read it, and the browser sends it
+to this server's own pages only.
 
 Reference:
     Barth, "HTTP State Management Mechanism", RFC 6265 (2011), section 8.
@@ -60,14 +62,16 @@ class SignIn:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token):
             return True
-        # The cookie of ours needs no quotation marks, so none are understood: to undo them takes the standard library
-        # of some versions of Python a time that grows with the square of the header.
+        # The cookie of ours needs no quotation marks, so none are understood: to undo them takes
+        # the standard library of some versions of Python a time that grows with the square of the
+        # header.
         pairs = (pair.partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
         given = next((value.strip() for name, _, value in pairs if name.strip() == _COOKIE.encode()), b"")
         return hmac.compare_digest(given, self._cookie.encode())
 
     def attempt(self, form: bytes, secure: bool) -> SignInPage:
-        """Judge the form that the page sends: the cookie for the right token, the page again for a wrong one."""
+        """Judge the form that the page sends: the cookie for the right token, the page again for a
+        wrong one."""
         try:
             fields = parse_qs(form.decode("ascii"), max_num_fields=4)
         except (ValueError, UnicodeDecodeError):
@@ -110,6 +114,7 @@ def _style_hash() -> str:
 
 
 def _own_path(goal: str) -> str:
-    """A path on this server: what would lead elsewhere, or break out of a header, leads to the front page."""
+    """A path on this server: what would lead elsewhere, or break out of a header, leads to the
+    front page."""
     plain = goal.isascii() and goal.isprintable() and len(goal) <= _MOST_GOAL
     return goal if plain and goal.startswith("/") and not goal.startswith(("//", "/\\")) else "/"

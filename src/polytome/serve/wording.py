@@ -1,4 +1,5 @@
-"""The words of the library's errors for a client of the server, which has no command-line options."""
+"""The words of the library's errors for a client of the server, which has no command-line
+options."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ _MOST = 2000
 def words_for_client(words: str) -> str:
     """An error's words without the remedies that are options of the command line.
 
-    A message says what is wrong and then, after a semicolon, one or more remedies. Remedies that name an option are
-    left out: a client can neither restart the server nor retrain its model.
+    A message says what is wrong and then, after a semicolon, one or more remedies. Remedies that
+    name an option are left out: a client can neither restart the server nor retrain its model.
 
     Args:
         words: of an error of `polytome.errors`.

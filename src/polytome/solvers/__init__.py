@@ -1,7 +1,8 @@
 """The solvers, and the one loop that drives them.
 
-A solver is an immutable record of settings with one method, `iterates(objective, start)`, a generator of iterates.
-`minimize` owns the loop: when to stop, the history, the callback and the certificate.
+A solver is an immutable record of settings with one method, `iterates(objective, start)`, a
+generator of iterates. `minimize` owns the loop: when to stop, the history, the callback and the
+certificate.
 """
 
 from polytome.solvers.choose import Choice, choose_solver, named_solver

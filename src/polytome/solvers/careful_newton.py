@@ -1,4 +1,5 @@
-"""Newton's method for small problems whose columns, or single rows, differ by many orders of magnitude."""
+"""Newton's method for small problems whose columns, or single rows, differ by many orders of
+magnitude."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _MIN_STEP_LENGTH = 1e-3
 
 @dataclass(frozen=True)
 class CarefulNewton(Solver):
-    """Newton's steps from the triangular factor of the Hessian's square root, guarded as in `Newton`.
+    """Newton's steps from the triangular factor of the Hessian's square root, guarded as in
+    `Newton`.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -37,7 +39,8 @@ class CarefulNewton(Solver):
         >>> bool(np.abs(last[0].gradient).max() < 1e-9)
         True
 
-    References: Nocedal and Wright, Numerical Optimization, 2006, section 3.4; `HessianRoot` for the factor.
+    References: Nocedal and Wright, Numerical Optimization, 2006, section 3.4; `HessianRoot` for the
+    factor.
     """
 
     patience = 30
@@ -79,9 +82,9 @@ class CarefulNewton(Solver):
 def _step_length(objective: Objective, W: Array, direction: Array, slope: float) -> tuple[float, tuple[float, Array]]:
     """The length of a step, and value and gradient at its end.
 
-    It ends where the objective still falls, or rises by no more than half as steeply as it fell at the start: slopes
-    show that even where values differ by rounding alone. A steeper rise has the minimum between, where the secant of
-    the slopes points to.
+    It ends where the objective still falls, or rises by no more than half as steeply as it fell at
+    the start: slopes show that even where values differ by rounding alone. A steeper rise has the
+    minimum between, where the secant of the slopes points to.
     """
     length = 1.0
     while True:

@@ -63,24 +63,27 @@ class Choice:
         return f"{self.solver}: {self.reason}"
 
     def after(self, solution: Solution) -> Choice:
-        """The choice with what happened: the reason also says which solver or precision took over."""
+        """The choice with what happened: the reason also says which solver or precision took
+        over."""
         return replace(self, reason="; ".join([self.reason, *solution.took_over]))
 
 
 def choose_solver(objective: Objective) -> Choice:
     """Newton where its Hessians cost less than the passes that L-BFGS would need, else L-BFGS.
 
-    A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes `n (d K)^2`, its factor
-    `(d K)^3 / 3` (for a separable loss, K times those of one output), and Newton's method needs about ten. Where L-BFGS
-    reaches no certificate in the time that the rest of Newton's method would take (nearly separable classes under a weak
-    penalty), that takes over if its Hessian fits, from a sample of many rows: so neither wrong guess costs more than
-    twice the better solver. Where pairs of classes are cheaper (many classes), a sample of them takes over after thirty
-    iterations, with equal rows merged; not so for several outputs of a separable loss, each of which has a quasi-Newton
-    matrix to itself.
+    A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes
+    `n (d K)^2`, its factor `(d K)^3 / 3` (for a separable loss, K times those of one output), and
+    Newton's method needs about ten. Where L-BFGS reaches no certificate in the time that the rest
+    of Newton's method would take (nearly separable classes under a weak penalty), that takes over
+    if its Hessian fits, from a sample of many rows: so neither wrong guess costs more than twice
+    the better solver. Where pairs of classes are cheaper (many classes), a sample of them takes
+    over after thirty iterations, with equal rows merged; not so for several outputs of a separable
+    loss, each of which has a quasi-Newton matrix to itself.
 
-    Sparse rows in very many columns go to `DualCoordinateAscent`, whose step costs no more than a row's own entries,
-    unless the penalty is so weak that it would be slow. Where there are fewer rows than columns, and few enough entries
-    for a decomposition, Newton or L-BFGS works in the space of the rows.
+    Sparse rows in very many columns go to `DualCoordinateAscent`, whose step costs no more than a
+    row's own entries, unless the penalty is so weak that it would be slow. Where there are fewer
+    rows than columns, and few enough entries for a decomposition, Newton or L-BFGS works in the
+    space of the rows.
 
     Example:
         >>> import numpy as np
@@ -134,8 +137,8 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
 
 
 def _dual_curvature(objective: Objective) -> float:
-    """C times the mean squared length of a row, if rows are sparse and columns too many for a matrix of them; else
-    infinity."""
+    """C times the mean squared length of a row, if rows are sparse and columns too many for a
+    matrix of them; else infinity."""
     rows, penalty, facts = objective.rows, objective.penalty, objective.rows.facts
     if penalty.is_nothing or objective.unpenalised.size:
         return np.inf
@@ -156,8 +159,8 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
 
     Args:
         solver: "auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd", or a record such as
-            `GradientDescent(0.1)`. Scikit-learn's "newton-cg", "newton-cholesky", "liblinear", "sag" and "saga", which
-            all seek the same minimum, stand for "auto".
+            `GradientDescent(0.1)`. Scikit-learn's "newton-cg", "newton-cholesky", "liblinear",
+            "sag" and "saga", which all seek the same minimum, stand for "auto".
         objective: what will be minimised.
         random_state: seed or RandomState for "sgd".
 
@@ -199,7 +202,8 @@ def chooses(solver: str | Solver) -> bool:
 
 
 def seed_from(random_state: Any) -> int:
-    """A seed from what scikit-learn accepts as `random_state`; None is 0, so that a fit repeats itself."""
+    """A seed from what scikit-learn accepts as `random_state`; None is 0, so that a fit repeats
+    itself."""
     if random_state is None:
         return 0
     if isinstance(random_state, np.random.RandomState):

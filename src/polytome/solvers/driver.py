@@ -1,4 +1,5 @@
-"""The one loop: draws a solver's iterates and stops when the certificate holds; `train` counts epochs instead."""
+"""The one loop: draws a solver's iterates and stops when the certificate holds; `train` counts
+epochs instead."""
 
 from __future__ import annotations
 
@@ -90,8 +91,8 @@ class Progress:
         iteration: 0 for the start.
         passes: passes over the rows so far (certificates not counted).
         objective: in nats.
-        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact; without a penalty an
-            estimate.
+        gap: bound on the distance from the minimum, in nats, valid once the intercept is exact;
+            without a penalty an estimate.
         seconds: since the first iteration began; NaN in what was pickled, which keeps no times.
     """
 
@@ -102,7 +103,8 @@ class Progress:
     seconds: float = field(default=np.nan, compare=False)
 
     def __reduce__(self) -> tuple[type[Progress], tuple[int, float, float, float]]:
-        """Without the time, which differs from run to run: equal fits have equal pickles, and equal `joblib.hash`."""
+        """Without the time, which differs from run to run: equal fits have equal pickles, and equal
+        `joblib.hash`."""
         return Progress, (self.iteration, self.passes, self.objective, self.gap)
 
 
@@ -120,10 +122,12 @@ class Solution:
         certificate: how far the objective is from its minimum.
         history: one line per iterate.
         passes: passes over the rows, those of the certificates not counted.
-        separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others have an optimum.
+        separated: the outputs of a separable loss that are why `stop` is `SEPARATED`, where others
+            have an optimum.
         took_over: in words, which solver or precision took over on the way; empty if none did.
-        given: the coefficients for raw columns, (n_features, n_outputs), and the intercepts that the certificate is
-            about, where they are not those that follow from `coefficients`: rounding was looked at carefully.
+        given: the coefficients for raw columns, (n_features, n_outputs), and the intercepts that
+            the certificate is about, where they are not those that follow from `coefficients`:
+            rounding was looked at carefully.
     """
 
     coefficients: Array
@@ -136,7 +140,8 @@ class Solution:
     given: tuple[Array, Array] | None = None
 
     def as_given(self, objective: Objective) -> tuple[Array, Array]:
-        """Coefficients for raw columns as a user sees them, (n_outputs, n_features), and the intercepts."""
+        """Coefficients for raw columns as a user sees them, (n_outputs, n_features), and the
+        intercepts."""
         if self.given is None:
             return objective.rows.columns.as_given(self.coefficients)
         return self.given[0].T, self.given[1]
@@ -161,12 +166,12 @@ def minimize(
         tol: largest gap, relative to the objective of the null model.
         max_iter: most iterations.
         callback: called with each `Progress`; a true return value interrupts.
-        see: called before it with the iterate itself, as long as that is one of the objective as it was given: not
-            where Newton's method goes on over columns that are centred elsewhere.
+        see: called before it with the iterate itself, as long as that is one of the objective as it
+            was given: not where Newton's method goes on over columns that are centred elsewhere.
 
     Raises:
-        ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate, or no solver minimises this
-            penalty.
+        ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate, or no
+            solver minimises this penalty.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -186,8 +191,8 @@ def minimize(
         start = objective.null[0] if start is None else objective.loss.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
-        # First in the fast precision; where its rounding halts the solver, in float64; and where that does too, with
-        # the solver that was to take over later, if any.
+        # First in the fast precision; where its rounding halts the solver, in float64; and where
+        # that does too, with the solver that was to take over later, if any.
         relay, careful = Relay(solver, objective, start), state.may_be_careful(solver)
         while (stop := state.run(relay, careful)) is None and state.resume(relay):
             pass
@@ -197,7 +202,8 @@ def minimize(
 
 
 def check_limits(tol: Any, max_iter: Any) -> None:
-    """Raises ArgumentError unless `tol` is a positive number and `max_iter` a whole number, zero or more."""
+    """Raises ArgumentError unless `tol` is a positive number and `max_iter` a whole number, zero or
+    more."""
     if not (isinstance(tol, Real) and np.isfinite(float(tol)) and float(tol) > 0):
         raise ArgumentError(f"tol={tol!r}: needs a positive number, the largest gap relative to the null model")
     if not (isinstance(max_iter, Integral) and int(max_iter) >= 0):
@@ -205,7 +211,8 @@ def check_limits(tol: Any, max_iter: Any) -> None:
 
 
 def _check_no_rest(penalty: Penalty) -> None:
-    """Raises ArgumentError for what a gradient does not hold: solvers would minimise another objective."""
+    """Raises ArgumentError for what a gradient does not hold: solvers would minimise another
+    objective."""
     if penalty.has_rest:
         raise ArgumentError(
             f"{penalty}: no solver minimises a penalty that is more than a sum of squares yet; use L2, WeightedL2 or "
@@ -232,7 +239,8 @@ def _rank(certificate: Certificate) -> tuple[bool, bool, float]:
 
 @dataclass(frozen=True)
 class _Certified:
-    """A certificate, the coefficients it is about, and what these are for raw columns if they do not follow."""
+    """A certificate, the coefficients it is about, and what these are for raw columns if they do
+    not follow."""
 
     certificate: Certificate
     coefficients: Array
@@ -259,11 +267,13 @@ class _Minimization:
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
 
     def run(self, relay: Relay, is_careful: bool) -> Stop | None:
-        """Iterates until there is a reason to stop; None where another solver or precision should continue.
+        """Iterates until there is a reason to stop; None where another solver or precision should
+        continue.
 
         Args:
             relay: the iterates, taken from the solver itself, so that a traceback is short.
-            is_careful: whether a careful Newton's method can take over; in small problems after few iterations.
+            is_careful: whether a careful Newton's method can take over; in small problems after few
+                iterations.
         """
         patience, max_iterations, max_refused = relay.solver.patience, np.inf, np.inf
         if self.frame is not None:
@@ -297,7 +307,8 @@ class _Minimization:
         return solver.careful_fallback and self._careful_frame is not None
 
     def finish_carefully(self) -> Stop | None:
-        """Newton's method over columns that are centred where most of their values are, where rounding loses less."""
+        """Newton's method over columns that are centred where most of their values are, where
+        rounding loses less."""
         frame = self._careful_frame
         if frame is None:
             return None
@@ -353,8 +364,8 @@ class _Minimization:
         return Stop.MAX_ITER if len(self.history) > self.max_iter else None
 
     def _gap(self, iterate: Iterate) -> float:
-        """The gap as if what is not penalised were exact; without a penalty the solver's estimate, or the last ten
-        gains."""
+        """The gap as if what is not penalised were exact; without a penalty the solver's estimate,
+        or the last ten gains."""
         if isinstance(iterate, DualIterate):
             return iterate.gap
         if self.frame is not None and iterate.estimate is not None:
@@ -404,8 +415,8 @@ class _Minimization:
                 return
 
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
-        """One more step of Newton's method, where it is known or costs almost nothing: a tolerance below the default asks
-        for digits of the coefficients, and the step doubles them."""
+        """One more step of Newton's method, where it is known or costs almost nothing: a tolerance
+        below the default asks for digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
@@ -422,8 +433,8 @@ class _Minimization:
             self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)))
 
     def _certify(self, iterate: Iterate) -> Certificate:
-        """The certificate of an iterate, kept if none is better; with careful sums where only rounding keeps it from
-        holding."""
+        """The certificate of an iterate, kept if none is better; with careful sums where only
+        rounding keeps it from holding."""
         if self.frame is not None:
             return self._certify_carefully(self.frame, iterate.coefficients, iterate.estimate)
         certificate, W = iterate.certify(self.objective, self.tol)
@@ -470,7 +481,8 @@ class _Minimization:
         """The certified coefficients, or else the best iterate with its certificate."""
         if stop not in (Stop.CERTIFIED, Stop.ESTIMATED, Stop.SEPARATED):
             found, W = self._certify(self._best_iterate()), self._best_iterate().coefficients
-            # The best intercept for coefficients that separate the classes need not separate them itself.
+            # The best intercept for coefficients that separate the classes need not separate them
+            # itself.
             if found.is_of_separation or (self.objective.penalty.is_nothing and is_separated(self.objective, W)):
                 stop = Stop.SEPARATED
             elif found.holds and stop is not Stop.NONFINITE:
@@ -487,7 +499,8 @@ class _Minimization:
         return Solution(coefficients, stop, certificate, history, passes, separated, took_over, given)
 
     def _separated_alone(self, W: Array) -> tuple[int, ...]:
-        """The outputs without an optimum where others have one: each output of a separable loss is a problem of its own."""
+        """The outputs without an optimum where others have one: each output of a separable loss is
+        a problem of its own."""
         objective = self.objective
         if not objective.penalty.is_nothing or not objective.loss.separable or objective.loss.n_outputs == 1:
             return ()
@@ -502,7 +515,8 @@ class Epoch:
         number: from 1.
         objective: at the end of the epoch, in nats.
         running: mean over the rows of the loss that each met before its step, in nats.
-        updates: steps of the epoch that changed the coefficients; None where the solver does not count them.
+        updates: steps of the epoch that changed the coefficients; None where the solver does not
+            count them.
     """
 
     number: int
@@ -513,11 +527,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` made of the coefficients; numerical trouble is a value of `stop`, never an exception.
+    """What `train` made of the coefficients; numerical trouble is a value of `stop`, never an
+    exception.
 
     Attributes:
-        coefficients: shape (n_features + 1, n_outputs) for standardised columns, intercept last; where the last epoch
-            was not finite, those of the lowest objective.
+        coefficients: shape (n_features + 1, n_outputs) for standardised columns, intercept last;
+            where the last epoch was not finite, those of the lowest objective.
         stop: why it stopped.
         history: one line per epoch.
     """
@@ -535,14 +550,16 @@ def train(
     epochs: int,
     callback: Callable[[Epoch], object] | None = None,
 ) -> Training:
-    """Run a solver for a number of epochs: for losses without a certificate, and models defined by their rule.
+    """Run a solver for a number of epochs: for losses without a certificate, and models defined by
+    their rule.
 
     Args:
         objective: what the solver descends on.
         solver: how; each of its iterates after the start is one epoch.
         start: coefficients to start from, shape `objective.shape`.
         epochs: how many, at least one.
-        callback: called after each epoch; a true return value ends the training, which keeps the coefficients so far.
+        callback: called after each epoch; a true return value ends the training, which keeps the
+            coefficients so far.
 
     Raises:
         ArgumentError: `epochs` is not a positive whole number, or no solver minimises this penalty.

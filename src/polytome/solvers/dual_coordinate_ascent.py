@@ -1,4 +1,5 @@
-"""Dual coordinate ascent: the best prediction for one row after another, while the others stay as they are."""
+"""Dual coordinate ascent: the best prediction for one row after another, while the others stay as
+they are."""
 
 from __future__ import annotations
 
@@ -38,26 +39,29 @@ _PRODUCTS_BETWEEN_INTERRUPTS = 20_000_000  # products between two chances to int
 class DualCoordinateAscent(Solver):
     """Stochastic dual coordinate ascent for rows of few entries in very many columns, such as text.
 
-    The dual of an L2 penalised problem has a prediction for each row where the primal has coefficients for each column.
-    A step looks at one row alone and touches the coefficients of its own columns. Where `C ||x||^2` is moderate, as
-    with rows of unit length, a handful of epochs comes close to the optimum, and predictions near their optimum prove a
-    gap that is hundreds of times closer to the truth than the one that the gradient proves.
+    The dual of an L2 penalised problem has a prediction for each row where the primal has
+    coefficients for each column. A step looks at one row alone and touches the coefficients of its
+    own columns. Where `C ||x||^2` is moderate, as with rows of unit length, a handful of epochs
+    comes close to the optimum, and predictions near their optimum prove a gap that is hundreds of
+    times closer to the truth than the one that the gradient proves.
 
-    The intercept is not penalised: it is the coefficient of a small constant column whose penalty is centred again at
-    the value reached after each epoch, the method of multipliers.
+    The intercept is not penalised: it is the coefficient of a small constant column whose penalty
+    is centred again at the value reached after each epoch, the method of multipliers.
 
     Args:
-        then: the solver that takes over where thirty epochs do not halve the gap (a weak penalty, long rows).
+        then: the solver that takes over where thirty epochs do not halve the gap
+            (a weak penalty, long rows).
         seed: of the order of the rows in each epoch.
 
     Example:
         >>> DualCoordinateAscent().then is not None
         True
 
-    References: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss minimization,
-    JMLR 14, 2013; Yu, Huang and Lin, Dual coordinate descent methods for logistic regression and maximum entropy
-    models, Machine Learning 85, 2011; Boyd and others, Distributed optimization and statistical learning via the
-    alternating direction method of multipliers, 2011, section 2.3.
+    References: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized
+    loss minimization, JMLR 14, 2013; Yu, Huang and Lin, Dual coordinate descent methods for
+    logistic regression and maximum entropy models, Machine Learning 85, 2011; Boyd and others,
+    Distributed optimization and statistical learning via the alternating direction method of
+    multipliers, 2011, section 2.3.
     """
 
     then: Solver | None = LBFGS()  # noqa: RUF009  (an immutable record)
@@ -70,7 +74,8 @@ class DualCoordinateAscent(Solver):
         """One iterate after each epoch, a pass over the rows.
 
         Raises:
-            ArgumentError: there is no penalty, or none of some column, or the loss has no probabilities.
+            ArgumentError: there is no penalty, or none of some column, or the loss has no
+                probabilities.
         """
         if objective.penalty.is_nothing:
             raise ArgumentError("dual coordinate ascent needs a penalty (a finite C); use solver='auto'")
@@ -96,8 +101,8 @@ class DualCoordinateAscent(Solver):
         return GivesWay(iterate.point(objective), iterate.passes)
 
     def numbers_held(self, size: Size) -> float:
-        """Dual variables, and the predictions, residuals and scores of all rows that a certificate compares;
-        coefficients of the steps and of the certificate; squared entries."""
+        """Dual variables, and the predictions, residuals and scores of all rows that a certificate
+        compares; coefficients of the steps and of the certificate; squared entries."""
         predictions = size.rows * size.outputs
         state = predictions + 2 * size.coefficients
         own = 6 * predictions + 2 * size.coefficients + 2 * size.entries
@@ -105,9 +110,11 @@ class DualCoordinateAscent(Solver):
 
 
 class DualState:
-    """Predictions of all rows, the raw coefficients and intercepts that belong to them, and the objective at the start.
+    """Predictions of all rows, the raw coefficients and intercepts that belong to them, and the
+    objective at the start.
 
-    Coefficients are in float32 until rounding begins to show: the certificate computes its own from the predictions.
+    Coefficients are in float32 until rounding begins to show: the certificate computes its own from
+    the predictions.
     """
 
     def __init__(self, objective: Objective, start: Array) -> None:
@@ -117,8 +124,8 @@ class DualState:
         self.scale_squares = objective.rows.columns.scale**2 / np.ravel(objective.penalty.weights)
         squares = row_squares(self.block, self.scale_squares)
         self.per_weight = 1 / (objective.total_weight * objective.penalty.modulus)
-        # A row's step sees the constant column as a curvature of this size, whatever C: measured on text, where ten times
-        # more made the multipliers swing, and ten times less made them slow.
+        # A row's step sees the constant column as a curvature of this size, whatever C: measured on
+        # text, where ten times more made the multipliers swing, and ten times less made them slow.
         square = _INTERCEPT_CURVATURE / (float(objective.rows.weight.mean()) * self.per_weight)
         self.intercept_square = square if objective.fit_intercept else 0.0
         self.curvature = objective.rows.weight * (squares + self.intercept_square) * self.per_weight
@@ -179,7 +186,8 @@ class DualState:
         return float(sums[0]), float(sums[1])
 
     def _centre_intercept(self) -> None:
-        """The multiplier's step: the penalty of the constant column is centred where its coefficient is now."""
+        """The multiplier's step: the penalty of the constant column is centred where its
+        coefficient is now."""
         known = KnownScores(self.objective, self.dual.astype(np.float64))
         _, slope = known.loss_and_slope(np.zeros_like(self.intercepts))
         self.intercepts -= slope * (self.objective.total_weight * self.per_weight * self.intercept_square)

@@ -1,17 +1,19 @@
-"""What dual coordinate ascent does to one row: the best new prediction while all other rows keep theirs.
+"""What dual coordinate ascent does to one row: the best new prediction while all other rows keep
+theirs.
 
-A row's dual variable is a prediction q, a distribution over the classes (or a probability for each output). With z the
-scores of the row under the present coefficients and c how far they follow a change of q (`s_i ||x_i||^2 / (S lambda)`),
-the new q maximises
+A row's dual variable is a prediction q, a distribution over the classes (or a probability for each
+output). With z the scores of the row under the present coefficients and c how far they follow a
+change of q (`s_i ||x_i||^2 / (S lambda)`), the new q maximises
 
     entropy(q) + <z, q> - c/2 ||q - q_old||^2
 
-so that `log q + c q = z + c q_old - mu` for the softmax loss, mu making q sum to one, and `logit q + c q = z + c q_old`
-for sigmoids. Predictions come and go as the scores u that give them (log q, logit q), in which nothing underflows.
+so that `log q + c q = z + c q_old - mu` for the softmax loss, mu making q sum to one, and
+`logit q + c q = z + c q_old` for sigmoids. Predictions come and go as the scores u that give them
+(log q, logit q), in which nothing underflows.
 
-References: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss minimization, JMLR
-14, 2013; Yu, Huang and Lin, Dual coordinate descent methods for logistic regression and maximum entropy models, Machine
-Learning 85, 2011.
+References: Shalev-Shwartz and Zhang, Stochastic dual coordinate ascent methods for regularized loss
+minimization, JMLR 14, 2013; Yu, Huang and Lin, Dual coordinate descent methods for logistic
+regression and maximum entropy models, Machine Learning 85, 2011.
 """
 
 from __future__ import annotations
@@ -55,8 +57,8 @@ def softmax_step(scores: Array, dual: Array, curvature: Array) -> Array:
         step = -residual / (1.0 + c * q)
         # A long step may raise a class that hardly counted before.
         settled = (step.max(axis=1) <= 1.0) & ((q * np.abs(step)).sum(axis=1) <= 1e-4)
-        # The left side is convex in l, so that a step to the right goes too far; log((right_side - l) / c) does as well,
-        # and is the nearer of the two where the second term rules.
+        # The left side is convex in l, so that a step to the right goes too far; log((right_side -
+        # l) / c) does as well, and is the nearer of the two where the second term rules.
         with np.errstate(divide="ignore", invalid="ignore"):
             bound = np.log1p(np.maximum(-residual, 0.0) / (c * q))
         step = np.where((step > 1.0) & (bound < step), bound, step)
@@ -67,9 +69,11 @@ def softmax_step(scores: Array, dual: Array, curvature: Array) -> Array:
 
 
 def sigmoid_step(scores: Array, dual: Array, curvature: Array) -> Array:
-    """The log odds of the best new probabilities, shape (n, n_outputs): `u + c sigmoid(u) = z + c sigmoid(u_old)`.
+    """The log odds of the best new probabilities, shape (n, n_outputs):
+    `u + c sigmoid(u) = z + c sigmoid(u_old)`.
 
-    Newton's method between bounds that close in on the one solution, which are bisected where it does not converge fast.
+    Newton's method between bounds that close in on the one solution, which are bisected where it
+    does not converge fast.
 
     Args:
         scores: z of each row, shape (n, n_outputs).

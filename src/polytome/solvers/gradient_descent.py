@@ -33,7 +33,8 @@ class GradientDescent(Solver):
     """Batch gradient descent `W <- W - learning_rate * gradient`.
 
     Args:
-        learning_rate: the fixed step; None for one over a bound on the largest curvature, at which every step descends.
+        learning_rate: the fixed step; None for one over a bound on the largest curvature, at which
+            every step descends.
 
     Example:
         >>> GradientDescent(learning_rate=0.1)
@@ -67,9 +68,11 @@ _POWER_STEPS = 20
 
 
 def lipschitz_bound(objective: Objective) -> float:
-    """Largest curvature of the objective: that of the loss times the largest eigenvalue of the columns' Gram matrix.
+    """Largest curvature of the objective: that of the loss times the largest eigenvalue of the
+    columns' Gram matrix.
 
-    The eigenvalue comes from the power method, twenty passes over the rows, plus five per cent for what it may miss.
+    The eigenvalue comes from the power method, twenty passes over the rows, plus five per cent for
+    what it may miss.
     """
     rows = objective.rows
     direction = np.random.default_rng(0).normal(size=(rows.n_features + 1, 1))
@@ -88,7 +91,8 @@ def lipschitz_bound(objective: Objective) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _GramProduct:
-    """The columns' Gram matrix times a direction for raw columns: the entries of the columns, and of the intercept."""
+    """The columns' Gram matrix times a direction for raw columns: the entries of the columns, and
+    of the intercept."""
 
     raw: Array
     joined = 0

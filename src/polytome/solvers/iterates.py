@@ -1,4 +1,5 @@
-"""What a solver yields at each step; the driver reads its progress from it, and can have it certified."""
+"""What a solver yields at each step; the driver reads its progress from it, and can have it
+certified."""
 
 from __future__ import annotations
 
@@ -26,12 +27,16 @@ class Iterate:
         value: the objective there, in nats.
         gradient: its gradient there, of the same shape.
         passes: passes over the rows so far.
-        estimate: distance from the minimum that the solver's curvature suggests, in nats; None if it has none.
-        running: mean loss that the rows met before their steps of this epoch, in nats; None where none are counted.
+        estimate: distance from the minimum that the solver's curvature suggests, in nats; None if
+            it has none.
+        running: mean loss that the rows met before their steps of this epoch, in nats; None where
+            none are counted.
         updates: steps of this epoch that changed the coefficients; None likewise.
         in_float64: whether value and gradient are those of the rows themselves, in float64.
-        intercept_hessian: the Hessian with respect to the intercepts, there or nearby; None if it is not known.
-        took_over: the names of the solvers to which the first one has given way, the present one last.
+        intercept_hessian: the Hessian with respect to the intercepts, there or nearby; None if it
+            is not known.
+        took_over: the names of the solvers to which the first one has given way, the present one
+            last.
         step: Newton's step from here, of the same shape; None where the solver has made none.
     """
 
@@ -64,13 +69,15 @@ class Iterate:
 
 @dataclass(frozen=True)
 class DualIterate(Iterate):
-    """One step of a solver that works on the dual: no gradient is formed, and the rows' predictions prove the gap.
+    """One step of a solver that works on the dual: no gradient is formed, and the rows' predictions
+    prove the gap.
 
     Attributes:
         coefficients: empty; they follow from the predictions.
         value: the objective as the rows met it on the way here, in nats.
         gradient: empty.
-        dual: predictions as the scores that give them, shape (n, n_outputs), changed in place by later steps.
+        dual: predictions as the scores that give them, shape (n, n_outputs), changed in place by
+            later steps.
         gap: the duality gap as the rows met it, in nats.
         intercepts: for raw columns, shape (n_outputs,), changed in place by later steps.
     """

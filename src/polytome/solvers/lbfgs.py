@@ -37,16 +37,19 @@ _LONG_PASS_OPERATIONS = 1e9  # operations
 
 @dataclass(frozen=True)
 class LBFGS(Solver):
-    """Limited-memory BFGS whose initial matrix is a preconditioner, an approximation of the inverse Hessian.
+    """Limited-memory BFGS whose initial matrix is a preconditioner, an approximation of the inverse
+    Hessian.
 
-    The outputs of a separable loss are problems of their own that share the passes over the rows: each has its own
-    inner products, and so a quasi-Newton matrix to itself.
+    The outputs of a separable loss are problems of their own that share the passes over the rows:
+    each has its own inner products, and so a quasi-Newton matrix to itself.
 
     Args:
-        memory: pairs of steps and gradient changes kept; fewer where they would take more than 256 MiB.
-        rebuild: iterations at which the preconditioner is rebuilt, with the curvature of the coefficients reached.
-        then: the solver that takes over where the certificate does not hold after `then_after` iterations; None for
-            none.
+        memory: pairs of steps and gradient changes kept; fewer where they would take more than 256
+            MiB.
+        rebuild: iterations at which the preconditioner is rebuilt, with the curvature of the
+            coefficients reached.
+        then: the solver that takes over where the certificate does not hold after `then_after`
+            iterations; None for none.
 
     Example:
         >>> LBFGS(memory=10)
@@ -95,8 +98,8 @@ class LBFGS(Solver):
             trial, value, trial_gradient, new_passes = found
             step, gradient_change = trial - W, trial_gradient - gradient
             product = objective.dot(step, gradient_change)
-            # Rounding alone must not make a pair; unlike a test of norms, this one does not depend on the columns'
-            # units. An infinite product leaves an output out of the pair.
+            # Rounding alone must not make a pair; unlike a test of norms, this one does not depend
+            # on the columns' units. An infinite product leaves an output out of the pair.
             product[~(product > 1e-12 * objective.dot(np.abs(step), np.abs(gradient_change)))] = np.inf
             if np.isfinite(product).any():
                 pairs.append((step, gradient_change, product))

@@ -22,8 +22,9 @@ def backtrack(
 ) -> tuple[Array, float, Array, int] | None:
     """The first of the steps 1, t1, t2, ... along `direction` that decreases the objective enough.
 
-    Steps shrink to the minimum of the cubic through both ends. Where two values differ by no more than rounding, the
-    slope decides instead (the approximate Wolfe condition of Hager and Zhang, SIAM J. Optim. 16, 2005).
+    Steps shrink to the minimum of the cubic through both ends. Where two values differ by no more
+    than rounding, the slope decides instead (the approximate Wolfe condition of Hager and Zhang,
+    SIAM J. Optim. 16, 2005).
 
     Returns:
         Coefficients, value and gradient there and the passes made; None if no step helps.

@@ -1,8 +1,9 @@
-"""Memory planning: how many bytes beyond X a fit will need at its peak, how many there are, and what to do about it.
+"""Memory planning: how many bytes beyond X a fit will need at its peak, how many there are, and
+what to do about it.
 
-A forecast adds up the arrays that are held at once, from the shape of the problem alone; each solver states its own. It
-errs on the large side, mostly by a factor of two or less, and counts a solver that may have to take over: a fit that
-begins can finish.
+A forecast adds up the arrays that are held at once, from the shape of the problem alone; each
+solver states its own. It errs on the large side, mostly by a factor of two or less, and counts a
+solver that may have to take over: a fit that begins can finish.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _BYTES_ALWAYS_THERE = 2**26  # every machine has that much, and asking takes lon
 def planned_solver(
     solver: str | Solver, objective: Objective, random_state: Any = None, memory: int | None = None
 ) -> Choice:
-    """The solver that a name stands for, if there is memory for it; where "auto" has the choice, one that fits.
+    """The solver that a name stands for, if there is memory for it; where "auto" has the choice,
+    one that fits.
 
     Args:
         solver: a name, or a solver.
@@ -89,7 +91,8 @@ def forecast(objective: Objective, solver: Solver) -> int:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still take, by the machine and by the limits set to it; None where this is not known.
+    """Bytes that this process may still take, by the machine and by the limits set to it; None
+    where this is not known.
 
     Example:
         >>> available_memory() is None or available_memory() > 0
@@ -101,7 +104,8 @@ def available_memory() -> int | None:
 
 
 def memory_left(memory: int | None = None) -> int | None:
-    """Bytes that this process may still take if it may take so many in all; None for what is free."""
+    """Bytes that this process may still take if it may take so many in all; None for what is
+    free."""
     available = available_memory()
     if memory is None:
         return available

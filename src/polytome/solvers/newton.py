@@ -35,26 +35,30 @@ _ROWS_PER_COEFFICIENT = 50
 
 @dataclass(frozen=True)
 class Newton(Solver):
-    """Guarded Newton: steps solve `(H + M) D = -g`, where `M = I (x) X' diag(e) X / S` is learned from steps that fail.
+    """Guarded Newton: steps solve `(H + M) D = -g`, where `M = I (x) X' diag(e) X / S` is learned
+    from steps that fail.
 
-    H hardly sees rows that are classified beyond doubt. A step may make some of them badly wrong, and a line
-    search would then shorten it for all rows. Instead, each such row gets the extra curvature e that its loss showed
-    along the failed step, and the step is computed again; it changes for those rows and hardly for others. The curvature
-    fades while steps decrease the objective as predicted.
+    H hardly sees rows that are classified beyond doubt. A step may make some of them badly wrong,
+    and a line search would then shorten it for all rows. Instead, each such row gets the extra
+    curvature e that its loss showed along the failed step, and the step is computed again; it
+    changes for those rows and hardly for others. The curvature fades while steps decrease the
+    objective as predicted.
 
-    A Hessian costs as much as several gradients. So it is kept while each step's predicted decrease is 3 % or less of that of the step before. And where rows far outnumber coefficients, the optimum of some of the rows, and
-    their Hessian there, are a good start for all of them.
+    A Hessian costs as much as several gradients. So it is kept while each step's predicted decrease
+    is 3 % or less of that of the step before. And where rows far outnumber coefficients, the
+    optimum of some of the rows, and their Hessian there, are a good start for all of them.
 
     Args:
-        sample: rows whose curvature makes up the Hessian, drawn again for each step; conjugate gradients with exact
-            products then correct for the rest. None for all rows, where a Cholesky factor gives the exact step.
+        sample: rows whose curvature makes up the Hessian, drawn again for each step; conjugate
+            gradients with exact products then correct for the rest. None for all rows, where a
+            Cholesky factor gives the exact step.
 
     Example:
         >>> Newton()
         Newton(sample=None)
 
-    References: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1; for the kept Hessian Shamanskii,
-    Ukrainian Mathematical Journal 19, 1967. The guard is new here.
+    References: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1; for the kept
+    Hessian Shamanskii, Ukrainian Mathematical Journal 19, 1967. The guard is new here.
     """
 
     sample: int | None = None
@@ -62,7 +66,8 @@ class Newton(Solver):
     fallback_after = 100
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """Iterates from `start`; each counts a pass for its Hessian, its products and every step tried."""
+        """Iterates from `start`; each counts a pass for its Hessian, its products and every step
+        tried."""
         objective = objective.at(np.float64)
         descent = _Descent(objective, self.sample)
         sample_objective = self._start_sample(objective, start)
@@ -75,7 +80,8 @@ class Newton(Solver):
             yield descent.prepare_step()
 
     def _start_sample(self, objective: Objective, start: Array) -> Objective | None:
-        """One row in twenty, drawn at random, if that leaves many and no coefficients are known; else None."""
+        """One row in twenty, drawn at random, if that leaves many and no coefficients are known;
+        else None."""
         n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
         side *= 1 if objective.loss.separable else n_outputs
         size = max(min(n_rows // _ROWS_PER_START_ROW, objective.rows.facts.most_copied), _ROWS_PER_COEFFICIENT * side)
@@ -86,8 +92,10 @@ class Newton(Solver):
         return replace(objective, rows=objective.rows.subset(chosen, objective.rows.weight[chosen]))
 
     def _optimum(self, sample_objective: Objective, start: Array) -> tuple[Array, Array, float]:
-        """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the way."""
-        # The optimum of all rows is at about this distance in nats: coming much nearer gains nothing.
+        """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the
+        way."""
+        # The optimum of all rows is at about this distance in nats: coming much nearer gains
+        # nothing.
         noise = sample_objective.size / sample_objective.rows.n_rows
         for iterate in islice(self.iterates(sample_objective, start), _MAX_TRIES):
             if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:
@@ -96,8 +104,8 @@ class Newton(Solver):
         return W, sample_objective.hessian_blocks(W), (iterate.passes + 1) * sample_objective.rows.n_rows
 
     def numbers_held(self, size: Size) -> float:
-        """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in NumPy with its
-        terms; and the sample."""
+        """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
+        NumPy with its terms; and the sample."""
         sample = 0 if self.sample is None else min(self.sample, size.rows) * size.row
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
@@ -107,8 +115,8 @@ class Newton(Solver):
 
 
 class _Descent:
-    """The state of Newton's method: a point with its value and gradient, a Hessian there or at an earlier point, and
-    the next step."""
+    """The state of Newton's method: a point with its value and gradient, a Hessian there or at an
+    earlier point, and the next step."""
 
     def __init__(self, objective: Objective, sample: int | None) -> None:
         self.objective, self.sample = objective, sample
@@ -123,7 +131,8 @@ class _Descent:
         self._move_to(W, *self._evaluate(W, with_hessian))
 
     def continue_from(self, W: Array, H: Array, rows_read: float) -> None:
-        """Continue from the optimum of few rows, and their Hessian, unless the start is better for all rows."""
+        """Continue from the optimum of few rows, and their Hessian, unless the start is better for
+        all rows."""
         value, gradient, _ = self._evaluate(W, with_hessian=False)
         self.passes += rows_read / self.objective.rows.n_rows
         if value < self.value and np.isfinite(gradient).all():
@@ -145,8 +154,8 @@ class _Descent:
         return own[0] if len(own) == 1 else np.diag(np.ravel(own))
 
     def prepare_step(self) -> Iterate:
-        """The point as an iterate, with its next step computed: from the Hessian at hand if that is good enough, else
-        from a new one."""
+        """The point as an iterate, with its next step computed: from the Hessian at hand if that is
+        good enough, else from a new one."""
         last_decrease = self.predicted_decrease
         if self.H is None:
             self._form_hessian()
@@ -161,8 +170,8 @@ class _Descent:
         return self.iterate(estimate, self.direction if self.sample is None else None)
 
     def take_step(self) -> bool:
-        """Take the step; where it decreases too little, renew an old Hessian, else guard some rows. False if nothing
-        helps."""
+        """Take the step; where it decreases too little, renew an old Hessian, else guard some rows.
+        False if nothing helps."""
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
         for _ in range(_MAX_TRIES):
             W = self.W + self.direction
@@ -235,8 +244,8 @@ class Guard:
         return self.extra is not None
 
     def learn(self, W: Array, direction: Array) -> None:
-        """Raises each row's extra curvature to what its loss showed beyond its quadratic model: a pass over the
-        rows."""
+        """Raises each row's extra curvature to what its loss showed beyond its quadratic model: a
+        pass over the rows."""
         loss, columns = self.objective.loss, self.objective.rows.columns
         with np.errstate(over="ignore", invalid="ignore"):
             (observed,) = self.objective.rows.reduce(_Excess(loss, columns.to_raw(W), columns.to_raw(direction)))
@@ -248,7 +257,8 @@ class Guard:
         self._matrix = None
 
     def fade(self, ratio: float) -> None:
-        """Lowers the extra curvature after a step with this ratio of actual to predicted decrease."""
+        """Lowers the extra curvature after a step with this ratio of actual to predicted
+        decrease."""
         if self.extra is None or ratio <= 0.5:
             return
         self.extra = self.extra * (0.05 if ratio > 1 else 0.25)
@@ -259,8 +269,8 @@ class Guard:
 
     @property
     def matrix(self) -> Array:
-        """`X' diag(e) X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the rows it was
-        learned from."""
+        """`X' diag(e) X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the
+        rows it was learned from."""
         if self._matrix is None:
             self._matrix = _weighted_gram(self.objective, self.extra)
         return self._matrix
@@ -296,7 +306,8 @@ def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Excess:
-    """The curvature that each row's loss shows along a direction beyond its quadratic model, joined: (n,)."""
+    """The curvature that each row's loss shows along a direction beyond its quadratic model,
+    joined: (n,)."""
 
     loss: Loss
     raw: Array

@@ -1,4 +1,5 @@
-"""The start of a long descent: a ridge regression of the labels, with the best softening and step length."""
+"""The start of a long descent: a ridge regression of the labels, with the best softening and step
+length."""
 
 from __future__ import annotations
 
@@ -23,16 +24,18 @@ _SAMPLED_ROWS = 1000  # enough to choose two numbers
 def ridge_start(objective: Objective, null: Array, gradient: Array) -> Array:
     """Coefficients from which a descent needs fewer passes than from the null model.
 
-    There the Hessian is `A (x) S + lambda I`, and Newton's step a ridge regression of the labels. Once rows are told
-    apart, little of that curvature is left, so that the penalty weighs more against it: the curvature is divided by
-    four as long as that lowers the objective, and each step is made as long as is best, both judged by a thousand rows.
+    There the Hessian is `A (x) S + lambda I`, and Newton's step a ridge regression of the labels.
+    Once rows are told apart, little of that curvature is left, so that the penalty weighs more
+    against it: the curvature is divided by four as long as that lowers the objective, and each step
+    is made as long as is best, both judged by a thousand rows.
 
     Args:
         objective: what is minimised.
         null: the coefficients of the null model, shape `objective.shape`.
         gradient: the gradient there.
 
-    Reference: Hastie, Buja and Tibshirani, Penalized discriminant analysis, Annals of Statistics 23, 1995.
+    Reference: Hastie, Buja and Tibshirani, Penalized discriminant analysis, Annals of Statistics
+    23, 1995.
     """
     hessian = kronecker_hessian(objective, null)
     sample = objective.rows.sample(min(_SAMPLED_ROWS, objective.rows.n_rows), np.random.default_rng(0))
@@ -48,8 +51,8 @@ def ridge_start(objective: Objective, null: Array, gradient: Array) -> Array:
 
 
 def _best_length(objective: Objective, rows: Rows, null: Array, direction: Array, length: float) -> tuple[float, float]:
-    """The objective of some rows where it is least along a direction, and how far that is: Newton's method in the
-    logarithm of the length, which starts at `length`."""
+    """The objective of some rows where it is least along a direction, and how far that is: Newton's
+    method in the logarithm of the length, which starts at `length`."""
     loss, along = objective.loss, rows.columns.to_raw(direction)
     score_changes = all_scores(rows, along)
     share = rows.weight / rows.weight.sum()

@@ -24,16 +24,19 @@ __all__ = ["RowSpace"]
 
 @dataclass(frozen=True)
 class RowSpace(Solver):
-    """Another solver in the space of at most n dimensions that n rows span; exact with the L2 penalty and without one.
+    """Another solver in the space of at most n dimensions that n rows span; exact with the L2
+    penalty and without one.
 
-    A coefficient vector's part outside the span of the rows changes no score and only costs penalty, so the optimum
-    lies in the span (the representer theorem). With the singular value decomposition `X = F Q'` the problem in `w`,
-    where `W = Q w`, has the same penalty, n rows and at most n columns.
+    A coefficient vector's part outside the span of the rows changes no score and only costs
+    penalty, so the optimum lies in the span (the representer theorem). With the singular value
+    decomposition `X = F Q'` the problem in `w`, where `W = Q w`, has the same penalty, n rows and
+    at most n columns.
 
     Args:
         solver: runs on the reduced problem.
 
-    Reference: Hastie and Tibshirani, Efficient quadratic regularization for expression arrays, Biostatistics 5, 2004.
+    Reference: Hastie and Tibshirani, Efficient quadratic regularization for expression arrays,
+    Biostatistics 5, 2004.
     """
 
     solver: Solver
@@ -46,7 +49,8 @@ class RowSpace(Solver):
         return self.solver.patience
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
-        """The iterates of the inner solver as coefficients of the columns; one pass over the rows in all.
+        """The iterates of the inner solver as coefficients of the columns; one pass over the rows
+        in all.
 
         Raises:
             ArgumentError: columns have penalty weights of their own.
@@ -70,7 +74,8 @@ class RowSpace(Solver):
             yield replace(iterate, coefficients=W, gradient=gradient, passes=1, in_float64=False, step=step)
 
     def numbers_held(self, size: Size) -> float:
-        """The dense rows, their copy in the decomposition, and its two factors; then as many columns as rows."""
+        """The dense rows, their copy in the decomposition, and its two factors; then as many
+        columns as rows."""
         rank = min(size.rows, size.columns)
         reduced = replace(size, columns=rank + 1, is_sparse=False, row=rank)
         return 5 * size.rows * size.columns + 4 * rank**2 + reduced.passes + self.solver.numbers_held(reduced)

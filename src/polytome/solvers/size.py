@@ -74,7 +74,7 @@ class Size:
 
     @property
     def passes(self) -> int:
-        """Coefficients in raw and in standard units, the gradient, what the driver keeps; in each thread two sums and
-        a block in the precision of its products."""
+        """Coefficients in raw and in standard units, the gradient, what the driver keeps; in each
+        thread two sums and a block in the precision of its products."""
         block = self.block * (self.entries // self.rows + 2 * self.outputs)
         return (8 + 2 * self.threads) * self.coefficients + self.threads * block

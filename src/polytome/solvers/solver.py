@@ -40,14 +40,15 @@ class Solver(Protocol):
 
     @property
     def careful_fallback(self) -> bool:
-        """Whether a careful Newton's method follows where rounding has halted it, or, in small problems, after
-        `fallback_after` iterations."""
+        """Whether a careful Newton's method follows where rounding has halted it, or, in small
+        problems, after `fallback_after` iterations."""
         return False
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`, the start included.
 
-        The generator ends when no further progress is possible, or returns `GivesWay` for `then` to go on.
+        The generator ends when no further progress is possible, or returns `GivesWay` for `then` to
+        go on.
         """
         ...
 
@@ -69,7 +70,8 @@ class GivesWay(NamedTuple):
 
 
 class Relay:
-    """The iterates of a solver and of its successors, which name themselves and count the passes so far.
+    """The iterates of a solver and of its successors, which name themselves and count the passes so
+    far.
 
     `iterates` are those of the solver whose turn it is, as it makes them.
 
@@ -105,22 +107,24 @@ class Relay:
                     raise
 
     def named(self, iterate: Iterate) -> Iterate:
-        """An iterate of the solver whose turn it is, with the names of those that took over, and all passes so far."""
+        """An iterate of the solver whose turn it is, with the names of those that took over, and
+        all passes so far."""
         if not (self.passes or self.took_over):
             return iterate
         names = (*self.took_over, *iterate.took_over)
         return replace(iterate, passes=self.passes + iterate.passes, took_over=names)
 
     def gives_way(self, handover: GivesWay | None) -> bool:
-        """Goes on with the next solver, where one has ended in order to give way to it; False if there is none."""
+        """Goes on with the next solver, where one has ended in order to give way to it; False if
+        there is none."""
         if handover is None or not self._next_solver():
             return False
         self._begin(self.objective, handover.coefficients, self.passes + handover.passes)
         return True
 
     def go_on(self, exact: Objective, start: Array, passes: float) -> bool:
-        """Goes on from coefficients at which the solver was halted: in float64, or where that is so, with the next
-        solver; False if there is none."""
+        """Goes on from coefficients at which the solver was halted: in float64, or where that is
+        so, with the next solver; False if there is none."""
         if self.objective is not exact:
             self.took_over += ("float64",)
         elif not self._next_solver():

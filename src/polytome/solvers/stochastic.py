@@ -44,18 +44,22 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class StochasticGradientDescent(Solver):
-    """Epochs of steps, each along the gradient of a few rows; `batch_size=1` is classical stochastic descent.
+    """Epochs of steps, each along the gradient of a few rows; `batch_size=1` is classical
+    stochastic descent.
 
-    Step t (counted from 0) has the rate `learning_rate / (1 + decay * t)`. An iterate is the end of an epoch: its
-    value and gradient cost one more pass over the rows. It also carries the `running` loss of the epoch, each row's
-    before its own step, and how many `updates` changed the coefficients.
+    Step t (counted from 0) has the rate `learning_rate / (1 + decay * t)`. An iterate is the end of
+    an epoch: its value and gradient cost one more pass over the rows. It also carries the `running`
+    loss of the epoch, each row's before its own step, and how many `updates` changed the
+    coefficients.
 
     Args:
-        learning_rate: the first rate; None for one over the largest curvature of a single row, which is always safe.
+        learning_rate: the first rate; None for one over the largest curvature of a single row,
+            which is always safe.
         batch_size: rows per step.
         decay: how fast the rate falls; 0 keeps it constant.
         seed: of the shuffling.
-        shuffle: whether each epoch visits the rows in a new random order; else in the order in which they are stored.
+        shuffle: whether each epoch visits the rows in a new random order; else in the order in
+            which they are stored.
 
     Raises:
         ArgumentError: a setting cannot be used.
@@ -64,7 +68,8 @@ class StochasticGradientDescent(Solver):
         >>> StochasticGradientDescent(0.5, batch_size=10).batch_size
         10
 
-    Reference: Robbins and Monro, A stochastic approximation method, Annals of Mathematical Statistics 22, 1951.
+    Reference: Robbins and Monro, A stochastic approximation method, Annals of Mathematical
+    Statistics 22, 1951.
     """
 
     learning_rate: float | None = None
@@ -143,7 +148,8 @@ class StochasticGradientDescent(Solver):
 
 
 class _Order:
-    """Draws the order of the rows in each epoch, as the settings ask for, and keeps the last one."""
+    """Draws the order of the rows in each epoch, as the settings ask for, and keeps the last
+    one."""
 
     def __init__(self, solver: StochasticGradientDescent) -> None:
         self.rng = np.random.default_rng(solver.seed) if solver.shuffle else None
@@ -157,8 +163,8 @@ class _Order:
 def _batches(rows: Rows, size: int, order: Any) -> Iterator[tuple[Block, Columns]]:
     """Batches of `size` rows, and the columns that they are in.
 
-    Small ones are cut from chunks that are dense and standardised already: a few rows of a sparse matrix cost several
-    times as much as those of an array.
+    Small ones are cut from chunks that are dense and standardised already: a few rows of a sparse
+    matrix cost several times as much as those of an array.
     """
     batches_per_chunk = _CHUNK_ENTRIES // (size * max(rows.n_features, 1))
     if batches_per_chunk < _MIN_BATCHES_PER_CHUNK:
@@ -178,7 +184,8 @@ _MIN_BATCHES_PER_CHUNK = 10  # wide rows are better left sparse
 
 
 def _batch_value_and_gradient(objective: Objective, batch: Block, columns: Columns, W: Array) -> tuple[float, Array]:
-    """Weighted loss of some rows, and an unbiased gradient: their mean as weighted in the whole, plus the penalty's."""
+    """Weighted loss of some rows, and an unbiased gradient: their mean as weighted in the whole,
+    plus the penalty's."""
     value, gradient = native.reduce_block(ValueAndGradient(objective.loss, columns.to_raw(W)), batch)
     # The share of the batch in the total weight, scaled up to the whole.
     gradient = columns.from_raw(gradient) * (objective.rows.n_rows / len(batch.weight) / objective.total_weight)
@@ -198,7 +205,8 @@ def _steepest_row(objective: Objective) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _WeightedSquares:
-    """The squared length of each row's standardised columns, the intercept's among them, times its weight, joined."""
+    """The squared length of each row's standardised columns, the intercept's among them, times its
+    weight, joined."""
 
     columns: Columns
     joined = 1

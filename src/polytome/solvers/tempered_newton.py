@@ -1,4 +1,5 @@
-"""Newton's method for the softmax loss in which rows that a step would ruin count as less certain than they are."""
+"""Newton's method for the softmax loss in which rows that a step would ruin count as less certain
+than they are."""
 
 from __future__ import annotations
 
@@ -34,10 +35,11 @@ _MAX_STEP_LENGTH, _MIN_STEP_LENGTH = 16.0, 1e-3
 class TemperedNewton(Solver):
     """Newton steps with the curvature of `softmax(scores / T)`, a temperature T for each row.
 
-    A row that is classified beyond doubt has no curvature, so a step may ruin it, and a line search would then shorten
-    the step for all rows. At a temperature above 1 it has some: a step that moves its margin by a share of
-    itself is foreseen. Temperatures start at 2, fall towards 1 while steps succeed, and rise for the rows that made a
-    step fail. Hessians come from a sample of pairs of classes (`pair_hessian`), which grows once all rows are at 1.
+    A row that is classified beyond doubt has no curvature, so a step may ruin it, and a line search
+    would then shorten the step for all rows. At a temperature above 1 it has some: a step that
+    moves its margin by a share of itself is foreseen. Temperatures start at 2, fall towards 1 while
+    steps succeed, and rise for the rows that made a step fail. Hessians come from a sample of pairs
+    of classes (`pair_hessian`), which grows once all rows are at 1.
 
     Args:
         pairs: about how many pairs of classes are drawn for each coefficient.
@@ -46,7 +48,8 @@ class TemperedNewton(Solver):
         >>> TemperedNewton()
         TemperedNewton(pairs=200)
 
-    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4. The temperatures are new here.
+    Reference: Nocedal and Wright, Numerical Optimization, 2006, section 3.4. The temperatures are
+    new here.
     """
 
     pairs: int = 200
@@ -82,8 +85,8 @@ class TemperedNewton(Solver):
                 W, (value, gradient) = W + length * direction, at_end
 
     def numbers_held(self, size: Size) -> float:
-        """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight) with two copies, rows
-        of some of them; their Gram matrices take less than the factor."""
+        """The Hessian and its factor, scores of all rows twice, drawn pairs (row, place, weight)
+        with two copies, rows of some of them; their Gram matrices take less than the factor."""
         drawn = min(2 * self.pairs * size.coefficients, size.rows * size.outputs)
         rows = min(drawn, ROWS_AT_ONCE) * size.columns
         return 3 * size.hessian + 2 * size.rows * size.outputs + 9 * drawn + rows + size.dense_blocks
@@ -120,12 +123,14 @@ def _step_length(
 
 
 def _rounding(value: float) -> float:
-    """How much the difference of two such values may owe to rounding: scores are sums of terms that cancel."""
+    """How much the difference of two such values may owe to rounding: scores are sums of terms that
+    cancel."""
     return 100 * float(np.finfo(np.float64).eps) * abs(value)
 
 
 def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, predicted_decrease: float) -> Array:
-    """Whether the whole step costs a row much more than its tempered curvature predicts: two passes over the rows."""
+    """Whether the whole step costs a row much more than its tempered curvature predicts: two passes
+    over the rows."""
     rows = objective.rows
     # A row matters if it alone costs a thousandth of the predicted decrease.
     threshold = 1e-3 * predicted_decrease * objective.total_weight
@@ -138,7 +143,8 @@ def _ruined(objective: Objective, W: Array, direction: Array, excess: Array, pre
 
 @dataclass(frozen=True, eq=False)
 class _Ruined:
-    """Whether a change of all scores ruins a row, joined; the targets of the rows are their numbers."""
+    """Whether a change of all scores ruins a row, joined; the targets of the rows are their
+    numbers."""
 
     loss: Loss
     target: Array

@@ -1,9 +1,11 @@
-"""Data sets known by name: four that come with scikit-learn, and MNIST and Fashion-MNIST, downloaded when first used.
+"""Data sets known by name: four that come with scikit-learn, and MNIST and Fashion-MNIST,
+downloaded when first used.
 
 Reference:
-    Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7 (1936): iris. LeCun, Bottou,
-    Bengio and Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE 86 (1998): MNIST. Xiao,
-    Rasul and Vollgraf, "Fashion-MNIST", arXiv:1708.07747 (2017).
+    Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7 (1936):
+    iris. LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
+    recognition", Proc. IEEE 86 (1998): MNIST. Xiao, Rasul and Vollgraf, "Fashion-MNIST",
+    arXiv:1708.07747 (2017).
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class Dataset:
         y_test: `(m,)` its labels, or None.
         feature_names: `d` names.
         class_names: the names of the classes in the order of the source.
-        scale: the number that every column is to be divided by so that it lies in [0, 1]; None to leave them.
+        scale: the number that every column is to be divided by so that it lies in [0, 1]; None to
+            leave them.
         image_shape: height and width when each row is an image.
         source: where it comes from.
         description: one sentence.
@@ -147,15 +150,16 @@ def list_datasets() -> tuple[DatasetInfo, ...]:
 def load_dataset(name: str, data_dir: str | PathLike[str] | None = None, progress: Progress | None = None) -> Dataset:
     """Load a data set by its name.
 
-    MNIST and Fashion-MNIST are read from `data_dir`; or else from the folder that the variable POLYTOME_DATA names,
-    if they are there; or else from a cache (POLYTOME_CACHE, or `polytome` in XDG_CACHE_HOME or `~/.cache`),
-    downloaded when they are not there either.
+    MNIST and Fashion-MNIST are read from `data_dir`; or else from the folder that the variable
+    POLYTOME_DATA names, if they are there; or else from a cache (POLYTOME_CACHE, or `polytome` in
+    XDG_CACHE_HOME or `~/.cache`), downloaded when they are not there either.
 
     Args:
         name: one of the names that `list_datasets` gives.
-        data_dir: a folder that holds the four IDX files (`.gz` or not), or has a subfolder of the data set's name that
-            does; ignored for the data sets that come with scikit-learn.
-        progress: called as `progress(file name, bytes so far, bytes in all or None)` during a download.
+        data_dir: a folder that holds the four IDX files (`.gz` or not), or has a subfolder of the
+            data set's name that does; ignored for the data sets that come with scikit-learn.
+        progress: called as `progress(file name, bytes so far, bytes in all or None)` during a
+            download.
 
     Returns:
         The data set.
@@ -180,7 +184,8 @@ def is_here(name: str, data_dir: str | PathLike[str] | None = None) -> bool:
 
     Args:
         name: one of the names that `list_datasets` gives.
-        data_dir: a folder that may hold its files; without it, POLYTOME_DATA and the cache are looked through.
+        data_dir: a folder that may hold its files; without it, POLYTOME_DATA and the cache are
+            looked through.
 
     Raises:
         ArgumentError: there is no such data set.
@@ -195,7 +200,8 @@ def is_here(name: str, data_dir: str | PathLike[str] | None = None) -> bool:
 
 
 def _info(name: str) -> DatasetInfo:
-    """What is known about a data set; if there is none, raises ArgumentError with the closest name."""
+    """What is known about a data set; if there is none, raises ArgumentError with the closest
+    name."""
     infos = {info.name: info for info in _INFOS}
     if name not in infos:
         close = difflib.get_close_matches(str(name).lower().replace("_", "-"), infos, n=1)
@@ -263,7 +269,8 @@ def _load_images(info: DatasetInfo, data_dir: str | PathLike[str] | None, progre
 
 
 def _local_files(name: str, data_dir: str | PathLike[str] | None) -> list[Path] | None:
-    """The four files in the folder the user named, else in that of the environment; None where they are not."""
+    """The four files in the folder the user named, else in that of the environment; None where they
+    are not."""
     chosen = data_dir if data_dir is not None else os.environ.get("POLYTOME_DATA")
     if not chosen:
         return None

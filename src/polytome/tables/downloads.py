@@ -1,4 +1,5 @@
-"""Download a file once, check it, and keep it: resumed where it stopped, renamed only when it is complete."""
+"""Download a file once, check it, and keep it: resumed where it stopped, renamed only when it is
+complete."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 _PIECE = 1 << 16
 _TIMEOUT_SECONDS = 30.0
 _MOST_BYTES = 1 << 30  # more than any of the files: a server that never ends must not fill the disk
-# URLError, timeouts and lost connections are kinds of OSError; invalid addresses and lengths, of ValueError.
+# URLError, timeouts and lost connections are kinds of OSError; invalid addresses and lengths, of
+# ValueError.
 _TROUBLE = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -34,8 +36,8 @@ class RemoteFile:
     Attributes:
         name: the file's name, which is added to each mirror.
         checksum: hexadecimal digest.
-        algorithm: "sha256" of the decompressed content (mirrors may compress differently), or "md5" of the compressed
-            file, where that is all that has been published.
+        algorithm: "sha256" of the decompressed content (mirrors may compress differently), or "md5"
+            of the compressed file, where that is all that has been published.
     """
 
     name: str
@@ -56,8 +58,8 @@ class RemoteFile:
 def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, progress: Progress | None = None) -> Path:
     """Return the path of a file in a folder, downloading it first if it is not there.
 
-    What has arrived is kept in a file ending in `.part`, so that an interrupted download resumes where it stopped, even
-    with another mirror.
+    What has arrived is kept in a file ending in `.part`, so that an interrupted download resumes
+    where it stopped, even with another mirror.
 
     Args:
         file: what to fetch.
@@ -83,7 +85,8 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, progress: Pr
     part = folder / f"{file.name}.part"
     tried = []
     for mirror in mirrors:
-        # A file resumed from another mirror may be compressed differently and then fails the check: start again.
+        # A file resumed from another mirror may be compressed differently and then fails the check:
+        # start again.
         for resumed in (True, False) if part.exists() else (False,):
             if not resumed:
                 part.unlink(missing_ok=True)

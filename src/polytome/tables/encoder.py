@@ -1,11 +1,12 @@
 """How the rows of a table become numbers: the part of a model that remembers its table.
 
-Numbers stay as they are. A category with levels a, b, c becomes three columns of zeros and ones, named
-`colour=a`, `colour=b`, `colour=c` (one-hot coding). No level is dropped: with a penalty the coefficients are
-unique nevertheless, and no level is favoured by being the reference.
+Numbers stay as they are. A category with levels a, b, c becomes three columns of zeros and ones,
+named `colour=a`, `colour=b`, `colour=c` (one-hot coding). No level is dropped: with a penalty the
+coefficients are unique nevertheless, and no level is favoured by being the reference.
 
 Reference:
-    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 2.2 and 18.3.
+    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 2.2 and
+    18.3.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ __all__ = [
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
 MISSING_MARKS = ("?",)
-"""The words that mark a missing cell in a text file, besides the empty one, unless others are given."""
+"""The words that mark a missing cell in a text file, besides the empty one, unless others are
+given."""
 MISSING_RULES = ("error", "drop", "mean")
 """What may happen to a missing cell."""
 MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or --missing mean in training"
@@ -71,8 +73,8 @@ class Column:
         name: its name in the header, or `column_3` without one.
         kind: "number" or "category".
         levels: the levels of a category, sorted; empty for numbers.
-        fill: what replaces a missing cell: a number's training mean, `MISSING_LEVEL` for a category, None
-            for nothing.
+        fill: what replaces a missing cell: a number's training mean, `MISSING_LEVEL` for a
+            category, None for nothing.
     """
 
     name: str
@@ -92,14 +94,16 @@ class Encoder:
 
     Attributes:
         columns: the feature columns in the order of the model's coefficients.
-        target: the name of the column that holds the labels; None when the model has no such column.
-        missing: what happens to a missing cell: "error", "drop" (the reader drops the row) or "mean" (see
-            `Column.fill`).
-        unknown: what happens to a level that training never saw: "error", or "zero" (all its columns are
-            zero).
+        target: the name of the column that holds the labels; None when the model has no such
+            column.
+        missing: what happens to a missing cell: "error", "drop" (the reader drops the row) or
+            "mean" (see `Column.fill`).
+        unknown: what happens to a level that training never saw: "error", or "zero"
+            (all its columns are zero).
         label_kind: whether the labels are whole numbers or text.
-        marks: words that mark a missing cell in every column, besides the empty one. Where only a number, a known level
-            or a label that is a whole number can stand, those of `MISSING_WORDS` do so too.
+        marks: words that mark a missing cell in every column, besides the empty one. Where only a
+            number, a known level or a label that is a whole number can stand, those of
+            `MISSING_WORDS` do so too.
 
     Example:
         >>> columns = (Column("age", "number"), Column("colour", "category", ("blue", "red")))
@@ -131,20 +135,22 @@ class Encoder:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether encoded rows are sparse: where the columns of categories leave most entries zero."""
+        """Whether encoded rows are sparse: where the columns of categories leave most entries
+        zero."""
         return len(self.columns) < SPARSE_BELOW * sum(column.width for column in self.columns)
 
     def align(self, frame: Frame) -> Frame:
         """Find this encoder's columns in a frame.
 
-        Columns are matched by name, in any order; others are ignored. A frame without a header that has
-        exactly as many columns as the encoder is matched by position.
+        Columns are matched by name, in any order; others are ignored. A frame without a header that
+        has exactly as many columns as the encoder is matched by position.
 
         Args:
             frame: the table as it was read.
 
         Returns:
-            The frame with the encoder's columns in order, and then the target column if there is one.
+            The frame with the encoder's columns in order, and then the target column if there is
+            one.
 
         Raises:
             DataError: a column is missing; the message lists what was found.
@@ -173,12 +179,13 @@ class Encoder:
             frame: a table with this encoder's columns; see `align`.
 
         Returns:
-            `(n_rows, len(feature_names))` float64: a CSR array where the columns of categories leave most
-            entries zero (this depends on the encoder alone), otherwise dense.
+            `(n_rows, len(feature_names))` float64: a CSR array where the columns of categories
+            leave most entries zero (this depends on the encoder alone), otherwise dense.
 
         Raises:
-            DataError: a column is missing, a cell is missing or is not a number, or a level was never seen and
-                `unknown` is "error"; the message names the place, the column and the value.
+            DataError: a column is missing, a cell is missing or is not a number, or a level was
+                never seen and `unknown` is "error"; the message names the place, the column and the
+                value.
         """
         frame = self.align(frame)
         width = sum(column.width for column in self.columns)
@@ -197,11 +204,12 @@ class Encoder:
             frame: a table that may hold the target column.
 
         Returns:
-            `(n_rows,)` int64 or `str` labels; None when the frame has no target column or nothing in it.
+            `(n_rows,)` int64 or `str` labels; None when the frame has no target column or nothing
+            in it.
 
         Raises:
-            DataError: some labels are missing, or one is not a whole number where training had only whole
-                numbers.
+            DataError: some labels are missing, or one is not a whole number where training had only
+                whole numbers.
         """
         frame = self.align(frame)
         if self.target is None or self.target not in frame.names:
@@ -241,7 +249,8 @@ class Encoder:
             data: parsed JSON.
 
         Raises:
-            FileError: something is absent, superfluous, of the wrong type, contradictory or not finite.
+            FileError: something is absent, superfluous, of the wrong type, contradictory or not
+                finite.
 
         Example:
             >>> encoder = Encoder((Column("age", "number"),), None, missing="error", unknown="zero")
@@ -261,7 +270,8 @@ class Encoder:
         return cls(columns, found["target"], **rules, marks=tuple(found["marks"]))
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
-        """Read a number column as it is: NaN where a cell is missing, infinity where it is not a number."""
+        """Read a number column as it is: NaN where a cell is missing, infinity where it is not a
+        number."""
         marks = set(self.marks) - MISSING_WORDS  # those of MISSING_WORDS are not numbers anyway
         cells = frame[column.name]
         return (cells.without(marks) if marks else cells).numbers()
@@ -299,7 +309,8 @@ class Encoder:
         return np.array([*found, _GAP], dtype=np.intp)[codes]  # code -1 points at the last
 
     def _codes(self, frame: Frame, column: Column) -> NDArray[np.intp]:
-        """Read a category column as positions among its levels; -1 is a level never seen, where allowed."""
+        """Read a category column as positions among its levels; -1 is a level never seen, where
+        allowed."""
         found = self._positions(frame, column)
         if column.fill is None:
             refuse_first(frame, column.name, found == _GAP, MISSING_REMEDY)
@@ -350,7 +361,8 @@ class Encoder:
 _LABELS = ("integer", "text")
 _UNSEEN, _GAP = -1, -2
 _LONGEST_NAMES = 2**27
-"""Characters of the names of one category's features in a file: `column=level`, so that short text cannot grow."""
+"""Characters of the names of one category's features in a file: `column=level`, so that short text
+cannot grow."""
 
 
 def is_missing(cells: Cells, kind: str) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """A table of named columns as it was read, before its columns are interpreted.
 
-A `Frame` holds one `Cells` per column. The same cells can be read as numbers or as words: `1` is a number in
-one table and the name of a category in another, and only the encoder knows which.
+A `Frame` holds one `Cells` per column. The same cells can be read as numbers or as words: `1` is a
+number in one table and the name of a category in another, and only the encoder knows which.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from polytome.errors import DataError
 __all__ = ["EXACT", "MISSING_WORDS", "Cells", "Frame", "NumberCells", "TextCells", "listing", "parse_number"]
 
 MISSING_WORDS = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "None"])
-"""Words that among numbers can only mean "no value here"; among other words all but the empty one may be names."""
+"""Words that among numbers can only mean "no value here"; among other words all but the empty one
+may be names."""
 EXACT = 2**53
 """float64 holds every whole number up to here."""
 _BOOLEANS = {"true": 1.0, "false": 0.0}
@@ -57,11 +58,13 @@ class Cells(Protocol):
         ...
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the cells as numbers: NaN where a cell is missing, infinity where it is not a finite number."""
+        """Return the cells as numbers: NaN where a cell is missing, infinity where it is not a
+        finite number."""
         ...
 
     def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-        """Return a code for each cell, -1 where it is missing, and the distinct words the codes stand for."""
+        """Return a code for each cell, -1 where it is missing, and the distinct words the codes
+        stand for."""
         ...
 
     def text(self, row: int) -> str:
@@ -82,8 +85,9 @@ class TextCells:
 
     Args:
         codes: `(n,)` integers, positions in `words`; -1 where a cell is missing.
-        words: the words as the file spells them. Blanks around them are removed, words that are then equal
-            become one, the empty word becomes a missing cell, and a word that no code points at is forgotten.
+        words: the words as the file spells them. Blanks around them are removed, words that are
+            then equal become one, the empty word becomes a missing cell, and a word that no code
+            points at is forgotten.
 
     Example:
         >>> cells = TextCells.of(["red", " blue", "", "red "])
@@ -116,7 +120,8 @@ class TextCells:
         return len(self._codes)
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the cells as numbers: a word of `MISSING_WORDS` is missing, true and false are 1 and 0 among such."""
+        """Return the cells as numbers: a word of `MISSING_WORDS` is missing, true and false are 1
+        and 0 among such."""
         values = [np.nan if word in MISSING_WORDS else parse_number(word) for word in self._words]
         if all(value in (0.0, 1.0) or not np.isfinite(value) for value in values):
             values = [_BOOLEANS.get(word.lower(), value) for word, value in zip(self._words, values, strict=True)]
@@ -149,7 +154,8 @@ class NumberCells:
 
     Args:
         values: `(n,)` float64; NaN where a cell is missing.
-        boolean: whether 1 and 0 stand for true and false; matters only when the column is read as words.
+        boolean: whether 1 and 0 stand for true and false; matters only when the column is read as
+            words.
 
     Example:
         >>> NumberCells(np.array([3.0, np.nan, 2.5])).words()
@@ -219,8 +225,8 @@ class Frame:
         source: the file's name, for messages.
         headed: False when the names were made up because the file has no header line.
         locate: turns a row of the file, counted from 0, into words such as "line 7".
-        rows: `(n,)` the row of the file that each row of the frame came from; None when that is all of them
-            in order.
+        rows: `(n,)` the row of the file that each row of the frame came from; None when that is all
+            of them in order.
         index: columns that number or name the rows, such as the index that pandas writes.
         notes: what a user should know about how the table was read.
 
@@ -241,7 +247,8 @@ class Frame:
 
     @classmethod
     def of(cls, columns: Mapping[str, Sequence[str | float | bool | None]], source: str = "<memory>") -> Frame:
-        """Return a frame of plain Python values, such as the rows of a request; None marks a missing cell.
+        """Return a frame of plain Python values, such as the rows of a request; None marks a
+        missing cell.
 
         Args:
             columns: for each name its values; a column with at least one `str` is read as text.
@@ -285,7 +292,8 @@ class Frame:
 
 
 def _cells_of(values: Sequence[str | float | bool | None]) -> Cells:
-    """Choose the cells for plain Python values, so that how a value is read does not depend on the other rows."""
+    """Choose the cells for plain Python values, so that how a value is read does not depend on the
+    other rows."""
     kinds = {type(value) for value in values if value is not None}
     boolean = kinds == {bool}
     large = int in kinds and any(isinstance(value, int) and abs(value) > EXACT for value in values)

@@ -1,12 +1,15 @@
-"""Image files as rows: a drawn or photographed digit in the form of the images that a model was trained on.
+"""Image files as rows: a drawn or photographed digit in the form of the images that a model was
+trained on.
 
-MNIST was made from scans of single digits: the ink was scaled to fit 20 x 20 pixels with its shape kept, which
-antialiasing turned grey, and put into 28 x 28 pixels so that its centre of mass is in the middle. Here the same is done
-to what a person draws or photographs, after the background is removed.
+MNIST was made from scans of single digits: the ink was scaled to fit 20 x 20 pixels with its shape
+kept, which antialiasing turned grey, and put into 28 x 28 pixels so that its centre of mass is in
+the middle. Here the same is done to what a person draws or photographs, after the background is
+removed.
 
 Reference:
-    LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998), section III.A.
-    Serra, "Image Analysis and Mathematical Morphology" (1982), chapter XII: the ground as a closing of the image.
+    LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition"
+    (1998), section III.A. Serra, "Image Analysis and Mathematical Morphology" (1982), chapter XII:
+    the ground as a closing of the image.
 """
 
 from __future__ import annotations
@@ -60,23 +63,26 @@ def training_form(
 ) -> NDArray[np.uint8] | NDArray[np.float64]:
     """Turn a drawn or photographed digit into the form of its training images, as MNIST was made.
 
-    The image is turned upright as its camera noted, laid on white where it is transparent, and made grey. Its ground
-    is estimated under the ink, however unevenly it is lit, and removed; it may be light or dark. The ink is cropped,
-    scaled with antialiasing to fit 5/7 of each side (20 of 28 pixels) with its shape kept, and moved by whole pixels
-    until its centre of mass is nearest to pixel `side // 2` (counted from 0), its place in MNIST, no ink being lost.
-    Forms with a side below 14 are made like those of digits: the ink fills four times as many pixels each way, and
-    each pixel is the mean of 4 x 4 of them.
+    The image is turned upright as its camera noted, laid on white where it is transparent, and made
+    grey. Its ground is estimated under the ink, however unevenly it is lit, and removed; it may be
+    light or dark. The ink is cropped, scaled with antialiasing to fit 5/7 of each side
+    (20 of 28 pixels) with its shape kept, and moved by whole pixels until its centre of mass is
+    nearest to pixel `side // 2` (counted from 0), its place in MNIST, no ink being lost. Forms with
+    a side below 14 are made like those of digits: the ink fills four times as many pixels each way,
+    and each pixel is the mean of 4 x 4 of them.
 
-    An image that has exactly the wanted shape and a dark background is a training image already: it is used as it is.
+    An image that has exactly the wanted shape and a dark background is a training image already: it
+    is used as it is.
 
     Args:
-        image: a PNG, JPEG, GIF (its first frame), BMP or WebP, as the bytes of the file or its path; or an array of
-            8-bit pixels, `(h, w)` grey, `(h, w, 3)` RGB or `(h, w, 4)` RGBA.
+        image: a PNG, JPEG, GIF (its first frame), BMP or WebP, as the bytes of the file or its
+            path; or an array of 8-bit pixels, `(h, w)` grey, `(h, w, 3)` RGB or `(h, w, 4)` RGBA.
         shape: height and width of the training images.
         full: what full ink is in the training images: 255 for mnist, 16 for digits.
 
     Returns:
-        `shape` pixels from 0 (ground) to `full` (ink): whole numbers as uint8 where `full` is 255, else float64.
+        `shape` pixels from 0 (ground) to `full` (ink): whole numbers as uint8 where `full` is 255,
+        else float64.
 
     Raises:
         ArgumentError: the array, the shape or the full value cannot be used.
@@ -115,7 +121,8 @@ def _blank(name: str) -> DataError:
 
 
 def _grey(image: Any) -> tuple[Picture, str]:
-    """Brightness of the pixels from 0 to 1, of a reasonable size, and what to call the image in messages."""
+    """Brightness of the pixels from 0 to 1, of a reasonable size, and what to call the image in
+    messages."""
     pillow = _import_pillow()
     if isinstance(image, np.ndarray):
         name = "image"
@@ -153,7 +160,8 @@ def _contents(path: Path) -> bytes:
 
 
 def _decoded(contents: bytes, name: str, refusal: type[DataError] | type[FileError]) -> Image:
-    """The first picture of a file, decoded and upright; its size is checked before a pixel is decoded."""
+    """The first picture of a file, decoded and upright; its size is checked before a pixel is
+    decoded."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if len(contents) > _MOST_BYTES:
@@ -182,7 +190,8 @@ def _too_much(image: Image, contents: bytes) -> str | None:
         return _MANY_PIXELS
     if max(image.size) > _MOST_NARROW * min(image.size):
         return f"is {image.width:,} x {image.height:,} pixels, too narrow to show anything; crop it again"
-    # Within a scan each byte 255 is followed by 0 or a sign to start again, so that these two begin a scan.
+    # Within a scan each byte 255 is followed by 0 or a sign to start again, so that these two begin
+    # a scan.
     scans = contents.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
     if scans > 1 and scans * max(pixels, _LEAST_SCAN) > _MOST_SCANNED:
         return f"is a JPEG of {scans:,} scans; save it as a baseline JPEG, or as PNG"
@@ -190,7 +199,8 @@ def _too_much(image: Image, contents: bytes) -> str | None:
 
 
 def _brightness(image: Image) -> Picture:
-    """Brightness from 0 (black) to 1 (white), on white where transparent; large images are averaged down."""
+    """Brightness from 0 (black) to 1 (white), on white where transparent; large images are averaged
+    down."""
     from PIL import Image
 
     deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
@@ -215,10 +225,12 @@ def _border(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def _ink(grey: Picture, name: str) -> _Ink:
-    """How much darker than its background each pixel is, as a share of the darkest ink; light ink is inverted first.
+    """How much darker than its background each pixel is, as a share of the darkest ink; light ink
+    is inverted first.
 
-    The background under the ink is what a closing leaves: the lightest pixel in any window that is wider than a stroke.
-    It follows shadows, and dividing by it makes a stroke in the shadow as dark as one in the light.
+    The background under the ink is what a closing leaves: the lightest pixel in any window that is
+    wider than a stroke. It follows shadows, and dividing by it makes a stroke in the shadow as dark
+    as one in the light.
     """
     if _is_light_on_dark(grey):
         grey = 1 - grey
@@ -241,14 +253,16 @@ def _ink(grey: Picture, name: str) -> _Ink:
 
 
 def _is_light_on_dark(grey: Picture) -> bool:
-    """Whether the background is dark: what stands out from its surroundings is then lighter than they are."""
+    """Whether the background is dark: what stands out from its surroundings is then lighter than
+    they are."""
     level = grey - _slope(grey)
     surroundings = ndimage.uniform_filter(level, max(grey.shape) // 2 + 1, mode="nearest")
     return bool(np.sum((level - surroundings) ** 3, dtype=np.float64) > 0)
 
 
 def _slope(grey: Picture) -> Picture:
-    """How brightness changes across the background: the quadratic fitted to the border, without the ink there."""
+    """How brightness changes across the background: the quadratic fitted to the border, without the
+    ink there."""
     rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
     y, x = np.broadcast_arrays(rows[:, None], columns[None, :])
     terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1)
@@ -265,8 +279,8 @@ def _slope(grey: Picture) -> Picture:
 def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The connected parts of a mask that make up the digit.
 
-    Parts with less than a twentieth of the largest one's pixels are specks. Unless the largest one touches the border
-    too, those that do are shadows and other things at the side.
+    Parts with less than a twentieth of the largest one's pixels are specks. Unless the largest one
+    touches the border too, those that do are shadows and other things at the side.
     """
     labels, count = ndimage.label(mask, _AROUND)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
@@ -280,7 +294,8 @@ def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _thickened(ink: _Ink) -> _Ink:
-    """The ink with strokes of at least `_LEAST_STROKE` of the digit's longer side: a fine pen would leave it too faint.
+    """The ink with strokes of at least `_LEAST_STROKE` of the digit's longer side: a fine pen would
+    leave it too faint.
 
     Across a long bar the mean distance to the edge is a quarter of its width.
     """
@@ -299,7 +314,8 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _normalised(ink: _Ink, shape: tuple[int, int]) -> Picture:
-    """The ink in the size and place that it has in MNIST; small images are made like those of digits."""
+    """The ink in the size and place that it has in MNIST; small images are made like those of
+    digits."""
     height, width = shape
     if min(shape) >= _SMALL:
         box = (round(height * 5 / 7), round(width * 5 / 7))
@@ -324,7 +340,8 @@ def _scaled(ink: _Ink, box: tuple[int, int]) -> Picture:
 
 
 def _placed(digit: Picture, shape: tuple[int, int]) -> Picture:
-    """The digit in an empty image, moved by whole pixels until its centre of mass is nearest to pixel `side // 2`."""
+    """The digit in an empty image, moved by whole pixels until its centre of mass is nearest to
+    pixel `side // 2`."""
     form = np.zeros(shape, dtype=np.float32)
     centre = ndimage.center_of_mass(digit)
     top, left = (

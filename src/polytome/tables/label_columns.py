@@ -25,12 +25,12 @@ def refuse_first(frame: Frame, name: str, wrong: NDArray[np.bool_], complaint: s
         frame: the table.
         name: the column.
         wrong: `(n_rows,)` true where a cell is wrong.
-        complaint: what is wrong and what to do; `{value}` in it becomes the cell's text in quotation
-            marks.
+        complaint: what is wrong and what to do; `{value}` in it becomes the cell's text in
+            quotation marks.
 
     Raises:
-        DataError: a cell is wrong; the message names the place, the column and the value, and counts
-            such cells.
+        DataError: a cell is wrong; the message names the place, the column and the value, and
+            counts such cells.
 
     Example:
         >>> frame = Frame.of({"age": [25, -3]})
@@ -54,17 +54,19 @@ def label_kind(
     Args:
         frame: the table.
         name: its column of labels, which must not have gaps.
-        training: whether a classifier is to learn from them; then they must be at least two classes and
-            look like classes.
+        training: whether a classifier is to learn from them; then they must be at least two classes
+            and look like classes.
         notes: receives a sentence if they hardly do.
-        n_rows: how many rows the labels stand for, where the table is but a list of those that occur.
+        n_rows: how many rows the labels stand for, where the table is but a list of those that
+            occur.
 
     Returns:
-        "integer" when every label is a whole number below 2^53 in size, written without leading zeros.
+        "integer" when every label is a whole number below 2^53 in size, written without leading
+        zeros.
 
     Raises:
-        DataError: there is one class only, or there are so many that this looks like a regression target
-            or a name.
+        DataError: there is one class only, or there are so many that this looks like a regression
+            target or a name.
 
     Example:
         >>> label_kind(Frame.of({"grade": ["+1", "-1", "1.0"]}), "grade")

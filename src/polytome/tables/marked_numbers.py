@@ -1,4 +1,5 @@
-"""Recognise numbers that are written with marks, such as 1,234 or 12%: their meaning is never guessed."""
+"""Recognise numbers that are written with marks, such as 1,234 or 12%: their meaning is never
+guessed."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ _PATTERNS = tuple((re.compile(pattern), said) for pattern, said in _SHAPES)
 
 
 def explain_marks(word: str) -> str:
-    """Say what a word looks like that would be a number without its marks; empty for any other word.
+    """Say what a word looks like that would be a number without its marks; empty for any other
+    word.
 
     Example:
         >>> explain_marks("12%")

@@ -33,7 +33,8 @@ __all__ = [
 
 _FEW_LEVELS = 20
 _FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
-"""Above so many levels a column is refused by default if there are on average fewer rows for each."""
+"""Above so many levels a column is refused by default if there are on average fewer rows for
+each."""
 MOST_LEVEL_BYTES = 1 << 24
 """Bytes that all levels of a column may have together by default: they are kept in the model."""
 FEW_WRONG = 0.05
@@ -79,19 +80,20 @@ def learn_encoder(
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
-    A column holds numbers when every cell that is not missing is a finite number (or every one is true or
-    false), and categories otherwise. Where one cell or fewer than 5 % of the cells spoil a column of
-    numbers, that is an error. Among numbers every word of `MISSING_WORDS` is a missing cell, among other words only
-    those of `marks` are.
+    A column holds numbers when every cell that is not missing is a finite number (or every one is
+    true or false), and categories otherwise. Where one cell or fewer than 5 % of the cells spoil a
+    column of numbers, that is an error. Among numbers every word of `MISSING_WORDS` is a missing
+    cell, among other words only those of `marks` are.
 
     Args:
         frame: the training table.
         target: the column of labels: a name, "last", or a position from 1.
-        missing: "error", "drop" (leave out rows with a gap in a column that is used) or "mean" (a number gets the
-            column's mean, a category the level `MISSING_LEVEL`).
+        missing: "error", "drop" (leave out rows with a gap in a column that is used) or "mean" (a
+            number gets the column's mean, a category the level `MISSING_LEVEL`).
         unknown: kept in the encoder; see `Encoder`.
         drop: columns to leave out.
-        categories: columns to read as text, whatever they look like and however rare their levels are.
+        categories: columns to read as text, whatever they look like and however rare their levels
+            are.
         marks: words that mark a missing cell, besides the empty one.
 
     Returns:
@@ -223,7 +225,8 @@ def refuse_marked_numbers(frame: Frame, name: str, wrong: NDArray[np.bool_]) -> 
 
 
 def without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: list[str]) -> Frame:
-    """Treat the words that mark missing cells in a column of words as missing, and say which others look like marks."""
+    """Treat the words that mark missing cells in a column of words as missing, and say which others
+    look like marks."""
     _, words = frame[name].words()
     doubtful = [word for word in words if word in MISSING_WORDS and word not in marks]
     others = [word for word in words if word not in MISSING_WORDS]
@@ -238,7 +241,8 @@ def without_gap_words(frame: Frame, name: str, marks: Sequence[str], notes: list
 
 
 def note_positions(names: Sequence[str], wanted: Sequence[str], notes: list[str]) -> None:
-    """Say which column a number means that is the name of one column and the position of another."""
+    """Say which column a number means that is the name of one column and the position of
+    another."""
     for word in dict.fromkeys(wanted):
         if word in names and word.isascii() and word.isdigit() and 1 <= int(word) <= len(names):
             other = names[int(word) - 1]
@@ -247,7 +251,8 @@ def note_positions(names: Sequence[str], wanted: Sequence[str], notes: list[str]
 
 
 def refuse_equal_names(source: str, encoder: Encoder) -> None:
-    """Refuse columns of which two features would have one name, such as `a=b` beside `a` with level `b`."""
+    """Refuse columns of which two features would have one name, such as `a=b` beside `a` with level
+    `b`."""
     name, count = Counter(encoder.feature_names).most_common(1)[0]
     if count > 1:
         makers = [

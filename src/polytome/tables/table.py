@@ -56,7 +56,8 @@ _MAGIC_KINDS = {
 
 
 class RowOptions(TypedDict, total=False):
-    """How a table is read, whether to train on it or to predict from it: arguments of `read_table`."""
+    """How a table is read, whether to train on it or to predict from it: arguments of
+    `read_table`."""
 
     target: str | None
     missing: str | None
@@ -78,15 +79,16 @@ class Table:
     """What was read from a file.
 
     Attributes:
-        X: `(n, d)` features: float64 from a table of columns; in their own type, maybe memory-mapped, from
-            an array; CSR where most are zero.
+        X: `(n, d)` features: float64 from a table of columns; in their own type, maybe
+            memory-mapped, from an array; CSR where most are zero.
         y: `(n,)` labels, int64 or `str`; None when the file has none.
         feature_names: `d` names; None when the file has none.
         encoder: how columns became numbers; None for files that hold numbers alone.
         source: the file's name.
         notes: sentences a user should see, such as how many rows were left out.
         kept: `(n_rows of the file,)` which rows are in X; None when all are.
-        frame: the columns of the rows in X as they were read; None for files that hold numbers alone.
+        frame: the columns of the rows in X as they were read; None for files that hold numbers
+            alone.
     """
 
     X: Matrix
@@ -118,31 +120,37 @@ def read_table(
 
     Args:
         path: the file, or a folder of IDX files; see the list of endings above.
-        target: where the labels are. In a table of columns: a name, "last", or a position from 1 (needed in
-            training). In `.npz`: the array's name. In `.npy`: another `.npy` file, "last", or a position.
-        encoder: the encoder of a trained model; columns are then matched by name (see `Encoder.align`).
-        missing: what to do with a missing cell: "error" (the default), "drop" the row, or "mean": a number gets
-            its training mean, a category the level "(missing)". With an encoder None means as in training, but
-            rows are dropped only if asked for here, so that no prediction goes missing unnoticed.
-        unknown: what to do with a level that training never saw: "error" (the default) or "zero". None as
-            for `missing`.
+        target: where the labels are. In a table of columns: a name, "last", or a position from 1
+            (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
+            "last", or a position.
+        encoder: the encoder of a trained model; columns are then matched by name (see
+            `Encoder.align`).
+        missing: what to do with a missing cell: "error" (the default), "drop" the row, or "mean": a
+            number gets its training mean, a category the level "(missing)". With an encoder None
+            means as in training, but rows are dropped only if asked for here, so that no prediction
+            goes missing unnoticed.
+        unknown: what to do with a level that training never saw: "error" (the default) or "zero".
+            None as for `missing`.
         header: "yes", "no" or "auto": whether line 1 of a text table holds names.
         n_features: the number of features that X must have; a libsvm file may show fewer.
         drop: columns to leave out; by name or position.
-        categories: columns to read as text, even if they look like numbers or their texts hardly repeat; by name or
-            position.
-        marks: words that mark a missing cell in training, besides the empty one; None is "?" in a text table and
-            nothing else in a file that has nulls. `MISSING_WORDS` count as missing among numbers in any case.
+        categories: columns to read as text, even if they look like numbers or their texts hardly
+            repeat; by name or position.
+        marks: words that mark a missing cell in training, besides the empty one; None is "?" in a
+            text table and nothing else in a file that has nulls. `MISSING_WORDS` count as missing
+            among numbers in any case.
         labels: False to ignore labels, which rows to be predicted do not need.
-        read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that neither a damaged nor a
-            malicious file takes all of it: a small file can decompress to a very large one, and one index makes libsvm
-            text as wide as it says. None: 1.07 (2^30 bytes), or 100 times the file's size where that is more.
+        read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
+            neither a damaged nor a malicious file takes all of it: a small file can decompress to a
+            very large one, and one index makes libsvm text as wide as it says. None: 1.07 (2^30
+            bytes), or 100 times the file's size where that is more.
 
     Returns:
         The table.
 
     Raises:
-        ArgumentError: an option has no meaning for this file, or names something that it does not have.
+        ArgumentError: an option has no meaning for this file, or names something that it does not
+            have.
         DataError: what the file holds cannot be used.
         FileError: the file cannot be read, or needs more memory than is allowed.
         MissingExtraError: the file needs pyarrow and it is not installed.

@@ -1,7 +1,7 @@
 """Diagrams of neurons, of layers, and of the chain rule over two paths.
 
-Left to right, as the computation goes. A circle is a number, a grey one is given; a dashed circle is the constant 1
-that the intercept weighs.
+Left to right, as the computation goes. A circle is a number, a grey one is given; a dashed circle
+is the constant 1 that the intercept weighs.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def neuron(
 ) -> Figure:
     """Draw one neuron: weighted sum, activation, perhaps a threshold, result.
 
-    Linear regression is the identity without threshold, ADALINE the identity with one, logistic regression the sigmoid
-    with one; these learn from the activation. The perceptron is the step and learns from the label.
+    Linear regression is the identity without threshold, ADALINE the identity with one, logistic
+    regression the sigmoid with one; these learn from the activation. The perceptron is the step and
+    learns from the label.
 
     Args:
         inputs: names of the inputs; `"..."` stands for those left out.
@@ -70,7 +71,8 @@ def neuron(
         ['$z$', '$a$']
 
     Reference:
-        Widrow and Hoff, "Adaptive switching circuits", IRE WESCON (1960): ADALINE, which learns before the threshold.
+        Widrow and Hoff, "Adaptive switching circuits", IRE WESCON (1960): ADALINE, which learns
+        before the threshold.
     """
     if len(inputs) != len(weights) or not inputs:
         raise ArgumentError(f"inputs, weights: {len(inputs)} and {len(weights)}; give at least one, as many of both")
@@ -118,10 +120,11 @@ def layer(
     softmax: bool = True,
     bias: bool = True,
 ) -> Figure:
-    """Draw a layer in which every input reaches every output: softmax regression, or one sigmoid for each output.
+    """Draw a layer in which every input reaches every output: softmax regression, or one sigmoid
+    for each output.
 
-    If there are more than eight inputs or outputs, some in the middle are left out. The number of parameters stands
-    below.
+    If there are more than eight inputs or outputs, some in the middle are left out. The number of
+    parameters stands below.
 
     Args:
         n_inputs: the number of features.
@@ -163,14 +166,16 @@ def layer(
 
 
 def two_layer_network() -> Figure:
-    """Draw the two paths on which a weight of the first layer changes the loss, and the chain rule that adds them.
+    """Draw the two paths on which a weight of the first layer changes the loss, and the chain rule
+    that adds them.
 
     Example:
         >>> len(two_layer_network().axes)
         1
 
     Reference:
-        Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 6.5.2: the chain rule over several paths.
+        Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 6.5.2: the chain rule over
+        several paths.
     """
     sketch = Sketch()
     columns = [0.0, 1.7, 3.8, 5.3, 6.4]
@@ -226,7 +231,8 @@ def _steps(activation: Activation, with_bias: bool, threshold: str | None) -> li
 
 
 def _middles(steps: Sequence[tuple[str, str]], names: Sequence[str]) -> list[float]:
-    """Positions of the steps, so that neither headings nor formulas touch and arrows have room for their labels."""
+    """Positions of the steps, so that neither headings nor formulas touch and arrows have room for
+    their labels."""
     wide = [max(text_size(text)[0] for text in step if text) / 72 for step in steps]
     first = max(0.5, *(text_size(name, 12)[0] / 72 + 0.22 for name in names)) / 2
     middles = [0.0, max(wide[0] / 2, first) + 1.45]
@@ -253,7 +259,8 @@ def _draw_error(
 
 
 def _heights(n: int, with_bias: bool) -> dict[int | None, float]:
-    """Height of each number of a column, the constant 1 as number -1 on top; None stands for those left out."""
+    """Height of each number of a column, the constant 1 as number -1 on top; None stands for those
+    left out."""
     shown: list[int | None] = [*range(n)] if n <= _MOST else [0, 1, 2, None, n - 1]
     rows = ([-1] if with_bias else []) + shown
     return {row: _ROW * ((len(rows) - 1) / 2 - place) for place, row in enumerate(rows)}

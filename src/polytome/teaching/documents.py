@@ -1,8 +1,8 @@
 """What the five source documents print, compared with what the lessons compute.
 
-`facts.json` holds the numbers that the documents print, the identities that they state, and their errata. A lesson
-computes; this module compares. A number that a document does not print (its output is lost, or it asks without
-answering) is compared with a reference computed elsewhere.
+`facts.json` holds the numbers that the documents print, the identities that they state, and their
+errata. A lesson computes; this module compares. A number that a document does not print (its output
+is lost, or it asks without answering) is compared with a reference computed elsewhere.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Number:
         document: "000" to "004".
         what: what it is.
         printed: as printed; None if the document prints nothing legible.
-        rule: how it is compared: "equal", "contains" (computed contains printed), "close" and "relative" (to within
-            `tolerance`), or "within" (printed lies between the computed lowest and highest).
+        rule: how it is compared: "equal", "contains" (computed contains printed), "close" and
+            "relative" (to within `tolerance`), or "within" (printed lies between the computed
+            lowest and highest).
         note: what a reader should know.
         tolerance: for the rules that need one.
         right: what should have been printed, if the document is wrong.
@@ -116,7 +117,8 @@ class Verdict:
         what: what it is.
         printed: what the document prints, or the identity's bound on the error.
         computed: what a lesson computed, or the identity's error.
-        outcome: "agrees", "fault of the document" (and the right value was computed), "disagrees", or "not computed".
+        outcome: "agrees", "fault of the document" (and the right value was computed), "disagrees",
+            or "not computed".
         note: what a reader should know.
     """
 
@@ -172,7 +174,8 @@ def judge_number(name: str, computed: Any, note: str = "") -> Verdict:
 
     Args:
         name: of the number, such as "S0-11".
-        computed: of the same shape as what is printed; for the rule "within" a pair, lowest and highest.
+        computed: of the same shape as what is printed; for the rule "within" a pair, lowest and
+            highest.
         note: added to the note of the number.
 
     Raises:

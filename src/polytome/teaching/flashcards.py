@@ -1,10 +1,12 @@
 """Flashcards as a file that Anki imports.
 
-A package (`.apkg`) holds the cards with their style and opens with a double click; a text file (`.txt`) holds the same
-cards in Anki's own text format, to be read, edited and imported by any version. Formulas are left to Anki's MathJax.
-Cards keep their identity from version to version, so that importing again updates them and keeps what was learned.
+A package (`.apkg`) holds the cards with their style and opens with a double click; a text file
+(`.txt`) holds the same cards in Anki's own text format, to be read, edited and imported by any
+version. Formulas are left to Anki's MathJax. Cards keep their identity from version to version, so
+that importing again updates them and keeps what was learned.
 
-Reference: the Anki manual, "Importing text files", https://docs.ankiweb.net/importing/text-files.html
+Reference: the Anki manual, "Importing text files",
+https://docs.ankiweb.net/importing/text-files.html
 """
 
 from __future__ import annotations
@@ -92,7 +94,8 @@ def _package(cards: list[Flashcard]) -> bytes:
     deck = genanki.Deck(_DECK_ID, _DECK)
     for card in cards:
         deck.add_note(genanki.Note(model, _fields(card), guid=_identity(card), tags=list(card.tags)))
-    # Anki updates a note if the package's is newer, and uses milliseconds as the numbers of notes and cards.
+    # Anki updates a note if the package's is newer, and uses milliseconds as the numbers of notes
+    # and cards.
     now = time.time()
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "collection.anki2")

@@ -1,7 +1,8 @@
 """Formulas, written once in LaTeX: as MathML for browsers, as plain characters for terminals.
 
-MathML needs no script and no font from elsewhere, and screen readers read it. A terminal has one line of characters:
-fractions become quotients, single indices and powers small digits and letters where Unicode has them.
+MathML needs no script and no font from elsewhere, and screen readers read it. A terminal has one
+line of characters: fractions become quotients, single indices and powers small digits and letters
+where Unicode has them.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def _small(found: re.Match[str], table: dict[int, int], sign: str) -> str:
 
 @cache
 def _converter() -> Any:
-    """pylatexenc, set to keep groups of several characters together and to bracket compound fractions."""
+    """pylatexenc, set to keep groups of several characters together and to bracket compound
+    fractions."""
     from pylatexenc.latex2text import LatexNodes2Text, MacroTextSpec, get_default_latex_context_db
 
     def inside(node: Any, converter: Any) -> str:

@@ -34,15 +34,19 @@ def computational_graph(
     gradients: Mapping[tuple[str, str], float] | None = None,
     symbols: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw a computation with its numbers: boxes with a symbol and a value, arrows, gradients on the arrows.
+    """Draw a computation with its numbers: boxes with a symbol and a value, arrows, gradients on
+    the arrows.
 
-    Grey boxes are given, blue ones computed. The gradients are written in vermilion: what flows back along an arrow.
+    Grey boxes are given, blue ones computed. The gradients are written in vermilion: what flows
+    back along an arrow.
 
     Args:
-        columns: keys of the quantities, from what is given to the result; each column from top to bottom.
+        columns: keys of the quantities, from what is given to the result; each column from top to
+            bottom.
         edges: pairs of keys: the second is computed from the first.
         values: key -> number, vector or matrix. A quantity without value shows its symbol alone.
-        gradients: edge -> derivative of the result by the first quantity, as far as it comes through the second.
+        gradients: edge -> derivative of the result by the first quantity, as far as it comes
+            through the second.
         symbols: key -> how it is written; the key itself if it is missing.
 
     Raises:
@@ -55,7 +59,8 @@ def computational_graph(
         ['x\\n1.4', 'z\\n0.38', '0.1']
 
     Reference:
-        Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
+        Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors",
+        Nature 323 (1986).
     """
     gradients, symbols = gradients or {}, symbols or {}
     _check(columns, edges, values, gradients)
@@ -84,16 +89,19 @@ def computational_graph(
 
 
 def code_tree(codes: Mapping[str, str], probabilities: Mapping[str, float]) -> Figure:
-    """Draw the tree of a prefix code: 0 and 1 on the path to each symbol, its probability and code word beside it.
+    """Draw the tree of a prefix code: 0 and 1 on the path to each symbol, its probability and code
+    word beside it.
 
-    A circle holds the probability of everything to its right; Huffman's code repeatedly joins the two smallest.
+    A circle holds the probability of everything to its right; Huffman's code repeatedly joins the
+    two smallest.
 
     Args:
         codes: symbol -> its code word of zeros and ones.
         probabilities: symbol -> its probability.
 
     Raises:
-        ArgumentError: a code word is empty, has other digits or begins another one, or the symbols differ.
+        ArgumentError: a code word is empty, has other digits or begins another one, or the symbols
+            differ.
 
     Example:
         >>> figure = code_tree({"Fine": "0", "Rainy": "10", "Snow": "11"}, {"Fine": 0.5, "Rainy": 0.25, "Snow": 0.25})
@@ -101,7 +109,8 @@ def code_tree(codes: Mapping[str, str], probabilities: Mapping[str, float]) -> F
         ['P = 0.5, code 0', 'P = 0.25, code 10', 'P = 0.25, code 11']
 
     Reference:
-        Huffman, "A method for the construction of minimum-redundancy codes", Proceedings of the IRE 40 (1952).
+        Huffman, "A method for the construction of minimum-redundancy codes", Proceedings of the IRE
+        40 (1952).
     """
     ordered = _prefix_code(codes, probabilities)
     prefixes = sorted({word[:length] for word in ordered for length in range(len(word))}, key=len, reverse=True)

@@ -1,6 +1,7 @@
 """A page as self-contained HTML: styles, formulas and figures are in the file.
 
-It follows the reader's light or dark colours, can be printed, works with the keyboard alone, and has no script.
+It follows the reader's light or dark colours, can be printed, works with the keyboard alone, and
+has no script.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Conversions between Polytome's arrays and the layouts of other texts.
 
-In Polytome rows of X are samples, (n, d), and coefficients are (d + 1, K), one column per output, with the intercept
-in the last row. Texts differ in what a row is and where the intercept stands. Each function has an inverse:
+In Polytome rows of X are samples, (n, d), and coefficients are (d + 1, K), one column per output,
+with the intercept in the last row. Texts differ in what a row is and where the intercept stands.
+Each function has an inverse:
 
 | array | there | to Polytome | from Polytome |
 |---|---|---|---|
@@ -15,8 +16,8 @@ in the last row. Texts differ in what a row is and where the intercept stands. E
 | cost summed over samples | a number or an array | `mean_from_sum` | `sum_from_mean` |
 | logarithms of base 2 | bits | `nats_from_bits` | `bits_from_nats` |
 
-A result may share memory with the argument. Each function raises `DataError` if an array has the wrong shape, naming
-the shape and the one needed.
+A result may share memory with the argument. Each function raises `DataError` if an array has the
+wrong shape, naming the shape and the one needed.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ __all__ = [
 
 
 def rows_from_columns(X: ArrayLike) -> Array:
-    """Samples in rows, (n, d), from samples in columns, (d, n); also for scores and targets, (K, n).
+    """Samples in rows, (n, d), from samples in columns, (d, n); also for scores and targets,
+    (K, n).
 
     Example:
         >>> rows_from_columns([[1, 2, 3], [4, 5, 6]]).tolist()
@@ -66,7 +68,8 @@ def rows_from_columns(X: ArrayLike) -> Array:
 
 
 def columns_from_rows(X: ArrayLike) -> Array:
-    """Samples in columns, (d, n), from samples in rows, (n, d): the inverse of `rows_from_columns`."""
+    """Samples in columns, (d, n), from samples in rows, (n, d): the inverse of
+    `rows_from_columns`."""
     return _matrix(X, "X", "(n_samples, n_features)").T
 
 
@@ -88,7 +91,8 @@ def without_ones(X: ArrayLike) -> Array:
 
 
 def with_ones(X: ArrayLike) -> Array:
-    """Samples that each begin with a 1, (n, d + 1), from samples, (n, d): the inverse of `without_ones`."""
+    """Samples that each begin with a 1, (n, d + 1), from samples, (n, d): the inverse of
+    `without_ones`."""
     X = _matrix(X, "X", "(n_samples, n_features)")
     return np.hstack([np.ones((len(X), 1), X.dtype), X])
 
@@ -107,12 +111,14 @@ def row_from_column(x: ArrayLike) -> Array:
 
 
 def column_from_row(x: ArrayLike) -> Array:
-    """One sample as a column with a 1 on top, (d + 1, 1), from one row, (1, d): the inverse of `row_from_column`."""
+    """One sample as a column with a 1 on top, (d + 1, 1), from one row, (1, d): the inverse of
+    `row_from_column`."""
     return with_ones(_matrix(x, "x", "(1, n_features)", lambda rows, columns: rows == 1)).T
 
 
 def row_from_vector(x: ArrayLike) -> Array:
-    """One sample as a matrix of one row, (1, d), from a vector, (d,); also for scores and probabilities, (K,).
+    """One sample as a matrix of one row, (1, d), from a vector, (d,); also for scores and
+    probabilities, (K,).
 
     Example:
         >>> row_from_vector([5.1, 3.5]).tolist()
@@ -125,13 +131,15 @@ def row_from_vector(x: ArrayLike) -> Array:
 
 
 def vector_from_row(x: ArrayLike) -> Array:
-    """One sample as a vector, (d,), from a matrix of one row, (1, d): the inverse of `row_from_vector`."""
+    """One sample as a vector, (d,), from a matrix of one row, (1, d): the inverse of
+    `row_from_vector`."""
     row: Array = _matrix(x, "x", "(1, n_features)", lambda rows, columns: rows == 1)[0]
     return row
 
 
 def join_weights(weights: ArrayLike, bias: ArrayLike) -> Array:
-    """Coefficients, (d + 1, K), from weights, (d, K), and a bias for each output, (K,), or a number if there is one.
+    """Coefficients, (d + 1, K), from weights, (d, K), and a bias for each output, (K,), or a number
+    if there is one.
 
     Example:
         >>> join_weights([[0.2], [0.3]], 0.1).tolist()
@@ -144,7 +152,8 @@ def join_weights(weights: ArrayLike, bias: ArrayLike) -> Array:
 
 
 def split_weights(coefficients: ArrayLike) -> tuple[Array, Array]:
-    """Weights, (d, K), and a bias for each output, (K,), from coefficients: the inverse of `join_weights`."""
+    """Weights, (d, K), and a bias for each output, (K,), from coefficients: the inverse of
+    `join_weights`."""
     W = _matrix(coefficients, "coefficients", "(n_features + 1, n_outputs)", lambda rows, columns: rows >= 1)
     return W[:-1], W[-1]
 
@@ -176,7 +185,8 @@ def intercept_last(coefficients: ArrayLike) -> Array:
 
 
 def intercept_first(coefficients: ArrayLike) -> Array:
-    """Coefficients with the intercept in the first row, (1 + d, K): the inverse of `intercept_last`."""
+    """Coefficients with the intercept in the first row, (1 + d, K): the inverse of
+    `intercept_last`."""
     return np.roll(_matrix(coefficients, "coefficients", "(n_features + 1, n_outputs)"), 1, axis=0)
 
 
@@ -191,7 +201,8 @@ def mean_from_sum(total: Amount, n_samples: int) -> Amount:
 
 
 def sum_from_mean(mean: Amount, n_samples: int) -> Amount:
-    """Summed cost (or its gradient) over samples from their mean: the inverse of `mean_from_sum`."""
+    """Summed cost (or its gradient) over samples from their mean: the inverse of
+    `mean_from_sum`."""
     return mean * n_samples
 
 
@@ -206,14 +217,16 @@ def bits_from_nats(nats: Amount) -> Amount:
 
 
 def nats_from_bits(bits: Amount) -> Amount:
-    """Information in nats (natural logarithms) from bits (base 2): the inverse of `bits_from_nats`."""
+    """Information in nats (natural logarithms) from bits (base 2): the inverse of
+    `bits_from_nats`."""
     return bits * math.log(2)
 
 
 def _matrix(
     values: ArrayLike, name: str, needed: str, fits: Callable[[int, int], bool] = lambda rows, columns: True
 ) -> Array:
-    """An array of two dimensions of the right size; otherwise raises DataError, naming the shape needed."""
+    """An array of two dimensions of the right size; otherwise raises DataError, naming the shape
+    needed."""
     array = np.asarray(values)
     if array.ndim != 2 or not fits(*array.shape):
         raise DataError(f"{name} has shape {array.shape}: needs {needed}")

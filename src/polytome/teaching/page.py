@@ -1,8 +1,9 @@
-"""A lesson as a list of blocks: text, code, values, tables, figures, checks, errata, questions, flashcards.
+"""A lesson as a list of blocks: text, code, values, tables, figures, checks, errata, questions,
+flashcards.
 
-A lesson is a function that is given an empty `Page` and fills it while it computes. What is on the page was computed in
-this run; the ways to show it (terminal, HTML, JSON) only read the blocks. Texts are Markdown with LaTeX between dollar
-signs.
+A lesson is a function that is given an empty `Page` and fills it while it computes. What is on the
+page was computed in this run; the ways to show it (terminal, HTML, JSON) only read the blocks.
+Texts are Markdown with LaTeX between dollar signs.
 """
 
 from __future__ import annotations
@@ -198,7 +199,8 @@ class Page:
         self.blocks.append(Correction(name, known[name].kind, wrong, right, shown))
 
     def question(self, prompt: str, options: Sequence[str], answer: int, explanation: str) -> None:
-        """Add a question; `answer` is the index of the right option, and there may be none to choose from."""
+        """Add a question; `answer` is the index of the right option, and there may be none to
+        choose from."""
         self.blocks.append(Question(prompt, tuple(options), answer, explanation))
 
     def flashcard(self, front: str, back: str, tags: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
-"""Boxes, circles and arrows on paper, for diagrams: one unit is one inch, and the paper is as large as the drawing.
+"""Boxes, circles and arrows on paper, for diagrams: one unit is one inch, and the paper is as large
+as the drawing.
 
-A diagram's function says where things are; here they get the size of their text, arrows end at their borders, and the
-labels of arrows go where they cover nothing.
+A diagram's function says where things are; here they get the size of their text, arrows end at
+their borders, and the labels of arrows go where they cover nothing.
 """
 
 from __future__ import annotations
@@ -153,7 +154,8 @@ class Sketch:
     def text(
         self, x: float, y: float, text: str, *, align: str = "center", size: float = 10, color: str = INK
     ) -> tuple[float, float]:
-        """Add a text whose middle, or left or right end, is at a point; returns its width and height in inches."""
+        """Add a text whose middle, or left or right end, is at a point; returns its width and
+        height in inches."""
         wide, high = (length / 72 for length in text_size(text, size))
         self._texts.append((x, y, text, size, {"ha": align, "color": color}))
         self._cover(x + {"left": wide / 2, "right": -wide / 2}.get(align, 0.0), y, wide, high)
@@ -162,7 +164,8 @@ class Sketch:
     def line(
         self, points: Sequence[Point], *, color: str = INK, linestyle: Any = "-", width: float = 1.1, head: bool = False
     ) -> None:
-        """Add a line through points, in front of circles and boxes, with a head at its end if wanted."""
+        """Add a line through points, in front of circles and boxes, with a head at its end if
+        wanted."""
         looks = {"color": color, "linestyle": linestyle, "linewidth": width}
         if head:
             *points, last = points
@@ -238,7 +241,8 @@ class Sketch:
         self._boxes.append((x - width / 2, x + width / 2, y - height / 2, y + height / 2))
 
     def _place_labels(self) -> list[tuple[Arrow, Point]]:
-        """Each label in turn where it covers least: above all no box or text, then no other arrow."""
+        """Each label in turn where it covers least: above all no box or text, then no other
+        arrow."""
         placed = []
         for arrow in self._arrows:
             if not arrow.label:

@@ -124,7 +124,8 @@ def _(block: blocks.Skipped) -> RenderableType:
 
 
 def _verdict_list(verdicts: list[Verdict]) -> RenderableType:
-    """Each verdict on separate lines: the columns of a table would be too narrow for lists of numbers."""
+    """Each verdict on separate lines: the columns of a table would be too narrow for lists of
+    numbers."""
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column()

@@ -1,8 +1,9 @@
-"""Steps by hand: one gradient step with every intermediate number, and the first iterates of any solver.
+"""Steps by hand: one gradient step with every intermediate number, and the first iterates of any
+solver.
 
-`trace` goes through the same lines for any loss of `polytome.losses`: scores, mean, loss, the chain rule, the step.
-Each of these losses has the gradient `yhat - y` with respect to the scores of a row, so that linear, logistic and
-softmax regression differ only in the mean.
+`trace` goes through the same lines for any loss of `polytome.losses`: scores, mean, loss, the chain
+rule, the step. Each of these losses has the gradient `yhat - y` with respect to the scores of a
+row, so that linear, logistic and softmax regression differ only in the mean.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Quantity(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One step of gradient descent on the mean loss L of some samples, before, during and after; see `trace`.
+    """One step of gradient descent on the mean loss L of some samples, before, during and after;
+    see `trace`.
 
     All arrays but the targets are float64.
 
@@ -117,7 +119,8 @@ class Trace:
 
     @property
     def _gradient_is_a_difference(self) -> bool:
-        """Whether `dL/dz` is `yhat - y`, as for every loss of `polytome.losses`, so that the table may say so."""
+        """Whether `dL/dz` is `yhat - y`, as for every loss of `polytome.losses`, so that the table
+        may say so."""
         n, K = self.mean.shape
         y = one_hot(self.y, K) if self.y.ndim == 1 and K > 1 else self.y.reshape(n, K)
         return np.allclose(n * self.score_gradient, self.mean - y, rtol=1e-9, atol=1e-12)
@@ -143,16 +146,18 @@ class Trace:
 
 
 def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learning_rate: float) -> Trace:
-    """One step of gradient descent, `W <- W - learning_rate dL/dW` and the same for b, with everything it computes.
+    """One step of gradient descent, `W <- W - learning_rate dL/dW` and the same for b, with
+    everything it computes.
 
-    L is the mean loss of the samples, without a penalty. With `z = x W + b`, the chain rule gives `dL/dW = x' dL/dz`,
-    and `dL/db` as the sum of the rows of `dL/dz`.
+    L is the mean loss of the samples, without a penalty. With `z = x W + b`, the chain rule gives
+    `dL/dW = x' dL/dz`, and `dL/db` as the sum of the rows of `dL/dz`.
 
     Args:
         loss: any loss; it decides what a target is.
         x: one sample, (d,), or several, (n, d).
         y: its target, or one target for each sample.
-        coefficients: (d + 1, K), intercept in the last row (`polytome.teaching.layouts` converts other layouts).
+        coefficients: (d + 1, K), intercept in the last row (`polytome.teaching.layouts` converts
+            other layouts).
         learning_rate: a positive number.
 
     Returns:
@@ -229,13 +234,15 @@ def trace(loss: Loss, x: ArrayLike, y: ArrayLike, coefficients: ArrayLike, learn
 def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, steps: int = 10) -> Iterator[Iterate]:
     """The start and the first iterates of a solver, for stepping through a fit.
 
-    No certificate is computed, and only the solver itself can stop early. The products run on one BLAS thread, as in
-    `polytome.solvers.minimize`, so the bits are the same; between iterates BLAS may use all threads again.
+    No certificate is computed, and only the solver itself can stop early. The products run on one
+    BLAS thread, as in `polytome.solvers.minimize`, so the bits are the same; between iterates BLAS
+    may use all threads again.
 
     Args:
         objective: what is minimised.
         solver: how.
-        start: coefficients, (d + 1, K), for the standardised columns, intercept in the last row; zeros if None.
+        start: coefficients, (d + 1, K), for the standardised columns, intercept in the last row;
+            zeros if None.
         steps: at most `steps + 1` iterates are made.
 
     Returns:
@@ -243,7 +250,8 @@ def walk(objective: Objective, solver: Solver, start: ArrayLike | None = None, s
 
     Raises:
         ArgumentError: `steps` is not a whole number, zero or more.
-        DataError: `start` has another shape than the objective's coefficients, or a number in it is not finite.
+        DataError: `start` has another shape than the objective's coefficients, or a number in it is
+            not finite.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -291,7 +299,8 @@ def _check_steps(steps: Any) -> None:
 
 
 def _check_arrays(loss: Loss, x: Array, W: Array) -> None:
-    """Raises DataError where samples, coefficients and loss do not fit each other, or a number is not finite."""
+    """Raises DataError where samples, coefficients and loss do not fit each other, or a number is
+    not finite."""
     if x.ndim != 2 or len(x) == 0:
         raise DataError(f"x has shape {x.shape}: needs (n_features,) for one sample or (n_samples, n_features)")
     needed = (x.shape[1] + 1, loss.n_outputs)
@@ -313,7 +322,8 @@ def _check_finite(name: str, array: Array) -> None:
 
 
 def _check_target(loss: Loss, y: Array, n_samples: int) -> None:
-    """Raises DataError if y does not hold targets of the loss; the loss itself decides, so that this works for all."""
+    """Raises DataError if y does not hold targets of the loss; the loss itself decides, so that
+    this works for all."""
     zeros, fits = np.zeros((n_samples, loss.n_outputs)), False
     with suppress(IndexError, TypeError, ValueError), np.errstate(all="ignore"):
         _, gradient = loss.value_and_gradient(zeros, y)

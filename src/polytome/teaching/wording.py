@@ -1,4 +1,5 @@
-"""Values in words: arrays, numbers and verdicts as short text, the same in a terminal and on a page."""
+"""Values in words: arrays, numbers and verdicts as short text, the same in a terminal and on a
+page."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def outcome_text(verdict: Verdict) -> str:
 
 
 def comparison(verdict: Verdict) -> list[tuple[str, str]]:
-    """The two values of a verdict and what they are called: printed and computed, or an identity's error and bound.
+    """The two values of a verdict and what they are called: printed and computed, or an identity's
+    error and bound.
 
     Example:
         >>> from polytome.teaching.documents import judge_identity

@@ -1,4 +1,5 @@
-"""How `polytome.verify` reaches its verdict: which witnesses it tries, and what contradicts a certificate."""
+"""How `polytome.verify` reaches its verdict: which witnesses it tries, and what contradicts a
+certificate."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ _MAX_DIRECT_ENTRIES = 200_000  # entries of X times outputs: with fewer, floats 
 class BallCheck:
     """A model with its problem, and what is known so far.
 
-    `excess_lower` and `excess_upper` enclose the excess P - P*; without a penalty `nearest` and `farthest` the distance of the
-    coefficients from the optimal ones.
+    `excess_lower` and `excess_upper` enclose the excess P - P*; without a penalty `nearest` and
+    `farthest` the distance of the coefficients from the optimal ones.
     """
 
     def __init__(self, model: Any, problem: BallProblem, say: Callable[[str], None]) -> None:
@@ -53,7 +54,8 @@ class BallCheck:
         self.witness, self.bits = "the model's own coefficients", _PRECISIONS_IN_BITS[0]
 
     def run(self) -> None:
-        """Continue until the claimed gap is confirmed or refuted, or there is nothing left to try."""
+        """Continue until the claimed gap is confirmed or refuted, or there is nothing left to
+        try."""
         for bits in _PRECISIONS_IN_BITS:
             self.bits = bits
             with precision(bits):
@@ -112,13 +114,14 @@ class BallCheck:
             self.nearest = max(self.nearest, (away - radius).lower())
         if excess.is_finite():
             return self.problem.value(*point) - excess
-        # Where classes are separated in part, what is certain of the rows adds next to nothing at a good witness.
+        # Where classes are separated in part, what is certain of the rows adds next to nothing at a
+        # good witness.
         rests = (least_of_the_rest(self.problem, *point, self._gap * share) for share in _SHARES)
         return max(rests, key=lambda ball: ball.lower() if ball.is_finite() else arb("-inf"))
 
     def _away(self, W: Ball) -> Ball:
-        """The distance of the model's coefficients from others, in columns divided by their scale; of a softmax that
-        of their differences, as a number added to all classes changes nothing."""
+        """The distance of the model's coefficients from others, in columns divided by their scale;
+        of a softmax that of their differences, as a number added to all classes changes nothing."""
         squares = arb(0)
         for divisor, row in zip(self.problem.divisors, (self.point[0] - W).tolist(), strict=True):
             middle = sum(row, arb(0)) / len(row) if self.problem.softmax else 0
@@ -146,7 +149,8 @@ class BallCheck:
 
     @cached_property
     def _polished(self) -> Point | None:
-        """The model's coefficients after further Newton steps in floats, until these no longer improve."""
+        """The model's coefficients after further Newton steps in floats, until these no longer
+        improve."""
         with np.errstate(all="ignore"):
             W, b = polished(self.problem, *self.given, self.say)
         return _exact_point(W, b) if np.isfinite(W).all() and np.isfinite(b).all() else None
@@ -159,10 +163,11 @@ class BallCheck:
     def _distance(self) -> Ball:
         return arb(float(self.claim.distance))
 
-    # Separation --------------------------------------------------------------------------------------------------
+    # Separation ---------------------------------------------------------------------------------
 
     def _separation(self) -> bool:
-        """Whether the sign of every margin is known; then P is the excess, since growing coefficients bring it to 0."""
+        """Whether the sign of every margin is known; then P is the excess, since growing
+        coefficients bring it to 0."""
         self._stage("the margins")
         self.margin = self.problem.margin(*self.point)
         if self.margin.contains(0):
@@ -215,7 +220,9 @@ class BallCheck:
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
         if not self.penalised and claim.kind == "proof" and self.nearest > self._distance:
             lower, claimed_gap = _distinct(self.nearest, self._distance)
-            found.append(f"the coefficients are at least {lower} from the optimal ones, and the bound claims {claimed_gap}")
+            found.append(
+                f"the coefficients are at least {lower} from the optimal ones, and the bound claims {claimed_gap}"
+            )
         for name, claimed, true, slack in (
             ("objective", claim.objective, self.value, gap + _STATED_NUMBER_ERROR * self.value),
             ("objective of the null model", claim.null_objective, self.null, _STATED_NUMBER_ERROR * self.null),

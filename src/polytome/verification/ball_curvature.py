@@ -1,23 +1,28 @@
-"""A bound of the minimum without a penalty, in ball arithmetic, by the curvature at some coefficients.
+"""A bound of the minimum without a penalty, in ball arithmetic, by the curvature at some
+coefficients.
 
-With g and H the gradient and the Hessian of P there, `nu^2 = g' H^-1 g`, and r_i the largest range that the scores of
-row i can have in a direction d with `d' H d = 1`, let rho be the largest of the r_i and `x = nu rho`. If x < 1, then
+With g and H the gradient and the Hessian of P there, `nu^2 = g' H^-1 g`, and r_i the largest range
+that the scores of row i can have in a direction d with `d' H d = 1`, let rho be the largest of the
+r_i and `x = nu rho`. If x < 1, then
 
     P* >= P - nu^2 / 2 * (1 + x / (3 (1 - x)))
 
-and the minimum is at most `nu (1 + x / (2 (1 - x)))` away in the metric of H. A coefficient is then off by that times
-the root of its diagonal entry of H^-1, and all of them by that times the root of the sum of these.
+and the minimum is at most `nu (1 + x / (2 (1 - x)))` away in the metric of H. A coefficient is then
+off by that times the root of its diagonal entry of H^-1, and all of them by that times the root of
+the sum of these.
 
-The proof is in docs/certificate.md. For two classes k, l of a softmax the difference of the scores is <v, d> with
-v = (e_k - e_l) (x) x_i, and its largest value is the root of `v' H^-1 v`. H is a sum of covariances and so never
-negative; that it has an inverse is shown by computing one. Where columns depend on each other it has none, and some are
-chosen by exact elimination on which the others depend.
+The proof is in docs/certificate.md. For two classes k, l of a softmax the difference of the scores
+is <v, d> with v = (e_k - e_l) (x) x_i, and its largest value is the root of `v' H^-1 v`. H is a sum
+of covariances and so never negative; that it has an inverse is shown by computing one. Where
+columns depend on each other it has none, and some are chosen by exact elimination on which the
+others depend.
 
-Where classes are separated in part there is no minimum. Losses are not negative, and a softmax with fewer classes has a
-smaller one; so P is never below what is left of it without some classes of some rows, and that is bounded instead.
+Where classes are separated in part there is no minimum. Losses are not negative, and a softmax with
+fewer classes has a smaller one; so P is never below what is left of it without some classes of some
+rows, and that is bounded instead.
 
-Reference: Sun and Tran-Dinh, Generalized self-concordant functions: a recipe for Newton-type methods, Mathematical
-Programming 178, 2019.
+Reference: Sun and Tran-Dinh, Generalized self-concordant functions: a recipe for Newton-type
+methods, Mathematical Programming 178, 2019.
 """
 
 from __future__ import annotations
@@ -39,10 +44,11 @@ _MAX_ELIMINATED_ENTRIES = 100_000  # entries of the rows that are eliminated exa
 
 
 def excess_by_curvature(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball]:
-    """How far P at these coefficients is above its minimum, at most; infinite where nothing is proved.
+    """How far P at these coefficients is above its minimum, at most; infinite where nothing is
+    proved.
 
-    And how far these, of columns divided by their scale, are from the optimal ones; infinite where columns depend on
-    each other, which leaves more than one choice.
+    And how far these, of columns divided by their scale, are from the optimal ones; infinite where
+    columns depend on each other, which leaves more than one choice.
     """
     slopes, curvature = hessian_sums(problem, W, b)
     width, outputs = slopes.nrows(), list(range(problem.n_outputs))
@@ -66,7 +72,8 @@ def excess_by_curvature(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[B
 
 
 def least_of_the_rest(problem: BallProblem, W: Ball, b: list[Ball], allowed: Ball) -> Ball:
-    """What P is never below, by what is left without classes that are all but impossible at these coefficients.
+    """What P is never below, by what is left without classes that are all but impossible at these
+    coefficients.
 
     Args:
         problem: without penalty.
@@ -101,8 +108,8 @@ def _part(
     part: list[int],
     unknowns: list[tuple[int, int]],
 ) -> tuple[Ball, Ball]:
-    """The bounds for outputs that belong together, of which some coefficients are enough; of a softmax the last one is
-    held."""
+    """The bounds for outputs that belong together, of which some coefficients are enough; of a
+    softmax the last one is held."""
     if not unknowns:
         return arb(0), arb(0)
     total, width = problem.total_weight, slopes.nrows()
@@ -144,8 +151,8 @@ def _both(block: Block, row: int, one: int, other: int) -> bool:
 
 
 def _independent(problem: BallProblem, part: list[int]) -> list[tuple[int, int]] | None:
-    """Output and column of coefficients that are enough for all differences of scores that count, in every row; None
-    where there are too many rows."""
+    """Output and column of coefficients that are enough for all differences of scores that count,
+    in every row; None where there are too many rows."""
     n_rows, width = problem.X.shape[0], problem.X.shape[1] + problem.fit_intercept
     # Where all classes are everywhere, what columns depend on each other is the same for all.
     alone = problem.own is None or not problem.softmax

@@ -1,4 +1,5 @@
-"""Newton's method in many digits: better coefficients for `polytome.verify`, where 64-bit floats do not suffice.
+"""Newton's method in many digits: better coefficients for `polytome.verify`, where 64-bit floats do
+not suffice.
 
 What it finds proves nothing by itself, and need not: it is then evaluated in the ball arithmetic of
 `polytome.verification.balls`.
@@ -25,7 +26,8 @@ def zero_start(problem: BallProblem) -> tuple[Ball, list[Ball]]:
 def newton(
     problem: BallProblem, W: Ball, b: list[Ball], distance: Ball, max_iterations: int = 100
 ) -> tuple[Ball, list[Ball], Ball]:
-    """Coefficients whose halved Newton decrement is below `distance`, or the last ones, with intercepts and P.
+    """Coefficients whose halved Newton decrement is below `distance`, or the last ones, with
+    intercepts and P.
 
     Args:
         problem: the problem to minimise.
@@ -74,7 +76,8 @@ def _moved(
 
 
 def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ball, list[tuple[int, int]]]:
-    """Gradient, Hessian, and which output and column each of their entries is for (the last column: intercepts)."""
+    """Gradient, Hessian, and which output and column each of their entries is for (the last column:
+    intercepts)."""
     slopes, curvature = hessian_sums(problem, W, b)
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
     is_penalised = [penalised and j not in problem.free for j in range(n_features)] + [False]
@@ -102,8 +105,8 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
 
 
 def hessian_sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:
-    """Sums over the rows, with a column of ones for the intercept: `X' s (p - y)`, and `X' diag(c) X` with the
-    curvature c of each two outputs that depend on each other."""
+    """Sums over the rows, with a column of ones for the intercept: `X' s (p - y)`, and
+    `X' diag(c) X` with the curvature c of each two outputs that depend on each other."""
     outputs, width = range(problem.n_outputs), problem.X.shape[1] + problem.fit_intercept
     pairs = [(k, m) for k in outputs for m in outputs if k == m or (problem.softmax and k < m)]
     slopes = arb_mat(width, problem.n_outputs)

@@ -1,15 +1,16 @@
 """Predictions that satisfy the equations of unpenalised columns exactly, in ball arithmetic.
 
-A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every column j that the penalty leaves alone,
-and for the intercept. The predictions p of a witness nearly do so. With their curvature `C_i = diag(p_i) - p_i p_i'`
-and `H = sum_i s_i C_i (x) x_i x_i'` over these columns, `q_i = p_i + C_i c x_i` does, where
-`H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers. The balls of c contain its solution, and those of q
-decide whether it is a distribution. A column that is a sum of others in every row has no equation of its own. Where p
-is almost certain of a label, it is taken to be the label: so there is a bound too where these columns tell some classes
+A lower bound of the objective needs `sum_i s_i x_ij (q_i - y_i) = 0` for every column j that the
+penalty leaves alone, and for the intercept. The predictions p of a witness nearly do so. With their
+curvature `C_i = diag(p_i) - p_i p_i'` and `H = sum_i s_i C_i (x) x_i x_i'` over these columns,
+`q_i = p_i + C_i c x_i` does, where `H c = -sum_i s_i (p_i - y_i) x_i`: an identity of real numbers.
+The balls of c contain its solution, and those of q decide whether it is a distribution. A column
+that is a sum of others in every row has no equation of its own. Where p is almost certain of a
+label, it is taken to be the label: so there is a bound too where these columns tell some classes
 apart, and no coefficients are optimal.
 
-Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta Numerica 19, 2010, section
-10 (linear systems).
+Reference: Rump, Verification methods: rigorous results using floating-point arithmetic, Acta
+Numerica 19, 2010, section 10 (linear systems).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Tilt:
 
     Attributes:
         problem: gives the rows.
-        columns: whose equations these are, the intercept's (a column of ones) last, if there is one.
+        columns: whose equations these are, the intercept's (a column of ones) last, if there is
+            one.
         changes: c, for each output a number for each of these.
     """
 
@@ -91,7 +93,8 @@ class Tilt:
         return cls(problem, columns, changes)
 
     def moved(self, block: Block, row: int, p: list[Ball], rest: list[Ball]) -> tuple[list[Ball], list[Ball]] | None:
-        """The predictions of a row, and one minus them; None where they may not be a distribution."""
+        """The predictions of a row, and one minus them; None where they may not be a
+        distribution."""
         p, rest = _rounded_predictions(self.problem, block.y[row], p, rest)
         x = _entries(self.problem, block, row, self.columns)
         dz = [sum((c * xa for c, xa in zip(change, x, strict=True)), arb(0)) for change in self.changes]
@@ -115,7 +118,8 @@ class Tilt:
 def _rounded_predictions(
     problem: ExactData, y: list[Ball], p: list[Ball], rest: list[Ball]
 ) -> tuple[list[Ball], list[Ball]]:
-    """Predictions of a row, and one minus them, where what is almost nothing beside a certain label is nothing."""
+    """Predictions of a row, and one minus them, where what is almost nothing beside a certain label
+    is nothing."""
     if problem.softmax:
         label = next((k for k, yk in enumerate(y) if yk == 1), None)
         if label is None:
@@ -135,14 +139,15 @@ def _rounded_predictions(
 
 
 def _changing(problem: ExactData) -> list[int]:
-    """The unpenalised columns but those that never change, whose equation is the intercept's, or none."""
+    """The unpenalised columns but those that never change, whose equation is the intercept's, or
+    none."""
     first, moves = problem.first_and_moving()
     return [j for j in problem.free if moves[j] or not (problem.fit_intercept or first[j] == 0)]
 
 
 def _independent(problem: ExactData) -> list[int] | None:
-    """Unpenalised columns of which, and the intercept's, all others are sums, in every row that counts; their equations
-    follow. None where there are too many rows."""
+    """Unpenalised columns of which, and the intercept's, all others are sums, in every row that
+    counts; their equations follow. None where there are too many rows."""
     columns = _changing(problem)
     if problem.X.shape[0] * (len(columns) + 1) > _MOST_ELIMINATED:
         return None

@@ -1,23 +1,27 @@
-"""The objective, and a lower bound on its minimum, in ball arithmetic: the proofs behind `polytome.verify`.
+"""The objective, and a lower bound on its minimum, in ball arithmetic: the proofs behind
+`polytome.verify`.
 
-A ball is a number of many digits with a radius, and every operation widens the radius by its rounding error: the exact
-result always lies inside. So what is shown with balls holds for the real numbers that the given floats are. No solver
-and no certificate of a fit uses anything here, and nothing of theirs is used here.
+A ball is a number of many digits with a radius, and every operation widens the radius by its
+rounding error: the exact result always lies inside. So what is shown with balls holds for the real
+numbers that the given floats are. No solver and no certificate of a fit uses anything here, and
+nothing of theirs is used here.
 
-Let y_i be the label of row i (a distribution over the K classes, or for models of sigmoids one number from 0 to 1 per
-output), s_i its weight, S their sum, z_i = x_i W + b its scores, r_j the square of the divisor of column j (1 without
-`scale`) times its penalty weight (1 without any), and
+Let y_i be the label of row i (a distribution over the K classes, or for models of sigmoids one
+number from 0 to 1 per output), s_i its weight, S their sum, z_i = x_i W + b its scores, r_j the
+square of the divisor of column j (1 without `scale`) times its penalty weight (1 without any), and
 
     P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk r_j W_jk^2
     strength = 1 / (C S)
 
-*The bound.* For every distribution q the logarithm of a sum of exponentials is at least `H(q) + <q, z>`, with H the
-entropy: it is their largest value (Gibbs). So for any q_i, and with `G = sum_i s_i x_i' (q_i - y_i) / S`,
+*The bound.* For every distribution q the logarithm of a sum of exponentials is at least
+`H(q) + <q, z>`, with H the entropy: it is their largest value (Gibbs). So for any q_i, and with
+`G = sum_i s_i x_i' (q_i - y_i) / S`,
 
     P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S>
                + strength / 2 * sum_jk r_j W_jk^2
 
-If `sum_i s_i (q_i - y_i) = 0`, the intercept drops out. The smallest value over W is found by completing squares, and
+If `sum_i s_i (q_i - y_i) = 0`, the intercept drops out. The smallest value over W is found by
+completing squares, and
 
     P(W, b) >= D = sum_i s_i H(q_i) / S - sum_jk G_jk^2 / (2 strength r_j)       for all W and b.
 
@@ -28,13 +32,15 @@ A column of weight 0 drops out as the intercept does, if `G_jk = 0`: then `ball_
 
     q_i = (1 - t) p_i + t v,        v = u - r (1 - t) / t
 
-Then `sum_i s_i (q_i - y_i) / S = (1 - t) r + t (v - u) = 0`: an identity of real numbers, whatever their balls. What
-has to be checked is that v is a distribution: its entries add up to 1 because those of u do and those of r to 0, and
-they are not negative if t is large enough, which the balls decide. The bound is sharp if the witness is near the
-optimum. A sigmoid is the same with two classes, and each output of such a model has a t and v of its own.
+Then `sum_i s_i (q_i - y_i) / S = (1 - t) r + t (v - u) = 0`: an identity of real numbers, whatever
+their balls. What has to be checked is that v is a distribution: its entries add up to 1 because
+those of u do and those of r to 0, and they are not negative if t is large enough, which the balls
+decide. The bound is sharp if the witness is near the optimum. A sigmoid is the same with two
+classes, and each output of such a model has a t and v of its own.
 
-References: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE Transactions on
-Computers 66, 2017; Boyd and Vandenberghe, Convex Optimization, 2004, section 5.2; Tucker, Validated Numerics, 2011.
+References: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE
+Transactions on Computers 66, 2017; Boyd and Vandenberghe, Convex Optimization, 2004, section 5.2;
+Tucker, Validated Numerics, 2011.
 """
 
 from __future__ import annotations
@@ -73,7 +79,8 @@ class BallProblem(ExactData):
         return strength / 2 * squares
 
     def bound(self, W: Ball, b: list[Ball]) -> Ball:
-        """D, at predictions of a witness that are changed so that what is not penalised drops out: P is never below it.
+        """D, at predictions of a witness that are changed so that what is not penalised drops out:
+        P is never below it.
 
         Minus infinity where no such change is found.
         """
@@ -136,7 +143,8 @@ class BallProblem(ExactData):
         return [value / self.total_weight for value in misses]
 
     def _labels(self) -> tuple[list[Ball], list[Ball]]:
-        """For each output the sum of the labels, and that of the weights of rows that take part; both over S."""
+        """For each output the sum of the labels, and that of the weights of rows that take part;
+        both over S."""
         labels, share = ([arb(0)] * self.n_outputs for _ in range(2))
         for block in self.blocks():
             for i, (s, y) in enumerate(zip(block.weight, block.y, strict=True)):
@@ -148,7 +156,8 @@ class BallProblem(ExactData):
         return [u / total for u in labels], [m / total for m in share]
 
     def null(self) -> Ball:
-        """The objective of the best intercept alone; without an intercept, that of all coefficients 0."""
+        """The objective of the best intercept alone; without an intercept, that of all
+        coefficients 0."""
         labels, share = self._labels()
         if self.softmax:
             return sum((_entropy_term(u) for u in labels), arb(0)) if self.fit_intercept else arb(self.n_outputs).log()
@@ -160,7 +169,8 @@ class BallProblem(ExactData):
         )
 
     def margin(self, W: Ball, b: list[Ball]) -> Ball:
-        """The smallest score by which a row of positive weight is on its right side; negative if a row is not.
+        """The smallest score by which a row of positive weight is on its right side; negative if a
+        row is not.
 
         Labels that are not certainties have no side: with one of them the margin is minus 1.
         """
@@ -209,7 +219,8 @@ class BallProblem(ExactData):
                 loss = arb(0)
                 for k, (yk, zk) in enumerate(zip(y, z, strict=True)):
                     if block.takes_part(i, k):
-                        # log(1 + e^z) - y z, with the sign that does not overflow and cancels nothing
+                        # log(1 + e^z) - y z, with the sign that does not overflow and cancels
+                        # nothing
                         loss += (-zk).exp().log1p() + (1 - yk) * zk if zk > 0 else zk.exp().log1p() - yk * zk
             yield block.weight[i], loss
 
@@ -231,12 +242,14 @@ def _lower_end(ball: Ball) -> Ball:
 
 
 def _entropy_term(q: Ball) -> Ball:
-    """`-q log q` of a probability, or 0, which is not above it, where the ball reaches down to 0."""
+    """`-q log q` of a probability, or 0, which is not above it, where the ball reaches down
+    to 0."""
     return -q * q.log() if q > 0 else arb(0)
 
 
 def _smallest_mixing(pairs: list[tuple[Ball, Ball]]) -> Ball:
-    """An exact t, as small as may be, for which `u - r (1 - t) / t` is at least about u / 2 for all pairs (r, u)."""
+    """An exact t, as small as may be, for which `u - r (1 - t) / t` is at least about u / 2 for all
+    pairs (r, u)."""
     largest = arb(2) ** -ctx.prec
     for r, u in pairs:
         if r > 0 or r.contains(0):

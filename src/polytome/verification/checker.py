@@ -1,17 +1,18 @@
 """`verify`: an independent check of a model's certificate, rigorous and slow.
 
-A certificate says: P, the objective at these coefficients, is at most `gap` above the smallest value P* that it has for
-any coefficients. Here P is recomputed in ball arithmetic, in which every number carries a bound on its rounding, and
-so is a lower bound D on P* (see `polytome.verification.balls` for both, and for the proof; without a penalty
+A certificate says: P, the objective at these coefficients, is at most `gap` above the smallest
+value P* that it has for any coefficients. Here P is recomputed in ball arithmetic, in which every
+number carries a bound on its rounding, and so is a lower bound D on P* (see
+`polytome.verification.balls` for both, and for the proof; without a penalty
 `polytome.verification.ball_curvature`). Then
 
     P - D <= gap            confirms: P - P* <= P - D;
     P - P(other) > gap      refutes: other coefficients are better by more than the gap.
 
-D is computed from a witness, P(other) at one: the model's own coefficients first; then ones that a few Newton steps
-make of them, in 64-bit floats and, where that is not enough and the model is small, in balls. If rounding leaves doubt,
-the number of bits is doubled. If neither inequality is shown, the verdict is "undecided", with the numbers that are
-proved.
+D is computed from a witness, P(other) at one: the model's own coefficients first; then ones that a
+few Newton steps make of them, in 64-bit floats and, where that is not enough and the model is
+small, in balls. If rounding leaves doubt, the number of bits is doubled. If neither inequality is
+shown, the verdict is "undecided", with the numbers that are proved.
 """
 
 from __future__ import annotations
@@ -31,19 +32,21 @@ __all__ = ["verify"]
 def verify(
     model: Any, X: Any, y: Any, sample_weight: Any = None, *, progress: Callable[[str], None] | None = None
 ) -> Verification:
-    """Confirm or refute a model's certificate on the data of its fit, in arithmetic that bounds its own rounding.
+    """Confirm or refute a model's certificate on the data of its fit, in arithmetic that bounds its
+    own rounding.
 
     Args:
-        model: a fitted `LogisticRegression` (or one of `from_sklearn`, `from_torch`, `load`), `OneVsRest`, `OneVsOne`
-            or `MultilabelLogistic`.
+        model: a fitted `LogisticRegression` (or one of `from_sklearn`, `from_torch`, `load`),
+            `OneVsRest`, `OneVsOne` or `MultilabelLogistic`.
         X: the features that it was fitted to, (n, d): arrays, sparse matrices and frames.
         y: their labels, as given to `fit`.
         sample_weight: the weights of the rows in that fit.
         progress: called with a few words on what is being done.
 
     Returns:
-        The verdict with its numbers. A certificate that is not a proof cannot be confirmed: its verdict is "undecided"
-        with what can be said, or "refuted" where other coefficients show that the tolerance is not reached.
+        The verdict with its numbers. A certificate that is not a proof cannot be confirmed: its
+        verdict is "undecided" with what can be said, or "refuted" where other coefficients show
+        that the tolerance is not reached.
 
     Raises:
         ArgumentError: the model is of another kind, or has no certificate.
@@ -57,8 +60,8 @@ def verify(
         >>> found.verdict, found.excess_at_most <= found.claimed_gap
         ('confirmed', True)
 
-    Reference: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE Transactions on
-    Computers 66, 2017.
+    Reference: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic,
+    IEEE Transactions on Computers 66, 2017.
     """
     try:
         from polytome.verification.ball_check import BallCheck

@@ -1,7 +1,9 @@
-"""The data of a fit as exact numbers, a few rows at a time, for the ball arithmetic of `polytome.verify`.
+"""The data of a fit as exact numbers, a few rows at a time, for the ball arithmetic of
+`polytome.verify`.
 
-A float is a rational number, and a ball holds it exactly. What is not a float (the total weight, probabilities that add
-up to 1, weights times factors of classes, standard deviations) is computed from floats in balls.
+A float is a rational number, and a ball holds it exactly. What is not a float (the total weight,
+probabilities that add up to 1, weights times factors of classes, standard deviations) is computed
+from floats in balls.
 """
 
 from __future__ import annotations
@@ -83,16 +85,19 @@ class ExactData:
 
     Attributes:
         X: (n, d) dense, or CSR; every number is taken as it is.
-        y: (n, m) labels: distributions (softmax), or a number from 0 to 1 for each output (sigmoids).
+        y: (n, m) labels: distributions (softmax), or a number from 0 to 1 for each output
+            (sigmoids).
         weight: (n,) weights of the rows.
         C: inverse strength of the penalty; `inf` for none.
         softmax: whether the outputs are the classes of one softmax, or independent sigmoids.
         fit_intercept: whether there is an intercept.
         own: (n, m) which outputs a row takes part in, of a softmax its classes; None for all.
-        factor: (n,) place of each row in `factors`, by which its weight is multiplied; None for no factors.
+        factor: (n,) place of each row in `factors`, by which its weight is multiplied; None for no
+            factors.
         factors: exact rational numbers.
         scale: None, "standard", or positive numbers (d,).
-        penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None for 1.
+        penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None
+            for 1.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -156,7 +161,8 @@ class ExactData:
 
     @property
     def ridges(self) -> list[Ball]:
-        """`w_j d_j^2`: what the penalty multiplies each squared coefficient with, but for half the strength."""
+        """`w_j d_j^2`: what the penalty multiplies each squared coefficient with, but for half the
+        strength."""
         weights = [1.0] * len(self.divisors) if self.penalty_weights is None else self.penalty_weights
         return [arb(w) * d * d for w, d in zip(weights, self.divisors, strict=True)]
 
@@ -185,7 +191,8 @@ class ExactData:
         return self._constants[ctx.prec]
 
     def _deviations(self, total: Ball) -> list[Ball]:
-        """Weighted standard deviations; 1 for a constant column. Dense ones around a row, so that little cancels."""
+        """Weighted standard deviations; 1 for a constant column. Dense ones around a row, so that
+        little cancels."""
         first, moves = self.first_and_moving()
         origin = [arb(0 if sparse.issparse(self.X) else x) for x in first]
         sums, squares = [arb(0)] * len(origin), [arb(0)] * len(origin)

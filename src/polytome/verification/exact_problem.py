@@ -1,7 +1,7 @@
 """The problem that a fitted model solved, restated from its settings and the data in exact numbers.
 
-Labels, weights of rows and classes, the penalty and the divisors of columns are deliberately read a second time here:
-`polytome.verify` could not detect an error of `fit` in shared code.
+Labels, weights of rows and classes, the penalty and the divisors of columns are deliberately read a
+second time here: `polytome.verify` could not detect an error of `fit` in shared code.
 """
 
 from __future__ import annotations

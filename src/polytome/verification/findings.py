@@ -12,7 +12,8 @@ __all__ = ["Verification"]
 
 @dataclass(frozen=True)
 class Verification:
-    """What an independent check of a certificate found. All numbers but the claimed ones are proved.
+    """What an independent check of a certificate found. All numbers but the claimed ones are
+    proved.
 
     Attributes:
         verdict: "confirmed", "refuted", or "undecided".
@@ -22,13 +23,14 @@ class Verification:
         claimed_objective: what the certificate states.
         claimed_gap: the objective is claimed to be at most this far above its minimum.
         excess_at_most: it is proved to be at most this far above; `inf` where nothing is proved.
-        excess_at_least: it is proved to be at least this far above: other coefficients are better by so much.
+        excess_at_least: it is proved to be at least this far above: other coefficients are better
+            by so much.
         null_objective: the objective of the null model.
         tol: the tolerance that was asked for, relative to the null model.
-        coefficient_bound: the Frobenius distance of the coefficients (as the penalty sees them) from the optimal ones
-            is at most this; `inf` where nothing is proved.
-        margin: for classes that are claimed to be separated, the smallest score by which a row of positive weight is on
-            its right side; None for other certificates.
+        coefficient_bound: the Frobenius distance of the coefficients (as the penalty sees them)
+            from the optimal ones is at most this; `inf` where nothing is proved.
+        margin: for classes that are claimed to be separated, the smallest score by which a row of
+            positive weight is on its right side; None for other certificates.
         witness: which coefficients the bound comes from.
         bits: of the ball arithmetic.
         n_rows: rows of the data.

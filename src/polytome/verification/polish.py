@@ -1,4 +1,5 @@
-"""Better coefficients in 64-bit floats, for `polytome.verify`: Newton's method by conjugate gradients, in a few lines.
+"""Better coefficients in 64-bit floats, for `polytome.verify`: Newton's method by conjugate
+gradients, in a few lines.
 
 What it finds proves nothing by itself, and need not: it is then evaluated in the ball arithmetic of
 `polytome.verification.balls`.
@@ -28,7 +29,8 @@ _BLOCK_ROWS = 4096
 def polished(
     problem: BallProblem, coefficients: Array, intercepts: Array, say: Callable[[str], None], steps: int = 3
 ) -> tuple[Array, Array]:
-    """Coefficients (m, d) and intercepts (m,) after a few Newton steps, each solved by conjugate gradients.
+    """Coefficients (m, d) and intercepts (m,) after a few Newton steps, each solved by conjugate
+    gradients.
 
     Reference: Nocedal and Wright, Numerical Optimization, 2006, section 7.1.
     """
@@ -48,7 +50,8 @@ def polished(
 
 @dataclass(frozen=True)
 class _Iterate:
-    """Coefficients and what is known at them: all have the shape of W except `predictions`, (n, m)."""
+    """Coefficients and what is known at them: all have the shape of W except `predictions`,
+    (n, m)."""
 
     W: Array
     value: float
@@ -58,7 +61,8 @@ class _Iterate:
 
 
 def _newton_step(floats: _Floats, iterate: _Iterate) -> _Iterate | None:
-    """The end of a Newton step, halved until the objective falls sufficiently; None if it never does."""
+    """The end of a Newton step, halved until the objective falls sufficiently; None if it never
+    does."""
     shape, length = (iterate.W.size, iterate.W.size), 1.0
     diagonal = np.maximum(iterate.diagonal.ravel(), 1e-300)
     hessian = LinearOperator(shape, matvec=lambda v: floats.product(iterate, v), dtype=np.float64)
@@ -74,7 +78,8 @@ def _newton_step(floats: _Floats, iterate: _Iterate) -> _Iterate | None:
 
 
 class _Floats:
-    """The objective in floats, with columns centred, unless they are sparse, and divided by their largest size."""
+    """The objective in floats, with columns centred, unless they are sparse, and divided by their
+    largest size."""
 
     def __init__(self, problem: BallProblem) -> None:
         self.problem, self.n_rows = problem, problem.X.shape[0]
@@ -94,7 +99,8 @@ class _Floats:
         self.ridge = np.append(float(problem.strength) * ridges / self.size**2, 0.0)[:, None]
 
     def scaled(self, coefficients: Array, intercepts: Array) -> Array:
-        """Coefficients of the columns as they are centred and scaled here, (d + 1, m), intercepts last."""
+        """Coefficients of the columns as they are centred and scaled here, (d + 1, m), intercepts
+        last."""
         return np.vstack([coefficients.T * self.size[:, None], intercepts + coefficients @ self.mean])
 
     def given(self, W: Array) -> tuple[Array, Array]:
@@ -131,7 +137,8 @@ class _Floats:
         return result.ravel()
 
     def _add(self, total: Array, X: Any, residual: Array) -> None:
-        """Adds the columns, and the intercept if there is one, times the residuals of their rows."""
+        """Adds the columns, and the intercept if there is one, times the residuals of their
+        rows."""
         total[:-1] += X.T @ residual
         if self.problem.fit_intercept:
             total[-1] += residual.sum(axis=0)

@@ -34,12 +34,13 @@ _POSITION = re.compile("[0-9]{1,9}")
 
 
 def read_npy(path: Path | InputFile, target: str | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read a `.npy` file; an array larger than a quarter of the free memory stays on disk and is read as it is used.
+    """Read a `.npy` file; an array larger than a quarter of the free memory stays on disk and is
+    read as it is used.
 
     Args:
         path: the file.
-        target: where the labels are: another `.npy` file, "last", or the position of a column from 1; None
-            for nowhere.
+        target: where the labels are: another `.npy` file, "last", or the position of a column from
+            1; None for nowhere.
 
     Returns:
         X `(n, d)` in its own type, and the labels `(n,)` or None.
@@ -75,8 +76,8 @@ def read_npz(path: Path | InputFile, target: str | None = None) -> tuple[Matrix,
 
     Raises:
         ArgumentError: there is no array called `target`.
-        FileError: the file is damaged, holds Python objects, decompresses to more than is allowed, or has no array
-            called X, x_train, data or features.
+        FileError: the file is damaged, holds Python objects, decompresses to more than is allowed,
+            or has no array called X, x_train, data or features.
     """
     file = InputFile.of(path)
     names = _check_archive(file)
@@ -116,8 +117,8 @@ def check_matrix(X: Matrix, source: str) -> Matrix:
         X, in the machine's byte order.
 
     Raises:
-        DataError: the shape or the type is wrong, or a value is NaN or infinite (the message names the
-            first).
+        DataError: the shape or the type is wrong, or a value is NaN or infinite
+            (the message names the first).
     """
     if X.ndim != 2 or 0 in X.shape:
         raise DataError(
@@ -184,8 +185,8 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
 def _load_npy(file: InputFile) -> NDArray[Any]:
     """Read one array, or map it into memory where it would take much of what is free.
 
-    The system ends a program that reads a map of a file which another one has cut meanwhile (SIGBUS), and no error can
-    be caught. So only what has to be mapped is.
+    The system ends a program that reads a map of a file which another one has cut meanwhile
+    (SIGBUS), and no error can be caught. So only what has to be mapped is.
     """
     if kind_of_bytes(file.starts_with()) != "NumPy array":
         raise FileError(f"{file}: is not a .npy file; give it the ending that fits its content, or write it again")

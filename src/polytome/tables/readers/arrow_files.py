@@ -23,8 +23,8 @@ def read_columnar(path: Path | InputFile) -> Frame:
         The frame. Numbers and Booleans stay numbers, text stays text, nulls are missing cells.
 
     Raises:
-        FileError: the file is neither, is damaged, names a column twice, holds no rows or needs more memory than is
-            allowed.
+        FileError: the file is neither, is damaged, names a column twice, holds no rows or needs
+            more memory than is allowed.
         MissingExtraError: pyarrow is not installed.
     """
     file = InputFile.of(path)
@@ -43,7 +43,8 @@ def read_columnar(path: Path | InputFile) -> Frame:
 
 
 def _read_parquet(file: InputFile) -> Frame:
-    """Read a Parquet file; its text stays coded, since a few words can stand for very many long cells."""
+    """Read a Parquet file; its text stays coded, since a few words can stand for very many long
+    cells."""
     import pyarrow
     from pyarrow import parquet
 

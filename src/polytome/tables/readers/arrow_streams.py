@@ -1,13 +1,15 @@
 """Read unchecked Arrow streams and files: what they claim is examined before it is decoded.
 
-A few kilobytes of a compressed stream can decode to more than the memory holds, and so can a column of nulls, which
-takes no bytes at any length. So the messages of the stream are examined first: their rows and decompressed bytes are
-counted; the decoded data are validated to the last index before anything reads them.
+A few kilobytes of a compressed stream can decode to more than the memory holds, and so can a column
+of nulls, which takes no bytes at any length. So the messages of the stream are examined first:
+their rows and decompressed bytes are counted; the decoded data are validated to the last index
+before anything reads them.
 
 Reference:
-    The Arrow columnar format, https://arrow.apache.org/docs/format/Columnar.html: messages are tables of FlatBuffers,
-    of which `Message.fbs` names the fields; https://flatbuffers.dev/internals/ says how they are laid out. A file is a
-    stream between the mark ARROW1, with an index of its batches at the end.
+    The Arrow columnar format, https://arrow.apache.org/docs/format/Columnar.html: messages are
+    tables of FlatBuffers, of which `Message.fbs` names the fields;
+    https://flatbuffers.dev/internals/ says how they are laid out. A file is a stream between the
+    mark ARROW1, with an index of its batches at the end.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def parse_arrow_stream(data: bytes, source: str) -> Frame:
         source: what messages call it.
 
     Raises:
-        FileError: it is not an Arrow stream, is damaged or compressed, names a column twice or holds no rows.
+        FileError: it is not an Arrow stream, is damaged or compressed, names a column twice or
+            holds no rows.
         DataError: a column that is needed holds neither numbers nor text.
         MissingExtraError: pyarrow is not installed.
     """
@@ -124,7 +127,8 @@ def read_arrow_file(file: InputFile) -> Frame:
 
 
 def _batches(stream: bytes | pyarrow.Buffer, source: str) -> Iterator[tuple[str, _Claims, pyarrow.Buffer]]:
-    """The batches of a stream as they are claimed: whether of a dictionary or of rows, the claims, and the body."""
+    """The batches of a stream as they are claimed: whether of a dictionary or of rows, the claims,
+    and the body."""
     from pyarrow import ipc
 
     with library_errors(source, _STREAM):

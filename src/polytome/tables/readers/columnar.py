@@ -130,7 +130,8 @@ class _CodedText:
 
 
 class _UnusableCells:
-    """A column of dates, lists or the like, neither numbers nor words; an error only where it is used."""
+    """A column of dates, lists or the like, neither numbers nor words; an error only where it is
+    used."""
 
     def __init__(self, length: int, complaint: str) -> None:
         self._length = length
@@ -164,7 +165,8 @@ class _UnusableCells:
 
 
 def checked_frame(table: pyarrow.Table, source: str, kind: str, most_viewed: int) -> Frame:
-    """Turn an Arrow table from outside into a frame, once all lengths, offsets, indices and letters are checked.
+    """Turn an Arrow table from outside into a frame, once all lengths, offsets, indices and letters
+    are checked.
 
     Args:
         table: the table, as pyarrow decoded it.
@@ -186,7 +188,8 @@ def checked_frame(table: pyarrow.Table, source: str, kind: str, most_viewed: int
 
 
 def _viewed_bytes(table: pyarrow.Table) -> int:
-    """The total length of all texts that columns of views refer to; many views may refer to one long text."""
+    """The total length of all texts that columns of views refer to; many views may refer to one
+    long text."""
     total = 0
     for column in table.columns:
         for chunk in column.chunks:
@@ -247,7 +250,8 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
 
 
 def kind_of_column(kind: pyarrow.DataType) -> str:
-    """Name what a column of an Arrow type holds: numbers, booleans, text, nothing, or else the type itself."""
+    """Name what a column of an Arrow type holds: numbers, booleans, text, nothing, or else the type
+    itself."""
     from pyarrow import types
 
     values = kind.value_type if types.is_dictionary(kind) else kind
@@ -269,7 +273,8 @@ def _is_numeric(kind: pyarrow.DataType) -> bool:
 
 
 def _has_large_numbers(column: pyarrow.ChunkedArray) -> bool:
-    """Tell whether whole numbers are larger than float64 holds exactly: as text they keep their digits."""
+    """Tell whether whole numbers are larger than float64 holds exactly: as text they keep their
+    digits."""
     from pyarrow import compute, types
 
     kind = column.type
@@ -280,7 +285,8 @@ def _has_large_numbers(column: pyarrow.ChunkedArray) -> bool:
 
 
 def _coded_text(column: pyarrow.ChunkedArray) -> TextCells:
-    """Text stored as codes; it is never written out, since a few words can stand for very many long cells."""
+    """Text stored as codes; it is never written out, since a few words can stand for very many long
+    cells."""
     import pyarrow
 
     codes = [np.empty(0, dtype=np.int64)]

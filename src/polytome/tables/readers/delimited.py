@@ -1,4 +1,5 @@
-"""Read text tables: cells separated by commas, tabs, semicolons, bars or blanks, with or without a header."""
+"""Read text tables: cells separated by commas, tabs, semicolons, bars or blanks, with or without a
+header."""
 
 from __future__ import annotations
 
@@ -55,13 +56,13 @@ def read_delimited(path: Path | InputFile, *, header: str = "auto", expected: Co
 
     Args:
         path: the file, plain, gzip or bzip2, in UTF-8.
-        header: "yes", "no", or "auto" to find out; see `polytome.tables.readers.headers`. The notes of the frame say
-            what was decided where there is doubt.
+        header: "yes", "no", or "auto" to find out; see `polytome.tables.readers.headers`. The notes
+            of the frame say what was decided where there is doubt.
         expected: names that the table should have.
 
     Returns:
-        The frame; without a header its columns are `column_1`, `column_2`, ...; columns that have neither a
-        name nor any value (they come from separators at the ends of lines) are left out.
+        The frame; without a header its columns are `column_1`, `column_2`, ...; columns that have
+        neither a name nor any value (they come from separators at the ends of lines) are left out.
 
     Raises:
         FileError: the file is empty, not text, not UTF-8, ragged, or names a column twice.
@@ -189,7 +190,8 @@ def _cut(text: _Text, width: int, block_bytes: int) -> list[pyarrow.ChunkedArray
 
 
 def _refuse_open_quote(text: _Text) -> None:
-    """Refuse a quotation mark that is never closed: it makes one cell of all that follows, without an error."""
+    """Refuse a quotation mark that is never closed: it makes one cell of all that follows, without
+    an error."""
     line = text.first_line
     for cell in text.dialect.cells(text.decoded()):
         if cell.is_open:
@@ -200,7 +202,8 @@ def _refuse_open_quote(text: _Text) -> None:
 def _name_columns(
     source: str, header: Sequence[str] | None, cells: Sequence[ArrowText]
 ) -> tuple[tuple[str, ...], tuple[Cells, ...]]:
-    """Give every column its name, leave out the nameless empty ones, and refuse a name that comes twice."""
+    """Give every column its name, leave out the nameless empty ones, and refuse a name that comes
+    twice."""
     named: dict[str, Cells] = {}
     for number, column in enumerate(cells, start=1):
         name = header[number - 1].strip() if header else ""

@@ -1,4 +1,5 @@
-"""How a text table is written: what separates its cells, and whether quotation marks enclose some."""
+"""How a text table is written: what separates its cells, and whether quotation marks enclose
+some."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ class Dialect:
 
     Args:
         separator: of its cells.
-        quote: what may enclose a cell, doubled where it is part of one; None where such marks are text.
+        quote: what may enclose a cell, doubled where it is part of one; None where such marks are
+            text.
 
     Example:
         >>> list(Dialect(",", "'").rows("a,b\\n'1\\n2','it''s'\\n3,4"))
@@ -74,7 +76,8 @@ class Dialect:
                 yield Cell(inside + found["plain"], end, position, is_open=not found["close"])
 
     def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """The rows of a text, each with the number of the line on which it begins; empty lines are left out."""
+        """The rows of a text, each with the number of the line on which it begins; empty lines are
+        left out."""
         line, lines, row = 1, 0, []
         for cell in self.cells(text):
             row.append(cell.text)
@@ -85,7 +88,8 @@ class Dialect:
                 line, lines, row = line + lines + 1, 0, []
 
     def widths(self, text: str) -> Iterator[tuple[int, int, bool]]:
-        """As `rows`, with the number of cells in place of them, and whether one of them encloses the end of a line.
+        """As `rows`, with the number of cells in place of them, and whether one of them encloses
+        the end of a line.
 
         A row may have more cells than there is memory for.
         """
@@ -147,8 +151,8 @@ def find_dialect(data: bytes, sample: str, separator: str | None) -> Dialect:
     Args:
         data: all of it.
         sample: its first lines.
-        separator: where the file names it; else it is the one that cuts every line into the same number of cells, more
-            than one.
+        separator: where the file names it; else it is the one that cuts every line into the same
+            number of cells, more than one.
 
     Example:
         >>> text = 'ham\\t"Call me\\nspam\\tYou "won"\\n'
@@ -186,9 +190,10 @@ def _agreement(sample: str, dialect: Dialect) -> float:
 def _quotes_are_text(data: bytes, separator: bytes, quote: bytes) -> bool:
     """Whether quotation marks are ordinary characters.
 
-    They are where every line has the same number of cells without them, while one of them, were it to enclose a cell,
-    would be followed by more text, or enclose the end of a line. The latter proves little if the separator also occurs
-    in sentences: a text of two lines with a comma in each is not rare.
+    They are where every line has the same number of cells without them, while one of them, were it
+    to enclose a cell, would be followed by more text, or enclose the end of a line. The latter
+    proves little if the separator also occurs in sentences: a text of two lines with a comma in
+    each is not rare.
     """
     if quote not in data:
         return False
@@ -211,7 +216,8 @@ def _quotes_are_text(data: bytes, separator: bytes, quote: bytes) -> bool:
 
 
 def _enclose_cells(raw: NDArray[np.uint8], marks: NDArray[np.intp], ends: NDArray[np.intp], around: bytes) -> bool:
-    """Whether all quotation marks enclose cells, or are doubled in one, on one line each; the usual case."""
+    """Whether all quotation marks enclose cells, or are doubled in one, on one line each; the usual
+    case."""
     opening, closing = marks[0::2], marks[1::2]
     if len(opening) != len(closing):
         return False

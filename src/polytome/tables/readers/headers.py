@@ -1,8 +1,9 @@
-"""Decide whether the first line of a text table holds names: by the names that are expected, and by what stands below.
+"""Decide whether the first line of a text table holds names: by the names that are expected, and by
+what stands below.
 
-Names may be numbers: pandas writes 0, 1, 2, ... unless told otherwise, and years or wavelengths head columns as well.
-Numbers are read as names where they could hardly be values: they stand above text, they count, or they are evenly
-spaced or years, and differ from everything below.
+Names may be numbers: pandas writes 0, 1, 2, ... unless told otherwise, and years or wavelengths
+head columns as well. Numbers are read as names where they could hardly be values: they stand above
+text, they count, or they are evenly spaced or years, and differ from everything below.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class _Below(NamedTuple):
 
     @property
     def is_coarser(self) -> bool:
-        """Whether the number has fewer digits after its point than every number below, such as 3 above 3.0."""
+        """Whether the number has fewer digits after its point than every number below, such as 3
+        above 3.0."""
         return self.only_numbers and _decimals(self.first) < min(map(_decimals, self.words))
 
     @property

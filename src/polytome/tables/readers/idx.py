@@ -1,11 +1,12 @@
 """Read IDX files, the format of MNIST and the data sets named after it.
 
-An IDX file starts with two zero bytes, one byte for the type of its values and one for the number of
-dimensions; then come the dimensions as big-endian 32-bit integers and then the values, row by row,
-big-endian.
+An IDX file starts with two zero bytes, one byte for the type of its values and one for the number
+of dimensions; then come the dimensions as big-endian 32-bit integers and then the values, row by
+row, big-endian.
 
 Reference:
-    LeCun, Cortes and Burges, "The MNIST database of handwritten digits" (1998), section "File formats".
+    LeCun, Cortes and Burges, "The MNIST database of handwritten digits" (1998), section "File
+    formats".
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ def read_idx_pair(
 
 
 def images_and_labels(path: Path) -> tuple[Path, Path | None]:
-    """Find the pair that a path means: a folder's training pair, or an images file and the labels beside it."""
+    """Find the pair that a path means: a folder's training pair, or an images file and the labels
+    beside it."""
     if not path.is_dir():
         stem = plain_name(path)
         if "labels" in stem:

@@ -58,16 +58,18 @@ def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[
 
     Args:
         path: the file, plain, gzip or bzip2.
-        n_features: the number of columns; None takes the largest index. A test file may stay below it, never
-            above.
+        n_features: the number of columns; None takes the largest index. A test file may stay below
+            it, never above.
 
     Returns:
-        X `(n, n_features)` CSR float64, and the labels `(n,)` as numbers, or as text where one of them is a whole
-            number that float64 does not hold.
+        X `(n, n_features)` CSR float64, and the labels `(n,)` as numbers, or as text where one of
+            them is a whole number that float64 does not hold.
 
     Raises:
-        DataError: a line is malformed or holds an index above `n_features`; the message names the line.
-        FileError: the file cannot be read, or needs more memory than is allowed, such as for an index by far too large.
+        DataError: a line is malformed or holds an index above `n_features`; the message names the
+            line.
+        FileError: the file cannot be read, or needs more memory than is allowed, such as for an
+            index by far too large.
 
     Example:
         >>> import tempfile
@@ -101,7 +103,8 @@ def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[
 
 
 class _Place(NamedTuple):
-    """Where a piece of text begins: in which line, and, where that began before, after which index (0 for none)."""
+    """Where a piece of text begins: in which line, and, where that began before, after which index
+    (0 for none)."""
 
     line: int
     last: int | None

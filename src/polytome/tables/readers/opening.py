@@ -1,7 +1,9 @@
-"""Open a file that may be compressed, missing, cut short, a pipe, malicious or of another kind altogether.
+"""Open a file that may be compressed, missing, cut short, a pipe, malicious or of another kind
+altogether.
 
-A few bytes can claim to be very many: a compressed file of 4 MB decompresses to 4 GB, and a header can announce what
-does not follow. So each file has an allowance, from which memory is requested before it is allocated.
+A few bytes can claim to be very many: a compressed file of 4 MB decompresses to 4 GB, and a header
+can announce what does not follow. So each file has an allowance, from which memory is requested
+before it is allocated.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ _GIGABYTE = 10**9
 _ALWAYS_ALLOWED = 1 << 30
 """Bytes that the contents of any file may take."""
 _TIMES_ITS_SIZE = 100
-"""Larger files may take this many times their size: more than ordinary tables, which gzip compresses 3 to 50 times."""
+"""Larger files may take this many times their size: more than ordinary tables, which gzip
+compresses 3 to 50 times."""
 
 
 class Allowance(NamedTuple):
@@ -75,7 +78,8 @@ class Allowance(NamedTuple):
 
     @classmethod
     def of(cls, file_size: int, read_limit: float | None = None) -> Allowance:
-        """The allowance of a file: 2^30 bytes, or 100 times its size if that is more, unless a limit is given.
+        """The allowance of a file: 2^30 bytes, or 100 times its size if that is more, unless a
+        limit is given.
 
         Args:
             file_size: its bytes.
@@ -149,8 +153,8 @@ def is_folder(path: str | PathLike[str]) -> bool:
 def library_errors(source: object, what: str) -> Iterator[None]:
     """Turn whatever a library raises on a damaged file into a `FileError`.
 
-    Every kind of exception: no list of them is ever complete. So nothing but calls of the library belongs inside;
-    Polytome's own errors must stay visible.
+    Every kind of exception: no list of them is ever complete. So nothing but calls of the library
+    belongs inside; Polytome's own errors must stay visible.
 
     Example:
         >>> with library_errors("some.npy", "array"):
@@ -170,7 +174,8 @@ def file_errors(path: object) -> Iterator[None]:
     """Say why the system does not provide a file.
 
     Raises:
-        FileError: it is missing, may not be read, is a directory, or has a name that no file can have.
+        FileError: it is missing, may not be read, is a directory, or has a name that no file can
+            have.
 
     Example:
         >>> with file_errors("absent"), open("absent.csv") as stream:
@@ -262,8 +267,8 @@ class InputFile:
         """Open it for reading, decompressed if it is gzip, bzip2 or a zip archive of one file.
 
         Raises:
-            FileError: see `file_errors`; or the compressed data are cut short, damaged, or decompress to more than is
-                allowed.
+            FileError: see `file_errors`; or the compressed data are cut short, damaged, or
+                decompress to more than is allowed.
         """
         with self.packed() as stream:
             kind = self._compression(stream)
@@ -312,7 +317,8 @@ class InputFile:
         found = next((kind for kind, magic in _COMPRESSIONS.values() if start.startswith(magic)), None)
         if found != "zip":
             return found
-        # NumPy's own archives and workbooks are zip files too; only the name tells that there is one file to unpack.
+        # NumPy's own archives and workbooks are zip files too; only the name tells that there is
+        # one file to unpack.
         return found if kind == "zip" and self._is_one_file() else None
 
     def _is_one_file(self) -> bool:
@@ -330,7 +336,8 @@ def _some(names: list[str]) -> str:
 
 
 class _Bounded:
-    """A stream that is read in pieces and counted while it is read: its size is not known beforehand."""
+    """A stream that is read in pieces and counted while it is read: its size is not known
+    beforehand."""
 
     def __init__(self, stream: IO[bytes], file: InputFile, allowance: Allowance, what: str) -> None:
         self._stream, self._file, self._allowance, self._what = stream, file, allowance, what

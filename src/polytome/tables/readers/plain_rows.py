@@ -24,14 +24,15 @@ def encode_plain_rows(encoder: Encoder, rows: Sequence[Any]) -> Any:
 
     Args:
         encoder: of the model.
-        rows: each a list of values in the order of the encoder's columns, or a dict from their names; None marks a
-            missing value. Other names in a dict are ignored.
+        rows: each a list of values in the order of the encoder's columns, or a dict from their
+            names; None marks a missing value. Other names in a dict are ignored.
 
     Returns:
         `(n_rows, n_features)` float64, dense or CSR.
 
     Raises:
-        DataError: a row has too few values, lacks a name or holds something other than a value; or as `Encoder.encode`.
+        DataError: a row has too few values, lacks a name or holds something other than a value; or
+            as `Encoder.encode`.
 
     Example:
         >>> from polytome.tables.encoder import Column
@@ -49,7 +50,8 @@ def plain_frame(encoder: Encoder, rows: Sequence[Any]) -> Frame:
     """Rows as a table with the encoder's columns; see `encode_plain_rows`.
 
     Raises:
-        DataError: there are no rows, a row has too few values, lacks a name or holds something that is not a value.
+        DataError: there are no rows, a row has too few values, lacks a name or holds something that
+            is not a value.
     """
     if not rows:
         raise DataError("rows: is empty; send at least one row")
@@ -87,7 +89,8 @@ def _kind(value: Any) -> str:
 
 
 def _numbers_alone(encoder: Encoder, rows: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Rows of finite numbers for numeric columns, the usual case, without a frame; None in any other case."""
+    """Rows of finite numbers for numeric columns, the usual case, without a frame; None in any
+    other case."""
     names = [column.name for column in encoder.columns]
     if not all(column.kind == "number" for column in encoder.columns):
         return None

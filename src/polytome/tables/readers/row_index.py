@@ -1,4 +1,5 @@
-"""Find the column that numbers or names the rows: the index that pandas writes unless told otherwise."""
+"""Find the column that numbers or names the rows: the index that pandas writes unless told
+otherwise."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ def is_index_name(name: str) -> bool:
 def mark_index(frame: Frame, nameless: Collection[str] = ()) -> Frame:
     """Mark columns that have no name of their own as an index where they look like one.
 
-    They do if most of their whole numbers differ, or all of their texts: this holds even for an index that was
-    shuffled, filtered or concatenated.
+    They do if most of their whole numbers differ, or all of their texts: this holds even for an
+    index that was shuffled, filtered or concatenated.
 
     Args:
         frame: a text table.
@@ -53,7 +54,8 @@ def index_of_metadata(metadata: dict[bytes, bytes] | None, names: list[str]) -> 
         names: of its columns.
 
     Reference:
-        https://pandas.pydata.org/docs/development/developer.html, "Storing pandas DataFrame objects".
+        https://pandas.pydata.org/docs/development/developer.html, "Storing pandas DataFrame
+        objects".
     """
     try:
         columns = json.loads((metadata or {}).get(b"pandas", b"{}"))["index_columns"]

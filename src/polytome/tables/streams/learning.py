@@ -1,8 +1,9 @@
-"""Learn what the columns of a table are in one reading, with a state that does not grow with the rows.
+"""Learn what the columns of a table are in one reading, with a state that does not grow with the
+rows.
 
-What is learned, and what is refused, is as in `polytome.tables.schemas`, which has all rows at once. Of a column of
-text the words that occur are kept, with how often and where they do so first; of numbers how many there are, and their
-sum. Only the labels take something for each row: a code.
+What is learned, and what is refused, is as in `polytome.tables.schemas`, which has all rows at
+once. Of a column of text the words that occur are kept, with how often and where they do so first;
+of numbers how many there are, and their sum. Only the labels take something for each row: a code.
 """
 
 from __future__ import annotations
@@ -193,7 +194,8 @@ class _Seen:
             self._forget_words()
 
     def _forget_words(self) -> None:
-        """Of too many words only that they are numbers is remembered; where they are not, the column is refused."""
+        """Of too many words only that they are numbers is remembered; where they are not, the
+        column is refused."""
         words = self._words()
         values = words[self.name].numbers()
         if self.forced or np.isinf(values).any():
@@ -227,7 +229,8 @@ class _Seen:
         self.total += float(values[~gaps] @ counts[~gaps])
 
     def _words(self) -> Frame:
-        """The words that occur, as a table in which each stands in the row where it occurs first."""
+        """The words that occur, as a table in which each stands in the row where it occurs
+        first."""
         return Frame((self.name,), (TextCells(np.arange(len(self._codes)), list(self._codes)),), self.table.source)
 
     def without_gaps(self, notes: list[str]) -> Frame:
@@ -285,7 +288,8 @@ class _Seen:
         )
 
     def _is_category(self, values: NDArray[np.float64], notes: list[str]) -> bool:
-        """Whether words are names and not numbers; as `learn_encoder` decides it, each word counted as it occurs."""
+        """Whether words are names and not numbers; as `learn_encoder` decides it, each word counted
+        as it occurs."""
         counts = np.array(self.counts, dtype=np.int64)
         words = self._words()
         is_present, is_wrong = ~np.isnan(values), np.isinf(values)

@@ -1,4 +1,5 @@
-"""Open rows that do not fit into memory: look at the files, read them once to learn an encoder, and hand out parts."""
+"""Open rows that do not fit into memory: look at the files, read them once to learn an encoder, and
+hand out parts."""
 
 from __future__ import annotations
 
@@ -69,13 +70,14 @@ def open_rows(
 ) -> StreamedTable:
     """Open Parquet files that do not fit into memory, to fit a model to all of their rows.
 
-    The files are read once to learn what their columns are and which labels there are, and then once for each pass of a
-    fit, a piece at a time. Coefficients and certificate are those of a fit in memory. The files must stay as they are
-    until the fit ends: each opening checks their size and time.
+    The files are read once to learn what their columns are and which labels there are, and then
+    once for each pass of a fit, a piece at a time. Coefficients and certificate are those of a fit
+    in memory. The files must stay as they are until the fit ends: each opening checks their size
+    and time.
 
     Args:
-        source: a file, a folder, a pattern such as `"logs/2026-*/*.parquet"`, or a sequence of these. All files have
-            the columns of the first.
+        source: a file, a folder, a pattern such as `"logs/2026-*/*.parquet"`, or a sequence of
+            these. All files have the columns of the first.
         target: the column of labels: a name, "last", or a position from 1.
         missing: what to do with a missing cell; see `read_table`.
         unknown: what a model does later with a level that training never saw; see `read_table`.
@@ -88,7 +90,8 @@ def open_rows(
     Raises:
         ArgumentError: an option cannot be used, or names no column.
         DataError: what the files hold cannot be used, or there is too little memory.
-        FileError: a file is missing or damaged, is changed meanwhile, or has other columns than the first.
+        FileError: a file is missing or damaged, is changed meanwhile, or has other columns than the
+            first.
         MissingExtraError: pyarrow is not installed.
 
     Example:
@@ -174,7 +177,8 @@ def _piece_rows(n_columns: int) -> int:
 def _chosen_columns(
     file: ParquetFile, target: str, drop: Sequence[str], categories: Sequence[str], notes: list[str]
 ) -> tuple[list[str], str, set[str]]:
-    """The feature columns, the target, and the columns to read as text, as `learn_encoder` finds them."""
+    """The feature columns, the target, and the columns to read as text, as `learn_encoder` finds
+    them."""
     header = Frame(tuple(file.kinds), (), str(file.file))
     note_positions(header.names, [target, *drop, *categories], notes)
     target = find_column(header, target, "target")
@@ -193,7 +197,8 @@ def _chosen_columns(
 
 
 def _check_alike(files: Sequence[ParquetFile], names: Sequence[str], forced: set[str], notes: list[str]) -> None:
-    """Refuse a file without one of the columns, or with another kind of values in it than the files before."""
+    """Refuse a file without one of the columns, or with another kind of values in it than the files
+    before."""
     known: dict[str, ParquetFile] = {}
     more: dict[str, ParquetFile] = {}
     for file in files:

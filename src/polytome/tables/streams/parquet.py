@@ -25,7 +25,8 @@ _SMALL_PARTS = 4  # pieces: smaller row groups are joined
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """What the end of a Parquet file says: its columns, and how many rows each of its row groups has.
+    """What the end of a Parquet file says: its columns, and how many rows each of its row groups
+    has.
 
     Attributes:
         file: which file.

@@ -1,4 +1,5 @@
-"""Which files a user means, and whether they are still what they were when they were first opened."""
+"""Which files a user means, and whether they are still what they were when they were first
+opened."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def is_several(source: str) -> bool:
 
 
 def files_of(source: str | PathLike[str] | Sequence[str | PathLike[str]]) -> tuple[Path, ...]:
-    """The files that a path, a folder, a pattern such as `logs/*.parquet`, or a sequence of these names, in this order.
+    """The files that a path, a folder, a pattern such as `logs/*.parquet`, or a sequence of these
+    names, in this order.
 
     Those of a folder or a pattern are in the order of their names.
 
@@ -54,7 +56,8 @@ def files_of(source: str | PathLike[str] | Sequence[str | PathLike[str]]) -> tup
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The Parquet files in a folder and the folders in it, but for hidden ones, and those that begin with `_`."""
+    """The Parquet files in a folder and the folders in it, but for hidden ones, and those that
+    begin with `_`."""
     return sorted(
         path
         for path in folder.rglob("*")

@@ -1,4 +1,5 @@
-"""What a table is that stays in its files: what models take in place of X and y. It imports no reader."""
+"""What a table is that stays in its files: what models take in place of X and y. It imports no
+reader."""
 
 from __future__ import annotations
 
