@@ -4,7 +4,9 @@ What some coefficients, as they grow, make certain costs nothing in the end, and
 minimum. But no loss is negative, and a softmax that has fewer classes to choose from has a smaller
 loss:
 
-    log sum_k exp(z_k) - z_y  >=  log sum_{k in A} exp(z_k) - z_y   for any set A of classes with y in it.
+    log sum_k exp(z_k) - z_y  >=  log sum_{k in A} exp(z_k) - z_y
+
+for any set A of classes with y in it.
 
 So leave out the classes that are all but impossible in a row, and the row where only its own is
 left. The objective is never below what remains of it, and that may have a minimum, which the
