@@ -14,6 +14,8 @@ from sklearn.datasets import load_digits, load_iris
 
 from polytome import LinearRegression, LogisticRegression, OneVsOne, OneVsRest, load, open_rows, read_table
 from polytome.errors import ArgumentError, DataError, FileError, PolytomeError
+from polytome.files.sources import fit_source, open_source
+from polytome.files.streamed import fit_streamed
 from polytome.tables.streams import learning
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -283,3 +285,19 @@ def test_weights_of_classes(tmp_path: Path) -> None:
         held.fit(table.X, table.y)
         streamed.fit(rows)
         assert_allclose(streamed.coef_, held.coef_, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [LogisticRegression, OneVsRest, OneVsOne])
+def test_penalty_weights_by_name(kind: Any, tmp_path: Path) -> None:
+    path = written(people(), tmp_path / "people.parquet", 90)
+    rows, weights = open_rows(path, target="income"), {"age": 0.0, "hue": 3.0}
+    streamed = kind(tol=1e-8, scale="standard", penalty_weights=weights).fit(rows)
+    held = fit_source(
+        kind(tol=1e-8, scale="standard", penalty_weights=weights), open_source(str(path), target="income")
+    )
+    assert streamed.penalty_weights == weights
+    assert_allclose(streamed.coef_, held.coef_, atol=1e-6)
+    recorded = fit_streamed(kind(scale="standard", penalty_weights=weights), rows)
+    assert_allclose(recorded.source_.training.divisor, held.source_.training.divisor, rtol=1e-12)
+    with pytest.raises(ArgumentError, match="names 'aeg', which is not a column of X: it has 'age'"):
+        kind(penalty_weights={"aeg": 0.0}).fit(rows)

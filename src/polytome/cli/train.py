@@ -97,7 +97,7 @@ def train(
     of images with a subfolder for each class.
 
     Parquet files that do not fit into memory (see --memory), and several of them (a
-    folder, or a pattern in quotation marks), are read piece by piece, anew for each
+    folder, or a pattern in quotation marks), are read piece by piece in each
     pass: the same model and certificate in little memory.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
@@ -175,6 +175,7 @@ def _train_streamed(
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
     from polytome.errors import ArgumentError
     from polytome.files.streamed import fit_streamed
+    from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
 
     if options["target"] is None:
@@ -189,6 +190,7 @@ def _train_streamed(
             table = open_rows(
                 source, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **given
             )
+        check_named_weights(settings["penalty_weights"], table.encoder)
         seconds = time.perf_counter() - began
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
@@ -216,9 +218,7 @@ def _train_streamed(
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
     """What is trained on, and what to expect of it."""
     size = f"{table.n_rows:,} rows, {table.X.n_features:,} features, {len(counts)} classes"
-    again = (
-        f"read piece by piece ({why}), anew for each pass: {table.n_bytes / 1e9:,.2g} GB, {seconds:,.2g} s the first"
-    )
+    again = f"read piece by piece ({why}) in each pass: {table.n_bytes / 1e9:,.2g} GB, {seconds:,.2g} s the first"
     passes = "a fit takes some 10 to 100 passes"
     show_facts(
         console, {"Data": f"{table.name}: {size}", "Classes": balance(counts), "Streamed": f"{again} time; {passes}"}

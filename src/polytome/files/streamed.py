@@ -20,6 +20,7 @@ from polytome.files.sources import encoder_of, is_dataset
 from polytome.files.training_record import record_streamed_training
 from polytome.models.fitted_source import FittedSource
 from polytome.models.model import Model
+from polytome.models.penalty_weights import numbered_weights
 from polytome.solvers.memory import memory_left
 from polytome.tables.readers.columnar import VALUE_BYTES
 from polytome.tables.readers.idx import IDX_FILES, find_idx
@@ -97,7 +98,8 @@ def fit_streamed(model: AnyModel, table: StreamedTable, *, command: str | None =
     began = time.perf_counter()
     model.fit(table, None)
     seconds = time.perf_counter() - began
-    training = record_streamed_training(model, table, command=command, seconds=seconds)
+    with numbered_weights(model, table.encoder):
+        training = record_streamed_training(model, table, command=command, seconds=seconds)
     model.source_ = FittedSource(encoder=table.encoder, training=training)
     return model
 

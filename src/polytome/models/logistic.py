@@ -27,9 +27,9 @@ from polytome.models.labels import (
     soft_labels,
 )
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
-from polytome.models.penalty_weights import PenaltyWeights
+from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
-from polytome.models.streamed import keep_encoder, streamed_data
+from polytome.models.streamed import encoder_in, keep_encoder, streamed_data
 from polytome.objective import Objective
 from polytome.rows import rows_of
 from polytome.solvers import Solution, Solver, Stop, minimize
@@ -186,7 +186,8 @@ class LogisticRegression(CertifiedClassifier):
             labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
         check_peer_classes(self, len(labels.classes))
-        plan = planned(self, X, self._problem(X, labels, weight))
+        with numbered_weights(self, encoder_in(given)):
+            plan = planned(self, X, self._problem(X, labels, weight))
         data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
         keep_fit(self, plan, self._minimum(plan, data))
         keep_encoder(self, given)

@@ -11,8 +11,9 @@ from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
+from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
-from polytome.models.streamed import keep_encoder
+from polytome.models.streamed import encoder_in, keep_encoder
 from polytome.rows import as_rows, rows_of
 
 Array = NDArray[Any]
@@ -93,7 +94,8 @@ class OneVsOne(BinaryModels):
             rows = held.with_ends(np.cumsum(np.bincount(target)).tolist())
         outputs = Outputs(np.flatnonzero(counts.all(axis=1)), certain)
         self.pairs_ = pairs
-        plan = planned(self, X, Problem(loss, rows, outputs, "one_vs_one", labels.classes))
+        with numbered_weights(self, encoder_in(given)):
+            plan = planned(self, X, Problem(loss, rows, outputs, "one_vs_one", labels.classes))
         keep_fit(self, plan, minimum_of(self, plan))
         keep_encoder(self, given)
         return self

@@ -12,8 +12,9 @@ from polytome.losses import IndependentSigmoids, Logistic, Loss
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
+from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
-from polytome.models.streamed import keep_encoder
+from polytome.models.streamed import encoder_in, keep_encoder
 from polytome.rows import rows_of
 
 Array = NDArray[Any]
@@ -102,7 +103,8 @@ class OneVsRest(BinaryModels):
             certain, learned = certain[1:], np.zeros(1, dtype=np.intp)
         outputs = Outputs(learned if loss is not None else learned[:0], certain)
         problem = Problem(loss, rows_of(X, target, weight), outputs, name, labels.classes)
-        plan = planned(self, X, problem)
+        with numbered_weights(self, encoder_in(given)):
+            plan = planned(self, X, problem)
         keep_fit(self, plan, minimum_of(self, plan))
         keep_encoder(self, given)
         return self

@@ -12,11 +12,12 @@ from polytome.errors import ArgumentError
 from polytome.models.fitted_source import FittedSource
 from polytome.models.labels import Labels
 from polytome.rows import Stream
+from polytome.tables.encoder import Encoder
 from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
-__all__ = ["keep_encoder", "streamed_data"]
+__all__ = ["encoder_in", "keep_encoder", "streamed_data"]
 
 
 def streamed_data(estimator: Any, table: StreamedTable, y: Any, sample_weight: Any) -> tuple[Stream, Labels, Array]:
@@ -37,7 +38,12 @@ def streamed_data(estimator: Any, table: StreamedTable, y: Any, sample_weight: A
     return table.X, Labels(table.classes, table.codes), np.broadcast_to(1.0, table.n_rows)
 
 
+def encoder_in(X: Any) -> Encoder | None:
+    """How columns became features, where rows come from a table; else None."""
+    return X.encoder if isinstance(X, StreamedTable) else None
+
+
 def keep_encoder(estimator: Any, X: Any) -> None:
     """Keeps how columns became features, where the rows came from a table."""
-    if isinstance(X, StreamedTable):
-        estimator.source_ = FittedSource(encoder=X.encoder)
+    if (encoder := encoder_in(X)) is not None:
+        estimator.source_ = FittedSource(encoder=encoder)

@@ -23,7 +23,7 @@ class StreamedTable:
 
     Attributes:
         name: of the file, or of the first one and how many more there are.
-        X: the features, which are read anew for each pass.
+        X: the features, which are read again for each pass.
         codes: which of the classes each row has, (n,).
         classes: the labels, sorted, (K,).
         encoder: how columns become numbers.
