@@ -119,10 +119,10 @@ def test_train_json_has_its_keys_and_finite_numbers(tmp_path: Path) -> None:
     assert found["seconds"] > 0
 
 
-def test_without_penalty_json_says_estimate_and_c_is_null() -> None:
+def test_without_penalty_json_says_what_is_proved_and_c_is_null() -> None:
     found = parsed("train", "iris", "--C", "inf")
     assert found["objective"]["C"] is None
-    assert found["certificate"]["kind"] == "estimate"
+    assert found["certificate"]["kind"] == "proof"  # setosa stands apart, and the rest is proved
 
 
 def test_separated_classes_without_penalty_are_a_warning() -> None:

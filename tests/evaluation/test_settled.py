@@ -98,9 +98,9 @@ def test_without_a_penalty_no_settled_prediction_changes_either(name, scale):
     X = X if scale else X - X.mean(axis=0)
     rng = np.random.default_rng(1)
     new = X[rng.integers(len(X), size=2000)] + 2 * X.std(axis=0) * rng.normal(size=(2000, X.shape[1]))
-    shares = []
+    shares, exact = [], exact_fit(X, y, C=np.inf, scale=scale)
     for tol in (1e-2, 1e-4, 1e-7):
-        model, exact = stopped_at(X, y, tol, C=np.inf, scale=scale)
+        model = stopped_at(X, y, tol, C=np.inf, scale=scale)
         assert model.certificate_.is_of_curvature
         model.training_ = record = record_training(model, X, y)
         changed = model.predict(X) != exact.predict(X)

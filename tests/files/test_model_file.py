@@ -366,7 +366,7 @@ LIES = [
     (put("parameters", "C", value="1"), "parameters.C is '1'"),
     (put("parameters", "scale", value="tensor"), "contradict"),
     (put("parameters", "penalty_weights", value="tensor"), "contradict"),
-    (put("parameters", "penalty_weights", value=[["a", 2.0]]), "X has no names of columns"),
+    (put("parameters", "penalty_weights", value=[["a", 2.0]]), "penalty weights 'none', the settings 4 given numbers"),
     (put("parameters", "penalty_weights", value=[["a", -2.0]]), "penalty_weights is -2.0"),
     (
         put("objective", "penalty_weights", value="4 given numbers"),

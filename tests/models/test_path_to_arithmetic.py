@@ -32,7 +32,7 @@ def told() -> dict[str, list[str]]:
     text = RULE.read_text(encoding="utf-8")
     return {
         path: re.findall(r"`(\w+)`", line)
-        for path, line in re.findall(r"^- (Compiled|NumPy): (.*)$", text, flags=re.MULTILINE)
+        for path, line in re.findall(r"^- (Compiled|NumPy): (.*(?:\n  .*)*)$", text, flags=re.MULTILINE)
     }
 
 
