@@ -15,12 +15,31 @@ settings.register_profile("same-every-time", derandomize=True, deadline=None, ma
 settings.load_profile("same-every-time")
 
 
+# The files that take longest begin first, so that no worker waits for another at the end.
+LONGEST = [
+    "test_documents.py",
+    "test_report.py",
+    "test_play_page.py",
+    "test_lessons.py",
+    "test_processes.py",
+    "test_serve_operations.py",
+    "test_peer_suite.py",
+    "test_examples.py",
+]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Each file on one worker: what its tests share, a browser, a server or a fit, is made once."""
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False  # in the order below, not by the number of tests
     return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first; the others in their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
