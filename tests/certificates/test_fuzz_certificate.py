@@ -79,3 +79,9 @@ def test_the_refuter_finds_certificates_that_claim_too_much(kind: str) -> None:
         assert "null objective off" in _faults_of(truth, null_objective=true.null_objective * 1.001)
         assert "strength off" in _faults_of(truth, strength=true.strength * 1.001)
     assert too_small > 4  # a true gap may be looser still
+
+
+def test_what_overflows_in_the_certificate_of_an_imported_model_is_no_warning() -> None:
+    truth = examine(make_case("offsets", 20262105))
+    assert truth.case.model == "imported"
+    assert truth.faults == []

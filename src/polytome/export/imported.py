@@ -22,6 +22,7 @@ from polytome.models.fitting import Kept, keep_solution, objective_of
 from polytome.models.labels import class_weights, hard_labels, row_weights
 from polytome.solvers import Progress, Solution, Stop
 from polytome.tables.frames import listing
+from polytome.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from polytome.models.logistic import LogisticRegression
@@ -113,8 +114,10 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
         )
     problem = model._problem(X, labels, weight)
     objective = objective_of(model, X, problem).at(np.float64)
-    W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
-    certificate = certify_given(objective, given[0].T, given[1], model.tol)
+    # As in a fit: the same bits on any number of threads, and an overflow is a number, not a warning.
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
+        certificate = certify_given(objective, given[0].T, given[1], model.tol)
     value, gap = certificate.objective, certificate.gap
     reached = Stop.CERTIFIED if certificate.kind == "proof" else Stop.ESTIMATED
     stop = reached if certificate.holds else Stop.INTERRUPTED
