@@ -114,7 +114,7 @@ def certify_as_given(model: LogisticRegression, X: Any, y: Any, sample_weight: A
         )
     problem = model._problem(X, labels, weight)
     objective = objective_of(model, X, problem).at(np.float64)
-    # As in a fit: the same bits on any number of threads, and an overflow is a number, not a warning.
+    # As in a fit: the same bits on any number of threads, and an overflow is no warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         W = objective.rows.columns.from_raw_coefficients(np.vstack([given[0].T, given[1]]))
         certificate = certify_given(objective, given[0].T, given[1], model.tol)
