@@ -475,3 +475,16 @@ def test_each_block_of_a_column_store_is_left_to_compiled_code(dense, target, mo
     monkeypatch.setattr(ValueAndGradient, "of_block", refused)
     for got, expected in zip(rows.reduce(ValueAndGradient(Softmax(K), raw)), want, strict=True):
         assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])
+def test_facts_are_those_of_the_rows_that_have_them(stored) -> None:
+    """How many rows make a block depends on the precision, and bounds of rounding go by it."""
+    X, y = np.ones((3_000, 784)), np.zeros(3_000, int)
+    made = as_rows(stored(X), y)
+    made.facts, made.moments()  # kept from here on
+    for precision in (np.float32, np.float64):
+        changed, fresh = made.at(precision), as_rows(stored(X), y).at(precision)
+        assert changed.facts == fresh.facts
+        assert changed.with_target(1 - y).facts == fresh.facts
+        assert changed.with_columns(changed.columns).with_ends([17]).facts == fresh.with_ends([17]).facts

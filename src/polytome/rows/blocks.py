@@ -236,7 +236,7 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
 
 _INDEPENDENT_OF = {
     "columns": ("_kept__moments", "_kept_facts", "_kept_stored_rows"),
-    "precision": ("_kept__moments", "_kept_facts"),
+    "precision": ("_kept__moments",),  # it decides how many rows make a block
     "target": ("_kept__moments", "_kept_facts"),
     "ends": ("_kept__moments",),
 }
