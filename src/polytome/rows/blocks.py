@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,17 @@ from polytome.threads import available_threads, kept
 Array = NDArray[Any]
 Result = TypeVar("Result")
 
-__all__ = ["Facts", "Moments", "Rows", "Storage", "in_memory", "in_order", "submitted", "weighted_moments"]
+__all__ = [
+    "Facts",
+    "Moments",
+    "Rows",
+    "Standardised",
+    "Storage",
+    "in_memory",
+    "in_order",
+    "submitted",
+    "weighted_moments",
+]
 
 _COPIED_BYTES = 2**26
 _LEAST_COPIED = 1_000
@@ -249,8 +259,60 @@ def _equal_weights(weight: Array) -> bool:
     return bool((counting == counting[0]).all())
 
 
+class Standardised(ABC):
+    """What rows share wherever they lie, under implicit centring and scaling: the same rows with
+    one field changed, which keep what does not depend on it, and moments of the raw columns."""
+
+    columns: Columns
+    precision: np.dtype[Any]
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    @abstractmethod
+    def _moments(self) -> Moments:
+        """Moments of the raw columns."""
+
+    def dense(self, block: Block) -> Array:
+        """The standardised columns of a block as a dense array."""
+        return self.columns.dense(block)
+
+    def at(self, precision: Any) -> Self:
+        """The same rows multiplied in another floating type; themselves where that is their own."""
+        return self if self.precision == precision else self._changed(precision=np.dtype(precision))
+
+    def with_columns(self, columns: Columns) -> Self:
+        """The same rows under another centring and scaling."""
+        return self._changed(columns=columns)
+
+    def with_target(self, target: Array) -> Self:
+        """The same rows with another target."""
+        return self._changed(target=target)
+
+    def _changed(self, **changes: Any) -> Self:
+        """The same rows and weights but for one field; cached values that do not depend on it are
+        kept."""
+        changed: Self = replace(cast(Any, self), **changes)
+        (field,) = changes
+        for name in _INDEPENDENT_OF[field]:
+            if name in vars(self):
+                vars(changed)[name] = vars(self)[name]
+        return changed
+
+    def moments(self) -> tuple[Array, Array]:
+        """Weighted mean and standard deviation of the raw columns."""
+        return self._moments.mean, self._moments.deviation
+
+    def lengths(self, centre: Array) -> Array:
+        """Upper bounds on the weighted root mean squares of the raw columns about a centre."""
+        return self._moments.lengths(centre, self.n_rows)
+
+
 @dataclass(frozen=True)
-class Storage(ABC):
+class Storage(Standardised):
     """Base of rows to which there is random access: everything but how a block is cut from the
     storage.
 
@@ -349,10 +411,6 @@ class Storage(ABC):
     def pick(self, chosen: Array | slice) -> Block:
         """The chosen rows as a block."""
 
-    def dense(self, block: Block) -> Array:
-        """The standardised columns of a block as a dense array."""
-        return self.columns.dense(block)
-
     def reduce(self, a_pass: Pass) -> Sums:
         """The result of a pass for all rows: by compiled code where that offers it, else block by
         block in NumPy."""
@@ -371,39 +429,9 @@ class Storage(ABC):
         """The blocks in order."""
         return map(self.pick, self._parts())
 
-    def at(self, precision: Any) -> Self:
-        """The same rows multiplied in another floating type; themselves where that is their own."""
-        return self if self.precision == precision else self._changed(precision=np.dtype(precision))
-
-    def with_columns(self, columns: Columns) -> Self:
-        """The same rows under another centring and scaling."""
-        return self._changed(columns=columns)
-
-    def with_target(self, target: Array) -> Self:
-        """The same rows with another target."""
-        return self._changed(target=target)
-
     def with_ends(self, ends: Sequence[int]) -> Self:
         """The same rows in blocks of which none reaches beyond one of these rows."""
         return self._changed(ends=tuple(int(end) for end in ends))
-
-    def _changed(self, **changes: Any) -> Self:
-        """The same rows and weights but for one field; cached values that do not depend on it are
-        kept."""
-        changed = replace(self, **changes)
-        (field,) = changes
-        for name in _INDEPENDENT_OF[field]:
-            if name in vars(self):
-                vars(changed)[name] = vars(self)[name]
-        return changed
-
-    def moments(self) -> tuple[Array, Array]:
-        """Weighted mean and standard deviation of the raw columns."""
-        return self._moments.mean, self._moments.deviation
-
-    def lengths(self, centre: Array) -> Array:
-        """Upper bounds on the weighted root mean squares of the raw columns about a centre."""
-        return self._moments.lengths(centre, self.n_rows)
 
     @property
     @kept

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +17,7 @@ from scipy import sparse
 from polytome.errors import DataError
 from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.rows.arrays import ArrayRows, block_rows
-from polytome.rows.blocks import Array, Facts, Moments, Storage, submitted, weighted_moments
+from polytome.rows.blocks import Array, Facts, Moments, Standardised, Storage, submitted, weighted_moments
 from polytome.rows.sparse import SparseRows
 from polytome.threads import available_threads, kept
 
@@ -101,7 +101,7 @@ def _next(pieces: Iterator[Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class StreamedRows:
+class StreamedRows(Standardised):
     """The rows of a stream, with the target and the weight of each in memory.
 
     Sums are added up piece by piece within a part, and then part by part: the bits of the result
@@ -256,41 +256,10 @@ class StreamedRows:
         X: Any = sparse.vstack(found, format="csr") if self.is_sparse else np.concatenate(found)
         return replace(last, X=X, target=self.target[chosen], weight=weight, ends=())
 
-    def at(self, precision: Any) -> Self:
-        """The same rows multiplied in another floating type; themselves where that is their own."""
-        return self if self.precision == precision else self._but(precision=np.dtype(precision))
-
-    def with_columns(self, columns: Columns) -> Self:
-        """The same rows under another centring and scaling."""
-        return self._but(columns=columns)
-
-    def with_target(self, target: Array) -> Self:
-        """The same rows with another target."""
-        return self._but(target=target)
-
-    def _but(self, **changes: Any) -> Self:
-        """The same rows but for one field; moments do not depend on it."""
-        changed = replace(self, **changes)
-        if "_kept__moments" in vars(self):
-            vars(changed)["_kept__moments"] = vars(self)["_kept__moments"]
-        return changed
-
-    def dense(self, block: Block) -> Array:
-        """The standardised columns of a block as a dense array."""
-        return self.columns.dense(block)
-
-    def moments(self) -> tuple[Array, Array]:
-        """Weighted mean and standard deviation of the raw columns: one reading, of sparse rows two
-        or three."""
-        return self._moments.mean, self._moments.deviation
-
-    def lengths(self, centre: Array) -> Array:
-        """Upper bounds on the weighted root mean squares of the raw columns about a centre."""
-        return self._moments.lengths(centre, self.n_rows)
-
     @property
     @kept
     def _moments(self) -> Moments:
+        # One reading, of sparse rows two or three; and one of the part that has the first rows.
         first = int(np.argmax(self.weight > 0))
         number = int(np.searchsorted(self._bounds, first, side="right")) - 1
         most = 1 if self.is_sparse else _ROWS_LOOKED_AT
