@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from exact_rank import exact_rank
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Stop, load_dataset, verify
 from polytome.certificates.certain_classes import KeptClasses, least_of_the_rest
 from polytome.certificates.independent_columns import independent_unknowns
@@ -117,20 +118,6 @@ def test_rows_of_zeros_that_are_left_cost_what_they_cost(n_classes: int) -> None
 # --- coefficients that are enough ---
 
 
-def _rank(rows: list[list[Fraction]]) -> int:
-    rows, rank = [list(row) for row in rows], 0
-    for j in range(len(rows[0]) if rows else 0):
-        place = next((i for i in range(rank, len(rows)) if rows[i][j] != 0), None)
-        if place is None:
-            continue
-        rows[rank], rows[place] = rows[place], rows[rank]
-        for i in range(rank + 1, len(rows)):
-            factor = rows[i][j] / rows[rank][j]
-            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[rank], strict=True)]
-        rank += 1
-    return rank
-
-
 def _forms(X: np.ndarray, kept: np.ndarray, free: np.ndarray) -> list[list[Fraction]]:
     """What coefficients that are free do to each difference of two scores that are kept."""
     found = []
@@ -162,7 +149,11 @@ def test_the_coefficients_that_stay_reach_whatever_all_can_reach(seed: int) -> N
     every = np.vstack([np.ones((n_classes - 1, X.shape[1] + 1), dtype=bool), np.zeros((1, X.shape[1] + 1), bool)])
     if free is not None:
         found += 1
-        assert free.sum() == _rank(_forms(X, kept, np.vstack([free, every[-1:]]))) == _rank(_forms(X, kept, every))
+        assert (
+            free.sum()
+            == exact_rank(_forms(X, kept, np.vstack([free, every[-1:]])))
+            == exact_rank(_forms(X, kept, every))
+        )
     assert found == 1
 
 

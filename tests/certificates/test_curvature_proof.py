@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from exact_rank import exact_rank
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, Stop, verify
 from polytome.certificates import curvature_proof
 from polytome.certificates.certificate import at_other_coefficients, certify
@@ -270,21 +271,7 @@ def test_exact_dependence_is_found_and_leaves_the_proof(stored: Any) -> None:
     assert chosen is not None
     assert len(chosen) == 5
     columns = [[Fraction(v) for v in row] for row in np.column_stack([X, np.ones(len(X))]).tolist()]
-    assert _rank(columns) == _rank([[row[j] for j in chosen] for row in columns]) == 5
-
-
-def _rank(rows: list[list[Fraction]]) -> int:
-    rows, rank = [list(row) for row in rows], 0
-    for j in range(len(rows[0])):
-        place = next((i for i in range(rank, len(rows)) if rows[i][j] != 0), None)
-        if place is None:
-            continue
-        rows[rank], rows[place] = rows[place], rows[rank]
-        for i in range(rank + 1, len(rows)):
-            factor = rows[i][j] / rows[rank][j]
-            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[rank], strict=True)]
-        rank += 1
-    return rank
+    assert exact_rank(columns) == exact_rank([[row[j] for j in chosen] for row in columns]) == 5
 
 
 @pytest.mark.parametrize("row", [0, 117])

@@ -9,25 +9,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from cross_entropies import CODES, CROSS_ENTROPIES, SOFT
 from polytome import LogisticRegression, OneVsOne, Stop
 from polytome.certificates.careful import CarefulFrame
-from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
-from polytome.losses.pairwise import PairwiseSigmoids
+from polytome.losses import Logistic, Softmax, Squared
 from polytome.objective import Objective
 from polytome.penalties import L2
 from polytome.rows import as_rows
 
-CODES = np.arange(12) % 3
-SOFT = np.random.default_rng(0).dirichlet(np.ones(3), 12)
-TARGETS = [
-    (Softmax(3), CODES),
-    (Softmax(3), SOFT),
-    (Logistic(), CODES % 2),
-    (Logistic(), SOFT[:, 0]),
-    (IndependentSigmoids(3), SOFT),
-    (PairwiseSigmoids(3), CODES),
-    (Squared(3), SOFT),
-]
+TARGETS = [*CROSS_ENTROPIES, (Squared(3), SOFT)]
 
 
 def _offsets(size: float) -> tuple[np.ndarray, np.ndarray]:

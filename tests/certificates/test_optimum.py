@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from cross_entropies import CODES, CROSS_ENTROPIES, SOFT
 from polytome import LogisticRegression, OneVsOne, Stop
 from polytome.certificates.careful import CarefulFrame
 from polytome.certificates.optimum import Optimum
-from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
-from polytome.losses.pairwise import PairwiseSigmoids
+from polytome.losses import Logistic, Softmax, Squared
 from polytome.numerics.exact_sums import exact_scores
 from polytome.objective import Objective
 from polytome.penalties import L2, WeightedL2
 from polytome.rows import as_rows
-
-CODES = np.arange(12) % 3
-SOFT = np.random.default_rng(0).dirichlet(np.ones(3), 12)
-TARGETS = [
-    (Softmax(3), CODES),
-    (Softmax(3), SOFT),
-    (Logistic(), CODES % 2),
-    (Logistic(), SOFT[:, 0]),
-    (IndependentSigmoids(3), SOFT),
-    (PairwiseSigmoids(3), CODES),
-]
 
 
 def _objective(loss, target, fit_intercept: bool = True, penalty=None) -> Objective:
@@ -38,7 +27,7 @@ def _objective(loss, target, fit_intercept: bool = True, penalty=None) -> Object
 
 @pytest.mark.parametrize("penalty", [L2(0.1), WeightedL2(0.1, [1.0, 7.0])])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("loss_and_target", TARGETS)
+@pytest.mark.parametrize("loss_and_target", CROSS_ENTROPIES)
 def test_the_optimum_has_no_gradient(loss_and_target, fit_intercept: bool, penalty) -> None:
     objective = _objective(*loss_and_target, fit_intercept, penalty)
     optimum = Optimum.of(objective, objective.rows.whole.X)
