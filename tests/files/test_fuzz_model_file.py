@@ -235,8 +235,8 @@ def test_every_single_value_is_bounded(
     """Each place of the metadata in turn holds what does not belong there."""
     text, tensors = models[number]
     dice = random.Random(SEED + number)
-    refused = 0
-    for way in places(json.loads(text)):
+    refused, ways = 0, list(places(json.loads(text)))
+    for way in ways:
         saved = json.loads(text)
         inside = saved
         for step in way[:-1]:
@@ -245,4 +245,4 @@ def test_every_single_value_is_bounded(
         saved["checksum"] = saved["checksum"] if way == ("checksum",) else model_file._checksum(saved, tensors)
         content = save(tensors, {"polytome": json.dumps(saved)})
         refused += not assert_loads_well_or_is_refused(tmp_path / "model.safetensors", content, f"{way}")
-    assert refused > 10
+    assert refused > len(ways) / 4

@@ -451,6 +451,35 @@ def test_the_untouched_parts_are_a_model(path: Path, iris_file: Path) -> None:
     assert_equal_models(load(iris_file), load(path))
 
 
+@pytest.mark.parametrize("dtype", ["<U2147483647", "<U3", "|O", "<i4", "<f8", "|i8", "<b1", "<f1", "<i1", "<i8"])
+def test_labels_that_are_numbers_have_the_type_of_their_tensor(path: Path, dtype: str) -> None:
+    """A type that no array could have is refused like one that this array does not have."""
+    fitted(IRIS.target).save(path)
+    saved, tensors = parts(path)
+    saved["classes"]["dtype"] = dtype
+    saved["checksum"] = model_file._checksum(saved, tensors)
+    save_file(tensors, path, {"polytome": json.dumps(saved)})
+    if dtype == tensors["classes"].dtype.str:
+        assert load(path).classes_.dtype == dtype
+    else:
+        with pytest.raises(FileError, match=r"the type of classes is|classes are"):
+            load(path)
+
+
+def test_as_many_steps_as_scikit_learns_counter_can_hold(path: Path) -> None:
+    fitted(IRIS.target).save(path)
+    saved, tensors = parts(path)
+    for n_iter in (2**31 - 1, 2**31):
+        saved["n_iter"] = n_iter
+        saved["checksum"] = model_file._checksum(saved, tensors)
+        save_file(tensors, path, {"polytome": json.dumps(saved)})
+        if n_iter < 2**31:
+            assert load(path).n_iter_ == n_iter
+        else:
+            with pytest.raises(FileError, match="n_iter is 2147483648"):
+                load(path)
+
+
 def test_one_changed_coefficient_is_found(path: Path, iris_file: Path) -> None:
     record, tensors = parts(iris_file)
     tensors["coef"][1, 2] = np.nextafter(tensors["coef"][1, 2], 9)

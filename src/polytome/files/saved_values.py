@@ -56,7 +56,8 @@ CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _SMALLEST = 5e-324  # the smallest positive number
 _POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
 _SEED = whole(-(2**63), 2**64 - 1)
-_LABEL_TYPE = re.compile(r"[<>|][biuf][1248]|[<>]U[1-9]\d{0,9}|\|O")
+_MOST_STEPS = 2**31 - 1  # `n_iter_` is an int32, as scikit-learn's
+_LABEL_TYPE = re.compile(r"\|b1|\|[iu]1|[<>][iu][248]|[<>]f[248]|[<>]U[1-9]\d{0,9}|\|O")
 _WIDEST_LABEL = 1000
 """The most characters of a label type that is wider than its longest label: each prediction takes
 as many."""
@@ -165,7 +166,7 @@ _CERTIFIED = _MODEL | {
         {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept", "distance")},
     ),
     "stop": choice(*Stop.__members__),
-    "n_iter": _COUNT,
+    "n_iter": whole(0, _MOST_STEPS),
     "solver": text(),
 }
 _BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS)}
@@ -230,10 +231,9 @@ def classes_from_saved(data: Any, numbers: Array | None, n_classes: int) -> Arra
     if numbers is None:
         classes = _listed_classes(saved["values"], saved["dtype"])
     else:
-        dtype = np.dtype(saved["dtype"])
-        if (dtype.kind, dtype.itemsize) != (numbers.dtype.kind, numbers.itemsize):
-            refuse(f"classes are {numbers.dtype}, and should be {dtype}")
-        classes = numbers.astype(dtype)
+        if saved["dtype"][1:] != numbers.dtype.str[1:]:
+            refuse(f"classes are {numbers.dtype.str}, and should be {saved['dtype']}")
+        classes = numbers.astype(saved["dtype"])
     if classes.shape != (n_classes,):
         refuse(f"classes have shape {classes.shape}, and the coefficients need {(n_classes,)}")
     labels = classes.tolist()
