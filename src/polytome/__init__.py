@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from polytome.configuration import show_config
     from polytome.errors import PolytomeError
     from polytome.files.model_file import load
+    from polytome.models.diagnose import Diagnosis, diagnose
     from polytome.models.linear import LinearRegression
     from polytome.models.logistic import LogisticRegression
     from polytome.models.multilabel import MultilabelLogistic
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adaline",
     "Certificate",
+    "Diagnosis",
     "LinearRegression",
     "LogisticRegression",
     "MultilabelLogistic",
@@ -39,6 +41,7 @@ __all__ = [
     "SigmoidNeuron",
     "Stop",
     "Verification",
+    "diagnose",
     "load",
     "load_dataset",
     "open_rows",
@@ -50,6 +53,7 @@ __all__ = [
 _HOMES = {
     "Adaline": "polytome.models.neurons",
     "Certificate": "polytome.certificates.certificate",
+    "Diagnosis": "polytome.models.diagnose",
     "LinearRegression": "polytome.models.linear",
     "LogisticRegression": "polytome.models.logistic",
     "MultilabelLogistic": "polytome.models.multilabel",
@@ -61,6 +65,7 @@ _HOMES = {
     "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
     "Verification": "polytome.verification.findings",
+    "diagnose": "polytome.models.diagnose",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
     "open_rows": "polytome.tables.streams.opening",

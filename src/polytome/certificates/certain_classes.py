@@ -39,7 +39,7 @@ from polytome.passes import Block, Sums, block_scores
 
 Array = NDArray[Any]
 
-__all__ = ["KeptClasses", "least_of_the_rest"]
+__all__ = ["KeptClasses", "labels_by_output", "least_of_the_rest"]
 
 _MOST_ENTRIES = 2**24  # residuals that are sorted
 _FAR = 1e6  # below the other scores: a probability that is 0
@@ -94,7 +94,7 @@ def least_of_the_rest(objective: Objective, W: Array, allowed: float) -> float |
         return None
     raw = rows.columns.to_raw(W)
     (residuals,) = rows.reduce(_Residuals(objective.loss, raw))
-    labels = _labels(objective.loss, rows.target)
+    labels = labels_by_output(objective.loss, rows.target)
     # Of a softmax only classes that are not the row's can go, which leaves it with others at the
     # least.
     may_go = (labels >= 0) & ((labels == 0) | objective.loss.separable)
@@ -132,7 +132,7 @@ def _rests(objective: Objective, W: Array, kept: Array) -> Iterator[tuple[Object
             yield replace(objective, loss=Logistic(), rows=some), W[:, [k]]
 
 
-def _labels(loss: Loss, target: Array) -> Array:
+def labels_by_output(loss: Loss, target: Array) -> Array:
     """The labels of each output, (n, n_outputs): from 0 to 1, and -1 where a row takes no part."""
     if isinstance(loss, PairwiseSigmoids):
         first, second = target[:, None] == loss.pairs.T[:, None]

@@ -13,6 +13,7 @@ from polytome._version import __version__
 from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
 from polytome.cli.datasets import datasets
+from polytome.cli.diagnose import diagnose
 from polytome.cli.evaluate import evaluate
 from polytome.cli.explain import explain
 from polytome.cli.export import export
@@ -86,7 +87,22 @@ def polytome(
 
 
 _COMMANDS = (
-    *(train, predict, evaluate, explain, verify, report, card, serve, play, export, datasets, lesson, check_sources),
+    *(
+        train,
+        predict,
+        evaluate,
+        explain,
+        diagnose,
+        verify,
+        report,
+        card,
+        serve,
+        play,
+        export,
+        datasets,
+        lesson,
+        check_sources,
+    ),
 )
 
 for command in _COMMANDS:

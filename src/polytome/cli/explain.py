@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polytome.cli.options import Json, ModelPath
-from polytome.cli.output import make_console, print_json
+from polytome.cli.output import make_console, print_json, show_warning
 from polytome.cli.show import show_certificate, show_coefficients, show_facts
 from polytome.cli.train import coefficients_title, model_line
 
@@ -39,6 +39,7 @@ def explain(
     from polytome.evaluation.explain import feature_names, largest_coefficients, output_names
     from polytome.files.model_file import load
     from polytome.models.fitted import certificate_of
+    from polytome.models.separation import separation_sentence, separation_to_json
 
     fitted = load(model)
     coefficients = largest_coefficients(fitted, most=top)
@@ -52,6 +53,7 @@ def explain(
                 "objective": None if certificate is None else fitted.objective_.to_json(),
                 "certificate": None if certificate is None else certificate.to_json(),
                 "stop": None if stop is None else {"name": stop.name, "message": stop.value},
+                "separation": separation_to_json(fitted),
                 "classes": None if fitted.outputs == "numbers" else classes,
                 "features": list(names),
                 "intercept": np.asarray(fitted.intercept_).tolist(),
@@ -64,6 +66,8 @@ def explain(
     show_facts(console, {**_facts(fitted), "Features": _shortened(names), **shown})
     if certificate is not None:
         show_certificate(console, certificate)
+    if sentence := separation_sentence(fitted):
+        show_warning(sentence)
     show_coefficients(console, coefficients, coefficients_title(fitted))
 
 

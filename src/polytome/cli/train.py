@@ -200,8 +200,7 @@ def _train_streamed(
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
-    if not model.stop_.succeeded and not interruption.requested:
-        show_warning(f"{model.stop_.value}.")
+    _show_warnings(model, interruption.requested)
     if not interruption.requested:
         _show_coefficients(console, model)
     if not failed:
@@ -282,8 +281,7 @@ def _train(
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
-    if not model.stop_.succeeded and not interrupted:
-        show_warning(f"{model.stop_.value}.")
+    _show_warnings(model, interrupted)
     evaluation = None
     if not interrupted:
         held_out = rows.X_test is not None
@@ -404,6 +402,16 @@ def _show_fit(console: Console, model: LogisticRegression) -> None:
     show_certificate(console, model.certificate_)
 
 
+def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
+    """Why the fit did not end as it should, and which coefficients mean nothing."""
+    from polytome.models.separation import separation_sentence
+
+    if not model.stop_.succeeded and not interrupted:
+        show_warning(f"{model.stop_.value}.")
+    if sentence := separation_sentence(model):
+        show_warning(sentence)
+
+
 def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
     what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
     show_evaluation(console, evaluation, what)
@@ -480,6 +488,7 @@ def _summary(
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
     from polytome.evaluation.explain import largest_coefficients
+    from polytome.models.separation import separation_to_json
 
     metrics = None
     if evaluation is not None:
@@ -495,6 +504,7 @@ def _summary(
         "objective": model.objective_.to_json(),
         "certificate": model.certificate_.to_json(),
         "stop": {"name": model.stop_.name, "message": model.stop_.value},
+        "separation": separation_to_json(model),
         "metrics": metrics,
         "model": {
             "path": None if out is None else str(out),

@@ -54,6 +54,7 @@ from polytome.solvers.driver import Epoch
 
 if TYPE_CHECKING:
     from polytome.models.model import Model
+    from polytome.models.separation import Separation
     from polytome.tables.encoder import Encoder
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
@@ -139,7 +140,9 @@ def load(path: str | PathLike[str]) -> Any:
         saved = _parsed(content)
         _check_version(saved)
         names = MODELS[_saved_kind(saved)].keys()
-        members(saved, names if saved["format_version"] > 1 else names - _OF_FORMAT_2, WHOLE, absent={"kind"})
+        members(
+            saved, names if saved["format_version"] > 1 else names - _OF_FORMAT_2, WHOLE, absent={"kind", "separation"}
+        )
         if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
         return _from_saved(saved, tensors)
@@ -196,6 +199,8 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
             plain(asdict(each), words=True) for each in (model.objective_, model.certificate_)
         )
         saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
+        found = vars(model).get("separation_")
+        saved["separation"] = None if found is None else plain(asdict(found))
     if kind == "LinearRegression":
         saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_), words=True)
         tensors["singular"] = model.singular_
@@ -253,7 +258,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     """The model, after each of its values has been checked, and then the parts against each
     other."""
     kind = _saved_kind(saved)
-    saved = record(MODELS[kind], {"training": None, "kind": kind})(saved, WHOLE)
+    saved = record(MODELS[kind], {"training": None, "kind": kind, "separation": None})(saved, WHOLE)
     needed = {"coef", "intercept", *(["history"] if "classes" in saved else ["singular"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
@@ -309,6 +314,23 @@ def _classifier_from_saved(model: Any, kind: str, saved: dict[str, Any], tensors
     model.n_iter_ = np.array([saved["n_iter"]], dtype=np.int32)
     model.history_ = _history(tensors["history"])
     model.solver_ = saved["solver"]
+    model.separation_ = _separation(saved["separation"], saved["objective"])
+
+
+def _separation(saved: dict[str, Any] | None, objective: dict[str, Any]) -> Separation | None:
+    """Which coefficients have no finite estimate."""
+    from polytome.models.separation import Infinite, Separation
+
+    if saved is None:
+        return None
+    infinite = tuple(Infinite(**each | {"against": tuple(each["against"])}) for each in saved["infinite"])
+    n_classes, n_rows = objective["n_classes"], objective["n_rows"]
+    for each in infinite:
+        if each.column >= objective["n_features"] or max(each.of, *each.against, 0) >= n_classes:
+            refuse("separation names a column or a class that the model does not have")
+    if not 0 < saved["n_separated"] <= n_rows:
+        refuse("separation cannot be that of this model")
+    return Separation(saved["n_separated"], saved["is_complete"], infinite)
 
 
 def _linear_from_saved(model: Any, saved: dict[str, Any], tensors: Tensors) -> None:

@@ -158,6 +158,20 @@ _MODEL: dict[str, Kind] = {
     "positive": optional(text(nul=True)),
     "training": optional(record(TRAINING)),
 }
+_SEPARATION: dict[str, Kind] = {
+    "n_separated": whole(1, LARGEST_COUNT),
+    "is_complete": flag,
+    "infinite": listed(
+        record(
+            {
+                "column": whole(0, LARGEST_COUNT),
+                "of": whole(0, LARGEST_COUNT),
+                "against": listed(whole(0, LARGEST_COUNT)),
+                "sign": whole(-1, 1),
+            }
+        )
+    ),
+}
 _CERTIFIED = _MODEL | {
     "classes": _anything,
     "objective": record(_FORMULA, {"penalty_weights": "none"}),
@@ -168,6 +182,7 @@ _CERTIFIED = _MODEL | {
     "stop": choice(*Stop.__members__),
     "n_iter": whole(0, _MOST_STEPS),
     "solver": text(),
+    "separation": optional(record(_SEPARATION)),
 }
 _BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS)}
 _NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}

@@ -32,6 +32,7 @@ from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.models.peer_settings import peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
+from polytome.models.separation import Separation, separation_of, separation_sentence, unpenalised_columns
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
@@ -271,13 +272,28 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         value=estimator.certificate_.objective,
         penalty_weights=weights_text(objective.penalty.weights),
     )
+    estimator.separation_ = _separation(objective, solution, outputs)
+    sentence = separation_sentence(estimator)
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
         alone = ", ".join(estimator._output_name(int(outputs.learned[output])) for output in solution.separated)
         alone = f" This concerns {alone}, and not the others." if alone else ""
         begins = peer_warning(estimator.solver, len(solution.history) - 1)
-        beside = _BESIDE if solution.stop is Stop.STALLED and objective.unpenalised.size else ""
+        beside = _BESIDE if solution.stop is Stop.STALLED and objective.unpenalised.size and not sentence else ""
+        beside += f" {sentence}" if sentence else ""
         text = f"{begins}{solution.stop.value}.{alone}{beside} {estimator.certificate_}"
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
+    elif sentence:
+        warnings.warn(f"{sentence} {estimator.certificate_}", ConvergenceWarning, stacklevel=4)
+
+
+def _separation(objective: Objective, solution: Solution, outputs: Outputs) -> Separation | None:
+    """What separates the classes where some coefficients have no penalty; that there is an optimum
+    may be proved already."""
+    is_known = solution.stop is Stop.SEPARATED and not solution.separated
+    has_optimum = np.isfinite(solution.certificate.coefficient_bound)
+    if is_known or has_optimum or solution.stop is Stop.INTERRUPTED or not len(unpenalised_columns(objective)):
+        return None
+    return separation_of(objective, outputs.learned)
 
 
 def _numbers(scale: Any) -> str:

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from polytome.models.fitted import certificate_of
+from polytome.models.separation import separation_sentence
 from polytome.report.facts import training_facts
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def summary(model: Fitted) -> str:
             "Stopped": model.stop_.value.replace("`", ""),
             "Solver": str(model.solver_),
         }
+        if sentence := separation_sentence(model):
+            facts["Separation"] = sentence
     elif {"rank_", "losses_"} & vars(model).keys():
         facts = dict(training_facts(model))
     else:

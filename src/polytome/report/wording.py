@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from polytome.evaluation.settled import mean_variation_bound
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
+from polytome.models.separation import separation_sentence
 from polytome.numerics.outward import rounded_up
 from polytome.tables.frames import listing as quoted_listing
 
@@ -192,7 +193,8 @@ def certificate_sentence(model: Fitted) -> str:
         )
         if certificate.is_of_curvature:
             told += " Without a penalty, that follows from the curvature at these coefficients."
-    return f"{told} {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
+    told += f" {'That is within' if certificate.holds else 'That is NOT within'} the {asked} that were asked for."
+    return f"{told} {separation_sentence(model)}".rstrip()
 
 
 def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | None) -> list[str]:

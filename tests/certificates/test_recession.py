@@ -1,0 +1,209 @@
+"""Separation is found where exact arithmetic finds it, is proved, and is seen nowhere else."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from exact_programme import best_within, differences, is_separated
+from polytome.certificates.aliases import aliases_of
+from polytome.certificates.recession import ANY_SIGN, Recession, recession_of
+from polytome.rows import as_rows
+
+SEEDS = range(12)
+
+
+def look(X: Any, y: Any, weight: Any = None, fit_intercept: bool = True) -> Recession | None:
+    rows = as_rows(X, y, weight)
+    used = np.arange(rows.n_features)
+    aliases = [alias.column for alias in aliases_of(rows, used, fit_intercept)]
+    return recession_of(rows, y, np.setdiff1d(used, aliases), fit_intercept)
+
+
+def assert_proved(found: Recession, X: Any, y: Any) -> None:
+    """The direction's differences, in fractions."""
+    V = [[Fraction(int(each)) for each in row] for row in found.direction]
+    K, separated = len(V[0]), []
+    for i, (x, own) in enumerate(zip(X, y, strict=True)):
+        entries = [Fraction(float(each)) for each in x] + [Fraction(1)]
+        scores = [sum((e * row[k] for e, row in zip(entries, V, strict=True)), Fraction(0)) for k in range(K)]
+        assert all(scores[own] >= score for score in scores)
+        if any(scores[own] > score for score in scores):
+            separated.append(i)
+    assert separated
+    assert separated == found.separated.tolist()
+
+
+def assert_signs(found: Recession, X: Any, y: Any) -> None:
+    """What each difference of coefficients does, by the simplex method in fractions."""
+    d, K = found.signs.shape[:2]
+    rows = differences(X, y, K, True)
+    for j in range(d):
+        for a in range(K):
+            for b in range(a):
+                cost = [Fraction(0)] * ((d + 1) * (K - 1))
+                for k, sign in ((a, 1), (b, -1)):
+                    if k:
+                        cost[(k - 1) * (d + 1) + j] += sign
+                rises, falls = best_within(rows, cost)[0] > 0, best_within(rows, [-each for each in cost])[0] > 0
+                expected = ANY_SIGN if rises and falls else int(rises) - int(falls)
+                assert found.signs[j, a, b] == expected
+                assert found.signs[j, b, a] == (expected if expected in (0, ANY_SIGN) else -expected)
+
+
+def of_few_values(seed: int, K: int) -> tuple[Any, Any]:
+    """Small whole numbers: many ties, so that separation is often in part."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 3, size=(int(rng.integers(5, 13)), int(rng.integers(1, 4)))).astype(float)
+    y = np.append(np.arange(K), rng.integers(0, K, len(X) - K))
+    return X, y
+
+
+@pytest.mark.parametrize("K", [2, 3, 4])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_separation_is_what_exact_arithmetic_says(seed: int, K: int) -> None:
+    X, y = of_few_values(seed, K)
+    found = look(X, y)
+    assert (found is not None) == is_separated(X, y, K)
+    if found is not None:
+        assert_proved(found, X, y)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_signs_are_what_exact_arithmetic_says(seed: int) -> None:
+    X, y = of_few_values(seed, 2 + seed % 2)
+    found = look(X, y)
+    if found is not None and not aliases_of(as_rows(X, y), np.arange(X.shape[1]), True):
+        assert_signs(found, X, y)
+
+
+def separated(seed: int) -> tuple[Any, Any, Any]:
+    """Overlapping rows, and beside them one direction that rules out a class, through the origin of
+    shifted, scaled and turned columns."""
+    rng = np.random.default_rng(seed)
+    n, d, K = 40, 3, int(rng.integers(2, 4))
+    X = rng.integers(-4, 5, size=(n, d)).astype(float)
+    y = np.append(np.arange(K), rng.integers(0, K, n - K))
+    X[:, 0] = 0.0
+    ruled_out = np.flatnonzero(y == K - 1)[: int(rng.integers(1, 4))]
+    X[ruled_out, 0] = rng.integers(1, 5, len(ruled_out))
+    mixing = rng.integers(-2, 3, size=(d, d)).astype(float)
+    mixing += np.diag(np.sign(mixing.sum(axis=1)) * 8 + 1)
+    return (X @ mixing) * 2.0 ** rng.integers(-20, 21, d) + rng.integers(-3, 4, d), y, ruled_out
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_direction_among_columns_is_found_and_proved(seed: int) -> None:
+    X, y, ruled_out = separated(seed)
+    found = look(X, y)
+    assert found is not None
+    assert set(ruled_out) <= set(found.separated.tolist())
+    assert_proved(found, X, y)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_rows_in_other_classes_end_it(seed: int) -> None:
+    X, y, ruled_out = separated(seed)
+    K = int(y.max()) + 1
+    y = np.concatenate([y, np.repeat(np.arange(K - 1), len(ruled_out))])
+    assert look(np.vstack([X, np.tile(X[ruled_out], (K - 1, 1))]), y) is None
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12, 1e-15])
+def test_near_misses_are_not_accused(gap: float) -> None:
+    """Two classes that overlap by next to nothing, on a scale of 1."""
+    X = np.array([[0.0], [0.5 + gap], [0.5], [1.0]])
+    assert look(X, np.array([0, 0, 1, 1])) is None
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6])
+def test_near_hits_are_found(gap: float) -> None:
+    X = np.array([[0.0], [0.5], [0.5 + gap], [1.0]])
+    found = look(X, np.array([0, 0, 1, 1]))
+    assert found is not None
+    assert found.is_complete
+
+
+def test_touching_classes_are_separated_in_part() -> None:
+    """They share a value, and no row lies beyond it on the wrong side."""
+    X, y = np.array([[0.1], [0.3], [0.3], [0.7]]), np.array([0, 0, 1, 1])
+    found = look(X, y)
+    assert found is not None
+    assert not found.is_complete
+    assert found.separated.tolist() == [0, 3]
+    assert found.signs[0, 1, 0] == 1
+
+
+def test_rows_without_weight_do_not_count() -> None:
+    X, y = np.array([[0.0], [2.0], [1.0], [3.0]]), np.array([0, 0, 1, 1])
+    assert look(X, y) is None
+    found = look(X, y, np.array([1.0, 0.0, 1.0, 1.0]))
+    assert found is not None
+    assert found.is_complete
+    assert found.separated.tolist() == [0, 2, 3]
+
+
+def test_a_class_that_only_a_sum_of_columns_tells_apart() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.integers(-5, 6, size=(60, 3)).astype(float)
+    y = rng.integers(0, 2, 60)
+    y[X.sum(axis=1) > 0] = 1
+    y[X.sum(axis=1) < 0] = 0
+    y[np.flatnonzero(X.sum(axis=1) == 0)[:2]] = [0, 1]
+    found = look(X, y)
+    assert found is not None
+    assert len(set(found.direction[:-1, 1].tolist())) == 1
+    assert_proved(found, X, y)
+
+
+@pytest.mark.parametrize("of", [sparse.csr_array, sparse.csc_array, np.asfortranarray, np.float32])
+def test_representations_agree(of: Any) -> None:
+    X, y = of_few_values(3, 3)
+    one, two = look(X, y), look(of(X) if of is not np.float32 else X.astype(np.float32), y)
+    assert one is not None
+    assert two is not None
+    np.testing.assert_array_equal(one.signs, two.signs)
+    np.testing.assert_array_equal(one.separated, two.separated)
+
+
+def test_more_columns_than_rows_are_separated() -> None:
+    X, y = np.random.default_rng(0).normal(size=(12, 30)), np.arange(12) % 3
+    found = look(X, y)
+    assert found is not None
+    assert found.is_complete
+    assert_proved(found, X, y)
+
+
+def test_many_rows_and_one_that_can_be_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 6)).round(3)
+    y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
+    assert look(X, y) is None
+    X[:, 5] = 0.0
+    X[7, 5], y[7] = 1.0, 1
+    found = look(X, y)
+    assert found is not None
+    assert found.separated.tolist() == [7]
+    assert found.signs[:, 1, 0].tolist() == [0, 0, 0, 0, 0, 1]
+
+
+def test_soft_labels_leave_no_room_where_they_are_shared() -> None:
+    X = np.array([[0.0], [1.0], [2.0]])
+    hard = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    shared = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    both = np.array([[1.0, 0.0], [0.5, 0.5], [0.25, 0.75]])
+    for target, expected in ((hard, [0, 1, 2]), (shared, [0, 2])):
+        found = recession_of(as_rows(X, target), target, np.arange(1), True)
+        assert found is not None
+        assert found.separated.tolist() == expected
+    assert recession_of(as_rows(X, both), both, np.arange(1), True) is None
+
+
+def test_without_an_intercept_the_origin_is_where_classes_part() -> None:
+    X, y = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0, 0, 1, 1])
+    assert look(X, y) is not None
+    assert look(X, y, fit_intercept=False) is None
