@@ -33,8 +33,9 @@ def test_levels_of_two_categories_depend_once_each() -> None:
     one, two = np.eye(3)[rng.integers(0, 3, 90)], np.eye(4)[rng.integers(0, 4, 90)]
     X = np.hstack([one, two])
     for given in (X, sparse.csr_array(X)):
-        assert found(given).keys() == {2, 6}
-    assert found(X, fit_intercept=False).keys() == {6}
+        # Of each category it is the most frequent level.
+        assert found(given).keys() == {int(one.sum(axis=0).argmax()), 3 + int(two.sum(axis=0).argmax())}
+    assert len(found(X, fit_intercept=False)) == 1
 
 
 def test_constants_and_copies() -> None:
@@ -61,7 +62,7 @@ def test_columns_that_nearly_depend_are_left(noise: float) -> None:
 
 
 def test_rows_without_weight_do_not_count() -> None:
-    X = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [3.0, 0.0]])
+    X = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [0.0, 3.0]])
     weight = np.array([1.0, 1.0, 1.0, 0.0])
     (alias,) = aliases_of(as_rows(X, np.zeros(4), weight), np.arange(2), True)
     assert alias.others == ((0, pytest.approx(2.0)),)

@@ -336,7 +336,8 @@ def test_a_minimum_at_infinity_is_none_of_the_curvature() -> None:
     """Every row with a one has label 1: the best coefficient is infinite, and only what it leaves
     has a minimum."""
     x, y = np.array([0.0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1, 1])
-    model = LogisticRegression(C=np.inf).fit(x[:, None], y)
+    with pytest.warns(UserWarning, match="No finite coefficients are optimal: in 2 of 6 rows"):
+        model = LogisticRegression(C=np.inf).fit(x[:, None], y)
     assert model.stop_ is Stop.CERTIFIED
     assert model.certificate_.coefficient_bound == np.inf
     objective = Objective(Logistic(), NoPenalty(), as_rows(x[:, None], y))

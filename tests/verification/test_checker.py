@@ -204,7 +204,9 @@ def test_every_number_of_a_certificate_is_checked(iris):
 
 
 def test_an_estimate_is_not_confirmed_but_can_be_refuted(iris):
-    model = _claiming(LogisticRegression(C=np.inf, tol=1e-7).fit(iris.X, iris.y), kind="estimate")
+    with pytest.warns(UserWarning, match="setosa against versicolor and virginica, in either direction"):
+        model = LogisticRegression(C=np.inf, tol=1e-7).fit(iris.X, iris.y)
+    _claiming(model, kind="estimate")
     found = verify(model, iris.X, iris.y)
     assert found.verdict == "undecided"
     assert "and here at most" in str(found)
@@ -275,7 +277,9 @@ def test_the_command_says_its_verdict_in_words_in_json_and_by_its_status(tmp_pat
     _claiming(model, gap=1e-12, rounding=0.0, intercept=0.0).save(path)
     refuted = run("verify", path, "iris")
     assert (refuted.exit_code, refuted.stdout.split(":")[0]) == (1, "Refuted")
-    _claiming(LogisticRegression(C=np.inf, tol=1e-3).fit(iris.X, iris.y), kind="estimate").save(path)
+    with pytest.warns(UserWarning, match="No finite coefficients are optimal"):
+        model = LogisticRegression(C=np.inf, tol=1e-3).fit(iris.X, iris.y)
+    _claiming(model, kind="estimate").save(path)
     undecided = run("verify", path, "iris", "--json")
     assert (undecided.exit_code, json.loads(undecided.stdout)["verdict"]) == (3, "undecided")
 

@@ -1,4 +1,8 @@
-"""Columns that are sums of others, in the order in which they are given: what R calls aliased.
+"""Columns that are sums of others: what R calls aliased.
+
+Of columns that depend on each other, the one with the most entries that are not zero is called a
+sum of the others: of the levels of a category the most frequent, which is a good one to compare the
+others with. Of columns with as many, it is the last.
 
 Reference: Chambers and Hastie, Statistical Models in S, 1992, section 4.3.
 """
@@ -42,7 +46,7 @@ class Alias:
 
 
 def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...]:
-    """Which of the used columns depend on those before them, and on the intercept: a pass.
+    """Which of the used columns depend on others, and on the intercept: two passes.
 
     Rows of weight 0 do not count.
 
@@ -55,7 +59,8 @@ def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...
         (2, [(0, 2.0), (1, -1.0)], 7.0)
     """
     rows = rows.at(np.float64)
-    size, shift = _sizes_and_centres(rows, fit_intercept)
+    size, shift, n_entries = _sizes_and_centres(rows, fit_intercept)
+    used = used[np.argsort(n_entries[used], kind="stable")]
     rows = rows.with_columns(Columns(shift, 1 / size))
     places = np.array([*([-1] if fit_intercept else []), *used], dtype=np.intp)
     R = np.zeros((0, len(places)))
@@ -84,18 +89,21 @@ def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...
         constant = float(centre + raw[others == -1].sum()) if fit_intercept else 0.0
         pairs = tuple((int(other), float(factor)) for other, factor in zip(others[counted], raw[counted], strict=True))
         found.append(Alias(int(place), pairs, constant))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda alias: alias.column))
 
 
-def _sizes_and_centres(rows: Rows, fit_intercept: bool) -> tuple[Array, Array]:
-    """Half the range of each column, or its largest entry, and where its middle is."""
+def _sizes_and_centres(rows: Rows, fit_intercept: bool) -> tuple[Array, Array, Array]:
+    """Half the range of each column, or its largest entry, where its middle is, and how many
+    entries are not zero."""
+    n_entries = np.zeros(rows.n_features, dtype=np.int64)
     least, most = np.full(rows.n_features, np.inf), np.full(rows.n_features, -np.inf)
     for block in rows.blocks():
         X: Any = block.X
-        low, high = X.min(axis=0), X.max(axis=0)
+        low, high, nonzero = X.min(axis=0), X.max(axis=0), (X != 0).sum(axis=0)
+        n_entries += np.asarray(nonzero).ravel()
         if rows.is_sparse:
             low, high = low.toarray().ravel(), high.toarray().ravel()
         least, most = np.minimum(least, low), np.maximum(most, high)
     shift = (least + most) / 2 if fit_intercept else np.zeros_like(least)
     size = np.maximum(np.abs(least - shift), np.abs(most - shift))
-    return np.where(size > 0, size, 1.0), shift
+    return np.where(size > 0, size, 1.0), shift, n_entries

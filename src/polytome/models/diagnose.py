@@ -137,8 +137,8 @@ def diagnose(
         >>> print(diagnose(X, ["no", "yes", "no", "yes"]))
         Separated completely: each of 4 rows can be given its own class for certain.
         No finite estimate:
-          'feature_0'  to either infinity
           'feature_1'  to +infinity
+          'feature_0'  in either direction
         Sums of other columns:
           'feature_2' = 'feature_0' + 2
 

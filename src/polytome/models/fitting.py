@@ -290,7 +290,7 @@ def _separation(objective: Objective, solution: Solution, outputs: Outputs) -> S
     """What separates the classes where some coefficients have no penalty; that there is an optimum
     may be proved already."""
     is_known = solution.stop is Stop.SEPARATED and not solution.separated
-    has_optimum = np.isfinite(solution.certificate.coefficient_bound)
+    has_optimum = np.isfinite(solution.certificate.distance)
     if is_known or has_optimum or solution.stop is Stop.INTERRUPTED or not len(unpenalised_columns(objective)):
         return None
     return separation_of(objective, outputs.learned)

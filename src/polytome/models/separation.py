@@ -41,7 +41,7 @@ __all__ = [
 _MOST_COLUMNS = 400
 _MOST_LABELS = 10**7
 _SHOWN = 5
-_ENDS = {1: "to +infinity", -1: "to -infinity", 0: "to either infinity"}
+_ENDS = {1: "to +infinity", -1: "to -infinity", 0: "in either direction"}
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,12 @@ def infinite_by_group(
 ) -> Iterator[tuple[list[str], str]]:
     """Names of columns whose coefficients do the same, and what: of more than two classes, which
     are compared."""
-    for (of, against, sign), group in groupby(sorted(separation.infinite, key=_group), key=_group):
+    for (_, of, against, sign), group in groupby(sorted(separation.infinite, key=_group), key=_group):
         others = " and ".join(str(labels[place]) for place in against) or "the others"
         pair = "" if against and len(labels) == 2 else f"{labels[of]} against {others}, "
         yield [name(each.column) for each in group], f"{pair}{_ENDS[sign]}"
 
 
-def _group(infinite: Infinite) -> tuple[int, tuple[int, ...], int]:
-    """What a message says once for several columns."""
-    return infinite.of, infinite.against, infinite.sign
+def _group(infinite: Infinite) -> tuple[bool, int, tuple[int, ...], int]:
+    """What a message says once for several columns; first what has one direction."""
+    return infinite.sign == 0, infinite.of, infinite.against, infinite.sign

@@ -1,0 +1,136 @@
+"""Who fits without a penalty is told which coefficients have no finite estimate, by every model and
+after saving."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, diagnose, load
+from polytome.errors import DataError
+from polytome.models.separation import Infinite, separation_sentence
+
+IRIS = load_iris()
+SOFTMAX = {Infinite(1, 2, (0, 1), 1), Infinite(1, 0, (1,), 0)}
+"""The last class grows against both others, which no row with a one is of: between them anything
+goes."""
+DATA = Path(os.environ.get("POLYTOME_DATA", "absent"))
+
+
+def endometrial() -> tuple[pd.DataFrame, Any]:
+    path = DATA / "inference" / "endometrial.csv"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    table = pd.read_csv(path)
+    return table[["NV", "PI", "EH"]], table["HG"]
+
+
+def heard(model: Any, X: Any, y: Any, **given: Any) -> tuple[Any, str]:
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(X, y, **given)
+    (found,) = caught
+    return model, str(found.message)
+
+
+def test_the_column_of_the_endometrial_study_is_named() -> None:
+    """Heinze and Schemper, A solution to the problem of separation in logistic regression,
+    Statistics in Medicine 21, 2002."""
+    X, y = endometrial()
+    model, said = heard(LogisticRegression(C=np.inf), X, y)
+    assert "in 13 of 79 rows" in said
+    assert "'NV' (to +infinity)" in said
+    assert "'PI'" not in said
+    assert model.separation_.infinite == (Infinite(0, 1, (0,), 1),)
+    assert str(diagnose(X, y)).splitlines()[-1].split() == ["'NV'", "to", "+infinity"]
+    told = diagnose(X, y).to_json()
+    assert told["infinite"] == [{"feature": "NV", "of": 1, "against": [0], "sign": 1}]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LogisticRegression(C=np.inf).fit(X[["PI", "EH"]], y)
+        LogisticRegression().fit(X, y)
+
+
+def of_a_marker(n_classes: int) -> tuple[Any, Any]:
+    """Whoever has a one in the second column is of the last class."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=90), np.repeat([0.0, 1.0], [80, 10]), rng.normal(size=90)])
+    y = rng.integers(0, n_classes, 90)
+    y[-10:] = n_classes - 1
+    return X, np.array(list("abcd"))[y]
+
+
+@pytest.mark.parametrize(
+    ("model", "n_classes", "expected"),
+    [
+        (LogisticRegression(C=np.inf), 2, {Infinite(1, 1, (0,), 1)}),
+        (LogisticRegression(C=np.inf), 3, SOFTMAX),
+        (OneVsRest(C=np.inf), 3, {Infinite(1, 0, (), -1), Infinite(1, 1, (), -1), Infinite(1, 2, (), 1)}),
+        (OneVsOne(C=np.inf), 3, {Infinite(1, 2, (0,), 1), Infinite(1, 2, (1,), 1)}),
+        (LogisticRegression(penalty_weights=[1.0, 0.0, 1.0]), 3, SOFTMAX),
+        (LogisticRegression(C=np.inf, scale="standard"), 3, SOFTMAX),
+    ],
+    ids=str,
+)
+def test_every_model_names_what_has_no_finite_estimate(
+    model: Any, n_classes: int, expected: set[Infinite], tmp_path: Path
+) -> None:
+    X, y = of_a_marker(n_classes)
+    model, said = heard(model, X, y)
+    assert set(model.separation_.infinite) == expected
+    assert "'feature_1'" in said
+    assert "'feature_0'" not in said
+    model.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert again.separation_ == model.separation_
+    assert separation_sentence(again) == separation_sentence(model)
+    model.C, model.penalty_weights = 1.0, None
+    assert model.fit(X, y).separation_ is None
+
+
+def test_labels_of_a_multilabel_model_are_problems_of_their_own() -> None:
+    X, y = of_a_marker(2)
+    rng = np.random.default_rng(1)
+    labels = pd.DataFrame({"marked": (y == "b").astype(int), "other": rng.integers(0, 2, len(y))})
+    labels.loc[80:, "other"] = [0, 1] * 5
+    model, said = heard(MultilabelLogistic(C=np.inf), X, labels)
+    assert model.separation_.infinite == (Infinite(1, 0, (), 1),)
+    assert "marked against the others, to +infinity" in said
+
+
+def test_a_class_without_weight_keeps_the_places_of_the_others() -> None:
+    X, y = of_a_marker(4)
+    model, said = heard(LogisticRegression(C=np.inf), X, y, sample_weight=(y != "a").astype(float))
+    assert set(model.separation_.infinite) == {Infinite(1, 3, (1, 2), 1), Infinite(1, 1, (2,), 0)}
+    assert "d against b and c" in said
+
+
+def test_classes_that_are_separated_completely_are_told_as_before() -> None:
+    X, y = IRIS.data[:100], IRIS.target[:100]
+    model, said = heard(LogisticRegression(C=np.inf), X, y)
+    assert "can be separated perfectly" in said
+    assert model.separation_ is None
+    assert str(diagnose(X, y)).startswith("Separated completely: each of 100 rows")
+
+
+def test_dependent_columns_are_named_beside_separation() -> None:
+    X, y = of_a_marker(3)
+    X = np.column_stack([X, X[:, 0] - 2 * X[:, 2] + 3])
+    lines = str(diagnose(pd.DataFrame(X, columns=list("wxyz")), y)).splitlines()
+    assert lines[2].split("  ")[-1] == "c against a and b, to +infinity"
+    assert lines[3].split("  ")[-1] == "a against b, in either direction"
+    assert lines[-1].strip() == "'z' = 'w' - 2 'y' + 3"
+
+
+def test_what_cannot_be_diagnosed_is_refused() -> None:
+    with pytest.raises(DataError, match="NaN"):
+        diagnose([[np.nan], [1.0]], [0, 1])
+    with pytest.raises(DataError, match="class"):
+        diagnose([[0.0], [1.0]], [1, 1])
