@@ -12,9 +12,9 @@ others are zero for all directions of the cone. The loss then falls for ever alo
 and coefficients that it changes have no finite estimate.
 
 The largest sum of differences, for coefficients within [-1, 1], is a linear programme. Rows are
-brought in as they are needed: a few hundred of them often show that there is no such direction. What
-is found is proved without rounding: a direction is made to have differences that are exactly zero
-where they must be, in whole numbers, and each of the others is shown to be positive.
+brought in as they are needed: a few hundred of them often show that there is no such direction.
+What is found is proved without rounding: a direction is made to have differences that are exactly
+zero where they must be, in whole numbers, and each of the others is shown to be positive.
 
 References: Albert and Anderson, On the existence of maximum likelihood estimates in logistic
 regression models, Biometrika 71, 1984; Konis, Linear programming algorithms for detecting separated
@@ -208,7 +208,7 @@ class _Cone:
         return scaled
 
     def bring_in(self, places: Array, per_unknown: int) -> None:
-        """Constraints that the programme is to know: the first of these for each pair of classes."""
+        """Constraints that the programme is to know: the first for each pair of classes."""
         most = max(20, per_unknown * self.size // self.shape[1] + 1)
         places = places[~self.is_active[tuple(places.T)]]
         pairs = self.own[places[:, 0]] * self.shape[1] + places[:, 1]

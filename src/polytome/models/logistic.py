@@ -88,6 +88,7 @@ class LogisticRegression(CertifiedClassifier):
         intercept_: (1,) or (K,).
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.
+        separation_: without a penalty, the coefficients that have no finite estimate; else None.
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
         solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one
