@@ -3,6 +3,7 @@ after saving."""
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, diagnose, load
-from polytome.errors import DataError
+from polytome.errors import DataError, FileError
+from polytome.files import model_file
+from polytome.files.tensor_files import read_tensors
 from polytome.models.separation import Infinite, separation_sentence
 
 IRIS = load_iris()
@@ -93,6 +97,35 @@ def test_every_model_names_what_has_no_finite_estimate(
     assert separation_sentence(again) == separation_sentence(model)
     model.C, model.penalty_weights = 1.0, None
     assert model.fit(X, y).separation_ is None
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"infinite": [{"column": 3, "of": 0, "against": [1], "sign": 1}]},
+        {"infinite": [{"column": 0, "of": 3, "against": [1], "sign": 1}]},
+        {"infinite": [{"column": 0, "of": 0, "against": [3], "sign": 1}]},
+        {"infinite": [{"column": 0, "of": 0, "against": [1], "sign": 2}]},
+        {"infinite": [{"column": 0, "of": 0, "against": 1, "sign": 1}]},
+        {"infinite": [{"column": 0, "of": 0, "against": [1]}]},
+        {"infinite": {}},
+        {"n_separated": 0},
+        {"n_separated": 91},
+        {"is_complete": 1},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_what_no_fit_can_have_found_is_refused(lie: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    heard(LogisticRegression(C=np.inf), *of_a_marker(3))[0].save(path)
+    text, tensors = read_tensors(path, "polytome")
+    saved = json.loads(text)
+    saved["separation"] |= lie
+    saved["checksum"] = model_file._checksum(saved, tensors)
+    save_file(tensors, path, {"polytome": json.dumps(saved)})
+    with pytest.raises(FileError, match="separation"):
+        load(path)
 
 
 def test_labels_of_a_multilabel_model_are_problems_of_their_own() -> None:
