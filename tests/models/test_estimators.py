@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_svmlight_file, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -58,14 +59,22 @@ def test_coefficients_of_scikit_learn(name: str, fit_intercept: bool) -> None:
     np.testing.assert_allclose(centred(model.intercept_), centred(peer.intercept_), atol=100 * atol, rtol=1e-6)
 
 
-@pytest.mark.data
-@pytest.mark.parametrize("solver", ["auto", LBFGS()])
-def test_coefficients_of_scikit_learn_on_a9a(solver: object) -> None:
+@pytest.fixture(scope="module")
+def a9a() -> tuple[sparse.csr_matrix, np.ndarray, PeerRegression]:
+    """Its rows and labels, and what scikit-learn makes of them in ten seconds."""
     folder = os.environ.get("POLYTOME_DATA")
     if not folder:
         pytest.skip("POLYTOME_DATA is not set")
     X, y = load_svmlight_file(str(Path(folder) / "a9a" / "a9a"))
-    peer = PeerRegression(solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(X.toarray(), y)
+    return X, y, PeerRegression(solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(X.toarray(), y)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("solver", ["auto", LBFGS()])
+def test_coefficients_of_scikit_learn_on_a9a(
+    a9a: tuple[sparse.csr_matrix, np.ndarray, PeerRegression], solver: object
+) -> None:
+    X, y, peer = a9a
     model = LogisticRegression(solver=solver, tol=1e-12 if solver == "auto" else 1e-10).fit(X, y)
     assert model.certificate_.holds
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-5 if solver == "auto" else 1e-2)
