@@ -22,9 +22,13 @@ LONGEST = [
     "test_play_page.py",
     "test_lessons.py",
     "test_processes.py",
+    "test_plots.py",
+    "test_drawing.py",
+    "test_settled.py",
     "test_serve_operations.py",
     "test_peer_suite.py",
     "test_examples.py",
+    "test_neurons.py",
 ]
 
 
