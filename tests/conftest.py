@@ -22,9 +22,13 @@ LONGEST = [
     "test_play_page.py",
     "test_lessons.py",
     "test_processes.py",
+    "test_plots.py",
+    "test_drawing.py",
+    "test_settled.py",
     "test_serve_operations.py",
     "test_peer_suite.py",
     "test_examples.py",
+    "test_neurons.py",
 ]
 
 
@@ -35,6 +39,13 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False  # in the order below, not by the number of tests
     return LoadFileScheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """One thread of BLAS for each worker: the workers have the cores, and threads of BLAS that wait
+    for a core do so at full speed. Without workers, and where a test says so, there are several."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items):

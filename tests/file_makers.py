@@ -50,9 +50,9 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return stream.getvalue()
 
 
-def feather_bytes(table: pa.Table) -> bytes:
+def feather_bytes(table: pa.Table, compression: str | None = None) -> bytes:
     stream = io.BytesIO()
-    feather.write_feather(table, stream)
+    feather.write_feather(table, stream, compression=compression)
     return stream.getvalue()
 
 

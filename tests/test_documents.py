@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import zlib
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,8 @@ import pytest
 
 import polytome
 from polytome import Stop
+from polytome.certificates.certificate import Certificate
+from polytome.verification.findings import Verification
 
 ROOT = Path(__file__).parent.parent
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -53,6 +56,16 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 def test_every_reason_to_stop_is_explained() -> None:
     text = (ROOT / "docs" / "certificate.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)) == {stop.name for stop in Stop}
+
+
+def test_every_key_that_json_has_is_explained() -> None:
+    certificate = Certificate(0.25, 1e-5, 1.0, 1e-4, "proof", 0.1)
+    keys = {"certificate.md": set(certificate.to_json()), "howto-verify.md": {"model", "source"}}
+    keys["howto-verify.md"] |= {field.name for field in fields(Verification)}
+    for page, names in keys.items():
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        explained = " ".join(re.findall(r"^\| (`[a-z_`, ]+`) \|", text, re.MULTILINE))
+        assert names <= set(re.findall(r"`(\w+)`", explained)), page
 
 
 @pytest.fixture(scope="module")

@@ -360,6 +360,21 @@ def test_json_round_trip(gap: float) -> None:
     assert plain["relative_gap"] == (gap if np.isfinite(gap) else None)
     assert (plain["kind"], plain["objective"], plain["null_objective"]) == ("proof", 0.25, 1.0)
     assert (plain["tol"], plain["strength"], plain["estimate"]) == (1e-4, 0.1, 1e-10)
+    bound = certificate.coefficient_bound
+    assert (plain["coefficient_bound"], plain["distance"]) == (bound if np.isfinite(gap) else None, None)
+
+
+def test_json_of_a_bound_that_does_not_follow_from_the_gap() -> None:
+    known, unknown = (Certificate(0.25, 1e-5, 1.0, 1e-4, "proof", distance=far) for far in (0.5, np.inf))
+    assert [known.to_json()[name] for name in ("coefficient_bound", "distance")] == [0.5, 0.5]
+    assert [unknown.to_json()[name] for name in ("coefficient_bound", "distance")] == [None, None]
+
+
+def test_json_has_every_field_by_its_name() -> None:
+    certificate = Certificate(0.25, 1e-5, 1.0, 1e-4, "proof", 0.1, 1e-10, 1e-12, 1e-11, 0.5)
+    found = certificate.to_json()
+    assert {name: found[name] for name in vars(certificate)} == vars(certificate)
+    assert [name for name in found if found[name] != getattr(certificate, name)] == []
 
 
 def test_json_of_a_computed_certificate_holds_only_plain_values() -> None:

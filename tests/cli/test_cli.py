@@ -110,8 +110,12 @@ def test_train_json_has_its_keys_and_finite_numbers(tmp_path: Path) -> None:
     assert found["data"]["balance"] == {"setosa": 40, "versicolor": 40, "virginica": 40}
     assert found["data"]["n_test_rows"] == 30
     assert found["objective"]["C"] == 1
-    assert {"gap", "relative_gap", "kind", "holds"} <= set(found["certificate"])
-    assert found["certificate"]["kind"] == "proof"
+    certificate = found["certificate"]
+    assert {"gap", "relative_gap", "kind", "holds"} <= set(certificate)
+    assert certificate["kind"] == "proof"
+    bound = (2 * certificate["gap"] / certificate["strength"]) ** 0.5
+    assert bound <= certificate["coefficient_bound"] <= 1.001 * bound
+    assert certificate["distance"] is None
     assert found["metrics"]["rows"] == "held-out"
     assert found["metrics"]["n_rows"] == 30
     assert found["model"]["path"] == str(path)
@@ -123,6 +127,7 @@ def test_without_penalty_json_says_what_is_proved_and_c_is_null() -> None:
     found = parsed("train", "iris", "--C", "inf")
     assert found["objective"]["C"] is None
     assert found["certificate"]["kind"] == "proof"  # setosa stands apart, and the rest is proved
+    assert found["certificate"]["coefficient_bound"] is None  # nothing finite is optimal
 
 
 def test_separated_classes_without_penalty_are_a_warning() -> None:

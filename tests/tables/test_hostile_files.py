@@ -12,10 +12,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import feather, parquet
+from pyarrow import parquet
 
 from commands import run
-from file_makers import CSV, IMAGES, LABELS, arrow_table, feather_bytes, idx_bytes, npy_bytes, npz_bytes, zipped
+from file_makers import (
+    CSV,
+    IMAGES,
+    LABELS,
+    arrow_table,
+    feather_bytes,
+    idx_bytes,
+    npy_bytes,
+    npz_bytes,
+    parquet_bytes,
+    zipped,
+)
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.idx import IDX_FILES
@@ -25,18 +36,6 @@ from polytome.tables.table import read_table
 
 LIMIT = 0.001  # gigabytes
 ROWS = 100_000
-
-
-def parquet_of(table: pa.Table) -> bytes:
-    stream = io.BytesIO()
-    parquet.write_table(table, stream)
-    return stream.getvalue()
-
-
-def feather_of(table: pa.Table) -> bytes:
-    stream = io.BytesIO()
-    feather.write_feather(table, stream, compression="zstd")
-    return stream.getvalue()
 
 
 def arrow_of(table: pa.Table) -> bytes:
@@ -65,8 +64,8 @@ GREEDY = {
     "zeros.npz": zipped(**{"X.npy": npy_bytes(np.zeros((ROWS, 4))), "y.npy": npy_bytes(np.arange(ROWS) % 2)}),
     "zeros.npy.gz": gzip.compress(npy_bytes(np.zeros((ROWS, 4))), 1),
     "zeros-idx3-ubyte.gz": gzip.compress(idx_bytes(np.zeros((2000, 28, 28), dtype=np.uint8)), 1),
-    "zeros.parquet": parquet_of(ZEROS),
-    "zeros.feather": feather_of(ZEROS),
+    "zeros.parquet": parquet_bytes(ZEROS),
+    "zeros.feather": feather_bytes(ZEROS, "zstd"),
     "nulls.arrow": arrow_of(pa.table({"x": pa.nulls(2**22)})),
 }
 
@@ -190,7 +189,7 @@ def test_feather_of_the_first_version_says_how_to_renew_it(tmp_path: Path) -> No
 
 
 def test_a_file_that_is_packed_as_a_whole_reads_as_the_file(tmp_path: Path) -> None:
-    good = {"a.feather": feather_bytes(arrow_table()), "a.csv": CSV.encode(), "a.parquet": parquet_of(arrow_table())}
+    good = {"a.feather": feather_bytes(arrow_table()), "a.csv": CSV.encode(), "a.parquet": parquet_bytes(arrow_table())}
     for name, content in good.items():
         for suffix, packed in ((".gz", gzip.compress(content)), (".zip", zipped(**{"folder/": b"", name: content}))):
             path = tmp_path / (name + suffix)

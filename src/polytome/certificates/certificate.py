@@ -86,8 +86,9 @@ class Certificate:
             objective.
         intercept: the part of the gap that stands for what is left of the intercept's equation, in
             nats.
-        distance: without penalty, a proved bound on the distance of the coefficients from the
-            optimal ones; `inf` if unknown.
+        distance: without a penalty, a proved bound on the distance of the coefficients from the
+            optimal ones; `inf` if unknown, and with a penalty, where `coefficient_bound` follows
+            from the gap.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -159,7 +160,8 @@ class Certificate:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The certificate as plain values for JSON; what is infinite or NaN becomes None."""
+        """The certificate as plain values for JSON, each by the name of its attribute; what is
+        infinite or NaN becomes None."""
         found: dict[str, Any] = plain(
             {
                 "kind": self.kind,
@@ -173,6 +175,8 @@ class Certificate:
                 "estimate": self.estimate,
                 "rounding": self.rounding,
                 "intercept": self.intercept,
+                "distance": self.distance,
+                "coefficient_bound": self.coefficient_bound,
             }
         )
         return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -159,7 +160,13 @@ def feature_names(model: Fitted) -> tuple[str, ...]:
     if (encoder := source_of(model).encoder) is not None:
         return tuple(encoder.feature_names)
     names = feature_names_in(model)
-    return tuple(f"feature_{j}" for j in range(model.n_features_in_)) if names is None else tuple(map(str, names))
+    return _numbered(model.n_features_in_) if names is None else tuple(map(str, names))
+
+
+@lru_cache(maxsize=1)
+def _numbered(n: int) -> tuple[str, ...]:
+    """Made once for a model of many features, which a report asks for with each of its rows."""
+    return tuple(f"feature_{j}" for j in range(n))
 
 
 def output_names(model: Fitted) -> list[Any]:

@@ -95,7 +95,8 @@ def _cut(polygon: Array, line: Array, *, ties: bool) -> Array:
         if not np.isfinite(side).all():
             return np.empty((0, 2))
         corners = []
-        for here, there, at, to in zip(polygon, np.roll(polygon, -1, axis=0), side, np.roll(side, -1), strict=True):
+        following = [*range(1, len(polygon)), 0]  # np.roll takes as long as the rest of this
+        for here, there, at, to in zip(polygon, polygon[following], side, side[following], strict=True):
             if at >= 0:
                 corners.append(here)
             if (at >= 0) != (to >= 0):

@@ -116,6 +116,9 @@ _SAME_MARKS = re.compile(
 _SETTINGS_LOCK = RLock()
 
 
+_is_set = False  # whether the thread that has the lock has set the style
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Matplotlib's own defaults with this style on top, whatever the user has set; restored at the
@@ -136,8 +139,17 @@ def house_style() -> Iterator[None]:
         from matplotlib import style
     except ImportError as error:
         raise MissingExtraError('figures need matplotlib: pip install "polytome[report]"') from error
-    with _SETTINGS_LOCK, style.context(["default", _STYLE]):
-        yield
+    global _is_set
+    with _SETTINGS_LOCK:
+        if _is_set:  # one figure asks for it some hundred times
+            yield
+            return
+        with style.context(["default", _STYLE]):
+            _is_set = True
+            try:
+                yield
+            finally:
+                _is_set = False
 
 
 def chart(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -163,6 +175,7 @@ def chart(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     return settled
 
 
+@house_style()
 def settle(figure: Figure) -> Figure:
     """Put everything in its final place, and return the figure.
 
@@ -171,7 +184,7 @@ def settle(figure: Figure) -> Figure:
         ''
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # "none" would leave one that does nothing, for which each file is drawn twice
     return figure
 
 
