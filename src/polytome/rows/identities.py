@@ -11,9 +11,9 @@ from scipy import sparse
 
 Array = NDArray[Any]
 
-__all__ = ["Seen", "identities"]
+__all__ = ["WATCHED", "Seen", "identities"]
 
-_WATCHED = 4096
+WATCHED = 4096
 """How many rows are watched for: 32 KiB."""
 _ENTRIES_AT_ONCE = 2**20
 
@@ -77,18 +77,18 @@ class Seen:
 
     def knows(self, rows: Array) -> bool | None:
         """Whether those of these rows that would be watched are; None where none would be."""
-        full = len(self.watched) == _WATCHED
+        full = len(self.watched) == WATCHED
         decisive = rows[rows <= self.watched[-1]] if full else rows
         return bool(np.isin(decisive, self.watched).all()) if len(decisive) else None
 
     def plus(self, rows: Array, weight: Array) -> Seen:
         """With further rows."""
-        watched = np.union1d(self.watched, rows)[:_WATCHED]
+        watched = np.union1d(self.watched, rows)[:WATCHED]
         return self.joined(Seen(len(rows), float(weight.sum()), int(rows.sum(dtype=np.uint64)), watched))
 
     def joined(self, other: Seen) -> Seen:
         """The rows of both."""
-        watched = np.union1d(self.watched, other.watched)[:_WATCHED]
+        watched = np.union1d(self.watched, other.watched)[:WATCHED]
         total = (self.total + other.total) % 2**64
         return Seen(self.n_rows + other.n_rows, self.weight + other.weight, total, watched)
 

@@ -18,7 +18,7 @@ and Juditsky, Acceleration of stochastic approximation by averaging, SIAM J. Con
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ MOST_QUADRATIC = 1024
 _ROWS_PER_STEP = 100
 _STEP = 0.15  # the first step of a coefficient, over the size of its column
 _SCORE_STEP = 20.0  # the most that first steps move the scores of a row
+_USUAL_ENTRIES = 10.0
 _AVERAGE_POWER = 3  # the weight of a step in the average: the number of rows before it, to this power
 _FIRST_SQUARES_OF_PASSES = 1e-2  # of those before: without its noise a gradient is that much smaller
 _MISSED_ROWS = 20.0  # how many rows of a class must be overdue for it to be represented by its mean
@@ -226,13 +227,20 @@ class Running:
         _refuse_outliers(self, batch)
         known = self.seen.knows(batch.identities) if self.seen.n_rows else False
         comes_again = self.again is not None if known is None else known
-        if not comes_again:
-            state = self if self.again is None else self._refuted()
-            seen = state.seen.plus(batch.identities, batch.weight)
-            totals = state.class_weight + np.bincount(batch.codes, batch.weight, state.n_classes)
-            state = replace(state, seen=seen, class_weight=totals)
-            return state._learned(batch, ridge) if state.n_classes > 1 else state._counted(batch)
-        return self._passed(batch, ridge)
+        if comes_again:
+            state = self._passed(batch, ridge)
+        else:
+            state = self._with_new(batch, ridge)
+        ordered: Running = _in_order(state)
+        return ordered
+
+    def _with_new(self, batch: Batch, ridge: Array) -> Running:
+        """With rows that never came before."""
+        state = self if self.again is None else self._refuted()
+        seen = state.seen.plus(batch.identities, batch.weight)
+        totals = state.class_weight + np.bincount(batch.codes, batch.weight, state.n_classes)
+        state = replace(state, seen=seen, class_weight=totals)
+        return state._learned(batch, ridge) if state.n_classes > 1 else state._counted(batch)
 
     def _counted(self, batch: Batch) -> Running:
         """With rows of the only class there is yet: they teach nothing but what columns are."""
@@ -342,14 +350,14 @@ def _step(
     else:
         gradient = gradient * share
         shares = state.class_weight / state.class_weight.sum()
-        overdue = np.where(shares * (clock - last_seen) >= _MISSED_ROWS, shares, 0.0)
+        missed = (shares * (clock - last_seen) >= _MISSED_ROWS) & (model.class_sums[:, -1] > 0)
+        overdue = np.where(missed, shares, 0.0)
         if overdue.any():
             gradient = gradient * (1 - overdue.sum()) + _of_means(state, model, overdue, batch.fit_intercept)
     gradient += ridge / state.seen.weight * model.iterate
     squares = model.squares + gradient * gradient
-    size = np.sqrt(model.column_squares / np.maximum(model.entries, 1))
-    first = min(_STEP, _SCORE_STEP * model.entries[-1] / max(model.entries.sum(), 1.0))
-    reach = np.divide(first, size, out=np.zeros_like(size), where=size > 0)[:, None]
+    first = min(_STEP, _SCORE_STEP * model.entries[-1] / model.entries.sum())
+    reach = (first / _sizes(model))[:, None]
     step = np.divide(reach * gradient, np.sqrt(squares), out=np.zeros_like(gradient), where=squares > 0)
     iterate = model.iterate - step
     averaged = model.averaged + len(rows)
@@ -360,6 +368,15 @@ def _step(
     return model, average
 
 
+def _sizes(model: Steps) -> Array:
+    """The root mean square of the entries of each column that are not 0, some entries of a usual
+    column added: a few small ones say little about how large others will be."""
+    found = model.entries > 0
+    usual = np.median(model.column_squares[found] / model.entries[found])
+    sizes: Array = np.sqrt((model.column_squares + _USUAL_ENTRIES * usual) / (model.entries + _USUAL_ENTRIES))
+    return sizes
+
+
 def _of_means(state: Running, model: Steps, shares: Array, fit_intercept: bool) -> Array:
     """The gradient of classes whose rows no longer come, from their means and the variance of the
     columns.
@@ -368,9 +385,10 @@ def _of_means(state: Running, model: Steps, shares: Array, fit_intercept: bool) 
     mean loss, `log sum_k exp(mean scores_k + variance of scores_k / 2)` with scores as compared with
     the class's own.
     """
-    means = model.class_sums / np.maximum(state.class_weight, np.finfo(float).tiny)[:, None]
-    within = model.column_squares - (state.class_weight[:, None] * means * means).sum(axis=0)
-    variance = np.maximum(within, 0.0)[:, None] / state.class_weight.sum()
+    weight = model.class_sums[:, -1:]
+    means = model.class_sums / np.where(weight > 0, weight, 1.0)
+    mean_square = (weight * means * means).sum(axis=0) / weight.sum()
+    variance = np.maximum(model.column_squares / model.entries[-1] - mean_square, 0.0)[:, None]
     gradient = np.zeros_like(model.iterate)
     for k in np.flatnonzero(shares):
         difference = model.iterate - model.iterate[:, [k]]
@@ -446,6 +464,19 @@ def _column_sums(X: Any) -> tuple[Array, Array, Array]:
     return squares, entries, largest
 
 
+def _in_order(record: Any) -> Any:
+    """A record with all its arrays in C order, as a file has them: products depend on it in their
+    last bits."""
+    changed = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if isinstance(value, np.ndarray):
+            changed[each.name] = np.ascontiguousarray(value)
+        elif is_dataclass(value):
+            changed[each.name] = _in_order(value)
+    return replace(record, **changed)
+
+
 def _first_steps(coefficients: Array) -> Steps:
     side, n_outputs = coefficients.shape
     columns, classes = np.zeros(side), np.zeros((n_outputs, side))
@@ -456,6 +487,8 @@ def _steps_of(state: Running) -> Steps:
     """Steps that go on from a quadratic model, as if they had made it."""
     model, W = state.model, state.coefficients
     assert isinstance(model, Quadratic)
+    if not state.seen.n_rows:
+        return _first_steps(W)
     diagonal = model.hessian.diagonal().reshape(W.T.shape).T
     n_rows, squares = float(state.seen.n_rows), model.gram.diagonal() * state.seen.n_rows / state.seen.weight
     # The mean square of a gradient is about the curvature; a step's is that of the mean of some rows.
@@ -466,8 +499,8 @@ def _steps_of(state: Running) -> Steps:
         n_rows,
         np.full(len(W), n_rows),
         squares,
-        np.zeros(W.T.shape),
-        np.zeros(W.shape[1]),
+        model.gram[-1:] if W.shape[1] == 1 else np.zeros(W.T.shape),
+        np.full(W.shape[1], n_rows),
     )
 
 
@@ -559,7 +592,7 @@ def _minimum(model: Quadratic, objective: Objective, ridge: Array, W: Array) -> 
         slope = gradient + pulled
         step = factor_hessian(objective, _full(model, hessian, ridge)).solve(slope)
         decrement = float(np.vdot(slope, step))
-        if not decrement > 1e-12 * (1 + abs(here)):
+        if not decrement > 1e-6 * total:
             break
         size = 1.0
         for _ in range(_MOST_HALVINGS):
