@@ -379,7 +379,11 @@ def _n_classes(kind: str, n_outputs: int) -> int:
 def _coefficients(tensors: Tensors, kind: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """The coefficients and intercepts, of shapes that a model of this kind has."""
     coef, intercept = tensors["coef"], tensors["intercept"]
-    dtype, dimensions, wrong = coef.dtype, {2}, {"LogisticRegression": {2}, PARTIAL: {2}, "OneVsRest": {2}}.get(kind, set())
+    dtype, dimensions, wrong = (
+        coef.dtype,
+        {2},
+        {"LogisticRegression": {2}, PARTIAL: {2}, "OneVsRest": {2}}.get(kind, set()),
+    )
     needs = "(1, d), or (K, d) with K above 2"
     if kind == "LinearRegression":
         dimensions, needs = {1, 2}, "(d,) or (n_targets, d)"

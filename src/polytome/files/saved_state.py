@@ -104,8 +104,8 @@ def state_from_saved(
     else:
         shapes |= {"iterate": (side, K), "squares": (side, K), "class_sums": (K, side), "last_seen": (K,)}
         shapes |= {"entries": (side,), "column_squares": (side,)}
-        at = np.shape(tensors.get("state_anchor"))
-        shapes |= dict.fromkeys(("anchor", "gradient"), (0, 0) if at == (0, 0) else (side, K))
+        is_empty = "state_anchor" in tensors and tensors["state_anchor"].shape == (0, 0)
+        shapes |= dict.fromkeys(("anchor", "gradient"), (0, 0) if is_empty else (side, K))
     if saved["again"] is not None:
         shapes |= dict.fromkeys(("again_anchor", "again_gradient"), (side, K))
         shapes["again_hessian"] = (size, size) if is_few else (0, 0)
@@ -131,7 +131,9 @@ def state_from_saved(
     else:
         if not (parts["entries"][-1] > 0 and saved["clock"] > 0):
             refuse("a state without steps")
-        model = Steps(clock=float(saved["clock"]), averaged=float(saved["averaged"]), **{k: parts[k] for k in _OF_STEPS})
+        model = Steps(
+            clock=float(saved["clock"]), averaged=float(saved["averaged"]), **{k: parts[k] for k in _OF_STEPS}
+        )
     running = Running(parts["coefficients"], parts["class_weight"], seen, saved["passes"], model, again)
     names = None if names is None else tuple(names)
     return PartialState(running, classes[arrived], names, parts["divisors"], saved["fit_intercept"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
+from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
 from polytome.models.fitting import Plan, Problem, check_settings, keep_fit, moved, planned, reporter_of
 from polytome.models.labels import (
     Labels,
@@ -27,7 +28,7 @@ from polytome.models.labels import (
     row_weights,
     soft_labels,
 )
-from polytome.models.partial import PartialState, distance_to_batch, learn_batch
+from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
@@ -100,6 +101,8 @@ class LogisticRegression(CertifiedClassifier):
             `TrainingRecord`), too. A new fit starts from none of it.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
+        state_: after `partial_fit`: what the next call goes on from, in the place of `certificate_`
+            and of all that describes a fit.
 
     Example:
         >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -193,7 +196,7 @@ class LogisticRegression(CertifiedClassifier):
             plan = planned(self, X, self._problem(X, labels, weight))
         data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
         keep_fit(self, plan, self._minimum(plan, data))
-        vars(self).pop("state_", None)
+        self.__dict__.pop("state_", None)
         keep_encoder(self, given)
         return self
 
@@ -325,6 +328,14 @@ class LogisticRegression(CertifiedClassifier):
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""
         return log_probabilities_of(self, X)[:, : len(self.classes_)]
+
+    if not TYPE_CHECKING:  # mypy would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Raises AttributeError, which for what only `fit` sets says why it is missing."""
+            if name in OF_FIT and learns_in_parts(self):
+                raise AttributeError(f"{name}: the model {NO_CERTIFICATE}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def kind(self) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -41,9 +40,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["PartialState", "distance_to_batch", "learn_batch", "set_coefficients"]
+__all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_coefficients"]
 
-_OF_FIT = ("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_")
+OF_FIT = ("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_")
+"""What `fit` sets and `partial_fit` does not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,8 @@ def learn_batch(
     state: PartialState | None = vars(estimator).get("state_")
     if state is None and "coef_" in vars(estimator):
         raise ArgumentError(
-            "the model has coefficients from fit, or from elsewhere, and partial_fit cannot go on from them, as nothing "
-            "is kept of their rows: begin with sklearn.base.clone(model).partial_fit(X, y)"
+            "the model has coefficients from fit, or from elsewhere, and partial_fit cannot go on from them, as "
+            "nothing is kept of their rows: begin with sklearn.base.clone(model).partial_fit(X, y)"
         )
     twin = copy(estimator)
     X, names = _features(twin, estimator, state, X, y, feature_names)
@@ -135,7 +135,7 @@ def learn_batch(
     strength *= 2.0 if len(all_classes) == 2 else 1.0
     ridge = strength * (np.ones(X.shape[1]) if penalty_weights is None else penalty_weights)
     X = X[counting] if len(counting) < X.shape[0] else X
-    X = sparse.csr_matrix(X) if sparse.issparse(X) else X
+    X = X.tocsr() if hasattr(X, "tocsr") else X
     order = np.argsort(arrived, kind="stable")
     codes = order[np.searchsorted(arrived[order], y[counting])]
     batch = Batch(
@@ -154,9 +154,7 @@ def learn_batch(
     if not np.isfinite(running.coefficients).all():
         raise DataError("the coefficients of this batch would not be finite: scale its columns; nothing was learned")
     set_coefficients(twin, PartialState(running, arrived, names, divisors, state.fit_intercept), all_classes)
-    for name in _OF_FIT:
-        vars(twin).pop(name, None)
-    vars(estimator).update(vars(twin))
+    estimator.__dict__ = twin.__dict__
 
 
 def set_coefficients(estimator: Any, state: PartialState, classes: Array) -> None:
@@ -333,15 +331,15 @@ def _labels(y: Any) -> Array:
     """One label per row, as in `fit`, but of any number of classes."""
     if is_soft(y):
         raise DataError(f"y has shape {np.shape(y)}: partial_fit needs one label per row")
-    y = label_column(y)
-    if y.dtype.kind not in "iu" and len(y):
-        kind = type_of_target(y)
+    labels: Array = label_column(y)
+    if labels.dtype.kind not in "iu" and len(labels):
+        kind = type_of_target(labels)
         if kind not in ("binary", "multiclass"):
             raise DataError(
                 f"Unknown label type: {kind}. y has to name a class for each row; numbers that are measured are for "
                 "regression, for example with LinearRegression"
             )
-    return y
+    return labels
 
 
 def _family(labels: Array) -> str:
@@ -366,7 +364,8 @@ def _joined(known: Array, labels: Array) -> Array:
             f"y has {now} for labels, as {labels.tolist()[0]!r}, and the classes known so far are {before}, as "
             f"{known.tolist()[0]!r}: give all labels in one type"
         )
-    return np.union1d(known, labels)
+    both: Array = np.union1d(known, labels)
+    return both
 
 
 def _label_numbers(classes: Array) -> Array:

@@ -34,7 +34,7 @@ def summary(model: Fitted) -> str:
             "Stopped": model.stop_.value.replace("`", ""),
             "Solver": str(model.solver_),
         }
-    elif {"rank_", "losses_"} & vars(model).keys():
+    elif {"rank_", "losses_", "state_"} & vars(model).keys():
         facts = dict(training_facts(model))
     else:
         return ""

@@ -40,8 +40,10 @@ def identities(X: Any, labels: Array, weight: Array) -> Array:
     keys = _mixed(np.arange(1, n_columns + 1, dtype=np.uint64)) | np.uint64(1)
     sums = np.zeros(n_rows, dtype=np.uint64)
     if sparse.issparse(X):
-        terms = np.concatenate([[np.uint64(0)], (_mixed(_bits(X.data)) * keys[X.indices]).cumsum(dtype=np.uint64)])
-        sums = terms[X.indptr[1:]] - terms[X.indptr[:-1]]
+        stored: Any = X
+        terms = (_mixed(_bits(stored.data)) * keys[stored.indices]).cumsum(dtype=np.uint64)
+        terms = np.concatenate([np.zeros(1, dtype=np.uint64), terms])
+        sums = terms[stored.indptr[1:]] - terms[stored.indptr[:-1]]
     else:
         size = max(1, _ENTRIES_AT_ONCE // max(n_columns, 1))
         for start in range(0, n_rows, size):

@@ -85,7 +85,7 @@ class Batch:
     def dense_or_sparse(self, rows: Array | slice) -> Any:
         """Some rows, scaled, in float64."""
         X: Any = self.X[rows]
-        if sparse.issparse(X):
+        if _is_sparse(X):
             return sparse.csr_matrix(X.multiply(self.scale[None, :]), dtype=np.float64)
         return X.astype(np.float64) * self.scale
 
@@ -190,7 +190,7 @@ class Running:
     @property
     def n_classes(self) -> int:
         """Number of classes of which rows have come."""
-        return self.coefficients.shape[1]
+        return int(self.coefficients.shape[1])
 
     def grown(self, n_features: int, n_classes: int, fit_intercept: bool) -> Running:
         """With further columns, and further classes behind those that there are."""
@@ -204,9 +204,10 @@ class Running:
             state = replace(state, model=_steps_of(state))
         more = n_features - self.n_features
         if isinstance(state.model, Quadratic):
-            model: Quadratic | Steps = _wider_quadratic(state.model, self.n_classes, more)
+            quadratic = _wider_quadratic(state.model, self.n_classes, more)
             for K in range(self.n_classes, n_classes):
-                model = _with_class(model, K, fit_intercept)
+                quadratic = _with_class(quadratic, K, fit_intercept)
+            model: Quadratic | Steps = quadratic
         else:
             model = _grown_steps(state.model, more, n_classes - self.n_classes)
         coefficients = _grown(state.coefficients, more, n_classes - self.n_classes)
@@ -227,10 +228,7 @@ class Running:
         _refuse_outliers(self, batch)
         known = self.seen.knows(batch.identities) if self.seen.n_rows else False
         comes_again = self.again is not None if known is None else known
-        if comes_again:
-            state = self._passed(batch, ridge)
-        else:
-            state = self._with_new(batch, ridge)
+        state = self._passed(batch, ridge) if comes_again else self._with_new(batch, ridge)
         ordered: Running = _in_order(state)
         return ordered
 
@@ -290,7 +288,8 @@ class Running:
         """Coefficients in the middle of a pass: what has come again in the place of its share of
         the old model."""
         model, again = self.model, self.again
-        assert isinstance(model, Quadratic) and again is not None
+        assert isinstance(model, Quadratic)
+        assert again is not None
         left = 1 - again.seen.weight / self.seen.weight
         newer = _model_of(again, model.gram)
         mixed = Quadratic(left * model.hessian + newer.hessian, left * model.linear + newer.linear, model.gram)
@@ -354,11 +353,15 @@ def _step(
         overdue = np.where(missed, shares, 0.0)
         if overdue.any():
             gradient = gradient * (1 - overdue.sum()) + _of_means(state, model, overdue, batch.fit_intercept)
+    # Steps are those of centred columns: the intercept's is then the only one in the direction of the means.
+    means = _column_means(model) if batch.fit_intercept else np.zeros(len(gradient) - 1)
+    gradient[:-1] -= np.outer(means, gradient[-1])
     gradient += ridge / state.seen.weight * model.iterate
     squares = model.squares + gradient * gradient
     first = min(_STEP, _SCORE_STEP * model.entries[-1] / model.entries.sum())
     reach = (first / _sizes(model))[:, None]
     step = np.divide(reach * gradient, np.sqrt(squares), out=np.zeros_like(gradient), where=squares > 0)
+    step[-1] -= means @ step[:-1]
     iterate = model.iterate - step
     averaged = model.averaged + len(rows)
     # The sum of t^p up to `averaged` is about averaged^(p + 1) / (p + 1).
@@ -366,6 +369,13 @@ def _step(
     average = average + newest * (iterate - average)
     model = replace(model, iterate=iterate, squares=squares, clock=clock, averaged=averaged, last_seen=last_seen)
     return model, average
+
+
+def _column_means(model: Steps) -> Array:
+    """The weighted mean of each column."""
+    sums = model.class_sums.sum(axis=0)
+    means: Array = sums[:-1] / (sums[-1] or 1.0)
+    return means
 
 
 def _sizes(model: Steps) -> Array:
@@ -428,20 +438,20 @@ def _refuse_outliers(state: Running, batch: Batch) -> None:
     """Raises DataError for an entry beside which the rest of its column would count for nothing."""
     X = batch.dense_or_sparse(slice(None))
     with np.errstate(over="ignore", invalid="ignore"):
-        squares, entries, largest = _column_sums(X)
+        squares, entries, largest = _column_sums(X, but_largest=True)
         if isinstance(state.model, Steps):
             old_squares, old_entries = state.model.column_squares[:-1], state.model.entries[:-1]
         else:
             mean_weight = state.seen.weight / max(state.seen.n_rows, 1)
             old_squares = state.model.gram.diagonal()[:-1] / (mean_weight or 1.0)
             old_entries = np.full(state.n_features, float(state.seen.n_rows))
-        others, count = np.maximum(old_squares + squares - largest * largest, 0.0), old_entries + entries - 1
+        others, count = old_squares + squares, old_entries + entries
         typical = np.sqrt(np.divide(others, count, out=np.zeros_like(others), where=count > 0))
         beyond = (largest > _LARGEST_ENTRY) | ((typical > 0) & (largest > _LARGEST_RATIO * typical))
     if beyond.any():
         column = int(beyond.argmax())
         entries = batch.X[:, [column]]
-        dense = np.asarray(entries.toarray() if sparse.issparse(entries) else entries, dtype=np.float64).ravel()
+        dense = np.asarray(entries.toarray() if _is_sparse(entries) else entries, dtype=np.float64).ravel()
         row = int(np.abs(dense).argmax())
         what = f"the other numbers in this column are about {typical[column] / batch.scale[column]:.2g}"
         if largest[column] > _LARGEST_ENTRY:
@@ -452,16 +462,27 @@ def _refuse_outliers(state: Running, batch: Batch) -> None:
         )
 
 
-def _column_sums(X: Any) -> tuple[Array, Array, Array]:
-    """Of each column the sum of its squares, how many entries are not 0, and the largest
-    magnitude."""
-    if sparse.issparse(X):
-        largest = abs(X).max(axis=0).toarray()
-        found = X.multiply(X).sum(axis=0), (X != 0).sum(axis=0), largest
+def _is_sparse(X: Any) -> bool:
+    return bool(sparse.issparse(X))
+
+
+def _column_sums(X: Any, *, but_largest: bool = False) -> tuple[Array, Array, Array]:
+    """Of each column the sum of its squares, how many entries are not 0, and the largest magnitude;
+    the first two of all entries but the largest, if that is asked for."""
+    if _is_sparse(X):
+        X = X.tocsr()
+        largest = np.asarray(abs(X).max(axis=0).toarray(), dtype=np.float64).ravel()
+        entries, columns = X.data, X.indices
     else:
-        found = (X * X).sum(axis=0), (X != 0).sum(axis=0), np.abs(X).max(axis=0, initial=0.0)
-    squares, entries, largest = (np.asarray(part, dtype=np.float64).ravel() for part in found)
-    return squares, entries, largest
+        largest = np.abs(X).max(axis=0, initial=0.0)
+        entries, columns = X, slice(None)
+    counted = (np.abs(entries) < largest[columns]) if but_largest else True
+    counted = counted & (entries != 0)
+    squares = np.where(counted, entries * entries, 0.0)
+    if _is_sparse(X):
+        size = len(largest)
+        return np.bincount(columns, squares, size), np.bincount(columns, counted, size).astype(np.float64), largest
+    return squares.sum(axis=0), counted.sum(axis=0, dtype=np.float64), largest
 
 
 def _in_order(record: Any) -> Any:
@@ -573,7 +594,7 @@ def _flat(W: Array) -> Array:
 def _gram(batch: Batch) -> Array:
     """The weighted sum of x x', x with a 1 at its end."""
     X = batch.dense_or_sparse(slice(None))
-    X = np.column_stack([X.toarray() if sparse.issparse(X) else X, np.ones(len(batch.codes))])
+    X = np.column_stack([X.toarray() if _is_sparse(X) else X, np.ones(len(batch.codes))])
     gram: Array = (X * batch.weight[:, None]).T @ X
     return gram
 
@@ -623,7 +644,8 @@ def _full(model: Quadratic, hessian: Array, ridge: Array) -> Array:
 
 def _gradient(model: Quadratic, ridge: Array, W: Array) -> Array:
     flat = model.hessian @ _flat(W) - model.linear
-    return flat.reshape(W.T.shape).T + ridge * W
+    gradient: Array = flat.reshape(W.T.shape).T + ridge * W
+    return gradient
 
 
 def _value(model: Quadratic, ridge: Array, W: Array) -> float:
