@@ -5,7 +5,9 @@ The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `
 and `penalty_weights`, and `training_...` where the training was recorded) and one entry of text
 metadata, `polytome`: JSON with a format version, the kind of the model, everything that is not a
 tensor, and a SHA-256 checksum of both. Format 1 has no record of the training; formats 1 and 2 know
-one kind, `LogisticRegression`.
+one kind, `LogisticRegression`. The kind of one that learns by `partial_fit` is named
+`PartialLogisticRegression`: it has the state (`state`, and tensors `state_...`) in the place of
+certificate and history.
 
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`;
 `solver_` of a loaded model is the text that described the solver. What follows from other parts
@@ -33,11 +35,13 @@ from polytome._version import __version__
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
+from polytome.files.saved_state import STATE, STATE_TENSORS, state_from_saved, state_to_saved
 from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
     MODELS,
     OF_COLUMNS,
+    PARTIAL,
     classes_from_saved,
     classes_to_saved,
     parameters_from_saved,
@@ -160,6 +164,8 @@ def _kind_of(model: Any) -> str:
 
     for each in type(model).__mro__:
         if _HOMES.get(each.__name__) == each.__module__:
+            if vars(model).get("state_") is not None:
+                return PARTIAL
             if "certificate" in MODELS[each.__name__]:
                 check_certified(model)
             check_is_fitted(model, "coef_")
@@ -187,10 +193,15 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
     }
     tensors = {"coef": dense_coefficients(model), "intercept": np.atleast_1d(model.intercept_)}
     tensors |= tensors_of_columns
+    if kind == PARTIAL:
+        saved["state"], of_state = state_to_saved(model.state_, model.classes_)
+        saved["state"] = plain(saved["state"], words=True)
+        tensors |= of_state
     if "classes" in MODELS[kind]:
         saved["classes"], numbers = classes_to_saved(model.labels_ if kind == "MultilabelLogistic" else model.classes_)
         if numbers is not None:
             tensors["classes"] = numbers
+    if "stop" in MODELS[kind]:
         history, columns = [astuple(line) for line in model.history_], len(fields(type(model.history_[0])))
         tensors["history"] = np.array(history, dtype=np.float64).reshape(-1, columns)
         saved["stop"] = model.stop_.name
@@ -259,7 +270,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     other."""
     kind = _saved_kind(saved)
     saved = record(MODELS[kind], {"training": None, "kind": kind, "separation": None})(saved, WHOLE)
-    needed = {"coef", "intercept", *(["history"] if "classes" in saved else ["singular"])}
+    of_kind = {"LinearRegression": ["singular"], PARTIAL: [name for name in tensors if name in STATE_TENSORS]}
+    needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
     if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
@@ -269,10 +281,13 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     coef, intercept = _coefficients(tensors, kind)
     n_features = coef.shape[-1]
     parameters = parameters_from_saved(saved["parameters"], tensors, n_features)
-    model: Any = getattr(import_module(_HOMES[kind]), kind)(**parameters)
+    name = "LogisticRegression" if kind == PARTIAL else kind
+    model: Any = getattr(import_module(_HOMES[name]), name)(**parameters)
     model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
     if kind == "LinearRegression":
         _linear_from_saved(model, saved, tensors)
+    elif kind == PARTIAL:
+        _partial_from_saved(model, saved, tensors)
     else:
         _classifier_from_saved(model, kind, saved, tensors)
     if (names := saved["feature_names"]) is not None:
@@ -333,6 +348,28 @@ def _separation(saved: dict[str, Any] | None, objective: dict[str, Any]) -> Sepa
     return Separation(saved["n_separated"], saved["is_complete"], infinite)
 
 
+def _partial_from_saved(model: Any, saved: dict[str, Any], tensors: Tensors) -> None:
+    """Sets labels and state; the coefficients must be those of the state."""
+    from polytome.models.partial import set_coefficients
+
+    own = record(STATE)(saved["state"], "state")
+    coef, intercept = model.coef_, model.intercept_
+    n_outputs = own["n_classes"] if own["n_classes"] > 2 else 1
+    if len(coef) != n_outputs:
+        refuse(f"coef has {len(coef)} rows for {own['n_classes']} classes")
+    classes = classes_from_saved(saved["classes"], tensors.get("classes"), own["n_classes"])
+    try:
+        is_sorted = np.array_equal(np.unique(classes), classes)
+    except TypeError:
+        is_sorted = False
+    if not is_sorted:
+        refuse("the classes are not sorted")
+    state = state_from_saved(own, tensors, classes, model.n_features_in_)
+    set_coefficients(model, state, classes)
+    if not (np.array_equal(model.coef_, coef) and np.array_equal(model.intercept_, intercept)):
+        refuse("the coefficients are not those of the state")
+
+
 def _linear_from_saved(model: Any, saved: dict[str, Any], tensors: Tensors) -> None:
     """Sets what least squares says of its columns; one target has a number for an intercept."""
     if "classes" in tensors or "scale" in tensors:
@@ -364,7 +401,11 @@ def _n_classes(kind: str, n_outputs: int) -> int:
 def _coefficients(tensors: Tensors, kind: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """The coefficients and intercepts, of shapes that a model of this kind has."""
     coef, intercept = tensors["coef"], tensors["intercept"]
-    dtype, dimensions, wrong = coef.dtype, {2}, {"LogisticRegression": {2}, "OneVsRest": {2}}.get(kind, set())
+    dtype, dimensions, wrong = (
+        coef.dtype,
+        {2},
+        {"LogisticRegression": {2}, PARTIAL: {2}, "OneVsRest": {2}}.get(kind, set()),
+    )
     needs = "(1, d), or (K, d) with K above 2"
     if kind == "LinearRegression":
         dimensions, needs = {1, 2}, "(d,) or (n_targets, d)"

@@ -44,6 +44,7 @@ Array = NDArray[Any]
 __all__ = [
     "CHECKSUM",
     "MODELS",
+    "PARTIAL",
     "TRAINING",
     "classes_from_saved",
     "classes_to_saved",
@@ -186,8 +187,12 @@ _CERTIFIED = _MODEL | {
 }
 _BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS)}
 _NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}
+PARTIAL = "PartialLogisticRegression"
+"""The kind of a `LogisticRegression` that `partial_fit` has made: it has a state, and no
+certificate."""
 MODELS: dict[str, dict[str, Kind]] = {
     "LogisticRegression": _CERTIFIED,
+    PARTIAL: _MODEL | {"classes": _anything, "state": _anything, "training": _nothing},
     "OneVsRest": _BINARY,
     "OneVsOne": _BINARY,
     "MultilabelLogistic": _BINARY | {"training": _nothing},

@@ -26,9 +26,11 @@ column."""
 __all__ = [
     "FeatureScale",
     "check_scale",
+    "checked_batch",
     "checked_columns",
     "checked_features",
     "checked_rows",
+    "divisors_of",
     "feature_scale",
     "refuse_foreign_arrays",
     "refuse_nonfinite",
@@ -53,6 +55,21 @@ def checked_features(estimator: Any, X: Any, y: Any) -> Any:
         check_consistent_length(X, y)
     except (TypeError, ValueError) as error:
         raise DataError(f"{error}: give one row of y for each row of X") from error
+    return X
+
+
+def checked_batch(estimator: Any, X: Any, y: Any, *, reset: bool = True) -> Any:
+    """X as `checked_features` returns it, perhaps of no rows at all, with finite entries; without
+    `reset` of the columns that the model has."""
+    if y is None:
+        raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    X = _validated(estimator, X, ensure_min_samples=0, reset=reset)
+    try:
+        check_consistent_length(X, y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{error}: give one row of y for each row of X") from error
+    X = sound_sparse(X) if sparse.issparse(X) else X
+    refuse_nonfinite(X, estimator)
     return X
 
 
@@ -116,7 +133,7 @@ def feature_scale(estimator: Any, rows: Rows, X: Any) -> Rows:
         raise DataError(
             f"{_column_name(estimator, column)} of X is too large: squares of its values overflow; rescale it"
         )
-    divisor = _divisors(estimator.scale, deviation)
+    divisor = divisors_of(estimator.scale, deviation)
     shift = mean if estimator.fit_intercept else np.zeros_like(mean)
     stored = rows.facts.dtype  # not X's own, if duplicate entries were added up
     return rows.with_columns(Columns(shift, 1 / divisor)).at(fast_precision(stored, shift, deviation))
@@ -181,7 +198,7 @@ def check_scale(scale: Any) -> None:
         raise ArgumentError("scale must hold positive finite numbers: each column is divided by its own")
 
 
-def _divisors(scale: FeatureScale, deviation: Array) -> Array:
+def divisors_of(scale: FeatureScale, deviation: Array) -> Array:
     """What each column is divided by."""
     if scale is None:
         return np.ones_like(deviation)

@@ -23,7 +23,22 @@ be predicted."""
 
 AnyModel = TypeVar("AnyModel")
 
-__all__ = ["Fitted", "Outputs", "certificate_of", "feature_names_in", "nameless", "refuse_without_classes"]
+__all__ = [
+    "NO_CERTIFICATE",
+    "Fitted",
+    "Outputs",
+    "certificate_of",
+    "feature_names_in",
+    "learns_in_parts",
+    "nameless",
+    "refuse_without_classes",
+]
+
+NO_CERTIFICATE = (
+    "learns by partial_fit and has no certificate, as nothing is proved about rows that are gone: distance_to_batch(X, "
+    "y) gives the one for any data"
+)
+"""What a sentence says of a model that `partial_fit` has made."""
 
 
 class Fitted(Protocol):
@@ -104,6 +119,17 @@ def certificate_of(model: Any) -> Certificate | None:
     """
     certificate: Certificate | None = vars(model).get("certificate_")
     return certificate
+
+
+def learns_in_parts(model: Any) -> bool:
+    """Whether `partial_fit` has made a model: it has a state, and no certificate.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> learns_in_parts(LogisticRegression().partial_fit([[0.0], [1.0]], [0, 1]))
+        True
+    """
+    return "state_" in vars(model)
 
 
 def feature_names_in(model: Any) -> Array | None:

@@ -27,7 +27,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Loss, Softmax
 from polytome.models.certain_outputs import Outputs, nothing_to_learn
 from polytome.models.features import check_scale, feature_scale
-from polytome.models.fitted import certificate_of
+from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.models.peer_settings import peer_warning
@@ -146,6 +146,8 @@ def check_certified(estimator: Any) -> None:
     """Raises NotFittedError without coefficients, ArgumentError without the certificate of a
     fit."""
     check_is_fitted(estimator, "coef_")
+    if learns_in_parts(estimator):
+        raise ArgumentError(f"model {NO_CERTIFICATE}")
     if certificate_of(estimator) is None:
         raise ArgumentError(
             "model has coefficients from elsewhere and no certificate; bring them in with the data that they were "

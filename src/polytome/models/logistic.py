@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,13 @@ from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from polytome.certificates.certificate import Certificate
 from polytome.losses import Logistic, Softmax
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
+from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
 from polytome.models.fitting import Plan, Problem, check_settings, keep_fit, moved, planned, reporter_of
 from polytome.models.labels import (
     Labels,
@@ -26,6 +28,7 @@ from polytome.models.labels import (
     row_weights,
     soft_labels,
 )
+from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
@@ -99,6 +102,8 @@ class LogisticRegression(CertifiedClassifier):
             `TrainingRecord`), too. A new fit starts from none of it.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
+        state_: after `partial_fit`: what the next call goes on from, in the place of `certificate_`
+            and of all that describes a fit.
 
     Example:
         >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -114,6 +119,7 @@ class LogisticRegression(CertifiedClassifier):
     """
 
     has_probabilities = True
+    state_: PartialState
     _left: tuple[Array, Array] | None = None
 
     def __init__(
@@ -191,8 +197,75 @@ class LogisticRegression(CertifiedClassifier):
             plan = planned(self, X, self._problem(X, labels, weight))
         data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
         keep_fit(self, plan, self._minimum(plan, data))
+        self.__dict__.pop("state_", None)
         keep_encoder(self, given)
         return self
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, feature_names: Any = None
+    ) -> Self:
+        """Learn from further rows, which are not kept.
+
+        After any number of calls the coefficients are near the minimum of the objective of `fit` on
+        all distinct rows that have come, `S` being the sum of their weights; `distance_to_batch`
+        says how near. Rows of one call are distinct. When all rows that have come, come again, in
+        whichever order and batches, that is another pass over the same data: nothing counts twice,
+        and the coefficients approach the minimum for one copy of them. Up to 1024 coefficients
+        the curvature of all rows is kept, so that a pass is a step of Newton's method; beyond that,
+        stochastic steps are averaged. There is no step size to choose.
+
+        Args:
+            X: shape (n, d), as in `fit`. A frame may have further columns behind those known so
+                far; in the rows before they were 0.
+            y: one label per row. Labels never seen before are new classes, at any call.
+            classes: labels that may come; they need not be named.
+            sample_weight: one weight per row.
+            feature_names: the names of X's columns where X has none, as those from a vectoriser
+                whose vocabulary grows: known ones first, in their order, then new ones.
+
+        Returns:
+            The model. It has no `certificate_`, as nothing is proved about rows that are gone, and
+            none of what describes a `fit`; `state_` is what the next call goes on from.
+
+        Raises:
+            DataError: X, y or sample_weight cannot be used.
+            ArgumentError: a setting cannot be used, or the model was fitted by `fit`.
+
+        Example:
+            >>> model = LogisticRegression()
+            >>> for X, y in [([[0.0], [1.0]], ["a", "a"]), ([[4.0], [5.0]], ["b", "b"])]:
+            ...     model = model.partial_fit(X, y)
+            >>> model.predict([[0.5], [4.5]])
+            array(['a', 'b'], dtype='<U1')
+
+        References: Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and
+        stochastic optimization, JMLR 12, 2011; Johnson and Zhang, Accelerating stochastic gradient
+        descent using predictive variance reduction, NeurIPS 2013.
+        """
+        learn_batch(self, X, y, classes, sample_weight, feature_names)
+        return self
+
+    def distance_to_batch(self, X: Any, y: Any = None, sample_weight: Any = None) -> Certificate:
+        """How far the coefficients, as they are, are from the optimum for given data.
+
+        Args:
+            X: shape (n, d).
+            y: one label per row, of the model's classes.
+            sample_weight: one weight per row.
+
+        Returns:
+            A certificate for the objective that `fit` would minimise on these data, with this `C`.
+
+        Raises:
+            DataError: the data do not suit the model.
+
+        Example:
+            >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"]
+            >>> model = LogisticRegression().partial_fit(X, y)
+            >>> model.distance_to_batch(X, y).holds
+            True
+        """
+        return distance_to_batch(self, X, y, sample_weight)
 
     def _minimum(self, plan: Plan, data: Mapping[str, Any]) -> Solution | None:
         """The minimum, from the last fit where that is wanted; scikit-learn's callbacks see each
@@ -250,12 +323,20 @@ class LogisticRegression(CertifiedClassifier):
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""
-        return probabilities_of(self, X)
+        return probabilities_of(self, X)[:, : len(self.classes_)]
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""
-        return log_probabilities_of(self, X)
+        return log_probabilities_of(self, X)[:, : len(self.classes_)]
+
+    if not TYPE_CHECKING:  # mypy would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Raises AttributeError, which for what only `fit` sets says why it is missing."""
+            if name in OF_FIT and learns_in_parts(self):
+                raise AttributeError(f"{name}: the model {NO_CERTIFICATE}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def kind(self) -> str:

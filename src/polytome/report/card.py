@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.explain import feature_names
-from polytome.models.fitted import certificate_of
+from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import source_of
 from polytome.report.contents import Judged, Measured
 from polytome.report.facts import (
@@ -112,6 +112,9 @@ def _front_matter(model: Fitted, judged: Judged | None, name: str) -> str:
     return "\n".join([*lines, "---", ""])
 
 
+_NO_PROOFS = "None: nothing is proved of this kind of model."
+
+
 def _tags(model: Fitted) -> list[str]:
     """What else hubs find the model by."""
     return [model.kind.replace(" ", "-")] if certificate_of(model) is None else ["logistic-regression", "duality-gap"]
@@ -120,7 +123,8 @@ def _tags(model: Fitted) -> list[str]:
 def _certificate(model: Fitted, judged: Judged | None) -> list[str]:
     """What is proved, or how a training without a certificate went."""
     if certificate_of(model) is None:
-        return ["None: nothing is proved of this kind of model.\n", _bullets(map(": ".join, training_facts(model)))]
+        why = f"None: the model {NO_CERTIFICATE}." if learns_in_parts(model) else _NO_PROOFS
+        return [f"{why}\n", _bullets(map(": ".join, training_facts(model)))]
     return [
         certificate_sentence(model) + "\n",
         _bullets(_proved(model, judged)),

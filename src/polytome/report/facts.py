@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names, output_names
-from polytome.models.fitted import certificate_of
+from polytome.models.fitted import certificate_of, learns_in_parts
 from polytome.models.fitted_source import source_of
 from polytome.report.wording import listing, number, percent
 
@@ -109,7 +109,9 @@ def fit_in_python(model: Fitted) -> str:
     """The estimator with its settings, as Python code."""
     parameters = model.get_params(deep=False)
     parameters |= {"callback": None} if "callback" in parameters else {}
-    return " ".join(repr(type(model)(**parameters)).split()) + ".fit(X, y)"
+    return " ".join(repr(type(model)(**parameters)).split()) + (
+        ".partial_fit(X, y)" if learns_in_parts(model) else ".fit(X, y)"
+    )
 
 
 def output_labels(model: Any) -> list[Any]:
@@ -134,6 +136,9 @@ def training_facts(model: Any) -> Facts:
         >>> training_facts(Perceptron().fit([[-1.0], [1.0]], [0, 1]))[0]
         ('Epochs', '2')
     """
+    if learns_in_parts(model):
+        state = model.state_
+        return [("Learned by", "partial_fit"), ("Rows", f"{state.n_rows:,}"), ("Passes over them", f"{state.passes:,}")]
     if model.outputs == "numbers":
         condition = number(model.condition_, 3)
         return [("Independent columns", f"{model.rank_:,}"), ("Condition of the standardised columns", condition)]
@@ -156,7 +161,7 @@ def check_reported(model: Any) -> None:
 
     if not isinstance(model, Model):
         raise ArgumentError(f"model is a {type(model).__name__}: give a fitted Polytome model")
-    if isinstance(model, CertifiedClassifier):
+    if isinstance(model, CertifiedClassifier) and not learns_in_parts(model):
         check_certified(model)
     check_is_fitted(model, "coef_")
 

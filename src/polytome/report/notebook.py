@@ -37,7 +37,7 @@ def summary(model: Fitted) -> str:
         }
         if sentence := separation_sentence(model):
             facts["Separation"] = sentence
-    elif {"rank_", "losses_"} & vars(model).keys():
+    elif {"rank_", "losses_", "state_"} & vars(model).keys():
         facts = dict(training_facts(model))
     else:
         return ""

@@ -21,7 +21,7 @@ import numpy as np
 from polytome.errors import FileError
 from polytome.files.model_file import load
 from polytome.files.sources import encoder_of
-from polytome.models.fitted import certificate_of, nameless
+from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts, nameless
 from polytome.models.fitted_source import source_of
 from polytome.plain.values import plain
 from polytome.serve.descriptions import describe, full_value
@@ -69,6 +69,11 @@ class ServedModel:
                 served.
         """
         model = load(path)
+        if learns_in_parts(model):
+            raise FileError(
+                f"{path}: the model {NO_CERTIFICATE}; what is served are probabilities with their certificate: serve a "
+                "model that was fitted to all rows, or use polytome predict"
+            )
         if certificate_of(model) is None or model.outputs != "classes" or not model.has_probabilities:
             raise FileError(
                 f"{path}: holds a {type(model).__name__}, and what is served are probabilities of classes with their "
