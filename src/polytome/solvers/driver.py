@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from polytome.certificates.careful import CarefulFrame, Given
 from polytome.certificates.certificate import Certificate, certify, check_provable, is_separated, separated_outputs
+from polytome.certificates.fenchel import quick_gap
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
-from polytome.penalties import Penalty
+from polytome.penalties import ElasticNet, Penalty
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
@@ -184,11 +185,11 @@ def minimize(
     """
     check_limits(tol, max_iter)
     check_provable(objective)
-    _check_no_rest(objective.penalty)
+    _check_rest(objective.penalty, solver)
     # An overflow on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         state = _Minimization(objective, tol, max_iter, callback, see)
-        start = objective.null[0] if start is None else objective.loss.canonical(start)
+        start = objective.null[0] if start is None else objective.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
         # First in the fast precision; where its rounding halts the solver, in float64; and where
@@ -210,14 +211,19 @@ def check_limits(tol: Any, max_iter: Any) -> None:
         raise ArgumentError(f"max_iter={max_iter!r}: needs zero or a positive whole number")
 
 
-def _check_no_rest(penalty: Penalty) -> None:
-    """Raises ArgumentError for what a gradient does not hold: solvers would minimise another
-    objective."""
-    if penalty.has_rest:
+def _check_rest(penalty: Penalty, solver: Solver | None) -> None:
+    """Raises ArgumentError for what a gradient does not hold: solvers that go by it would minimise
+    another objective."""
+    if not penalty.has_rest or (solver is not None and solver.minimises_rest and isinstance(penalty, ElasticNet)):
+        return
+    if isinstance(penalty, ElasticNet):
+        name = "train" if solver is None else type(solver).__name__
         raise ArgumentError(
-            f"{penalty}: no solver minimises a penalty that is more than a sum of squares yet; use L2, WeightedL2 or "
-            "NoPenalty"
+            f"{penalty.text}: {name} does not minimise absolute values; use minimize with ProximalNewton (solver='auto')"
         )
+    raise ArgumentError(
+        f"{penalty}: no solver minimises this penalty yet; use L2, WeightedL2, ElasticNet or NoPenalty"
+    )
 
 
 def _check_epochs(epochs: Any) -> None:
@@ -370,6 +376,8 @@ class _Minimization:
             return iterate.gap
         if self.frame is not None and iterate.estimate is not None:
             return 2 * max(iterate.estimate, 0.0)  # which a careful certificate comes near
+        if self.objective.penalty.has_rest:
+            return quick_gap(self.objective, iterate.coefficients, iterate.value, iterate.gradient)
         if not self.objective.penalty.is_nothing:
             return self.objective.penalty.conjugate(self._penalised(iterate.gradient[:-1]))
         if iterate.estimate is not None:
@@ -418,6 +426,8 @@ class _Minimization:
         """One more step of Newton's method, where it is known or costs almost nothing: a tolerance
         below the default asks for digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
+        if objective.penalty.has_rest:
+            return  # the step would leave no coefficient at 0
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
                 return
@@ -575,7 +585,7 @@ def train(
         (array([0.375, 0.375]), [0.25, 0.0625])
     """
     _check_epochs(epochs)
-    _check_no_rest(objective.penalty)
+    _check_rest(objective.penalty, None)
     history: list[Epoch] = []
     with one_blas_thread():
         iterates = Relay(solver, objective, start)

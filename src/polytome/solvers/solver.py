@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class Solver(Protocol):
 
     then: Solver | None = None
     """The solver that continues where this one gives way or is halted; None for none."""
+    minimises_rest: ClassVar[bool] = False
+    """Whether it minimises what a penalty has beyond squares."""
 
     @property
     def patience(self) -> int:
