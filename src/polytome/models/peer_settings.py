@@ -82,6 +82,10 @@ def _check_penalty(penalty: Any, l1_ratio: Any, C: Any, solver: Any) -> None:
         warnings.warn(
             f"Inconsistent values: penalty=l2 with l1_ratio={l1_ratio}. The penalty is L2", UserWarning, stacklevel=5
         )
+    if penalty == "l1" and l1_ratio not in (0, 1, None):
+        warnings.warn(
+            f"Inconsistent values: penalty=l1 with l1_ratio={l1_ratio}. The penalty is L1", UserWarning, stacklevel=5
+        )
     if penalty is None and C != 1.0:
         warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", UserWarning, stacklevel=5)
 

@@ -2,20 +2,19 @@
 // Gram matrix is at hand.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
 namespace polytome {
 
 // Minimises `g' d + d' H d / 2 + sum_a l1_a |w_a + d_a|`, one coordinate after the other, and
-// changes in place the coefficients w to w + d and the gradient g to g + H d. Sweeps end when none
-// of the last one's steps gained more than `tolerance` (twice the gain is `H_aa d_a^2`). Returns how
-// many were made. Products and sums are rounded one by one, as NumPy's are.
+// changes in place the coefficients w to w + d and the gradient g to g + H d. Sweeps end when no
+// step of the last one changed its own slope, by `H_aa d_a`, by more than `tolerance` times its
+// corner. Returns how many were made. Products and sums are rounded one by one, as NumPy's are.
 inline int gram_descent(const double* H, std::size_t size, const double* l1, double* gradient, double* coefficients,
                         int sweeps, double tolerance) {
     for (int sweep = 1; sweep <= sweeps; ++sweep) {
-        double largest = 0.0;
+        bool is_least = true;
         for (std::size_t a = 0; a < size; ++a) {
             const double* row = H + a * size;
             const double curvature = row[a], before = coefficients[a];
@@ -29,9 +28,9 @@ inline int gram_descent(const double* H, std::size_t size, const double* l1, dou
                 const double product = step * row[b];
                 gradient[b] += product;
             }
-            largest = std::max(largest, 0.5 * curvature * step * step);
+            is_least &= curvature * std::fabs(step) <= tolerance * l1[a];
         }
-        if (!(largest > tolerance)) return sweep;
+        if (is_least) return sweep;
     }
     return sweeps;
 }

@@ -29,7 +29,8 @@ def descend(
         gradient: changed in place, float64.
         coefficients: changed in place, float64.
         sweeps: how many, at most, from one on.
-        tolerance: they end when no step of the last one gained more.
+        tolerance: they end when no step of the last one changed its own slope by more than that
+            part of its corner.
 
     Returns:
         How many sweeps were made.
@@ -46,19 +47,19 @@ def descend(
         return int(_passes.gram_descent(H, corner, gradient, coefficients, sweeps, tolerance))
     diagonal = np.diagonal(H).tolist()
     for sweep in range(1, sweeps + 1):
-        largest = 0.0
-        for a, (curvature, threshold) in enumerate(zip(diagonal, corner.tolist(), strict=True)):
+        is_least = True
+        for a, (curvature, l1) in enumerate(zip(diagonal, corner.tolist(), strict=True)):
             if not curvature > 0:
                 continue
             before = float(coefficients[a])
-            best, threshold = before - float(gradient[a]) / curvature, threshold / curvature
+            best, threshold = before - float(gradient[a]) / curvature, l1 / curvature
             now = best - threshold if best > threshold else best + threshold if best < -threshold else 0.0
             step = now - before
             if step == 0:
                 continue
             coefficients[a] = now
             gradient += step * H[a]
-            largest = max(largest, 0.5 * curvature * step * step)
-        if not largest > tolerance:
+            is_least &= curvature * abs(step) <= tolerance * l1
+        if is_least:
             return sweep
     return sweeps

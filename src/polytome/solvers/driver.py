@@ -21,7 +21,7 @@ from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
-from polytome.penalties import ElasticNet, Penalty
+from polytome.penalties import Penalty
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
@@ -185,7 +185,7 @@ def minimize(
     """
     check_limits(tol, max_iter)
     check_provable(objective)
-    _check_rest(objective.penalty, solver)
+    _check_minimises(solver, objective.penalty)
     # An overflow on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         state = _Minimization(objective, tol, max_iter, callback, see)
@@ -211,19 +211,13 @@ def check_limits(tol: Any, max_iter: Any) -> None:
         raise ArgumentError(f"max_iter={max_iter!r}: needs zero or a positive whole number")
 
 
-def _check_rest(penalty: Penalty, solver: Solver | None) -> None:
-    """Raises ArgumentError for what a gradient does not hold: solvers that go by it would minimise
-    another objective."""
-    if not penalty.has_rest or (solver is not None and solver.minimises_rest and isinstance(penalty, ElasticNet)):
-        return
-    if isinstance(penalty, ElasticNet):
-        name = "train" if solver is None else type(solver).__name__
+def _check_minimises(solver: Solver, penalty: Penalty) -> None:
+    """Raises ArgumentError where a solver would minimise another objective."""
+    if not solver.minimises(penalty):
         raise ArgumentError(
-            f"{penalty.text}: {name} does not minimise absolute values; use minimize with ProximalNewton (solver='auto')"
+            f"{type(solver).__name__} does not minimise the penalty {penalty.text}: use ProximalNewton (solver='auto') for "
+            "an ElasticNet, the others for L2, WeightedL2 and NoPenalty"
         )
-    raise ArgumentError(
-        f"{penalty}: no solver minimises this penalty yet; use L2, WeightedL2, ElasticNet or NoPenalty"
-    )
 
 
 def _check_epochs(epochs: Any) -> None:
@@ -585,7 +579,7 @@ def train(
         (array([0.375, 0.375]), [0.25, 0.0625])
     """
     _check_epochs(epochs)
-    _check_rest(objective.penalty, None)
+    _check_minimises(solver, objective.penalty)
     history: list[Epoch] = []
     with one_blas_thread():
         iterates = Relay(solver, objective, start)

@@ -16,7 +16,7 @@ from polytome.certificates.fenchel import quick_gap
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores
-from polytome.penalties import ElasticNet
+from polytome.penalties import ElasticNet, Penalty
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -28,10 +28,11 @@ __all__ = ["ProximalNewton"]
 _MAX_TRIES = 40
 _SUFFICIENT_DECREASE = 0.1  # of what the model predicts
 _KEPT_HESSIAN_RATIO = 0.1  # of the gap before the last step, to which it fell
+_FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it takes to call them
 _ALWAYS_WHOLE = 300  # coefficients: fewer are one working set
 _LEAST_ADDED = 50  # coefficients that join a working set at a time, if so many would move
-_ROUNDS, _SWEEPS = 60, 8  # of the model: sweeps, and then a step of all coefficients that are not 0
-_MODEL_ACCURACY = 1e-3  # times the gap's part of the objective: of a corner, what a slope may exceed it by
+_ROUNDS, _SWEEPS = 60, 30  # of the model: sweeps, and then a step of all coefficients that are not 0
+_MODEL_ACCURACY = 3e-3  # times the gap's part of the objective: of a corner, what a slope may exceed it by
 _FLAT = 1e-13  # of the largest eigenvalue, or of the diagonal: rounding
 
 
@@ -60,7 +61,10 @@ class ProximalNewton(Solver):
     """
 
     largest: int = 2000
-    minimises_rest = True
+
+    def minimises(self, penalty: Penalty) -> bool:
+        """Whether the penalty is made of absolute values, and squares if it has any."""
+        return isinstance(penalty, ElasticNet)
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
@@ -103,7 +107,8 @@ class _Descent:
     def take_step(self) -> bool:
         """One step; False if none lowers the objective."""
         chosen = self._working_set()
-        kept = self.model is not None and self.gap <= _KEPT_HESSIAN_RATIO * self.gap_before
+        operations = self.objective.rows.n_rows * int(chosen.sum()) ** 2
+        kept = operations > _FREE_HESSIAN_OPERATIONS and self.gap <= _KEPT_HESSIAN_RATIO * self.gap_before
         if self.model is None or not kept or (chosen & ~self.model.chosen).any():
             self._form_model(chosen)
         if self._moved():
@@ -263,17 +268,25 @@ def _least_with_corners(H: Array, gradient: Array, start: Array, corner: Array, 
     if not len(w):
         return w
     for _ in range(_ROUNDS):
-        native.gram_descent(H, corner, g, w, _SWEEPS, 0.0)
+        native.gram_descent(H, corner, g, w, _SWEEPS, accuracy / 4)
+        if _excess(g, w, corner) <= accuracy:
+            break
         _go_on_support(H, g, w, corner)
-        beyond = np.where(w == 0, np.abs(g) - corner, np.abs(g + corner * np.sign(w)))
-        if (beyond <= accuracy * corner).all():
+        if _excess(g, w, corner) <= accuracy:
             break
     return w
 
 
+def _excess(g: Array, w: Array, corner: Array) -> float:
+    """How far a slope is from what its corner allows, at most, as a part of that."""
+    beyond = np.where(w == 0, np.abs(g) - corner, np.abs(g + corner * np.sign(w)))
+    return float((beyond / corner).max())
+
+
 def _go_on_support(H: Array, g: Array, w: Array, corner: Array) -> None:
-    """A step of the coefficients that are not 0 to where the model is least for their signs, or to
-    where the first of them is 0; in place."""
+    """A step of the coefficients that are not 0 to where the model is least for their signs; those
+    that would change it become 0, or if that is no descent, the step ends at the first; in
+    place."""
     support = np.flatnonzero(w)
     if not len(support):
         return
@@ -289,14 +302,16 @@ def _go_on_support(H: Array, g: Array, w: Array, corner: Array) -> None:
     # Along the step the model is a parabola up to the first change of a sign.
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.where(step * sign < 0, -w[support] / step, np.inf)
-    length = min(1.0, float(ends.min()))
-    change = length * step
-    curvature = float(change @ (H[np.ix_(support, support)] @ change))
-    if not (np.isfinite(change).all() and float(slope @ change) + 0.5 * curvature < 0):
-        return
-    w[support] += change
-    w[support[ends <= length]] = 0.0
-    g += H[:, support] @ change
+    for change, zeros in (
+        (np.where(ends <= 1, -w[support], step), ends <= 1),
+        (step * min(1.0, float(ends.min())), ends <= min(1.0, float(ends.min()))),
+    ):
+        moved = H[:, support] @ change
+        if np.isfinite(change).all() and float(slope @ change) + 0.5 * float(change @ moved[support]) < 0:
+            w[support] += change
+            w[support[zeros]] = 0.0
+            g += moved
+            return
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
+from polytome.penalties import Penalty
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 
@@ -27,8 +28,11 @@ class Solver(Protocol):
 
     then: Solver | None = None
     """The solver that continues where this one gives way or is halted; None for none."""
-    minimises_rest: ClassVar[bool] = False
-    """Whether it minimises what a penalty has beyond squares."""
+
+    def minimises(self, penalty: Penalty) -> bool:
+        """Whether it finds minima under this penalty; by gradients alone, where squares are all
+        that there is to it."""
+        return not penalty.has_rest
 
     @property
     def patience(self) -> int:
