@@ -116,7 +116,10 @@ def test_settings_of_scikit_learn_alone_stay_out_of_files(tmp_path: Any) -> None
         ({"l1_ratio": 0.5, "solver": "newton"}, r"solver='newton' minimises L2 .*l1_ratio=0.5: use solver='auto'"),
         ({"l1_ratio": 1, "solver": "lbfgs"}, r"Solver lbfgs supports only 'l2' or None penalties, got l1_ratio=1"),
         ({"penalty": "elasticnet", "l1_ratio": None}, r"l1_ratio must be given"),
-        ({"penalty": "none"}, r"penalty='none': needs 'l2', 'l1', 'elasticnet' or None; for no penalty give None, or C=numpy.inf"),
+        (
+            {"penalty": "none"},
+            r"penalty='none': needs 'l2', 'l1', 'elasticnet' or None; for no penalty give None, or C=numpy.inf",
+        ),
         ({"penalty": 2}, r"penalty=2: needs 'l2', 'l1'"),
         ({"l1_ratio": True}, r"l1_ratio=True: needs a number from 0"),
         ({"l1_ratio": 2}, r"l1_ratio=2: needs a number from 0"),

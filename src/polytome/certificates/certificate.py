@@ -247,9 +247,8 @@ def certify(
 
 
 def check_provable(objective: Objective) -> None:
-    """Raises ArgumentError where no certificate knows what to make of an objective's loss or
-    penalty."""
-    loss, penalty = objective.loss, objective.penalty
+    """Raises ArgumentError where no certificate knows what to make of an objective's loss."""
+    loss = objective.loss
     if not loss.has_certificate:
         raise ArgumentError(f"{loss} has no certificate to stop by: use `train` with a number of epochs")
     if not np.isfinite(loss.smoothness):
@@ -388,9 +387,7 @@ def _proved(
         parts = total - balanced, balanced - exact
         # Known but for its rounding, the objective may be as large as what is proved of its
         # distance.
-        return Certificate(
-            max(value, total), total, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio
-        )
+        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio)
     # Losses are not negative, so no gap is larger than the objective.
     parts = rounding.objective, max(value - exact, 0.0)
     return Certificate(largest, largest, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio)

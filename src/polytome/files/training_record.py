@@ -332,6 +332,8 @@ def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, div
         return False
     penalty = certificate.modulus / 2 * np.sum(penalised * (model.coef_ * divisor) ** 2)
     if certificate.l1_ratio > 0:
+        from polytome.models.penalty_weights import penalty_weights_of
+
         weights = penalty_weights_of(model, model.n_features_in_)
         roots = penalised if weights is None else np.sqrt(weights)  # the divisor has the other one
         penalty += certificate.strength * certificate.l1_ratio * np.sum(roots * np.abs(model.coef_ * divisor))

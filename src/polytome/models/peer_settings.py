@@ -69,9 +69,7 @@ def _check_penalty(penalty: Any, l1_ratio: Any, C: Any, solver: Any) -> None:
     if (ratio := _ratio(penalty, l1_ratio)) > 0:
         asked = f"penalty={penalty!r}" if penalty == "l1" else f"l1_ratio={l1_ratio!r}"
         if isinstance(solver, str) and solver in _L2_ONLY:
-            raise ArgumentError(
-                f"Solver {solver} supports only 'l2' or None penalties, got {asked}: use solver='auto'"
-            )
+            raise ArgumentError(f"Solver {solver} supports only 'l2' or None penalties, got {asked}: use solver='auto'")
         if isinstance(solver, str) and solver in _OWN_L2_ONLY:
             raise ArgumentError(f"solver={solver!r} minimises L2 penalties or none, got {asked}: use solver='auto'")
         if isinstance(solver, str) and solver == "liblinear" and ratio < 1:

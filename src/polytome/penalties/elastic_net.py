@@ -108,7 +108,8 @@ class ElasticNet:
 
     def prox(self, coefficients: Array, step: float) -> Array:
         """`sign(W) max(|W| - step * strength * l1_ratio * weights, 0)`."""
-        return np.sign(coefficients) * np.maximum(np.abs(coefficients) - step * self.corner, 0.0)
+        found: Array = np.sign(coefficients) * np.maximum(np.abs(coefficients) - step * self.corner, 0.0)
+        return found
 
     def conjugate(self, dual: Array) -> float:
         """`sum_jk max(|dual_jk| - corner_j, 0)^2 / (2 quadratic_j)`; infinite where something is
@@ -189,7 +190,8 @@ class ElasticNet:
             found = np.median(np.hstack([ordered, mean + kinks]), axis=1)[:, None]
         else:
             found = np.clip(0.0, ordered[:, (n - 1) // 2, None], ordered[:, n // 2, None])
-        return np.where(np.asarray(self.weights) > 0, found, mean)
+        centre: Array = np.where(np.asarray(self.weights) > 0, found, mean)
+        return centre
 
 
 def strength_and_ratio(penalty: Penalty) -> tuple[float, float]:

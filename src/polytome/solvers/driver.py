@@ -215,8 +215,8 @@ def _check_minimises(solver: Solver, penalty: Penalty) -> None:
     """Raises ArgumentError where a solver would minimise another objective."""
     if not solver.minimises(penalty):
         raise ArgumentError(
-            f"{type(solver).__name__} does not minimise the penalty {penalty.text}: use ProximalNewton (solver='auto') for "
-            "an ElasticNet, the others for L2, WeightedL2 and NoPenalty"
+            f"{type(solver).__name__} does not minimise the penalty {penalty.text}: use ProximalNewton (solver='auto') "
+            "for an ElasticNet, the others for L2, WeightedL2 and NoPenalty"
         )
 
 

@@ -126,35 +126,22 @@ class _Descent:
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
         not more than the largest Hessian has, those that would move fastest first."""
-        size = np.abs(self.gradient)
-        excess = self.penalty.distance(self.gradient[:-1] - self.penalty.quadratic * self.W[:-1], self.W[:-1])
         chosen = (self.W != 0) | self.is_free
         if not self.objective.fit_intercept:
             chosen[-1] = False
         if self.W.size <= min(_ALWAYS_WHOLE, self.largest):
             chosen[:-1] = True
             return chosen
-        n_chosen = int(chosen.sum())
-        moving = (size > self.corner) & ~chosen
-        moving[-1] = False
-        most = max(n_chosen, _LEAST_ADDED * self.objective.shape[1])
-        room = min(max(self.largest - n_chosen, 0), most)
-        if int(moving.sum()) > room:
-            urgency = np.where(moving, size / np.maximum(self.corner, np.finfo(float).tiny), 0.0)
-            order = np.argsort(-urgency, axis=None, kind="stable")[:room]
-            moving = np.zeros_like(moving)
-            moving.ravel()[order] = True
-        chosen |= moving
-        if n_chosen > self.largest:
-            # Those that are nearly optimal wait their turn.
-            urgency = np.where(chosen & ~self.is_free, 0.0, -1.0)
-            urgency[:-1] += np.where(chosen[:-1], excess, 0.0)
-            urgency[self.is_free] = np.inf
-            order = np.argsort(-urgency, axis=None, kind="stable")[: self.largest]
-            kept = np.zeros_like(chosen)
-            kept.ravel()[order] = True
-            chosen &= kept
-        return chosen
+        slopes = self.gradient[:-1] - self.penalty.quadratic * self.W[:-1]
+        excess = self.penalty.distance(slopes, self.W[:-1])
+        moving = (excess > 0) & ~chosen[:-1]
+        urgency = np.zeros(self.W.shape)
+        urgency[:-1] = excess / np.maximum(self.corner[:-1], np.finfo(float).tiny)
+        chosen[:-1] |= _first(moving, urgency[:-1], max(int(chosen.sum()), _LEAST_ADDED * self.objective.shape[1]))
+        # Where there are too many, those that are nearly optimal wait their turn.
+        room = max(self.largest - int(self.is_free.sum()), 1)
+        found: Array = self.is_free | _first(chosen & ~self.is_free, urgency, room)
+        return found
 
     def _moved(self) -> bool:
         """Goes to where the model is least, or as far on the way as the objective allows."""
@@ -172,7 +159,8 @@ class _Descent:
             W = self.objective.canonical(W)
             self.passes += 1
             value, gradient = self.objective.value_and_gradient(W)
-            if value - self.value <= _SUFFICIENT_DECREASE * min(predicted, 0.0) + rounding and np.isfinite(gradient).all():
+            allowed = _SUFFICIENT_DECREASE * min(predicted, 0.0) + rounding
+            if value - self.value <= allowed and np.isfinite(gradient).all():
                 self.is_fresh = False
                 if length < 1:
                     self.gap = np.inf  # the model is not good enough to be kept
@@ -181,6 +169,16 @@ class _Descent:
                 return moved
             length /= 2
         return False
+
+
+def _first(offered: Array, urgency: Array, count: int) -> Array:
+    """Of those that are offered the most urgent ones, at most so many."""
+    if int(offered.sum()) <= count:
+        return offered
+    order = np.argsort(np.where(offered, -urgency, np.inf), axis=None, kind="stable")[:count]
+    found = np.zeros(offered.shape, dtype=bool)
+    found.ravel()[order] = True
+    return found
 
 
 @dataclass(frozen=True)
