@@ -2,10 +2,10 @@
 unchecked.
 
 The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale`
-and `penalty_weights`, under a penalty of absolute values `proved_zero`, and `training_...` where the
-training was recorded) and one entry of text metadata, `polytome`: JSON with a format version, the
-kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has no record of the training; formats 1 and 2 know
-one kind, `LogisticRegression`.
+and `penalty_weights`, under a penalty of absolute values `proved_zero`, and `training_...` where
+the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
+the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has
+no record of the training; formats 1 and 2 know one kind, `LogisticRegression`.
 
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`;
 `solver_` of a loaded model is the text that described the solver. What follows from other parts

@@ -13,6 +13,7 @@ from scipy.linalg import block_diag, lapack
 
 from polytome import native
 from polytome.certificates.fenchel import quick_gap
+from polytome.certificates.rounding import UNIT
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores
@@ -146,7 +147,7 @@ class _Descent:
     def _moved(self) -> bool:
         """Goes to where the model is least, or as far on the way as the objective allows."""
         assert self.model is not None
-        accuracy = max(_MODEL_ACCURACY * min(self.gap / self.value, 1.0), _FLAT)
+        accuracy = max(_MODEL_ACCURACY * min(self.gap / max(self.value, UNIT), 1.0), _FLAT)
         target = self.model.least(self.W, self.gradient, self.corner, accuracy)
         direction = target - self.W
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
