@@ -36,7 +36,8 @@ def test_every_fit_is_certified_and_its_proved_zeros_are_zeros(target, settings)
     assert model.certificate_.kind == "proof"
     assert isinstance(model.solver_.solver, ProximalNewton)
     assert model.certificate_.l1_ratio == model.objective_.l1_ratio == settings["l1_ratio"]
-    assert model.objective_.C == pytest.approx(settings.get("C", 1.0))
+    strength = settings.get("C", 1.0)
+    assert model.objective_.C == pytest.approx(strength)
     assert model.proved_zero_.shape == model.coef_.shape
     assert model.proved_zero_.dtype == bool
     assert_array_equal(model.coef_[model.proved_zero_], 0)
@@ -159,12 +160,31 @@ def test_ratios_that_cannot_be_used_are_named(ratio):
         LogisticRegression(l1_ratio=ratio).fit(X, y)
 
 
+SPECTOR = """
+2.66,20,0,0 2.89,22,0,0 3.28,24,0,0 2.92,12,0,0 4,21,0,1 2.86,17,0,0 2.76,17,0,0 2.87,21,0,0
+3.03,25,0,0 3.92,29,0,1 2.63,20,0,0 3.32,23,0,0 3.57,23,0,0 3.26,25,0,1 3.53,26,0,0 2.74,19,0,0
+2.75,25,0,0 2.83,19,0,0 3.12,23,1,0 3.16,25,1,1 2.06,22,1,0 3.62,28,1,1 2.89,14,1,0 3.51,26,1,0
+3.54,24,1,1 2.83,27,1,1 3.39,17,1,1 2.67,24,1,0 3.65,21,1,1 4,23,1,1 3.1,21,1,0 2.39,19,1,1
+"""
+"""Grade point average, score before, teaching method, whether the grade improved: Spector and
+Mazzeo, Journal of Economic Education 11, 1980."""
+
+
 def test_statsmodels_prints_the_same_numbers():
-    """`DiscreteL1` of Spector and Mazzeo's data, with weights per coefficient, as statsmodels'
-    tests have them; its penalty is `alpha |w|` on the sum of losses, the constant left alone."""
-    spector = pytest.importorskip("statsmodels.api").datasets.spector.load_pandas()
-    results = pytest.importorskip("statsmodels.discrete.tests.results.results_discrete").DiscreteL1.logit()
-    columns, target = spector.exog.to_numpy(), spector.endog.to_numpy().astype(int)
-    model = LogisticRegression(C=1 / 3, l1_ratio=1, tol=1e-12, penalty_weights=[1, 1, 1]).fit(columns, target)
-    expected = np.asarray(results.params)
-    assert_allclose(np.append(model.coef_[0], model.intercept_), expected, rtol=1e-3, atol=1e-3)
+    """Its `DiscreteL1`, made with `fit_regularized(method="l1", acc=1e-10)`: the penalty is
+    `alpha |w|` beside a sum of losses, with a number for each coefficient, the constant's too."""
+    table = np.array([[float(number) for number in row.split(",")] for row in SPECTOR.split()])
+    columns, target = table[:, :3], table[:, 3].astype(int)
+    model = LogisticRegression(C=1 / 3, l1_ratio=1, tol=1e-9).fit(columns, target)
+    assert_allclose(model.coef_[0], [0, 0.15493781, 0], rtol=1e-4)
+    assert_allclose(model.intercept_, [-4.10271595], rtol=1e-4)
+    assert_array_equal(model.coef_[0] == 0, [True, False, True])
+    with_ones = np.column_stack([np.ones(len(columns)), columns])
+    for alpha, expected in [
+        ([0.1, 0.1, 0.1, 0.1], [-10.37593611, 2.27080968, 0.06670638, 2.05723691]),
+        ([0.4, 0.4, 0.5, 0.5], [-5.32670811, 1.18216019, 0.01402395, 1.45178712]),
+        ([0.5, 0.5, 1.0, 1.0], [-3.92630318, 0.90126958, 0.0, 1.09498178]),
+    ]:
+        settings = {"l1_ratio": 1, "tol": 1e-9, "penalty_weights": alpha, "fit_intercept": False}
+        found = LogisticRegression(**settings).fit(with_ones, target).coef_[0]
+        assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

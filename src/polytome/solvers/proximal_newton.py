@@ -127,7 +127,7 @@ class _Descent:
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
         not more than the largest Hessian has, those that would move fastest first."""
-        chosen = (self.W != 0) | self.is_free
+        chosen: Array = (self.W != 0) | self.is_free
         if not self.objective.fit_intercept:
             chosen[-1] = False
         if self.W.size <= min(_ALWAYS_WHOLE, self.largest):
