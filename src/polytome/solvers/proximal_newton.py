@@ -203,17 +203,18 @@ class _Model:
         # Of each output its columns among those that any output has, the intercept's last.
         columns = np.append(features, n_columns - 1)
         places = [np.flatnonzero(chosen[columns, k]) for k in range(loss.n_outputs)]
-        a_pass = _ChosenHessian(loss, objective.rows.columns, W, features, tuple(places))
-        hessians = objective.rows.reduce(a_pass)
         flat = [k * n_columns + columns[own] for k, own in enumerate(places)]
         numbers = flat if loss.separable else [np.concatenate(flat)]
-        quadratic = np.zeros(objective.shape)
-        quadratic[:-1] = objective.penalty.quadratic
-        blocks = []
-        for own, H in zip(numbers, hessians, strict=True):
-            H /= objective.total_weight
-            H[np.diag_indices_from(H)] += quadratic.T.ravel()[own]
-            blocks.append(_BlockModel.of(own, H, is_free.T.ravel()[own]))
+        is_quick = objective.rows.is_sparse or 2 * int(chosen.sum()) > objective.size
+        if is_quick and native.makes_derivatives(n_columns, objective.size):
+            # Compiled code forms the Hessian of all coefficients in less time than NumPy that of a
+            # few.
+            within = [own % n_columns for own in numbers] if loss.separable else numbers
+            whole = objective.hessian_blocks(W)
+            hessians = [H[np.ix_(own, own)] for own, H in zip(within, whole, strict=True)]
+        else:
+            hessians = _chosen_hessians(objective, W, features, places, numbers)
+        blocks = [_BlockModel.of(own, H, is_free.T.ravel()[own]) for own, H in zip(numbers, hessians, strict=True)]
         return cls(chosen, tuple(blocks))
 
     def least(self, W: Array, gradient: Array, corner: Array, accuracy: float) -> Array:
@@ -224,6 +225,20 @@ class _Model:
         for block in self.blocks:
             block.go_to_least(target, flat_gradient, flat_corner, accuracy)
         return target.reshape(W.T.shape).T.copy()
+
+
+def _chosen_hessians(
+    objective: Objective, W: Array, features: Array, places: list[Array], numbers: list[Array]
+) -> list[Array]:
+    """The Hessians of chosen coefficients, one for each block: a pass over the rows."""
+    a_pass = _ChosenHessian(objective.loss, objective.rows.columns, W, features, tuple(places))
+    quadratic, hessians = np.zeros(objective.shape), []
+    quadratic[:-1] = objective.penalty.quadratic
+    for own, H in zip(numbers, objective.rows.reduce(a_pass), strict=True):
+        H /= objective.total_weight
+        H[np.diag_indices_from(H)] += quadratic.T.ravel()[own]
+        hessians.append(H)
+    return hessians
 
 
 @dataclass(frozen=True)
