@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize as minimize_by_scipy
 
-from elastic_net import ElasticNet
 from polytome.certificates.careful import CarefulFrame
 from polytome.certificates.certificate import certify, dual_value
 from polytome.certificates.curvature_proof import curvature_bound
@@ -16,7 +15,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, Squared
 from polytome.losses.neurons import PerceptronLoss
 from polytome.objective import Objective
-from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
+from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2
 from polytome.rows import as_rows
 from polytome.solvers import LBFGS, GradientDescent, Newton, Stop, minimize, train
 
@@ -134,7 +133,9 @@ def proximal_path(objective: Objective, iterations: int = 3000) -> list[Array]:
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("loss", [Logistic(), Softmax(2)], ids=["logistic", "softmax"])
-@pytest.mark.parametrize("penalty", [ElasticNet(0.05, 0.05), ElasticNet(1e-3, 0.2), ElasticNet(1.0, 1e-3)], ids=str)
+@pytest.mark.parametrize(
+    "penalty", [ElasticNet(0.1, 0.5), ElasticNet(0.2, 0.995), ElasticNet(1.0, 1e-3), ElasticNet(0.1, 1.0)], ids=str
+)
 def test_the_certificate_of_an_elastic_net_is_right_and_tight(penalty, loss, fit_intercept):
     X, y = noisy(0)
     objective = Objective(loss, penalty, as_rows(X, y), fit_intercept)
@@ -143,21 +144,23 @@ def test_the_certificate_of_an_elastic_net_is_right_and_tight(penalty, loss, fit
     for W in [path[0], path[3], path[20], path[-1], np.ones(objective.shape) * [[1], [1], [fit_intercept]]]:
         certificate, at = certify(objective, W, 1e-4)
         assert certificate.kind == "proof"
-        assert certificate.strength == penalty.modulus
+        assert (certificate.strength, certificate.modulus) == (penalty.strength, penalty.modulus)
         assert certificate.objective == pytest.approx(objective.value_and_gradient(at)[0], rel=1e-14)
         assert certificate.gap >= certificate.objective - minimum - 1e-15
         assert np.linalg.norm(at[:-1] - path[-1][:-1]) <= certificate.coefficient_bound + 1e-12
-        assert min(certificate.objective - dual_value(objective, at), certificate.objective) <= certificate.gap
+        if penalty.modulus > 0:  # the bounded coefficients can only make it tighter
+            apart = certificate.objective - dual_value(objective, at)
+            assert certificate.gap <= min(apart, certificate.objective) * (1 + 1e-9) + 1e-12
     last, _ = certify(objective, path[-1], 1e-4)
-    assert last.gap <= 1e-12
+    assert last.gap <= 1e-9
 
 
 def test_an_elastic_net_is_not_minimised_as_if_it_were_a_ridge():
-    objective = Objective(Logistic(), ElasticNet(0.05, 0.05), as_rows(*noisy(0)))
+    objective = Objective(Logistic(), ElasticNet(0.1, 0.5), as_rows(*noisy(0)))
     for solver in (Newton(), LBFGS(), GradientDescent()):
-        with pytest.raises(ArgumentError, match=r"ElasticNet\(.*no solver minimises"):
+        with pytest.raises(ArgumentError, match=r"does not minimise the penalty 0.1 \(0.5 .*ProximalNewton"):
             minimize(objective, solver)
-    with pytest.raises(ArgumentError, match=r"ElasticNet\(.*no solver minimises"):
+    with pytest.raises(ArgumentError, match=r"does not minimise the penalty 0.1 \(0.5 .*ProximalNewton"):
         train(objective, GradientDescent(), objective.null[0], epochs=2)
 
 
@@ -165,7 +168,7 @@ def test_a_ridge_minimum_under_an_elastic_net_is_not_certified():
     """The minimum of the quadratic part alone, whose gradient is zero there."""
     X, y = noisy(1)
     ridge = minimize(Objective(Logistic(), L2(0.05), as_rows(X, y)), Newton(), tol=1e-10)
-    objective = Objective(Logistic(), ElasticNet(0.05, 0.05), as_rows(X, y))
+    objective = Objective(Logistic(), ElasticNet(0.1, 0.5), as_rows(X, y))
     certificate, _ = certify(objective, ridge.coefficients, 1e-4)
     apart = certificate.objective - objective.value_and_gradient(proximal_path(objective)[-1])[0]
     assert apart > 1e-3
@@ -173,15 +176,11 @@ def test_a_ridge_minimum_under_an_elastic_net_is_not_certified():
     assert not certificate.holds
 
 
-def test_a_penalty_without_a_modulus_is_refused_and_has_a_dual_value():
-    objective = Objective(Logistic(), ElasticNet(0.0, 0.05), as_rows(*noisy(0)))
+def test_a_penalty_without_a_modulus_has_a_dual_value():
+    objective = Objective(Logistic(), ElasticNet(0.05, 1.0), as_rows(*noisy(0)))
     W = proximal_path(objective)[-1]
     assert objective.value_and_gradient(W)[0] - dual_value(objective, W) == pytest.approx(0, abs=1e-6)
     assert dual_value(objective, 3 * W) <= objective.value_and_gradient(W)[0]
-    with pytest.raises(ArgumentError, match=r"ElasticNet\(.*positive modulus"):
-        certify(objective, W, 1e-4)
-    with pytest.raises(ArgumentError, match=r"ElasticNet\(.*positive modulus"):
-        minimize(objective, Newton())
 
 
 # Losses

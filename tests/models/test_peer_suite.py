@@ -55,7 +55,6 @@ def global_random_seed():
     return 42
 """
 
-NEEDS_L1 = "needs an L1 penalty"
 OTHER_LIMITS = "demands a refusal of what works here"
 OTHER_WORDS = "demands a warning about what is no fault here"
 INEXACT = "compares with a result of scikit-learn that is itself inexact at its tolerance"
@@ -64,29 +63,17 @@ DIGITS = "demands more digits than `tol` promises: the certificate bounds the ob
 NAN = "demands scikit-learn's words for NaN"
 INSIDE = "looks inside scikit-learn's class, or at its random numbers and iteration counts"
 KNOWN = {
-    r"test_sample_and_class_weight_equivalence_liblinear": NEEDS_L1,
-    r"test_logreg_l1\[.*": NEEDS_L1,
-    r"test_logistic_regression_cv_refit\[1\]": NEEDS_L1,
-    r"test_saga_vs_liblinear\[.*-1\]": NEEDS_L1,
-    r"test_elastic_net_coeffs": NEEDS_L1,
-    r"test_elastic_net_l1_l2_equivalence\[l1-1-.*": NEEDS_L1,
-    r"test_elastic_net_vs_l1_l2\[.*": NEEDS_L1,
-    r"test_LogisticRegression_elastic_net_objective\[.*": NEEDS_L1,
-    r"test_LogisticRegressionCV_GridSearchCV_elastic_net\[3\]": NEEDS_L1,
-    r"test_l1_ratio_non_elasticnet": NEEDS_L1,
-    r"test_elastic_net_versus_sgd\[.*": NEEDS_L1,
-    r"test_logisticregression_liblinear_sample_weight\[params0\]": NEEDS_L1,
-    r"test_scores_attribute_layout_elasticnet": NEEDS_L1,
-    r"test_liblinear_not_stuck": NEEDS_L1,
-    r"test_lr_penalty_l1ratio_incompatible\[l1-0.0\]": NEEDS_L1,
     r"test_check_solver_option\[LogisticRegression\]": OTHER_LIMITS,
     r"test_large_sparse_matrix\[.*-(liblinear|sag|saga)\]": OTHER_LIMITS,
     r"test_liblinear_with_large_values": OTHER_LIMITS,
     r"test_penalty_deprecated\[LogisticRegression\]": OTHER_WORDS,
     r"test_l1_ratio_None_deprecated": OTHER_WORDS,
+    r"test_l1_ratio_non_elasticnet": OTHER_WORDS,
+    r"test_lr_penalty_l1ratio_incompatible\[l1-0.0\]": OTHER_WORDS,
     r"test_logisticregression_warns_with_n_jobs": OTHER_WORDS,
     r"test_logistic_regression_callback_support_warning": OTHER_WORDS,
     r"test_logistic_cv\[(True|False)\]": INEXACT,
+    r"test_scores_attribute_layout_elasticnet": INEXACT,
     r"test_logistic_cv_multinomial_score\[neg_log_loss-.*": INEXACT,
     r"test_logistic_regression_callback_support\[0\]": TASKS,
     r"test_logistic_regression_solvers": DIGITS,

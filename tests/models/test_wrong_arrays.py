@@ -246,7 +246,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], object], type[Exception], tuple[str, ...
     "tol text": (fit(tol="small"), ArgumentError, ("tol=", "small")),
     "max_iter negative": (fit(max_iter=-1), ArgumentError, ("max_iter=-1",)),
     "max_iter text": (fit(max_iter="many"), ArgumentError, ("max_iter=", "many")),
-    "l1_ratio": (fit(l1_ratio=0.5), ArgumentError, ("l1_ratio=0.5", "L2")),
+    "l1_ratio": (fit(l1_ratio=1.5), ArgumentError, ("l1_ratio=1.5", "from 0")),
     "scale too short": (fit(scale=[1, 2]), ArgumentError, ("scale", "(2,)", "3 columns")),
     "scale negative": (fit(scale=-255), ArgumentError, ("scale", "positive")),
     "scale zero": (fit(scale=[1, 0, 1]), ArgumentError, ("scale", "positive")),

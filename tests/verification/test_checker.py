@@ -315,3 +315,31 @@ def test_other_rows_than_those_of_training_are_told(tmp_path):
     told = run("verify", path, others)
     assert told.exit_code == 1
     assert "not the rows that the model was trained on" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"l1_ratio": 1},
+        {"l1_ratio": 0.4, "C": 5.0, "scale": "standard"},
+        {"l1_ratio": 1, "penalty_weights": [1, 0, 2, 0.5]},
+        {"l1_ratio": 0.9, "fit_intercept": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("two", [False, True])
+def test_certificates_of_absolute_values_are_confirmed_and_false_ones_refuted(settings, two):
+    iris = load_dataset("iris")
+    y = iris.y == "versicolor" if two else iris.y
+    model = LogisticRegression(tol=1e-7, **settings).fit(iris.X, y)
+    found = verify(model, iris.X, y)
+    assert found.verdict == "confirmed", found.reasons
+    assert found.excess_at_most <= model.certificate_.gap
+    assert np.isinf(found.coefficient_bound) == (settings["l1_ratio"] == 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        early = LogisticRegression(max_iter=2, **settings).fit(iris.X, y)
+    early.certificate_ = replace(early.certificate_, gap=1e-9, rounding=0.0, intercept=0.0)
+    assert verify(early, iris.X, y).verdict == "refuted"
+    model.certificate_ = replace(model.certificate_, l1_ratio=0.5)
+    assert "share of absolute values" in str(verify(model, iris.X, y))

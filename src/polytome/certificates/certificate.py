@@ -13,8 +13,8 @@ the squared gradient of the objective over twice its strong convexity. It holds 
 loss, soft labels and row weights included. Strong convexity also bounds the coefficients:
 `||W - W*||_F <= sqrt(2 gap / lambda)`.
 
-For any other penalty that is strongly convex, the penalty's own part of Fenchel's inequality takes
-the place of that square: `P - D = penalty(W) + penalty*(-G) + <W, G>`.
+For a penalty with corners, the penalty's own part of Fenchel's inequality takes the place of that
+square (`fenchel`).
 
 Without a penalty there is no dual point; there the curvature proves how near the minimum is
 (`curvature_proof`), or that of what is left without classes that are all but certain
@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certain_classes import least_of_the_rest
 from polytome.certificates.curvature_proof import curvature_bound
-from polytome.certificates.rounding import UNIT, Rounding, growth, rounding_of
+from polytome.certificates.fenchel import DualPoint, gap_slope
+from polytome.certificates.rounding import Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import solve_equations
 from polytome.curvature.conjugate_gradients import newton_decrement
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
@@ -45,6 +46,7 @@ from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, balanced, exact_intercept
 from polytome.passes import Block, Sums, block_scores
+from polytome.penalties import strength_and_ratio
 from polytome.plain.values import plain
 
 Array = NDArray[Any]
@@ -78,8 +80,7 @@ class Certificate:
         kind: "proof" (a duality gap; without a penalty, what the curvature proves, or that the
             classes are separated), or "estimate" (half the squared Newton decrement, where there is
             no penalty and nothing is proved).
-        strength: the penalty's modulus of strong convexity (a ridge's strength); 0 without a
-            penalty, and only then.
+        strength: of the penalty; 0 without one, and only then.
         estimate: the sharper distance that the curvature suggests, in nats; None where the Hessian
             was not formed.
         rounding: the part of the gap that stands for rounding, in nats; of an estimate, that of the
@@ -89,6 +90,7 @@ class Certificate:
         distance: without a penalty, a proved bound on the distance of the coefficients from the
             optimal ones; `inf` if unknown, and with a penalty, where `coefficient_bound` follows
             from the gap.
+        l1_ratio: the share of absolute values in the penalty, the rest being squares.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -105,6 +107,12 @@ class Certificate:
     rounding: float = 0.0
     intercept: float = 0.0
     distance: float = np.inf
+    l1_ratio: float = 0.0
+
+    @property
+    def modulus(self) -> float:
+        """The penalty's modulus of strong convexity: its strength, as far as it is of squares."""
+        return self.strength * (1 - self.l1_ratio)
 
     @property
     def relative_gap(self) -> float:
@@ -142,7 +150,7 @@ class Certificate:
         """
         if self.strength == 0:
             return self.distance
-        return float(np.sqrt(2 * self.gap / self.strength)) * (1 + growth(8))
+        return float(np.sqrt(2 * self.gap / self.modulus)) * (1 + growth(8)) if self.modulus > 0 else np.inf
 
     def __str__(self) -> str:
         """One plain sentence."""
@@ -172,6 +180,7 @@ class Certificate:
                 "null_objective": self.null_objective,
                 "tol": self.tol,
                 "strength": self.strength,
+                "l1_ratio": self.l1_ratio,
                 "estimate": self.estimate,
                 "rounding": self.rounding,
                 "intercept": self.intercept,
@@ -210,7 +219,7 @@ def certify(
     """
     check_provable(objective)
     objective = objective.at(np.float64)
-    W = objective.loss.canonical(W)
+    W = objective.canonical(W)
     if objective.unpenalised.size:
         return _proof_beside_equations(objective, W, tol, estimate, known)
     if known is None and _has_short_scores(objective):
@@ -218,9 +227,11 @@ def certify(
     value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
     null, penalty = objective.null[1], objective.penalty
     if not penalty.is_nothing:
-        rounding, size = rounding_of(objective, W, value), penalty.dual_norm(gradient[:-1])
+        rounding = rounding_of(objective, W, value)
         if penalty.has_rest:
-            rounding, size = _with_rest(objective, rounding, W[:-1], gradient[:-1])
+            bounds = _bounds(DualPoint.beside(objective, W, value, gradient))
+            return _proved(objective, rounding, value, tol, estimate, bounds), W
+        size = penalty.dual_norm(gradient[:-1])
         return proof_of_parts(objective, rounding, value, size, np.abs(gradient[-1]), tol, estimate=estimate), W
     if is_separated(objective, W):
         # Larger coefficients in the same direction bring the loss down to zero: the whole objective
@@ -240,9 +251,8 @@ def certify(
 
 
 def check_provable(objective: Objective) -> None:
-    """Raises ArgumentError where no certificate knows what to make of an objective's loss or
-    penalty."""
-    loss, penalty = objective.loss, objective.penalty
+    """Raises ArgumentError where no certificate knows what to make of an objective's loss."""
+    loss = objective.loss
     if not loss.has_certificate:
         raise ArgumentError(f"{loss} has no certificate to stop by: use `train` with a number of epochs")
     if not np.isfinite(loss.smoothness):
@@ -250,35 +260,11 @@ def check_provable(objective: Objective) -> None:
             f"{loss} has no bound on its second derivative (smoothness={loss.smoothness}), and certificates need one: "
             "use `train` with a number of epochs"
         )
-    if penalty.has_rest and (penalty.modulus == 0 or objective.unpenalised.size):
-        raise ArgumentError(
-            f"{penalty}: certificates of penalties that are more than a sum of squares need a positive modulus of "
-            "strong convexity and no weight of 0; add a ridge to every column"
-        )
 
 
-def _with_rest(objective: Objective, rounding: Rounding, W: Array, gradient: Array) -> tuple[Rounding, float]:
-    """What a penalty with a rest puts in the place of the dual norm of `G + lambda W`, and its
-    rounding.
-
-    Its part of Fenchel's inequality, `h(G) = penalty(W) + penalty*(-G) + <W, G>`, is convex, not
-    negative, and as smooth as the conjugate, so that `sqrt(2 lambda h)` grows by no more than the
-    dual norm of what G changes by: just as the norm does that it is where there is no rest.
-    """
-    penalty = objective.penalty
-    G = gradient - penalty.quadratic * W
-    value, conjugate, norm = penalty.value(W), penalty.conjugate(-G), penalty.dual_norm(G)
-    terms = value + conjugate + float(np.vdot(np.abs(W), np.abs(G)))
-    gap = max(value + conjugate + float(np.vdot(W, G)), 0.0) + growth(2 * objective.size + 40) * terms
-    # The gradient held the quadratic part, which was taken away again; the conjugate is that of a
-    # dual nearby.
-    own = penalty.dual_norm(np.abs(penalty.quadratic * W) + np.abs(G)) * (1 + growth(objective.size))
-    rounding = replace(
-        rounding,
-        gradient=rounding.gradient + 16 * UNIT * own,
-        reach=rounding.reach + norm * (1 + growth(objective.size)),
-    )
-    return rounding, float(np.sqrt(2 * penalty.modulus * gap))
+def _bounds(point: DualPoint) -> tuple[float, float, float]:
+    """What a dual point proves, each bound with more in it than the one before."""
+    return point.exact, point.balanced, point.total
 
 
 def _without_penalty(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> Certificate:
@@ -367,7 +353,12 @@ def _proof_beside_equations(
 ) -> tuple[Certificate, Array]:
     """The certificate where columns without a penalty have equations of their own, and the
     coefficients it is about."""
-    value, gradient, W, equations = solve_equations(objective, W, tol, known)
+    value, gradient = known = objective.value_and_gradient(W) if known is None else known
+    slope = gap_slope(objective, W, value, gradient) if objective.penalty.has_rest else None
+    value, gradient, W, equations = solve_equations(objective, W, tol, known, slope)
+    if objective.penalty.has_rest:
+        bounds = _bounds(DualPoint.beside(objective, W, value, gradient, equations))
+        return _proved(objective, rounding_of(objective, W, value), value, tol, estimate, bounds), W
     strength, rounding = objective.penalty.modulus, rounding_of(objective, W, value)
     size = objective.penalty.dual_norm(gradient[:-1]) * (1 + growth(objective.size))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -391,7 +382,7 @@ def _proved(
     """The certificate of three bounds: of exact arithmetic, with what is left of equations, and
     with rounding as far as it moves gradients; what it adds besides is added here."""
     exact, balanced, total = bounds
-    strength, null = objective.penalty.modulus, objective.null[1]
+    (strength, l1_ratio), null = strength_and_ratio(objective.penalty), objective.null[1]
     with np.errstate(over="ignore", invalid="ignore"):
         total += rounding.divergence + rounding.objective + rounding.strength
         total *= 1 + growth(objective.rows.n_rows + 100)
@@ -400,11 +391,10 @@ def _proved(
         parts = total - balanced, balanced - exact
         # Known but for its rounding, the objective may be as large as what is proved of its
         # distance.
-        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts)
+        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio)
     # Losses are not negative, so no gap is larger than the objective.
-    return Certificate(
-        largest, largest, null, tol, "proof", strength, estimate, rounding.objective, max(value - exact, 0.0)
-    )
+    parts = rounding.objective, max(value - exact, 0.0)
+    return Certificate(largest, largest, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio)
 
 
 def at_other_coefficients(known: Certificate, objective: Objective, before: Array, W: Array) -> Certificate:
@@ -545,20 +535,22 @@ def _solve_intercept(
         before,
         separable=objective.loss.separable,
         damp=True,
-        tolerance=_balance_tolerance(objective, W, value, tol),
+        tolerance=_balance_tolerance(objective, W, value, gradient, tol),
         start=(value, gradient[-1], gradient),
         hessian=hessian,
     )
     return value, gradient, W if b is before else at(b)
 
 
-def _balance_tolerance(objective: Objective, W: Array, value: float, tol: float) -> float:
+def _balance_tolerance(objective: Objective, W: Array, value: float, gradient: Array, tol: float) -> float:
     """The mean residual that adds almost nothing to the gap, or is rounding."""
     default = RESIDUAL_ROUNDING * max(1.0, objective.null[1])
     if objective.penalty.is_nothing:
         return default
     rounding, allowed_gap = rounding_of(objective, W, value), _INTERCEPT_GAP_FRACTION * tol * objective.null[1]
-    share = min(
-        allowed_gap / rounding.cost, float(np.sqrt(allowed_gap * 2 * objective.penalty.modulus)) / rounding.reach
-    )
+    if objective.penalty.has_rest:
+        share = allowed_gap / (rounding.cost + gap_slope(objective, W, value, gradient))
+    else:
+        distance = float(np.sqrt(allowed_gap * 2 * objective.penalty.modulus))
+        share = min(allowed_gap / rounding.cost, distance / rounding.reach)
     return min(default, max(share * float(rounding.room.min()), rounding.balance / 2))

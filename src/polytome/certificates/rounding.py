@@ -131,7 +131,9 @@ def strength_error(objective: Objective, penalty: float) -> float:
     scaled = (
         2 * growth(objective.rows.n_rows + ELEMENTARY_ROUNDINGS) if (objective.rows.columns.scale != 1).any() else 0.0
     )
-    return (4 * UNIT + scaled) * (penalty + objective.null[1])
+    # A share of absolute values, and one of squares, are rounded products of it.
+    roundings = 8 if objective.penalty.has_rest else 4
+    return (roundings * UNIT + scaled) * (penalty + objective.null[1])
 
 
 def _score_sizes(W: Array, sizes: Array, norm: float) -> float:

@@ -159,29 +159,35 @@ class Equations:
         Args:
             rounding: what rounding may have done at the coefficients; None to leave that out.
         """
+        divergence, change, summation_error = self.changes(rounding)
+        moved = change * self.objective.sizes.centred_dual + summation_error * self.objective.sizes.summed_dual
+        return divergence, moved * (1 + growth(sum(self.objective.shape) + 20))
+
+    def changes(self, rounding: Rounding | None = None) -> tuple[float, float, float]:
+        """That divergence, and what the columns' root mean squares, about their centres and as they
+        are summed, are to be multiplied by for bounds of how far entries of the gradient move."""
         # Other losses' dual points need not be predictions beside those of the scores.
         if not isinstance(self.objective.loss, Squared) and not self.objective.loss.is_cross_entropy:
-            return np.inf, np.inf
-        sizes, smoothness = self.objective.sizes, self.objective.loss.smoothness
+            return np.inf, np.inf, 0.0
+        smoothness = self.objective.loss.smoothness
         remainder, divergence = float(np.linalg.norm(self.remainder.T * self.scales)), 0.0
         if rounding is not None:
             remainder, divergence = remainder + self.remainder_error, rounding.divergence
         remainder *= 1 + growth(self.scales.size + 20)
         if not (self.min_eigenvalue > 0 and 2 * self.longest * remainder <= _MAX_SCORE_CHANGE * self.min_eigenvalue):
-            return np.inf, np.inf
+            return np.inf, np.inf, 0.0
         eta = remainder / float(np.sqrt(self.min_eigenvalue)) * (1 + 8 * UNIT)
         change = (float(np.sqrt(smoothness)) * eta + self.rounded_norm) * (1 + 8 * UNIT)
         # From other predictions, themselves so far from p, the divergence has a product of both
         # changes beside. And the gradient is that of scores which were summed in another order.
         cross_term = change * float(np.sqrt(2 * divergence / smoothness))
         summation_error = 2 * float(np.sqrt(2 * smoothness * divergence))
-        moved = change * sizes.centred_dual + summation_error * sizes.summed_dual
         growth_factor = 1 + growth(sum(self.objective.shape) + 20)
-        return (eta * eta + 3 * self.rounded + cross_term) * growth_factor, moved * growth_factor
+        return (eta * eta + 3 * self.rounded + cross_term) * growth_factor, change, summation_error
 
 
 def solve_equations(
-    objective: Objective, W: Array, tol: float, known: tuple[float, Array] | None
+    objective: Objective, W: Array, tol: float, known: tuple[float, Array], slope: float | None = None
 ) -> tuple[float, Array, Array, Equations]:
     """Newton's method on the unpenalised columns and the intercept: value, gradient, coefficients
     and equations at the end.
@@ -190,12 +196,17 @@ def solve_equations(
         objective: with products in float64.
         W: coefficients, shape `objective.shape`.
         tol: the tolerance that the certificate will be judged by.
-        known: value and gradient at `W`, if they are known.
+        known: value and gradient at `W`.
+        slope: how fast the gap grows with a change of all predictions, where the penalty has a
+            rest; None where it has none.
     """
-    value, gradient = objective.value_and_gradient(W) if known is None else known
+    value, gradient = known
     tolerance = _EQUATIONS_GAP_FRACTION * tol * objective.null[1]
-    distance = float(np.sqrt(2 * objective.penalty.modulus * tolerance))
     n_outputs, size = objective.loss.n_outputs, objective.sizes.centred_dual
+    if slope is None:
+        distance = float(np.sqrt(2 * objective.penalty.modulus * tolerance))
+    else:
+        distance = size * tolerance / slope if slope > 0 else np.inf
     negligible = min(tolerance, distance / size if size > 0 else np.inf, 1.0) / (8 * n_outputs)
     equations = Equations.at(objective, W, negligible)
     for _ in range(_MAX_STEPS):

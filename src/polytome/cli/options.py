@@ -19,6 +19,7 @@ __all__ = [
     "InverseStrength",
     "Json",
     "JudgedSource",
+    "L1Ratio",
     "MaxIter",
     "MemoryLimit",
     "Missing",
@@ -161,7 +162,16 @@ Seed = Annotated[
     int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Seed of the held-out rows and of --solver sgd.")
 ]
 InverseStrength = Annotated[
-    float, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the L2 penalty; inf for no penalty.")
+    float, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the penalty; inf for no penalty.")
+]
+L1Ratio = Annotated[
+    float,
+    typer.Option(
+        "--l1-ratio",
+        metavar="NUMBER",
+        help="The share of absolute values in the penalty, the rest being squares: 0 for L2, 1 for L1. Above 0 "
+        "coefficients that do not pay for themselves are exactly 0.",
+    ),
 ]
 Scale = Annotated[
     str | None,

@@ -25,6 +25,7 @@ from polytome.cli.options import (
     Intercept,
     InverseStrength,
     Json,
+    L1Ratio,
     MaxIter,
     MemoryLimit,
     Missing,
@@ -70,6 +71,7 @@ def train(
     test_fraction: TestFraction = None,
     seed: Seed = 0,
     C: InverseStrength = 1.0,
+    l1_ratio: L1Ratio = 0.0,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
@@ -115,6 +117,7 @@ def train(
 
     settings: dict[str, Any] = {
         "C": C,
+        "l1_ratio": l1_ratio,
         "scale": _scale(scale),
         "penalty_weights": _penalty_weights(penalty_weights),
         "class_weight": class_weight,
@@ -453,6 +456,9 @@ def model_line(model: Fitted) -> str:
     if certificate_of(model) is None:
         return f"{model.kind}, {size}"
     strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"
+    if model.objective_.l1_ratio > 0:
+        zeros = int((model.coef_ == 0).sum())
+        strength += f", l1_ratio = {model.objective_.l1_ratio:g}: {zeros:,} of {model.coef_.size:,} coefficients are 0"
     return f"{model.kind}, {size}, {strength}"
 
 

@@ -2,12 +2,12 @@
 unchecked.
 
 The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale`
-and `penalty_weights`, and `training_...` where the training was recorded) and one entry of text
-metadata, `polytome`: JSON with a format version, the kind of the model, everything that is not a
-tensor, and a SHA-256 checksum of both. Format 1 has no record of the training; formats 1 and 2 know
-one kind, `LogisticRegression`. The kind of one that learns by `partial_fit` is named
-`PartialLogisticRegression`: it has the state (`state`, and tensors `state_...`) in the place of
-certificate and history.
+and `penalty_weights`, under a penalty of absolute values `proved_zero`, and `training_...` where
+the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
+the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has
+no record of the training; formats 1 and 2 know one kind, `LogisticRegression`. The kind of one that
+learns by `partial_fit` is named `PartialLogisticRegression`: it has the state (`state`, and tensors
+`state_...`) in the place of certificate and history.
 
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`;
 `solver_` of a loaded model is the text that described the solver. What follows from other parts
@@ -209,6 +209,8 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         saved["objective"], saved["certificate"] = (
             plain(asdict(each), words=True) for each in (model.objective_, model.certificate_)
         )
+        if "proved_zero_" in vars(model):
+            tensors["proved_zero"] = model.proved_zero_
         saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
         found = vars(model).get("separation_")
         saved["separation"] = None if found is None else plain(asdict(found))
@@ -274,6 +276,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
+    if kind == "LogisticRegression" and saved["objective"]["l1_ratio"] > 0:
+        needed |= {"proved_zero"}
     if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
@@ -284,6 +288,10 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     name = "LogisticRegression" if kind == PARTIAL else kind
     model: Any = getattr(import_module(_HOMES[name]), name)(**parameters)
     model.coef_, model.intercept_, model.n_features_in_ = coef, intercept, n_features
+    if (zeros := tensors.get("proved_zero")) is not None:
+        if zeros.dtype != np.bool_ or zeros.shape != coef.shape:
+            refuse(f"proved_zero is {zeros.dtype} of shape {zeros.shape}, not boolean of shape {coef.shape}")
+        model.proved_zero_ = zeros
     if kind == "LinearRegression":
         _linear_from_saved(model, saved, tensors)
     elif kind == PARTIAL:
@@ -425,6 +433,8 @@ def _coefficients(tensors: Tensors, kind: str) -> tuple[NDArray[Any], NDArray[An
 def _check_claims(model: Any, kind: str) -> None:
     """Refuse an objective, a certificate and an outcome that contradict each other or the
     coefficients."""
+    from polytome.models.peer_settings import l1_ratio_of
+
     n_classes, n_features = len(model.classes_), model.n_features_in_
     formula, certificate = model.objective_, model.certificate_
     if (formula.n_classes, formula.n_features) != (n_classes, n_features):
@@ -432,6 +442,11 @@ def _check_claims(model: Any, kind: str) -> None:
     own = _LOSSES.get(kind, "softmax" if n_classes > 2 else "logistic")
     if formula.loss != ("logistic" if kind == "OneVsRest" and n_classes == 2 else own):
         refuse(f"the objective has a {formula.loss} loss for {n_classes} classes")
+    if formula.l1_ratio != certificate.l1_ratio or formula.l1_ratio != l1_ratio_of(model) * (formula.strength > 0):
+        refuse(
+            f"l1_ratio is {formula.l1_ratio} in the objective, {certificate.l1_ratio} in the certificate, "
+            f"{l1_ratio_of(model)} in the settings"
+        )
     said, proved = (formula.value, formula.strength), (certificate.objective, certificate.strength)
     if not np.array_equal(said, proved, equal_nan=True):
         refuse(f"the objective is {said[0]} of strength {said[1]}, in the certificate {proved[0]} of {proved[1]}")

@@ -119,6 +119,7 @@ _FORMULA: dict[str, Kind] = {
     "scale": text(100),
     "value": real(0, np.inf, nan=True),
     "penalty_weights": text(100),
+    "l1_ratio": real(0, 1),
 }
 _CERTIFICATE: dict[str, Kind] = {
     "objective": real(0, np.inf, nan=True),
@@ -131,8 +132,11 @@ _CERTIFICATE: dict[str, Kind] = {
     "rounding": real(0, np.inf),
     "intercept": real(0, np.inf),
     "distance": real(0, np.inf),
+    "l1_ratio": real(0, 1),
 }
 _CERTIFICATE_FIELDS = {field.name: field.default for field in fields(Certificate)}
+_LATER = ("rounding", "intercept", "distance", "l1_ratio")
+"""What certificates of earlier versions lack."""
 TRAINING: dict[str, Kind] = {
     "source": optional(text()),
     "data_sha256": text(64),
@@ -175,10 +179,10 @@ _SEPARATION: dict[str, Kind] = {
 }
 _CERTIFIED = _MODEL | {
     "classes": _anything,
-    "objective": record(_FORMULA, {"penalty_weights": "none"}),
+    "objective": record(_FORMULA, {"penalty_weights": "none", "l1_ratio": 0.0}),
     "certificate": record(
         {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
-        {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in ("rounding", "intercept", "distance")},
+        {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in _LATER},
     ),
     "stop": choice(*Stop.__members__),
     "n_iter": whole(0, _MOST_STEPS),

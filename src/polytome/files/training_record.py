@@ -330,7 +330,13 @@ def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, div
     certificate, total = model.certificate_, model.objective_.total_weight
     if not np.isclose(weight.sum(), total, rtol=1e-9):
         return False
-    penalty = certificate.strength / 2 * np.sum(penalised * (model.coef_ * divisor) ** 2)
+    penalty = certificate.modulus / 2 * np.sum(penalised * (model.coef_ * divisor) ** 2)
+    if certificate.l1_ratio > 0:
+        from polytome.models.penalty_weights import penalty_weights_of
+
+        weights = penalty_weights_of(model, model.n_features_in_)
+        roots = penalised if weights is None else np.sqrt(weights)  # the divisor has the other one
+        penalty += certificate.strength * certificate.l1_ratio * np.sum(roots * np.abs(model.coef_ * divisor))
     off = weight @ rounding / total + certificate.rounding + 1e-9 * (certificate.objective + certificate.null_objective)
     return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
 

@@ -23,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from polytome.certificates.certificate import at_other_coefficients
+from polytome.certificates.fenchel import proved_zeros
 from polytome.errors import ArgumentError
 from polytome.losses import Loss, Softmax
 from polytome.models.certain_outputs import Outputs, nothing_to_learn
@@ -30,12 +31,12 @@ from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.peer_settings import peer_warning
+from polytome.models.peer_settings import l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import Separation, separation_of, separation_sentence, unpenalised_columns
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
-from polytome.penalties import L2, NoPenalty, Penalty, WeightedL2
+from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2, strength_and_ratio
 from polytome.rows import Rows, Stream
 from polytome.solvers import Choice, Progress, Solution, Stop, minimize
 from polytome.solvers.driver import Callback, check_limits
@@ -181,6 +182,8 @@ def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
     if is_void or (weights is not None and not weights.any()):
         return NoPenalty()
     strength = 1 / (estimator.C * total_weight)
+    if ratio := l1_ratio_of(estimator):
+        return ElasticNet(strength, ratio, weights)
     return L2(strength) if weights is None else WeightedL2(strength, weights)
 
 
@@ -262,17 +265,20 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
     estimator.certificate_, estimator.stop_ = outputs.certificate(solution.certificate), solution.stop
     estimator.history_ = solution.history
     estimator.n_iter_ = np.array([len(solution.history) - 1], dtype=np.int32)
+    strength, l1_ratio = strength_and_ratio(objective.penalty)
+    _keep_zeros(estimator, objective, solution, outputs)
     estimator.objective_ = Formula(
         loss=loss,
         n_rows=objective.rows.n_rows,
         total_weight=objective.total_weight,
         n_features=objective.rows.n_features,
         n_classes=len(classes),
-        strength=0.0 if objective.penalty.is_nothing else objective.penalty.modulus,
+        strength=strength,
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
         value=estimator.certificate_.objective,
         penalty_weights=weights_text(objective.penalty.weights),
+        l1_ratio=l1_ratio,
     )
     estimator.separation_ = _separation(objective, solution, outputs)
     sentence = separation_sentence(estimator)
@@ -296,6 +302,16 @@ def _separation(objective: Objective, solution: Solution, outputs: Outputs) -> S
     if is_known or has_optimum or solution.stop is Stop.INTERRUPTED or not len(unpenalised_columns(objective)):
         return None
     return separation_of(objective, outputs.learned)
+
+
+def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:
+    """Which coefficients are proved to be 0, where a penalty can make them so; no word of an
+    earlier fit."""
+    vars(estimator).pop("proved_zero_", None)
+    if objective.penalty.has_rest:
+        zeros = proved_zeros(objective, solution.coefficients, solution.certificate.tol)
+        everywhere, _ = outputs.spread(zeros.T, np.zeros(len(outputs.learned)))
+        estimator.proved_zero_ = everywhere.astype(bool)
 
 
 def _numbers(scale: Any) -> str:

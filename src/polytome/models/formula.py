@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from polytome.penalties import L2, WeightedL2
+from polytome.penalties import L2, ElasticNet, Penalty, WeightedL2
 from polytome.plain.values import plain
 
 __all__ = ["Formula"]
@@ -27,6 +27,7 @@ class Formula:
             penalty.
         value: of the objective at the fitted coefficients, in nats.
         penalty_weights: "none", or what each column's part of the penalty is multiplied by.
+        l1_ratio: the share of absolute values in the penalty; the rest are squares.
 
     Example:
         >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
@@ -43,6 +44,7 @@ class Formula:
     scale: str
     value: float
     penalty_weights: str = "none"
+    l1_ratio: float = 0.0
 
     @property
     def C(self) -> float:
@@ -56,7 +58,9 @@ class Formula:
         text = f"(1/{self.total_weight:.10g}) sum_i {weights}{self.loss}_loss({scores}, y_i)"
         if self.strength > 0:
             weighted = self.penalty_weights != "none"
-            penalty = WeightedL2(self.strength, 1.0) if weighted else L2(self.strength)
+            penalty: Penalty = WeightedL2(self.strength, 1.0) if weighted else L2(self.strength)
+            if self.l1_ratio > 0:
+                penalty = ElasticNet(self.strength, self.l1_ratio, 1.0 if weighted else None)
             text += f" + {penalty.text}" + (f", w {self.penalty_weights}" if weighted else "")
         if self.scale != "none":
             text += f", x divided by {'its standard deviation' if self.scale == 'standard' else self.scale}"

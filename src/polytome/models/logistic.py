@@ -49,15 +49,17 @@ class LogisticRegression(CertifiedClassifier):
     """Logistic regression for two classes, softmax regression for more, with a proof of how good
     the fit is.
 
-    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + ||W||^2 / (2 C S)`, with `s_i` the weight of row
-    i and `S` their sum: the objective of scikit-learn's classifier of the same name divided by
-    `C S`, with the same solution.
+    Minimises `sum_i s_i loss(x_i W + b, y_i) / S + penalty(W) / (C S)`, with `s_i` the weight of
+    row i, `S` their sum, and `penalty(W) = l1_ratio ||W||_1 + (1 - l1_ratio) / 2 ||W||^2`: the
+    objective of scikit-learn's classifier of the same name divided by `C S`, with the same
+    solution.
 
     Args:
-        penalty: as in scikit-learn, for programs written for it: "l2", or None, which disables `C`.
-        C: inverse strength of the L2 penalty; `numpy.inf` for none. The intercept is never
-            penalised.
-        l1_ratio: only 0 (the L2 penalty) is offered.
+        penalty: as in scikit-learn, for programs written for it: "l2", "l1", "elasticnet", or None,
+            which disables `C`.
+        C: inverse strength of the penalty; `numpy.inf` for none. The intercept is never penalised.
+        l1_ratio: the share of absolute values in the penalty: 0 for L2, 1 for L1, between them the
+            elastic net. Above 0 coefficients that do not pay for themselves are exactly 0.
         dual: accepted where scikit-learn accepts it; the minimum is the same.
         fit_intercept: whether to fit an intercept.
         intercept_scaling: accepted, and without effect: the intercept is not penalised.
@@ -88,6 +90,8 @@ class LogisticRegression(CertifiedClassifier):
         classes_: the labels, sorted, shape (K,).
         coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and
             the certificate holds for coefficients so short.
+        proved_zero_: where `l1_ratio` is above 0, which coefficients are proved to be 0 at every
+            optimum, boolean, of the shape of `coef_`.
         intercept_: (1,) or (K,).
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.
@@ -124,7 +128,7 @@ class LogisticRegression(CertifiedClassifier):
 
     def __init__(
         self,
-        penalty: Literal["l2", "deprecated"] | None = "deprecated",
+        penalty: Literal["l2", "l1", "elasticnet", "deprecated"] | None = "deprecated",
         *,
         C: float = 1.0,
         l1_ratio: float | None = 0.0,

@@ -15,10 +15,11 @@ import numpy as np
 from polytome.errors import ArgumentError
 from polytome.threads import available_threads
 
-__all__ = ["check_peer_classes", "check_peer_settings", "own_settings", "peer_warning", "threads_of"]
+__all__ = ["check_peer_classes", "check_peer_settings", "l1_ratio_of", "own_settings", "peer_warning", "threads_of"]
 
-_NO_L1 = "this version offers L2 (l1_ratio=0) and no penalty (C=numpy.inf), not L1"
+_RATIO = "a number from 0 (L2) to 1 (L1), the share of absolute values in the penalty"
 _L2_ONLY = ("lbfgs", "newton-cg", "newton-cholesky", "sag")
+_OWN_L2_ONLY = ("newton", "dual", "gradient-descent", "sgd")
 _PENALTIES = ("deprecated", "l2", "l1", "elasticnet", None)
 _WAYS = ("deprecated", "auto", "multinomial", "ovr")
 _NAMES = ("penalty", "dual", "intercept_scaling", "multi_class", "n_jobs")
@@ -59,23 +60,52 @@ def check_peer_settings(estimator: Any) -> None:
 def _check_penalty(penalty: Any, l1_ratio: Any, C: Any, solver: Any) -> None:
     if not (penalty is None or isinstance(penalty, str)) or penalty not in _PENALTIES:
         hint = "; for no penalty give None, or C=numpy.inf" if penalty == "none" else ""
-        raise ArgumentError(f"penalty={penalty!r}: needs 'l2' or None{hint}")
+        raise ArgumentError(f"penalty={penalty!r}: needs 'l2', 'l1', 'elasticnet' or None{hint}")
     known = l1_ratio is None or (isinstance(l1_ratio, Real) and 0 <= float(l1_ratio) <= 1)
     if not known or isinstance(l1_ratio, bool):
-        raise ArgumentError(f"l1_ratio={l1_ratio!r}: needs 0, for the L2 penalty; {_NO_L1}")
+        raise ArgumentError(f"l1_ratio={l1_ratio!r}: needs {_RATIO}")
     if penalty == "elasticnet" and l1_ratio is None:
-        raise ArgumentError(f"penalty='elasticnet': l1_ratio must be given, and be 0; {_NO_L1}")
-    if penalty == "l1" or (penalty in ("elasticnet", "deprecated") and l1_ratio not in (0, None)):
+        raise ArgumentError(f"penalty='elasticnet': l1_ratio must be given, {_RATIO}")
+    if (ratio := _ratio(penalty, l1_ratio)) > 0:
         asked = f"penalty={penalty!r}" if penalty == "l1" else f"l1_ratio={l1_ratio!r}"
-        if solver in _L2_ONLY:
-            raise ArgumentError(f"Solver {solver} supports only 'l2' or None penalties, got {asked}: {_NO_L1}")
-        raise ArgumentError(f"{asked}: {_NO_L1}")
+        if isinstance(solver, str) and solver in _L2_ONLY:
+            raise ArgumentError(f"Solver {solver} supports only 'l2' or None penalties, got {asked}: use solver='auto'")
+        if isinstance(solver, str) and solver in _OWN_L2_ONLY:
+            raise ArgumentError(f"solver={solver!r} minimises L2 penalties or none, got {asked}: use solver='auto'")
+        if isinstance(solver, str) and solver == "liblinear" and ratio < 1:
+            raise ArgumentError(
+                f"Only 'saga' solver supports elasticnet penalty, got solver=liblinear and {asked}: use solver='auto'"
+            )
     if penalty == "l2" and l1_ratio not in (0, None):
         warnings.warn(
             f"Inconsistent values: penalty=l2 with l1_ratio={l1_ratio}. The penalty is L2", UserWarning, stacklevel=5
         )
+    if penalty == "l1" and l1_ratio not in (0, 1, None):
+        warnings.warn(
+            f"Inconsistent values: penalty=l1 with l1_ratio={l1_ratio}. The penalty is L1", UserWarning, stacklevel=5
+        )
     if penalty is None and C != 1.0:
         warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", UserWarning, stacklevel=5)
+
+
+def l1_ratio_of(estimator: Any) -> float:
+    """The share of absolute values in an estimator's penalty, whichever of scikit-learn's settings
+    says so; 0 where it has no such setting.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> l1_ratio_of(LogisticRegression(penalty="l1")), l1_ratio_of(LogisticRegression(l1_ratio=0.5))
+        (1.0, 0.5)
+    """
+    settings = vars(estimator)
+    return _ratio(settings.get("penalty", "l2"), settings.get("l1_ratio"))
+
+
+def _ratio(penalty: Any, l1_ratio: Any) -> float:
+    """That of two settings."""
+    if penalty == "l1":
+        return 1.0
+    return float(l1_ratio or 0) if penalty in ("elasticnet", "deprecated") else 0.0
 
 
 def check_peer_classes(estimator: Any, n_classes: int) -> None:
@@ -106,6 +136,8 @@ def own_settings(estimator: Any) -> dict[str, Any]:
     settings = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _NAMES}
     if vars(estimator).get("penalty", "l2") is None:
         settings["C"] = float("inf")
+    if "l1_ratio" in settings and vars(estimator)["penalty"] != "deprecated":
+        settings["l1_ratio"] = l1_ratio_of(estimator)
     return settings
 
 

@@ -21,6 +21,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Loss
 from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
+from polytome.native.descent import descend
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
@@ -38,6 +39,7 @@ __all__ = [
     "StoredRows",
     "Whole",
     "dual_steps",
+    "gram_descent",
     "instruction_set",
     "instruction_sets",
     "linked_scores",
@@ -182,3 +184,9 @@ def makes_derivatives(n_columns: int, n_coefficients: int) -> bool:
     """Whether compiled code forms Hessians of this many columns, the intercept's included, and
     coefficients."""
     return instruction_set() is not None and forms_derivatives(n_columns, n_coefficients)
+
+
+def gram_descent(H: Array, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float) -> int:
+    """Sweeps of coordinate descent on a quadratic model with absolute values, in place; see
+    `polytome.native.descent`."""
+    return descend(instruction_set() is not None, H, corner, gradient, coefficients, sweeps, tolerance)

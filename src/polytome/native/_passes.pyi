@@ -4,6 +4,14 @@ from numpy.typing import NDArray
 
 def instruction_sets() -> list[str]: ...
 def end_passes() -> None: ...
+def gram_descent(
+    H: NDArray[Any],
+    l1: NDArray[Any],
+    gradient: NDArray[Any],
+    coefficients: NDArray[Any],
+    sweeps: int,
+    tolerance: float,
+) -> int: ...
 def forget_other_threads() -> None: ...
 def predict_dense(
     set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "descent.hpp"
 #include "interpreter.hpp"
 #include "passes.hpp"
 #include "shares.hpp"
@@ -354,6 +355,16 @@ void dense_traces(const DenseRows& rows, const std::string& set, const std::stri
     shared_prediction(pass, rows.block, prediction, result, 1, rows.shared.threads);
 }
 
+// Of a matrix, not of rows.
+int descend(const Matrix& H, const Numbers& l1, const Sums& gradient, const Sums& coefficients, int sweeps,
+            double tolerance) {
+    const std::size_t size = H.shape(0);
+    require(H.shape(1) == size && l1.shape(0) == size && gradient.shape(0) == size && coefficients.shape(0) == size,
+            "H, l1, gradient, coefficients: need one side, and as many entries");
+    const InterpreterReleased released;
+    return gram_descent(H.data(), size, l1.data(), gradient.data(), coefficients.data(), sweeps, tolerance);
+}
+
 }  // namespace
 
 NB_MODULE(_passes, module) {
@@ -362,6 +373,8 @@ NB_MODULE(_passes, module) {
     module.def("instruction_sets", &instruction_sets);
     module.def("end_passes", &end_passes);
     module.def("forget_other_threads", &forget_other_threads);
+    module.def("gram_descent", &descend, "H"_a.noconvert(), "l1"_a.noconvert(), "gradient"_a.noconvert(),
+               "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);
     module.def("predict_dense", &predict_dense, "set"_a, "X"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(),
                "result"_a.noconvert(), "threads"_a);
     module.def("predict_sparse", &predict_sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),

@@ -158,6 +158,16 @@ class Objective:
         (squares,) = self.rows.reduce(RowSquares(standard))
         return squares / self.rows.n_features
 
+    def canonical(self, W: Array) -> Array:
+        """The representative of smallest penalty among coefficients that give the same
+        predictions: a softmax does not see what is added to all classes alike."""
+        if not self.penalty.has_rest:
+            return self.loss.canonical(W)
+        if self.loss.separable:
+            return W
+        centred: Array = W - np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
+        return centred
+
     def at(self, precision: Any) -> Objective:
         """The same objective with its products in another floating type; itself where that is its
         own."""

@@ -2,7 +2,8 @@
 file."""
 
 from polytome.penalties.contract import Penalty, by_column
+from polytome.penalties.elastic_net import ElasticNet, strength_and_ratio
 from polytome.penalties.nothing import NoPenalty
 from polytome.penalties.ridge import L2, WeightedL2
 
-__all__ = ["L2", "NoPenalty", "Penalty", "WeightedL2", "by_column"]
+__all__ = ["L2", "ElasticNet", "NoPenalty", "Penalty", "WeightedL2", "by_column", "strength_and_ratio"]

@@ -23,8 +23,8 @@ class Penalty(Protocol):
     The quadratic part is all that a gradient or a Hessian of an objective holds of the penalty. The
     rest is any other convex function, with corners or without, such as a sum of absolute values or
     of lengths of groups. It is known by its values and its `prox` alone, and a penalty that has one
-    says so (`has_rest`): solvers that go by gradients would miss it, so `minimize` refuses it, and
-    certificates ask for the conjugate instead.
+    says so (`has_rest`): solvers that go by gradients would miss it, so `minimize` refuses them for
+    it, and certificates ask for `fenchel_gap` instead.
 
     An array over coefficients has their shape, or one that broadcasts to it: a float where all are
     alike, (n_features,
@@ -32,9 +32,10 @@ class Penalty(Protocol):
     has terms; so may the conjugate, at a dual that is itself off by some units in the last place.
 
     Every objective asks for `quadratic`, `value`, `modulus`, `weights` and `dual_norm`; the driver
-    and certificates for `conjugate`; the dual value for `feasible_multiple`. `prox` and `distance`
-    are what a solver for penalties with a rest will ask for: its step, and how far each group is
-    from optimal. The tests hold all of them to each other.
+    and certificates for `conjugate` and `fenchel_gap`; the dual value for `feasible_multiple`;
+    `prox` and `distance` are a solver's step, and how far each group is from optimal; `centre` is
+    asked for where one number can be added to all coefficients of a column without a change of
+    predictions. The tests hold all of them to each other.
     """
 
     @property
@@ -111,6 +112,27 @@ class Penalty(Protocol):
         For a penalty without a rest, its square over twice the modulus is the penalty's share of a
         duality gap.
         """
+        ...
+
+    def fenchel_gap(self, coefficients: Array, gradient: Array, error: Array, largest: float) -> float:
+        """A bound, rounding included, on `penalty(W) + max_V (<V, -G> - penalty(V)) + <W, G>`: its
+        share of a duality gap.
+
+        The maximum needs to be only over V of no larger penalty than `largest`, among which the
+        minimum of the objective is.
+
+        Args:
+            coefficients: W.
+            gradient: near G, that of the loss alone; for coefficients without a weight G is 0, and
+                nothing is read here.
+            error: G differs from it by no more than that, entry by entry.
+            largest: no smaller than the penalty of W.
+        """
+        ...
+
+    def centre(self, coefficients: Array) -> Array:
+        """What makes the penalty of each column smallest where it is subtracted from all its
+        coefficients, (n_features, 1)."""
         ...
 
 

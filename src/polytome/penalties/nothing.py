@@ -54,3 +54,11 @@ class NoPenalty:
     def dual_norm(self, gradient: Array) -> float:
         """0: there is no coefficient that it weighs."""
         return 0.0
+
+    def fenchel_gap(self, coefficients: Array, gradient: Array, error: Array, largest: float) -> float:
+        """0: there is no coefficient that it weighs."""
+        return 0.0
+
+    def centre(self, coefficients: Array) -> Array:
+        """The mean."""
+        return np.asarray(coefficients.mean(axis=1, keepdims=True))

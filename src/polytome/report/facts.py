@@ -44,9 +44,11 @@ def objective_facts(model: Fitted) -> Facts:
     divided = "their standard deviations" if formula.scale == "standard" else formula.scale
     scale = "" if formula.scale == "none" else f", divided by {divided} before the penalty"
     weighted = "" if formula.penalty_weights == "none" else f", each times its column's weight ({_weights(model)})"
-    penalty = (
-        f"{number(formula.strength)} times half the sum of squared coefficients{weighted} (C = {number(formula.C)})"
-    )
+    ratio = formula.l1_ratio
+    sums = f"({number(ratio)} of the sum of absolute and {number(1 - ratio)} of half the sum of squared coefficients)"
+    if ratio in (0, 1):
+        sums = "the sum of absolute coefficients" if ratio else "half the sum of squared coefficients"
+    penalty = f"{number(formula.strength)} times {sums}{weighted} (C = {number(formula.C)})"
     return [
         ("Loss", f"{formula.loss}, in nats"),
         ("Rows", f"{formula.n_rows:,}{weights}"),

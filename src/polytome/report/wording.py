@@ -227,6 +227,11 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
             "Not proved: how far the coefficients are from optimal ones. Without a penalty there can be others that "
             "are as good, or none that are finite."
         )
+    if certificate.l1_ratio == 1:
+        coefficients = (
+            "Not proved: how far the coefficients are from optimal ones. Under a penalty of absolute values alone "
+            "there can be others that are as good."
+        )
     if model.objective_.loss not in ("softmax", "logistic"):
         return [coefficients]
     average = bound(100 * mean_variation_bound(certificate.gap), 2)

@@ -21,6 +21,7 @@ from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_sq
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
+from polytome.solvers.proximal_newton import ProximalNewton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.solver import Solver
 from polytome.solvers.stochastic import StochasticGradientDescent
@@ -94,6 +95,8 @@ def choose_solver(objective: Objective) -> Choice:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
+    if objective.penalty.has_rest:
+        return Choice(ProximalNewton(), f"a penalty with absolute values, {d:,} columns, {n:,} rows")
     resident, alike = objective.rows.facts.is_resident, objective.penalty.is_rotation_invariant
     if resident and alike and d > max(n, _MIN_ROW_SPACE_COLUMNS) and n * d <= _MAX_ROW_SPACE_ENTRIES:
         inner = _by_cost(objective, n, n + 1)

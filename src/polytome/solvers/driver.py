@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.careful import CarefulFrame, Given
 from polytome.certificates.certificate import Certificate, certify, check_provable, is_separated, separated_outputs
+from polytome.certificates.fenchel import quick_gap
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
@@ -184,11 +185,11 @@ def minimize(
     """
     check_limits(tol, max_iter)
     check_provable(objective)
-    _check_no_rest(objective.penalty)
+    _check_minimises(solver, objective.penalty)
     # An overflow on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         state = _Minimization(objective, tol, max_iter, callback, see)
-        start = objective.null[0] if start is None else objective.loss.canonical(start)
+        start = objective.null[0] if start is None else objective.canonical(start)
         if not objective.fit_intercept:
             start = np.vstack([start[:-1], np.zeros_like(start[-1:])])
         # First in the fast precision; where its rounding halts the solver, in float64; and where
@@ -210,13 +211,12 @@ def check_limits(tol: Any, max_iter: Any) -> None:
         raise ArgumentError(f"max_iter={max_iter!r}: needs zero or a positive whole number")
 
 
-def _check_no_rest(penalty: Penalty) -> None:
-    """Raises ArgumentError for what a gradient does not hold: solvers would minimise another
-    objective."""
-    if penalty.has_rest:
+def _check_minimises(solver: Solver, penalty: Penalty) -> None:
+    """Raises ArgumentError where a solver would minimise another objective."""
+    if not solver.minimises(penalty):
         raise ArgumentError(
-            f"{penalty}: no solver minimises a penalty that is more than a sum of squares yet; use L2, WeightedL2 or "
-            "NoPenalty"
+            f"{type(solver).__name__} does not minimise the penalty {penalty.text}: use ProximalNewton (solver='auto') "
+            "for an ElasticNet, the others for L2, WeightedL2 and NoPenalty"
         )
 
 
@@ -370,6 +370,8 @@ class _Minimization:
             return iterate.gap
         if self.frame is not None and iterate.estimate is not None:
             return 2 * max(iterate.estimate, 0.0)  # which a careful certificate comes near
+        if self.objective.penalty.has_rest:
+            return quick_gap(self.objective, iterate.coefficients, iterate.value, iterate.gradient)
         if not self.objective.penalty.is_nothing:
             return self.objective.penalty.conjugate(self._penalised(iterate.gradient[:-1]))
         if iterate.estimate is not None:
@@ -418,6 +420,8 @@ class _Minimization:
         """One more step of Newton's method, where it is known or costs almost nothing: a tolerance
         below the default asks for digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
+        if objective.penalty.has_rest:
+            return  # the step would leave no coefficient at 0
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
                 return
@@ -575,7 +579,7 @@ def train(
         (array([0.375, 0.375]), [0.25, 0.0625])
     """
     _check_epochs(epochs)
-    _check_no_rest(objective.penalty)
+    _check_minimises(solver, objective.penalty)
     history: list[Epoch] = []
     with one_blas_thread():
         iterates = Relay(solver, objective, start)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
+from polytome.penalties import Penalty
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 
@@ -27,6 +28,11 @@ class Solver(Protocol):
 
     then: Solver | None = None
     """The solver that continues where this one gives way or is halted; None for none."""
+
+    def minimises(self, penalty: Penalty) -> bool:
+        """Whether it finds minima under this penalty; by gradients alone, where squares are all
+        that there is to it."""
+        return not penalty.has_rest
 
     @property
     def patience(self) -> int:

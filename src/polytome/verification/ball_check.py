@@ -18,7 +18,7 @@ from polytome.verification.ball_newton import newton, zero_start
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import Ball, precision
 from polytome.verification.findings import Verification
-from polytome.verification.polish import polished
+from polytome.verification.polish import polished, polished_with_corners
 
 __all__ = ["BallCheck"]
 
@@ -106,7 +106,7 @@ class BallCheck:
     def _lower_bound(self, point: Point) -> Ball:
         """What no coefficients bring the objective below, as a witness proves it."""
         if self.penalised:
-            return self.problem.bound(*point)
+            return self.problem.bound(*point, self.value.upper())
         excess, radius = excess_by_curvature(self.problem, *point)
         if radius.is_finite():
             away = self._away(point[0])
@@ -136,6 +136,10 @@ class BallCheck:
         """Coefficients to try, one after another; each starts from the best so far."""
         yield "the model's own coefficients", self.point, True
         start = self.point
+        if self.problem.l1_ratio > 0:
+            if (better := self._polished) is not None:
+                yield "coefficients of proximal gradient steps", better, False
+            return
         if not (self.is_small and self.is_quick) and (better := self._polished) is not None:
             start = better
             yield "coefficients of further Newton steps", start, False
@@ -152,7 +156,8 @@ class BallCheck:
         """The model's coefficients after further Newton steps in floats, until these no longer
         improve."""
         with np.errstate(all="ignore"):
-            W, b = polished(self.problem, *self.given, self.say)
+            polish = polished_with_corners if self.problem.l1_ratio > 0 else polished
+            W, b = polish(self.problem, *self.given, self.say)
         return _exact_point(W, b) if np.isfinite(W).all() and np.isfinite(b).all() else None
 
     @property
@@ -187,7 +192,10 @@ class BallCheck:
             verdict: Literal["confirmed", "refuted", "undecided"] = "refuted" if reasons else "confirmed"
             if not reasons and (self.claim.kind != "proof" or not self.excess_upper <= self._gap):
                 verdict, reasons = "undecided", [self._doubt()]
-            bound = (2 * self.excess_upper / self.strength).sqrt() if self.penalised else self.farthest
+            modulus = self.strength * (1 - arb(float(self.problem.l1_ratio)))
+            bound = self.farthest
+            if self.penalised:
+                bound = (2 * self.excess_upper / modulus).sqrt() if modulus > 0 else arb("inf")
             return Verification(
                 verdict=verdict,
                 reasons=tuple(reasons),
@@ -227,6 +235,7 @@ class BallCheck:
             ("objective", claim.objective, self.value, gap + _STATED_NUMBER_ERROR * self.value),
             ("objective of the null model", claim.null_objective, self.null, _STATED_NUMBER_ERROR * self.null),
             ("strength of the penalty", claim.strength, self.strength, _STATED_NUMBER_ERROR * self.strength),
+            ("share of absolute values in the penalty", claim.l1_ratio, arb(float(self.problem.l1_ratio)), arb(0)),
         ):
             if abs(true - arb(float(claimed))) > slack:
                 found.append(f"the {name} is {float(true):.10g}, and the certificate says {claimed:.10g}")

@@ -27,6 +27,14 @@ completing squares, and
 
 A column of weight 0 drops out as the intercept does, if `G_jk = 0`: then `ball_tilt` makes the q.
 
+With a share a of absolute values the penalty is `strength sum_jk w_j (a d_j |W_jk| + (1 - a) / 2
+d_j^2 W_jk^2)`, w_j the penalty weight and d_j the divisor. A coefficient gains from G only as far
+as `e_jk = |G_jk| - strength a w_j d_j` is positive: with squares at most `e_jk^2 / (2 strength (1 -
+a) w_j d_j^2)`. And as losses are not negative, only coefficients with `strength a sum_jk w_j d_j
+|W_jk| <= P` at any known value of P matter, so that all of them gain at most the largest
+`e_jk / (w_j d_j)` times that value over `strength a`. D has the smaller of the two in the place of
+the squares.
+
 *The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
 `r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take
 
@@ -69,20 +77,31 @@ class BallProblem(ExactData):
         return loss / self.total_weight + self.penalty(W)
 
     def penalty(self, W: Ball) -> Ball:
-        """`strength / 2 * sum_jk r_j W_jk^2`."""
+        """`strength / 2 * sum_jk r_j W_jk^2`, and with absolute values `strength a sum_jk w_j d_j
+        |W_jk|`."""
         strength = self.strength
         if np.isinf(self.C):
             return arb(0)
         squares = arb(0)
         for ridge, row in zip(self.ridges, W.tolist(), strict=True):
             squares += ridge * sum((w * w for w in row), arb(0))
-        return strength / 2 * squares
+        found = strength / 2 * squares
+        if self.l1_ratio > 0:
+            ratio = arb(float(self.l1_ratio))
+            for size, row in zip(self.sizes, W.tolist(), strict=True):
+                found += strength * ratio * size * sum((abs(w) for w in row), arb(0))
+        return found
 
-    def bound(self, W: Ball, b: list[Ball]) -> Ball:
+    def bound(self, W: Ball, b: list[Ball], reached: Ball = None) -> Ball:
         """D, at predictions of a witness that are changed so that what is not penalised drops out:
         P is never below it.
 
         Minus infinity where no such change is found.
+
+        Args:
+            W: the witness.
+            b: its intercepts.
+            reached: a value that P has somewhere; that at the witness if None.
         """
         mixing, tilt, free = [(arb(0), arb(0))] * self.n_outputs, None, set(self.free)
         if free:
@@ -113,7 +132,26 @@ class BallProblem(ExactData):
         for j, (ridge, row) in enumerate(zip(self.ridges, G, strict=True)):
             if j not in free:
                 squares += sum((g * g for g in row), arb(0)) / ridge
+        if self.l1_ratio > 0:
+            reached = self.value(W, b).upper() if reached is None else reached
+            return entropy / total - self._gains([[g / total for g in row] for row in G], free, reached)
         return entropy / total - squares / (total * total * 2 * self.strength)
+
+    def _gains(self, G: list[list[Ball]], free: set[int], reached: Ball) -> Ball:
+        """What coefficients can gain from a gradient, at most, under a penalty of absolute values:
+        by the squares beside them, or by the bound on their sizes that a value of P is."""
+        ratio, strength = arb(float(self.l1_ratio)), self.strength
+        squares, steepest = arb(0), arb(0)
+        for j, (size, ridge) in enumerate(zip(self.sizes, self.ridges, strict=True)):
+            if j in free:
+                continue
+            for g in G[j]:
+                beyond = abs(g) - strength * ratio * size
+                if not beyond < 0:
+                    beyond = beyond.upper()
+                    steepest = max(steepest, (beyond / size).upper())
+                    squares += beyond * beyond / (2 * strength * ridge) if ridge > 0 else arb("inf")
+        return min(squares.upper(), (steepest * reached / (strength * ratio)).upper())
 
     def _mixing(self, W: Ball, b: list[Ball]) -> list[tuple[Ball, Ball]]:
         """t and the entry of v for each output."""

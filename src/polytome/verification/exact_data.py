@@ -98,6 +98,7 @@ class ExactData:
         scale: None, "standard", or positive numbers (d,).
         penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None
             for 1.
+        l1_ratio: the share of absolute values in the penalty; the rest are squares.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -112,6 +113,7 @@ class ExactData:
     factors: list[Any] = field(default_factory=list)
     scale: Any = None
     penalty_weights: list[float] | None = None
+    l1_ratio: float = 0.0
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -161,10 +163,21 @@ class ExactData:
 
     @property
     def ridges(self) -> list[Ball]:
-        """`w_j d_j^2`: what the penalty multiplies each squared coefficient with, but for half the
+        """`(1 - a) w_j d_j^2`, a being the share of absolute values: what the penalty multiplies
+        each squared coefficient with, but for half the strength."""
+        squares = 1 - arb(float(self.l1_ratio))
+        return [squares * w * d * d for w, d in zip(self._weights, self.divisors, strict=True)]
+
+    @property
+    def sizes(self) -> list[Ball]:
+        """`w_j d_j`: what it multiplies each absolute coefficient with, but for a times the
         strength."""
-        weights = [1.0] * len(self.divisors) if self.penalty_weights is None else self.penalty_weights
-        return [arb(w) * d * d for w, d in zip(weights, self.divisors, strict=True)]
+        return [w * d for w, d in zip(self._weights, self.divisors, strict=True)]
+
+    @property
+    def _weights(self) -> list[Ball]:
+        """w_j, as balls."""
+        return [arb(w) for w in self.penalty_weights or [1.0] * len(self.divisors)]
 
     @property
     def free(self) -> list[int]:

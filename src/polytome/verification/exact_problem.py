@@ -58,10 +58,13 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
     weight = _weights(sample_weight, n_rows)
     own = own_settings(model)
     settings: dict[str, Any] = {"C": float(own["C"]), "fit_intercept": bool(own["fit_intercept"])}
+    settings["l1_ratio"] = float(own.get("l1_ratio") or 0.0)
     settings["scale"] = _divisors(model.scale, X.shape[1])
     settings["penalty_weights"] = _penalty_weights(model, X.shape[1])
     if settings["penalty_weights"] is not None and not any(settings["penalty_weights"]):
         settings |= {"C": np.inf, "penalty_weights": None}
+    if np.isinf(settings["C"]):
+        settings["l1_ratio"] = 0.0
     if isinstance(model, MultilabelLogistic):
         return BallProblem(rows, _label_table(y, n_rows, len(model.labels_)), weight, softmax=False, **settings)
     n_classes = len(model.classes_)

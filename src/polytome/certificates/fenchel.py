@@ -1,0 +1,190 @@
+"""What a penalty that is more than a sum of squares puts into a duality gap, and which coefficients
+the gap proves to be zero.
+
+Let R be the residuals of predictions that satisfy the intercept's equation, and those of columns
+without a penalty, G their gradient, and B a number that the objective reaches. Losses are not
+negative, so the minimum is among the coefficients V whose penalty is at most B, and with
+Fenchel's inequality in every row, and for these V,
+
+    P* >= D(R) = -sum_i s_i loss*(R_i) / S - max_V (<V, -G> - penalty(V))
+    P - D      = divergence of R from the predictions
+                 + penalty(W) + max_V (<V, -G> - penalty(V)) + <W, G>
+
+The last three terms are the penalty's (`Penalty.fenchel_gap`). Because V is bounded, they are
+finite where a conjugate would not be: a gradient that is a little beyond the corners of a lasso
+costs a little, and no dual point has to be shrunk until it is feasible.
+
+*Zeros.* Losses are smooth with a constant L, so -D is strongly convex in R: the optimal residuals
+R* are unique, with `sum_i s_i ||R_i - R*_i||^2 / S <= 2 L (P - D)`. Entry jk of G is therefore no
+farther from that of G* than `sqrt(2 L gap)` times the deviation of column j. Where it stays inside
+the corner, the coefficient is 0 at every optimum.
+
+References: Ndiaye, Fercoq, Gramfort and Salmon, Gap safe screening rules for sparsity enforcing
+penalties, Journal of Machine Learning Research 18, 2017; Boyd and Vandenberghe, Convex
+Optimization, 2004, section 5.1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificates.rounding import UNIT, Rounding, growth, rounding_of
+from polytome.certificates.unpenalised import Equations, solve_equations
+from polytome.objective import Objective
+from polytome.penalties import ElasticNet
+
+Array = NDArray[Any]
+
+__all__ = ["DualPoint", "gap_slope", "loss_gradient", "proved_zeros", "quick_gap"]
+
+_SMALL_CHANGE = 1e-6  # of all predictions: where the slope of the gap is taken
+
+
+@dataclass(frozen=True)
+class DualPoint:
+    """Predictions next to those of some coefficients, which satisfy all equations, and what they
+    prove.
+
+    Attributes:
+        gradient: near theirs, (n_features, n_outputs).
+        error: theirs differs from it by no more, entry by entry.
+        exact: the gap that exact arithmetic would prove, but for what is left of equations.
+        balanced: with what is left of equations.
+        total: with rounding too, but for that of the objective and of the scores.
+    """
+
+    gradient: Array
+    error: Array
+    exact: float
+    balanced: float
+    total: float
+
+    @classmethod
+    def beside(
+        cls, objective: Objective, W: Array, value: float, gradient: Array, equations: Equations | None = None
+    ) -> DualPoint:
+        """That beside the predictions of coefficients.
+
+        Args:
+            objective: with products in float64, and a penalty that has a rest.
+            W: coefficients, shape `objective.shape`.
+            value: the objective there.
+            gradient: and its gradient.
+            equations: those of columns without a penalty; None if there are none.
+        """
+        penalty, rounding, sizes = objective.penalty, rounding_of(objective, W, value), objective.sizes
+        G, largest = loss_gradient(objective, W, gradient), (value + rounding.objective) * (1 + growth(100))
+        growth_factor = 1 + growth(sum(objective.shape) + 20)
+        summed, centred = (each[:, None] * growth_factor for each in (sizes.summed, sizes.centred))
+
+        def share_of_penalty(error: Array) -> float:
+            return penalty.fenchel_gap(W[:-1], G, error, largest)
+
+        none = np.zeros_like(summed)
+        error = 16 * UNIT * (np.abs(penalty.quadratic * W[:-1]) + np.abs(G)) + summed * rounding.balance
+        exact = share_of_penalty(none)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if equations is None:
+                unbalanced = np.abs(gradient[-1])
+                share = _share(objective, rounding, unbalanced)
+                balanced = _mixed(rounding, share) + share_of_penalty(share * _reach(objective, value) * centred)
+                share = _share(objective, rounding, unbalanced + rounding.balance)
+                error = error + share * _reach(objective, value) * centred
+                total = _mixed(rounding, share) + share_of_penalty(error)
+            else:
+                divergence, change, summation_error = equations.changes()
+                balanced = divergence + share_of_penalty(change * centred + summation_error * summed)
+                divergence, change, summation_error = equations.changes(rounding)
+                error = error + change * centred + summation_error * summed
+                total = divergence + share_of_penalty(error)
+        balanced, total = (each if each >= 0 else np.inf for each in (balanced, total))  # of NaN, nothing
+        return cls(G, error, exact, min(balanced, total), total)
+
+
+def _share(objective: Objective, rounding: Rounding, unbalanced: Array) -> float:
+    """How much of all predictions one prediction takes the place of, so that these mean residuals
+    vanish."""
+    if not objective.fit_intercept:
+        return 0.0
+    room = np.maximum(rounding.room, 0.0)
+    needed = np.divide(unbalanced, room, out=np.zeros_like(unbalanced), where=unbalanced > 0)
+    share = float(needed.max()) * (1 + growth(objective.rows.n_rows))
+    return share if share < 1 else np.inf
+
+
+def _mixed(rounding: Rounding, share: float) -> float:
+    """The divergence in nats that this takes at most."""
+    return share * rounding.cost + 0.5 * share * share if share > 0 else 0.0
+
+
+def _reach(objective: Objective, value: float) -> float:
+    """How far, in the root mean square, one entry of a row's residuals can be from that of the
+    prediction for all."""
+    loss = objective.loss
+    return math.sqrt(2) if loss.is_cross_entropy else 2 + math.sqrt(2 * loss.smoothness * value) * (1 + growth(8))
+
+
+def loss_gradient(objective: Objective, W: Array, gradient: Array) -> Array:
+    """The gradient of the loss alone with respect to the feature coefficients."""
+    found: Array = gradient[:-1] - objective.penalty.quadratic * W[:-1]
+    return found
+
+
+def quick_gap(objective: Objective, W: Array, value: float, gradient: Array) -> float:
+    """The gap as if equations were satisfied, and nothing rounded."""
+    G = loss_gradient(objective, W, gradient)
+    return objective.penalty.fenchel_gap(W[:-1], G, np.zeros((len(G), 1)), value)
+
+
+def gap_slope(objective: Objective, W: Array, value: float, gradient: Array) -> float:
+    """How fast the gap grows, at most, with a small change of all predictions: nats per root mean
+    square."""
+    G, centred = loss_gradient(objective, W, gradient), objective.sizes.centred[:, None]
+    gaps = [objective.penalty.fenchel_gap(W[:-1], G, h * centred, value) for h in (0.0, _SMALL_CHANGE)]
+    return max(gaps[1] - gaps[0], 0.0) / _SMALL_CHANGE
+
+
+def proved_zeros(objective: Objective, W: Array, tol: float) -> Array:
+    """Which feature coefficients are 0 at every optimum, as the duality gap at `W` proves;
+    (n_features, n_outputs), boolean. A few passes over the rows.
+
+    Args:
+        objective: what was minimised.
+        W: coefficients near the optimum, shape `objective.shape`.
+        tol: the tolerance of their certificate, relative to the null model.
+
+    Example:
+        >>> from polytome.losses import Logistic
+        >>> from polytome.rows import as_rows
+        >>> rows = as_rows(np.array([[-2.0, 0.1], [-1.0, -0.1], [1.0, -0.1], [2.0, 0.1]]), np.array([0, 0, 1, 1]))
+        >>> proved_zeros(Objective(Logistic(), ElasticNet(0.8, 1.0), rows), np.zeros((3, 1)), 1e-4).ravel()
+        array([False,  True])
+    """
+    objective, penalty = objective.at(np.float64), objective.penalty
+    nowhere = np.zeros((objective.shape[0] - 1, objective.shape[1]), dtype=bool)
+    if not isinstance(penalty, ElasticNet):
+        return nowhere
+    value, gradient = objective.value_and_gradient(W)
+    equations = None
+    if objective.unpenalised.size:
+        slope = gap_slope(objective, W, value, gradient)
+        value, gradient, W, equations = solve_equations(objective, W, tol, (value, gradient), slope)
+    point, loss = DualPoint.beside(objective, W, value, gradient, equations), objective.loss
+    rounding = rounding_of(objective, W, value)
+    gap = (point.total + rounding.divergence + rounding.objective + rounding.strength) * (1 + growth(200))
+    if not np.isfinite(gap):
+        return nowhere
+    rows, sizes = objective.rows, objective.sizes
+    deviations = rows.columns.scale * rows.lengths(rows.moments()[0]) if objective.fit_intercept else sizes.summed
+    radius = math.sqrt(2 * loss.smoothness * gap) * (1 + growth(20)) * deviations[:, None]
+    farthest = np.abs(point.gradient) + point.error + radius
+    corner = np.broadcast_to(penalty.corner, farthest.shape)
+    # Deviations that columns are divided by are rounded, and so is the strength.
+    slack = 1 - growth(2 * rows.n_rows + 200)
+    found: Array = (corner > 0) & (farthest * (1 + growth(20)) < corner * slack)
+    return found

@@ -1,0 +1,103 @@
+"""Certificates of the elastic net: never below the true distance, and zeros that are zero, by an
+optimum that is known to many more digits."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from polytome.certificates.certificate import certify
+from polytome.certificates.fenchel import proved_zeros
+from polytome.losses import Logistic, Softmax
+from polytome.objective import Objective
+from polytome.penalties import ElasticNet
+from polytome.rows import as_rows
+from polytome.solvers import ProximalNewton, minimize
+
+
+def random_problem(seed):
+    """Data, settings and the objective of a tiny fit."""
+    rng = np.random.default_rng(seed)
+    n_classes, d = int(rng.integers(2, 5)), int(rng.integers(1, 7))
+    n = int(rng.integers(n_classes + 2, 20))
+    X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-2, 3, size=d)
+    y = rng.integers(0, n_classes, n)
+    y[:n_classes] = np.arange(n_classes)
+    weight = rng.gamma(1, 1, n) + 1e-3 if rng.random() < 0.5 else np.ones(n)
+    ratio, C = float(rng.choice([1.0, 1.0, 0.99, 0.5, 0.05])), 10.0 ** rng.uniform(-2, 3)
+    weights = rng.choice([0.0, 0.5, 1, 3], size=d) if rng.random() < 0.4 else np.ones(d)
+    weights = weights if weights.any() else np.ones(d)
+    penalty = ElasticNet(1 / (C * weight.sum()), ratio, weights)
+    loss = Logistic() if n_classes == 2 else Softmax(n_classes)
+    return rng, Objective(loss, penalty, as_rows(X, y, weight), bool(rng.random() < 0.8)), (X, y, weight)
+
+
+def exact_objective(objective, data, W):
+    """P in fifty digits, at floats."""
+    X, y, weight = data
+    penalty, total = objective.penalty, mpmath.fsum(weight)
+    with mpmath.workdps(50):
+        loss = mpmath.mpf(0)
+        for x, label, s in zip(X.tolist(), y.tolist(), weight.tolist(), strict=True):
+            scores = [mpmath.fdot(x, W[:-1, k].tolist()) + W[-1, k] for k in range(W.shape[1])]
+            scores = [mpmath.mpf(0), *scores] if len(scores) == 1 else scores
+            loss += s * (mpmath.log(mpmath.fsum(mpmath.exp(z) for z in scores)) - scores[label])
+        ratio, value = mpmath.mpf(penalty.l1_ratio), mpmath.mpf(0)
+        for w, row in zip(penalty.weights[:, 0].tolist(), W[:-1].tolist(), strict=True):
+            for v in row:
+                size = abs(mpmath.mpf(v))
+                value += w * (ratio * size + (1 - ratio) / 2 * size * size)
+        return loss / total + penalty.strength * value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_gaps_are_above_the_distance_and_proved_zeros_are_zero(seed):
+    rng, objective, data = random_problem(seed)
+    fine = minimize(objective, ProximalNewton(), tol=1e-13, max_iter=200)
+    minimum = exact_objective(objective, data, fine.coefficients)
+    has_optimum = fine.certificate.relative_gap < 1e-7  # a column without a penalty may tell classes apart
+    coarse = minimize(objective, ProximalNewton(), tol=10.0 ** -int(rng.integers(2, 7)))
+    assert coarse.certificate.holds or not has_optimum
+    points = [fine.coefficients, coarse.coefficients, objective.null[0]]
+    points += [fine.coefficients * rng.uniform(0.5, 1.5, fine.coefficients.shape)]
+    points += [fine.coefficients + 10.0**-k * rng.normal(size=objective.shape) for k in (1, 4, 8)]
+    is_zero = fine.coefficients[:-1] == 0
+    for W in points:
+        W = W if objective.fit_intercept else np.vstack([W[:-1], np.zeros_like(W[-1:])])
+        certificate, at = certify(objective, W, 1e-4)
+        value = exact_objective(objective, data, at)
+        assert certificate.gap >= value - minimum
+        assert abs(value - certificate.objective) <= certificate.gap
+        zeros = proved_zeros(objective, W, 1e-4)
+        assert not (zeros & ~is_zero).any() or not has_optimum
+        if fine.certificate.relative_gap < 1e-10 and W is fine.coefficients and objective.penalty.l1_ratio == 1:
+            assert zeros.sum() >= 0.5 * is_zero.sum()
+
+
+def test_a_strong_penalty_proves_all_zeros_and_the_certificate_is_of_the_null_model(rng):
+    X, y = rng.normal(size=(30, 4)), np.arange(30) % 3
+    objective = Objective(Softmax(3), ElasticNet(2.0, 1.0), as_rows(X, y))
+    certificate, W = certify(objective, objective.null[0], 1e-8)
+    assert certificate.holds
+    assert not W[:-1].any()
+    assert proved_zeros(objective, W, 1e-8).all()
+    assert np.isinf(certificate.coefficient_bound)
+
+
+def test_a_softmax_keeps_its_zeros_where_classes_are_centred():
+    """The mean of a column's coefficients would leave none at zero; the median does."""
+    penalty = ElasticNet(1.0, 1.0)
+    W = np.array([[0.0, 0.0, 3.0], [1.0, 2.0, 5.0], [0.0, 0.0, 1.0]])[:, :3]
+    centred = W - penalty.centre(W)
+    np.testing.assert_array_equal(centred, [[0.0, 0.0, 3.0], [-1.0, 0.0, 3.0], [0.0, 0.0, 1.0]])
+    even = np.array([[0.0, 0.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+    np.testing.assert_array_equal(even - penalty.centre(even), [[0.0, 0.0, 1.0, 2.0], [-1.0, 0.0, 1.0, 2.0]])
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.9, 0.5, 0.1])
+@pytest.mark.parametrize("n_classes", [3, 4, 7])
+def test_no_other_centre_has_a_smaller_penalty(rng, ratio, n_classes):
+    penalty, W = ElasticNet(0.7, ratio), rng.normal(size=(50, n_classes)) * rng.integers(0, 2, (50, n_classes))
+    centred = W - penalty.centre(W)
+    for other in (0.0, 1e-3, -1e-3, 0.3, -0.3):
+        assert penalty.value(centred) <= penalty.value(centred + other) + 1e-12
+    np.testing.assert_allclose(penalty.centre(centred), 0, atol=1e-12)
