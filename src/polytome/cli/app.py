@@ -18,6 +18,7 @@ from polytome.cli.explain import explain
 from polytome.cli.export import export
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
+from polytome.cli.plan import plan
 from polytome.cli.play import play
 from polytome.cli.predict import predict
 from polytome.cli.report import report
@@ -86,7 +87,22 @@ def polytome(
 
 
 _COMMANDS = (
-    *(train, predict, evaluate, explain, verify, report, card, serve, play, export, datasets, lesson, check_sources),
+    *(
+        train,
+        plan,
+        predict,
+        evaluate,
+        explain,
+        verify,
+        report,
+        card,
+        serve,
+        play,
+        export,
+        datasets,
+        lesson,
+        check_sources,
+    ),
 )
 
 for command in _COMMANDS:

@@ -33,6 +33,7 @@ from polytome.penalties import by_column
 Array = NDArray[Any]
 
 __all__ = [
+    "CurvatureSums",
     "DiagonalPreconditioner",
     "GramPreconditioner",
     "KroneckerHessian",
@@ -208,7 +209,9 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
         size = max(min(size, facts.most_copied), min(size, _MIN_SAMPLE_ROWS))
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     rows = objective.rows
-    S, centres, curvature, mean_hessian = rows.reduce(_Factors(objective.loss, rows.columns.to_raw(W), rows.columns))
+    S, centres, curvature, mean_hessian = rows.reduce(
+        CurvatureSums(objective.loss, rows.columns.to_raw(W), rows.columns)
+    )
     outputs = _outputs(objective, mean_hessian, float(curvature.sum()))
     centres = centres * (_inverse(curvature) if objective.fit_intercept else 0.0)
     S -= (centres * curvature) @ centres.T
@@ -217,7 +220,7 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
 
 
 @dataclass(frozen=True, eq=False)
-class _Factors:
+class CurvatureSums:
     """What the two factors are made of: the Gram matrix of the columns, weighted by each row's
     curvature; the sums of the columns weighted by each output's curvature, and of these weights;
     and the Hessian of the scores."""
@@ -228,6 +231,7 @@ class _Factors:
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
+        """Each of them by one matrix product."""
         trace, m, u = curvature_of(self.loss, block, self.raw)
         curvature = block.weight[:, None] * (m if u is None else m - u * u)
         X = self.columns.dense(block)
