@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from polytome.curvature.preconditioner import CurvatureSums
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective
-from polytome.passes import ProductOfColumns, Scores, ValueAndGradient
+from polytome.passes import CurvatureSums, ProductOfColumns, Scores, ValueAndGradient
 from polytome.penalties import L2
 from polytome.rows import Storage, as_rows
 from polytome.solvers import LBFGS, DualCoordinateAscent, Newton, Solver, minimize

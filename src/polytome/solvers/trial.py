@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.curvature.preconditioner import CurvatureSums, gram_sample
+from polytome.curvature.preconditioner import gram_sample
 from polytome.objective import Objective
-from polytome.passes import Pass, Sums, ValueAndGradient
+from polytome.passes import CurvatureSums, Pass, Sums, ValueAndGradient
 from polytome.rows import Storage
 from polytome.solvers.driver import Progress, Stop, minimize
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent
