@@ -24,7 +24,10 @@ torch = pytest.importorskip("torch")
 def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR")
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # which wait for each other where other processes have the cores
         yield
+        torch.set_num_threads(before)
 
 
 def on_device(X: Any, dtype: Any = None) -> DeviceMatrix:

@@ -40,7 +40,10 @@ def quiet() -> Iterator[None]:
     """Torch says once that its CSR tensors are new."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR")
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # which wait for each other where other processes have the cores
         yield
+        torch.set_num_threads(before)
 
 
 def csr(X: Any) -> Any:

@@ -234,7 +234,7 @@ class TensorRows(Storage):
             entry_bytes=max(1, matrix.nbytes // max(matrix.n_entries, 1)),
             n_blocks=len(lengths),
             largest_block=max(lengths),
-            n_threads=1,
+            n_threads=self.n_threads,
             is_resident=True,
         )
 
@@ -279,7 +279,7 @@ class TensorRows(Storage):
     def _converted(self, part: slice) -> Tensor:
         """Some of the rows in the precision of the products, where that is computed."""
         tensor = self.X.take(part).tensor
-        return tensor.to(device=self._exact_device if self._is_exact else tensor.device, dtype=self._dtype)
+        return _moved(tensor, self._exact_device if self._is_exact else tensor.device, self._dtype)
 
     @property
     @kept
@@ -340,14 +340,12 @@ class TensorBlock(NamedTuple):
 
     def times(self, coefficients: Tensor) -> Tensor:
         """X times coefficients, the product in its precision, in float64."""
-        product = self.X @ coefficients.to(device=self.X.device, dtype=self.X.dtype)
-        return product.to(device=self.weight.device, dtype=self.weight.dtype)
+        return _like(self.X @ _like(coefficients, self.X), self.weight)
 
     def transposed_times(self, residuals: Tensor) -> Tensor:
         """The transpose of X times residuals."""
         back = self.X.t() if self.back is None else self.back
-        product = back @ residuals.to(device=self.X.device, dtype=self.X.dtype)
-        return product.to(device=self.weight.device, dtype=self.weight.dtype)
+        return _like(back @ _like(residuals, self.X), self.weight)
 
     def scores(self, raw: Array) -> Tensor:
         """Scores in float64."""
@@ -358,12 +356,12 @@ class TensorBlock(NamedTuple):
 
     def standardised(self, columns: Columns) -> Tensor:
         """The standardised columns in the precision of the products."""
-        shift, scale = (self.tensor(part).to(self.X) for part in (columns.shift, columns.scale))
+        shift, scale = (_like(self.tensor(part), self.X) for part in (columns.shift, columns.scale))
         return (self.X - shift) * scale
 
     def with_intercept(self, columns: Columns, fit_intercept: bool) -> Tensor:
         """The same in float64, and the intercept's column last."""
-        X = self.standardised(columns).to(self.weight)
+        X = _like(self.standardised(columns), self.weight)
         return _torch().cat([X, X.new_full((len(X), 1), float(fit_intercept))], dim=1)
 
 
@@ -489,18 +487,19 @@ def _curvature_sums(a_pass: CurvatureSums, block: TensorBlock) -> tuple[Tensor, 
     m, u = _LOSSES[type(a_pass.loss)].curvature(block.scores(a_pass.raw))
     curvature = block.weight[:, None] * (m if u is None else m - u * u)
     X = block.standardised(a_pass.columns)
-    means = X.t() @ curvature.to(X)
-    X *= (block.weight * _traces_of(m, u)).sqrt().to(X)[:, None]
-    return X.t() @ X, means, curvature.sum(dim=0), _hessian_of_scores(block.weight, m, u)
+    means = X.t() @ _like(curvature, X)
+    X *= _like((block.weight * _traces_of(m, u)).sqrt(), X)[:, None]
+    gram, means = (_like(each, block.weight) for each in (X.t() @ X, means))
+    return gram, means, curvature.sum(dim=0), _hessian_of_scores(block.weight, m, u)
 
 
 def _centred_sums(a_pass: CentredSums, block: TensorBlock) -> tuple[Tensor, ...]:
-    centred = block.X.to(block.weight) - block.tensor(a_pass.near)
+    centred = _like(block.X, block.weight) - block.tensor(a_pass.near)
     return block.weight @ centred, block.weight @ (centred * centred), block.weight.sum()
 
 
 def _row_squares(a_pass: RowSquares, block: TensorBlock) -> tuple[Tensor, ...]:
-    X = block.standardised(a_pass.columns).to(block.weight)
+    X = _like(block.standardised(a_pass.columns), block.weight)
     return ((X * X).sum(dim=1),)
 
 
@@ -549,13 +548,26 @@ def _added_up(results: Iterator[tuple[Tensor, ...]], joined: int) -> Sums:
     for result in results:
         last = len(result) - joined
         if not (totals or pieces):
-            totals, pieces = [term.double() for term in result[:last]], [[term] for term in result[last:]]
+            totals, pieces = [term.clone() for term in result[:last]], [[term] for term in result[last:]]
             continue
         for total, term in zip(totals, result[:last], strict=True):
             total += term
         for piece, term in zip(pieces, result[last:], strict=True):
             piece.append(term)
     return tuple(on_host(term) for term in (*totals, *map(_torch().cat, pieces)))
+
+
+def _like(values: Tensor, other: Tensor) -> Tensor:
+    """Values of the type and on the device of another tensor."""
+    return _moved(values, other.device, other.dtype)
+
+
+def _moved(values: Tensor, device: Any, dtype: Any) -> Tensor:
+    """Values on another device and of another type, which the device that they leave need not
+    have."""
+    if values.device.type == "cpu":
+        return values.to(dtype).to(device)
+    return values.to(device).to(dtype)
 
 
 def _transposed(block: Tensor) -> Tensor:
