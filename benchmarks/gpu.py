@@ -1,7 +1,7 @@
 """Fits to rows on a device: MNIST, a linear probe and rows of the size of ImageNet, their passes
 beside what the memory and the arithmetic of the device allow, and others' solvers beside them.
 
-    python -m benchmarks.gpu [--device cuda] [--data DIR] [--out FILE.json] [--seconds 480] [--small]
+    python -m benchmarks.gpu [--device cuda] [--data DIR] [--out FILE.json] [--small]
 
 Needs torch. One run takes at most the seconds given: a part begins only while there is time for it,
 and says so where it is left out. `--small` makes all rows few, to see that it runs on a processor.
