@@ -138,7 +138,8 @@ def without_library(X: Any) -> Any:
         return X
     if type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach"):
         return _of_tensor(X.detach())
-    if len(getattr(X, "shape", ())) != 2 or not (hasattr(X, "__dlpack__") and hasattr(X, "__dlpack_device__")):
+    shape = getattr(X, "shape", None)
+    if not (isinstance(shape, tuple) and len(shape) == 2 and hasattr(X, "__dlpack__")):
         return X
     if int(X.__dlpack_device__()[0]) == _CPU:
         try:
