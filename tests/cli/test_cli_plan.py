@@ -42,7 +42,8 @@ def test_files_that_are_read_in_each_pass_and_workers(tmp_path: Path) -> None:
     said = " ".join(done("plan", tmp_path, "--target", "y", "--workers", 4, "--bandwidth", "10MB/s").split())
     assert "1,200 rows, 3 columns, 2 classes" in said
     assert "read in each pass" in said
-    assert "of which reading alone takes" in said
+    assert "reading all rows once takes" in said
+    assert "for value and gradient alone" in said
     assert "4 workers" in said
     assert "at 10 MB/s" in said
 

@@ -31,6 +31,7 @@ def test_few_rows_cost_what_their_fit_takes() -> None:
     assert cost.choice is not None
     assert str(cost.choice) == str(fitted.solver_)
     assert cost.seconds[0] == cost.seconds[1] == cost.seconds[2] > cost.own_seconds > 0
+    assert cost.seconds[1] == pytest.approx(cost.passes[1] * cost.pass_seconds + cost.own_seconds)
     assert not hasattr(model, "coef_")
 
 
@@ -93,6 +94,9 @@ def test_rows_in_files_are_read_in_each_pass(tmp_path: Path) -> None:
     assert cost.shared is not None
     assert cost.shared.workers.count == 3
     assert cost.shared.send_seconds == cost.shared.bytes_sent / 1e6
+    assert cost.shared.pass_seconds == pytest.approx(
+        cost.pass_seconds / 3 + cost.shared.send_seconds + cost.shared.add_seconds
+    )
 
 
 def test_the_memory_is_that_which_a_fit_is_held_to() -> None:

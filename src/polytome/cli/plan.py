@@ -41,7 +41,7 @@ __all__ = ["plan"]
 Source = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SOURCE]",
+        metavar="SOURCE",
         show_default=False,
         help="The name of a data set, or a path; without one --rows and --columns say what there is.",
     ),
@@ -232,8 +232,11 @@ def _facts(name: str, cost: FitCost, opening: float | None) -> dict[str, str]:
         if low == high
         else f"about {expected:,.0f}, estimated from {cost.known_from}; between {low:,.0f} and {high:,.0f}"
     )
-    reading = "" if cost.reading_seconds is None else f", of which reading alone takes {_seconds(cost.reading_seconds)}"
-    facts["A pass"] = f"{_seconds(cost.pass_seconds)}{reading}"
+    reading = "" if cost.reading_seconds is None else f"; reading all rows once takes {_seconds(cost.reading_seconds)}"
+    alone = ""
+    if cost.gradient_seconds is not None:
+        alone = f" on average, {_seconds(cost.gradient_seconds)} for value and gradient alone"
+    facts["A pass"] = f"{_seconds(cost.pass_seconds)}{alone}{reading}"
     left = "" if cost.memory_left is None else f"; {_bytes(cost.memory_left)} are left"
     facts["Memory"] = f"{_bytes(cost.memory)} at its peak{'' if cost.is_read else ', beside the rows'}{left}"
     facts["In all"] = f"{_span(cost.seconds)}, of which {_seconds(cost.own_seconds)} are no passes"

@@ -116,7 +116,9 @@ class FitCost:
         passes: over the rows.
         known_from: in words, how the passes are known.
         reading_seconds: of reading all rows once; None where they are in memory.
-        pass_seconds: of one pass over all rows, with reading them.
+        pass_seconds: of a pass over all rows, on average, with reading them.
+        gradient_seconds: of one for value and gradient alone; None where the fit makes none, or on
+            paper.
         own_seconds: of what is no pass, such as factors of a Hessian.
         seconds: of the fit.
         memory: bytes that the fit takes at its peak, beyond the rows where these are in memory.
@@ -136,6 +138,7 @@ class FitCost:
     known_from: str
     reading_seconds: float | None
     pass_seconds: float
+    gradient_seconds: float | None
     own_seconds: float
     seconds: Range
     memory: float
@@ -207,7 +210,7 @@ def cost_of_fit(
     made = _PASSES_OF_MANY if trial.n_rows >= _MANY_ROWS_PER_COLUMN * rows.n_features else _PASSES_OF_FEW
     made = (1.0, 1.0, 1.0) if is_whole and trial.share == 1 else made
     reading = timed.reading_beside * expected.readings
-    part = _Parts(reading, expected.shared + preparing, expected.own, trial.passes, made)
+    part = _Parts(reading, expected.shared, expected.own + preparing, trial.passes, made)
     n_sums = max((seen.n_sums for seen in trial.over_all), default=objective.size)
     return part.cost(
         objective,
@@ -218,7 +221,7 @@ def cost_of_fit(
         | {
             "known_from": "a fit to all rows" if is_whole else f"a fit to {trial.n_rows:,} of the rows",
             "reading_seconds": timed.reading,
-            "pass_seconds": timed.one_pass or part.each(part.shared),
+            "gradient_seconds": timed.one_pass,
         },
     )
 
@@ -297,7 +300,7 @@ def cost_on_paper(
             "is_read": is_read,
             "known_from": "fits to known data sets",
             "reading_seconds": reading if is_read else None,
-            "pass_seconds": max(computing, reading),
+            "gradient_seconds": None,
             "memory_left": left,
         },
     )
@@ -344,6 +347,7 @@ class _Parts:
         return FitCost(
             choice=choice,
             passes=(low, expected, high),
+            pass_seconds=self.each(self.reading + self.shared),
             own_seconds=self.own,
             seconds=self.times(self.reading + self.shared + self.own),
             memory=needed,
@@ -400,6 +404,7 @@ def _nothing_to_learn(known: dict[str, Any]) -> FitCost:
         known_from="one class",
         reading_seconds=None,
         pass_seconds=0.0,
+        gradient_seconds=None,
         own_seconds=0.0,
         seconds=none,
         memory=0.0,
