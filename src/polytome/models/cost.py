@@ -40,10 +40,10 @@ Range = tuple[float, float, float]
 __all__ = ["FitCost", "Range", "SharedCost", "Workers", "cost_of_fit", "cost_on_paper"]
 
 _PASSES_OF_MANY = (0.7, 1.0, 1.5)
-_PASSES_OF_FEW = (0.6, 1.0, 4.0)
+_PASSES_OF_FEW = (0.4, 1.0, 4.0)
 _MANY_ROWS_PER_COLUMN = 10
 """Passes over all rows for each over some of them, as known data sets showed: few rows beside their
-columns are easier to fit under a weak penalty."""
+columns are easier to fit under a weak penalty, and harder under a strong one."""
 _LONG_PASS_SECONDS = 1.0
 _PARTS_TIMED = 4
 _MADE_ENTRIES = 2**22

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.curvature.preconditioner import gram_sample
+from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS, gram_sample
 from polytome.objective import Objective
 from polytome.passes import CurvatureSums, Pass, Sums, ValueAndGradient
 from polytome.rows import Storage
@@ -30,6 +30,7 @@ Array = NDArray[Any]
 __all__ = ["Expected", "Seen", "Trial", "evenly_spaced", "fit_watched", "trial_fit"]
 
 _FIRST_ROWS = 2_000
+_ROWS_PER_COLUMN = 2  # of a trial, as long as columns are few enough for their Gram matrix
 _ENOUGH_SECONDS = 0.3
 _MAX_SECONDS = 2.0
 _MAX_GROWTH = 8
@@ -198,12 +199,14 @@ def trial_fit(
         tol: as for `minimize`.
         max_iter: as for `minimize`.
     """
-    size, earlier = min(sample.n_rows, _FIRST_ROWS), None
+    size = max(_FIRST_ROWS, _ROWS_PER_COLUMN * min(sample.n_features, MAX_GRAM_COLUMNS))
+    size, earlier, is_dual = min(sample.n_rows, size), None, isinstance(solver, DualCoordinateAscent)
     while True:
         chosen = evenly_spaced(sample.n_rows, size)
         rows = sample if size == sample.n_rows else sample.subset(chosen, sample.weight[chosen])
         trial = fit_watched(rows, objective, solver, prepared, tol=tol, max_iter=max_iter, earlier=earlier)
-        if size == sample.n_rows or trial.seconds >= _ENOUGH_SECONDS:
+        is_enough = trial.seconds >= _ENOUGH_SECONDS and (earlier is not None or not is_dual)
+        if size == sample.n_rows or is_enough:
             return trial
         growth = min(_MAX_GROWTH, max(2.0, _ENOUGH_SECONDS / trial.seconds))
         size, earlier = int(growth * size), trial
