@@ -30,7 +30,13 @@ LOADED_FROM_ELSEWHERE = re.compile(r"""<(?:script|img|iframe|source)[^>]+src=["'
 LINKED_FROM_ELSEWHERE = re.compile(r"""<link[^>]+href=["']?(?:https?:)?//[^>]*>""")
 
 PUBLIC = {
-    "Fit and predict": ["polytome", "polytome.errors", "polytome.models.formula", "polytome.models.neurons"],
+    "Fit and predict": [
+        "polytome",
+        "polytome.errors",
+        "polytome.models.cost",
+        "polytome.models.formula",
+        "polytome.models.neurons",
+    ],
     "Data": [
         "polytome.tables.table",
         "polytome.tables.encoder",

@@ -20,6 +20,7 @@ from polytome.passes import (
     CentredSquares,
     CentredSums,
     Columns,
+    CurvatureSums,
     Derivatives,
     Grams,
     HessianOfKnownScores,
@@ -51,6 +52,7 @@ def all_passes(rng: np.random.Generator) -> dict[str, Any]:
     made = [
         CentredSquares(near, loss, raw),
         CentredSums(near),
+        CurvatureSums(loss, raw, columns),
         Derivatives(loss, raw, columns, True),
         Grams(columns, True),
         HessianOfScores(loss, raw),

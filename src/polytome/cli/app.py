@@ -19,6 +19,7 @@ from polytome.cli.explain import explain
 from polytome.cli.export import export
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
+from polytome.cli.plan import plan
 from polytome.cli.play import play
 from polytome.cli.predict import predict
 from polytome.cli.report import report
@@ -89,6 +90,7 @@ def polytome(
 _COMMANDS = (
     *(
         train,
+        plan,
         predict,
         evaluate,
         explain,

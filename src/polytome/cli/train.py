@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from polytome.solvers import Progress
     from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["coefficients_title", "model_line", "train"]
+__all__ = ["coefficients_title", "model_line", "scale_of", "train"]
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
@@ -118,7 +118,7 @@ def train(
     settings: dict[str, Any] = {
         "C": C,
         "l1_ratio": l1_ratio,
-        "scale": _scale(scale),
+        "scale": scale_of(scale),
         "penalty_weights": _penalty_weights(penalty_weights),
         "class_weight": class_weight,
         "fit_intercept": intercept,
@@ -318,7 +318,7 @@ def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
     return True
 
 
-def _scale(text: str | None) -> float | str | None:
+def scale_of(text: str | None) -> float | str | None:
     """The option `--scale` as the estimator takes it."""
     if text in (None, "none"):
         return None

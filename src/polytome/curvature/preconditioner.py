@@ -27,7 +27,7 @@ from polytome.curvature.hessian_factor import ridged_factor
 from polytome.curvature.sampling import drawn_by_curvature
 from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.passes import Block, CentredSquares, Columns, Sums, curvature_of, hessian_of_scores
+from polytome.passes import Block, CentredSquares, CurvatureSums, Sums, curvature_of, hessian_of_scores
 from polytome.penalties import by_column
 
 Array = NDArray[Any]
@@ -208,32 +208,14 @@ def kronecker_hessian(objective: Objective, W: Array) -> KroneckerHessian:
         size = max(min(size, facts.most_copied), min(size, _MIN_SAMPLE_ROWS))
         objective = replace(objective, rows=drawn_by_curvature(objective, W, size))
     rows = objective.rows
-    S, centres, curvature, mean_hessian = rows.reduce(_Factors(objective.loss, rows.columns.to_raw(W), rows.columns))
+    S, centres, curvature, mean_hessian = rows.reduce(
+        CurvatureSums(objective.loss, rows.columns.to_raw(W), rows.columns)
+    )
     outputs = _outputs(objective, mean_hessian, float(curvature.sum()))
     centres = centres * (_inverse(curvature) if objective.fit_intercept else 0.0)
     S -= (centres * curvature) @ centres.T
     S /= objective.total_weight
     return KroneckerHessian(outputs, S.astype(rows.precision), centres, by_column(objective.penalty.quadratic))
-
-
-@dataclass(frozen=True, eq=False)
-class _Factors:
-    """What the two factors are made of: the Gram matrix of the columns, weighted by each row's
-    curvature; the sums of the columns weighted by each output's curvature, and of these weights;
-    and the Hessian of the scores."""
-
-    loss: Loss
-    raw: Array
-    columns: Columns
-    joined = 0
-
-    def of_block(self, block: Block) -> Sums:
-        trace, m, u = curvature_of(self.loss, block, self.raw)
-        curvature = block.weight[:, None] * (m if u is None else m - u * u)
-        X = self.columns.dense(block)
-        means = X.T @ curvature.astype(X.dtype)
-        X *= np.sqrt(trace).astype(X.dtype)[:, None]
-        return X.T @ X, means, curvature.sum(axis=0), hessian_of_scores(block.weight, m, u)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from polytome.errors import ArgumentError, DataError, DataTypeError
 from polytome.models.cells import FILL_IN, numeric_array, readable_features
 from polytome.models.fitted import feature_names_in
-from polytome.rows import Columns, Rows, Stream, sound_sparse
+from polytome.rows import Columns, DeviceMatrix, Rows, Stream, on_host, sound_sparse, without_library
 from polytome.rows.choose import fast_precision
 from polytome.tables.streams.table import StreamedTable
 
@@ -46,7 +46,8 @@ def checked_features(estimator: Any, X: Any, y: Any) -> Any:
     """
     if y is None:
         raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-    if _is_plain(X) and len(X) > 1 and X.shape[1] > 0:
+    X, y = without_library(X), on_host(y)
+    if (_is_plain(X) or isinstance(X, DeviceMatrix)) and len(X) > 1 and X.shape[1] > 0:
         estimator.n_features_in_ = X.shape[1]
         vars(estimator).pop("feature_names_in_", None)
     else:
@@ -76,6 +77,7 @@ def checked_batch(estimator: Any, X: Any, y: Any, *, reset: bool = True) -> Any:
 def checked_rows(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training, all finite; a sparse one is sound."""
     X = checked_columns(estimator, X)
+    X = X[:] if isinstance(X, DeviceMatrix) else X
     X = sound_sparse(X) if sparse.issparse(X) else X
     refuse_nonfinite(X, estimator)
     return X
@@ -84,7 +86,12 @@ def checked_rows(estimator: Any, X: Any) -> Any:
 def checked_columns(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training; whether its entries are finite is left to
     the caller."""
-    fitted = vars(estimator)
+    fitted, X = vars(estimator), without_library(X)
+    if isinstance(X, DeviceMatrix):
+        if X.shape[1] != estimator.n_features_in_:
+            has, expected = f"X has {X.shape[1]} features", f"{estimator.n_features_in_} features as input"
+            raise DataError(f"{has}, but {type(estimator).__name__} is expecting {expected}")
+        return X
     if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
         return X
     return _validated(estimator, X, reset=False)
@@ -98,7 +105,7 @@ def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
             "X is rows from open_rows, which LogisticRegression, OneVsRest and OneVsOne fit piece by piece; here "
             "features in memory are needed, as read_table gives them"
         )
-    X = readable_features(X)
+    X = readable_features(X[:] if isinstance(X, DeviceMatrix) else X)
     settings |= {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
     try:
         checked = validate_data(estimator, X, **settings)
@@ -157,6 +164,8 @@ def refuse_nonfinite(X: Any, estimator: Any) -> None:
     time."""
     if (X.dtype.kind not in "fc") or X.shape[0] == 0:
         return
+    if isinstance(X, DeviceMatrix) and X.is_sparse:
+        X = X[:]
     if sparse.issparse(X):
         matrix: Any = X
         if np.isfinite(matrix.data).all():
@@ -166,10 +175,11 @@ def refuse_nonfinite(X: Any, estimator: Any) -> None:
         _refuse_entry(estimator, int(entries.row[at]), int(entries.col[at]), entries.data[at])
     size = max(1, 2**20 // max(X.shape[1], 1))
     for start in range(0, X.shape[0], size):
-        finite = np.isfinite(X[start : start + size])
+        piece = X[start : start + size]
+        finite = np.isfinite(piece)
         if not finite.all():
             row, column = map(int, np.argwhere(~finite)[0])
-            _refuse_entry(estimator, start + row, column, X[start + row, column])
+            _refuse_entry(estimator, start + row, column, piece[row, column])
 
 
 def _refuse_entry(estimator: Any, row: int, column: int, value: Any) -> None:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import column_or_1d
 from polytome.errors import ArgumentError, DataError
 from polytome.models.cells import is_missing, masked_place, vector
 from polytome.models.settings import real_number
+from polytome.rows import on_host
 
 Array = NDArray[Any]
 
@@ -94,6 +95,7 @@ def label_column(y: Any) -> Array:
     """
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
         return y
+    y = on_host(y)
     if (place := masked_place(y)) is not None:
         raise DataError(f"y[{place[0]}] is masked: {_LABEL_EACH_ROW}")
     values: Array
@@ -203,7 +205,7 @@ def soft_labels(y: Any) -> Labels:
     if (place := masked_place(y)) is not None:
         raise DataError(f"y{list(place)} is masked: {_LABEL_EACH_ROW}")
     try:
-        target = np.asarray(y, dtype=np.float64)
+        target = np.asarray(on_host(y), dtype=np.float64)
     except (TypeError, ValueError) as error:
         _refuse_missing_in_table(y)
         raise DataError(
@@ -250,7 +252,7 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     """
     if sample_weight is None:
         return np.ones(n_rows)
-    weight = vector(sample_weight, "sample_weight")
+    weight = vector(on_host(sample_weight), "sample_weight")
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     if weight.shape != (n_rows,):
@@ -343,6 +345,7 @@ def label_table(y: Any) -> Array:
     Raises:
         DataError: y is not a table, or has an entry outside.
     """
+    y = on_host(y)
     if y is None:
         raise DataError("MultilabelLogistic requires y to be passed, but the target y is None")
     if (place := masked_place(y)) is not None:

@@ -172,7 +172,9 @@ class LogisticRegression(CertifiedClassifier):
 
         Args:
             X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
-                polars; not copied. Or rows from `polytome.open_rows`, which stay in their files.
+                polars; not copied. torch tensors, which stay on their device, and arrays of other
+                libraries through DLPack. Or rows from `polytome.open_rows`, which stay in their
+                files.
             y: one label per row, or one row of class probabilities per row, shape (n, K). Rows from
                 `open_rows` bring their labels.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.

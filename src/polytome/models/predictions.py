@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from polytome import native, numerics
 from polytome.errors import ArgumentError, DataError
 from polytome.models.features import checked_columns, refuse_foreign_arrays, refuse_nonfinite
+from polytome.objective.objective import all_scores
 from polytome.passes import block_scores
-from polytome.rows import as_rows, sound_sparse
+from polytome.rows import DeviceMatrix, as_rows, sound_sparse
 
 Array = NDArray[Any]
 _Wanted = native.Link | Literal["logarithms", "probabilities"]
@@ -98,8 +99,11 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
     # as its fit left it.
     raw = np.ascontiguousarray(coefficients).T
     with np.errstate(over="ignore", invalid="ignore"):
-        blocks = as_rows(X, np.zeros(X.shape[0])).blocks()
-        scores = np.concatenate([block_scores(block, raw) for block in blocks])
+        rows = as_rows(X, np.zeros(X.shape[0]))
+        if isinstance(X, DeviceMatrix):
+            scores = all_scores(rows, raw)
+        else:
+            scores = np.concatenate([block_scores(block, raw) for block in rows.blocks()])
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
         refuse_nonfinite_coefficients(coefficients)

@@ -8,6 +8,7 @@ pass that one algorithm alone asks for stands beside that algorithm.
 
 from polytome.passes.block import Block, Columns
 from polytome.passes.curvature import (
+    CurvatureSums,
     HessianOfKnownScores,
     HessianOfScores,
     HessianProduct,
@@ -32,6 +33,7 @@ __all__ = [
     "CentredSquares",
     "CentredSums",
     "Columns",
+    "CurvatureSums",
     "Derivatives",
     "Grams",
     "HessianOfKnownScores",

@@ -10,13 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.losses import Loss
-from polytome.passes.block import Block
+from polytome.passes.block import Block, Columns
 from polytome.passes.one_pass import Sums
 from polytome.passes.scores import block_scores
 
 Array = NDArray[Any]
 
-__all__ = ["HessianOfKnownScores", "HessianOfScores", "HessianProduct", "Traces", "curvature_of", "hessian_of_scores"]
+__all__ = [
+    "CurvatureSums",
+    "HessianOfKnownScores",
+    "HessianOfScores",
+    "HessianProduct",
+    "Traces",
+    "curvature_of",
+    "hessian_of_scores",
+]
 
 
 def hessian_of_scores(weight: Array, m: Array, u: Array | None) -> Array:
@@ -106,6 +114,35 @@ class HessianOfKnownScores:
         """The sum of `diag(m) - u u'`."""
         m, u = self.loss.curvature(block.X + self.intercepts, block.target)
         return (hessian_of_scores(block.weight, m, u),)
+
+
+@dataclass(frozen=True, eq=False)
+class CurvatureSums:
+    """What the approximation of a Hessian by a Kronecker product is made of.
+
+    The Gram matrix of the standardised columns, weighted by the trace of each row's Hessian,
+    (n_features, n_features); the sums of the columns weighted by each output's curvature,
+    (n_features, n_outputs), and of these weights; and the Hessian of the scores.
+
+    Args:
+        loss: a loss of `polytome.losses`.
+        raw: coefficients for raw columns, shape (n_features + 1, n_outputs), float64.
+        columns: how the columns are standardised.
+    """
+
+    loss: Loss
+    raw: Array
+    columns: Columns
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """Each of them by one matrix product."""
+        trace, m, u = curvature_of(self.loss, block, self.raw)
+        curvature = block.weight[:, None] * (m if u is None else m - u * u)
+        X = self.columns.dense(block)
+        means = X.T @ curvature.astype(X.dtype)
+        X *= np.sqrt(trace).astype(X.dtype)[:, None]
+        return X.T @ X, means, curvature.sum(axis=0), hessian_of_scores(block.weight, m, u)
 
 
 @dataclass(frozen=True, eq=False)

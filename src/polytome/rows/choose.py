@@ -11,6 +11,7 @@ from polytome.rows.arrays import ArrayRows
 from polytome.rows.blocks import Array, Rows, Storage
 from polytome.rows.sparse import SparseRows
 from polytome.rows.stream import Stream, StreamedRows
+from polytome.rows.torch import DeviceMatrix, TensorRows
 
 __all__ = ["as_rows", "fast_precision", "rows_of"]
 
@@ -28,7 +29,7 @@ def rows_of(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
 
 def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: int | None = None) -> Storage:
     """Rows of a matrix as it is stored: `ArrayRows` for arrays, `SparseRows` for SciPy sparse
-    matrices.
+    matrices, `TensorRows` for tensors on a device.
 
     Args:
         X: shape (n, d); a NumPy array of any real type and order, or CSR, CSC (other sparse formats
@@ -41,6 +42,8 @@ def as_rows(X: Any, target: Array, weight: Array | None = None, *, n_threads: in
         >>> as_rows(np.eye(2), np.array([0, 1])).n_features
         2
     """
+    if isinstance(X, DeviceMatrix):
+        return TensorRows.of(X, target, weight, n_threads=n_threads)
     if sparse.issparse(X):
         return SparseRows.of(X, target, weight, n_threads=n_threads)
     return ArrayRows.of(X, target, weight, n_threads=n_threads)

@@ -18,8 +18,12 @@ _PAGES = 4
 _BYTES_ALWAYS = 2**26
 
 
-def bytes_of(memory: str | float | None) -> int | None:
+def bytes_of(memory: str | float | None, name: str = "memory") -> int | None:
     """Bytes from a text such as "2GB", or from their number; None stays None.
+
+    Args:
+        memory: the text, or the number.
+        name: what a message calls it.
 
     Raises:
         ArgumentError: it is neither.
@@ -36,7 +40,7 @@ def bytes_of(memory: str | float | None) -> int | None:
     else:
         size = float(memory) if isinstance(memory, int | float) and not isinstance(memory, bool) else 0.0
     if not 1 <= size < 2**63:
-        raise ArgumentError(f"memory={memory!r}: needs a size such as '2GB' or '500MB', or a number of bytes")
+        raise ArgumentError(f"{name}={memory!r}: needs a size such as '2GB' or '500MB', or a number of bytes")
     return int(size)
 
 

@@ -1,0 +1,96 @@
+"""`polytome plan`: what is shown, as JSON too, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import done, run
+
+
+def written(path: Path) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rng = np.random.default_rng(0)
+    x, hue = rng.normal(size=600), rng.choice(["red", "blue"], 600)
+    parquet.write_table(pyarrow.table({"x": x, "hue": hue, "y": x > 0}), path, row_group_size=100)
+    return path
+
+
+def test_a_data_set() -> None:
+    said = " ".join(done("plan", "iris").split())
+    assert re.search(r"Data iris: 150 rows, 4 columns, 3 classes; 4.8 kB in memory", said)
+    assert re.search(r"Passes \d+ \(from a fit to all rows\)", said)
+    assert "Newton" in said
+    for name in ("Opening", "A pass", "Memory", "In all", "Bottleneck"):
+        assert f" {name} " in said
+    assert "Shared" not in said
+
+
+def test_lines_have_80_columns(tmp_path: Path) -> None:
+    for arguments in (("iris", "--workers", "3"), (written(tmp_path / "t.parquet"), "--target", "y")):
+        assert max(map(len, done("plan", *arguments).splitlines())) <= 80
+
+
+def test_files_that_are_read_in_each_pass_and_workers(tmp_path: Path) -> None:
+    for place in range(2):
+        written(tmp_path / f"{place}.parquet")
+    said = " ".join(done("plan", tmp_path, "--target", "y", "--workers", 4, "--bandwidth", "10MB/s").split())
+    assert "1,200 rows, 3 columns, 2 classes" in said
+    assert "read in each pass" in said
+    assert "reading all rows once takes" in said
+    assert "for value and gradient alone" in said
+    assert "4 workers" in said
+    assert "at 10 MB/s" in said
+
+
+def test_on_paper() -> None:
+    said = " ".join(done("plan", "--rows", "4.3e9", "--columns", "1e4", "--entries", 39, "--memory", "8GB").split())
+    assert "4,300,000,000 rows, 10,000 columns (39 entries a row), 2 classes" in said
+    assert "estimated from fits to known data sets; between" in said
+    assert "Bottleneck memory" in said
+
+
+def test_json(tmp_path: Path) -> None:
+    found = json.loads(done("plan", "iris", "--workers", 2, "--json"))
+    assert found["n_rows"] == 150
+    assert found["passes"][0] == found["passes"][1] == found["passes"][2]
+    assert found["solver"]["name"].startswith("Newton")
+    assert found["shared"]["workers"] == {"count": 2, "bandwidth": 1e9}
+    assert found["opening_seconds"] > 0
+    paper = json.loads(done("plan", "--rows", 1000, "--columns", 5, "--json"))
+    assert paper["source"] is None
+    assert paper["opening_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "give a SOURCE, or --rows and --columns"),
+        (("--rows", "100"), "give a SOURCE, or --rows and --columns"),
+        (("iris", "--rows", "100"), "rows=100"),
+        (("iris", "--disk", "1GB/s"), "disk=1GB/s"),
+        (("iris", "--workers", "2", "--bandwidth", "fast"), "bandwidth='fast'"),
+        (("--rows", "100", "--columns", "5", "--disk", "slow"), "disk='slow'"),
+        (("--rows", "100.5", "--columns", "5"), "rows=100.5"),
+        (("iris", "--C", "0"), "C=0"),
+        (("no-such-file.csv",), "no such file"),
+    ],
+)
+def test_one_line_says_what_is_wrong(arguments: tuple[str, ...], words: str) -> None:
+    result = run("plan", *arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_stream_needs_a_target(tmp_path: Path) -> None:
+    for place in range(2):
+        written(tmp_path / f"{place}.parquet")
+    result = run("plan", tmp_path)
+    assert result.exit_code == 1
+    assert "--target" in result.stderr
