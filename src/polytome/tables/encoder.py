@@ -231,6 +231,17 @@ class Encoder:
         )
         return gaps
 
+    def counted(self, frame: Frame, column: Column) -> tuple[NDArray[np.int64], float]:
+        """How many cells of a column are missing, and how many have each of its levels (of a number
+        column: are numbers); and the sum of its numbers."""
+        if column.kind == "number":
+            values = self._plain_numbers(frame, column)
+            present = values[~np.isnan(values)]
+            return np.array([len(values) - len(present), len(present)]), float(present.sum())
+        found = self._positions(frame, column)
+        levels = np.bincount(found[found >= 0], minlength=len(column.levels))
+        return np.array([(found == _GAP).sum(), *levels]), 0.0
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values from which `from_json` makes an equal encoder."""
         plain = asdict(self)
