@@ -34,6 +34,7 @@ __all__ = [
     "Seed",
     "SolverName",
     "SourceName",
+    "SourceNames",
     "Split",
     "Target",
     "TestFraction",
@@ -55,6 +56,12 @@ def _choice(*allowed: str) -> Callable[[str | None], str | None]:
 
 SourceName = Annotated[
     str, typer.Argument(metavar="SOURCE", show_default=False, help="The name of a data set, or a path.")
+]
+SourceNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...", show_default=False, help="The name of a data set, or a path; or several files of one kind."
+    ),
 ]
 JudgedSource = Annotated[
     str | None,
@@ -144,8 +151,8 @@ MemoryLimit = Annotated[
         "--memory",
         metavar="SIZE",
         show_default=False,
-        help="How much memory training may take, such as 2GB (default: what is free); Parquet files that need more are "
-        "read piece by piece.",
+        help="How much memory training may take, such as 2GB (default: what is free); files that need more are read "
+        "piece by piece.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

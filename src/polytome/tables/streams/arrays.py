@@ -25,7 +25,7 @@ from polytome.tables.table import array_labels
 
 Array = NDArray[Any]
 
-__all__ = ["ARRAYS", "array_files", "array_parts", "open_arrays"]
+__all__ = ["ARRAYS", "array_files", "array_pieces", "open_arrays"]
 
 ARRAYS = {"npy": "a .npy file", "libsvm": "libsvm text"}
 """The kinds of files that hold numbers alone."""
@@ -151,24 +151,34 @@ def open_arrays(
     return StreamedTable(name, X, codes.astype(smallest(len(classes))), classes, None, seen, tuple(notes))
 
 
-def array_parts(
-    paths: Sequence[Path], kind: str, n_features: int, rows_of_piece: Callable[[int], int], target: str | None = None
-) -> Iterator[tuple[Any, Array | None]]:
-    """The features and labels of files of numbers piece by piece, for a model of so many features.
+def array_pieces(
+    paths: Sequence[Path], kind: str, n_features: int, rows_of_piece: Callable[[int], int], target: str | None
+) -> tuple[int, Iterator[tuple[Any, Array | None]]]:
+    """About how many rows files of numbers have, and their features and labels piece by piece, for
+    a model of so many features.
 
     Raises:
         ArgumentError: the target means nothing.
         DataError: there are other features.
         FileError: a file is damaged.
     """
+    parts: list[ArrayPart] = []
     for file in array_files(paths, kind, target):
         if file.n_features not in (None, n_features):
             raise DataError(
                 f"{file.files[0]}: has {file.n_features} features where {n_features} are expected; is it the "
                 "right file?"
             )
-        for part in file.parts(_MOST_LINES if kind == "libsvm" else rows_of_piece(n_features)):
-            yield from part.checked(part.n_rows, n_features).labelled()
+        found = file.parts(_MOST_LINES if kind == "libsvm" else rows_of_piece(n_features))
+        parts += [part.checked(part.n_rows, n_features) for part in found]
+    name = str(paths[0])
+
+    def pieces() -> Iterator[tuple[Any, Array | None]]:
+        for part in parts:
+            for X, y in part.labelled():
+                yield X, None if y is None else array_labels(y, len(y), name, False, [])
+
+    return sum(part.n_rows for part in parts), pieces()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES,
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
 from polytome.tables.schemas import find_column, note_positions
-from polytome.tables.streams.arrays import ARRAYS, array_files, open_arrays
+from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.memory import bytes_of, check_memory
@@ -28,7 +28,7 @@ from polytome.tables.streams.table import StreamedTable, composed, smallest
 from polytome.tables.streams.text import TextFile
 from polytome.tables.table import kind_of_file, names_expected
 
-__all__ = ["EncodedPart", "open_parts", "open_rows", "stream_kind"]
+__all__ = ["EncodedPart", "open_pieces", "open_rows", "stream_kind"]
 
 _PIECE_VALUES = 2**20
 _MOST_PIECE_ROWS = 2**16
@@ -181,8 +181,7 @@ def open_rows(
     paths = files_of(source)
     kind = _common_kind(paths)
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
-    if header != "auto" and kind != "delimited":
-        raise ArgumentError(f"header={header!r}: {paths[0]} is not a text table; leave the option out")
+    _check_header(header, kind, paths[0])
     if kind in ARRAYS:
         if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
@@ -235,7 +234,10 @@ def stream_kind(path: Path) -> str | None:
     file = unbounded(path)
     kind = kind_of_file(file)
     if kind == "columnar":
-        return "Parquet" if kind_of_bytes(file.starts_with()) == "Parquet" else "Arrow"
+        found = str(kind_of_bytes(file.starts_with())).split()[0]
+        if found not in ("Parquet", "Arrow", "Feather"):
+            raise FileError(f"{path}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
+        return "Arrow" if found == "Feather" else found
     return kind if kind in _KINDS else None
 
 
@@ -255,6 +257,12 @@ def _common_kind(paths: Sequence[Path]) -> str:
     return str(kinds[0])
 
 
+def _check_header(header: str, kind: str, path: Path) -> None:
+    """Refuse to be told of a header line where no text is read."""
+    if header != "auto" and kind != "delimited":
+        raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
+
+
 def _table_files(paths: Sequence[Path], kind: str, header: str, expected: set[str]) -> list[TableFile]:
     """Files with named columns; the first decides whether texts have a header line."""
     if kind != "delimited":
@@ -264,27 +272,53 @@ def _table_files(paths: Sequence[Path], kind: str, header: str, expected: set[st
     return [first, *(TextFile.of(path, header, set(first.names)) for path in paths[1:])]
 
 
-def open_parts(source: str | PathLike[str] | Sequence[str | PathLike[str]], encoder: Encoder) -> list[TablePart]:
-    """The parts of files that hold the columns of an encoder, to be read piece by piece.
+def open_pieces(
+    source: Sequence[str | PathLike[str]], encoder: Encoder, target: str | None = None, header: str = "auto"
+) -> tuple[int, Iterator[Frame], Iterator[tuple[Any, NDArray[Any] | None]]]:
+    """The rows of files for a model piece by piece: of tables as frames with the columns of an
+    encoder, of files of numbers as features and labels.
+
+    Args:
+        source: files, folders, patterns.
+        encoder: of the model.
+        target: where the labels of `.npy` files are.
+        header: as for `open_rows`.
+
+    Returns:
+        About how many rows there are, and both: one of them has no pieces.
 
     Raises:
+        ArgumentError: an option means nothing for these files.
         FileError: a file is missing or damaged, or lacks one of the columns.
         DataError: there is too little memory.
         MissingExtraError: pyarrow is not installed.
     """
     paths = files_of(source)
+    kind = _common_kind(paths)
+    _check_header(header, kind, paths[0])
+    if kind in ARRAYS:
+        n_rows, pieces = array_pieces(paths, kind, len(encoder.feature_names), _piece_rows, target)
+        return n_rows, iter(()), pieces
+    if target not in (None, encoder.target):
+        raise ArgumentError(f"target={target!r}: is for training; the model knows its columns")
     names = [column.name for column in encoder.columns]
-    files = _table_files(paths, _common_kind(paths), "auto", set(names))
-    lacking = next(((file, name) for file in files for name in names if name not in file.kinds), None)
-    if lacking is not None:
-        file, name = lacking
-        raise FileError(
-            f"{file.file}: lacks the column {name!r}; found {listing(list(file.kinds))}; "
-            "name the columns as in training"
-        )
-    piece_rows = _piece_rows(len(names))
-    check_memory(0, piece_rows, len(names), max(file.held_bytes for file in files), None)
-    return [part for file in files for part in file.parts(names, piece_rows)]
+    files = _table_files(paths, kind, header, set(names))
+    labelled = [*names, *([] if encoder.target is None else [encoder.target])]
+    parts: list[TablePart] = []
+    piece_rows = _piece_rows(len(labelled))
+    check_memory(0, piece_rows, len(labelled), max(file.held_bytes for file in files), None)
+    for file in files:
+        lacking = [name for name in names if name not in file.names] if file.headed else []
+        if lacking:
+            raise FileError(
+                f"{file.file}: lacks the column {lacking[0]!r}; found {listing(list(file.names))}; "
+                "name the columns as in training"
+            )
+        # Without a header line the encoder finds columns by their places.
+        chosen = [name for name in labelled if name in file.names] if file.headed else file.names
+        parts += file.parts(chosen, piece_rows)
+    frames = (frame for part in parts for frame in part.frames())
+    return sum(part.n_rows for part in parts), frames, iter(())
 
 
 def _piece_rows(n_columns: int) -> int:

@@ -84,6 +84,18 @@ class StreamedTable:
             self, X=replace(self.X, parts=tuple(parts), n_entries=entries), codes=self.codes[chosen], rows=rows
         )
 
+    def encoded(self, encoder: Encoder) -> StreamedTable:
+        """The same rows of a table with another encoder of its columns."""
+        parts: Any = tuple(replace(part, encoder=encoder) for part in self._parts)
+        width = len(encoder.feature_names)
+        entries = self.n_rows * (len(encoder.columns) if encoder.is_sparse else width)
+        X = replace(self.X, parts=parts, n_features=width, is_sparse=encoder.is_sparse, n_entries=entries)
+        return replace(self, X=X, encoder=encoder)
+
+    @property
+    def _parts(self) -> Any:
+        return self.X.parts
+
 
 def composed(used: NDArray[np.uint8] | None, n_rows: int, chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Which of all rows are used, where only some of those in use are chosen; eight to a byte."""
