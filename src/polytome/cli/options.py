@@ -10,6 +10,7 @@ import typer
 
 __all__ = [
     "Categories",
+    "Checkpoint",
     "ClassWeight",
     "DataFolder",
     "Drop",
@@ -153,6 +154,14 @@ MemoryLimit = Annotated[
         show_default=False,
         help="How much memory training may take, such as 2GB (default: what is free); files that need more are read "
         "piece by piece.",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="Keep here what each pass over files gave; the same command goes on from there if it was killed.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

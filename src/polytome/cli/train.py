@@ -18,6 +18,7 @@ from rich.console import Console
 from polytome.cli.interruption import Interruption
 from polytome.cli.options import (
     Categories,
+    Checkpoint,
     ClassWeight,
     DataFolder,
     Drop,
@@ -85,6 +86,7 @@ def train(
     drop: Drop = None,
     categories: Categories = None,
     memory: MemoryLimit = None,
+    checkpoint: Checkpoint = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -125,18 +127,23 @@ def train(
         "solver": solver,
         "random_state": seed,
     }
-    check_outputs([*sources, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
+    check_outputs(
+        [*sources, target],
+        {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
+    )
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := _why_streamed(sources, memory)) is not None:
         _refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+        _refuse_checkpoint_of_batches(checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed)
-        _train_streamed(sources, why, asked, prepare, settings, command_line(context), out, report, as_json)
+        _train_streamed(sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json)
         return
     source = sources[0]
+    _refuse_checkpoint_in_memory(checkpoint, source)
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -177,6 +184,25 @@ def _refuse_report_without_test_rows(report: Path | None, test_fraction: float |
         )
 
 
+def _refuse_checkpoint_of_batches(checkpoint: Path | None, solver: str) -> None:
+    """Refuse to keep passes where a solver makes none."""
+    from polytome.errors import ArgumentError
+
+    if checkpoint is not None and solver == "sgd":
+        raise ArgumentError(
+            "--checkpoint: keeps sums over all rows, and --solver sgd makes none; leave one of them out"
+        )
+
+
+def _refuse_checkpoint_in_memory(checkpoint: Path | None, source: str) -> None:
+    from polytome.errors import ArgumentError
+
+    if checkpoint is not None:
+        raise ArgumentError(
+            f"--checkpoint: is for rows that are read piece by piece, and {source} is not; leave it out"
+        )
+
+
 def _prepared_stream(
     table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int
 ) -> StreamedTable:
@@ -197,6 +223,7 @@ def _train_streamed(
     command: str,
     out: Path | None,
     report: Path | None,
+    checkpoint: Path | None,
     as_json: bool,
 ) -> None:
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
@@ -218,7 +245,8 @@ def _train_streamed(
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
         _show_streamed(console, table, counts, why, seconds)
-        model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, command=command))
+        keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
+        model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
     interrupted, failed = interruption.requested, list[Exception]()
     if out is not None:
         _try_to(partial(model.save, out), failed)
@@ -245,7 +273,11 @@ def _train_streamed(
     if failed:
         raise failed[0]
     if interrupted:
+        if checkpoint is not None:
+            console.print(f"The same command goes on from {checkpoint}.", soft_wrap=True)
         raise typer.Exit(_INTERRUPTED)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
 
 
 def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:

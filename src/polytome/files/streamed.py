@@ -3,6 +3,8 @@ its record."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome._version import __version__
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.evaluation.metrics import Evaluation, evaluate_pieces
 from polytome.files.atomic_files import atomic_output
@@ -28,6 +31,7 @@ from polytome.models.fitted_source import FittedSource, source_of
 from polytome.models.model import Model
 from polytome.models.penalty_weights import numbered_weights
 from polytome.rows import StreamedRows
+from polytome.rows.journal import Journal
 from polytome.solvers.memory import memory_left
 from polytome.tables.frames import listing
 from polytome.tables.readers.columnar import VALUE_BYTES
@@ -59,6 +63,7 @@ __all__ = [
     "why_streamed",
 ]
 
+_CHANGE_NO_BIT = ("callback", "verbose", "n_jobs")
 _READINGS = 3  # as a table, as cells and as features
 _TIMES_ITS_TEXT = 6  # what text takes when it is read: itself, cells, and numbers of eight bytes
 
@@ -169,7 +174,13 @@ def streamed_against_rest(table: StreamedTable, positive: str) -> StreamedTable:
     return replace(table, codes=codes, classes=np.array([f"not {positive}", positive]), positive=positive)
 
 
-def fit_streamed(model: AnyModel, table: StreamedTable, *, command: str | None = None) -> AnyModel:
+def fit_streamed(
+    model: AnyModel,
+    table: StreamedTable,
+    *,
+    command: str | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+) -> AnyModel:
     """Fit a model to rows that stay in their files, and record what they were; as `fit_source` does
     of rows in memory.
 
@@ -177,14 +188,41 @@ def fit_streamed(model: AnyModel, table: StreamedTable, *, command: str | None =
         model: the classifier.
         table: as `polytome.open_rows` gave it.
         command: the command line that asks for the fit, for its record.
+        checkpoint: a file for the sums of each pass. A fit that was interrupted or killed goes on
+            where it ended, when it is begun again with the same file, and ends with the same bits
+            as one that was not.
+
+    Raises:
+        ArgumentError: the checkpoint is that of other data or settings.
+        FileError: it cannot be read or written.
     """
     began = time.perf_counter()
-    model.fit(table, None)
-    seconds = time.perf_counter() - began
-    with numbered_weights(model, table.encoder):
-        training = record_streamed_training(model, table, command=command, seconds=seconds)
+    with ExitStack() as closing:
+        if checkpoint is not None:
+            journal = closing.enter_context(Journal(checkpoint, _what_decides(model, table)))
+            table = replace(table, X=replace(table.X, journal=journal))
+        model.fit(table, None)
+        seconds = time.perf_counter() - began
+        with numbered_weights(model, table.encoder):
+            training = record_streamed_training(model, table, command=command, seconds=seconds)
     model.source_ = FittedSource(encoder=table.encoder, positive=table.positive, training=training)
     return model
+
+
+def _what_decides(model: Model, table: StreamedTable) -> dict[str, Any]:
+    """What the sums of passes depend on, by names that a message can use."""
+    settings = {name: value for name, value in vars(model).items() if name in model.get_params(deep=False)}
+    encoder = None if table.encoder is None else table.encoder.to_json()
+    codes = hashlib.sha256(memoryview(table.codes).cast("B")).hexdigest()
+    return {
+        "files": [[str(file.path), file.size, file.modified] for file in table.files],
+        "columns": hashlib.sha256(json.dumps(encoder).encode()).hexdigest(),
+        "rows": [table.n_rows, codes, table.test_fraction, table.seed],
+        "classes": [str(label) for label in table.classes.tolist()],
+        "model": type(model).__name__,
+        **{name: repr(value) for name, value in settings.items() if name not in _CHANGE_NO_BIT},
+        "versions": [__version__, np.__version__],
+    }
 
 
 def predict_streamed(

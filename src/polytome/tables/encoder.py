@@ -373,9 +373,10 @@ class Encoder:
         # Of the type of the indices, where it is long enough: SciPy would copy them otherwise.
         short = n_rows * len(blocks) <= np.iinfo(np.int32).max
         ends = np.arange(0, n_rows * len(blocks) + 1, len(blocks), dtype=np.int32 if short else np.int64)
-        X = sparse.csr_array((values.ravel(), indices.ravel(), ends), shape=(n_rows, width))
+        X: Any = sparse.csr_array((values.ravel(), indices.ravel(), ends), shape=(n_rows, width))
         X.eliminate_zeros()
-        return X
+        found: sparse.csr_array = X
+        return found
 
 
 _LABELS = ("integer", "text")
