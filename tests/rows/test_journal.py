@@ -142,7 +142,21 @@ def test_results_are_recalled_as_they_lay_in_memory(tmp_path: Path) -> None:
 
 def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     path, out, checkpoint = written(tmp_path / "t.parquet", 6_000), tmp_path / "m.safetensors", tmp_path / "c"
-    words = ["train", path, path, "--target", "y", "--tol", "1e-9", "--max-iter", "25", "--solver", "lbfgs", "--C", "1000"]
+    words = [
+        "train",
+        path,
+        path,
+        "--target",
+        "y",
+        "--tol",
+        "1e-9",
+        "--max-iter",
+        "25",
+        "--solver",
+        "lbfgs",
+        "--C",
+        "1000",
+    ]
     done(*words, "--out", tmp_path / "whole.safetensors")
     command = [sys.executable, "-m", "polytome", *map(str, words), "--out", str(out), "--checkpoint", str(checkpoint)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Cache",
     "Categories",
     "Checkpoint",
     "ClassWeight",
@@ -154,6 +155,14 @@ MemoryLimit = Annotated[
         show_default=False,
         help="How much memory training may take, such as 2GB (default: what is free); files that need more are read "
         "piece by piece.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="Keep a copy of the rows of files here, as numbers, for files that take long to decode, such as .csv.gz.",
     ),
 ]
 Checkpoint = Annotated[

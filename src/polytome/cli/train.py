@@ -17,6 +17,7 @@ from rich.console import Console
 
 from polytome.cli.interruption import Interruption
 from polytome.cli.options import (
+    Cache,
     Categories,
     Checkpoint,
     ClassWeight,
@@ -86,6 +87,7 @@ def train(
     drop: Drop = None,
     categories: Categories = None,
     memory: MemoryLimit = None,
+    cache: Cache = None,
     checkpoint: Checkpoint = None,
     data: DataFolder = None,
     out: ModelOut = None,
@@ -139,11 +141,11 @@ def train(
         _refuse_checkpoint_of_batches(checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
-        prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed)
+        prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _train_streamed(sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json)
         return
     source = sources[0]
-    _refuse_checkpoint_in_memory(checkpoint, source)
+    _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -194,24 +196,30 @@ def _refuse_checkpoint_of_batches(checkpoint: Path | None, solver: str) -> None:
         )
 
 
-def _refuse_checkpoint_in_memory(checkpoint: Path | None, source: str) -> None:
+def _refuse_in_memory(source: str, options: dict[str, Path | None]) -> None:
+    """Refuse what is for rows that are read piece by piece."""
     from polytome.errors import ArgumentError
 
-    if checkpoint is not None:
-        raise ArgumentError(
-            f"--checkpoint: is for rows that are read piece by piece, and {source} is not; leave it out"
-        )
+    for name, value in options.items():
+        if value is not None:
+            raise ArgumentError(f"{name}: is for rows that are read piece by piece, and {source} is not; leave it out")
 
 
 def _prepared_stream(
-    table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int
+    table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int, cache: Path | None
 ) -> StreamedTable:
-    """The rows with the labels and the test rows that the options ask for."""
+    """The rows with the labels, the test rows and the copy that the options ask for."""
+    from polytome.files.row_cache import bytes_of_cache, cached
     from polytome.files.streamed import hold_out_streamed, streamed_against_rest
 
     if positive is not None:
         table = streamed_against_rest(table, positive)
-    return hold_out_streamed(table, test_fraction, seed) if test_fraction else table
+    if test_fraction:
+        table = hold_out_streamed(table, test_fraction, seed)
+    if cache is None:
+        return table
+    show_notes([f"a copy of the rows as numbers in {cache} takes up to {bytes_of_cache(table) / 1e9:,.2g} GB"])
+    return cached(table, cache)
 
 
 def _train_streamed(

@@ -213,7 +213,7 @@ def _what_decides(model: Model, table: StreamedTable) -> dict[str, Any]:
     """What the sums of passes depend on, by names that a message can use."""
     settings = {name: value for name, value in vars(model).items() if name in model.get_params(deep=False)}
     encoder = None if table.encoder is None else table.encoder.to_json()
-    codes = hashlib.sha256(memoryview(table.codes).cast("B")).hexdigest()
+    codes = hashlib.sha256(np.ascontiguousarray(table.codes).data.cast("B")).hexdigest()
     return {
         "files": [[str(file.path), file.size, file.modified] for file in table.files],
         "columns": hashlib.sha256(json.dumps(encoder).encode()).hexdigest(),

@@ -203,7 +203,7 @@ class StreamedRows(Standardised):
         weight = self.weight[:1] if self.weight.strides == (0,) else self.weight
         digest = hashlib.sha256()
         for array in (self.target, weight):
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
         return digest.digest()
 
     def _reduced(self, a_pass: Pass) -> Sums:
