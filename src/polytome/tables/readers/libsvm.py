@@ -179,7 +179,8 @@ def _parse(text: bytes, last: int | None) -> Lines | None:
     # Every token but a line's first must hold exactly one colon, and the first none.
     if not np.array_equal(np.searchsorted(starts, colons, side="right") - 1, np.flatnonzero(~leads_line)):
         return None
-    numbers = _numbers(text.replace(b":", b" "))
+    numbers = _plain_numbers(raw, blank)
+    numbers = _numbers(text.replace(b":", b" ")) if numbers is None else numbers
     if numbers is None or len(numbers) != len(starts) + len(colons) or not np.isfinite(numbers).all():
         return None
     firsts = np.flatnonzero(leads_line)
@@ -198,6 +199,32 @@ def _parse(text: bytes, last: int | None) -> Lines | None:
         words = text.split()
         labels = np.array([_exact(words[place].decode()) for place in firsts], dtype=np.object_)
     return Lines(labels, lengths, (indices - 1).astype(np.int32), values, head)
+
+
+def _plain_numbers(raw: NDArray[np.uint8], blank: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """The numbers between blanks and colons, where pyarrow is at hand and reads each of them as
+    Python does; else None."""
+    try:
+        import pyarrow
+    except ImportError:
+        return None
+    apart = blank | (raw == ord(":"))
+    edges = np.diff(apart, prepend=True, append=True)
+    starts, ends = (np.flatnonzero(edges)[place::2] for place in (0, 1))
+    if not len(starts):
+        return None
+    # A plus sign before a digit, which pyarrow does not read.
+    after = raw[np.minimum(starts + 1, len(raw) - 1)]
+    plus = (raw[starts] == ord("+")) & (after >= ord("0")) & (after <= ord("9")) & (ends > starts + 1)
+    apart[starts[plus]] = True
+    offsets = np.concatenate([[0], np.cumsum(ends - starts - plus)]).astype(np.int32)
+    buffers = [None, pyarrow.py_buffer(offsets), pyarrow.py_buffer(raw[~apart])]
+    try:
+        words = pyarrow.Array.from_buffers(pyarrow.string(), len(starts), buffers)
+        numbers: NDArray[np.float64] = words.cast(pyarrow.float64()).to_numpy()
+    except pyarrow.ArrowException:
+        return None
+    return numbers
 
 
 def joined_labels(file: InputFile, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
