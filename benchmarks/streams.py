@@ -1,7 +1,7 @@
 """Rows beyond memory: peak of resident memory, measured from outside, and seconds per pass beside
 reading alone.
 
-    python -m benchmarks.streams --work DIR [--gigabytes 2] [--memory 1GB] [--only parquet libsvm csv.gz]
+    python -m benchmarks.streams --work DIR --gigabytes 2 --memory 1GB --only parquet libsvm csv.gz
 
 Makes a Parquet file of 30 columns, two of them categories, with three classes, a wide sparse libsvm
 file and a compressed CSV file; fits each by `polytome train` with a limit of memory; and removes

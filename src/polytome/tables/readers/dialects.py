@@ -210,7 +210,8 @@ def _quotes_are_text(pieces: Callable[[], Iterable[bytes]], separator: bytes, qu
         closed = rb"(?:%b|(?=\r?\Z))" % closed
     cell = rb"(?:%b[^%b]*+(?:%b%b[^%b]*+)*+%b|(?!%b)[^%b]*+)" % (q, q, q, q, q, closed, q, s)
     whole = re.compile(rb"%b(?:%b%b)*+" % (cell, s, cell))
-    return not all(whole.fullmatch(line) for piece in pieces() for line in piece.splitlines() if quote in line)
+    quoted = (piece for piece in pieces() if quote in piece)
+    return not all(whole.fullmatch(line) for piece in quoted for line in piece.splitlines() if quote in line)
 
 
 def _widths(piece: bytes, separator: bytes) -> list[int]:

@@ -17,10 +17,11 @@ from polytome.rows import Stream
 from polytome.tables.readers.arrays import COLUMN_BYTES, load_npy, numpy_errors, position_of, refuse_value
 from polytome.tables.readers.libsvm import Lines, joined_labels, parse_lines
 from polytome.tables.readers.opening import Allowance, InputFile, kind_of_bytes
+from polytome.tables.streams.each_row import chosen_of, composed, smallest
 from polytome.tables.streams.lines import PIECE_BYTES, Range, ranges_of
 from polytome.tables.streams.memory import check_memory
 from polytome.tables.streams.places import SeenFile, unbounded
-from polytome.tables.streams.table import StreamedTable, composed, smallest
+from polytome.tables.streams.table import StreamedTable
 from polytome.tables.table import array_labels
 
 Array = NDArray[Any]
@@ -330,7 +331,7 @@ class NpyPart:
 
     def read(self) -> Iterator[Array]:
         """The features piece by piece."""
-        used = None if self.used is None else np.unpackbits(self.used, count=self.size).astype(np.bool_)
+        used = chosen_of(self.used, self.size)
         for row, block in self._blocks():
             X, _ = self._divided(block)
             first = row - self.start
@@ -456,7 +457,7 @@ class LibsvmPart:
     def read(self) -> Iterator[Any]:
         """The features piece by piece."""
         row = 0
-        used = None if self.used is None else np.unpackbits(self.used, count=self.size).astype(np.bool_)
+        used = chosen_of(self.used, self.size)
         for X, _ in self.labelled():
             own, row = slice(row, row + X.shape[0]), row + X.shape[0]
             yield X if used is None else X[used[own]]

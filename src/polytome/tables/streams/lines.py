@@ -1,4 +1,5 @@
-"""Cut text that does not fit into memory into pieces of whole lines, or of whole rows of a table."""
+"""Cut text that does not fit into memory into pieces of whole lines, or of whole rows of a
+table."""
 
 from __future__ import annotations
 

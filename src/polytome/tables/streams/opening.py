@@ -20,11 +20,12 @@ from polytome.tables.readers.opening import kind_of_bytes
 from polytome.tables.schemas import find_column, note_positions
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
+from polytome.tables.streams.each_row import chosen_of, composed, smallest
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.memory import bytes_of, check_memory
 from polytome.tables.streams.parquet import ParquetFile
 from polytome.tables.streams.places import SeenFile, files_of, unbounded
-from polytome.tables.streams.table import StreamedTable, composed, smallest
+from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
 from polytome.tables.table import kind_of_file, names_expected
 
@@ -102,7 +103,7 @@ class EncodedPart:
     def frames(self) -> Iterator[Frame]:
         """The rows as a table, piece by piece."""
         row = 0
-        used = None if self.used is None else np.unpackbits(self.used, count=self.part.n_rows).astype(np.bool_)
+        used = chosen_of(self.used, self.part.n_rows)
         for frame in self.part.frames():
             own, row = slice(row, row + frame.n_rows), row + frame.n_rows
             yield frame if used is None else frame.take(used[own])

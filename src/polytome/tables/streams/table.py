@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from polytome.tables.encoder import Encoder
     from polytome.tables.streams.places import SeenFile
 
-__all__ = ["StreamedTable", "composed", "smallest"]
+__all__ = ["StreamedTable"]
 
 
 @dataclass(frozen=True)
@@ -86,26 +86,9 @@ class StreamedTable:
 
     def encoded(self, encoder: Encoder) -> StreamedTable:
         """The same rows of a table with another encoder of its columns."""
-        parts: Any = tuple(replace(part, encoder=encoder) for part in self._parts)
+        old: Any = self.X.parts
+        parts = tuple(replace(part, encoder=encoder) for part in old)
         width = len(encoder.feature_names)
         entries = self.n_rows * (len(encoder.columns) if encoder.is_sparse else width)
         X = replace(self.X, parts=parts, n_features=width, is_sparse=encoder.is_sparse, n_entries=entries)
         return replace(self, X=X, encoder=encoder)
-
-    @property
-    def _parts(self) -> Any:
-        return self.X.parts
-
-
-def composed(used: NDArray[np.uint8] | None, n_rows: int, chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Which of all rows are used, where only some of those in use are chosen; eight to a byte."""
-    if used is not None:
-        all_used = np.unpackbits(used, count=n_rows).astype(np.bool_)
-        all_used[all_used] = chosen
-        chosen = all_used
-    return np.packbits(chosen)
-
-
-def smallest(n_classes: int) -> type[np.signedinteger[Any]]:
-    """The smallest type that holds the codes: there is one for each row."""
-    return next(kind for kind in (np.int8, np.int16, np.int32) if n_classes <= np.iinfo(kind).max)
