@@ -55,7 +55,7 @@ def row_texts(
 
     Example:
         >>> import io
-        >>> rows = io.BytesIO(b'1,"a\\\\nb"\\\\n2,c\\\\n3,d')
+        >>> rows = io.BytesIO(b'1,"a\\nb"\\n2,c\\n3,d')
         >>> [piece.text for piece in row_texts("t.csv", rows, 2, Dialect(",", '"'))]
         [b'1,"a\\nb"\\n2,c\\n', b'3,d']
     """
@@ -170,7 +170,7 @@ def end_of_row(text: bytes, dialect: Dialect) -> int:
     """Where the first row ends that is not blank.
 
     Example:
-        >>> end_of_row(b"\\\\na,b\\\\n1,2\\\\n", Dialect(",", None))
+        >>> end_of_row(b"\\na,b\\n1,2\\n", Dialect(",", None))
         5
     """
     find = _line_ends if dialect.quote is None else _ends_of_rows(dialect)
