@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from commands import done, run
 from polytome import LogisticRegression, load, open_rows
-from polytome.files.sources import fit_source, open_source
-from polytome.files.streamed import fit_streamed, why_streamed
+from polytome.files.sources import fit_source, hold_out, open_source
+from polytome.files.streamed import fit_streamed, hold_out_streamed, why_streamed
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -68,9 +68,11 @@ def test_little_memory_is_refused_before_any_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--test-fraction", "0.2"], "--test-fraction: .* is read piece by piece .* needs rows in memory"),
-        (["--positive", "a"], "--positive"),
-        (["--report", "r.html"], "--report"),
+        (["--data", "."], "--data: .* is read piece by piece .* where the option means nothing"),
+        (["--report", "r.html"], "--report: .* hold some out with --test-fraction"),
+        (["--positive", "d"], "positive='d': .* has no such label; it has 'a', 'b', 'c'"),
+        (["--test-fraction", "1e-9"], "is too small to hold out a row of any class"),
+        (["--header", "yes"], "header='yes': .* is not a text table"),
         (["--memory", "lots"], "needs a size such as '2GB'"),
     ],
 )
@@ -81,12 +83,11 @@ def test_options_that_streams_do_not_take(options: list[str], said: str, tmp_pat
     assert re.search(said, " ".join(failed.output.split()))
 
 
-def test_memory_is_for_parquet(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("x,y\n1,a\n2,b\n3,a\n")
-    failed = run("train", str(path), "--target", "y", "--memory", "2GB")
+def test_memory_is_for_what_is_read_piece_by_piece(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", X=np.eye(3), y=np.arange(3))
+    failed = run("train", str(tmp_path / "t.npz"), "--memory", "2GB")
     assert failed.exit_code == 1
-    assert "is no Parquet file, and only those are read piece by piece" in " ".join(failed.output.split())
+    assert "is read whole, and only files of Parquet, Arrow, CSV" in " ".join(failed.output.split())
 
 
 def test_the_record_of_sparse_rows_is_that_of_rows_in_memory(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_faults_of_predictions_leave_no_file(tmp_path: Path) -> None:
         (table.drop_columns(["x1"]), (), "1.parquet: lacks the column 'x1'"),
         (table.set_column(0, "x0", [[1.0] * 599 + [None]]), (), "row 600, column 'x0': the cell is missing"),
         (table, ("--missing", "drop"), "all get a prediction"),
-        (table, ("--header", "yes"), "is read piece by piece"),
+        (table, ("--header", "yes"), "is not a text table"),
     ):
         parquet.write_table(content, second)
         failed = run("predict", model, first, second, "--out", out, *words)
@@ -158,3 +159,75 @@ def test_faults_of_predictions_leave_no_file(tmp_path: Path) -> None:
     failed = run("predict", model, first, second)
     assert failed.exit_code == 1
     assert "--out FILE.parquet" in " ".join(failed.output.split())
+
+
+@pytest.mark.parametrize("positive", [None, "b"])
+def test_held_out_rows_are_those_of_rows_in_memory(positive: str | None, tmp_path: Path) -> None:
+    whole, folder = written(tmp_path / "whole.parquet"), tmp_path / "parts"
+    folder.mkdir()
+    table = parquet.read_table(whole)
+    names = [folder / f"{place}.parquet" for place in range(3)]
+    for place, name in enumerate(names):
+        parquet.write_table(table.slice(250 * place, 250), name, row_group_size=70)
+    options = ["--target", "y", "--tol", "1e-8", "--test-fraction", "0.25", "--seed", "3", "--json", "--report"]
+    options += [tmp_path / "r.html"] + (["--positive", positive] if positive else [])
+    held = json.loads(done("train", whole, "--out", tmp_path / "held.safetensors", *options))
+    streamed = json.loads(done("train", *names, "--out", tmp_path / "streamed.safetensors", *options))
+    assert streamed["data"] == {**held["data"], "name": streamed["data"]["name"]}
+    assert streamed["metrics"]["confusion"] == held["metrics"]["confusion"]
+    assert streamed["metrics"]["log_loss"] == pytest.approx(held["metrics"]["log_loss"], abs=1e-9)
+    one, other = load(tmp_path / "held.safetensors"), load(tmp_path / "streamed.safetensors")
+    assert other.classes_.tolist() == one.classes_.tolist()
+    assert_allclose(other.coef_, one.coef_, atol=1e-7)
+    assert other.encoder_ == one.encoder_
+    mine, theirs = other.training_, one.training_
+    assert (mine.data_sha256, mine.n_test_rows, mine.seed) == (theirs.data_sha256, theirs.n_test_rows, theirs.seed)
+    assert "that were held out" in (tmp_path / "r.html").read_text()
+    # The same rows again, all of them, from several files and from one.
+    judged = json.loads(done("evaluate", tmp_path / "streamed.safetensors", *names, "--json"))["metrics"]
+    wanted = json.loads(done("evaluate", tmp_path / "held.safetensors", whole, "--json"))["metrics"]
+    assert judged["confusion"] == wanted["confusion"]
+
+
+def test_levels_and_means_are_learned_without_held_out_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hue = np.array(["red", "blue"])[rng.integers(0, 2, 300)].astype(object)
+    hue[7] = "only here"
+    x = rng.normal(size=300)
+    columns = {
+        "x": pyarrow.array(x, mask=rng.random(300) < 0.1),
+        "hue": pyarrow.array(hue.tolist(), mask=rng.random(300) < 0.1),
+        "y": np.where(x + rng.normal(size=300) > 0, "a", "b"),
+    }
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=40)
+    seeds = 0
+    for seed in range(20):
+        held = hold_out(open_source(str(path), target="y", missing="mean", categories=["hue"]), 0.5, seed)
+        table = open_rows(path, target="y", missing="mean", categories=["hue"])
+        streamed = hold_out_streamed(table, 0.5, seed)
+        for mine, theirs in zip(streamed.encoder.columns, held.encoder.columns, strict=True):
+            assert mine.levels == theirs.levels
+            assert mine.fill == pytest.approx(theirs.fill, rel=1e-12) if mine.kind == "number" else theirs.fill
+        assert_array_equal(streamed.rows + 1, np.setdiff1d(np.arange(1, 301), held.test_names))
+        assert_array_equal(streamed.test.classes[streamed.test.codes], held.y_test)
+        test = np.vstack([piece for _, piece in streamed.test.X.pieces(range(len(streamed.test.X.parts)))])
+        assert_allclose(test, held.X_test, rtol=1e-12)
+        seeds += "only here" not in streamed.encoder.columns[1].levels
+        assert (streamed.notes[-1:] == held.notes[-1:]) or "only here" in streamed.encoder.columns[1].levels
+        if seeds and seed > 2:
+            break
+    assert seeds
+
+
+def test_sources_of_several_kinds(tmp_path: Path) -> None:
+    path = written(tmp_path / "0.parquet")
+    (tmp_path / "1.csv").write_text("x0,x1,x2,hue,same,y\n1,2,3,red,true,a\n")
+    for sources, said in (
+        ([path, tmp_path / "1.csv"], "1.csv: is a text table, and .*0.parquet is a Parquet file"),
+        ([path, "iris"], "iris: is read whole, and 2 sources are given"),
+        ([path, tmp_path / "none.parquet"], "none.parquet: no such file"),
+    ):
+        failed = run("train", *sources, "--target", "y")
+        assert failed.exit_code == 1
+        assert re.search(said, " ".join(failed.output.split()))

@@ -226,7 +226,7 @@ def test_faults_of_files(tmp_path: Path) -> None:
         (whole[:-20], "damaged Parquet file"),
         (whole[: len(whole) // 2], "damaged Parquet file"),
         (b"", "the file is empty"),
-        (b"age,income\n1,a\n", "is not a Parquet file"),
+        (b"age,income\n1,a\n", "is neither a Parquet nor an Arrow file"),
     ):
         second.write_bytes(content)
         with pytest.raises(FileError, match=said):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polytome.cli.options import (
     DataFolder,
@@ -13,7 +13,7 @@ from polytome.cli.options import (
     Missing,
     ModelPath,
     ReadLimit,
-    SourceName,
+    SourceNames,
     Split,
     Target,
     Unknown,
@@ -22,6 +22,7 @@ from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
 
 if TYPE_CHECKING:
+    from polytome.evaluation.metrics import Evaluation
     from polytome.files.sources import Source
     from polytome.models.fitted import Fitted
 
@@ -30,7 +31,7 @@ __all__ = ["evaluate", "read_labelled"]
 
 def evaluate(
     model: ModelPath,
-    source: SourceName,
+    sources: SourceNames,
     split: Split = None,
     data: DataFolder = None,
     target: Target = None,
@@ -49,6 +50,9 @@ def evaluate(
     A model of images takes a folder of images (see: polytome predict --help); the
     name of a subfolder is the label of the images in it.
 
+    Several files of one kind, and one that does not fit into memory, are read piece
+    by piece.
+
     \b
     Examples:
       polytome evaluate mnist.safetensors mnist --data DIR
@@ -57,10 +61,18 @@ def evaluate(
     """
     from polytome.evaluation import metrics
     from polytome.files.sources import open_model
+    from polytome.files.streamed import why_read_piecewise
 
     fitted = open_model(model)
-    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
-    evaluation = metrics.evaluate(fitted, rows.X, rows.y)
+    if (why := why_read_piecewise(sources)) is not None:
+        refused = {"--split": split, "--data": data, "--read-limit": read_limit}
+        options = {"target": target, "missing": missing, "unknown": unknown, "header": header}
+        evaluation, notes = _evaluate_piecewise(fitted, sources, why, refused, options)
+    else:
+        _refuse_several(sources)
+        rows = read_labelled(fitted, sources[0], split, data, target, missing, unknown, header, read_limit)
+        evaluation, notes = metrics.evaluate(fitted, rows.X, rows.y), rows.notes
+    source = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"
     if as_json:
         print_json(
             {
@@ -68,13 +80,40 @@ def evaluate(
                 "source": source,
                 "split": split,
                 "metrics": evaluation.to_json(),
-                "notes": rows.notes,
+                "notes": notes,
             }
         )
         return
     console = make_console()
-    show_facts(console, {"Model": str(model), "Data": f"{rows.name}: {rows.X.shape[0]:,} rows"})
+    show_facts(console, {"Model": str(model), "Data": f"{source}: {evaluation.n_rows:,} rows"})
     show_evaluation(console, evaluation, "rows")
+
+
+def _evaluate_piecewise(
+    fitted: Fitted, sources: list[str], why: str, refused: dict[str, Any], options: dict[str, Any]
+) -> tuple[Evaluation, tuple[str, ...]]:
+    """Evaluate on rows that do not fit into memory."""
+    from polytome.errors import ArgumentError
+    from polytome.files.streamed import evaluate_streamed
+
+    given = [name for name, value in refused.items() if value is not None]
+    if given:
+        raise ArgumentError(
+            f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option means nothing; leave it out"
+        )
+    with live_line() as say:
+        found = evaluate_streamed(
+            fitted, sources, progress=lambda done, n_rows: say(f"{done:,} of {n_rows:,} rows"), **options
+        )
+    show_notes(found[1])
+    return found
+
+
+def _refuse_several(sources: list[str]) -> None:
+    from polytome.errors import ArgumentError
+
+    if len(sources) > 1:
+        raise ArgumentError(f"{', '.join(sources)}: are read whole; give one at a time")
 
 
 def read_labelled(

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Cache",
     "Categories",
+    "Checkpoint",
     "ClassWeight",
     "DataFolder",
     "Drop",
@@ -35,6 +37,7 @@ __all__ = [
     "Seed",
     "SolverName",
     "SourceName",
+    "SourceNames",
     "Split",
     "Target",
     "TestFraction",
@@ -56,6 +59,12 @@ def _choice(*allowed: str) -> Callable[[str | None], str | None]:
 
 SourceName = Annotated[
     str, typer.Argument(metavar="SOURCE", show_default=False, help="The name of a data set, or a path.")
+]
+SourceNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...", show_default=False, help="The name of a data set, or a path; or several files of one kind."
+    ),
 ]
 JudgedSource = Annotated[
     str | None,
@@ -145,8 +154,24 @@ MemoryLimit = Annotated[
         "--memory",
         metavar="SIZE",
         show_default=False,
-        help="How much memory training may take, such as 2GB (default: what is free); Parquet files that need more are "
-        "read piece by piece.",
+        help="How much memory training may take, such as 2GB (default: what is free); files that need more are read "
+        "piece by piece.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="Keep a copy of the rows of files here, as numbers, for files that take long to decode, such as .csv.gz.",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="Keep here what each pass over files gave; the same command goes on from there if it was killed.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

@@ -59,8 +59,8 @@ def predict(
     separated from its background, scaled and centred as the training images were;
     the column file gives its name.
 
-    Several Parquet files, and one that does not fit into memory, are read piece by
-    piece; their predictions are written as Parquet.
+    Several files of one kind, and one that does not fit into memory, are read piece
+    by piece; their predictions are written as Parquet.
 
     \b
     Examples:
@@ -73,17 +73,17 @@ def predict(
     from polytome.files.atomic_files import atomic_output
     from polytome.files.predictions import predict_rows
     from polytome.files.sources import open_model, read_for_model
-    from polytome.files.streamed import why_predicted_piecewise
+    from polytome.files.streamed import why_read_piecewise
 
     check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
     fitted = open_model(model)
-    if (why := why_predicted_piecewise(files)) is not None:
-        if out is None or out.suffix.lower() != ".parquet" or header != "auto":
+    if (why := why_read_piecewise(files)) is not None:
+        if out is None or out.suffix.lower() != ".parquet":
             raise ArgumentError(
                 f"{files[0]}: is read piece by piece ({why}), and its predictions are written as Parquet: give "
-                "--out FILE.parquet, and no --header"
+                "--out FILE.parquet"
             )
-        options = {"probabilities": probabilities, "missing": missing, "unknown": unknown}
+        options = {"probabilities": probabilities, "missing": missing, "unknown": unknown, "header": header}
         _predict_piecewise(fitted, model, files, out, options, as_json)
         return
     with live_line() as say:

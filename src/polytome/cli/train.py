@@ -17,7 +17,9 @@ from rich.console import Console
 
 from polytome.cli.interruption import Interruption
 from polytome.cli.options import (
+    Cache,
     Categories,
+    Checkpoint,
     ClassWeight,
     DataFolder,
     Drop,
@@ -38,7 +40,7 @@ from polytome.cli.options import (
     Scale,
     Seed,
     SolverName,
-    SourceName,
+    SourceNames,
     Target,
     TestFraction,
     Tolerance,
@@ -65,7 +67,7 @@ _WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?
 
 def train(
     context: typer.Context,
-    source: SourceName,
+    sources: SourceNames,
     target: Target = None,
     positive: Positive = None,
     test_fraction: TestFraction = None,
@@ -87,6 +89,8 @@ def train(
     drop: Drop = None,
     categories: Categories = None,
     memory: MemoryLimit = None,
+    cache: Cache = None,
+    checkpoint: Checkpoint = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -98,9 +102,10 @@ def train(
     Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
     of images with a subfolder for each class.
 
-    Parquet files that do not fit into memory (see --memory), and several of them (a
-    folder, or a pattern in quotation marks), are read piece by piece in each
-    pass: the same model and certificate in little memory.
+    Files that do not fit into memory (see --memory), and several of one kind (named
+    one after the other, a folder, or a pattern), are read piece by piece in each
+    pass: the same model and certificate in little memory. So are Parquet, Arrow,
+    text tables, libsvm text and .npy.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
@@ -110,7 +115,7 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
-      polytome train 'logs/2026-*/*.parquet' --target clicked --memory 2GB
+      polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.models.penalty_weights import check_named_weights
@@ -127,16 +132,23 @@ def train(
         "solver": solver,
         "random_state": seed,
     }
-    check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
+    check_outputs(
+        [*sources, target],
+        {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
+    )
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
-    if (why := _why_streamed(source, memory)) is not None:
-        alone = {"--positive": positive, "--test-fraction": test_fraction, "--report": report, "--data": data}
-        _refuse_beside_streams(source, why, {**alone, "--header": None if header == "auto" else header})
+    if (why := _why_streamed(sources, memory)) is not None:
+        _refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+        _refuse_checkpoint_of_batches(checkpoint, solver)
+        _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
-        _train_streamed(source, why, asked, settings, command_line(context), out, as_json)
+        prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
+        _train_streamed(sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json)
         return
+    source = sources[0]
+    _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -146,80 +158,155 @@ def train(
     _train(rows, settings, command_line(context), out, report, as_json)
 
 
-def _why_streamed(source: str, memory: str | None) -> str | None:
-    """Why the source is read piece by piece; None if it is not."""
+def _why_streamed(sources: list[str], memory: str | None) -> str | None:
+    """Why the sources are read piece by piece; None if they are not."""
     from polytome.files.sources import is_dataset
     from polytome.files.streamed import why_streamed
 
-    return None if is_dataset(source) and memory is None else why_streamed(source, memory)
+    is_one_dataset = len(sources) == 1 and is_dataset(sources[0])
+    return None if is_one_dataset and memory is None else why_streamed(sources, memory)
 
 
-def _refuse_beside_streams(source: str, why: str, options: dict[str, Any]) -> None:
-    """Refuse options that need all rows in memory."""
+def _refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any]) -> None:
+    """Refuse options that mean nothing for rows that are read piece by piece."""
     from polytome.errors import ArgumentError
 
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise ArgumentError(
-            f"{given[0]}: {source} is read piece by piece ({why}), and the option needs rows in memory; leave it out, "
-            "or keep rows for testing in another file, for polytome evaluate"
+            f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option means nothing; leave it out"
         )
 
 
+def _refuse_report_without_test_rows(report: Path | None, test_fraction: float | None) -> None:
+    """Refuse a report on all training rows, which it would take into memory."""
+    from polytome.errors import ArgumentError
+
+    if report is not None and not test_fraction:
+        raise ArgumentError(
+            "--report: shows rows that the model was not trained on where rows are read piece by piece; hold some out "
+            "with --test-fraction, or give others to polytome report"
+        )
+
+
+def _refuse_checkpoint_of_batches(checkpoint: Path | None, solver: str) -> None:
+    """Refuse to keep passes where a solver makes none."""
+    from polytome.errors import ArgumentError
+
+    if checkpoint is not None and solver == "sgd":
+        raise ArgumentError(
+            "--checkpoint: keeps sums over all rows, and --solver sgd makes none; leave one of them out"
+        )
+
+
+def _refuse_in_memory(source: str, options: dict[str, Path | None]) -> None:
+    """Refuse what is for rows that are read piece by piece."""
+    from polytome.errors import ArgumentError
+
+    for name, value in options.items():
+        if value is not None:
+            raise ArgumentError(f"{name}: is for rows that are read piece by piece, and {source} is not; leave it out")
+
+
+def _prepared_stream(
+    table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int, cache: Path | None
+) -> StreamedTable:
+    """The rows with the labels, the test rows and the copy that the options ask for."""
+    from polytome.files.row_cache import bytes_of_cache, cached
+    from polytome.files.streamed import hold_out_streamed, streamed_against_rest
+
+    if positive is not None:
+        table = streamed_against_rest(table, positive)
+    if test_fraction:
+        table = hold_out_streamed(table, test_fraction, seed)
+    if cache is None:
+        return table
+    show_notes([f"a copy of the rows as numbers in {cache} takes up to {bytes_of_cache(table) / 1e9:,.2g} GB"])
+    return cached(table, cache)
+
+
 def _train_streamed(
-    source: str,
+    sources: list[str],
     why: str,
     options: dict[str, Any],
+    prepare: Callable[[StreamedTable], StreamedTable],
     settings: dict[str, Any],
     command: str,
     out: Path | None,
+    report: Path | None,
+    checkpoint: Path | None,
     as_json: bool,
 ) -> None:
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
-    from polytome.errors import ArgumentError
-    from polytome.files.streamed import fit_streamed
+    from polytome.files.streamed import evaluate_test_rows, fit_streamed
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
 
-    if options["target"] is None:
-        raise ArgumentError(f"{source}: say which column holds the labels with --target NAME (or target=NAME)")
-    del options["header"]
-    given = {name: value for name, value in options.items() if value is not None}
     console = Console(quiet=True) if as_json else make_console()
     with Interruption() as interruption:
         began = time.perf_counter()
         with live_line() as say:
-            say(f"reading {source}")
+            say(f"reading {sources[0]}")
             table = open_rows(
-                source, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **given
+                sources, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
             )
+            seconds = time.perf_counter() - began
+            table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
-        seconds = time.perf_counter() - began
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
         _show_streamed(console, table, counts, why, seconds)
-        model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, command=command))
-    failed: list[Exception] = []
+        keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
+        model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
+    interrupted, failed = interruption.requested, list[Exception]()
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
-    _show_warnings(model, interruption.requested)
-    if not interruption.requested:
-        _show_coefficients(console, model)
-    if not failed:
-        _show_place(console, model, table.name, out, interruption.requested)
+    _show_warnings(model, interrupted)
+    evaluation = None
+    if not interrupted:
+        evaluation = evaluate_test_rows(model, table)
+        _show_quality(console, model, evaluation, table.test is not None)
+    kept = None if failed else out
+    if kept is not None or out is None:
+        _show_place(console, model, table.name, kept, interrupted)
+    if (
+        report is not None
+        and not interrupted
+        and _try_to(partial(_write_streamed_report, model, table, report), failed)
+    ):
+        console.print(f"The report is in {report}.", soft_wrap=True)
     if as_json:
         shown = {"name": table.name, "n_rows": table.n_rows, "n_features": table.X.n_features, "notes": table.notes}
-        print_json(_summary(shown, counts, model, None, None if failed else out))
+        shown["n_test_rows"] = 0 if table.test is None else table.test.n_rows
+        print_json(_summary(shown, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
-    if interruption.requested:
+    if interrupted:
+        if checkpoint is not None:
+            console.print(f"The same command goes on from {checkpoint}.", soft_wrap=True)
         raise typer.Exit(_INTERRUPTED)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+
+
+def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
+    """The report on a model just trained, evaluated on test rows, of which as many are drawn as
+    are in memory at a time."""
+    from polytome.files.streamed import sample_of_test_rows
+    from polytome.report import make_report
+
+    X, y, numbers = sample_of_test_rows(table, table.seed or 0)
+    n_rows = 0 if table.test is None else table.test.n_rows
+    drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
+    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", row_names=numbers).save(report)
 
 
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
     """What is trained on, and what to expect of it."""
     size = f"{table.n_rows:,} rows, {table.X.n_features:,} features, {len(counts)} classes"
+    if table.test is not None:
+        size += f"; {table.test.n_rows:,} more rows to test on"
     again = f"read piece by piece ({why}) in each pass: {table.n_bytes / 1e9:,.2g} GB, {seconds:,.2g} s the first"
     passes = "a fit takes some 10 to 100 passes"
     show_facts(

@@ -13,6 +13,7 @@ Reference:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,7 @@ __all__ = [
     "confused_pairs",
     "confusion_matrix",
     "evaluate",
+    "evaluate_pieces",
     "log_loss",
     "null_log_loss",
     "one_label_each",
@@ -137,29 +139,63 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
         >>> round(evaluation.accuracy, 3), evaluation.unseen, evaluation.accuracy_of_all
         (0.667, {'perhaps': 1}, 0.5)
     """
-    refuse_without_classes(model, "rows are judged by one label each")
     X = X if hasattr(X, "shape") else np.asarray(X)
-    y = one_label_each(y, X.shape[0])
-    codes = class_codes(y, model.classes_)
-    known = codes >= 0
-    if not known.any():
+    return evaluate_pieces(model, [(X, one_label_each(y, X.shape[0]))])
+
+
+def evaluate_pieces(model: Fitted, pieces: Iterable[tuple[Any, Array]]) -> Evaluation:
+    """Compare a model's predictions with the truth, of which a piece at a time is in memory.
+
+    Args:
+        model: a fitted classifier that puts each row into one class.
+        pieces: features and true labels of some rows each.
+
+    Raises:
+        ArgumentError: the model has no classes.
+        DataError: no label is one of the model's classes.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array(["no", "no", "yes", "yes"])
+        >>> model = LogisticRegression().fit(X, y)
+        >>> evaluate_pieces(model, [(X[:3], y[:3]), (X[3:], y[3:])]).accuracy == evaluate(model, X, y).accuracy
+        True
+    """
+    refuse_without_classes(model, "rows are judged by one label each")
+    n_classes, n_rows, total = len(model.classes_), 0, 0.0
+    first: list[Any] = []
+    confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
+    unseen: dict[Any, int] = {}
+    for X, y in pieces:
+        first = first or y[:1].tolist()
+        n_rows += len(y)
+        codes = class_codes(y, model.classes_)
+        known = codes >= 0
+        for label, count in class_counts(y[~known]).items():
+            unseen[label] = unseen.get(label, 0) + count
+        if not known.any():
+            continue
+        if not known.all():
+            X, codes = X[known], codes[known]
+        confusion += confusion_matrix(codes, class_codes(model.predict(X), model.classes_), n_classes)
+        if model.has_probabilities:
+            total += float(model.predict_log_proba(X)[np.arange(len(codes)), codes].sum())
+    counts = confusion.sum(axis=1)
+    n_known = int(counts.sum())
+    if not n_known:
         raise DataError(
-            f"no label is one of the model's classes: the labels are like {y[:1].tolist()}, the classes like "
+            f"no label is one of the model's classes: the labels are like {first}, the classes like "
             f"{model.classes_[:5].tolist()}"
         )
-    if not known.all():
-        X, codes = X[known], codes[known]
-    predicted = class_codes(model.predict(X), model.classes_)
-    counts = np.bincount(codes)
     return Evaluation(
-        n_rows=len(y),
-        unseen=class_counts(y[~known]),
-        accuracy=accuracy(codes, predicted),
-        null_accuracy=float(counts.max() / counts.sum()),
-        log_loss=log_loss(codes, model.predict_log_proba(X)) if model.has_probabilities else None,
-        null_log_loss=null_log_loss(codes),
+        n_rows=n_rows,
+        unseen=dict(sorted(unseen.items())),
+        accuracy=float(np.trace(confusion) / n_known),
+        null_accuracy=float(counts.max() / n_known),
+        log_loss=-total / n_known if model.has_probabilities else None,
+        null_log_loss=_entropy(counts),
         classes=model.classes_,
-        confusion=confusion_matrix(codes, predicted, len(model.classes_)),
+        confusion=confusion,
     )
 
 
@@ -252,7 +288,12 @@ def null_log_loss(codes: Array) -> float:
         >>> round(null_log_loss(np.array([0, 1, 1, 0])), 4)
         0.6931
     """
-    frequency = np.bincount(codes) / len(codes)
+    return _entropy(np.bincount(codes))
+
+
+def _entropy(counts: Array) -> float:
+    """Of the distribution that has these counts, in nats."""
+    frequency = counts / counts.sum()
     return float(-xlogy(frequency, frequency).sum())
 
 

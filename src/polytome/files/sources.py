@@ -45,11 +45,13 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 __all__ = [
     "Source",
+    "against_rest",
     "encoder_of",
     "fit_source",
     "hold_out",
     "is_dataset",
     "one_against_rest",
+    "only_held_out",
     "open_model",
     "open_source",
     "read_for_model",
@@ -216,7 +218,7 @@ def read_for_model(
     positive = source_of(model).positive
     if positive is None or found.y is None:
         return found
-    return replace(found, y=_against_rest(found.y, positive), positive=positive)
+    return replace(found, y=against_rest(found.y, positive), positive=positive)
 
 
 def encoder_of(model: Fitted) -> Encoder:
@@ -324,7 +326,7 @@ def one_against_rest(source: Source, positive: str) -> Source:
     labels = [str(label) for label in np.unique(np.asarray(source.y)).tolist()]
     if positive not in labels:
         raise ArgumentError(f"positive={positive!r}: {source.name} has no such label; it has {listing(labels)}")
-    y, y_test = (None if part is None else _against_rest(part, positive) for part in (source.y, source.y_test))
+    y, y_test = (None if part is None else against_rest(part, positive) for part in (source.y, source.y_test))
     return replace(source, y=y, y_test=y_test, positive=positive)
 
 
@@ -362,7 +364,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
         encoder = learn_from_fewer(source.encoder, train_frame)
         X, X_test = encoder.encode(train_frame), replace(encoder, unknown="zero").encode(test_frame)
-        notes += _only_held_out(source.encoder, encoder)
+        notes += only_held_out(source.encoder, encoder)
     return replace(
         source,
         X=X,
@@ -378,7 +380,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     )
 
 
-def _only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
+def only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
     """A note on levels that only held-out rows have."""
     pairs = zip(whole.columns, learned.columns, strict=True)
     lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
@@ -424,7 +426,7 @@ def _chosen_part(source: Source, split: str | None) -> Source:
     return replace(source, X=X, y=y, X_test=None, y_test=None)
 
 
-def _against_rest(y: Array, positive: str) -> Array:
+def against_rest(y: Array, positive: str) -> Array:
     """One label as it is, and a common one for all others."""
     return np.where(y.astype(np.str_) == positive, positive, f"not {positive}")
 

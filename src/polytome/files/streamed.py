@@ -3,90 +3,184 @@ its record."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from polytome.errors import ArgumentError, FileError
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome._version import __version__
+from polytome.errors import ArgumentError, DataError, FileError
+from polytome.evaluation.metrics import Evaluation, evaluate_pieces
 from polytome.files.atomic_files import atomic_output
 from polytome.files.image_folders import is_images
 from polytome.files.predictions import predict_rows
-from polytome.files.sources import encoder_of, is_dataset
+from polytome.files.sources import against_rest, encoder_of, is_dataset, only_held_out
+from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_streamed_training
-from polytome.models.fitted_source import FittedSource
+from polytome.models.fitted import refuse_without_classes
+from polytome.models.fitted_source import FittedSource, source_of
 from polytome.models.model import Model
 from polytome.models.penalty_weights import numbered_weights
+from polytome.rows import StreamedRows
+from polytome.rows.journal import Journal
 from polytome.solvers.memory import memory_left
+from polytome.tables.frames import listing
 from polytome.tables.readers.columnar import VALUE_BYTES
 from polytome.tables.readers.idx import IDX_FILES, find_idx
-from polytome.tables.readers.opening import InputFile, exists, is_folder, kind_of_bytes
+from polytome.tables.readers.opening import exists
+from polytome.tables.streams.learning import learn_from_fewer_frames
 from polytome.tables.streams.memory import bytes_of
-from polytome.tables.streams.opening import open_parts
+from polytome.tables.streams.opening import EncodedPart, open_pieces, stream_kind
 from polytome.tables.streams.parquet import ParquetFile
-from polytome.tables.streams.places import is_several
+from polytome.tables.streams.places import is_several, unbounded
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.table import encode_rows
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
+Array = NDArray[Any]
 AnyModel = TypeVar("AnyModel", bound=Model)
 
-__all__ = ["fit_streamed", "predict_streamed", "why_predicted_piecewise", "why_streamed"]
+__all__ = [
+    "evaluate_streamed",
+    "evaluate_test_rows",
+    "fit_streamed",
+    "hold_out_streamed",
+    "predict_streamed",
+    "sample_of_test_rows",
+    "streamed_against_rest",
+    "why_read_piecewise",
+    "why_streamed",
+]
 
+_CHANGE_NO_BIT = ("callback", "verbose", "n_jobs")
 _READINGS = 3  # as a table, as cells and as features
+_TIMES_ITS_TEXT = 6  # what text takes when it is read: itself, cells, and numbers of eight bytes
 
 
-def why_streamed(source: str | PathLike[str], memory: str | float | None = None) -> str | None:
+def why_streamed(
+    source: str | PathLike[str] | Sequence[str | PathLike[str]], memory: str | float | None = None
+) -> str | None:
     """Why a source is read piece by piece: it is several files, or needs more memory than there is;
     None if it is not.
 
     Args:
-        source: a path, a folder or a pattern.
+        source: a path, a folder or a pattern, or several of these.
         memory: what may be taken, such as "2GB"; None for what is free.
 
     Raises:
-        ArgumentError: the memory is limited, and the source is no Parquet file.
-        FileError: a Parquet file is damaged.
+        ArgumentError: the memory is limited, or there are several sources, and one is of a kind
+            that is read whole.
+        FileError: a file is missing or damaged.
     """
-    limit, name = bytes_of(memory), str(source)
+    limit = bytes_of(memory)
+    names = [str(source)] if isinstance(source, str | PathLike) else [str(name) for name in source]
+    if len(names) > 1:
+        for name in names:
+            if is_dataset(name) or is_images(name) or not (is_several(name) or stream_kind(Path(name))):
+                raise ArgumentError(
+                    f"{name}: is read whole, and {len(names)} sources are given; give one, or several files of one "
+                    "kind: Parquet, Arrow, CSV, libsvm or .npy"
+                )
+        return "several files"
+    name = names[0]
     if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
         return "several files"
-    is_file = exists(name) and not is_folder(name)
-    if not (is_file and Path(name).is_file() and _is_parquet(name)):
+    kind = None
+    if exists(name) and Path(name).is_file() and not (is_images(name) or is_dataset(name)):
+        kind = stream_kind(Path(name))
+    if kind is None:
         if limit is not None:
             raise ArgumentError(
-                f"memory={memory!r}: {name} is no Parquet file, and only those are read piece by piece; leave the "
-                "option out, or write the table as Parquet"
+                f"memory={memory!r}: {name} is read whole, and only files of Parquet, Arrow, CSV, libsvm and .npy are "
+                "read piece by piece; leave the option out, or write the table as one of these"
             )
         return None
-    file = ParquetFile.of(Path(name))
-    needed = sum(file.groups) * len(file.kinds) * VALUE_BYTES * _READINGS
-    left = memory_left(limit)
+    needed, left = _bytes_in_memory(Path(name), kind, limit), memory_left(limit)
     if left is None or needed <= left:
         return None
     return f"in memory it would take {needed / 1e9:,.2g} GB, and {left / 1e9:,.2g} GB are left"
 
 
-def why_predicted_piecewise(sources: Sequence[str]) -> str | None:
-    """Why rows to be predicted are read piece by piece: they are several Parquet files, or need too
-    much memory."""
+def _bytes_in_memory(path: Path, kind: str, limit: int | None) -> int:
+    """About what it takes to read a file whole."""
+    if kind == "npy":  # without a limit a large one is mapped, and the system reads it as it is used
+        return 0 if limit is None else path.stat().st_size
+    if kind == "Parquet":
+        file = ParquetFile.of(path)
+        return sum(file.groups) * len(file.kinds) * VALUE_BYTES * _READINGS
+    return _TIMES_ITS_TEXT * unbounded(path).unpacked_size()
+
+
+def why_read_piecewise(sources: Sequence[str]) -> str | None:
+    """Why rows for a model are read piece by piece: they are several files, or need too much
+    memory."""
     if len(sources) == 1:
         return None if is_dataset(sources[0]) else why_streamed(sources[0])
-    alike = all(is_several(name) or (Path(name).is_file() and _is_parquet(name)) for name in sources)
-    return "several files" if alike and not any(map(is_images, sources)) else None
+    if any(is_images(name) or is_dataset(name) or not exists(name) for name in sources if not is_several(name)):
+        return None
+    return why_streamed(sources)
 
 
-def _is_parquet(name: str) -> bool:
-    return kind_of_bytes(InputFile(Path(name)).starts_with()) == "Parquet"
+def hold_out_streamed(table: StreamedTable, fraction: float, seed: int = 0) -> StreamedTable:
+    """Set rows aside as test rows, the same fraction of every class, and the same rows as
+    `hold_out` does of rows in memory.
+
+    Means and levels are learned again from the remaining rows: one more reading, where there are
+    any.
+
+    Args:
+        table: the rows.
+        fraction: between 0 and 1.
+        seed: of the choice.
+
+    Raises:
+        ArgumentError: no row would be held out.
+    """
+    ranks = np.argsort(np.argsort(table.classes)).astype(table.codes.dtype)  # a positive class comes last
+    is_test = choose_held_out(ranks[table.codes], fraction, seed)
+    if not is_test.any():
+        raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
+    train, test = table.only(~is_test), table.only(is_test)
+    old, notes = table.encoder, table.notes
+    if old is not None and (old.missing == "mean" or any(column.kind == "category" for column in old.columns)):
+        frames = (frame for part in train.X.parts if isinstance(part, EncodedPart) for frame in part.frames())
+        encoder = learn_from_fewer_frames(old, frames, table.name)
+        train, notes = train.encoded(encoder), notes + only_held_out(old, encoder)
+        test = test.encoded(replace(encoder, unknown="zero"))
+    return replace(train, notes=notes, test=test, test_fraction=fraction, seed=seed)
 
 
-def fit_streamed(model: AnyModel, table: StreamedTable, *, command: str | None = None) -> AnyModel:
+def streamed_against_rest(table: StreamedTable, positive: str) -> StreamedTable:
+    """Distinguish one label from all others, as `one_against_rest` does.
+
+    Raises:
+        ArgumentError: it is not one of the labels.
+    """
+    labels = [str(label) for label in table.classes.tolist()]
+    if positive not in labels:
+        raise ArgumentError(f"positive={positive!r}: {table.name} has no such label; it has {listing(labels)}")
+    codes = (table.codes == labels.index(positive)).astype(np.int8)
+    return replace(table, codes=codes, classes=np.array([f"not {positive}", positive]), positive=positive)
+
+
+def fit_streamed(
+    model: AnyModel,
+    table: StreamedTable,
+    *,
+    command: str | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+) -> AnyModel:
     """Fit a model to rows that stay in their files, and record what they were; as `fit_source` does
     of rows in memory.
 
@@ -94,37 +188,65 @@ def fit_streamed(model: AnyModel, table: StreamedTable, *, command: str | None =
         model: the classifier.
         table: as `polytome.open_rows` gave it.
         command: the command line that asks for the fit, for its record.
+        checkpoint: a file for the sums of each pass. A fit that was interrupted or killed goes on
+            where it ended, when it is begun again with the same file, and ends with the same bits
+            as one that was not.
+
+    Raises:
+        ArgumentError: the checkpoint is that of other data or settings.
+        FileError: it cannot be read or written.
     """
     began = time.perf_counter()
-    model.fit(table, None)
-    seconds = time.perf_counter() - began
-    with numbered_weights(model, table.encoder):
-        training = record_streamed_training(model, table, command=command, seconds=seconds)
-    model.source_ = FittedSource(encoder=table.encoder, training=training)
+    with ExitStack() as closing:
+        if checkpoint is not None:
+            journal = closing.enter_context(Journal(checkpoint, _what_decides(model, table)))
+            table = replace(table, X=replace(table.X, journal=journal))
+        model.fit(table, None)
+        seconds = time.perf_counter() - began
+        with numbered_weights(model, table.encoder):
+            training = record_streamed_training(model, table, command=command, seconds=seconds)
+    model.source_ = FittedSource(encoder=table.encoder, positive=table.positive, training=training)
     return model
+
+
+def _what_decides(model: Model, table: StreamedTable) -> dict[str, Any]:
+    """What the sums of passes depend on, by names that a message can use."""
+    settings = {name: value for name, value in vars(model).items() if name in model.get_params(deep=False)}
+    encoder = None if table.encoder is None else table.encoder.to_json()
+    codes = hashlib.sha256(np.ascontiguousarray(table.codes).data.cast("B")).hexdigest()
+    return {
+        "files": [[str(file.path), file.size, file.modified] for file in table.files],
+        "columns": hashlib.sha256(json.dumps(encoder).encode()).hexdigest(),
+        "rows": [table.n_rows, codes, table.test_fraction, table.seed],
+        "classes": [str(label) for label in table.classes.tolist()],
+        "model": type(model).__name__,
+        **{name: repr(value) for name, value in settings.items() if name not in _CHANGE_NO_BIT},
+        "versions": [__version__, np.__version__],
+    }
 
 
 def predict_streamed(
     model: Fitted,
-    source: str | Sequence[str],
+    source: Sequence[str],
     out: str | PathLike[str],
     *,
     probabilities: bool = True,
     missing: str | None = None,
     unknown: str | None = None,
+    header: str = "auto",
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[int, dict[Any, int]]:
-    """Predict rows of Parquet files piece by piece into a Parquet file, written whole or not at
-    all.
+    """Predict rows of files piece by piece into a Parquet file, written whole or not at all.
 
     Args:
         model: a fitted model.
-        source: a file, a folder, a pattern, or several of these.
+        source: files, folders, patterns.
         out: the file to write: the columns of `Predictions`.
         probabilities: whether they are wanted.
         missing: as for `read_table`; rows are not dropped.
         unknown: as for `read_table`.
-        progress: called with the rows predicted so far, and their number.
+        header: as for `read_table`.
+        progress: called with the rows predicted so far, and about their number.
 
     Returns:
         How many rows there are, and how many were put into each class.
@@ -137,21 +259,129 @@ def predict_streamed(
     """
     if missing == "drop":
         raise ArgumentError("missing='drop': rows that are read piece by piece all get a prediction; leave it out")
-    encoder = replace(encoder_of(model), target=None)
-    parts = open_parts(source, encoder)
-    if not parts:
-        raise FileError(f"{source}: has no rows; there is nothing to predict")
+    n_rows, pieces = _pieces(model, source, None, missing, unknown, header, labels=False)
+    if not n_rows:
+        raise FileError(f"{listing(source, form=str)}: has no rows; there is nothing to predict")
     from pyarrow import parquet
 
-    n_rows, done, counts, writer = sum(part.n_rows for part in parts), 0, Counter[Any](), None
+    done, counts, writer = 0, Counter[Any](), None
     with atomic_output(out) as stream, ExitStack() as closing:
-        for frame in (frame for part in parts for frame in part.frames()):
-            found = predict_rows(model, encode_rows(frame, encoder, missing, unknown).X, probabilities=probabilities)
+        for X, _ in pieces:
+            found = predict_rows(model, X, probabilities=probabilities)
             table = found.to_table()
             writer = writer or closing.enter_context(parquet.ParquetWriter(stream, table.schema))
             writer.write_table(table)
             counts.update(found.counts())
-            done += frame.n_rows
+            done += X.shape[0]
             if progress is not None:
-                progress(done, n_rows)
+                progress(done, max(n_rows, done))
     return done, dict(sorted(counts.items()))
+
+
+def evaluate_streamed(
+    model: Fitted,
+    source: Sequence[str],
+    *,
+    target: str | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[Evaluation, tuple[str, ...]]:
+    """Compare a model's predictions with the labels of files that are read piece by piece.
+
+    Args:
+        model: a fitted classifier.
+        source: files, folders, patterns.
+        target: where the labels of `.npy` files are; see `read_table`.
+        missing: as for `read_table`.
+        unknown: as for `read_table`.
+        header: as for `read_table`.
+        progress: called with the rows read so far, and about their number.
+
+    Returns:
+        The evaluation, and notes that a user should see.
+
+    Raises:
+        DataError: the rows do not suit the model, or have no labels.
+        FileError: a file is missing or damaged, or lacks a column.
+    """
+    refuse_without_classes(model, "rows of a file or data set have one label each")
+    n_rows, pieces = _pieces(model, source, target, missing, unknown, header, labels=True)
+    positive, done = source_of(model).positive, 0
+
+    def labelled() -> Iterator[tuple[Any, Array]]:
+        nonlocal done
+        for X, y in pieces:
+            if y is None:
+                encoder = source_of(model).encoder
+                where = "say where they are with --target" if encoder is None else f"column {encoder.target!r} has none"
+                raise DataError(f"{listing(source, form=str)}: has no labels to compare the predictions with; {where}")
+            done += len(y)
+            if progress is not None:
+                progress(done, max(n_rows, done))
+            yield X, y if positive is None else against_rest(y, positive)
+
+    evaluation = evaluate_pieces(model, labelled())
+    record = source_of(model).training
+    files = list(source)
+    if record is None or record.source is None or not any(record.source.startswith(name) for name in files):
+        return evaluation, ()
+    return evaluation, (
+        f"the model was trained on a source of the same name, {record.source}: it may do better on these rows than on "
+        "new ones",
+    )
+
+
+def evaluate_test_rows(model: Fitted, table: StreamedTable) -> Evaluation:
+    """Compare a model's predictions with the labels of the rows that were held out, or where none
+    were, of the training rows: one reading."""
+    rows = table if table.test is None else table.test
+
+    def labelled() -> Iterator[tuple[Any, Array]]:
+        row = 0
+        for _, X in rows.X.pieces(range(len(rows.X.parts))):
+            yield X, rows.classes[rows.codes[row : row + X.shape[0]]]
+            row += X.shape[0]
+
+    return evaluate_pieces(model, labelled())
+
+
+def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Array]:
+    """Features, labels and numbers from 1 of test rows: of all, or of as many as are in memory at a
+    time, drawn at random."""
+    rows = table if table.test is None else table.test
+    stream = StreamedRows.of(rows.X, rows.codes)
+    size = min(stream.n_rows, stream.facts.most_copied)
+    chosen = np.sort(np.random.default_rng(seed).permutation(stream.n_rows)[:size])
+    X = stream.subset(chosen, stream.weight[chosen]).X
+    numbers = chosen if rows.rows is None else rows.rows[chosen]
+    return X, rows.classes[rows.codes[chosen]], numbers + 1
+
+
+def _pieces(
+    model: Fitted,
+    source: Sequence[str],
+    target: str | None,
+    missing: str | None,
+    unknown: str | None,
+    header: str,
+    *,
+    labels: bool,
+) -> tuple[int, Iterator[tuple[Any, Array | None]]]:
+    """About how many rows files have for a model, and their features and labels piece by piece."""
+    encoder = encoder_of(model) if labels else replace(encoder_of(model), target=None)
+    n_rows, tables, arrays = open_pieces(source, encoder, target, header)
+
+    def pieces() -> Iterator[tuple[Any, Array | None]]:
+        for frame in tables:
+            if missing == "drop":
+                frame = encoder.align(frame)
+                frame = frame.take(~encoder.incomplete(frame))
+                if not frame.n_rows:
+                    continue
+            found = encode_rows(frame, encoder, None if missing == "drop" else missing, unknown)
+            yield found.X, found.y
+        yield from arrays
+
+    return n_rows, pieces()

@@ -169,9 +169,9 @@ def record_streamed_training(
         could_change=None,
         centre_bounds=np.zeros((0, 0)),
         command=command,
-        test_fraction=None,
-        seed=None,
-        n_test_rows=0,
+        test_fraction=table.test_fraction,
+        seed=table.seed,
+        n_test_rows=0 if table.test is None else table.test.n_rows,
         versions=_versions(),
         seconds=seconds,
     )

@@ -3,6 +3,7 @@ once added up."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from polytome.errors import DataError
 from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.rows.arrays import ArrayRows, block_rows
 from polytome.rows.blocks import Array, Facts, Moments, Standardised, Storage, submitted, weighted_moments
+from polytome.rows.journal import Journal
 from polytome.rows.sparse import SparseRows
 from polytome.threads import available_threads, kept
 
@@ -56,6 +58,7 @@ class Stream:
         n_entries: entries that are stored in all.
         dtype: their type.
         memory: bytes that a fit may take; None for what is free.
+        journal: keeps the sums of passes, so that a fit that was killed can go on; None for none.
     """
 
     parts: tuple[Part, ...]
@@ -65,6 +68,7 @@ class Stream:
     n_entries: int
     dtype: np.dtype[Any]
     memory: int | None = None
+    journal: Journal | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -187,6 +191,22 @@ class StreamedRows(Standardised):
 
     def reduce(self, a_pass: Pass) -> Sums:
         """What a pass makes of all rows: one reading, by compiled code where that offers it."""
+        if self.stream.journal is None:
+            return self._reduced(a_pass)
+        about = (self.columns, self.precision, self._labels_digest)
+        return self.stream.journal.recalled(a_pass, lambda: self._reduced(a_pass), *about)
+
+    @property
+    @kept
+    def _labels_digest(self) -> bytes:
+        """Tells rows with other targets or weights apart."""
+        weight = self.weight[:1] if self.weight.strides == (0,) else self.weight
+        digest = hashlib.sha256()
+        for array in (self.target, weight):
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
+        return digest.digest()
+
+    def _reduced(self, a_pass: Pass) -> Sums:
         of_parts = (
             added_up((rows.reduce(a_pass) for _, _, rows in pieces), a_pass.joined)
             for _, pieces in groupby(self._pieces(), key=itemgetter(0))

@@ -231,6 +231,17 @@ class Encoder:
         )
         return gaps
 
+    def counted(self, frame: Frame, column: Column) -> tuple[NDArray[np.int64], float]:
+        """How many cells of a column are missing, and how many have each of its levels (of a number
+        column: are numbers); and the sum of its numbers."""
+        if column.kind == "number":
+            values = self._plain_numbers(frame, column)
+            present = values[~np.isnan(values)]
+            return np.array([len(values) - len(present), len(present)]), float(present.sum())
+        found = self._positions(frame, column)
+        levels = np.bincount(found[found >= 0], minlength=len(column.levels))
+        return np.array([(found == _GAP).sum(), *levels]), 0.0
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values from which `from_json` makes an equal encoder."""
         plain = asdict(self)
@@ -279,6 +290,9 @@ class Encoder:
     def _numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column, filling gaps only where training decided so."""
         values = self._plain_numbers(frame, column)
+        with np.errstate(over="ignore"):
+            if np.isfinite(values.sum()):  # so all are, in one look at them
+                return values
         wrong = np.isinf(values)
         if wrong.any():
             said = explain_marks(frame[column.name].text(int(np.argmax(wrong))))
@@ -344,18 +358,25 @@ class Encoder:
 
     def _sparse(self, blocks: list[NDArray[Any]], n_rows: int, width: int) -> sparse.csr_array:
         """Write one entry per row and column of the table, then remove the zeros."""
+        starts = np.cumsum([0, *(column.width for column in self.columns[:-1])], dtype=np.int32)
         values = np.empty((n_rows, len(blocks)))
         indices = np.empty((n_rows, len(blocks)), dtype=np.int32)
-        start = 0
-        for j, (column, block) in enumerate(zip(self.columns, blocks, strict=True)):
-            is_number = column.kind == "number"
-            values[:, j] = block if is_number else block >= 0
-            indices[:, j] = start if is_number else start + np.maximum(block, 0)
-            start += column.width
-        ends = np.arange(n_rows + 1) * len(blocks)
-        X = sparse.csr_array((values.ravel(), indices.ravel(), ends), shape=(n_rows, width))
+        for top in range(0, n_rows, _BLOCK_ROWS):  # as in `_dense`
+            rows = slice(top, top + _BLOCK_ROWS)
+            indices[rows] = starts
+            for j, (column, block) in enumerate(zip(self.columns, blocks, strict=True)):
+                if column.kind == "number":
+                    values[rows, j] = block[rows]
+                else:
+                    indices[rows, j] += np.maximum(block[rows], 0)
+                    values[rows, j] = block[rows] >= 0
+        # Of the type of the indices, where it is long enough: SciPy would copy them otherwise.
+        short = n_rows * len(blocks) <= np.iinfo(np.int32).max
+        ends = np.arange(0, n_rows * len(blocks) + 1, len(blocks), dtype=np.int32 if short else np.int64)
+        X: Any = sparse.csr_array((values.ravel(), indices.ravel(), ends), shape=(n_rows, width))
         X.eliminate_zeros()
-        return X
+        found: sparse.csr_array = X
+        return found
 
 
 _LABELS = ("integer", "text")

@@ -35,7 +35,17 @@ from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.schemas import learn_encoder
 
-__all__ = ["Column", "Encoder", "RowOptions", "Table", "TableOptions", "encode_rows", "read_table"]
+__all__ = [
+    "Column",
+    "Encoder",
+    "RowOptions",
+    "Table",
+    "TableOptions",
+    "encode_rows",
+    "kind_of_file",
+    "names_expected",
+    "read_table",
+]
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
@@ -174,11 +184,11 @@ def read_table(
     _check_choice("header", header, ("auto", "yes", "no"))
     path = Path(path)
     file = InputFile(path, read_limit)
-    kind = _kind_of_file(file)
+    kind = kind_of_file(file)
     if header != "auto" and kind != "delimited":
         raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
     if kind in ("delimited", "columnar"):
-        expected = {column.name for column in encoder.columns} if encoder else _names_expected(target)
+        expected = {column.name for column in encoder.columns} if encoder else names_expected(target)
         is_text = kind == "delimited"
         frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
         if encoder is not None and (drop or categories or marks or target not in (None, encoder.target)):
@@ -205,12 +215,12 @@ def read_table(
     return table
 
 
-def _names_expected(target: str | None) -> set[str]:
+def names_expected(target: str | None) -> set[str]:
     """The target if it can only be a name, not a position."""
     return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
 
 
-def _kind_of_file(file: InputFile) -> str:
+def kind_of_file(file: InputFile) -> str:
     """Tell the kind of a file by its ending, or else by its first bytes."""
     if is_folder(file.path) or is_idx_name(file.path):
         return "idx"
@@ -305,11 +315,11 @@ def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int
     notes: list[str] = []
     found = None
     if y is not None and wants_labels:
-        found = _array_labels(y, X.shape[0], str(file), n_features is None, notes)
+        found = array_labels(y, X.shape[0], str(file), n_features is None, notes)
     return Table(X, found, None, None, str(file), tuple(notes))
 
 
-def _array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, notes: list[str]) -> NDArray[Any] | None:
+def array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, notes: list[str]) -> NDArray[Any] | None:
     """Check the labels of an array as those of a table are checked."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

@@ -18,7 +18,18 @@ from polytome.rows.sound import sound_sparse
 from polytome.solvers.memory import available_memory
 from polytome.tables.readers.opening import InputFile, kind_of_bytes, library_errors
 
-__all__ = ["COLUMN_BYTES", "check_matrix", "flat_images", "plain_texts", "read_npy", "read_npz"]
+__all__ = [
+    "COLUMN_BYTES",
+    "check_matrix",
+    "flat_images",
+    "load_npy",
+    "numpy_errors",
+    "plain_texts",
+    "position_of",
+    "read_npy",
+    "read_npz",
+    "refuse_value",
+]
 
 Matrix: TypeAlias = "NDArray[Any] | sparse.csr_array"
 
@@ -49,19 +60,29 @@ def read_npy(path: Path | InputFile, target: str | None = None) -> tuple[NDArray
         ArgumentError: `target` is none of these.
         FileError: a file is damaged or holds Python objects.
     """
-    array = _load_npy(InputFile.of(path))
+    array = load_npy(InputFile.of(path))
     if target is None:
         return array, None
     if target.endswith(".npy"):
-        return array, _load_npy(InputFile(Path(target)))
-    n_columns = array.shape[1] if array.ndim == 2 else 0
+        return array, load_npy(InputFile(Path(target)))
+    position = position_of(target, array.shape, path)
+    return np.delete(array, position - 1, axis=1), array[:, position - 1]
+
+
+def position_of(target: str, shape: tuple[int, ...], path: object) -> int:
+    """The position from 1 of the column of labels in an array.
+
+    Raises:
+        ArgumentError: there is no such column.
+    """
+    n_columns = shape[1] if len(shape) == 2 else 0
     position = n_columns if target == "last" else int(target) if _POSITION.fullmatch(target) else 0
     if not 1 <= position <= n_columns:
         raise ArgumentError(
-            f"target={target!r}: {path} is an array of shape {array.shape} without names; give the path of a "
+            f"target={target!r}: {path} is an array of shape {shape} without names; give the path of a "
             f".npy file of labels, or 'last' or a position from 1 to {n_columns} when the labels are a column"
         )
-    return np.delete(array, position - 1, axis=1), array[:, position - 1]
+    return position
 
 
 def read_npz(path: Path | InputFile, target: str | None = None) -> tuple[Matrix, NDArray[Any] | None]:
@@ -81,7 +102,7 @@ def read_npz(path: Path | InputFile, target: str | None = None) -> tuple[Matrix,
     """
     file = InputFile.of(path)
     names = _check_archive(file)
-    with file.packed() as stream, _numpy_errors(file, "archive"), np.load(stream, allow_pickle=False) as archive:
+    with file.packed() as stream, numpy_errors(file, "archive"), np.load(stream, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in names}
     odd = next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
     if odd is not None:
@@ -132,18 +153,18 @@ def check_matrix(X: Matrix, source: str) -> Matrix:
         wrong = np.flatnonzero(~np.isfinite(X.data))
         if len(wrong):
             row = int(np.searchsorted(X.indptr, wrong[0], side="right")) - 1
-            _refuse_value(source, row, int(X.indices[wrong[0]]), X.data[wrong[0]])
+            refuse_value(source, row, int(X.indices[wrong[0]]), X.data[wrong[0]])
     elif X.dtype.kind == "f":
         step = max(1, _BLOCK_ENTRIES // X.shape[1])  # in blocks: X may be larger than memory
         for start in range(0, len(X), step):
             finite = np.isfinite(X[start : start + step])
             if not finite.all():
                 row, column = (int(place) for place in np.argwhere(~finite)[0])
-                _refuse_value(source, start + row, column, X[start + row, column])
+                refuse_value(source, start + row, column, X[start + row, column])
     return X
 
 
-def _refuse_value(source: str, row: int, column: int, value: object) -> None:
+def refuse_value(source: str, row: int, column: int, value: object) -> None:
     """Name the first value that is not finite."""
     raise DataError(
         f"{source}, row {row + 1}, column {column + 1}: the value is {value}; "
@@ -182,7 +203,7 @@ def plain_texts(values: NDArray[Any], source: str) -> list[str]:
     return texts
 
 
-def _load_npy(file: InputFile) -> NDArray[Any]:
+def load_npy(file: InputFile) -> NDArray[Any]:
     """Read one array, or map it into memory where it would take much of what is free.
 
     The system ends a program that reads a map of a file which another one has cut meanwhile
@@ -191,7 +212,7 @@ def _load_npy(file: InputFile) -> NDArray[Any]:
     if kind_of_bytes(file.starts_with()) != "NumPy array":
         raise FileError(f"{file}: is not a .npy file; give it the ending that fits its content, or write it again")
     packed = None if file.is_plain else io.BytesIO(file.contents())
-    with _numpy_errors(file, "array"):
+    with numpy_errors(file, "array"):
         if packed is not None:
             return cast("NDArray[Any]", np.load(packed))
         # The map tells whether the file is as long as it says, and nothing of it is read.
@@ -203,7 +224,7 @@ def _load_npy(file: InputFile) -> NDArray[Any]:
 
 
 @contextmanager
-def _numpy_errors(file: InputFile, what: str) -> Iterator[None]:
+def numpy_errors(file: InputFile, what: str) -> Iterator[None]:
     """As `library_errors`; objects, which NumPy refuses to load, are not damage."""
     try:
         with library_errors(file, what):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from polytome.tables.readers.opening import InputFile, library_errors
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["count_stream_rows", "parse_arrow_stream", "read_arrow_file"]
+__all__ = ["claims_of_batches", "count_stream_rows", "parse_arrow_stream", "read_arrow_file"]
 
 _MOST_VIEWED = 4
 """How many times the bytes of a stream all its views may refer to together."""
@@ -126,7 +126,19 @@ def read_arrow_file(file: InputFile) -> Frame:
     return checked_frame(table, str(file), "Arrow file", file.allowance.size)
 
 
-def _batches(stream: bytes | pyarrow.Buffer, source: str) -> Iterator[tuple[str, _Claims, pyarrow.Buffer]]:
+def claims_of_batches(stream: Any, source: str) -> Iterator[tuple[str, int, int]]:
+    """What the batches of a stream claim, of which one at a time is in memory: whether it is of a
+    dictionary or of rows, the rows, and their bytes when decoded.
+
+    Raises:
+        FileError: it is not an Arrow stream, or damaged.
+    """
+    for kind, claims, body in _batches(stream, source):
+        unpacked = sum(_unpacked_size(body, *buffer, claims.is_compressed) for buffer in claims.buffers)
+        yield kind, abs(claims.rows), unpacked + abs(claims.rows) * VALUE_BYTES
+
+
+def _batches(stream: Any | pyarrow.Buffer, source: str) -> Iterator[tuple[str, _Claims, pyarrow.Buffer]]:
     """The batches of a stream as they are claimed: whether of a dictionary or of rows, the claims,
     and the body."""
     from pyarrow import ipc

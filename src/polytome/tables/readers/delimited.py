@@ -19,7 +19,15 @@ from polytome.tables.readers.row_index import mark_index
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["parse_delimited", "read_delimited"]
+__all__ = [
+    "Text",
+    "check_is_text",
+    "header_notes",
+    "line_of_row",
+    "parse_delimited",
+    "read_columns",
+    "read_delimited",
+]
 
 _BLOCK_BYTES = 1 << 20
 _MOST_BLOCK_BYTES = (1 << 31) - 1  # which pyarrow holds in 32 bits
@@ -37,7 +45,7 @@ _REMEDIES = {
 }
 
 
-class _Text(NamedTuple):
+class Text(NamedTuple):
     """A table as text, and how to read it."""
 
     source: str
@@ -110,10 +118,10 @@ def parse_delimited(
     import_pyarrow(source)
     allowance = allowance or Allowance.of(len(data))
     data = data.removeprefix(b"\xef\xbb\xbf")
-    _check_is_text(source, data)
+    check_is_text(source, data)
     data, named = named_separator(data)
     sample = sample_lines(source, data, allowance)
-    text = _Text(source, data, find_dialect(data, sample, named), first_line=2 if named else 1)
+    text = Text(source, data, find_dialect(lambda: [data], sample, named), first_line=2 if named else 1)
     rows = [row for _, row in text.dialect.rows(sample)]
     if not rows:
         raise FileError(f"{source}: holds no rows, only blank lines")
@@ -123,19 +131,19 @@ def parse_delimited(
     )
     decision = decide_header(rows, expected) if header == "auto" else Decision(header == "yes")
     headed = decision.headed
-    columns = _read_columns(text, width)
+    columns = read_columns(text, width)
     if headed:
         columns = [column.slice(1) for column in columns]
     if not columns[0]:
         raise FileError(f"{source}: holds a header line and no rows; add rows, or use --header no if line 1 is data")
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
-    locate = partial(_line_of_row, text, headed)
-    notes = _notes(decision, names, header, text.first_line)
+    locate = partial(line_of_row, text, headed)
+    notes = header_notes(decision, names, header, text.first_line)
     frame = Frame(names, cells, source, headed=headed, locate=locate, notes=notes)
     return mark_index(frame, {"column_1"} if headed and not rows[0][0].strip() else ())
 
 
-def _check_is_text(source: str, data: bytes) -> None:
+def check_is_text(source: str, data: bytes) -> None:
     """Refuse what is not UTF-8 text, naming the line of the first byte that is not."""
     kind = kind_of_bytes(data[:100])
     if kind:
@@ -150,17 +158,26 @@ def _check_is_text(source: str, data: bytes) -> None:
         )
 
 
-def _read_columns(text: _Text, width: int) -> list[pyarrow.ChunkedArray]:
-    """Split the whole text into columns of strings."""
+def read_columns(text: Text, width: int, wanted: Sequence[int] | None = None) -> list[pyarrow.ChunkedArray]:
+    """Split the whole text into columns of strings.
+
+    Args:
+        text: whole rows of a table.
+        width: how many cells each must have.
+        wanted: the places of the columns to return; None for all.
+
+    Raises:
+        FileError: a row has another number of cells, or a letter is not UTF-8.
+    """
     import pyarrow
 
     try:
-        columns = _cut(text, width, _BLOCK_BYTES)
+        columns = _cut(text, width, wanted, _BLOCK_BYTES)
     except pyarrow.ArrowInvalid as error:
         if len(text.data) <= _BLOCK_BYTES:
             raise FileError(_explain(text, width, str(error))) from error
         try:  # a row that is longer than a block
-            columns = _cut(text, width, min(len(text.data), _MOST_BLOCK_BYTES))
+            columns = _cut(text, width, wanted, min(len(text.data), _MOST_BLOCK_BYTES))
         except pyarrow.ArrowException as error:
             raise FileError(_explain(text, width, str(error))) from error
     if text.dialect.quote and text.data.count(text.dialect.quote.encode()) % 2:
@@ -168,7 +185,7 @@ def _read_columns(text: _Text, width: int) -> list[pyarrow.ChunkedArray]:
     return columns
 
 
-def _cut(text: _Text, width: int, block_bytes: int) -> list[pyarrow.ChunkedArray]:
+def _cut(text: Text, width: int, wanted: Sequence[int] | None, block_bytes: int) -> list[pyarrow.ChunkedArray]:
     """Let pyarrow split the text, a block at a time."""
     import pyarrow
     from pyarrow import csv as arrow_csv
@@ -183,13 +200,15 @@ def _cut(text: _Text, width: int, block_bytes: int) -> list[pyarrow.ChunkedArray
             newlines_in_values=text.dialect.quote is not None and text.dialect.quote.encode() in text.data,
         ),
         convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
+            column_types=dict.fromkeys(names, pyarrow.string()),
+            include_columns=None if wanted is None else [str(place) for place in wanted],
+            strings_can_be_null=False,
         ),
     )
     return list(table.columns)
 
 
-def _refuse_open_quote(text: _Text) -> None:
+def _refuse_open_quote(text: Text) -> None:
     """Refuse a quotation mark that is never closed: it makes one cell of all that follows, without
     an error."""
     line = text.first_line
@@ -216,7 +235,7 @@ def _name_columns(
     return tuple(named), tuple(named.values())
 
 
-def _notes(decision: Decision, names: Sequence[str], header: str, line: int) -> tuple[str, ...]:
+def header_notes(decision: Decision, names: Sequence[str], header: str, line: int) -> tuple[str, ...]:
     """Say how the first line was read, if this could be wrong."""
     if decision.reason:
         return (
@@ -230,7 +249,7 @@ def _notes(decision: Decision, names: Sequence[str], header: str, line: int) -> 
     )
 
 
-def _line_of_row(text: _Text, headed: bool, row: int) -> str:
+def line_of_row(text: Text, headed: bool, row: int) -> str:
     """Find the line on which a row starts."""
     for position, (line, _, _) in enumerate(text.dialect.widths(text.decoded()), start=-int(headed)):
         if position == row:
@@ -238,7 +257,7 @@ def _line_of_row(text: _Text, headed: bool, row: int) -> str:
     return f"row {row + 1}"
 
 
-def _explain(text: _Text, width: int, reason: str) -> str:
+def _explain(text: Text, width: int, reason: str) -> str:
     """Say which line cannot be read, what it holds and what to do."""
     try:
         decoded = text.decoded()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from polytome.tables.readers.opening import Allowance
 from polytome.threads import kept
 
-__all__ = ["SEPARATORS", "Cell", "Dialect", "find_dialect", "named_separator", "sample_lines"]
+__all__ = ["SEPARATORS", "Cell", "Dialect", "enclose_cells", "find_dialect", "named_separator", "sample_lines"]
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank"}
 """What separates the cells of a line, and its name."""
@@ -145,25 +145,25 @@ def sample_lines(source: str, data: bytes, allowance: Allowance) -> str:
     return "".join(lines)
 
 
-def find_dialect(data: bytes, sample: str, separator: str | None) -> Dialect:
+def find_dialect(pieces: Callable[[], Iterable[bytes]], sample: str, separator: str | None) -> Dialect:
     """Tell how a table is written.
 
     Args:
-        data: all of it.
+        pieces: gives all of it, in pieces that end where lines do, each time that it is called.
         sample: its first lines.
         separator: where the file names it; else it is the one that cuts every line into the same
             number of cells, more than one.
 
     Example:
         >>> text = 'ham\\t"Call me\\nspam\\tYou "won"\\n'
-        >>> dialect = find_dialect(text.encode(), text, None)
+        >>> dialect = find_dialect(lambda: [text.encode()], text, None)
         >>> dialect.separator, dialect.quote
         ('\\t', None)
     """
     first = sample.partition("\n")[0].strip()
     quote = "'" if first[:1] == first[-1:] == "'" and '"' not in first else '"'
     separator = separator or _likeliest_separator(sample, quote)
-    return Dialect(separator, None if _quotes_are_text(data, separator.encode(), quote.encode()) else quote)
+    return Dialect(separator, None if _quotes_are_text(pieces, separator.encode(), quote.encode()) else quote)
 
 
 def _likeliest_separator(sample: str, quote: str) -> str:
@@ -187,7 +187,7 @@ def _agreement(sample: str, dialect: Dialect) -> float:
     return widths.count(usual) / len(widths) if usual > 1 else 0.0
 
 
-def _quotes_are_text(data: bytes, separator: bytes, quote: bytes) -> bool:
+def _quotes_are_text(pieces: Callable[[], Iterable[bytes]], separator: bytes, quote: bytes) -> bool:
     """Whether quotation marks are ordinary characters.
 
     They are where every line has the same number of cells without them, while one of them, were it
@@ -195,29 +195,53 @@ def _quotes_are_text(data: bytes, separator: bytes, quote: bytes) -> bool:
     proves little if the separator also occurs in sentences: a text of two lines with a comma in
     each is not rare.
     """
-    if quote not in data:
+    if all(enclose_cells(piece, separator, quote) for piece in pieces()):
         return False
-    raw = np.frombuffer(data, dtype=np.uint8)
-    ends = np.append(np.flatnonzero(raw == ord("\n")), len(raw))
-    if _enclose_cells(raw, np.flatnonzero(raw == ord(quote)), ends, separator + b"\r\n"):
-        return False
-    separators = np.flatnonzero(raw == ord(separator))
-    widths = np.diff(np.searchsorted(separators, ends), prepend=0)
-    filled = np.diff(ends, prepend=-1) > 2  # more than a carriage return
-    if len(np.unique(widths[filled])) != 1 or widths[filled][0] == 0:
+    widths: set[int] = set()
+    for piece in pieces():
+        widths.update(_widths(piece, separator))
+        if len(widths) > 1:
+            return False
+    if widths in (set(), {0}):
         return False
     s, q = re.escape(separator), quote
     closed = rb"%b *+" % q
-    if separator in b", " and widths[filled][0] < 3:
+    if separator in b", " and max(widths) < 3:
         closed = rb"(?:%b|(?=\r?\Z))" % closed
     cell = rb"(?:%b[^%b]*+(?:%b%b[^%b]*+)*+%b|(?!%b)[^%b]*+)" % (q, q, q, q, q, closed, q, s)
     whole = re.compile(rb"%b(?:%b%b)*+" % (cell, s, cell))
-    return not all(whole.fullmatch(line) for line in data.splitlines() if quote in line)
+    quoted = (piece for piece in pieces() if quote in piece)
+    return not all(whole.fullmatch(line) for piece in quoted for line in piece.splitlines() if quote in line)
 
 
-def _enclose_cells(raw: NDArray[np.uint8], marks: NDArray[np.intp], ends: NDArray[np.intp], around: bytes) -> bool:
-    """Whether all quotation marks enclose cells, or are doubled in one, on one line each; the usual
-    case."""
+def _widths(piece: bytes, separator: bytes) -> list[int]:
+    """How many separators the lines have that hold more than a carriage return: each number
+    once."""
+    raw = np.frombuffer(piece, dtype=np.uint8)
+    ends = np.append(np.flatnonzero(raw == ord("\n")), len(raw))
+    separators = np.flatnonzero(raw == ord(separator))
+    widths = np.diff(np.searchsorted(separators, ends), prepend=0)
+    found: list[int] = np.unique(widths[np.diff(ends, prepend=-1) > 2]).tolist()
+    return found
+
+
+def enclose_cells(piece: bytes, separator: bytes, quote: bytes) -> bool:
+    """Whether all quotation marks of some lines enclose cells, or are doubled in one, on one line
+    each; the usual case.
+
+    Example:
+        >>> enclose_cells(b'1,"a,b"\\n', b",", b'"'), enclose_cells(b'1,"a\\n', b",", b'"')
+        (True, False)
+    """
+    if quote not in piece:
+        return True
+    raw = np.frombuffer(piece, dtype=np.uint8)
+    marks = np.flatnonzero(raw == ord(quote))
+    ends = np.append(np.flatnonzero(raw == ord("\n")), len(raw))
+    return _all_enclose(raw, marks, ends, separator + b"\r\n")
+
+
+def _all_enclose(raw: NDArray[np.uint8], marks: NDArray[np.intp], ends: NDArray[np.intp], around: bytes) -> bool:
     opening, closing = marks[0::2], marks[1::2]
     if len(opening) != len(closing):
         return False

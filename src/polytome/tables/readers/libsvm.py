@@ -20,7 +20,7 @@ from polytome.tables.frames import EXACT, NumberCells
 from polytome.tables.readers.arrays import COLUMN_BYTES
 from polytome.tables.readers.opening import START_BYTES, InputFile
 
-__all__ = ["looks_like_libsvm", "read_libsvm"]
+__all__ = ["Lines", "joined_labels", "looks_like_libsvm", "parse_lines", "read_libsvm"]
 
 _PIECE = 1 << 23
 _LARGEST_INDEX = 2**31 - 1
@@ -33,7 +33,7 @@ _COMMENT = re.compile(rb"#[^\n]*")
 _LINE = re.compile(rb"\s*[-+.\deE]+(?:\s+\d+:\S+)+\s*(?:#.*)?")
 
 
-class _Piece(NamedTuple):
+class Lines(NamedTuple):
     """Some lines as numbers."""
 
     labels: NDArray[Any]
@@ -82,7 +82,7 @@ def read_libsvm(path: Path | InputFile, n_features: int | None = None) -> tuple[
                [0. , 1. , 0. ]]), array([ 1., -1.]))
     """
     file = InputFile.of(path)
-    pieces: list[_Piece] = []
+    pieces: list[Lines] = []
     place = _Place(1, None)
     taken = 0
     with file.opened() as stream:
@@ -119,11 +119,11 @@ class _Place(NamedTuple):
         return _Place(self.line + newlines, None if newlines else self.last)
 
 
-def _joined(file: InputFile, pieces: list[_Piece], n_features: int | None) -> tuple[sparse.csr_array, NDArray[Any]]:
+def _joined(file: InputFile, pieces: list[Lines], n_features: int | None) -> tuple[sparse.csr_array, NDArray[Any]]:
     """All pieces as one array."""
     if not any(len(piece.labels) for piece in pieces):
         raise DataError(f"{file}: no line holds a row; each needs the form 'label index:value ...'")
-    labels = _joined_labels(file, [piece.labels for piece in pieces])
+    labels = joined_labels(file, [piece.labels for piece in pieces])
     lengths, columns, values = (np.concatenate(parts) for parts in zip(*(p[1:4] for p in pieces), strict=True))
     widest = int(columns.max(initial=-1)) + 1
     if n_features is None and not widest:
@@ -165,7 +165,7 @@ def _uncommented(stream: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _parse(text: bytes, last: int | None) -> _Piece | None:
+def _parse(text: bytes, last: int | None) -> Lines | None:
     """Read text at once; None when anything in it is malformed, which `_explain` then names.
 
     It goes on with a line after the index `last`, or begins one where that is None.
@@ -179,7 +179,8 @@ def _parse(text: bytes, last: int | None) -> _Piece | None:
     # Every token but a line's first must hold exactly one colon, and the first none.
     if not np.array_equal(np.searchsorted(starts, colons, side="right") - 1, np.flatnonzero(~leads_line)):
         return None
-    numbers = _numbers(text.replace(b":", b" "))
+    numbers = _plain_numbers(raw, blank)
+    numbers = _numbers(text.replace(b":", b" ")) if numbers is None else numbers
     if numbers is None or len(numbers) != len(starts) + len(colons) or not np.isfinite(numbers).all():
         return None
     firsts = np.flatnonzero(leads_line)
@@ -197,10 +198,36 @@ def _parse(text: bytes, last: int | None) -> _Piece | None:
     if (np.abs(labels) >= EXACT).any():  # possibly by rounding
         words = text.split()
         labels = np.array([_exact(words[place].decode()) for place in firsts], dtype=np.object_)
-    return _Piece(labels, lengths, (indices - 1).astype(np.int32), values, head)
+    return Lines(labels, lengths, (indices - 1).astype(np.int32), values, head)
 
 
-def _joined_labels(file: InputFile, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _plain_numbers(raw: NDArray[np.uint8], blank: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """The numbers between blanks and colons, where pyarrow is at hand and reads each of them as
+    Python does; else None."""
+    try:
+        import pyarrow
+    except ImportError:
+        return None
+    apart = blank | (raw == ord(":"))
+    edges = np.diff(apart, prepend=True, append=True)
+    starts, ends = (np.flatnonzero(edges)[place::2] for place in (0, 1))
+    if not len(starts):
+        return None
+    # A plus sign before a digit, which pyarrow does not read.
+    after = raw[np.minimum(starts + 1, len(raw) - 1)]
+    plus = (raw[starts] == ord("+")) & (after >= ord("0")) & (after <= ord("9")) & (ends > starts + 1)
+    apart[starts[plus]] = True
+    offsets = np.concatenate([[0], np.cumsum(ends - starts - plus)]).astype(np.int32)
+    buffers = [None, pyarrow.py_buffer(offsets), pyarrow.py_buffer(raw[~apart])]
+    try:
+        words = pyarrow.Array.from_buffers(pyarrow.string(), len(starts), buffers)
+        numbers: NDArray[np.float64] = words.cast(pyarrow.float64()).to_numpy()
+    except pyarrow.ArrowException:
+        return None
+    return numbers
+
+
+def joined_labels(file: InputFile, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The labels of all pieces, as text if those of one are."""
     if all(part.dtype.kind == "f" for part in parts):
         return np.concatenate(parts)
@@ -244,6 +271,25 @@ def _converted(words: list[bytes]) -> NDArray[np.float64] | None:
         return np.array(words, dtype=np.bytes_).astype(np.float64)
     except ValueError:
         return None
+
+
+def parse_lines(source: InputFile, text: bytes, line: int, n_features: int | None) -> Lines:
+    """Read some whole lines.
+
+    Args:
+        source: what messages call the file.
+        text: the lines.
+        line: the number of the first one.
+        n_features: the largest index; None for no limit.
+
+    Raises:
+        DataError: a line is malformed or holds a larger index; the message names the line.
+    """
+    plain = _COMMENT.sub(b"", text) if b"#" in text else text
+    found = _parse(plain, None)
+    if found is None or (n_features is not None and int(found.columns.max(initial=-1)) >= n_features):
+        raise DataError(_explain(source, plain, _Place(line, None), n_features))
+    return found
 
 
 def _explain(file: InputFile, text: bytes, place: _Place, n_features: int | None) -> str:

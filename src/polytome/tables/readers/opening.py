@@ -298,6 +298,16 @@ class InputFile:
         with self.packed() as stream:
             return self._compression(stream) is None
 
+    def unpacked_size(self) -> int:
+        """About how many bytes it holds, by how far its beginning is compressed."""
+        with self.packed() as stream:
+            kind, size = self._compression(stream), self.path.stat().st_size
+            if kind is None:
+                return size
+            with library_errors(self, kind), _UNPACK[kind](stream) as inner:
+                found = len(inner.read(_PIECE))
+            return found if found < _PIECE else found * size // max(stream.tell(), 1)
+
     def members(self) -> list[zipfile.ZipInfo]:
         """The contents of a zip archive."""
         with self.packed() as stream, library_errors(self, "zip archive"), zipfile.ZipFile(stream) as archive:

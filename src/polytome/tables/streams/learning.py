@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import reprlib
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ from polytome.tables.schemas import (
     without_gap_words,
 )
 
-__all__ = ["MOST_WORDS", "Learner"]
+__all__ = ["MOST_WORDS", "Learner", "learn_from_fewer_frames"]
 
 MOST_WORDS = 100_000
 """Different texts of a column, and different labels, that are kept."""
@@ -123,6 +124,41 @@ class Learner:
         found = np.full(len(self.labels.counts) + 1, -1, dtype=np.int64)  # code -1 points at its last entry
         found[np.flatnonzero(words[self.target].words()[0] >= 0)] = places
         return classes, found
+
+
+def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: str) -> Encoder:
+    """Learn means and levels again from some of the rows, as `learn_from_fewer` does from one
+    frame.
+
+    Args:
+        encoder: of all rows.
+        frames: those of the rows to learn from, piece by piece.
+        source: what messages call the whole table.
+
+    Raises:
+        DataError: in these rows every cell of a column is missing.
+    """
+    seen: dict[str, tuple[NDArray[np.int64], float]] = {}
+    for frame in frames:
+        for column in encoder.columns:
+            counts, total = encoder.counted(frame, column)
+            before, sum_before = seen.get(column.name, (np.zeros_like(counts), 0.0))
+            seen[column.name] = (before + counts, sum_before + total)
+    columns = []
+    for column in encoder.columns:
+        (n_gaps, *counted), total = seen[column.name][0].tolist(), seen[column.name][1]
+        present = sum(counted)
+        if not present and (column.kind == "number" or encoder.missing != "mean"):
+            raise DataError(
+                f"{source}, column {column.name!r}: every cell of the rows to learn from is missing; leave the column "
+                f"out with --drop {column.name}"
+            )
+        if column.kind == "number":
+            columns.append(replace(column, fill=total / present if encoder.missing == "mean" else None))
+        else:
+            words = [level for level, count in zip(column.levels, counted, strict=True) if count]
+            columns.append(category_column(source, column.name, words, present, n_gaps, encoder.missing, forced=True))
+    return replace(encoder, columns=tuple(columns))
 
 
 class _Seen:

@@ -13,8 +13,6 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "K
 _SIZE = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]*)\s*")
 _BYTES_OF_ROW = 32  # a label, and what passes keep of a row
 _BYTES_OF_VALUE = 160  # of a piece: as it is stored, decoded and encoded, of the pieces that are held at a time
-_PAGE_BYTES, _BYTES_OF_CELL = 2**20, 16  # of a column, packed and unpacked, in each part that is being read
-_PAGES = 4
 _BYTES_ALWAYS = 2**26
 
 
@@ -44,21 +42,20 @@ def bytes_of(memory: str | float | None, name: str = "memory") -> int | None:
     return int(size)
 
 
-def check_memory(n_rows: int, piece_rows: int, n_columns: int, most_grouped: int, limit: int | None) -> None:
+def check_memory(n_rows: int, piece_rows: int, n_columns: int, held_bytes: int, limit: int | None) -> None:
     """Refuse rows that need more memory than there is, even piece by piece.
 
     Args:
         n_rows: how many there are.
         piece_rows: of a piece.
         n_columns: that are read.
-        most_grouped: rows of the largest part of a file that is read as one.
+        held_bytes: memory that a reading takes besides the pieces.
         limit: bytes that the process may take; None for what is free.
 
     Raises:
         DataError: there is too little.
     """
-    pages = n_columns * min(_PAGE_BYTES, most_grouped * _BYTES_OF_CELL) * _PAGES
-    needed = n_rows * _BYTES_OF_ROW + piece_rows * n_columns * _BYTES_OF_VALUE + pages + _BYTES_ALWAYS
+    needed = n_rows * _BYTES_OF_ROW + piece_rows * n_columns * _BYTES_OF_VALUE + held_bytes + _BYTES_ALWAYS
     left = memory_left(limit)
     if left is not None and needed > left:
         given = "" if limit is None else f" of {limit / 1e9:.2g} GB"

@@ -6,26 +6,74 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows import Stream
-from polytome.tables.encoder import MISSING_RULES, UNKNOWN_RULES, Encoder
+from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
+from polytome.tables.readers.opening import kind_of_bytes
 from polytome.tables.schemas import find_column, note_positions
+from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
+from polytome.tables.streams.arrow import ArrowFile
+from polytome.tables.streams.each_row import chosen_of, composed, smallest
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.memory import bytes_of, check_memory
-from polytome.tables.streams.parquet import ParquetFile, ParquetPart
-from polytome.tables.streams.places import files_of
+from polytome.tables.streams.parquet import ParquetFile
+from polytome.tables.streams.places import SeenFile, files_of, unbounded
 from polytome.tables.streams.table import StreamedTable
+from polytome.tables.streams.text import TextFile
+from polytome.tables.table import kind_of_file, names_expected
 
-__all__ = ["EncodedPart", "open_parts", "open_rows"]
+__all__ = ["EncodedPart", "open_pieces", "open_rows", "stream_kind"]
 
 _PIECE_VALUES = 2**20
 _MOST_PIECE_ROWS = 2**16
+_KINDS = {"Parquet": "a Parquet file", "Arrow": "an Arrow file", "delimited": "a text table"} | ARRAYS
+
+
+class TablePart(Protocol):
+    """Some of the rows of a table in a file."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many there are; before they were read, at most so many."""
+        ...
+
+    def frames(self) -> Iterator[Frame]:
+        """The rows piece by piece."""
+        ...
+
+    def checked(self, n_rows: int) -> TablePart:
+        """The same part, after it was read once, and so many rows were found."""
+        ...
+
+
+class TableFile(Protocol):
+    """A file with named columns, as `ParquetFile`, `ArrowFile` and `TextFile` are."""
+
+    @property
+    def file(self) -> SeenFile: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def kinds(self) -> dict[str, str]: ...
+    @property
+    def index(self) -> tuple[str, ...]: ...
+    @property
+    def headed(self) -> bool: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def held_bytes(self) -> int: ...
+
+    def parts(self, columns: Sequence[str], piece_rows: int) -> Sequence[TablePart]:
+        """Its rows in parts."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +87,7 @@ class EncodedPart:
         used: which of them are, eight to a byte; None for all.
     """
 
-    part: ParquetPart
+    part: TablePart
     encoder: Encoder
     n_rows: int
     used: NDArray[np.uint8] | None = None
@@ -47,28 +95,39 @@ class EncodedPart:
     def __str__(self) -> str:
         return str(self.part)
 
-    def read(self) -> Iterator[Any]:
-        """The encoded rows piece by piece."""
+    def only(self, chosen: NDArray[np.bool_]) -> EncodedPart:
+        """The part with some of the rows that it has now."""
+        used = composed(self.used, self.part.n_rows, chosen)
+        return replace(self, n_rows=int(chosen.sum()), used=used)
+
+    def frames(self) -> Iterator[Frame]:
+        """The rows as a table, piece by piece."""
         row = 0
-        used = None if self.used is None else np.unpackbits(self.used, count=self.part.n_rows).astype(np.bool_)
+        used = chosen_of(self.used, self.part.n_rows)
         for frame in self.part.frames():
             own, row = slice(row, row + frame.n_rows), row + frame.n_rows
-            yield self.encoder.encode(frame if used is None else frame.take(used[own]))
+            yield frame if used is None else frame.take(used[own])
+
+    def read(self) -> Iterator[Any]:
+        """The encoded rows piece by piece."""
+        for frame in self.frames():
+            yield self.encoder.encode(frame)
 
 
 def open_rows(
     source: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
-    target: str,
-    missing: str = "error",
-    unknown: str = "error",
+    target: str | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
-    marks: Sequence[str] = (),
+    marks: Sequence[str] | None = None,
     memory: str | float | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> StreamedTable:
-    """Open Parquet files that do not fit into memory, to fit a model to all of their rows.
+    """Open files that do not fit into memory, to fit a model to all of their rows.
 
     The files are read once to learn what their columns are and which labels there are, and then
     once for each pass of a fit, a piece at a time. Coefficients and certificate are those of a fit
@@ -77,13 +136,15 @@ def open_rows(
 
     Args:
         source: a file, a folder, a pattern such as `"logs/2026-*/*.parquet"`, or a sequence of
-            these. All files have the columns of the first.
-        target: the column of labels: a name, "last", or a position from 1.
+            these: Parquet, Arrow (Feather), CSV and other text tables, libsvm text or `.npy`. All
+            files are of one kind, and have the columns of the first.
+        target: where the labels are; see `read_table`. Text of libsvm has them in a fixed place.
         missing: what to do with a missing cell; see `read_table`.
         unknown: what a model does later with a level that training never saw; see `read_table`.
+        header: "yes", "no" or "auto": whether the first line of a text table holds names.
         drop: columns to leave out.
         categories: columns to read as text, even if they look like numbers.
-        marks: words that mark a missing cell.
+        marks: words that mark a missing cell; see `read_table`.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         progress: called with the rows read so far, and their number, during the first reading.
 
@@ -110,14 +171,27 @@ def open_rows(
         True
         >>> folder.cleanup()
     """
-    for name, value, allowed in (("missing", missing, MISSING_RULES), ("unknown", unknown, UNKNOWN_RULES)):
+    for name, value, allowed in (
+        ("missing", missing, (None, *MISSING_RULES)),
+        ("unknown", unknown, (None, *UNKNOWN_RULES)),
+        ("header", header, ("auto", "yes", "no")),
+    ):
         if value not in allowed:
-            raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(allowed)}")
+            raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(filter(None, allowed))}")
     limit = bytes_of(memory)
     paths = files_of(source)
-    files = [ParquetFile.of(path) for path in paths]
+    kind = _common_kind(paths)
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
-    notes: list[str] = []
+    _check_header(header, kind, paths[0])
+    if kind in ARRAYS:
+        if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
+            raise ArgumentError(
+                f"{name}: drop, categories, marks, missing and unknown need named columns; this has none"
+            )
+        return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress)
+    missing, unknown = missing or "error", unknown or "error"
+    files = _table_files(paths, kind, header, names_expected(target))
+    notes: list[str] = list(files[0].notes)
     names, target, forced = _chosen_columns(files[0], target, drop, categories, notes)
     _check_alike(files, [*names, target], {*forced, target}, notes)
     piece_rows = _piece_rows(len(names) + 1)
@@ -125,48 +199,127 @@ def open_rows(
     n_rows = sum(part.n_rows for part in parts)
     if not n_rows:
         raise FileError(f"{name}: has 0 rows and {len(names) + 1} columns; there is nothing to read")
-    most_grouped = max(max(file.groups, default=0) for file in files)
-    check_memory(n_rows, piece_rows, len(names) + 1, most_grouped, limit)
-    learner = Learner(name, names, target, missing=missing, unknown=unknown, forced=forced, marks=marks)
+    held_bytes = max(file.held_bytes for file in files)
+    check_memory(n_rows, piece_rows, len(names) + 1, held_bytes, limit)
+    given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
+    learner = Learner(name, names, target, missing=missing, unknown=unknown, forced=forced, marks=given)
+    counted: list[TablePart] = []
     for part in parts:
+        before = learner.n_rows
         for frame in part.frames():
             learner.see(frame)
             if progress is not None:
-                progress(learner.n_rows, n_rows)
+                progress(learner.n_rows, max(n_rows, learner.n_rows))
+        counted.append(part.checked(learner.n_rows - before))
     encoder, more = learner.learned()
     classes, meant = learner.classes(encoder.label_kind)
-    codes = np.concatenate([meant.astype(_smallest(len(classes)))[each] for each in learner.codes])
-    encoded = [EncodedPart(part.checked(), encoder, part.n_rows) for part in parts]
+    codes = np.concatenate([meant.astype(smallest(len(classes)))[each] for each in learner.codes])
+    encoded = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows]
     if missing == "drop" and learner.has_gaps():
         encoded, codes, note = _without_incomplete(name, encoded, codes)
         more = (*more, note)
     width = len(encoder.feature_names)
     entries = len(codes) * (len(encoder.columns) if encoder.is_sparse else width)
     X = Stream(tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit)
-    n_bytes = sum(file.file.size for file in files)
-    return StreamedTable(name, X, codes, classes, encoder, n_bytes, (*notes, *more))
+    seen = tuple(file.file for file in files)
+    return StreamedTable(name, X, codes, classes, encoder, seen, (*notes, *more))
 
 
-def open_parts(source: str | PathLike[str] | Sequence[str | PathLike[str]], encoder: Encoder) -> list[ParquetPart]:
-    """The parts of Parquet files that hold the columns of an encoder, to be read piece by piece.
+def stream_kind(path: Path) -> str | None:
+    """What kind of file this is, of those that are read piece by piece; None for others.
 
     Raises:
+        FileError: it cannot be read.
+    """
+    SeenFile.of(path)
+    file = unbounded(path)
+    kind = kind_of_file(file)
+    if kind == "columnar":
+        found = str(kind_of_bytes(file.starts_with())).split()[0]
+        if found not in ("Parquet", "Arrow", "Feather"):
+            raise FileError(f"{path}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
+        return "Arrow" if found == "Feather" else found
+    return kind if kind in _KINDS else None
+
+
+def _common_kind(paths: Sequence[Path]) -> str:
+    """The kind of all files."""
+    kinds = [stream_kind(path) for path in paths]
+    for path, kind in zip(paths, kinds, strict=True):
+        if kind is None:
+            raise FileError(
+                f"{path}: is of a kind that is not read piece by piece; give {', '.join(_KINDS.values())}, or read it "
+                "whole with read_table"
+            )
+        if kind != kinds[0]:
+            raise FileError(
+                f"{path}: is {_KINDS[kind]}, and {paths[0]} is {_KINDS[str(kinds[0])]}; give files of one kind"
+            )
+    return str(kinds[0])
+
+
+def _check_header(header: str, kind: str, path: Path) -> None:
+    """Refuse to be told of a header line where no text is read."""
+    if header != "auto" and kind != "delimited":
+        raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
+
+
+def _table_files(paths: Sequence[Path], kind: str, header: str, expected: set[str]) -> list[TableFile]:
+    """Files with named columns; the first decides whether texts have a header line."""
+    if kind != "delimited":
+        return [ParquetFile.of(path) if kind == "Parquet" else ArrowFile.of(path) for path in paths]
+    first = TextFile.of(paths[0], header, expected)
+    header = "no" if not first.headed else header
+    return [first, *(TextFile.of(path, header, set(first.names)) for path in paths[1:])]
+
+
+def open_pieces(
+    source: Sequence[str | PathLike[str]], encoder: Encoder, target: str | None = None, header: str = "auto"
+) -> tuple[int, Iterator[Frame], Iterator[tuple[Any, NDArray[Any] | None]]]:
+    """The rows of files for a model piece by piece: of tables as frames with the columns of an
+    encoder, of files of numbers as features and labels.
+
+    Args:
+        source: files, folders, patterns.
+        encoder: of the model.
+        target: where the labels of `.npy` files are.
+        header: as for `open_rows`.
+
+    Returns:
+        About how many rows there are, and both: one of them has no pieces.
+
+    Raises:
+        ArgumentError: an option means nothing for these files.
         FileError: a file is missing or damaged, or lacks one of the columns.
         DataError: there is too little memory.
         MissingExtraError: pyarrow is not installed.
     """
-    files = [ParquetFile.of(path) for path in files_of(source)]
+    paths = files_of(source)
+    kind = _common_kind(paths)
+    _check_header(header, kind, paths[0])
+    if kind in ARRAYS:
+        n_rows, pieces = array_pieces(paths, kind, len(encoder.feature_names), _piece_rows, target)
+        return n_rows, iter(()), pieces
+    if target not in (None, encoder.target):
+        raise ArgumentError(f"target={target!r}: is for training; the model knows its columns")
     names = [column.name for column in encoder.columns]
-    lacking = next(((file, name) for file in files for name in names if name not in file.kinds), None)
-    if lacking is not None:
-        file, name = lacking
-        raise FileError(
-            f"{file.file}: lacks the column {name!r}; found {listing(list(file.kinds))}; "
-            "name the columns as in training"
-        )
-    piece_rows = _piece_rows(len(names))
-    check_memory(0, piece_rows, len(names), max(max(file.groups, default=0) for file in files), None)
-    return [part for file in files for part in file.parts(names, piece_rows)]
+    files = _table_files(paths, kind, header, set(names))
+    labelled = [*names, *([] if encoder.target is None else [encoder.target])]
+    parts: list[TablePart] = []
+    piece_rows = _piece_rows(len(labelled))
+    check_memory(0, piece_rows, len(labelled), max(file.held_bytes for file in files), None)
+    for file in files:
+        lacking = [name for name in names if name not in file.names] if file.headed else []
+        if lacking:
+            raise FileError(
+                f"{file.file}: lacks the column {lacking[0]!r}; found {listing(list(file.names))}; "
+                "name the columns as in training"
+            )
+        # Without a header line the encoder finds columns by their places.
+        chosen = [name for name in labelled if name in file.names] if file.headed else file.names
+        parts += file.parts(chosen, piece_rows)
+    frames = (frame for part in parts for frame in part.frames())
+    return sum(part.n_rows for part in parts), frames, iter(())
 
 
 def _piece_rows(n_columns: int) -> int:
@@ -175,11 +328,16 @@ def _piece_rows(n_columns: int) -> int:
 
 
 def _chosen_columns(
-    file: ParquetFile, target: str, drop: Sequence[str], categories: Sequence[str], notes: list[str]
+    file: TableFile, target: str | None, drop: Sequence[str], categories: Sequence[str], notes: list[str]
 ) -> tuple[list[str], str, set[str]]:
     """The feature columns, the target, and the columns to read as text, as `learn_encoder` finds
     them."""
-    header = Frame(tuple(file.kinds), (), str(file.file))
+    if target is None:
+        raise ArgumentError(
+            f"{file.file}: say which column holds the labels with --target NAME (or target=NAME); its columns are "
+            f"{listing(file.names)}"
+        )
+    header = Frame(file.names, (), str(file.file))
     note_positions(header.names, [target, *drop, *categories], notes)
     target = find_column(header, target, "target")
     dropped = {find_column(header, name, "drop") for name in drop}
@@ -196,11 +354,11 @@ def _chosen_columns(
     return names, target, forced
 
 
-def _check_alike(files: Sequence[ParquetFile], names: Sequence[str], forced: set[str], notes: list[str]) -> None:
+def _check_alike(files: Sequence[TableFile], names: Sequence[str], forced: set[str], notes: list[str]) -> None:
     """Refuse a file without one of the columns, or with another kind of values in it than the files
     before."""
-    known: dict[str, ParquetFile] = {}
-    more: dict[str, ParquetFile] = {}
+    known: dict[str, TableFile] = {}
+    more: dict[str, TableFile] = {}
     for file in files:
         lacking = [name for name in names if name not in file.kinds]
         if lacking:
@@ -236,17 +394,11 @@ def _without_incomplete(
     chosen = codes >= 0
     for part in parts:
         first = row
-        for frame in part.part.frames():
+        for frame in part.frames():
             chosen[row : row + frame.n_rows] &= ~part.encoder.incomplete(frame)
             row += frame.n_rows
-        own = chosen[first:row]
-        found.append(replace(part, n_rows=int(own.sum()), used=None if own.all() else np.packbits(own)))
+        found.append(part.only(chosen[first:row]))
     if not chosen.any():
         raise DataError(f"{name}: every row has a missing cell; use --missing mean, or leave columns out")
     note = f"{int((~chosen).sum())} of {len(chosen)} rows have a missing cell and are left out"
     return [part for part in found if part.n_rows], codes[chosen], note
-
-
-def _smallest(n_classes: int) -> type[np.signedinteger[Any]]:
-    """The smallest type that holds the codes: there is one for each row."""
-    return next(kind for kind in (np.int8, np.int16, np.int32) if n_classes <= np.iinfo(kind).max)

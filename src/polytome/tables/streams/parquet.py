@@ -21,6 +21,8 @@ __all__ = ["ParquetFile", "ParquetPart"]
 _NAME = "Parquet file"
 _BUFFER_BYTES = 2**16  # of each column, while it is read
 _SMALL_PARTS = 4  # pieces: smaller row groups are joined
+_PAGE_BYTES, _BYTES_OF_CELL = 2**20, 16
+_PAGES = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class ParquetFile:
     index: tuple[str, ...]
     groups: tuple[int, ...]
     texts: tuple[str, ...]
+    headed: bool = True
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path) -> ParquetFile:
@@ -69,6 +73,17 @@ class ParquetFile:
         if twice:
             raise FileError(f"{path}: has two columns named {twice[0]!r}; give each column its own name")
         return cls(file, kinds, index_of_metadata(marks, names), groups, texts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its columns."""
+        return tuple(self.kinds)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that a reading takes besides the pieces: pages of each column, packed and
+        unpacked, in each part that is being read."""
+        return len(self.kinds) * min(_PAGE_BYTES, max(self.groups, default=0) * _BYTES_OF_CELL) * _PAGES
 
     def parts(self, columns: Sequence[str], piece_rows: int) -> list[ParquetPart]:
         """Its rows in parts: whole row groups, several where they are small."""
@@ -112,9 +127,9 @@ class ParquetPart:
     def __str__(self) -> str:
         return str(self.file)
 
-    def checked(self) -> ParquetPart:
+    def checked(self, n_rows: int) -> ParquetPart:
         """The same part, after it was read once."""
-        return replace(self, is_checked=True)
+        return replace(self, n_rows=n_rows, is_checked=True)
 
     def frames(self) -> Iterator[Frame]:
         """The rows piece by piece.

@@ -8,17 +8,27 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from polytome.errors import FileError
-from polytome.tables.readers.opening import exists, file_errors, is_folder, plain_name
+from polytome.tables.readers.opening import InputFile, exists, file_errors, is_folder, plain_name
 
-__all__ = ["SeenFile", "files_of", "is_several"]
+__all__ = ["SeenFile", "files_of", "is_several", "unbounded"]
 
-_ENDINGS = (".parquet", ".pq")
+_ENDINGS = (
+    *(".parquet", ".pq", ".arrow", ".feather", ".ipc"),
+    *(".csv", ".tsv", ".tab", ".svm", ".libsvm", ".svmlight", ".npy"),
+)
+_NO_LIMIT = 2.0**40  # gigabytes
+
+
+def unbounded(path: Path) -> InputFile:
+    """A file of which a piece at a time is in memory, so that all of it may be as long as it is."""
+    return InputFile(path, _NO_LIMIT)
 
 
 def is_several(source: str) -> bool:
-    """Whether a name means the files of a pattern, or the Parquet files of a folder.
+    """Whether a name means the files of a pattern, or the tables in a folder.
 
     Example:
         >>> is_several("logs/2026-*/*.parquet"), is_several("iris.csv")
@@ -56,14 +66,13 @@ def files_of(source: str | PathLike[str] | Sequence[str | PathLike[str]]) -> tup
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The Parquet files in a folder and the folders in it, but for hidden ones, and those that
-    begin with `_`."""
+    """The tables in a folder and the folders in it, but for hidden ones, and those that begin with
+    `_`."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _ENDINGS
+        if Path(plain_name(path)).suffix in _ENDINGS
         and not any(name.startswith((".", "_")) for name in path.relative_to(folder).parts)
-        and plain_name(path) == path.name.lower()
     )
 
 
@@ -88,8 +97,12 @@ class SeenFile:
         Raises:
             FileError: it cannot be read; see `file_errors`.
         """
-        with file_errors(path), path.open("rb"):
+        with file_errors(path):
             status = path.stat()
+            if not S_ISREG(status.st_mode) and not S_ISDIR(status.st_mode):
+                raise FileError(f"{path}: is not a file that can be read again for each pass; copy it into one")
+            with path.open("rb"):
+                pass
         return cls(path, status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:

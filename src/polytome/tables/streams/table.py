@@ -3,7 +3,7 @@ reader."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from polytome.rows import Stream
 
 if TYPE_CHECKING:
     from polytome.tables.encoder import Encoder
+    from polytome.tables.streams.places import SeenFile
 
 __all__ = ["StreamedTable"]
 
@@ -26,18 +27,28 @@ class StreamedTable:
         X: the features, which are read again for each pass.
         codes: which of the classes each row has, (n,).
         classes: the labels, sorted, (K,).
-        encoder: how columns become numbers.
-        n_bytes: of the files.
+        encoder: how columns become numbers; None for files that hold numbers alone.
+        files: those that are read, as they were when they were first opened.
         notes: sentences that a user should see.
+        test: rows that are held out of training, or None.
+        test_fraction: the share of each class that was held out; None where none was.
+        seed: of its choice.
+        positive: the label that is distinguished from all others, if there is one.
+        rows: of these rows the numbers in the files, counted from 0; None for all.
     """
 
     name: str
     X: Stream
     codes: NDArray[Any]
     classes: NDArray[Any]
-    encoder: Encoder
-    n_bytes: int
+    encoder: Encoder | None
+    files: tuple[SeenFile, ...]
     notes: tuple[str, ...] = ()
+    test: StreamedTable | None = None
+    test_fraction: float | None = None
+    seed: int | None = None
+    positive: str | None = None
+    rows: NDArray[np.int64] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -45,6 +56,39 @@ class StreamedTable:
         return len(self.codes)
 
     @property
+    def n_bytes(self) -> int:
+        """Of the files."""
+        return sum(file.size for file in self.files)
+
+    @property
     def class_counts(self) -> NDArray[np.int64]:
         """Rows of each class, (K,)."""
         return np.bincount(self.codes, minlength=len(self.classes)).astype(np.int64)
+
+    def only(self, chosen: NDArray[np.bool_]) -> StreamedTable:
+        """Some of the rows, which stay in their files, too.
+
+        Args:
+            chosen: (n,) true for these rows.
+        """
+        parts, row = [], 0
+        for part in self.X.parts:
+            own = chosen[row : row + part.n_rows]
+            row += part.n_rows
+            if own.any():
+                chooser: Any = part
+                parts.append(part if own.all() else chooser.only(own))
+        entries = self.X.n_entries * int(chosen.sum()) // max(self.n_rows, 1)
+        rows = np.flatnonzero(chosen) if self.rows is None else self.rows[chosen]
+        return replace(
+            self, X=replace(self.X, parts=tuple(parts), n_entries=entries), codes=self.codes[chosen], rows=rows
+        )
+
+    def encoded(self, encoder: Encoder) -> StreamedTable:
+        """The same rows of a table with another encoder of its columns."""
+        old: Any = self.X.parts
+        parts = tuple(replace(part, encoder=encoder) for part in old)
+        width = len(encoder.feature_names)
+        entries = self.n_rows * (len(encoder.columns) if encoder.is_sparse else width)
+        X = replace(self.X, parts=parts, n_features=width, is_sparse=encoder.is_sparse, n_entries=entries)
+        return replace(self, X=X, encoder=encoder)
