@@ -245,9 +245,9 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
 
 
 _INDEPENDENT_OF = {
-    "columns": ("_kept__moments", "_kept_facts", "_kept_stored_rows"),
-    "precision": ("_kept__moments",),  # it decides how many rows make a block
-    "target": ("_kept__moments", "_kept_facts"),
+    "columns": ("_kept__moments", "_kept_facts", "_kept_stored_rows", "_kept_parts_there", "_kept_labels_there"),
+    "precision": ("_kept__moments", "_kept_parts_there", "_kept_labels_there"),  # it decides how many rows make a block
+    "target": ("_kept__moments", "_kept_facts", "_kept_parts_there"),
     "ends": ("_kept__moments",),
 }
 """For each field the cached values that do not depend on it."""

@@ -1,0 +1,99 @@
+"""What travels to where a part of the rows is: a pass, and how features become rows in memory
+there."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from polytome._version import __version__
+from polytome.errors import ClusterError
+from polytome.passes import Pass, Sums
+from polytome.rows.blocks import Array
+from polytome.rows.stream import Part, StreamedRows
+from polytome.threads import one_blas_thread
+
+__all__ = ["ArrayPart", "Labels", "features_there", "labels_of", "message_of", "sums_there"]
+
+Labels = tuple[Array, Array | float]
+"""The targets of some rows, and the weight of each, or that of all."""
+
+
+@dataclass(frozen=True)
+class ArrayPart:
+    """Rows in the memory of a worker.
+
+    Attributes:
+        X: an array or a canonical CSR matrix.
+        name: what messages call it.
+    """
+
+    X: Any
+    name: str
+
+    @property
+    def n_rows(self) -> int:
+        """How many there are."""
+        return int(self.X.shape[0])
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __sizeof__(self) -> int:
+        """Bytes: by these Dask decides when to write what it holds to disk."""
+        X = self.X
+        return int(sum(each.nbytes for each in ((X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr))))
+
+    def read(self) -> Iterator[Any]:
+        """All of them, as one piece."""
+        yield self.X
+
+
+def labels_of(target: Array, weight: Array) -> Labels:
+    """Targets and weights of some rows as they travel: one number for equal weights."""
+    return target, float(weight[0]) if weight.strides == (0,) and len(weight) else weight
+
+
+def message_of(rows: StreamedRows, a_pass: Pass | None, dumps: Callable[[Any], bytes]) -> bytes:
+    """A pass, or None, with all that is to be known of rows but the rows themselves.
+
+    Args:
+        rows: whose parts are elsewhere.
+        a_pass: what is to be made of a part.
+        dumps: how values travel.
+    """
+    stream = replace(rows.stream, parts=(), workers=None, block_rows=rows.block_rows)
+    nothing = np.zeros(0)
+    template = StreamedRows(stream, nothing, nothing, rows.columns, rows.precision, 1)
+    return pickle.dumps((__version__, dumps((template, a_pass, np.geterr()))))
+
+
+def _received(message: bytes, part: Part, labels: Labels, n_threads: int) -> tuple[StreamedRows, Any, Any]:
+    """The rows of a part, the pass, and where NumPy may overflow in silence."""
+    version, content = pickle.loads(message)
+    if version != __version__:
+        raise ClusterError(
+            f"a worker has polytome {__version__}, and {version} is here; install polytome=={version} there"
+        )
+    template, a_pass, errors = pickle.loads(content)
+    target, weight = labels
+    weight = np.broadcast_to(weight, len(target)) if isinstance(weight, float) else weight
+    stream = replace(template.stream, parts=(part,))
+    return replace(template, stream=stream, target=target, weight=weight, n_threads=n_threads), a_pass, errors
+
+
+def sums_there(part: Part, labels: Labels, message: bytes, n_threads: int) -> Sums:
+    """What a pass makes of a part: equal bits wherever that is done."""
+    rows, a_pass, errors = _received(message, part, labels, n_threads)
+    with one_blas_thread(), np.errstate(**errors):
+        return rows.reduce(a_pass)
+
+
+def features_there(part: Part, labels: Labels, message: bytes, chosen: Array) -> list[Any]:
+    """The features of the chosen rows of a part, which are in growing order, piece by piece."""
+    rows, _, _ = _received(message, part, labels, 1)
+    return rows.features_of(chosen)
