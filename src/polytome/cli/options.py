@@ -148,6 +148,16 @@ MemoryLimit = Annotated[
         "read piece by piece.",
     ),
 ]
+WorkersName = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|tcp://HOST:PORT",
+        show_default=False,
+        help="Who makes the passes over Parquet files: so many processes on this machine, or the workers of a Dask "
+        "cluster, which read the files under the same paths.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 Positive = Annotated[

@@ -6,7 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ from polytome.cli.options import (
     TestFraction,
     Tolerance,
     Unknown,
+    WorkersName,
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
@@ -85,6 +86,7 @@ def train(
     drop: Drop = None,
     categories: Categories = None,
     memory: MemoryLimit = None,
+    workers: WorkersName = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -98,7 +100,8 @@ def train(
 
     Parquet files that do not fit into memory (see --memory), and several of them (a
     folder, or a pattern in quotation marks), are read piece by piece in each
-    pass: the same model and certificate in little memory.
+    pass: the same model and certificate in little memory. With --workers processes
+    or machines share the work: again the same model, bit by bit.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
@@ -109,6 +112,7 @@ def train(
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train 'logs/2026-*/*.parquet' --target clicked --memory 2GB
+      polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.models.penalty_weights import check_named_weights
@@ -128,11 +132,12 @@ def train(
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
-    if (why := _why_streamed(source, memory)) is not None:
+    if (why := _why_streamed(source, memory, workers)) is not None:
         alone = {"--positive": positive, "--test-fraction": test_fraction, "--report": report, "--data": data}
         _refuse_beside_streams(source, why, {**alone, "--header": None if header == "auto" else header})
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
-        _train_streamed(source, why, asked, settings, command_line(context), out, as_json)
+        with _workers(workers) as asked["workers"]:
+            _train_streamed(source, why, asked, settings, command_line(context), out, as_json)
         return
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
@@ -143,12 +148,21 @@ def train(
     _train(rows, settings, command_line(context), out, report, as_json)
 
 
-def _why_streamed(source: str, memory: str | None) -> str | None:
+def _why_streamed(source: str, memory: str | None, workers: str | None) -> str | None:
     """Why the source is read piece by piece; None if it is not."""
     from polytome.files.sources import is_dataset
     from polytome.files.streamed import why_streamed
 
-    return None if is_dataset(source) and memory is None else why_streamed(source, memory)
+    return None if is_dataset(source) and memory is workers is None else why_streamed(source, memory, workers)
+
+
+def _workers(workers: str | None) -> AbstractContextManager[Any]:
+    """Who makes the passes, as long as the context lasts; None for this process."""
+    if workers is None:
+        return nullcontext()
+    from polytome.rows.dask import opened_workers
+
+    return opened_workers(workers)
 
 
 def _refuse_beside_streams(source: str, why: str, options: dict[str, Any]) -> None:

@@ -39,24 +39,29 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 __all__ = ["fit_streamed", "predict_streamed", "why_predicted_piecewise", "why_streamed"]
 
+_BY_WORKERS = "by workers"
 _READINGS = 3  # as a table, as cells and as features
 
 
-def why_streamed(source: str | PathLike[str], memory: str | float | None = None) -> str | None:
-    """Why a source is read piece by piece: it is several files, or needs more memory than there is;
-    None if it is not.
+def why_streamed(
+    source: str | PathLike[str], memory: str | float | None = None, workers: str | None = None
+) -> str | None:
+    """Why a source is read piece by piece: it is several files, needs more memory than there is, or
+    is for workers; None if it is not.
 
     Args:
         source: a path, a folder or a pattern.
         memory: what may be taken, such as "2GB"; None for what is free.
+        workers: who makes the passes; None for this process.
 
     Raises:
-        ArgumentError: the memory is limited, and the source is no Parquet file.
+        ArgumentError: the memory is limited, or there are workers, and the source is no Parquet
+            file.
         FileError: a Parquet file is damaged.
     """
     limit, name = bytes_of(memory), str(source)
     if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
-        return "several files"
+        return "several files" if workers is None else _BY_WORKERS
     is_file = exists(name) and not is_folder(name)
     if not (is_file and Path(name).is_file() and _is_parquet(name)):
         if limit is not None:
@@ -64,7 +69,14 @@ def why_streamed(source: str | PathLike[str], memory: str | float | None = None)
                 f"memory={memory!r}: {name} is no Parquet file, and only those are read piece by piece; leave the "
                 "option out, or write the table as Parquet"
             )
+        if workers is not None:
+            raise ArgumentError(
+                f"workers={workers!r}: {name} is no Parquet file, and workers read only those; leave the option out, "
+                "or write the table as Parquet"
+            )
         return None
+    if workers is not None:
+        return _BY_WORKERS
     file = ParquetFile.of(Path(name))
     needed = sum(file.groups) * len(file.kinds) * VALUE_BYTES * _READINGS
     left = memory_left(limit)

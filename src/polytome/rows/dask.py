@@ -4,6 +4,7 @@ process adds up in the order of the parts."""
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ class DaskWorkers:
                     pending = pending[len(ready) :]
                     n_done, last = 0, time.monotonic()
                     continue
-                if pending[0].status != "pending":
+                if pending[0].status not in ("pending", "finished"):
                     self._refuse(pending[0])
                 done = sum(future.status == "finished" for future in pending)
                 if done != n_done:
@@ -367,11 +368,21 @@ def opened_workers(workers: str) -> Iterator[DaskWorkers]:
         _quiet(),
         dask.config.set(settings),
         LocalCluster(
-            n_workers=int(text), threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
+            n_workers=int(text),
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            preload=[__name__],
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         yield DaskWorkers(client)
+
+
+def dask_setup(worker: Any) -> None:
+    """What Dask calls as a process of a local cluster begins: Ctrl-C is for the process that has
+    the fit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows import Stream
+from polytome.rows.dask import as_workers
 from polytome.tables.encoder import MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.schemas import find_column, note_positions
@@ -66,6 +67,7 @@ def open_rows(
     categories: Sequence[str] = (),
     marks: Sequence[str] = (),
     memory: str | float | None = None,
+    workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> StreamedTable:
     """Open Parquet files that do not fit into memory, to fit a model to all of their rows.
@@ -85,10 +87,14 @@ def open_rows(
         categories: columns to read as text, even if they look like numbers.
         marks: words that mark a missing cell.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
+        workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
+            the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
+            process. Coefficients are the same bits.
         progress: called with the rows read so far, and their number, during the first reading.
 
     Raises:
         ArgumentError: an option cannot be used, or names no column.
+        ClusterError: there is no worker, or one lacks this version of Polytome.
         DataError: what the files hold cannot be used, or there is too little memory.
         FileError: a file is missing or damaged, is changed meanwhile, or has other columns than the
             first.
@@ -115,6 +121,8 @@ def open_rows(
             raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(allowed)}")
     limit = bytes_of(memory)
     paths = files_of(source)
+    if workers is not None:
+        workers, paths = as_workers(workers), tuple(path.absolute() for path in paths)
     files = [ParquetFile.of(path) for path in paths]
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     notes: list[str] = []
@@ -142,7 +150,7 @@ def open_rows(
         more = (*more, note)
     width = len(encoder.feature_names)
     entries = len(codes) * (len(encoder.columns) if encoder.is_sparse else width)
-    X = Stream(tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit)
+    X = Stream(tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit, workers)
     n_bytes = sum(file.file.size for file in files)
     return StreamedTable(name, X, codes, classes, encoder, n_bytes, (*notes, *more))
 
