@@ -20,7 +20,6 @@ from polytome.models.predictions import classes_of, scores_of
 from polytome.models.streamed import streamed_data
 from polytome.solvers import Choice, Progress, Solver, Stop
 from polytome.solvers.driver import Callback
-from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
@@ -102,8 +101,8 @@ class BinaryModels(CertifiedClassifier):
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Labels, Array]:
         """X, the classes with a code per row, and the weights of the rows."""
-        if isinstance(X, StreamedTable):
-            return streamed_data(self, X, y, sample_weight)
+        if (streamed := streamed_data(self, X, y, sample_weight)) is not None:
+            return streamed
         if is_soft(y):
             raise DataError(
                 f"y has shape {np.shape(y)}: {type(self).__name__} needs one label per row; for probabilities use "

@@ -29,13 +29,12 @@ from polytome.models.labels import (
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
-from polytome.models.streamed import encoder_in, keep_encoder, streamed_data
+from polytome.models.streamed import encoder_in, keep_encoder, opened, streamed_data
 from polytome.objective import Objective
 from polytome.rows import rows_of
 from polytome.solvers import Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 from polytome.solvers.iterates import Iterate
-from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
@@ -161,9 +160,11 @@ class LogisticRegression(CertifiedClassifier):
 
         Args:
             X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
-                polars; not copied. Or rows from `polytome.open_rows`, which stay in their files.
+                polars; not copied. Or rows from `polytome.open_rows`, which stay in their files; a
+                data frame of Dask or Spark, or a Dask array, which stay with their workers.
             y: one label per row, or one row of class probabilities per row, shape (n, K). Rows from
-                `open_rows` bring their labels.
+                `open_rows` bring their labels; of a data frame of Dask or Spark it is the name of a
+                column.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
         Returns:
@@ -176,9 +177,10 @@ class LogisticRegression(CertifiedClassifier):
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
+        X, y = opened(X, y)
         given = X
-        if isinstance(X, StreamedTable):
-            X, labels, weight = streamed_data(self, X, y, sample_weight)
+        if (streamed := streamed_data(self, X, y, sample_weight)) is not None:
+            X, labels, weight = streamed
         else:
             refuse_foreign_arrays(X)
             X = checked_features(self, X, y)

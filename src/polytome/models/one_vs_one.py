@@ -13,7 +13,7 @@ from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
-from polytome.models.streamed import encoder_in, keep_encoder
+from polytome.models.streamed import encoder_in, keep_encoder, opened
 from polytome.rows import as_rows, rows_of
 
 Array = NDArray[Any]
@@ -75,6 +75,7 @@ class OneVsOne(BinaryModels):
         """Fit all the models until the certificate holds; arguments, result and errors as in
         `OneVsRest.fit`."""
         check_settings(self)
+        X, y = opened(X, y)
         given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))

@@ -14,7 +14,7 @@ from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
 from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
-from polytome.models.streamed import encoder_in, keep_encoder
+from polytome.models.streamed import encoder_in, keep_encoder, opened
 from polytome.rows import rows_of
 
 Array = NDArray[Any]
@@ -86,6 +86,7 @@ class OneVsRest(BinaryModels):
             ArgumentError: a setting cannot be used.
         """
         check_settings(self)
+        X, y = opened(X, y)
         given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))

@@ -13,16 +13,18 @@ from itertools import takewhile
 from typing import Any, NoReturn
 
 import numpy as np
+from scipy import sparse
 
 from polytome._version import __version__
-from polytome.errors import ArgumentError, ClusterError, MissingExtraError, PolytomeError
+from polytome.errors import ArgumentError, ClusterError, DataError, MissingExtraError, PolytomeError
 from polytome.passes import Pass, Sums
 from polytome.rows.blocks import Array
-from polytome.rows.elsewhere import Labels, features_there, labels_of, message_of, sums_there
+from polytome.rows.elsewhere import ArrayPart, Labels, features_there, labels_of, message_of, sums_there
+from polytome.rows.sound import sound_sparse
 from polytome.rows.stream import Stream, StreamedRows
 from polytome.threads import available_threads, kept
 
-__all__ = ["DaskPart", "DaskRows", "DaskWorkers", "as_workers", "opened_workers"]
+__all__ = ["DaskPart", "DaskRows", "DaskWorkers", "as_workers", "held_stream", "opened_workers", "stream_of_array"]
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
@@ -103,7 +105,10 @@ class DaskWorkers:
             PolytomeError: what the function raised.
             ClusterError: workers were lost, or took too long.
         """
-        pending = self.client.map(task, *arguments, pure=False)
+        return self.results(self.client.map(task, *arguments, pure=False))
+
+    def results(self, pending: list[Any]) -> Iterator[Any]:
+        """The results of futures, as in `of_parts`."""
         try:
             n_done, last = 0, time.monotonic()
             while pending:
@@ -229,11 +234,13 @@ class DaskPart:
         future: of a part.
         n_rows: how many rows it has.
         name: what messages call it.
+        checksum: of its features.
     """
 
     future: Any
     n_rows: int
     name: str
+    checksum: int
 
     def __str__(self) -> str:
         return self.name
@@ -271,7 +278,11 @@ class DaskRows(StreamedRows):
     def labels_there(self) -> dict[int, Any]:
         """The targets and weights of each of these parts as futures."""
         slices = [slice(*self._bounds[number : number + 2]) for number in self.parts_there]
-        labels = [labels_of(self.target[own], self.weight[own]) for own in slices]
+        checksums = [getattr(self.stream.parts[number], "checksum", None) for number in self.parts_there]
+        labels = [
+            labels_of(self.target[own], self.weight[own], checksum)
+            for own, checksum in zip(slices, checksums, strict=True)
+        ]
         return dict(zip(self.parts_there, self.workers.client.map(_same, labels, pure=False), strict=True))
 
     def _sums_of_parts(self, a_pass: Pass) -> Iterator[Sums]:
@@ -320,6 +331,53 @@ def _check_same(here: dict[str, str], there: dict[str, str], who: str) -> None:
             raise ClusterError(
                 f"{who} has {name} {there[name]}, and {version} is here; install {name}=={version} there"
             )
+
+
+def stream_of_array(X: Any, workers: DaskWorkers) -> Stream:
+    """The rows of a Dask array, held by the workers: a part for each of its chunks of rows.
+
+    Raises:
+        DataError: it is no matrix of real numbers, or an entry is NaN or infinite.
+    """
+    from dask import delayed
+
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise DataError(f"X is a Dask array of shape {X.shape} and type {X.dtype}: needs a matrix of real numbers")
+    chunks = X.rechunk({1: -1}).to_delayed().ravel().tolist()
+    parts = [delayed(_part_of_chunk, pure=False)(chunk, f"chunk {place} of X") for place, chunk in enumerate(chunks)]
+    return held_stream(parts, int(X.shape[1]), workers, None)
+
+
+def held_stream(parts: Sequence[Any], n_features: int, workers: DaskWorkers, memory: int | None) -> Stream:
+    """A stream of delayed `ArrayPart` values, which workers compute now and hold."""
+    futures = workers.client.compute(list(parts))
+    facts = list(workers.results(workers.client.map(_facts_of, futures, pure=False)))
+    held = tuple(
+        DaskPart(future, n_rows, name, checksum)
+        for future, (n_rows, name, checksum, *_) in zip(futures, facts, strict=True)
+    )
+    _, _, _, is_sparse, _, dtype = next((each for each in facts if each[0]), facts[0])
+    most, n_entries = max(each[0] for each in facts), sum(each[4] for each in facts)
+    return Stream(held, n_features, max(1, most), is_sparse, n_entries, np.dtype(dtype), memory, workers)
+
+
+def _part_of_chunk(X: Any, name: str) -> ArrayPart:
+    """A chunk of an array as a part; every entry is finite."""
+    X = sound_sparse(X) if sparse.issparse(X) else np.ascontiguousarray(X)
+    entries = X.data if sparse.issparse(X) else X
+    if entries.dtype.kind == "f" and not np.isfinite(entries).all():
+        row, column = np.argwhere(~np.isfinite(X.toarray() if sparse.issparse(X) else X))[0].tolist()
+        raise DataError(
+            f"{name}: contains {X[row, column]} at row {row} of it, column {column}; fill it in, or drop the row"
+        )
+    return ArrayPart.of(X, name)
+
+
+def _facts_of(part: ArrayPart) -> tuple[int, str, int, bool, int, str]:
+    """What is to be known of a part that a worker holds."""
+    X = part.X
+    is_sparse = bool(sparse.issparse(X))
+    return part.n_rows, part.name, part.checksum, is_sparse, int(X.nnz if is_sparse else X.size), X.dtype.str
 
 
 def as_workers(workers: Any) -> DaskWorkers:

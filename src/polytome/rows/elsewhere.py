@@ -4,6 +4,7 @@ there."""
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +18,11 @@ from polytome.rows.blocks import Array
 from polytome.rows.stream import Part, StreamedRows
 from polytome.threads import one_blas_thread
 
-__all__ = ["ArrayPart", "Labels", "features_there", "labels_of", "message_of", "sums_there"]
+__all__ = ["ArrayPart", "Labels", "checksum_of", "features_there", "labels_of", "message_of", "sums_there"]
 
-Labels = tuple[Array, Array | float]
-"""The targets of some rows, and the weight of each, or that of all."""
+Labels = tuple[Array, Array | float, int | None]
+"""The targets of some rows, the weight of each, or that of all, and the checksum of their features,
+where that is known."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,18 @@ class ArrayPart:
     Attributes:
         X: an array or a canonical CSR matrix.
         name: what messages call it.
+        checksum: of X: what is computed again, because its worker was lost, may come out in another
+            order, and labels would belong to other rows.
     """
 
     X: Any
     name: str
+    checksum: int
+
+    @classmethod
+    def of(cls, X: Any, name: str) -> ArrayPart:
+        """The part with its checksum."""
+        return cls(X, name, checksum_of(X))
 
     @property
     def n_rows(self) -> int:
@@ -45,17 +55,28 @@ class ArrayPart:
 
     def __sizeof__(self) -> int:
         """Bytes: by these Dask decides when to write what it holds to disk."""
-        X = self.X
-        return int(sum(each.nbytes for each in ((X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr))))
+        return sum(each.nbytes for each in _arrays_of(self.X))
 
     def read(self) -> Iterator[Any]:
         """All of them, as one piece."""
         yield self.X
 
 
-def labels_of(target: Array, weight: Array) -> Labels:
+def _arrays_of(X: Any) -> tuple[Array, ...]:
+    """What an array or a CSR matrix consists of."""
+    return (X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr)
+
+
+def checksum_of(X: Any, before: int = 0) -> int:
+    """Of the bytes of an array or a CSR matrix, and of what was before."""
+    for each in _arrays_of(X):
+        before = zlib.crc32(np.ascontiguousarray(each).view(np.uint8).ravel(), before)
+    return before
+
+
+def labels_of(target: Array, weight: Array, checksum: int | None) -> Labels:
     """Targets and weights of some rows as they travel: one number for equal weights."""
-    return target, float(weight[0]) if weight.strides == (0,) and len(weight) else weight
+    return target, float(weight[0]) if weight.strides == (0,) and len(weight) else weight, checksum
 
 
 def message_of(rows: StreamedRows, a_pass: Pass | None, dumps: Callable[[Any], bytes]) -> bytes:
@@ -80,7 +101,12 @@ def _received(message: bytes, part: Part, labels: Labels, n_threads: int) -> tup
             f"a worker has polytome {__version__}, and {version} is here; install polytome=={version} there"
         )
     template, a_pass, errors = pickle.loads(content)
-    target, weight = labels
+    target, weight, checksum = labels
+    if checksum is not None and checksum != getattr(part, "checksum", None):
+        raise ClusterError(
+            f"{part}: has come out with other values, or in another order, when it was computed again; persist the "
+            "collection, write it to files, or let its computation be the same each time"
+        )
     weight = np.broadcast_to(weight, len(target)) if isinstance(weight, float) else weight
     stream = replace(template.stream, parts=(part,))
     return replace(template, stream=stream, target=target, weight=weight, n_threads=n_threads), a_pass, errors

@@ -20,6 +20,7 @@ from polytome.tables.schemas import find_column, note_positions
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.memory import bytes_of, check_memory
 from polytome.tables.streams.parquet import ParquetFile, ParquetPart
+from polytome.tables.streams.frames import opener_of
 from polytome.tables.streams.places import files_of
 from polytome.tables.streams.table import StreamedTable
 
@@ -79,7 +80,7 @@ def open_rows(
 
     Args:
         source: a file, a folder, a pattern such as `"logs/2026-*/*.parquet"`, or a sequence of
-            these. All files have the columns of the first.
+            these. All files have the columns of the first. Or a data frame of Dask or Spark.
         target: the column of labels: a name, "last", or a position from 1.
         missing: what to do with a missing cell; see `read_table`.
         unknown: what a model does later with a level that training never saw; see `read_table`.
@@ -120,6 +121,9 @@ def open_rows(
         if value not in allowed:
             raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(allowed)}")
     limit = bytes_of(memory)
+    if (opened := opener_of(source)) is not None:
+        options = {"missing": missing, "unknown": unknown, "drop": drop, "categories": categories, "marks": marks}
+        return opened(source, target, workers, limit, **options)
     paths = files_of(source)
     if workers is not None:
         workers, paths = as_workers(workers), tuple(path.absolute() for path in paths)
@@ -142,8 +146,7 @@ def open_rows(
             if progress is not None:
                 progress(learner.n_rows, n_rows)
     encoder, more = learner.learned()
-    classes, meant = learner.classes(encoder.label_kind)
-    codes = np.concatenate([meant.astype(_smallest(len(classes)))[each] for each in learner.codes])
+    classes, codes = learner.labelled(encoder.label_kind)
     encoded = [EncodedPart(part.checked(), encoder, part.n_rows) for part in parts]
     if missing == "drop" and learner.has_gaps():
         encoded, codes, note = _without_incomplete(name, encoded, codes)
@@ -253,8 +256,3 @@ def _without_incomplete(
         raise DataError(f"{name}: every row has a missing cell; use --missing mean, or leave columns out")
     note = f"{int((~chosen).sum())} of {len(chosen)} rows have a missing cell and are left out"
     return [part for part in found if part.n_rows], codes[chosen], note
-
-
-def _smallest(n_classes: int) -> type[np.signedinteger[Any]]:
-    """The smallest type that holds the codes: there is one for each row."""
-    return next(kind for kind in (np.int8, np.int16, np.int32) if n_classes <= np.iinfo(kind).max)

@@ -1,0 +1,44 @@
+"""Which data frames lie in the partitions of a cluster, told by the library that they are from:
+none is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from polytome.tables.streams.table import StreamedTable
+
+__all__ = ["is_dask_array", "is_spread", "opener_of"]
+
+
+def library_of(X: object) -> str:
+    """The library that a value is from.
+
+    Example:
+        >>> library_of(1)
+        'builtins'
+    """
+    return type(X).__module__.partition(".")[0]
+
+
+def is_spread(X: object) -> bool:
+    """Whether a value is a collection of Dask or a data frame of Spark."""
+    return library_of(X) in ("dask", "dask_expr", "pyspark")
+
+
+def is_dask_array(X: object) -> bool:
+    """Whether a value is a Dask array."""
+    return type(X).__module__ == "dask.array.core"
+
+
+def opener_of(source: object) -> Callable[..., StreamedTable] | None:
+    """What opens a data frame of Dask or Spark; None for anything else."""
+    if not is_spread(source) or not hasattr(source, "columns"):
+        return None
+    if library_of(source) == "pyspark":
+        from polytome.tables.streams.spark_frames import open_spark_frame
+
+        return open_spark_frame
+    from polytome.tables.streams.dask_frames import open_dask_frame
+
+    return open_dask_frame
