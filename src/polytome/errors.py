@@ -16,7 +16,15 @@ classes contain: line ends become blanks, and control characters are written as 
 
 import unicodedata
 
-__all__ = ["ArgumentError", "ClusterError", "DataError", "DataTypeError", "FileError", "MissingExtraError", "PolytomeError"]
+__all__ = [
+    "ArgumentError",
+    "ClusterError",
+    "DataError",
+    "DataTypeError",
+    "FileError",
+    "MissingExtraError",
+    "PolytomeError",
+]
 
 
 _NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -15,6 +15,7 @@ from polytome.models.features import FeatureScale, checked_features, refuse_fore
 from polytome.models.formula import Formula
 from polytome.models.labels import Labels, hard_labels, is_soft, row_weights
 from polytome.models.model import Model
+from polytome.models.partitions import by_partition
 from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.predictions import classes_of, scores_of
 from polytome.models.streamed import streamed_data
@@ -50,12 +51,14 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
         """What one of several outputs distinguishes."""
         return str(self.classes_[output])
 
+    @by_partition
     def decision_function(self, X: Any) -> Array:
         """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second),
         else (n, K)."""
         scores = scores_of(self, X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    @by_partition
     def predict(self, X: Any) -> Array:
         """The class with the largest score, shape (n,)."""
         return classes_of(self, scores_of(self, X))

@@ -26,6 +26,7 @@ from polytome.models.labels import (
     row_weights,
     soft_labels,
 )
+from polytome.models.partitions import by_partition
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
@@ -249,10 +250,12 @@ class LogisticRegression(CertifiedClassifier):
         self.coef_ = coef
         return self
 
+    @by_partition
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""
         return probabilities_of(self, X)
 
+    @by_partition
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""

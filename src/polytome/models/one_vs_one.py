@@ -11,6 +11,7 @@ from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
+from polytome.models.partitions import by_partition
 from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
 from polytome.models.streamed import encoder_in, keep_encoder, opened
@@ -121,6 +122,7 @@ class OneVsOne(BinaryModels):
         """
         return self._votes_and_confidence(scores_of(self, X))[0]
 
+    @by_partition
     def decision_function(self, X: Any) -> Array:
         """Votes plus a confidence between -1/3 and 1/3, shape (n, K); for two classes the score,
         shape (n,)."""
@@ -131,6 +133,7 @@ class OneVsOne(BinaryModels):
         decision: Array = votes + confidence / (3 * (np.abs(confidence) + 1))
         return decision
 
+    @by_partition
     def predict(self, X: Any) -> Array:
         """The class with the most votes, and among these the most confidence, shape (n,)."""
         decision = self.decision_function(X)

@@ -14,7 +14,6 @@ from polytome.models.labels import Labels, hard_labels, is_soft, row_weights, so
 from polytome.rows import Stream
 from polytome.tables.encoder import Encoder
 from polytome.tables.streams.frames import is_dask_array, opener_of
-from polytome.tables.streams.opening import open_rows
 from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
@@ -29,15 +28,15 @@ def opened(X: Any, y: Any) -> tuple[Any, Any]:
         return X, y
     if not isinstance(y, str):
         raise ArgumentError(
-            f"y is {type(y).__name__}: with a data frame of Dask or Spark it is the name of the column of labels, as in "
-            "fit(frame, 'income')"
+            f"y is {type(y).__name__}: beside a data frame of Dask or Spark it is the name of the column of labels, as "
+            "in fit(frame, 'income')"
         )
+    from polytome.tables.streams.opening import open_rows
+
     return open_rows(X, target=y), None
 
 
-def streamed_data(
-    estimator: Any, table: Any, y: Any, sample_weight: Any
-) -> tuple[Stream, Labels, Array] | None:
+def streamed_data(estimator: Any, table: Any, y: Any, sample_weight: Any) -> tuple[Stream, Labels, Array] | None:
     """The features, the classes with a code per row, and the weights of the rows, where these are
     read or held in parts; sets `n_features_in_`. None for rows in memory.
 

@@ -28,6 +28,8 @@ __all__ = ["DaskPart", "DaskRows", "DaskWorkers", "as_workers", "held_stream", "
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
+START_SECONDS = 60.0
+"""How long workers may take to import Polytome."""
 WORKERS_SECONDS = 60.0
 """How long a cluster may be without a worker."""
 PART_SECONDS = 600.0
@@ -91,7 +93,7 @@ class DaskWorkers:
             except ImportError as error:
                 return str(error)
 
-        found = self._limited(lambda: self.client.run(versions, on_error="return"), CONNECT_SECONDS, "say what they have")
+        found = self._limited(lambda: self.client.run(versions, on_error="return"), START_SECONDS, "say what they have")
         for address, there in found.items():
             if not isinstance(there, dict):
                 raise ClusterError(f"worker {address} cannot compute: {there}; install polytome=={__version__} there")
@@ -195,8 +197,8 @@ class DaskWorkers:
             raise error
         if error is None:
             raise ClusterError(
-                f"the cluster has given up a part ({future.status}): its scheduler was restarted or lost, or the client "
-                "closed; fit again with a cluster that runs"
+                f"the cluster has given up a part ({future.status}): its scheduler was restarted or lost, or the "
+                "client closed; fit again with a cluster that runs"
             )
         if type(error).__name__ == "KilledWorker":
             raise ClusterError(
@@ -345,25 +347,49 @@ def stream_of_array(X: Any, workers: DaskWorkers) -> Stream:
         raise DataError(f"X is a Dask array of shape {X.shape} and type {X.dtype}: needs a matrix of real numbers")
     chunks = X.rechunk({1: -1}).to_delayed().ravel().tolist()
     parts = [delayed(_part_of_chunk, pure=False)(chunk, f"chunk {place} of X") for place, chunk in enumerate(chunks)]
-    return held_stream(parts, int(X.shape[1]), workers, None)
+    return held_stream(parts, int(X.shape[1]), workers)[0]
 
 
-def held_stream(parts: Sequence[Any], n_features: int, workers: DaskWorkers, memory: int | None) -> Stream:
-    """A stream of delayed `ArrayPart` values, which workers compute now and hold."""
+def held_stream(
+    parts: Sequence[Any], n_features: int, workers: DaskWorkers, memory: int | None = None
+) -> tuple[Stream, Array]:
+    """A stream of delayed `ArrayPart` values, which workers compute now and hold; and the codes of
+    all their rows."""
     futures = workers.client.compute(list(parts))
-    facts = list(workers.results(workers.client.map(_facts_of, futures, pure=False)))
+    facts: list[_Facts] = list(workers.results(workers.client.map(_Facts.of, futures, pure=False)))
     held = tuple(
-        DaskPart(future, n_rows, name, checksum)
-        for future, (n_rows, name, checksum, *_) in zip(futures, facts, strict=True)
+        DaskPart(future, each.n_rows, each.name, each.checksum) for future, each in zip(futures, facts, strict=True)
     )
-    _, _, _, is_sparse, _, dtype = next((each for each in facts if each[0]), facts[0])
-    most, n_entries = max(each[0] for each in facts), sum(each[4] for each in facts)
-    return Stream(held, n_features, max(1, most), is_sparse, n_entries, np.dtype(dtype), memory, workers)
+    some = next((each for each in facts if each.n_rows), facts[0])
+    most, n_entries = max(each.n_rows for each in facts), sum(each.n_entries for each in facts)
+    stream = Stream(held, n_features, max(1, most), some.is_sparse, n_entries, np.dtype(some.dtype), memory, workers)
+    return stream, np.concatenate([each.codes for each in facts])
 
 
-def _part_of_chunk(X: Any, name: str) -> ArrayPart:
+@dataclass(frozen=True)
+class _Facts:
+    """What is to be known of a part that a worker holds."""
+
+    n_rows: int
+    name: str
+    checksum: int
+    codes: Array
+    is_sparse: bool
+    n_entries: int
+    dtype: str
+
+    @classmethod
+    def of(cls, part: ArrayPart) -> _Facts:
+        """Told by the worker."""
+        (X,) = part.pieces
+        is_sparse, n_entries = bool(sparse.issparse(X)), int(X.nnz if sparse.issparse(X) else X.size)
+        codes = np.zeros(part.n_rows, dtype=np.int8) if part.codes is None else part.codes
+        return cls(part.n_rows, part.name, part.checksum, codes, is_sparse, n_entries, X.dtype.str)
+
+
+def _part_of_chunk(chunk: Any, name: str) -> ArrayPart:
     """A chunk of an array as a part; every entry is finite."""
-    X = sound_sparse(X) if sparse.issparse(X) else np.ascontiguousarray(X)
+    X: Any = sound_sparse(chunk) if sparse.issparse(chunk) else np.ascontiguousarray(chunk)
     entries = X.data if sparse.issparse(X) else X
     if entries.dtype.kind == "f" and not np.isfinite(entries).all():
         row, column = np.argwhere(~np.isfinite(X.toarray() if sparse.issparse(X) else X))[0].tolist()
@@ -371,13 +397,6 @@ def _part_of_chunk(X: Any, name: str) -> ArrayPart:
             f"{name}: contains {X[row, column]} at row {row} of it, column {column}; fill it in, or drop the row"
         )
     return ArrayPart.of(X, name)
-
-
-def _facts_of(part: ArrayPart) -> tuple[int, str, int, bool, int, str]:
-    """What is to be known of a part that a worker holds."""
-    X = part.X
-    is_sparse = bool(sparse.issparse(X))
-    return part.n_rows, part.name, part.checksum, is_sparse, int(X.nnz if is_sparse else X.size), X.dtype.str
 
 
 def as_workers(workers: Any) -> DaskWorkers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,16 @@ from polytome.rows.blocks import Array
 from polytome.rows.stream import Part, StreamedRows
 from polytome.threads import one_blas_thread
 
-__all__ = ["ArrayPart", "Labels", "checksum_of", "features_there", "labels_of", "message_of", "sums_there"]
+__all__ = [
+    "ArrayPart",
+    "Labels",
+    "checksum_of",
+    "checksum_of_piece",
+    "features_there",
+    "labels_of",
+    "message_of",
+    "sums_there",
+]
 
 Labels = tuple[Array, Array | float, int | None]
 """The targets of some rows, the weight of each, or that of all, and the checksum of their features,
@@ -30,36 +39,38 @@ class ArrayPart:
     """Rows in the memory of a worker.
 
     Attributes:
-        X: an array or a canonical CSR matrix.
+        pieces: arrays or canonical CSR matrices.
         name: what messages call it.
-        checksum: of X: what is computed again, because its worker was lost, may come out in another
-            order, and labels would belong to other rows.
+        checksum: of the pieces: what is computed again, because its worker was lost, may come out
+            in another order, and labels would belong to other rows.
+        codes: which of the classes each row has, where a table brings them.
     """
 
-    X: Any
+    pieces: tuple[Any, ...]
     name: str
     checksum: int
+    codes: Array | None = None
 
     @classmethod
-    def of(cls, X: Any, name: str) -> ArrayPart:
-        """The part with its checksum."""
-        return cls(X, name, checksum_of(X))
+    def of(cls, X: Any, name: str, codes: Array | None = None) -> ArrayPart:
+        """A part of one piece."""
+        return cls((X,), name, checksum_of([checksum_of_piece(X)]), codes)
 
     @property
     def n_rows(self) -> int:
         """How many there are."""
-        return int(self.X.shape[0])
+        return sum(int(X.shape[0]) for X in self.pieces)
 
     def __str__(self) -> str:
         return self.name
 
     def __sizeof__(self) -> int:
         """Bytes: by these Dask decides when to write what it holds to disk."""
-        return sum(each.nbytes for each in _arrays_of(self.X))
+        return sum(each.nbytes for X in self.pieces for each in _arrays_of(X))
 
     def read(self) -> Iterator[Any]:
-        """All of them, as one piece."""
-        yield self.X
+        """The pieces."""
+        return iter(self.pieces)
 
 
 def _arrays_of(X: Any) -> tuple[Array, ...]:
@@ -67,11 +78,17 @@ def _arrays_of(X: Any) -> tuple[Array, ...]:
     return (X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr)
 
 
-def checksum_of(X: Any, before: int = 0) -> int:
-    """Of the bytes of an array or a CSR matrix, and of what was before."""
+def checksum_of_piece(X: Any) -> int:
+    """Of the bytes of an array or a CSR matrix."""
+    found = 0
     for each in _arrays_of(X):
-        before = zlib.crc32(np.ascontiguousarray(each).view(np.uint8).ravel(), before)
-    return before
+        found = zlib.crc32(each.tobytes(), found)
+    return found
+
+
+def checksum_of(pieces: Sequence[int]) -> int:
+    """Of a part, from the checksums of its pieces."""
+    return zlib.crc32(np.array(pieces, dtype=np.int64).tobytes())
 
 
 def labels_of(target: Array, weight: Array, checksum: int | None) -> Labels:

@@ -9,7 +9,7 @@ from polytome.rows.dask import DaskWorkers, as_workers, held_stream
 from polytome.rows.elsewhere import ArrayPart
 from polytome.tables.encoder import Encoder
 from polytome.tables.streams.learning import Learner
-from polytome.tables.streams.spread import Asked, arrow_of, asked_of, encoded_part, joined, learner_of
+from polytome.tables.streams.spread import Asked, arrow_of, asked_of, encoded, joined, learner_of
 from polytome.tables.streams.table import StreamedTable
 
 __all__ = ["current_workers", "open_dask_frame"]
@@ -67,12 +67,10 @@ def open_dask_frame(frame: Any, target: str, workers: Any, memory: int | None, *
     asked = asked_of(_SOURCE, list(meta.columns), target, notes=notes, **options)
     partitions = list(enumerate(frame[[*asked.names, asked.target]].to_delayed()))
     learners = [delayed(_learner_of, pure=False)(partition, asked, place) for place, partition in partitions]
-    learner = joined(asked, list(workers.results(workers.client.compute(learners))))
-    encoder, more = learner.learned()
-    classes, codes = learner.labelled(encoder.label_kind)
-    shared = workers.sent(encoder)
-    parts = [delayed(_part_of, pure=False)(partition, asked, shared, place) for place, partition in partitions]
-    X = held_stream(parts, len(encoder.feature_names), workers, memory)
+    encoder, classes, more = joined(asked, workers.results(workers.client.compute(learners)))
+    shared = workers.sent((asked, encoder, classes))
+    parts = [delayed(_part_of, pure=False)(partition, shared, place) for place, partition in partitions]
+    X, codes = held_stream(parts, len(encoder.feature_names), workers, memory)
     n_bytes = X.n_entries * (X.dtype.itemsize + 4 * X.is_sparse)
     return StreamedTable(_SOURCE, X, codes, classes, encoder, n_bytes, (*notes, *more))
 
@@ -85,5 +83,8 @@ def _learner_of(partition: Any, asked: Asked, place: int) -> Learner:
     return learner_of(arrow_of(partition, asked.source), asked, place)
 
 
-def _part_of(partition: Any, asked: Asked, encoder: Encoder, place: int) -> ArrayPart:
-    return encoded_part(arrow_of(partition, asked.source), asked, encoder, place)
+def _part_of(partition: Any, shared: tuple[Asked, Encoder, Any], place: int) -> ArrayPart:
+    asked, encoder, classes = shared
+    name = f"{asked.source}, partition {place}"
+    X, codes = encoded(arrow_of(partition, name), asked, encoder, classes, name)
+    return ArrayPart.of(X, name, codes)

@@ -4,11 +4,12 @@ none is imported for it."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["is_dask_array", "is_spread", "opener_of"]
+Opener = Callable[..., StreamedTable]
+
+__all__ = ["is_dask_array", "is_spread", "library_of", "opener_of"]
 
 
 def library_of(X: object) -> str:
@@ -31,7 +32,7 @@ def is_dask_array(X: object) -> bool:
     return type(X).__module__ == "dask.array.core"
 
 
-def opener_of(source: object) -> Callable[..., StreamedTable] | None:
+def opener_of(source: object) -> Opener | None:
     """What opens a data frame of Dask or Spark; None for anything else."""
     if not is_spread(source) or not hasattr(source, "columns"):
         return None

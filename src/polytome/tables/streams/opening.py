@@ -17,10 +17,10 @@ from polytome.rows.dask import as_workers
 from polytome.tables.encoder import MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.schemas import find_column, note_positions
+from polytome.tables.streams.frames import opener_of
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.memory import bytes_of, check_memory
 from polytome.tables.streams.parquet import ParquetFile, ParquetPart
-from polytome.tables.streams.frames import opener_of
 from polytome.tables.streams.places import files_of
 from polytome.tables.streams.table import StreamedTable
 

@@ -3,15 +3,15 @@ encoded rows there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError
-from polytome.rows.elsewhere import ArrayPart
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
 from polytome.tables.readers.columnar import import_pyarrow, table_frame
@@ -21,7 +21,9 @@ from polytome.tables.streams.learning import Learner
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Asked", "arrow_of", "asked_of", "encoded_part", "joined", "learner_of"]
+Array = NDArray[Any]
+
+__all__ = ["Asked", "arrow_of", "asked_of", "encoded", "joined", "learner_of"]
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,14 @@ def learner_of(table: pyarrow.Table, asked: Asked, place: int) -> Learner:
     """What one partition tells."""
     learner = asked.learner()
     if table.num_rows:
-        frame = table_frame(table.select([*asked.names, asked.target]), _name(asked.source, place))
-        learner.see(frame)
+        name = f"{asked.source}, partition {place}"
+        learner.see(table_frame(table.select([*asked.names, asked.target]), name))
+    learner.codes = []  # the rows may come in another order when they are encoded
     return learner
 
 
-def joined(asked: Asked, learners: Sequence[Learner]) -> Learner:
-    """What all partitions tell, in their order.
+def joined(asked: Asked, learners: Iterable[Learner]) -> tuple[Encoder, Array, tuple[str, ...]]:
+    """The encoder, the classes, and notes, from what all partitions tell, in their order.
 
     Raises:
         DataError: there are no rows, or a column cannot be used.
@@ -115,17 +118,26 @@ def joined(asked: Asked, learners: Sequence[Learner]) -> Learner:
         whole.join(each)
     if not whole.n_rows:
         raise DataError(f"{asked.source}: has 0 rows; there is nothing to learn from")
-    return whole
+    encoder, notes = whole.learned()
+    return encoder, whole.classes(encoder.label_kind)[0], notes
 
 
-def encoded_part(table: pyarrow.Table, asked: Asked, encoder: Encoder, place: int) -> ArrayPart:
-    """The features of one partition as numbers."""
-    name, width = _name(asked.source, place), len(encoder.feature_names)
-    if table.num_rows:
-        X = encoder.encode(table_frame(table.select(list(asked.names)), name))
-    else:
-        X = sparse.csr_matrix((0, width)) if encoder.is_sparse else np.empty((0, width))
-    return ArrayPart.of(X, name)
+def encoded(table: pyarrow.Table, asked: Asked, encoder: Encoder, classes: Array, name: str) -> tuple[Any, Array]:
+    """Some rows as numbers, and which of the classes each has.
+
+    Raises:
+        DataError: rows are not what they were when the encoder was learned.
+    """
+    kind = np.min_scalar_type(-len(classes))
+    if not table.num_rows:
+        width = len(encoder.feature_names)
+        return (sparse.csr_matrix((0, width)) if encoder.is_sparse else np.empty((0, width))), np.empty(0, dtype=kind)
+    frame = table_frame(table.select([*asked.names, asked.target]), name)
+    labels = encoder.labels(frame)
+    codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    if not np.array_equal(classes[codes], labels):
+        raise DataError(f"{name}: holds other labels than when it was first computed; persist the frame before the fit")
+    return encoder.encode(frame), codes.astype(kind)
 
 
 def arrow_of(frame: Any, source: str) -> pyarrow.Table:
@@ -139,9 +151,3 @@ def arrow_of(frame: Any, source: str) -> pyarrow.Table:
         return pyarrow.Table.from_pandas(frame, preserve_index=False)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError) as error:
         raise DataError(f"{source}: a column holds what cannot be read: {error}; give each column one type") from error
-
-
-def _name(source: str, place: int) -> str:
-    return f"{source}, partition {place}"
-
-
