@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,3 +53,27 @@ class Made:
         X = np.random.default_rng(self.seed).normal(1, 3, (self.n_rows, 5))
         for start in range(0, self.n_rows, 100):
             yield X[start : start + 100]
+
+
+def allow_failures(number: int, dask_scheduler: Any) -> None:
+    """How many workers a task may lose."""
+    dask_scheduler.allowed_failures = number
+
+
+def pretend(module: str, version: str | None) -> str | None:
+    """Let a module have another version in this process, or None: not be there; returns the one
+    before."""
+    found = sys.modules.get(module)
+    if found is None:
+        sys.modules[module] = _HIDDEN.pop(module)
+        return None
+    before = str(found.__version__)
+    if version is None:
+        _HIDDEN[module] = found
+        sys.modules[module] = None  # type: ignore[assignment]  # Python's own mark of what cannot be imported
+    else:
+        found.__version__ = version  # type: ignore[attr-defined]
+    return before
+
+
+_HIDDEN: dict[str, Any] = {}

@@ -24,6 +24,7 @@ from polytome.errors import DataError
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
 from polytome.plain.values import plain
+from polytome.tables.streams.frames import refuse_spread
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -138,6 +139,7 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
         (0.667, {'perhaps': 1}, 0.5)
     """
     refuse_without_classes(model, "rows are judged by one label each")
+    refuse_spread(X)
     X = X if hasattr(X, "shape") else np.asarray(X)
     y = one_label_each(y, X.shape[0])
     codes = class_codes(y, model.classes_)

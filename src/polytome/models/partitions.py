@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.errors import ArgumentError
 from polytome.models.fitted_source import source_of
 from polytome.tables.readers.columnar import table_frame
-from polytome.tables.streams.frames import is_dask_array, is_spread, library_of
+from polytome.tables.streams.frames import is_dask_array, is_frame, is_spread, library_of
 from polytome.tables.streams.spread import arrow_of
 from polytome.tables.table import encode_rows
 
@@ -52,7 +52,7 @@ def by_partition(method: Method) -> Method:
             from polytome.rows.spark import with_columns
 
             return with_columns(X, columns.beside, columns.named(columns.example()))
-        if not hasattr(X, "columns"):
+        if not is_frame(X):
             raise ArgumentError(f"X is {type(X).__name__} of Dask: predictions are made of a Dask data frame or array")
         meta = columns.of_values(columns.example()[:0], X._meta.index[:0])
         return X.map_partitions(columns.of_pandas, meta=meta)

@@ -38,6 +38,8 @@ FETCH_SECONDS = 120.0
 """How long finished sums may take to arrive."""
 SILENT_SECONDS = 60
 """How long a process of a local cluster may be silent before its work goes to another one."""
+RESTART_SECONDS = 600
+"""How long a process of a local cluster that has ended may take to be there again."""
 _LARGE_BYTES = 2**16  # of a pass: it is sent once, and then from worker to worker
 _TOGETHER_SECONDS = 0.05  # what is finished within this time is fetched together
 _LOOK_SECONDS = 1.0
@@ -381,8 +383,9 @@ class _Facts:
     @classmethod
     def of(cls, part: ArrayPart) -> _Facts:
         """Told by the worker."""
-        (X,) = part.pieces
-        is_sparse, n_entries = bool(sparse.issparse(X)), int(X.nnz if sparse.issparse(X) else X.size)
+        X: Any = part.pieces[0]
+        is_sparse: bool = sparse.issparse(X)
+        n_entries = int(X.nnz if is_sparse else X.size)
         codes = np.zeros(part.n_rows, dtype=np.int8) if part.codes is None else part.codes
         return cls(part.n_rows, part.name, part.checksum, codes, is_sparse, n_entries, X.dtype.str)
 
@@ -390,9 +393,10 @@ class _Facts:
 def _part_of_chunk(chunk: Any, name: str) -> ArrayPart:
     """A chunk of an array as a part; every entry is finite."""
     X: Any = sound_sparse(chunk) if sparse.issparse(chunk) else np.ascontiguousarray(chunk)
-    entries = X.data if sparse.issparse(X) else X
+    is_sparse: bool = sparse.issparse(X)
+    entries = X.data if is_sparse else X
     if entries.dtype.kind == "f" and not np.isfinite(entries).all():
-        row, column = np.argwhere(~np.isfinite(X.toarray() if sparse.issparse(X) else X))[0].tolist()
+        row, column = np.argwhere(~np.isfinite(X.toarray() if is_sparse else X))[0].tolist()
         raise DataError(
             f"{name}: contains {X[row, column]} at row {row} of it, column {column}; fill it in, or drop the row"
         )
@@ -440,6 +444,8 @@ def opened_workers(workers: str) -> Iterator[DaskWorkers]:
     settings = {
         "distributed.scheduler.allowed-failures": _LOST_WORKERS,
         "distributed.scheduler.worker-ttl": f"{SILENT_SECONDS} s",
+        # Without it a process that takes 15 s to come back, on a busy machine, never does.
+        "distributed.deploy.lost-worker-timeout": f"{RESTART_SECONDS} s",
     }
     with (
         _quiet(),
@@ -447,7 +453,7 @@ def opened_workers(workers: str) -> Iterator[DaskWorkers]:
         LocalCluster(
             n_workers=int(text),
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             preload=[__name__],
         ) as cluster,

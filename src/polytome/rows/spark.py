@@ -146,7 +146,8 @@ class SparkRows(StreamedRows):
 
 
 def _sums(part: ArrayPart, shared: Any) -> Sums:
-    return sums_there(part, *shared, 1)
+    labels, message = shared
+    return sums_there(part, labels, message, 1)
 
 
 def _features(part: ArrayPart, shared: Any) -> list[Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from polytome.errors import ArgumentError
 from polytome.tables.streams.table import StreamedTable
 
 Opener = Callable[..., StreamedTable]
 
-__all__ = ["is_dask_array", "is_spread", "library_of", "opener_of"]
+__all__ = ["is_dask_array", "is_frame", "is_spread", "library_of", "opener_of", "refuse_spread"]
 
 
 def library_of(X: object) -> str:
@@ -32,9 +33,24 @@ def is_dask_array(X: object) -> bool:
     return type(X).__module__ == "dask.array.core"
 
 
+def is_frame(X: object) -> bool:
+    """Whether a value is a data frame of Dask or Spark."""
+    return is_spread(X) and hasattr(X, "columns") and getattr(X, "ndim", 2) == 2
+
+
+def refuse_spread(X: object) -> None:
+    """Raises ArgumentError where rows that are needed in memory lie with the workers of a
+    cluster."""
+    if is_spread(X):
+        raise ArgumentError(
+            "X lies with the workers of a cluster, where LogisticRegression, OneVsRest and OneVsOne fit and predict; "
+            "here rows in memory are needed: X.compute(), or X.toPandas() of Spark"
+        )
+
+
 def opener_of(source: object) -> Opener | None:
     """What opens a data frame of Dask or Spark; None for anything else."""
-    if not is_spread(source) or not hasattr(source, "columns"):
+    if not is_frame(source):
         return None
     if library_of(source) == "pyspark":
         from polytome.tables.streams.spark_frames import open_spark_frame

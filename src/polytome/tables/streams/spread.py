@@ -133,7 +133,7 @@ def encoded(table: pyarrow.Table, asked: Asked, encoder: Encoder, classes: Array
         width = len(encoder.feature_names)
         return (sparse.csr_matrix((0, width)) if encoder.is_sparse else np.empty((0, width))), np.empty(0, dtype=kind)
     frame = table_frame(table.select([*asked.names, asked.target]), name)
-    labels = encoder.labels(frame)
+    labels: Any = encoder.labels(frame)
     codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     if not np.array_equal(classes[codes], labels):
         raise DataError(f"{name}: holds other labels than when it was first computed; persist the frame before the fit")
