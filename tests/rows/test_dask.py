@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,21 @@ def workers() -> Iterator[DaskWorkers]:
         yield found
 
 
+@contextmanager
+def threads(n_workers: int) -> Iterator[Any]:
+    """A client of workers that are threads of this process."""
+    settings = {"n_workers": n_workers, "threads_per_worker": 1, "processes": False}
+    with (
+        distributed.LocalCluster(**settings, dashboard_address="127.0.0.1:0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.fixture(scope="module")
 def one_worker() -> Iterator[DaskWorkers]:
     """A thread of this process."""
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
+    with threads(1) as client:
         yield DaskWorkers(client)
 
 
@@ -164,12 +173,9 @@ def test_no_part_within_the_time_limit(one_worker: DaskWorkers) -> None:
 
 
 def test_a_cluster_without_workers() -> None:
-    with (
-        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        with pytest.raises(ClusterError, match=r"has had no worker for 0.5 s; start some with dask worker inproc://"):
-            DaskWorkers(client, workers_seconds=0.5)
+    said = r"has had no worker for 0.5 s; start some with dask worker inproc://"
+    with threads(0) as client, pytest.raises(ClusterError, match=said):
+        DaskWorkers(client, workers_seconds=0.5)
 
 
 def test_a_worker_without_the_package_or_with_another_version(workers: DaskWorkers) -> None:

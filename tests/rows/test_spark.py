@@ -56,7 +56,9 @@ def frame_of(rng: np.random.Generator, n_rows: int = 300) -> pandas.DataFrame:
 
 
 def encoded(frame: pandas.DataFrame) -> Any:
-    return np.column_stack([frame[["x0", "x1"]].to_numpy(), frame["hue"] == "blue", frame["hue"] == "red"]).astype(float)
+    return np.column_stack([frame[["x0", "x1"]].to_numpy(), frame["hue"] == "blue", frame["hue"] == "red"]).astype(
+        float
+    )
 
 
 def test_a_data_frame(spark: Any, rng: np.random.Generator) -> None:
@@ -64,7 +66,9 @@ def test_a_data_frame(spark: Any, rng: np.random.Generator) -> None:
     spread = spark.createDataFrame(frame).coalesce(1).repartition(3)
     table = open_rows(spread, target="y", categories=["hue"])
     assert [part.n_rows for part in table.X.parts] == [100, 100, 100]
-    here = replace(table.X, workers=None, parts=tuple(ArrayPart(tuple(each.read()), "held", 0) for each in table.X.parts))
+    here = replace(
+        table.X, workers=None, parts=tuple(ArrayPart(tuple(each.read()), "held", 0) for each in table.X.parts)
+    )
     held = np.vstack([X for part in here.parts for X in part.read()])
 
     rows, twin = (StreamedRows.of(X, table.codes) for X in (table.X, here))
@@ -93,7 +97,7 @@ def test_a_data_frame(spark: Any, rng: np.random.Generator) -> None:
     assert_array_equal(probable[[f"probability_{label}" for label in "abc"]], model.predict_proba(encoded(probable)))
     with pytest.raises(ArgumentError, match="X has a column 'prediction' already"):
         model.predict(predicted)
-    with pytest.raises(ArgumentError, match="rows in memory are needed: .*toPandas"):
+    with pytest.raises(ArgumentError, match=r"rows in memory are needed: .*toPandas"):
         LinearRegression().fit(spread, frame["x0"])
     with pytest.raises(ArgumentError, match="has no such column"):
         LogisticRegression().fit(spread, "z")
@@ -127,7 +131,9 @@ def test_a_worker_without_a_module_and_one_that_takes_too_long(spark: Any) -> No
         yield from ()
 
     frame = spark.range(1)
-    with pytest.raises(ClusterError, match="an executor of Spark cannot compute: ModuleNotFoundError: .*PYSPARK_PYTHON"):
+    with pytest.raises(
+        ClusterError, match=r"an executor of Spark cannot compute: ModuleNotFoundError: .*PYSPARK_PYTHON"
+    ):
         answers(frame, lacking)
     with pytest.raises(ClusterError, match=r"Spark has not finished a pass within 0\.5 s"):
         answers(frame, sleeping, seconds=0.5)
