@@ -72,6 +72,7 @@ PUBLIC = {
         "polytome.losses.pairwise",
         "polytome.penalties",
         "polytome.rows",
+        "polytome.rows.dask",
         "polytome.passes",
         "polytome.objective",
         "polytome.certificates.certificate",
