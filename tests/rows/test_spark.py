@@ -55,6 +55,10 @@ def frame_of(rng: np.random.Generator, n_rows: int = 300) -> pandas.DataFrame:
     return pandas.DataFrame({"x0": x[:, 0], "x1": x[:, 1], "hue": hue, "y": y})
 
 
+def collected(spread: Any) -> pandas.DataFrame:
+    return pandas.DataFrame([row.asDict() for row in spread.collect()])
+
+
 def encoded(frame: pandas.DataFrame) -> Any:
     return np.column_stack([frame[["x0", "x1"]].to_numpy(), frame["hue"] == "blue", frame["hue"] == "red"]).astype(
         float
@@ -91,9 +95,9 @@ def test_a_data_frame(spark: Any, rng: np.random.Generator) -> None:
 
     predicted = model.predict(spread)
     assert predicted.columns == [*frame.columns, "prediction"]
-    found = predicted.toPandas()
+    found = collected(predicted)
     assert_array_equal(found["prediction"], model.predict(encoded(found)))
-    probable = model.predict_proba(spread).toPandas()
+    probable = collected(model.predict_proba(spread))
     assert_array_equal(probable[[f"probability_{label}" for label in "abc"]], model.predict_proba(encoded(probable)))
     with pytest.raises(ArgumentError, match="X has a column 'prediction' already"):
         model.predict(predicted)

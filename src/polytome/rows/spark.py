@@ -202,15 +202,16 @@ def within(session: Any, job: Callable[[], Result], seconds: float) -> Result:
     """The result of a job of Spark, which is given up after some time; errors are Polytome's."""
     from pyspark.errors import PySparkException
 
+    context = session.sparkContext
     tag, late = f"polytome-{uuid.uuid4().hex}", threading.Event()
 
     def interrupt() -> None:
         late.set()
-        session.interruptTag(tag)
+        context.cancelJobsWithTag(tag)
 
     timer = threading.Timer(seconds, interrupt)
     timer.daemon = True
-    session.addTag(tag)
+    context.addJobTag(tag)
     timer.start()
     try:
         return job()
@@ -224,7 +225,7 @@ def within(session: Any, job: Callable[[], Result], seconds: float) -> Result:
         raise
     finally:
         timer.cancel()
-        session.removeTag(tag)
+        context.removeJobTag(tag)
 
 
 def _refuse(error: Exception) -> NoReturn:

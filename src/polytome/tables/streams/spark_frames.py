@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def open_spark_frame(frame: Any, target: str, workers: Any, memory: int | None, 
 
     pieces = chosen.mapInArrow(pieces_of, PIECES).persist()
     workers = SparkWorkers(pieces)
-    weakref.finalize(workers, pieces.unpersist).atexit = False
+    weakref.finalize(workers, _forget, pieces).atexit = False
     told = within(frame.sparkSession, pieces.select("place", "number", "codes", "checksum").collect, JOB_SECONDS)
     told = sorted(told, key=lambda row: (row["place"], row["number"]))
     codes = [np.frombuffer(bytes(row["codes"]), dtype=np.min_scalar_type(-len(classes))) for row in told]
@@ -84,6 +85,12 @@ def open_spark_frame(frame: Any, target: str, workers: Any, memory: int | None, 
     X = Stream(tuple(parts), width, most, encoder.is_sparse, n_entries, np.dtype(np.float64), memory, workers)
     n_bytes = n_entries * (12 if encoder.is_sparse else 8)
     return StreamedTable(_SOURCE, X, np.concatenate(codes), classes, encoder, n_bytes, (*notes, *more))
+
+
+def _forget(pieces: Any) -> None:
+    """Let the executors free encoded rows; where the session has ended, they have."""
+    with suppress(Exception):
+        pieces.unpersist()
 
 
 def _place() -> int:
