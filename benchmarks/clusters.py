@@ -1,7 +1,7 @@
-"""Rows on Dask workers: what a pass costs beside computing, what a second worker brings, and workers
-killed in the middle.
+"""Rows on Dask workers: what a pass costs beside computing, what a second worker brings, and
+workers killed in the middle.
 
-    python -m benchmarks.clusters overhead speed-up kills [--kills 50] [--rows 4000000] [--peer PYTHON]
+    python -m benchmarks.clusters overhead speed-up kills peer [--kills 50] [--peer PYTHON]
 
 Each prints what it measured. `--peer` names a Python that has dask-ml, which then fits the same
 rows of two classes. Figures are of the machine as it is: where others compute on it too, only equal
@@ -141,6 +141,7 @@ def kills(workers: DaskWorkers, times: int) -> None:
         sums, seconds = fitted(spread, float(rng.uniform(0.1, 0.8)) * min(undisturbed))
         equal += sums == wanted
         took.append(seconds)
+        print(f"  {len(took)} kills, {equal} equal", end="\r", flush=True)
     print(
         f"kills: {equal} of {times} equal to the bits of one process; {median(took):.1f} s in the median, "
         f"{max(took):.1f} s at most, undisturbed {min(undisturbed):.1f} to {max(undisturbed):.1f} s"
@@ -159,7 +160,7 @@ def peer(python: str, n_rows: int) -> None:
         np.save(names[0], X)
         np.save(names[1], y)
         Path(names[2]).write_text(PEER)
-        done = subprocess.run([python, names[2], *names[:2]], capture_output=True, text=True, timeout=900)
+        done = subprocess.run([python, names[2], names[0], names[1]], capture_output=True, text=True, timeout=900)
         if done.returncode:
             print(f"dask-ml failed: {done.stderr.strip().splitlines()[-1]}")
         with opened_workers("2") as workers, workers.client.as_current():
@@ -179,6 +180,7 @@ def peer(python: str, n_rows: int) -> None:
 
 
 def main() -> None:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="+", choices=["overhead", "speed-up", "kills", "peer"])
     parser.add_argument("--kills", type=int, default=50)

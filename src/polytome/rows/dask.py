@@ -470,7 +470,7 @@ def dask_setup(worker: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Dask tells on stderr of lost workers and their tasks, and of large graphs: here results tell."""
+    """Dask tells on stderr of lost workers and their tasks: here results tell."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
