@@ -31,11 +31,8 @@ distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 dataframe = pytest.importorskip("dask.dataframe")
 arrays = pytest.importorskip("dask.array")
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sending large graph"),
-    # Dask's own sockets and processes, when a worker or a whole cluster ends.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+# Dask's own sockets and processes, when a worker or a whole cluster ends.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +121,9 @@ def test_a_large_pass_is_sent_as_a_task_and_equal_weights_as_one_number(
         for got, want in zip(rows.reduce(a_pass), StreamedRows.of(stream, y).reduce(a_pass), strict=True):
             assert_array_equal(got, want)
     assert labels_of(y, rows.weight, None)[1] == 1.0
+    many = StreamedRows.of(replace(made([1_500_000]), workers=workers), np.zeros(1_500_000), np.ones(1_500_000))
+    assert isinstance(many, DaskRows)
+    assert len(many.labels_there) == 1  # of 24 MB, and Dask does not warn of it
 
 
 def test_workers_killed_in_the_middle_of_passes(workers: DaskWorkers, rng: np.random.Generator, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from polytome.models.fitted_source import FittedSource
 from polytome.models.labels import Labels, hard_labels, is_soft, row_weights, soft_labels
 from polytome.rows import Stream
 from polytome.tables.encoder import Encoder
-from polytome.tables.streams.frames import is_dask_array, opener_of
+from polytome.tables.streams.frames import is_dask_array, is_spread, opener_of
 from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
@@ -61,14 +61,14 @@ def streamed_data(estimator: Any, table: Any, y: Any, sample_weight: Any) -> tup
 
 def _dask_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Stream, Labels, Array]:
     """The same of a Dask array, whose labels and weights come into memory."""
-    from dask import compute
-
     from polytome.rows.dask import stream_of_array
     from polytome.tables.streams.dask_frames import current_workers
 
     workers = current_workers()
     stream = stream_of_array(X, workers)
-    y, sample_weight = compute(y, sample_weight, scheduler=workers.client)
+    spread = [each for each in (y, sample_weight) if is_spread(each)]
+    found = workers.results(workers.client.compute(spread))
+    y, sample_weight = (next(found) if is_spread(each) else each for each in (y, sample_weight))
     labels = soft_labels(y) if is_soft(y) else hard_labels(y)
     n_rows = stream.shape[0]
     if len(labels.target) != n_rows:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,15 @@ from polytome._version import __version__
 from polytome.errors import ArgumentError, ClusterError, DataError, MissingExtraError, PolytomeError
 from polytome.passes import Pass, Sums
 from polytome.rows.blocks import Array
-from polytome.rows.elsewhere import ArrayPart, Labels, features_there, labels_of, message_of, sums_there
+from polytome.rows.elsewhere import (
+    ArrayPart,
+    Labels,
+    check_same_rows,
+    features_there,
+    labels_of,
+    message_of,
+    sums_there,
+)
 from polytome.rows.sound import sound_sparse
 from polytome.rows.stream import Stream, StreamedRows
 from polytome.threads import available_threads, kept
@@ -40,9 +49,12 @@ SILENT_SECONDS = 60
 """How long a process of a local cluster may be silent before its work goes to another one."""
 RESTART_SECONDS = 600
 """How long a process of a local cluster that has ended may take to be there again."""
+_GROUPS_OF_THREAD = 4  # in a pass, so that no thread waits long for the others
+_MOST_GROUPED = 8  # parts: each has sums of its own, which the worker keeps until all are made
 _LARGE_BYTES = 2**16  # of a pass: it is sent once, and then from worker to worker
 _TOGETHER_SECONDS = 0.05  # what is finished within this time is fetched together
 _LOOK_SECONDS = 1.0
+_STILL_TO_COME = ("pending", "finished", "lost")  # what was lost with its worker is computed again
 _LOST_WORKERS = 10  # that one task may lose before it is taken to be the reason
 
 
@@ -109,7 +121,14 @@ class DaskWorkers:
             PolytomeError: what the function raised.
             ClusterError: workers were lost, or took too long.
         """
-        return self.results(self.client.map(task, *arguments, pure=False))
+        return self.results(self.submitted(task, *arguments))
+
+    def submitted(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> list[Any]:
+        """A future of what a function makes of each of some arguments."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # targets are as large as they are
+            futures: list[Any] = self.client.map(task, *arguments, pure=False)
+        return futures
 
     def results(self, pending: list[Any]) -> Iterator[Any]:
         """The results of futures, as in `of_parts`."""
@@ -123,7 +142,7 @@ class DaskWorkers:
                     pending = pending[len(ready) :]
                     n_done, last = 0, time.monotonic()
                     continue
-                if pending[0].status not in ("pending", "finished"):
+                if pending[0].status not in _STILL_TO_COME:
                     self._refuse(pending[0])
                 done = sum(future.status == "finished" for future in pending)
                 if done != n_done:
@@ -148,7 +167,7 @@ class DaskWorkers:
             raise
         except Exception:
             for future in ready:  # it may have been lost after it was finished, and failed since
-                if future.status not in ("finished", "pending"):
+                if future.status not in _STILL_TO_COME:
                     self._refuse(future)
             raise
         return fetched
@@ -169,7 +188,7 @@ class DaskWorkers:
 
     def _check_waited(self, seconds: float, n_left: int) -> None:
         """Give up after the time in which no part was finished."""
-        if seconds > self.workers_seconds and not self._n_workers():
+        if seconds > self.workers_seconds and not self.n_threads():
             self._refuse_no_worker()
         if seconds > self.part_seconds:
             raise ClusterError(
@@ -178,9 +197,9 @@ class DaskWorkers:
                 "DaskWorkers(client, part_seconds=...)"
             )
 
-    def _n_workers(self) -> int:
-        """As the scheduler has last told it."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+    def n_threads(self) -> int:
+        """How many tasks the workers do at a time, as the scheduler has last told it."""
+        return sum(worker["nthreads"] for worker in self.client.scheduler_info(n_workers=-1)["workers"].values())
 
     @property
     def _address(self) -> str:
@@ -239,19 +258,23 @@ class DaskPart:
         n_rows: how many rows it has.
         name: what messages call it.
         checksum: of its features.
+        workers: who hold it.
     """
 
     future: Any
     n_rows: int
     name: str
     checksum: int
+    workers: DaskWorkers
 
     def __str__(self) -> str:
         return self.name
 
     def read(self) -> Iterator[Any]:
         """Its features, fetched."""
-        return iter(self.future.result(timeout=FETCH_SECONDS).read())
+        (part,) = self.workers.results([self.future])
+        check_same_rows(part, self.checksum)
+        return iter(part.pieces)
 
 
 class DaskRows(StreamedRows):
@@ -270,43 +293,58 @@ class DaskRows(StreamedRows):
 
     @property
     @kept
-    def parts_there(self) -> dict[int, Any]:
-        """The parts with rows as futures, by their numbers."""
+    def groups(self) -> list[list[int]]:
+        """The parts with rows, by number: those of a group are one task, which takes Dask a few
+        milliseconds. Parts that workers hold already stay apart, each where it is."""
         numbers = np.flatnonzero(np.diff(self._bounds)).tolist()
-        parts = [self.stream.parts[number] for number in numbers]
-        held = [part.future for part in parts if isinstance(part, DaskPart)]
-        return dict(zip(numbers, held or self.workers.client.map(_same, parts, pure=False), strict=True))
+        size = 1
+        if not any(isinstance(part, DaskPart) for part in self.stream.parts):
+            size = min(_MOST_GROUPED, max(1, len(numbers) // (_GROUPS_OF_THREAD * max(1, self.workers.n_threads()))))
+        return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
     @property
     @kept
-    def labels_there(self) -> dict[int, Any]:
-        """The targets and weights of each of these parts as futures."""
-        slices = [slice(*self._bounds[number : number + 2]) for number in self.parts_there]
-        checksums = [getattr(self.stream.parts[number], "checksum", None) for number in self.parts_there]
-        labels = [
-            labels_of(self.target[own], self.weight[own], checksum)
-            for own, checksum in zip(slices, checksums, strict=True)
-        ]
-        return dict(zip(self.parts_there, self.workers.client.map(_same, labels, pure=False), strict=True))
+    def parts_there(self) -> list[Any]:
+        """The parts of each group as a future."""
+        groups = [[self.stream.parts[number] for number in group] for group in self.groups]
+        held = [part.future for group in groups for part in group if isinstance(part, DaskPart)]
+        return held or self.workers.submitted(_same, groups)
+
+    @property
+    @kept
+    def labels_there(self) -> list[Any]:
+        """The targets and weights of each group as a future."""
+        return self.workers.submitted(_same, [[self._labels_of(number) for number in group] for group in self.groups])
+
+    def _labels_of(self, number: int) -> Labels:
+        own = slice(*self._bounds[number : number + 2])
+        return labels_of(self.target[own], self.weight[own], getattr(self.stream.parts[number], "checksum", None))
 
     def _sums_of_parts(self, a_pass: Pass) -> Iterator[Sums]:
-        return self._answers(_sums, list(self.parts_there), a_pass)
+        for sums in self._answers(_sums, range(len(self.groups)), a_pass):
+            yield from sums
 
     def features_of(self, chosen: Array) -> list[Any]:
         """The features of the chosen rows, which are in growing order, piece by piece."""
-        numbers, bounds = self._parts_of(chosen), self._bounds
+        bounds, wanted = self._bounds, {*self._parts_of(chosen)}
         ends = np.searchsorted(chosen, bounds)
-        own = [chosen[ends[number] : ends[number + 1]] - bounds[number] for number in numbers]
-        return [X for pieces in self._answers(features_there, numbers, None, own) for X in pieces]
+        places = [place for place, group in enumerate(self.groups) if wanted & {*group}]
+        own = [
+            [chosen[ends[number] : ends[number + 1]] - bounds[number] for number in self.groups[place]]
+            for place in places
+        ]
+        return [X for pieces in self._answers(_features, places, None, own) for X in pieces]
 
-    def _answers(self, task: Any, numbers: list[int], a_pass: Pass | None, *arguments: Sequence[Any]) -> Iterator[Any]:
-        """What a function makes of some parts and a pass, in their order."""
+    def _answers(
+        self, task: Any, places: Sequence[int], a_pass: Pass | None, *arguments: Sequence[Any]
+    ) -> Iterator[Any]:
+        """What a function makes of some groups and a pass, in their order."""
         from distributed.protocol.pickle import dumps
 
         message: Any = message_of(self, a_pass, dumps)
         if len(message) > _LARGE_BYTES:
             message = self.workers.sent(message)
-        parts, labels = ([there[number] for number in numbers] for there in (self.parts_there, self.labels_there))
+        parts, labels = ([there[place] for place in places] for there in (self.parts_there, self.labels_there))
         return self.workers.of_parts(task, parts, labels, [message] * len(parts), *arguments)
 
 
@@ -315,11 +353,24 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _sums(part: Any, labels: Labels, message: bytes) -> Sums:
-    """What a pass makes of a part, by as many threads as the worker has for a task."""
+def _sums(parts: Any, labels: list[Labels], message: bytes) -> list[Sums]:
+    """What a pass makes of the parts of a group, by as many threads as the worker has for a
+    task."""
     from distributed import get_worker
 
-    return sums_there(part, labels, message, max(1, available_threads() // get_worker().state.nthreads))
+    n_threads = max(1, available_threads() // get_worker().state.nthreads)
+    return [sums_there(part, own, message, n_threads) for part, own in zip(_listed(parts), labels, strict=True)]
+
+
+def _features(parts: Any, labels: list[Labels], message: bytes, chosen: list[Array]) -> list[Any]:
+    """The features of the chosen rows of each part of a group."""
+    asked = zip(_listed(parts), labels, chosen, strict=True)
+    return [X for part, own, rows in asked if len(rows) for X in features_there(part, own, message, rows)]
+
+
+def _listed(parts: Any) -> list[Any]:
+    """The parts of a group: a held one comes alone."""
+    return parts if isinstance(parts, list) else [parts]
 
 
 def _versions() -> dict[str, str]:
@@ -358,9 +409,10 @@ def held_stream(
     """A stream of delayed `ArrayPart` values, which workers compute now and hold; and the codes of
     all their rows."""
     futures = workers.client.compute(list(parts))
-    facts: list[_Facts] = list(workers.results(workers.client.map(_Facts.of, futures, pure=False)))
+    facts: list[_Facts] = list(workers.of_parts(_Facts.of, futures))
     held = tuple(
-        DaskPart(future, each.n_rows, each.name, each.checksum) for future, each in zip(futures, facts, strict=True)
+        DaskPart(future, each.n_rows, each.name, each.checksum, workers)
+        for future, each in zip(futures, facts, strict=True)
     )
     some = next((each for each in facts if each.n_rows), facts[0])
     most, n_entries = max(each.n_rows for each in facts), sum(each.n_entries for each in facts)

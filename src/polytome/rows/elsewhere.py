@@ -21,6 +21,7 @@ from polytome.threads import one_blas_thread
 __all__ = [
     "ArrayPart",
     "Labels",
+    "check_same_rows",
     "checksum_of",
     "checksum_of_piece",
     "features_there",
@@ -91,6 +92,15 @@ def checksum_of(pieces: Sequence[int]) -> int:
     return zlib.crc32(np.array(pieces, dtype=np.int64).tobytes())
 
 
+def check_same_rows(part: Any, checksum: int) -> None:
+    """Raises ClusterError where a part is not what it was at first."""
+    if getattr(part, "checksum", None) != checksum:
+        raise ClusterError(
+            f"{part}: has come out with other values, or in another order, when it was computed again; persist the "
+            "collection, write it to files, or let its computation be the same each time"
+        )
+
+
 def labels_of(target: Array, weight: Array, checksum: int | None) -> Labels:
     """Targets and weights of some rows as they travel: one number for equal weights."""
     return target, float(weight[0]) if weight.strides == (0,) and len(weight) else weight, checksum
@@ -119,11 +129,8 @@ def _received(message: bytes, part: Part, labels: Labels, n_threads: int) -> tup
         )
     template, a_pass, errors = pickle.loads(content)
     target, weight, checksum = labels
-    if checksum is not None and checksum != getattr(part, "checksum", None):
-        raise ClusterError(
-            f"{part}: has come out with other values, or in another order, when it was computed again; persist the "
-            "collection, write it to files, or let its computation be the same each time"
-        )
+    if checksum is not None:
+        check_same_rows(part, checksum)
     weight = np.broadcast_to(weight, len(target)) if isinstance(weight, float) else weight
     stream = replace(template.stream, parts=(part,))
     return replace(template, stream=stream, target=target, weight=weight, n_threads=n_threads), a_pass, errors
