@@ -78,6 +78,7 @@ PUBLIC = {
         "polytome.losses.pairwise",
         "polytome.penalties",
         "polytome.rows",
+        "polytome.rows.dask",
         "polytome.passes",
         "polytome.objective",
         "polytome.certificates.certificate",

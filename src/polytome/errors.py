@@ -2,6 +2,7 @@
 
     PolytomeError(ValueError)
         ArgumentError      an argument has a value that cannot be used
+        ClusterError       workers were lost, took too long, or lack what is needed
         DataError          an array, a table or its labels cannot be used
             DataTypeError    ... because it is, or holds, something other than numbers
         FileError          a file is missing, truncated, damaged, foreign or too new
@@ -15,7 +16,15 @@ classes contain: line ends become blanks, and control characters are written as 
 
 import unicodedata
 
-__all__ = ["ArgumentError", "DataError", "DataTypeError", "FileError", "MissingExtraError", "PolytomeError"]
+__all__ = [
+    "ArgumentError",
+    "ClusterError",
+    "DataError",
+    "DataTypeError",
+    "FileError",
+    "MissingExtraError",
+    "PolytomeError",
+]
 
 
 _NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -43,6 +52,10 @@ def _one_line(text: str) -> str:
 
 class ArgumentError(PolytomeError):
     """An argument has a value that cannot be used."""
+
+
+class ClusterError(PolytomeError):
+    """Workers of a cluster were lost, took too long, or lack what is needed."""
 
 
 class DataError(PolytomeError):

@@ -174,6 +174,16 @@ Checkpoint = Annotated[
         help="Keep here what each pass over files gave; the same command goes on from there if it was killed.",
     ),
 ]
+WorkersName = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|tcp://HOST:PORT",
+        show_default=False,
+        help="Who makes the passes over Parquet files: so many processes on this machine, or the workers of a Dask "
+        "cluster, which read the files under the same paths.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 Positive = Annotated[

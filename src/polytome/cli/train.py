@@ -6,7 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ from polytome.cli.options import (
     TestFraction,
     Tolerance,
     Unknown,
+    WorkersName,
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
@@ -91,6 +92,7 @@ def train(
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
+    workers: WorkersName = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -105,7 +107,8 @@ def train(
     Files that do not fit into memory (see --memory), and several of one kind (named
     one after the other, a folder, or a pattern), are read piece by piece in each
     pass: the same model and certificate in little memory. So are Parquet, Arrow,
-    text tables, libsvm text and .npy.
+    text tables, libsvm text and .npy. With --workers processes or machines share
+    the work: again the same model, bit by bit.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
@@ -116,6 +119,7 @@ def train(
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
+      polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.models.penalty_weights import check_named_weights
@@ -139,13 +143,16 @@ def train(
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
-    if (why := _why_streamed(sources, memory)) is not None:
+    if (why := _why_streamed(sources, memory, workers)) is not None:
         _refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
         _refuse_checkpoint_of_batches(checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
-        _train_streamed(sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json)
+        with _workers(workers) as asked["workers"]:
+            _train_streamed(
+                sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json
+            )
         return
     source = sources[0]
     _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
@@ -158,13 +165,22 @@ def train(
     _train(rows, settings, command_line(context), out, report, as_json)
 
 
-def _why_streamed(sources: list[str], memory: str | None) -> str | None:
+def _why_streamed(sources: list[str], memory: str | None, workers: str | None) -> str | None:
     """Why the sources are read piece by piece; None if they are not."""
     from polytome.files.sources import is_dataset
     from polytome.files.streamed import why_streamed
 
     is_one_dataset = len(sources) == 1 and is_dataset(sources[0])
-    return None if is_one_dataset and memory is None else why_streamed(sources, memory)
+    return None if is_one_dataset and memory is workers is None else why_streamed(sources, memory, workers)
+
+
+def _workers(workers: str | None) -> AbstractContextManager[Any]:
+    """Who makes the passes, as long as the context lasts; None for this process."""
+    if workers is None:
+        return nullcontext()
+    from polytome.rows.dask import opened_workers
+
+    return opened_workers(workers)
 
 
 def _refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from polytome.errors import DataError
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
 from polytome.plain.values import plain
+from polytome.tables.streams.frames import refuse_spread
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -139,6 +140,7 @@ def evaluate(model: Fitted, X: Any, y: Any) -> Evaluation:
         >>> round(evaluation.accuracy, 3), evaluation.unseen, evaluation.accuracy_of_all
         (0.667, {'perhaps': 1}, 0.5)
     """
+    refuse_spread(X)
     X = X if hasattr(X, "shape") else np.asarray(X)
     return evaluate_pieces(model, [(X, one_label_each(y, X.shape[0]))])
 

@@ -64,23 +64,27 @@ __all__ = [
 ]
 
 _CHANGE_NO_BIT = ("callback", "verbose", "n_jobs")
+_BY_WORKERS = "by workers"
 _READINGS = 3  # as a table, as cells and as features
 _TIMES_ITS_TEXT = 6  # what text takes when it is read: itself, cells, and numbers of eight bytes
 
 
 def why_streamed(
-    source: str | PathLike[str] | Sequence[str | PathLike[str]], memory: str | float | None = None
+    source: str | PathLike[str] | Sequence[str | PathLike[str]],
+    memory: str | float | None = None,
+    workers: str | None = None,
 ) -> str | None:
-    """Why a source is read piece by piece: it is several files, or needs more memory than there is;
-    None if it is not.
+    """Why a source is read piece by piece: it is several files, needs more memory than there is, or
+    is for workers; None if it is not.
 
     Args:
         source: a path, a folder or a pattern, or several of these.
         memory: what may be taken, such as "2GB"; None for what is free.
+        workers: who makes the passes; None for this process.
 
     Raises:
-        ArgumentError: the memory is limited, or there are several sources, and one is of a kind
-            that is read whole.
+        ArgumentError: the memory is limited, there are workers, or there are several sources, and
+            one is of a kind that is read whole.
         FileError: a file is missing or damaged.
     """
     limit = bytes_of(memory)
@@ -92,10 +96,10 @@ def why_streamed(
                     f"{name}: is read whole, and {len(names)} sources are given; give one, or several files of one "
                     "kind: Parquet, Arrow, CSV, libsvm or .npy"
                 )
-        return "several files"
+        return "several files" if workers is None else _BY_WORKERS
     name = names[0]
     if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
-        return "several files"
+        return "several files" if workers is None else _BY_WORKERS
     kind = None
     if exists(name) and Path(name).is_file() and not (is_images(name) or is_dataset(name)):
         kind = stream_kind(Path(name))
@@ -105,7 +109,14 @@ def why_streamed(
                 f"memory={memory!r}: {name} is read whole, and only files of Parquet, Arrow, CSV, libsvm and .npy are "
                 "read piece by piece; leave the option out, or write the table as one of these"
             )
+        if workers is not None:
+            raise ArgumentError(
+                f"workers={workers!r}: {name} is read whole, and workers read only files of Parquet, Arrow, CSV, "
+                "libsvm and .npy; leave the option out, or write the table as one of these"
+            )
         return None
+    if workers is not None:
+        return _BY_WORKERS
     needed, left = _bytes_in_memory(Path(name), kind, limit), memory_left(limit)
     if left is None or needed <= left:
         return None

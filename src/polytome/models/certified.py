@@ -15,12 +15,12 @@ from polytome.models.features import FeatureScale, checked_features, refuse_fore
 from polytome.models.formula import Formula
 from polytome.models.labels import Labels, hard_labels, is_soft, row_weights
 from polytome.models.model import Model
+from polytome.models.partitions import by_partition
 from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.predictions import classes_of, scores_of
 from polytome.models.streamed import streamed_data
 from polytome.solvers import Choice, Progress, Solver, Stop
 from polytome.solvers.driver import Callback
-from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
@@ -51,12 +51,14 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
         """What one of several outputs distinguishes."""
         return str(self.classes_[output])
 
+    @by_partition
     def decision_function(self, X: Any) -> Array:
         """Scores `X @ coef_.T + intercept_`: shape (n,) for two classes (positive: the second),
         else (n, K)."""
         scores = scores_of(self, X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    @by_partition
     def predict(self, X: Any) -> Array:
         """The class with the largest score, shape (n,)."""
         return classes_of(self, scores_of(self, X))
@@ -102,8 +104,8 @@ class BinaryModels(CertifiedClassifier):
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Labels, Array]:
         """X, the classes with a code per row, and the weights of the rows."""
-        if isinstance(X, StreamedTable):
-            return streamed_data(self, X, y, sample_weight)
+        if (streamed := streamed_data(self, X, y, sample_weight)) is not None:
+            return streamed
         if is_soft(y):
             raise DataError(
                 f"y has shape {np.shape(y)}: {type(self).__name__} needs one label per row; for probabilities use "

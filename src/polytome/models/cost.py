@@ -379,8 +379,10 @@ def _bottleneck(shares: dict[str, float], memory: float, left: float | None) -> 
 
 def _data(model: LogisticRegression, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Labels, Array, float]:
     """X, labels and weights as `fit` has them, and the bytes of X."""
-    if isinstance(X, StreamedTable):
-        return *streamed_data(model, X, y, sample_weight), float(X.n_bytes)
+    if (streamed := streamed_data(model, X, y, sample_weight)) is not None:
+        stream = streamed[0]
+        n_bytes = X.n_bytes if isinstance(X, StreamedTable) else stream.n_entries * stream.dtype.itemsize
+        return *streamed, float(n_bytes)
     X = checked_features(model, X, y)
     labels = soft_labels(y) if is_soft(y) else hard_labels(y)
     matrix: Any = X

@@ -16,6 +16,7 @@ from polytome.models.cells import FILL_IN, numeric_array, readable_features
 from polytome.models.fitted import feature_names_in
 from polytome.rows import Columns, DeviceMatrix, Rows, Stream, on_host, sound_sparse, without_library
 from polytome.rows.choose import fast_precision
+from polytome.tables.streams.frames import refuse_spread
 from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
@@ -105,6 +106,7 @@ def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
             "X is rows from open_rows, which LogisticRegression, OneVsRest and OneVsOne fit piece by piece; here "
             "features in memory are needed, as read_table gives them"
         )
+    refuse_spread(X)
     X = readable_features(X[:] if isinstance(X, DeviceMatrix) else X)
     settings |= {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
     try:

@@ -29,16 +29,16 @@ from polytome.models.labels import (
     soft_labels,
 )
 from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch
+from polytome.models.partitions import by_partition
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
-from polytome.models.streamed import encoder_in, keep_encoder, streamed_data
+from polytome.models.streamed import encoder_in, keep_encoder, opened, streamed_data
 from polytome.objective import Objective
 from polytome.rows import rows_of
 from polytome.solvers import Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 from polytome.solvers.iterates import Iterate
-from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
@@ -174,9 +174,11 @@ class LogisticRegression(CertifiedClassifier):
             X: shape (n, d). NumPy of any real type and order, memory maps, SciPy sparse, pandas or
                 polars; not copied. torch tensors, which stay on their device, and arrays of other
                 libraries through DLPack. Or rows from `polytome.open_rows`, which stay in their
-                files.
+                files; a data frame of Dask or Spark, or a Dask array, which stay with their
+                workers.
             y: one label per row, or one row of class probabilities per row, shape (n, K). Rows from
-                `open_rows` bring their labels.
+                `open_rows` bring their labels; of a data frame of Dask or Spark it is the name of a
+                column.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
 
         Returns:
@@ -189,9 +191,10 @@ class LogisticRegression(CertifiedClassifier):
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
+        X, y = opened(X, y)
         given = X
-        if isinstance(X, StreamedTable):
-            X, labels, weight = streamed_data(self, X, y, sample_weight)
+        if (streamed := streamed_data(self, X, y, sample_weight)) is not None:
+            X, labels, weight = streamed
         else:
             refuse_foreign_arrays(X)
             X = checked_features(self, X, y)
@@ -327,10 +330,12 @@ class LogisticRegression(CertifiedClassifier):
         self.coef_ = coef
         return self
 
+    @by_partition
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, shape (n, K), columns in the order of `classes_`."""
         return probabilities_of(self, X)[:, : len(self.classes_)]
 
+    @by_partition
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""

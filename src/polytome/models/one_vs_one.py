@@ -11,9 +11,10 @@ from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
+from polytome.models.partitions import by_partition
 from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
-from polytome.models.streamed import encoder_in, keep_encoder
+from polytome.models.streamed import encoder_in, keep_encoder, opened
 from polytome.rows import as_rows, rows_of
 
 Array = NDArray[Any]
@@ -75,6 +76,7 @@ class OneVsOne(BinaryModels):
         """Fit all the models until the certificate holds; arguments, result and errors as in
         `OneVsRest.fit`."""
         check_settings(self)
+        X, y = opened(X, y)
         given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
@@ -120,6 +122,7 @@ class OneVsOne(BinaryModels):
         """
         return self._votes_and_confidence(scores_of(self, X))[0]
 
+    @by_partition
     def decision_function(self, X: Any) -> Array:
         """Votes plus a confidence between -1/3 and 1/3, shape (n, K); for two classes the score,
         shape (n,)."""
@@ -130,6 +133,7 @@ class OneVsOne(BinaryModels):
         decision: Array = votes + confidence / (3 * (np.abs(confidence) + 1))
         return decision
 
+    @by_partition
     def predict(self, X: Any) -> Array:
         """The class with the most votes, and among these the most confidence, shape (n,)."""
         decision = self.decision_function(X)

@@ -12,9 +12,10 @@ from polytome.losses import IndependentSigmoids, Logistic, Loss
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import BinaryModels
 from polytome.models.fitting import Problem, check_settings, keep_fit, minimum_of, planned
+from polytome.models.partitions import by_partition
 from polytome.models.penalty_weights import numbered_weights
 from polytome.models.predictions import scores_of
-from polytome.models.streamed import encoder_in, keep_encoder
+from polytome.models.streamed import encoder_in, keep_encoder, opened
 from polytome.rows import rows_of
 
 Array = NDArray[Any]
@@ -86,6 +87,7 @@ class OneVsRest(BinaryModels):
             ArgumentError: a setting cannot be used.
         """
         check_settings(self)
+        X, y = opened(X, y)
         given = X
         X, labels, weight = self._checked(X, y, sample_weight)
         counting, places = labels.counting(weight) if self.fit_intercept else (labels, np.arange(len(labels.classes)))
@@ -114,6 +116,7 @@ class OneVsRest(BinaryModels):
         """What a sentence calls this model."""
         return "logistic regression" if len(self.classes_) == 2 else "one logistic regression per class"
 
+    @by_partition
     def predict_proba(self, X: Any) -> Array:
         """The sigmoids of the scores divided by their sum, shape (n, K).
 
@@ -127,6 +130,7 @@ class OneVsRest(BinaryModels):
         # smallest float.
         return numerics.softmax(numerics.log_sigmoid(scores), axis=1)
 
+    @by_partition
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""

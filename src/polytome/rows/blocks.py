@@ -244,10 +244,11 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
     return Moments(near + offset, deviation, near, np.sqrt(second / total))
 
 
+_THERE = ("_kept_groups", "_kept_parts_there")  # what workers have of rows
 _INDEPENDENT_OF = {
-    "columns": ("_kept__moments", "_kept_facts", "_kept_stored_rows"),
-    "precision": ("_kept__moments",),  # it decides how many rows make a block
-    "target": ("_kept__moments", "_kept_facts"),
+    "columns": ("_kept__moments", "_kept_facts", "_kept_stored_rows", *_THERE, "_kept_labels_there"),
+    "precision": ("_kept__moments", *_THERE, "_kept_labels_there"),  # it decides how many rows make a block
+    "target": ("_kept__moments", "_kept_facts", *_THERE),
     "ends": ("_kept__moments",),
 }
 """For each field the cached values that do not depend on it."""

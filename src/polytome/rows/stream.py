@@ -7,10 +7,10 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy import sparse
@@ -23,7 +23,7 @@ from polytome.rows.journal import Journal
 from polytome.rows.sparse import SparseRows
 from polytome.threads import available_threads, kept
 
-__all__ = ["Part", "Stream", "StreamedRows"]
+__all__ = ["Part", "Stream", "StreamedRows", "Workers"]
 
 _PARTS_AT_ONCE = 2
 """So many are read at the same time: while one piece is computed, the next of its part and the
@@ -46,6 +46,14 @@ class Part(Protocol):
         ...
 
 
+class Workers(Protocol):
+    """Who reads parts and makes passes over them, where that is not this process."""
+
+    def rows(self, stream: Stream, target: Array, weight: Array, n_threads: int) -> StreamedRows:
+        """The rows of a stream, under columns that are neither centred nor scaled."""
+        ...
+
+
 @dataclass(frozen=True)
 class Stream:
     """What X is for rows that do not fit into memory: the parts that it is read from.
@@ -59,6 +67,8 @@ class Stream:
         dtype: their type.
         memory: bytes that a fit may take; None for what is free.
         journal: keeps the sums of passes, so that a fit that was killed can go on; None for none.
+        workers: who reads the parts and makes passes over them; None for this process.
+        block_rows: most rows of a sparse block; None for what suits the columns.
     """
 
     parts: tuple[Part, ...]
@@ -69,6 +79,8 @@ class Stream:
     dtype: np.dtype[Any]
     memory: int | None = None
     journal: Journal | None = None
+    workers: Workers | None = None
+    block_rows: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -135,8 +147,15 @@ class StreamedRows(Standardised):
     ) -> StreamedRows:
         """Rows of a stream; unit weights unless given; columns neither centred nor scaled."""
         weight = np.broadcast_to(1.0, stream.shape[0]) if weight is None else weight
+        n_threads = n_threads or available_threads()
+        if stream.workers is not None:
+            return stream.workers.rows(stream, target, weight, n_threads)
+        return cls._of(stream, target, weight, n_threads)
+
+    @classmethod
+    def _of(cls, stream: Stream, target: Array, weight: Array, n_threads: int) -> Self:
         columns = Columns.identity(stream.n_features)
-        return cls(stream, target, weight, columns, np.dtype(np.float64), n_threads or available_threads())
+        return cls(stream, target, weight, columns, np.dtype(np.float64), n_threads)
 
     @property
     @kept
@@ -159,7 +178,7 @@ class StreamedRows(Standardised):
         """What is known of them without reading them; `n_blocks` and `largest_block` are upper
         bounds."""
         stream = self.stream
-        largest = self._block_rows if stream.is_sparse else block_rows(stream.n_features, self.precision)
+        largest = self.block_rows if stream.is_sparse else block_rows(stream.n_features, self.precision)
         largest = min(largest, stream.piece_rows)
         return Facts(
             n_rows=self.n_rows,
@@ -183,9 +202,11 @@ class StreamedRows(Standardised):
 
     @property
     @kept
-    def _block_rows(self) -> int:
+    def block_rows(self) -> int:
         """Most rows of a sparse block, as many as make up for a gradient of all columns: longer
         sums round more."""
+        if self.stream.block_rows is not None:
+            return self.stream.block_rows
         row, columns = self.stream.n_entries // self.n_rows + 1, self.n_features
         return max(64, 4 * columns // row, _DENSE_ENTRIES // columns)
 
@@ -207,11 +228,12 @@ class StreamedRows(Standardised):
         return digest.digest()
 
     def _reduced(self, a_pass: Pass) -> Sums:
-        of_parts = (
-            added_up((rows.reduce(a_pass) for _, _, rows in pieces), a_pass.joined)
-            for _, pieces in groupby(self._pieces(), key=itemgetter(0))
-        )
-        return added_up(of_parts, a_pass.joined)
+        return added_up(self._sums_of_parts(a_pass), a_pass.joined)
+
+    def _sums_of_parts(self, a_pass: Pass) -> Iterator[Sums]:
+        """What a pass makes of each part that has rows, in their order."""
+        for _, pieces in groupby(self._pieces(), key=itemgetter(0)):
+            yield added_up((rows.reduce(a_pass) for _, _, rows in pieces), a_pass.joined)
 
     def _pieces(self, numbers: Sequence[int] | None = None) -> Iterator[tuple[int, int, Storage]]:
         """The number of a part, the first row of a piece of it, and the piece as rows in memory."""
@@ -224,12 +246,15 @@ class StreamedRows(Standardised):
             self._check_fits(part, own.stop, X)
             target = self.target[own]
             target = target.astype(np.int64) if target.dtype.kind == "i" else target
-            ends = tuple(range(self._block_rows, X.shape[0], self._block_rows)) if self.is_sparse else ()
-            kind: type[Storage] = SparseRows if self.is_sparse else ArrayRows
-            rest = (self.columns, self.precision, self.n_threads, ends)
-            yield number, row, kind(X, target, self.weight[own], *rest)
+            ends = tuple(range(self.block_rows, X.shape[0], self.block_rows)) if self.is_sparse else ()
+            yield number, row, self._in_memory(X, target, self.weight[own], ends)
             row = own.stop
         self._check_ended(number, row)
+
+    def _in_memory(self, X: Any, target: Array, weight: Array, ends: tuple[int, ...] = ()) -> Storage:
+        """Some of the rows, under the same columns and in the same precision."""
+        kind: type[Storage] = SparseRows if self.is_sparse else ArrayRows
+        return kind(X, target, weight, self.columns, self.precision, self.n_threads, ends)
 
     def _check_ended(self, number: int, row: int) -> None:
         """Refuse a part that had fewer rows than when they were counted."""
@@ -264,17 +289,22 @@ class StreamedRows(Standardised):
     def subset(self, chosen: Array, weight: Array) -> Storage:
         """A copy of the chosen rows, which are in growing order, under new weights; only their
         parts are read."""
-        bounds = self._bounds
-        numbers = np.flatnonzero(np.diff(np.searchsorted(chosen, bounds)))
-        found, last = [], None
-        for _, row, rows in self._pieces(numbers.tolist()):
+        found = self.features_of(chosen)
+        X: Any = sparse.vstack(found, format="csr") if self.is_sparse else np.concatenate(found)
+        return self._in_memory(X, self.target[chosen], weight)
+
+    def _parts_of(self, chosen: Array) -> list[int]:
+        """The numbers of the parts that have some of the chosen rows."""
+        return np.flatnonzero(np.diff(np.searchsorted(chosen, self._bounds))).tolist()
+
+    def features_of(self, chosen: Array) -> list[Any]:
+        """The features of the chosen rows, which are in growing order, piece by piece."""
+        found = []
+        for _, row, rows in self._pieces(self._parts_of(chosen)):
             own = slice(*np.searchsorted(chosen, [row, row + rows.n_rows]))
             if own.stop > own.start:
                 found.append(rows.X[chosen[own] - row])
-            last = rows
-        assert last is not None
-        X: Any = sparse.vstack(found, format="csr") if self.is_sparse else np.concatenate(found)
-        return replace(last, X=X, target=self.target[chosen], weight=weight, ends=())
+        return found
 
     @property
     @kept

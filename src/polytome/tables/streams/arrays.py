@@ -14,6 +14,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows import Stream
+from polytome.rows.stream import Workers
 from polytome.tables.readers.arrays import COLUMN_BYTES, load_npy, numpy_errors, position_of, refuse_value
 from polytome.tables.readers.libsvm import Lines, joined_labels, parse_lines
 from polytome.tables.readers.opening import Allowance, InputFile, kind_of_bytes
@@ -105,6 +106,7 @@ def open_arrays(
     rows_of_piece: Callable[[int], int],
     limit: int | None,
     progress: Callable[[int, int], object] | None,
+    workers: Workers | None = None,
 ) -> StreamedTable:
     """Open files of numbers: one reading for the labels, and to check every number.
 
@@ -114,6 +116,7 @@ def open_arrays(
         rows_of_piece: how many rows of so many columns are read at a time.
         limit: bytes that the process may take; None for what is free.
         progress: called with the rows read so far, and about how many there are.
+        workers: who makes the passes of a fit; None for this process.
     """
     width = files[0].n_features
     piece_rows = _MOST_LINES if width is None else rows_of_piece(width)
@@ -147,7 +150,7 @@ def open_arrays(
     classes, codes = np.unique(y, return_inverse=True)
     pairs = zip(parts, counts, strict=True)
     checked = tuple(part.checked(count, n_features) for part, count in pairs if count)
-    X = Stream(checked, n_features, piece_rows, width is None, n_entries, files[0].dtype, limit)
+    X = Stream(checked, n_features, piece_rows, width is None, n_entries, files[0].dtype, limit, workers=workers)
     seen = tuple(one for file in files for one in file.files)
     return StreamedTable(name, X, codes.astype(smallest(len(classes))), classes, None, seen, tuple(notes))
 

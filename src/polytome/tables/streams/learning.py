@@ -31,6 +31,7 @@ from polytome.tables.schemas import (
     refuse_marked_numbers,
     without_gap_words,
 )
+from polytome.tables.streams.each_row import smallest
 
 __all__ = ["MOST_WORDS", "Learner", "learn_from_fewer_frames"]
 
@@ -86,6 +87,20 @@ class Learner:
         self.codes.append(self.labels.last_codes)
         self.n_rows += frame.n_rows
 
+    def join(self, later: Learner) -> None:
+        """Take over what another one has seen of the rows that follow.
+
+        Raises:
+            DataError: a column cannot be used.
+        """
+        for name, seen in self.columns.items():
+            seen.join(later.columns[name], self.n_rows)
+        codes = self.labels.join(later.labels, self.n_rows)
+        self._begins += [self.n_rows + row for row in later._begins]
+        self._frames += later._frames
+        self.codes += [codes[each] for each in later.codes]
+        self.n_rows += later.n_rows
+
     def place(self, row: int) -> str:
         """Where one of the rows stands in its file."""
         number = bisect_right(self._begins, row) - 1
@@ -124,6 +139,12 @@ class Learner:
         found = np.full(len(self.labels.counts) + 1, -1, dtype=np.int64)  # code -1 points at its last entry
         found[np.flatnonzero(words[self.target].words()[0] >= 0)] = places
         return classes, found
+
+    def labelled(self, kind: Literal["integer", "text"]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The labels that occur, sorted, and which of them each row has, in the smallest type."""
+        classes, meant = self.classes(kind)
+        meant = meant.astype(smallest(len(classes)))  # there is one for each row
+        return classes, np.concatenate([meant[each] for each in self.codes])
 
 
 def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: str) -> Encoder:
@@ -185,6 +206,33 @@ class _Seen:
             self._see_numbers(cells, row)
         else:
             self._see_words(cells, row)
+
+    def join(self, later: _Seen, row: int) -> NDArray[np.int32]:
+        """Take over what was seen of later cells, of which the first stands in this row; returns
+        the own code for each of the later ones, and last -1."""
+        if self.codes is None and later.codes is not None:
+            later._forget_words()
+        elif self.codes is not None and later.codes is None:
+            self._forget_words()
+        if later.n_missing:
+            self.first_missing = self.first_missing if self.n_missing else row + later.first_missing
+        self.n_missing += later.n_missing
+        self.n_numbers += later.n_numbers
+        self.total += later.total
+        if self.codes is None or later.codes is None:
+            return np.full(1, -1, dtype=np.int32)
+        own = np.full(len(later.codes) + 1, -1, dtype=np.int32)  # code -1 points at its last entry
+        for word, code in later.codes.items():
+            if word not in self.codes:
+                self.codes[word] = len(self.counts)
+                self.counts.append(0)
+                self.firsts.append(row + later.firsts[code])
+                self.bytes += len(word.encode())
+            own[code] = self.codes[word]
+            self.counts[own[code]] += later.counts[code]
+        if len(self.counts) > MOST_WORDS or self.bytes > MOST_LEVEL_BYTES:
+            self._forget_words()
+        return own
 
     def _see_numbers(self, cells: Cells, row: int) -> None:
         values = cells.numbers()

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows import Stream
+from polytome.rows.dask import as_workers
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
 from polytome.tables.schemas import find_column, note_positions
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
-from polytome.tables.streams.each_row import chosen_of, composed, smallest
+from polytome.tables.streams.each_row import chosen_of, composed
+from polytome.tables.streams.frames import opener_of
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.memory import bytes_of, check_memory
 from polytome.tables.streams.parquet import ParquetFile
@@ -125,6 +127,7 @@ def open_rows(
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
     memory: str | float | None = None,
+    workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> StreamedTable:
     """Open files that do not fit into memory, to fit a model to all of their rows.
@@ -137,7 +140,8 @@ def open_rows(
     Args:
         source: a file, a folder, a pattern such as `"logs/2026-*/*.parquet"`, or a sequence of
             these: Parquet, Arrow (Feather), CSV and other text tables, libsvm text or `.npy`. All
-            files are of one kind, and have the columns of the first.
+            files are of one kind, and have the columns of the first. Or a data frame of Dask or
+            Spark.
         target: where the labels are; see `read_table`. Text of libsvm has them in a fixed place.
         missing: what to do with a missing cell; see `read_table`.
         unknown: what a model does later with a level that training never saw; see `read_table`.
@@ -146,10 +150,14 @@ def open_rows(
         categories: columns to read as text, even if they look like numbers.
         marks: words that mark a missing cell; see `read_table`.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
+        workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
+            the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
+            process. Coefficients are the same bits.
         progress: called with the rows read so far, and their number, during the first reading.
 
     Raises:
         ArgumentError: an option cannot be used, or names no column.
+        ClusterError: there is no worker, or one lacks this version of Polytome.
         DataError: what the files hold cannot be used, or there is too little memory.
         FileError: a file is missing or damaged, is changed meanwhile, or has other columns than the
             first.
@@ -179,7 +187,14 @@ def open_rows(
         if value not in allowed:
             raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(filter(None, allowed))}")
     limit = bytes_of(memory)
+    if (opened := opener_of(source)) is not None:
+        if target is None:
+            raise ArgumentError("target=None: a data frame of a cluster needs the name of its column of labels")
+        rules = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
+        return opened(source, target, workers, limit, drop=drop, categories=categories, **rules)
     paths = files_of(source)
+    if workers is not None:
+        workers, paths = as_workers(workers), tuple(path.absolute() for path in paths)
     kind = _common_kind(paths)
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
@@ -188,7 +203,7 @@ def open_rows(
             raise ArgumentError(
                 f"{name}: drop, categories, marks, missing and unknown need named columns; this has none"
             )
-        return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress)
+        return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress, workers)
     missing, unknown = missing or "error", unknown or "error"
     files = _table_files(paths, kind, header, names_expected(target))
     notes: list[str] = list(files[0].notes)
@@ -212,15 +227,16 @@ def open_rows(
                 progress(learner.n_rows, max(n_rows, learner.n_rows))
         counted.append(part.checked(learner.n_rows - before))
     encoder, more = learner.learned()
-    classes, meant = learner.classes(encoder.label_kind)
-    codes = np.concatenate([meant.astype(smallest(len(classes)))[each] for each in learner.codes])
+    classes, codes = learner.labelled(encoder.label_kind)
     encoded = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows]
     if missing == "drop" and learner.has_gaps():
         encoded, codes, note = _without_incomplete(name, encoded, codes)
         more = (*more, note)
     width = len(encoder.feature_names)
     entries = len(codes) * (len(encoder.columns) if encoder.is_sparse else width)
-    X = Stream(tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit)
+    X = Stream(
+        tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit, workers=workers
+    )
     seen = tuple(file.file for file in files)
     return StreamedTable(name, X, codes, classes, encoder, seen, (*notes, *more))
 

@@ -28,7 +28,8 @@ class StreamedTable:
         codes: which of the classes each row has, (n,).
         classes: the labels, sorted, (K,).
         encoder: how columns become numbers; None for files that hold numbers alone.
-        files: those that are read, as they were when they were first opened.
+        files: those that are read, as they were when they were first opened; none where rows lie
+            with the workers of a cluster.
         notes: sentences that a user should see.
         test: rows that are held out of training, or None.
         test_fraction: the share of each class that was held out; None where none was.
@@ -57,8 +58,10 @@ class StreamedTable:
 
     @property
     def n_bytes(self) -> int:
-        """Of the files."""
-        return sum(file.size for file in self.files)
+        """Of the files; of rows that lie with workers, what their features take there."""
+        if self.files:
+            return sum(file.size for file in self.files)
+        return self.X.n_entries * (self.X.dtype.itemsize + 4 * self.X.is_sparse)
 
     @property
     def class_counts(self) -> NDArray[np.int64]:
