@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
 
 from polytome.errors import ArgumentError, FileError
 from polytome.passes import Pass, Sums
@@ -101,6 +100,8 @@ class Journal:
                 self.n_recalled += 1
                 return found
             self._is_recalling = False
+        from safetensors.numpy import save
+
         sums = compute()
         content = save(dict(_named(place, each) for place, each in enumerate(sums)))
         record = key + len(content).to_bytes(_LENGTH_BYTES, "little") + content
@@ -135,6 +136,8 @@ class Journal:
 
     def _next(self, key: bytes) -> Sums | None:
         """The sums of the next record, if it is of this pass, and undamaged."""
+        from safetensors.numpy import load
+
         self._file.seek(self._end)
         head = self._file.read(len(key) + _LENGTH_BYTES)
         length = int.from_bytes(head[len(key) :], "little")
