@@ -82,12 +82,23 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str
         Perceptron(epochs=5, random_state=0).fit(X, X[:, 0] > 0),
         Adaline(batch_size=None, learning_rate=None).fit(X, rng.integers(0, 2, 60)),
         fit_source(SigmoidNeuron(random_state=0), one_against_rest(open_source("iris"), "setosa")),
+        *partial_models(rng),
     ]
     found = []
     for place, model in enumerate(kept):
         model.save(folder / f"{place}.safetensors")
         found.append(read_tensors(folder / f"{place}.safetensors", "polytome"))
     return found
+
+
+def partial_models(rng: np.random.Generator) -> list[LogisticRegression]:
+    """Models that learn in parts: of few coefficients and of many, within a pass."""
+    X, y = rng.normal(size=(60, 3)), np.array(["a", "b", "c"])[rng.integers(0, 3, 60)]
+    few = LogisticRegression(scale=[1.0, 2.0, 3.0]).partial_fit(X, y, feature_names=["u", "v", "w"])
+    few.partial_fit(X[:20], y[:20], feature_names=["u", "v", "w"])
+    wide = rng.normal(size=(60, 400))
+    many = LogisticRegression().partial_fit(wide, y).partial_fit(wide, y).partial_fit(wide[:9], y[:9])
+    return [few, many]
 
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -228,7 +239,7 @@ def test_a_changed_file_loads_as_an_equal_model_or_is_refused(
     assert loaded < tried
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(16))
 def test_every_single_value_is_bounded(
     number: int, models: list[tuple[str, dict[str, np.ndarray]]], tmp_path: Path
 ) -> None:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from polytome.models.partial import PartialState
 from polytome.plain.kinds import LARGEST, LARGEST_COUNT, Kind, flag, listed, optional, real, record, refuse, text, whole
 from polytome.rows.identities import WATCHED, Seen
-from polytome.solvers.running import MOST_QUADRATIC, Pass, Quadratic, Running, Steps
+from polytome.solvers.running import MOST_QUADRATIC, Pass, Running
+from polytome.solvers.running_quadratic import Quadratic
+from polytome.solvers.running_steps import Steps
 
 Array = NDArray[Any]
 
@@ -38,10 +40,10 @@ STATE: dict[str, Kind] = {
 _OF_ALL = ("coefficients", "class_weight", "watched", "divisors")
 _OF_QUADRATIC = tuple(field.name for field in fields(Quadratic))
 _OF_STEPS = tuple(field.name for field in fields(Steps) if field.name not in ("clock", "averaged"))
-_OF_AGAIN = ("again_watched", "again_anchor", "again_gradient", "again_hessian")
+_OF_AGAIN = ("again_watched", "again_class_weight", "again_anchor", "again_gradient", "again_hessian")
 STATE_TENSORS = frozenset(f"state_{name}" for name in (*_OF_ALL, *_OF_QUADRATIC, *_OF_STEPS, *_OF_AGAIN))
 """The names of all tensors that a state can have."""
-_NOT_NEGATIVE = ("class_weight", "squares", "entries", "column_squares", "last_seen")
+_NOT_NEGATIVE = ("class_weight", "again_class_weight", "squares", "entries", "column_squares", "last_seen")
 
 
 def state_to_saved(state: PartialState, classes: Array) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -72,7 +74,7 @@ def state_to_saved(state: PartialState, classes: Array) -> tuple[dict[str, Any],
     }
     tensors |= {name: getattr(running.model, name) for name in (_OF_QUADRATIC if steps is None else _OF_STEPS)}
     if again is not None:
-        parts = again.seen.watched, again.anchor, again.gradient, again.hessian
+        parts = again.seen.watched, again.class_weight, again.anchor, again.gradient, again.hessian
         tensors |= dict(zip(_OF_AGAIN, parts, strict=True))
     return saved, {f"state_{name}": tensor for name, tensor in tensors.items()}
 
@@ -108,6 +110,7 @@ def state_from_saved(
         shapes |= dict.fromkeys(("anchor", "gradient"), (0, 0) if is_empty else (side, K))
     if saved["again"] is not None:
         shapes |= dict.fromkeys(("again_anchor", "again_gradient"), (side, K))
+        shapes["again_class_weight"] = (K,)
         shapes["again_hessian"] = (size, size) if is_few else (0, 0)
     needed = {f"state_{name}" for name in (*shapes, "watched", *(["again_watched"] if saved["again"] else []))}
     found = {name for name in tensors if name in STATE_TENSORS}
@@ -124,7 +127,7 @@ def state_from_saved(
         some = _seen(saved["again"], tensors["state_again_watched"], "state_again_watched")
         if not (0 < some.n_rows < seen.n_rows and some.weight > 0):
             refuse("state.again has more rows than there are, or none")
-        again = Pass(some, parts["again_anchor"], parts["again_gradient"], parts["again_hessian"])
+        again = Pass(some, *(parts[name] for name in _OF_AGAIN[1:]))
     model: Quadratic | Steps
     if is_few:
         model = Quadratic(*(parts[name] for name in _OF_QUADRATIC))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,11 @@ from polytome.models.predictions import checked_coefficients
 from polytome.models.settings import real_number
 from polytome.objective import Objective
 from polytome.rows.identities import identities
-from polytome.solvers.running import Batch, Running
+from polytome.solvers.running import Running
+from polytome.solvers.running_batch import Batch
 from polytome.tables.frames import listing
 from polytome.tables.streams.table import StreamedTable
 from polytome.threads import one_blas_thread
-
-if TYPE_CHECKING:
-    from polytome.models.logistic import LogisticRegression
 
 Array = NDArray[Any]
 
@@ -94,9 +92,7 @@ class PartialState:
         )
 
 
-def learn_batch(
-    estimator: LogisticRegression, X: Any, y: Any, classes: Any, sample_weight: Any, feature_names: Any
-) -> None:
+def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any, feature_names: Any) -> None:
     """One call of `partial_fit`: the estimator is another one at its end, and the old one until
     then."""
     _check_partial_settings(estimator)
@@ -178,7 +174,7 @@ def set_coefficients(estimator: Any, state: PartialState, classes: Array) -> Non
     estimator.state_, estimator.source_ = state, FittedSource()
 
 
-def distance_to_batch(estimator: LogisticRegression, X: Any, y: Any, sample_weight: Any) -> Certificate:
+def distance_to_batch(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Certificate:
     """The certificate of the present coefficients for the objective that `fit` would minimise on
     these data."""
     check_is_fitted(estimator, "coef_")
@@ -217,7 +213,7 @@ def distance_to_batch(estimator: LogisticRegression, X: Any, y: Any, sample_weig
 
 
 def _with_all_classes(
-    estimator: LogisticRegression,
+    estimator: Any,
     objective: Objective,
     labels: Labels,
     scores: tuple[Array, Array],
@@ -238,7 +234,7 @@ def _with_all_classes(
     return replace(found, objective=max(value, gap), gap=gap)
 
 
-def _check_partial_settings(estimator: LogisticRegression) -> None:
+def _check_partial_settings(estimator: Any) -> None:
     """Raises ArgumentError for settings that only all rows together could fulfil."""
     estimator._check_settings()
     if isinstance(estimator.scale, str):
@@ -253,7 +249,7 @@ def _check_partial_settings(estimator: LogisticRegression) -> None:
         )
 
 
-def _check_same_settings(estimator: LogisticRegression, state: PartialState, divisors: Array) -> None:
+def _check_same_settings(estimator: Any, state: PartialState, divisors: Array) -> None:
     """Raises ArgumentError where a setting was changed that the state has made its own."""
     if bool(estimator.fit_intercept) != state.fit_intercept:
         raise ArgumentError(
@@ -375,7 +371,7 @@ def _label_numbers(classes: Array) -> Array:
     return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
 
 
-def _batch_weights(estimator: LogisticRegression, y: Array, sample_weight: Any) -> Array:
+def _batch_weights(estimator: Any, y: Array, sample_weight: Any) -> Array:
     """The weight of each row, that of its class included."""
     if not len(y):
         return np.zeros(0)
@@ -383,7 +379,7 @@ def _batch_weights(estimator: LogisticRegression, y: Array, sample_weight: Any) 
     return weight
 
 
-def _class_weights(estimator: LogisticRegression, y: Array) -> Array:
+def _class_weights(estimator: Any, y: Array) -> Array:
     """The weight of each row's class; 1 for those that are not named, as some may come later."""
     given = estimator.class_weight
     if given is None:
