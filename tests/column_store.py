@@ -34,9 +34,6 @@ class ColumnStore:
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         raise AssertionError("a copy of the whole store was asked for")
 
-    def copy(self) -> "ColumnStore":
-        return ColumnStore([column.copy() for column in self.columns])
-
 
 @dataclass(frozen=True)
 class ColumnStoreRows(Storage):

@@ -7,6 +7,7 @@ X = REPRESENTATIONS[name](integers(rng, n, d), tmp_path);  dense twin: twin(name
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from column_store import ColumnStore, ColumnStoreRows
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2
-from polytome.rows import ArrayRows, SparseRows, Storage, as_rows
+from polytome.rows import ArrayRows, DeviceMatrix, SparseRows, Storage, TensorRows, as_rows
 from polytome.solvers import LBFGS, GradientDescent, Newton, RowSpace, Solver, StochasticGradientDescent
 
 Array = np.ndarray[Any, Any]
@@ -200,6 +201,20 @@ SPARSE: dict[str, Representation] = {
 # Neither an array nor a sparse matrix: what else a child of `Storage` may hold.
 OTHER: dict[str, Representation] = {"column-store": lambda dense, folder: ColumnStore(tuple(dense.T.copy()))}
 
+
+def _on_device(dense: Array, dtype: str) -> DeviceMatrix:
+    import torch
+
+    return DeviceMatrix(torch.from_numpy(dense).to(getattr(torch, dtype)))
+
+
+TENSORS: dict[str, Representation] = {}
+if find_spec("torch") is not None:
+    TENSORS = {
+        "tensor": lambda dense, folder: _on_device(dense, "float64"),
+        "tensor-bfloat16": lambda dense, folder: _on_device(dense, "bfloat16"),
+    }
+
 REPRESENTATIONS = DENSE | SPARSE
 """What estimators take as X."""
 
@@ -222,6 +237,7 @@ ROWS: dict[str, RowsCase] = {
     **{name: RowsCase(ArrayRows, 26) for name in DENSE},
     **{name: RowsCase(SparseRows, 1 if name.startswith("csc") else 6) for name in SPARSE},
     **{name: RowsCase(ColumnStoreRows, 26, _of_columns) for name in OTHER},
+    **{name: RowsCase(TensorRows, 26) for name in TENSORS},
 }
 """What the tests of rows go through: `ROWS[name].as_rows(STORED[name](dense, folder), target)`."""
-STORED = REPRESENTATIONS | OTHER
+STORED = REPRESENTATIONS | OTHER | TENSORS

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks import gpu
 from benchmarks.datasets import Problem, gaussian, prepared, restore, store
 from benchmarks.figures import draw_race, draw_scaling
 from benchmarks.goals import GOALS, Goal
@@ -303,3 +305,18 @@ def test_the_page_shows_each_method_and_every_run() -> None:
 )
 def test_numbers_have_three_digits_and_no_powers(value: float | None, text: str) -> None:
     assert number(value) == text
+
+
+def test_fits_to_rows_on_a_device_are_measured() -> None:
+    torch = pytest.importorskip("torch")
+    device = torch.device("cpu")
+    X, y = gpu._made(gpu.Shape(400, 8, 3, "bfloat16"), device)
+    limits = gpu._limits(device, small=True)
+    found = gpu._measured("imagenet", X, y, device, limits, time.perf_counter() + 60)
+    assert found["polytome"]["stop"] == "CERTIFIED"
+    assert found["pass"].keys() == {"seconds", "by memory", "by operations", "times"}
+    assert (found["rows"], found["columns"], found["dtype"]) == (400, 8, "torch.bfloat16")
+    goal = found["polytome"]["objective"] + 1e-3
+    peer = gpu._torch_lbfgs(X.float(), y, goal, limit=30.0)
+    assert peer["reached"]
+    assert peer["objective"] <= goal

@@ -2,6 +2,7 @@
 float64 array."""
 
 import tracemalloc
+from copy import deepcopy
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -191,7 +192,7 @@ def test_subset_is_the_chosen_rows_under_new_weights(representation, dense, targ
 
 def test_storage_is_left_as_it_was(representation, dense, target, weight, tmp_path):
     X = STORED[representation](dense, tmp_path)
-    before = X.copy()
+    before = deepcopy(X)
     rows = ROWS[representation].as_rows(X, target, weight).with_columns(COLUMNS)
     sums(rows)
     rows.moments()

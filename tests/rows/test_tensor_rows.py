@@ -28,6 +28,8 @@ from polytome.passes import (
     ValueAndGradient,
 )
 from polytome.rows import ArrayRows, DeviceMatrix, SparseRows, TensorRows, as_rows, on_host, without_library
+from polytome.rows import arrays as array_rows
+from polytome.rows import sparse as sparse_rows
 from polytome.rows import torch as tensor_rows
 from registry import LOSSES
 
@@ -80,9 +82,9 @@ def test_dense_sums_are_those_of_an_array(
     X, (loss, target) = integers(rng), LOSSES[name](rng, N)
     weight = rng.uniform(0, 2, N) * (rng.random(N) < 0.9)
     matrix = DeviceMatrix(torch.from_numpy(X).to(getattr(torch, dtype)))
-    monkeypatch.setattr(tensor_rows, "_BLOCK_BYTES", 8 * D * 40)
+    monkeypatch.setattr(array_rows, "_BLOCK_BYTES", 1)
     rows, want = TensorRows.of(matrix, target, weight), ArrayRows.of(X, target, weight)
-    assert len(rows.parts()) == 6
+    assert len(rows.parts()) == 13
     assert rows.facts.n_entries == N * D
     for one in passes_of(loss, rng, False):
         for precision, digits in ((np.float64, 1e-12), (np.float32, 2e-6)):
@@ -96,7 +98,10 @@ def test_dense_sums_are_those_of_an_array(
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_sparse_sums_are_those_of_a_matrix(name: str, dtype: str, rng: np.random.Generator) -> None:
+def test_sparse_sums_are_those_of_a_matrix(
+    name: str, dtype: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparse_rows, "_DENSE_BLOCK_BYTES", 64)
     X, (loss, target) = integers(rng).astype(dtype), LOSSES[name](rng, N)
     weight = rng.uniform(0, 2, N)
     rows = as_rows(DeviceMatrix(csr(X)), target, weight)
@@ -123,7 +128,7 @@ class Unknown:
 
 
 def test_a_pass_without_a_twin_is_made_on_the_host(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensor_rows, "_BLOCK_BYTES", 8 * D * 40)
+    monkeypatch.setattr(array_rows, "_BLOCK_BYTES", 1)
     X, target = integers(rng), rng.integers(0, 3, N)
     sums, targets = TensorRows.of(DeviceMatrix(torch.from_numpy(X).bfloat16()), target).reduce(Unknown())
     assert_array_equal(sums, X.sum(axis=0))

@@ -87,13 +87,14 @@ def checked_rows(estimator: Any, X: Any) -> Any:
 def checked_columns(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training; whether its entries are finite is left to
     the caller."""
-    fitted, X = vars(estimator), without_library(X)
+    fitted = vars(estimator)
+    if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
+        return X
+    X = without_library(X)
     if isinstance(X, DeviceMatrix):
         if X.shape[1] != estimator.n_features_in_:
             has, expected = f"X has {X.shape[1]} features", f"{estimator.n_features_in_} features as input"
             raise DataError(f"{has}, but {type(estimator).__name__} is expecting {expected}")
-        return X
-    if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
         return X
     return _validated(estimator, X, reset=False)
 

@@ -13,9 +13,24 @@ from polytome.passes import Block
 from polytome.rows.blocks import Array, Storage
 from polytome.rows.sound import sound_sparse
 
-__all__ = ["SparseRows"]
+__all__ = ["SparseRows", "csr_parts"]
 
 _DENSE_BLOCK_BYTES = 2**22
+
+
+def csr_parts(n_rows: int, n_features: int, n_entries: int) -> list[slice]:
+    """The blocks of sparse rows: few where there are many columns, as each adds up a dense gradient
+    of all columns.
+
+    Example:
+        >>> csr_parts(1000, 5, 2000), len(csr_parts(1_000_000, 100, 10_000_000))
+        ([slice(0, 1000, None)], 190)
+    """
+    by_gradient = (n_entries + n_rows) // (4 * n_features + 1)
+    by_dense_size = n_rows * n_features * 8 // _DENSE_BLOCK_BYTES
+    count = max(1, min(by_gradient, by_dense_size, n_rows // 64))
+    bounds = np.linspace(0, n_rows, count + 1).astype(int)
+    return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
 
 
 @dataclass(frozen=True)
@@ -39,15 +54,10 @@ class SparseRows(Storage):
         return super().of(sound_sparse(X), target, weight, **settings)
 
     def parts(self) -> list[slice]:
-        """Few blocks where there are many columns: each adds up a dense gradient of all columns."""
+        """See `csr_parts`."""
         if self.X.format == "csc":
             return [slice(0, self.n_rows)]  # cutting rows out of a CSC matrix would search all of it
-        entries = self.X.nnz + self.n_rows
-        by_gradient = entries // (4 * self.n_features + 1)
-        by_dense_size = self.n_rows * self.n_features * 8 // _DENSE_BLOCK_BYTES
-        count = max(1, min(by_gradient, by_dense_size, self.n_rows // 64))
-        bounds = np.linspace(0, self.n_rows, count + 1).astype(int)
-        return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
+        return csr_parts(self.n_rows, self.n_features, self.X.nnz)
 
     def pick(self, chosen: Array | slice) -> Block:
         """The chosen rows; a slice of a CSR matrix shares its storage."""

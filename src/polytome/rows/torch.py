@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -34,7 +33,9 @@ from polytome.passes import (
     Traces,
     ValueAndGradient,
 )
+from polytome.rows.arrays import block_rows
 from polytome.rows.blocks import Facts, Storage
+from polytome.rows.sparse import csr_parts
 from polytome.threads import kept
 
 Array = NDArray[Any]
@@ -43,8 +44,7 @@ Tensor = Any
 
 __all__ = ["DeviceMatrix", "TensorRows", "on_host", "without_library"]
 
-_BLOCK_BYTES = 2**22  # on the processor, as of arrays; see `rows.arrays`
-_DEVICE_BLOCK_BYTES = 2**27  # elsewhere each call takes as long as reading some megabytes
+_DEVICE_BLOCK_BYTES = 2**27  # on a device each call takes as long as reading some megabytes
 _MAX_BLOCK_ROWS = 2**15
 _CPU = 1  # what DLPack calls the processor
 
@@ -239,18 +239,14 @@ class TensorRows(Storage):
             is_resident=True,
         )
 
-    @property
-    def _is_on_processor(self) -> bool:
-        return bool(self.X.tensor.device.type == "cpu")
-
     def parts(self) -> list[slice]:
-        """Slices that fill a core's cache on a processor, and keep a device busy."""
-        if self.is_sparse:  # few, where there are many columns: each adds up a gradient of all
-            by_gradient = (self.X.n_entries + self.n_rows) // (4 * self.n_features + 1)
-            bounds = np.linspace(0, self.n_rows, max(1, min(by_gradient, self.n_rows // 64)) + 1).astype(int)
-            return [slice(int(start), int(stop)) for start, stop in pairwise(bounds)]
-        most = _BLOCK_BYTES if self._is_on_processor else _DEVICE_BLOCK_BYTES
-        size = min(max(most // (self.precision.itemsize * max(self.n_features, 1)), 16), _MAX_BLOCK_ROWS)
+        """Slices as of arrays and of sparse matrices; longer ones where a device is to be kept
+        busy."""
+        if self.is_sparse:
+            return csr_parts(self.n_rows, self.n_features, self.X.n_entries)
+        size = block_rows(self.n_features, self.precision)
+        if self.X.tensor.device.type != "cpu":
+            size = min(max(_DEVICE_BLOCK_BYTES // (self.precision.itemsize * self.n_features), size), _MAX_BLOCK_ROWS)
         return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
 
     def pick(self, chosen: Array | slice) -> Block:
