@@ -93,6 +93,9 @@ def test_the_command(tmp_path: Path) -> None:
     one, other = load(tmp_path / "one.safetensors"), load(tmp_path / "other.safetensors")
     assert_array_equal(one.coef_, other.coef_)
     assert one.training_.data_sha256 == other.training_.data_sha256
+    failed = run("train", *words[1:], "--cache", tmp_path / "none")
+    assert failed.exit_code == 1
+    assert "there is no such folder for copies of rows" in " ".join(failed.output.split())
     failed = run("train", "iris", "--cache", folder)
     assert failed.exit_code == 1
     assert "--cache: is for rows that are read piece by piece" in " ".join(failed.output.split())

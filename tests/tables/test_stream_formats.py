@@ -6,6 +6,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,19 @@ def assert_same(path: Path, **options: Any) -> Any:
     assert streamed.certificate_.holds
     assert_allclose(streamed.coef_, held.coef_, atol=1e-10 if rows.X.dtype.itemsize == 8 else 1e-6)
     return rows
+
+
+@pytest.mark.data
+def test_adult_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = os.environ.get("POLYTOME_DATA")
+    found = Path(folder or "", "adult", "adult-train.csv")
+    if not (folder and found.exists()):
+        pytest.skip("POLYTOME_DATA has no adult")
+    monkeypatch.setattr(lines, "PIECE_BYTES", 2**18)
+    monkeypatch.setattr("polytome.tables.streams.opening._MOST_PIECE_ROWS", 2**12)
+    path = tmp_path / "adult.csv.gz"
+    path.write_bytes(gzip.compress(found.read_bytes(), 1))
+    assert_same(path, target="last", missing="mean")
 
 
 @pytest.mark.parametrize("pack", [None, gzip.compress, bz2.compress])

@@ -145,7 +145,7 @@ def train(
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := _why_streamed(sources, memory, workers)) is not None:
         _refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
-        _refuse_checkpoint_of_batches(checkpoint, solver)
+        _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
@@ -205,10 +205,14 @@ def _refuse_report_without_test_rows(report: Path | None, test_fraction: float |
         )
 
 
-def _refuse_checkpoint_of_batches(checkpoint: Path | None, solver: str) -> None:
-    """Refuse to keep passes where a solver makes none."""
+def _check_beside_streams(cache: Path | None, checkpoint: Path | None, solver: str) -> None:
+    """Refuse a folder that copies cannot be kept in, and to keep passes where a solver makes
+    none."""
     from polytome.errors import ArgumentError
+    from polytome.files.row_cache import check_cache_folder
 
+    if cache is not None:
+        check_cache_folder(cache)
     if checkpoint is not None and solver == "sgd":
         raise ArgumentError(
             "--checkpoint: keeps sums over all rows, and --solver sgd makes none; leave one of them out"
@@ -221,7 +225,10 @@ def _refuse_in_memory(source: str, options: dict[str, Path | None]) -> None:
 
     for name, value in options.items():
         if value is not None:
-            raise ArgumentError(f"{name}: is for rows that are read piece by piece, and {source} is not; leave it out")
+            raise ArgumentError(
+                f"{name}: is for rows that are read piece by piece, and {source} is not: it fits into memory; "
+                "leave it out, or allow less with --memory"
+            )
 
 
 def _prepared_stream(

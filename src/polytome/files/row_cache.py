@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,11 +24,11 @@ from scipy import sparse
 
 from polytome.errors import FileError
 from polytome.files.atomic_files import atomic_output
-from polytome.tables.readers.opening import file_errors
+from polytome.tables.readers.opening import file_errors, is_folder
 from polytome.tables.streams.places import SeenFile
 from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["CachedPart", "bytes_of_cache", "cached"]
+__all__ = ["CachedPart", "bytes_of_cache", "cached", "check_cache_folder"]
 
 _MARK = b"polytome rows 1\n"
 _LENGTH_BYTES = 8
@@ -78,6 +79,20 @@ class CachedPart:
                     yield values.reshape(rows, self.width)
 
 
+def check_cache_folder(folder: str | PathLike[str]) -> Path:
+    """Check before long work starts that copies can be kept in a folder.
+
+    Raises:
+        FileError: it does not exist, or may not be written to.
+    """
+    place = Path(folder)
+    if not is_folder(place):
+        raise FileError(f"{folder}: there is no such folder for copies of rows; create it first")
+    if not os.access(place, os.W_OK):
+        raise FileError(f"{folder}: permission to write to the folder is denied; choose another")
+    return place
+
+
 def bytes_of_cache(table: StreamedTable) -> int:
     """The bytes that a copy of the rows takes, at most."""
     X = table.X
@@ -98,9 +113,7 @@ def cached(table: StreamedTable, folder: str | PathLike[str]) -> StreamedTable:
         FileError: the folder has too little space, or cannot be written to; then nothing is left
             there.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise FileError(f"{folder}: there is no such folder for copies of rows; create it first")
+    place = check_cache_folder(folder)
     path = place / _name_of(table)
     if not path.exists():
         needed, free = bytes_of_cache(table), shutil.disk_usage(place).free
