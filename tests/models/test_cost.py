@@ -58,6 +58,19 @@ def test_more_rows_than_a_trial_has_give_a_range(monkeypatch: pytest.MonkeyPatch
     assert cost.seconds[0] < cost.seconds[1] < cost.seconds[2]
 
 
+def test_rare_classes_and_rows_without_weight(rng: np.random.Generator, tmp_path: Path) -> None:
+    X, y = rng.normal(size=(20_000, 5)), rng.integers(0, 2, 20_000)
+    y[7_777], weight = 2, np.zeros(20_000)
+    weight[5_000:8_000] = 1.0
+    for settings in ({}, {"solver": "lbfgs"}):
+        for weights in (None, weight):
+            cost = cost_of_fit(LogisticRegression(**settings), X, y, weights)
+            assert cost.n_classes == 3
+            assert cost.passes[1] > 0
+    rare = streamed(tmp_path, rare=True)
+    assert cost_of_fit(LogisticRegression(), rare).n_classes == 3
+
+
 def test_one_class_has_nothing_to_learn() -> None:
     cost = cost_of_fit(LogisticRegression(), [[0.0], [1.0]], [0, 1], [1.0, 0.0])
     assert cost.choice is None
@@ -72,12 +85,14 @@ def test_what_fit_refuses_is_refused() -> None:
         cost_of_fit(LogisticRegression(), [[0.0], [np.nan]], [0, 1])
 
 
-def streamed(folder: Path, n_rows: int = 3_000) -> Any:
+def streamed(folder: Path, n_rows: int = 3_000, rare: bool = False) -> Any:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, 4))
-    table = {f"x{j}": X[:, j] for j in range(4)} | {"y": (X[:, 0] + rng.logistic(size=n_rows) > 0).astype(int)}
+    y = (X[:, 0] + rng.logistic(size=n_rows) > 0).astype(int)
+    y[-1] = 2 if rare else 1
+    table = {f"x{j}": X[:, j] for j in range(4)} | {"y": y}
     parquet.write_table(pyarrow.table(table), folder / "t.parquet", row_group_size=500)
     return open_rows(folder / "t.parquet", target="y")
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_digits, load_iris
 
-from polytome import LogisticRegression, MultilabelLogistic, OneVsRest
+from polytome import Adaline, LinearRegression, LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest
 from polytome.errors import DataError
 from polytome.models.cost import cost_of_fit
 from polytome.rows import DeviceMatrix
@@ -128,6 +128,45 @@ def test_other_estimators(rng: np.random.Generator) -> None:
     assert_allclose(several.coef_, MultilabelLogistic(tol=1e-8).fit(X, labels).coef_, atol=1e-2)
 
 
+@pytest.mark.parametrize("solver", ["newton", "lbfgs", "dual", "gradient-descent", "sgd"])
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_every_solver(solver: str, is_sparse: bool) -> None:
+    X, y = load_iris(return_X_y=True)
+    weight = np.where(np.arange(150) % 7, np.linspace(0.5, 1.5, 150), 0.0)
+    tol = 1e-3
+    if solver == "dual":  # whose steps are slow without compiled code
+        X, y, weight, tol = X[::6], y[::6], weight[::6], 1e-2
+    given = DeviceMatrix(torch.from_numpy(X).to_sparse_csr()) if is_sparse else on_device(X)
+    model = LogisticRegression(solver=solver, tol=tol).fit(given, y, weight)
+    want = LogisticRegression(solver=solver, tol=tol).fit(sparse.csr_matrix(X) if is_sparse else X, y, weight)
+    same(model, want, 1e-3 if solver == "dual" else 1e-9)  # the steps of compiled code round in another way
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_many_classes_under_a_weak_penalty(is_sparse: bool, rng: np.random.Generator) -> None:
+    X = np.where(rng.random((1_500, 8)) < 0.5, 2 * rng.normal(size=(1_500, 8)), 0.0)
+    y = (X @ rng.normal(size=(8, 40)) + rng.gumbel(size=(1_500, 40))).argmax(axis=1)
+    y[:40] = np.arange(40)
+    given = DeviceMatrix(torch.from_numpy(X).to_sparse_csr()) if is_sparse else on_device(X)
+    model = LogisticRegression(C=1e3, tol=1e-5).fit(given, y)
+    assert model.certificate_.holds
+    want = LogisticRegression(C=1e3, tol=1e-5).fit(X, y)
+    assert model.certificate_.objective == pytest.approx(want.certificate_.objective, rel=2e-5)
+
+
+def test_models_that_compute_on_the_host(rng: np.random.Generator) -> None:
+    X, y = load_iris(return_X_y=True)
+    brief = torch.from_numpy(X).bfloat16()
+    for model in (LinearRegression(), Adaline(epochs=5)):
+        target = torch.from_numpy((y > 0).astype(np.int64))
+        fitted = model.fit(brief, target)
+        coefficients = np.array(fitted.coef_)
+        assert_array_equal(coefficients, model.fit(brief.float().numpy(), target.numpy()).coef_)
+        assert len(fitted.predict(brief)) == 150
+    one = OneVsOne(tol=1e-8).fit(brief, y)
+    same(one, OneVsOne(tol=1e-8).fit(brief.float().numpy(), y), 1e-3)
+
+
 def test_soft_labels_may_be_tensors() -> None:
     X = load_iris().data
     soft = np.full((len(X), 3), 1 / 3)
@@ -162,5 +201,7 @@ def test_wrong_shapes_are_refused() -> None:
         model.predict(torch.ones(4, 2).bfloat16())
     with pytest.raises(DataError, match="inconsistent numbers of samples"):
         model.fit(torch.ones(4, 2).bfloat16(), [0, 1, 0])
-    with pytest.raises(DataError):
-        model.fit(torch.ones(0, 2).bfloat16(), [])
+    with pytest.raises(DataError, match="0 sample"):
+        model.fit(torch.ones(0, 3).bfloat16(), [])
+    with pytest.raises(DataError, match="0 sample"):
+        model.predict(torch.ones(0, 3).bfloat16())

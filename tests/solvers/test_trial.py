@@ -12,7 +12,7 @@ from polytome.passes import CurvatureSums, ProductOfColumns, Scores, ValueAndGra
 from polytome.penalties import L2
 from polytome.rows import Storage, as_rows
 from polytome.solvers import LBFGS, DualCoordinateAscent, Newton, Solver, minimize
-from polytome.solvers.trial import Seen, Trial, evenly_spaced, fit_watched, trial_fit
+from polytome.solvers.trial import Seen, Trial, evenly_spaced, fit_watched, representative, trial_fit
 
 
 def objective_of(n: int, d: int = 5, is_sparse: bool = False) -> Objective:
@@ -33,6 +33,19 @@ def test_rows_are_spread_over_all() -> None:
     chosen = evenly_spaced(1_000, 10)
     assert (chosen // 100 == np.arange(10)).all()
     assert (evenly_spaced(7, 20) == np.arange(7)).all()
+
+
+def test_a_row_of_each_class_with_weight_is_chosen(rng: np.random.Generator) -> None:
+    target, weight = rng.integers(0, 40, 500), (rng.random(500) < 0.5).astype(float)
+    found = representative(target, weight, np.array([3, 4, 5]))
+    assert {3, 4, 5} <= set(found.tolist())
+    assert (np.diff(found) > 0).all()
+    assert set(target[found][weight[found] > 0].tolist()) == set(target[weight > 0].tolist())
+    soft = np.zeros((500, 3))
+    soft[:, 0], soft[77], soft[78] = 1.0, [0.5, 0.5, 0.0], [0.25, 0.0, 0.75]
+    assert representative(soft, np.ones(500), np.array([0, 1])).tolist() == [0, 1, 77, 78]
+    assert representative(soft[:, 2], np.ones(500), np.array([0, 1])).tolist() == [0, 1, 78]
+    assert representative(soft[:, 0], np.ones(500), np.array([0, 1])).tolist() == [0, 1, 78]
 
 
 @pytest.mark.parametrize("solver", [Newton(), LBFGS()])

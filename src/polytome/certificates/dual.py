@@ -112,7 +112,7 @@ def implied_coefficients(objective: Objective, residual: Array) -> Array:
     # Column by column: each line of the coefficients is written once, and the residuals stay in the
     # cache. They are to the columns what coefficients are to the rows. An empty column makes room
     # for the intercepts.
-    X = _scaled(in_memory(rows, "a dual point").X, scale).tocsc()
+    X = _scaled(in_memory(rows, "a dual point").whole.stored, scale).tocsc()
     bounds = np.append(X.indptr, X.indptr[-1:])
     columns: Any = sparse.csr_matrix((X.data, X.indices, bounds), shape=(X.shape[1] + 1, X.shape[0]))
     return _scores_of(columns, share)
@@ -124,7 +124,7 @@ def _scores_without_intercept(objective: Objective, W: Array) -> Array:
     if not rows.is_sparse:
         (scores,) = rows.reduce(_Products(W[:-1] * rows.columns.scale[:, None]))
         return scores
-    return _scores_of(_scaled(in_memory(rows, "a dual point").X, rows.columns.scale), W)
+    return _scores_of(_scaled(in_memory(rows, "a dual point").whole.stored, rows.columns.scale), W)
 
 
 def _scores_of(X: Any, W: Array) -> Array:

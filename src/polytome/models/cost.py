@@ -30,7 +30,7 @@ from polytome.passes import ValueAndGradient
 from polytome.rows import Rows, Storage, Stream, StreamedRows, as_rows
 from polytome.solvers import Choice, Newton, Solver, named_solver
 from polytome.solvers.memory import forecast, memory_left, planned_solver
-from polytome.solvers.trial import Trial, evenly_spaced, fit_watched, trial_fit
+from polytome.solvers.trial import Trial, evenly_spaced, fit_watched, representative, trial_fit
 from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
@@ -421,7 +421,9 @@ def _sample(rows: Rows) -> Storage:
     numbers = _some_parts(rows)
     bounds = np.concatenate([[0], np.cumsum([part.n_rows for part in rows.stream.parts])])
     there = np.concatenate([np.arange(bounds[number], bounds[number + 1]) for number in numbers])
+    there = there[rows.weight[there] > 0]
     chosen = there[evenly_spaced(len(there), min(rows.facts.most_copied, len(there)))]
+    chosen = representative(rows.target, rows.weight, chosen)
     return rows.subset(chosen, rows.weight[chosen])
 
 

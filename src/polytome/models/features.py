@@ -77,8 +77,7 @@ def checked_batch(estimator: Any, X: Any, y: Any, *, reset: bool = True) -> Any:
 
 def checked_rows(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training, all finite; a sparse one is sound."""
-    X = checked_columns(estimator, X)
-    X = X[:] if isinstance(X, DeviceMatrix) else X
+    X = on_host(checked_columns(estimator, X))
     X = sound_sparse(X) if sparse.issparse(X) else X
     refuse_nonfinite(X, estimator)
     return X
@@ -91,7 +90,7 @@ def checked_columns(estimator: Any, X: Any) -> Any:
     if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
         return X
     X = without_library(X)
-    if isinstance(X, DeviceMatrix):
+    if isinstance(X, DeviceMatrix) and len(X):
         if X.shape[1] != estimator.n_features_in_:
             has, expected = f"X has {X.shape[1]} features", f"{estimator.n_features_in_} features as input"
             raise DataError(f"{has}, but {type(estimator).__name__} is expecting {expected}")
@@ -108,7 +107,7 @@ def _validated(estimator: Any, X: Any, **settings: Any) -> Any:
             "features in memory are needed, as read_table gives them"
         )
     refuse_spread(X)
-    X = readable_features(X[:] if isinstance(X, DeviceMatrix) else X)
+    X = readable_features(on_host(X))
     settings |= {"accept_sparse": ["csr", "csc"], "dtype": "numeric", "ensure_all_finite": False}
     try:
         checked = validate_data(estimator, X, **settings)
@@ -168,7 +167,7 @@ def refuse_nonfinite(X: Any, estimator: Any) -> None:
     if (X.dtype.kind not in "fc") or X.shape[0] == 0:
         return
     if isinstance(X, DeviceMatrix) and X.is_sparse:
-        X = X[:]
+        X = on_host(X)
     if sparse.issparse(X):
         matrix: Any = X
         if np.isfinite(matrix.data).all():

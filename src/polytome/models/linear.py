@@ -26,7 +26,7 @@ from polytome.models.model import Model
 from polytome.models.predictions import checked_coefficients, dense_coefficients, refuse_nonfinite_coefficients
 from polytome.models.settings import check_common_settings
 from polytome.objective import all_scores
-from polytome.rows import Columns, Rows, as_rows, sound_sparse
+from polytome.rows import Columns, Rows, as_rows, on_host, sound_sparse
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
@@ -97,9 +97,9 @@ class LinearRegression(RegressorMixin, MultiOutputMixin, Model):  # type: ignore
                 memory.
         """
         check_common_settings(self)
-        X = checked_features(self, X, y)
+        X = on_host(checked_features(self, X, y))
         refuse_nonfinite(X, self)
-        target = targets(y)
+        target = targets(on_host(y))
         _refuse_wide(*X.shape)
         rows = as_rows(
             X if isinstance(X, np.ndarray) else sound_sparse(X).tocsr(),  # a CSC matrix would be one block

@@ -33,7 +33,7 @@ from polytome.numerics import log_sigmoid, sigmoid
 from polytome.objective import Objective, all_scores
 from polytome.passes import Columns, RowSquares
 from polytome.penalties import NoPenalty
-from polytome.rows import as_rows, sound_sparse
+from polytome.rows import as_rows, on_host, sound_sparse
 from polytome.solvers import GradientDescent, Solver, StochasticGradientDescent, Stop
 from polytome.solvers.choose import seed_from
 from polytome.solvers.driver import Epoch, train
@@ -91,7 +91,7 @@ class Neuron(ClassifierMixin, Model):  # type: ignore[misc]  # scikit-learn is u
         check_common_settings(self)
         check_whole_number("epochs", self.epochs, 1)
         solver = self._solver()
-        X = checked_features(self, X, y)
+        X = on_host(checked_features(self, X, y))
         refuse_nonfinite(X, self)
         self.classes_, target = _zeros_and_ones(y, type(self).__name__)
         # Steps of a few rows would search a whole CSC matrix for each of them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -30,7 +30,7 @@ def distinct_rows(rows: Storage) -> Storage:
         >>> rows.n_rows, rows.target, rows.weight
         (3, array([0, 1, 1]), array([2., 1., 1.]))
     """
-    if rows.X.dtype.itemsize > 8 or (rows.is_sparse and rows.X.format != "csr"):
+    if rows.X.dtype.itemsize > 8 or (rows.is_sparse and not _is_csr(rows.X)):
         return rows
     target = rows.target.reshape(rows.n_rows, -1)
     size = min(_MAX_SAMPLED_ROWS, 8 * _PIECE_ENTRIES // max(1, rows.n_features))
@@ -46,6 +46,11 @@ def distinct_rows(rows: Storage) -> Storage:
     X = _picked(rows.X, first)
     kind = SparseRows if sparse.issparse(X) else ArrayRows
     return kind(X, rows.target[first], weight, rows.columns, rows.precision, rows.n_threads)
+
+
+def _is_csr(X: Any) -> bool:
+    """Whether it is a CSR matrix of SciPy, and not one on a device."""
+    return sparse.issparse(X) and cast(Any, X).format == "csr"
 
 
 def _keys(X: Any, target: Array) -> Array:

@@ -172,12 +172,15 @@ def _of_tensor(tensor: Tensor) -> Any:
 
 
 def on_host(values: Any) -> Any:
-    """A tensor as an array, or as a SciPy matrix if it is CSR; everything else as it is.
+    """A tensor, or a `DeviceMatrix`, as an array, or as a SciPy matrix if it is CSR; everything
+    else as it is.
 
     Example:
         >>> on_host([1, 2])
         [1, 2]
     """
+    if isinstance(values, DeviceMatrix):
+        return on_host(values.tensor)
     if not (type(values).__module__.partition(".")[0] == "torch" and hasattr(values, "detach")):
         return values
     tensor = values.detach()

@@ -27,7 +27,7 @@ from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
-__all__ = ["Expected", "Seen", "Trial", "evenly_spaced", "fit_watched", "trial_fit"]
+__all__ = ["Expected", "Seen", "Trial", "evenly_spaced", "fit_watched", "representative", "trial_fit"]
 
 _FIRST_ROWS = 2_000
 _ROWS_PER_COLUMN = 2  # of a trial, as long as columns are few enough for their Gram matrix
@@ -82,6 +82,33 @@ def evenly_spaced(n_rows: int, size: int) -> Array:
     edges = np.linspace(0, n_rows, size + 1).astype(np.int64)
     chosen: Array = np.random.default_rng(0).integers(edges[:-1], edges[1:])
     return chosen
+
+
+def representative(target: Array, weight: Array, chosen: Array) -> Array:
+    """The numbers of rows, and of one row of each class that has weight, but not among them: a fit
+    without one of the classes would be another one.
+
+    Args:
+        target: codes, shape (n,); probabilities of the second of two classes, (n,), or of all,
+            (n, n_classes).
+        weight: of the rows.
+        chosen: numbers of rows, in growing order.
+
+    Example:
+        >>> representative(np.array([0, 1, 2, 2, 1]), np.ones(5), np.array([0, 4]))
+        array([0, 2, 4])
+    """
+    if target.ndim == 1 and target.dtype.kind in "iu":
+        n_classes = int(target.max()) + 1
+        total = np.bincount(target, weight, n_classes)
+        lacking = (total > 0) & (np.bincount(target[chosen], weight[chosen], n_classes) == 0)
+        candidates = np.flatnonzero(lacking[target] & (weight > 0))
+        _, first = np.unique(target[candidates], return_index=True)
+        return np.union1d(chosen, candidates[first])
+    probabilities = np.column_stack([1 - target, target]) if target.ndim == 1 else target
+    lacking = (weight @ probabilities > 0) & (weight[chosen] @ probabilities[chosen] == 0)
+    likeliest = [int((weight * column).argmax()) for column in probabilities[:, lacking].T]
+    return np.union1d(chosen, np.array(likeliest, dtype=chosen.dtype))
 
 
 @dataclass(frozen=True)
@@ -199,11 +226,15 @@ def trial_fit(
         tol: as for `minimize`.
         max_iter: as for `minimize`.
     """
+    counting = np.flatnonzero(sample.weight > 0)
     size = max(_FIRST_ROWS, _ROWS_PER_COLUMN * min(sample.n_features, MAX_GRAM_COLUMNS))
     size, earlier, is_dual = min(sample.n_rows, size), None, isinstance(solver, DualCoordinateAscent)
     while True:
-        chosen = evenly_spaced(sample.n_rows, size)
-        rows = sample if size == sample.n_rows else sample.subset(chosen, sample.weight[chosen])
+        rows = sample
+        if size < sample.n_rows:
+            chosen = counting[evenly_spaced(len(counting), size)]
+            chosen = representative(sample.target, sample.weight, chosen)
+            rows = sample.subset(chosen, sample.weight[chosen])
         trial = fit_watched(rows, objective, solver, prepared, tol=tol, max_iter=max_iter, earlier=earlier)
         is_enough = trial.seconds >= _ENOUGH_SECONDS and (earlier is not None or not is_dual)
         if size == sample.n_rows or is_enough:
