@@ -220,6 +220,24 @@ def test_svg_is_the_same_in_two_runs_whatever_the_user_s_settings(name: str) -> 
         assert matplotlib.rcParams["font.size"] == 30
 
 
+def test_a_figure_in_its_final_place_is_drawn_once_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    figure, draws, draw = one_feature(), [], Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: (draws.append(self), draw(self, renderer)))
+    drawing.svg_bytes(figure)
+    assert draws == [figure]
+    drawing.png_bytes(figure)
+    assert draws == [figure, figure]
+
+
+def test_a_style_within_a_style_ends_with_the_outer_one() -> None:
+    with matplotlib.rc_context({"font.size": 30}):
+        with drawing.house_style():
+            with pytest.raises(ZeroDivisionError), drawing.house_style():
+                _ = 1 / 0
+            assert matplotlib.rcParams["font.size"] == 10
+        assert matplotlib.rcParams["font.size"] == 30
+
+
 def test_svg_has_no_date_and_no_font() -> None:
     svg = drawing.svg_bytes(one_feature()).decode()
     assert "<path" in svg

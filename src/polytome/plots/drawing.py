@@ -301,7 +301,8 @@ def unlabelled(figure: Figure) -> list[str]:
         >>> unlabelled(figure)
         ['y of axes 0']
     """
-    figure.draw_without_rendering()
+    if figure.stale:  # else its ticks are those that were drawn
+        figure.draw_without_rendering()
     return [
         f"{name} of axes {number}"
         for number, axes in enumerate(figure.axes)
