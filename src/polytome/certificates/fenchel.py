@@ -162,7 +162,7 @@ def proved_zeros(objective: Objective, W: Array, tol: float) -> Array:
         >>> from polytome.losses import Logistic
         >>> from polytome.rows import as_rows
         >>> rows = as_rows(np.array([[-2.0, 0.1], [-1.0, -0.1], [1.0, -0.1], [2.0, 0.1]]), np.array([0, 0, 1, 1]))
-        >>> proved_zeros(Objective(Logistic(), ElasticNet(0.8, 1.0), rows), np.zeros((3, 1)), 1e-4).ravel()
+        >>> proved_zeros(Objective(Logistic(), ElasticNet(0.7, 1.0), rows), np.zeros((3, 1)), 1e-4).ravel()
         array([False,  True])
     """
     objective, penalty = objective.at(np.float64), objective.penalty

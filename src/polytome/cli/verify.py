@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import typer
@@ -82,7 +83,11 @@ def _show(found: Verification) -> None:
         "Objective": f"{found.objective:.15g} (claimed {found.claimed_objective:.15g})",
         "Claimed gap": f"{found.claimed_gap:.6g}",
         "Proved": f"{found.excess_at_least:.6g} to {found.excess_at_most:.6g} above the minimum",
-        "Distance": f"the coefficients are proved to be within {found.coefficient_bound:.6g} of the optimal ones",
+        "Distance": (
+            f"the coefficients are proved to be within {found.coefficient_bound:.6g} of the optimal ones"
+            if math.isfinite(found.coefficient_bound)
+            else "nothing is proved of how far the coefficients are from the optimal ones"
+        ),
         "Null model": f"{found.null_objective:.15g}; the tolerance is {found.tol:.3g} of it",
         "Witness": found.witness,
         "Arithmetic": f"balls of {found.bits} bits",

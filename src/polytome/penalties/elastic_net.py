@@ -36,7 +36,7 @@ class ElasticNet:
 
     Example:
         >>> penalty = ElasticNet(0.5, 0.5)
-        >>> penalty.value(np.array([[2.0], [-1.0]])), penalty.prox(np.array([[2.0], [-0.1]]), 1.0).ravel()
+        >>> penalty.value(np.array([[2.0], [-1.0]])), penalty.prox(np.array([[2.0], [0.1]]), 1.0).ravel()
         (1.375, array([1.75, 0.  ]))
         >>> ElasticNet(0.5, 1.0).conjugate(np.array([[0.4], [-0.6]]))
         inf
