@@ -108,11 +108,15 @@ class DaskWorkers:
             except ImportError as error:
                 return str(error)
 
-        found = self._limited(lambda: self.client.run(versions, on_error="return"), START_SECONDS, "say what they have")
-        for address, there in found.items():
+        what = "say what they have"
+        found = self._limited(lambda: self.client.run(versions, on_error="return"), START_SECONDS, what)
+        found = {f"worker {address}": there for address, there in found.items()}
+        # The scheduler unpacks tasks too.
+        found["the scheduler"] = self._limited(lambda: self.client.run_on_scheduler(versions), START_SECONDS, what)
+        for who, there in found.items():
             if not isinstance(there, dict):
-                raise ClusterError(f"worker {address} cannot compute: {there}; install polytome=={__version__} there")
-            _check_same(here, there, f"worker {address}")
+                raise ClusterError(f"{who} cannot compute: {there}; install polytome=={__version__} there")
+            _check_same(here, there, who)
 
     def of_parts(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> Iterator[Any]:
         """What a function makes of each of some arguments, in their order: computed by the workers,
