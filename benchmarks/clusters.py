@@ -122,7 +122,7 @@ def kills(workers: DaskWorkers, times: int) -> None:
         began = time.perf_counter()
         timer = None
         if kill_after is not None:
-            pids = list(workers.client.run(os.getpid).values())
+            pids = list(workers.client.run(os.getpid, on_error="ignore").values())
             timer = threading.Timer(kill_after, os.kill, [pids[int(rng.integers(len(pids)))], signal.SIGKILL])
             timer.start()
         rows = StreamedRows.of(stream, y)

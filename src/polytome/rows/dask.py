@@ -8,7 +8,8 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -107,11 +108,15 @@ class DaskWorkers:
             except ImportError as error:
                 return str(error)
 
-        found = self._limited(lambda: self.client.run(versions, on_error="return"), START_SECONDS, "say what they have")
-        for address, there in found.items():
+        what = "say what they have"
+        found = self._limited(lambda: self.client.run(versions, on_error="return"), START_SECONDS, what)
+        found = {f"worker {address}": there for address, there in found.items()}
+        # The scheduler unpacks tasks too.
+        found["the scheduler"] = self._limited(lambda: self.client.run_on_scheduler(versions), START_SECONDS, what)
+        for who, there in found.items():
             if not isinstance(there, dict):
-                raise ClusterError(f"worker {address} cannot compute: {there}; install polytome=={__version__} there")
-            _check_same(here, there, f"worker {address}")
+                raise ClusterError(f"{who} cannot compute: {there}; install polytome=={__version__} there")
+            _check_same(here, there, who)
 
     def of_parts(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> Iterator[Any]:
         """What a function makes of each of some arguments, in their order: computed by the workers,
@@ -135,7 +140,7 @@ class DaskWorkers:
         try:
             n_done, last = 0, time.monotonic()
             while pending:
-                wait_together(pending, _TOGETHER_SECONDS)
+                self._wait(pending, _TOGETHER_SECONDS)
                 ready = list(takewhile(lambda future: future.status == "finished", pending))
                 if ready:
                     yield from self._fetched(ready)
@@ -148,7 +153,7 @@ class DaskWorkers:
                 if done != n_done:
                     n_done, last = done, time.monotonic()
                 self._check_waited(time.monotonic() - last, len(pending) - done)
-                wait_together(pending[:1], _LOOK_SECONDS)
+                self._wait(pending[:1], _LOOK_SECONDS)
         finally:
             for future in pending:
                 future.release()
@@ -157,6 +162,14 @@ class DaskWorkers:
         """A value that tasks share: as the result of a task, which Dask can compute again where its
         worker is lost, unlike what is scattered."""
         return self.client.submit(_same, value, pure=False)
+
+    def _wait(self, futures: Sequence[Any], seconds: float) -> None:
+        """Wait until all futures have a result or an error, or some time has passed."""
+        from distributed import wait
+
+        # Of what was cancelled its status tells.
+        with suppress(TimeoutError, CancelledError), self.client.as_current():
+            wait(futures, timeout=seconds)
 
     def _fetched(self, ready: list[Any]) -> list[Any]:
         try:
@@ -235,18 +248,6 @@ class DaskWorkers:
             f"a worker failed: {type(error).__name__}: {error}; it needs polytome=={__version__}, and the files under "
             "the same paths as here"
         ) from error
-
-
-def wait_together(futures: Sequence[Any], seconds: float) -> None:
-    """Wait until all futures have a result or an error, or some time has passed."""
-    from distributed import wait
-
-    try:
-        wait(futures, timeout=seconds)
-    except TimeoutError:
-        return
-    except Exception:  # of a future that was cancelled: its status tells
-        return
 
 
 @dataclass(frozen=True)
