@@ -28,7 +28,7 @@ from polytome.models.labels import (
     row_weights,
     soft_labels,
 )
-from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch
+from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch, suits_partial_fit
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
@@ -200,6 +200,7 @@ class LogisticRegression(CertifiedClassifier):
         keep_encoder(self, given)
         return self
 
+    @available_if(suits_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, feature_names: Any = None
     ) -> Self:
@@ -229,6 +230,7 @@ class LogisticRegression(CertifiedClassifier):
         Raises:
             DataError: X, y or sample_weight cannot be used.
             ArgumentError: a setting cannot be used, or the model was fitted by `fit`.
+            AttributeError: scale="standard" or class_weight="balanced", which need all rows at once.
 
         Example:
             >>> model = LogisticRegression()

@@ -38,7 +38,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_coefficients"]
+__all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_coefficients", "suits_partial_fit"]
 
 OF_FIT = ("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_")
 """What `fit` sets and `partial_fit` does not."""
@@ -95,7 +95,7 @@ class PartialState:
 def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any, feature_names: Any) -> None:
     """One call of `partial_fit`: the estimator is another one at its end, and the old one until
     then."""
-    _check_partial_settings(estimator)
+    estimator._check_settings()
     state: PartialState | None = vars(estimator).get("state_")
     if state is None and "coef_" in vars(estimator):
         raise ArgumentError(
@@ -234,19 +234,28 @@ def _with_all_classes(
     return replace(found, objective=max(value, gap), gap=gap)
 
 
-def _check_partial_settings(estimator: Any) -> None:
-    """Raises ArgumentError for settings that only all rows together could fulfil."""
-    estimator._check_settings()
+def suits_partial_fit(estimator: Any) -> bool:
+    """Whether no setting needs all rows at once; scikit-learn's tools ask so for the method.
+
+    Raises:
+        AttributeError: one does; the message says what to give in its place.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> hasattr(LogisticRegression(), "partial_fit"), hasattr(LogisticRegression(scale="standard"), "partial_fit")
+        (True, False)
+    """
     if isinstance(estimator.scale, str):
-        raise ArgumentError(
+        raise AttributeError(
             "scale='standard' needs the deviations of all rows before the first is learned: give a number, or one for "
             "each column"
         )
     if isinstance(estimator.class_weight, str):
-        raise ArgumentError(
+        raise AttributeError(
             "class_weight='balanced' is not supported for partial_fit, since it needs the classes of all rows: give a "
             "dict from class to weight, or sample_weight"
         )
+    return True
 
 
 def _check_same_settings(estimator: Any, state: PartialState, divisors: Array) -> None:
