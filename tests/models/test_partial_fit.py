@@ -268,8 +268,6 @@ def test_settings_that_need_all_rows_are_refused() -> None:
         LogisticRegression(scale="standard").partial_fit(X, y)
     with pytest.raises(AttributeError, match="partial_fit"):
         LogisticRegression(class_weight="balanced").partial_fit(X, y)
-    with pytest.raises(ArgumentError, match="clone"):
-        LogisticRegression().fit(X, y).partial_fit(X, y)
     model = LogisticRegression().partial_fit(X, y)
     with pytest.raises(ArgumentError, match="scale is not what the model began with"):
         model.set_params(scale=2.0).partial_fit(X, y)
@@ -300,6 +298,9 @@ def test_fit_begins_anew() -> None:
     assert model.certificate_.holds
     assert (model.coef_ == LogisticRegression().fit(X, y).coef_).all()
     assert "coef_" not in vars(clone(model))
+    other = LogisticRegression().fit(X[:, :2], y > 0).partial_fit(X, y)
+    assert (other.coef_ == LogisticRegression().partial_fit(X, y).coef_).all()
+    assert not hasattr(other, "certificate_")
 
 
 def test_nothing_is_claimed_about_rows_that_are_gone() -> None:

@@ -212,7 +212,8 @@ class LogisticRegression(CertifiedClassifier):
         whichever order and batches, that is another pass over the same data: nothing counts twice,
         and the coefficients approach the minimum for one copy of them. Up to 1024 coefficients
         the curvature of all rows is kept, so that a pass is a step of Newton's method; beyond that,
-        stochastic steps are averaged. There is no step size to choose.
+        stochastic steps are averaged. There is no step size to choose. After `fit` it begins anew,
+        since nothing is kept of the rows of a fit; so does `fit` after it.
 
         Args:
             X: shape (n, d), as in `fit`. A frame may have further columns behind those known so
@@ -229,7 +230,7 @@ class LogisticRegression(CertifiedClassifier):
 
         Raises:
             DataError: X, y or sample_weight cannot be used.
-            ArgumentError: a setting cannot be used, or the model was fitted by `fit`.
+            ArgumentError: a setting cannot be used, or another one than the model began with.
             AttributeError: scale="standard" or class_weight="balanced", which need all rows at once.
 
         Example:

@@ -97,12 +97,9 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     then."""
     estimator._check_settings()
     state: PartialState | None = vars(estimator).get("state_")
-    if state is None and "coef_" in vars(estimator):
-        raise ArgumentError(
-            "the model has coefficients from fit, or from elsewhere, and partial_fit cannot go on from them, as "
-            "nothing is kept of their rows: begin with sklearn.base.clone(model).partial_fit(X, y)"
-        )
     twin = copy(estimator)
+    for name in OF_FIT:
+        twin.__dict__.pop(name, None)
     X, names = _features(twin, estimator, state, X, y, feature_names)
     y = _labels(y)
     weight = _batch_weights(estimator, y, sample_weight)

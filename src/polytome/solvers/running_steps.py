@@ -32,6 +32,7 @@ __all__ = [
     "first_steps",
     "grown",
     "grown_steps",
+    "overdue_shares",
     "step_along",
     "steps_of",
     "with_columns",
@@ -98,17 +99,16 @@ def step_along(
     last_seen = np.where(present, clock, model.last_seen)
     # A row counts by its weight, as compared with the mean weight so far.
     share = seen.n_rows / seen.weight * float(weight.sum()) / len(rows)
+    overdue = overdue_shares(replace(model, clock=clock, last_seen=last_seen), class_weight)
     _, gradient = objective.value_and_gradient(model.iterate)
-    if model.anchor.size:
+    if overdue.any():
+        of_means = _of_means(model, overdue, batch.fit_intercept)
+        gradient = gradient * (share * (1 - overdue.sum())) + of_means
+    elif model.anchor.size:
         _, there = objective.value_and_gradient(model.anchor)
         gradient = (gradient - there) * share + model.gradient
     else:
         gradient = gradient * share
-        shares = class_weight / class_weight.sum()
-        missed = (shares * (clock - last_seen) >= _MISSED_ROWS) & (model.class_sums[:, -1] > 0)
-        overdue = np.where(missed, shares, 0.0)
-        if overdue.any():
-            gradient = gradient * (1 - overdue.sum()) + _of_means(model, overdue, batch.fit_intercept)
     # Steps are those of centred columns: the intercept's is then the only one in the direction of the means.
     means = _column_means(model) if batch.fit_intercept else np.zeros(len(gradient) - 1)
     gradient[:-1] -= np.outer(means, gradient[-1])
@@ -125,6 +125,15 @@ def step_along(
     average = average + newest * (iterate - average)
     model = replace(model, iterate=iterate, squares=squares, clock=clock, averaged=averaged, last_seen=last_seen)
     return model, average
+
+
+def overdue_shares(model: Steps, class_weight: Array) -> Array:
+    """The share of each class whose rows have ceased to come, and whose mean is known; 0 of the
+    others."""
+    shares = class_weight / class_weight.sum()
+    missed = (shares * (model.clock - model.last_seen) >= _MISSED_ROWS) & (model.class_sums[:, -1] > 0)
+    result: Array = np.where(missed, shares, 0.0)
+    return result
 
 
 def _sizes(model: Steps) -> Array:
