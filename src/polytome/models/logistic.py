@@ -231,7 +231,7 @@ class LogisticRegression(CertifiedClassifier):
         Raises:
             DataError: X, y or sample_weight cannot be used.
             ArgumentError: a setting cannot be used, or another one than the model began with.
-            AttributeError: scale="standard" or class_weight="balanced", which need all rows at once.
+            AttributeError: scale="standard" or class_weight="balanced", which need all rows.
 
         Example:
             >>> model = LogisticRegression()

@@ -124,7 +124,8 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     ).astype(all_classes.dtype, copy=False)
     running = state.running.grown(X.shape[1], len(arrived), state.fit_intercept)
     strength = 0.0 if np.isinf(estimator.C) or estimator.penalty is None else 1 / float(estimator.C)
-    # The softmax of two classes has a quarter of the squares of the one score of both, in each of two columns.
+    # The softmax of two classes has a quarter of the squares of the one score of both, in each of
+    # two columns.
     strength *= 2.0 if len(all_classes) == 2 else 1.0
     ridge = strength * (np.ones(X.shape[1]) if penalty_weights is None else penalty_weights)
     X = X[counting] if len(counting) < X.shape[0] else X

@@ -222,7 +222,8 @@ class Running:
         if isinstance(self.model, Quadratic):
             return replace(state, model=_model_of(again, self.model.gram))
         if overdue_shares(self.model, self.class_weight).any():
-            # Classes come in turn, so no batch is like all rows, and its noise is not what the gradient takes away.
+            # Classes come in turn, so no batch is like all rows, and its noise is not what the
+            # gradient takes away.
             return replace(state, model=replace(self.model, anchor=_NOWHERE, gradient=_NOWHERE))
         model = replace(self.model, anchor=again.anchor, gradient=again.gradient / self.seen.weight)
         if not self.model.anchor.size:

@@ -45,7 +45,7 @@ _SCORE_STEP = 20.0  # the most that first steps move the scores of a row
 _USUAL_ENTRIES = 10.0  # of a usual column, that count for each
 _AVERAGE_POWER = 3  # the weight of a step in the average: the number of rows before it, to this power
 FIRST_SQUARES_OF_PASSES = 1e-2
-"""The share of the squares so far that is kept when the gradient of a pass takes their noise away."""
+"""The share of the squares so far that is kept when the gradient of a pass takes the noise away."""
 _MISSED_ROWS = 20.0  # how many rows of a class must be overdue for it to be represented by its mean
 _MOST_SPREAD = 100.0  # of scores: beyond it all of the gradient is one class's
 
@@ -109,7 +109,8 @@ def step_along(
         gradient = (gradient - there) * share + model.gradient
     else:
         gradient = gradient * share
-    # Steps are those of centred columns: the intercept's is then the only one in the direction of the means.
+    # Steps are those of centred columns: the intercept's is then the only one in the direction of
+    # the means.
     means = _column_means(model) if batch.fit_intercept else np.zeros(len(gradient) - 1)
     gradient[:-1] -= np.outer(means, gradient[-1])
     gradient += ridge / seen.weight * model.iterate
@@ -157,8 +158,8 @@ def _of_means(model: Steps, shares: Array, fit_intercept: bool) -> Array:
     columns.
 
     Were the columns of a class independent and normal, this would be the gradient of a bound on its
-    mean loss, `log sum_k exp(mean scores_k + variance of scores_k / 2)` with scores as compared with
-    the class's own.
+    mean loss, `log sum_k exp(mean scores_k + variance of scores_k / 2)` with scores as compared
+    with the class's own.
     """
     weight = model.class_sums[:, -1:]
     means = model.class_sums / np.where(weight > 0, weight, 1.0)
@@ -208,7 +209,8 @@ def steps_of(model: Quadratic, W: Array, seen: Seen) -> Steps:
         return first_steps(W)
     diagonal = model.hessian.diagonal().reshape(W.T.shape).T
     n_rows, squares = float(seen.n_rows), model.gram.diagonal() * seen.n_rows / seen.weight
-    # The mean square of a gradient is about the curvature; a step's is that of the mean of some rows.
+    # The mean square of a gradient is about the curvature; a step's is that of the mean of some
+    # rows.
     return Steps(
         W,
         diagonal / ROWS_PER_STEP**2,
