@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.models.partial import PartialState
 from polytome.plain.kinds import LARGEST, LARGEST_COUNT, Kind, flag, listed, optional, real, record, refuse, text, whole
 from polytome.rows.identities import WATCHED, Seen
 from polytome.solvers.running import MOST_QUADRATIC, Pass, Running
 from polytome.solvers.running_quadratic import Quadratic
 from polytome.solvers.running_steps import Steps
+
+if TYPE_CHECKING:
+    from polytome.models.partial import PartialState
 
 Array = NDArray[Any]
 
@@ -93,6 +95,8 @@ def state_from_saved(
     Raises:
         FileError: they do not.
     """
+    from polytome.models.partial import PartialState
+
     arrived, side = saved["arrived"], n_features + 1
     K = len(arrived)
     if not 1 <= K <= len(classes) or len(set(arrived)) < K or max(arrived) >= len(classes):

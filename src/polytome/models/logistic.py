@@ -28,7 +28,7 @@ from polytome.models.labels import (
     row_weights,
     soft_labels,
 )
-from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch
+from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch, suits_partial_fit
 from polytome.models.partitions import by_partition
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
@@ -210,6 +210,7 @@ class LogisticRegression(CertifiedClassifier):
         keep_encoder(self, given)
         return self
 
+    @available_if(suits_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, feature_names: Any = None
     ) -> Self:
@@ -221,7 +222,8 @@ class LogisticRegression(CertifiedClassifier):
         whichever order and batches, that is another pass over the same data: nothing counts twice,
         and the coefficients approach the minimum for one copy of them. Up to 1024 coefficients
         the curvature of all rows is kept, so that a pass is a step of Newton's method; beyond that,
-        stochastic steps are averaged. There is no step size to choose.
+        stochastic steps are averaged. There is no step size to choose. After `fit` it begins anew,
+        since nothing is kept of the rows of a fit; so does `fit` after it.
 
         Args:
             X: shape (n, d), as in `fit`. A frame may have further columns behind those known so
@@ -238,7 +240,8 @@ class LogisticRegression(CertifiedClassifier):
 
         Raises:
             DataError: X, y or sample_weight cannot be used.
-            ArgumentError: a setting cannot be used, or the model was fitted by `fit`.
+            ArgumentError: a setting cannot be used, or another one than the model began with.
+            AttributeError: scale="standard" or class_weight="balanced", which need all rows.
 
         Example:
             >>> model = LogisticRegression()

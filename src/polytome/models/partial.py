@@ -38,7 +38,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_coefficients"]
+__all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_coefficients", "suits_partial_fit"]
 
 OF_FIT = ("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_")
 """What `fit` sets and `partial_fit` does not."""
@@ -95,14 +95,11 @@ class PartialState:
 def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any, feature_names: Any) -> None:
     """One call of `partial_fit`: the estimator is another one at its end, and the old one until
     then."""
-    _check_partial_settings(estimator)
+    estimator._check_settings()
     state: PartialState | None = vars(estimator).get("state_")
-    if state is None and "coef_" in vars(estimator):
-        raise ArgumentError(
-            "the model has coefficients from fit, or from elsewhere, and partial_fit cannot go on from them, as "
-            "nothing is kept of their rows: begin with sklearn.base.clone(model).partial_fit(X, y)"
-        )
     twin = copy(estimator)
+    for name in OF_FIT:
+        twin.__dict__.pop(name, None)
     X, names = _features(twin, estimator, state, X, y, feature_names)
     y = _labels(y)
     weight = _batch_weights(estimator, y, sample_weight)
@@ -127,7 +124,8 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     ).astype(all_classes.dtype, copy=False)
     running = state.running.grown(X.shape[1], len(arrived), state.fit_intercept)
     strength = 0.0 if np.isinf(estimator.C) or estimator.penalty is None else 1 / float(estimator.C)
-    # The softmax of two classes has a quarter of the squares of the one score of both, in each of two columns.
+    # The softmax of two classes has a quarter of the squares of the one score of both, in each of
+    # two columns.
     strength *= 2.0 if len(all_classes) == 2 else 1.0
     ridge = strength * (np.ones(X.shape[1]) if penalty_weights is None else penalty_weights)
     X = X[counting] if len(counting) < X.shape[0] else X
@@ -234,19 +232,28 @@ def _with_all_classes(
     return replace(found, objective=max(value, gap), gap=gap)
 
 
-def _check_partial_settings(estimator: Any) -> None:
-    """Raises ArgumentError for settings that only all rows together could fulfil."""
-    estimator._check_settings()
+def suits_partial_fit(estimator: Any) -> bool:
+    """Whether no setting needs all rows at once; scikit-learn's tools ask so for the method.
+
+    Raises:
+        AttributeError: one does; the message says what to give in its place.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> hasattr(LogisticRegression(), "partial_fit"), hasattr(LogisticRegression(scale="standard"), "partial_fit")
+        (True, False)
+    """
     if isinstance(estimator.scale, str):
-        raise ArgumentError(
+        raise AttributeError(
             "scale='standard' needs the deviations of all rows before the first is learned: give a number, or one for "
             "each column"
         )
     if isinstance(estimator.class_weight, str):
-        raise ArgumentError(
+        raise AttributeError(
             "class_weight='balanced' is not supported for partial_fit, since it needs the classes of all rows: give a "
             "dict from class to weight, or sample_weight"
         )
+    return True
 
 
 def _check_same_settings(estimator: Any, state: PartialState, divisors: Array) -> None:

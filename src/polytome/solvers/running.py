@@ -32,6 +32,7 @@ from polytome.solvers.running_steps import (
     first_steps,
     grown,
     grown_steps,
+    overdue_shares,
     step_along,
     steps_of,
     with_columns,
@@ -43,6 +44,7 @@ __all__ = ["MOST_QUADRATIC", "Pass", "Running"]
 
 MOST_QUADRATIC = 1024
 """Most coefficients whose curvature is kept whole: 8 MiB of float64."""
+_NOWHERE: Array = np.zeros((0, 0))
 _LARGEST_RATIO = 1e8  # of an entry to the rest of its column
 _LARGEST_ENTRY = 1e100  # of a scaled column: its square, summed, stays within float64
 
@@ -219,6 +221,10 @@ class Running:
         state = replace(self, again=None, passes=self.passes + 1)
         if isinstance(self.model, Quadratic):
             return replace(state, model=_model_of(again, self.model.gram))
+        if overdue_shares(self.model, self.class_weight).any():
+            # Classes come in turn, so no batch is like all rows, and its noise is not what the
+            # gradient takes away.
+            return replace(state, model=replace(self.model, anchor=_NOWHERE, gradient=_NOWHERE))
         model = replace(self.model, anchor=again.anchor, gradient=again.gradient / self.seen.weight)
         if not self.model.anchor.size:
             model = replace(model, squares=model.squares * FIRST_SQUARES_OF_PASSES)
@@ -236,9 +242,8 @@ class Running:
             gram = model.gram * (1 + again.seen.weight / self.seen.weight)
             return replace(state, model=Quadratic(model.hessian + newer.hessian, model.linear + newer.linear, gram))
         growth = np.divide(class_weight, self.class_weight, out=np.ones_like(class_weight), where=self.class_weight > 0)
-        nowhere: Array = np.zeros((0, 0))
         sums = self.model.class_sums * growth[:, None]
-        return replace(state, model=replace(self.model, class_sums=sums, anchor=nowhere, gradient=nowhere))
+        return replace(state, model=replace(self.model, class_sums=sums, anchor=_NOWHERE, gradient=_NOWHERE))
 
     def _stepped(self, batch: Batch, ridge: Array, *, counts: bool) -> Running:
         """After steps along the gradients of a few rows each, in an order that the rows decide."""

@@ -32,6 +32,7 @@ __all__ = [
     "first_steps",
     "grown",
     "grown_steps",
+    "overdue_shares",
     "step_along",
     "steps_of",
     "with_columns",
@@ -44,7 +45,7 @@ _SCORE_STEP = 20.0  # the most that first steps move the scores of a row
 _USUAL_ENTRIES = 10.0  # of a usual column, that count for each
 _AVERAGE_POWER = 3  # the weight of a step in the average: the number of rows before it, to this power
 FIRST_SQUARES_OF_PASSES = 1e-2
-"""The share of the squares so far that is kept when the gradient of a pass takes their noise away."""
+"""The share of the squares so far that is kept when the gradient of a pass takes the noise away."""
 _MISSED_ROWS = 20.0  # how many rows of a class must be overdue for it to be represented by its mean
 _MOST_SPREAD = 100.0  # of scores: beyond it all of the gradient is one class's
 
@@ -98,18 +99,18 @@ def step_along(
     last_seen = np.where(present, clock, model.last_seen)
     # A row counts by its weight, as compared with the mean weight so far.
     share = seen.n_rows / seen.weight * float(weight.sum()) / len(rows)
+    overdue = overdue_shares(replace(model, clock=clock, last_seen=last_seen), class_weight)
     _, gradient = objective.value_and_gradient(model.iterate)
-    if model.anchor.size:
+    if overdue.any():
+        of_means = _of_means(model, overdue, batch.fit_intercept)
+        gradient = gradient * (share * (1 - overdue.sum())) + of_means
+    elif model.anchor.size:
         _, there = objective.value_and_gradient(model.anchor)
         gradient = (gradient - there) * share + model.gradient
     else:
         gradient = gradient * share
-        shares = class_weight / class_weight.sum()
-        missed = (shares * (clock - last_seen) >= _MISSED_ROWS) & (model.class_sums[:, -1] > 0)
-        overdue = np.where(missed, shares, 0.0)
-        if overdue.any():
-            gradient = gradient * (1 - overdue.sum()) + _of_means(model, overdue, batch.fit_intercept)
-    # Steps are those of centred columns: the intercept's is then the only one in the direction of the means.
+    # Steps are those of centred columns: the intercept's is then the only one in the direction of
+    # the means.
     means = _column_means(model) if batch.fit_intercept else np.zeros(len(gradient) - 1)
     gradient[:-1] -= np.outer(means, gradient[-1])
     gradient += ridge / seen.weight * model.iterate
@@ -125,6 +126,15 @@ def step_along(
     average = average + newest * (iterate - average)
     model = replace(model, iterate=iterate, squares=squares, clock=clock, averaged=averaged, last_seen=last_seen)
     return model, average
+
+
+def overdue_shares(model: Steps, class_weight: Array) -> Array:
+    """The share of each class whose rows have ceased to come, and whose mean is known; 0 of the
+    others."""
+    shares = class_weight / class_weight.sum()
+    missed = (shares * (model.clock - model.last_seen) >= _MISSED_ROWS) & (model.class_sums[:, -1] > 0)
+    result: Array = np.where(missed, shares, 0.0)
+    return result
 
 
 def _sizes(model: Steps) -> Array:
@@ -148,8 +158,8 @@ def _of_means(model: Steps, shares: Array, fit_intercept: bool) -> Array:
     columns.
 
     Were the columns of a class independent and normal, this would be the gradient of a bound on its
-    mean loss, `log sum_k exp(mean scores_k + variance of scores_k / 2)` with scores as compared with
-    the class's own.
+    mean loss, `log sum_k exp(mean scores_k + variance of scores_k / 2)` with scores as compared
+    with the class's own.
     """
     weight = model.class_sums[:, -1:]
     means = model.class_sums / np.where(weight > 0, weight, 1.0)
@@ -199,7 +209,8 @@ def steps_of(model: Quadratic, W: Array, seen: Seen) -> Steps:
         return first_steps(W)
     diagonal = model.hessian.diagonal().reshape(W.T.shape).T
     n_rows, squares = float(seen.n_rows), model.gram.diagonal() * seen.n_rows / seen.weight
-    # The mean square of a gradient is about the curvature; a step's is that of the mean of some rows.
+    # The mean square of a gradient is about the curvature; a step's is that of the mean of some
+    # rows.
     return Steps(
         W,
         diagonal / ROWS_PER_STEP**2,
