@@ -315,6 +315,7 @@ def test_nothing_is_claimed_about_rows_that_are_gone() -> None:
     with pytest.raises(ArgumentError, match="distance_to_batch"):
         verify(model, X, y)
     assert "partial_fit" in model._repr_html_()
+    assert "nothing is proved about rows that are gone" in model.report(X, y).html
     assert repr(model) == "LogisticRegression()"
     assert "150 rows of 3 classes, 1 pass" in str(model.state_)
 
