@@ -379,3 +379,17 @@ def test_threads_change_no_bit(data: Any) -> None:
     X, y = data
     one, two = (LogisticRegression(n_jobs=jobs).partial_fit(X, y).partial_fit(X, y) for jobs in (1, 2))
     assert (one.coef_ == two.coef_).all()
+
+
+@pytest.mark.parametrize("settings", [{"l1_ratio": 0.5}, {"penalty": "l1"}, {"penalty": "elasticnet", "l1_ratio": 1.0}])
+def test_absolute_values_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError, match="partial_fit learns under squares alone"):
+        LogisticRegression(**settings).partial_fit(*IRIS)
+
+
+def test_what_fit_found_of_its_rows_does_not_stay() -> None:
+    X, y = IRIS
+    model = LogisticRegression(l1_ratio=1.0).fit(X, y)
+    model.l1_ratio = 0.0
+    model.partial_fit(X, y)
+    assert not {"proved_zero_", "separation_", "certificate_"} & vars(model).keys()

@@ -24,7 +24,7 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.fitting import objective_of
 from polytome.models.labels import Labels, class_weights, is_soft, label_column, row_weights
-from polytome.models.peer_settings import check_peer_classes, threads_of
+from polytome.models.peer_settings import check_peer_classes, l1_ratio_of, threads_of
 from polytome.models.penalty_weights import penalty_weights_of
 from polytome.models.predictions import checked_coefficients
 from polytome.models.settings import real_number
@@ -40,7 +40,10 @@ Array = NDArray[Any]
 
 __all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_coefficients", "suits_partial_fit"]
 
-OF_FIT = ("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_")
+OF_FIT = (
+    *("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_"),
+    *("separation_", "proved_zero_"),
+)
 """What `fit` sets and `partial_fit` does not."""
 
 
@@ -96,6 +99,11 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     """One call of `partial_fit`: the estimator is another one at its end, and the old one until
     then."""
     estimator._check_settings()
+    if ratio := l1_ratio_of(estimator):
+        raise ArgumentError(
+            f"l1_ratio={ratio:g}: partial_fit learns under squares alone, since steps by batches set no coefficient to "
+            "zero for good; leave l1_ratio (and penalty='l1') out, or use fit"
+        )
     state: PartialState | None = vars(estimator).get("state_")
     twin = copy(estimator)
     for name in OF_FIT:
