@@ -128,6 +128,35 @@ def test_near_hits_are_found(gap: float) -> None:
     assert found.is_complete
 
 
+@pytest.mark.parametrize("apart", [1e-9, 1e-10, 1e-11])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_columns_that_are_nearly_equal_are_not_accused(apart: float, fit_intercept: bool) -> None:
+    """Rows that lie on the border fix their coefficients, by differences that are next to
+    nothing; only the first column tells classes apart."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-8, 9, size=(40, 3)).astype(float)
+    X[:, 0], y = np.arange(40) < 5, rng.integers(0, 2, 40)
+    X[:, 2] = X[:, 1] + 2.0 ** round(np.log2(apart)) * X[:, 2]
+    y[:5] = 1
+    found = recession_of(as_rows(X, y), y, np.arange(3), fit_intercept)
+    assert found is not None
+    assert_proved(found, X, y)
+    assert found.separated.tolist() == [0, 1, 2, 3, 4]
+    assert found.signs[:, 1, 0].tolist() == [1, 0, 0]
+
+
+def test_columns_that_differ_by_less_than_rounding_shows_are_not_accused() -> None:
+    """Where the border is not seen in floats, nothing is said."""
+    rng = np.random.default_rng(1)
+    X = np.zeros((40, 3))
+    X[:, 1], steps = rng.uniform(1, 2, 40), rng.integers(-2, 3, 40)
+    X[:, 0], y = np.arange(40) < 5, rng.integers(0, 2, 40)
+    X[:, 2] = X[:, 1] + 2.0**-52 * steps
+    y[:5] = 1
+    found = recession_of(as_rows(X, y), y, np.arange(3), True)
+    assert found is None or found.signs[:, 1, 0].tolist() == [1, 0, 0]
+
+
 def test_touching_classes_are_separated_in_part() -> None:
     """They share a value, and no row lies beyond it on the wrong side."""
     X, y = np.array([[0.1], [0.3], [0.3], [0.7]]), np.array([0, 0, 1, 1])

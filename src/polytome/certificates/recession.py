@@ -55,7 +55,7 @@ _FIRST_ROWS = 5
 _MORE_ROWS = 5
 """So many constraints for each unknown are in the first programme, and are added to each next."""
 _MOST_ROUNDS = 200
-_DEPENDENT = 1e-9
+_DEPENDENT = 1e-12
 """What is left of a constraint of length 1 that depends on others."""
 _AT_ONCE = 4096
 _MOST_UNKNOWNS = 400
@@ -397,33 +397,34 @@ def _independent_constraints(cone: _Cone, zero: Array, most: int) -> Array | Non
 
 
 def _all_zero(cone: _Cone, exact: tuple[Array, Array], zero: Array) -> bool:
-    """Whether the direction leaves these differences exactly zero."""
-    return _exact_differences(cone, exact[0], zero, "zero")
+    """Whether all that spans the directions leaves these differences exactly zero; then so does the
+    direction, a sum of it."""
+    return _exact_differences(cone, exact[1], zero, "zero")
 
 
 def _all_positive(cone: _Cone, exact: tuple[Array, Array], positive: Array) -> bool:
     """Whether the direction makes these differences positive, without rounding."""
-    return _exact_differences(cone, exact[0], positive, "positive")
+    return _exact_differences(cone, exact[0][None], positive, "positive")
 
 
-def _exact_differences(cone: _Cone, direction: Array, which: Array, what: str) -> bool:
+def _exact_differences(cone: _Cone, directions: Array, which: Array, what: str) -> bool:
     n_products = 0
     for part, X in _pieces(cone, which):
         chosen = which[part]
         for own in np.unique(cone.own[part]):
             of_class = cone.own[part] == own
             for k in np.flatnonzero(chosen[of_class].any(axis=0)):
-                difference = direction[:, own] - direction[:, k]
-                places = np.flatnonzero(difference != 0)
+                difference = directions[:, :, own] - directions[:, :, k]
+                places = np.flatnonzero((difference != 0).any(axis=0))
                 if not len(places):
                     if what == "positive":
                         return False
                     continue
                 some = np.unique(X[of_class][chosen[of_class][:, k]][:, places], axis=0)
-                n_products += some.size
+                n_products += some.size * len(directions)
                 if n_products > _MOST_EXACT_PRODUCTS:
                     return False
-                values = whole_numbers(some)[0] @ difference[places]
-                if not all(value == 0 if what == "zero" else value > 0 for value in values):
+                values = whole_numbers(some)[0] @ difference[:, places].T
+                if not all(value == 0 if what == "zero" else value > 0 for value in values.flat):
                     return False
     return True
