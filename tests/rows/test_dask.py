@@ -17,10 +17,13 @@ import pytest
 from dask_parts import Made
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.datasets import dump_svmlight_file
 
 from polytome import LinearRegression, LogisticRegression, OneVsRest, open_rows
 from polytome.errors import ArgumentError, ClusterError, DataError
 from polytome.evaluation.metrics import evaluate
+from polytome.files.row_cache import cached
+from polytome.files.streamed import fit_streamed, hold_out_streamed
 from polytome.losses import Softmax
 from polytome.passes import Columns, ProductOfColumns, RowSquares, Scores, ValueAndGradient
 from polytome.rows import Stream, StreamedRows
@@ -259,6 +262,38 @@ def test_files_by_a_client(workers: DaskWorkers, rng: np.random.Generator, tmp_p
     assert there.certificate_.holds
     assert_allclose(there.coef_, held.coef_, atol=1e-10)
     there.save(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(("ending", "target"), [("csv", "y"), ("svm", None), ("npy", "last")])
+def test_files_of_other_kinds_with_test_rows_a_copy_and_a_checkpoint(
+    ending: str,
+    target: str | None,
+    workers: DaskWorkers,
+    rng: np.random.Generator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for place in range(3):
+        x, path = rng.normal(size=(100, 3)), tmp_path / f"{place}.{ending}"
+        y = np.argmax(x + rng.gumbel(size=x.shape), axis=1)
+        if ending == "csv":
+            pandas.DataFrame(x).assign(y=y).to_csv(path, index=False)
+        elif ending == "svm":
+            dump_svmlight_file(x, y, str(path), zero_based=False)
+        else:
+            np.save(path, np.column_stack([x, y]))
+    (tmp_path / "copies").mkdir()
+    monkeypatch.chdir(tmp_path)  # the workers began in another folder
+    here = hold_out_streamed(open_rows(tmp_path / f"*.{ending}", target=target), 0.2)
+    there = hold_out_streamed(open_rows(f"*.{ending}", target=target, workers=workers), 0.2)
+    for settings in ({}, {"l1_ratio": 0.5, "C": 0.1}, {"C": np.inf}):
+        wanted, path = fit_streamed(LogisticRegression(**settings), here), tmp_path / "fit.checkpoint"
+        for rows in (there, cached(there, "copies"), here):  # each goes on from the sums of those before
+            found = fit_streamed(LogisticRegression(**settings), rows, checkpoint=path)
+            assert_array_equal(found.coef_, wanted.coef_)
+            assert found.certificate_.to_json() == wanted.certificate_.to_json()
+            assert_array_equal(fit_streamed(LogisticRegression(**settings), rows).coef_, wanted.coef_)
+        path.unlink()
 
 
 def test_a_data_frame(workers: DaskWorkers, rng: np.random.Generator) -> None:

@@ -114,7 +114,7 @@ def message_of(rows: StreamedRows, a_pass: Pass | None, dumps: Callable[[Any], b
         a_pass: what is to be made of a part.
         dumps: how values travel.
     """
-    stream = replace(rows.stream, parts=(), workers=None, block_rows=rows.block_rows)
+    stream = replace(rows.stream, parts=(), workers=None, journal=None, block_rows=rows.block_rows)
     nothing = np.zeros(0)
     template = StreamedRows(stream, nothing, nothing, rows.columns, rows.precision, 1)
     return pickle.dumps((__version__, dumps((template, a_pass, np.geterr()))))
