@@ -51,6 +51,22 @@ def test_a_copy_is_fitted_with_the_same_bits(n_towns: int, tmp_path: Path, monke
     assert len(list(tmp_path.glob("*.rows"))) == 3
 
 
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2"])
+def test_numbers_of_other_files(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(scale=9.0, size=(300, 4)).astype(dtype), rng.integers(0, 3, 300)
+    np.save(tmp_path / "X.npy", np.asfortranarray(np.column_stack([X, y.astype(dtype)])))
+    lines = [f"{y[i]} " + " ".join(f"{j + 1}:{X[i, j]}" for j in range(4)) for i in range(300)]
+    (tmp_path / "X.svm").write_text("\n".join(lines) + "\n")
+    (tmp_path / "copies").mkdir()
+    monkeypatch.chdir(tmp_path)
+    copies = [(rows, cached(rows, "copies")) for rows in (open_rows("X.npy", target="last"), open_rows("X.svm"))]
+    wanted = [LogisticRegression().fit(rows).coef_ for rows, _ in copies]
+    monkeypatch.chdir(tmp_path / "copies")
+    for (_, copy), coef in zip(copies, wanted, strict=True):
+        assert_array_equal(LogisticRegression().fit(copy).coef_, coef)
+
+
 def test_faults_of_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = open_rows(written(tmp_path / "t.csv.gz"), target="y")
     with pytest.raises(FileError, match="there is no such folder"):

@@ -114,7 +114,7 @@ def cached(table: StreamedTable, folder: str | PathLike[str]) -> StreamedTable:
             there.
     """
     place = check_cache_folder(folder)
-    path = place / _name_of(table)
+    path = (place / _name_of(table)).absolute()  # workers that read it have working directories of their own
     if not path.exists():
         needed, free = bytes_of_cache(table), shutil.disk_usage(place).free
         if needed > free:
@@ -151,11 +151,17 @@ def _write(table: StreamedTable, path: Path) -> None:
                 entries = piece.nnz
                 arrays = [piece.data, piece.indices.astype(_SHORT), piece.indptr.astype(_SHORT)]
             else:
-                entries, arrays = piece.size, [np.ascontiguousarray(piece)]
+                entries, arrays = piece.size, [piece]
             parts[number].append((place, piece.shape[0], entries))
-            place += sum(stream.write(array.astype(array.dtype.newbyteorder("="), copy=False).data) for array in arrays)
+            place += sum(stream.write(_as_stored(array).data) for array in arrays)
         index = json.dumps(parts).encode()
         stream.write(index + len(index).to_bytes(_LENGTH_BYTES, "little"))
+
+
+def _as_stored(array: NDArray[Any]) -> NDArray[Any]:
+    """An array in the order of bytes of this machine, without gaps: values may lie beside others in
+    memory."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
 def _parts(table: StreamedTable, path: Path) -> tuple[CachedPart, ...]:
