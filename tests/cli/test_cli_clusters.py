@@ -62,10 +62,10 @@ def test_workers_that_are_none(workers: str, said: str, tmp_path: Path, monkeypa
     assert said in " ".join(failed.output.split())
 
 
-def test_workers_read_parquet() -> None:
+def test_workers_read_no_data_set() -> None:
     failed = run("train", "iris", "--workers", "2")
     assert failed.exit_code == 1
-    assert "iris is no Parquet file, and workers read only those" in " ".join(failed.output.split())
+    assert "iris is read whole, and workers read only files of Parquet, Arrow, CSV" in " ".join(failed.output.split())
 
 
 def test_ctrl_c_stops_at_the_next_iterate_and_ends_the_workers(tmp_path: Path) -> None:
