@@ -23,7 +23,7 @@ from file_makers import CSV, IMAGES, LABELS, idx_bytes
 from polytome import LogisticRegression, cli
 from polytome._version import __version__
 from polytome.cli.interruption import Interruption
-from polytome.cli.train import _penalty_weights
+from polytome.cli.train import weights_of
 from polytome.files.model_file import load
 from polytome.files.sources import open_source
 from polytome.solvers import memory
@@ -210,7 +210,7 @@ def test_weights_of_a_tables_columns_reach_the_penalty_the_file_and_the_report(t
 def test_a_comma_or_a_sign_of_equality_in_a_name_is_part_of_it(
     texts: list[str], wanted: dict[str, float] | None
 ) -> None:
-    assert _penalty_weights(texts) == wanted
+    assert weights_of(texts) == wanted
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,40 @@ def test_one_line_says_what_is_wrong(arguments: tuple[str, ...], words: str) -> 
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("options", [(), ("--l1-ratio", "1"), ("--penalty-weights", "x=0,z=9", "--C", "0.01")])
+def test_options_of_a_fit_change_its_plan(options: tuple[str, ...], tmp_path: Path) -> None:
+    for place in range(2):
+        rng = np.random.default_rng(place)
+        x = rng.normal(size=(300, 2))
+        y = x[:, 0] + rng.logistic(size=300) > 0
+        np.savetxt(tmp_path / f"{place}.csv", np.column_stack([x, y]), delimiter=",", header="x,z,y", comments="")
+    for source in (tmp_path, tmp_path / "0.csv"):
+        planned = json.loads(done("plan", source, "--target", "y", "--json", *options))
+        made = json.loads(done("train", source, "--target", "y", "--json", *options))
+        assert planned["passes"] == [made["model"]["passes"]] * 3
+        assert made["model"]["solver"].startswith(planned["solver"]["name"])
+    assert "penalty_weights names 'w'" in run("plan", tmp_path, "--target", "y", "--penalty-weights", "w=0").stderr
+
+
+def test_text_without_names_is_read_piece_by_piece(tmp_path: Path) -> None:
+    for place in range(2):
+        (tmp_path / f"{place}.svm").write_text("1 1:0.5 3:2\n0 2:1\n" * 50)
+        (tmp_path / f"{place}.csv").write_text("1,2,0\n2,1,1\n" * 50)
+    assert json.loads(done("plan", tmp_path / "*.svm", "--json"))["n_features"] == 3
+    for header, n_rows in (("no", 200), ("yes", 198)):
+        words = ("--target", "2" if header == "no" else "0", "--header", header, "--json")
+        assert json.loads(done("plan", tmp_path / "*.csv", *words))["n_rows"] == n_rows
+    refused = run("plan", tmp_path / "*.csv", "--target", "2", "--read-limit", "5")
+    assert "--read-limit" in refused.stderr
+    assert "is read piece by piece (several files)" in " ".join(refused.stderr.split())
+
+
+def test_memory_is_for_what_is_read_piece_by_piece() -> None:
+    refused = run("plan", "iris", "--memory", "2GB")
+    assert refused.exit_code == 1
+    assert "is read whole" in refused.stderr
+
+
 def test_a_stream_needs_a_target(tmp_path: Path) -> None:
     for place in range(2):
         written(tmp_path / f"{place}.parquet")

@@ -18,10 +18,12 @@ from polytome.cli.options import (
     Intercept,
     InverseStrength,
     Json,
+    L1Ratio,
     MaxIter,
     MemoryLimit,
     Missing,
     MissingMark,
+    PenaltyWeights,
     ReadLimit,
     Scale,
     SolverName,
@@ -30,7 +32,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
-from polytome.cli.train import scale_of
+from polytome.cli.train import refuse_beside_streams, scale_of, weights_of
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -89,7 +91,9 @@ def plan(
     size: DiskSize = None,
     disk: Disk = None,
     C: InverseStrength = 1.0,
+    l1_ratio: L1Ratio = 0.0,
     scale: Scale = None,
+    penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
     intercept: Intercept = True,
     tol: Tolerance = 1e-4,
@@ -123,7 +127,8 @@ def plan(
     from polytome.models.logistic import LogisticRegression
     from polytome.tables.streams.memory import bytes_of
 
-    settings: dict[str, Any] = {"C": C, "scale": scale_of(scale), "class_weight": class_weight}
+    settings: dict[str, Any] = {"C": C, "l1_ratio": l1_ratio, "scale": scale_of(scale), "class_weight": class_weight}
+    settings |= {"penalty_weights": weights_of(penalty_weights)}
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
@@ -134,7 +139,7 @@ def plan(
         _refuse_beside_source("disk", disk)
         table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
         table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
-        cost, seconds = _of_source(model, source, data, memory, table, machines)
+        cost, seconds = _of_source(model, source, scale, data, memory, table, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
@@ -177,40 +182,43 @@ def _refuse_beside_source(name: str, value: object) -> None:
 def _of_source(
     model: LogisticRegression,
     source: str,
+    scale: str | None,
     data: Path | None,
     memory: str | None,
     options: dict[str, Any],
     machines: Workers | None,
 ) -> tuple[FitCost, float]:
     """The cost of a fit to a source, and the seconds that it took to open it."""
-    from polytome.errors import ArgumentError
     from polytome.files.sources import is_dataset, open_source
     from polytome.files.streamed import why_streamed
     from polytome.models.cost import cost_of_fit
+    from polytome.models.penalty_weights import check_named_weights, numbered_weights
     from polytome.tables.streams.opening import open_rows
 
     began = time.perf_counter()
-    if is_dataset(source) or why_streamed(source, memory) is None:
+    why = None if is_dataset(source) and memory is None else why_streamed(source, memory)
+    if why is None:
         with live_line() as say:
             say(f"reading {source}")
             found = open_source(source, data_dir=data, **options)
         show_notes(found.notes)
-        if model.scale is None:
+        if scale is None:
             model.set_params(scale=found.scale)
         seconds = time.perf_counter() - began
-        return cost_of_fit(model, found.X, found.y, workers=machines), seconds
-    if options["target"] is None:
-        raise ArgumentError(f"{source}: say which column holds the labels with --target NAME (or target=NAME)")
-    given = {name: value for name, value in options.items() if value is not None}
-    given = {name: given[name] for name in given if name not in ("header", "read_limit")}
+        check_named_weights(model.penalty_weights, found.encoder)
+        with numbered_weights(model, found.encoder):
+            return cost_of_fit(model, found.X, found.y, workers=machines), seconds
+    refuse_beside_streams([source], why, {"--data": data, "--read-limit": options.pop("read_limit")})
     with live_line() as say:
         say(f"reading {source}")
         table = open_rows(
-            source, memory=memory, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **given
+            source, memory=memory, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
         )
     show_notes(table.notes)
     seconds = time.perf_counter() - began
-    return cost_of_fit(model, table, workers=machines), seconds
+    check_named_weights(model.penalty_weights, table.encoder)
+    with numbered_weights(model, table.encoder):
+        return cost_of_fit(model, table, workers=machines), seconds
 
 
 def _facts(name: str, cost: FitCost, opening: float | None) -> dict[str, str]:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from polytome.solvers import Progress
     from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["coefficients_title", "model_line", "scale_of", "train"]
+__all__ = ["coefficients_title", "model_line", "refuse_beside_streams", "scale_of", "train", "weights_of"]
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
@@ -128,7 +128,7 @@ def train(
         "C": C,
         "l1_ratio": l1_ratio,
         "scale": scale_of(scale),
-        "penalty_weights": _penalty_weights(penalty_weights),
+        "penalty_weights": weights_of(penalty_weights),
         "class_weight": class_weight,
         "fit_intercept": intercept,
         "tol": tol,
@@ -144,7 +144,7 @@ def train(
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := _why_streamed(sources, memory, workers)) is not None:
-        _refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+        refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
         _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
@@ -183,7 +183,7 @@ def _workers(workers: str | None) -> AbstractContextManager[Any]:
     return opened_workers(workers)
 
 
-def _refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any]) -> None:
+def refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any]) -> None:
     """Refuse options that mean nothing for rows that are read piece by piece."""
     from polytome.errors import ArgumentError
 
@@ -440,7 +440,7 @@ def scale_of(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
-def _penalty_weights(texts: list[str] | None) -> dict[str, float] | None:
+def weights_of(texts: list[str] | None) -> dict[str, float] | None:
     """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part
     of it."""
     found: dict[str, float] = {}
