@@ -4,7 +4,9 @@ optimum that is known to many more digits."""
 import mpmath
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
+from polytome import LogisticRegression, verify
 from polytome.certificates.certificate import certify
 from polytome.certificates.fenchel import proved_zeros
 from polytome.losses import Logistic, Softmax
@@ -101,3 +103,19 @@ def test_no_other_centre_has_a_smaller_penalty(rng, ratio, n_classes):
     for other in (0.0, 1e-3, -1e-3, 0.3, -0.3):
         assert penalty.value(centred) <= penalty.value(centred + other) + 1e-12
     np.testing.assert_allclose(penalty.centre(centred), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [4, 9, 13])
+@pytest.mark.parametrize("scale", [1e-165, "standard"])
+def test_zeros_of_tiny_columns_are_not_proved_too_early(seed, scale):
+    """Squares of these columns are below what a float holds, their deviations are not."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 4))
+    X[:, 1] = X[:, 0] + 0.7 * X[:, 1]
+    y = (X[:, 1] - X[:, 0] + rng.normal(size=60) > 0).astype(int)
+    settings = {"C": 0.3, "l1_ratio": 1.0, "scale": scale}
+    fine = LogisticRegression(**settings, tol=1e-9).fit(X * 1e-165, y)
+    with pytest.warns(ConvergenceWarning):
+        coarse = LogisticRegression(**settings, max_iter=1, tol=1e-12).fit(X * 1e-165, y)
+    assert not (coarse.proved_zero_ & (fine.coef_ != 0)).any()
+    assert verify(fine, X * 1e-165, y).verdict == "confirmed"

@@ -489,3 +489,21 @@ def test_facts_are_those_of_the_rows_that_have_them(stored) -> None:
         assert changed.facts == fresh.facts
         assert changed.with_target(1 - y).facts == fresh.facts
         assert changed.with_columns(changed.columns).with_ends([17]).facts == fresh.with_ends([17]).facts
+
+
+@pytest.mark.parametrize("of", [np.asarray, np.asfortranarray, sparse.csr_array, sparse.csc_array])
+@pytest.mark.parametrize("size", [1e-155, 1e-165, 1e-300])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_moments_of_columns_whose_squares_no_float_holds(of, size, is_weighted):
+    rng = np.random.default_rng(0)
+    large = np.column_stack([rng.normal(size=41), rng.gamma(1, 1, 41), np.zeros(41), np.ones(41), rng.normal(size=41)])
+    weight = rng.gamma(1, 1, 41) if is_weighted else np.ones(41)
+    factor = np.array([size, size, size, size, 1.0])
+    rows = as_rows(of(large * factor), np.zeros(41), weight)
+    mean, deviation = rows.moments()
+    true_mean = weight @ large / weight.sum()
+    true_deviation = np.sqrt(weight @ (large - true_mean) ** 2 / weight.sum())
+    assert_allclose(mean / factor, true_mean, rtol=1e-12, atol=1e-15)
+    assert_allclose(deviation / factor, true_deviation, rtol=1e-12, atol=0)
+    assert (rows.lengths(mean) / factor >= true_deviation * (1 - 1e-14)).all()
+    assert (rows.lengths(0 * mean) / factor >= np.sqrt(weight @ large**2 / weight.sum()) * (1 - 1e-14)).all()

@@ -3,6 +3,7 @@ common."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -219,6 +220,16 @@ def submitted(pool: ThreadPoolExecutor, fn: Callable[[Any], Result], part: Any) 
         return done
 
 
+def _stored(block: Block, columns: Array) -> Array:
+    """Some columns as they are stored, dense."""
+    stored: Any = block.stored
+    return np.asarray(stored[:, columns].toarray() if sparse.issparse(block.stored) else stored[:, columns])
+
+
+_SMALL_SQUARES = 2.0**-900
+"""Mean squares below this may be of entries whose own squares are rounded to zero."""
+
+
 def weighted_moments(rows: Rows, near: Array) -> Moments:
     """Moments of the raw columns, summed around values of the columns so that nothing cancels.
 
@@ -237,11 +248,43 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
         if not _equal_weights(raw.weight):  # the mean's own rounding matters beside the contribution of light rows
             (correction,) = raw.reduce(OffsetsOfEntries(mean))
             squares = np.maximum(squares - correction * correction / weight, 0.0)
-        return Moments(mean, np.sqrt(squares / weight), mean, length)
+        deviation = np.sqrt(squares / weight)
+        small = (length < math.sqrt(_SMALL_SQUARES)) & (np.abs(mean) < math.sqrt(_SMALL_SQUARES))
+        if (small := small & ((mean != 0) | (length > 0))).any():
+            unit, first, second = _small_sums(raw, mean, np.flatnonzero(small))
+            length[small] = np.sqrt(second / weight) * unit
+            deviation[small] = np.sqrt(np.maximum(second / weight - (first / weight) ** 2, 0.0)) * unit
+        return Moments(mean, deviation, mean, length)
     first, second, total = raw.reduce(CentredSums(near))
+    unit = np.ones_like(near)
+    if (small := (second < _SMALL_SQUARES * total) & (np.abs(near) < math.sqrt(_SMALL_SQUARES))).any():
+        unit[small], first[small], second[small] = _small_sums(raw, near, np.flatnonzero(small))
     offset = first / total
     deviation = np.sqrt(np.maximum(second / total - offset * offset, 0.0))
-    return Moments(near + offset, deviation, near, np.sqrt(second / total))
+    return Moments(near + offset * unit, deviation * unit, near, np.sqrt(second / total) * unit)
+
+
+def _small_sums(raw: Rows, near: Array, small: Array) -> tuple[Array, Array, Array]:
+    """The sums of columns whose squares may be below what a float can hold: the unit that each is
+    measured in, a power of two, and the sums of its entries and of their squares in that unit."""
+
+    def centred() -> Iterator[tuple[Array, Array]]:
+        for block in raw.blocks():
+            yield block.weight, np.asarray(_stored(block, small), dtype=np.float64) - near[small]
+
+    largest = np.zeros(len(small))
+    unit, first, second = np.ones_like(largest), np.zeros_like(largest), np.zeros_like(largest)
+    if not near[small].any() and not any(_stored(block, small).any() for block in raw.blocks()):
+        return unit, first, second  # columns of zeros, as many data have
+    for weight, X in centred():
+        np.maximum(largest, np.abs(X[weight > 0]).max(axis=0, initial=0.0), out=largest)
+    if largest.any():
+        unit = np.where(largest > 0, 2.0 ** np.floor(np.log2(np.where(largest > 0, largest, 1.0))), 1.0)
+        for weight, X in centred():
+            X = np.where((weight > 0)[:, None], X, 0.0) / unit
+            first += weight @ X
+            second += weight @ (X * X)
+    return unit, first, second
 
 
 _THERE = ("_kept_groups", "_kept_parts_there")  # what workers have of rows
