@@ -106,7 +106,7 @@ def test_train_on_one_class_against_the_rest(tmp_path: Path) -> None:
 def test_train_json_has_its_keys_and_finite_numbers(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     found = parsed("train", "iris", "--test-fraction", "0.2", "--out", path)
-    assert list(found) == ["data", "objective", "certificate", "stop", "metrics", "model", "seconds"]
+    assert list(found) == ["data", "objective", "certificate", "stop", "separation", "metrics", "model", "seconds"]
     assert found["data"]["balance"] == {"setosa": 40, "versicolor": 40, "virginica": 40}
     assert found["data"]["n_test_rows"] == 30
     assert found["objective"]["C"] == 1
