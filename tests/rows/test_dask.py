@@ -325,6 +325,25 @@ def test_a_data_frame(workers: DaskWorkers, rng: np.random.Generator) -> None:
         LogisticRegression().fit(spread.assign(hue=spread["hue"].astype(str).astype("category")), "y")
 
 
+def test_a_data_frame_has_a_checkpoint_of_its_values_and_neither_test_rows_nor_a_copy(
+    one_worker: DaskWorkers, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    frame, path = frame_of(rng), tmp_path / "fit.checkpoint"
+    with one_worker.client.as_current():
+        rows = open_rows(dataframe.from_pandas(frame, npartitions=3), target="y")
+        wanted = LogisticRegression().fit(rows)
+        for _ in range(2):
+            assert_array_equal(fit_streamed(LogisticRegression(), rows, checkpoint=path).coef_, wanted.coef_)
+        frame.loc[len(frame) // 2 :, "x0"] *= -3  # the first rows, of which a fit takes medians, stay as they are
+        other = open_rows(dataframe.from_pandas(frame, npartitions=3), target="y")
+        with pytest.raises(ArgumentError, match="is the checkpoint of another fit, with other values"):
+            fit_streamed(LogisticRegression(), other, checkpoint=path)
+        with pytest.raises(ArgumentError, match=r"test_fraction=0.2: rows of a Dask data frame lie with workers"):
+            hold_out_streamed(rows, 0.2)
+        with pytest.raises(ArgumentError, match="a copy is made of rows in files"):
+            cached(rows, tmp_path)
+
+
 def test_an_array(workers: DaskWorkers, rng: np.random.Generator) -> None:
     X, weight = rng.normal(size=(500, 4)), rng.uniform(0.5, 2, 500)
     y = (X[:, 0] + rng.normal(size=500) > 0).astype(int)

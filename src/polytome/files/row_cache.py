@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.errors import FileError
+from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
 from polytome.tables.readers.opening import file_errors, is_folder
 from polytome.tables.streams.places import SeenFile
@@ -110,9 +110,15 @@ def cached(table: StreamedTable, folder: str | PathLike[str]) -> StreamedTable:
         folder: where copies are kept; it must exist.
 
     Raises:
+        ArgumentError: the rows are those of a data frame.
         FileError: the folder has too little space, or cannot be written to; then nothing is left
             there.
     """
+    if not table.files:
+        raise ArgumentError(
+            f"{folder}: a copy is made of rows in files, and those of a {table.name} lie with workers, already encoded; "
+            "fit them without one"
+        )
     place = check_cache_folder(folder)
     path = (place / _name_of(table)).absolute()  # workers that read it have working directories of their own
     if not path.exists():

@@ -156,8 +156,13 @@ def hold_out_streamed(table: StreamedTable, fraction: float, seed: int = 0) -> S
         seed: of the choice.
 
     Raises:
-        ArgumentError: no row would be held out.
+        ArgumentError: no row would be held out, or the rows are those of a data frame.
     """
+    if not table.files:
+        raise ArgumentError(
+            f"test_fraction={fraction:g}: rows of a {table.name} lie with workers, where none are held out; divide the "
+            "frame, as randomSplit (Spark) and random_split (Dask) do"
+        )
     ranks = np.argsort(np.argsort(table.classes)).astype(table.codes.dtype)  # a positive class comes last
     is_test = choose_held_out(ranks[table.codes], fraction, seed)
     if not is_test.any():
@@ -227,6 +232,7 @@ def _what_decides(model: Model, table: StreamedTable) -> dict[str, Any]:
     codes = hashlib.sha256(np.ascontiguousarray(table.codes).data.cast("B")).hexdigest()
     return {
         "files": [[str(file.path), file.size, file.modified] for file in table.files],
+        "values": [getattr(part, "checksum", None) for part in table.X.parts],  # those that lie with workers have one
         "columns": hashlib.sha256(json.dumps(encoder).encode()).hexdigest(),
         "rows": [table.n_rows, codes, table.test_fraction, table.seed],
         "classes": [str(label) for label in table.classes.tolist()],
