@@ -12,6 +12,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 
 pytest.importorskip("flint", reason="python-flint is absent")
 
@@ -343,3 +344,25 @@ def test_certificates_of_absolute_values_are_confirmed_and_false_ones_refuted(se
     assert verify(early, iris.X, y).verdict == "refuted"
     model.certificate_ = replace(model.certificate_, l1_ratio=0.5)
     assert "share of absolute values" in str(verify(model, iris.X, y))
+
+
+@pytest.mark.parametrize("sole", [0, 2])
+@pytest.mark.parametrize("model", [LogisticRegression(), LogisticRegression(l1_ratio=1.0), OneVsRest(), OneVsOne()])
+def test_a_fit_of_one_class_is_confirmed_beside_the_null_model_of_an_even_guess(model, sole, rng):
+    X, y = rng.normal(size=(30, 3)), np.arange(30) % 3
+    weight = (y == sole) * rng.gamma(1, 1, 30)
+    fitted = clone(model).fit(X, y, sample_weight=weight)
+    assert fitted.certificate_.null_objective == np.log(2.0)
+    found = verify(fitted, X, y, sample_weight=weight)
+    assert found.verdict == "confirmed", found.reasons
+    assert found.null_objective == pytest.approx(np.log(2.0))
+
+
+def test_no_objective_is_farther_from_its_minimum_than_from_zero(rng):
+    """A strong penalty and rows of 1e8: the witness proves less than that losses are not negative."""
+    X, y = rng.normal(size=(11, 1)) + 1e8, np.arange(11) % 2
+    weight = np.array([1, 1, 1e6, 0, 0, 1e-12, 1, 1e-12, 1e-300, 1, 1])
+    model = LogisticRegression(l1_ratio=0.999, C=5.6e-7, tol=0.05, scale="standard", fit_intercept=False)
+    model.fit(X, y, sample_weight=weight)
+    found = verify(model, X, y, sample_weight=weight)
+    assert found.excess_at_most <= np.nextafter(found.objective, 1) * (1 + 1e-12)

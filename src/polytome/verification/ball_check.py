@@ -83,6 +83,8 @@ class BallCheck:
     def _bounds(self) -> bool:
         """Whether these bits suffice."""
         decided = False
+        if self.penalised and self.value.upper() < self.excess_upper:
+            self.excess_upper, self.witness = self.value.upper(), "losses, which are not negative"
         for name, point, is_own in self._witnesses():
             if not is_own:
                 self._stage(f"the objective at {name}")

@@ -195,7 +195,9 @@ class BallProblem(ExactData):
 
     def null(self) -> Ball:
         """The objective of the best intercept alone; without an intercept, that of all
-        coefficients 0."""
+        coefficients 0. Where it would be 0, since one class has all the weight, log 2."""
+        if self.fit_intercept and self._is_certain():
+            return arb(2).log()
         labels, share = self._labels()
         if self.softmax:
             return sum((_entropy_term(u) for u in labels), arb(0)) if self.fit_intercept else arb(self.n_outputs).log()
@@ -204,6 +206,20 @@ class BallProblem(ExactData):
         # The entropy of a share u of m, m times.
         return sum(
             (m * (_entropy_term(u / m) + _entropy_term(1 - u / m)) for u, m in zip(labels, share, strict=True)), arb(0)
+        )
+
+    def _is_certain(self) -> bool:
+        """Whether each output has one label in all rows that count."""
+        counts = self.weight > 0
+        if self.factor is not None:
+            counts &= np.array([bool(factor > 0) for factor in self.factors])[self.factor]
+        y = self.y[counts]
+        if self.softmax:
+            return int((y != 0).any(axis=0).sum()) == 1
+        takes_part = np.ones(y.shape, dtype=bool) if self.own is None else self.own[counts]
+        return all(
+            bool((own == 0).all() or (own == 1).all())
+            for own in (y[takes_part[:, k], k] for k in range(self.n_outputs))
         )
 
     def margin(self, W: Ball, b: list[Ball]) -> Ball:
