@@ -236,3 +236,13 @@ def test_without_an_intercept_the_origin_is_where_classes_part() -> None:
     X, y = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0, 0, 1, 1])
     assert look(X, y) is not None
     assert look(X, y, fit_intercept=False) is None
+
+
+def test_no_sign_is_claimed_that_was_not_asked_for() -> None:
+    """More columns than rows: any coefficient may rise or fall, and there are many of them."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 59)), np.arange(40) % 2
+    found = recession_of(as_rows(X, y), y, np.arange(59), True)
+    assert found is not None
+    assert found.is_complete
+    assert (found.signs[:, 1, 0] == ANY_SIGN).all()

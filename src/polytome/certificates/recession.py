@@ -45,7 +45,8 @@ Array = NDArray[Any]
 __all__ = ["ANY_SIGN", "Recession", "recession_of"]
 
 ANY_SIGN = 2
-"""For a coefficient that some directions of the cone raise and others lower."""
+"""For a coefficient that some directions of the cone raise and others lower, or of which that is
+not known, as there are too many to ask for each."""
 
 _POSITIVE = 1e-7
 """A difference of scores above this, of columns and rows scaled to 1, counts as positive until it
@@ -62,8 +63,8 @@ _MOST_UNKNOWNS = 400
 _MOST_EXACT_UNKNOWNS = 120
 _MOST_EXACT_PRODUCTS = 2**25
 _MOST_SIGN_UNKNOWNS = 3000
-"""Signs that are asked for, each by two linear programmes, times unknowns; beyond, those of one
-direction."""
+"""Signs that are asked for, each by two linear programmes, times unknowns; beyond, none is
+claimed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,17 +260,16 @@ class _Cone:
             direction=self.spread(direction),
             separated=np.flatnonzero(positive.any(axis=1)),
             is_complete=not zero.any(),
-            signs=self._signs(W, solutions),
+            signs=self._signs(solutions),
         )
 
-    def _signs(self, W: Array, solutions: Array) -> Array:
+    def _signs(self, solutions: Array) -> Array:
         """What each difference of coefficients does; `solutions` span the directions, (n_solutions,
         n_used + 1, K)."""
         n_used, K = len(self.used), self.shape[1]
         solutions = solutions[:, :n_used]
         may_move = (solutions[:, :, :, None] != solutions[:, :, None, :]).any(axis=0)
-        signs = np.sign(W[:n_used, :, None] - W[:n_used, None, :])
-        signs = np.where(may_move, np.where(signs == 0, ANY_SIGN, signs), 0).astype(np.int8)
+        signs = np.where(may_move, ANY_SIGN, 0).astype(np.int8)  # where nobody asks, or no answer is found
         asked = [(j, a, b) for j, a, b in np.argwhere(may_move) if a > b]
         for j, a, b in asked if len(asked) * self.size <= _MOST_SIGN_UNKNOWNS else ():
             wanted = np.zeros(self.shape)
