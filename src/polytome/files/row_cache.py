@@ -116,7 +116,7 @@ def cached(table: StreamedTable, folder: str | PathLike[str]) -> StreamedTable:
     """
     if not table.files:
         raise ArgumentError(
-            f"{folder}: a copy is made of rows in files, and those of a {table.name} lie with workers, already encoded; "
+            f"{folder}: a copy is made of rows in files, and those of a {table.name} lie encoded with workers; "
             "fit them without one"
         )
     place = check_cache_folder(folder)
@@ -165,8 +165,8 @@ def _write(table: StreamedTable, path: Path) -> None:
 
 
 def _as_stored(array: NDArray[Any]) -> NDArray[Any]:
-    """An array in the order of bytes of this machine, without gaps: values may lie beside others in
-    memory."""
+    """An array in the order of bytes of this machine, without gaps: values may lie beside others
+    in memory."""
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
