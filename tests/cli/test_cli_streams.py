@@ -73,6 +73,7 @@ def test_little_memory_is_refused_before_any_work(tmp_path: Path) -> None:
         (["--positive", "d"], "positive='d': .* has no such label; it has 'a', 'b', 'c'"),
         (["--test-fraction", "1e-9"], "is too small to hold out a row of any class"),
         (["--header", "yes"], "header='yes': .* is not a text table"),
+        (["--checkpoint", "new.csv"], "--checkpoint new.csv: .* end the name with one that stands for no other format"),
         (["--memory", "lots"], "needs a size such as '2GB'"),
     ],
 )

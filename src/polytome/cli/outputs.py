@@ -87,7 +87,7 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
                 raise ArgumentError(f"{option} {path}: is also the file of {name}; choose another name for one of them")
         ending = path.suffix.lower()
         if (ending in _ENDINGS and ending not in endings.split()) or is_idx_name(path):
-            wanted = " or ".join(endings.split())
+            wanted = " or ".join(endings.split()) or "one that stands for no other format"
             raise ArgumentError(f"{option} {path}: the output is not a {ending} file; end the name with {wanted}")
         written[option] = path
 
