@@ -359,7 +359,8 @@ def test_a_fit_of_one_class_is_confirmed_beside_the_null_model_of_an_even_guess(
 
 
 def test_no_objective_is_farther_from_its_minimum_than_from_zero(rng):
-    """A strong penalty and rows of 1e8: the witness proves less than that losses are not negative."""
+    """A strong penalty and rows of 1e8: the witness proves less than that losses are not
+    negative."""
     X, y = rng.normal(size=(11, 1)) + 1e8, np.arange(11) % 2
     weight = np.array([1, 1, 1e6, 0, 0, 1e-12, 1, 1e-12, 1e-300, 1, 1])
     model = LogisticRegression(l1_ratio=0.999, C=5.6e-7, tol=0.05, scale="standard", fit_intercept=False)
