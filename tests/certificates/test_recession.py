@@ -246,3 +246,9 @@ def test_no_sign_is_claimed_that_was_not_asked_for() -> None:
     assert found is not None
     assert found.is_complete
     assert (found.signs[:, 1, 0] == ANY_SIGN).all()
+
+
+def test_nothing_is_separated_by_no_columns() -> None:
+    X, y = np.zeros((4, 2)), np.array([0, 1, 1, 0])
+    assert look(X, y, fit_intercept=False) is None
+    assert look(np.zeros((4, 0)), y, fit_intercept=False) is None

@@ -100,6 +100,7 @@ def test_the_gap_is_no_smaller_than_the_excess_in_eighty_digits(weights, tol):
     assert distance <= model.certificate_.coefficient_bound
 
 
+@pytest.mark.filterwarnings("ignore:No finite coefficients are optimal")
 def test_classes_that_an_unpenalised_column_tells_apart_are_certified_all_the_same():
     """The petals tell setosa from the others: no finite coefficients are optimal, and the proof
     needs none."""
@@ -108,6 +109,7 @@ def test_classes_that_an_unpenalised_column_tells_apart_are_certified_all_the_sa
     assert_allclose(model.predict_proba(X)[:50, 0], 1, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:No finite coefficients are optimal")
 @pytest.mark.parametrize("model", [OneVsRest, OneVsOne, MultilabelLogistic])
 def test_an_unpenalised_column_may_tell_apart_the_classes_of_one_output_alone(model):
     """The rows that are left in doubt are others for each output."""
@@ -119,6 +121,7 @@ def test_an_unpenalised_column_may_tell_apart_the_classes_of_one_output_alone(mo
     assert fitted.stop_ is Stop.CERTIFIED
 
 
+@pytest.mark.filterwarnings("ignore:No finite coefficients are optimal")
 @pytest.mark.parametrize("model", [LogisticRegression, MultilabelLogistic])
 def test_soft_labels_leave_an_unpenalised_column_to_tell_classes_apart(model):
     """Classes that soft labels give nothing are ruled out in some rows, where others stay in
@@ -389,6 +392,7 @@ def test_the_independent_check_confirms_the_certificate(weights, n_classes):
     assert verify(model, X, y).verdict == "refuted"
 
 
+@pytest.mark.filterwarnings("ignore:No finite coefficients are optimal")
 @pytest.mark.parametrize("kind", [LogisticRegression, OneVsRest, OneVsOne])
 def test_the_independent_check_has_a_bound_where_unpenalised_columns_tell_classes_apart(kind):
     pytest.importorskip("flint", reason="python-flint is absent")

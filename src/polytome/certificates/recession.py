@@ -142,12 +142,13 @@ class _Cone:
     @classmethod
     def of(cls, rows: Storage, target: Array, used: Array, fit_intercept: bool) -> _Cone | None:
         own, kinds = _asked(target, rows.weight)
-        if (len(used) + fit_intercept) * (kinds.shape[1] - 1) > _MOST_UNKNOWNS or not (kinds > 0).any():
+        size = (len(used) + fit_intercept) * (kinds.shape[1] - 1)
+        if not 0 < size <= _MOST_UNKNOWNS or not (kinds > 0).any():
             return None
         least, most = _ranges(rows)
         shift = (least + most) / 2 if fit_intercept else np.zeros_like(least)
-        size = np.maximum(np.abs(least - shift), np.abs(most - shift))
-        columns = Columns(shift, 1 / np.where(size > 0, size, 1.0))
+        reach = np.maximum(np.abs(least - shift), np.abs(most - shift))
+        columns = Columns(shift, 1 / np.where(reach > 0, reach, 1.0))
         cone = cls(
             rows.at(np.float64).with_columns(columns),
             used,

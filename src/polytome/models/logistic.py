@@ -350,7 +350,7 @@ class LogisticRegression(CertifiedClassifier):
             """Raises AttributeError, which for what only `fit` sets says why it is missing."""
             if name in OF_FIT and learns_in_parts(self):
                 raise AttributeError(f"{name}: the model {NO_CERTIFICATE}")
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return object.__getattribute__(self, name)  # raises what it has raised before
 
     @property
     def kind(self) -> str:
