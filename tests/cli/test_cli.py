@@ -234,19 +234,6 @@ def test_weights_that_cannot_be_used_are_refused_before_anything_is_shown(text: 
     assert message in " ".join(result.stderr.split())
 
 
-def test_a_share_of_absolute_values_is_trained_reported_saved_and_verified(tmp_path: Path) -> None:
-    files = ["--out", tmp_path / "m.safetensors", "--report", tmp_path / "m.html"]
-    text = " ".join(done("train", "iris", "--l1-ratio", "1", "--C", "0.5", *files).split())
-    assert "C = 0.5, l1_ratio = 1: 9 of 12 coefficients are 0" in text
-    assert "sum of absolute coefficients (C = 0.5)" in (tmp_path / "m.html").read_text()
-    rows = open_source("iris")
-    model = LogisticRegression(l1_ratio=1, C=0.5).fit(rows.X, rows.y)
-    assert np.array_equal(load(tmp_path / "m.safetensors").coef_, model.coef_)
-    pytest.importorskip("flint")
-    assert "nothing is proved of how far" in " ".join(done("verify", tmp_path / "m.safetensors", "iris").split())
-    assert "l1_ratio=1.5: needs a number from 0" in refused("train", "iris", "--l1-ratio", "1.5")
-
-
 def test_images_are_divided_by_their_largest_pixel_unless_told_otherwise() -> None:
     assert parsed("train", "digits")["objective"]["scale"] == "16"
     assert parsed("train", "digits", "--scale", "none", "--C", "0.01")["objective"]["scale"] == "none"
