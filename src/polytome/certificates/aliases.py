@@ -22,7 +22,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["Alias", "aliases_of"]
+__all__ = ["Alias", "aliases_of", "sizes_and_centres"]
 
 _DEPENDENT = 1e-10
 """What is left of a column, relative to its length, where it depends on others."""
@@ -59,7 +59,7 @@ def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...
         (2, [(0, 2.0), (1, -1.0)], 7.0)
     """
     rows = rows.at(np.float64)
-    size, shift, n_entries = _sizes_and_centres(rows, fit_intercept)
+    size, shift, n_entries = sizes_and_centres(rows, fit_intercept)
     used = used[np.argsort(n_entries[used], kind="stable")]
     rows = rows.with_columns(Columns(shift, 1 / size))
     places = np.array([*([-1] if fit_intercept else []), *used], dtype=np.intp)
@@ -92,7 +92,7 @@ def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...
     return tuple(sorted(found, key=lambda alias: alias.column))
 
 
-def _sizes_and_centres(rows: Rows, fit_intercept: bool) -> tuple[Array, Array, Array]:
+def sizes_and_centres(rows: Rows, fit_intercept: bool) -> tuple[Array, Array, Array]:
     """Half the range of each column, or its largest entry, where its middle is, and how many
     entries are not zero."""
     n_entries = np.zeros(rows.n_features, dtype=np.int64)

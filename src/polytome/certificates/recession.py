@@ -34,6 +34,7 @@ from scipy import sparse
 from scipy.linalg import qr
 from scipy.optimize import linprog
 
+from polytome.certificates.aliases import sizes_and_centres
 from polytome.numerics.exact_rows import exact_null_space, whole_multiples, whole_numbers
 from polytome.objective import all_scores
 from polytome.passes import Columns
@@ -142,23 +143,13 @@ class _Cone:
     @classmethod
     def of(cls, rows: Storage, target: Array, used: Array, fit_intercept: bool) -> _Cone | None:
         own, kinds = _asked(target, rows.weight)
-        size = (len(used) + fit_intercept) * (kinds.shape[1] - 1)
-        if not 0 < size <= _MOST_UNKNOWNS or not (kinds > 0).any():
+        n_unknowns = (len(used) + fit_intercept) * (kinds.shape[1] - 1)
+        if not 0 < n_unknowns <= _MOST_UNKNOWNS or not (kinds > 0).any():
             return None
-        least, most = _ranges(rows)
-        shift = (least + most) / 2 if fit_intercept else np.zeros_like(least)
-        reach = np.maximum(np.abs(least - shift), np.abs(most - shift))
-        columns = Columns(shift, 1 / np.where(reach > 0, reach, 1.0))
-        cone = cls(
-            rows.at(np.float64).with_columns(columns),
-            used,
-            fit_intercept,
-            own,
-            kinds,
-            np.zeros(kinds.shape, dtype=bool),
-            [],
-            [],
-        )
+        rows = rows.at(np.float64)
+        size, shift, _ = sizes_and_centres(rows, fit_intercept)
+        scaled, is_active = rows.with_columns(Columns(shift, 1 / size)), np.zeros(kinds.shape, dtype=bool)
+        cone = cls(scaled, used, fit_intercept, own, kinds, is_active, [], [])
         cone.bring_in(np.argwhere(kinds > 0), _FIRST_ROWS)
         return cone
 
@@ -306,18 +297,6 @@ def _asked(target: Array, weight: Array) -> tuple[Array, Array]:
     kinds[np.arange(len(own)), own] = 0
     kinds[weight == 0] = 0
     return own, kinds
-
-
-def _ranges(rows: Storage) -> tuple[Array, Array]:
-    """The least and the largest value of each column."""
-    least, most = np.full(rows.n_features, np.inf), np.full(rows.n_features, -np.inf)
-    for block in rows.at(np.float64).blocks():
-        X: Any = block.X
-        low, high = X.min(axis=0), X.max(axis=0)
-        if rows.is_sparse:
-            low, high = low.toarray().ravel(), high.toarray().ravel()
-        least, most = np.minimum(least, low), np.maximum(most, high)
-    return least, most
 
 
 def _pieces(cone: _Cone, which: Array) -> Iterator[tuple[Array, Array]]:

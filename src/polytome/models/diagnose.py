@@ -3,7 +3,7 @@ columns are sums of others."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.fitting import objective_of
 from polytome.models.labels import hard_labels, row_weights
 from polytome.models.logistic import LogisticRegression
-from polytome.models.separation import Separation, aliases_in, infinite_by_group, separation_of
-from polytome.plain.values import plain
+from polytome.models.separation import Separation, aliases_in, infinite_by_group, infinite_to_json, separation_of
 
 if TYPE_CHECKING:
     from polytome.tables.encoder import Encoder
@@ -53,6 +52,9 @@ class Diagnosis:
     def __str__(self) -> str:
         return "\n".join([*self._about_separation(), *self._about_aliases()])
 
+    def _name(self, column: int) -> str:
+        return self.feature_names[column]
+
     def _about_separation(self) -> list[str]:
         found = self.separation
         if found is None:
@@ -65,7 +67,7 @@ class Diagnosis:
         lines.append("No finite estimate:")
         return lines + [
             f"  {', '.join(map(repr, names))}  {about}"
-            for names, about in infinite_by_group(found, lambda j: self.feature_names[j], self.classes)
+            for names, about in infinite_by_group(found, self._name, self.classes)
         ]
 
     def _about_aliases(self) -> list[str]:
@@ -83,20 +85,14 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
-        infinite = [] if self.separation is None else [asdict(each) for each in self.separation.infinite]
-        for each in infinite:
-            each["feature"] = self.feature_names[each.pop("column")]
-            each["of"] = plain(self.classes[each["of"]])
-            each["against"] = [plain(self.classes[place]) for place in each["against"]]
+        found, extent = self.separation, "no"
+        if found is not None:
+            extent = "completely" if found.is_complete else "in part"
         return {
             "n_rows": self.n_rows,
-            "separated": "no"
-            if self.separation is None
-            else "completely"
-            if self.separation.is_complete
-            else "in part",
-            "n_separated": 0 if self.separation is None else self.separation.n_separated,
-            "infinite": infinite,
+            "separated": extent,
+            "n_separated": 0 if found is None else found.n_separated,
+            "infinite": [] if found is None else infinite_to_json(found, self._name, self.classes),
             "aliases": [
                 {
                     "feature": self.feature_names[alias.column],
@@ -154,11 +150,12 @@ def diagnose(
     objective = objective_of(model, X, problem)
     given: Any = encoder.feature_names if encoder is not None else feature_names_in(model)
     names = (f"feature_{j}" for j in range(X.shape[1])) if given is None else map(str, given)
-    separation = None if problem.loss is None else separation_of(objective, problem.outputs.learned)
+    aliases = aliases_in(objective)
+    separation = None if problem.loss is None else separation_of(objective, problem.outputs.learned, aliases)
     return Diagnosis(
         n_rows=int((weight > 0).sum()),
         feature_names=tuple(names),
         classes=tuple(labels.classes.tolist()),
-        aliases=aliases_in(objective),
+        aliases=aliases,
         separation=separation,
     )

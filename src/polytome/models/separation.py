@@ -33,6 +33,7 @@ __all__ = [
     "Separation",
     "aliases_in",
     "infinite_by_group",
+    "infinite_to_json",
     "separation_of",
     "separation_sentence",
     "separation_to_json",
@@ -79,7 +80,7 @@ class Separation:
     infinite: tuple[Infinite, ...]
 
 
-def separation_of(objective: Objective, learned: Array) -> Separation | None:
+def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ...] | None = None) -> Separation | None:
     """What separates the classes of a problem whose coefficients, or some of them, have no penalty.
 
     None where nothing does, where nothing could be proved, and where rows are not in memory.
@@ -87,6 +88,7 @@ def separation_of(objective: Objective, learned: Array) -> Separation | None:
     Args:
         objective: what was minimised.
         learned: the places of its outputs among those of the model.
+        aliases: what `aliases_in` has found of it, where that was asked.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -101,7 +103,8 @@ def separation_of(objective: Objective, learned: Array) -> Separation | None:
         return None
     if rows.n_rows * objective.loss.n_outputs > _MOST_LABELS:
         return None
-    used = np.setdiff1d(free, [alias.column for alias in aliases_of(rows, free, objective.fit_intercept)])
+    aliases = aliases_in(objective) if aliases is None else aliases
+    used = np.setdiff1d(free, [alias.column for alias in aliases])
     infinite: list[Infinite] = []
     separated, is_complete = np.zeros(rows.n_rows, dtype=bool), True
     for target, places in _problems(objective, learned):
@@ -193,17 +196,21 @@ def separation_to_json(model: Fitted) -> dict[str, Any] | None:
     found: Separation | None = vars(model).get("separation_")
     if found is None:
         return None
-    labels, names = _labels_of(model), _names_of(model)
-    infinite = [
+    infinite = infinite_to_json(found, _names_of(model), _labels_of(model))
+    return {"n_separated": found.n_separated, "is_complete": found.is_complete, "infinite": infinite}
+
+
+def infinite_to_json(separation: Separation, name: Callable[[int], str], labels: Any) -> list[dict[str, Any]]:
+    """The coefficients without a finite estimate, with names."""
+    return [
         {
-            "feature": names(each.column),
+            "feature": name(each.column),
             "of": plain(labels[each.of]),
             "against": [plain(labels[place]) for place in each.against],
             "sign": each.sign,
         }
-        for each in found.infinite
+        for each in separation.infinite
     ]
-    return {"n_separated": found.n_separated, "is_complete": found.is_complete, "infinite": infinite}
 
 
 def _labels_of(model: Fitted) -> Any:
