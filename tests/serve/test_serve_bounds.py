@@ -177,6 +177,30 @@ def test_pipelined_answers_keep_their_order(iris):
     assert 1 <= len(re.findall(rb"HTTP/1.1 200", iris.raw(good * 3000))) <= 40
 
 
+@pytest.mark.parametrize("aborts", [False, True])
+def test_an_answer_is_sent_before_its_connection_ends(aborts):
+    """The client has sent everything, or the server makes room for others, in the very turn of the
+    event loop in which the answer is written."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        time.sleep(0.2)  # until the end of what the client sends is there
+        await asyncio.sleep(0)  # now the next turn begins with this answer, and goes on with that end
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"here"})
+        if aborts:
+            scope["extensions"]["polytome.abort"]["call"]()
+
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with running(app) as client:
+        for _ in range(3):
+            assert client.raw(request, pause=0.05).endswith(b"\r\n\r\nhere")
+
+
 # Bodies
 
 

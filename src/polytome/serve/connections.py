@@ -66,6 +66,10 @@ class _OneWrite:
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        self._flush()
+        self._transport.abort()
+
     def _flush(self) -> None:
         pieces, self._pieces, self._size = self._pieces, [], 0
         if pieces and not self._transport.is_closing():
@@ -175,6 +179,7 @@ class Connection(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether the other direction stays open
         """Answer a client that has sent everything; if something is missing, end the connection."""
         if self.is_idle or self.cycle.more_body or self.cycle.response_started:
+            self.transport.close()  # asyncio would close its own transport, and the last answer may not be there yet
             return False
         self.cycle.keep_alive = False
         return True
