@@ -57,9 +57,9 @@ def test_joined(cells: list[tuple[Any, Any, Any]], ends: list[int], missing: str
         encoder, classes, _ = at_once
         whole = encoded(table, asks, encoder, np.array(classes), "t")
         parts = [encoded(each, asks, encoder, np.array(classes), "t") for each in cut]
-        dense = [X if isinstance(X, np.ndarray) else X.toarray() for X, _ in (whole, *parts)]
+        dense = [X if isinstance(X, np.ndarray) else X.toarray() for X, _, _ in (whole, *parts)]
         assert_array_equal(np.vstack(dense[1:]), dense[0])
-        assert_array_equal(np.concatenate([codes for _, codes in parts]), whole[1])
+        assert_array_equal(np.concatenate([codes for _, codes, _ in parts]), whole[1])
 
 
 def test_too_many_words_are_numbers_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from polytome.cli.options import (
     ReadLimit,
     SourceName,
     Target,
+    WeightColumn,
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 
@@ -26,6 +27,7 @@ __all__ = ["diagnose"]
 def diagnose(
     source: SourceName,
     target: Target = None,
+    weight: WeightColumn = None,
     positive: Positive = None,
     intercept: Intercept = True,
     missing: Missing = None,
@@ -55,6 +57,7 @@ def diagnose(
 
     options: dict[str, Any] = {
         "target": target,
+        "weight": weight,
         "missing": missing,
         "marks": missing_mark,
         "header": header,
@@ -68,7 +71,7 @@ def diagnose(
         if positive is not None:
             rows = one_against_rest(rows, positive)
         say("looking for what separates the classes")
-        found = diagnosis_of(rows.X, rows.y, fit_intercept=intercept, encoder=rows.encoder)
+        found = diagnosis_of(rows.X, rows.y, sample_weight=rows.weight, fit_intercept=intercept, encoder=rows.encoder)
     if as_json:
         print_json({"source": source, **found.to_json()})
         return

@@ -43,6 +43,8 @@ __all__ = [
     "TestFraction",
     "Tolerance",
     "Unknown",
+    "WeightColumn",
+    "WorkersName",
 ]
 
 
@@ -92,6 +94,15 @@ Target = Annotated[
         metavar="COLUMN",
         show_default=False,
         help="Where the labels are: a column's name, 'last', or a position counted from 1; in .npz the array's name.",
+    ),
+]
+WeightColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--weight",
+        metavar="COLUMN",
+        show_default=False,
+        help="A column of numbers by which the rows are weighted: 2 equals the row twice, 0 its absence.",
     ),
 ]
 Missing = Annotated[

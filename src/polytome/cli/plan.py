@@ -29,6 +29,7 @@ from polytome.cli.options import (
     SolverName,
     Target,
     Tolerance,
+    WeightColumn,
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
@@ -95,6 +96,7 @@ def plan(
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
+    weight: WeightColumn = None,
     intercept: Intercept = True,
     tol: Tolerance = 1e-4,
     max_iter: MaxIter = 10_000,
@@ -138,7 +140,7 @@ def plan(
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
         table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
-        table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
+        table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or (), "weight": weight}
         cost, seconds = _of_source(model, source, scale, data, memory, table, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
@@ -207,7 +209,7 @@ def _of_source(
         seconds = time.perf_counter() - began
         check_named_weights(model.penalty_weights, found.encoder)
         with numbered_weights(model, found.encoder):
-            return cost_of_fit(model, found.X, found.y, workers=machines), seconds
+            return cost_of_fit(model, found.X, found.y, found.weight, workers=machines), seconds
     refuse_beside_streams([source], why, {"--data": data, "--read-limit": options.pop("read_limit")})
     with live_line() as say:
         say(f"reading {source}")

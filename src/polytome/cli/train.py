@@ -45,6 +45,7 @@ from polytome.cli.options import (
     TestFraction,
     Tolerance,
     Unknown,
+    WeightColumn,
     WorkersName,
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
@@ -78,6 +79,7 @@ def train(
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
+    weight: WeightColumn = None,
     intercept: Intercept = True,
     tol: Tolerance = 1e-4,
     max_iter: MaxIter = 10_000,
@@ -118,6 +120,7 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
+      polytome train counts.csv --target survived --weight cases
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
@@ -142,6 +145,7 @@ def train(
     )
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
+    table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := _why_streamed(sources, memory, workers)) is not None:
         refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})

@@ -81,6 +81,7 @@ class Source:
         files: the names of the image files, one for each row; None for other data.
         frame: the columns of the rows in X as they were read from a table to train on; None for
             other data.
+        weight: `(n,)` weights of the rows in X; None for equal ones.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Source:
     test_names: Array | None = None
     files: tuple[str, ...] | None = None
     frame: Frame | None = None
+    weight: Array | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -150,7 +152,14 @@ def open_source(
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
     found = Source(
-        source, table.X, table.y, encoder=table.encoder, notes=table.notes, kept=table.kept, frame=table.frame
+        source,
+        table.X,
+        table.y,
+        encoder=table.encoder,
+        notes=table.notes,
+        kept=table.kept,
+        frame=table.frame,
+        weight=table.weight,
     )
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
@@ -167,6 +176,7 @@ def read_for_model(
     split: str | None = None,
     progress: Progress | None = None,
     labels: bool = True,
+    weights: bool = False,
     **options: Unpack[RowOptions],
 ) -> Source:
     """Read rows that a model is to predict or to be evaluated on, in the way that it was trained.
@@ -181,6 +191,7 @@ def read_for_model(
             there is one.
         progress: called during a download.
         labels: False to ignore the labels of a file, which rows to be predicted do not need.
+        weights: whether the rows need the weights that they had in training.
         options: how a table is read; see `read_table`.
 
     Returns:
@@ -209,9 +220,11 @@ def read_for_model(
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
-        encoder = encoder_of(model)
+        encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
         table = read_table(source, encoder=encoder, labels=labels, **options)
-        found = Source(source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept)
+        found = Source(
+            source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept, weight=table.weight
+        )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
         raise DataError(f"{found.name}: has {has} features, and the model was trained with {wanted}")
@@ -288,7 +301,8 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     refuse_without_classes(model, f"{source.name} has one label for each row")
     began = time.perf_counter()
     with numbered_weights(model, source.encoder):
-        model.fit(source.X, source.y if source.positive is None else source.y == source.positive)
+        y = source.y if source.positive is None else source.y == source.positive
+        model.fit(source.X, y, **({} if source.weight is None else {"sample_weight": source.weight}))
         seconds = time.perf_counter() - began
         if source.positive is not None:  # false sorts before true
             model.classes_ = np.array([f"not {source.positive}", source.positive])
@@ -296,6 +310,7 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
             model,
             source.X,
             source.y,
+            sample_weight=source.weight,
             source=source.name,
             notes=source.notes,
             command=command,
@@ -371,6 +386,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         y=source.y[train],
         X_test=X_test,
         y_test=source.y[test],
+        weight=None if source.weight is None else source.weight[train],
         encoder=encoder,
         notes=notes,
         test_fraction=fraction,

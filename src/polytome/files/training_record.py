@@ -51,6 +51,7 @@ def record_training(
     model: Fitted,
     X: Any,
     y: Any,
+    sample_weight: Any = None,
     *,
     source: str | None = None,
     notes: tuple[str, ...] = (),
@@ -67,6 +68,7 @@ def record_training(
             keep it in its file.
         X: features as given to `fit`, shape (n, d).
         y: labels as given to `fit`, shape (n,).
+        sample_weight: as given to `fit`.
         source: this and the other arguments as in `TrainingRecord`.
         notes: as in `TrainingRecord`.
         command: as in `TrainingRecord`.
@@ -88,7 +90,7 @@ def record_training(
     """
     # These import scikit-learn, which reading a model file does not need.
     from polytome.models.features import checked_rows
-    from polytome.models.labels import Labels, class_weights
+    from polytome.models.labels import Labels, class_weights, row_weights
 
     refuse_without_classes(model, "a record of training counts the rows of each class")
     # What is proved of predictions is proved of one distribution for each row, and that is what
@@ -106,7 +108,8 @@ def record_training(
         )
     low, mean, high = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
-    weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), np.ones(len(codes)))
+    weight = row_weights(sample_weight, len(codes))
+    weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), weight)
     divisor, penalised = _divisors(model, X, weight)
     could_change, bounds = None, np.zeros((0, 0))
     if log_probabilities is not None:
@@ -151,7 +154,7 @@ def record_streamed_training(
     from polytome.models.labels import Labels, class_weights
 
     labels = Labels(table.classes, table.codes)
-    weight = class_weights(vars(model).get("class_weight"), labels, np.broadcast_to(1.0, table.n_rows))
+    weight = class_weights(vars(model).get("class_weight"), labels, table.weights)
     found = (_sparse_columns if table.X.is_sparse else _dense_columns)(table)
     constant = np.flatnonzero(found.low == found.high).astype(np.int64)
     return TrainingRecord(

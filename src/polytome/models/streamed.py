@@ -51,12 +51,13 @@ def streamed_data(estimator: Any, table: Any, y: Any, sample_weight: Any) -> tup
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ArgumentError(
-                f"{name} is given beside rows from open_rows, which bring their labels and have equal weights; "
-                "leave it out"
+                f"{name} is given beside rows from open_rows, which bring their labels and weights; leave it out, and "
+                "say where they are with open_rows(..., target=..., weight=...)"
             )
     estimator.n_features_in_ = table.X.n_features
     vars(estimator).pop("feature_names_in_", None)
-    return table.X, Labels(table.classes, table.codes), np.broadcast_to(1.0, table.n_rows)
+    weight = np.broadcast_to(1.0, table.n_rows) if table.weight is None else row_weights(table.weight, table.n_rows)
+    return table.X, Labels(table.classes, table.codes), weight
 
 
 def _dask_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Stream, Labels, Array]:

@@ -406,9 +406,9 @@ def stream_of_array(X: Any, workers: DaskWorkers) -> Stream:
 
 def held_stream(
     parts: Sequence[Any], n_features: int, workers: DaskWorkers, memory: int | None = None
-) -> tuple[Stream, Array]:
-    """A stream of delayed `ArrayPart` values, which workers compute now and hold; and the codes of
-    all their rows."""
+) -> tuple[Stream, Array, Array | None]:
+    """A stream of delayed `ArrayPart` values, which workers compute now and hold; and the codes and
+    weights of all their rows."""
     futures = workers.client.compute(list(parts))
     facts: list[_Facts] = list(workers.of_parts(_Facts.of, futures))
     held = tuple(
@@ -419,7 +419,8 @@ def held_stream(
     most, n_entries = max(each.n_rows for each in facts), sum(each.n_entries for each in facts)
     dtype = np.dtype(some.dtype)
     stream = Stream(held, n_features, max(1, most), some.is_sparse, n_entries, dtype, memory, workers=workers)
-    return stream, np.concatenate([each.codes for each in facts])
+    weights = [each.weight for each in facts if each.weight is not None]
+    return stream, np.concatenate([each.codes for each in facts]), np.concatenate(weights) if weights else None
 
 
 @dataclass(frozen=True)
@@ -430,6 +431,7 @@ class _Facts:
     name: str
     checksum: int
     codes: Array
+    weight: Array | None
     is_sparse: bool
     n_entries: int
     dtype: str
@@ -441,7 +443,7 @@ class _Facts:
         is_sparse: bool = sparse.issparse(X)
         n_entries = int(X.nnz if is_sparse else X.size)
         codes = np.zeros(part.n_rows, dtype=np.int8) if part.codes is None else part.codes
-        return cls(part.n_rows, part.name, part.checksum, codes, is_sparse, n_entries, X.dtype.str)
+        return cls(part.n_rows, part.name, part.checksum, codes, part.weight, is_sparse, n_entries, X.dtype.str)
 
 
 def _part_of_chunk(chunk: Any, name: str) -> ArrayPart:

@@ -45,17 +45,19 @@ class ArrayPart:
         checksum: of the pieces: what is computed again, because its worker was lost, may come out
             in another order, and labels would belong to other rows.
         codes: which of the classes each row has, where a table brings them.
+        weight: of each row, where a table brings them.
     """
 
     pieces: tuple[Any, ...]
     name: str
     checksum: int
     codes: Array | None = None
+    weight: Array | None = None
 
     @classmethod
-    def of(cls, X: Any, name: str, codes: Array | None = None) -> ArrayPart:
+    def of(cls, X: Any, name: str, codes: Array | None = None, weight: Array | None = None) -> ArrayPart:
         """A part of one piece."""
-        return cls((X,), name, checksum_of([checksum_of_piece(X)]), codes)
+        return cls((X,), name, checksum_of([checksum_of_piece(X)]), codes, weight)
 
     @property
     def n_rows(self) -> int:

@@ -28,7 +28,7 @@ __all__ = ["PIECES", "SparkPart", "SparkRows", "SparkWorkers", "answers", "with_
 
 JOB_SECONDS = 3600.0
 """How long a pass over all partitions may take."""
-PIECES = "place int, number int, features binary, codes binary, checksum long"
+PIECES = "place int, number int, features binary, codes binary, weight binary, checksum long"
 """The columns of encoded rows: the partition, the number of a piece of it, and the piece."""
 _ANSWERS = "place int, answer binary"
 _RAISED = re.compile(r"polytome\.errors\.(\w+): (.*)")

@@ -35,6 +35,7 @@ from polytome.plain.kinds import (
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.weight_columns import check_some_weight, read_weights
 
 __all__ = [
     "MISSING_LEVEL",
@@ -104,6 +105,7 @@ class Encoder:
         marks: words that mark a missing cell in every column, besides the empty one. Where only a
             number, a known level or a label that is a whole number can stand, those of
             `MISSING_WORDS` do so too.
+        weight: the name of the column that weighted the rows in training; None for equal weights.
 
     Example:
         >>> columns = (Column("age", "number"), Column("colour", "category", ("blue", "red")))
@@ -121,6 +123,7 @@ class Encoder:
     unknown: str
     label_kind: Literal["integer", "text"] = "text"
     marks: tuple[str, ...] = MISSING_MARKS
+    weight: str | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -149,8 +152,8 @@ class Encoder:
             frame: the table as it was read.
 
         Returns:
-            The frame with the encoder's columns in order, and then the target column if there is
-            one.
+            The frame with the encoder's columns in order, and then the target column and that of
+            weights, if there are any.
 
         Raises:
             DataError: a column is missing; the message lists what was found.
@@ -169,8 +172,8 @@ class Encoder:
                 f"{frame.source}: lacks the column {listing(lacking)}; found {listing(frame.names)}; "
                 "name the columns as in training"
             )
-        has_target = self.target is not None and self.target in frame.names
-        return replace(frame.select([*names, self.target] if has_target and self.target else names), headed=True)
+        more = [name for name in (self.target, self.weight) if name is not None and name in frame.names]
+        return replace(frame.select([*names, *more]), headed=True)
 
     def encode(self, frame: Frame) -> Matrix:
         """Turn the rows of a frame into numbers.
@@ -217,6 +220,30 @@ class Encoder:
         marks = {*self.marks, *(MISSING_WORDS if self.label_kind == "integer" else ())}
         return read_labels(frame.without(self.target, marks), self.target, self.label_kind)
 
+    def weights(self, frame: Frame) -> NDArray[np.float64] | None:
+        """Read the column of weights of a frame.
+
+        Args:
+            frame: a table with this encoder's columns.
+
+        Returns:
+            `(n_rows,)` numbers, zero or more; None when rows have equal weights.
+
+        Raises:
+            DataError: the column is missing, a weight is missing, is not a finite number or is
+                negative, or all are zero; the message names the place, the column and the value.
+        """
+        if self.weight is None:
+            return None
+        if self.weight not in frame.names:
+            raise DataError(
+                f"{frame.source}: lacks the column {self.weight!r}, by which the rows were weighted in training; found "
+                f"{listing(frame.names)}; name the columns as in training"
+            )
+        weight = read_weights(frame, self.weight, self.marks)
+        check_some_weight(weight, frame.source, self.weight)
+        return weight
+
     def incomplete(self, frame: Frame) -> NDArray[np.bool_]:
         """Tell which rows of a frame lack a cell in one of this encoder's columns; `(n_rows,)`."""
         frame = self.align(frame)
@@ -229,6 +256,8 @@ class Encoder:
             ],
             axis=0,
         )
+        if self.weight is not None and self.weight in frame.names:
+            gaps |= np.isnan(frame.without(self.weight, set(self.marks))[self.weight].numbers())
         return gaps
 
     def counted(self, frame: Frame, column: Column) -> tuple[NDArray[np.int64], float]:
@@ -250,6 +279,8 @@ class Encoder:
             del plain["marks"]  # as in files that are older than this member
         else:
             plain["marks"] = list(self.marks)
+        if self.weight is None:
+            del plain["weight"]  # likewise
         return plain
 
     @classmethod
@@ -277,8 +308,10 @@ class Encoder:
             refuse("encoder.columns is empty: a table has at least one column")
         if len({*names, found["target"]}) != len(names) + 1:
             refuse(f"encoder.columns has {brief(names)}: names that do not differ from each other and from the target")
+        if found["weight"] is not None and found["weight"] in (*names, found["target"]):
+            refuse(f"encoder.weight is {brief(found['weight'])}, which is a column of features or labels")
         rules = {rule: found[rule] for rule in ("missing", "unknown", "label_kind")}
-        return cls(columns, found["target"], **rules, marks=tuple(found["marks"]))
+        return cls(columns, found["target"], **rules, marks=tuple(found["marks"]), weight=found["weight"])
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column as it is: NaN where a cell is missing, infinity where it is not a
@@ -413,8 +446,9 @@ _ENCODER = record(
         "unknown": choice(*UNKNOWN_RULES),
         "label_kind": choice("integer", "text"),
         "marks": listed(_TEXT),
+        "weight": optional(_TEXT),
     },
-    {"marks": list(MISSING_MARKS)},
+    {"marks": list(MISSING_MARKS), "weight": None},
 )
 
 

@@ -16,12 +16,14 @@ from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, Column, Encode
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.weight_columns import weight_note
 
 __all__ = [
     "FEW_WRONG",
     "MOST_LEVEL_BYTES",
     "category_column",
     "find_column",
+    "find_weight",
     "learn_encoder",
     "learn_from_fewer",
     "note_fills",
@@ -68,6 +70,31 @@ def find_column(frame: Frame, wanted: str, option: str) -> str:
     )
 
 
+def find_weight(frame: Frame, wanted: str | None, target: str, others: Collection[str]) -> str | None:
+    """The name of the column of weights; None for none.
+
+    Args:
+        frame: the table.
+        wanted: as for `find_column`.
+        target: the column of labels.
+        others: columns that other options name.
+
+    Raises:
+        ArgumentError: there is no such column, or it is another one's.
+
+    Example:
+        >>> find_weight(Frame.of({"cases": [2], "income": ["low"]}), "cases", "income", ())
+        'cases'
+    """
+    if wanted is None:
+        return None
+    name = find_column(frame, wanted, "weight")
+    if name == target or name in others:
+        what = "the column of labels" if name == target else "also named by --drop or --categories"
+        raise ArgumentError(f"weight={wanted!r}: column {name!r} is {what}; give weights in a column of their own")
+    return name
+
+
 def learn_encoder(
     frame: Frame,
     target: str,
@@ -77,6 +104,7 @@ def learn_encoder(
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
     marks: Sequence[str] = MISSING_MARKS,
+    weight: str | None = None,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -95,6 +123,7 @@ def learn_encoder(
         categories: columns to read as text, whatever they look like and however rare their levels
             are.
         marks: words that mark a missing cell, besides the empty one.
+        weight: the column of the weights of rows; as the target.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -110,12 +139,13 @@ def learn_encoder(
         ('age', 'colour=blue', 'colour=red')
     """
     notes = list(frame.notes)
-    note_positions(frame.names, [target, *drop, *categories], notes)
+    note_positions(frame.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(frame, target, "target")
     dropped = {find_column(frame, name, "drop") for name in drop}
     forced = {find_column(frame, name, "categories") for name in categories}
-    index = [name for name in frame.index if name not in {target, *dropped, *forced}]
-    left_out = {target, *dropped, *index}
+    weight = find_weight(frame, weight, target, {*dropped, *forced})
+    index = [name for name in frame.index if name not in {target, weight, *dropped, *forced}]
+    left_out = {target, weight, *dropped, *index}
     names = [name for name in frame.names if name not in left_out]
     if not names:
         raise DataError(
@@ -127,17 +157,21 @@ def learn_encoder(
         "use reset_index() in pandas"
         for name in index
     ]
+    notes += [] if weight is None else [weight_note(weight)]
     for name in (target, *names):
         frame = frame.without(name, set(marks) - MISSING_WORDS)
     kinds = {name: _kind(frame, name, forced, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
+    if weight is not None:
+        frame = frame.without(weight, marks)
     if missing == "drop":
-        frame = _drop_gaps(frame, {**kinds, target: "category"}, notes)
+        weighed = {} if weight is None else {weight: "number"}
+        frame = _drop_gaps(frame, {**kinds, target: "category", **weighed}, notes)
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
     columns = tuple(_learn_column(frame, name, kinds[name], missing, name in forced) for name in names)
-    encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks))
+    encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
         note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)

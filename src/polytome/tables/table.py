@@ -82,6 +82,7 @@ class TableOptions(RowOptions, total=False):
     drop: Sequence[str]
     categories: Sequence[str]
     marks: Sequence[str] | None
+    weight: str | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Table:
         kept: `(n_rows of the file,)` which rows are in X; None when all are.
         frame: the columns of the rows in X as they were read; None for files that hold numbers
             alone.
+        weight: `(n_rows,)` weights of the rows; None for equal ones.
     """
 
     X: Matrix
@@ -109,6 +111,7 @@ class Table:
     notes: tuple[str, ...] = ()
     kept: NDArray[np.bool_] | None = None
     frame: Frame | None = None
+    weight: NDArray[np.float64] | None = None
 
 
 def read_table(
@@ -123,6 +126,7 @@ def read_table(
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
+    weight: str | None = None,
     labels: bool = True,
     read_limit: float | None = None,
 ) -> Table:
@@ -149,6 +153,8 @@ def read_table(
         marks: words that mark a missing cell in training, besides the empty one; None is "?" in a
             text table and nothing else in a file that has nulls. `MISSING_WORDS` count as missing
             among numbers in any case.
+        weight: a column of numbers by which the rows are weighted in training; by name or position.
+            A weight of 2 equals the row twice, 0 its absence. With an encoder it knows its own.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -191,19 +197,19 @@ def read_table(
         expected = {column.name for column in encoder.columns} if encoder else names_expected(target)
         is_text = kind == "delimited"
         frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        if encoder is not None and (drop or categories or marks or target not in (None, encoder.target)):
+        if encoder is not None and (drop or categories or marks or weight or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{path}: target, drop, categories and marks are for training; the model knows its columns"
+                f"{path}: target, weight, drop, categories and marks are for training; the model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
-            table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks)
+            table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks, weight)
         else:
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
+        if drop or marks or categories or weight or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{path}: drop, categories, marks, missing and unknown need named columns; this has none"
+                f"{path}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
@@ -240,6 +246,7 @@ def _train(
     drop: Sequence[str],
     categories: Sequence[str],
     marks: Sequence[str],
+    weight: str | None,
 ) -> Table:
     """Learn an encoder from the frame and apply it."""
     if target is None:
@@ -249,7 +256,7 @@ def _train(
         )
     n_rows = frame.n_rows
     encoder, frame, notes = learn_encoder(
-        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks
+        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks, weight=weight
     )
     return _encoded(frame, encoder, n_rows, notes)
 
@@ -259,7 +266,8 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
 
     Args:
         frame: the rows.
-        encoder: of the model; without its target, labels are ignored.
+        encoder: of the model; without its target, labels are ignored, and without its weight,
+            weights are.
         missing: as for `read_table`.
         unknown: as for `read_table`.
 
@@ -294,8 +302,8 @@ def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]
     if frame.n_rows < n_rows and frame.rows is not None:
         kept = np.zeros(n_rows, dtype=np.bool_)
         kept[frame.rows] = True
-    X, y = encoder.encode(frame), encoder.labels(frame)
-    return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept, frame)
+    X, y, weight = encoder.encode(frame), encoder.labels(frame), encoder.weights(frame)
+    return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept, frame, weight)
 
 
 def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int | None, wants_labels: bool) -> Table:

@@ -11,6 +11,7 @@ from polytome.tables.encoder import Encoder
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.spread import Asked, arrow_of, asked_of, encoded, joined, learner_of
 from polytome.tables.streams.table import StreamedTable
+from polytome.tables.weight_columns import check_some_weight
 
 __all__ = ["current_workers", "open_dask_frame"]
 
@@ -65,13 +66,15 @@ def open_dask_frame(frame: Any, target: str, workers: Any, memory: int | None, *
             "read it as text"
         )
     asked = asked_of(_SOURCE, list(meta.columns), target, notes=notes, **options)
-    partitions = list(enumerate(frame[[*asked.names, asked.target]].to_delayed()))
+    partitions = list(enumerate(frame[list(asked.read)].to_delayed()))
     learners = [delayed(_learner_of, pure=False)(partition, asked, place) for place, partition in partitions]
     encoder, classes, more = joined(asked, workers.results(workers.client.compute(learners)))
     shared = workers.sent((asked, encoder, classes))
     parts = [delayed(_part_of, pure=False)(partition, shared, place) for place, partition in partitions]
-    X, codes = held_stream(parts, len(encoder.feature_names), workers, memory)
-    return StreamedTable(_SOURCE, X, codes, classes, encoder, (), (*notes, *more))
+    X, codes, weight = held_stream(parts, len(encoder.feature_names), workers, memory)
+    if weight is not None:
+        check_some_weight(weight, _SOURCE, str(asked.weight))
+    return StreamedTable(_SOURCE, X, codes, classes, encoder, (), (*notes, *more), weight=weight)
 
 
 def _is_known(column: Any) -> bool:
@@ -85,5 +88,5 @@ def _learner_of(partition: Any, asked: Asked, place: int) -> Learner:
 def _part_of(partition: Any, shared: tuple[Asked, Encoder, Any], place: int) -> ArrayPart:
     asked, encoder, classes = shared
     name = f"{asked.source}, partition {place}"
-    X, codes = encoded(arrow_of(partition, name), asked, encoder, classes, name)
-    return ArrayPart.of(X, name, codes)
+    X, codes, weight = encoded(arrow_of(partition, name), asked, encoder, classes, name)
+    return ArrayPart.of(X, name, codes, weight)

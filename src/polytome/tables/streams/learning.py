@@ -32,6 +32,7 @@ from polytome.tables.schemas import (
     without_gap_words,
 )
 from polytome.tables.streams.each_row import smallest
+from polytome.tables.weight_columns import read_weights, weight_note
 
 __all__ = ["MOST_WORDS", "Learner", "learn_from_fewer_frames"]
 
@@ -50,6 +51,7 @@ class Learner:
         unknown: as for `learn_encoder`.
         forced: the columns to read as text, whatever they look like.
         marks: words that mark a missing cell, besides the empty one.
+        weight: the column of weights of rows; None for equal ones.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Learner:
         unknown: str,
         forced: Collection[str],
         marks: Sequence[str],
+        weight: str | None = None,
     ) -> None:
-        self.source, self.target = source, target
+        self.source, self.target, self.weight = source, target, weight
         self.missing, self.unknown, self.forced, self.marks = missing, unknown, forced, tuple(marks)
         self.columns = {name: _Seen(self, name, name in forced) for name in names}
         self.labels = _Seen(self, target, forced=True)
         self.codes: list[NDArray[np.int32]] = []
+        self.weights: list[NDArray[np.float64]] = []
         self.n_rows = 0
         self._begins: list[int] = []
         self._frames: list[Frame] = []
@@ -85,6 +89,9 @@ class Learner:
             cells = frame[name]
             seen.see(cells.without(marks) if marks else cells, self.n_rows)
         self.codes.append(self.labels.last_codes)
+        if self.weight is not None:
+            drops = self.missing == "drop"
+            self.weights.append(read_weights(frame, self.weight, self.marks, may_be_missing=drops))
         self.n_rows += frame.n_rows
 
     def join(self, later: Learner) -> None:
@@ -99,6 +106,7 @@ class Learner:
         self._begins += [self.n_rows + row for row in later._begins]
         self._frames += later._frames
         self.codes += [codes[each] for each in later.codes]
+        self.weights += later.weights
         self.n_rows += later.n_rows
 
     def place(self, row: int) -> str:
@@ -108,7 +116,8 @@ class Learner:
 
     def has_gaps(self) -> bool:
         """Whether a cell is missing where that leaves out its row."""
-        return any(seen.n_gaps for seen in (*self.columns.values(), self.labels))
+        columns = (*self.columns.values(), self.labels)
+        return any(seen.n_gaps for seen in columns) or any(np.isnan(some).any() for some in self.weights)
 
     def learned(self) -> tuple[Encoder, tuple[str, ...]]:
         """The encoder, and notes that a user should see.
@@ -116,7 +125,7 @@ class Learner:
         Raises:
             DataError: a column or the labels cannot be used; the message names the place.
         """
-        notes: list[str] = []
+        notes = [] if self.weight is None else [weight_note(self.weight)]
         columns = tuple(seen.column(notes) for seen in self.columns.values())
         words = self.labels.without_gaps(notes)
         kind = label_kind(words, self.target, notes=notes, n_rows=self.n_rows - self.labels.n_gaps)
@@ -124,7 +133,7 @@ class Learner:
             self.labels.refuse(
                 self.labels.first_gap, "the label is missing; fill it in, or leave out the row with --missing drop"
             )
-        encoder = Encoder(columns, self.target, self.missing, self.unknown, kind, self.marks)
+        encoder = Encoder(columns, self.target, self.missing, self.unknown, kind, self.marks, self.weight)
         refuse_equal_names(self.source, encoder)
         if self.missing == "mean":
             note_fills({name: seen.n_gaps for name, seen in self.columns.items()}, notes)
@@ -145,6 +154,10 @@ class Learner:
         classes, meant = self.classes(kind)
         meant = meant.astype(smallest(len(classes)))  # there is one for each row
         return classes, np.concatenate([meant[each] for each in self.codes])
+
+    def weighed(self) -> NDArray[np.float64] | None:
+        """The weight of each row; None where they are equal."""
+        return None if self.weight is None else np.concatenate(self.weights)
 
 
 def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: str) -> Encoder:

@@ -18,7 +18,7 @@ from polytome.rows.dask import as_workers
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.schemas import find_column, note_positions
+from polytome.tables.schemas import find_column, find_weight, note_positions
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -30,6 +30,7 @@ from polytome.tables.streams.places import SeenFile, files_of, unbounded
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
 from polytome.tables.table import kind_of_file, names_expected
+from polytome.tables.weight_columns import check_some_weight
 
 __all__ = ["EncodedPart", "open_pieces", "open_rows", "stream_kind"]
 
@@ -126,6 +127,7 @@ def open_rows(
     drop: Sequence[str] = (),
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
+    weight: str | None = None,
     memory: str | float | None = None,
     workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -149,6 +151,8 @@ def open_rows(
         drop: columns to leave out.
         categories: columns to read as text, even if they look like numbers.
         marks: words that mark a missing cell; see `read_table`.
+        weight: a column of numbers by which the rows are weighted: 2 equals the row twice, 0 its
+            absence. The weights are kept in memory, eight bytes for each row.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
             the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
@@ -190,7 +194,8 @@ def open_rows(
     if (opened := opener_of(source)) is not None:
         if target is None:
             raise ArgumentError("target=None: a data frame of a cluster needs the name of its column of labels")
-        rules = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
+        rules: dict[str, Any] = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
+        rules |= {"weight": weight}
         return opened(source, target, workers, limit, drop=drop, categories=categories, **rules)
     paths = files_of(source)
     if workers is not None:
@@ -199,25 +204,27 @@ def open_rows(
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
-        if drop or marks or categories or missing in ("drop", "mean") or unknown == "zero":
+        if drop or marks or categories or weight or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{name}: drop, categories, marks, missing and unknown need named columns; this has none"
+                f"{name}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
             )
         return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress, workers)
     missing, unknown = missing or "error", unknown or "error"
     files = _table_files(paths, kind, header, names_expected(target))
     notes: list[str] = list(files[0].notes)
-    names, target, forced = _chosen_columns(files[0], target, drop, categories, notes)
-    _check_alike(files, [*names, target], {*forced, target}, notes)
+    names, target, forced, weight = _chosen_columns(files[0], target, drop, categories, weight, notes)
+    read = [*names, target, *([] if weight is None else [weight])]
+    _check_alike(files, read, notes)
     piece_rows = _piece_rows(len(names) + 1)
-    parts = [part for file in files for part in file.parts([*names, target], piece_rows)]
+    parts = [part for file in files for part in file.parts(read, piece_rows)]
     n_rows = sum(part.n_rows for part in parts)
     if not n_rows:
-        raise FileError(f"{name}: has 0 rows and {len(names) + 1} columns; there is nothing to read")
+        raise FileError(f"{name}: has 0 rows and {len(read)} columns; there is nothing to read")
     held_bytes = max(file.held_bytes for file in files)
-    check_memory(n_rows, piece_rows, len(names) + 1, held_bytes, limit)
+    check_memory(n_rows, piece_rows, len(read), held_bytes, limit)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
-    learner = Learner(name, names, target, missing=missing, unknown=unknown, forced=forced, marks=given)
+    rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
+    learner = Learner(name, names, target, **rules)
     counted: list[TablePart] = []
     for part in parts:
         before = learner.n_rows
@@ -228,17 +235,19 @@ def open_rows(
         counted.append(part.checked(learner.n_rows - before))
     encoder, more = learner.learned()
     classes, codes = learner.labelled(encoder.label_kind)
-    encoded = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows]
+    encoded, weights = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows], learner.weighed()
     if missing == "drop" and learner.has_gaps():
-        encoded, codes, note = _without_incomplete(name, encoded, codes)
+        encoded, codes, weights, note = _without_incomplete(name, encoded, codes, weights)
         more = (*more, note)
+    if weights is not None:
+        check_some_weight(weights, name, str(weight))
     width = len(encoder.feature_names)
     entries = len(codes) * (len(encoder.columns) if encoder.is_sparse else width)
     X = Stream(
         tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit, workers=workers
     )
     seen = tuple(file.file for file in files)
-    return StreamedTable(name, X, codes, classes, encoder, seen, (*notes, *more))
+    return StreamedTable(name, X, codes, classes, encoder, seen, (*notes, *more), weight=weights)
 
 
 def stream_kind(path: Path) -> str | None:
@@ -344,22 +353,28 @@ def _piece_rows(n_columns: int) -> int:
 
 
 def _chosen_columns(
-    file: TableFile, target: str | None, drop: Sequence[str], categories: Sequence[str], notes: list[str]
-) -> tuple[list[str], str, set[str]]:
-    """The feature columns, the target, and the columns to read as text, as `learn_encoder` finds
-    them."""
+    file: TableFile,
+    target: str | None,
+    drop: Sequence[str],
+    categories: Sequence[str],
+    weight: str | None,
+    notes: list[str],
+) -> tuple[list[str], str, set[str], str | None]:
+    """The feature columns, the target, the columns to read as text, and that of weights, as
+    `learn_encoder` finds them."""
     if target is None:
         raise ArgumentError(
             f"{file.file}: say which column holds the labels with --target NAME (or target=NAME); its columns are "
             f"{listing(file.names)}"
         )
     header = Frame(file.names, (), str(file.file))
-    note_positions(header.names, [target, *drop, *categories], notes)
+    note_positions(header.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(header, target, "target")
     dropped = {find_column(header, name, "drop") for name in drop}
     forced = {find_column(header, name, "categories") for name in categories}
-    index = [name for name in file.index if name not in {target, *dropped, *forced}]
-    names = [name for name in header.names if name not in {target, *dropped, *index}]
+    weight = find_weight(header, weight, target, {*dropped, *forced})
+    index = [name for name in file.index if name not in {target, weight, *dropped, *forced}]
+    names = [name for name in header.names if name not in {target, weight, *dropped, *index}]
     if not names:
         raise DataError(f"{header.source}: has no column besides the target {target!r}; there is nothing to learn from")
     notes += [
@@ -367,10 +382,10 @@ def _chosen_columns(
         "use reset_index() in pandas"
         for name in index
     ]
-    return names, target, forced
+    return names, target, forced, weight
 
 
-def _check_alike(files: Sequence[TableFile], names: Sequence[str], forced: set[str], notes: list[str]) -> None:
+def _check_alike(files: Sequence[TableFile], names: Sequence[str], notes: list[str]) -> None:
     """Refuse a file without one of the columns, or with another kind of values in it than the files
     before."""
     known: dict[str, TableFile] = {}
@@ -403,11 +418,13 @@ def _check_alike(files: Sequence[TableFile], names: Sequence[str], forced: set[s
 
 
 def _without_incomplete(
-    name: str, parts: Sequence[EncodedPart], codes: NDArray[Any]
-) -> tuple[list[EncodedPart], NDArray[Any], str]:
-    """The parts and the codes of the rows that lack no cell: one more reading."""
+    name: str, parts: Sequence[EncodedPart], codes: NDArray[Any], weights: NDArray[np.float64] | None
+) -> tuple[list[EncodedPart], NDArray[Any], NDArray[np.float64] | None, str]:
+    """The parts, codes and weights of the rows that lack no cell: one more reading."""
     found, row = [], 0
     chosen = codes >= 0
+    if weights is not None:
+        chosen &= ~np.isnan(weights)
     for part in parts:
         first = row
         for frame in part.frames():
@@ -417,4 +434,5 @@ def _without_incomplete(
     if not chosen.any():
         raise DataError(f"{name}: every row has a missing cell; use --missing mean, or leave columns out")
     note = f"{int((~chosen).sum())} of {len(chosen)} rows have a missing cell and are left out"
-    return [part for part in found if part.n_rows], codes[chosen], note
+    weights = None if weights is None else weights[chosen]
+    return [part for part in found if part.n_rows], codes[chosen], weights, note

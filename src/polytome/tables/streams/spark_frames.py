@@ -17,6 +17,7 @@ from polytome.rows.spark import JOB_SECONDS, PIECES, SparkPart, SparkWorkers, an
 from polytome.tables.streams.learning import Learner
 from polytome.tables.streams.spread import asked_of, encoded, joined, learner_of
 from polytome.tables.streams.table import StreamedTable
+from polytome.tables.weight_columns import check_some_weight
 
 __all__ = ["open_spark_frame"]
 
@@ -46,7 +47,7 @@ def open_spark_frame(frame: Any, target: str, workers: Any, memory: int | None, 
         raise ArgumentError("X is a data frame of Spark Connect; give one of a session that has a SparkContext")
     notes: list[str] = []
     asked = asked_of(_SOURCE, frame.columns, target, notes=notes, **options)
-    chosen = frame.select([f"`{name.replace('`', '``')}`" for name in (*asked.names, asked.target)])
+    chosen = frame.select([f"`{name.replace('`', '``')}`" for name in asked.read])
 
     def learners_of(batches: Iterable[Any]) -> Iterator[tuple[int, Learner]]:
         import pyarrow
@@ -62,16 +63,19 @@ def open_spark_frame(frame: Any, target: str, workers: Any, memory: int | None, 
 
         place, name = _place(), f"{_SOURCE}, partition {_place()}"
         for number, batch in enumerate(batch for batch in batches if batch.num_rows):
-            X, codes = encoded(pyarrow.Table.from_batches([batch]), asked, encoder, classes, name)
-            row = (place, number, pickle.dumps(X), codes.tobytes(), checksum_of_piece(X))
-            kinds = (pyarrow.int32(), pyarrow.int32(), pyarrow.binary(), pyarrow.binary(), pyarrow.int64())
-            columns = [pyarrow.array([value], kind) for value, kind in zip(row, kinds, strict=True)]
-            yield pyarrow.RecordBatch.from_arrays(columns, names=["place", "number", "features", "codes", "checksum"])
+            X, codes, weight = encoded(pyarrow.Table.from_batches([batch]), asked, encoder, classes, name)
+            weight = np.empty(0) if weight is None else weight
+            row = {"place": place, "number": number, "features": pickle.dumps(X), "codes": codes.tobytes()}
+            row |= {"weight": weight.tobytes(), "checksum": checksum_of_piece(X)}
+            kinds = [pyarrow.int32()] * 2 + [pyarrow.binary()] * 3 + [pyarrow.int64()]
+            columns = [pyarrow.array([value], kind) for value, kind in zip(row.values(), kinds, strict=True)]
+            yield pyarrow.RecordBatch.from_arrays(columns, names=list(row))
 
     pieces = chosen.mapInArrow(pieces_of, PIECES).persist()
     workers = SparkWorkers(pieces)
     weakref.finalize(workers, _forget, pieces).atexit = False
-    told = within(frame.sparkSession, pieces.select("place", "number", "codes", "checksum").collect, JOB_SECONDS)
+    labels = pieces.select("place", "number", "codes", "weight", "checksum")
+    told = within(frame.sparkSession, labels.collect, JOB_SECONDS)
     told = sorted(told, key=lambda row: (row["place"], row["number"]))
     codes = [np.frombuffer(bytes(row["codes"]), dtype=np.min_scalar_type(-len(classes))) for row in told]
     parts = []
@@ -84,7 +88,11 @@ def open_spark_frame(frame: Any, target: str, workers: Any, memory: int | None, 
     most = max(map(len, codes))
     dtype = np.dtype(np.float64)
     X = Stream(tuple(parts), width, most, encoder.is_sparse, n_entries, dtype, memory, workers=workers)
-    return StreamedTable(_SOURCE, X, np.concatenate(codes), classes, encoder, (), (*notes, *more))
+    weight = None
+    if asked.weight is not None:
+        weight = np.concatenate([np.frombuffer(bytes(row["weight"])) for row in told])
+        check_some_weight(weight, _SOURCE, asked.weight)
+    return StreamedTable(_SOURCE, X, np.concatenate(codes), classes, encoder, (), (*notes, *more), weight=weight)
 
 
 def _forget(pieces: Any) -> None:

@@ -15,8 +15,9 @@ from polytome.errors import ArgumentError, DataError
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
 from polytome.tables.readers.columnar import import_pyarrow, table_frame
-from polytome.tables.schemas import find_column, note_positions
+from polytome.tables.schemas import find_column, find_weight, note_positions
 from polytome.tables.streams.learning import Learner
+from polytome.tables.weight_columns import read_weights
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,6 +39,7 @@ class Asked:
         unknown: as for `read_table`.
         forced: the columns to read as text.
         marks: words that mark a missing cell.
+        weight: the column of weights of rows; None for equal ones.
     """
 
     source: str
@@ -47,6 +49,12 @@ class Asked:
     unknown: str
     forced: frozenset[str]
     marks: tuple[str, ...]
+    weight: str | None = None
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return (*self.names, self.target, *(() if self.weight is None else (self.weight,)))
 
     def learner(self) -> Learner:
         """One that has seen nothing."""
@@ -58,6 +66,7 @@ class Asked:
             unknown=self.unknown,
             forced=self.forced,
             marks=self.marks,
+            weight=self.weight,
         )
 
 
@@ -72,6 +81,7 @@ def asked_of(
     categories: Sequence[str],
     marks: Sequence[str],
     notes: list[str],
+    weight: str | None = None,
 ) -> Asked:
     """What is to be learned of a data frame with these columns.
 
@@ -87,14 +97,15 @@ def asked_of(
     if wrong:
         raise DataError(f"{source}: has a column named {wrong[0]!r}, which is not text; rename it")
     frame = Frame(tuple(header), (), source)
-    note_positions(frame.names, [target, *drop, *categories], notes)
+    note_positions(frame.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(frame, target, "target")
     dropped = {find_column(frame, name, "drop") for name in drop}
     forced: Collection[str] = {find_column(frame, name, "categories") for name in categories}
-    names = tuple(name for name in frame.names if name not in {target, *dropped})
+    weight = find_weight(frame, weight, target, {*dropped, *forced})
+    names = tuple(name for name in frame.names if name not in {target, weight, *dropped})
     if not names:
         raise DataError(f"{source}: has no column besides the target {target!r}; there is nothing to learn from")
-    return Asked(source, names, target, missing, unknown, frozenset(forced), tuple(marks))
+    return Asked(source, names, target, missing, unknown, frozenset(forced), tuple(marks), weight)
 
 
 def learner_of(table: pyarrow.Table, asked: Asked, place: int) -> Learner:
@@ -102,8 +113,8 @@ def learner_of(table: pyarrow.Table, asked: Asked, place: int) -> Learner:
     learner = asked.learner()
     if table.num_rows:
         name = f"{asked.source}, partition {place}"
-        learner.see(table_frame(table.select([*asked.names, asked.target]), name))
-    learner.codes = []  # the rows may come in another order when they are encoded
+        learner.see(table_frame(table.select(asked.read), name))
+    learner.codes, learner.weights = [], []  # the rows may come in another order when they are encoded
     return learner
 
 
@@ -122,8 +133,10 @@ def joined(asked: Asked, learners: Iterable[Learner]) -> tuple[Encoder, Array, t
     return encoder, whole.classes(encoder.label_kind)[0], notes
 
 
-def encoded(table: pyarrow.Table, asked: Asked, encoder: Encoder, classes: Array, name: str) -> tuple[Any, Array]:
-    """Some rows as numbers, and which of the classes each has.
+def encoded(
+    table: pyarrow.Table, asked: Asked, encoder: Encoder, classes: Array, name: str
+) -> tuple[Any, Array, Array | None]:
+    """Some rows as numbers, which of the classes each has, and its weight; None for equal ones.
 
     Raises:
         DataError: rows are not what they were when the encoder was learned.
@@ -131,13 +144,15 @@ def encoded(table: pyarrow.Table, asked: Asked, encoder: Encoder, classes: Array
     kind = np.min_scalar_type(-len(classes))
     if not table.num_rows:
         width = len(encoder.feature_names)
-        return (sparse.csr_matrix((0, width)) if encoder.is_sparse else np.empty((0, width))), np.empty(0, dtype=kind)
-    frame = table_frame(table.select([*asked.names, asked.target]), name)
+        nothing: Any = sparse.csr_matrix((0, width)) if encoder.is_sparse else np.empty((0, width))
+        return nothing, np.empty(0, dtype=kind), None if encoder.weight is None else np.empty(0)
+    frame = table_frame(table.select(asked.read), name)
     labels: Any = encoder.labels(frame)
     codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     if not np.array_equal(classes[codes], labels):
         raise DataError(f"{name}: holds other labels than when it was first computed; persist the frame before the fit")
-    return encoder.encode(frame), codes.astype(kind)
+    weight = None if encoder.weight is None else read_weights(frame, encoder.weight, encoder.marks)
+    return encoder.encode(frame), codes.astype(kind), weight
 
 
 def arrow_of(frame: Any, source: str) -> pyarrow.Table:

@@ -36,6 +36,7 @@ class StreamedTable:
         seed: of its choice.
         positive: the label that is distinguished from all others, if there is one.
         rows: of these rows the numbers in the files, counted from 0; None for all.
+        weight: of each row, (n,); None for equal weights.
     """
 
     name: str
@@ -50,6 +51,7 @@ class StreamedTable:
     seed: int | None = None
     positive: str | None = None
     rows: NDArray[np.int64] | None = None
+    weight: NDArray[np.float64] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -62,6 +64,11 @@ class StreamedTable:
         if self.files:
             return sum(file.size for file in self.files)
         return self.X.n_entries * (self.X.dtype.itemsize + 4 * self.X.is_sparse)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Of each row, (n,): those of their column, or ones that take no memory."""
+        return np.broadcast_to(1.0, self.n_rows) if self.weight is None else self.weight
 
     @property
     def class_counts(self) -> NDArray[np.int64]:
@@ -83,9 +90,9 @@ class StreamedTable:
                 parts.append(part if own.all() else chooser.only(own))
         entries = self.X.n_entries * int(chosen.sum()) // max(self.n_rows, 1)
         rows = np.flatnonzero(chosen) if self.rows is None else self.rows[chosen]
-        return replace(
-            self, X=replace(self.X, parts=tuple(parts), n_entries=entries), codes=self.codes[chosen], rows=rows
-        )
+        X = replace(self.X, parts=tuple(parts), n_entries=entries)
+        weight = None if self.weight is None else self.weight[chosen]
+        return replace(self, X=X, codes=self.codes[chosen], rows=rows, weight=weight)
 
     def encoded(self, encoder: Encoder) -> StreamedTable:
         """The same rows of a table with another encoder of its columns."""
