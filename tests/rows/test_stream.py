@@ -18,14 +18,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_digits
 
-from polytome.errors import DataError
-from polytome.losses import Softmax
+from polytome import LogisticRegression
+from polytome.errors import ArgumentError, DataError
+from polytome.losses import Logistic, Softmax
+from polytome.models.cost import cost_of_fit
 from polytome.objective import Objective
 from polytome.passes import Columns, RowSquares, Scores, ValueAndGradient
 from polytome.penalties import L2
 from polytome.rows import Stream, StreamedRows, as_rows, rows_of
-from polytome.solvers import LBFGS, Newton, minimize
+from polytome.solvers import LBFGS, DistinctRows, Newton, RowSpace, TemperedNewton, minimize
 from polytome.solvers.newton import Guard
+from polytome.tables.streams.table import StreamedTable
 
 
 @dataclass(frozen=True)
@@ -203,3 +206,35 @@ def test_the_guard_of_all_rows_copies_none(rng: np.random.Generator, monkeypatch
             monkeypatch.setattr(StreamedRows, "subset", None)
         matrices.append(guard.matrix)
     assert_allclose(matrices[1], matrices[0], rtol=1e-12)
+
+
+class Unread:
+    """Rows that nobody may read."""
+
+    n_rows = 3
+
+    def read(self) -> Any:
+        raise AssertionError("was read")
+
+
+@pytest.mark.parametrize(
+    ("solver", "name"),
+    [
+        ("dual", "dual coordinate ascent"),
+        (RowSpace(Newton()), "RowSpace"),
+        (DistinctRows(Newton()), "DistinctRows"),
+        (LBFGS(then=TemperedNewton()), "TemperedNewton"),
+    ],
+)
+def test_solvers_that_need_rows_in_memory_refuse_before_any_reading(solver: Any, name: str) -> None:
+    stream = Stream((Unread(), Unread()), 2, 3, False, 12, np.dtype(float))
+    rows = StreamedTable("rows", stream, np.arange(6) % 2, np.arange(2), None, ())
+    said = f"{name} needs rows in memory, and these are read block by block"
+    with pytest.raises(ArgumentError, match=said):
+        LogisticRegression(solver=solver, scale="standard").fit(rows)
+    with pytest.raises(ArgumentError, match=said):
+        cost_of_fit(LogisticRegression(solver=solver), rows)
+    if not isinstance(solver, str):
+        objective = Objective(Logistic(), L2(1.0), StreamedRows.of(stream, rows.codes))
+        with pytest.raises(ArgumentError, match=said):
+            minimize(objective, solver)

@@ -37,13 +37,14 @@ from scipy.optimize import linprog
 from polytome.certificates.aliases import sizes_and_centres
 from polytome.numerics.exact_rows import exact_null_space, whole_multiples, whole_numbers
 from polytome.objective import all_scores
-from polytome.passes import Columns
+from polytome.passes import Block, Columns
+from polytome.rows import StreamedRows
 from polytome.rows.blocks import Storage
 from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["ANY_SIGN", "Recession", "recession_of"]
+__all__ = ["ANY_SIGN", "MOST_UNKNOWNS", "Recession", "recession_of"]
 
 ANY_SIGN = 2
 """For a coefficient that some directions of the cone raise and others lower, or of which that is
@@ -60,7 +61,8 @@ _MOST_ROUNDS = 200
 _DEPENDENT = 1e-12
 """What is left of a constraint of length 1 that depends on others."""
 _AT_ONCE = 4096
-_MOST_UNKNOWNS = 400
+MOST_UNKNOWNS = 400
+"""Coefficients that can be asked about."""
 _MOST_EXACT_UNKNOWNS = 120
 _MOST_EXACT_PRODUCTS = 2**25
 _MOST_SIGN_UNKNOWNS = 3000
@@ -88,11 +90,12 @@ class Recession:
     signs: Array
 
 
-def recession_of(rows: Storage, target: Array, used: Array, fit_intercept: bool) -> Recession | None:
+def recession_of(rows: Storage | StreamedRows, target: Array, used: Array, fit_intercept: bool) -> Recession | None:
     """What separates the classes; None where nothing does, or nothing was proved to.
 
     Args:
-        rows: with their weights; rows of weight 0 do not count.
+        rows: with their weights; rows of weight 0 do not count. Those of a stream are read again
+            for each linear programme.
         target: the class of each row, whole numbers from 0, or (n_rows, K) probabilities; -1 for a
             row that takes no part.
         used: columns without penalty, none of which depends on the others and the intercept.
@@ -131,7 +134,7 @@ class _Cone:
     zero, 0 nothing.
     """
 
-    rows: Storage
+    rows: Storage | StreamedRows
     used: Array
     fit_intercept: bool
     own: Array
@@ -141,10 +144,10 @@ class _Cone:
     is_equal: list[Array]
 
     @classmethod
-    def of(cls, rows: Storage, target: Array, used: Array, fit_intercept: bool) -> _Cone | None:
+    def of(cls, rows: Storage | StreamedRows, target: Array, used: Array, fit_intercept: bool) -> _Cone | None:
         own, kinds = _asked(target, rows.weight)
         n_unknowns = (len(used) + fit_intercept) * (kinds.shape[1] - 1)
-        if not 0 < n_unknowns <= _MOST_UNKNOWNS or not (kinds > 0).any():
+        if not 0 < n_unknowns <= MOST_UNKNOWNS or not (kinds > 0).any():
             return None
         rows = rows.at(np.float64)
         size, shift, _ = sizes_and_centres(rows, fit_intercept)
@@ -182,9 +185,10 @@ class _Cone:
 
     def features(self, chosen: Array) -> Array:
         """Scaled columns of some rows, the intercept's last: (n_chosen, n_used + 1)."""
-        blocks = self.rows.subset(chosen, np.ones(len(chosen))).blocks()
+        numbers, places = np.unique(chosen, return_inverse=True)
+        blocks = self.rows.subset(numbers, np.ones(len(numbers))).blocks()
         X = np.vstack([self.rows.columns.with_intercept(block, self.fit_intercept) for block in blocks])
-        return self.kept(X)
+        return self.kept(X[places])
 
     def sum_of(self, which: Array) -> Array:
         """The sum of the chosen differences, as coefficients of W: (n_used + 1, K)."""
@@ -303,11 +307,28 @@ def _pieces(cone: _Cone, which: Array) -> Iterator[tuple[Array, Array]]:
     """Numbers of rows of which some difference is chosen, and their columns as they are stored, the
     intercept's ones last."""
     chosen = np.flatnonzero(which.any(axis=1))
-    start, identity = 0, Columns.identity(cone.rows.n_features)
-    for block in cone.rows.subset(chosen, np.ones(len(chosen))).blocks() if len(chosen) else ():
-        part = chosen[start : start + len(block.weight)]
-        start += len(part)
+    identity = Columns.identity(cone.rows.n_features)
+    for part, block in _blocks_of(cone.rows, chosen) if len(chosen) else ():
         yield part, cone.kept(identity.with_intercept(block))
+
+
+def _blocks_of(rows: Storage | StreamedRows, chosen: Array) -> Iterator[tuple[Array, Block]]:
+    """The chosen rows, which are in growing order, a block at a time; those of a stream are not
+    gathered in memory, as they may be almost all."""
+    start = 0
+    if isinstance(rows, Storage):
+        for block in rows.subset(chosen, np.ones(len(chosen))).blocks():
+            part = chosen[start : start + len(block.weight)]
+            start += len(part)
+            yield part, block
+        return
+    for block in rows.blocks():
+        own = slice(*np.searchsorted(chosen, [start, start + len(block.weight)]))
+        part = chosen[own]
+        if len(part):
+            kept = part - start
+            yield part, Block(block.stored[kept], block.precision, block.target[kept], block.weight[kept])
+        start += len(block.weight)
 
 
 def _exact_direction(cone: _Cone, W: Array, zero: Array, n_found: int) -> tuple[Array, Array] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from polytome.cli.options import (
@@ -11,21 +13,23 @@ from polytome.cli.options import (
     Header,
     Intercept,
     Json,
+    MemoryLimit,
     Missing,
     MissingMark,
     Positive,
     ReadLimit,
-    SourceName,
+    SourceNames,
     Target,
     WeightColumn,
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
+from polytome.cli.train import refuse_beside_streams, why_read
 
 __all__ = ["diagnose"]
 
 
 def diagnose(
-    source: SourceName,
+    sources: SourceNames,
     target: Target = None,
     weight: WeightColumn = None,
     positive: Positive = None,
@@ -34,6 +38,7 @@ def diagnose(
     missing_mark: MissingMark = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    memory: MemoryLimit = None,
     drop: Drop = None,
     categories: Categories = None,
     data: DataFolder = None,
@@ -45,15 +50,21 @@ def diagnose(
     (train --C inf) grow without bound and mean nothing: the columns are named,
     with the classes that they tell apart. A finite C needs none of this.
 
+    Several files of one kind, and one that does not fit into memory, are read
+    piece by piece.
+
     \b
     Examples:
       polytome diagnose iris
       polytome diagnose people.csv --target income --drop id
+      polytome diagnose logs/2026-*/*.parquet --target clicked
 
     Exit status: 0 also where classes are separated.
     """
     from polytome.files.sources import one_against_rest, open_source
+    from polytome.files.streamed import streamed_against_rest
     from polytome.models.diagnose import diagnose as diagnosis_of
+    from polytome.tables.streams.opening import open_rows
 
     options: dict[str, Any] = {
         "target": target,
@@ -61,19 +72,32 @@ def diagnose(
         "missing": missing,
         "marks": missing_mark,
         "header": header,
-        "read_limit": read_limit,
         "drop": drop or (),
         "categories": categories or (),
     }
+    looking = "looking for what separates the classes"
     with live_line() as say:
-        say(f"reading {source}")
-        rows = open_source(source, data_dir=data, **options)
-        if positive is not None:
-            rows = one_against_rest(rows, positive)
-        say("looking for what separates the classes")
-        found = diagnosis_of(rows.X, rows.y, sample_weight=rows.weight, fit_intercept=intercept, encoder=rows.encoder)
+        say(f"reading {sources[0]}")
+        if (why := why_read(sources, memory)) is not None:
+            refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+            told = partial(_told, say)
+            table = open_rows(sources, memory=memory, progress=told, **options)
+            table = table if positive is None else streamed_against_rest(table, positive)
+            say(looking)
+            notes, found = table.notes, diagnosis_of(table, fit_intercept=intercept)
+        else:
+            rows = open_source(sources[0], data_dir=data, read_limit=read_limit, **options)
+            rows = rows if positive is None else one_against_rest(rows, positive)
+            say(looking)
+            how: dict[str, Any] = {"sample_weight": rows.weight, "fit_intercept": intercept, "encoder": rows.encoder}
+            notes, found = rows.notes, diagnosis_of(rows.X, rows.y, **how)
+    source = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"
     if as_json:
         print_json({"source": source, **found.to_json()})
         return
-    show_notes(rows.notes)
+    show_notes(notes)
     make_console().print(str(found), soft_wrap=True, markup=False, highlight=False)
+
+
+def _told(say: Callable[[str], object], done: int, n_rows: int) -> None:
+    say(f"reading {done:,} of {n_rows:,} rows")

@@ -33,7 +33,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
-from polytome.cli.train import refuse_beside_streams, scale_of, weights_of
+from polytome.cli.train import check_solver_beside_streams, refuse_beside_streams, scale_of, weights_of, why_read
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-Source = Annotated[
-    str | None,
+Sources = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="SOURCE",
+        metavar="SOURCE...",
         show_default=False,
-        help="The name of a data set, or a path; without one --rows and --columns say what there is.",
+        help="The name of a data set, or a path, or several files of one kind; without one --rows and --columns say "
+        "what there is.",
     ),
 ]
 WorkerCount = Annotated[
@@ -80,7 +81,7 @@ Disk = Annotated[
 
 
 def plan(
-    source: Source = None,
+    sources: Sources = None,
     target: Target = None,
     workers: WorkerCount = None,
     bandwidth: Bandwidth = "1GB/s",
@@ -134,14 +135,15 @@ def plan(
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
-    if source is not None:
+    source = None if not sources else sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"
+    if sources:
         for name, value in {"rows": rows, "columns": columns, "entries": entries, "classes": classes}.items():
             _refuse_beside_source(name, value)
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
         table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
         table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or (), "weight": weight}
-        cost, seconds = _of_source(model, source, scale, data, memory, table, machines)
+        cost, seconds = _of_source(model, sources, scale, data, memory, table, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
@@ -183,7 +185,7 @@ def _refuse_beside_source(name: str, value: object) -> None:
 
 def _of_source(
     model: LogisticRegression,
-    source: str,
+    sources: list[str],
     scale: str | None,
     data: Path | None,
     memory: str | None,
@@ -191,18 +193,16 @@ def _of_source(
     machines: Workers | None,
 ) -> tuple[FitCost, float]:
     """The cost of a fit to a source, and the seconds that it took to open it."""
-    from polytome.files.sources import is_dataset, open_source
-    from polytome.files.streamed import why_streamed
+    from polytome.files.sources import open_source
     from polytome.models.cost import cost_of_fit
     from polytome.models.penalty_weights import check_named_weights, numbered_weights
     from polytome.tables.streams.opening import open_rows
 
     began = time.perf_counter()
-    why = None if is_dataset(source) and memory is None else why_streamed(source, memory)
-    if why is None:
+    if (why := why_read(sources, memory)) is None:
         with live_line() as say:
-            say(f"reading {source}")
-            found = open_source(source, data_dir=data, **options)
+            say(f"reading {sources[0]}")
+            found = open_source(sources[0], data_dir=data, **options)
         show_notes(found.notes)
         if scale is None:
             model.set_params(scale=found.scale)
@@ -210,11 +210,12 @@ def _of_source(
         check_named_weights(model.penalty_weights, found.encoder)
         with numbered_weights(model, found.encoder):
             return cost_of_fit(model, found.X, found.y, found.weight, workers=machines), seconds
-    refuse_beside_streams([source], why, {"--data": data, "--read-limit": options.pop("read_limit")})
+    check_solver_beside_streams(sources, why, str(model.solver))
+    refuse_beside_streams(sources, why, {"--data": data, "--read-limit": options.pop("read_limit")})
     with live_line() as say:
-        say(f"reading {source}")
+        say(f"reading {sources[0]}")
         table = open_rows(
-            source, memory=memory, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
+            sources, memory=memory, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
         )
     show_notes(table.notes)
     seconds = time.perf_counter() - began

@@ -60,7 +60,16 @@ if TYPE_CHECKING:
     from polytome.solvers import Progress
     from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["coefficients_title", "model_line", "refuse_beside_streams", "scale_of", "train", "weights_of"]
+__all__ = [
+    "check_solver_beside_streams",
+    "coefficients_title",
+    "model_line",
+    "refuse_beside_streams",
+    "scale_of",
+    "train",
+    "weights_of",
+    "why_read",
+]
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
@@ -147,8 +156,9 @@ def train(
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
-    if (why := _why_streamed(sources, memory, workers)) is not None:
+    if (why := why_read(sources, memory, workers)) is not None:
         refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+        check_solver_beside_streams(sources, why, solver)
         _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
@@ -169,7 +179,7 @@ def train(
     _train(rows, settings, command_line(context), out, report, as_json)
 
 
-def _why_streamed(sources: list[str], memory: str | None, workers: str | None) -> str | None:
+def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
     """Why the sources are read piece by piece; None if they are not."""
     from polytome.files.sources import is_dataset
     from polytome.files.streamed import why_streamed
@@ -195,6 +205,17 @@ def refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any])
     if given:
         raise ArgumentError(
             f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option means nothing; leave it out"
+        )
+
+
+def check_solver_beside_streams(sources: list[str], why: str, solver: str) -> None:
+    """Refuse, before the first reading, a solver that needs all rows in memory."""
+    from polytome.errors import ArgumentError
+
+    if solver == "dual":
+        raise ArgumentError(
+            f"--solver dual: dual coordinate ascent needs rows in memory, and {sources[0]} is read piece by piece "
+            f"({why}); use --solver auto"
         )
 
 

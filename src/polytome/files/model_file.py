@@ -213,7 +213,7 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
             tensors["proved_zero"] = model.proved_zero_
         saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
         found = vars(model).get("separation_")
-        saved["separation"] = None if found is None else plain(asdict(found))
+        saved["separation"] = vars(model).get("separation_unknown_") if found is None else plain(asdict(found))
     if kind == "LinearRegression":
         saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_), words=True)
         tensors["singular"] = model.singular_
@@ -337,7 +337,10 @@ def _classifier_from_saved(model: Any, kind: str, saved: dict[str, Any], tensors
     model.n_iter_ = np.array([saved["n_iter"]], dtype=np.int32)
     model.history_ = _history(tensors["history"])
     model.solver_ = saved["solver"]
-    model.separation_ = _separation(saved["separation"], saved["objective"])
+    found = saved["separation"]
+    if isinstance(found, str):
+        model.separation_unknown_, found = found, None
+    model.separation_ = _separation(found, saved["objective"])
 
 
 def _separation(saved: dict[str, Any] | None, objective: dict[str, Any]) -> Separation | None:

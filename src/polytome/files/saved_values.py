@@ -187,7 +187,7 @@ _CERTIFIED = _MODEL | {
     "stop": choice(*Stop.__members__),
     "n_iter": whole(0, _MOST_STEPS),
     "solver": text(),
-    "separation": optional(record(_SEPARATION)),
+    "separation": optional(either(text(1000), record(_SEPARATION))),
 }
 _BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS)}
 _NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}

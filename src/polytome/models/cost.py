@@ -29,6 +29,7 @@ from polytome.objective import Objective
 from polytome.passes import ValueAndGradient
 from polytome.rows import Rows, Storage, Stream, StreamedRows, as_rows
 from polytome.solvers import Choice, Newton, Solver, named_solver
+from polytome.solvers.choose import check_named_residence
 from polytome.solvers.memory import forecast, memory_left, planned_solver
 from polytome.solvers.trial import Trial, evenly_spaced, fit_watched, representative, trial_fit
 from polytome.tables.streams.table import StreamedTable
@@ -177,6 +178,7 @@ def cost_of_fit(
     began = time.perf_counter()
     X, labels, weight, n_bytes = _data(model, X, y, sample_weight)
     problem = model._problem(X, labels, class_weights(model.class_weight, labels, weight))
+    check_named_residence(model.solver, problem.rows)
     preparing = time.perf_counter() - began
     rows, loss, facts = problem.rows, problem.loss, problem.rows.facts
     limit = X.memory if isinstance(X, Stream) else None

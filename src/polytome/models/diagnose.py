@@ -15,7 +15,15 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.fitting import objective_of
 from polytome.models.labels import hard_labels, row_weights
 from polytome.models.logistic import LogisticRegression
-from polytome.models.separation import Separation, aliases_in, infinite_by_group, infinite_to_json, separation_of
+from polytome.models.separation import (
+    Separation,
+    aliases_in,
+    infinite_by_group,
+    infinite_to_json,
+    separation_of,
+    why_not_looked_for,
+)
+from polytome.models.streamed import encoder_in, streamed_data
 
 if TYPE_CHECKING:
     from polytome.tables.encoder import Encoder
@@ -35,6 +43,7 @@ class Diagnosis:
         classes: the labels.
         aliases: columns that are sums of others and a constant.
         separation: the coefficients without a finite estimate; None where there are none.
+        not_looked_for: why separation was not looked for; empty where it was.
 
     Example:
         >>> print(diagnose([[0.0], [0.0], [1.0]], ["no", "yes", "yes"]))
@@ -48,6 +57,7 @@ class Diagnosis:
     classes: tuple[Any, ...]
     aliases: tuple[Alias, ...]
     separation: Separation | None
+    not_looked_for: str = ""
 
     def __str__(self) -> str:
         return "\n".join([*self._about_separation(), *self._about_aliases()])
@@ -57,6 +67,8 @@ class Diagnosis:
 
     def _about_separation(self) -> list[str]:
         found = self.separation
+        if self.not_looked_for:
+            return [f"Whether the classes are separated was not looked for: {self.not_looked_for}."]
         if found is None:
             return ["Not separated: no direction was found along which all losses fall."]
         if found.is_complete:
@@ -85,7 +97,7 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
-        found, extent = self.separation, "no"
+        found, extent = self.separation, "not looked for" if self.not_looked_for else "no"
         if found is not None:
             extent = "completely" if found.is_complete else "in part"
         return {
@@ -110,7 +122,7 @@ def _factor(size: float) -> str:
 
 
 def diagnose(
-    X: Any, y: Any, *, sample_weight: Any = None, fit_intercept: bool = True, encoder: Encoder | None = None
+    X: Any, y: Any = None, *, sample_weight: Any = None, fit_intercept: bool = True, encoder: Encoder | None = None
 ) -> Diagnosis:
     """Say whether the classes are separated, which coefficients would have no finite estimate
     without a penalty, and which columns are sums of others.
@@ -119,7 +131,8 @@ def diagnose(
     float64 found.
 
     Args:
-        X: shape (n, d), as `LogisticRegression.fit` takes it.
+        X: shape (n, d), as `LogisticRegression.fit` takes it; or rows from `polytome.open_rows`,
+            which are read again for each of some linear programmes.
         y: one label per row, of at least two classes.
         sample_weight: rows of weight 0 do not count.
         fit_intercept: whether the model would have an intercept.
@@ -142,20 +155,27 @@ def diagnose(
     regression models, Biometrika 71, 1984; Konis, Linear programming algorithms for detecting
     separated data in binary logistic regression models, 2007.
     """
-    refuse_foreign_arrays(X)
     model = LogisticRegression(C=np.inf, fit_intercept=fit_intercept)
-    X = checked_features(model, X, y)
-    labels, weight = hard_labels(y), row_weights(sample_weight, X.shape[0])
+    encoder = encoder_in(X) if encoder is None else encoder
+    if (streamed := streamed_data(model, X, y, sample_weight)) is not None:
+        X, labels, weight = streamed
+    else:
+        refuse_foreign_arrays(X)
+        X = checked_features(model, X, y)
+        labels, weight = hard_labels(y), row_weights(sample_weight, X.shape[0])
     problem = model._problem(X, labels, weight)
     objective = objective_of(model, X, problem)
     given: Any = encoder.feature_names if encoder is not None else feature_names_in(model)
     names = (f"feature_{j}" for j in range(X.shape[1])) if given is None else map(str, given)
     aliases = aliases_in(objective)
-    separation = None if problem.loss is None else separation_of(objective, problem.outputs.learned, aliases)
+    reason = "" if problem.loss is None else why_not_looked_for(objective, aliases)
+    is_asked = problem.loss is not None and not reason
+    separation = separation_of(objective, problem.outputs.learned, aliases) if is_asked else None
     return Diagnosis(
         n_rows=int((weight > 0).sum()),
         feature_names=tuple(names),
         classes=tuple(labels.classes.tolist()),
         aliases=aliases,
         separation=separation,
+        not_looked_for=reason,
     )

@@ -33,12 +33,13 @@ from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.models.peer_settings import l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
-from polytome.models.separation import Separation, separation_of, separation_sentence, unpenalised_columns
+from polytome.models.separation import separation_of, separation_sentence, unpenalised_columns, why_not_looked_for
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
 from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2, strength_and_ratio
 from polytome.rows import Rows, Stream
 from polytome.solvers import Choice, Progress, Solution, Stop, minimize
+from polytome.solvers.choose import check_named_residence
 from polytome.solvers.driver import Callback, check_limits
 from polytome.solvers.memory import planned_solver
 
@@ -109,6 +110,7 @@ def planned(estimator: Any, X: Any, problem: Problem) -> Plan:
         X: features as given, to name an entry that is not finite.
         problem: what is minimised.
     """
+    check_named_residence(estimator.solver, problem.rows)
     objective = objective_of(estimator, X, problem)
     if problem.loss is None:
         return Plan(problem, objective, None)
@@ -280,7 +282,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         penalty_weights=weights_text(objective.penalty.weights),
         l1_ratio=l1_ratio,
     )
-    estimator.separation_ = _separation(objective, solution, outputs)
+    _keep_separation(estimator, objective, solution, outputs)
     sentence = separation_sentence(estimator)
     if not solution.stop.succeeded and solution.stop is not Stop.INTERRUPTED:
         alone = ", ".join(estimator._output_name(int(outputs.learned[output])) for output in solution.separated)
@@ -294,14 +296,19 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         warnings.warn(f"{sentence} {estimator.certificate_}", ConvergenceWarning, stacklevel=4)
 
 
-def _separation(objective: Objective, solution: Solution, outputs: Outputs) -> Separation | None:
-    """What separates the classes where some coefficients have no penalty; that there is an optimum
-    may be proved already."""
+def _keep_separation(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:
+    """What separates the classes where some coefficients have no penalty, or why that was not
+    looked for; that there is an optimum may be proved already."""
+    estimator.separation_ = None
+    vars(estimator).pop("separation_unknown_", None)
     is_known = solution.stop is Stop.SEPARATED and not solution.separated
     has_optimum = np.isfinite(solution.certificate.distance)
     if is_known or has_optimum or solution.stop is Stop.INTERRUPTED or not len(unpenalised_columns(objective)):
-        return None
-    return separation_of(objective, outputs.learned)
+        return
+    if reason := why_not_looked_for(objective):
+        estimator.separation_unknown_ = reason
+    else:
+        estimator.separation_ = separation_of(objective, outputs.learned)
 
 
 def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:

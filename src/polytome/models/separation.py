@@ -8,7 +8,7 @@ that grow without bound along the way say nothing: they are as large as the tole
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certain_classes import labels_by_output
-from polytome.certificates.recession import ANY_SIGN, recession_of
+from polytome.certificates.recession import ANY_SIGN, MOST_UNKNOWNS, recession_of
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.fitted import Fitted, feature_names_in
 from polytome.models.fitted_source import source_of
 from polytome.objective import Objective
 from polytome.plain.values import plain
+from polytome.rows import StreamedRows
 from polytome.rows.blocks import Storage
+from polytome.solvers.memory import memory_left
 from polytome.tables.frames import listing as quoted_listing
 
 Array = NDArray[Any]
@@ -37,10 +39,13 @@ __all__ = [
     "separation_of",
     "separation_sentence",
     "separation_to_json",
+    "unpenalised_columns",
+    "why_not_looked_for",
 ]
 
 _MOST_COLUMNS = 400
 _MOST_LABELS = 10**7
+_BYTES_OF_LABEL = 80  # scores, differences, and what is asked of each
 _SHOWN = 5
 _ENDS = {1: "to +infinity", -1: "to -infinity", 0: "in either direction"}
 
@@ -83,7 +88,9 @@ class Separation:
 def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ...] | None = None) -> Separation | None:
     """What separates the classes of a problem whose coefficients, or some of them, have no penalty.
 
-    None where nothing does, where nothing could be proved, and where rows are not in memory.
+    None where nothing does, where nothing could be proved, and where it is not looked for: see
+    `why_not_looked_for`. Rows that stay in their files are read again for each of some linear
+    programmes.
 
     Args:
         objective: what was minimised.
@@ -99,11 +106,13 @@ def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ..
         Separation(n_separated=1, is_complete=False, infinite=(Infinite(column=0, of=1, against=(0,), sign=1),))
     """
     rows, free = objective.rows, unpenalised_columns(objective)
-    if not isinstance(rows, Storage) or not objective.loss.is_cross_entropy or len(free) > _MOST_COLUMNS:
+    if not (isinstance(rows, Storage | StreamedRows) and objective.loss.is_cross_entropy):
         return None
-    if rows.n_rows * objective.loss.n_outputs > _MOST_LABELS:
+    if why_not_looked_for(objective, aliases):
         return None
     aliases = aliases_in(objective) if aliases is None else aliases
+    if isinstance(rows, StreamedRows):  # scores of all rows are not for a checkpoint
+        rows = replace(rows, stream=replace(rows.stream, journal=None))
     used = np.setdiff1d(free, [alias.column for alias in aliases])
     infinite: list[Infinite] = []
     separated, is_complete = np.zeros(rows.n_rows, dtype=bool), True
@@ -118,6 +127,40 @@ def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ..
     if not separated.any():
         return None
     return Separation(int(separated.sum()), is_complete, tuple(sorted(infinite, key=lambda each: each.column)))
+
+
+def why_not_looked_for(objective: Objective, aliases: tuple[Alias, ...] | None = None) -> str:
+    """Why it is not looked for what separates the classes; empty where it is, or where that has no
+    meaning.
+
+    Args:
+        objective: what is minimised.
+        aliases: what `aliases_in` has found of it, where that was asked.
+    """
+    rows, loss = objective.rows, objective.loss
+    if not loss.is_cross_entropy:
+        return ""
+    free, n_classes = len(unpenalised_columns(objective)), max(2, loss.n_outputs)
+    if free > _MOST_COLUMNS:
+        return f"{free:,} columns have no penalty, and at most {_MOST_COLUMNS} are looked at"
+    if not isinstance(rows, Storage | StreamedRows):
+        return "the rows are not in the memory of this machine"
+    n_labels = rows.n_rows * n_classes
+    if n_labels > _MOST_LABELS:
+        return f"{rows.n_rows:,} rows times {n_classes} classes are more than the {_MOST_LABELS:,} that are looked at"
+    if isinstance(rows, StreamedRows):
+        if rows.stream.workers is not None:
+            return "the rows lie with workers"
+        needed, left = _BYTES_OF_LABEL * n_labels, memory_left(rows.stream.memory)
+        if left is not None and needed > left:
+            return f"that would take {needed / 1e6:,.0f} MB, and {left / 1e6:,.0f} MB are left"
+    outputs = 1 if loss.separable else n_classes - 1
+    if (free + objective.fit_intercept) * outputs > MOST_UNKNOWNS:
+        aliases = aliases_in(objective) if aliases is None else aliases
+        unknowns = (free - len(aliases) + objective.fit_intercept) * outputs
+        if unknowns > MOST_UNKNOWNS:
+            return f"{unknowns:,} coefficients have no penalty, and at most {MOST_UNKNOWNS} are looked at"
+    return ""
 
 
 def unpenalised_columns(objective: Objective) -> Array:
@@ -168,7 +211,8 @@ def _named(signs: Array, places: list[tuple[int, ...]]) -> Iterator[Infinite]:
 
 
 def separation_sentence(model: Fitted) -> str:
-    """Which coefficients of a model have no finite estimate; empty where none was found.
+    """Which coefficients of a model have no finite estimate, or that this was not looked for; empty
+    where none was found.
 
     Example:
         >>> import warnings
@@ -181,7 +225,8 @@ def separation_sentence(model: Fitted) -> str:
     """
     found: Separation | None = vars(model).get("separation_")
     if found is None:
-        return ""
+        reason = vars(model).get("separation_unknown_")
+        return f"Whether the classes are separated was not looked for: {reason}." if reason else ""
     n_rows = model.objective_.n_rows
     where = f"all {n_rows:,} rows" if found.n_separated == n_rows else f"{found.n_separated:,} of {n_rows:,} rows"
     return (
@@ -195,7 +240,8 @@ def separation_to_json(model: Fitted) -> dict[str, Any] | None:
     """What `separation_sentence` says, with names; None where nothing was found."""
     found: Separation | None = vars(model).get("separation_")
     if found is None:
-        return None
+        reason = vars(model).get("separation_unknown_")
+        return {"not_looked_for": reason} if reason else None
     infinite = infinite_to_json(found, _names_of(model), _labels_of(model))
     return {"n_separated": found.n_separated, "is_complete": found.is_complete, "infinite": infinite}
 

@@ -14,7 +14,7 @@ from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
-from polytome.rows import in_memory
+from polytome.rows import Rows, in_memory
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_squares
@@ -23,11 +23,11 @@ from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
 from polytome.solvers.proximal_newton import ProximalNewton
 from polytome.solvers.row_space import RowSpace
-from polytome.solvers.solver import Solver
+from polytome.solvers.solver import Solver, check_residence
 from polytome.solvers.stochastic import StochasticGradientDescent
 from polytome.solvers.tempered_newton import TemperedNewton
 
-__all__ = ["Choice", "choose_solver", "chooses", "named_solver", "seed_from"]
+__all__ = ["Choice", "check_named_residence", "choose_solver", "chooses", "named_solver", "seed_from"]
 
 _NAMES = ("auto", "newton", "lbfgs", "dual", "gradient-descent", "sgd")
 _AUTO_IN_SCIKIT_LEARN = ("newton-cg", "newton-cholesky", "liblinear", "sag", "saga")
@@ -192,6 +192,19 @@ def named_solver(solver: str | Solver, objective: Objective, random_state: Any =
     else:
         raise ArgumentError(f"solver={solver!r}: needs one of {', '.join(_NAMES)}; 'auto' suits every data set")
     return Choice(named, f"solver={solver!r} was asked for")
+
+
+def check_named_residence(solver: str | Solver, rows: Rows) -> None:
+    """Refuse, before any work, rows that are not in memory, where the solver that a name stands for
+    needs them there.
+
+    Raises:
+        ArgumentError: it does.
+    """
+    if solver == "dual":
+        check_residence(DualCoordinateAscent(), rows)
+    elif isinstance(solver, Solver) and not isinstance(solver, type):
+        check_residence(solver, rows)
 
 
 def chooses(solver: str | Solver) -> bool:

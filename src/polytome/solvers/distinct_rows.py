@@ -36,6 +36,7 @@ class DistinctRows(Solver):
 
     solver: Solver
 
+    in_memory = "DistinctRows"
     careful_fallback = True
 
     @property
@@ -45,7 +46,7 @@ class DistinctRows(Solver):
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """The iterates of the inner solver; finding equal rows takes about as long as a pass."""
-        rows = distinct_rows(in_memory(objective.rows, "DistinctRows"))
+        rows = distinct_rows(in_memory(objective.rows, self.in_memory))
         yield from Relay(self.solver, replace(objective, rows=rows), start)
 
     def numbers_held(self, size: Size) -> float:

@@ -25,7 +25,7 @@ from polytome.penalties import Penalty
 from polytome.solvers.careful_newton import CarefulNewton
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.newton import Newton
-from polytome.solvers.solver import Relay, Solver
+from polytome.solvers.solver import Relay, Solver, check_residence
 from polytome.threads import kept, one_blas_thread
 
 Array = NDArray[Any]
@@ -172,7 +172,7 @@ def minimize(
 
     Raises:
         ArgumentError: `tol` or `max_iter` cannot be used, or the loss has no certificate, or no
-            solver minimises this penalty.
+            solver minimises this penalty, or it needs rows in memory and these are elsewhere.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -186,6 +186,7 @@ def minimize(
     check_limits(tol, max_iter)
     check_provable(objective)
     _check_minimises(solver, objective.penalty)
+    check_residence(solver, objective.rows)
     # An overflow on the way is an outcome, not a warning.
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         state = _Minimization(objective, tol, max_iter, callback, see)
@@ -580,6 +581,7 @@ def train(
     """
     _check_epochs(epochs)
     _check_minimises(solver, objective.penalty)
+    check_residence(solver, objective.rows)
     history: list[Epoch] = []
     with one_blas_thread():
         iterates = Relay(solver, objective, start)

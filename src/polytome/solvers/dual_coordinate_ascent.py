@@ -66,6 +66,7 @@ class DualCoordinateAscent(Solver):
 
     then: Solver | None = LBFGS()  # noqa: RUF009  (an immutable record)
     seed: int = 0
+    in_memory = "dual coordinate ascent"
     careful_fallback = True
     fallback_after = 1000
     patience = 40  # values on the way are means over an epoch; those of the next solver may lie above them

@@ -41,6 +41,7 @@ class RowSpace(Solver):
 
     solver: Solver
 
+    in_memory = "RowSpace"
     careful_fallback = True
 
     @property
@@ -57,7 +58,7 @@ class RowSpace(Solver):
         """
         if not objective.penalty.is_rotation_invariant:
             raise ArgumentError("RowSpace needs a penalty that weighs all columns alike; use solver='auto'")
-        rows = in_memory(objective.rows, "RowSpace").at(np.float64)
+        rows = in_memory(objective.rows, self.in_memory).at(np.float64)
         U, singular, Qt = svd(np.vstack([rows.dense(block) for block in rows.blocks()]), full_matrices=False)
         nonzero = singular > np.finfo(np.float64).eps * singular.max()
         nonzero[0] = True  # of columns that are all constant, one dimension of zeros

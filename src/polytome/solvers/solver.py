@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.objective import Objective
 from polytome.penalties import Penalty
+from polytome.rows import Rows, in_memory
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 
 Array = NDArray[Any]
 
-__all__ = ["GivesWay", "Relay", "Solver"]
+__all__ = ["GivesWay", "Relay", "Solver", "check_residence"]
 
 
 @runtime_checkable
@@ -28,6 +29,9 @@ class Solver(Protocol):
 
     then: Solver | None = None
     """The solver that continues where this one gives way or is halted; None for none."""
+
+    in_memory: ClassVar[str] = ""
+    """What of it needs all rows in memory, as a message names it; empty for nothing."""
 
     def minimises(self, penalty: Penalty) -> bool:
         """Whether it finds minima under this penalty; by gradients alone, where squares are all
@@ -61,6 +65,20 @@ class Solver(Protocol):
     def numbers_held(self, size: Size) -> float:
         """How many numbers of eight bytes it holds at its peak, those of `then` included."""
         return 5 * size.coefficients
+
+
+def check_residence(solver: Solver, rows: Rows) -> None:
+    """Refuse, before any work, rows that are read block by block, where a solver or one that may
+    take over from it needs them in memory.
+
+    Raises:
+        ArgumentError: it does.
+    """
+    last: Solver | None = solver
+    while last is not None:
+        if last.in_memory:
+            in_memory(rows, last.in_memory)
+        last = last.then
 
 
 class GivesWay(NamedTuple):

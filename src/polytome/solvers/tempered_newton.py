@@ -53,13 +53,14 @@ class TemperedNewton(Solver):
     """
 
     pairs: int = 200
+    in_memory = "TemperedNewton"
     careful_fallback = True
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
         if not isinstance(objective.loss, Softmax):
             raise ArgumentError(f"TemperedNewton: needs the softmax loss, not {objective.loss}; use solver='auto'")
-        in_memory(objective.rows, "TemperedNewton")
+        in_memory(objective.rows, self.in_memory)
         objective = objective.at(np.float64)
         W, passes, pairs, draw = start, 1.0, self.pairs, 0
         value, gradient = objective.value_and_gradient(W)
