@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.evaluate import read_labelled
+from polytome.cli.evaluate import rows_for_model
 from polytome.cli.options import (
     DataFolder,
     Header,
     Json,
-    JudgedSource,
+    JudgedSources,
     Missing,
     ModelPath,
     ReadLimit,
@@ -29,7 +29,7 @@ __all__ = ["card"]
 
 def card(
     model: ModelPath,
-    source: JudgedSource = None,
+    sources: JudgedSources = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="CARD.md", show_default=False, help="Write the card to this file instead of stdout."),
@@ -55,15 +55,17 @@ def card(
     """
     from polytome.files.atomic_files import atomic_output
     from polytome.files.sources import open_model
+    from polytome.files.streamed import named
     from polytome.report.card import model_card
     from polytome.report.contents import judge_any
 
-    check_outputs([model, source, target], {"--out": (out, ".md")})
-    fitted = open_model(model)
+    check_outputs([model, *(sources or ()), target], {"--out": (out, ".md")})
+    fitted, source = open_model(model), named(sources) if sources else None
     judged = None
-    if source is not None:
-        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
-        judged = judge_any(fitted, rows.X, rows.y, name=source if split is None else f"{source}, {split} rows")
+    if sources:
+        options = (split, data, target, missing, unknown, header, read_limit)
+        rows, name = rows_for_model(fitted, sources, *options, draws=True)
+        judged = judge_any(fitted, rows.X, rows.y, name=name)
     text = model_card(fitted, judged, name=model.stem)
     if out is not None:
         with atomic_output(out) as stream:

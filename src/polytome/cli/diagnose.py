@@ -62,7 +62,7 @@ def diagnose(
     Exit status: 0 also where classes are separated.
     """
     from polytome.files.sources import one_against_rest, open_source
-    from polytome.files.streamed import streamed_against_rest
+    from polytome.files.streamed import named, streamed_against_rest
     from polytome.models.diagnose import diagnose as diagnosis_of
     from polytome.tables.streams.opening import open_rows
 
@@ -91,7 +91,7 @@ def diagnose(
             say(looking)
             how: dict[str, Any] = {"sample_weight": rows.weight, "fit_intercept": intercept, "encoder": rows.encoder}
             notes, found = rows.notes, diagnosis_of(rows.X, rows.y, **how)
-    source = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"
+    source = named(sources)
     if as_json:
         print_json({"source": source, **found.to_json()})
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +22,14 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
+from polytome.cli.train import refuse_beside_streams
 
 if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
     from polytome.files.sources import Source
     from polytome.models.fitted import Fitted
 
-__all__ = ["evaluate", "read_labelled"]
+__all__ = ["evaluate", "rows_for_model"]
 
 
 def evaluate(
@@ -61,7 +64,7 @@ def evaluate(
     """
     from polytome.evaluation import metrics
     from polytome.files.sources import open_model
-    from polytome.files.streamed import why_read_piecewise
+    from polytome.files.streamed import named, why_read_piecewise
 
     fitted = open_model(model)
     if (why := why_read_piecewise(sources)) is not None:
@@ -72,7 +75,7 @@ def evaluate(
         _refuse_several(sources)
         rows = read_labelled(fitted, sources[0], split, data, target, missing, unknown, header, read_limit)
         evaluation, notes = metrics.evaluate(fitted, rows.X, rows.y), rows.notes
-    source = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"
+    source = named(sources)
     if as_json:
         print_json(
             {
@@ -93,14 +96,9 @@ def _evaluate_piecewise(
     fitted: Fitted, sources: list[str], why: str, refused: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Evaluation, tuple[str, ...]]:
     """Evaluate on rows that do not fit into memory."""
-    from polytome.errors import ArgumentError
     from polytome.files.streamed import evaluate_streamed
 
-    given = [name for name, value in refused.items() if value is not None]
-    if given:
-        raise ArgumentError(
-            f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option means nothing; leave it out"
-        )
+    refuse_beside_streams(sources, why, refused)
     with live_line() as say:
         found = evaluate_streamed(
             fitted, sources, progress=lambda done, n_rows: say(f"{done:,} of {n_rows:,} rows"), **options
@@ -109,7 +107,48 @@ def _evaluate_piecewise(
     return found
 
 
+def rows_for_model(
+    fitted: Fitted,
+    sources: list[str],
+    split: str | None,
+    data: Path | None,
+    target: str | None,
+    missing: str | None,
+    unknown: str | None,
+    header: str,
+    read_limit: float | None,
+    *,
+    weights: bool = False,
+    draws: bool = False,
+) -> tuple[Source, str]:
+    """Labelled rows for a model in memory, of one source or of several files, and what to call
+    them; `weights` and `draws` as for `read_files`."""
+    from numpy import flatnonzero
+
+    from polytome.files.splits import rows_of_training
+    from polytome.files.streamed import named, read_files, why_read_piecewise
+
+    if (why := why_read_piecewise(sources)) is None:
+        _refuse_several(sources)
+        options = (split, data, target, missing, unknown, header, read_limit)
+        rows = read_labelled(fitted, sources[0], *options, weights=weights)
+        numbers: Any = rows.files if rows.kept is None else flatnonzero(rows.kept) + 1
+        return replace(rows, test_names=numbers), sources[0] if split is None else f"{sources[0]}, {split} rows"
+    refuse_beside_streams(sources, why, {"--split": split, "--data": data, "--read-limit": read_limit})
+    how: dict[str, Any] = {"target": target, "missing": missing, "unknown": unknown, "header": header}
+    with live_line() as say:
+        rows = read_files(fitted, sources, weights=weights, draws=draws, progress=partial(_told, say), **how)
+    seen = "" if rows.y is None else rows_of_training(fitted, rows.X, rows.y, rows.name)
+    show_notes([*rows.notes, *([seen] if seen else [])])
+    return rows, f"{rows.notes[0]} of {named(sources)}" if rows.notes else named(sources)
+
+
+def _told(say: Callable[[str], object], done: int, n_rows: int) -> None:
+    say(f"{done:,} of {n_rows:,} rows")
+
+
 def _refuse_several(sources: list[str]) -> None:
+    """Refuse several sources where they are read whole."""
     from polytome.errors import ArgumentError
 
     if len(sources) > 1:
@@ -126,6 +165,8 @@ def read_labelled(
     unknown: str | None,
     header: str,
     read_limit: float | None,
+    *,
+    weights: bool = False,
 ) -> Source:
     """Rows with labels for a model, read or downloaded with progress shown.
 
@@ -152,6 +193,7 @@ def read_labelled(
             unknown=unknown,
             header=header,
             read_limit=read_limit,
+            weights=weights,
         )
     show_notes(rows.notes)
     if rows.y is None:

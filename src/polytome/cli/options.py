@@ -20,7 +20,7 @@ __all__ = [
     "Intercept",
     "InverseStrength",
     "Json",
-    "JudgedSource",
+    "JudgedSources",
     "L1Ratio",
     "MaxIter",
     "MemoryLimit",
@@ -68,12 +68,13 @@ SourceNames = Annotated[
         metavar="SOURCE...", show_default=False, help="The name of a data set, or a path; or several files of one kind."
     ),
 ]
-JudgedSource = Annotated[
-    str | None,
+JudgedSources = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="SOURCE",
+        metavar="SOURCE...",
         show_default=False,
-        help="Rows with labels, preferably not used in training: the name of a data set, or a path.",
+        help="Rows with labels, preferably not used in training: the name of a data set, or a path; or several files "
+        "of one kind.",
     ),
 ]
 ModelPath = Annotated[

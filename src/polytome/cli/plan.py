@@ -126,6 +126,7 @@ def plan(
       polytome plan --rows 4.3e9 --columns 1e6 --entries 39 --size 1TB
     """
     from polytome.errors import ArgumentError
+    from polytome.files.streamed import named
     from polytome.models.cost import Workers, cost_on_paper
     from polytome.models.logistic import LogisticRegression
     from polytome.tables.streams.memory import bytes_of
@@ -135,7 +136,7 @@ def plan(
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
-    source = None if not sources else sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"
+    source = named(sources) if sources else None
     if sources:
         for name, value in {"rows": rows, "columns": columns, "entries": entries, "classes": classes}.items():
             _refuse_beside_source(name, value)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from polytome.cli.evaluate import read_labelled
+from polytome.cli.evaluate import rows_for_model
 from polytome.cli.options import (
     DataFolder,
     Header,
     Json,
-    JudgedSource,
+    JudgedSources,
     Missing,
     ModelPath,
     ReadLimit,
@@ -28,7 +28,7 @@ __all__ = ["report"]
 
 def report(
     model: ModelPath,
-    source: JudgedSource = None,
+    sources: JudgedSources = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -51,27 +51,29 @@ def report(
     learnt, which rows to look at, and how to reproduce the model. It shows values
     of some rows: whoever may read the report may read those.
 
+    Several files of one kind, and one that does not fit into memory, are read piece
+    by piece; where they have many rows the report shows some, drawn at random.
+
     \b
     Examples:
       polytome report people.safetensors more-people.csv --out report.html
       polytome report mnist.safetensors mnist --data DIR
+      polytome report clicks.safetensors logs/2026-11/*.parquet
       polytome train iris --test-fraction 0.3 --report iris.html
     """
-    from numpy import flatnonzero
-
     from polytome.files.sources import open_model
+    from polytome.files.streamed import named
     from polytome.report import make_report
 
     place = model.with_suffix(".html") if out is None else out
-    check_outputs([model, source, target], {"--out": (place, ".html .htm")})
-    fitted = open_model(model)
-    if source is None:
+    check_outputs([model, *(sources or ()), target], {"--out": (place, ".html .htm")})
+    fitted, source = open_model(model), named(sources) if sources else None
+    if not sources:
         finished = make_report(fitted)
     else:
-        rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
-        row_names = rows.files if rows.kept is None else flatnonzero(rows.kept) + 1
-        name = source if split is None else f"{source}, {split} rows"
-        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=row_names)
+        options = (split, data, target, missing, unknown, header, read_limit)
+        rows, name = rows_for_model(fitted, sources, *options, draws=True)
+        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=rows.test_names)
     finished.save(place)
     if as_json:
         print_json({"model": str(model), "source": source, "split": split, "out": str(place)})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from polytome.cli.evaluate import read_labelled
-from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, ReadLimit, SourceName, Target, Unknown
+from polytome.cli.evaluate import rows_for_model
+from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, ReadLimit, SourceNames, Target, Unknown
 from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_facts
 
@@ -24,7 +24,7 @@ UNDECIDED = 3
 
 def verify(
     model: ModelPath,
-    source: SourceName,
+    sources: SourceNames,
     data: DataFolder = None,
     target: Target = None,
     missing: Missing = None,
@@ -37,27 +37,31 @@ def verify(
 
     This is a slow and simple check in ball arithmetic, which bounds its own
     rounding and shares no code with the fit. SOURCE is what the model was trained
-    on; rows that train --test-fraction held out are left out again. Needs the
-    extra "verify".
+    on; rows that train --test-fraction held out are left out again, and those of a
+    model trained with --weight have their weights. Several files of one kind, a
+    folder or a pattern are read into memory. Needs the extra "verify".
 
     \b
     Examples:
       polytome verify people.safetensors people.csv
       polytome verify mnist.safetensors mnist --data DIR --json
+      polytome verify clicks.safetensors logs/2026-*/*.parquet
 
     Exit status: 0 confirmed, 1 refuted (or an error), 3 undecided.
     """
     from polytome.files.sources import is_dataset, open_model
+    from polytome.files.streamed import named
     from polytome.verification import checker
 
     fitted = open_model(model)
-    split = "train" if is_dataset(source) else None
-    rows = read_labelled(fitted, source, split, data, target, missing, unknown, header, read_limit)
+    split = "train" if len(sources) == 1 and is_dataset(sources[0]) else None
+    options = (split, data, target, missing, unknown, header, read_limit)
+    rows, _ = rows_for_model(fitted, sources, *options, weights=True)
     rows = _without_held_out(fitted, rows)
     with live_line() as say:
-        found = checker.verify(fitted, rows.X, rows.y, progress=say)
+        found = checker.verify(fitted, rows.X, rows.y, rows.weight, progress=say)
     if as_json:
-        print_json({"model": str(model), "source": source, **found.to_json()})
+        print_json({"model": str(model), "source": named(sources), **found.to_json()})
     else:
         _show(found)
     if found.verdict != "confirmed":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from polytome._version import __version__
 from polytome.errors import ArgumentError, DataError, FileError
@@ -23,7 +24,7 @@ from polytome.evaluation.metrics import Evaluation, evaluate_pieces
 from polytome.files.atomic_files import atomic_output
 from polytome.files.image_folders import is_images
 from polytome.files.predictions import predict_rows
-from polytome.files.sources import against_rest, encoder_of, is_dataset, only_held_out
+from polytome.files.sources import Source, against_rest, encoder_of, is_dataset, only_held_out
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_streamed_training
 from polytome.models.fitted import refuse_without_classes
@@ -56,7 +57,9 @@ __all__ = [
     "evaluate_test_rows",
     "fit_streamed",
     "hold_out_streamed",
+    "named",
     "predict_streamed",
+    "read_files",
     "sample_of_test_rows",
     "streamed_against_rest",
     "why_read_piecewise",
@@ -65,6 +68,7 @@ __all__ = [
 
 _CHANGE_NO_BIT = ("callback", "verbose", "n_jobs")
 _BY_WORKERS = "by workers"
+_DRAWN_BYTES = 2**27
 _READINGS = 3  # as a table, as cells and as features
 _TIMES_ITS_TEXT = 6  # what text takes when it is read: itself, cells, and numbers of eight bytes
 
@@ -283,7 +287,7 @@ def predict_streamed(
 
     done, counts, writer = 0, Counter[Any](), None
     with atomic_output(out) as stream, ExitStack() as closing:
-        for X, _ in pieces:
+        for X, _, _ in pieces:
             found = predict_rows(model, X, probabilities=probabilities)
             table = found.to_table()
             writer = writer or closing.enter_context(parquet.ParquetWriter(stream, table.schema))
@@ -329,7 +333,7 @@ def evaluate_streamed(
 
     def labelled() -> Iterator[tuple[Any, Array]]:
         nonlocal done
-        for X, y in pieces:
+        for X, y, _ in pieces:
             if y is None:
                 encoder = source_of(model).encoder
                 where = "say where they are with --target" if encoder is None else f"column {encoder.target!r} has none"
@@ -376,6 +380,106 @@ def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Ar
     return X, rows.classes[rows.codes[chosen]], numbers + 1
 
 
+def read_files(
+    model: Fitted,
+    source: Sequence[str],
+    *,
+    target: str | None = None,
+    missing: str | None = None,
+    unknown: str | None = None,
+    header: str = "auto",
+    weights: bool = False,
+    draws: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> Source:
+    """The labelled rows of several files, or of one that is read piece by piece, in memory, in the
+    way that a model was trained.
+
+    Args:
+        model: a fitted classifier.
+        source: files, folders, patterns.
+        target: where the labels of `.npy` files are; see `read_table`.
+        missing: as for `read_table`.
+        unknown: as for `read_table`.
+        header: as for `read_table`.
+        weights: whether the rows need the weights that they had in training.
+        draws: whether some rows, drawn at random, stand for all where these are many.
+        progress: called with the rows read so far, and about their number.
+
+    Raises:
+        DataError: the rows do not suit the model, have no labels, or do not fit into memory.
+        FileError: a file is missing or damaged, or lacks a column.
+    """
+    refuse_without_classes(model, "rows of a file or data set have one label each")
+    name = named(source)
+    about, pieces = _pieces(model, source, target, missing, unknown, header, labels=True, weights=weights)
+    held, n_rows, draw = _Held(), 0, np.random.default_rng(0)
+    for X, y, weight in pieces:
+        if y is None:
+            raise DataError(f"{name}: has no labels to compare the predictions with; say where they are with --target")
+        numbers = np.arange(n_rows + 1, n_rows + 1 + len(y))
+        n_rows += len(y)
+        held.add(draw.random(len(y)) if draws else np.zeros(len(y)), numbers, X, y, weight)
+        if draws and held.n_bytes > 2 * _DRAWN_BYTES:
+            held.thin(_DRAWN_BYTES)
+        left = memory_left()
+        if not draws and left is not None and held.n_bytes > left:  # they are put together in a copy
+            raise DataError(
+                f"{name}: {n_rows:,} of about {about:,} rows take {held.n_bytes / 1e9:,.2g} GB, and "
+                f"{left / 1e9:,.2g} GB are left to put them together; all rows are needed in memory: give fewer files"
+            )
+        if progress is not None:
+            progress(n_rows, max(about, n_rows))
+    if not n_rows:
+        raise DataError(f"{name}: has no rows")
+    if draws and held.n_bytes > _DRAWN_BYTES:
+        held.thin(_DRAWN_BYTES)
+    _, numbers, X, y, weight = held.whole()
+    positive = source_of(model).positive
+    y = y if positive is None else against_rest(y, positive)
+    drawn = () if len(y) == n_rows else (f"{len(y):,} rows, drawn at random, stand for {n_rows:,}",)
+    return Source(name, X, y, notes=drawn, positive=positive, weight=weight, test_names=numbers)
+
+
+def named(source: Sequence[str]) -> str:
+    """What messages call several files: the first, and how many more.
+
+    Example:
+        >>> named(["a.csv"]), named(["a.csv", "b.csv", "c.csv"])
+        ('a.csv', 'a.csv and 2 more')
+    """
+    return source[0] + (f" and {len(source) - 1:,} more" if len(source) > 1 else "")
+
+
+class _Held:
+    """Rows that are gathered piece by piece, each with a random number by which some are kept."""
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[Array, Array, Any, Array, Array | None]] = []
+        self.n_bytes = 0
+
+    def add(self, order: Array, numbers: Array, X: Any, y: Array, weight: Array | None) -> None:
+        """Keep more rows."""
+        self.pieces.append((order, numbers, X, y, weight))
+        arrays = (X.data, X.indices, X.indptr) if sparse.issparse(X) else (X,)  # type: ignore[attr-defined]
+        self.n_bytes += sum(each.nbytes for each in arrays) + 4 * y.nbytes
+
+    def whole(self) -> tuple[Array, Array, Any, Array, Array | None]:
+        """All of them together."""
+        order, numbers, X, y, weight = zip(*self.pieces, strict=True)
+        together: Any = sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X)
+        weights = None if weight[0] is None else np.concatenate(weight)
+        return np.concatenate(order), np.concatenate(numbers), together, np.concatenate(y), weights
+
+    def thin(self, n_bytes: int) -> None:
+        """Keep about so many bytes of rows, those with the smallest numbers."""
+        order, numbers, X, y, weight = self.whole()
+        count = max(1, int(len(order) * n_bytes / self.n_bytes))
+        kept = np.sort(np.argpartition(order, count - 1)[:count])
+        self.__init__()  # type: ignore[misc]
+        self.add(order[kept], numbers[kept], X[kept], y[kept], None if weight is None else weight[kept])
+
+
 def _pieces(
     model: Fitted,
     source: Sequence[str],
@@ -385,12 +489,15 @@ def _pieces(
     header: str,
     *,
     labels: bool,
-) -> tuple[int, Iterator[tuple[Any, Array | None]]]:
-    """About how many rows files have for a model, and their features and labels piece by piece."""
+    weights: bool = False,
+) -> tuple[int, Iterator[tuple[Any, Array | None, Array | None]]]:
+    """About how many rows files have for a model, and their features, labels and weights piece by
+    piece."""
     encoder = encoder_of(model) if labels else replace(encoder_of(model), target=None)
+    encoder = encoder if weights else replace(encoder, weight=None)
     n_rows, tables, arrays = open_pieces(source, encoder, target, header)
 
-    def pieces() -> Iterator[tuple[Any, Array | None]]:
+    def pieces() -> Iterator[tuple[Any, Array | None, Array | None]]:
         for frame in tables:
             if missing == "drop":
                 frame = encoder.align(frame)
@@ -398,7 +505,7 @@ def _pieces(
                 if not frame.n_rows:
                     continue
             found = encode_rows(frame, encoder, None if missing == "drop" else missing, unknown)
-            yield found.X, found.y
-        yield from arrays
+            yield found.X, found.y, found.weight
+        yield from ((X, y, None) for X, y in arrays)
 
     return n_rows, pieces()

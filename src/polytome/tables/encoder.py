@@ -35,7 +35,7 @@ from polytome.plain.kinds import (
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
-from polytome.tables.weight_columns import check_some_weight, read_weights
+from polytome.tables.weight_columns import read_weights
 
 __all__ = [
     "MISSING_LEVEL",
@@ -230,8 +230,8 @@ class Encoder:
             `(n_rows,)` numbers, zero or more; None when rows have equal weights.
 
         Raises:
-            DataError: the column is missing, a weight is missing, is not a finite number or is
-                negative, or all are zero; the message names the place, the column and the value.
+            DataError: the column is missing, or a weight is missing, is not a finite number or is
+                negative; the message names the place, the column and the value.
         """
         if self.weight is None:
             return None
@@ -240,9 +240,7 @@ class Encoder:
                 f"{frame.source}: lacks the column {self.weight!r}, by which the rows were weighted in training; found "
                 f"{listing(frame.names)}; name the columns as in training"
             )
-        weight = read_weights(frame, self.weight, self.marks)
-        check_some_weight(weight, frame.source, self.weight)
-        return weight
+        return read_weights(frame, self.weight, self.marks)
 
     def incomplete(self, frame: Frame) -> NDArray[np.bool_]:
         """Tell which rows of a frame lack a cell in one of this encoder's columns; `(n_rows,)`."""

@@ -34,6 +34,7 @@ from polytome.tables.readers.idx import images_and_labels, is_idx_name, read_idx
 from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.schemas import learn_encoder
+from polytome.tables.weight_columns import check_some_weight
 
 __all__ = [
     "Column",
@@ -258,7 +259,10 @@ def _train(
     encoder, frame, notes = learn_encoder(
         frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks, weight=weight
     )
-    return _encoded(frame, encoder, n_rows, notes)
+    table = _encoded(frame, encoder, n_rows, notes)
+    if table.weight is not None:
+        check_some_weight(table.weight, frame.source, str(encoder.weight))
+    return table
 
 
 def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None) -> Table:

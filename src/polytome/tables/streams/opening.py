@@ -329,7 +329,7 @@ def open_pieces(
         raise ArgumentError(f"target={target!r}: is for training; the model knows its columns")
     names = [column.name for column in encoder.columns]
     files = _table_files(paths, kind, header, set(names))
-    labelled = [*names, *([] if encoder.target is None else [encoder.target])]
+    labelled = [*names, *(name for name in (encoder.target, encoder.weight) if name is not None)]
     parts: list[TablePart] = []
     piece_rows = _piece_rows(len(labelled))
     check_memory(0, piece_rows, len(labelled), max(file.held_bytes for file in files), None)
