@@ -12,8 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from commands import done, run
 from polytome import LogisticRegression, load, open_rows
+from polytome.errors import DataError
 from polytome.files.sources import fit_source, hold_out, open_source
-from polytome.files.streamed import fit_streamed, hold_out_streamed, why_streamed
+from polytome.files.streamed import fit_streamed, hold_out_streamed, read_files, why_streamed
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -232,3 +233,56 @@ def test_sources_of_several_kinds(tmp_path: Path) -> None:
         failed = run("train", *sources, "--target", "y")
         assert failed.exit_code == 1
         assert re.search(said, " ".join(failed.output.split()))
+
+
+def test_a_weighted_folder_through_every_command(tmp_path: Path) -> None:
+    whole, folder = written(tmp_path / "whole.parquet"), tmp_path / "parts"
+    folder.mkdir()
+    table = parquet.read_table(whole)
+    cases = pyarrow.array(np.random.default_rng(1).integers(0, 4, 600))
+    table = table.append_column("cases", cases)
+    for place, start in enumerate(range(0, 600, 250)):
+        parquet.write_table(table.slice(start, 250), folder / f"{place}.parquet")
+    model, options = tmp_path / "m.safetensors", ("--target", "y", "--weight", "cases")
+    found = run("train", folder, *options, "--test-fraction", "0.2", "--out", model)
+    assert found.exit_code == 0, found.output
+    assert "column 'cases' weighs the rows in the fit" in " ".join(found.stderr.split())
+    total = load(model).objective_.total_weight
+    assert total == hold_out_streamed(open_rows(folder, target="y", weight="cases"), 0.2).weight.sum()
+    pytest.importorskip("flint")
+    assert done("verify", model, folder / "0.parquet", folder / "1.parquet", folder / "2.parquet").startswith(
+        "Confirmed"
+    )
+    parquet.write_table(table.drop_columns(["cases"]), whole)
+    assert "lacks the column 'cases', by which the rows were weighted" in run("verify", model, whole).stderr
+    assert "On 600 rows" in done("card", model, folder / "*.parquet")  # metrics need no weights
+    done("report", model, folder, "--out", tmp_path / "r.html")
+    assert "Not separated" in done("diagnose", folder, *options)
+    assert json.loads(done("plan", folder, *options, "--json"))["n_rows"] == 600
+
+
+@pytest.mark.parametrize("words", [("train",), ("plan",)])
+def test_a_solver_that_needs_rows_in_memory_is_refused_before_the_first_reading(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "0.parquet").write_bytes(b"PAR1, and nothing that could be read")
+    failed = run(*words, tmp_path, "--target", "y", "--solver", "dual")
+    assert "--solver dual: dual coordinate ascent needs rows in memory" in " ".join(failed.stderr.split())
+
+
+def test_many_rows_of_files_are_drawn_for_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in range(3):
+        written(tmp_path / f"{place}.parquet", seed=place)
+    model = fit_streamed(LogisticRegression(), open_rows(tmp_path, target="y"))
+    every = read_files(model, [str(tmp_path)], draws=True)
+    assert (len(every.y), every.notes) == (1_800, ())
+    monkeypatch.setattr("polytome.files.streamed._DRAWN_BYTES", every.X.nbytes // 4)
+    some, again = (read_files(model, [str(tmp_path)], draws=True) for _ in range(2))
+    assert 300 < len(some.y) < 500
+    assert some.notes == (f"{len(some.y)} rows, drawn at random, stand for 1,800",)
+    assert_array_equal(some.X, every.X[some.test_names - 1])
+    assert_array_equal(some.y, every.y[some.test_names - 1])
+    assert_array_equal(again.test_names, some.test_names)
+    monkeypatch.setattr("polytome.files.streamed.memory_left", lambda: 1_000)
+    with pytest.raises(DataError, match="all rows are needed in memory: give fewer files"):
+        read_files(model, [str(tmp_path)])
