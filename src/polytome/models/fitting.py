@@ -301,7 +301,7 @@ def _separation(objective: Objective, solution: Solution, outputs: Outputs) -> S
     has_optimum = np.isfinite(solution.certificate.distance)
     if is_known or has_optimum or solution.stop is Stop.INTERRUPTED or not len(unpenalised_columns(objective)):
         return None
-    return separation_of(objective, outputs.learned)
+    return separation_of(objective, outputs.learned, coefficients=solution.coefficients)
 
 
 def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:
