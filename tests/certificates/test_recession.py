@@ -12,6 +12,7 @@ from scipy import sparse
 from exact_programme import best_within, differences, is_separated
 from polytome.certificates.aliases import aliases_of
 from polytome.certificates.recession import ANY_SIGN, Recession, recession_of
+from polytome.certificates.recession_cone import Cone
 from polytome.rows import as_rows
 
 SEEDS = range(12)
@@ -252,3 +253,87 @@ def test_nothing_is_separated_by_no_columns() -> None:
     X, y = np.zeros((4, 2)), np.array([0, 1, 1, 0])
     assert look(X, y, fit_intercept=False) is None
     assert look(np.zeros((4, 0)), y, fit_intercept=False) is None
+
+
+def fitted_scores(X: Any, y: Any, K: int, n_steps: int = 12) -> Any:
+    """Scores of some steps of Newton's method, hardly damped."""
+    Z, Y = np.column_stack([X, np.ones(len(X))]), np.eye(K)[y]
+    W = np.zeros((Z.shape[1], K))
+    for _ in range(n_steps):
+        p = np.exp(Z @ W - (Z @ W).max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        curvature = np.eye(K) * p[:, :, None] - p[:, :, None] * p[:, None]
+        H = np.einsum("ij,iab,ik->jakb", Z, curvature, Z).reshape(W.size, W.size) + 1e-9 * np.eye(W.size)
+        W += np.linalg.solve(H, (Z.T @ (Y - p)).ravel()).reshape(W.shape)
+    return Z @ W
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("seed", range(10))
+def test_scores_of_a_fit_change_nothing(seed: int, K: int) -> None:
+    X, y = of_few_values(seed, K)
+    rows = as_rows(X, y)
+    used = np.setdiff1d(
+        np.arange(X.shape[1]), [alias.column for alias in aliases_of(rows, np.arange(X.shape[1]), True)]
+    )
+    plain = recession_of(rows, y, used, True)
+    for scores in (fitted_scores(X, y, K), np.random.default_rng(seed).normal(size=(len(X), K)) * 3):
+        found = recession_of(rows, y, used, True, scores)
+        assert (found is None) == (plain is None)
+        if found is not None and plain is not None:
+            assert_proved(found, X, y)
+            np.testing.assert_array_equal(found.separated, plain.separated)
+            np.testing.assert_array_equal(found.signs, plain.signs)
+
+
+def test_residuals_of_a_fit_are_seen_to_overlap() -> None:
+    """Else the linear programmes are never saved."""
+    for K in (2, 3):
+        rng = np.random.default_rng(K)
+        X, y = rng.normal(size=(200, 4)), rng.integers(0, K, 200)
+        cone = Cone.of(as_rows(X, y), y, np.arange(4), True)
+        assert cone is not None
+        assert cone.overlaps_at(fitted_scores(X, y, K))
+        y = (X[:, 0] > 0).astype(int)
+        separated = Cone.of(as_rows(X, y), y, np.arange(4), True)
+        assert separated is not None
+        assert not separated.overlaps_at(fitted_scores(X, y, 2, 6))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("K", [2, 3, 4])
+def test_columns_that_tell_classes_apart_beside_a_sum_that_does(K: int, fit_intercept: bool) -> None:
+    """Two markers, one of them rare; and a sum of two columns, whose direction the markers' rows
+    break."""
+    rng = np.random.default_rng(K)
+    n = 300
+    X = np.zeros((n, 5))
+    X[:, 4], y = rng.normal(size=n), rng.integers(0, K, n)
+    X[:, 2] = rng.integers(-2, 3, n)
+    X[:, 3] = -X[:, 2] + (y == K - 1) * rng.integers(0, 2, n)
+    last, first = np.flatnonzero(y == K - 1), np.flatnonzero(y == 0)
+    X[last[:7], 0] = 1.0
+    X[last[:7], 3] -= 5.0
+    X[first[:1], 1] = 4.0
+    X[first[:1], 2] += 3.0
+    found = look(X, y, fit_intercept=fit_intercept)
+    assert found is not None
+    assert_proved(found, X, y)
+    beyond = np.flatnonzero(X[:, 2] + X[:, 3] != 0)
+    assert set(found.separated.tolist()) == {*beyond.tolist(), *last[:7].tolist(), int(first[0])}
+    assert found.signs[[0, 2, 3, 4], K - 1, 0].tolist() == [1, 1, 1, 0]
+    assert found.signs[1, K - 1, 0] == -1
+
+
+def test_many_columns_that_each_tell_a_class_apart() -> None:
+    """More unknowns than fractions would do; sparse as they are."""
+    rng = np.random.default_rng(0)
+    X, y = (rng.random((1500, 130)) < 0.04).astype(float), rng.integers(0, 2, 1500)
+    for j in range(12):
+        X[y == j % 2, j] = 0.0
+    found = look(sparse.csr_array(X), y)
+    assert found is not None
+    assert found.separated.tolist() == np.flatnonzero(X[:, :12].any(axis=1)).tolist()
+    signs = found.signs[:, 1, 0]
+    assert np.flatnonzero(signs).tolist() == list(range(12))
+    assert signs[:12].tolist() == [1, -1] * 6

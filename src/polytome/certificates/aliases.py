@@ -45,10 +45,11 @@ class Alias:
     constant: float
 
 
-def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...]:
+def aliases_of(rows: Rows, used: Array, fit_intercept: bool, *, keep_order: bool = False) -> tuple[Alias, ...]:
     """Which of the used columns depend on others, and on the intercept: two passes.
 
-    Rows of weight 0 do not count.
+    Rows of weight 0 do not count. With `keep_order` a column is called a sum of those before it, as
+    in R.
 
     Example:
         >>> from polytome.rows import as_rows
@@ -60,7 +61,8 @@ def aliases_of(rows: Rows, used: Array, fit_intercept: bool) -> tuple[Alias, ...
     """
     rows = rows.at(np.float64)
     size, shift, n_entries = sizes_and_centres(rows, fit_intercept)
-    used = used[np.argsort(n_entries[used], kind="stable")]
+    if not keep_order:
+        used = used[np.argsort(n_entries[used], kind="stable")]
     rows = rows.with_columns(Columns(shift, 1 / size))
     places = np.array([*([-1] if fit_intercept else []), *used], dtype=np.intp)
     R = np.zeros((0, len(places)))

@@ -308,7 +308,7 @@ def _keep_separation(estimator: Any, objective: Objective, solution: Solution, o
     if reason := why_not_looked_for(objective):
         estimator.separation_unknown_ = reason
     else:
-        estimator.separation_ = separation_of(objective, outputs.learned)
+        estimator.separation_ = separation_of(objective, outputs.learned, coefficients=solution.coefficients)
 
 
 def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:

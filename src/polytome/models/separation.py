@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certain_classes import labels_by_output
-from polytome.certificates.recession import ANY_SIGN, MOST_UNKNOWNS, recession_of
+from polytome.certificates.recession import ANY_SIGN, recession_of
+from polytome.certificates.recession_cone import MOST_UNKNOWNS
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.fitted import Fitted, feature_names_in
 from polytome.models.fitted_source import source_of
-from polytome.objective import Objective
+from polytome.objective import Objective, all_scores
 from polytome.plain.values import plain
 from polytome.rows import StreamedRows
 from polytome.rows.blocks import Storage
@@ -85,7 +86,12 @@ class Separation:
     infinite: tuple[Infinite, ...]
 
 
-def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ...] | None = None) -> Separation | None:
+def separation_of(
+    objective: Objective,
+    learned: Array,
+    aliases: tuple[Alias, ...] | None = None,
+    coefficients: Array | None = None,
+) -> Separation | None:
     """What separates the classes of a problem whose coefficients, or some of them, have no penalty.
 
     None where nothing does, where nothing could be proved, and where it is not looked for: see
@@ -96,6 +102,7 @@ def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ..
         objective: what was minimised.
         learned: the places of its outputs among those of the model.
         aliases: what `aliases_in` has found of it, where that was asked.
+        coefficients: of a fit, shape `objective.shape`, where there was one.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -116,8 +123,12 @@ def separation_of(objective: Objective, learned: Array, aliases: tuple[Alias, ..
     used = np.setdiff1d(free, [alias.column for alias in aliases])
     infinite: list[Infinite] = []
     separated, is_complete = np.zeros(rows.n_rows, dtype=bool), True
-    for target, places in _problems(objective, learned):
-        found = recession_of(rows, target, used, objective.fit_intercept)
+    scores = None if coefficients is None else all_scores(rows, rows.columns.to_raw(coefficients))
+    for k, (target, places) in enumerate(_problems(objective, learned)):
+        own = scores
+        if scores is not None and objective.loss.separable:
+            own = np.column_stack([np.zeros(rows.n_rows), scores[:, k]])
+        found = recession_of(rows, target, used, objective.fit_intercept, own)
         if found is None:
             is_complete = False
             continue

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-__all__ = ["exact_null_space", "whole_multiples", "whole_numbers"]
+__all__ = ["exact_null_space", "has_independent_columns", "whole_multiples", "whole_numbers"]
 
 _MANTISSA = 53
+_PRIME = 2**31 - 1
 
 
 def whole_numbers(values: Array) -> tuple[Array, int]:
@@ -97,3 +98,33 @@ def exact_null_space(matrix: Array) -> tuple[list[int], list[list[Fraction]]]:
             solution[pivot_column] = Fraction(-row[column], row[pivot_column])
         solutions.append(solution)
     return free, solutions
+
+
+def has_independent_columns(matrix: Array) -> bool:
+    """Whether no column depends on others; False where it is not shown.
+
+    Numbers that do not depend on each other modulo a prime do not depend on each other at all.
+
+    Args:
+        matrix: whole numbers, (n, d); n times d^2 operations.
+
+    Example:
+        >>> has_independent_columns(np.array([[1, 2], [3, 4]], dtype=object))
+        True
+        >>> has_independent_columns(np.array([[1, 2], [2, 4]], dtype=object))
+        False
+    """
+    if len(matrix) < matrix.shape[1]:
+        return False
+    rest = (matrix % _PRIME).astype(np.int64)
+    for column in range(matrix.shape[1]):
+        places = np.flatnonzero(rest[column:, column])
+        if not len(places):
+            return False
+        place = column + places[0]
+        rest[[column, place]] = rest[[place, column]]
+        below = rest[column + 1 :, column:]
+        factors = below[:, 0] * pow(int(rest[column, column]), -1, _PRIME) % _PRIME
+        below -= np.multiply.outer(factors, rest[column, column:]) % _PRIME
+        below %= _PRIME
+    return True

@@ -1,0 +1,10 @@
+"""Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
+intervals and effects."""
+
+from polytome.inference.estimate import Estimate, Refit
+from polytome.inference.result import About, Result
+from polytome.inference.statistics import FitStatistics
+from polytome.inference.summarize import summarize
+from polytome.inference.tested import Test
+
+__all__ = ["About", "Estimate", "FitStatistics", "Refit", "Result", "Test", "summarize"]

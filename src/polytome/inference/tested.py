@@ -1,0 +1,189 @@
+"""Wald, likelihood-ratio and score tests of linear hypotheses, and profile-likelihood intervals.
+
+References: Rao, Linear Statistical Inference and Its Applications, 1973, section 6e; Agresti,
+Categorical Data Analysis, 2013, section 1.3; Venzon and Moolgavkar, A method for computing
+profile-likelihood-based confidence intervals, Applied Statistics 37, 1988.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import qr
+from scipy.stats import chi2
+
+from polytome.errors import ArgumentError
+from polytome.inference.estimate import Estimate, Refitter
+from polytome.inference.hypotheses import Hypothesis
+
+Array = NDArray[Any]
+
+__all__ = ["METHODS", "Test", "likelihood_ratio", "profile_interval", "score", "wald"]
+
+METHODS = ("wald", "likelihood-ratio", "score")
+"""The names of tests."""
+_END = 1e-11
+"""How near an end of an interval is to the exact one, relative to its distance from the estimate."""
+_MOST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test of a hypothesis; prints as a line.
+
+    Attributes:
+        method: "Wald", "likelihood ratio" or "score".
+        hypothesis: what was tested.
+        statistic: under the hypothesis about as a chi-squared number.
+        df: its degrees of freedom: how many independent equations the hypothesis has.
+        p_value: how probable a statistic as large is.
+
+    Example:
+        >>> print(Test("Wald", "read = write", 4.2, 1, 0.0404))
+        Wald test of read = write: chi2(1) = 4.2000, p = 0.0404
+    """
+
+    __test__ = False  # the name is not for pytest
+
+    method: str
+    hypothesis: str
+    statistic: float
+    df: int
+    p_value: float
+
+    def __str__(self) -> str:
+        p = f"{self.p_value:.4f}" if self.p_value >= 1e-4 else f"{self.p_value:.2e}"
+        return f"{self.method} test of {self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {p}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "method": self.method,
+            "hypothesis": self.hypothesis,
+            "statistic": self.statistic,
+            "df": self.df,
+            "p_value": self.p_value,
+        }
+
+    @classmethod
+    def of(cls, method: str, hypothesis: str, statistic: float, df: int) -> Test:
+        """With its p-value."""
+        statistic = max(float(statistic), 0.0)
+        return cls(method, hypothesis, statistic, df, float(chi2.sf(statistic, df)))
+
+
+def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
+    """`(A theta - b)' (A V A')^-1 (A theta - b)`."""
+    A, b = _independent(hypothesis)
+    values = estimate.coefficients.ravel()
+    infinite = np.flatnonzero(np.isinf(values) & A.any(axis=0))
+    if len(infinite):
+        raise ArgumentError(
+            f"hypothesis {hypothesis.text!r}: {estimate.labels[infinite[0]][1]!r} has no finite estimate, so Wald's test "
+            "says nothing; use method='likelihood-ratio'"
+        )
+    used = A.any(axis=0)
+    A = A[:, used]
+    rest = A @ values[used] - b
+    spread = A @ estimate.covariance[np.ix_(used, used)] @ A.T
+    size = np.sqrt(np.diag(spread))
+    if not (size > 0).all():
+        raise ArgumentError(f"hypothesis {hypothesis.text!r}: the covariance has no variance for it")
+    scaled, rest = spread / np.outer(size, size), rest / size
+    if np.linalg.matrix_rank(scaled, tol=1e-12, hermitian=True) < len(rest):
+        raise ArgumentError(
+            f"hypothesis {hypothesis.text!r}: the covariance has a lower rank than its {len(rest)} equations, as with "
+            "fewer clusters than these; test fewer"
+        )
+    return Test.of("Wald", hypothesis.text, float(rest @ np.linalg.solve(scaled, rest)), len(rest))
+
+
+def likelihood_ratio(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter) -> Test:
+    """Twice what the hypothesis costs of the log-likelihood."""
+    A, b = _independent(hypothesis)
+    found = refit(A[:, estimate.estimated], b)
+    statistic = 2 * (estimate.log_likelihood - found.log_likelihood)
+    return Test.of("likelihood ratio", hypothesis.text, statistic, len(b))
+
+
+def score(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter) -> Test:
+    """`U' I^-1 U` with the gradient and the information where the hypothesis holds."""
+    A, b = _independent(hypothesis)
+    return Test.of("score", hypothesis.text, refit(A[:, estimate.estimated], b).score_statistic, len(b))
+
+
+def profile_interval(estimate: Estimate, place: int, level: float, refit: Refitter) -> tuple[float, float]:
+    """The values of one coefficient that a likelihood-ratio test does not reject; an end without a
+    limit is infinite.
+
+    Args:
+        estimate: of all coefficients.
+        place: of the coefficient in the vector of all.
+        level: of confidence.
+        refit: the maximum under constraints.
+    """
+    estimated = estimate.estimated
+    A = (estimated == place).astype(float)[None]
+    values = estimate.coefficients.ravel() if estimate.finite is None else estimate.finite.ravel()
+    centre, threshold = float(values[place]), float(np.sqrt(chi2.ppf(level, 1)))
+    error = float(estimate.standard_errors.ravel()[place])
+    unit = error if 0 < error < 1e3 * (1 + abs(centre)) else 1.0
+    last = values[estimated]
+
+    def profile(value: float) -> tuple[float, float]:
+        nonlocal last
+        try:
+            found = refit(A, np.array([value]), last)
+        except np.linalg.LinAlgError:
+            found = refit(A, np.array([value]))
+        last = found.coefficients
+        drop = 2 * (estimate.log_likelihood - found.log_likelihood)
+        return float(np.sqrt(max(drop, 0.0))), float(A[0] @ found.gradient)
+
+    ends = []
+    for side in (-1, 1):
+        last = values[estimated]
+        is_infinite = estimate.coefficients.ravel()[place] == side * np.inf
+        ends.append(side * np.inf if is_infinite else _end(profile, centre, side, unit, threshold))
+    return ends[0], ends[1]
+
+
+def _end(
+    profile: Callable[[float], tuple[float, float]], centre: float, side: int, unit: float, threshold: float
+) -> float:
+    """Where the signed root of the profile's drop, which is nearly linear, reaches a threshold:
+    Newton's method between the values that are known to be too near and too far."""
+    near, far = 0.0, np.inf
+    distance = threshold * unit
+    for _ in range(_MOST_STEPS):
+        root, slope = profile(centre + side * distance)
+        if root < threshold:
+            near = distance
+            if far == np.inf and abs(slope) * unit < 1e-9 and distance > 8 * unit:
+                return side * np.inf  # the log-likelihood has come to its limit
+        else:
+            far = distance
+        rate = -side * slope / root if root > 0 else 0.0
+        step = (threshold - root) / rate if rate > 0 else np.inf
+        wanted = distance + step
+        if far == np.inf:
+            wanted = min(wanted, 4 * distance) if wanted > distance else 2 * distance
+        elif not near < wanted < far:
+            wanted = (near + far) / 2
+        if abs(wanted - distance) <= _END * distance or (far < np.inf and far - near <= _END * far):
+            return centre + side * wanted
+        distance = wanted
+    return centre + side * distance
+
+
+def _independent(hypothesis: Hypothesis) -> tuple[Array, Array]:
+    """Rows of the hypothesis none of which follows from the others."""
+    A, b = hypothesis.A, hypothesis.b
+    _, R, order = qr(A.T, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(R))
+    kept = np.sort(order[: int((diagonal > 1e-12 * diagonal.max()).sum())])
+    return A[kept], b[kept]
