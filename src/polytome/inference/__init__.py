@@ -2,9 +2,21 @@
 intervals and effects."""
 
 from polytome.inference.estimate import Estimate, Refit
+from polytome.inference.formula import fit_formula
+from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
 from polytome.inference.summarize import summarize
 from polytome.inference.tested import Test
 
-__all__ = ["About", "Estimate", "FitStatistics", "Refit", "Result", "Test", "summarize"]
+__all__ = [
+    "About",
+    "Estimate",
+    "FitStatistics",
+    "LogisticResult",
+    "Refit",
+    "Result",
+    "Test",
+    "fit_formula",
+    "summarize",
+]

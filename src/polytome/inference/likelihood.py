@@ -213,7 +213,8 @@ class Likelihood:
     def shares(self) -> Array:
         """The share of each class in the weight, the reference first."""
         totals: Array = np.bincount(self.rows.target, self.rows.weight, self.n_equations + 1)
-        return totals / totals.sum()
+        shares: Array = totals / totals.sum()
+        return shares
 
     @property
     def null_intercepts(self) -> Array:
