@@ -68,10 +68,11 @@ def test_spector_as_stata_prints_it() -> None:
 
 
 def test_anes96_as_stata_prints_it() -> None:
+    # Nine digits are settled in what Stata keeps; what it prints, seven, are all the same.
     data = table("anes96", sep="\t", quotechar="'")
     result = fit_formula("PID ~ log(popul + 0.1) + selfLR + age + educ + income", data)
     assert_digits(
-        result, published("anes96 (mlogit, base PID=0)"), {"logpopul": "log(popul + 0.1)", "const": "Intercept"}, 1.2
+        result, published("anes96 (mlogit, base PID=0)"), {"logpopul": "log(popul + 0.1)", "const": "Intercept"}, 4.0
     )
 
 

@@ -1,6 +1,7 @@
 """Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
 intervals and effects."""
 
+from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.formula import fit_formula
 from polytome.inference.logistic_result import LogisticResult
@@ -11,6 +12,7 @@ from polytome.inference.tested import Test
 
 __all__ = [
     "About",
+    "Effects",
     "Estimate",
     "FitStatistics",
     "LogisticResult",

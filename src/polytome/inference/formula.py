@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ from polytome.inference.maximum_likelihood import (
     weights_checked,
 )
 from polytome.inference.sample import Sample
-from polytome.tables.frames import Frame, listing
+from polytome.tables.columns import NamedColumns
+from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
@@ -55,6 +56,46 @@ class FormulaDesign:
             warnings.simplefilter("ignore")
             made = np.asarray(self.spec.get_model_matrix(data, context=_context()), dtype=np.float64)
         return made[:, int(self.has_intercept) :]
+
+    def is_category(self, name: str) -> bool:
+        """Whether a variable's values are levels: text, or in `C(...)`."""
+        if str(self.data[name].dtype) == "category" or self.data[name].dtype.kind not in "biuf":
+            return True
+        return any(code.startswith("C(") and name in names for code, names in self._codes())
+
+    def first_level(self, name: str, levels: Sequence[Any]) -> Any:
+        """The level whose column is left out, or else the first."""
+        for code, names in self._codes():
+            base = re.search(r"""(?:reatment|SAS)\((?:base\s*=\s*)?['"]?([^'")]+)['"]?\)""", code)
+            if base and name in names:
+                return next((level for level in levels if str(level) == base[1]), levels[0])
+        return levels[0]
+
+    def is_linear_in(self, name: str) -> bool:
+        """Whether a variable stands in no function."""
+        return not any(name in names for _, names in self._codes())
+
+    def fit_smaller(self, result: LogisticResult, formula: str) -> LogisticResult:
+        """The result of another formula of the same variables, for the same rows."""
+        response, right = _parsed(formula, list(self.data.columns))
+        if response != result.about.response:
+            raise ArgumentError(f"formula {formula!r}: it predicts {response!r}, this model {result.about.response!r}")
+        variables = _variables(right, formula)
+        for name in variables:
+            if name not in self.data.columns:
+                raise ArgumentError(
+                    f"formula {formula!r}: {name!r} is not a variable of this model, in which it must be nested"
+                    f"{nearest(name, list(self.data.columns))}"
+                )
+        design, X, columns, terms = _columns(right, self.data[variables], formula)
+        sample = replace(result.sample, X=X, names=columns, fit_intercept=design.has_intercept)
+        return maximum_likelihood(sample, Asked(response, formula=formula, terms=terms, design=design))
+
+    def _codes(self) -> list[tuple[str, list[str]]]:
+        """The factors of the terms that are more than a name, with their variables."""
+        factors = {factor.expr: factor for term in self.spec.formula for factor in term.factors}
+        codes = [code for code, factor in factors.items() if factor.eval_method.value == "python"]
+        return [(code, _names_of(code, "")) for code in codes]
 
 
 def fit_formula(
@@ -110,13 +151,15 @@ def fit_formula(
         raise ArgumentError(f"missing={missing!r}: needs 'drop' or 'error'")
     names = _column_names(data)
     beside = [name for name in (weights, *_listed(clusters)) if isinstance(name, str)]
-    response, right = _parsed(formula, [name for name in names if name not in beside])
+    others = data.variables if isinstance(data, NamedColumns) else names
+    response, right = _parsed(formula, [name for name in others if name not in beside])
     variables = _variables(right, formula)
     for name in (response, *variables, *beside):
         if name not in names:
             what = "formula" if name not in beside else "weights" if name == weights else "clusters"
             raise ArgumentError(f"{what}: there is no column {name!r}{nearest(name, names)}")
     frame = _pandas(data, list(dict.fromkeys([response, *variables, *beside])))
+    n_rows = len(frame)
     frame, numbers, weight, grouped = _complete(frame, formula, missing, weights, weights_are, clusters)
     classes, codes = _response(frame, response)
     order = places_after(classes, reference, response)
@@ -133,7 +176,7 @@ def fit_formula(
         numbers,
         weights_are,
     )
-    n_dropped = (len(data[names[0]]) if isinstance(data, Mapping) else _length(data)) - len(frame)
+    n_dropped = n_rows - len(frame)
     asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design)
     return maximum_likelihood(sample, asked)
 
@@ -188,9 +231,13 @@ def _variables(terms: Any, formula: str) -> list[str]:
             if factor.eval_method.value == "lookup":
                 found[factor.expr] = None
             elif factor.eval_method.value == "python":
-                quoted = re.findall(r"`([^`]*)`", factor.expr)
-                found |= dict.fromkeys([*quoted, *(name for name in names_in(factor.expr, formula) if name != "_")])
+                found |= dict.fromkeys(_names_of(factor.expr, formula))
     return list(found)
+
+
+def _names_of(code: str, formula: str) -> list[str]:
+    """The columns in a factor, in backticks or not."""
+    return [*re.findall(r"`([^`]*)`", code), *(name for name in names_in(code, formula) if name != "_")]
 
 
 def _columns(
@@ -327,7 +374,7 @@ def _pandas_library() -> Any:
 
 def _column_names(data: Any) -> list[str]:
     """The names of a table's columns."""
-    if isinstance(data, Frame):
+    if isinstance(data, NamedColumns):
         return list(data.names)
     if kind_of_frame(data) == "pyarrow":
         return list(data.column_names)
@@ -340,15 +387,11 @@ def _column_names(data: Any) -> list[str]:
     return [str(name) for name in names]
 
 
-def _length(data: Any) -> int:
-    return data.n_rows if isinstance(data, Frame) else len(data)
-
-
 def _pandas(data: Any, names: list[str]) -> Any:
     """Some columns as a pandas frame."""
     pandas, kind = _pandas_library(), kind_of_frame(data)
-    if isinstance(data, Frame):
-        return pandas.DataFrame({name: _cells(data, name) for name in names})
+    if isinstance(data, NamedColumns):
+        return pandas.DataFrame({name: data.column(name) for name in names})
     if kind == "polars":
         collected = data.collect() if hasattr(data, "collect") else data
         return pandas.DataFrame({name: _from_polars(collected[name], pandas) for name in names})
@@ -377,16 +420,6 @@ def _from_polars(column: Any, pandas: Any) -> Any:
         values = column.to_list()
         return pandas.Series(values, dtype=object if kind.startswith(("String", "Boolean")) else None)
     return column.to_numpy()
-
-
-def _cells(frame: Frame, name: str) -> Any:
-    """A column of a file: numbers where every cell is one, else text."""
-    cells = frame[name]
-    values = cells.numbers()
-    if not np.isinf(values).any():
-        return values
-    codes, words = cells.words()
-    return np.array([*words, None], dtype=object)[codes]
 
 
 def _first_line(error: Exception) -> str:

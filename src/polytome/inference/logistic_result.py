@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from polytome.errors import ArgumentError
 from polytome.inference.design import Design
+from polytome.inference.effects import Effects, effects_of, predictions_of
 from polytome.inference.likelihood import Likelihood, Maximum
 from polytome.inference.result import Result
 from polytome.inference.sample import Sample
+from polytome.inference.tested import Test
 
 Array = NDArray[Any]
 
@@ -32,3 +36,43 @@ class LogisticResult(Result):
     likelihood: Likelihood
     best: Maximum
     design: Design | None = None
+
+    def compare(self, smaller: Result | str) -> Test:
+        """The likelihood-ratio test of a smaller model, which is a special case of this one.
+
+        Args:
+            smaller: the result of another fit to the same rows; or its formula, which is then fitted
+                to the rows of this one.
+
+        Raises:
+            ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
+        """
+        if isinstance(smaller, str):
+            if self.design is None:
+                raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
+            if self.about.only_wald:
+                raise ArgumentError(f"smaller: likelihoods cannot be compared, {self.about.only_wald}; test(...) can")
+            return super().compare(self.design.fit_smaller(self, smaller))
+        return super().compare(smaller)
+
+    def effects(self, variables: str | Sequence[str] | None = None, *, at: Any = "average") -> Effects:
+        """What a change of a variable does to the probability of each class.
+
+        Of a number the derivative, of a category (or of what is only 0 or 1) the difference between
+        each level and the first. For two classes the effects are on the probability of the one that
+        the table is about; for more there is one for each class, and they sum to zero.
+
+        Args:
+            variables: of which; all, if None.
+            at: "average" over the rows as they are, at the "means" of the variables, or values that
+                some are set to, as in `{"age": [30, 50]}`, the others being as they are.
+
+        Raises:
+            ArgumentError: there is no such variable, level or place.
+        """
+        chosen = [variables] if isinstance(variables, str) else variables
+        return effects_of(self.estimate, self.sample, self.design, chosen, at, self.about)
+
+    def predictions(self, *, at: Any = "average") -> Effects:
+        """The mean probability of each class, with the variables as `effects` has them."""
+        return predictions_of(self.estimate, self.sample, self.design, at, self.about)

@@ -174,6 +174,7 @@ def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression |
         _about_optimum(certificate, best, sample, separation),
         *_about_separation(separation, columns, sample),
         *_about_aliases(aliases, sample),
+        *_about_variances(estimate),
     )
     sampled = sample.weights_are == "sampling"
     only_wald = "sampling weights make a pseudo-likelihood" if sampled else ""
@@ -363,6 +364,12 @@ def _about_aliases(aliases: Sequence[Alias], sample: Sample) -> list[str]:
     diagnosis = Diagnosis(sample.n_rows, sample.names, sample.classes, tuple(aliases), None)
     lines = str(diagnosis).splitlines()[2:]
     return [f"Not estimated (NA), as sums of other columns: {'; '.join(map(str.strip, lines))}."]
+
+
+def _about_variances(estimate: Estimate) -> list[str]:
+    if not (np.diag(estimate.covariance) < 0).any():
+        return []
+    return ["Two-way clustering has made a variance negative, of too few clusters: its standard error is NA."]
 
 
 def _about_errors(asked: Asked, sample: Sample, size: int) -> str:

@@ -216,14 +216,14 @@ class Result:
         refit = self._refit(f"method={method!r}")
         return (score if method == "score" else likelihood_ratio)(self.estimate, read, refit)
 
-    def compare(self, smaller: Result) -> Test:
+    def compare(self, smaller: Result | str) -> Test:
         """The likelihood-ratio test of a smaller model, which is a special case of this one.
 
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
         """
         if not isinstance(smaller, Result):
-            raise ArgumentError(f"smaller is {type(smaller).__name__}: give the result of another fit")
+            raise ArgumentError(f"smaller is {smaller!r:.60}: give the result of another fit")
         for result in (self, smaller):
             if result.about.only_wald:
                 raise ArgumentError(f"smaller: likelihoods cannot be compared, {result.about.only_wald}; test(...) can")
