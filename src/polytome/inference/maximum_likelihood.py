@@ -324,7 +324,7 @@ def _tjur(likelihood: Likelihood, best: Maximum) -> float:
     """The difference between the mean probabilities of two classes."""
     sums, weights = np.zeros(2), np.zeros(2)
     for rows in likelihood.at_rows(best.at):
-        sums += np.bincount(rows.target, rows.weight * rows.mean[:, 0], 2)
+        sums += np.bincount(rows.target, rows.weight * rows.mean[:, 1], 2)
         weights += np.bincount(rows.target, rows.weight, 2)
     shares = sums / weights
     return float(shares[1] - shares[0])
