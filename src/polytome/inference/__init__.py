@@ -1,10 +1,24 @@
 """Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
 intervals and effects."""
 
+from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
+from polytome.inference.formula import fit_formula
+from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
 from polytome.inference.summarize import summarize
 from polytome.inference.tested import Test
 
-__all__ = ["About", "Estimate", "FitStatistics", "Refit", "Result", "Test", "summarize"]
+__all__ = [
+    "About",
+    "Effects",
+    "Estimate",
+    "FitStatistics",
+    "LogisticResult",
+    "Refit",
+    "Result",
+    "Test",
+    "fit_formula",
+    "summarize",
+]

@@ -22,6 +22,7 @@ __all__ = [
     "FEW_WRONG",
     "MOST_LEVEL_BYTES",
     "category_column",
+    "column_kind",
     "find_column",
     "find_weight",
     "learn_encoder",
@@ -160,7 +161,7 @@ def learn_encoder(
     notes += [] if weight is None else [weight_note(weight)]
     for name in (target, *names):
         frame = frame.without(name, set(marks) - MISSING_WORDS)
-    kinds = {name: _kind(frame, name, forced, marks, notes) for name in names}
+    kinds = {name: column_kind(frame, name, forced, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
     if weight is not None:
@@ -200,7 +201,7 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
     return replace(encoder, columns=columns)
 
 
-def _kind(
+def column_kind(
     frame: Frame, name: str, forced: Collection[str], marks: Sequence[str], notes: list[str]
 ) -> Literal["number", "category"]:
     """Decide what a column holds, refusing what is neither."""
