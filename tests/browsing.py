@@ -4,6 +4,7 @@ HTML."""
 import json
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,19 @@ import pytest
 _NODE = Path(__file__).parent / "node" / "node_modules"
 _AXE = _NODE / "axe-core" / "axe.min.js"
 _VALIDATOR = _NODE / "vnu-jar" / "build" / "dist" / "vnu.jar"
+_PATIENCE = 120  # seconds after which something will not happen any more: on a busy machine all takes its time
+
+# The addresses whose answers the page has read, each noted when the page has done with it what it
+# does before it waits again.
+_NOTE_ANSWERS = """
+window.answers = [];
+const read = Response.prototype.json;
+Response.prototype.json = async function () {
+  const found = await read.call(this);
+  setTimeout(() => window.answers.push(this.url));
+  return found;
+};
+"""
 
 
 def chromium_or_skip():
@@ -46,6 +60,8 @@ def visit(browser, address, *, dark=False, width=1200, height=900, touch=False):
             foreign.append(route.request.url)
             route.abort()
 
+    context.set_default_timeout(1000 * _PATIENCE)
+    context.add_init_script(_NOTE_ANSWERS)
     context.route("**/*", gate)
     page = context.new_page()
     page.on("pageerror", lambda error: failed.append(str(error)))
@@ -56,6 +72,15 @@ def visit(browser, address, *, dark=False, width=1200, height=900, touch=False):
         context.close()
     assert not foreign, foreign
     assert not failed, failed
+
+
+def until(page, condition):
+    """Wait until a condition in JavaScript holds; a page may forbid Playwright's own way, which
+    evaluates text."""
+    end = time.monotonic() + _PATIENCE
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"in vain: {condition}"
+        page.wait_for_timeout(20)
 
 
 def accessibility_faults(page):

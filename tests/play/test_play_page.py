@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="FastAPI is absent")
 
-from browsing import accessibility_faults, html_faults, overflows, visit
+from browsing import accessibility_faults, html_faults, overflows, until, visit
 from polytome.play.app import make_app, page_html
 from polytome.play.presets import PRESETS
 from serving import running
@@ -24,16 +24,6 @@ def address():
 
 def play(chromium, address, query="", **options):
     return visit(chromium, f"{address}/{query}", **options)
-
-
-def until(page, condition):
-    """Waits until a condition in JavaScript holds; the page forbids Playwright's own way, which
-    evaluates text."""
-    for _ in range(600):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"in vain: {condition}")
 
 
 def wait_for_step(page, least):

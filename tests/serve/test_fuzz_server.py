@@ -29,7 +29,7 @@ TOKEN = "a-token-of-letters"
 SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", 0))
 BATCHES = 6  # where no time is given
 BATCH = 40
-PATIENCE = 10.0  # of the client beside: a second is usual, and machines are busy at times
+PATIENCE = 60.0  # of the client beside: a second is usual, and machines are busy at times
 LOG_BYTES = 2000  # a request; its path is cut in the log, and there is no traceback
 NASTY = [
     b"\0", b"\r\n", b"\n\n", b"\xff", b"\xed\xa0\x80", b"%", b"%00", b"%ff", b"//[", b"[", b"]", b'"', b"\\", b"'",
@@ -217,7 +217,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         try:
-            assert self.process.wait(30) == 0
+            assert self.process.wait(PATIENCE) == 0
         finally:
             self.process.kill()
             self.process.stdout.close()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from browsing import accessibility_faults, html_faults, overflows, visit
+from browsing import accessibility_faults, html_faults, overflows, until, visit
 from polytome.evaluation.ordering import largest
 from polytome.files.model_file import save
 from polytome.files.sources import fit_source, open_source
@@ -18,6 +18,7 @@ from polytome.models.logistic import LogisticRegression
 
 pytest.importorskip("fastapi", reason="the extra serve is absent")
 pytest.importorskip("PIL", reason="the extra cli is absent")
+from serving import PATIENCE
 
 THREE = [(0.3, 0.25), (0.45, 0.17), (0.62, 0.2), (0.68, 0.32), (0.6, 0.44), (0.45, 0.48)]
 THREE += [(0.62, 0.53), (0.7, 0.66), (0.62, 0.8), (0.45, 0.84), (0.3, 0.76)]
@@ -40,7 +41,7 @@ def serving(path, *, port=0, **settings):
         listening.close()
 
     try:
-        assert ready.wait(20)
+        assert ready.wait(PATIENCE)
         address = address_of(listening)
         yield SimpleNamespace(address=address, port=int(address.rsplit(":", 1)[1]), stop=stop)
     finally:
@@ -134,9 +135,10 @@ def shares(page):
 def settled(page, change):
     """Make a change and wait until the answers to it, prediction and explanation, are on the
     page."""
-    with page.expect_response(lambda response: "/explain" in response.url):
-        change()
-    page.wait_for_timeout(50)
+    explained = "answers.filter(address => address.includes('/explain')).length"
+    before = page.evaluate(explained)
+    change()
+    until(page, f"{explained} > {before}")
 
 
 def field(page, name):

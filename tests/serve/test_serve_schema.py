@@ -9,7 +9,7 @@ from polytome.files.sources import fit_source, open_source
 pytest.importorskip("fastapi")
 import hypothesis
 
-from serving import served
+from serving import PATIENCE, served
 
 PATHS = ("/predict", "/explain", "/model", "/healthz", "/metrics")
 
@@ -53,6 +53,6 @@ def test_every_answer_is_documented(client, path, mode):
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     def every_case(case):
-        case.call_and_validate(checks=checks, timeout=10)
+        case.call_and_validate(checks=checks, timeout=PATIENCE)
 
     every_case()

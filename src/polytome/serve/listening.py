@@ -38,6 +38,7 @@ _STOPPING = 20
 _FINISHING = 17  # of these seconds, for requests; the rest is for what must be ended
 _TAKING_IN = 1.0
 _A_MOMENT = 0.05
+_TURNS = 8  # of the event loop, after which a socket that was accepted is a connection whose request is read
 _ATTACH_FILTER = 26  # of Linux's socket options
 _NO_NEW_ONES = (  # a program for its packet filter: (code, where to go on if true, if false, operand)
     (0x30, 0, 0, 13),  # load the byte of flags of the TCP header
@@ -155,14 +156,18 @@ class _Server(uvicorn.Server):
                 waiting.register(listening, selectors.EVENT_READ)
             await asyncio.sleep(_A_MOMENT)
             loop = asyncio.get_running_loop()
-            end = loop.time() + _TAKING_IN
-            while sockets and loop.time() < end and waiting.select(0):
+            end, turns = loop.time() + _TAKING_IN, 0
+            # Each turn accepts one at least. Seconds alone would be over before the first turn where
+            # the process has to wait for a processor.
+            while sockets and waiting.select(0) and (turns < _WAITING or loop.time() < end):
                 await asyncio.sleep(0)
+                turns += 1
         for server in self.servers:
             server.close()
         for listening in sockets or ():
             listening.close()
-        await asyncio.sleep(_A_MOMENT)  # what has been taken in is a connection a few turns later
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         await super().shutdown(sockets)
 
     @contextmanager
