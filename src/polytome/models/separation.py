@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certain_classes import labels_by_output
 from polytome.certificates.recession import ANY_SIGN, recession_of
+from polytome.losses import labels_of
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.fitted import Fitted, feature_names_in
 from polytome.models.fitted_source import source_of
@@ -136,7 +137,7 @@ def aliases_in(objective: Objective) -> tuple[Alias, ...]:
 def _problems(objective: Objective, learned: Array) -> Iterator[tuple[Array, list[tuple[int, ...]]]]:
     """The targets of each problem of its own, and the places of its classes in the model; one place
     where the other class is all others."""
-    loss, target = objective.loss, objective.rows.target
+    loss, target = objective.loss, labels_of(objective.rows.target)
     if not loss.separable:
         yield target, [(int(place),) for place in learned]
         return

@@ -30,7 +30,13 @@ __all__ = ["verify"]
 
 
 def verify(
-    model: Any, X: Any, y: Any, sample_weight: Any = None, *, progress: Callable[[str], None] | None = None
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    offset: Any = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Verification:
     """Confirm or refute a model's certificate on the data of its fit, in arithmetic that bounds its
     own rounding.
@@ -41,6 +47,7 @@ def verify(
         X: the features that it was fitted to, (n, d): arrays, sparse matrices and frames.
         y: their labels, as given to `fit`.
         sample_weight: the weights of the rows in that fit.
+        offset: what was added to the scores of the rows in that fit.
         progress: called with a few words on what is being done.
 
     Returns:
@@ -71,7 +78,7 @@ def verify(
             raise
         raise MissingExtraError('verify needs python-flint: pip install "polytome[verify]"') from error
     began = time.perf_counter()
-    check = BallCheck(model, exact_problem(model, X, y, sample_weight), progress or (lambda _: None))
+    check = BallCheck(model, exact_problem(model, X, y, sample_weight, offset), progress or (lambda _: None))
     check.run()
     found = check.findings(time.perf_counter() - began)
     if found.verdict != "confirmed" and _are_others(model, X, y):
