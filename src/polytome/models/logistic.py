@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -29,7 +29,7 @@ from polytome.models.labels import (
     smoothed,
     soft_labels,
 )
-from polytome.models.offsets import checked_offset, refuse_offset_of_parts
+from polytome.models.offsets import checked_offset, offset_columns, refuse_offset_of_parts
 from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch, suits_partial_fit
 from polytome.models.partitions import by_partition
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
@@ -118,6 +118,7 @@ class LogisticRegression(CertifiedClassifier):
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
         needs_offset_: whether it was fitted with an offset, which rows to be predicted need as well.
+        offset_columns_: of a model from `offset_as_columns`, the columns of X that are its offset.
         state_: after `partial_fit`: what the next call goes on from, in the place of `certificate_`
             and of all that describes a fit.
 
@@ -137,6 +138,7 @@ class LogisticRegression(CertifiedClassifier):
     has_probabilities = True
     state_: PartialState
     needs_offset_: bool
+    offset_columns_: tuple[int, ...]
     _left: tuple[Array, Array] | None = None
 
     def __init__(
@@ -229,6 +231,7 @@ class LogisticRegression(CertifiedClassifier):
         data = {"X": X, "y": y, "metadata": _metadata(sample_weight, offset)}
         keep_fit(self, plan, self._minimum(plan, data))
         self.needs_offset_ = offset is not None
+        self.__dict__.pop("offset_columns_", None)
         self.__dict__.pop("state_", None)
         keep_encoder(self, given)
         return self
@@ -381,6 +384,36 @@ class LogisticRegression(CertifiedClassifier):
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""
         return log_probabilities_of(self, X, offset)[:, : len(self.classes_)]
+
+    def offset_as_columns(self, names: Sequence[str] | None = None, places: Sequence[int] | None = None) -> Self:
+        """A model fitted with an offset as one whose X has the offset in it, in columns with the
+        coefficient 1.
+
+        It predicts rows that have these columns, and needs no `offset=`: so it can be exported,
+        served, explained and reported like any other model. `offset_columns_` says which they are.
+
+        Args:
+            names: of the columns, where the model was fitted to a frame; "offset", or of more than
+                two classes "offset_CLASS" for each.
+            places: of the columns among all columns of the new X, counted from 0; behind the
+                others, if None.
+
+        Returns:
+            Another model, with the same certificate.
+
+        Raises:
+            ArgumentError: the model was fitted without an offset, or names or places cannot be used.
+
+        Example:
+            >>> X, y, offset = np.array([[0.0], [1.0], [2.0]]), [0, 1, 1], np.array([0.5, 0.0, -0.5])
+            >>> model = LogisticRegression().fit(X, y, offset=offset)
+            >>> wide = model.offset_as_columns()
+            >>> wide.coef_[0, 1], bool((wide.predict(np.column_stack([X, offset])) == [0, 1, 1]).all())
+            (np.float64(1.0), True)
+        """
+        check_is_fitted(self, "coef_")
+        found: Self = offset_columns(self, names, places)
+        return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """The accuracy: the weighted share of rows whose class is predicted."""

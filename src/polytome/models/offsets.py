@@ -3,6 +3,9 @@ one for each row and class."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +13,15 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
 from polytome.models.cells import vector
+from polytome.models.fitted import feature_names_in
+from polytome.models.penalty_weights import penalty_weights_of, weights_text
 from polytome.rows import DeviceMatrix, Stream, on_host
 from polytome.tables.streams.frames import is_spread
 from polytome.tables.streams.table import StreamedTable
 
 Array = NDArray[Any]
 
-__all__ = ["checked_offset", "offset_rows", "refuse_offset_of_parts"]
+__all__ = ["checked_offset", "offset_columns", "offset_places", "offset_rows", "refuse_offset_of_parts"]
 
 _LARGEST = 1e100
 """Beyond it, squares leave the range of float64."""
@@ -76,7 +81,7 @@ def offset_rows(model: Any, offset: Any, n_rows: int) -> Array | None:
         if vars(model).get("needs_offset_", False):
             raise DataError(
                 "the model was fitted with an offset, and these rows have none: give offset=, the same quantity for "
-                "these rows (zeros for the scores without it)"
+                "these rows (zeros for the scores without it), or make it columns of X: model.offset_as_columns()"
             )
         return None
     return checked_offset(offset, n_rows, len(model.classes_))
@@ -96,6 +101,64 @@ def refuse_offset_of_parts(X: Any, offset: Any) -> None:
         raise ArgumentError(
             f"offset: {where} cannot have one; give X as an array, a sparse matrix or a frame in memory"
         )
+
+
+def offset_places(model: Any) -> tuple[int, ...]:
+    """The columns of X that hold the offset of a model, one for each output; none where its rows
+    bring it beside X, or have none."""
+    places: tuple[int, ...] = vars(model).get("offset_columns_", ())
+    return places
+
+
+def offset_columns(model: Any, names: Sequence[str] | None, places: Sequence[int] | None) -> Any:
+    """A fitted model whose offset is columns of X with the coefficient 1: see
+    `LogisticRegression.offset_as_columns`.
+
+    Raises:
+        ArgumentError: the model has no offset, or names or places cannot be those of its columns.
+    """
+    if not vars(model).get("needs_offset_", False):
+        raise ArgumentError("offset_as_columns: the model was fitted without an offset, or has it in columns already")
+    coef, labels = model.coef_, model.classes_.tolist()
+    coef = coef if isinstance(coef, np.ndarray) else coef.toarray()
+    n_outputs, width = len(coef), coef.shape[1] + len(coef)
+    default = ["offset"] if n_outputs == 1 else [f"offset_{label}" for label in labels]
+    names = list(default if names is None else names)
+    chosen = range(coef.shape[1], width) if places is None else [int(place) for place in places]
+    for what, given in (("names", names), ("places", chosen)):
+        if len(given) != n_outputs or len(set(given)) != n_outputs:
+            raise ArgumentError(f"{what}={list(given)!r}: needs {n_outputs} different ones, one for each score")
+    if not all(0 <= place < width for place in chosen):
+        raise ArgumentError(f"places={list(chosen)!r}: needs places among the {width} columns of the new X, from 0")
+    others = np.setdiff1d(np.arange(width), chosen)
+    known = feature_names_in(model)
+    if known is not None and set(names) & set(known.tolist()):
+        raise ArgumentError(f"names={names!r}: the model has a column of this name already; give others")
+
+    def wide(values: Array, of_offset: Any) -> Array:
+        found = np.empty((*values.shape[:-1], width), dtype=values.dtype)
+        found[..., others], found[..., list(chosen)] = values, of_offset
+        return found
+
+    twin = copy(model)
+    twin.coef_ = wide(coef, np.eye(n_outputs, dtype=coef.dtype))
+    if "proved_zero_" in vars(model):
+        twin.proved_zero_ = wide(model.proved_zero_, False)
+    if known is not None:
+        twin.feature_names_in_ = wide(known, names)
+    for setting in ("scale", "penalty_weights"):
+        if np.ndim(given := getattr(model, setting)) > 0:
+            setattr(twin, setting, wide(np.asarray(given, dtype=np.float64), 1.0))
+    twin.n_features_in_, twin.needs_offset_, twin.offset_columns_ = width, False, tuple(chosen)
+    if (found := vars(model).get("separation_")) is not None:
+        moved = tuple(replace(each, column=int(others[each.column])) for each in found.infinite)
+        twin.separation_ = replace(found, infinite=moved)
+    # No image any more, and no record of columns that it does not have.
+    twin.source_ = replace(model.source_, encoder=None, image_shape=None, training=None)
+    twin.objective_ = replace(model.objective_, n_features=width)
+    if model.objective_.penalty_weights != "none":
+        twin.objective_ = replace(twin.objective_, penalty_weights=weights_text(penalty_weights_of(twin, width)))
+    return twin
 
 
 def _matrix(offset: Any) -> Array:

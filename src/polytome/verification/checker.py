@@ -72,16 +72,17 @@ def verify(
     """
     try:
         from polytome.verification.ball_check import BallCheck
-        from polytome.verification.exact_problem import exact_problem
+        from polytome.verification.exact_problem import exact_problem, without_offset_columns
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "flint":
             raise
         raise MissingExtraError('verify needs python-flint: pip install "polytome[verify]"') from error
-    began = time.perf_counter()
+    began, given = time.perf_counter(), X
+    model, X, offset = without_offset_columns(model, X, offset)
     check = BallCheck(model, exact_problem(model, X, y, sample_weight, offset), progress or (lambda _: None))
     check.run()
     found = check.findings(time.perf_counter() - began)
-    if found.verdict != "confirmed" and _are_others(model, X, y):
+    if found.verdict != "confirmed" and _are_others(model, given, y):
         note = "these are not the rows that the model was trained on: their SHA-256 differs"
         return replace(found, reasons=(*found.reasons, note))
     return found

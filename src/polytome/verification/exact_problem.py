@@ -7,6 +7,7 @@ second time here: `polytome.verify` could not detect an error of `fit` in shared
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from polytome.verification.exact_data import exact
 
 Array = NDArray[Any]
 
-__all__ = ["exact_problem"]
+__all__ = ["exact_problem", "without_offset_columns"]
 
 
 def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = None) -> BallProblem:
@@ -87,6 +88,31 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = 
         return BallProblem(rows, is_second, weight, softmax=False, **settings)
     one_of_all = _smoothed(model, (codes[:, None] == classes).astype(np.uint8))
     return BallProblem(rows, one_of_all, weight, softmax=isinstance(model, LogisticRegression), **settings)
+
+
+def without_offset_columns(model: Any, X: Any, offset: Any) -> tuple[Any, Any, Any]:
+    """A model whose offset is columns of X, as it was fitted: without these, and the offset beside
+    X; any other model as it is."""
+    places = list(vars(model).get("offset_columns_", ()))
+    if not places:
+        return model, X, offset
+    if offset is not None:
+        raise DataError("offset: the model has it in columns of X; leave it out")
+    X = checked_rows(model, X)
+    rest = np.setdiff1d(np.arange(X.shape[1]), places)
+    X = X.tocsc() if hasattr(X, "tocsc") else X
+    columns = X[:, places].toarray() if hasattr(X, "tocsc") else X[:, places]
+    twin = copy(model)
+    twin.coef_, twin.n_features_in_, twin.needs_offset_ = model.coef_[:, rest], len(rest), True
+    vars(twin).pop("offset_columns_")
+    vars(twin).pop("feature_names_in_", None)
+    for setting in ("scale", "penalty_weights"):
+        given = getattr(model, setting)
+        if setting == "penalty_weights" and isinstance(given, Mapping):
+            given = _penalty_weights(model, X.shape[1])
+        if np.ndim(given) > 0:
+            setattr(twin, setting, np.asarray(given, dtype=np.float64)[rest])
+    return twin, X[:, rest], columns
 
 
 def _weights(sample_weight: Any, n_rows: int) -> Array:
