@@ -25,6 +25,7 @@ from polytome.certificates.dual_points import DualPoint, whole
 from polytome.certificates.optimum import Optimum
 from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, Rounding, divergences, growth, strength_error
 from polytome.curvature.hessian_root import HessianRoot
+from polytome.losses import WithOffset
 from polytome.numerics.exact_sums import UNIT, ExactSums, exact_difference, exact_products, exact_scores, exact_sums
 from polytome.objective import Objective
 from polytome.objective.intercepts import exact_intercept
@@ -73,14 +74,14 @@ class CarefulFrame:
 
     @classmethod
     def of(cls, objective: Objective) -> CarefulFrame | None:
-        """The frame of an objective, if its loss is a cross-entropy, its penalty a ridge that
-        weighs every column, and it has few enough entries."""
+        """The frame of an objective, if its loss is a cross-entropy without offsets, its penalty a
+        ridge that weighs every column, and it has few enough entries."""
         rows = objective.rows
         facts = rows.facts
         penalty, is_resident = objective.penalty, facts.is_resident
         if penalty.is_nothing or penalty.has_rest or objective.unpenalised.size or not is_resident:
             return None
-        if not objective.loss.is_cross_entropy:
+        if not objective.loss.is_cross_entropy or isinstance(objective.loss, WithOffset):
             return None
         fits = max(facts.n_entries, rows.n_rows * objective.loss.n_outputs) <= MAX_ENTRIES
         return cls(objective.at(np.float64)) if fits else None

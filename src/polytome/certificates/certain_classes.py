@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from polytome.certificates.curvature_proof import curvature_bound
 from polytome.certificates.independent_columns import independent_unknowns
 from polytome.certificates.rounding import growth
-from polytome.losses import Logistic, Loss, Softmax
+from polytome.losses import Logistic, Loss, Softmax, WithOffset, labels_of, offset_of, with_offset
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.objective import Objective
 from polytome.passes import Block, Sums, block_scores
@@ -122,18 +122,26 @@ def _rests(objective: Objective, W: Array, kept: Array) -> Iterator[tuple[Object
     if not objective.loss.separable:
         chosen = np.flatnonzero(((kept >= 0).sum(axis=1) > 1) & (rows.weight > 0))
         if len(chosen):
-            some = rows.subset(chosen, rows.weight[chosen]).with_target(kept[chosen])
-            yield replace(objective, loss=KeptClasses(objective.loss.n_outputs), rows=some), W
+            yield _rest(objective, KeptClasses(objective.loss.n_outputs), chosen, kept, slice(None)), W
         return
     for k, own in enumerate(kept.T):
         chosen = np.flatnonzero((own >= 0) & (rows.weight > 0))
         if len(chosen):
-            some = rows.subset(chosen, rows.weight[chosen]).with_target(own[chosen])
-            yield replace(objective, loss=Logistic(), rows=some), W[:, [k]]
+            yield _rest(objective, Logistic(), chosen, own, slice(k, k + 1)), W[:, [k]]
+
+
+def _rest(objective: Objective, loss: Loss, chosen: Array, labels: Array, outputs: slice) -> Objective:
+    """Some rows with other labels of these outputs, and their own offsets."""
+    rows, offset = objective.rows, offset_of(objective.rows.target)
+    target = labels[chosen]
+    if offset is not None:
+        loss, target = WithOffset(loss), with_offset(target, offset[chosen][:, outputs])
+    return replace(objective, loss=loss, rows=rows.subset(chosen, rows.weight[chosen]).with_target(target))
 
 
 def labels_by_output(loss: Loss, target: Array) -> Array:
     """The labels of each output, (n, n_outputs): from 0 to 1, and -1 where a row takes no part."""
+    target = labels_of(target)
     if isinstance(loss, PairwiseSigmoids):
         first, second = target[:, None] == loss.pairs.T[:, None]
         return np.where(second, 1.0, np.where(first, 0.0, -1.0))

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtri
 
 from polytome.certificates.independent_columns import independent_columns
-from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, growth
+from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, growth, sum_rounding
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums
@@ -324,7 +324,7 @@ class _RowSumsPass:
         X = self.standard.with_intercept(block)
         scores, weight = X @ W, block.weight[:, None]
         absolute = np.abs(X)
-        score_error = growth(len(W) + 8) * (absolute @ np.abs(W))
+        score_error = growth(len(W) + 8) * (absolute @ np.abs(W)) + sum_rounding(scores, block.target)
         if not loss.separable:  # the largest score is subtracted from all of a row
             score_error[:] = score_error.max(axis=1, keepdims=True)
         deviation, has_weight = score_error + self.intercept_error, block.weight > 0

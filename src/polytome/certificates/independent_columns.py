@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 
+from polytome.losses import labels_of
 from polytome.numerics.exact_sums import exact_products
 from polytome.objective import Objective
 from polytome.passes import Block, Sums
@@ -208,7 +209,7 @@ class _ChangedBlocks:
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
-        X, kept = _with_ones(block), block.target >= 0
+        X, kept = _with_ones(block), labels_of(block.target) >= 0
         for change in self.changes:
             # The last class is held. Classes whose coefficients change alike keep their
             # differences.

@@ -21,13 +21,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import Loss
+from polytome.losses import Loss, offset_of
 from polytome.numerics.exact_sums import UNIT
 from polytome.objective import Objective
 
 Array = NDArray[Any]
 
-__all__ = ["ELEMENTARY_ROUNDINGS", "UNIT", "Rounding", "divergences", "growth", "rounding_of", "strength_error"]
+__all__ = [
+    "ELEMENTARY_ROUNDINGS",
+    "UNIT",
+    "Rounding",
+    "divergences",
+    "growth",
+    "rounding_of",
+    "strength_error",
+    "sum_rounding",
+]
 
 ELEMENTARY_ROUNDINGS = 40
 """Roundings that stand for all the elementary functions and products that make a residual or the
@@ -94,8 +103,12 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     sizes = objective.sizes
     as_summed = _score_sizes(W, sizes.summed, sizes.summed_norm)
     about_centre = _score_sizes(W, sizes.centred, sizes.centred_norm)
-    # Scores: as many products as columns, to raw columns and to the intercept that a user gets.
-    shifted = (growth(3 * len(W) + 6) * as_summed) ** 2
+    # Scores: as many products as columns, to raw columns and to the intercept that a user gets; and
+    # the sum with the offset.
+    offset, score_error = objective.offset_size, growth(3 * len(W) + 6) * as_summed
+    if offset:
+        score_error += growth(2) * (as_summed + offset)
+    shifted = score_error**2
     divergence = 0.5 * loss.smoothness * shifted
     # Residuals, by the smoothness of the loss; those of soft labels are differences of numbers near
     # one.
@@ -108,7 +121,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     objective_error += residuals * math.sqrt(shifted) + divergence
     # The loss of a row, and its residual in the dual point times its scores; a cross-entropy by the
     # size of the scores.
-    largest = n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * about_centre
+    largest = n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * (about_centre + offset)
     return Rounding(
         objective=objective_error,
         strength=strength_error(objective, penalty),
@@ -134,6 +147,13 @@ def strength_error(objective: Objective, penalty: float) -> float:
     # A share of absolute values, and one of squares, are rounded products of it.
     roundings = 8 if objective.penalty.has_rest else 4
     return (roundings * UNIT + scaled) * (penalty + objective.null[1])
+
+
+def sum_rounding(scores: Array, target: Array) -> Array | float:
+    """Bound on what rounding does to the sums of rows' scores and offsets; 0 where there are no
+    offsets."""
+    offset = offset_of(target)
+    return 0.0 if offset is None else 2 * UNIT * np.abs(scores + offset)
 
 
 def _score_sizes(W: Array, sizes: Array, norm: float) -> float:

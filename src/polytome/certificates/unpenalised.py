@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.independent_columns import independent_columns
 from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, UNIT, Rounding, growth
-from polytome.losses import Loss, Squared
+from polytome.losses import Loss, Squared, labels_of
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores, kronecker_rows
 
@@ -309,13 +309,14 @@ def _rounded_residuals(
     scores = block_scores(block, raw)
     _, residual = loss.value_and_gradient(scores, block.target)
     m, u = loss.curvature(scores, block.target)
+    target = labels_of(block.target)
     if u is None:
-        label = block.target.reshape(residual.shape) if block.target.size == residual.size else 0
+        label = target.reshape(residual.shape) if target.size == residual.size else 0
         is_negligible = (np.abs(residual) <= negligible) & ((label == 0) | (label == 1))
         mass = np.where(is_negligible, np.abs(residual), 0.0).sum(axis=1)
         return np.where(is_negligible, 0.0, residual), np.where(is_negligible, 0.0, m), None, mass
     classes = np.arange(loss.n_outputs)
-    is_zero = block.target == 0 if block.target.ndim == 2 else classes != block.target[:, None]
+    is_zero = target == 0 if target.ndim == 2 else classes != target[:, None]
     likeliest = m.argmax(axis=1)[:, None]
     most = np.take_along_axis(m, likeliest, 1)
     is_negligible = is_zero & (m <= negligible) & (classes != likeliest) & (negligible * loss.n_outputs <= most)

@@ -22,12 +22,14 @@ __all__ = [
     "Json",
     "JudgedSources",
     "L1Ratio",
+    "LabelSmoothing",
     "MaxIter",
     "MemoryLimit",
     "Missing",
     "MissingMark",
     "ModelOut",
     "ModelPath",
+    "Offset",
     "PenaltyWeights",
     "Port",
     "Positive",
@@ -219,6 +221,25 @@ L1Ratio = Annotated[
         metavar="NUMBER",
         help="The share of absolute values in the penalty, the rest being squares: 0 for L2, 1 for L1. Above 0 "
         "coefficients that do not pay for themselves are exactly 0.",
+    ),
+]
+LabelSmoothing = Annotated[
+    float,
+    typer.Option(
+        "--label-smoothing",
+        metavar="NUMBER",
+        help="The share of each label that is spread evenly over all classes, from 0 and below 1.",
+    ),
+]
+Offset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--offset",
+        metavar="COLUMN",
+        show_default=False,
+        help="A column of numbers that is added to the scores (of two classes, to the second one's) with the "
+        "coefficient 1, and not learned: log exposure, or another model's log odds. With more than two classes, once "
+        "for each, in the order of the labels. Rows to be predicted need it too.",
     ),
 ]
 Scale = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,11 +28,13 @@ from polytome.cli.options import (
     InverseStrength,
     Json,
     L1Ratio,
+    LabelSmoothing,
     MaxIter,
     MemoryLimit,
     Missing,
     MissingMark,
     ModelOut,
+    Offset,
     PenaltyWeights,
     Positive,
     ReadLimit,
@@ -89,6 +91,8 @@ def train(
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
     weight: WeightColumn = None,
+    label_smoothing: LabelSmoothing = 0.0,
+    offset: Offset = None,
     intercept: Intercept = True,
     tol: Tolerance = 1e-4,
     max_iter: MaxIter = 10_000,
@@ -130,6 +134,7 @@ def train(
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train counts.csv --target survived --weight cases
+      polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
@@ -142,6 +147,7 @@ def train(
         "scale": scale_of(scale),
         "penalty_weights": weights_of(penalty_weights),
         "class_weight": class_weight,
+        "label_smoothing": label_smoothing,
         "fit_intercept": intercept,
         "tol": tol,
         "max_iter": max_iter,
@@ -157,7 +163,7 @@ def train(
     table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
-        refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+        refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit, "--offset": offset})
         check_solver_beside_streams(sources, why, solver)
         _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
@@ -176,7 +182,7 @@ def train(
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
-    _train(rows, settings, command_line(context), out, report, as_json)
+    _train(rows, settings, command_line(context), out, report, as_json, offset or ())
 
 
 def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
@@ -404,7 +410,13 @@ def _prepared(rows: Source, positive: str | None, test_fraction: float | None, s
 
 
 def _train(
-    rows: Source, settings: dict[str, Any], command: str, out: Path | None, report: Path | None, as_json: bool
+    rows: Source,
+    settings: dict[str, Any],
+    command: str,
+    out: Path | None,
+    report: Path | None,
+    as_json: bool,
+    offset: Sequence[str],
 ) -> None:
     """Fit, save, evaluate; show each result as soon as it is available."""
     from polytome.evaluation.metrics import class_counts, evaluate
@@ -413,7 +425,7 @@ def _train(
     console = Console(quiet=True) if as_json else make_console()
     with Interruption() as interruption:
         _show_data(console, rows, counts)
-        model = _fit(rows, settings, command, interruption)
+        model = _fit(rows, settings, command, interruption, offset)
     interrupted = interruption.requested
     failed: list[Exception] = []
     if out is not None:
@@ -484,11 +496,13 @@ def weights_of(texts: list[str] | None) -> dict[str, float] | None:
     return found or None
 
 
-def _fit(rows: Source, settings: dict[str, Any], command: str, interruption: Interruption) -> LogisticRegression:
+def _fit(
+    rows: Source, settings: dict[str, Any], command: str, interruption: Interruption, offset: Sequence[str]
+) -> LogisticRegression:
     """The model, fitted to rows in memory."""
     from polytome.files.sources import fit_source
 
-    return _fitted(settings, interruption, lambda model: fit_source(model, rows, command=command))
+    return _fitted(settings, interruption, lambda model: fit_source(model, rows, command=command, offset=offset))
 
 
 def _fitted(
@@ -587,7 +601,9 @@ def model_line(model: Fitted) -> str:
     from polytome.models.fitted import certificate_of
 
     intercepts = 0 if vars(model).get("fit_intercept") is False else np.size(model.intercept_)
-    size = f"{model.coef_.size + intercepts:,} coefficients"
+    # Those of an offset are 1, and were not learned.
+    learned = model.coef_.size - len(model.coef_) * len(vars(model).get("offset_columns_", ()))
+    size = f"{learned + intercepts:,} coefficients"
     if certificate_of(model) is None:
         return f"{model.kind}, {size}"
     strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"

@@ -25,6 +25,7 @@ from polytome.evaluation.ordering import largest
 from polytome.models.features import checked_rows
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import source_of
+from polytome.models.offsets import offset_places
 from polytome.models.predictions import dense_coefficients
 from polytome.tables.encoder import Column, Encoder
 
@@ -201,8 +202,8 @@ def has_odds(model: Fitted) -> bool:
 
 
 def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
-    """The coefficients of largest absolute value, for each class in order; zeros are left out, ties
-    ordered by name.
+    """The coefficients of largest absolute value, for each class in order; zeros are left out, and
+    the ones of an offset, ties ordered by name.
 
     Args:
         model: a fitted model.
@@ -221,7 +222,9 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
     names = feature_names(model)
     binary = has_odds(model)
     found = []
-    for label, row in zip(output_names(model), np.atleast_2d(dense_coefficients(model)), strict=True):
+    coefficients = np.array(np.atleast_2d(dense_coefficients(model)))
+    coefficients[:, list(offset_places(model))] = 0.0  # these were not learned
+    for label, row in zip(output_names(model), coefficients, strict=True):
         for j in largest(np.abs(row), most, names):
             if row[j] != 0:
                 with np.errstate(over="ignore"):

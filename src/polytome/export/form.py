@@ -100,6 +100,11 @@ def form_of(model: Fitted) -> Form:
 
     _refuse_other_forms(model)
     check_is_fitted(model, "coef_")
+    if vars(model).get("needs_offset_", False):
+        raise ArgumentError(
+            "the model cannot be exported: its rows bring an offset beside their columns; export "
+            "model.offset_as_columns(), which has it among them"
+        )
     coefficients, intercepts = (
         np.atleast_2d(np.asarray(dense_coefficients(model), np.float64)),
         np.atleast_1d(np.asarray(model.intercept_, np.float64)),

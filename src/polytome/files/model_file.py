@@ -51,6 +51,7 @@ from polytome.files.tensor_files import Tensors, read_tensors
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
+from polytome.models.offsets import offset_places
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
 from polytome.plain.values import plain, refuse_constant
 from polytome.solvers import Progress, Stop
@@ -145,7 +146,10 @@ def load(path: str | PathLike[str]) -> Any:
         _check_version(saved)
         names = MODELS[_saved_kind(saved)].keys()
         members(
-            saved, names if saved["format_version"] > 1 else names - _OF_FORMAT_2, WHOLE, absent={"kind", "separation"}
+            saved,
+            names if saved["format_version"] > 1 else names - _OF_FORMAT_2,
+            WHOLE,
+            absent={"kind", "separation", "offset_columns"},
         )
         if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
@@ -214,6 +218,8 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         saved["n_iter"], saved["solver"] = int(model.n_iter_[0]), str(model.solver_)
         found = vars(model).get("separation_")
         saved["separation"] = vars(model).get("separation_unknown_") if found is None else plain(asdict(found))
+    if kind == "LogisticRegression":
+        saved["offset_columns"] = list(offset_places(model))
     if kind == "LinearRegression":
         saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_), words=True)
         tensors["singular"] = model.singular_
@@ -271,7 +277,9 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     """The model, after each of its values has been checked, and then the parts against each
     other."""
     kind = _saved_kind(saved)
-    saved = record(MODELS[kind], {"training": None, "kind": kind, "separation": None})(saved, WHOLE)
+    saved = record(MODELS[kind], {"training": None, "kind": kind, "separation": None, "offset_columns": []})(
+        saved, WHOLE
+    )
     of_kind = {"LinearRegression": ["singular"], PARTIAL: [name for name in tensors if name in STATE_TENSORS]}
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
@@ -341,6 +349,28 @@ def _classifier_from_saved(model: Any, kind: str, saved: dict[str, Any], tensors
     if isinstance(found, str):
         model.separation_unknown_, found = found, None
     model.separation_ = _separation(found, saved["objective"])
+    if kind == "LogisticRegression":
+        _offset_from_saved(model, saved["offset_columns"])
+    elif model.objective_.has_offset or model.objective_.label_smoothing:
+        refuse(f"the objective of a {kind} has an offset or smoothed labels")
+
+
+def _offset_from_saved(model: Any, places: list[int]) -> None:
+    """Sets where the offset of rows to be predicted is, if they need one."""
+    formula, n_features = model.objective_, model.n_features_in_
+    if formula.label_smoothing != model.label_smoothing:
+        refuse(
+            f"labels are smoothed by {formula.label_smoothing} in the objective, by {model.label_smoothing} in the "
+            "settings"
+        )
+    model.needs_offset_ = formula.has_offset and not places
+    if not places:
+        return
+    n_outputs = len(model.coef_)
+    is_possible = formula.has_offset and len(set(places)) == n_outputs == len(places) and max(places) < n_features
+    if not is_possible or not np.array_equal(model.coef_[:, places], np.eye(n_outputs)):
+        refuse(f"offset_columns are {brief(places)}, not a column with the coefficient 1 for each score")
+    model.offset_columns_ = tuple(places)
 
 
 def _separation(saved: dict[str, Any] | None, objective: dict[str, Any]) -> Separation | None:

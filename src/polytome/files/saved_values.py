@@ -87,6 +87,7 @@ _PARAMETERS: dict[str, Kind] = {
     "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
     "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
     "penalty_weights": optional(either(choice("tensor"), listed(listed(_anything, 2)))),
+    "label_smoothing": real(0, 1 - 2**-53),
     "solver": text(100),
     "tol": real(0, LARGEST),
     "max_iter": _COUNT,
@@ -97,7 +98,7 @@ _PARAMETERS: dict[str, Kind] = {
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
 """Settings that may hold one number for each column, and the least that it may be: those are
 tensors in a file."""
-_OF_ONE_MODEL = ("l1_ratio", "class_weight", "warm_start")
+_OF_ONE_MODEL = ("l1_ratio", "class_weight", "label_smoothing", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
     "epochs": whole(1, LARGEST_COUNT),
@@ -120,7 +121,11 @@ _FORMULA: dict[str, Kind] = {
     "value": real(0, np.inf, nan=True),
     "penalty_weights": text(100),
     "l1_ratio": real(0, 1),
+    "has_offset": flag,
+    "label_smoothing": real(0, 1),
 }
+_LATER_OF_FORMULA = {"penalty_weights": "none", "l1_ratio": 0.0, "has_offset": False, "label_smoothing": 0.0}
+"""What objectives of earlier versions lack."""
 _CERTIFICATE: dict[str, Kind] = {
     "objective": real(0, np.inf, nan=True),
     "gap": real(0, np.inf),
@@ -156,7 +161,7 @@ _MODEL: dict[str, Kind] = {
     "checksum": text(64),
     "library_version": text(100),
     "kind": text(100),
-    "parameters": record(_PARAMETERS, {"penalty_weights": None}),
+    "parameters": record(_PARAMETERS, {"penalty_weights": None, "label_smoothing": 0.0}),
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
@@ -179,7 +184,7 @@ _SEPARATION: dict[str, Kind] = {
 }
 _CERTIFIED = _MODEL | {
     "classes": _anything,
-    "objective": record(_FORMULA, {"penalty_weights": "none", "l1_ratio": 0.0}),
+    "objective": record(_FORMULA, _LATER_OF_FORMULA),
     "certificate": record(
         {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
         {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in _LATER},
@@ -195,7 +200,7 @@ PARTIAL = "PartialLogisticRegression"
 """The kind of a `LogisticRegression` that `partial_fit` has made: it has a state, and no
 certificate."""
 MODELS: dict[str, dict[str, Kind]] = {
-    "LogisticRegression": _CERTIFIED,
+    "LogisticRegression": _CERTIFIED | {"offset_columns": listed(whole(0, LARGEST_COUNT))},
     PARTIAL: _MODEL | {"classes": _anything, "state": _anything, "training": _nothing},
     "OneVsRest": _BINARY,
     "OneVsOne": _BINARY,

@@ -277,7 +277,7 @@ def open_model(path: str | PathLike[str]) -> Any:
     return model
 
 
-def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -> AnyModel:
+def fit_source(model: AnyModel, source: Source, *, command: str | None = None, offset: Sequence[str] = ()) -> AnyModel:
     """Fit a model to a source and record in it what later data must look like.
 
     Args:
@@ -285,9 +285,12 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
             columns; the weight of a category is that of each of its features.
         source: rows with labels.
         command: the command line that asks for the fit, for its record.
+        offset: the column of numbers that is added to the scores of the rows, and not learned; of
+            more than two classes one for each, in the order of the sorted labels.
 
     Returns:
-        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes
+        The model, fitted (with an offset, another one that has its columns among its own; see
+        `LogisticRegression.offset_as_columns`), with its `training_` (a `TrainingRecord`), and with the attributes
         `encoder_`, `image_shape_` and `positive_` where the source has them. For `one_against_rest`
         its classes are `"not LABEL"` and `"LABEL"` in this order, not in alphabetical order: a
         positive coefficient counts for the label.
@@ -300,9 +303,13 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
     """
     refuse_without_classes(model, f"{source.name} has one label for each row")
     began = time.perf_counter()
+    y = source.y if source.positive is None else source.y == source.positive
+    weights = {} if source.weight is None else {"sample_weight": source.weight}
+    if offset:
+        model = _fitted_with_offset(model, source, y, offset, weights)
     with numbered_weights(model, source.encoder):
-        y = source.y if source.positive is None else source.y == source.positive
-        model.fit(source.X, y, **({} if source.weight is None else {"sample_weight": source.weight}))
+        if not offset:
+            model.fit(source.X, y, **weights)
         seconds = time.perf_counter() - began
         if source.positive is not None:  # false sorts before true
             model.classes_ = np.array([f"not {source.positive}", source.positive])
@@ -321,6 +328,51 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None) -
         )
     model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
     return model
+
+
+def _fitted_with_offset(
+    model: Any, source: Source, y: Any, offset: Sequence[str], weights: dict[str, Any]
+) -> Any:
+    """A model fitted to the other columns of a source, with the offset among its columns."""
+    places, rest = _offset_places(source, offset)
+    if (n_classes := len(np.unique(np.asarray(y)))) != max(2, len(places)):
+        wanted = (
+            "one column" if n_classes == 2 else f"{n_classes} columns, one for each class in the order of the labels"
+        )
+        raise ArgumentError(f"offset={list(offset)!r}: {source.name} has {n_classes} classes, which need {wanted}")
+    others = np.setdiff1d(np.arange(source.X.shape[1]), places)
+    if not len(others):
+        raise ArgumentError(f"offset={list(offset)!r}: {source.name} has no other columns to learn from")
+    X = source.X.tocsc() if hasattr(source.X, "tocsc") else source.X
+    known: Any = X[:, places]
+    given = model.penalty_weights
+    with numbered_weights(model, rest):
+        model.fit(X[:, others], y, offset=known.toarray() if hasattr(known, "toarray") else known, **weights)
+        wide = model.offset_as_columns(list(offset), places)
+    wide.penalty_weights = wide.penalty_weights if np.ndim(given) else given
+    return wide
+
+
+def _offset_places(source: Source, offset: Sequence[str]) -> tuple[list[int], Encoder]:
+    """The places of columns among the features of a source, and its encoder without them.
+
+    Raises:
+        ArgumentError: there are no named columns, or not these, or they are not numbers.
+    """
+    encoder = source.encoder
+    if encoder is None:
+        raise ArgumentError(f"offset={list(offset)!r}: {source.name} has no named columns")
+    starts = np.cumsum([0, *(column.width for column in encoder.columns)]).tolist()
+    known = {column.name: (column, start) for column, start in zip(encoder.columns, starts, strict=False)}
+    for name in offset:
+        if name not in known:
+            raise ArgumentError(f"offset={name!r}: {source.name} has no such column; it has {listing(list(known))}")
+        if known[name][0].kind != "number":
+            raise ArgumentError(f"offset={name!r}: the column holds text, and an offset is a number for each row")
+    if len(set(offset)) < len(offset):
+        raise ArgumentError(f"offset={list(offset)!r}: names a column twice")
+    columns = tuple(column for column in encoder.columns if column.name not in offset)
+    return [known[name][1] for name in offset], replace(encoder, columns=columns)
 
 
 def one_against_rest(source: Source, positive: str) -> Source:

@@ -242,6 +242,7 @@ def _divisors(model: Fitted, X: Any, weight: Array) -> tuple[Array, Array]:
     """What each feature was divided by before the penalty looked at its coefficient, and whether it
     has a penalty."""
     from polytome.models.features import feature_scale
+    from polytome.models.offsets import offset_places
     from polytome.models.penalty_weights import penalty_weights_of
     from polytome.rows import rows_of
 
@@ -253,6 +254,7 @@ def _divisors(model: Fitted, X: Any, weight: Array) -> tuple[Array, Array]:
         if weights is not None and not (certificate is not None and certificate.strength == 0):
             penalised = np.sign(weights)
             divisor = divisor * np.sqrt(np.where(weights > 0, weights, 1.0))
+        penalised[list(offset_places(model))] = 0.0
     return divisor, penalised
 
 

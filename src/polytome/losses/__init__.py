@@ -11,8 +11,19 @@ without knowing which loss it has.
 
 from polytome.losses.logistic import Logistic
 from polytome.losses.loss import Loss
+from polytome.losses.offset import WithOffset, labels_of, offset_of, with_offset
 from polytome.losses.sigmoids import IndependentSigmoids
 from polytome.losses.softmax import Softmax
 from polytome.losses.squared import Squared
 
-__all__ = ["IndependentSigmoids", "Logistic", "Loss", "Softmax", "Squared"]
+__all__ = [
+    "IndependentSigmoids",
+    "Logistic",
+    "Loss",
+    "Softmax",
+    "Squared",
+    "WithOffset",
+    "labels_of",
+    "offset_of",
+    "with_offset",
+]

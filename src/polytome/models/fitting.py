@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.certificates.certificate import at_other_coefficients
 from polytome.certificates.fenchel import proved_zeros
 from polytome.errors import ArgumentError
-from polytome.losses import Loss, Softmax
+from polytome.losses import Loss, Softmax, WithOffset
 from polytome.models.certain_outputs import Outputs, nothing_to_learn
 from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
@@ -166,6 +166,9 @@ def check_settings(estimator: Any) -> None:
         raise ArgumentError(f"C={C!r}: needs a positive number, or numpy.inf for no penalty")
     if not 1e-100 <= float(C) <= 1e100 and not np.isinf(float(C)):
         raise ArgumentError(f"C={C!r}: needs a number from 1e-100 to 1e100, or numpy.inf for no penalty")
+    smoothing: Any = vars(estimator).get("label_smoothing", 0.0)
+    if not 0 <= real_number(smoothing) < 1 or isinstance(smoothing, bool):
+        raise ArgumentError(f"label_smoothing={smoothing!r}: needs a number from 0, and below 1")
     check_limits(estimator.tol, estimator.max_iter)
     check_common_settings(estimator)
     check_scale(estimator.scale)
@@ -281,6 +284,8 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         value=estimator.certificate_.objective,
         penalty_weights=weights_text(objective.penalty.weights),
         l1_ratio=l1_ratio,
+        has_offset=isinstance(objective.loss, WithOffset),
+        label_smoothing=float(vars(estimator).get("label_smoothing", 0.0)),
     )
     _keep_separation(estimator, objective, solution, outputs)
     sentence = separation_sentence(estimator)

@@ -28,6 +28,8 @@ class Formula:
         value: of the objective at the fitted coefficients, in nats.
         penalty_weights: "none", or what each column's part of the penalty is multiplied by.
         l1_ratio: the share of absolute values in the penalty; the rest are squares.
+        has_offset: whether each row adds an offset of its own to its scores.
+        label_smoothing: the share of each label that is spread evenly over all classes.
 
     Example:
         >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
@@ -45,6 +47,8 @@ class Formula:
     value: float
     penalty_weights: str = "none"
     l1_ratio: float = 0.0
+    has_offset: bool = False
+    label_smoothing: float = 0.0
 
     @property
     def C(self) -> float:
@@ -55,6 +59,7 @@ class Formula:
         """The formula on one line."""
         weights = "" if self.total_weight == self.n_rows else "s_i "
         scores = "x_i W + b" if self.fit_intercept else "x_i W"
+        scores += " + o_i" if self.has_offset else ""
         text = f"(1/{self.total_weight:.10g}) sum_i {weights}{self.loss}_loss({scores}, y_i)"
         if self.strength > 0:
             weighted = self.penalty_weights != "none"
@@ -64,6 +69,9 @@ class Formula:
             text += f" + {penalty.text}" + (f", w {self.penalty_weights}" if weighted else "")
         if self.scale != "none":
             text += f", x divided by {'its standard deviation' if self.scale == 'standard' else self.scale}"
+        if self.label_smoothing > 0:
+            kept, spread = 1 - self.label_smoothing, self.label_smoothing
+            text += f", y_i being {kept:.6g} times the label plus {spread:.6g}/{self.n_classes} for each class"
         return text
 
     def to_json(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ __all__ = [
     "label_table",
     "refuse_constant_labels",
     "row_weights",
+    "smoothed",
     "soft_labels",
 ]
 
@@ -63,6 +64,27 @@ class Labels:
         else:
             target = np.minimum(np.searchsorted(places, self.target), len(places) - 1)
         return Labels(self.classes[places], target), places
+
+
+def smoothed(labels: Labels, share: float) -> Labels:
+    """Labels of which each class gets an even part of a share of every row: `(1 - e) y + e / K`.
+
+    Example:
+        >>> smoothed(Labels(np.array(["no", "yes"]), np.array([0, 1])), 0.2).target
+        array([[0.9, 0.1],
+               [0.1, 0.9]])
+
+    Reference: Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the inception architecture
+    for computer vision, CVPR 2016, section 7.
+    """
+    if not share:
+        return labels
+    n_classes = len(labels.classes)
+    if labels.is_soft:
+        return Labels(labels.classes, (1 - share) * labels.target + share / n_classes)
+    target = np.full((len(labels.target), n_classes), share / n_classes)
+    target[np.arange(len(target)), labels.target] += 1 - share
+    return Labels(labels.classes, target)
 
 
 def is_soft(y: Any) -> bool:

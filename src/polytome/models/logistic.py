@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from polytome.certificates.certificate import Certificate
-from polytome.losses import Logistic, Softmax
+from polytome.losses import Logistic, Loss, Softmax, WithOffset, with_offset
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
@@ -26,13 +26,21 @@ from polytome.models.labels import (
     hard_labels,
     is_soft,
     row_weights,
+    smoothed,
     soft_labels,
 )
+from polytome.models.offsets import checked_offset, offset_columns, refuse_offset_of_parts
 from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch, suits_partial_fit
 from polytome.models.partitions import by_partition
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
-from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
+from polytome.models.predictions import (
+    classes_of,
+    dense_coefficients,
+    log_probabilities_of,
+    probabilities_of,
+    scores_of,
+)
 from polytome.models.streamed import encoder_in, keep_encoder, opened, streamed_data
 from polytome.objective import Objective
 from polytome.rows import rows_of
@@ -67,6 +75,9 @@ class LogisticRegression(CertifiedClassifier):
         scale: what each column is divided by before its coefficient is penalised: None (nothing),
             "standard" (its standard deviation), a number (255 for pixels) or one per column.
             `coef_` always belongs to the columns as given, and no copy of X is made.
+        label_smoothing: the share of each label that is spread evenly over all K classes, from 0 and
+            below 1: the targets are `(1 - e) y + e / K`. No fit is then ever separated, and no
+            prediction quite certain.
         penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1),
             one number per column, or numbers by the names of columns (1 for those not named). 0
             leaves a column without a penalty.
@@ -107,6 +118,8 @@ class LogisticRegression(CertifiedClassifier):
             `TrainingRecord`), too. A new fit starts from none of it.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
+        needs_offset_: whether it was fitted with an offset, which rows to be predicted need as well.
+        offset_columns_: of a model from `offset_as_columns`, the columns of X that are its offset.
         state_: after `partial_fit`: what the next call goes on from, in the place of `certificate_`
             and of all that describes a fit.
 
@@ -125,6 +138,8 @@ class LogisticRegression(CertifiedClassifier):
 
     has_probabilities = True
     state_: PartialState
+    needs_offset_: bool
+    offset_columns_: tuple[int, ...]
     _left: tuple[Array, Array] | None = None
 
     def __init__(
@@ -139,6 +154,7 @@ class LogisticRegression(CertifiedClassifier):
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
+        label_smoothing: float = 0.0,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -158,6 +174,7 @@ class LogisticRegression(CertifiedClassifier):
         self.class_weight = class_weight
         self.scale = scale
         self.penalty_weights = penalty_weights
+        self.label_smoothing = label_smoothing
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -168,7 +185,7 @@ class LogisticRegression(CertifiedClassifier):
         self.n_jobs = n_jobs
         self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit the model until its certificate holds.
 
         Args:
@@ -181,17 +198,21 @@ class LogisticRegression(CertifiedClassifier):
                 `open_rows` bring their labels; of a data frame of Dask or Spark it is the name of a
                 column.
             sample_weight: one weight per row; 2 equals the row twice, 0 equals its absence.
+            offset: what is added to the scores of each row, known beforehand and not learned: shape
+                (n,) for two classes, added to the score of the second, (n, K) for more. Of rows in
+                memory. The model then asks for the offset of rows that it is to predict.
 
         Returns:
             The fitted model. Where the certificate was not reached a `ConvergenceWarning` says how
             far the fit is from it.
 
         Raises:
-            DataError: X, y or sample_weight cannot be used, or the fit would not fit into memory;
+            DataError: X, y, sample_weight or offset cannot be used, or the fit would not fit into memory;
                 the message names the place and the remedy.
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
+        refuse_offset_of_parts(X, offset)
         X, y = opened(X, y)
         given = X
         if (streamed := streamed_data(self, X, y, sample_weight)) is not None:
@@ -199,14 +220,19 @@ class LogisticRegression(CertifiedClassifier):
         else:
             refuse_foreign_arrays(X)
             X = checked_features(self, X, y)
+            refuse_offset_of_parts(X, offset)
             weight = row_weights(sample_weight, X.shape[0])
             labels = soft_labels(y) if is_soft(y) else hard_labels(y)
         weight = class_weights(self.class_weight, labels, weight)
         check_peer_classes(self, len(labels.classes))
+        labels = smoothed(labels, self.label_smoothing)
+        known = None if offset is None else checked_offset(offset, len(weight), len(labels.classes))
         with numbered_weights(self, encoder_in(given)):
-            plan = planned(self, X, self._problem(X, labels, weight))
-        data = {"X": X, "y": y, "metadata": _metadata(sample_weight)}
+            plan = planned(self, X, self._problem(X, labels, weight, known))
+        data = {"X": X, "y": y, "metadata": _metadata(sample_weight, offset)}
         keep_fit(self, plan, self._minimum(plan, data))
+        self.needs_offset_ = offset is not None
+        self.__dict__.pop("offset_columns_", None)
         self.__dict__.pop("state_", None)
         keep_encoder(self, given)
         return self
@@ -334,16 +360,67 @@ class LogisticRegression(CertifiedClassifier):
         self.coef_ = coef
         return self
 
-    @by_partition
-    def predict_proba(self, X: Any) -> Array:
-        """Probability of each class, shape (n, K), columns in the order of `classes_`."""
-        return probabilities_of(self, X)[:, : len(self.classes_)]
+    # Rows of a model that was fitted with an offset have one as well: without it there is no
+    # prediction. Any other model adds one that it is given.
 
     @by_partition
-    def predict_log_proba(self, X: Any) -> Array:
+    def decision_function(self, X: Any, offset: Any = None) -> Array:
+        """Scores `X @ coef_.T + intercept_ + offset`: shape (n,) for two classes (positive: the
+        second), else (n, K)."""
+        scores = scores_of(self, X, offset)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    @by_partition
+    def predict(self, X: Any, offset: Any = None) -> Array:
+        """The class with the largest score, shape (n,)."""
+        return classes_of(self, scores_of(self, X, offset))
+
+    @by_partition
+    def predict_proba(self, X: Any, offset: Any = None) -> Array:
+        """Probability of each class, shape (n, K), columns in the order of `classes_`."""
+        return probabilities_of(self, X, offset)[:, : len(self.classes_)]
+
+    @by_partition
+    def predict_log_proba(self, X: Any, offset: Any = None) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""
-        return log_probabilities_of(self, X)[:, : len(self.classes_)]
+        return log_probabilities_of(self, X, offset)[:, : len(self.classes_)]
+
+    def offset_as_columns(self, names: Sequence[str] | None = None, places: Sequence[int] | None = None) -> Self:
+        """A model fitted with an offset as one whose X has the offset in it, in columns with the
+        coefficient 1.
+
+        It predicts rows that have these columns, and needs no `offset=`: so it can be exported,
+        served, explained and reported like any other model. `offset_columns_` says which they are.
+
+        Args:
+            names: of the columns, where the model was fitted to a frame; "offset", or of more than
+                two classes "offset_CLASS" for each.
+            places: of the columns among all columns of the new X, counted from 0; behind the
+                others, if None.
+
+        Returns:
+            Another model, with the same certificate.
+
+        Raises:
+            ArgumentError: the model was fitted without an offset, or names or places cannot be used.
+
+        Example:
+            >>> X, y, offset = np.array([[0.0], [1.0], [2.0]]), [0, 1, 1], np.array([0.5, 0.0, -0.5])
+            >>> model = LogisticRegression().fit(X, y, offset=offset)
+            >>> wide = model.offset_as_columns()
+            >>> wide.coef_[0, 1], bool((wide.predict(np.column_stack([X, offset])) == [0, 1, 1]).all())
+            (np.float64(1.0), True)
+        """
+        check_is_fitted(self, "coef_")
+        found: Self = offset_columns(self, names, places)
+        return found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
+        """The accuracy: the weighted share of rows whose class is predicted."""
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X, offset=offset), sample_weight=sample_weight))
 
     if not TYPE_CHECKING:  # mypy would take every name for an attribute
 
@@ -375,14 +452,17 @@ class LogisticRegression(CertifiedClassifier):
         # Of three classes, two that count keep the penalty of a softmax: coefficients of their own.
         return counting, Outputs(places, certain)
 
-    def _problem(self, X: Any, labels: Labels, weight: Array) -> Problem:
-        """The loss of the classes that count, on rows with their targets."""
+    def _problem(self, X: Any, labels: Labels, weight: Array, offset: Array | None = None) -> Problem:
+        """The loss of the classes that count, on rows with their targets and perhaps offsets."""
         counting, outputs = self._outputs(labels, weight)
         n_classes, n_counting = len(labels.classes), len(counting.classes)
         target: Array = counting.target
-        loss: Logistic | Softmax | None = None if n_counting == 1 else Softmax(n_counting)
+        loss: Loss | None = None if n_counting == 1 else Softmax(n_counting)
         if n_classes == 2 and n_counting == 2:
             target, loss = target[:, 1] if counting.is_soft else target, Logistic()
+        if offset is not None and loss is not None:
+            own = offset if n_classes == 2 else offset[:, outputs.learned]
+            target, loss = with_offset(target, own), WithOffset(loss)
         rows = rows_of(X, target, weight, n_threads=threads_of(self.n_jobs))
         return Problem(loss, rows, outputs, "softmax" if n_classes > 2 else "logistic", labels.classes)
 
@@ -416,6 +496,7 @@ def _left(objective: Objective, solution: Solution, last: Iterate) -> tuple[Arra
     return columns.as_given(V)[1], columns.as_given(W)[1]
 
 
-def _metadata(sample_weight: Any) -> dict[str, Any] | None:
+def _metadata(sample_weight: Any, offset: Any) -> dict[str, Any] | None:
     """What scikit-learn's callbacks get beside X and y."""
-    return None if sample_weight is None else {"sample_weight": sample_weight}
+    given = {"sample_weight": sample_weight, "offset": offset}
+    return {name: value for name, value in given.items() if value is not None} or None

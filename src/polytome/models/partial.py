@@ -24,6 +24,7 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.fitting import objective_of
 from polytome.models.labels import Labels, class_weights, is_soft, label_column, row_weights
+from polytome.models.offsets import offset_places
 from polytome.models.peer_settings import check_peer_classes, l1_ratio_of, threads_of
 from polytome.models.penalty_weights import penalty_weights_of
 from polytome.models.predictions import checked_coefficients
@@ -42,7 +43,7 @@ __all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_co
 
 OF_FIT = (
     *("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_"),
-    *("separation_", "separation_unknown_", "proved_zero_"),
+    *("separation_", "separation_unknown_", "proved_zero_", "needs_offset_", "offset_columns_"),
 )
 """What `fit` sets and `partial_fit` does not."""
 
@@ -103,6 +104,11 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         raise ArgumentError(
             f"l1_ratio={ratio:g}: partial_fit learns under squares alone, since steps by batches set no coefficient to "
             "zero for good; leave l1_ratio (and penalty='l1') out, or use fit"
+        )
+    if estimator.label_smoothing:
+        raise ArgumentError(
+            f"label_smoothing={estimator.label_smoothing:g}: partial_fit learns labels as they are; leave it out, or "
+            "use fit"
         )
     state: PartialState | None = vars(estimator).get("state_")
     twin = copy(estimator)
@@ -185,6 +191,10 @@ def distance_to_batch(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Cer
     these data."""
     check_is_fitted(estimator, "coef_")
     estimator._check_settings()
+    if estimator.label_smoothing or vars(estimator).get("needs_offset_", False) or offset_places(estimator):
+        raise ArgumentError(
+            "distance_to_batch: of a model with an offset or with smoothed labels only its fit knows the objective"
+        )
     if isinstance(X, StreamedTable):
         raise ArgumentError("X is rows from open_rows: distance_to_batch needs features in memory, and labels")
     refuse_foreign_arrays(X)

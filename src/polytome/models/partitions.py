@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome.errors import ArgumentError
 from polytome.models.fitted_source import source_of
+from polytome.models.offsets import refuse_offset_of_parts
 from polytome.tables.readers.columnar import table_frame
 from polytome.tables.streams.frames import is_dask_array, is_frame, is_spread, library_of
 from polytome.tables.streams.spread import arrow_of
@@ -41,10 +42,11 @@ def by_partition(method: Method) -> Method:
     """
 
     @wraps(method)
-    def predicting(self: Any, X: Any) -> Any:
+    def predicting(self: Any, X: Any, **given: Any) -> Any:
         if isinstance(X, np.ndarray) or not is_spread(X):
-            return method(self, X)
+            return method(self, X, **given)
         check_is_fitted(self)
+        refuse_offset_of_parts(X, given.get("offset"))
         columns = _Columns(self, method.__name__)
         if is_dask_array(X):
             return _of_array(columns, X)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome import native, numerics
 from polytome.errors import ArgumentError, DataError
 from polytome.models.features import checked_columns, refuse_foreign_arrays, refuse_nonfinite
+from polytome.models.offsets import offset_rows
 from polytome.objective.objective import all_scores
 from polytome.passes import block_scores
 from polytome.rows import DeviceMatrix, as_rows, sound_sparse
@@ -35,24 +36,25 @@ __all__ = [
 ]
 
 
-def scores_of(estimator: Any, X: Any) -> Array:
-    """Scores `X @ coef_.T + intercept_` of a fitted classifier, shape (n, n_outputs)."""
-    return _linked_scores(estimator, X, "scores")
+def scores_of(estimator: Any, X: Any, offset: Any = None) -> Array:
+    """Scores `X @ coef_.T + intercept_` of a fitted classifier, and an offset if there is one,
+    shape (n, n_outputs)."""
+    return _linked_scores(estimator, X, "scores", offset)
 
 
-def probabilities_of(estimator: Any, X: Any) -> Array:
+def probabilities_of(estimator: Any, X: Any, offset: Any = None) -> Array:
     """The softmax of the scores of several classes, the sigmoids of plus and minus the score of
     two; shape (n, K).
 
     The sigmoid of both signs: 1 - p would be 0 where the true value is 1e-18.
     """
-    return _linked_scores(estimator, X, "probabilities")
+    return _linked_scores(estimator, X, "probabilities", offset)
 
 
-def log_probabilities_of(estimator: Any, X: Any) -> Array:
+def log_probabilities_of(estimator: Any, X: Any, offset: Any = None) -> Array:
     """The logarithms of `probabilities_of`, from the scores: finite even where a probability is
     below any float."""
-    return _linked_scores(estimator, X, "logarithms")
+    return _linked_scores(estimator, X, "logarithms", offset)
 
 
 def sigmoids_of(estimator: Any, X: Any) -> Array:
@@ -67,23 +69,24 @@ def dense_coefficients(estimator: Any) -> Array:
     return dense
 
 
-def _linked_scores(estimator: Any, X: Any, link: _Wanted) -> Array:
+def _linked_scores(estimator: Any, X: Any, link: _Wanted, offset: Any = None) -> Array:
     """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows
     and coefficients."""
     if "coef_" not in vars(estimator):
         check_is_fitted(estimator)
     refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
-    linked = _linked(estimator, X, _coefficients(estimator), link)
+    known = offset_rows(estimator, offset, X.shape[0])
+    if known is None:
+        linked = _linked(estimator, X, _coefficients(estimator), link)
+    else:
+        linked = _link_of(_linked(estimator, X, _coefficients(estimator), "scores") + known, link)
     return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
 
 
 def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array:
     if link == "logarithms":
-        scores = _linked(estimator, X, coefficients, "scores")
-        if scores.shape[1] == 1:
-            return numerics.log_sigmoid(np.hstack([-scores, scores]))
-        return numerics.log_softmax(scores, axis=1)
+        return _link_of(_linked(estimator, X, coefficients, "scores"), link)
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
@@ -112,6 +115,16 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
         raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
     if link == "softmax":
         return numerics.softmax(scores, axis=1)
+    return numerics.sigmoid(scores) if link == "sigmoids" else scores
+
+
+def _link_of(scores: Array, link: _Wanted) -> Array:
+    """What a link makes of scores, by NumPy."""
+    both = np.hstack([-scores, scores]) if scores.shape[1] == 1 else None
+    if link == "logarithms":
+        return numerics.log_softmax(scores, axis=1) if both is None else numerics.log_sigmoid(both)
+    if link == "probabilities":
+        return numerics.softmax(scores, axis=1) if both is None else numerics.sigmoid(both)
     return numerics.sigmoid(scores) if link == "sigmoids" else scores
 
 

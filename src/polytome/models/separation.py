@@ -19,6 +19,7 @@ from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certain_classes import labels_by_output
 from polytome.certificates.recession import ANY_SIGN, recession_of
 from polytome.certificates.recession_cone import MOST_UNKNOWNS
+from polytome.losses import labels_of, offset_of
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.fitted import Fitted, feature_names_in
 from polytome.models.fitted_source import source_of
@@ -124,6 +125,8 @@ def separation_of(
     infinite: list[Infinite] = []
     separated, is_complete = np.zeros(rows.n_rows, dtype=bool), True
     scores = None if coefficients is None else all_scores(rows, rows.columns.to_raw(coefficients))
+    if scores is not None and (offset := offset_of(rows.target)) is not None:
+        scores += offset
     for k, (target, places) in enumerate(_problems(objective, learned)):
         own = scores
         if scores is not None and objective.loss.separable:
@@ -190,7 +193,7 @@ def aliases_in(objective: Objective) -> tuple[Alias, ...]:
 def _problems(objective: Objective, learned: Array) -> Iterator[tuple[Array, list[tuple[int, ...]]]]:
     """The targets of each problem of its own, and the places of its classes in the model; one place
     where the other class is all others."""
-    loss, target = objective.loss, objective.rows.target
+    loss, target = objective.loss, labels_of(objective.rows.target)
     if not loss.separable:
         yield target, [(int(place),) for place in learned]
         return

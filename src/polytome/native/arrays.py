@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
+from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared, WithOffset, labels_of, offset_of
 from polytome.passes import Block
 
 Array = NDArray[Any]
@@ -20,6 +20,7 @@ __all__ = [
     "is_known",
     "link_name",
     "loss_name",
+    "offset_matrix",
     "readable",
     "reads_as_is",
     "target_matrix",
@@ -82,6 +83,8 @@ def reads_as_is(X: Any) -> bool:
 
 def loss_name(loss: Loss, target: Array) -> str:
     """The loss as the extension calls it; empty for losses that it does not know."""
+    if isinstance(loss, WithOffset):  # which the rows have been bound with
+        loss, target = loss.loss, labels_of(target)
     name, _ = _LOSSES.get(type(loss), ("", ""))
     if name != "softmax":
         return name
@@ -98,7 +101,14 @@ def link_name(loss: Loss) -> str:
 
 def target_matrix(target: Array) -> Array:
     """A target as a matrix that the extension reads; without entries where it holds no numbers."""
+    target = labels_of(target)
     if target.dtype.kind not in "biuf":
         return np.empty((0, 0))
     matrix = target if target.ndim == 2 else target[:, None]
     return matrix if matrix.flags.aligned and is_known(matrix.dtype) else doubles(matrix)
+
+
+def offset_matrix(target: Array) -> Array:
+    """The offsets of a target; without entries where it has none."""
+    offset = offset_of(target)
+    return np.empty((0, 0)) if offset is None else offset

@@ -137,10 +137,22 @@ inline void weigh_residuals(const Tile& tile, double* intercepts) {
     }
 }
 
-// Weights and targets of the rows from `start` on; lanes without a row get score, target and weight
-// zero.
+// Adds the offsets of the rows from `start` on to their scores.
+inline void add_offset(Tile& tile, const Task& task, Index start) {
+    const auto& offset = task.offset;
+    const auto* stored = static_cast<const double*>(offset.data);
+    for (Index k = 0; k < tile.outputs; ++k) {
+        for (Index i = 0; i < tile.rows; ++i) {
+            *entry(tile.scores, k, i) += stored[(start + i) * offset.row_stride + k * offset.column_stride];
+        }
+    }
+}
+
+// Weights, targets and offsets of the rows from `start` on; lanes without a row get score, target
+// and weight zero.
 inline void fill(Tile& tile, const Task& task, Index start) {
     const auto& target = task.target;
+    if (task.offset.data != nullptr) add_offset(tile, task, start);
     for (Index k = 0; k < tile.outputs; ++k) {
         for (Index i = tile.rows; i < tile_rows; ++i) *entry(tile.scores, k, i) = 0.0;
     }

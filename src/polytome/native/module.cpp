@@ -51,11 +51,11 @@ const InstructionSet& named(const std::string& name) {
     throw std::invalid_argument("this processor has no instruction set of that name");
 }
 
-// Rows as they are bound, once for all passes: where they lie, their targets and weights, the rows
-// before which their blocks end, and how many threads share those. The arrays are kept alive. A
-// target without entries fits passes that have no loss.
+// Rows as they are bound, once for all passes: where they lie, their targets, offsets and weights,
+// the rows before which their blocks end, and how many threads share those. The arrays are kept
+// alive. A target without entries fits passes that have no loss; an offset without entries is none.
 struct Shared {
-    AnyMatrix target;
+    AnyMatrix target, offset;
     Numbers weight;
     Bounds ends;
     int threads;
@@ -72,9 +72,9 @@ struct DenseRows {
     Shared shared;
     DenseBlock block;
 
-    DenseRows(const AnyMatrix& X, bool single, const AnyMatrix& target, const Numbers& weight, const Bounds& ends,
-              int threads)
-        : X(X), single(single), shared{target, weight, ends, threads}, block(dense_block(X)) {
+    DenseRows(const AnyMatrix& X, bool single, const AnyMatrix& target, const AnyMatrix& offset, const Numbers& weight,
+              const Bounds& ends, int threads)
+        : X(X), single(single), shared{target, offset, weight, ends, threads}, block(dense_block(X)) {
         shared.check(block.rows);
     }
 };
@@ -86,8 +86,8 @@ struct SparseRows {
     SparseBlock block;
 
     SparseRows(const AnyVector& data, const AnyVector& indices, const Bounds& bounds, std::size_t columns,
-               const AnyMatrix& target, const Numbers& weight, const Bounds& ends, int threads)
-        : data(data), indices(indices), bounds(bounds), shared{target, weight, ends, threads},
+               const AnyMatrix& target, const AnyMatrix& offset, const Numbers& weight, const Bounds& ends, int threads)
+        : data(data), indices(indices), bounds(bounds), shared{target, offset, weight, ends, threads},
           block(sparse_block(data, indices, bounds, columns)) {
         shared.check(block.rows);
     }
@@ -95,8 +95,12 @@ struct SparseRows {
 
 Task checked_task(const std::string& loss, const Shared& shared, Index rows, const Matrix& coefficients,
                   const Gradient& gradient, std::size_t outputs) {
-    const Task task{loss_of(loss),   static_cast<Index>(outputs), dense_block(shared.target), shared.weight.data(),
-                    coefficients.data(), gradient.data()};
+    const bool has_offset = shared.offset.size() > 0;
+    const DenseBlock offset = has_offset ? dense_block(shared.offset) : DenseBlock{};
+    const Task task{loss_of(loss), static_cast<Index>(outputs), dense_block(shared.target), offset,
+                    shared.weight.data(), coefficients.data(), gradient.data()};
+    require(!has_offset || (offset.number == Number::float64 && offset.rows == rows && offset.columns == task.outputs),
+            "offset: needs a row of float64 for each row");
     const std::size_t width = task.loss == Loss::softmax_of_codes ? 1 : outputs;
     require(outputs > 0, "coefficients: need an output");
     require(gradient.shape(0) == coefficients.shape(0) && gradient.shape(1) == coefficients.shape(1),
@@ -380,8 +384,9 @@ NB_MODULE(_passes, module) {
     module.def("predict_sparse", &predict_sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
                "bounds"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
     nb::class_<DenseRows>(module, "DenseRows")
-        .def(nb::init<const AnyMatrix&, bool, const AnyMatrix&, const Numbers&, const Bounds&, int>(), "X"_a.noconvert(),
-             "single"_a, "target"_a.noconvert(), "weight"_a.noconvert(), "ends"_a.noconvert(), "threads"_a)
+        .def(nb::init<const AnyMatrix&, bool, const AnyMatrix&, const AnyMatrix&, const Numbers&, const Bounds&, int>(),
+             "X"_a.noconvert(), "single"_a, "target"_a.noconvert(), "offset"_a.noconvert(), "weight"_a.noconvert(),
+             "ends"_a.noconvert(), "threads"_a)
         .def("value_and_gradient", &dense_value_and_gradient, "set"_a, "loss"_a, "coefficients"_a.noconvert(),
              "gradient"_a.noconvert())
         .def("derivatives", &dense_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
@@ -395,10 +400,10 @@ NB_MODULE(_passes, module) {
         .def("scores", &dense_scores, "set"_a, "coefficients"_a.noconvert(), "result"_a.noconvert())
         .def("traces", &dense_traces, "set"_a, "link"_a, "coefficients"_a.noconvert(), "result"_a.noconvert());
     nb::class_<SparseRows>(module, "SparseRows")
-        .def(nb::init<const AnyVector&, const AnyVector&, const Bounds&, std::size_t, const AnyMatrix&, const Numbers&,
-                      const Bounds&, int>(),
+        .def(nb::init<const AnyVector&, const AnyVector&, const Bounds&, std::size_t, const AnyMatrix&, const AnyMatrix&,
+                      const Numbers&, const Bounds&, int>(),
              "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(), "columns"_a, "target"_a.noconvert(),
-             "weight"_a.noconvert(), "ends"_a.noconvert(), "threads"_a)
+             "offset"_a.noconvert(), "weight"_a.noconvert(), "ends"_a.noconvert(), "threads"_a)
         .def("value_and_gradient", &sparse_value_and_gradient, "set"_a, "loss"_a, "coefficients"_a.noconvert(),
              "gradient"_a.noconvert())
         .def("derivatives", &sparse_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),

@@ -60,12 +60,14 @@ struct Task {
     Loss loss;
     Index outputs;
     DenseBlock target;
+    DenseBlock offset;  // (rows, outputs) of double, which scores are added to; without data where there is none
     const double* weight;
     const double* coefficients;
     double* gradient;  // of the same shape; added to
 
     Task part(Index start, Index end, double* sums) const {
-        return {loss, outputs, target.part(start, end), weight + start, coefficients, sums};
+        const DenseBlock its_offset = offset.data == nullptr ? offset : offset.part(start, end);
+        return {loss, outputs, target.part(start, end), its_offset, weight + start, coefficients, sums};
     }
 };
 

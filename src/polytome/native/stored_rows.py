@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.native.arrays import csr_entries, doubles, is_csr, readable, target_matrix
+from polytome.native.arrays import csr_entries, doubles, is_csr, offset_matrix, readable, target_matrix
 from polytome.passes import Block
 from polytome.threads import available_threads, kept
 
@@ -65,7 +65,8 @@ class StoredRows:
     def bound(self) -> Any:
         """The same, for compiled code: `DenseRows` or `SparseRows`."""
         block = self.block
-        rest = (target_matrix(block.target), doubles(block.weight), self.ends, self.n_threads)
+        target, offset = target_matrix(block.target), offset_matrix(block.target)
+        rest = (target, offset, doubles(block.weight), self.ends, self.n_threads)
         if self.is_dense:
             return _passes.DenseRows(readable(block), block.precision == np.float32, *rest)
         data, indices, bounds = csr_entries(block.stored)

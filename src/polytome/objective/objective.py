@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from polytome.losses import Loss
+from polytome.losses import Loss, labels_of, offset_of
 from polytome.passes import Columns, Derivatives, HessianOfScores, HessianProduct, RowSquares, Scores, ValueAndGradient
 from polytome.penalties import Penalty, by_column
 from polytome.rows import Rows
@@ -134,13 +134,24 @@ class Objective:
 
     @property
     @kept
+    def offset_size(self) -> float:
+        """A bound on the weighted root mean square of the rows' offsets, as vectors; 0 where there
+        are none."""
+        offset = offset_of(self.rows.target)
+        if offset is None:
+            return 0.0
+        squares = np.einsum("ij,ij->i", offset, offset)
+        return float(np.sqrt(self.rows.weight @ squares / self.total_weight)) * (1 + (self.rows.n_rows + 20) * 2.0**-52)
+
+    @property
+    @kept
     def soft(self) -> Array:
         """For each row whether its label is soft, so that its residual is a difference of numbers
         near one.
 
         Shape (n,), or (0,) where no label is.
         """
-        target = self.rows.target
+        target = labels_of(self.rows.target)
         if target.dtype.kind != "f":
             return np.zeros(0)
         if not self.loss.separable:
@@ -253,8 +264,8 @@ class Objective:
     def null(self) -> tuple[Array, float]:
         """Coefficients of the null model and its objective: the yardstick of `tol`.
 
-        The null model is the best intercept alone; where no intercept is wanted, all scores are
-        zero.
+        The null model is the best intercept alone, beside the offsets where rows have some; where
+        no intercept is wanted, all scores are zero.
         """
         target, weight = self.rows.target, self.rows.weight
         scores = np.zeros(self.shape[1])

@@ -10,6 +10,7 @@ from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names, output_names
 from polytome.models.fitted import certificate_of, learns_in_parts
 from polytome.models.fitted_source import source_of
+from polytome.models.offsets import offset_places
 from polytome.report.wording import listing, number, percent
 
 if TYPE_CHECKING:
@@ -49,8 +50,18 @@ def objective_facts(model: Fitted) -> Facts:
     if ratio in (0, 1):
         sums = "the sum of absolute coefficients" if ratio else "half the sum of squared coefficients"
     penalty = f"{number(formula.strength)} times {sums}{weighted} (C = {number(formula.C)})"
+    places, names = offset_places(model), feature_names(model)
+    of_rows = (
+        f"{', '.join(names[place] for place in places)}, with the coefficient 1"
+        if places
+        else "given beside the columns"
+    )
+    smoothing = formula.label_smoothing
+    others = [("Offset", of_rows)] if formula.has_offset else []
+    others += [("Label smoothing", f"{number(smoothing)} of each label, spread over all classes")] if smoothing else []
     return [
         ("Loss", f"{formula.loss}, in nats"),
+        *others,
         ("Rows", f"{formula.n_rows:,}{weights}"),
         ("Features", f"{formula.n_features:,}{scale}"),
         ("Penalty", penalty if formula.strength > 0 else "none"),

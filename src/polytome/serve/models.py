@@ -79,6 +79,11 @@ class ServedModel:
                 f"{path}: holds a {type(model).__name__}, and what is served are probabilities of classes with their "
                 "certificate: serve a LogisticRegression or a OneVsRest, or use polytome predict"
             )
+        if vars(model).get("needs_offset_", False):
+            raise FileError(
+                f"{path}: its rows need an offset beside their columns; save model.offset_as_columns(), which has it "
+                "among them, and serve that"
+            )
         encoder = encoder_of(model)
         model = nameless(model)  # its encoder finds the columns; the arrays that it makes have no names
         model.source_ = replace(model.source_, encoder=encoder)

@@ -132,7 +132,7 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     by_rows = min(sample, n) * side**2
     by_pairs = min(2 * TemperedNewton.pairs * side, n * n_outputs**2 // 2) * n_columns**2
     resident = objective.rows.facts.is_resident
-    if resident and n_outputs > 1 and max(by_pairs, _LONG_HESSIAN_OPERATIONS) < by_rows:
+    if resident and isinstance(objective.loss, Softmax) and max(by_pairs, _LONG_HESSIAN_OPERATIONS) < by_rows:
         return Choice(DistinctRows(LBFGS(then=TemperedNewton())), f"{size_in_words}, {n_outputs} classes: {cost}")
     patience = max(_MIN_PATIENCE_ITERATIONS, int(_REMAINING_NEWTON_STEPS * by_rows / (_HESSIAN_SPEEDUP * one_pass)))
     then = Newton(sample=sample if sample < n // 2 else None)

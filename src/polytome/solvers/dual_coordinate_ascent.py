@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polytome import native
 from polytome.certificates.dual import implied_coefficients
 from polytome.errors import ArgumentError
-from polytome.losses import IndependentSigmoids, Logistic, Softmax
+from polytome.losses import IndependentSigmoids, Logistic, Softmax, WithOffset
 from polytome.numerics import log_softmax
 from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import KnownScores
@@ -85,6 +85,8 @@ class DualCoordinateAscent(Solver):
                 "dual coordinate ascent needs a penalty on every column, but penalty_weights is 0 for column "
                 f"{objective.unpenalised[0]}; use solver='auto'"
             )
+        if isinstance(objective.loss, WithOffset):
+            raise ArgumentError("dual coordinate ascent does not know offsets; use solver='auto'")
         if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
             raise ArgumentError(f"dual coordinate ascent does not know the loss {objective.loss}; use solver='auto'")
         state = DualState(objective, start)

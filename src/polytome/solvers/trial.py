@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS, gram_sample
+from polytome.losses import labels_of
 from polytome.objective import Objective
 from polytome.passes import CurvatureSums, Pass, Sums, ValueAndGradient
 from polytome.rows import Storage
@@ -98,6 +99,7 @@ def representative(target: Array, weight: Array, chosen: Array) -> Array:
         >>> representative(np.array([0, 1, 2, 2, 1]), np.ones(5), np.array([0, 4]))
         array([0, 2, 4])
     """
+    target = labels_of(target)
     if target.ndim == 1 and target.dtype.kind in "iu":
         n_classes = int(target.max()) + 1
         total = np.bincount(target, weight, n_classes)

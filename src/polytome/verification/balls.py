@@ -7,8 +7,9 @@ numbers that the given floats are. No solver and no certificate of a fit uses an
 nothing of theirs is used here.
 
 Let y_i be the label of row i (a distribution over the K classes, or for models of sigmoids one
-number from 0 to 1 per output), s_i its weight, S their sum, z_i = x_i W + b its scores, r_j the
-square of the divisor of column j (1 without `scale`) times its penalty weight (1 without any), and
+number from 0 to 1 per output), s_i its weight, S their sum, o_i its offset (0 without any), z_i =
+x_i W + b + o_i its scores, r_j the square of the divisor of column j (1 without `scale`) times its
+penalty weight (1 without any), and
 
     P(W, b) = sum_i s_i loss(z_i, y_i) / S + strength / 2 * sum_jk r_j W_jk^2
     strength = 1 / (C S)
@@ -17,13 +18,15 @@ square of the divisor of column j (1 without `scale`) times its penalty weight (
 `H(q) + <q, z>`, with H the entropy: it is their largest value (Gibbs). So for any q_i, and with
 `G = sum_i s_i x_i' (q_i - y_i) / S`,
 
-    P(W, b) >= sum_i s_i H(q_i) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S>
+    P(W, b) >= sum_i s_i (H(q_i) + <q_i - y_i, o_i>) / S + <G, W> + <b, sum_i s_i (q_i - y_i) / S>
                + strength / 2 * sum_jk r_j W_jk^2
 
 If `sum_i s_i (q_i - y_i) = 0`, the intercept drops out. The smallest value over W is found by
 completing squares, and
 
-    P(W, b) >= D = sum_i s_i H(q_i) / S - sum_jk G_jk^2 / (2 strength r_j)       for all W and b.
+    P(W, b) >= D = sum_i s_i (H(q_i) + <q_i - y_i, o_i>) / S - sum_jk G_jk^2 / (2 strength r_j)
+
+for all W and b.
 
 A column of weight 0 drops out as the intercept does, if `G_jk = 0`: then `ball_tilt` makes the q.
 
@@ -58,9 +61,14 @@ from typing import Any
 
 import numpy as np
 from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logsumexp, softmax
 
 from polytome.verification.ball_tilt import Tilt
 from polytome.verification.exact_data import Ball, Block, ExactData
+
+Array = NDArray[Any]
 
 __all__ = ["BallProblem"]
 
@@ -127,6 +135,8 @@ class BallProblem(ExactData):
                     own = [k for k in range(self.n_outputs) if block.takes_part(i, k)]
                     entropy += s * sum((_entropy_term(q[k]) + _entropy_term(others[k]) for k in own), arb(0))
                 residuals.append([s * block.takes_part(i, k) * (q[k] - y[k]) for k in range(self.n_outputs)])
+                if block.offset is not None:
+                    entropy += sum((r * o for r, o in zip(residuals[-1], block.offset[i], strict=True)), arb(0))
             _add_products(G, block.X, residuals)
         total, squares = self.total_weight, arb(0)
         for j, (ridge, row) in enumerate(zip(self.ridges, G, strict=True)):
@@ -198,6 +208,8 @@ class BallProblem(ExactData):
         coefficients 0. Where it would be 0, since one class has all the weight, log 2."""
         if self.fit_intercept and self._is_certain():
             return arb(2).log()
+        if self.offset is not None:
+            return self.value(arb_mat(self.X.shape[1], self.n_outputs), self._null_intercepts(self.offset))
         labels, share = self._labels()
         if self.softmax:
             return sum((_entropy_term(u) for u in labels), arb(0)) if self.fit_intercept else arb(self.n_outputs).log()
@@ -207,6 +219,24 @@ class BallProblem(ExactData):
         return sum(
             (m * (_entropy_term(u / m) + _entropy_term(1 - u / m)) for u, m in zip(labels, share, strict=True)), arb(0)
         )
+
+    def _null_intercepts(self, offset: Array) -> list[Ball]:
+        """The best intercepts beside the offsets, found in floats; the objective differs by the
+        square of what these lack."""
+        weight = np.array([float(s) for block in self.blocks() for s in block.weight])
+        y = np.array([[float(v) for v in row] for block in self.blocks() for row in block.y])
+
+        def of_intercepts(b: Array) -> tuple[float, Array]:
+            z = offset + b
+            if self.softmax:
+                return float(weight @ (logsumexp(z, axis=1) - (y * z).sum(axis=1))), weight @ (softmax(z, axis=1) - y)
+            return float(weight @ (np.logaddexp(0, z) - y * z).sum(axis=1)), weight @ (expit(z) - y)
+
+        if not self.fit_intercept:
+            return [arb(0)] * self.n_outputs
+        weight /= weight.sum()
+        found = minimize(of_intercepts, np.zeros(self.n_outputs), jac=True, method="BFGS", options={"gtol": 1e-9})
+        return [arb(b) for b in found.x.tolist()]
 
     def _is_certain(self) -> bool:
         """Whether each output has one label in all rows that count."""
@@ -230,7 +260,7 @@ class BallProblem(ExactData):
         """
         smallest = arb("inf")
         for block in self.blocks():
-            for i, z in enumerate(self.scores(block, W, b)):
+            for i, z in enumerate(self._products(block, W, b)):  # beside growing scores offsets do not matter
                 if not block.weight[i] > 0:
                     continue
                 for k, (yk, zk) in enumerate(zip(block.y[i], z, strict=True)):
@@ -246,6 +276,13 @@ class BallProblem(ExactData):
         return smallest
 
     def scores(self, block: Block, W: Ball, b: list[Ball]) -> list[list[Ball]]:
+        """`x_i W + b + o_i`."""
+        products = self._products(block, W, b)
+        if block.offset is None:
+            return products
+        return [[z + o for z, o in zip(*rows, strict=True)] for rows in zip(products, block.offset, strict=True)]
+
+    def _products(self, block: Block, W: Ball, b: list[Ball]) -> list[list[Ball]]:
         """`x_i W + b`."""
         if isinstance(block.X, list):
             table = W.tolist()

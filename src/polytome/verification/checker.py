@@ -30,7 +30,13 @@ __all__ = ["verify"]
 
 
 def verify(
-    model: Any, X: Any, y: Any, sample_weight: Any = None, *, progress: Callable[[str], None] | None = None
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    offset: Any = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Verification:
     """Confirm or refute a model's certificate on the data of its fit, in arithmetic that bounds its
     own rounding.
@@ -41,6 +47,7 @@ def verify(
         X: the features that it was fitted to, (n, d): arrays, sparse matrices and frames.
         y: their labels, as given to `fit`.
         sample_weight: the weights of the rows in that fit.
+        offset: what was added to the scores of the rows in that fit.
         progress: called with a few words on what is being done.
 
     Returns:
@@ -65,16 +72,17 @@ def verify(
     """
     try:
         from polytome.verification.ball_check import BallCheck
-        from polytome.verification.exact_problem import exact_problem
+        from polytome.verification.exact_problem import exact_problem, without_offset_columns
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "flint":
             raise
         raise MissingExtraError('verify needs python-flint: pip install "polytome[verify]"') from error
-    began = time.perf_counter()
-    check = BallCheck(model, exact_problem(model, X, y, sample_weight), progress or (lambda _: None))
+    began, given = time.perf_counter(), X
+    model, X, offset = without_offset_columns(model, X, offset)
+    check = BallCheck(model, exact_problem(model, X, y, sample_weight, offset), progress or (lambda _: None))
     check.run()
     found = check.findings(time.perf_counter() - began)
-    if found.verdict != "confirmed" and _are_others(model, X, y):
+    if found.verdict != "confirmed" and _are_others(model, given, y):
         note = "these are not the rows that the model was trained on: their SHA-256 differs"
         return replace(found, reasons=(*found.reasons, note))
     return found

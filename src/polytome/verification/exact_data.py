@@ -52,12 +52,13 @@ def exact(number: float) -> Ball:
 
 @dataclass
 class Block:
-    """A few rows in balls: labels and weights, and their features when they are needed."""
+    """A few rows in balls: labels, weights and offsets, and their features when they are needed."""
 
     stored: Any
     y: list[list[Ball]]
     weight: list[Ball]
     own: list[list[bool]] | None
+    offset: list[list[Ball]] | None = None
 
     @cached_property
     def X(self) -> Any:
@@ -99,6 +100,7 @@ class ExactData:
         penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None
             for 1.
         l1_ratio: the share of absolute values in the penalty; the rest are squares.
+        offset: (n, m) what is added to the scores of each row; None for nothing.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -114,6 +116,7 @@ class ExactData:
     scale: Any = None
     penalty_weights: list[float] | None = None
     l1_ratio: float = 0.0
+    offset: Array | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -149,7 +152,8 @@ class ExactData:
             factors = [arb(f) for f in self.factors]
             weight = [s * factors[k] for s, k in zip(weight, self.factor[rows].tolist(), strict=True)]
         own = None if self.own is None else self.own[rows].tolist()
-        return Block(self.X[rows], y, weight, own)
+        offset = None if self.offset is None else [[arb(o) for o in row] for row in self.offset[rows].tolist()]
+        return Block(self.X[rows], y, weight, own, offset)
 
     @property
     def total_weight(self) -> Ball:

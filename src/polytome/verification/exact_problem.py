@@ -7,6 +7,7 @@ second time here: `polytome.verify` could not detect an error of `fit` in shared
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,10 @@ from polytome.verification.exact_data import exact
 
 Array = NDArray[Any]
 
-__all__ = ["exact_problem"]
+__all__ = ["exact_problem", "without_offset_columns"]
 
 
-def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem:
+def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = None) -> BallProblem:
     """The problem of a fitted classifier on the data of its fit.
 
     Args:
@@ -37,6 +38,7 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
         X: the features that it was fitted to.
         y: their labels.
         sample_weight: the weights of the rows in that fit, or None.
+        offset: what was added to the scores of the rows in that fit, or None.
 
     Raises:
         ArgumentError: the model is of another kind, or has no certificate.
@@ -65,11 +67,12 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
         settings |= {"C": np.inf, "penalty_weights": None}
     if np.isinf(settings["C"]):
         settings["l1_ratio"] = 0.0
+    settings["offset"] = _offset(model, offset, n_rows)
     if isinstance(model, MultilabelLogistic):
         return BallProblem(rows, _label_table(y, n_rows, len(model.labels_)), weight, softmax=False, **settings)
     n_classes = len(model.classes_)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-        target = _distributions(y, n_rows, n_classes)
+        target = _smoothed(model, _distributions(y, n_rows, n_classes))
         return BallProblem(rows, target, weight, softmax=n_classes > 2, **settings)
     codes = _codes(y, model.classes_, weight)
     if (factors := _factors(model, codes, weight)) is not None:
@@ -81,9 +84,35 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
         is_second = (codes[:, None] == pairs[:, 1]).astype(np.uint8)
         return BallProblem(rows, is_second, weight, softmax=False, own=own, **settings)
     if n_classes == 2:
-        return BallProblem(rows, codes[:, None].astype(np.uint8), weight, softmax=False, **settings)
-    one_of_all = (codes[:, None] == classes).astype(np.uint8)
+        is_second = _smoothed(model, codes[:, None].astype(np.uint8))
+        return BallProblem(rows, is_second, weight, softmax=False, **settings)
+    one_of_all = _smoothed(model, (codes[:, None] == classes).astype(np.uint8))
     return BallProblem(rows, one_of_all, weight, softmax=isinstance(model, LogisticRegression), **settings)
+
+
+def without_offset_columns(model: Any, X: Any, offset: Any) -> tuple[Any, Any, Any]:
+    """A model whose offset is columns of X, as it was fitted: without these, and the offset beside
+    X; any other model as it is."""
+    places = list(vars(model).get("offset_columns_", ()))
+    if not places:
+        return model, X, offset
+    if offset is not None:
+        raise DataError("offset: the model has it in columns of X; leave it out")
+    X = checked_rows(model, X)
+    rest = np.setdiff1d(np.arange(X.shape[1]), places)
+    X = X.tocsc() if hasattr(X, "tocsc") else X
+    columns = X[:, places].toarray() if hasattr(X, "tocsc") else X[:, places]
+    twin = copy(model)
+    twin.coef_, twin.n_features_in_, twin.needs_offset_ = model.coef_[:, rest], len(rest), True
+    vars(twin).pop("offset_columns_")
+    vars(twin).pop("feature_names_in_", None)
+    for setting in ("scale", "penalty_weights"):
+        given = getattr(model, setting)
+        if setting == "penalty_weights" and isinstance(given, Mapping):
+            given = _penalty_weights(model, X.shape[1])
+        if np.ndim(given) > 0:
+            setattr(twin, setting, np.asarray(given, dtype=np.float64)[rest])
+    return twin, X[:, rest], columns
 
 
 def _weights(sample_weight: Any, n_rows: int) -> Array:
@@ -95,6 +124,35 @@ def _weights(sample_weight: Any, n_rows: int) -> Array:
     if weight.shape != (n_rows,) or not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise DataError(f"sample_weight needs {n_rows} finite numbers that are not negative, one for each row of X")
     return weight
+
+
+def _offset(model: Any, offset: Any, n_rows: int) -> Array | None:
+    """A number for each row and output, or None for none."""
+    if not vars(model).get("needs_offset_", False):
+        if offset is not None:
+            raise DataError("offset: the model was fitted without one")
+        return None
+    n_outputs = 1 if len(model.classes_) == 2 else len(model.classes_)
+    found = None if offset is None else np.asarray(offset, dtype=np.float64)
+    if found is None or found.size != n_rows * n_outputs or not np.isfinite(found).all():
+        raise DataError(
+            f"offset: the model was fitted with one; give that, {n_rows} rows of {n_outputs} finite numbers"
+        )
+    return found.reshape(n_rows, n_outputs)
+
+
+def _smoothed(model: Any, target: Array) -> Array:
+    """Labels of which each class has an even part of the share that the model smooths, as exact
+    fractions; of two classes those of the second."""
+    share = exact(vars(model).get("label_smoothing", 0.0))
+    if share == 0:
+        return target
+    n_classes = max(2, target.shape[1])
+    values = target.tolist()
+    if target.dtype.kind == "f":  # probabilities add up to 1 apart from their rounding
+        values = [[exact(v) for v in row] for row in values]
+        values = [[v / sum(row, exact(0.0)) for v in row] for row in values]
+    return np.array([[(1 - share) * v + share / n_classes for v in row] for row in values], dtype=object)
 
 
 def _divisors(scale: Any, n_features: int) -> Any:

@@ -128,6 +128,7 @@ class _Floats:
         self.weight = np.array([[float(s)] for block in problem.blocks() for s in block.weight])
         self.weight /= self.weight.sum()
         self.y = _floats_of(problem.y)
+        self.offset = np.zeros((1, 1)) if problem.offset is None else problem.offset
         if problem.softmax:
             self.y /= self.y.sum(axis=1, keepdims=True)
         n_features = problem.X.shape[1]
@@ -156,6 +157,7 @@ class _Floats:
         predictions = np.empty(self.y.shape)
         for rows, X in self._blocks():
             y, s, z = self.y[rows], self._weight(rows), X @ W[:-1] + W[-1]
+            z = z + (self.offset[rows] if len(self.offset) > 1 else self.offset)
             if self.problem.softmax:
                 p = softmax(z, axis=1)
                 value += float((s * (logsumexp(z, axis=1, keepdims=True) - (y * z).sum(axis=1, keepdims=True))).sum())
