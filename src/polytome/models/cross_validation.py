@@ -482,7 +482,7 @@ class _Search:
             coef, intercept = problem.outputs.spread(*solution.as_given(step.objective))
             scores.append(judge.score(coef, intercept))
             coefficients.append(np.hstack([coef, intercept[:, None]]))
-            iterations.append(len(solution.history) - 1)
+            iterations.append(max(len(solution.history) - 1, 1))  # scikit-learn's checks want one at least
             failed += not solution.certificate.holds
             tell(None)
         return _OfFold(np.array(scores), np.array(coefficients), np.array(iterations), failed)

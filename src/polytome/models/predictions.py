@@ -74,6 +74,8 @@ def _linked_scores(estimator: Any, X: Any, link: _Wanted) -> Array:
         check_is_fitted(estimator)
     refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
+    if "proved_zero_" in vars(estimator):  # products may skip zeros, and what they would be multiplied by
+        refuse_nonfinite(X, estimator)
     linked = _linked(estimator, X, _coefficients(estimator), link)
     return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
 
