@@ -162,7 +162,9 @@ def test_what_was_finished_when_it_was_stopped_is_kept() -> None:
         return progress.done == 10
 
     search = LogisticRegressionCV(Cs=4, l1_ratios=[1], cv=5, n_jobs=1, callback=stop_after_two_folds)
-    with pytest.warns(UserWarning, match=r"stopped when [2-4] of 5 folds were finished: the choice, C=.* rests on these"):
+    with pytest.warns(
+        UserWarning, match=r"stopped when [2-4] of 5 folds were finished: the choice, C=.* rests on these"
+    ):
         search.fit(X, y)
     done = search.n_folds_done_
     assert np.isnan(search.scores_).all(axis=(1, 2)).sum() == 5 - done

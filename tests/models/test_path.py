@@ -176,7 +176,9 @@ def test_data_that_cannot_be_used() -> None:
     with pytest.raises(DataError, match="one class has all the weight"):
         RegularizationPath().fit(X, y, (y == 1).astype(float))
     with pytest.raises(DataError, match="tell some classes apart perfectly"):
-        RegularizationPath(penalty_weights=[0.0, 1.0]).fit([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]], [0, 0, 1, 1])
+        RegularizationPath(penalty_weights=[0.0, 1.0]).fit(
+            [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]], [0, 0, 1, 1]
+        )
     with pytest.raises(NotFittedError):
         RegularizationPath().model_at(0)
     path = RegularizationPath(n_strengths=3).fit(X, y)

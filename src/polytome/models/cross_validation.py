@@ -52,7 +52,7 @@ from polytome.threads import available_threads
 
 Array = NDArray[Any]
 
-__all__ = ["LogisticRegressionCV", "chosen_by_rule", "mean_and_error"]
+__all__ = ["LogisticRegressionCV", "chosen_by_rule", "mean_and_error", "scorer_of"]
 
 _RULES = ("min", "1se")
 _SQUARES_BEGIN = 10.0  # times the largest gradient: the strongest L2 penalty of a grid
@@ -195,6 +195,17 @@ class LogisticRegressionCV(CertifiedClassifier):
             DataError: X, y, sample_weight or groups cannot be used, or a fold lacks a class.
             KeyboardInterrupt: it was stopped before two folds were finished.
         """
+        return self._fit(X, y, sample_weight, groups)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        encode: Callable[[Array], Any] | None = None,
+    ) -> Self:
+        """The same, where perhaps X depends on the training rows: on means that fill its gaps."""
         ratios, rule = self._checked_ratios(), self._checked_rule()
         settings = {name: value for name, value in self.get_params(deep=False).items() if name not in _OF_SEARCH}
         model = LogisticRegression(**settings)
@@ -217,7 +228,8 @@ class LogisticRegressionCV(CertifiedClassifier):
             folds=checked_folds(self.cv, X, labels, weight, groups),
             Cs=self._grid(model, X, labels, weight, ratios),
             ratios=ratios,
-            scorer=_scorer_of(self.scoring),
+            scorer=scorer_of(self.scoring),
+            encode=encode,
         )
         known = self._known(search)
         found, interrupted = search.run(self._n_threads(), known, self._report)
@@ -303,15 +315,16 @@ class LogisticRegressionCV(CertifiedClassifier):
 
     def _grid(self, model: LogisticRegression, X: Any, labels: Labels, weight: Array, ratios: Array) -> Array:
         """One grid of C for all folds and ratios, rising, from all rows."""
-        if not isinstance(self.Cs, Integral):
-            return checked_grid("Cs", self.Cs)
+        Cs: Any = self.Cs
+        if not isinstance(Cs, Integral):
+            return checked_grid("Cs", Cs)
         weight = class_weights(model.class_weight, labels, weight)
         model.l1_ratio = 0.0
         objective = objective_of(model, X, problem_of(model, X, labels, weight))
         largest, _ = largest_strength(objective, 1.0)
         positive = ratios[ratios > 0]
         begin = max(_SQUARES_BEGIN if (ratios == 0).any() else 0.0, 1 / positive.min() if len(positive) else 0.0)
-        strengths = largest * np.geomspace(begin, min_ratio_of(objective), int(self.Cs))
+        strengths = largest * np.geomspace(begin, min_ratio_of(objective), int(Cs))
         found: Array = 1 / (strengths * objective.total_weight)
         return found
 
@@ -418,6 +431,11 @@ class _Search:
     Cs: Array
     ratios: Array
     scorer: Any
+    encode: Callable[[Array], Any] | None = None
+
+    def X_of(self, fold: int) -> Any:
+        """X as the training rows of a fold have it."""
+        return self.X if self.encode is None else self.encode(self.folds[fold][0])
 
     def run(
         self,
@@ -462,14 +480,14 @@ class _Search:
         stopped."""
         if stop.is_set():
             return None
-        train, held_out = self.folds[fold]
+        (train, held_out), X = self.folds[fold], self.X_of(fold)
         model = copy(self.model)
         model.l1_ratio, model.n_jobs = float(self.ratios[place]), n_threads
         weight = self.weight * np.bincount(train, minlength=len(self.weight))
         weight = class_weights(model.class_weight, self.labels, weight)
-        problem = problem_of(model, self.X, self.labels, weight)
-        objective = objective_of(model, self.X, problem)
-        judge = _Judge(self, model, held_out)
+        problem = problem_of(model, X, self.labels, weight)
+        objective = objective_of(model, X, problem)
+        judge = _Judge(self, model, X[held_out], held_out)
         scores, coefficients, iterations, failed = [], [], [], 0
 
         def stopped(_: Progress) -> bool:
@@ -494,7 +512,7 @@ class _Search:
         for fold in done:
             _, held_out = self.folds[fold]
             own = coefficients[fold]
-            logarithms = _log_probabilities(_scores(self.X[held_out], own[:, :-1], own[:, -1]))
+            logarithms = _log_probabilities(_scores(self.X_of(fold)[held_out], own[:, :-1], own[:, -1]))
             np.add.at(total, held_out, np.exp(logarithms))
             np.add.at(count, held_out, 1.0)
         with np.errstate(invalid="ignore"):
@@ -519,8 +537,8 @@ class _Search:
 class _Judge:
     """The held-out rows of a fold, by which its fits are judged."""
 
-    def __init__(self, search: _Search, model: LogisticRegression, held_out: Array) -> None:
-        self.X, self.codes = search.X[held_out], search.labels.target[held_out]
+    def __init__(self, search: _Search, model: LogisticRegression, X: Any, held_out: Array) -> None:
+        self.X, self.codes = X, search.labels.target[held_out]
         self.weight, self.scorer = search.weight[held_out], search.scorer
         self.classes, self.model = search.labels.classes, model
         self.parameters = {"sample_weight": self.weight} if search.is_weighted and _takes_weights(self.scorer) else {}
@@ -559,8 +577,16 @@ def _log_probabilities(scores: Array) -> Array:
     return np.asarray(numerics.log_softmax(scores, axis=1))
 
 
-def _scorer_of(scoring: Any) -> Any:
-    """The scorer; None for the log loss."""
+def scorer_of(scoring: Any) -> Any:
+    """The scorer that a setting stands for; None for the log loss.
+
+    Raises:
+        ArgumentError: there is none of that name.
+
+    Example:
+        >>> scorer_of(None) is scorer_of("neg_log_loss") is None
+        True
+    """
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if scoring in (None, "neg_log_loss") or callable(scoring):

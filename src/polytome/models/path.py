@@ -19,6 +19,7 @@ from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, DataError
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fitting import Plan, Problem, keep_fit, objective_of, penalty_of
+from polytome.models.higher import higher
 from polytome.models.labels import Labels, class_weights, hard_labels, is_soft, row_weights, soft_labels
 from polytome.models.logistic import LogisticRegression
 from polytome.models.penalty_weights import PenaltyWeights
@@ -109,6 +110,7 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         deviance_explained_: the share of the null model's log loss that each fit explains, (n,).
         classes_: the labels, sorted.
         n_iter_: iterations of each fit, shape (n,).
+        divisors_: what each column was divided by before its coefficient was penalised, (d,).
         n_features_in_, feature_names_in_: as in scikit-learn.
 
     Example:
@@ -245,6 +247,21 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         """The certificate of each fit."""
         return tuple(model.certificate_ for model in self._points_or_refuse())
 
+    def plot(self, *, chosen: float | None = None, ax: Any = None) -> Any:
+        """Draw the coefficients against the strength and against their norm.
+
+        Args:
+            chosen: a C to be marked.
+            ax: two axes; None for a new figure.
+
+        Returns:
+            A `PathDisplay`.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
+        return higher("draw_path")(self, chosen=chosen, ax=ax)
+
     def _points_or_refuse(self) -> list[LogisticRegression]:
         check_is_fitted(self, "strengths_")
         return self._points
@@ -261,6 +278,7 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
             self.feature_names_in_ = names
         self.n_active_ = np.array([np.count_nonzero(model.coef_) for model in points])
         self.n_iter_ = np.array([int(model.n_iter_[0]) for model in points])
+        self.divisors_ = 1 / objective.rows.columns.scale
         self.deviance_explained_ = np.array([_explained(model, objective) for model in points])
         failed = [model for model in points if not model.certificate_.holds]
         if failed:
