@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from polytome.configuration import show_config
     from polytome.errors import PolytomeError
     from polytome.files.model_file import load
+    from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.diagnose import Diagnosis, diagnose
     from polytome.models.linear import LinearRegression
     from polytome.models.logistic import LogisticRegression
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from polytome.models.neurons import Adaline, Perceptron, SigmoidNeuron
     from polytome.models.one_vs_one import OneVsOne
     from polytome.models.one_vs_rest import OneVsRest
+    from polytome.models.path import RegularizationPath
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.streams.opening import open_rows
@@ -32,12 +34,14 @@ __all__ = [
     "Diagnosis",
     "LinearRegression",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "MultilabelLogistic",
     "OneVsOne",
     "OneVsRest",
     "Perceptron",
     "PolytomeError",
     "Progress",
+    "RegularizationPath",
     "SigmoidNeuron",
     "Stop",
     "Verification",
@@ -56,12 +60,14 @@ _HOMES = {
     "Diagnosis": "polytome.models.diagnose",
     "LinearRegression": "polytome.models.linear",
     "LogisticRegression": "polytome.models.logistic",
+    "LogisticRegressionCV": "polytome.models.cross_validation",
     "MultilabelLogistic": "polytome.models.multilabel",
     "OneVsOne": "polytome.models.one_vs_one",
     "OneVsRest": "polytome.models.one_vs_rest",
     "Perceptron": "polytome.models.neurons",
     "PolytomeError": "polytome.errors",
     "Progress": "polytome.solvers",
+    "RegularizationPath": "polytome.models.path",
     "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
     "Verification": "polytome.verification.findings",

@@ -222,7 +222,7 @@ def certify(
     W = objective.canonical(W)
     if objective.unpenalised.size:
         return _proof_beside_equations(objective, W, tol, estimate, known)
-    if known is None and _has_short_scores(objective):
+    if _has_short_scores(objective) and (known is None or _is_unbalanced(objective, W, tol, known)):
         W, known = _from_scores(objective, W)
     value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
     null, penalty = objective.null[1], objective.penalty
@@ -488,6 +488,15 @@ class _WrongRows:
         absolute_sums = np.asarray(abs(block.X) @ np.abs(self.raw[:-1]).astype(block.X.dtype)) + np.abs(self.raw[-1])
         rounding = self.rounding * absolute_sums.max(axis=1, keepdims=True) + self.added_rounding
         return (((margin <= rounding) & (block.weight > 0)[:, None]).sum(axis=0),)
+
+
+def _is_unbalanced(objective: Objective, W: Array, tol: float, known: tuple[float, Array]) -> bool:
+    """Whether under a penalty with corners the intercepts need more than rounding: their steps
+    would each read all columns."""
+    if not objective.penalty.has_rest:
+        return False
+    value, gradient = known
+    return bool(np.abs(gradient[-1]).max() > _balance_tolerance(objective, W, value, gradient, tol))
 
 
 def _has_short_scores(objective: Objective) -> bool:

@@ -26,6 +26,7 @@ from polytome.cli.predict import predict
 from polytome.cli.report import report
 from polytome.cli.serve import serve
 from polytome.cli.train import train
+from polytome.cli.tune import tune
 from polytome.cli.verify import verify
 
 __all__ = ["app"]
@@ -91,6 +92,7 @@ def polytome(
 _COMMANDS = (
     *(
         train,
+        tune,
         plan,
         predict,
         evaluate,

@@ -51,6 +51,7 @@ from polytome.files.tensor_files import Tensors, read_tensors
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
+from polytome.models.model import Model
 from polytome.models.offsets import offset_places
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
 from polytome.plain.values import plain, refuse_constant
@@ -58,7 +59,6 @@ from polytome.solvers import Progress, Stop
 from polytome.solvers.driver import Epoch
 
 if TYPE_CHECKING:
-    from polytome.models.model import Model
     from polytome.models.separation import Separation
     from polytome.tables.encoder import Encoder
 
@@ -109,6 +109,8 @@ def save(model: Model, path: str | PathLike[str]) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
+    if isinstance(model, Model):
+        model = model._saved_as()
     saved, tensors = _to_saved(_kind_of(model), model)
     saved["checksum"] = _checksum(saved, tensors)
     text = json.dumps(saved, allow_nan=False)

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ["higher"]
 
 _HOMES = {
+    "draw_path": "polytome.plots.paths",
     "make_report": "polytome.report",
     "record_training": "polytome.files.training_record",
     "save": "polytome.files.model_file",

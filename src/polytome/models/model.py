@@ -76,6 +76,10 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         back."""
         higher("save")(self, path)
 
+    def _saved_as(self) -> Model:
+        """What is saved and reported in its place, where a search for settings made it."""
+        return self
+
     def report(self, X: Any = None, y: Any = None, *, X_train: Any = None, y_train: Any = None) -> Page:
         """Write the report on the fitted model: what was minimised, the certificate, the data, and
         how good it is.

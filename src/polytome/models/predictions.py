@@ -76,6 +76,8 @@ def _linked_scores(estimator: Any, X: Any, link: _Wanted, offset: Any = None) ->
         check_is_fitted(estimator)
     refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
+    if "proved_zero_" in vars(estimator):  # products may skip zeros, and what they would be multiplied by
+        refuse_nonfinite(X, estimator)
     known = offset_rows(estimator, offset, X.shape[0])
     if known is None:
         linked = _linked(estimator, X, _coefficients(estimator), link)

@@ -28,6 +28,11 @@ Array = NDArray[Any]
 __all__ = ["Objective", "Sizes", "all_scores"]
 
 
+_INDEPENDENT_OF_PENALTY = tuple(
+    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "null")
+)
+
+
 def all_scores(rows: Rows, raw: Array) -> Array:
     """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` are coefficients for raw
     columns, float64."""
@@ -184,6 +189,14 @@ class Objective:
         own."""
         rows = self.rows.at(precision)
         return self if rows is self.rows else replace(self, rows=rows)
+
+    def with_penalty(self, penalty: Penalty) -> Objective:
+        """The same rows and loss under another penalty; what does not depend on it is kept."""
+        changed = replace(self, penalty=penalty)
+        for name in _INDEPENDENT_OF_PENALTY:
+            if name in vars(self):
+                vars(changed)[name] = vars(self)[name]
+        return changed
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polytome.plots.boundaries import DecisionRegionsDisplay, SigmoidDisplay, SimplexDisplay
     from polytome.plots.coefficients import CoefficientsDisplay
+    from polytome.plots.paths import CrossValidationDisplay, PathDisplay
     from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay
     from polytome.plots.ranking import PrecisionRecallDisplay, RocDisplay
     from polytome.plots.reasons import ContributionsDisplay
@@ -20,8 +21,10 @@ __all__ = [
     "ConfusionDisplay",
     "ContributionsDisplay",
     "ConvergenceDisplay",
+    "CrossValidationDisplay",
     "DecisionRegionsDisplay",
     "LearningRatesDisplay",
+    "PathDisplay",
     "PrecisionRecallDisplay",
     "RegularizationDisplay",
     "RocDisplay",
@@ -35,8 +38,10 @@ _HOMES = {
     "ConfusionDisplay": "quality",
     "ContributionsDisplay": "reasons",
     "ConvergenceDisplay": "training",
+    "CrossValidationDisplay": "paths",
     "DecisionRegionsDisplay": "boundaries",
     "LearningRatesDisplay": "training",
+    "PathDisplay": "paths",
     "PrecisionRecallDisplay": "ranking",
     "RegularizationDisplay": "training",
     "RocDisplay": "ranking",

@@ -13,7 +13,9 @@ from polytome.models.fitted_source import source_of
 from polytome.report.facts import output_labels
 
 if TYPE_CHECKING:
+    from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.fitted import Fitted
+    from polytome.models.path import RegularizationPath
 
 __all__ = ["Report", "make_report"]
 
@@ -45,13 +47,14 @@ class Report:
 
 
 def make_report(
-    model: Fitted,
+    model: Fitted | LogisticRegressionCV,
     X: Any = None,
     y: Any = None,
     *,
     name: str = "rows given in Python",
     row_names: Any = None,
     title: str | None = None,
+    path: RegularizationPath | None = None,
 ) -> Report:
     """Write the report on a fitted model.
 
@@ -65,6 +68,8 @@ def make_report(
         row_names: the number of each row in its file, or the name of its own file; None counts them
             from 1.
         title: the title of the page; None makes one from the data.
+        path: of a `LogisticRegressionCV` the path on all rows with the chosen l1_ratio, to be
+            drawn.
 
     Raises:
         ArgumentError: the model is of another kind, or only one of X and y is given.
@@ -79,17 +84,22 @@ def make_report(
         True
     """
     from polytome.errors import ArgumentError
+    from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.report.contents import judge_any
     from polytome.report.facts import check_reported
     from polytome.report.page import report_page
+    from polytome.report.tuned import Tuned
 
     check_reported(model)
+    tuned = None
+    if isinstance(model, LogisticRegressionCV):
+        tuned, model = Tuned(model, path), model.best_model()
     if (X is None) != (y is None):
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
         judged = judge_any(model, X, y, name=name, row_names=row_names)
-    return Report(report_page(model, judged, title or _title(model)))
+    return Report(report_page(model, judged, title or _title(model), tuned))
 
 
 def _title(model: Fitted) -> str:

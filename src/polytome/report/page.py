@@ -27,6 +27,7 @@ from polytome.report.facts import (
     training_facts,
 )
 from polytome.report.pictures import Picture, figure, row_picture
+from polytome.report.tuned import Tuned
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,13 +43,14 @@ _MOST_COLUMNS = 60
 _LONGEST_NAME = 32
 
 
-def report_page(model: Fitted, found: Judged | Measured | None, title: str) -> str:
+def report_page(model: Fitted, found: Judged | Measured | None, title: str, tuned: Tuned | None = None) -> str:
     """The whole page.
 
     Args:
         model: a fitted model.
         found: its quality on rows with known labels; None if there are none.
         title: the title of the page.
+        tuned: how its penalty was chosen; None if it was given.
 
     Raises:
         MissingExtraError: Jinja2, Matplotlib or Pillow is not installed.
@@ -62,12 +64,13 @@ def report_page(model: Fitted, found: Judged | Measured | None, title: str) -> s
         formula=None if certificate is None else model.objective_,
         stop=vars(model).get("stop_"),
         measured=measured,
+        tuned=tuned,
         binary=has_odds(model),
         training_facts=training_facts(model) if certificate is None else [],
         record=record,
         judged=judged,
         say=wording,
-        figures=_figures(model, judged),
+        figures=_figures(model, judged) | ({} if tuned is None else tuned.figures()),
         classes=_classes(model),
         columns=_columns(model),
         effects=_effects(model),
@@ -88,7 +91,7 @@ def report_page(model: Fitted, found: Judged | Measured | None, title: str) -> s
         wording.verdict(model) + ".",
         body,
         head=head,
-        navigation=_contents(model, judged, measured),
+        navigation=_contents(model, judged, measured, tuned is not None),
         kind="report",
     )
 
@@ -110,11 +113,13 @@ def _template() -> Template:
     return environment.get_template("report.html")
 
 
-def _contents(model: Fitted, judged: Judged | None, measured: Measured | None) -> str:
+def _contents(model: Fitted, judged: Judged | None, measured: Measured | None, is_tuned: bool) -> str:
     """Links to the sections of this report."""
     sections = {"objective": "Objective", "data": "Data"}
     if certificate_of(model) is not None:
         sections["certificate"] = "Certificate"
+    if is_tuned:
+        sections["choice"] = "Choice"
     if measured is not None:
         sections["quality"] = "Quality"
     if judged is not None:

@@ -4,7 +4,7 @@ coefficients, minimised with the penalty as it is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,10 @@ class ProximalNewton(Solver):
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
-        descent = _Descent(objective.at(np.float64), self.largest, start)
+        yield from self.steps(Descent(objective.at(np.float64), self.largest, start))
+
+    def steps(self, descent: Descent) -> Iterator[Iterate]:
+        """The iterates of a descent, from where it is."""
         yield descent.iterate()
         while descent.take_step():
             yield descent.iterate()
@@ -81,12 +84,30 @@ class ProximalNewton(Solver):
         return int((3 + 2 * size.threads) * side**2 + size.dense_blocks + 10 * size.coefficients)
 
 
-class _Descent:
+class Descent:
     """A point with its value and gradient, and the Hessian of a working set there or at an earlier
-    point."""
+    point.
 
-    def __init__(self, objective: Objective, largest: int, start: Array) -> None:
-        self.objective, self.largest, self.passes = objective, largest, 1.0
+    Args:
+        objective: with products in float64.
+        largest: coefficients of a working set, at most.
+        start: coefficients.
+        model: what another descent over the same rows, perhaps under another strength, ended with.
+        kept_ratio: of the gap before the last step, to which it fell: the Hessian is kept then.
+
+    Attributes:
+        expected: coefficients that a Hessian has too when it is formed, as far as there is room.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        largest: int,
+        start: Array,
+        model: Model | None = None,
+        kept_ratio: float = _KEPT_HESSIAN_RATIO,
+    ) -> None:
+        self.objective, self.largest, self.passes, self.kept_ratio = objective, largest, 1.0, kept_ratio
         penalty = objective.penalty
         assert isinstance(penalty, ElasticNet)
         shape = objective.shape[0] - 1, objective.shape[1]
@@ -97,19 +118,28 @@ class _Descent:
         self.W = start
         self.value, self.gradient = objective.value_and_gradient(start)
         self.gap = self.gap_before = np.inf
-        self.model: _Model | None = None
+        self.is_fresh = False
+        self.expected = np.zeros(objective.shape, dtype=bool)
+        self.model = None if model is None else model.under(quadratic_of(objective))
 
     def iterate(self) -> Iterate:
         """The point as an iterate."""
         self.gap_before = self.gap
         self.gap = quick_gap(self.objective, self.W, self.value, self.gradient)
-        return Iterate(self.W, self.value, self.gradient, self.passes, in_float64=True)
+        return Iterate(
+            self.W,
+            self.value,
+            self.gradient,
+            self.passes,
+            in_float64=True,
+            intercept_hessian=None if self.model is None else self.model.intercepts,
+        )
 
     def take_step(self) -> bool:
         """One step; False if none lowers the objective."""
         chosen = self._working_set()
         operations = self.objective.rows.n_rows * int(chosen.sum()) ** 2
-        kept = operations > _FREE_HESSIAN_OPERATIONS and self.gap <= _KEPT_HESSIAN_RATIO * self.gap_before
+        kept = operations > _FREE_HESSIAN_OPERATIONS and self.gap <= self.kept_ratio * self.gap_before
         if self.model is None or not kept or (chosen & ~self.model.chosen).any():
             self._form_model(chosen)
         if self._moved():
@@ -122,7 +152,9 @@ class _Descent:
     def _form_model(self, chosen: Array) -> None:
         self.passes += 1
         self.is_fresh = True
-        self.model = _Model.at(self.objective, self.W, chosen, self.is_free)
+        if (room := self.largest - int(chosen.sum())) > 0:
+            chosen = chosen | _first(self.expected & ~chosen, np.abs(self.gradient), room)
+        self.model = Model.at(self.objective, self.W, chosen, self.is_free)
 
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
@@ -183,20 +215,25 @@ def _first(offered: Array, urgency: Array, count: int) -> Array:
 
 
 @dataclass(frozen=True)
-class _Model:
+class Model:
     """The Hessian of some coefficients, in blocks that are independent of each other.
 
     Attributes:
         chosen: which coefficients, shape (n_features + 1, n_outputs), boolean.
+        quadratic: the penalty's curvature of each coefficient, of the same shape.
+        intercepts: the Hessian with respect to the intercepts, (n_outputs, n_outputs); None without
+            intercepts.
         blocks: for each block the coefficients, as places in the ravelled transpose, how many of
             them come first that are not penalised, and what is made of their Hessian.
     """
 
     chosen: Array
+    quadratic: Array
+    intercepts: Array | None
     blocks: tuple[_BlockModel, ...]
 
     @classmethod
-    def at(cls, objective: Objective, W: Array, chosen: Array, is_free: Array) -> _Model:
+    def at(cls, objective: Objective, W: Array, chosen: Array, is_free: Array) -> Model:
         """The model at a point: a pass over the rows."""
         (n_columns, _), loss = objective.shape, objective.loss
         features = np.flatnonzero(chosen[:-1].any(axis=1))
@@ -215,7 +252,18 @@ class _Model:
         else:
             hessians = _chosen_hessians(objective, W, features, places, numbers)
         blocks = [_BlockModel.of(own, H, is_free.T.ravel()[own]) for own, H in zip(numbers, hessians, strict=True)]
-        return cls(chosen, tuple(blocks))
+        last = [own % n_columns == n_columns - 1 for own in numbers]
+        intercepts = block_diag(*(H[np.ix_(at, at)] for H, at in zip(hessians, last, strict=True)))
+        own_intercepts = intercepts if objective.fit_intercept else None
+        return cls(chosen, quadratic_of(objective), own_intercepts, tuple(blocks))
+
+    def under(self, quadratic: Array) -> Model:
+        """The same where the penalty has another curvature; what has no penalty has none."""
+        change = (quadratic - self.quadratic).T.ravel()
+        if not change.any():
+            return self
+        blocks = tuple(block.with_added(change[block.penalised]) for block in self.blocks)
+        return replace(self, quadratic=quadratic, blocks=blocks)
 
     def least(self, W: Array, gradient: Array, corner: Array, accuracy: float) -> Array:
         """The coefficients at which the model with its gradient and Hessian is least; see
@@ -227,13 +275,19 @@ class _Model:
         return target.reshape(W.T.shape).T.copy()
 
 
+def quadratic_of(objective: Objective) -> Array:
+    """The penalty's curvature of each coefficient, 0 of intercepts."""
+    quadratic = np.zeros(objective.shape)
+    quadratic[:-1] = objective.penalty.quadratic
+    return quadratic
+
+
 def _chosen_hessians(
     objective: Objective, W: Array, features: Array, places: list[Array], numbers: list[Array]
 ) -> list[Array]:
     """The Hessians of chosen coefficients, one for each block: a pass over the rows."""
     a_pass = _ChosenHessian(objective.loss, objective.rows.columns, W, features, tuple(places))
-    quadratic, hessians = np.zeros(objective.shape), []
-    quadratic[:-1] = objective.penalty.quadratic
+    quadratic, hessians = quadratic_of(objective), []
     for own, H in zip(numbers, objective.rows.reduce(a_pass), strict=True):
         H /= objective.total_weight
         H[np.diag_indices_from(H)] += quadratic.T.ravel()[own]
@@ -264,6 +318,12 @@ class _BlockModel:
             inverse = (directions[:, kept] / eigenvalues[kept]) @ directions[:, kept].T
             S = S - mixed.T @ (inverse @ mixed)
         return cls(numbers[p], numbers[f], np.ascontiguousarray(S), inverse, mixed)
+
+    def with_added(self, diagonal: Array) -> _BlockModel:
+        """The same with this added to the diagonal of what is penalised."""
+        S = self.S.copy()
+        S[np.diag_indices_from(S)] += diagonal
+        return replace(self, S=S)
 
     def go_to_least(self, target: Array, gradient: Array, corner: Array, accuracy: float) -> None:
         """Changes the coefficients of this block in place."""

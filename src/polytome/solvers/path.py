@@ -1,0 +1,163 @@
+"""Minima of one objective under one penalty after the other, from strong to weak: each begins where
+the last one ended.
+
+Under absolute values the smallest strength at which all penalised coefficients are 0 is known: with
+G the gradient of the loss where all that has no penalty is fitted, and w the penalty's weights,
+
+    strength_max = max_jk |G_jk| / (l1_ratio w_j)
+
+From one strength to the next the minimum moves little, and the Hessian serves on: a step of the
+quadratic model that the last strength left behind, under the new corners, is an extrapolation of
+second order, and takes one pass. Which coefficients a new Hessian should have is guessed by the
+sequential strong rule: those with `|G_jk| >= 2 corner_new - corner_old` at the last minimum. What
+the rule misses moves a working set as ever, since each step and each certificate look at all
+coefficients.
+
+References: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via
+coordinate descent, Journal of Statistical Software 33, 2010; Tibshirani and others, Strong rules
+for discarding predictors in lasso-type problems, Journal of the Royal Statistical Society B 74,
+2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.certificates.certificate import is_separated
+from polytome.certificates.fenchel import loss_gradient
+from polytome.certificates.rounding import growth
+from polytome.errors import DataError
+from polytome.objective import Objective
+from polytome.penalties import ElasticNet, Penalty
+from polytome.solvers.choose import Choice
+from polytome.solvers.driver import Callback, Solution, minimize
+from polytome.solvers.iterates import Iterate
+from polytome.solvers.proximal_newton import Descent, ProximalNewton
+
+Array = NDArray[Any]
+
+__all__ = ["PathStep", "minima_along", "strength_max"]
+
+_KEPT_HESSIAN_RATIO = 0.4  # of the gap before the last step: a Hessian takes several passes' time
+_UNPENALISED_TOLERANCE = 1e-12  # relative to the null model: of the fit of what has no penalty
+_FITTED_TOLERANCE = 1e-4  # what it must reach at least
+_MAX_UNPENALISED_STEPS = 100  # of Newton's method, which takes ten unless classes are separated
+_NO_STRENGTH = 1.0  # where no column is of any use: every strength gives the same
+
+
+class PathStep(NamedTuple):
+    """One minimum of a path: what was minimised, how, and what was found."""
+
+    objective: Objective
+    choice: Choice
+    solution: Solution
+
+
+def strength_max(objective: Objective, l1_ratio: float) -> tuple[float, Array]:
+    """The smallest strength at which all penalised coefficients are 0 at the minimum, and the
+    coefficients there.
+
+    Args:
+        objective: of the rows; of its penalty only the weights count.
+        l1_ratio: the share of absolute values, above 0.
+
+    Raises:
+        DataError: columns without a penalty tell classes apart perfectly.
+
+    Example:
+        >>> from polytome.losses import Logistic
+        >>> from polytome.penalties import L2
+        >>> from polytome.rows import as_rows
+        >>> rows = as_rows(np.array([[-2.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [2.0, 1.0]]), np.array([0, 0, 1, 1]))
+        >>> strength_max(Objective(Logistic(), L2(1.0), rows), 0.5)[0]
+        1.5
+    """
+    objective = objective.at(np.float64)
+    W, weights = objective.null[0], np.broadcast_to(objective.penalty.weights, (objective.shape[0] - 1, 1))
+    if objective.unpenalised.size:
+        W = _fitted_without_penalty(objective, weights)
+    _, gradient = objective.value_and_gradient(W)
+    penalised = weights[:, 0] > 0
+    size = np.abs(gradient[:-1][penalised]) / weights[penalised]
+    largest, sizes = float(size.max(initial=0.0)), objective.sizes.summed[penalised] / weights[penalised, 0]
+    if largest <= growth(objective.rows.n_rows) * float(sizes.max(initial=0.0)):
+        largest = _NO_STRENGTH
+    return largest / l1_ratio, W
+
+
+def _fitted_without_penalty(objective: Objective, weights: Array) -> Array:
+    """The minimum over the intercepts and the columns that have no penalty: under one so strong
+    that no gradient of a cross-entropy reaches its corners."""
+    penalised = weights[:, 0] > 0
+    sizes = np.maximum(objective.sizes.summed, objective.sizes.centred)[penalised] / weights[penalised, 0]
+    strong = ElasticNet(2 * float(sizes.max(initial=0.0)) + 1.0, 1.0, weights)
+    fit: Any = {"tol": _UNPENALISED_TOLERANCE, "max_iter": _MAX_UNPENALISED_STEPS}
+    solution = minimize(objective.with_penalty(strong), ProximalNewton(), **fit)
+    if solution.certificate.relative_gap > _FITTED_TOLERANCE or is_separated(objective, solution.coefficients):
+        raise DataError(
+            "columns with a penalty weight of 0 tell some classes apart perfectly, or depend on each other: no "
+            "strength leaves only them in the model; give them a small weight"
+        )
+    return solution.coefficients
+
+
+def minima_along(
+    objective: Objective,
+    penalties: Iterable[Penalty],
+    choose: Callable[[Objective], Choice],
+    start: Array | None = None,
+    *,
+    tol: float = 1e-4,
+    max_iter: int = 10_000,
+    callback: Callback | None = None,
+) -> Iterator[PathStep]:
+    """The minimum under each penalty, certified at `tol` like any other.
+
+    Args:
+        objective: of the rows.
+        penalties: from strong to weak, of one kind.
+        choose: the solver for an objective.
+        start: coefficients to start from; the null model if None.
+        tol: as in `minimize`.
+        max_iter: as in `minimize`, for each of them.
+        callback: as in `minimize`.
+    """
+    walk, W = _Walk(), start
+    for penalty in penalties:
+        objective = objective.with_penalty(penalty)
+        choice = choose(objective)
+        solver = choice.solver
+        if isinstance(solver, ProximalNewton):
+            objective, solver = objective.at(np.float64), _Continued(solver.largest, walk)
+        solution = minimize(objective, solver, W, tol=tol, max_iter=max_iter, callback=callback)
+        yield PathStep(objective, choice, solution)
+        W = solution.coefficients
+
+
+@dataclass
+class _Walk:
+    """The descent to the last minimum, if there has been one."""
+
+    last: Descent | None = None
+
+
+@dataclass(frozen=True)
+class _Continued(ProximalNewton):
+    """Proximal Newton's method that begins with what the last descent ended with."""
+
+    walk: _Walk = field(default_factory=_Walk, repr=False, compare=False)
+
+    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+        last = self.walk.last
+        model = None if last is None else last.model
+        descent = Descent(objective.at(np.float64), self.largest, start, model, _KEPT_HESSIAN_RATIO)
+        if last is not None:
+            gradient = np.abs(loss_gradient(descent.objective, descent.W, descent.gradient))
+            descent.expected[:-1] = gradient >= 2 * descent.corner[:-1] - last.corner[:-1]
+        self.walk.last = descent
+        yield from self.steps(descent)
