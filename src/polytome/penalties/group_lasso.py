@@ -57,9 +57,7 @@ class GroupLasso:
     has_rest: ClassVar[bool] = True
     is_rotation_invariant: ClassVar[bool] = False
 
-    def __init__(
-        self, strength: float, l1_ratio: float, groups: ArrayLike, weights: ArrayLike | None = None
-    ) -> None:
+    def __init__(self, strength: float, l1_ratio: float, groups: ArrayLike, weights: ArrayLike | None = None) -> None:
         if not (np.isfinite(strength) and strength > 0):
             raise ArgumentError(
                 f"GroupLasso(strength={strength}): needs a positive finite number; for no penalty use NoPenalty()"
