@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from rich.console import Console
@@ -451,7 +451,7 @@ def scale_of(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
-def groups_from(text: str | None) -> Literal[classes, columns] | None:
+def groups_from(text: str | None) -> Literal["classes", "columns"] | None:
     """The option `--groups` as the estimator takes it."""
     if text in (None, "none"):
         return None

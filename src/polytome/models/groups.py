@@ -43,8 +43,8 @@ def check_groups(given: Any, l1_ratio: float, has_penalty: bool) -> None:
     group_labels(given)
     if has_penalty and not l1_ratio > 0:
         raise ArgumentError(
-            "groups has no effect where l1_ratio is 0, since squares leave nothing out: give l1_ratio=1 (norms of groups "
-            "alone) or a share between"
+            "groups has no effect where l1_ratio is 0, since squares leave nothing out: give l1_ratio=1 (norms of "
+            "groups alone) or a share between"
         )
 
 
@@ -66,12 +66,17 @@ def group_labels(given: Any) -> str | list[int] | list[str]:
         raise ArgumentError(f"groups={given!r}: needs {_NEEDS}")
     labels: Any = given.tolist() if hasattr(given, "tolist") else list(given)
     for column, label in enumerate(labels):
-        whole = isinstance(label, Integral) and not isinstance(label, bool) and abs(label) < 2**63
-        if not (whole or isinstance(label, str)):
+        if not (isinstance(label, str) or _is_whole(label)):
             raise ArgumentError(f"groups[{column}] is {label!r}: needs a whole number or text, the label of a group")
     if any(isinstance(label, str) for label in labels) and not all(isinstance(label, str) for label in labels):
         raise ArgumentError("groups holds whole numbers and text: needs labels of one kind")
-    return [label if isinstance(label, str) else int(label) for label in labels]
+    plain: list[int] | list[str] = labels if labels and isinstance(labels[0], str) else [int(each) for each in labels]
+    return plain
+
+
+def _is_whole(label: Any) -> bool:
+    """Whether it is a whole number that a file keeps."""
+    return isinstance(label, Integral) and not isinstance(label, bool) and -(2**63) <= int(label) < 2**63
 
 
 def groups_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -> Array | None:

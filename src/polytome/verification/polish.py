@@ -98,7 +98,7 @@ def polished_with_corners(
         """What the corners are multiplied by: absolute values, or of each column its group's norm."""
         if groups is None:
             return np.abs(W)
-        return np.sqrt(np.bincount(groups, (W * W).sum(axis=1)))[groups][:, None]
+        return np.asarray(np.sqrt(np.bincount(groups, (W * W).sum(axis=1)))[groups][:, None])
 
     parts = 1.0 if groups is None else 1 / np.bincount(groups)[groups][:, None]  # each group counts once
 
