@@ -131,9 +131,9 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
 def _is_active(problem: BallProblem, W: Ball, j: int, k: int) -> bool:
     """Whether a coefficient is not 0, or its group."""
     if problem.groups is None:
-        return not W[j, k] == 0
+        return bool(W[j, k] != 0)
     own = [i for i, group in enumerate(problem.groups) if group == problem.groups[j]]
-    return any(not W[i, m] == 0 for i in own for m in range(problem.n_outputs))
+    return any(W[i, m] != 0 for i in own for m in range(problem.n_outputs))
 
 
 def _add_rest(
@@ -145,9 +145,7 @@ def _add_rest(
 ) -> None:
     """The derivatives of absolute values, or of norms, where these are not 0; in place."""
     strength, divisors = problem.strength * arb(float(problem.l1_ratio)), problem.divisors
-    penalised = [
-        (place, j, k) for place, (k, j) in enumerate(unknowns) if j < len(divisors) and j not in problem.free
-    ]
+    penalised = [(place, j, k) for place, (k, j) in enumerate(unknowns) if j < len(divisors) and j not in problem.free]
     if problem.groups is None:
         for place, j, k in penalised:
             gradient[place][0] = (gradient[place][0] + strength * problem.sizes[j] * W[j, k].sgn()).mid()
