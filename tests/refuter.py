@@ -37,7 +37,7 @@ KINDS = (
     *("unpenalised", "penalty_weights", "corners", "groups"),
 )
 WITH_REST = ("corners", "groups")
-"""Kinds under absolute values, or norms of groups, each with any of the difficulties of the others."""
+"""Kinds under absolute values, or norms of groups, with any of the difficulties of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
 STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
 SLOWEST = 5.0  # seconds of the processor; a fit that takes longer is ended

@@ -31,7 +31,7 @@ from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.groups import check_groups, groups_of, groups_text
+from polytome.models.groups import groups_of, groups_text
 from polytome.models.peer_settings import l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import Separation, separation_of, separation_sentence, unpenalised_columns
@@ -51,6 +51,7 @@ __all__ = [
     "Problem",
     "check_certified",
     "check_settings",
+    "is_penalised",
     "keep_fit",
     "keep_solution",
     "minimum_of",
@@ -169,7 +170,6 @@ def check_settings(estimator: Any) -> None:
     check_common_settings(estimator)
     check_scale(estimator.scale)
     check_penalty_weights(estimator.penalty_weights)
-    check_groups(vars(estimator).get("groups"), l1_ratio_of(estimator), _is_penalised(estimator))
 
 
 def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
@@ -182,7 +182,7 @@ def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
     weights, groups = penalty_weights_of(estimator, n_features), groups_of(estimator, n_features)
     if groups is not None and weights is not None:
         _check_weights_of_groups(weights, groups)
-    if not _is_penalised(estimator) or (weights is not None and not weights.any()):
+    if not is_penalised(estimator) or (weights is not None and not weights.any()):
         return NoPenalty()
     strength = 1 / (estimator.C * total_weight)
     if ratio := l1_ratio_of(estimator):
@@ -192,8 +192,14 @@ def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
     return L2(strength) if weights is None else WeightedL2(strength, weights)
 
 
-def _is_penalised(estimator: Any) -> bool:
-    """Whether the settings ask for a penalty; `penalty=None` disables C."""
+def is_penalised(estimator: Any) -> bool:
+    """Whether the settings ask for a penalty; `penalty=None` disables C.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> is_penalised(LogisticRegression()), is_penalised(LogisticRegression(C=np.inf))
+        (True, False)
+    """
     return not np.isinf(estimator.C) and vars(estimator).get("penalty", "l2") is not None
 
 

@@ -76,7 +76,7 @@ def group_labels(given: Any) -> str | list[int] | list[str]:
 
 def _is_whole(label: Any) -> bool:
     """Whether it is a whole number that a file keeps."""
-    return isinstance(label, Integral) and not isinstance(label, bool) and -(2**63) <= int(label) < 2**63
+    return type(label) is not bool and isinstance(label, Integral) and -(2**63) <= int(label) < 2**63
 
 
 def groups_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -> Array | None:

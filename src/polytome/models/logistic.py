@@ -19,8 +19,8 @@ from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
-from polytome.models.fitting import Plan, Problem, check_settings, keep_fit, moved, planned, reporter_of
-from polytome.models.groups import Groups
+from polytome.models.fitting import Plan, Problem, check_settings, is_penalised, keep_fit, moved, planned, reporter_of
+from polytome.models.groups import Groups, check_groups
 from polytome.models.labels import (
     Labels,
     class_weights,
@@ -31,7 +31,7 @@ from polytome.models.labels import (
 )
 from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch, suits_partial_fit
 from polytome.models.partitions import by_partition
-from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
+from polytome.models.peer_settings import check_peer_classes, check_peer_settings, l1_ratio_of, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
 from polytome.models.streamed import encoder_in, keep_encoder, opened, streamed_data
@@ -368,6 +368,7 @@ class LogisticRegression(CertifiedClassifier):
     def _check_settings(self) -> None:
         check_settings(self)
         check_peer_settings(self)
+        check_groups(self.groups, l1_ratio_of(self), is_penalised(self))
 
     def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
         """The labels of the classes that count, and the outputs of these; without intercepts all

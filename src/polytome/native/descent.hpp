@@ -39,8 +39,8 @@ inline int gram_descent(const double* H, std::size_t size, const double* l1, dou
 }
 
 // The norm of the t that makes `t' diag(curvature) t / 2 - slope' t + corner |t|` least: 0, or the
-// root of `sum_i (slope_i / (curvature_i norm + corner))^2 = 1`. The reciprocal of the sum's root is
-// concave in the norm, so that Newton's method from below goes up to it.
+// root of `sum_i (slope_i / (curvature_i norm + corner))^2 = 1`. The reciprocal of the sum's root
+// is concave in the norm, so that Newton's method from below goes up to it.
 inline double least_norm(const double* curvature, const double* slope, std::size_t size, double corner) {
     double squares = 0.0, steepest = 0.0;
     for (std::size_t i = 0; i < size; ++i) {
@@ -66,9 +66,9 @@ inline double least_norm(const double* curvature, const double* slope, std::size
 }
 
 // Minimises `g' d + d' H d / 2 + sum_g corner_g |w_g + d_g|`, one group of coordinates after the
-// other, each exactly, and changes w and g as above. `starts` has the first coordinate of each group
-// and the number of all. For a group, `bases` has the eigenvectors of its part of H, one after the
-// other, and `curvatures` its eigenvalues, positive, where its coordinates are.
+// other, each exactly, and changes w and g as above. `starts` has the first coordinate of each
+// group and the number of all. For a group, `bases` has the eigenvectors of its part of H, one
+// after the other, and `curvatures` its eigenvalues, positive, where its coordinates are.
 inline int group_descent(const double* H, std::size_t size, const std::int64_t* starts, std::size_t groups,
                          const double* corner, const double* bases, const double* curvatures, double* gradient,
                          double* coefficients, int sweeps, double tolerance) {

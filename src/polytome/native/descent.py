@@ -1,4 +1,5 @@
-"""Coordinate descent on a quadratic model with absolute values, whose Gram matrix is at hand."""
+"""Coordinate descent on a quadratic model with absolute values, or with norms of groups, whose Gram
+matrix is at hand."""
 
 from __future__ import annotations
 
@@ -167,8 +168,8 @@ def descend_in_groups(
 
 
 def _least_norm(curvature: Array, slope: Array, corner: float) -> float:
-    """The norm of the t that makes `t' diag(curvature) t / 2 - slope' t + corner ||t||` least: 0, or
-    the root of `sum_i (slope_i / (curvature_i norm + corner))^2 = 1`."""
+    """The norm of the t that makes `t' diag(curvature) t / 2 - slope' t + corner ||t||` least: 0,
+    or the root of `sum_i (slope_i / (curvature_i norm + corner))^2 = 1`."""
     length = float(np.linalg.norm(slope))
     if not length > corner:
         return 0.0
@@ -177,7 +178,8 @@ def _least_norm(curvature: Array, slope: Array, corner: float) -> float:
         reach = curvature * norm + corner
         squares = (slope / reach) ** 2
         value = float(squares.sum())
-        # One over the root of the value is concave in the norm: from below, Newton's method goes up.
+        # One over the root of the value is concave in the norm: from below, Newton's method goes
+        # up.
         following = norm + (value**0.5 - 1) * value / float((squares * curvature / reach).sum())
         if not following > norm * (1 + 4e-16):
             break

@@ -176,8 +176,8 @@ class GroupLasso:
         """A bound without cancellation, the smaller of two.
 
         Let e be the direction of a group's gradient, a and b the norms of its coefficients and its
-        gradient, and `r <= corner` any number: `g = r e` is a subgradient of `corner ||.||` at 0, so
-        that Fenchel's inequality holds with it, and the part of a group is at most
+        gradient, and `r <= corner` any number: `g = r e` is a subgradient of `corner ||.||` at 0,
+        so that Fenchel's inequality holds with it, and the part of a group is at most
 
             a (corner - r + r/2 ||e + W / a||^2)  +  ||quadratic W + G - g||^2 / (2 quadratic)
 

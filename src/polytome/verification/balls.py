@@ -37,8 +37,8 @@ the squares.
 
 With groups the norm of `d_j W_jk` over the p columns and all outputs of a group, times `sqrt(p)`,
 takes the place of its absolute values, and `e_g`, the norm of `G_jk / d_j` less `strength a w_g
-sqrt(p)`, that of the e_jk: at most `e_g^2 / (2 strength (1 - a) w_g)` is gained with squares, and by
-size the largest `e_g / (w_g sqrt(p))` counts.
+sqrt(p)`, that of the e_jk: at most `e_g^2 / (2 strength (1 - a) w_g)` is gained with squares, and
+by size the largest `e_g / (w_g sqrt(p))` counts.
 
 *The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
 `r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take

@@ -95,7 +95,7 @@ def polished_with_corners(
         corner *= np.sqrt(np.bincount(groups))[groups][:, None]
 
     def norms(W: Array) -> Array:
-        """What the corners are multiplied by: absolute values, or of each column its group's norm."""
+        """What corners are multiplied by: absolute values, or of each column its group's norm."""
         if groups is None:
             return np.abs(W)
         return np.asarray(np.sqrt(np.bincount(groups, (W * W).sum(axis=1)))[groups][:, None])
