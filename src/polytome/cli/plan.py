@@ -14,6 +14,7 @@ from polytome.cli.options import (
     ClassWeight,
     DataFolder,
     Drop,
+    GroupsName,
     Header,
     Intercept,
     InverseStrength,
@@ -33,7 +34,14 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
-from polytome.cli.train import check_solver_beside_streams, refuse_beside_streams, scale_of, weights_of, why_read
+from polytome.cli.train import (
+    check_solver_beside_streams,
+    groups_from,
+    refuse_beside_streams,
+    scale_of,
+    weights_of,
+    why_read,
+)
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -94,6 +102,7 @@ def plan(
     disk: Disk = None,
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
+    groups: GroupsName = None,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
@@ -132,7 +141,7 @@ def plan(
     from polytome.tables.streams.memory import bytes_of
 
     settings: dict[str, Any] = {"C": C, "l1_ratio": l1_ratio, "scale": scale_of(scale), "class_weight": class_weight}
-    settings |= {"penalty_weights": weights_of(penalty_weights)}
+    settings |= {"penalty_weights": weights_of(penalty_weights), "groups": groups_from(groups)}
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))

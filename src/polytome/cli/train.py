@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ from polytome.cli.options import (
     ClassWeight,
     DataFolder,
     Drop,
+    GroupsName,
     Header,
     Intercept,
     InverseStrength,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_solver_beside_streams",
     "coefficients_title",
+    "groups_from",
     "model_line",
     "refuse_beside_streams",
     "scale_of",
@@ -87,6 +89,7 @@ def train(
     seed: Seed = 0,
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
+    groups: GroupsName = None,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
@@ -144,6 +147,7 @@ def train(
     settings: dict[str, Any] = {
         "C": C,
         "l1_ratio": l1_ratio,
+        "groups": groups_from(groups),
         "scale": scale_of(scale),
         "penalty_weights": weights_of(penalty_weights),
         "class_weight": class_weight,
@@ -477,6 +481,17 @@ def scale_of(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
+def groups_from(text: str | None) -> Literal["classes", "columns"] | None:
+    """The option `--groups` as the estimator takes it."""
+    if text in (None, "none"):
+        return None
+    if text == "classes":
+        return "classes"
+    if text == "columns":
+        return "columns"
+    raise typer.BadParameter(f"{text!r} is not 'none', 'classes' or 'columns'", param_hint="'--groups'")
+
+
 def weights_of(texts: list[str] | None) -> dict[str, float] | None:
     """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part
     of it."""
@@ -609,7 +624,10 @@ def model_line(model: Fitted) -> str:
     strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"
     if model.objective_.l1_ratio > 0:
         zeros = int((model.coef_ == 0).sum())
-        strength += f", l1_ratio = {model.objective_.l1_ratio:g}: {zeros:,} of {model.coef_.size:,} coefficients are 0"
+        strength += f", l1_ratio = {model.objective_.l1_ratio:g}"
+        if model.objective_.groups != "none":
+            strength += f", groups = {model.objective_.groups}"
+        strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
     return f"{model.kind}, {size}, {strength}"
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
+from polytome.models.groups import group_labels
 from polytome.plain.kinds import (
     LARGEST,
     LARGEST_COUNT,
@@ -83,6 +84,7 @@ def _nothing(value: Any, what: str) -> Any:
 _PARAMETERS: dict[str, Kind] = {
     "C": real(_SMALLEST, np.inf),
     "l1_ratio": optional(real(0, 1)),
+    "groups": optional(either(choice("classes", "columns"), listed(either(_SEED, text(nul=True))))),
     "fit_intercept": either(flag, whole(0, 1)),
     "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
     "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
@@ -98,7 +100,7 @@ _PARAMETERS: dict[str, Kind] = {
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
 """Settings that may hold one number for each column, and the least that it may be: those are
 tensors in a file."""
-_OF_ONE_MODEL = ("l1_ratio", "class_weight", "label_smoothing", "warm_start")
+_OF_ONE_MODEL = ("l1_ratio", "groups", "class_weight", "label_smoothing", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
     "epochs": whole(1, LARGEST_COUNT),
@@ -123,8 +125,15 @@ _FORMULA: dict[str, Kind] = {
     "l1_ratio": real(0, 1),
     "has_offset": flag,
     "label_smoothing": real(0, 1),
+    "groups": text(100),
 }
-_LATER_OF_FORMULA = {"penalty_weights": "none", "l1_ratio": 0.0, "has_offset": False, "label_smoothing": 0.0}
+_LATER_OF_FORMULA = {
+    "penalty_weights": "none",
+    "l1_ratio": 0.0,
+    "has_offset": False,
+    "label_smoothing": 0.0,
+    "groups": "none",
+}
 """What objectives of earlier versions lack."""
 _CERTIFICATE: dict[str, Kind] = {
     "objective": real(0, np.inf, nan=True),
@@ -161,7 +170,7 @@ _MODEL: dict[str, Kind] = {
     "checksum": text(64),
     "library_version": text(100),
     "kind": text(100),
-    "parameters": record(_PARAMETERS, {"penalty_weights": None, "label_smoothing": 0.0}),
+    "parameters": record(_PARAMETERS, {"penalty_weights": None, "label_smoothing": 0.0, "groups": None}),
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
@@ -313,6 +322,8 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
         kept["class_weight"] = [list(pair) for pair in weights.items()]
     if isinstance(weights := kept.get("penalty_weights"), Mapping):
         kept["penalty_weights"] = [[name, float(weight)] for name, weight in weights.items()]
+    if kept.get("groups") is not None:
+        kept["groups"] = group_labels(kept["groups"])
     tensors = {}
     for name in OF_COLUMNS:
         if name in kept and np.ndim(parameters[name]) > 0:

@@ -330,9 +330,7 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None, o
     return model
 
 
-def _fitted_with_offset(
-    model: Any, source: Source, y: Any, offset: Sequence[str], weights: dict[str, Any]
-) -> Any:
+def _fitted_with_offset(model: Any, source: Source, y: Any, offset: Sequence[str], weights: dict[str, Any]) -> Any:
     """A model fitted to the other columns of a source, with the offset among its columns."""
     places, rest = _offset_places(source, offset)
     if (n_classes := len(np.unique(np.asarray(y)))) != max(2, len(places)):

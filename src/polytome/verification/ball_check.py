@@ -139,8 +139,14 @@ class BallCheck:
         yield "the model's own coefficients", self.point, True
         start = self.point
         if self.problem.l1_ratio > 0:
+            starts = [self.point]
             if (better := self._polished) is not None:
+                starts.insert(0, better)
                 yield "coefficients of proximal gradient steps", better, False
+            for start in starts if self.is_small else ():
+                self._stage("Newton steps in balls")
+                W, b, _ = newton(self.problem, *start, (self.value * arb(2) ** (-self.bits // 2)).mid())
+                yield "coefficients of Newton steps in many digits", (W, b), False
             return
         if not (self.is_small and self.is_quick) and (better := self._polished) is not None:
             start = better

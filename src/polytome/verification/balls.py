@@ -38,6 +38,11 @@ a) w_j d_j^2)`. And as losses are not negative, only coefficients with `strength
 `e_jk / (w_j d_j)` times that value over `strength a`. D has the smaller of the two in the place of
 the squares.
 
+With groups the norm of `d_j W_jk` over the p columns and all outputs of a group, times `sqrt(p)`,
+takes the place of its absolute values, and `e_g`, the norm of `G_jk / d_j` less `strength a w_g
+sqrt(p)`, that of the e_jk: at most `e_g^2 / (2 strength (1 - a) w_g)` is gained with squares, and
+by size the largest `e_g / (w_g sqrt(p))` counts.
+
 *The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
 `r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take
 
@@ -96,6 +101,11 @@ class BallProblem(ExactData):
         found = strength / 2 * squares
         if self.l1_ratio > 0:
             ratio = arb(float(self.l1_ratio))
+            if self.groups is not None:
+                table = [[d * w for w in row] for d, row in zip(self.divisors, W.tolist(), strict=True)]
+                for root, weight, norm_square in self.grouped(table).values():
+                    found += strength * ratio * weight * root * norm_square.sqrt()
+                return found
             for size, row in zip(self.sizes, W.tolist(), strict=True):
                 found += strength * ratio * size * sum((abs(w) for w in row), arb(0))
         return found
@@ -152,6 +162,15 @@ class BallProblem(ExactData):
         by the squares beside them, or by the bound on their sizes that a value of P is."""
         ratio, strength = arb(float(self.l1_ratio)), self.strength
         squares, steepest = arb(0), arb(0)
+        if self.groups is not None:
+            table = [[g / d for g in row] for d, row in zip(self.divisors, G, strict=True)]
+            for root, weight, norm_square in self.grouped(table).values():
+                beyond = norm_square.sqrt() - strength * ratio * weight * root
+                if not beyond < 0:
+                    beyond = beyond.upper()
+                    steepest = max(steepest, (beyond / (weight * root)).upper())
+                    squares += beyond * beyond / (2 * strength * (1 - ratio) * weight) if ratio < 1 else arb("inf")
+            return min(squares.upper(), (steepest * reached / (strength * ratio)).upper())
         for j, (size, ridge) in enumerate(zip(self.sizes, self.ridges, strict=True)):
             if j in free:
                 continue

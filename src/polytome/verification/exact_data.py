@@ -8,6 +8,7 @@ from floats in balls.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,8 +100,11 @@ class ExactData:
         scale: None, "standard", or positive numbers (d,).
         penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None
             for 1.
-        l1_ratio: the share of absolute values in the penalty; the rest are squares.
+        l1_ratio: the share of absolute values, or of norms of groups, in the penalty; the rest are
+            squares.
         offset: (n, m) what is added to the scores of each row; None for nothing.
+        groups: for each column the number of its group, whose norm takes the place of absolute
+            values, (d,); None where there are none.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -117,6 +121,7 @@ class ExactData:
     penalty_weights: list[float] | None = None
     l1_ratio: float = 0.0
     offset: Array | None = None
+    groups: list[int] | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -177,6 +182,19 @@ class ExactData:
         """`w_j d_j`: what it multiplies each absolute coefficient with, but for a times the
         strength."""
         return [w * d for w, d in zip(self._weights, self.divisors, strict=True)]
+
+    def grouped(self, table: list[list[Ball]]) -> dict[int, tuple[Ball, Ball, Ball]]:
+        """For each group whose norm is penalised the root of the number of its columns, its
+        weight, and the sum of squares of its rows of a table."""
+        assert self.groups is not None
+        found: dict[int, tuple[Ball, Ball, Ball]] = {}
+        sizes, weights = Counter(self.groups), self._weights
+        for j, group in enumerate(self.groups):
+            if (weight := weights[j]) > 0:
+                size = arb(sizes[group]).sqrt() if group not in found else found[group][0]
+                squares = sum((entry * entry for entry in table[j]), arb(0))
+                found[group] = size, weight, squares + (found[group][2] if group in found else 0)
+        return found
 
     @property
     def _weights(self) -> list[Ball]:
