@@ -80,7 +80,7 @@ def until(page, condition):
     end = time.monotonic() + _PATIENCE
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"in vain: {condition}"
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(50)
 
 
 def accessibility_faults(page):

@@ -1,17 +1,24 @@
 """One fixture per kind of thing in the registry: a test that asks for it runs once for each."""
 
+import gc
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from browsing import chromium_or_skip
 from registry import LOSSES, PENALTIES, REPRESENTATIONS, SOLVERS
 
-# The suite draws the same examples on every run.
-settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=50)
+# The suite draws the same examples on every run, however busy the machine is.
+settings.register_profile(
+    "same-every-time",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("same-every-time")
 
 
@@ -51,6 +58,12 @@ def pytest_xdist_setupnodes():
 def pytest_collection_modifyitems(items):
     """The longest files first; the others in their order."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish():
+    """What exists by now stays to the end: looking through it again and again for what may be freed
+    takes a twentieth of the time."""
+    gc.freeze()
 
 
 @pytest.fixture
