@@ -197,3 +197,11 @@ def test_workers_that_cannot_be() -> None:
         Workers(0)
     with pytest.raises(ArgumentError, match="bandwidth"):
         replace(Workers(1), bandwidth=float("nan"))
+
+
+def test_absolute_values_on_paper_have_passes_of_their_own() -> None:
+    shape: dict[str, Any] = {"n_rows": 10_000, "n_features": 20, "n_classes": 3, "workers": Workers(2)}
+    plain, absolute = (cost_on_paper(LogisticRegression(l1_ratio=ratio), **shape) for ratio in (0.0, 0.5))
+    assert absolute.passes == pytest.approx((1, 11, 25))
+    assert type(absolute.choice.solver).__name__ == "ProximalNewton"
+    assert absolute.shared.bytes_sent == plain.shared.bytes_sent  # both send a Hessian

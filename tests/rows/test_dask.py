@@ -19,6 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import dump_svmlight_file
 
+import determinism
 from polytome import LinearRegression, LogisticRegression, OneVsRest, open_rows
 from polytome.errors import ArgumentError, ClusterError, DataError
 from polytome.evaluation.metrics import evaluate
@@ -365,3 +366,27 @@ def test_an_array(workers: DaskWorkers, rng: np.random.Generator) -> None:
             what()
     with pytest.raises(ArgumentError, match="rows in memory"):
         LogisticRegression(solver="dual").fit(spread, y)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_what_the_page_on_determinism_promises(
+    wide: bool, workers: DaskWorkers, one_worker: DaskWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polytome.tables.streams.opening._MOST_PIECE_ROWS", 70)
+    path, settings = determinism.write_rows(tmp_path, wide=wide), determinism.SETTINGS["newton"]
+    found = {"in memory": determinism.in_memory(path, settings)}
+    ways = {"in files": None, "in files, one Dask worker": one_worker, "in files, two Dask workers": workers}
+    for name, who in ways.items():
+        rows = open_rows(path, target="y", weight="w", workers=who)
+        assert len(rows.X.parts) > 1
+        found[name] = LogisticRegression(**settings).fit(rows)
+    determinism.check(found)
+
+
+def test_weights_of_a_data_frame(workers: DaskWorkers, tmp_path: Path) -> None:
+    path = determinism.write_rows(tmp_path, wide=False)
+    frame = dataframe.from_pandas(pandas.read_parquet(path), npartitions=3)
+    rows = open_rows(frame, target="y", weight="w", workers=workers)
+    assert_array_equal(rows.weight, pandas.read_parquet(path)["w"])
+    model = LogisticRegression(tol=1e-9).fit(rows)
+    assert_allclose(model.coef_, determinism.in_memory(path, {"tol": 1e-9}).coef_, atol=1e-10)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import determinism
 from polytome import LinearRegression, LogisticRegression, open_rows
 from polytome.errors import ArgumentError, ClusterError, DataError
 from polytome.passes import ProductOfColumns, Scores
@@ -142,3 +144,13 @@ def test_a_worker_without_a_module_and_one_that_takes_too_long(spark: Any) -> No
     with pytest.raises(ClusterError, match=r"Spark has not finished a pass within 0\.5 s"):
         answers(frame, sleeping, seconds=0.5)
     assert SparkWorkers(frame).job_seconds > 600
+
+
+def test_what_the_page_on_determinism_promises(spark: Any, tmp_path: Path) -> None:
+    path, settings = determinism.write_rows(tmp_path, wide=False), determinism.SETTINGS["newton"]
+    spread = spark.createDataFrame(pandas.read_parquet(path)).repartition(3)
+    rows = open_rows(spread, target="y", weight="w")
+    assert len(rows.X.parts) == 3
+    found = {"in memory": determinism.in_memory(path, settings)}
+    found["in files"] = LogisticRegression(**settings).fit(open_rows(path, target="y", weight="w"))
+    determinism.check({**found, "in a Spark data frame": LogisticRegression(**settings).fit(rows)})

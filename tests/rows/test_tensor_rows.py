@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+import determinism
+from polytome import LogisticRegression
 from polytome.errors import DataError, DataTypeError, MissingExtraError
 from polytome.losses import Softmax
 from polytome.passes import (
@@ -31,6 +34,7 @@ from polytome.rows import ArrayRows, DeviceMatrix, SparseRows, TensorRows, as_ro
 from polytome.rows import arrays as array_rows
 from polytome.rows import sparse as sparse_rows
 from polytome.rows import torch as tensor_rows
+from polytome.tables.table import read_table
 from registry import LOSSES
 
 torch = pytest.importorskip("torch")
@@ -255,3 +259,14 @@ def test_on_host_leaves_the_rest_alone() -> None:
     assert on_host(values) is values
     assert on_host(None) is None
     assert on_host(torch.tensor([1.5]).bfloat16()).tolist() == [1.5]
+
+
+def test_what_the_page_on_determinism_promises(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path, settings = determinism.write_rows(tmp_path, wide=False), determinism.SETTINGS["newton"]
+    table = read_table(path, target="y", weight="w")
+    found = {"in memory": determinism.in_memory(path, settings)}
+    tensor = torch.from_numpy(table.X)
+    found["in memory, as a tensor"] = LogisticRegression(**settings).fit(tensor, table.y, table.weight)
+    found["by torch, as on a device"] = LogisticRegression(**settings).fit(DeviceMatrix(tensor), table.y, table.weight)
+    determinism.check(found)

@@ -28,7 +28,7 @@ from polytome.models.streamed import streamed_data
 from polytome.objective import Objective
 from polytome.passes import ValueAndGradient
 from polytome.rows import Rows, Storage, Stream, StreamedRows, as_rows
-from polytome.solvers import Choice, Newton, Solver, named_solver
+from polytome.solvers import Choice, Newton, ProximalNewton, Solver, named_solver
 from polytome.solvers.choose import check_named_residence
 from polytome.solvers.memory import forecast, memory_left, planned_solver
 from polytome.solvers.trial import Trial, evenly_spaced, fit_watched, representative, trial_fit
@@ -53,9 +53,11 @@ _SMALL_SUMS = 2**20
 
 _TYPICAL_PASSES: dict[str, tuple[Range, Range, Range]] = {
     "Newton": ((4, 6, 12), (4, 8, 16), (5, 10, 20)),
+    "ProximalNewton": ((1, 9, 20), (1, 11, 25), (1, 12, 30)),
     "other": ((9, 16, 40), (14, 30, 80), (15, 40, 120)),
 }
-"""Passes of Newton's method, and of L-BFGS, where `tol` is 1e-2, 1e-4 and 1e-6."""
+"""Passes of Newton's method, of that for absolute values, and of L-BFGS, where `tol` is 1e-2, 1e-4
+and 1e-6."""
 _TYPICAL_TOLERANCES = (2.0, 4.0, 6.0)
 
 
@@ -290,7 +292,10 @@ def cost_on_paper(
     part = _Parts(max(reading - computing, 0.0) * passes[1], computing * passes[1], own * passes[1], passes[1], made)
     part = replace(part, disk=reading * passes[1])
     facts = {"n_rows": n_rows, "n_features": n_features, "n_entries": int(n_rows * stored), "n_classes": n_classes}
-    n_sums = 1 + objective.size + (objective.hessian_entries if isinstance(choice.solver, Newton) else 0)
+    n_sums = 1 + objective.size
+    if isinstance(choice.solver, Newton | ProximalNewton):
+        largest = np.inf if isinstance(choice.solver, Newton) else float(choice.solver.largest) ** 2
+        n_sums += int(min(objective.hessian_entries, largest))
     return part.cost(
         objective,
         choice,
@@ -553,7 +558,7 @@ def _made_rows(n_rows: int, n_features: int, entries: float, loss: Loss, is_spar
 
 def _typical_passes(solver: Solver, tol: float) -> Range:
     """How many passes known data sets took, by the tolerance."""
-    known = _TYPICAL_PASSES["Newton" if isinstance(solver, Newton) else "other"]
+    known = _TYPICAL_PASSES.get(type(solver).__name__, _TYPICAL_PASSES["other"])
     digits = float(-np.log10(tol))
     low, expected, high = (
         float(np.interp(digits, _TYPICAL_TOLERANCES, [each[place] for each in known])) for place in range(3)

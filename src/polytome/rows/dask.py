@@ -51,7 +51,8 @@ SILENT_SECONDS = 60
 RESTART_SECONDS = 600
 """How long a process of a local cluster that has ended may take to be there again."""
 _GROUPS_OF_THREAD = 4  # in a pass, so that no thread waits long for the others
-_MOST_GROUPED = 8  # parts: each has sums of its own, which the worker keeps until all are made
+_ENTRIES_OF_GROUP = 2**22  # which take some tenths of a second to read
+_MOST_GROUPED = 16  # parts: each has sums of its own, which the worker keeps until all are made
 _LARGE_BYTES = 2**16  # of a pass: it is sent once, and then from worker to worker
 _TOGETHER_SECONDS = 0.05  # what is finished within this time is fetched together
 _LOOK_SECONDS = 1.0
@@ -296,11 +297,14 @@ class DaskRows(StreamedRows):
     @kept
     def groups(self) -> list[list[int]]:
         """The parts with rows, by number: those of a group are one task, which takes Dask a few
-        milliseconds. Parts that workers hold already stay apart, each where it is."""
+        milliseconds: so there are no more than share the work evenly, and where there is little of
+        it, one for each thread. Parts that workers hold already stay apart, each where it is."""
         numbers = np.flatnonzero(np.diff(self._bounds)).tolist()
         size = 1
         if not any(isinstance(part, DaskPart) for part in self.stream.parts):
-            size = min(_MOST_GROUPED, max(1, len(numbers) // (_GROUPS_OF_THREAD * max(1, self.workers.n_threads()))))
+            n_threads, wanted = max(1, self.workers.n_threads()), self.stream.n_entries / _ENTRIES_OF_GROUP
+            n_groups = int(min(max(n_threads, wanted), _GROUPS_OF_THREAD * n_threads))
+            size = min(_MOST_GROUPED, max(1, len(numbers) // n_groups))
         return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
     @property

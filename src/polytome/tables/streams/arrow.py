@@ -110,9 +110,9 @@ class ArrowPart:
     def __str__(self) -> str:
         return str(self.file)
 
-    def checked(self, n_rows: int) -> ArrowPart:
-        """The same part, after it was read once."""
-        return replace(self, n_rows=n_rows, is_checked=True)
+    def checked(self, n_rows: int, columns: Sequence[str]) -> ArrowPart:
+        """The same part with some of its columns, after it was read once."""
+        return replace(self, n_rows=n_rows, columns=tuple(columns), is_checked=True)
 
     def frames(self) -> Iterator[Frame]:
         """The rows piece by piece.

@@ -51,8 +51,9 @@ class TablePart(Protocol):
         """The rows piece by piece."""
         ...
 
-    def checked(self, n_rows: int) -> TablePart:
-        """The same part, after it was read once, and so many rows were found."""
+    def checked(self, n_rows: int, columns: Sequence[str]) -> TablePart:
+        """The same part, after it was read once, and so many rows were found; from now on only
+        these of its columns are read."""
         ...
 
 
@@ -232,7 +233,7 @@ def open_rows(
             learner.see(frame)
             if progress is not None:
                 progress(learner.n_rows, max(n_rows, learner.n_rows))
-        counted.append(part.checked(learner.n_rows - before))
+        counted.append(part.checked(learner.n_rows - before, names))
     encoder, more = learner.learned()
     classes, codes = learner.labelled(encoder.label_kind)
     encoded, weights = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows], learner.weighed()

@@ -127,9 +127,10 @@ class ParquetPart:
     def __str__(self) -> str:
         return str(self.file)
 
-    def checked(self, n_rows: int) -> ParquetPart:
-        """The same part, after it was read once."""
-        return replace(self, n_rows=n_rows, is_checked=True)
+    def checked(self, n_rows: int, columns: Sequence[str]) -> ParquetPart:
+        """The same part with some of its columns, after it was read once."""
+        texts = tuple(name for name in self.texts if name in columns)
+        return replace(self, n_rows=n_rows, columns=tuple(columns), texts=texts, is_checked=True)
 
     def frames(self) -> Iterator[Frame]:
         """The rows piece by piece.

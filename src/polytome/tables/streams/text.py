@@ -218,9 +218,11 @@ class TextPart:
     def __str__(self) -> str:
         return str(self.table.file)
 
-    def checked(self, n_rows: int) -> TextPart:
-        """The same part, after it was read once, and so many rows were found."""
-        return replace(self, n_rows=n_rows)
+    def checked(self, n_rows: int, columns: Sequence[str]) -> TextPart:
+        """The same part with some of its columns, after it was read once, and so many rows were
+        found."""
+        places = tuple(self.places[self.columns.index(name)] for name in columns)
+        return replace(self, n_rows=n_rows, columns=tuple(columns), places=places)
 
     def frames(self) -> Iterator[Frame]:
         """The rows piece by piece.
