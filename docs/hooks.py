@@ -36,6 +36,7 @@ PUBLIC = {
         "polytome.models.cost",
         "polytome.models.formula",
         "polytome.models.neurons",
+        "polytome.models.path",
     ],
     "Data": [
         "polytome.tables.table",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from polytome import LogisticRegression, RegularizationPath, load_dataset
-from polytome.errors import ArgumentError, DataError
+from polytome import LogisticRegression, RegularizationPath, load, load_dataset
+from polytome.errors import ArgumentError, DataError, FileError
+from polytome.files.model_file import _from_saved
+from polytome.files.saved_path import path_from_saved
+from polytome.files.sources import open_model
+from polytome.files.tensor_files import read_tensors
 from polytome.models.path import PathProgress
 
 Array = NDArray[Any]
@@ -131,6 +137,67 @@ def test_a_point_is_a_model() -> None:
     assert "CERTIFIED" in model.stop_.name
     alone = LogisticRegression(C=model.C, l1_ratio=1.0).fit(iris.X, iris.y)
     assert (model.predict(iris.X) == alone.predict(iris.X)).mean() > 0.99
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_a_path_is_saved_whole(l1_ratio: float, tmp_path: Path) -> None:
+    iris = load_dataset("iris")
+    settings: dict[str, Any] = {"scale": [1.0, 2.0, 3.0, 4.0], "n_strengths": 5, "class_weight": {"setosa": 2.0}}
+    path = RegularizationPath(l1_ratio, **settings).fit(iris.X, iris.y)
+    path.save(tmp_path / "path.safetensors")
+    again = load(tmp_path / "path.safetensors")
+    assert type(again) is RegularizationPath
+    for name in (
+        "strengths_",
+        "Cs_",
+        "coefs_",
+        "intercepts_",
+        "n_active_",
+        "deviance_explained_",
+        "n_iter_",
+        "divisors_",
+    ):
+        assert (getattr(again, name) == getattr(path, name)).all(), name
+    assert again.certificates_ == path.certificates_
+    assert again.strength_max_ == path.strength_max_
+    assert again.n_strengths == 5
+    one, other = again.model_at(3), path.model_at(3)
+    assert (one.predict_proba(iris.X) == other.predict_proba(iris.X)).all()
+    assert one.objective_ == other.objective_
+    assert len(one.history_) == len(other.history_)
+    if l1_ratio:
+        assert (one.proved_zero_ == other.proved_zero_).all()
+    with pytest.raises(FileError, match="holds a path of fits, not a model; save one of them"):
+        open_model(tmp_path / "path.safetensors")
+
+
+def test_a_damaged_path_is_refused(tmp_path: Path) -> None:
+    X, y = rows()
+    file = tmp_path / "path.safetensors"
+    RegularizationPath(n_strengths=3).fit(X, y).save(file)
+    content, tensors = read_tensors(file, "polytome")
+    whole = json.loads(content)
+    changes: list[tuple[str, Any]] = [
+        ("coef", lambda found: found[:2]),
+        ("coef", lambda found: found[0]),
+        ("intercept", lambda found: found[:, :1]),
+        ("proved_zero", lambda found: found.astype(float)),
+        ("strengths", lambda found: found[::-1]),
+        ("deviance_explained", lambda found: found * np.nan),
+        ("divisors", lambda found: found[:3]),
+        ("history", lambda found: found[:-1]),
+        ("history_ends", lambda found: found[::-1]),
+        ("history_ends", lambda found: found.astype(float)),
+    ]
+    for name, change in changes:
+        with pytest.raises(FileError, match="damaged"):
+            path_from_saved(whole, {**tensors, name: change(tensors[name])}, _from_saved)
+    for key, value in (("points", []), ("points", [{}]), ("model", {})):
+        with pytest.raises(FileError, match="damaged"):
+            path_from_saved({**whole, key: value}, tensors, _from_saved)
+    file.write_bytes(file.read_bytes().replace(b"CERTIFIED", b"ESTIMATED", 1))
+    with pytest.raises(FileError, match="the checksum does not match"):
+        load(file)
 
 
 def test_strengths_of_ones_own_in_any_order() -> None:

@@ -22,7 +22,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 
 import polytome
-from polytome import LogisticRegression, load_dataset, plots
+from polytome import LogisticRegression, LogisticRegressionCV, RegularizationPath, load_dataset, plots
 from polytome.errors import ArgumentError, DataError, MissingExtraError
 from polytome.evaluation.curves import binomial_interval
 from polytome.evaluation.explain import contributions
@@ -112,6 +112,11 @@ DRAW: dict[str, Callable[[], plots.display.Display]] = {
     "roc-2": lambda: plots.RocDisplay.from_estimator(cancer()[2], *cancer()[:2]),
     "roc-10": lambda: plots.RocDisplay.from_estimator(digits()[2], *digits()[:2]),
     "precision-2": lambda: plots.PrecisionRecallDisplay.from_estimator(cancer()[2], *cancer()[:2]),
+    "path-2": lambda: RegularizationPath(n_strengths=12, scale="standard").fit(*cancer()[:2]).plot(chosen=1.0),
+    "path-3": lambda: RegularizationPath(0.5, n_strengths=12).fit(*iris()[:2]).plot(),
+    "cross-validation": lambda: plots.CrossValidationDisplay.from_search(
+        LogisticRegressionCV(Cs=4, l1_ratios=[0, 1], cv=3).fit(*iris()[:2])
+    ),
     "precision-10": lambda: plots.PrecisionRecallDisplay.from_estimator(digits()[2], *digits()[:2]),
     "why-2": lambda: why(cancer, 3),
     "why-3": lambda: why(iris, 40),

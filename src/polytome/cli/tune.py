@@ -49,6 +49,7 @@ __all__ = ["tune"]
 
 _INTERRUPTED = 130
 _NUMBERS = re.compile(r"[0-9.,eE+-]+")
+_AUC = "auc"
 _METRICS = {
     "log-loss": None,
     "accuracy": "accuracy",
@@ -159,12 +160,15 @@ def tune(
       polytome tune sales.csv --target bought --time date --folds 5
       polytome tune people.csv --target income --out best.safetensors --report tune.html
     """
+    from polytome.errors import ArgumentError
+
     source, ratios = _source_and_ratios(sources, l1_ratio)
     check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
     settings: dict[str, Any] = {
         "l1_ratios": ratios,
         "Cs": _strengths(C),
         "rule": rule,
+        "scoring": _scoring(metric),
         "scale": scale_of(scale),
         "penalty_weights": weights_of(penalty_weights),
         "class_weight": class_weight,
@@ -175,14 +179,19 @@ def tune(
         "random_state": seed,
     }
     _check(settings, groups, order_by)
-    left_out = [name for name in (groups, order_by) if name is not None]
+    left_out = {name: option for name, option in ((groups, "groups"), (order_by, "time")) if name is not None}
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
-    rows = _read(source, data, {**table, **chosen}, positive)
+    _refuse_columns_of_data_sets(source, left_out)
+    try:
+        rows = _read(source, data, {**table, **chosen}, positive)
+    except ArgumentError as error:
+        raise ArgumentError(_said_of_columns(str(error), left_out)) from error
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
-    settings["scoring"] = _scoring(metric, rows)
+    if settings["scoring"] == _AUC:
+        settings["scoring"] = _auc_of(rows)
     settings["cv"], group_of_row = _folds(rows, folds, seed, groups, order_by, header)
     _tune(rows, settings, group_of_row, command_line(context), out, report, as_json)
 
@@ -200,6 +209,22 @@ def _source_and_ratios(sources: list[str], given: list[str] | None) -> tuple[str
         )
     texts = ",".join([*(given or ["0,0.5,1"]), *numbers]).split(",")
     return names[0], [_number(text, "--l1-ratio") for text in texts]
+
+
+def _refuse_columns_of_data_sets(source: str, columns: dict[str, str]) -> None:
+    from polytome.errors import ArgumentError
+    from polytome.files.sources import is_dataset
+
+    if is_dataset(source):
+        for name, option in columns.items():
+            raise ArgumentError(f"--{option} {name}: {source} is a built-in data set, which has no such column")
+
+
+def _said_of_columns(message: str, columns: dict[str, str]) -> str:
+    """A message about a column that is left out, by the option that named it."""
+    for name, option in columns.items():
+        message = message.replace(f"drop={name!r}", f"--{option} {name}")
+    return message
 
 
 def _strengths(text: str) -> int | list[float]:
@@ -225,7 +250,7 @@ def _check(settings: dict[str, Any], groups: str | None, order_by: str | None) -
     if groups is not None and order_by is not None:
         raise ArgumentError("--groups and --time: rows are held out by one of them; leave the other out")
     check_penalty_weights(settings["penalty_weights"])
-    few = {**settings, "max_iter": 1, "penalty_weights": None}
+    few = {**settings, "max_iter": 1, "penalty_weights": None, "scoring": None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         LogisticRegressionCV(**few, cv=2).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
@@ -250,25 +275,30 @@ def _read(source: str, data: Path | None, options: dict[str, Any], positive: str
     return rows if positive is None else one_against_rest(rows, positive)
 
 
-def _scoring(metric: str, rows: Source) -> str | None:
-    """The scorer that a name stands for; refused before any work."""
+def _scoring(metric: str) -> str | None:
+    """The scorer that a name stands for, whose "auc" waits for the number of classes."""
     from polytome.errors import ArgumentError
-    from polytome.evaluation.metrics import class_counts
     from polytome.models.cross_validation import scorer_of
 
-    if metric in _METRICS:
-        return _METRICS[metric]
-    if metric == "auc":
-        return "roc_auc" if rows.positive is not None or len(class_counts(rows.y)) == 2 else "roc_auc_ovr"
+    if metric == _AUC or metric in _METRICS:
+        return _METRICS.get(metric, _AUC)
     name = metric.replace("-", "_")
     try:
         scorer_of(name)
     except ArgumentError as error:
-        known = ", ".join([*_METRICS, "auc"])
+        known = ", ".join([*_METRICS, _AUC])
         raise ArgumentError(
             f"--metric {metric}: needs one of {known}, or the name of a scorer of scikit-learn"
         ) from error
     return name
+
+
+def _auc_of(rows: Source) -> str:
+    """The area under the curve for these labels: of two classes, or the mean of one against the
+    rest."""
+    from polytome.evaluation.metrics import class_counts
+
+    return "roc_auc" if rows.positive is not None or len(class_counts(rows.y)) == 2 else "roc_auc_ovr"
 
 
 def _folds(

@@ -9,6 +9,9 @@ no record of the training; formats 1 and 2 know one kind, `LogisticRegression`. 
 learns by `partial_fit` is named `PartialLogisticRegression`: it has the state (`state`, and tensors
 `state_...`) in the place of certificate and history.
 
+A path of fits, kind `RegularizationPath`, keeps what its points have in common once, and of each
+point what differs, in tensors of one more dimension.
+
 Not saved: the callback, a `RandomState`, and a solver object, which is replaced by `solver="auto"`;
 `solver_` of a loaded model is the text that described the solver. What follows from other parts
 (`pairs_`, `losses_`) is computed again.
@@ -23,6 +26,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, astuple, fields
+from functools import partial
 from importlib import import_module
 from math import isqrt
 from os import PathLike
@@ -35,6 +39,7 @@ from polytome._version import __version__
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
+from polytome.files.saved_path import PATH, PATH_KIND, path_from_saved, path_to_saved
 from polytome.files.saved_state import STATE, STATE_TENSORS, state_from_saved, state_to_saved
 from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
@@ -53,6 +58,7 @@ from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.models.model import Model
 from polytome.models.offsets import offset_places
+from polytome.models.path import RegularizationPath
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
 from polytome.plain.values import plain, refuse_constant
 from polytome.solvers import Progress, Stop
@@ -83,7 +89,7 @@ _NEURONS = ("Perceptron", "Adaline", "SigmoidNeuron")
 _LOSSES = {"OneVsRest": "one_vs_rest", "OneVsOne": "one_vs_one", "MultilabelLogistic": "multilabel"}
 
 
-def save(model: Model, path: str | PathLike[str]) -> None:
+def save(model: Model | RegularizationPath, path: str | PathLike[str]) -> None:
     """Write a fitted model to one safetensors file, whole or not at all.
 
     Args:
@@ -111,7 +117,10 @@ def save(model: Model, path: str | PathLike[str]) -> None:
 
     if isinstance(model, Model):
         model = model._saved_as()
-    saved, tensors = _to_saved(_kind_of(model), model)
+    if isinstance(model, RegularizationPath):
+        saved, tensors = path_to_saved(model, partial(_to_saved, "LogisticRegression"))
+    else:
+        saved, tensors = _to_saved(_kind_of(model), model)
     saved["checksum"] = _checksum(saved, tensors)
     text = json.dumps(saved, allow_nan=False)
     try:
@@ -146,7 +155,8 @@ def load(path: str | PathLike[str]) -> Any:
     try:
         saved = _parsed(content)
         _check_version(saved)
-        names = MODELS[_saved_kind(saved)].keys()
+        kind = _saved_kind(saved)
+        names = (PATH if kind == PATH_KIND else MODELS[kind]).keys()
         members(
             saved,
             names if saved["format_version"] > 1 else names - _OF_FORMAT_2,
@@ -270,8 +280,8 @@ def _check_version(saved: dict[str, Any]) -> None:
 def _saved_kind(saved: dict[str, Any]) -> str:
     """The kind of the model, which decides what else there is."""
     kind = saved.get("kind", "LogisticRegression")
-    if not isinstance(kind, str) or kind not in MODELS:
-        refuse(f"kind is {brief(kind)}, not one of {', '.join(MODELS)}")
+    if not isinstance(kind, str) or kind not in {*MODELS, PATH_KIND}:
+        refuse(f"kind is {brief(kind)}, not one of {', '.join([*MODELS, PATH_KIND])}")
     return kind
 
 
@@ -279,6 +289,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     """The model, after each of its values has been checked, and then the parts against each
     other."""
     kind = _saved_kind(saved)
+    if kind == PATH_KIND:
+        return path_from_saved(record(PATH)(saved, WHOLE), tensors, _from_saved)
     saved = record(MODELS[kind], {"training": None, "kind": kind, "separation": None, "offset_columns": []})(
         saved, WHOLE
     )

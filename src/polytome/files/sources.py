@@ -26,6 +26,7 @@ from polytome.files.training_record import record_training
 from polytome.models.fitted import feature_names_in, nameless, refuse_without_classes
 from polytome.models.fitted_source import FittedSource, source_of
 from polytome.models.model import Model
+from polytome.models.path import RegularizationPath
 from polytome.models.penalty_weights import numbered_weights
 from polytome.tables.datasets import Dataset, list_datasets, load_dataset
 from polytome.tables.downloads import Progress
@@ -270,6 +271,8 @@ def open_model(path: str | PathLike[str]) -> Any:
         FileError: as `polytome.load`.
     """
     model = load(path)
+    if isinstance(model, RegularizationPath):
+        raise FileError(f"{path}: holds a path of fits, not a model; save one of them, as path.model_at(0).save(...)")
     if feature_names_in(model) is None:
         return model
     encoder, model = encoder_of(model), nameless(model)

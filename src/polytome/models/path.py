@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -266,11 +267,21 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         check_is_fitted(self, "strengths_")
         return self._points
 
-    def _keep(self, points: list[LogisticRegression], objective: Objective) -> None:
-        """Sets the attributes of the path."""
-        self._points = points
-        first = points[0]
-        self.strengths_ = self.strengths_[: len(points)]
+    def keep_points(
+        self, points: list[LogisticRegression], strength_max: float, strengths: Array, explained: Array, divisors: Array
+    ) -> None:
+        """Make this the fitted path of given points, as a file has them.
+
+        Args:
+            points: the models, from the strongest penalty to the weakest.
+            strength_max: the attribute of that name, like all that follow.
+            strengths: of the penalty.
+            explained: the share of the null model's log loss that each explains.
+            divisors: of the columns.
+        """
+        first, self._points = points[0], points
+        self.strength_max_, self.strengths_ = strength_max, strengths
+        self.deviance_explained_, self.divisors_ = explained, divisors
         self.Cs_ = np.array([model.C for model in points])
         self.classes_, self.n_features_in_ = first.classes_, first.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
@@ -278,8 +289,24 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
             self.feature_names_in_ = names
         self.n_active_ = np.array([np.count_nonzero(model.coef_) for model in points])
         self.n_iter_ = np.array([int(model.n_iter_[0]) for model in points])
-        self.divisors_ = 1 / objective.rows.columns.scale
-        self.deviance_explained_ = np.array([_explained(model, objective) for model in points])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the path to one safetensors file, atomically; `polytome.load` reads it back.
+
+        Args:
+            path: the file.
+
+        Raises:
+            FileError: the file cannot be written; an existing one is unchanged.
+        """
+        check_is_fitted(self, "strengths_")
+        higher("save")(self, path)
+
+    def _keep(self, points: list[LogisticRegression], objective: Objective) -> None:
+        """Sets the attributes of the path."""
+        explained = np.array([_explained(model, objective) for model in points])
+        strengths, divisors = self.strengths_[: len(points)], 1 / objective.rows.columns.scale
+        self.keep_points(points, self.strength_max_, strengths, explained, divisors)
         failed = [model for model in points if not model.certificate_.holds]
         if failed:
             warnings.warn(
