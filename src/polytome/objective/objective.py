@@ -28,6 +28,9 @@ Array = NDArray[Any]
 __all__ = ["Objective", "Sizes", "all_scores"]
 
 
+_LEAST_BESIDE_OFFSETS = 1e-9  # nats: the smallest yardstick, where offsets predict all labels
+
+
 def all_scores(rows: Rows, raw: Array) -> Array:
     """Scores of all rows in float64, (n_rows, n_outputs): a pass. `raw` are coefficients for raw
     columns, float64."""
@@ -265,7 +268,8 @@ class Objective:
         """Coefficients of the null model and its objective: the yardstick of `tol`.
 
         The null model is the best intercept alone, beside the offsets where rows have some; where
-        no intercept is wanted, all scores are zero.
+        no intercept is wanted, all scores are zero. Offsets may predict all labels: the yardstick
+        is then 1e-9 nats.
         """
         target, weight = self.rows.target, self.rows.weight
         scores = np.zeros(self.shape[1])
@@ -281,4 +285,5 @@ class Objective:
             part = slice(start, start + 65_536)
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
             total += float(weight[part] @ value)
-        return W, total / self.total_weight
+        value = total / self.total_weight
+        return W, max(value, _LEAST_BESIDE_OFFSETS) if offset_of(self.rows.target) is not None else value
