@@ -35,6 +35,7 @@ from polytome.verification.polish import polished_with_corners
 KINDS = (
     *("mild", "scales", "outliers", "offsets", "weights", "class_weights", "collinear", "strengths", "mixed"),
     *("unpenalised", "penalty_weights", "corners", "groups"),
+    "score_offsets",  # and smoothed labels; "offsets" are columns far from zero
 )
 WITH_REST = ("corners", "groups")
 """Kinds under absolute values, or norms of groups, with any of the difficulties of the others."""
@@ -56,6 +57,7 @@ class Case:
     weight: Any
     settings: dict[str, Any]
     warm: bool
+    offset: Any = None
 
     def __str__(self) -> str:
         """The case in one line."""
@@ -71,12 +73,13 @@ def make_case(kind: str, number: int) -> Case:
     rng = np.random.default_rng([KINDS.index(kind), number])
     n, d = int(rng.integers(2, 41)), int(rng.integers(1, 7))
     n_classes = int(rng.integers(3, 5))
-    model = str(rng.choice(MODELS))
+    model = str(rng.choice(MODELS[:4] if kind == "score_offsets" else MODELS))
     if model in ("binary", "soft binary") or (model == "imported" and rng.random() < 0.5):
         n_classes = 2
     n = max(n, n_classes)
     difficulties = KINDS[: KINDS.index("penalty_weights")]
-    does = {name: kind == name or (kind == "mixed" and rng.random() < 0.35) for name in difficulties}
+    chance = {"mixed": 0.35, "score_offsets": 0.15}.get(kind, 0.0)
+    does = {name: kind == name or (chance > 0 and rng.random() < chance) for name in difficulties}
     if kind in WITH_REST:
         model = "softmax" if n_classes > 2 else "binary"
         if rng.random() < 0.2:
@@ -125,7 +128,29 @@ def make_case(kind: str, number: int) -> Case:
         else:
             weight = ratios[rng.integers(0, n_classes, n)]
     warm = model in ("binary", "softmax", "soft") and rng.random() < 0.15
-    return Case(kind, number, model, X, y, weight, settings, warm)
+    has_offset = kind == "score_offsets" or (kind in WITH_REST and rng.random() < 0.15)
+    offset = _score_offset(rng, settings, n, n_classes) if has_offset else None
+    return Case(kind, number, model, X, y, weight, settings, warm, offset)
+
+
+def _score_offset(rng: np.random.Generator, settings: dict[str, Any], n: int, n_classes: int) -> Any:
+    """Offsets of any size, perhaps far from zero or alike in many rows; sometimes with smoothed
+    labels."""
+    shape = (n,) if n_classes == 2 else (n, n_classes)
+    offset = 10 ** rng.uniform(-3, 4) * rng.normal(size=shape)
+    if rng.random() < 0.3:
+        offset = offset + 10 ** rng.uniform(-2, 8) * rng.choice([-1, 1])
+    if rng.random() < 0.2:
+        offset = np.rint(offset)
+    if rng.random() < 0.2:
+        offset[rng.permutation(n)[: n // 2]] = 0.0
+    if rng.random() < 0.3:
+        settings["label_smoothing"] = float(rng.choice([0.1, 0.5, 10 ** -rng.uniform(1, 12), 1 - 2.0**-20]))
+    if settings.get("solver") == "dual":
+        settings["solver"] = "newton"
+    if rng.random() < 0.15:
+        settings["C"] = np.inf
+    return offset
 
 
 def _corners(rng: np.random.Generator, settings: dict[str, Any], kind: str, d: int) -> None:
@@ -229,10 +254,11 @@ def fit(case: Case) -> Any:
         settings.pop("class_weight", None)
         kind = {"rest": OneVsRest, "pairs": OneVsOne, "labels": MultilabelLogistic}[case.model]
         return kind(**settings).fit(case.X, case.y, case.weight)
+    data = case.X, case.y, case.weight, case.offset
     if not case.warm:
-        return LogisticRegression(**settings).fit(case.X, case.y, case.weight)
-    model = LogisticRegression(**{**settings, "C": 0.1, "warm_start": True}).fit(case.X, case.y, case.weight)
-    return model.set_params(C=settings["C"]).fit(case.X, case.y, case.weight)
+        return LogisticRegression(**settings).fit(*data)
+    model = LogisticRegression(**{**settings, "C": 0.1, "warm_start": True}).fit(*data)
+    return model.set_params(C=settings["C"]).fit(*data)
 
 
 def problem_of(case: Case) -> BallProblem:
@@ -269,6 +295,13 @@ def problem_of(case: Case) -> BallProblem:
     elif case.model != "labels":
         softmax = y.shape[1] > 2
         y = y if softmax else _second(y)
+    if (share := exact(case.settings.get("label_smoothing", 0.0))) != 0:
+        n_classes = max(2, y.shape[1])
+        rows = [[exact(v) if isinstance(v, float | int) else v for v in row] for row in y.tolist()]
+        rows = [[v / sum(row, exact(0)) for v in row] for row in rows] if softmax else rows
+        y = np.array([[(1 - share) * v + share / n_classes for v in row] for row in rows], dtype=object)
+    if case.offset is not None:
+        settings["offset"] = case.offset.reshape(n, -1)
     return BallProblem(X, y, weight, C, softmax, case.settings["fit_intercept"], own, **settings)
 
 
@@ -468,7 +501,7 @@ def _beside_the_minimum(truth: Truth, problem: BallProblem, point: Any) -> None:
         truth.faults.append("coefficient bound too small")
     if np.isfinite(model.certificate_.coefficient_bound) and not radius.is_finite():
         truth.notes.append("no radius")
-    if case.model not in ("binary", "softmax", "imported"):
+    if case.model not in ("binary", "softmax", "imported") or case.offset is not None:
         return
     model.training_ = record = record_training(model, case.X, case.y)
     if record.could_change is None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from polytome.files.model_file import load
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.diagnose import Diagnosis, diagnose
+    from polytome.models.engines import explain_objective, fit_like
     from polytome.models.linear import LinearRegression
     from polytome.models.logistic import LogisticRegression
     from polytome.models.multilabel import MultilabelLogistic
@@ -46,6 +47,8 @@ __all__ = [
     "Stop",
     "Verification",
     "diagnose",
+    "explain_objective",
+    "fit_like",
     "load",
     "load_dataset",
     "open_rows",
@@ -72,6 +75,8 @@ _HOMES = {
     "Stop": "polytome.solvers",
     "Verification": "polytome.verification.findings",
     "diagnose": "polytome.models.diagnose",
+    "explain_objective": "polytome.models.engines",
+    "fit_like": "polytome.models.engines",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
     "open_rows": "polytome.tables.streams.opening",

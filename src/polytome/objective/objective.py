@@ -29,8 +29,9 @@ __all__ = ["Objective", "Sizes", "all_scores"]
 
 
 _INDEPENDENT_OF_PENALTY = tuple(
-    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "null")
+    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null")
 )
+_LEAST_BESIDE_OFFSETS = 1e-9  # nats: the smallest yardstick, where offsets predict all labels
 
 
 def all_scores(rows: Rows, raw: Array) -> Array:
@@ -278,7 +279,8 @@ class Objective:
         """Coefficients of the null model and its objective: the yardstick of `tol`.
 
         The null model is the best intercept alone, beside the offsets where rows have some; where
-        no intercept is wanted, all scores are zero.
+        no intercept is wanted, all scores are zero. Offsets may predict all labels: the yardstick
+        is then 1e-9 nats.
         """
         target, weight = self.rows.target, self.rows.weight
         scores = np.zeros(self.shape[1])
@@ -294,4 +296,5 @@ class Objective:
             part = slice(start, start + 65_536)
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
             total += float(weight[part] @ value)
-        return W, total / self.total_weight
+        value = total / self.total_weight
+        return W, max(value, _LEAST_BESIDE_OFFSETS) if offset_of(self.rows.target) is not None else value

@@ -62,6 +62,7 @@ Tucker, Validated Numerics, 2011.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,8 @@ from polytome.verification.ball_tilt import Tilt
 from polytome.verification.exact_data import Ball, Block, ExactData
 
 Array = NDArray[Any]
+_LEAST_BESIDE_OFFSETS = 1e-9  # nats
+_NULL_STEPS = 10
 
 __all__ = ["BallProblem"]
 
@@ -228,7 +231,7 @@ class BallProblem(ExactData):
         if self.fit_intercept and self._is_certain():
             return arb(2).log()
         if self.offset is not None:
-            return self.value(arb_mat(self.X.shape[1], self.n_outputs), self._null_intercepts(self.offset))
+            return self._null_beside(self.offset)
         labels, share = self._labels()
         if self.softmax:
             return sum((_entropy_term(u) for u in labels), arb(0)) if self.fit_intercept else arb(self.n_outputs).log()
@@ -239,9 +242,18 @@ class BallProblem(ExactData):
             (m * (_entropy_term(u / m) + _entropy_term(1 - u / m)) for u, m in zip(labels, share, strict=True)), arb(0)
         )
 
+    def _null_beside(self, offset: Array) -> Ball:
+        """The least objective of intercepts beside the offsets, or 1e-9 nats if that is more: what
+        intercepts found in floats reach, and a lower bound, in one ball."""
+        W, b = arb_mat(1, self.n_outputs), self._null_intercepts(offset)
+        alone = replace(self, X=np.zeros((self.X.shape[0], 1)), scale=None, penalty_weights=None, C=1.0, l1_ratio=0.0)
+        reached = alone.value(W, b)
+        found = reached.union(alone.bound(W, b)) if self.fit_intercept else reached
+        least = arb(_LEAST_BESIDE_OFFSETS)
+        return found if found > least else least if found < least else found.union(least)
+
     def _null_intercepts(self, offset: Array) -> list[Ball]:
-        """The best intercepts beside the offsets, found in floats; the objective differs by the
-        square of what these lack."""
+        """The best intercepts beside the offsets, found in floats."""
         weight = np.array([float(s) for block in self.blocks() for s in block.weight])
         y = np.array([[float(v) for v in row] for block in self.blocks() for row in block.y])
 
@@ -255,7 +267,16 @@ class BallProblem(ExactData):
             return [arb(0)] * self.n_outputs
         weight /= weight.sum()
         found = minimize(of_intercepts, np.zeros(self.n_outputs), jac=True, method="BFGS", options={"gtol": 1e-9})
-        return [arb(b) for b in found.x.tolist()]
+        b = found.x
+        for _ in range(_NULL_STEPS):  # from values that differ by rounding, by slopes
+            p = softmax(offset + b, axis=1) if self.softmax else expit(offset + b)
+            hessian = np.diag(weight @ p) - (p * weight[:, None]).T @ p
+            curvature = hessian if self.softmax else np.diag(weight @ (p * expit(-offset - b)))
+            step = np.linalg.lstsq(curvature, weight @ (p - y), rcond=1e-12)[0]
+            if not np.abs(step).max() < 1.0:
+                break
+            b = b - step
+        return [arb(each) for each in b.tolist()]
 
     def _is_certain(self) -> bool:
         """Whether each output has one label in all rows that count."""
