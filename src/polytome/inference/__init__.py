@@ -2,9 +2,21 @@
 intervals and effects."""
 
 from polytome.inference.estimate import Estimate, Refit
+from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_firth
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
 from polytome.inference.summarize import summarize
 from polytome.inference.tested import Test
 
-__all__ = ["About", "Estimate", "FitStatistics", "Refit", "Result", "Test", "summarize"]
+__all__ = [
+    "About",
+    "Estimate",
+    "FirthResult",
+    "FirthStatistics",
+    "FitStatistics",
+    "Refit",
+    "Result",
+    "Test",
+    "fit_firth",
+    "summarize",
+]
