@@ -17,6 +17,7 @@ from polytome.cli.diagnose import diagnose
 from polytome.cli.evaluate import evaluate
 from polytome.cli.explain import explain
 from polytome.cli.export import export
+from polytome.cli.infer import infer
 from polytome.cli.lesson import lesson
 from polytome.cli.output import printable
 from polytome.cli.plan import plan
@@ -95,6 +96,7 @@ _COMMANDS = (
         evaluate,
         explain,
         diagnose,
+        infer,
         verify,
         report,
         card,

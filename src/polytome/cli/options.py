@@ -43,10 +43,11 @@ __all__ = [
     "TestFraction",
     "Tolerance",
     "Unknown",
+    "choice",
 ]
 
 
-def _choice(*allowed: str) -> Callable[[str | None], str | None]:
+def choice(*allowed: str) -> Callable[[str | None], str | None]:
     """Refuse a value that is not one of these, before any command begins."""
 
     def check(value: str | None) -> str | None:
@@ -98,7 +99,7 @@ Missing = Annotated[
     str | None,
     typer.Option(
         metavar="error|drop|mean",
-        callback=_choice("error", "drop", "mean"),
+        callback=choice("error", "drop", "mean"),
         show_default=False,
         help="What to do with a missing cell: stop, leave out its row, or fill in the column's mean "
         "(default: as in training, where the default is to stop).",
@@ -108,7 +109,7 @@ Unknown = Annotated[
     str | None,
     typer.Option(
         metavar="error|zero",
-        callback=_choice("error", "zero"),
+        callback=choice("error", "zero"),
         show_default=False,
         help="What to do with a text level that training never saw: stop, or count it as no known level "
         "(default: as in training, where the default is to stop).",
@@ -118,7 +119,7 @@ Header = Annotated[
     str,
     typer.Option(
         metavar="auto|yes|no",
-        callback=_choice("auto", "yes", "no"),
+        callback=choice("auto", "yes", "no"),
         help="Whether line 1 of a text table holds the columns' names.",
     ),
 ]
@@ -135,7 +136,7 @@ Split = Annotated[
     str | None,
     typer.Option(
         metavar="train|test",
-        callback=_choice("train", "test"),
+        callback=choice("train", "test"),
         show_default=False,
         help="Which part of a data set with test rows (default: test).",
     ),

@@ -1,8 +1,11 @@
 """Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
 intervals and effects."""
 
+from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_firth
+from polytome.inference.formula import fit_formula
+from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
 from polytome.inference.summarize import summarize
@@ -10,13 +13,16 @@ from polytome.inference.tested import Test
 
 __all__ = [
     "About",
+    "Effects",
     "Estimate",
     "FirthResult",
     "FirthStatistics",
     "FitStatistics",
+    "LogisticResult",
     "Refit",
     "Result",
     "Test",
     "fit_firth",
+    "fit_formula",
     "summarize",
 ]

@@ -180,7 +180,8 @@ def _adjusted(rows: AtRows, covariance: Array, counts_rows: bool, power: float) 
         adjusted: Array = rows.residual / np.maximum(1 - (W * G)[:, :, 0], _SMALLEST) ** power
         return adjusted
     # W G is similar to the symmetric L' W L with G = L L': its eigenvalues are real, and at most 1.
-    L = np.linalg.cholesky(np.where(rows.X.any(axis=1)[:, None, None], G, np.eye(W.shape[1])))
+    has_columns = np.asarray(rows.X.any(axis=1))[:, None, None]
+    L = np.linalg.cholesky(np.where(has_columns, G, np.eye(W.shape[1])))
     T = np.swapaxes(L, 1, 2)
     values, vectors = np.linalg.eigh(T @ W @ L)
     roots = np.maximum(1 - values, _SMALLEST)[:, :, None] ** -power
@@ -200,7 +201,9 @@ def _sums_by_cluster(likelihood: Likelihood, at: Array, codes: Array, n_clusters
             own = codes[rows.start : rows.start + len(rows.X)] - first
             chosen = np.flatnonzero((own >= 0) & (own < count))
             scores = kronecker_rows((rows.residual * rows.weight[:, None])[chosen], rows.X[chosen])
-            indicator = sparse.csr_matrix((np.ones(len(chosen)), (own[chosen], np.arange(len(chosen)))), (count, len(chosen)))
+            indicator = sparse.csr_matrix(
+                (np.ones(len(chosen)), (own[chosen], np.arange(len(chosen)))), (count, len(chosen))
+            )
             sums += indicator @ scores
         meat += sums.T @ sums
     return meat
@@ -219,6 +222,8 @@ def clusters_from(columns: Sequence[Array], names: Sequence[str], weight: Array)
         found = np.zeros(len(weight), dtype=np.intp)  # rows without weight have scores of zero in any cluster
         found[weight > 0] = np.unique(np.asarray(column)[weight > 0], return_inverse=True)[1].ravel()
         if found.max() == 0:
-            raise ArgumentError(f"clusters: all rows have the same {name}; errors clustered by it need several clusters")
+            raise ArgumentError(
+                f"clusters: all rows have the same {name}; errors clustered by it need several clusters"
+            )
         codes.append(found)
     return Clusters(tuple(names), tuple(codes))

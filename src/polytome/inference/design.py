@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -21,4 +22,20 @@ class Design(Protocol):
 
     def columns_of(self, data: Any) -> Array:
         """The columns, without the intercept's, of such a frame."""
+        ...
+
+    def is_category(self, name: str) -> bool:
+        """Whether a variable's values are levels, though they may be numbers."""
+        ...
+
+    def first_level(self, name: str, levels: Sequence[Any]) -> Any:
+        """The level that the others are compared with."""
+        ...
+
+    def is_linear_in(self, name: str) -> bool:
+        """Whether the columns change by as much for each step of a variable."""
+        ...
+
+    def fit_smaller(self, result: Any, formula: str) -> Any:
+        """The result of another formula of the same variables, for the same rows."""
         ...

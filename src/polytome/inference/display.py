@@ -119,7 +119,9 @@ class Summary:
             lines += [_latex_row(row) for row in rows]
             lines.append(r"\hline")
         lines.append(r"\end{tabular}")
-        return "\n".join([f"% {self.title}", *lines, *(rf"\par\noindent {_latex(note)}" for note in (*self.facts, *self.notes))])
+        return "\n".join(
+            [f"% {self.title}", *lines, *(rf"\par\noindent {_latex(note)}" for note in (*self.facts, *self.notes))]
+        )
 
     def _repr_html_(self) -> str:
         parts = [f"<table><caption>{escape(self.title)}<br>{'<br>'.join(map(escape, self.facts))}</caption>"]

@@ -79,4 +79,5 @@ class Estimate:
         """The roots of the covariance's diagonal, (n_equations, n_terms)."""
         variance = np.diag(self.covariance)
         with np.errstate(invalid="ignore"):
-            return np.sqrt(variance).reshape(self.coefficients.shape)
+            errors: Array = np.sqrt(variance).reshape(self.coefficients.shape)
+        return errors

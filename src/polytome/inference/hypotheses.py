@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,9 @@ def hypothesis_of(given: Any, estimate: Estimate, terms: Mapping[str, Sequence[i
         >>> found.A.tolist(), found.b.tolist()
         ([[2.0, -1.0]], [1.0])
     """
-    if isinstance(given, str) or (isinstance(given, list | tuple) and given and all(isinstance(each, str) for each in given)):
+    if isinstance(given, str) or (
+        isinstance(given, list | tuple) and given and all(isinstance(each, str) for each in given)
+    ):
         texts = [given] if isinstance(given, str) else list(given)
         found = [row for text in texts for row in _rows_of_text(text, estimate, terms)]
         A, b = np.array([row for row, _ in found]), np.array([right for _, right in found])
@@ -89,7 +92,13 @@ def _matrix_of(given: Any, estimate: Estimate) -> tuple[Array, Array]:
         b = np.zeros(len(A)) if right is None else np.atleast_1d(np.asarray(right, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise ArgumentError("hypothesis: give text, or a matrix with a column for each coefficient") from error
-    if A.ndim != 2 or A.shape[1] != size or b.shape != (len(A),) or not np.isfinite(A).all() or not np.isfinite(b).all():
+    if (
+        A.ndim != 2
+        or A.shape[1] != size
+        or b.shape != (len(A),)
+        or not np.isfinite(A).all()
+        or not np.isfinite(b).all()
+    ):
         raise ArgumentError(
             f"hypothesis has shape {A.shape} and {b.size} right sides: it needs finite numbers, a column for each of "
             f"{size} coefficients and a right side for each row"
@@ -124,7 +133,7 @@ def _rows_of_text(text: str, estimate: Estimate, terms: Mapping[str, Sequence[in
         sides = [_Side(side, text, estimate).read() for side in statement.split("\0")]
         if len(sides) == 1:
             sides.append([(np.zeros(E * p), 0.0)])
-        for left, right in zip(sides, sides[1:], strict=False):
+        for left, right in pairwise(sides):
             rows += _differences(left, right, text)
     return rows
 
@@ -144,10 +153,14 @@ def _statements(text: str) -> list[str]:
     return [*parts, now]
 
 
-def _differences(left: list[tuple[Array, float]], right: list[tuple[Array, float]], text: str) -> list[tuple[Array, float]]:
+def _differences(
+    left: list[tuple[Array, float]], right: list[tuple[Array, float]], text: str
+) -> list[tuple[Array, float]]:
     """Left less right, for one class or for each."""
     n = max(len(left), len(right))
-    if {len(left), len(right)} - {1, n} or (len(left) != len(right) and any(row.any() for row, _ in min(left, right, key=len))):
+    if {len(left), len(right)} - {1, n} or (
+        len(left) != len(right) and any(row.any() for row, _ in min(left, right, key=len))
+    ):
         raise ArgumentError(f"hypothesis {text!r}: name the class of every coefficient, as in [class]name, or of none")
     left, right = left * (n // len(left)), right * (n // len(right))
     return [(a - b, d - c) for (a, c), (b, d) in zip(left, right, strict=True)]

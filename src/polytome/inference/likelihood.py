@@ -71,7 +71,8 @@ class AtRows:
         weight: (b,).
         target: the place of each row's class, 0 for the reference, (b,).
         residual: `1[y = k] - p_k` for each equation, (b, E).
-        mean: p_k of each equation, (b, E).
+        mean: the probability of each class, the reference's first, (b, K).
+        loss: minus the logarithm of the own class's probability, (b,).
         curvature: the Hessian of minus the log-likelihood with respect to the scores, (b, E, E).
     """
 
@@ -81,6 +82,7 @@ class AtRows:
     target: Array
     residual: Array
     mean: Array
+    loss: Array
     curvature: Array
 
 
@@ -213,7 +215,8 @@ class Likelihood:
     def shares(self) -> Array:
         """The share of each class in the weight, the reference first."""
         totals: Array = np.bincount(self.rows.target, self.rows.weight, self.n_equations + 1)
-        return totals / totals.sum()
+        shares: Array = totals / totals.sum()
+        return shares
 
     @property
     def null_intercepts(self) -> Array:
@@ -279,15 +282,15 @@ def at_block(block: Block, loss: Loss, raw: Array, columns: Columns, fit_interce
     """A block of rows under coefficients for raw columns."""
     scores = block_scores(block, raw)
     first = int(scores.shape[1] > 1)
-    _, residual = loss.value_and_gradient(scores.copy(), block.target)
+    value, residual = loss.value_and_gradient(scores.copy(), block.target)
     m, u = loss.curvature(scores.copy(), block.target)
     curvature = m[:, first:, None] * np.eye(scores.shape[1] - first)
     if u is not None:
         curvature -= u[:, first:, None] * u[:, None, first:]
     X = columns.dense(block)
     X = np.column_stack([np.ones(len(X)), X]) if fit_intercept else X
-    mean = loss.mean(scores)[:, first:]
-    return AtRows(start, X, block.weight, block.target, -residual[:, first:], mean, curvature)
+    mean = loss.mean(scores) if first else loss.mean(np.hstack([-scores, scores]))
+    return AtRows(start, X, block.weight, block.target, -residual[:, first:], mean, value, curvature)
 
 
 def _newton_step(now: Derived, basis: Array | None) -> tuple[Array, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,9 @@ def check_asked(covariance: Any, clusters: Any, weights: Any, weights_are: Any) 
     if covariance not in COVARIANCES:
         raise ArgumentError(f"covariance={covariance!r}: needs one of {', '.join(COVARIANCES)}")
     if str(covariance).startswith("cluster") != (clusters is not None):
-        raise ArgumentError(f"covariance={covariance!r} and clusters: errors by cluster need both the kind and the clusters")
+        raise ArgumentError(
+            f"covariance={covariance!r} and clusters: errors by cluster need both the kind and the clusters"
+        )
     if weights_are == "sampling" and covariance == "observed":
         raise ArgumentError(
             "covariance='observed' is not valid with sampling weights: their sum is not a number of observations; use "
@@ -113,7 +115,10 @@ def weights_checked(weights: Any, weights_are: str | None, n_rows: int, name: st
         raise DataError(f"{name} has {len(weight):,} entries for {n_rows:,} rows: give one for each")
     wrong, what = ~np.isfinite(weight) | (weight < 0), "weights are finite and not negative"
     if weights_are == "frequencies" and not wrong.any():
-        wrong, what = weight != np.round(weight), "frequencies are whole numbers; for others use weights_are='importance'"
+        wrong, what = (
+            weight != np.round(weight),
+            "frequencies are whole numbers; for others use weights_are='importance'",
+        )
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(f"{name} is {weight[row]:g} in row {row}: {what}")
@@ -169,6 +174,7 @@ def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression |
         _about_optimum(certificate, best, sample, separation),
         *_about_separation(separation, columns, sample),
         *_about_aliases(aliases, sample),
+        *_about_variances(estimate),
     )
     sampled = sample.weights_are == "sampling"
     only_wald = "sampling weights make a pseudo-likelihood" if sampled else ""
@@ -203,8 +209,8 @@ def _refuse_too_many(sample: Sample, K: int, p: int) -> None:
     size, rows = (K - 1) * (p + int(sample.fit_intercept)), sample.n_rows
     if size > sample.n_observations:
         raise DataError(
-            f"the model has {size:,} coefficients for {rows:,} rows: estimates by maximum likelihood need more rows than "
-            "coefficients; leave columns out, or fit with a penalty (a finite C)"
+            f"the model has {size:,} coefficients for {rows:,} rows: estimates by maximum likelihood need more rows "
+            "than coefficients; leave columns out, or fit with a penalty (a finite C)"
         )
 
 
@@ -221,7 +227,9 @@ def _aliases(sample: Sample) -> tuple[Alias, ...]:
     return aliases_of(rows, np.arange(sample.X.shape[1]), sample.fit_intercept, keep_order=True)
 
 
-def _fitted(likelihood: Likelihood, X: Any, sample: Sample) -> tuple[Certificate | None, Separation | None, Array | None]:
+def _fitted(
+    likelihood: Likelihood, X: Any, sample: Sample
+) -> tuple[Certificate | None, Separation | None, Array | None]:
     """The fit whose optimum is proved: its certificate, what separates the classes, and where it
     ends."""
     if X.shape[1] == 0:
@@ -234,15 +242,17 @@ def _fitted(likelihood: Likelihood, X: Any, sample: Sample) -> tuple[Certificate
         model.fit(X, sample.codes, weight)
     own = np.column_stack([model.intercept_, model.coef_])
     own = own if len(sample.classes) == 2 else own[1:] - own[0]
-    return model.certificate_, model.separation_, likelihood.from_given(own[:, 0 if sample.fit_intercept else 1 :].ravel())
+    return (
+        model.certificate_,
+        model.separation_,
+        likelihood.from_given(own[:, 0 if sample.fit_intercept else 1 :].ravel()),
+    )
 
 
 def _in_order(separation: Separation | None, classes: Sequence[Any], wanted: Sequence[Any]) -> Separation | None:
     """The same with classes at other places."""
     if separation is None:
         return None
-    from dataclasses import replace
-
     place = {k: list(wanted).index(each) for k, each in enumerate(classes) if each in wanted}
     moved = tuple(
         replace(each, of=place[each.of], against=tuple(place[k] for k in each.against)) for each in separation.infinite
@@ -314,7 +324,7 @@ def _tjur(likelihood: Likelihood, best: Maximum) -> float:
     """The difference between the mean probabilities of two classes."""
     sums, weights = np.zeros(2), np.zeros(2)
     for rows in likelihood.at_rows(best.at):
-        sums += np.bincount(rows.target, rows.weight * rows.mean[:, 0], 2)
+        sums += np.bincount(rows.target, rows.weight * rows.mean[:, 1], 2)
         weights += np.bincount(rows.target, rows.weight, 2)
     shares = sums / weights
     return float(shares[1] - shares[0])
@@ -339,14 +349,12 @@ def _about_optimum(
 def _about_separation(separation: Separation | None, columns: Array, sample: Sample) -> list[str]:
     if separation is None:
         return []
-    from dataclasses import replace
-
     infinite = tuple(replace(each, column=int(columns[each.column])) for each in separation.infinite)
     found = replace(separation, infinite=infinite)
     lines = str(Diagnosis(sample.n_rows, sample.names, sample.classes, (), found)).splitlines()
     return [
-        f"{lines[0]} No finite estimate: {'; '.join(' '.join(line.split()) for line in lines[2:])}. Their standard errors "
-        "and tests mean nothing; profile intervals and likelihood-ratio tests do."
+        f"{lines[0]} No finite estimate: {'; '.join(' '.join(line.split()) for line in lines[2:])}. An infinite "
+        "estimate has neither a standard error nor a Wald test; profile intervals and likelihood-ratio tests hold."
     ]
 
 
@@ -358,12 +366,19 @@ def _about_aliases(aliases: Sequence[Alias], sample: Sample) -> list[str]:
     return [f"Not estimated (NA), as sums of other columns: {'; '.join(map(str.strip, lines))}."]
 
 
+def _about_variances(estimate: Estimate) -> list[str]:
+    if not (np.diag(estimate.covariance) < 0).any():
+        return []
+    return ["Two-way clustering has made a variance negative, of too few clusters: its standard error is NA."]
+
+
 def _about_errors(asked: Asked, sample: Sample, size: int) -> str:
     n, kind = f"{sample.n_observations:,.10g}", asked.covariance
     after = f"{sample.n_observations - size:,.10g}"
     if asked.clusters is not None:
         ways = " and by ".join(
-            f"{name} ({count:,} clusters)" for name, count in zip(asked.clusters.names, asked.clusters.counts, strict=True)
+            f"{name} ({count:,} clusters)"
+            for name, count in zip(asked.clusters.names, asked.clusters.counts, strict=True)
         )
         more = f" (n - 1)/(n - k), n = {n}, n - k = {after}" if kind == "cluster-HC1" else ""
         return f"Standard errors clustered by {ways}; small-sample factor G/(G - 1){more}."

@@ -167,7 +167,8 @@ class Result:
             groups.append((self._equation_heading(equation), tuple(rows)))
         percent = f"{100 * level:g} %"
         kind = "" if intervals == "wald" else "profile "
-        columns = ("", "odds ratio" if odds_ratios else "coefficient", "std. error", "z", "p", f"{kind}{percent}", "")
+        headings = "std. error", "z", "p", f"{kind}{percent} from", "to"
+        columns = ("", "odds ratio" if odds_ratios else "coefficient", *headings)
         return Summary(self._title(), self._facts(), columns, tuple(groups), self.about.notes)
 
     def to_markdown(self, **options: Any) -> str:
@@ -194,7 +195,8 @@ class Result:
         keep = np.isin(np.tile(np.arange(len(self.estimate.terms)), len(self.estimate.equations)), chosen)
         columns = {"coefficient": self.coefficients.ravel(), "lower": lower.ravel(), "upper": upper.ravel()}
         everything: dict[str, Any] = self._label_columns() | columns
-        return frame_of({name: np.asarray(value)[keep] for name, value in everything.items()}, self.about.frame)
+        kept: dict[str, Any] = {name: np.asarray(value)[keep] for name, value in everything.items()}
+        return frame_of(kept, self.about.frame)
 
     def test(self, hypothesis: Any, method: str = "wald") -> Test:
         """Test a term, or any linear hypothesis.
@@ -214,14 +216,14 @@ class Result:
         refit = self._refit(f"method={method!r}")
         return (score if method == "score" else likelihood_ratio)(self.estimate, read, refit)
 
-    def compare(self, smaller: Result) -> Test:
+    def compare(self, smaller: Result | str) -> Test:
         """The likelihood-ratio test of a smaller model, which is a special case of this one.
 
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
         """
         if not isinstance(smaller, Result):
-            raise ArgumentError(f"smaller is {type(smaller).__name__}: give the result of another fit")
+            raise ArgumentError(f"smaller is {smaller!r:.60}: give the result of another fit")
         for result in (self, smaller):
             if result.about.only_wald:
                 raise ArgumentError(f"smaller: likelihoods cannot be compared, {result.about.only_wald}; test(...) can")
@@ -323,6 +325,21 @@ class Result:
         against = "" if about.reference is None else f" against {about.reference}"
         return f"{about.title}: {about.response}{own}{against} ({about.method})"
 
+    def _against_null(self) -> str:
+        """The test against intercepts alone: by likelihoods, or by Wald where these cannot be
+        compared."""
+        s = self.statistics
+        if not self.about.only_wald:
+            found = f"chi2({s.df}) = {s.likelihood_ratio:.2f}, p {p_text(s.p_value)}"
+            return f"Likelihood ratio against intercepts alone: {found}"
+        values = self.coefficients.ravel()
+        slopes = [j for j, (_, term) in enumerate(self.labels) if term != "Intercept" and np.isfinite(values[j])]
+        try:
+            test = self.test(np.eye(values.size)[slopes])
+        except ArgumentError:
+            return "No test against intercepts alone"
+        return f"Wald against intercepts alone: chi2({test.df}) = {test.statistic:.2f}, p {p_text(test.p_value)}"
+
     def _facts(self) -> tuple[str, ...]:
         about, s = self.about, self.statistics
         rows = f"{s.n_observations:,.10g} rows"
@@ -336,6 +353,6 @@ class Result:
         measures = f"McFadden {s.mcfadden:.4f}, Cox and Snell {s.cox_snell:.4f}, Nagelkerke {s.nagelkerke:.4f}"
         if s.tjur is not None:
             measures += f", Tjur {s.tjur:.4f}"
-        if s.df > 0 and not about.only_wald:
-            measures = f"Against intercepts alone chi2({s.df}) = {s.likelihood_ratio:.2f}, p {p_text(s.p_value)}; {measures}"
+        if s.df > 0:
+            measures = f"{self._against_null()}; {measures}"
         return (fits, measures, *([about.weights] if about.weights else []), about.errors)

@@ -64,15 +64,15 @@ class Sample:
         size = max(_BLOCK_ENTRIES // max(widest or self.X.shape[1], 1), 1)
         for start in range(0, self.X.shape[0], size):
             piece = slice(start, min(start + size, self.X.shape[0]))
-            block: Any = self.X[piece]
-            block = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+            stored: Any = self.X[piece]
+            block = np.asarray(stored.toarray() if sparse.issparse(self.X) else stored, dtype=np.float64)
             yield piece, np.column_stack([np.ones(len(block)), block]) if self.fit_intercept else block
 
 
 def refuse_unless_nested(smaller: Sample, larger: Sample) -> None:
     """Raises ArgumentError unless a model is a special case of another: fitted to the same rows, by
     columns that are sums of the other's."""
-    if smaller.classes != larger.classes:
+    if set(smaller.classes) != set(larger.classes):
         raise ArgumentError(
             f"smaller: its classes are {listing(smaller.classes)}, those of this model {listing(larger.classes)}"
         )
@@ -81,7 +81,8 @@ def refuse_unless_nested(smaller: Sample, larger: Sample) -> None:
             f"smaller: it was fitted to {len(smaller.numbers):,} rows, this model to {len(larger.numbers):,}, and they "
             "are not the same; fit both to the rows that have all columns"
         )
-    if not np.array_equal(smaller.codes, larger.codes):
+    places = np.array([larger.classes.index(each) for each in smaller.classes])
+    if not np.array_equal(places[smaller.codes], larger.codes):
         raise ArgumentError("smaller: its rows have other classes than those of this model; fit both to the same rows")
     if smaller.weights_are != larger.weights_are or not np.array_equal(smaller.weight, larger.weight):
         raise ArgumentError("smaller: its rows have other weights than those of this model")
@@ -116,4 +117,3 @@ def _left(own: Array, theirs: Array) -> Array:
     U = U[:, values > 1e-12 * values.max(initial=0.0)]
     lengths: Array = np.linalg.norm(theirs - U @ (U.T @ theirs), axis=0)
     return lengths
-

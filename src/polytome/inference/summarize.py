@@ -92,13 +92,13 @@ def summarize(
     _check_model(model)
     kind = check_asked(covariance, clusters, weights, weights_are)
     frame, names = kind_of_frame(X), _names_of(model, X)
-    X = checked_rows(model, X)
+    matrix: Any = checked_rows(model, X)
     if is_soft(y):
         raise DataError("y has several columns: a table needs one label for each row")
     labels = label_column(y)
-    if len(labels) != X.shape[0]:
-        raise DataError(f"y has {len(labels):,} labels for {X.shape[0]:,} rows of X: give one for each")
-    weight = weights_checked(weights, weights_are, X.shape[0])
+    if len(labels) != matrix.shape[0]:
+        raise DataError(f"y has {len(labels):,} labels for {matrix.shape[0]:,} rows of X: give one for each")
+    weight = weights_checked(weights, weights_are, matrix.shape[0])
     counting = weight > 0
     classes = [each for each in model.classes_.tolist() if (labels[counting] == each).any()]
     refuse_one_class(classes or labels[:1].tolist(), "y")
@@ -109,9 +109,12 @@ def summarize(
     places = {classes[k]: place for place, k in enumerate(order)}
     codes = np.array([places.get(each, 0) for each in model.classes_.tolist()])[np.searchsorted(model.classes_, labels)]
     if not counting.all():
-        X, codes, weight = X[counting], codes[counting], weight[counting]
+        matrix, codes, weight = matrix[counting], codes[counting], weight[counting]
+    is_sparse = sparse.issparse(matrix)
+    if is_sparse:
+        matrix = matrix.tocsr()
     sample = Sample(
-        X if not sparse.issparse(X) else sparse.csr_matrix(X),
+        matrix,
         tuple(names),
         bool(model.fit_intercept),
         codes,
@@ -138,8 +141,8 @@ def _check_model(model: Any) -> None:
         raise ArgumentError(f"model {NO_CERTIFICATE}; a table needs a fit")
     if model.objective_.strength > 0:
         raise ArgumentError(
-            f"model has a penalty (C={model.C:g}): its coefficients are biased towards 0, and standard errors, tests and "
-            "intervals of maximum likelihood are not valid for them; fit with C=numpy.inf"
+            f"model has a penalty (C={model.C:g}): its coefficients are biased towards 0, and standard errors, tests "
+            "and intervals of maximum likelihood are not valid for them; fit with C=numpy.inf"
         )
     if model.class_weight is not None:
         raise ArgumentError("model has class_weight, which is not the likelihood of these rows; fit without it")
@@ -161,8 +164,8 @@ def _check_rows(model: LogisticRegression, sample: Sample) -> None:
     allowed = _SAME_LOSS if model.coef_.dtype == np.float64 else 1e-4
     if abs(loss - fitted) > allowed * max(abs(fitted), allowed):
         raise ArgumentError(
-            f"X, y and weights are not those of the fit: the model's mean loss is {loss:.8g} here and was {fitted:.8g}; "
-            "give what fit was given"
+            f"X, y and weights are not those of the fit: the model's mean loss is {loss:.8g} here and was {fitted:.8g} "
+            "there; give what fit was given"
         )
 
 
@@ -181,7 +184,9 @@ def _clusters(clusters: Any, counting: Array) -> Any:
     values = np.asarray(clusters)
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != len(counting):
-        raise DataError(f"clusters has shape {np.shape(clusters)}: give one value for each of {len(counting):,} rows, or two")
+        raise DataError(
+            f"clusters has shape {np.shape(clusters)}: give one value for each of {len(counting):,} rows, or two"
+        )
     names = [f"clusters[{j}]" for j in range(values.shape[1])] if columns is None else [str(each) for each in columns]
     if len(names) == 1:
         names = [str(getattr(clusters, "name", None) or "clusters")]

@@ -83,8 +83,8 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
     infinite = np.flatnonzero(np.isinf(values) & A.any(axis=0))
     if len(infinite):
         raise ArgumentError(
-            f"hypothesis {hypothesis.text!r}: {estimate.labels[infinite[0]][1]!r} has no finite estimate, so Wald's test "
-            "says nothing; use method='likelihood-ratio'"
+            f"hypothesis {hypothesis.text!r}: {estimate.labels[infinite[0]][1]!r} has no finite estimate, so Wald's "
+            "test says nothing; use method='likelihood-ratio'"
         )
     used = A.any(axis=0)
     A = A[:, used]

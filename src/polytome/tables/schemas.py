@@ -21,6 +21,7 @@ __all__ = [
     "FEW_WRONG",
     "MOST_LEVEL_BYTES",
     "category_column",
+    "column_kind",
     "find_column",
     "learn_encoder",
     "learn_from_fewer",
@@ -129,7 +130,7 @@ def learn_encoder(
     ]
     for name in (target, *names):
         frame = frame.without(name, set(marks) - MISSING_WORDS)
-    kinds = {name: _kind(frame, name, forced, marks, notes) for name in names}
+    kinds = {name: column_kind(frame, name, forced, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
     if missing == "drop":
@@ -166,7 +167,7 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
     return replace(encoder, columns=columns)
 
 
-def _kind(
+def column_kind(
     frame: Frame, name: str, forced: Collection[str], marks: Sequence[str], notes: list[str]
 ) -> Literal["number", "category"]:
     """Decide what a column holds, refusing what is neither."""

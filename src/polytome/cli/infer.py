@@ -1,0 +1,171 @@
+"""`polytome infer`: a table of coefficients with standard errors, from a formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polytome.cli.options import Categories, Header, Json, MissingMark, ReadLimit, choice
+from polytome.cli.output import live_line, make_console, print_json, printable, show_notes
+
+__all__ = ["infer"]
+
+_ROBUST = ("HC0", "HC1", "HC2", "HC3", "robust")
+_WEIGHTS = ("frequencies", "importance", "sampling")
+
+
+def infer(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", show_default=False, help="A text table, or a file of Parquet or Arrow.")
+    ],
+    formula: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMULA", show_default=False, help='What is predicted by what, as in "prog ~ ses + write".'
+        ),
+    ],
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            show_default=False,
+            help="The class that the others are compared with (default: the first).",
+        ),
+    ] = None,
+    robust: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HC0|HC1|HC2|HC3|robust",
+            callback=choice(*_ROBUST),
+            show_default=False,
+            help="Standard errors that hold whatever the variance of rows; robust is Stata's.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", show_default=False, help="Standard errors by cluster; given twice, by two ways."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", show_default=False, help="The weights of rows; needs --weights-are.")
+    ] = None,
+    weights_are: Annotated[
+        str | None,
+        typer.Option(
+            metavar="frequencies|importance|sampling",
+            callback=choice(*_WEIGHTS),
+            show_default=False,
+            help="What weights mean: equal rows, importance, or a survey's.",
+        ),
+    ] = None,
+    odds_ratios: Annotated[
+        bool, typer.Option("--odds-ratios", help="Show odds ratios instead of coefficients.")
+    ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Intervals by the profile likelihood.")] = False,
+    level: Annotated[float, typer.Option(metavar="NUMBER", help="Of confidence.")] = 0.95,
+    effects: Annotated[bool, typer.Option("--effects", help="Show average marginal effects, too.")] = False,
+    hypotheses: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--test",
+            metavar="HYPOTHESIS",
+            show_default=False,
+            help='Test a term, or what is as "read = write"; may be given several times.',
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMULA",
+            show_default=False,
+            help="A smaller model, to be tested against this one on the same rows.",
+        ),
+    ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(
+            metavar="drop|error",
+            callback=choice("drop", "error"),
+            help="What to do with rows where something that is used is missing.",
+        ),
+    ] = "drop",
+    missing_mark: MissingMark = None,
+    header: Header = "auto",
+    read_limit: ReadLimit = None,
+    categories: Categories = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE.html", show_default=False, help="Write all of it as a page to this file."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit by maximum likelihood and print coefficients with standard errors.
+
+    Text columns are categories, compared with their first level; C(rank,
+    Treatment("2")) chooses another, and makes categories of numbers. Separated
+    classes, and columns that are sums of others, are named.
+
+    \b
+    Examples:
+      polytome infer people.csv "income ~ age + town" --odds-ratios
+      polytome infer people.csv "income ~ age * town" --robust HC1 --test town
+
+    Exit status: 0 also where estimates are infinite.
+    """
+    from polytome.inference.formula import fit_formula
+    from polytome.tables.columns import read_columns
+
+    if robust is not None and cluster:
+        raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
+    with live_line() as say:
+        say(f"reading {source}")
+        data = read_columns(
+            source, header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
+        )
+        asked: dict[str, Any] = {
+            "reference": reference,
+            "weights": weights,
+            "weights_are": weights_are,
+            "covariance": robust,
+            "clusters": cluster or None,
+        }
+        say("fitting")
+        result = fit_formula(formula, data, missing=missing, **asked)
+        intervals = "profile" if profile else "wald"
+        summary = result.summary(odds_ratios=odds_ratios, level=level, intervals=intervals)
+        tests = [result.test(each) for each in hypotheses or ()]
+        if compare is not None:
+            tests.append(result.compare(compare))
+        found = result.effects() if effects else None
+    if report is not None:
+        from polytome.report.statistics_page import statistics_report
+
+        tables = [("Coefficients", summary), *([("Effects", found.summary())] if found is not None else [])]
+        statistics_report(f"{formula}, in {Path(source).name}", tables, [str(test) for test in tests]).save(report)
+    if as_json:
+        shown = {"source": source, **result.to_json(), "tests": [test.to_json() for test in tests]}
+        if profile:
+            ends = result.confidence_intervals(level, method="profile")
+            shown["profile"] = {name: list(ends[name]) for name in ("equation", "term", "lower", "upper")}
+        if found is not None:
+            shown["effects"] = found.to_json()["effects"]
+        print_json(shown)
+        return
+    show_notes(data.notes)
+    console = make_console()
+    for part in (summary, *tests, found):
+        if part is not None:
+            console.print(printable_lines(str(part)), soft_wrap=True)
+            console.print()
+    if report is not None:
+        console.print(f"Written: {report}", soft_wrap=True)
+
+
+def printable_lines(text: str) -> str:
+    """Lines without the control characters that could control a terminal."""
+    return "\n".join(printable(line) for line in text.split("\n"))

@@ -1,0 +1,411 @@
+"""What a change of a variable does to the probabilities of classes, with errors by the delta method.
+
+The effect of a number is the derivative of the probability with respect to it, of what has two
+values or levels the difference between them. Averaged over the rows as they are, or with some
+variables set to values, or at the means of all variables.
+
+References: Agresti, Categorical Data Analysis, 2013, section 5.4; Williams, Using the margins
+command to estimate and interpret adjusted predictions and marginal effects, Stata Journal 12, 2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from polytome.errors import ArgumentError, DataError
+from polytome.inference.design import Design
+from polytome.inference.display import Summary, number, p_text
+from polytome.inference.estimate import Estimate
+from polytome.inference.frames import frame_of
+from polytome.inference.hypotheses import nearest
+from polytome.inference.result import About
+from polytome.inference.sample import Sample
+from polytome.plain.values import plain
+from polytome.tables.frames import listing
+
+Array = NDArray[Any]
+
+__all__ = ["Effects", "effects_of", "predictions_of"]
+
+_BLOCK_ENTRIES = 2**20
+_SMALL_STEP = 1e-4
+"""Of a standard deviation: between the values by which a transformation is differentiated."""
+_MOST_VALUES = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Effects, or predicted probabilities; prints in 80 columns, and shows itself in notebooks.
+
+    Attributes:
+        title: what they are, and where they are taken.
+        rows: for each its variable, its contrast and its class.
+        values: one for each of `rows`.
+        covariance: of the values, by the delta method.
+        frame: the library of the data's frame.
+    """
+
+    title: str
+    rows: tuple[tuple[str, str, Any], ...]
+    values: Array
+    covariance: Array
+    frame: str | None = None
+
+    @property
+    def standard_errors(self) -> Array:
+        """One for each value."""
+        with np.errstate(invalid="ignore"):
+            errors: Array = np.sqrt(np.diag(self.covariance))
+        return errors
+
+    def _columns(self, level: float = 0.95) -> dict[str, Array]:
+        errors = self.standard_errors
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = self.values / errors
+        width = norm.ppf((1 + level) / 2) * errors
+        return {
+            "effect": self.values,
+            "std_error": errors,
+            "z": z,
+            "p_value": np.asarray(2 * norm.sf(np.abs(z))),
+            "lower": self.values - width,
+            "upper": self.values + width,
+        }
+
+    @property
+    def table(self) -> Any:
+        """A frame of the data's library: a row for each effect."""
+        variables, contrasts, classes = zip(*self.rows, strict=True)
+        names: dict[str, Any] = {"variable": list(variables), "contrast": list(contrasts), "class": list(classes)}
+        return frame_of(names | self._columns(), self.frame)
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """The table to be shown."""
+        columns = self._columns(level)
+        groups: dict[str, list[tuple[str, ...]]] = {}
+        several = len({each for _, _, each in self.rows}) > 1
+        for i, (variable, contrast, each) in enumerate(self.rows):
+            values = [columns[name][i] for name in ("effect", "std_error", "z", "p_value", "lower", "upper")]
+            z = "NA" if np.isnan(values[2]) else f"{values[2]:.3f}"
+            effect, error, lower, upper = (number(values[place], 4) for place in (0, 1, 4, 5))
+            cells = (effect, error, z, p_text(values[3]), lower, upper)
+            name = f"{variable} {contrast}".strip()
+            groups.setdefault(f"class {each}" if several else "", []).append((name, *cells))
+        headings = ("", "effect", "std. error", "z", "p", f"{100 * level:g} % from", "to")
+        whole = tuple((heading, tuple(rows)) for heading, rows in groups.items())
+        return Summary(self.title, (), headings, whole, ())
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        columns = self._columns()
+        effects = [
+            {"variable": variable, "contrast": contrast, "class": plain(each)}
+            | {name: plain(values[i]) for name, values in columns.items()}
+            for i, (variable, contrast, each) in enumerate(self.rows)
+        ]
+        return {"title": self.title, "effects": effects}
+
+
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """How columns change: what is set to make them, and what they are differentiated by.
+
+    With `variable` None nothing changes, and probabilities are wanted.
+    """
+
+    variable: str
+    contrast: str
+    low: Any = None
+    high: Any = None
+
+    @property
+    def is_derivative(self) -> bool:
+        return self.low is None and self.high is None and self.contrast != ""
+
+
+def effects_of(
+    estimate: Estimate,
+    sample: Sample,
+    design: Design | None,
+    variables: Sequence[str] | None,
+    at: Any,
+    about: About,
+) -> Effects:
+    """The effects of variables.
+
+    Args:
+        estimate: of classes against the sample's first one.
+        sample: the rows.
+        design: what makes columns of data; None where columns are variables.
+        variables: of which; all, if None.
+        at: "average", "means", or values of variables.
+        about: what the table says about itself.
+    """
+    source = _Source(sample, design)
+    chosen = source.names if variables is None else list(variables)
+    for name in chosen:
+        source.check(name)
+    changes = [change for name in chosen for change in source.changes(name)]
+    if not changes:
+        raise ArgumentError("effects: the model has no variable")
+    return _computed(estimate, source, changes, at, about, "Effects on the probability")
+
+
+def predictions_of(estimate: Estimate, sample: Sample, design: Design | None, at: Any, about: About) -> Effects:
+    """The probabilities of the classes."""
+    return _computed(estimate, _Source(sample, design), [_Change("probability", "")], at, about, "The probability")
+
+
+class _Source:
+    """The rows of a sample by their variables."""
+
+    def __init__(self, sample: Sample, design: Design | None) -> None:
+        self.sample, self.design = sample, design
+        self.names: list[str] = list(sample.names) if design is None else [str(name) for name in design.data.columns]
+
+    def check(self, name: str) -> None:
+        if name not in self.names:
+            raise ArgumentError(f"effects: no variable is {name!r}{nearest(name, self.names)}")
+
+    def values(self, name: str) -> Any:
+        if self.design is not None:
+            return self.design.data[name]
+        column = self.sample.X[:, [self.names.index(name)]]
+        return np.asarray(column.toarray() if hasattr(column, "toarray") else column).ravel()
+
+    def levels(self, name: str) -> list[Any] | None:
+        """The levels of a category or of what has only the values 0 and 1; None for numbers."""
+        values = self.values(name)
+        if str(values.dtype) == "category":
+            return list(values.cat.categories)
+        column = np.asarray(values)
+        if column.dtype.kind in "biuf":
+            found = np.unique(column[:1_000_000]).tolist()
+            is_category = self.design is not None and self.design.is_category(name)
+            if is_category:
+                return list(np.unique(column).tolist())
+            return found if set(found) == {0, 1} and not ((column != 0) & (column != 1)).any() else None
+        return sorted(set(column.tolist()))
+
+    def changes(self, name: str) -> Iterator[_Change]:
+        levels = self.levels(name)
+        if levels is None:
+            yield _Change(name, "dP/dx")
+            return
+        first = levels[0] if self.design is None else self.design.first_level(name, levels)
+        for level in levels:
+            if level != first:
+                yield _Change(name, f"{_level(level)} - {_level(first)}", first, level)
+
+    def blocks(self, settings: Mapping[str, Any], change: _Change) -> Iterator[tuple[Array, Array, Array, Array]]:
+        """Weights, columns at the low and the high value, and their derivatives; of each block."""
+        first = int(self.sample.fit_intercept)
+        size = max(_BLOCK_ENTRIES // max(self.sample.X.shape[1], 1), 1)
+        for start in range(0, len(self.sample.weight), size):
+            piece = slice(start, start + size)
+            weight = self.sample.weight[piece]
+            low = self._made(piece, {**settings, **self._set(change, change.low)})
+            high = low if change.high is None else self._made(piece, {**settings, **self._set(change, change.high)})
+            slope = self._slope(piece, settings, change) if change.is_derivative else np.zeros((0, 0))
+            if first:
+                ones = np.ones((len(weight), 1))
+                low, high = np.hstack([ones, low]), np.hstack([ones, high])
+                slope = np.hstack([0 * ones, slope]) if change.is_derivative else slope
+            yield weight, low, high, slope
+
+    def _set(self, change: _Change, value: Any) -> dict[str, Any]:
+        return {} if value is None else {change.variable: value}
+
+    def _made(self, piece: slice, settings: Mapping[str, Any]) -> Array:
+        if self.design is not None:
+            data = self.design.data.iloc[piece].copy()
+            for name, value in settings.items():
+                data[name] = _like(data[name], value)
+            return self.design.columns_of(data)
+        block: Any = self.sample.X[piece]
+        made = np.array(block.toarray() if hasattr(block, "toarray") else block, dtype=np.float64)
+        for name, value in settings.items():
+            made[:, self.names.index(name)] = value
+        return made
+
+    def _slope(self, piece: slice, settings: Mapping[str, Any], change: _Change) -> Array:
+        """The derivatives of the columns with respect to a number."""
+        name = change.variable
+        if self.design is None:
+            slope = np.zeros((len(self.sample.weight[piece]), len(self.names)))
+            slope[:, self.names.index(name)] = 1.0
+            return slope
+        whole = np.asarray(self.design.data[name], dtype=np.float64)
+        own = np.full(len(whole[piece]), float(settings[name])) if name in settings else whole[piece]
+        if self.design.is_linear_in(name):
+            return self._made(piece, {**settings, name: own + 1.0}) - self._made(piece, {**settings, name: own})
+        step = _SMALL_STEP * (float(whole.std()) or 1.0)
+        # A spline is not known beyond the values that it was made for.
+        low, high = np.maximum(own - step, whole.min()), np.minimum(own + step, whole.max())
+        low, high = np.minimum(low, own), np.maximum(high, own)
+        change_of_columns = self._made(piece, {**settings, name: high}) - self._made(piece, {**settings, name: low})
+        return np.asarray(change_of_columns / (high - low)[:, None])
+
+
+def _like(column: Any, value: Any) -> Any:
+    """A value, or one for each row, of the type of a column."""
+    if str(column.dtype) == "category":
+        return column.iloc[:0].astype(column.dtype).reindex(column.index).fillna(value)
+    return value
+
+
+def _level(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _computed(
+    estimate: Estimate, source: _Source, changes: Sequence[_Change], at: Any, about: About, what: str
+) -> Effects:
+    settings, names = _settings(source, at)
+    beta = estimate.coefficients if estimate.finite is None else estimate.finite
+    classes = source.sample.classes
+    shown = [1] if len(classes) == 2 else list(range(len(classes)))
+    rows: list[tuple[str, str, Any]] = []
+    values, jacobians = [], []
+    for setting, name in zip(settings, names, strict=True):
+        for change in changes:
+            if change.variable in setting and not change.is_derivative and change.contrast:
+                continue
+            value, jacobian = _effect(beta, source, setting, change, at_means=isinstance(at, str) and at == "means")
+            for k in shown:
+                contrast = change.contrast if name == "" else f"{change.contrast} at {name}".strip()
+                rows.append((change.variable, contrast, classes[k]))
+                values.append(value[k])
+                jacobians.append(jacobian[k])
+    if not rows:
+        raise ArgumentError("at: it sets all the variables whose effects are asked for")
+    J = np.array(jacobians)
+    estimated = estimate.estimated
+    covariance = J[:, estimated] @ estimate.covariance[np.ix_(estimated, estimated)] @ J[:, estimated].T
+    where = {"average": "averaged over the rows", "means": "at the means of the variables"}
+    place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
+    of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
+    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame)
+
+
+def _settings(source: _Source, at: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """Which variables are set to what, one after the other, and what each is called."""
+    if isinstance(at, str):
+        if at not in ("average", "means"):
+            raise ArgumentError(f"at={at!r}: needs 'average', 'means', or a mapping from variables to values")
+        return [{}], [""]
+    if not isinstance(at, Mapping) or not at:
+        raise ArgumentError(f"at={at!r}: needs 'average', 'means', or a mapping from variables to values")
+    lists: list[list[Any]] = []
+    for name, given in at.items():
+        source.check(name)
+        values = list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
+        levels = source.levels(name)
+        if levels is not None and set(levels) != {0, 1}:
+            known = {str(level): level for level in levels}
+            for value in values:
+                if str(value) not in known:
+                    raise ArgumentError(f"at: {name} has no level {value!r}; there are {listing(levels)}")
+            values = [known[str(value)] for value in values]
+        else:
+            values = [_number(name, value) for value in values]
+        lists.append(values)
+    settings = [dict(zip(at, each, strict=True)) for each in product(*lists)]
+    if len(settings) > _MOST_VALUES:
+        raise ArgumentError(f"at: {len(settings):,} combinations of values; at most {_MOST_VALUES} are taken")
+    return settings, [", ".join(f"{name} = {_level(value)}" for name, value in each.items()) for each in settings]
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ArgumentError(f"at: {name} = {value!r} is not a number")
+    return number
+
+
+def _effect(
+    beta: Array, source: _Source, settings: Mapping[str, Any], change: _Change, *, at_means: bool
+) -> tuple[Array, Array]:
+    """The value for each class, and its derivatives with respect to all coefficients, (K, E p)."""
+    if at_means:
+        settings = {**_means(source, change), **settings}
+    blocks = source.blocks(settings, change)
+    if at_means:
+        blocks = iter([_averaged(blocks)])
+    K, total = len(beta) + 1, 0.0
+    value, jacobian = np.zeros(K), np.zeros((K, *beta.shape))
+    for weight, low, high, slope in blocks:
+        total += float(weight.sum())
+        P = _probabilities(low, beta)
+        if change.is_derivative:
+            own = np.column_stack([np.zeros(len(slope)), slope @ beta.T])
+            away = own - (P * own).sum(axis=1, keepdims=True)
+            value += weight @ (P * away)
+            for m in range(1, K):
+                turned = P * ((np.arange(K) == m) - P[:, [m]])
+                by_score = turned * away - P * (P[:, m] * away[:, m])[:, None]
+                jacobian[:, m - 1] += (by_score * weight[:, None]).T @ low + (turned * weight[:, None]).T @ slope
+            continue
+        sides = [(low, P, 1.0)] if change.contrast == "" else [(high, _probabilities(high, beta), 1.0), (low, P, -1.0)]
+        for X, p, sign in sides:
+            value += sign * (weight @ p)
+            for m in range(1, K):
+                turned = p * ((np.arange(K) == m) - p[:, [m]])
+                jacobian[:, m - 1] += sign * (turned * weight[:, None]).T @ X
+    if total == 0:
+        raise DataError("effects: no row has weight")
+    return value / total, jacobian.reshape(K, -1) / total
+
+
+def _probabilities(X: Array, beta: Array) -> Array:
+    scores = np.column_stack([np.zeros(len(X)), X @ beta.T])
+    scores -= scores.max(axis=1, keepdims=True)
+    parts = np.exp(scores)
+    probabilities: Array = parts / parts.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _means(source: _Source, change: _Change) -> dict[str, float]:
+    """The means of the variables that are numbers; categories stay, and their columns are
+    averaged."""
+    if source.design is None:
+        return {}  # columns are variables, which `_averaged` averages
+    weight, found = source.sample.weight, {}
+    for name in source.names:
+        values = source.design.data[name]
+        if np.asarray(values).dtype.kind in "biuf" and not source.design.is_category(name):
+            found[name] = float(np.average(np.asarray(values, dtype=np.float64), weights=weight))
+    if change.contrast and not change.is_derivative:
+        found.pop(change.variable, None)
+    return found
+
+
+def _averaged(blocks: Iterator[tuple[Array, Array, Array, Array]]) -> tuple[Array, Array, Array, Array]:
+    """One row: the weighted means of columns."""
+    total, sums = 0.0, None
+    for weight, *parts in blocks:
+        total += float(weight.sum())
+        own = [weight @ part if part.size else part for part in parts]
+        sums = own if sums is None else [a + b for a, b in zip(sums, own, strict=True)]
+    assert sums is not None
+    low, high, slope = (np.atleast_2d(each / total) if each.size else each for each in sums)
+    return np.ones(1), low, high, slope

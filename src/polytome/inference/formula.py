@@ -1,0 +1,427 @@
+"""From a formula and a table to the table of coefficients."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytome.errors import ArgumentError, DataError, MissingExtraError
+from polytome.inference.covariance import clusters_from
+from polytome.inference.formula_text import names_in, refuse_code, short_name
+from polytome.inference.frames import kind_of_frame
+from polytome.inference.hypotheses import nearest
+from polytome.inference.logistic_result import LogisticResult
+from polytome.inference.maximum_likelihood import (
+    Asked,
+    check_asked,
+    maximum_likelihood,
+    places_after,
+    refuse_one_class,
+    weights_checked,
+)
+from polytome.inference.sample import Sample
+from polytome.tables.columns import NamedColumns
+from polytome.tables.frames import listing
+
+Array = NDArray[Any]
+
+__all__ = ["FormulaDesign", "fit_formula"]
+
+_MARKS = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaDesign:
+    """How a formula makes columns.
+
+    Attributes:
+        spec: formulaic's, with the levels and the knots that it has learned.
+        data: the variables of the rows that were used, a pandas frame.
+        has_intercept: whether the first column is the intercept's.
+    """
+
+    spec: Any
+    data: Any
+    has_intercept: bool
+
+    def columns_of(self, data: Any) -> Array:
+        """The columns, without the intercept's, of other values of the variables."""
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = np.asarray(self.spec.get_model_matrix(data, context=_context()), dtype=np.float64)
+        return made[:, int(self.has_intercept) :]
+
+    def is_category(self, name: str) -> bool:
+        """Whether a variable's values are levels: text, or in `C(...)`."""
+        if str(self.data[name].dtype) == "category" or self.data[name].dtype.kind not in "biuf":
+            return True
+        return any(code.startswith("C(") and name in names for code, names in self._codes())
+
+    def first_level(self, name: str, levels: Sequence[Any]) -> Any:
+        """The level whose column is left out, or else the first."""
+        for code, names in self._codes():
+            base = re.search(r"""(?:reatment|SAS)\((?:base\s*=\s*)?['"]?([^'")]+)['"]?\)""", code)
+            if base and name in names:
+                return next((level for level in levels if str(level) == base[1]), levels[0])
+        return levels[0]
+
+    def is_linear_in(self, name: str) -> bool:
+        """Whether a variable stands in no function."""
+        return not any(name in names for _, names in self._codes())
+
+    def fit_smaller(self, result: LogisticResult, formula: str) -> LogisticResult:
+        """The result of another formula of the same variables, for the same rows."""
+        response, right = _parsed(formula, list(self.data.columns))
+        if response != result.about.response:
+            raise ArgumentError(f"formula {formula!r}: it predicts {response!r}, this model {result.about.response!r}")
+        variables = _variables(right, formula)
+        for name in variables:
+            if name not in self.data.columns:
+                raise ArgumentError(
+                    f"formula {formula!r}: {name!r} is not a variable of this model, in which it must be nested"
+                    f"{nearest(name, list(self.data.columns))}"
+                )
+        design, X, columns, terms = _columns(right, self.data[variables], formula)
+        sample = replace(result.sample, X=X, names=columns, fit_intercept=design.has_intercept)
+        return maximum_likelihood(sample, Asked(response, formula=formula, terms=terms, design=design))
+
+    def _codes(self) -> list[tuple[str, list[str]]]:
+        """The factors of the terms that are more than a name, with their variables."""
+        factors = {factor.expr: factor for term in self.spec.formula for factor in term.factors}
+        codes = [code for code, factor in factors.items() if factor.eval_method.value == "python"]
+        return [(code, _names_of(code, "")) for code in codes]
+
+
+def fit_formula(
+    formula: str,
+    data: Any,
+    *,
+    reference: Any = None,
+    weights: Any = None,
+    weights_are: str | None = None,
+    covariance: str | None = None,
+    clusters: Any = None,
+    missing: str = "drop",
+) -> LogisticResult:
+    """Fit a logistic or softmax regression by maximum likelihood, and make its table.
+
+    Args:
+        formula: `"response ~ terms"`: names of columns, `a:b` and `a*b` for interactions, `log(a)`,
+            `I(a**2)`, `poly(a, 2)`, splines `bs(a, df=4)`, `cr(a, df=4)`, categories
+            `C(a, Treatment("low"))` or with the contrasts `Sum`, `Helmert`, `Poly`, `Diff`; `.` for
+            all other columns; names with blanks in backticks; `0` or `-1` for no intercept.
+        data: a frame of pandas, polars or Arrow, or a mapping from names to columns.
+        reference: the class that the others are compared with; the first, if None.
+        weights: the name of a column, or a number for each row.
+        weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
+            (of a survey); needed with weights.
+        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster" or
+            "cluster-HC1"; None for "observed", with clusters for "cluster", with sampling weights for
+            "robust".
+        clusters: the name of a column, or two names.
+        missing: "drop" leaves out rows where something that is used is missing, and counts them;
+            "error" refuses them.
+
+    Returns:
+        The table. Text becomes categories, compared with their first level; a column that is a sum of
+        those before it is not estimated.
+
+    Raises:
+        ArgumentError: the formula or another argument cannot be used.
+        DataError: the data cannot be used.
+        MissingExtraError: formulaic is not installed.
+
+    Example:
+        >>> data = {"passed": ["no", "no", "yes", "no", "yes", "yes"], "hours": [1, 2, 3, 4, 5, 6]}
+        >>> result = fit_formula("passed ~ hours", data)
+        >>> print(result.test("hours", "likelihood-ratio"))
+        likelihood ratio test of hours: chi2(1) = 3.7226, p = 0.0537
+
+    References: Chambers and Hastie, Statistical Models in S, 1992, chapter 2; McCullagh and Nelder,
+    Generalized Linear Models, 1989, chapters 4 and 5.
+    """
+    kind = check_asked(covariance, clusters, weights, weights_are)
+    if missing not in ("drop", "error"):
+        raise ArgumentError(f"missing={missing!r}: needs 'drop' or 'error'")
+    names = _column_names(data)
+    beside = [name for name in (weights, *_listed(clusters)) if isinstance(name, str)]
+    others = data.variables if isinstance(data, NamedColumns) else names
+    response, right = _parsed(formula, [name for name in others if name not in beside])
+    variables = _variables(right, formula)
+    for name in (response, *variables, *beside):
+        if name not in names:
+            what = "formula" if name not in beside else "weights" if name == weights else "clusters"
+            raise ArgumentError(f"{what}: there is no column {name!r}{nearest(name, names)}")
+    frame = _pandas(data, list(dict.fromkeys([response, *variables, *beside])))
+    n_rows = len(frame)
+    frame, numbers, weight, grouped = _complete(frame, formula, missing, weights, weights_are, clusters)
+    classes, codes = _response(frame, response)
+    order = places_after(classes, reference, response)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    design, X, columns, terms = _columns(right, frame[variables], formula)
+    sample = Sample(
+        X,
+        columns,
+        design.has_intercept,
+        place[codes],
+        tuple(classes[k] for k in order),
+        weight,
+        numbers,
+        weights_are,
+    )
+    n_dropped = n_rows - len(frame)
+    asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design)
+    return maximum_likelihood(sample, asked)
+
+
+def _formulaic() -> Any:
+    try:
+        import formulaic
+    except ImportError as error:
+        raise MissingExtraError('formulas need formulaic: pip install "polytome[stats]"') from error
+    return formulaic
+
+
+def _context() -> dict[str, Any]:
+    """What a formula can call beside formulaic's own functions."""
+    return {"sqrt": np.sqrt, "log1p": np.log1p, "abs": np.abs}
+
+
+def _parsed(formula: Any, available: list[str]) -> tuple[str, Any]:
+    """The response's column, and the terms."""
+    library = _formulaic()
+    if not isinstance(formula, str) or formula.count("~") != 1:
+        raise ArgumentError(f"formula={formula!r}: needs the form 'response ~ terms'")
+    left, _, right = formula.partition("~")
+    response = left.strip()
+    if response.startswith("`") and response.endswith("`"):
+        response = response[1:-1]
+    elif not response.isidentifier():
+        raise ArgumentError(
+            f"formula {formula!r}: its left side must be the name of a column of classes, in backticks if it has blanks"
+        )
+    if not right.strip():
+        raise ArgumentError(f"formula {formula!r}: it has no terms; '{response} ~ 1' has the intercept alone")
+    if "|" in right:
+        raise ArgumentError(f"formula {formula!r}: '|' has no meaning here")
+    others = [name for name in available if name != response]
+    try:
+        terms = library.Formula(right, _context={"__formulaic_variables_available__": others})
+    except Exception as error:  # formulaic raises errors of many kinds for what cannot be read
+        raise ArgumentError(f"formula {formula!r}: {_first_line(error)}") from error
+    for term in terms:
+        for factor in term.factors:
+            if factor.eval_method.value == "python":
+                refuse_code(factor.expr, formula)
+    return response, terms
+
+
+def _variables(terms: Any, formula: str) -> list[str]:
+    """The columns that terms use, in their order."""
+    found: dict[str, None] = {}
+    for term in terms:
+        for factor in term.factors:
+            if factor.eval_method.value == "lookup":
+                found[factor.expr] = None
+            elif factor.eval_method.value == "python":
+                found |= dict.fromkeys(_names_of(factor.expr, formula))
+    return list(found)
+
+
+def _names_of(code: str, formula: str) -> list[str]:
+    """The columns in a factor, in backticks or not."""
+    return [*re.findall(r"`([^`]*)`", code), *(name for name in names_in(code, formula) if name != "_")]
+
+
+def _columns(
+    terms: Any, data: Any, formula: str
+) -> tuple[FormulaDesign, Array, tuple[str, ...], dict[str, Sequence[int]]]:
+    """The design, its columns without the intercept's, their names and the places of terms."""
+    library = _formulaic()
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = library.model_matrix(terms, data, output="numpy", context=_context(), na_action="ignore")
+    except Exception as error:  # what evaluates a formula raises errors of many kinds
+        raise ArgumentError(f"formula {formula!r}: {_first_line(error)}") from error
+    spec = made.model_spec
+    has_intercept = any(str(term) == "1" for term in terms)
+    first = int(has_intercept)
+    long_names = list(spec.column_names)[first:]
+    names = [short_name(name) for name in long_names]
+    if len(set(names)) < len(names):
+        names = long_names
+    places: dict[str, Sequence[int]] = {}
+    for term, own in spec.term_indices.items():
+        if str(term) != "1":
+            places[str(term)] = places[short_name(str(term))] = [j - first for j in own]
+    X = np.asarray(made, dtype=np.float64)[:, first:]
+    if not np.isfinite(X).all():
+        row, column = map(int, np.argwhere(~np.isfinite(X))[0])
+        raise DataError(
+            f"formula {formula!r}: {names[column]!r} is {X[row, column]} in row {row} of those used; every value must "
+            "be a finite number"
+        )
+    return FormulaDesign(spec, data, has_intercept), np.ascontiguousarray(X), tuple(names), places
+
+
+def _response(frame: Any, name: str) -> tuple[list[Any], Array]:
+    """The classes in order (of a categorical column, its own), and the place of each row's."""
+    column = frame[name]
+    if str(column.dtype) == "category":
+        classes, codes = list(column.cat.categories), np.asarray(column.cat.codes, dtype=np.intp)
+    else:
+        values = np.asarray(column)
+        if values.dtype.kind == "f":
+            broken = np.flatnonzero(values != np.round(values))
+            if len(broken):
+                raise DataError(
+                    f"{name} holds numbers that are measured, such as {values[broken[0]]:g}: a classifier needs classes"
+                )
+            values = values.astype(np.int64)
+        found, codes = np.unique(values, return_inverse=True)
+        classes = found.tolist()
+    refuse_one_class(classes, name)
+    return classes, codes.astype(np.intp)
+
+
+def _complete(
+    frame: Any, formula: str, missing: str, weights: Any, weights_are: str | None, clusters: Any
+) -> tuple[Any, Array, Array, Any]:
+    """The rows in which nothing that is used is missing and the weight is not 0, their numbers,
+    weights and clusters."""
+    gaps: Array = np.asarray(frame.isna())
+    wrong: Any = gaps.any(axis=1)
+    if wrong.any() and missing == "error":
+        row, column = map(int, np.argwhere(gaps)[0])
+        raise DataError(
+            f"{frame.columns[column]!r} is missing in row {row} ({int(wrong.sum()):,} rows have gaps): fill it in, or "
+            "leave such rows out with missing='drop'"
+        )
+    given = np.asarray(frame[weights], dtype=object) if isinstance(weights, str) else weights
+    if given is not None and len(given) == len(wrong):
+        given = np.where(wrong, 0.0, np.asarray(given, dtype=object))
+    weight = weights_checked(given, weights_are, len(frame), weights if isinstance(weights, str) else "weights")
+    keep: Array = ~wrong & (weight > 0)
+    if not keep.any():
+        raise DataError(f"formula {formula!r}: no row is left; in each something that is used is missing")
+    columns, names = [], []
+    for j, one in enumerate(_listed(clusters)):
+        values = np.asarray(frame[one]) if isinstance(one, str) else np.asarray(one)
+        if values.shape != (len(frame),):
+            raise DataError(f"clusters has shape {values.shape}: give one value for each of {len(frame):,} rows")
+        columns.append(values[keep])
+        names.append(one if isinstance(one, str) else f"clusters[{j}]")
+    frame = frame[keep].reset_index(drop=True)
+    for name in frame.columns:
+        if str(frame[name].dtype) == "category":
+            frame[name] = frame[name].cat.remove_unused_categories()
+        else:
+            frame[name] = _plain(frame[name])
+    grouped = clusters_from(columns, names, weight[keep]) if columns else None
+    return frame, np.flatnonzero(keep), weight[keep], grouped
+
+
+def _listed(clusters: Any) -> list[Any]:
+    """The columns of clusters: names or arrays."""
+    if clusters is None:
+        return []
+    if isinstance(clusters, list | tuple) and all(isinstance(one, str) or np.ndim(one) == 1 for one in clusters):
+        return list(clusters)
+    if not isinstance(clusters, str) and np.ndim(clusters) == 2:
+        return list(np.asarray(clusters).T)
+    return [clusters]
+
+
+def _plain(column: Any) -> Any:
+    """A column without gaps as numbers, booleans or text of NumPy."""
+    pandas = _pandas_library()
+    values = column.to_numpy()
+    name, kind = column.name, str(column.dtype)
+    if values.dtype.kind in "mM":
+        raise DataError(f"column {name!r} holds dates or durations: make a number of them, such as the year")
+    if values.dtype.kind == "O":
+        found = {type(value) for value in values.tolist()}
+        if found <= {str}:
+            return pandas.Series(values.astype(str).astype(object), name=name)
+        if found <= {bool, np.bool_}:
+            return pandas.Series(values.astype(bool), name=name)
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            shown = listing(sorted(each.__name__ for each in found), form=str)
+            raise DataError(f"column {name!r} holds {shown}: it needs numbers, or text") from error
+    if kind.startswith(("str", "string")) or values.dtype.kind in "UST":
+        return pandas.Series(values.astype(str).astype(object), name=name)
+    if values.dtype.kind in "iu" or (values.dtype.kind == "f" and kind.startswith(("Int", "UInt", "int", "uint"))):
+        return pandas.Series(values.astype(np.int64), name=name)
+    return pandas.Series(values if values.dtype.kind == "b" else values.astype(np.float64), name=name)
+
+
+def _pandas_library() -> Any:
+    _formulaic()  # which brings pandas
+    import pandas
+
+    return pandas
+
+
+def _column_names(data: Any) -> list[str]:
+    """The names of a table's columns."""
+    if isinstance(data, NamedColumns):
+        return list(data.names)
+    if kind_of_frame(data) == "pyarrow":
+        return list(data.column_names)
+    names = data.keys() if isinstance(data, Mapping) else getattr(data, "columns", None)
+    if names is None or len(names) == 0:
+        raise DataError(
+            f"data is {type(data).__name__}: give a frame of pandas, polars or Arrow, or a mapping from names to "
+            "columns"
+        )
+    return [str(name) for name in names]
+
+
+def _pandas(data: Any, names: list[str]) -> Any:
+    """Some columns as a pandas frame."""
+    pandas, kind = _pandas_library(), kind_of_frame(data)
+    if isinstance(data, NamedColumns):
+        return pandas.DataFrame({name: data.column(name) for name in names})
+    if kind == "polars":
+        collected = data.collect() if hasattr(data, "collect") else data
+        return pandas.DataFrame({name: _from_polars(collected[name], pandas) for name in names})
+    if kind == "pyarrow":
+        return data.select(names).to_pandas()
+    if kind == "pandas":
+        frame = data.copy(deep=False)
+        frame.columns = [str(name) for name in frame.columns]
+        doubled = [name for name in names if list(frame.columns).count(name) > 1]
+        if doubled:
+            raise DataError(f"data has several columns {doubled[0]!r}: give each a name of its own")
+        return frame[names].reset_index(drop=True)
+    lengths = {name: len(data[name]) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"columns differ in length: {lengths}")
+    return pandas.DataFrame({name: list(data[name]) for name in names})
+
+
+def _from_polars(column: Any, pandas: Any) -> Any:
+    """A column of polars with its levels in order, and None where it is missing."""
+    kind = str(column.dtype)
+    if kind.startswith(("Categorical", "Enum")):
+        levels = column.cat.get_categories().to_list()
+        return pandas.Categorical(column.cast(str).to_list(), categories=levels)
+    if kind.startswith(("String", "Boolean")) or column.null_count():
+        values = column.to_list()
+        return pandas.Series(values, dtype=object if kind.startswith(("String", "Boolean")) else None)
+    return column.to_numpy()
+
+
+def _first_line(error: Exception) -> str:
+    text = _MARKS.sub("", str(error)).strip()
+    return " ".join(text.split())[:300] or type(error).__name__

@@ -1,0 +1,114 @@
+"""What a formula may hold: names of columns, numbers, and functions of a list. Nothing else is given
+to what evaluates it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from polytome.errors import ArgumentError
+from polytome.inference.hypotheses import nearest
+
+__all__ = ["FUNCTIONS", "names_in", "refuse_code", "short_name"]
+
+FUNCTIONS = (
+    *("abs", "bs", "C", "cc", "center", "cr", "cs", "Diff", "exp", "Helmert", "I", "log", "log10", "log1p", "log2"),
+    *("Poly", "poly", "scale", "sqrt", "standardize", "Sum", "Treatment"),
+)
+"""The functions that a formula may call."""
+_OF_NUMPY = ("abs", "exp", "log", "log10", "log1p", "log2", "sqrt")
+_CONTRASTS = ("SAS", "backward", "diff", "forward", "helmert", "poly", "sum", "treatment")
+_NODES = (
+    *(ast.Expression, ast.Call, ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.keyword, ast.Load),
+    *(ast.List, ast.Tuple, ast.operator, ast.unaryop, ast.cmpop),
+)
+_IN_C = re.compile(r"C\(\s*`?([^`,()]+?)`?\s*(?:,.*)?\)(\[.*\])?", re.DOTALL)
+
+
+def names_in(code: str, formula: str) -> Iterator[str]:
+    """The names of columns in a factor of a formula, which has passed `refuse_code`.
+
+    Example:
+        >>> sorted(names_in("C(ses, Treatment('low'))", "")), list(names_in("bs(age, df=4)", ""))
+        (['ses'], ['age'])
+    """
+    tree = _tree(code, formula)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    of = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) not in called and id(node) not in of:
+            yield node.id
+
+
+def refuse_code(code: str, formula: str) -> None:
+    """Raises ArgumentError for a factor that is more than arithmetic and known functions of columns.
+
+    Example:
+        >>> refuse_code("log(age) + 1", "")
+        >>> refuse_code("open('x')", "y ~ open('x')")
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: formula 'y ~ open('x')': there is no function 'open'; there are 'abs', ...
+    """
+    tree = _tree(code, formula)
+    allowed: set[int] = set()
+    for node in ast.walk(tree):
+        if id(node) in allowed:
+            continue
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            home, name = node.value.id, node.attr
+            if (home == "np" and name in _OF_NUMPY) or (home == "contr" and name in _CONTRASTS):
+                allowed |= {id(node.value)}
+                continue
+            _refuse(formula, f"{home}.{name} is not one of its functions")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id == "offset":
+                _refuse(formula, "offset() is not there yet: a column cannot be added with a coefficient of 1")
+            if node.func.id not in FUNCTIONS:
+                _refuse(formula, f"there is no function {node.func.id!r}{nearest(node.func.id, FUNCTIONS)}")
+            allowed.add(id(node.func))
+        elif not isinstance(node, _NODES):
+            _refuse(formula, f"{ast.unparse(node) if isinstance(node, ast.expr) else code!r} cannot stand in it")
+
+
+def short_name(name: str) -> str:
+    """A column's name as tables show it: the category and its level, without how it was coded.
+
+    Example:
+        >>> short_name("C(ses, Treatment('low'))[T.middle]:write"), short_name("ses[T.high]")
+        ('ses[middle]:write', 'ses[high]')
+        >>> short_name("C(ses, contr.sum)[S.high]"), short_name("bs(age, df=4)[1]")
+        ('ses[S.high]', 'bs(age, df=4)[1]')
+    """
+    return ":".join(map(_short_factor, _factors(name)))
+
+
+def _short_factor(factor: str) -> str:
+    if found := _IN_C.fullmatch(factor):
+        factor = found[1] + (found[2] or "")
+    return re.sub(r"\[T\.(.*)\]$", r"[\1]", factor, flags=re.DOTALL)
+
+
+def _factors(name: str) -> list[str]:
+    """The parts of an interaction: between colons outside of brackets."""
+    parts, depth = [""], 0
+    for letter in name:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == ":" and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _tree(code: str, formula: str) -> ast.Expression:
+    try:
+        # Names in backticks are any text, and stand for columns.
+        return ast.parse(re.sub(r"`[^`]*`", "_", code).strip(), mode="eval")
+    except SyntaxError:
+        _refuse(formula, f"{code!r} cannot be read")
+        raise
+
+
+def _refuse(formula: str, why: str) -> None:
+    raise ArgumentError(f"formula {formula!r}: {why}")
