@@ -3,7 +3,7 @@ intervals and effects."""
 
 from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
-from polytome.inference.formula import fit_formula
+from polytome.inference.formula import diagnose_formula, fit_formula
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
@@ -19,6 +19,7 @@ __all__ = [
     "Refit",
     "Result",
     "Test",
+    "diagnose_formula",
     "fit_formula",
     "summarize",
 ]
