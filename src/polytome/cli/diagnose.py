@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from polytome.cli.options import (
     Categories,
@@ -20,11 +23,22 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 
+if TYPE_CHECKING:
+    from polytome.models.diagnose import Diagnosis
+
 __all__ = ["diagnose"]
 
 
 def diagnose(
     source: SourceName,
+    formula: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FORMULA]",
+            show_default=False,
+            help='Instead of --target: as in "income ~ age + town" (see infer).',
+        ),
+    ] = None,
     target: Target = None,
     positive: Positive = None,
     intercept: Intercept = True,
@@ -47,9 +61,21 @@ def diagnose(
     Examples:
       polytome diagnose iris
       polytome diagnose people.csv --target income --drop id
+      polytome diagnose people.csv "income ~ age * town"
 
     Exit status: 0 also where classes are separated.
     """
+    if formula is not None:
+        if target or positive or not intercept or missing or drop or data:
+            raise typer.BadParameter("a formula says what is predicted by what: leave --target, --drop and such out")
+        from polytome.inference.formula import diagnose_formula
+        from polytome.tables.columns import read_columns
+
+        columns = read_columns(
+            source, header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
+        )
+        _show(source, diagnose_formula(formula, columns), columns.notes, as_json)
+        return
     from polytome.files.sources import one_against_rest, open_source
     from polytome.models.diagnose import diagnose as diagnosis_of
 
@@ -69,8 +95,12 @@ def diagnose(
             rows = one_against_rest(rows, positive)
         say("looking for what separates the classes")
         found = diagnosis_of(rows.X, rows.y, fit_intercept=intercept, encoder=rows.encoder)
+    _show(source, found, rows.notes, as_json)
+
+
+def _show(source: str, found: Diagnosis, notes: Iterable[str], as_json: bool) -> None:
     if as_json:
         print_json({"source": source, **found.to_json()})
         return
-    show_notes(rows.notes)
+    show_notes(notes)
     make_console().print(str(found), soft_wrap=True, markup=False, highlight=False)

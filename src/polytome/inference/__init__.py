@@ -4,7 +4,7 @@ intervals and effects."""
 from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_firth
-from polytome.inference.formula import fit_formula
+from polytome.inference.formula import diagnose_formula, fit_formula
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
@@ -22,6 +22,7 @@ __all__ = [
     "Refit",
     "Result",
     "Test",
+    "diagnose_formula",
     "fit_firth",
     "fit_formula",
     "summarize",

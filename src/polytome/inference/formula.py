@@ -26,12 +26,13 @@ from polytome.inference.maximum_likelihood import (
     weights_checked,
 )
 from polytome.inference.sample import Sample
+from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.tables.columns import NamedColumns
 from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["FormulaDesign", "fit_formula"]
+__all__ = ["FormulaDesign", "diagnose_formula", "fit_formula"]
 
 _MARKS = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
 
@@ -154,10 +155,9 @@ def fit_formula(
     others = data.variables if isinstance(data, NamedColumns) else names
     response, right = _parsed(formula, [name for name in others if name not in beside])
     variables = _variables(right, formula)
-    for name in (response, *variables, *beside):
-        if name not in names:
-            what = "formula" if name not in beside else "weights" if name == weights else "clusters"
-            raise ArgumentError(f"{what}: there is no column {name!r}{nearest(name, names)}")
+    _refuse_unknown([response, *variables], names, "formula")
+    for what, given in (("weights", [weights]), ("clusters", _listed(clusters))):
+        _refuse_unknown([name for name in given if isinstance(name, str)], names, what)
     frame = _pandas(data, list(dict.fromkeys([response, *variables, *beside])))
     n_rows = len(frame)
     frame, numbers, weight, grouped = _complete(frame, formula, missing, weights, weights_are, clusters)
@@ -179,6 +179,43 @@ def fit_formula(
     n_dropped = n_rows - len(frame)
     asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design)
     return maximum_likelihood(sample, asked)
+
+
+def diagnose_formula(formula: str, data: Any) -> Diagnosis:
+    """Say, before any fit, whether the classes are separated by a formula's columns, and which of
+    these are sums of others; rows with gaps are left out.
+
+    Args:
+        formula: as `fit_formula` has it.
+        data: as `fit_formula` has it.
+
+    Raises:
+        ArgumentError: the formula cannot be used.
+        DataError: the data cannot be used.
+
+    Example:
+        >>> print(diagnose_formula("ill ~ exposed", {"ill": ["no", "yes", "yes"], "exposed": [0, 0, 1]}))
+        Separated in part: in 1 of 3 rows a class can be ruled out for certain.
+        No finite estimate:
+          'exposed'  to +infinity
+    """
+    names = _column_names(data)
+    response, right = _parsed(formula, list(data.variables if isinstance(data, NamedColumns) else names))
+    variables = _variables(right, formula)
+    _refuse_unknown([response, *variables], names, "formula")
+    frame = _pandas(data, list(dict.fromkeys([response, *variables])))
+    frame = _complete(frame, formula, "drop", None, None, None)[0]
+    classes, codes = _response(frame, response)
+    design, X, columns, _ = _columns(right, frame[variables], formula)
+    found = diagnose(_pandas_library().DataFrame(X, columns=columns), codes, fit_intercept=design.has_intercept)
+    return replace(found, classes=tuple(classes))
+
+
+def _refuse_unknown(wanted: Sequence[str], names: Sequence[str], what: str) -> None:
+    """Raises ArgumentError for a column that is not there."""
+    for name in wanted:
+        if name not in names:
+            raise ArgumentError(f"{what}: there is no column {name!r}{nearest(name, names)}")
 
 
 def _formulaic() -> Any:

@@ -145,7 +145,9 @@ def places_after(classes: Sequence[Any], reference: Any, response: str) -> list[
     return [first, *(k for k in range(len(classes)) if k != first)]
 
 
-def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression | None = None) -> LogisticResult:
+def maximum_likelihood(
+    sample: Sample, asked: Asked, model: LogisticRegression | None = None, given: Array | None = None
+) -> LogisticResult:
     """The table of a sample whose first class is the reference.
 
     Args:
@@ -153,6 +155,7 @@ def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression |
         asked: what the table is to be of.
         model: a fit to all columns whose certificate holds, with the classes of the sample in any
             order; it is made here if None.
+        given: the model's coefficients, equation by equation.
     """
     K, p = len(sample.classes), sample.X.shape[1]
     _refuse_too_many(sample, K, p)
@@ -166,7 +169,7 @@ def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression |
     else:
         certificate, separation = model.certificate_, vars(model).get("separation_")
         separation, columns = _in_order(separation, model.classes_.tolist(), sample.classes), np.arange(p)
-        start = None
+        start = None if given is None or aliases else likelihood.from_given(given)
     best = likelihood.maximum(start)
     estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, columns, K))
     intercept = int(sample.fit_intercept)
