@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.stats import chi2
 
 from polytome.errors import ArgumentError, DataError
-from polytome.inference import FirthResult, fit_firth
+from polytome.inference import FirthResult, fit_firth, fit_formula
 from polytome.inference.firth import JeffreysLikelihood
 from polytome.inference.likelihood import Likelihood
 
@@ -221,3 +221,21 @@ def test_only_models_of_the_same_rows_are_compared() -> None:
         result.compare(fit_firth(X[["a"]].rename(columns={"a": "c"}) ** 2, y))
     with pytest.raises(ArgumentError, match="by that name"):
         result.compare(fit_firth(X[["a"]].rename(columns={"a": "c"}), y))
+
+
+def test_a_formula_gives_the_same_table() -> None:
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"x": rng.normal(size=50), "group": np.repeat(list("abcde"), 10), "y": np.arange(50) % 2})
+    data.loc[data.group == "c", "y"] = 1
+    result = fit_formula("y ~ x + group", data, method="firth")
+    dummies = pd.get_dummies(data.group, dtype=float).iloc[:, 1:]
+    np.testing.assert_allclose(
+        result.coefficients, fit_firth(data[["x"]].join(dummies), data.y).coefficients, rtol=1e-9
+    )
+    tests = (result.test("group", "likelihood-ratio"), result.compare("y ~ x"))
+    assert tests[0].statistic == pytest.approx(tests[1].statistic)
+    assert [test.df for test in tests] == [4, 4]
+    effects = result.effects("group").table
+    assert np.isfinite(effects["std_error"]).all()
+    with pytest.raises(ArgumentError, match="covariance='HC3'"):
+        fit_formula("y ~ x", data, method="firth", covariance="HC3")

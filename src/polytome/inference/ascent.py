@@ -107,7 +107,7 @@ def ascend(
     for _ in range(_MAX_STEPS):
         distance = np.sqrt(max(float(slope @ plain), 0.0))
         # Rounding ends what cannot come nearer.
-        n_idle = 0 if distance < shortest / 2 else n_idle + 1
+        n_idle = 0 if distance < 0.9 * shortest else n_idle + 1
         shortest = min(shortest, distance)
         allowed = 2 if distance <= CONVERGED else _MAX_IDLE_STEPS
         if distance <= _ROUNDING * 1e-2 or (distance <= 1e-6 and n_idle >= allowed):

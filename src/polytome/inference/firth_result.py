@@ -62,16 +62,23 @@ class FirthResult(LogisticResult):
     """A table of bias-reduced coefficients: tests and profile intervals are of the penalised
     likelihood."""
 
-    def compare(self, smaller: Result) -> Test:
+    def compare(self, smaller: Result | str) -> Test:
         """The penalised likelihood-ratio test of a smaller model, whose columns are some of this
         one's.
 
         The penalty is that of this model, with the coefficients of the other columns held at 0
         (Heinze and Schemper, 2002): penalised likelihoods of two models are not compared.
 
+        Args:
+            smaller: the result of another fit to the same rows; or its formula.
+
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows.
         """
+        if isinstance(smaller, str):
+            if self.design is None:
+                raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
+            smaller = self.design.fit_smaller(self, smaller)
         if not isinstance(smaller, Result):
             raise ArgumentError(f"smaller is {type(smaller).__name__}: give the result of another fit")
         if smaller.sample is None or self.sample is None:
@@ -236,6 +243,14 @@ def about_aliases(aliases: tuple[Alias, ...], sample: Sample) -> list[str]:
     return [f"Not estimated (NA), as sums of other columns: {'; '.join(map(str.strip, lines))}."]
 
 
+def about_weights(sample: Sample) -> str:
+    """A sentence about the weights; empty without any."""
+    return {
+        "frequencies": "Weights are frequencies: a row stands for so many equal ones.",
+        "importance": "Importance weights multiply the log-likelihood; rows are counted, not weights.",
+    }.get(sample.weights_are or "", "")
+
+
 def about_convergence(what: str, best: Ascended[Any]) -> str:
     """Whether an ascent has ended where it should."""
     if not best.has_converged:
@@ -245,10 +260,6 @@ def about_convergence(what: str, best: Ascended[Any]) -> str:
 
 def _about(sample: Sample, asked: Asked, best: Ascended[Penalised], aliases: tuple[Alias, ...]) -> About:
     first = int(sample.fit_intercept)
-    weights = {
-        "frequencies": "Weights are frequencies: a row stands for so many equal ones.",
-        "importance": "Importance weights multiply the log-likelihood; rows are counted, not weights.",
-    }
     return About(
         title="Logistic regression" if len(sample.classes) == 2 else "Softmax regression",
         response=asked.response,
@@ -256,7 +267,7 @@ def _about(sample: Sample, asked: Asked, best: Ascended[Penalised], aliases: tup
         errors="Standard errors from the information at the estimates.",
         reference=sample.classes[0],
         formula=asked.formula,
-        weights=weights.get(sample.weights_are or "", ""),
+        weights=about_weights(sample),
         n_dropped=asked.n_dropped,
         notes=(
             about_convergence("the modified score", best) + " That no other maximum exists is not proved.",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, MissingExtraError
+from polytome.inference.arrays import places_in_order
 from polytome.inference.covariance import clusters_from
+from polytome.inference.firth_result import FirthResult, check_covariance_known, check_weights_known, firth
 from polytome.inference.formula_text import names_in, refuse_code, short_name
 from polytome.inference.frames import kind_of_frame
 from polytome.inference.hypotheses import nearest
@@ -25,6 +27,7 @@ from polytome.inference.maximum_likelihood import (
     refuse_one_class,
     weights_checked,
 )
+from polytome.inference.ordered_result import OrderedResult, order_of, ordered
 from polytome.inference.sample import Sample
 from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.tables.columns import NamedColumns
@@ -76,7 +79,7 @@ class FormulaDesign:
         """Whether a variable stands in no function."""
         return not any(name in names for _, names in self._codes())
 
-    def fit_smaller(self, result: LogisticResult, formula: str) -> LogisticResult:
+    def fit_smaller(self, result: Any, formula: str) -> Any:
         """The result of another formula of the same variables, for the same rows."""
         response, right = _parsed(formula, list(self.data.columns))
         if response != result.about.response:
@@ -90,7 +93,8 @@ class FormulaDesign:
                 )
         design, X, columns, terms = _columns(right, self.data[variables], formula)
         sample = replace(result.sample, X=X, names=columns, fit_intercept=design.has_intercept)
-        return maximum_likelihood(sample, Asked(response, formula=formula, terms=terms, design=design))
+        fit = {FirthResult: firth, OrderedResult: ordered}.get(type(result), maximum_likelihood)
+        return fit(sample, Asked(response, formula=formula, terms=terms, design=design))
 
     def _codes(self) -> list[tuple[str, list[str]]]:
         """The factors of the terms that are more than a name, with their variables."""
@@ -99,18 +103,52 @@ class FormulaDesign:
         return [(code, _names_of(code, "")) for code in codes]
 
 
+@overload
 def fit_formula(
     formula: str,
     data: Any,
     *,
+    method: Literal["ordered"],
     reference: Any = None,
+    order: Any = None,
     weights: Any = None,
     weights_are: str | None = None,
     covariance: str | None = None,
     clusters: Any = None,
     missing: str = "drop",
-) -> LogisticResult:
-    """Fit a logistic or softmax regression by maximum likelihood, and make its table.
+) -> OrderedResult: ...
+
+
+@overload
+def fit_formula(
+    formula: str,
+    data: Any,
+    *,
+    method: str = "maximum-likelihood",
+    reference: Any = None,
+    order: Any = None,
+    weights: Any = None,
+    weights_are: str | None = None,
+    covariance: str | None = None,
+    clusters: Any = None,
+    missing: str = "drop",
+) -> LogisticResult: ...
+
+
+def fit_formula(
+    formula: str,
+    data: Any,
+    *,
+    method: str = "maximum-likelihood",
+    reference: Any = None,
+    order: Any = None,
+    weights: Any = None,
+    weights_are: str | None = None,
+    covariance: str | None = None,
+    clusters: Any = None,
+    missing: str = "drop",
+) -> LogisticResult | OrderedResult:
+    """Fit a logistic or softmax regression, or one of ordered classes, and make its table.
 
     Args:
         formula: `"response ~ terms"`: names of columns, `a:b` and `a*b` for interactions, `log(a)`,
@@ -118,7 +156,11 @@ def fit_formula(
             `C(a, Treatment("low"))` or with the contrasts `Sum`, `Helmert`, `Poly`, `Diff`; `.` for
             all other columns; names with blanks in backticks; `0` or `-1` for no intercept.
         data: a frame of pandas, polars or Arrow, or a mapping from names to columns.
+        method: "maximum-likelihood"; "firth" for bias-reduced estimates, which are finite where classes
+            are separated; "ordered" for ordered classes with proportional odds.
         reference: the class that the others are compared with; the first, if None.
+        order: with method="ordered" the classes from the lowest to the highest; needed unless the
+            response holds numbers, or is categorical.
         weights: the name of a column, or a number for each row.
         weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
             (of a survey); needed with weights.
@@ -148,6 +190,7 @@ def fit_formula(
     Generalized Linear Models, 1989, chapters 4 and 5.
     """
     kind = check_asked(covariance, clusters, weights, weights_are)
+    _check_method(method, kind, reference, order, weights, weights_are)
     if missing not in ("drop", "error"):
         raise ArgumentError(f"missing={missing!r}: needs 'drop' or 'error'")
     names = _column_names(data)
@@ -162,23 +205,50 @@ def fit_formula(
     n_rows = len(frame)
     frame, numbers, weight, grouped = _complete(frame, formula, missing, weights, weights_are, clusters)
     classes, codes = _response(frame, response)
-    order = places_after(classes, reference, response)
-    place = np.empty(len(order), dtype=np.intp)
-    place[order] = np.arange(len(order))
+    if method == "ordered":
+        if order is None and str(frame[response].dtype) != "category":
+            order_of(tuple(classes), response)
+        places = places_in_order(classes, classes if order is None else order, response)
+    else:
+        places = places_after(classes, reference, response)
+    place = np.empty(len(places), dtype=np.intp)
+    place[places] = np.arange(len(places))
     design, X, columns, terms = _columns(right, frame[variables], formula)
     sample = Sample(
         X,
         columns,
         design.has_intercept,
         place[codes],
-        tuple(classes[k] for k in order),
+        tuple(classes[k] for k in places),
         weight,
         numbers,
         weights_are,
     )
     n_dropped = n_rows - len(frame)
     asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design)
-    return maximum_likelihood(sample, asked)
+    result: LogisticResult | OrderedResult = _METHODS[method](sample, asked)
+    return result
+
+
+_METHODS: dict[str, Callable[[Sample, Asked], Any]] = {
+    "maximum-likelihood": maximum_likelihood,
+    "firth": firth,
+    "ordered": ordered,
+}
+
+
+def _check_method(method: Any, covariance: str, reference: Any, order: Any, weights: Any, weights_are: Any) -> None:
+    """Raises ArgumentError for what a method does not have."""
+    if method not in _METHODS:
+        raise ArgumentError(f"method={method!r}: needs one of {', '.join(_METHODS)}")
+    if order is not None and method != "ordered":
+        raise ArgumentError(f"order is for method='ordered', not {method!r}")
+    if method == "maximum-likelihood":
+        return
+    check_weights_known(weights, weights_are)
+    check_covariance_known(covariance, method)
+    if reference is not None and method == "ordered":
+        raise ArgumentError(f"reference={reference!r}: ordered classes have an order instead; use order=")
 
 
 def diagnose_formula(formula: str, data: Any) -> Diagnosis:
