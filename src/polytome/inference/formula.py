@@ -520,12 +520,11 @@ def _pandas(data: Any, names: list[str]) -> Any:
 def _from_polars(column: Any, pandas: Any) -> Any:
     """A column of polars with its levels in order, and None where it is missing."""
     kind = str(column.dtype)
-    if kind.startswith(("Categorical", "Enum")):
-        levels = column.cat.get_categories().to_list()
-        return pandas.Categorical(column.cast(str).to_list(), categories=levels)
-    if kind.startswith(("String", "Boolean")) or column.null_count():
-        values = column.to_list()
-        return pandas.Series(values, dtype=object if kind.startswith(("String", "Boolean")) else None)
+    if kind.startswith("Enum"):
+        return pandas.Categorical(column.to_list(), categories=column.dtype.categories.to_list())
+    if kind.startswith(("String", "Boolean", "Categorical")) or column.null_count():
+        values = column.to_list()  # the levels of a Categorical have no order of their own
+        return pandas.Series(values, dtype=object if column.dtype.is_numeric() is False else None)
     return column.to_numpy()
 
 
