@@ -105,3 +105,29 @@ def test_diagnose_takes_a_formula(file: Path, tmp_path: Path) -> None:
     assert found["infinite"] == [{"feature": "exposed[b]", "of": "yes", "against": ["no"], "sign": 1}]
     said = done("infer", path.with_name("ill.csv"), "ill ~ exposed")
     assert "'exposed[b]' to +infinity" in " ".join(said.split())
+
+
+def test_firth_and_ordered_classes(file: Path, tmp_path: Path) -> None:
+    order = ["--order", "no, blank,yes"]
+    said = done("infer", file, "vote ~ age + town", *order, "--brant", "--test", "town")
+    for part in ("no < blank < yes", "no|blank", "Brant's test of proportional odds: chi2(3)", "Wald test of town"):
+        assert part in said
+    found = json.loads(done("infer", file, "vote ~ age", *order, "--brant", "--json"))
+    assert found["brant"]["df"] == 1
+    assert [row["term"] for row in found["coefficients"]] == ["age", "no|blank", "blank|yes"]
+    assert "count, 1 < 2 < 3" in done("infer", file, "count ~ age", "--ordered")
+    path = tmp_path / "ill.csv"
+    path.write_text("ill,exposed\n" + "no,a\n" * 3 + "yes,a\n" * 2 + "yes,b\n" * 3)
+    found = json.loads(done("infer", path, "ill ~ exposed", "--firth", "--profile", "--json"))
+    assert_allclose([row["coefficient"] for row in found["coefficients"]], [np.log(2.5 / 3.5), np.log(7 * 1.4)])
+    assert np.isfinite(found["profile"]["upper"]).all()
+    for words, text in (
+        (["vote ~ age", "--ordered"], "order: vote holds text"),
+        (["vote ~ age", "--order", "no,yes"], "order leaves out 'blank'"),
+        (["vote ~ age", "--firth", "--robust", "HC0"], "covariance='HC0'"),
+    ):
+        ended = run("infer", file, *words)
+        assert ended.exit_code == 1
+        assert text in ended.stderr
+    assert run("infer", file, "vote ~ age", "--firth", "--ordered").exit_code == 2
+    assert run("infer", file, "vote ~ age", *order, "--effects").exit_code == 2

@@ -10,6 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from scipy.optimize import minimize
@@ -245,5 +246,29 @@ def test_an_order_is_taken_from_a_categorical_column() -> None:
         fit_formula("y ~ a", X.assign(y=labels), method="ordered", covariance="HC1")
     with pytest.raises(DataError, match="columns"):
         fit_ordered(X, y).predict_proba([[1.0]])
-    with pytest.raises(DataError, match="'b'"):
-        fit_ordered(X, y).predict_proba(X[["a"]])
+    for wrong, said in (
+        (X[["a"]], "'b'"),
+        (X.assign(b=np.nan), "NaN at row 0, column 1"),
+        ([["x", 1]], "not a"),
+    ):
+        with pytest.raises(DataError, match=said):
+            fit_ordered(X, y).predict_proba(wrong)
+
+
+def test_rows_that_were_not_fitted_are_checked() -> None:
+    X, y = simulated(60, 3, 7)
+    data = X.assign(y=y, group=np.repeat(["u", "v", "w"], 20))
+    result = fit_formula("y ~ a + group", data, method="ordered")
+    expected = result.predict_proba(data)
+    np.testing.assert_allclose(result.predict_proba(pl.from_pandas(data)), expected)
+    np.testing.assert_allclose(result.predict_proba({"a": X.a[:3], "group": ["u"] * 3}), expected[:3])
+    for wrong, said in (
+        (data[["a"]], "no column 'group'"),
+        (data.assign(group="x"), "'group' is 'x' in row 0, which is none of the fit's levels"),
+        (data.assign(a=np.nan), "'a' is missing in row 0"),
+    ):
+        with pytest.raises(DataError, match=said):
+            result.predict_proba(wrong)
+    shown = str(result.summary(odds_ratios=True))
+    assert "0|1" in str(result)
+    assert "0|1" not in shown

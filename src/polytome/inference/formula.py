@@ -61,6 +61,33 @@ class FormulaDesign:
             made = np.asarray(self.spec.get_model_matrix(data, context=_context()), dtype=np.float64)
         return made[:, int(self.has_intercept) :]
 
+    def columns_of_new(self, data: Any) -> Array:
+        """The columns, without the intercept's, of rows that were not fitted: a frame of any library.
+
+        Raises:
+            DataError: a variable is not there, or misses a value, or has a level that the fit had not.
+        """
+        wanted, there = list(self.data.columns), _column_names(data)
+        absent = [name for name in wanted if name not in there]
+        if absent:
+            raise DataError(f"X has no column {listing(absent)}: give the variables of the fit")
+        frame = _pandas(data, wanted)
+        for name in wanted:
+            gaps = np.flatnonzero(np.asarray(frame[name].isna()))
+            if len(gaps):
+                raise DataError(f"X: {name!r} is missing in row {gaps[0]}: fill it in, or leave the row out")
+            if str(frame[name].dtype) != "category":
+                frame[name] = _plain(frame[name])
+            if self.is_category(name):
+                known = set(self.data[name])
+                row = next((row for row, value in enumerate(frame[name]) if value not in known), None)
+                if row is not None:
+                    raise DataError(
+                        f"X: {name!r} is {frame[name].iloc[row]!r} in row {row}, which is none of the fit's levels, "
+                        f"{listing(sorted(known, key=str))}"
+                    )
+        return self.columns_of(frame)
+
     def is_category(self, name: str) -> bool:
         """Whether a variable's values are levels: text, or in `C(...)`."""
         if str(self.data[name].dtype) == "category" or self.data[name].dtype.kind not in "biuf":

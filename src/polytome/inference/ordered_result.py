@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from polytome.inference.arrays import sample_of
 from polytome.inference.ascent import Ascended
 from polytome.inference.brant import BrantTest, brant_test
 from polytome.inference.design import Design
+from polytome.inference.display import Summary
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.firth_result import (
     about_aliases,
@@ -32,6 +33,7 @@ from polytome.inference.result import About, Result
 from polytome.inference.sample import Sample
 from polytome.inference.statistics import FitStatistics
 from polytome.inference.tested import Test
+from polytome.models.features import refuse_nonfinite
 from polytome.tables.frames import listing
 
 Array = NDArray[Any]
@@ -66,20 +68,27 @@ class OrderedResult(Result):
         """The probability of each class, in order: (n, n_classes).
 
         Args:
-            X: rows with the columns of the fit; of a fit by a formula a frame (of pandas) with its
-                variables.
+            X: rows with the columns of the fit; of a fit by a formula a frame, or a mapping from names
+                to columns, with its variables.
+
+        Raises:
+            DataError: a column is missing, or holds what the fit cannot use.
         """
         if self.design is not None:
-            X = self.design.columns_of(X)
+            X = self.design.columns_of_new(X)
         elif hasattr(X, "columns"):
             missing = [name for name in self.sample.names if name not in X.columns]
             if missing:
                 raise DataError(f"X has no column {listing(missing)}: give the columns of the fit")
             X = X[list(self.sample.names)].to_numpy()
-        values: Any = sparse.csr_matrix(cast(Any, X)) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
+        try:
+            values: Any = sparse.csr_matrix(cast(Any, X)) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"X is not a table of numbers: {error}") from error
         p = len(self.sample.names)
         if values.ndim != 2 or values.shape[1] != p:
             raise DataError(f"X has shape {values.shape}: needs rows of {p} columns, as in the fit")
+        refuse_nonfinite(values, self)
         found = self.likelihood.to_given @ self.best.at
         n_kept = len(self.kept)
         return class_probabilities(np.asarray(values[:, self.kept] @ found[:n_kept]).ravel(), found[n_kept:])
@@ -107,6 +116,15 @@ class OrderedResult(Result):
                 raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
             smaller = self.design.fit_smaller(self, smaller)
         return super().compare(smaller)
+
+    def summary(self, *, odds_ratios: bool = False, level: float = 0.95, intervals: str = "wald") -> Summary:
+        """The table to be shown, as `Result.summary`; with odds ratios without the thresholds, which
+        are not odds ratios."""
+        shown = super().summary(odds_ratios=odds_ratios, level=level, intervals=intervals)
+        if not odds_ratios:
+            return shown
+        n_columns = len(self.sample.names)
+        return replace(shown, groups=tuple((heading, rows[:n_columns]) for heading, rows in shown.groups))
 
     def _title(self) -> str:
         order = " < ".join(map(str, self.sample.classes))
@@ -162,10 +180,9 @@ def fit_ordered(
 def order_of(classes: tuple[Any, ...], response: str) -> None:
     """Raises ArgumentError unless classes have an order of their own."""
     if any(isinstance(each, str) for each in classes):
-        example = ", ".join(map(repr, classes[:3]))
         raise ArgumentError(
             f"order: {response} holds text, whose order is not that of the alphabet; give its classes from the lowest "
-            f"to the highest, as in order=[{example}]"
+            f"to the highest: {listing(classes)}"
         )
 
 
