@@ -35,7 +35,7 @@ def predicted(result: LogisticResult, theta: np.ndarray, **changed: Any) -> np.n
 
 def derivative(function: Any, at: np.ndarray) -> np.ndarray:
     """By central differences, (n_values, n_coefficients)."""
-    steps = 1e-6 * np.maximum(np.abs(at), 1e-2)
+    steps = 1e-4 * np.maximum(np.abs(at), 1e-2)
     return np.array(
         [
             (function(at + step) - function(at - step)) / (2 * size)
@@ -46,9 +46,9 @@ def derivative(function: Any, at: np.ndarray) -> np.ndarray:
 
 def check(result: LogisticResult, found: Any, contrast: Any) -> None:
     theta = result.coefficients.ravel()
-    assert_allclose(found.values, contrast(theta), rtol=1e-5, atol=1e-9)
+    assert_allclose(found.values, contrast(theta), rtol=5e-5, atol=1e-9)
     J = derivative(contrast, theta)
-    assert_allclose(found.covariance, J @ result.covariance @ J.T, rtol=1e-4, atol=1e-9)
+    assert_allclose(found.covariance, J @ result.covariance @ J.T, rtol=1e-3, atol=1e-12)
     assert_allclose(found.values.reshape(-1, 3).sum(axis=1), 0, atol=1e-15)
 
 
@@ -57,7 +57,7 @@ def test_effects_are_differences_of_predicted_probabilities(result: LogisticResu
 
     def by_step(name: str, **fixed: Any) -> Any:
         own = fixed.get(name, data[name])
-        h = 1e-4 * data[name].std()
+        h = 1e-3 * data[name].std()
         rest = {key: value for key, value in fixed.items() if key != name}
         return lambda theta: (
             (predicted(result, theta, **{name: own + h}, **rest) - predicted(result, theta, **{name: own - h}, **rest))

@@ -31,7 +31,7 @@ from polytome.inference.ordered_result import OrderedResult, order_of, ordered
 from polytome.inference.sample import Sample
 from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.tables.columns import NamedColumns
-from polytome.tables.frames import listing
+from polytome.tables.frames import EXACT, listing
 
 Array = NDArray[Any]
 
@@ -494,9 +494,12 @@ def _plain(column: Any) -> Any:
             raise DataError(f"column {name!r} holds {shown}: it needs numbers, or text") from error
     if kind.startswith(("str", "string")) or values.dtype.kind in "UST":
         return pandas.Series(values.astype(str).astype(object), name=name)
-    if values.dtype.kind in "iu" or (values.dtype.kind == "f" and kind.startswith(("Int", "UInt", "int", "uint"))):
-        return pandas.Series(values.astype(np.int64), name=name)
-    return pandas.Series(values if values.dtype.kind == "b" else values.astype(np.float64), name=name)
+    if values.dtype.kind == "b":
+        return pandas.Series(values, name=name)
+    values = values.astype(np.float64) if values.dtype.kind != "i" else values
+    if values.dtype.kind == "f" and (values == np.round(values)).all() and np.abs(values).max(initial=0) <= EXACT:
+        values = values.astype(np.int64)  # a level is called 2, not 2.0, though its column had gaps
+    return pandas.Series(values, name=name)
 
 
 def _pandas_library() -> Any:
