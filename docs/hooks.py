@@ -48,6 +48,7 @@ PUBLIC = {
         "polytome.files.sources",
         "polytome.files.training_record",
     ],
+    "Statistics": ["polytome.inference"],
     "Judge and explain": [
         "polytome.evaluation.metrics",
         "polytome.evaluation.intervals",

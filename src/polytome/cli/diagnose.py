@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from polytome.cli.options import (
     Categories,
@@ -24,6 +27,9 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.train import refuse_beside_streams, why_read
+
+if TYPE_CHECKING:
+    from polytome.models.diagnose import Diagnosis
 
 __all__ = ["diagnose"]
 
@@ -51,16 +57,28 @@ def diagnose(
     with the classes that they tell apart. A finite C needs none of this.
 
     Several files of one kind, and one that does not fit into memory, are read
-    piece by piece.
+    piece by piece. A formula may follow one file instead of --target.
 
     \b
     Examples:
       polytome diagnose iris
       polytome diagnose people.csv --target income --drop id
       polytome diagnose logs/2026-*/*.parquet --target clicked
+      polytome diagnose people.csv "income ~ age * town"
 
     Exit status: 0 also where classes are separated.
     """
+    if (formula := _formula_among(sources)) is not None:
+        if target or weight or memory or positive or not intercept or missing or drop or data:
+            raise typer.BadParameter("a formula says what is predicted by what: leave --target, --drop and such out")
+        from polytome.inference.formula import diagnose_formula
+        from polytome.tables.columns import read_columns
+
+        columns = read_columns(
+            sources[0], header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
+        )
+        _show(sources[0], diagnose_formula(formula, columns), columns.notes, as_json)
+        return
     from polytome.files.sources import one_against_rest, open_source
     from polytome.files.streamed import named, streamed_against_rest
     from polytome.models.diagnose import diagnose as diagnosis_of
@@ -91,7 +109,16 @@ def diagnose(
             say(looking)
             how: dict[str, Any] = {"sample_weight": rows.weight, "fit_intercept": intercept, "encoder": rows.encoder}
             notes, found = rows.notes, diagnosis_of(rows.X, rows.y, **how)
-    source = named(sources)
+    _show(named(sources), found, notes, as_json)
+
+
+def _formula_among(sources: list[str]) -> str | None:
+    """A formula that follows the one source, as in `people.csv "income ~ age"`."""
+    is_there = len(sources) == 2 and "~" in sources[1] and not Path(sources[1]).exists()
+    return sources[1] if is_there else None
+
+
+def _show(source: str, found: Diagnosis, notes: Iterable[str], as_json: bool) -> None:
     if as_json:
         print_json({"source": source, **found.to_json()})
         return

@@ -34,6 +34,25 @@ def infer(
             help="The class that the others are compared with (default: the first).",
         ),
     ] = None,
+    firth: Annotated[
+        bool,
+        typer.Option("--firth", help="Bias-reduced estimates, which are finite also where classes are separated."),
+    ] = False,
+    ordered: Annotated[
+        bool,
+        typer.Option("--ordered", help="The classes have an order: proportional odds. Numbers have their own."),
+    ] = False,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS,CLASS,...",
+            show_default=False,
+            help="The classes from the lowest to the highest; implies --ordered.",
+        ),
+    ] = None,
+    brant: Annotated[
+        bool, typer.Option("--brant", help="Show Brant's test of proportional odds; implies --ordered.")
+    ] = False,
     robust: Annotated[
         str | None,
         typer.Option(
@@ -104,7 +123,7 @@ def infer(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fit by maximum likelihood and print coefficients with standard errors.
+    """Fit a formula and print coefficients with standard errors.
 
     Text columns are categories, compared with their first level; C(rank,
     Treatment("2")) chooses another, and makes categories of numbers. Separated
@@ -114,6 +133,8 @@ def infer(
     Examples:
       polytome infer people.csv "income ~ age + town" --odds-ratios
       polytome infer people.csv "income ~ age * town" --robust HC1 --test town
+      polytome infer people.csv "ill ~ marker + age" --firth --profile
+      polytome infer people.csv "health ~ age" --order poor,fair,good --brant
 
     Exit status: 0 also where estimates are infinite.
     """
@@ -122,13 +143,19 @@ def infer(
 
     if robust is not None and cluster:
         raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
+    ordered = ordered or brant or order is not None
+    if ordered and (firth or effects):
+        other = "--firth" if firth else "--effects"
+        raise typer.BadParameter(f"--ordered and {other} exclude each other")
     with live_line() as say:
         say(f"reading {source}")
         data = read_columns(
             source, header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
         )
         asked: dict[str, Any] = {
+            "method": "firth" if firth else "ordered" if ordered else "maximum-likelihood",
             "reference": reference,
+            "order": None if order is None else [name.strip() for name in order.split(",")],
             "weights": weights,
             "weights_are": weights_are,
             "covariance": robust,
@@ -142,23 +169,30 @@ def infer(
         if compare is not None:
             tests.append(result.compare(compare))
         found = result.effects() if effects else None
+        proportional = result.brant() if brant else None
     if report is not None:
         from polytome.report.statistics_page import statistics_report
 
         tables = [("Coefficients", summary), *([("Effects", found.summary())] if found is not None else [])]
-        statistics_report(f"{formula}, in {Path(source).name}", tables, [str(test) for test in tests]).save(report)
+        statistics_report(
+            f"{formula}, in {Path(source).name}",
+            tables,
+            [str(test) for test in (*tests, *([proportional] if proportional is not None else []))],
+        ).save(report)
     if as_json:
         shown = {"source": source, **result.to_json(), "tests": [test.to_json() for test in tests]}
         if profile:
             ends = result.confidence_intervals(level, method="profile")
             shown["profile"] = {name: list(ends[name]) for name in ("equation", "term", "lower", "upper")}
+        if proportional is not None:
+            shown["brant"] = proportional.to_json()
         if found is not None:
             shown["effects"] = found.to_json()["effects"]
         print_json(shown)
         return
     show_notes(data.notes)
     console = make_console()
-    for part in (summary, *tests, found):
+    for part in (summary, *tests, proportional, found):
         if part is not None:
             console.print(printable_lines(str(part)), soft_wrap=True)
             console.print()

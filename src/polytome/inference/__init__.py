@@ -1,10 +1,13 @@
 """Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
 intervals and effects."""
 
+from polytome.inference.brant import BrantTest
 from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
-from polytome.inference.formula import fit_formula
+from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_firth
+from polytome.inference.formula import diagnose_formula, fit_formula
 from polytome.inference.logistic_result import LogisticResult
+from polytome.inference.ordered_result import OrderedResult, fit_ordered
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
 from polytome.inference.summarize import summarize
@@ -12,13 +15,20 @@ from polytome.inference.tested import Test
 
 __all__ = [
     "About",
+    "BrantTest",
     "Effects",
     "Estimate",
+    "FirthResult",
+    "FirthStatistics",
     "FitStatistics",
     "LogisticResult",
+    "OrderedResult",
     "Refit",
     "Result",
     "Test",
+    "diagnose_formula",
+    "fit_firth",
     "fit_formula",
+    "fit_ordered",
     "summarize",
 ]

@@ -41,6 +41,7 @@ from polytome.inference.likelihood import AtRows, Likelihood, Maximum, at_block
 from polytome.losses import Loss
 from polytome.passes import Block, Columns, Sums
 from polytome.passes.gradients import kronecker_rows
+from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
@@ -155,7 +156,8 @@ def covariance_of(
         power,
         V if power else None,
     )
-    (products,) = likelihood.rows.reduce(a_pass)
+    with one_blas_thread():  # threads share the blocks
+        (products,) = likelihood.rows.reduce(a_pass)
     return factor * V @ products @ V
 
 

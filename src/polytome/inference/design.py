@@ -24,6 +24,10 @@ class Design(Protocol):
         """The columns, without the intercept's, of such a frame."""
         ...
 
+    def columns_of_new(self, data: Any) -> Array:
+        """The same of rows that were not fitted, in a frame of any library, which are checked."""
+        ...
+
     def is_category(self, name: str) -> bool:
         """Whether a variable's values are levels, though they may be numbers."""
         ...

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, MissingExtraError
+from polytome.inference.arrays import places_in_order
 from polytome.inference.covariance import clusters_from
+from polytome.inference.firth_result import FirthResult, check_covariance_known, check_weights_known, firth
 from polytome.inference.formula_text import names_in, refuse_code, short_name
 from polytome.inference.frames import kind_of_frame
 from polytome.inference.hypotheses import nearest
@@ -25,13 +27,15 @@ from polytome.inference.maximum_likelihood import (
     refuse_one_class,
     weights_checked,
 )
+from polytome.inference.ordered_result import OrderedResult, order_of, ordered
 from polytome.inference.sample import Sample
+from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.tables.columns import NamedColumns
-from polytome.tables.frames import listing
+from polytome.tables.frames import EXACT, listing
 
 Array = NDArray[Any]
 
-__all__ = ["FormulaDesign", "fit_formula"]
+__all__ = ["FormulaDesign", "diagnose_formula", "fit_formula"]
 
 _MARKS = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
 
@@ -57,6 +61,33 @@ class FormulaDesign:
             made = np.asarray(self.spec.get_model_matrix(data, context=_context()), dtype=np.float64)
         return made[:, int(self.has_intercept) :]
 
+    def columns_of_new(self, data: Any) -> Array:
+        """The columns, without the intercept's, of rows that were not fitted: a frame of any library.
+
+        Raises:
+            DataError: a variable is not there, or misses a value, or has a level that the fit had not.
+        """
+        wanted, there = list(self.data.columns), _column_names(data)
+        absent = [name for name in wanted if name not in there]
+        if absent:
+            raise DataError(f"X has no column {listing(absent)}: give the variables of the fit")
+        frame = _pandas(data, wanted)
+        for name in wanted:
+            gaps = np.flatnonzero(np.asarray(frame[name].isna()))
+            if len(gaps):
+                raise DataError(f"X: {name!r} is missing in row {gaps[0]}: fill it in, or leave the row out")
+            if str(frame[name].dtype) != "category":
+                frame[name] = _plain(frame[name])
+            if self.is_category(name):
+                known = set(self.data[name])
+                row = next((row for row, value in enumerate(frame[name]) if value not in known), None)
+                if row is not None:
+                    raise DataError(
+                        f"X: {name!r} is {frame[name].iloc[row]!r} in row {row}, which is none of the fit's levels, "
+                        f"{listing(sorted(known, key=str))}"
+                    )
+        return self.columns_of(frame)
+
     def is_category(self, name: str) -> bool:
         """Whether a variable's values are levels: text, or in `C(...)`."""
         if str(self.data[name].dtype) == "category" or self.data[name].dtype.kind not in "biuf":
@@ -75,7 +106,7 @@ class FormulaDesign:
         """Whether a variable stands in no function."""
         return not any(name in names for _, names in self._codes())
 
-    def fit_smaller(self, result: LogisticResult, formula: str) -> LogisticResult:
+    def fit_smaller(self, result: Any, formula: str) -> Any:
         """The result of another formula of the same variables, for the same rows."""
         response, right = _parsed(formula, list(self.data.columns))
         if response != result.about.response:
@@ -89,7 +120,8 @@ class FormulaDesign:
                 )
         design, X, columns, terms = _columns(right, self.data[variables], formula)
         sample = replace(result.sample, X=X, names=columns, fit_intercept=design.has_intercept)
-        return maximum_likelihood(sample, Asked(response, formula=formula, terms=terms, design=design))
+        fit = {FirthResult: firth, OrderedResult: ordered}.get(type(result), maximum_likelihood)
+        return fit(sample, Asked(response, formula=formula, terms=terms, design=design))
 
     def _codes(self) -> list[tuple[str, list[str]]]:
         """The factors of the terms that are more than a name, with their variables."""
@@ -98,18 +130,52 @@ class FormulaDesign:
         return [(code, _names_of(code, "")) for code in codes]
 
 
+@overload
 def fit_formula(
     formula: str,
     data: Any,
     *,
+    method: Literal["ordered"],
     reference: Any = None,
+    order: Any = None,
     weights: Any = None,
     weights_are: str | None = None,
     covariance: str | None = None,
     clusters: Any = None,
     missing: str = "drop",
-) -> LogisticResult:
-    """Fit a logistic or softmax regression by maximum likelihood, and make its table.
+) -> OrderedResult: ...
+
+
+@overload
+def fit_formula(
+    formula: str,
+    data: Any,
+    *,
+    method: str = "maximum-likelihood",
+    reference: Any = None,
+    order: Any = None,
+    weights: Any = None,
+    weights_are: str | None = None,
+    covariance: str | None = None,
+    clusters: Any = None,
+    missing: str = "drop",
+) -> LogisticResult: ...
+
+
+def fit_formula(
+    formula: str,
+    data: Any,
+    *,
+    method: str = "maximum-likelihood",
+    reference: Any = None,
+    order: Any = None,
+    weights: Any = None,
+    weights_are: str | None = None,
+    covariance: str | None = None,
+    clusters: Any = None,
+    missing: str = "drop",
+) -> LogisticResult | OrderedResult:
+    """Fit a logistic or softmax regression, or one of ordered classes, and make its table.
 
     Args:
         formula: `"response ~ terms"`: names of columns, `a:b` and `a*b` for interactions, `log(a)`,
@@ -117,7 +183,11 @@ def fit_formula(
             `C(a, Treatment("low"))` or with the contrasts `Sum`, `Helmert`, `Poly`, `Diff`; `.` for
             all other columns; names with blanks in backticks; `0` or `-1` for no intercept.
         data: a frame of pandas, polars or Arrow, or a mapping from names to columns.
+        method: "maximum-likelihood"; "firth" for bias-reduced estimates, which are finite where classes
+            are separated; "ordered" for ordered classes with proportional odds.
         reference: the class that the others are compared with; the first, if None.
+        order: with method="ordered" the classes from the lowest to the highest; needed unless the
+            response holds numbers, or is categorical.
         weights: the name of a column, or a number for each row.
         weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
             (of a survey); needed with weights.
@@ -147,6 +217,7 @@ def fit_formula(
     Generalized Linear Models, 1989, chapters 4 and 5.
     """
     kind = check_asked(covariance, clusters, weights, weights_are)
+    _check_method(method, kind, reference, order, weights, weights_are)
     if missing not in ("drop", "error"):
         raise ArgumentError(f"missing={missing!r}: needs 'drop' or 'error'")
     names = _column_names(data)
@@ -154,31 +225,94 @@ def fit_formula(
     others = data.variables if isinstance(data, NamedColumns) else names
     response, right = _parsed(formula, [name for name in others if name not in beside])
     variables = _variables(right, formula)
-    for name in (response, *variables, *beside):
-        if name not in names:
-            what = "formula" if name not in beside else "weights" if name == weights else "clusters"
-            raise ArgumentError(f"{what}: there is no column {name!r}{nearest(name, names)}")
+    _refuse_unknown([response, *variables], names, "formula")
+    for what, given in (("weights", [weights]), ("clusters", _listed(clusters))):
+        _refuse_unknown([name for name in given if isinstance(name, str)], names, what)
     frame = _pandas(data, list(dict.fromkeys([response, *variables, *beside])))
     n_rows = len(frame)
     frame, numbers, weight, grouped = _complete(frame, formula, missing, weights, weights_are, clusters)
     classes, codes = _response(frame, response)
-    order = places_after(classes, reference, response)
-    place = np.empty(len(order), dtype=np.intp)
-    place[order] = np.arange(len(order))
+    if method == "ordered":
+        if order is None and str(frame[response].dtype) != "category":
+            order_of(tuple(classes), response)
+        places = places_in_order(classes, classes if order is None else order, response)
+    else:
+        places = places_after(classes, reference, response)
+    place = np.empty(len(places), dtype=np.intp)
+    place[places] = np.arange(len(places))
     design, X, columns, terms = _columns(right, frame[variables], formula)
     sample = Sample(
         X,
         columns,
         design.has_intercept,
         place[codes],
-        tuple(classes[k] for k in order),
+        tuple(classes[k] for k in places),
         weight,
         numbers,
         weights_are,
     )
     n_dropped = n_rows - len(frame)
     asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design)
-    return maximum_likelihood(sample, asked)
+    result: LogisticResult | OrderedResult = _METHODS[method](sample, asked)
+    return result
+
+
+_METHODS: dict[str, Callable[[Sample, Asked], Any]] = {
+    "maximum-likelihood": maximum_likelihood,
+    "firth": firth,
+    "ordered": ordered,
+}
+
+
+def _check_method(method: Any, covariance: str, reference: Any, order: Any, weights: Any, weights_are: Any) -> None:
+    """Raises ArgumentError for what a method does not have."""
+    if method not in _METHODS:
+        raise ArgumentError(f"method={method!r}: needs one of {', '.join(_METHODS)}")
+    if order is not None and method != "ordered":
+        raise ArgumentError(f"order is for method='ordered', not {method!r}")
+    if method == "maximum-likelihood":
+        return
+    check_weights_known(weights, weights_are)
+    check_covariance_known(covariance, method)
+    if reference is not None and method == "ordered":
+        raise ArgumentError(f"reference={reference!r}: ordered classes have an order instead; use order=")
+
+
+def diagnose_formula(formula: str, data: Any) -> Diagnosis:
+    """Say, before any fit, whether the classes are separated by a formula's columns, and which of
+    these are sums of others; rows with gaps are left out.
+
+    Args:
+        formula: as `fit_formula` has it.
+        data: as `fit_formula` has it.
+
+    Raises:
+        ArgumentError: the formula cannot be used.
+        DataError: the data cannot be used.
+
+    Example:
+        >>> print(diagnose_formula("ill ~ exposed", {"ill": ["no", "yes", "yes"], "exposed": [0, 0, 1]}))
+        Separated in part: in 1 of 3 rows a class can be ruled out for certain.
+        No finite estimate:
+          'exposed'  to +infinity
+    """
+    names = _column_names(data)
+    response, right = _parsed(formula, list(data.variables if isinstance(data, NamedColumns) else names))
+    variables = _variables(right, formula)
+    _refuse_unknown([response, *variables], names, "formula")
+    frame = _pandas(data, list(dict.fromkeys([response, *variables])))
+    frame = _complete(frame, formula, "drop", None, None, None)[0]
+    classes, codes = _response(frame, response)
+    design, X, columns, _ = _columns(right, frame[variables], formula)
+    found = diagnose(_pandas_library().DataFrame(X, columns=columns), codes, fit_intercept=design.has_intercept)
+    return replace(found, classes=tuple(classes))
+
+
+def _refuse_unknown(wanted: Sequence[str], names: Sequence[str], what: str) -> None:
+    """Raises ArgumentError for a column that is not there."""
+    for name in wanted:
+        if name not in names:
+            raise ArgumentError(f"{what}: there is no column {name!r}{nearest(name, names)}")
 
 
 def _formulaic() -> Any:
@@ -360,9 +494,12 @@ def _plain(column: Any) -> Any:
             raise DataError(f"column {name!r} holds {shown}: it needs numbers, or text") from error
     if kind.startswith(("str", "string")) or values.dtype.kind in "UST":
         return pandas.Series(values.astype(str).astype(object), name=name)
-    if values.dtype.kind in "iu" or (values.dtype.kind == "f" and kind.startswith(("Int", "UInt", "int", "uint"))):
-        return pandas.Series(values.astype(np.int64), name=name)
-    return pandas.Series(values if values.dtype.kind == "b" else values.astype(np.float64), name=name)
+    if values.dtype.kind == "b":
+        return pandas.Series(values, name=name)
+    values = values.astype(np.float64) if values.dtype.kind != "i" else values
+    if values.dtype.kind == "f" and (values == np.round(values)).all() and np.abs(values).max(initial=0) <= EXACT:
+        values = values.astype(np.int64)  # a level is called 2, not 2.0, though its column had gaps
+    return pandas.Series(values, name=name)
 
 
 def _pandas_library() -> Any:
@@ -413,12 +550,11 @@ def _pandas(data: Any, names: list[str]) -> Any:
 def _from_polars(column: Any, pandas: Any) -> Any:
     """A column of polars with its levels in order, and None where it is missing."""
     kind = str(column.dtype)
-    if kind.startswith(("Categorical", "Enum")):
-        levels = column.cat.get_categories().to_list()
-        return pandas.Categorical(column.cast(str).to_list(), categories=levels)
-    if kind.startswith(("String", "Boolean")) or column.null_count():
-        values = column.to_list()
-        return pandas.Series(values, dtype=object if kind.startswith(("String", "Boolean")) else None)
+    if kind.startswith("Enum"):
+        return pandas.Categorical(column.to_list(), categories=column.dtype.categories.to_list())
+    if kind.startswith(("String", "Boolean", "Categorical")) or column.null_count():
+        values = column.to_list()  # the levels of a Categorical have no order of their own
+        return pandas.Series(values, dtype=object if column.dtype.is_numeric() is False else None)
     return column.to_numpy()
 
 

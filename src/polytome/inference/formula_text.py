@@ -36,9 +36,16 @@ def names_in(code: str, formula: str) -> Iterator[str]:
     tree = _tree(code, formula)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     of = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    codings = {id(each) for node in ast.walk(tree) if isinstance(node, ast.Call) for each in _codings(node)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and id(node) not in called and id(node) not in of:
+        if isinstance(node, ast.Name) and id(node) not in called | of | codings:
             yield node.id
+
+
+def _codings(call: ast.Call) -> list[ast.expr]:
+    """How `C(column, coding)` codes its levels."""
+    is_category = isinstance(call.func, ast.Name) and call.func.id == "C"
+    return [*call.args[1:], *(keyword.value for keyword in call.keywords)] if is_category else []
 
 
 def refuse_code(code: str, formula: str) -> None:

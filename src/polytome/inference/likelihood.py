@@ -162,9 +162,9 @@ class Likelihood:
 
     def derived(self, at: Array) -> Derived:
         """One pass, by compiled code where there is some."""
-        value, gradient, blocks = self.rows.reduce(
-            Derivatives(self.loss, self._matrix(at), self.rows.columns, self.fit_intercept)
-        )
+        a_pass = Derivatives(self.loss, self._matrix(at), self.rows.columns, self.fit_intercept)
+        with one_blas_thread():  # threads share the blocks
+            value, gradient, blocks = self.rows.reduce(a_pass)
         n, d = self.n_equations, self.rows.n_features + 1
         order = np.append(d - 1, np.arange(d - 1)) if self.fit_intercept else np.arange(d - 1)
         outputs = np.arange(n) + (n > 1)

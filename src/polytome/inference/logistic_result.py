@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from polytome.inference.residuals import (
 from polytome.inference.result import Result
 from polytome.inference.sample import Sample
 from polytome.inference.tested import Test
+from polytome.models.diagnose import Diagnosis, diagnose
 
 Array = NDArray[Any]
 
@@ -87,6 +88,13 @@ class LogisticResult(Result):
     def predictions(self, *, at: Any = "average") -> Effects:
         """The mean probability of each class, with the variables as `effects` has them."""
         return predictions_of(self.estimate, self.sample, self.design, at, self.about)
+
+    def diagnose(self) -> Diagnosis:
+        """What stands between these rows and finite, unique coefficients: classes that are separated,
+        and columns that are sums of others."""
+        X: Any = self.sample.X
+        found = diagnose(X, self.sample.codes, fit_intercept=self.sample.fit_intercept)
+        return replace(found, classes=self.sample.classes, feature_names=self.sample.names)
 
     def residuals(self, kind: str = "deviance", *, seed: int = 0) -> Array:
         """What is left of each row.

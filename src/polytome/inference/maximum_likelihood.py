@@ -23,10 +23,11 @@ from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About
 from polytome.inference.sample import Sample
 from polytome.inference.statistics import FitStatistics
-from polytome.models.diagnose import Diagnosis
+from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.models.logistic import LogisticRegression
 from polytome.models.separation import Separation
 from polytome.rows import as_rows
+from polytome.solvers import Stop
 from polytome.tables.frames import listing
 
 Array = NDArray[Any]
@@ -145,7 +146,9 @@ def places_after(classes: Sequence[Any], reference: Any, response: str) -> list[
     return [first, *(k for k in range(len(classes)) if k != first)]
 
 
-def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression | None = None) -> LogisticResult:
+def maximum_likelihood(
+    sample: Sample, asked: Asked, model: LogisticRegression | None = None, given: Array | None = None
+) -> LogisticResult:
     """The table of a sample whose first class is the reference.
 
     Args:
@@ -153,6 +156,7 @@ def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression |
         asked: what the table is to be of.
         model: a fit to all columns whose certificate holds, with the classes of the sample in any
             order; it is made here if None.
+        given: the model's coefficients, equation by equation.
     """
     K, p = len(sample.classes), sample.X.shape[1]
     _refuse_too_many(sample, K, p)
@@ -161,18 +165,17 @@ def maximum_likelihood(sample: Sample, asked: Asked, model: LogisticRegression |
     X = sample.X if not aliases else sample.X[:, kept]
     likelihood = Likelihood.of(X, sample.codes, K, sample.weight, sample.fit_intercept)
     if model is None:
-        certificate, separation, start = _fitted(likelihood, X, sample)
-        columns = kept
+        model, start = _fitted(likelihood, X, sample)
     else:
-        certificate, separation = model.certificate_, vars(model).get("separation_")
-        separation, columns = _in_order(separation, model.classes_.tolist(), sample.classes), np.arange(p)
-        start = None
+        start = None if given is None or aliases else likelihood.from_given(given)
+    certificate = None if model is None else model.certificate_
+    separation = None if model is None else _separation(model, X, sample)
     best = likelihood.maximum(start)
-    estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, columns, K))
+    estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, kept, K))
     intercept = int(sample.fit_intercept)
     notes = (
         _about_optimum(certificate, best, sample, separation),
-        *_about_separation(separation, columns, sample),
+        *_about_separation(separation, kept, sample),
         *_about_aliases(aliases, sample),
         *_about_variances(estimate),
     )
@@ -227,13 +230,10 @@ def _aliases(sample: Sample) -> tuple[Alias, ...]:
     return aliases_of(rows, np.arange(sample.X.shape[1]), sample.fit_intercept, keep_order=True)
 
 
-def _fitted(
-    likelihood: Likelihood, X: Any, sample: Sample
-) -> tuple[Certificate | None, Separation | None, Array | None]:
-    """The fit whose optimum is proved: its certificate, what separates the classes, and where it
-    ends."""
+def _fitted(likelihood: Likelihood, X: Any, sample: Sample) -> tuple[LogisticRegression | None, Array | None]:
+    """The fit whose optimum is proved, and where it ends; None where that has a closed form."""
     if X.shape[1] == 0:
-        return None, None, None
+        return None, None
     model = LogisticRegression(C=np.inf, tol=_TOL, fit_intercept=sample.fit_intercept)
     weight = None if sample.weights_are is None else sample.weight
     with warnings.catch_warnings():
@@ -242,22 +242,15 @@ def _fitted(
         model.fit(X, sample.codes, weight)
     own = np.column_stack([model.intercept_, model.coef_])
     own = own if len(sample.classes) == 2 else own[1:] - own[0]
-    return (
-        model.certificate_,
-        model.separation_,
-        likelihood.from_given(own[:, 0 if sample.fit_intercept else 1 :].ravel()),
-    )
+    return model, likelihood.from_given(own[:, 0 if sample.fit_intercept else 1 :].ravel())
 
 
-def _in_order(separation: Separation | None, classes: Sequence[Any], wanted: Sequence[Any]) -> Separation | None:
-    """The same with classes at other places."""
-    if separation is None:
+def _separation(model: LogisticRegression, X: Any, sample: Sample) -> Separation | None:
+    """What separates the classes of the sample: a fit that ended as they are keeps no word of it,
+    and another may have the classes in another order."""
+    if model.stop_ is not Stop.SEPARATED and model.separation_ is None:
         return None
-    place = {k: list(wanted).index(each) for k, each in enumerate(classes) if each in wanted}
-    moved = tuple(
-        replace(each, of=place[each.of], against=tuple(place[k] for k in each.against)) for each in separation.infinite
-    )
-    return replace(separation, infinite=moved)
+    return diagnose(X, sample.codes, sample_weight=sample.weight, fit_intercept=sample.fit_intercept).separation
 
 
 def _infinite(separation: Separation | None, columns: Array, K: int) -> Array | None:

@@ -123,10 +123,10 @@ def summarize(
         np.flatnonzero(counting),
         weights_are,
     )
-    _check_rows(model, sample)
+    given = _coefficients_at(model, sample)
     grouped = None if clusters is None else _clusters(clusters, counting)
     asked = Asked("y", kind, grouped, terms={name: (j,) for j, name in enumerate(names)}, frame=frame)
-    return maximum_likelihood(sample, asked, model)
+    return maximum_likelihood(sample, asked, model, given)
 
 
 def _check_model(model: Any) -> None:
@@ -150,14 +150,17 @@ def _check_model(model: Any) -> None:
         raise ArgumentError(f"model is not certified, so that it is perhaps not at the maximum: {model.certificate_}")
 
 
-def _check_rows(model: LogisticRegression, sample: Sample) -> None:
-    """Raises ArgumentError where the rows are not those of the fit: the loss tells."""
+def _coefficients_at(model: LogisticRegression, sample: Sample) -> Array:
+    """The model's coefficients against the reference, equation by equation.
+
+    Raises ArgumentError where the rows are not those of the fit: the loss tells.
+    """
     own = np.column_stack([model.intercept_, dense_coefficients(model)]).astype(np.float64)
     if len(model.classes_) == 2:
         own = np.vstack([np.zeros_like(own), own])
     place = {each: k for k, each in enumerate(model.classes_.tolist())}
     own = own[[place[each] for each in sample.classes]]
-    own = (own[1:] - own[0])[:, 0 if sample.fit_intercept else 1 :]
+    own = np.asarray((own[1:] - own[0])[:, 0 if sample.fit_intercept else 1 :])
     likelihood = Likelihood.of(sample.X, sample.codes, len(sample.classes), sample.weight, sample.fit_intercept)
     loss = -likelihood.derived(likelihood.from_given(own.ravel())).value / float(sample.weight.sum())
     fitted = model.certificate_.objective
@@ -167,6 +170,8 @@ def _check_rows(model: LogisticRegression, sample: Sample) -> None:
             f"X, y and weights are not those of the fit: the model's mean loss is {loss:.8g} here and was {fitted:.8g} "
             "there; give what fit was given"
         )
+    given: Array = own.ravel()
+    return given
 
 
 def _names_of(model: LogisticRegression, X: Any) -> Sequence[str]:
