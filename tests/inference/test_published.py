@@ -94,7 +94,8 @@ def test_hsbdemo_as_stata_and_r_print_it() -> None:
     np.testing.assert_allclose(result.standard_errors[:, places], entry["published_se"], atol=2e-8)
     np.testing.assert_allclose(result.coefficients[:, places], entry["computed_here_coef"], rtol=1e-9)
     assert round(result.statistics.log_likelihood, 6) == -179.981726
-    # The multinom of R's nnet stops early: its own log-likelihood is no better, its digits are good to 6e-5.
+    # The multinom of R's nnet stops early: its own log-likelihood is no better, its digits are good
+    # to 6e-5.
     early = published("hsbdemo multinom")
     np.testing.assert_allclose(result.coefficients[:, places], early["published_coef"], atol=6e-5)
     np.testing.assert_allclose(result.standard_errors[:, places], early["published_se"], atol=6e-6)
@@ -113,7 +114,8 @@ def test_admissions_as_r_prints_it() -> None:
     result = fit_formula("admit ~ gre + gpa + C(rank)", table("admissions"))
     names = {"const": "Intercept", **{f"rank{k}": f"rank[{k}]" for k in (2, 3, 4)}}
     assert_digits(result, published("admissions binary.csv"), names)
-    # UCLA's page: null deviance 499.98, residual deviance 458.52, AIC 470.52; Wald test of rank 20.9, df 3, p 0.00011.
+    # UCLA's page: null deviance 499.98, residual deviance 458.52, AIC 470.52; Wald test of rank
+    # 20.9, df 3, p 0.00011.
     s = result.statistics
     assert [f"{value:.2f}" for value in (s.null_deviance, s.deviance, s.aic)] == ["499.98", "458.52", "470.52"]
     test = result.test("C(rank)")
@@ -134,8 +136,8 @@ def test_admissions_as_r_prints_it() -> None:
 
 
 def test_endometrial_says_what_is_infinite() -> None:
-    # brglm2 prints for maximum likelihood: 4.30452 (1.63730), -0.04218 (0.04433), -2.90261 (0.84555), NV +Inf;
-    # deviances 104.903 and 55.393.
+    # brglm2 prints for maximum likelihood: 4.30452 (1.63730), -0.04218 (0.04433), -2.90261
+    # (0.84555), NV +Inf; deviances 104.903 and 55.393.
     result = fit_formula("HG ~ NV + PI + EH", table("endometrial"))
     np.testing.assert_allclose(result.coefficients[0], [4.30452, np.inf, -0.04218, -2.90261], atol=5e-6)
     np.testing.assert_allclose(result.standard_errors[0], [1.63730, np.nan, 0.04433, 0.84555], atol=5e-6)
