@@ -1,5 +1,5 @@
 """Effects on probabilities: against differences of predicted probabilities, errors against the
-delta method by differences, and numbers that others have published."""
+delta method by differences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from test_published import table
 
 from inference_data import people
 from polytome import LogisticRegression
@@ -87,19 +86,6 @@ def test_effects_are_differences_of_predicted_probabilities(result: LogisticResu
         assert_allclose(chances.values[3 * place : 3 * place + 3], predicted(result, age=age)(theta), rtol=1e-9)
     errors = derivative(predicted(result, age=30), theta)
     assert_allclose(chances.standard_errors[:3], np.sqrt(np.diag(errors @ result.covariance @ errors.T)), rtol=1e-5)
-
-
-@pytest.mark.data
-def test_spector_as_stata_and_greene_have_it() -> None:
-    # Stata's margins after logit, in statsmodels' tests; Greene, Econometric Analysis, 2003, table
-    # 21.1.
-    spector = fit_formula("GRADE ~ GPA + TUCE + PSI", table("spector", sep=" ", quotechar="'"))
-    average, means = spector.effects(), spector.effects(at="means")
-    assert_allclose(average.values[:2], [0.36258083, 0.01220841], atol=5e-8)
-    assert_allclose(average.standard_errors[:2], [0.1094412, 0.0177942], atol=5e-7)
-    assert_allclose(means.values[:2], [0.53385885, 0.01797549], atol=5e-8)
-    assert_allclose(means.standard_errors[:2], [0.23703799, 0.02623708], atol=5e-7)
-    assert [round(value, 4) for value in (average.values[2], means.values[2])] == [0.3575, 0.4565]
 
 
 def test_columns_are_variables_where_there_is_no_formula(result: LogisticResult) -> None:
