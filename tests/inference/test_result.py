@@ -132,7 +132,8 @@ def test_ends_without_a_limit_are_infinite() -> None:
     assert_allclose(result.coefficients[0, 0], np.log(2 / 3), rtol=1e-9)
     ends = result.confidence_intervals(method="profile")
     assert ends["upper"][1] == np.inf
-    # The unexposed have 2 of 5; at the lower end the 3 exposed have so small a probability that it costs 1.92.
+    # The unexposed have 2 of 5; at the lower end the 3 exposed have so small a probability that it
+    # costs 1.92.
     test = result.test((np.array([[0.0, 1.0]]), [ends["lower"][1]]), "likelihood-ratio")
     assert_allclose(test.statistic, chi2.ppf(0.95, 1), rtol=1e-6)
     with pytest.raises(ArgumentError, match="has no finite estimate, so Wald's test says nothing"):

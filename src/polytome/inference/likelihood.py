@@ -30,8 +30,8 @@ Array = NDArray[Any]
 __all__ = ["AtRows", "Derived", "Likelihood", "Maximum", "at_block", "solved"]
 
 _CONVERGED = 1e-13
-"""The predicted gain of a step, in nats for each nat of the log-likelihood, after which one more step
-is at the limit of rounding."""
+"""The predicted gain of a step, in nats for each nat of the log-likelihood, after which one more
+step is at the limit of rounding."""
 _MAX_STEPS = 200
 _MAX_HALVINGS = 40
 
@@ -102,7 +102,7 @@ class Likelihood:
         >>> likelihood.as_given(found.at).round(4)
         array([-1.3623,  0.9082])
         >>> round(found.derived.value, 4)
-        -2.3437
+        -2.3475
     """
 
     rows: Storage
@@ -178,8 +178,8 @@ class Likelihood:
 
         Args:
             start: coefficients of standardised columns; the intercepts' best if None.
-            constraints: A and b of `A theta = b`, for coefficients of standardised columns; the start
-                must satisfy them.
+            constraints: A and b of `A theta = b`, for coefficients of standardised columns; the
+                start must satisfy them.
         """
         at = self.null_start() if start is None else start
         basis = None if constraints is None else null_space(constraints[0])

@@ -1,5 +1,5 @@
-"""From rows and their classes to a table: the maximum of the likelihood, proved where it can be, and
-what stands in its way."""
+"""From rows and their classes to a table: the maximum of the likelihood, proved where it can be,
+and what stands in its way."""
 
 from __future__ import annotations
 

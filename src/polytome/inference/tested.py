@@ -27,7 +27,8 @@ __all__ = ["METHODS", "Test", "likelihood_ratio", "profile_interval", "score", "
 METHODS = ("wald", "likelihood-ratio", "score")
 """The names of tests."""
 _END = 1e-11
-"""How near an end of an interval is to the exact one, relative to its distance from the estimate."""
+"""How near an end of an interval is to the exact one, relative to its distance from the
+estimate."""
 _MOST_STEPS = 200
 
 
