@@ -51,7 +51,7 @@ SETTINGS = [
     {"scale": 3.0, "C": 0.1},
 ]
 SLOW = {"digits": (0, 2, 3), "three clouds": (1, 4, 5), "eight clouds": (0, 3, 4)}
-"""The settings, by their place, for data whose exact fits take longest: each in a pair at least once."""
+"""The settings, by their place, for data whose exact fits take longest: each is there."""
 PAIRS = [(name, SETTINGS[place]) for name in DATA for place in SLOW.get(name, range(len(SETTINGS)))]
 
 

@@ -139,8 +139,8 @@ def test_results_are_recalled_as_they_lay_in_memory(tmp_path: Path) -> None:
             assert (one.dtype, one.flags.c_contiguous) == (other.dtype, other.flags.c_contiguous)
 
 
-# A command that is killed when its checkpoint has some sums, by itself: a test that watched the file
-# might see them when the command has ended.
+# A command that is killed when its checkpoint has some sums, by itself: a test that watched the
+# file might see them when the command has ended.
 IS_KILLED = """
 import os, signal
 from polytome.cli import main
