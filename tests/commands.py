@@ -17,3 +17,21 @@ def done(*words: object) -> str:
     result = run(*words)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+# A command that presses Ctrl-C itself, at an iterate, for all processes of its session as a
+# terminal does. By the clock the key might be pressed before there is an iterate, or after the fit.
+PRESSES_CTRL_C = """
+import os, signal
+from polytome.cli import main
+from polytome.solvers import GradientDescent
+
+plain = GradientDescent.iterates
+def iterates(self, objective, start):
+    for number, iterate in enumerate(plain(self, objective, start)):
+        if number == 5:
+            os.killpg(os.getpgrp(), signal.SIGINT)
+        yield iterate
+GradientDescent.iterates = iterates
+main()
+"""

@@ -25,17 +25,24 @@ settings.load_profile("same-every-time")
 # The files that take longest begin first, so that no worker waits for another at the end.
 LONGEST = [
     "test_documents.py",
-    "test_report.py",
-    "test_play_page.py",
     "test_lessons.py",
-    "test_processes.py",
-    "test_plots.py",
+    "test_report.py",
     "test_drawing.py",
-    "test_settled.py",
-    "test_serve_operations.py",
-    "test_peer_suite.py",
-    "test_examples.py",
+    "test_plots.py",
     "test_neurons.py",
+    "test_play_page.py",
+    "test_serve_page.py",
+    "test_peer_suite.py",
+    "test_processes.py",
+    "test_serve_operations.py",
+    "test_settled.py",
+    "test_cli.py",
+    "test_cli_clusters.py",
+    "test_dask.py",
+    "test_memory.py",
+    "test_images.py",
+    "test_certain_classes.py",
+    "test_examples.py",
 ]
 
 

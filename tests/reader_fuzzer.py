@@ -35,7 +35,7 @@ from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.table import read_table
 
-MOST_SECONDS = 20
+MOST_SECONDS = 60
 MOST_BYTES = 3 << 30
 _SIZES = [0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**64 - 1]
 _WORDS = [b"nan", b"1e999", b"9" * 5000, b"\0", b'"', b"'", b"#", b"\n", b"\r", b"sep=;\n", b",", b":", b" ", b"\xff"]

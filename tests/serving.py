@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from polytome.serve.app import Limits, create_app
 from polytome.serve.listening import address_of, bound_socket, make_server
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which something will not happen any more."""
 
 

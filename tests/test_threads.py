@@ -87,7 +87,7 @@ def test_fits_that_overlap_give_the_threads_of_blas_back(two_blas_threads):
     def first():
         def wait(_):
             first_runs.set()
-            assert second_runs.wait(60)
+            assert second_runs.wait(600)
 
         LogisticRegression(callback=wait).fit(X, y)
         first_is_done.set()
@@ -95,10 +95,10 @@ def test_fits_that_overlap_give_the_threads_of_blas_back(two_blas_threads):
     def second():
         def wait(_):
             second_runs.set()
-            assert first_is_done.wait(60)
+            assert first_is_done.wait(600)
             inside.extend(blas_threads())
 
-        assert first_runs.wait(60)
+        assert first_runs.wait(600)
         LogisticRegression(callback=wait).fit(X, y)
 
     with ThreadPoolExecutor(2) as pool:
@@ -147,11 +147,11 @@ def test_a_child_has_no_contexts_of_threads_that_it_lacks(forks_inside, two_blas
     def other():
         with one_blas_thread():
             runs.set()
-            ends.wait(60)
+            ends.wait(600)
 
     thread = Thread(target=other)
     thread.start()
-    assert runs.wait(60)
+    assert runs.wait(600)
     with one_blas_thread() if forks_inside else nullcontext(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
@@ -174,7 +174,7 @@ class Slow:
     @kept
     def value(self):
         self.begins.set()
-        assert self.may_end.wait(60)
+        assert self.may_end.wait(600)
         return object()
 
 
@@ -184,7 +184,7 @@ def test_a_kept_value_is_one_for_all_threads():
     shared = Slow(Event(), now)
     gate = Barrier(8)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: (gate.wait(60), shared.value)[1], range(8)))
+        found = list(pool.map(lambda _: (gate.wait(600), shared.value)[1], range(8)))
     assert {id(each) for each in found} == {id(shared.value)}
 
 
@@ -193,11 +193,11 @@ def test_a_kept_value_of_one_object_does_not_wait_for_that_of_another():
     now.set()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(lambda: slow.value)
-        assert slow.begins.wait(60)
+        assert slow.begins.wait(600)
         assert Slow(Event(), now).value is not None
         assert not first.done()
         slow.may_end.set()
-        assert first.result(60) is slow.value
+        assert first.result(600) is slow.value
 
 
 def test_a_sum_goes_on_where_the_interpreter_lends_no_more_threads(monkeypatch):

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,13 @@ def fitted(kind: Any, X: Any, y: Any, **settings: Any) -> Any:
         return kind(C=np.inf, **settings).fit(X, y)
 
 
+@cache
+def solved(seed: int, place: int, tol: float) -> Any:
+    """The model of a part, for tests that only look at it."""
+    _, kind, X, y = list(parts(seed))[place]
+    return fitted(kind, X, y, tol=tol)
+
+
 # --- the bound ---
 
 
@@ -83,12 +91,11 @@ def test_whatever_is_left_out_the_bound_is_below_what_can_be_reached() -> None:
     """At any coefficients, and however much goes."""
     rng, proved = np.random.default_rng(1), 0
     for seed in range(3):
-        for name, kind, X, y in parts(seed):
-            model = fitted(kind, X, y, tol=1e-9)
-            near = fitted(kind, X, y, tol=1e-2)
-            loss: Any = {LogisticRegression: Softmax(len(np.unique(y))) if y.max() > 1 else Logistic()}.get(kind)
-            if loss is None:
+        for place, (name, kind, X, y) in enumerate(parts(seed)):
+            if kind is not LogisticRegression:
                 continue
+            model, near = solved(seed, place, 1e-9), solved(seed, place, 1e-2)
+            loss = Softmax(len(np.unique(y))) if y.max() > 1 else Logistic()
             objective = Objective(loss, NoPenalty(), as_rows(X, y))
             best = objective.rows.columns.from_raw_coefficients(np.vstack([near.coef_.T, near.intercept_]))
             for _ in range(6):
@@ -178,8 +185,8 @@ def test_a_level_that_one_entry_breaks_is_none() -> None:
 @pytest.mark.parametrize("tol", [1e-4, 1e-9])
 @pytest.mark.parametrize("seed", range(2))
 def test_fits_are_proved_and_coefficients_have_no_bound(seed: int, tol: float) -> None:
-    for name, kind, X, y in parts(seed):
-        model, best = fitted(kind, X, y, tol=tol), fitted(kind, X, y, tol=1e-11)
+    for place, (name, kind, _, _) in enumerate(parts(seed)):
+        model, best = solved(seed, place, tol), solved(seed, place, 1e-11)
         certificate = model.certificate_
         apart = kind is OneVsRest and name == "a class apart"
         assert model.stop_ in ((Stop.SEPARATED,) if apart else (Stop.CERTIFIED, Stop.SEPARATED)), name

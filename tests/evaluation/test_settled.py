@@ -50,6 +50,9 @@ SETTINGS = [
     {"scale": "standard", "fit_intercept": False},
     {"scale": 3.0, "C": 0.1},
 ]
+SLOW = {"digits": (0, 2, 3), "three clouds": (1, 4, 5), "eight clouds": (0, 3, 4)}
+"""The settings, by their place, for data whose exact fits take longest: each is there."""
+PAIRS = [(name, SETTINGS[place]) for name in DATA for place in SLOW.get(name, range(len(SETTINGS)))]
 
 
 def stopped_at(X, y, gap, **settings):
@@ -67,8 +70,9 @@ def fitted(X, y, **settings):
         return LogisticRegression(**settings).fit(X, y)
 
 
-@pytest.mark.parametrize("name", DATA)
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(map(str, settings.values())))
+@pytest.mark.parametrize(
+    ("name", "settings"), PAIRS, ids=[f"{'-'.join(map(str, settings.values()))}-{name}" for name, settings in PAIRS]
+)
 def test_no_settled_prediction_changes_and_no_bound_is_broken(name, settings):
     X, y = DATA[name]
     exact = exact_fit(X, y, **settings)

@@ -183,7 +183,7 @@ def test_a_cluster_without_workers() -> None:
 
 
 def test_a_worker_without_the_package_or_with_another_version(workers: DaskWorkers) -> None:
-    workers.client.wait_for_workers(2, timeout=60)
+    workers.client.wait_for_workers(2, timeout=600)
     one = min(workers.client.scheduler_info(n_workers=-1)["workers"])
     for module, version, said in (
         ("polytome", "0.0.1", f"worker {one} has polytome 0.0.1, and .* is here; install polytome=="),

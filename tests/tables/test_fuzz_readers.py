@@ -32,7 +32,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, capsys: pytest.Captur
         [sys.executable, "-W", "error", str(_FUZZER), str(seed), str(tmp_path), limit],
         capture_output=True,
         text=True,
-        timeout=120 + float(_SECONDS or 0),
+        timeout=1200 + float(_SECONDS or 0),
         check=False,
     )
     file = (tmp_path / "current").read_text() if (tmp_path / "current").exists() else "no file"

@@ -287,13 +287,13 @@ def test_real_file_with_a_broken_letter_names_its_line(data: Path) -> None:
 
 @pytest.mark.data
 def test_half_a_million_rows_in_seconds(data: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     table = read_table(data / "kdd99/kddcup.data_10_percent.gz", target="last")
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert table.X.shape == (494021, 118)
     assert table.y is not None
     assert len(np.unique(table.y)) == 23
-    assert seconds < 30  # about 3 on two cores; row by row in Python it takes more than a minute
+    assert seconds < 40  # of a processor, about 5; row by row in Python it takes more than a minute
     assert table.encoder is not None
     with pytest.raises(DataError, match=r"corrected\.gz, line 136489, column 'column_3': the level 'icmp'"):
         read_table(data / "kdd99/corrected.gz", encoder=table.encoder)

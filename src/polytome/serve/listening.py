@@ -157,8 +157,8 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(_A_MOMENT)
             loop = asyncio.get_running_loop()
             end, turns = loop.time() + _TAKING_IN, 0
-            # Each turn accepts one at least. Seconds alone would be over before the first turn where
-            # the process has to wait for a processor.
+            # Each turn accepts one at least. Seconds alone might be over before the first turn, as
+            # a process may have to wait for a processor.
             while sockets and waiting.select(0) and (turns < _WAITING or loop.time() < end):
                 await asyncio.sleep(0)
                 turns += 1
