@@ -194,3 +194,33 @@ def test_checkpoints_that_mean_nothing(tmp_path: Path) -> None:
         assert failed.exit_code == 1
         assert said in " ".join(failed.output.split())
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes")
+def test_a_disk_that_is_full_in_the_middle_ends_with_one_sentence(tmp_path: Path) -> None:
+    """A process that may not write large files stands for a disk that is full."""
+    program = """
+import resource, signal, sys
+import numpy as np
+from polytome.errors import FileError
+from polytome.passes import CentredSums
+from polytome.rows.journal import Journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for name, limit in (("kept", 2000), ("new", 10)):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        with Journal(f"{sys.argv[1]}/{name}", {"data": "some"}) as journal:
+            for place in range(9):
+                journal.recalled(CentredSums(np.full(2, place)), lambda: (np.arange(50.0),))
+    except FileError as error:
+        print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
+    assert told.stderr == ""
+    for name, line in zip(("kept", "new"), told.stdout.splitlines(), strict=True):
+        assert line.startswith(f"{tmp_path / name}: the checkpoint cannot be written (File too large)")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    with Journal(tmp_path / "kept", {"data": "some"}) as journal:
+        for place in range(9):
+            journal.recalled(CentredSums(np.full(2, place)), lambda: (np.arange(50.0),))
+        assert 0 < journal.n_recalled < 9

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from os import PathLike
 from pathlib import Path
@@ -62,6 +63,7 @@ class Journal:
 
     def __init__(self, path: str | PathLike[str], belongs_to: Mapping[str, Any]) -> None:
         self.path, self.n_recalled, self._end, self._is_recalling = Path(path), 0, 0, True
+        is_new = not self.path.exists()
         try:
             self.path.touch()
             self._file = self.path.open("r+b")
@@ -70,14 +72,21 @@ class Journal:
         try:
             self._begin(belongs_to)
         except Exception:
-            self._file.close()
+            self._close()
+            if is_new:
+                self.path.unlink(missing_ok=True)
             raise
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Close the file; what could not be written to it was told before."""
+        with suppress(OSError):  # raised once more for what is left in the buffer
+            self._file.close()
 
     def recalled(self, a_pass: Pass, compute: Callable[[], Sums], *about: Any) -> Sums:
         """What a pass gives: from the file, if it comes next there; else it is computed and kept.
