@@ -354,7 +354,11 @@ def _tune(
     with live_line() as say, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said in the command's own words
         search = LogisticRegressionCV(**settings, callback=lambda progress: say(str(progress)))
-        tune_source(search, rows, groups=groups, command=command)
+        try:
+            tune_source(search, rows, groups=groups, command=command)
+        except KeyboardInterrupt:
+            show_warning("stopped before two folds were finished: nothing was chosen, and nothing is saved.")
+            raise
     model, tuned = search.best_model(), Tuned(search)
     if out is not None:
         model.save(out)
