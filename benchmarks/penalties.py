@@ -3,10 +3,14 @@ the minimum.
 
     python -m benchmarks.penalties a9a
     python -m benchmarks.penalties mnist --C 1
+    python -m benchmarks.penalties a9a --path 100 --min-ratio 1e-4
+    python -m benchmarks.penalties mnist --path 50 --min-ratio 0.02
 
 The distance is that of each result's objective, computed here, from the lowest that any method
 reached, in parts of the null model's. liblinear penalises its intercept: a constant of 100 makes
-that small.
+that small. With `--path` whole paths are compared, from the largest strength down, and the distance
+is the worst on the path; the peers are adelie (two classes; its multinomial has groups only) and
+skglm, where they are installed.
 """
 
 from __future__ import annotations
@@ -16,15 +20,17 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import LogisticRegression as Theirs
 
-from polytome import LogisticRegression, load_dataset
+from polytome import LogisticRegression, RegularizationPath, load_dataset
 
 _MNIST_ROWS = 10_000
 
@@ -49,6 +55,84 @@ def objective(X: Any, y: np.ndarray, model: Any, C: float, ratio: float) -> floa
     return loss + float(size) / (C * len(y))
 
 
+Points = list[tuple[np.ndarray, np.ndarray]]
+
+
+def our_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
+    """Coefficients and intercepts at each strength."""
+    path = RegularizationPath(1.0, strengths=strengths, tol=tol).fit(X, y)
+    return list(zip(path.coefs_, path.intercepts_, strict=True))
+
+
+def adelie_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
+    """The same by adelie, which takes dense columns."""
+    import adelie
+
+    dense = np.asfortranarray(X.toarray() if sparse.issparse(X) else X)
+    settings: dict[str, Any] = {"early_exit": False, "progress_bar": False, "tol": tol, "irls_tol": tol}
+    state = adelie.grpnet(dense, adelie.glm.binomial(y=y.astype(float)), lmda_path=strengths, **settings)
+    coefficients, intercepts = state.betas.toarray(), np.ravel(state.intercepts)
+    return [(row[None], intercepts[place, None]) for place, row in enumerate(coefficients)]
+
+
+def skglm_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
+    """The same by skglm's proximal Newton, each strength from the last; what it compiles is not
+    counted."""
+    from skglm.datafits import Logistic
+    from skglm.penalties import L1
+    from skglm.solvers import ProxNewton
+    from skglm.utils.jit_compilation import compiled_clone
+
+    columns, signs = sparse.csc_matrix(X) if sparse.issparse(X) else np.asfortranarray(X), 2.0 * y - 1
+    penalty, datafit = compiled_clone(L1(1.0)), compiled_clone(Logistic())
+    solver = ProxNewton(tol=tol, fit_intercept=True, max_iter=50)
+    w, found = np.zeros(X.shape[1] + 1), []
+    for strength in strengths:
+        penalty.alpha = strength
+        w, _, _ = solver.solve(columns, signs, datafit, penalty, w.copy(), columns @ w[:-1] + w[-1])
+        found.append((w[None, :-1].copy(), w[-1:].copy()))
+    return found
+
+
+def compare_paths(name: str, X: Any, y: np.ndarray, count: int, min_ratio: float) -> None:
+    """Print a line for each method at each tolerance."""
+    largest = RegularizationPath(1.0, n_strengths=1).fit(X, y)
+    strengths = largest.strength_max_ * np.geomspace(1.0, min_ratio, count)
+    methods: list[tuple[str, Callable[..., Points], float]] = [
+        ("polytome", our_path, tol) for tol in (1e-4, 1e-3, 1e-8)
+    ]
+    if y.max() == 1:
+        peers = {"adelie": (adelie_path, 1e-7, 1e-5), "skglm": (skglm_path, 1e-6, 1e-4)}
+        for peer, (run, *tols) in peers.items():
+            if find_spec(peer) is not None:
+                run(X, y, strengths[:2], tols[0])  # compiles, or loads
+                methods += [(peer, run, tol) for tol in tols]
+    found = {}
+    for peer, run, tol in methods:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            began, used = time.perf_counter(), time.process_time()
+            points = run(X, y, strengths, tol)
+            seconds = time.perf_counter() - began, time.process_time() - used
+        values = [path_objective(X, y, *point, at) for point, at in zip(points, strengths, strict=True)]
+        found[f"{peer} tol {tol:g}"] = (np.array(values), *seconds)
+    lowest = np.min([values for values, *_ in found.values()], axis=0)
+    null = largest.certificates_[0].null_objective
+    print(f"{name}: {X.shape[0]:,} x {X.shape[1]}, L1, {count} strengths down to {min_ratio:g} of the largest")
+    for label, (values, elapsed, used) in found.items():
+        worst = float((values - lowest).max()) / null
+        print(f"{label:24} {elapsed:8.2f} s, of processors {used:8.2f} s, worst distance {worst:8.1e}")
+
+
+def path_objective(X: Any, y: np.ndarray, coef: np.ndarray, intercept: np.ndarray, strength: float) -> float:
+    """The mean loss and the L1 penalty."""
+    scores = np.asarray(X @ coef.T + intercept)
+    if scores.shape[1] == 1:
+        scores = np.hstack([np.zeros_like(scores), scores])
+    loss = float(np.mean(logsumexp(scores, axis=1) - scores[np.arange(len(y)), y]))
+    return loss + strength * float(np.abs(coef).sum())
+
+
 def main() -> None:
     """Print a line for each method."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,8 +140,13 @@ def main() -> None:
     parser.add_argument("--C", type=float, default=1.0)
     parser.add_argument("--l1-ratio", type=float, default=1.0)
     parser.add_argument("--iterations", type=int, nargs="*", default=[20, 100], help="of saga")
+    parser.add_argument("--path", type=int, default=0, help="strengths of a path, in the place of one")
+    parser.add_argument("--min-ratio", type=float, default=1e-4)
     given = parser.parse_args()
     X, y = problem(given.data)
+    if given.path:
+        compare_paths(given.data, X, y, given.path, given.min_ratio)
+        return
     C, ratio = given.C, given.l1_ratio
     methods: dict[str, Callable[[], Any]] = {
         f"polytome tol {tol:g}": lambda tol=tol: LogisticRegression(C=C, l1_ratio=ratio, tol=tol)

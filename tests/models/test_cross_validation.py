@@ -85,7 +85,8 @@ def test_a_function_judges_too() -> None:
 
 
 def test_the_standard_error_is_glmnets() -> None:
-    """Per-fold means, weighted by the folds' sizes: `sqrt(weighted.mean((m - mean)^2) / (k - 1))`."""
+    """Means of folds, weighted by the folds' sizes:
+    `sqrt(weighted.mean((m - mean)^2) / (k - 1))`."""
     scores, sizes = np.array([[1.0, 2.0], [2.0, 2.0], [4.0, 2.0]]), np.array([10.0, 10.0, 20.0])
     mean, error = mean_and_error(scores, sizes)
     assert mean.tolist() == [2.75, 2.0]

@@ -197,8 +197,8 @@ def tune(
 
 
 def _source_and_ratios(sources: list[str], given: list[str] | None) -> tuple[str, list[float]]:
-    """The one source, and the ratios: numbers behind `--l1-ratio 0`, as in `--l1-ratio 0 0.5 1`, come as further
-    sources."""
+    """The one source, and the ratios: numbers behind `--l1-ratio 0`, as in `--l1-ratio 0 0.5 1`,
+    come as further sources."""
     from polytome.errors import ArgumentError
 
     numbers = [name for name in sources if given and _NUMBERS.fullmatch(name) and not Path(name).exists()]
@@ -240,7 +240,8 @@ def _number(text: str, option: str) -> float:
 
 
 def _check(settings: dict[str, Any], groups: str | None, order_by: str | None) -> None:
-    """Let the estimator refuse settings before any row is read, by a trial on a few made-up rows."""
+    """Let the estimator refuse settings before any row is read, by a trial on a few made-up
+    rows."""
     import warnings
 
     from polytome.errors import ArgumentError
@@ -353,7 +354,11 @@ def _tune(
     with live_line() as say, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said in the command's own words
         search = LogisticRegressionCV(**settings, callback=lambda progress: say(str(progress)))
-        tune_source(search, rows, groups=groups, command=command)
+        try:
+            tune_source(search, rows, groups=groups, command=command)
+        except KeyboardInterrupt:
+            show_warning("stopped before two folds were finished: nothing was chosen, and nothing is saved.")
+            raise
     model, tuned = search.best_model(), Tuned(search)
     if out is not None:
         model.save(out)

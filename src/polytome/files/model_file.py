@@ -56,15 +56,15 @@ from polytome.files.tensor_files import Tensors, read_tensors
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.model import Model
 from polytome.models.offsets import offset_places
-from polytome.models.path import RegularizationPath
 from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, record, refuse
 from polytome.plain.values import plain, refuse_constant
 from polytome.solvers import Progress, Stop
 from polytome.solvers.driver import Epoch
 
 if TYPE_CHECKING:
+    from polytome.models.model import Model
+    from polytome.models.path import RegularizationPath
     from polytome.models.separation import Separation
     from polytome.tables.encoder import Encoder
 
@@ -114,6 +114,9 @@ def save(model: Model | RegularizationPath, path: str | PathLike[str]) -> None:
         (True, array(['no', 'yes'], dtype='<U3'), True)
     """
     from safetensors.numpy import save as to_bytes
+
+    from polytome.models.model import Model
+    from polytome.models.path import RegularizationPath
 
     if isinstance(model, Model):
         model = model._saved_as()

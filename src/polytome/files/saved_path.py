@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.files.tensor_files import Tensors
-from polytome.models.path import RegularizationPath
 from polytome.plain.kinds import (
     LARGEST,
     LARGEST_COUNT,
@@ -27,6 +26,9 @@ from polytome.plain.kinds import (
 )
 from polytome.plain.kinds import text as text_kind
 from polytome.plain.values import plain
+
+if TYPE_CHECKING:
+    from polytome.models.path import RegularizationPath
 
 Array = NDArray[Any]
 
@@ -112,6 +114,8 @@ def path_from_saved(
     Raises:
         FileError: they are damaged.
     """
+    from polytome.models.path import RegularizationPath
+
     n = len(saved["points"])
     ends = _checked_tensors(tensors, n)
     shared = {name: tensor for name, tensor in tensors.items() if not _is_of_points(name)}

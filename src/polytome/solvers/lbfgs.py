@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from polytome.curvature.preconditioner import (
     MAX_GROUPS,
     DiagonalPreconditioner,
     GramPreconditioner,
+    KroneckerHessian,
     gram_sample,
+    kronecker_hessian,
     precondition,
 )
 from polytome.objective import Objective
+from polytome.penalties import by_column
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.line_search import backtrack
 from polytome.solvers.ridge_start import ridge_start
@@ -29,10 +32,51 @@ Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, Array]]
 Inverse = GramPreconditioner | DiagonalPreconditioner
 
-__all__ = ["LBFGS"]
+__all__ = ["LBFGS", "Curvature"]
 
 _MAX_PAIRS_BYTES = 2**28
 _LONG_PASS_OPERATIONS = 1e9  # operations
+
+
+@dataclass
+class Curvature:
+    """What is known of an objective's curvature, which another strength of the penalty changes by a
+    multiple of the identity alone.
+
+    Attributes:
+        hessian: an approximate Hessian; None if it is not known, or diagonal.
+        pairs: of steps and gradient changes.
+        quadratic: the penalty's curvature that these include; None before there are any.
+    """
+
+    hessian: KroneckerHessian | None = None
+    pairs: Pairs = field(default_factory=deque)
+    quadratic: float | Array | None = None
+
+    def at(self, objective: Objective, W: Array) -> Inverse:
+        """An approximate inverse Hessian at coefficients, of which the Hessian is kept."""
+        if objective.rows.n_features > MAX_GRAM_COLUMNS:
+            return precondition(objective, W)
+        self.hessian = kronecker_hessian(objective, W)
+        return self.hessian.inverse()
+
+    def under(self, objective: Objective, count: int) -> tuple[Pairs, Inverse | None]:
+        """At most so many pairs and the inverse, as this objective has them; pairs of the same
+        objective may be spoilt by rounding, and are forgotten."""
+        quadratic, before = objective.penalty.quadratic, self.quadratic
+        pairs: Pairs = deque(maxlen=count)
+        if before is not None and np.any(quadratic != before):
+            for step, gradient_change, _ in self.pairs:
+                changed = gradient_change.copy()
+                changed[:-1] += (quadratic - before) * step[:-1]
+                product = objective.dot(step, changed)
+                if (product > 0).all():
+                    pairs.append((step, changed, product))
+        self.pairs, self.quadratic = pairs, quadratic
+        if self.hessian is None:
+            return pairs, None
+        self.hessian = replace(self.hessian, ridge=by_column(quadratic))
+        return pairs, self.hessian.inverse()
 
 
 @dataclass(frozen=True)
@@ -71,7 +115,14 @@ class LBFGS(Solver):
 
     def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay | None]:
         """Iterates from `start`; each step counts the passes of its line search."""
-        pairs: Pairs = deque(maxlen=self.pairs_kept(objective.size))
+        return (yield from self.steps(objective, start, Curvature()))
+
+    def steps(
+        self, objective: Objective, start: Array, curvature: Curvature
+    ) -> Generator[Iterate, None, GivesWay | None]:
+        """The iterates of a descent that begins with known curvature, and leaves there what it
+        learns."""
+        pairs, inverse = curvature.under(objective, self.pairs_kept(objective.size))
         W = start
         value, gradient = objective.value_and_gradient(W)
         passes, iteration = 1, 0
@@ -81,10 +132,10 @@ class LBFGS(Solver):
             passes += 2
             if ridge_value < value:
                 W, value, gradient = ridge_solution, ridge_value, ridge_gradient
-        inverse: Inverse | None = None
+        is_known = inverse is not None
         while True:
-            if inverse is None or iteration in self.rebuild:
-                inverse = precondition(objective, W)
+            if inverse is None or (iteration in self.rebuild and not (is_known and iteration == 0)):
+                inverse = curvature.at(objective, W)
                 passes += 1
             direction = -_two_loops(objective, pairs, inverse, gradient)
             yield Iterate(W, value, gradient, passes)

@@ -13,6 +13,9 @@ sequential strong rule: those with `|G_jk| >= 2 corner_new - corner_old` at the 
 the rule misses moves a working set as ever, since each step and each certificate look at all
 coefficients.
 
+Where squares are all that there is to the penalty, the approximate Hessian and the pairs of L-BFGS
+go on to the next strength, which changes them by a multiple of the identity.
+
 References: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via
 coordinate descent, Journal of Statistical Software 33, 2010; Tibshirani and others, Strong rules
 for discarding predictors in lasso-type problems, Journal of the Royal Statistical Society B 74,
@@ -21,7 +24,7 @@ for discarding predictors in lasso-type problems, Journal of the Royal Statistic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,7 +40,9 @@ from polytome.penalties import ElasticNet, Penalty
 from polytome.solvers.choose import Choice
 from polytome.solvers.driver import Callback, Solution, minimize
 from polytome.solvers.iterates import Iterate
+from polytome.solvers.lbfgs import LBFGS, Curvature
 from polytome.solvers.proximal_newton import Descent, ProximalNewton
+from polytome.solvers.solver import GivesWay
 
 Array = NDArray[Any]
 
@@ -127,16 +132,28 @@ def minima_along(
         max_iter: as in `minimize`, for each of them.
         callback: as in `minimize`.
     """
-    walk, W = _Walk(), start
+    walk, curvature, W = _Walk(), Curvature(), start
     for penalty in penalties:
         objective = objective.with_penalty(penalty)
         choice = choose(objective)
         solver = choice.solver
         if isinstance(solver, ProximalNewton):
             objective, solver = objective.at(np.float64), _Continued(solver.largest, walk)
+        elif type(solver) is LBFGS:
+            solver = _ContinuedLBFGS(**vars(solver), curvature=curvature)
         solution = minimize(objective, solver, W, tol=tol, max_iter=max_iter, callback=callback)
         yield PathStep(objective, choice, solution)
         W = solution.coefficients
+
+
+@dataclass(frozen=True)
+class _ContinuedLBFGS(LBFGS):
+    """L-BFGS that begins with the curvature that the last descent has learned."""
+
+    curvature: Curvature = field(default_factory=Curvature, repr=False, compare=False)
+
+    def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay | None]:
+        return (yield from self.steps(objective, start, self.curvature))
 
 
 @dataclass
