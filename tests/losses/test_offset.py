@@ -1,4 +1,5 @@
-"""Offsets: a loss with them is the loss of sums, in NumPy, in compiled code, and in every solver."""
+"""Offsets: a loss with them is the loss of sums, in NumPy, in compiled code, and in every
+solver."""
 
 import numpy as np
 import pytest

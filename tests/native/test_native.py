@@ -384,7 +384,13 @@ def test_a_column_index_out_of_range_is_refused(column, index, monkeypatch, inst
         value_and_gradient(Softmax(3), block_of(X, np.zeros(4, int)), np.zeros((5, 3)))
 
 
-SHARED = {"target": np.zeros((4, 1)), "weight": np.ones(4), "ends": np.array([1, 4]), "threads": 2}
+SHARED = {
+    "target": np.zeros((4, 1)),
+    "offset": np.zeros((0, 0)),
+    "weight": np.ones(4),
+    "ends": np.array([1, 4]),
+    "threads": 2,
+}
 DENSE = {"X": np.zeros((4, 2)), "single": False, **SHARED}
 CSR = {"data": np.ones(4), "indices": np.zeros(4, np.int32), "bounds": np.arange(5)}
 SPARSE = {**CSR, "columns": 2, **SHARED}
@@ -438,6 +444,9 @@ WRONG = [
         {"target": np.zeros((4, 3))},
         {"target": np.zeros((4, 1), np.complex64)},
         {"target": np.zeros((0, 0))},
+        {"offset": np.zeros((3, 3))},
+        {"offset": np.zeros((4, 2))},
+        {"offset": np.zeros((4, 3), np.float32)},
         {"ends": np.array([2, 3])},
         {"ends": np.array([2, 1, 4])},
         {"ends": np.array([-1, 4])},

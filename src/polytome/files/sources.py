@@ -292,11 +292,11 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None, o
             more than two classes one for each, in the order of the sorted labels.
 
     Returns:
-        The model, fitted (with an offset, another one that has its columns among its own; see
-        `LogisticRegression.offset_as_columns`), with its `training_` (a `TrainingRecord`), and with the attributes
+        The model, fitted, with its `training_` (a `TrainingRecord`), and with the attributes
         `encoder_`, `image_shape_` and `positive_` where the source has them. For `one_against_rest`
         its classes are `"not LABEL"` and `"LABEL"` in this order, not in alphabetical order: a
-        positive coefficient counts for the label.
+        positive coefficient counts for the label. With an offset it is another model than the one
+        given, which has the offset among its columns; see `LogisticRegression.offset_as_columns`.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression

@@ -153,12 +153,12 @@ class WithOffset:
             return float(weight @ value) / total, weight @ residual / total
 
         reach = 1.0 + float(np.abs(offset).max()) + float(np.abs(scores).max())
-        value, slope = evaluate(scores)
+        (value, slope), is_best = evaluate(scores), False
         for _ in range(_MAX_STEPS):
             step = -self._inverse_hessian(offset + scores, label, weight / total) @ slope
             step *= min(1.0, reach / max(float(np.abs(step).max()), 1e-300))
             decrement = -float(slope @ step)
-            if not decrement > _NULL_DECREMENT * value:
+            if is_best := not decrement > _NULL_DECREMENT * value:
                 break
             for _ in range(_MAX_HALVINGS):
                 found, found_slope = evaluate(scores + step)
@@ -169,7 +169,7 @@ class WithOffset:
             else:
                 break
             scores, value, slope = scores + step, found, found_slope
-        if self.separable and np.abs(slope).max() > _NULL_SLOPE:
+        if self.separable and not is_best and np.abs(slope).max() > _NULL_SLOPE:
             low, high = scores - 4 * reach, scores + 4 * reach
             for _ in range(_MAX_STEPS):
                 scores = (low + high) / 2

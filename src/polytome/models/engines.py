@@ -155,8 +155,8 @@ def fit_like(
         sample_weight: one weight per row.
         offset: what is added to the scores of the rows.
         tol: of the certificate.
-        parameters: of that program, by its own names (`lambda_` for glmnet's lambda, `_` for a dot);
-            where one is left out, its default there.
+        parameters: of that program, by its own names (`lambda_` for glmnet's lambda, `_` for a
+            dot); where one is left out, its default there.
 
     Returns:
         The fitted model, which has the settings that mean the same here.

@@ -81,8 +81,8 @@ class LogisticRegression(CertifiedClassifier):
         scale: what each column is divided by before its coefficient is penalised: None (nothing),
             "standard" (its standard deviation), a number (255 for pixels) or one per column.
             `coef_` always belongs to the columns as given, and no copy of X is made.
-        label_smoothing: the share of each label that is spread evenly over all K classes, from 0 and
-            below 1: the targets are `(1 - e) y + e / K`. No fit is then ever separated, and no
+        label_smoothing: the share of each label that is spread evenly over all K classes, from 0
+            and below 1: the targets are `(1 - e) y + e / K`. No fit is then ever separated, and no
             prediction quite certain.
         penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1),
             one number per column, or numbers by the names of columns (1 for those not named). 0
@@ -124,7 +124,8 @@ class LogisticRegression(CertifiedClassifier):
             `TrainingRecord`), too. A new fit starts from none of it.
         n_iter_: number of iterations, shape (1,).
         n_features_in_, feature_names_in_: as in scikit-learn.
-        needs_offset_: whether it was fitted with an offset, which rows to be predicted need as well.
+        needs_offset_: whether it was fitted with an offset, which rows to be predicted need as
+            well.
         offset_columns_: of a model from `offset_as_columns`, the columns of X that are its offset.
         state_: after `partial_fit`: what the next call goes on from, in the place of `certificate_`
             and of all that describes a fit.
@@ -215,8 +216,8 @@ class LogisticRegression(CertifiedClassifier):
             far the fit is from it.
 
         Raises:
-            DataError: X, y, sample_weight or offset cannot be used, or the fit would not fit into memory;
-                the message names the place and the remedy.
+            DataError: X, y, sample_weight or offset cannot be used, or the fit would not fit into
+                memory; the message names the place and the remedy.
             ArgumentError: a setting cannot be used.
         """
         self._check_settings()
@@ -411,7 +412,8 @@ class LogisticRegression(CertifiedClassifier):
             Another model, with the same certificate.
 
         Raises:
-            ArgumentError: the model was fitted without an offset, or names or places cannot be used.
+            ArgumentError: the model was fitted without an offset, or names or places cannot be
+                used.
 
         Example:
             >>> X, y, offset = np.array([[0.0], [1.0], [2.0]]), [0, 1, 1], np.array([0.5, 0.0, -0.5])

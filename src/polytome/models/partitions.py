@@ -42,11 +42,12 @@ def by_partition(method: Method) -> Method:
     """
 
     @wraps(method)
-    def predicting(self: Any, X: Any, **given: Any) -> Any:
+    def predicting(self: Any, X: Any, *offset: Any, **named: Any) -> Any:
         if isinstance(X, np.ndarray) or not is_spread(X):
-            return method(self, X, **given)
+            return method(self, X, *offset, **named)
         check_is_fitted(self)
-        refuse_offset_of_parts(X, given.get("offset"))
+        for each in (*offset, *named.values()):
+            refuse_offset_of_parts(X, each)
         columns = _Columns(self, method.__name__)
         if is_dask_array(X):
             return _of_array(columns, X)
