@@ -91,7 +91,7 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
     A = A[:, used]
     rest = A @ values[used] - b
     spread = A @ estimate.covariance[np.ix_(used, used)] @ A.T
-    size = np.sqrt(np.diag(spread))
+    size = np.sqrt(np.maximum(np.diag(spread), 0.0))
     if not (size > 0).all():
         raise ArgumentError(f"hypothesis {hypothesis.text!r}: the covariance has no variance for it")
     scaled, rest = spread / np.outer(size, size), rest / size
@@ -172,7 +172,7 @@ def _end(
         step = (threshold - root) / rate if rate > 0 else np.inf
         wanted = distance + step
         if far == np.inf:
-            wanted = min(wanted, 4 * distance) if wanted > distance else 2 * distance
+            wanted = min(wanted, 2 * distance) if wanted > distance else 2 * distance
         elif not near < wanted < far:
             wanted = (near + far) / 2
         if abs(wanted - distance) <= _END * distance or (far < np.inf and far - near <= _END * far):
