@@ -309,11 +309,9 @@ def _columns(
             f"formula {formula!r}: {names[column]!r} is {X[row, column]} in row {row} of those used; every value must "
             "be a finite number"
         )
-    large = np.flatnonzero(np.abs(X).max(axis=0, initial=0) > _LARGEST) if X.size else ()
-    if len(large):
-        raise DataError(
-            f"formula {formula!r}: {names[large[0]]!r} is too large: squares of its values overflow; rescale it"
-        )
+    for name, column in zip(names, X.T, strict=True):
+        if np.abs(column).max() > _LARGEST:
+            raise DataError(f"formula {formula!r}: {name!r} is too large: squares of its values overflow; rescale it")
     return FormulaDesign(spec, data, has_intercept), np.ascontiguousarray(X), tuple(names), places
 
 
