@@ -37,6 +37,7 @@ Array = NDArray[Any]
 
 __all__ = ["FormulaDesign", "diagnose_formula", "fit_formula"]
 
+_LARGEST = 1e150
 _MARKS = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
 
 
@@ -220,6 +221,7 @@ def fit_formula(
     _check_method(method, kind, reference, order, weights, weights_are)
     if missing not in ("drop", "error"):
         raise ArgumentError(f"missing={missing!r}: needs 'drop' or 'error'")
+    data = _collected(data)
     names = _column_names(data)
     beside = [name for name in (weights, *_listed(clusters)) if isinstance(name, str)]
     others = data.variables if isinstance(data, NamedColumns) else names
@@ -296,6 +298,7 @@ def diagnose_formula(formula: str, data: Any) -> Diagnosis:
         No finite estimate:
           'exposed'  to +infinity
     """
+    data = _collected(data)
     names = _column_names(data)
     response, right = _parsed(formula, list(data.variables if isinstance(data, NamedColumns) else names))
     variables = _variables(right, formula)
@@ -403,6 +406,9 @@ def _columns(
             f"formula {formula!r}: {names[column]!r} is {X[row, column]} in row {row} of those used; every value must "
             "be a finite number"
         )
+    for name, column in zip(names, X.T, strict=True):
+        if np.abs(column).max() > _LARGEST:
+            raise DataError(f"formula {formula!r}: {name!r} is too large: squares of its values overflow; rescale it")
     return FormulaDesign(spec, data, has_intercept), np.ascontiguousarray(X), tuple(names), places
 
 
@@ -509,6 +515,11 @@ def _pandas_library() -> Any:
     return pandas
 
 
+def _collected(data: Any) -> Any:
+    """A lazy frame of polars, computed."""
+    return data.collect() if kind_of_frame(data) == "polars" and hasattr(data, "collect") else data
+
+
 def _column_names(data: Any) -> list[str]:
     """The names of a table's columns."""
     if isinstance(data, NamedColumns):
@@ -530,8 +541,7 @@ def _pandas(data: Any, names: list[str]) -> Any:
     if isinstance(data, NamedColumns):
         return pandas.DataFrame({name: data.column(name) for name in names})
     if kind == "polars":
-        collected = data.collect() if hasattr(data, "collect") else data
-        return pandas.DataFrame({name: _from_polars(collected[name], pandas) for name in names})
+        return pandas.DataFrame({name: _from_polars(data[name], pandas) for name in names})
     if kind == "pyarrow":
         return data.select(names).to_pandas()
     if kind == "pandas":
