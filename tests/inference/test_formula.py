@@ -168,6 +168,9 @@ def test_data_that_cannot_be_used_are_refused() -> None:
         fit_formula("vote ~ age", [[1, 2]])
     with pytest.raises(DataError, match="columns differ in length"):
         fit_formula("y ~ x", {"y": ["a", "b"], "x": [1]})
+    with pytest.raises(DataError, match="'age' is too large: squares of its values overflow"):
+        fit_formula("vote ~ age", frame.assign(age=frame["age"] * 1e200))
+    assert fit_formula("vote ~ age", pl.from_pandas(frame).lazy()).statistics.n_observations == 120
     with pytest.raises(DataError, match="holds list"):
         fit_formula("vote ~ parts", frame.assign(parts=[[1]] * len(frame)))
     with pytest.raises(DataError, match="several columns 'age'"):

@@ -42,8 +42,8 @@ def tabled(X: Any, y: Any, weights: Any = None, **asked: Any) -> LogisticResult:
 
 
 def assert_same_covariance(got: np.ndarray, want: np.ndarray) -> None:
-    """Entry by entry, relative to the errors of its two coefficients; two-way clusters may make some
-    of these negative."""
+    """Entry by entry, relative to the errors of its two coefficients; two-way clusters may make
+    some of these negative."""
     errors, tolerance = np.sqrt(np.abs(np.diag(want))), 1e-8
     assert_allclose(got / np.outer(errors, errors), want / np.outer(errors, errors), atol=tolerance)
 

@@ -67,6 +67,35 @@ def test_spector_as_stata_prints_it() -> None:
     np.testing.assert_allclose(exact.coefficients[0, places], entry["computed_here_coef"], rtol=1e-9)
 
 
+def test_spector_robust_errors_as_stata_prints_them() -> None:
+    # glm grade gpa tuce psi, family(binomial) vce(robust): statsmodels 0.15,
+    # results_glm_logit_constrained.py.
+    result = fit_formula("GRADE ~ GPA + TUCE + PSI", table("spector", sep=" ", quotechar="'"), covariance="robust")
+    np.testing.assert_allclose(
+        result.standard_errors[0], [5.2807513766642, 1.287827879216, 0.1198091371814, 0.97985082470462], rtol=2e-7
+    )
+    np.testing.assert_allclose(
+        result.p_values[0, 1:], [0.02820092594159, 0.42705358424294, 0.01519902587997], rtol=1e-6
+    )
+    assert result.covariance[1, 0] == pytest.approx(-5.7738061195745, rel=1e-6)
+
+
+def test_spector_margins_as_stata_prints_them() -> None:
+    # Stata 11, in statsmodels 0.15, discrete/tests/results/results_discrete.py, class Spector.
+    data = table("spector", sep=" ", quotechar="'")
+    data[["GPA", "TUCE", "PSI"]] = data[["GPA", "TUCE", "PSI"]].astype(np.float32)
+    result = fit_formula("GRADE ~ GPA + TUCE + PSI", data)
+    average, means = result.effects(), result.effects(at="means")
+    np.testing.assert_allclose(average.values, [0.36258084688424, 0.01220841099085, 0.35751515254729], atol=2e-8)
+    np.testing.assert_allclose(average.standard_errors, [0.1094412, 0.0177942, 0.1420034], atol=6e-8)
+    np.testing.assert_allclose(means.values, [0.53385885781692, 0.01797548988961, 0.4564984096959], atol=3e-8)
+    np.testing.assert_allclose(means.standard_errors, [0.237038, 0.0262369, 0.1810537], atol=6e-8)
+    at = {"GPA": float(data["GPA"].mean()), "PSI": 0, "TUCE": 21}
+    there = result.effects(["GPA", "TUCE"], at=at)
+    np.testing.assert_allclose(there.values, [0.25105129214546, 0.00845311433473], atol=2e-8)
+    np.testing.assert_allclose(there.standard_errors, [0.1735778, 0.012017], atol=1e-7)
+
+
 def test_anes96_as_stata_prints_it() -> None:
     # Nine digits are settled in what Stata keeps; what it prints, seven, are all the same.
     data = table("anes96", sep="\t", quotechar="'")
@@ -94,7 +123,8 @@ def test_hsbdemo_as_stata_and_r_print_it() -> None:
     np.testing.assert_allclose(result.standard_errors[:, places], entry["published_se"], atol=2e-8)
     np.testing.assert_allclose(result.coefficients[:, places], entry["computed_here_coef"], rtol=1e-9)
     assert round(result.statistics.log_likelihood, 6) == -179.981726
-    # The multinom of R's nnet stops early: its own log-likelihood is no better, its digits are good to 6e-5.
+    # The multinom of R's nnet stops early: its own log-likelihood is no better, its digits are good
+    # to 6e-5.
     early = published("hsbdemo multinom")
     np.testing.assert_allclose(result.coefficients[:, places], early["published_coef"], atol=6e-5)
     np.testing.assert_allclose(result.standard_errors[:, places], early["published_se"], atol=6e-6)
@@ -113,7 +143,8 @@ def test_admissions_as_r_prints_it() -> None:
     result = fit_formula("admit ~ gre + gpa + C(rank)", table("admissions"))
     names = {"const": "Intercept", **{f"rank{k}": f"rank[{k}]" for k in (2, 3, 4)}}
     assert_digits(result, published("admissions binary.csv"), names)
-    # UCLA's page: null deviance 499.98, residual deviance 458.52, AIC 470.52; Wald test of rank 20.9, df 3, p 0.00011.
+    # UCLA's page: null deviance 499.98, residual deviance 458.52, AIC 470.52; Wald test of rank
+    # 20.9, df 3, p 0.00011.
     s = result.statistics
     assert [f"{value:.2f}" for value in (s.null_deviance, s.deviance, s.aic)] == ["499.98", "458.52", "470.52"]
     test = result.test("C(rank)")
@@ -134,8 +165,8 @@ def test_admissions_as_r_prints_it() -> None:
 
 
 def test_endometrial_says_what_is_infinite() -> None:
-    # brglm2 prints for maximum likelihood: 4.30452 (1.63730), -0.04218 (0.04433), -2.90261 (0.84555), NV +Inf;
-    # deviances 104.903 and 55.393.
+    # brglm2 prints for maximum likelihood: 4.30452 (1.63730), -0.04218 (0.04433), -2.90261
+    # (0.84555), NV +Inf; deviances 104.903 and 55.393.
     result = fit_formula("HG ~ NV + PI + EH", table("endometrial"))
     np.testing.assert_allclose(result.coefficients[0], [4.30452, np.inf, -0.04218, -2.90261], atol=5e-6)
     np.testing.assert_allclose(result.standard_errors[0], [1.63730, np.nan, 0.04433, 0.84555], atol=5e-6)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import minimize
 from scipy.stats import chi2
 
 from inference_data import people
@@ -132,7 +133,8 @@ def test_ends_without_a_limit_are_infinite() -> None:
     assert_allclose(result.coefficients[0, 0], np.log(2 / 3), rtol=1e-9)
     ends = result.confidence_intervals(method="profile")
     assert ends["upper"][1] == np.inf
-    # The unexposed have 2 of 5; at the lower end the 3 exposed have so small a probability that it costs 1.92.
+    # The unexposed have 2 of 5; at the lower end the 3 exposed have so small a probability that it
+    # costs 1.92.
     test = result.test((np.array([[0.0, 1.0]]), [ends["lower"][1]]), "likelihood-ratio")
     assert_allclose(test.statistic, chi2.ppf(0.95, 1), rtol=1e-6)
     with pytest.raises(ArgumentError, match="has no finite estimate, so Wald's test says nothing"):
@@ -143,6 +145,31 @@ def test_ends_without_a_limit_are_infinite() -> None:
     assert (complete.coefficients[0, 1], ends["upper"][0]) == (np.inf, np.inf)
     assert np.isfinite(ends["lower"][0])
     assert "Separated completely" in str(complete)
+
+
+def test_what_is_far_from_the_maximum_is_found_too() -> None:
+    # Three classes of one column, the first of them separated: hypotheses under which scores are in
+    # the hundreds.
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(0, 2, 40), rng.normal(4, 0.5, 40), rng.normal(5, 0.5, 40)])
+    y = np.repeat([0, 1, 2], 40)
+    result = fit_formula("y ~ x", {"y": y, "x": x})
+    own = np.eye(3)[y]
+
+    def loss(free: np.ndarray, value: float) -> tuple[float, np.ndarray]:
+        b1, b2, w2 = free
+        scores = np.column_stack([0 * x, b1 + value * x, b2 + w2 * x])
+        total = np.logaddexp.reduce(scores, axis=1)
+        left = np.exp(scores - total[:, None]) - own
+        return float((total - (own * scores).sum(axis=1)).sum()), np.array(
+            [left[:, 1].sum(), left[:, 2].sum(), left[:, 2] @ x]
+        )
+
+    for value in (-60.0, -5.0, 0.0, 4.0):
+        test = result.test((np.eye(4)[[1]], [value]), "likelihood-ratio")
+        starts = ([0, 0, 0], [-30 * value, 0, 0], [0, -20, 6])
+        best = min(minimize(loss, start, (value,), "BFGS", True, options={"gtol": 1e-9}).fun for start in starts)
+        assert_allclose(test.statistic, 2 * (best + result.statistics.log_likelihood), rtol=1e-5)
 
 
 def test_models_that_are_not_nested_are_not_compared(three: LogisticResult, two: LogisticResult) -> None:

@@ -9,8 +9,8 @@ With the scores of a row `g_i = r_i (x) x_i`, the information `I` and `V = I^-1`
 | HC0 | `V (sum g g') V` | alone, whatever their variance (White 1982) |
 | HC1 | HC0 times `n / (n - k)`, k coefficients | |
 | robust | HC0 times `n / (n - 1)`, as Stata's `vce(robust)` | |
-| HC2, HC3 | with `(I - H_i)^-1/2 r_i`, `(I - H_i)^-1 r_i` for r_i, `H_i` the leverage | |
-| cluster | `V (sum_g g_g g_g') V` times `G / (G - 1)`, `g_g` the sum over a cluster | in G clusters |
+| HC2, HC3 | with `(I - H_i)^-1/2 r_i`, `(I - H_i)^-1 r_i`, `H_i` the leverage | |
+| cluster | `V (sum_c g_c g_c') V` times `G / (G - 1)`, sums over clusters | in G clusters |
 | cluster-HC1 | cluster times `(n - 1) / (n - k)` | |
 
 Two ways of clustering, A and B: the covariance by A, plus that by B, less that by A and B together,

@@ -53,15 +53,15 @@ def p_text(value: float) -> str:
 
 @dataclass(frozen=True)
 class Summary:
-    """A table with what stands above and below it; prints as text of 80 columns, and shows itself in
-    notebooks.
+    """A table with what stands above and below it; prints as text of 80 columns, and shows itself
+    in notebooks.
 
     Attributes:
         title: the first line.
         facts: sentences above the table.
         columns: headings; the first is of the names.
-        groups: for each equation its heading, empty where there is one equation, and its lines, cells
-            as text.
+        groups: for each equation its heading, empty where there is one equation, and its lines,
+            cells as text.
         notes: sentences below the table.
 
     Example:

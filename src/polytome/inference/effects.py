@@ -1,4 +1,5 @@
-"""What a change of a variable does to the probabilities of classes, with errors by the delta method.
+"""What a change of a variable does to the probabilities of classes, with errors by the delta
+method.
 
 The effect of a number is the derivative of the probability with respect to it, of what has two
 values or levels the difference between them. Averaged over the rows as they are, or with some

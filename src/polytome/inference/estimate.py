@@ -46,8 +46,8 @@ class Estimate:
     Attributes:
         terms: the names of the coefficients of each equation.
         equations: what each equation is about: for classes against a reference, the class.
-        coefficients: (n_equations, n_terms); NaN for what is not estimated, infinite where no finite
-            value is best.
+        coefficients: (n_equations, n_terms); NaN for what is not estimated, infinite where no
+            finite value is best.
         covariance: (n_equations n_terms, n_equations n_terms), NaN where a coefficient has none.
         log_likelihood: at its maximum; of a method that adds a penalty to it, with the penalty.
         refit: the same under constraints; None where that makes no sense, as for weights that do

@@ -1,5 +1,5 @@
-"""What a formula may hold: names of columns, numbers, and functions of a list. Nothing else is given
-to what evaluates it."""
+"""What a formula may hold: names of columns, numbers, and functions of a list. Nothing else is
+given to what evaluates it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,14 @@ def _codings(call: ast.Call) -> list[ast.expr]:
 
 
 def refuse_code(code: str, formula: str) -> None:
-    """Raises ArgumentError for a factor that is more than arithmetic and known functions of columns.
+    """Raises ArgumentError for a factor that is more than arithmetic and known functions of
+    columns.
 
     Example:
         >>> refuse_code("log(age) + 1", "")
-        >>> refuse_code("open('x')", "y ~ open('x')")
+        >>> refuse_code("lag(age)", "y ~ lag(age)")
         Traceback (most recent call last):
-        polytome.errors.ArgumentError: formula 'y ~ open('x')': there is no function 'open'; there are 'abs', ...
+        polytome.errors.ArgumentError: formula 'y ~ lag(age)': there is no function 'lag'; did you mean 'log'?
     """
     tree = _tree(code, formula)
     allowed: set[int] = set()

@@ -44,9 +44,9 @@ def hypothesis_of(given: Any, estimate: Estimate, terms: Mapping[str, Sequence[i
     """Read a hypothesis.
 
     Args:
-        given: text, several texts, or a matrix with a column for each coefficient in the order of the
-            covariance (each row times the coefficients is 0), or a pair of such a matrix and the
-            right sides.
+        given: text, several texts, or a matrix with a column for each coefficient in the order of
+            the covariance (each row times the coefficients is 0), or a pair of such a matrix and
+            the right sides.
         estimate: the coefficients.
         terms: for each term of a formula the places of its coefficients in an equation.
 

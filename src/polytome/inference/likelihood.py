@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, block_diag, cho_factor, cho_solve, null_space
 
+from polytome.errors import DataError
 from polytome.inference.estimate import Refit
 from polytome.losses import Logistic, Loss, Softmax
 from polytome.passes import Block, Columns, Derivatives, block_scores
@@ -30,10 +32,10 @@ Array = NDArray[Any]
 __all__ = ["AtRows", "Derived", "Likelihood", "Maximum", "at_block", "solved"]
 
 _CONVERGED = 1e-13
-"""The predicted gain of a step, in nats for each nat of the log-likelihood, after which one more step
-is at the limit of rounding."""
+"""The predicted gain of a step, in nats for each nat of the log-likelihood, after which one more
+step is at the limit of rounding."""
 _MAX_STEPS = 200
-_MAX_HALVINGS = 40
+_MAX_HALVINGS = 5
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Likelihood:
         >>> likelihood.as_given(found.at).round(4)
         array([-1.3623,  0.9082])
         >>> round(found.derived.value, 4)
-        -2.3437
+        -2.3475
     """
 
     rows: Storage
@@ -120,7 +122,11 @@ class Likelihood:
     ) -> Likelihood:
         """Of a matrix, dense or sparse, and the place of each row's class."""
         rows = as_rows(X, codes, weight).at(np.float64)
-        mean, deviation = rows.moments()
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, deviation = rows.moments()
+        wrong = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation)))
+        if len(wrong):
+            raise DataError(f"column {wrong[0]} is too large: squares of its values overflow; rescale it")
         shift = mean if fit_intercept else np.zeros_like(mean)
         scale = np.where(deviation > 0, deviation, 1.0) if fit_intercept else np.hypot(deviation, mean)
         return cls(rows.with_columns(Columns(shift, 1 / np.where(scale > 0, scale, 1.0))), n_classes - 1, fit_intercept)
@@ -178,8 +184,8 @@ class Likelihood:
 
         Args:
             start: coefficients of standardised columns; the intercepts' best if None.
-            constraints: A and b of `A theta = b`, for coefficients of standardised columns; the start
-                must satisfy them.
+            constraints: A and b of `A theta = b`, for coefficients of standardised columns; the
+                start must satisfy them.
         """
         at = self.null_start() if start is None else start
         basis = None if constraints is None else null_space(constraints[0])
@@ -188,21 +194,28 @@ class Likelihood:
             step, gain = _newton_step(now, basis)
             if gain <= 0:
                 break
-            at, now = self._advanced(at, now, step, gain)
+            ahead = self._advanced(at, now, step, gain, basis)
+            if ahead is None:
+                break
+            at, now = ahead
             if gain <= _CONVERGED * max(1.0, abs(now.value)):
                 break
         return Maximum(at, now, step)
 
-    def _advanced(self, at: Array, now: Derived, step: Array, gain: float) -> tuple[Array, Derived]:
-        """The longest of the step and its halves that gains, or all of one that is too short to
-        show."""
-        for halving in range(_MAX_HALVINGS):
-            moved = at + step * 0.5**halving
-            after = self.derived(moved)
-            shows = gain * 0.5**halving > 1e-11 * max(1.0, abs(now.value))
-            if np.isfinite(after.value) and (not shows or after.value >= now.value):
-                return moved, after
-        return at, now
+    def _advanced(
+        self, at: Array, now: Derived, step: Array, gain: float, basis: Array | None
+    ) -> tuple[Array, Derived] | None:
+        """The coefficients after a step, or half of it, that gains, or is too short to show it;
+        where neither does, as far from the maximum, after one that is damped."""
+        shows = gain > 1e-11 * max(1.0, abs(now.value))
+        steps = [step * 0.5**halving for halving in range(_MAX_HALVINGS)]
+        weight = float(self.rows.weight.sum())
+        dampings = (weight * 10.0**power for power in range(-9, 4))
+        for each in chain(steps, (_newton_step(now, basis, damping)[0] for damping in dampings)):
+            after = self.derived(at + each)
+            if np.isfinite(after.value) and (after.value >= now.value or not shows):
+                return at + each, after
+        return None
 
     def null_start(self) -> Array:
         """No coefficients but the best intercepts; zero without intercepts."""
@@ -293,14 +306,15 @@ def at_block(block: Block, loss: Loss, raw: Array, columns: Columns, fit_interce
     return AtRows(start, X, block.weight, block.target, -residual[:, first:], mean, value, curvature)
 
 
-def _newton_step(now: Derived, basis: Array | None) -> tuple[Array, float]:
+def _newton_step(now: Derived, basis: Array | None, damping: float = 0.0) -> tuple[Array, float]:
     """The step to the maximum of the quadratic model, within the constraints, and its gain."""
+    information = now.information + damping * np.eye(len(now.information)) if damping else now.information
     if basis is None:
-        step = solved(now.information, now.gradient)
+        step = solved(information, now.gradient)
     elif basis.shape[1] == 0:
         step = np.zeros_like(now.gradient)
     else:
-        step = basis @ solved(basis.T @ now.information @ basis, basis.T @ now.gradient)
+        step = basis @ solved(basis.T @ information @ basis, basis.T @ now.gradient)
     return step, float(step @ now.gradient) / 2
 
 

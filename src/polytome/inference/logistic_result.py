@@ -53,8 +53,8 @@ class LogisticResult(Result):
         """The likelihood-ratio test of a smaller model, which is a special case of this one.
 
         Args:
-            smaller: the result of another fit to the same rows; or its formula, which is then fitted
-                to the rows of this one.
+            smaller: the result of another fit to the same rows; or its formula, which is then
+                fitted to the rows of this one.
 
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
@@ -90,8 +90,8 @@ class LogisticResult(Result):
         return predictions_of(self.estimate, self.sample, self.design, at, self.about)
 
     def diagnose(self) -> Diagnosis:
-        """What stands between these rows and finite, unique coefficients: classes that are separated,
-        and columns that are sums of others."""
+        """What stands between these rows and finite, unique coefficients: classes that are
+        separated, and columns that are sums of others."""
         X: Any = self.sample.X
         found = diagnose(X, self.sample.codes, fit_intercept=self.sample.fit_intercept)
         return replace(found, classes=self.sample.classes, feature_names=self.sample.names)
@@ -100,13 +100,14 @@ class LogisticResult(Result):
         """What is left of each row.
 
         Args:
-            kind: "deviance", "pearson", "standardised" (the deviance's, over the root of one less the
-                leverage), "standardised-pearson", or "quantile" (normal where the model is right).
+            kind: "deviance", "pearson", "standardised" (the deviance's, over the root of one less
+                the leverage), "standardised-pearson", or "quantile" (normal where the model is
+                right).
             seed: of the random numbers of quantile residuals.
 
         Returns:
-            (n,), in the order of `sample.numbers`; for more than two classes Pearson's have a column
-            for each class.
+            (n,), in the order of `sample.numbers`; for more than two classes Pearson's have a
+            column for each class.
         """
         return residuals_of(self.likelihood, self.best, self.sample, kind, seed)
 
@@ -119,8 +120,8 @@ class LogisticResult(Result):
         return frame_of(columns, self.about.frame)
 
     def dfbeta(self, *, standardised: bool = False) -> Array:
-        """By how much each row moves the coefficients: what they are less what they would be without
-        it, by one step of Newton's method.
+        """By how much each row moves the coefficients: what they are less what they would be
+        without it, by one step of Newton's method.
 
         Args:
             standardised: whether the changes are divided by standard errors.

@@ -1,5 +1,5 @@
-"""From rows and their classes to a table: the maximum of the likelihood, proved where it can be, and
-what stands in its way."""
+"""From rows and their classes to a table: the maximum of the likelihood, proved where it can be,
+and what stands in its way."""
 
 from __future__ import annotations
 
@@ -344,10 +344,12 @@ def _about_separation(separation: Separation | None, columns: Array, sample: Sam
         return []
     infinite = tuple(replace(each, column=int(columns[each.column])) for each in separation.infinite)
     found = replace(separation, infinite=infinite)
+    either = " (either is told with the sign that this fit has)" if any(each.sign == 0 for each in infinite) else ""
     lines = str(Diagnosis(sample.n_rows, sample.names, sample.classes, (), found)).splitlines()
+    told = "; ".join(" ".join(line.split()) for line in lines[2:])
     return [
-        f"{lines[0]} No finite estimate: {'; '.join(' '.join(line.split()) for line in lines[2:])}. An infinite "
-        "estimate has neither a standard error nor a Wald test; profile intervals and likelihood-ratio tests hold."
+        f"{lines[0]} No finite estimate: {told}{either}. An infinite estimate has neither a standard error nor a Wald "
+        "test; profile intervals and likelihood-ratio tests hold."
     ]
 
 

@@ -1,5 +1,5 @@
-"""How each row fits, and how much the coefficients owe to it: residuals, leverages, Cook's distances
-and the change of the coefficients without a row, in one pass over blocks of rows.
+"""How each row fits, and how much the coefficients owe to it: residuals, leverages, Cook's
+distances and the change of the coefficients without a row, in one pass over blocks of rows.
 
 Without row i, one step of Newton's method changes the coefficients by `-V (I (x) x_i) e_i` with
 `e_i = (I - W_i G_i)^-1 r_i`: W_i is the curvature of the row's loss, G_i the covariance of its

@@ -135,8 +135,8 @@ class Result:
         """The table to be shown.
 
         Args:
-            odds_ratios: whether `exp` of coefficients and of their intervals is shown, with standard
-                errors by the delta method.
+            odds_ratios: whether `exp` of coefficients and of their intervals is shown, with
+                standard errors by the delta method.
             level: of the intervals.
             intervals: "wald" or "profile".
 
@@ -186,8 +186,8 @@ class Result:
 
         Args:
             level: of confidence.
-            method: "wald", or "profile": the values that a likelihood-ratio test does not reject. An
-                end is infinite where no value is rejected.
+            method: "wald", or "profile": the values that a likelihood-ratio test does not reject.
+                An end is infinite where no value is rejected.
             terms: of which coefficients; all, if None.
         """
         chosen = self._chosen_terms(terms)

@@ -59,8 +59,8 @@ class Sample:
         return float(self.weight.sum()) if self.weights_are == "frequencies" else float(self.n_rows)
 
     def blocks(self, widest: int | None = None) -> Iterator[tuple[slice, Array]]:
-        """Pieces of the columns, dense and in float64, with the intercept's first where there is one;
-        as short as for so many columns."""
+        """Pieces of the columns, dense and in float64, with the intercept's first where there is
+        one; as short as for so many columns."""
         size = max(_BLOCK_ENTRIES // max(widest or self.X.shape[1], 1), 1)
         for start in range(0, self.X.shape[0], size):
             piece = slice(start, min(start + size, self.X.shape[0]))

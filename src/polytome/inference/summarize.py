@@ -66,8 +66,8 @@ def summarize(
         weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
             (of a survey).
         covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster" or
-            "cluster-HC1"; None for "observed", with clusters for "cluster", with sampling weights for
-            "robust".
+            "cluster-HC1"; None for "observed", with clusters for "cluster", with sampling weights
+            for "robust".
         clusters: the cluster of each row, (n,), or two of them, (n, 2).
 
     Raises:
@@ -84,10 +84,10 @@ def summarize(
         >>> result.labels
         [('malignant', 'Intercept'), ('malignant', 'mean texture'), ('malignant', 'mean smoothness')]
         >>> result.standard_errors.round(3)
-        array([[ 1.421,  0.031, 10.153]])
+        array([[1.206, 0.031, 9.532]])
 
-    References: McCullagh and Nelder, Generalized Linear Models, 1989, chapter 4; Agresti, Categorical
-    Data Analysis, 2013, chapters 5 and 8.
+    References: McCullagh and Nelder, Generalized Linear Models, 1989, chapter 4; Agresti,
+    Categorical Data Analysis, 2013, chapters 5 and 8.
     """
     _check_model(model)
     kind = check_asked(covariance, clusters, weights, weights_are)

@@ -27,7 +27,8 @@ __all__ = ["METHODS", "Test", "likelihood_ratio", "profile_interval", "score", "
 METHODS = ("wald", "likelihood-ratio", "score")
 """The names of tests."""
 _END = 1e-11
-"""How near an end of an interval is to the exact one, relative to its distance from the estimate."""
+"""How near an end of an interval is to the exact one, relative to its distance from the
+estimate."""
 _MOST_STEPS = 200
 
 
@@ -90,7 +91,7 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
     A = A[:, used]
     rest = A @ values[used] - b
     spread = A @ estimate.covariance[np.ix_(used, used)] @ A.T
-    size = np.sqrt(np.diag(spread))
+    size = np.sqrt(np.maximum(np.diag(spread), 0.0))
     if not (size > 0).all():
         raise ArgumentError(f"hypothesis {hypothesis.text!r}: the covariance has no variance for it")
     scaled, rest = spread / np.outer(size, size), rest / size
@@ -147,31 +148,39 @@ def profile_interval(estimate: Estimate, place: int, level: float, refit: Refitt
     ends = []
     for side in (-1, 1):
         last = values[estimated]
-        is_infinite = estimate.coefficients.ravel()[place] == side * np.inf
-        ends.append(side * np.inf if is_infinite else _end(profile, centre, side, unit, threshold))
+        best = estimate.coefficients.ravel()[place]
+        # From an infinite estimate the way leads back through where the log-likelihood is flat.
+        flat = 2 * abs(centre) if np.isinf(best) else 8 * unit
+        ends.append(side * np.inf if best == side * np.inf else _end(profile, centre, side, unit, threshold, flat))
     return ends[0], ends[1]
 
 
 def _end(
-    profile: Callable[[float], tuple[float, float]], centre: float, side: int, unit: float, threshold: float
+    profile: Callable[[float], tuple[float, float]],
+    centre: float,
+    side: int,
+    unit: float,
+    threshold: float,
+    flat: float,
 ) -> float:
     """Where the signed root of the profile's drop, which is nearly linear, reaches a threshold:
-    Newton's method between the values that are known to be too near and too far."""
+    Newton's method between the values that are known to be too near and too far. Beyond the
+    distance `flat` a log-likelihood that does not fall has come to its limit."""
     near, far = 0.0, np.inf
     distance = threshold * unit
     for _ in range(_MOST_STEPS):
         root, slope = profile(centre + side * distance)
         if root < threshold:
             near = distance
-            if far == np.inf and abs(slope) * unit < 1e-9 and distance > 8 * unit:
-                return side * np.inf  # the log-likelihood has come to its limit
+            if far == np.inf and abs(slope) * unit < 1e-9 and distance > flat:
+                return side * np.inf
         else:
             far = distance
         rate = -side * slope / root if root > 0 else 0.0
         step = (threshold - root) / rate if rate > 0 else np.inf
         wanted = distance + step
         if far == np.inf:
-            wanted = min(wanted, 4 * distance) if wanted > distance else 2 * distance
+            wanted = min(wanted, 2 * distance) if wanted > distance else 2 * distance
         elif not near < wanted < far:
             wanted = (near + far) / 2
         if abs(wanted - distance) <= _END * distance or (far < np.inf and far - near <= _END * far):

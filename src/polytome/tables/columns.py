@@ -41,7 +41,8 @@ class NamedColumns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all columns; those that number the rows, as pandas writes them, come last."""
+        """The names of all columns; those that number the rows, as pandas writes them, come
+        last."""
         index = self.frame.index
         return (*(name for name in self.frame.names if name not in index), *index)
 
