@@ -16,9 +16,9 @@ h the leverage.
 References: Firth, Bias reduction of maximum likelihood estimates, Biometrika 80, 1993; Heinze and
 Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21,
 2002; Bull, Mak and Greenwood, A modified score function estimator for multinomial logistic
-regression in small samples, Computational Statistics and Data Analysis 39, 2002; Kosmidis and Firth,
-Jeffreys-prior penalty, finiteness and shrinkage in binomial-response generalized linear models,
-Biometrika 108, 2021.
+regression in small samples, Computational Statistics and Data Analysis 39, 2002; Kosmidis and
+Firth, Jeffreys-prior penalty, finiteness and shrinkage in binomial-response generalized linear
+models, Biometrika 108, 2021.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ class JeffreysLikelihood:
         return ascend(self.derived, self.likelihood.null_start() if start is None else start)
 
     def refit(self, best: Ascended[Penalised], A: Array, b: Array, start: Array | None = None) -> Refit:
-        """The same under `A theta = b`, for coefficients of columns as given; the penalty is that of
-        all of them (Heinze and Schemper, 2002).
+        """The same under `A theta = b`, for coefficients of columns as given; the penalty is that
+        of all of them (Heinze and Schemper, 2002).
 
         Of more than two classes there can be several maxima far from the estimates: the higher of
         two that are found from different starts.

@@ -131,8 +131,8 @@ def fit_firth(
         fit_intercept: whether there is an intercept.
         reference: the class that the others are compared with; the first, if None.
         weights: the weight of each row.
-        weights_are: "frequencies" (a row stands for so many equal ones) or "importance"; needed with
-            weights.
+        weights_are: "frequencies" (a row stands for so many equal ones) or "importance"; needed
+            with weights.
 
     Raises:
         ArgumentError: an argument has a value that cannot be used.
@@ -146,9 +146,9 @@ def fit_firth(
         >>> result.confidence_intervals(method="profile", terms="feature_0")[["lower", "upper"]].round(3).to_numpy()
         array([[-1.891,  6.592]])
 
-    References: Firth, Bias reduction of maximum likelihood estimates, Biometrika 80, 1993; Heinze and
-    Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine
-    21, 2002.
+    References: Firth, Bias reduction of maximum likelihood estimates, Biometrika 80, 1993; Heinze
+    and Schemper, A solution to the problem of separation in logistic regression, Statistics in
+    Medicine 21, 2002.
     """
     check_weights_known(weights, weights_are)
     sample = sample_of(X, y, fit_intercept=fit_intercept, reference=reference, weights=weights, weights_are=weights_are)

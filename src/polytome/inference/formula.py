@@ -63,10 +63,12 @@ class FormulaDesign:
         return made[:, int(self.has_intercept) :]
 
     def columns_of_new(self, data: Any) -> Array:
-        """The columns, without the intercept's, of rows that were not fitted: a frame of any library.
+        """The columns, without the intercept's, of rows that were not fitted: a frame of any
+        library.
 
         Raises:
-            DataError: a variable is not there, or misses a value, or has a level that the fit had not.
+            DataError: a variable is not there, or misses a value, or has a level that the fit had
+                not.
         """
         wanted, there = list(self.data.columns), _column_names(data)
         absent = [name for name in wanted if name not in there]
@@ -184,8 +186,8 @@ def fit_formula(
             `C(a, Treatment("low"))` or with the contrasts `Sum`, `Helmert`, `Poly`, `Diff`; `.` for
             all other columns; names with blanks in backticks; `0` or `-1` for no intercept.
         data: a frame of pandas, polars or Arrow, or a mapping from names to columns.
-        method: "maximum-likelihood"; "firth" for bias-reduced estimates, which are finite where classes
-            are separated; "ordered" for ordered classes with proportional odds.
+        method: "maximum-likelihood"; "firth" for bias-reduced estimates, which are finite where
+            classes are separated; "ordered" for ordered classes with proportional odds.
         reference: the class that the others are compared with; the first, if None.
         order: with method="ordered" the classes from the lowest to the highest; needed unless the
             response holds numbers, or is categorical.

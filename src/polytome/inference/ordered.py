@@ -165,7 +165,8 @@ class OrderedLikelihood:
         """
         to_given, p = self.to_given, self.n_slopes
         guess = to_given @ best.at if start is None else start
-        # The best quadratic guess; else other slopes, or all thresholds elsewhere, as far as needed.
+        # The best quadratic guess; else other slopes, or all thresholds elsewhere, as far as
+        # needed.
         spread = to_given @ np.linalg.pinv(best.derived.information, rcond=1e-14, hermitian=True) @ to_given.T @ A.T
         moves = (spread, np.vstack([A[:, :p].T, np.zeros((self.size - p, len(A)))]), _shifts(A, p))
         for move in moves:

@@ -47,8 +47,8 @@ _MOST_ROWS = 5 * 10**6
 class OrderedResult(Result):
     """A table of coefficients, and of the thresholds between classes, lowest first.
 
-    A positive coefficient makes higher classes more likely: `exp` of it is what a unit more multiplies
-    the odds by of lying above a threshold, whichever.
+    A positive coefficient makes higher classes more likely: `exp` of it is what a unit more
+    multiplies the odds by of lying above a threshold, whichever.
 
     Attributes:
         sample: the rows.
@@ -68,8 +68,8 @@ class OrderedResult(Result):
         """The probability of each class, in order: (n, n_classes).
 
         Args:
-            X: rows with the columns of the fit; of a fit by a formula a frame, or a mapping from names
-                to columns, with its variables.
+            X: rows with the columns of the fit; of a fit by a formula a frame, or a mapping from
+                names to columns, with its variables.
 
         Raises:
             DataError: a column is missing, or holds what the fit cannot use.
@@ -105,8 +105,8 @@ class OrderedResult(Result):
         """The likelihood-ratio test of a smaller model, which is a special case of this one.
 
         Args:
-            smaller: the result of another fit to the same rows; or its formula, which is then fitted
-                to the rows of this one.
+            smaller: the result of another fit to the same rows; or its formula, which is then
+                fitted to the rows of this one.
 
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
@@ -118,8 +118,8 @@ class OrderedResult(Result):
         return super().compare(smaller)
 
     def summary(self, *, odds_ratios: bool = False, level: float = 0.95, intervals: str = "wald") -> Summary:
-        """The table to be shown, as `Result.summary`; with odds ratios without the thresholds, which
-        are not odds ratios."""
+        """The table to be shown, as `Result.summary`; with odds ratios without the thresholds,
+        which are not odds ratios."""
         shown = super().summary(odds_ratios=odds_ratios, level=level, intervals=intervals)
         if not odds_ratios:
             return shown
@@ -140,8 +140,8 @@ def fit_ordered(
     """Fit a proportional-odds regression of ordered classes by maximum likelihood, and make its
     table.
 
-    `P(class <= j | x) = sigmoid(threshold_j - x'b)`, as in R's polr and Stata's ologit. For data with
-    a formula see `fit_formula(..., method="ordered")`.
+    `P(class <= j | x) = sigmoid(threshold_j - x'b)`, as in R's polr and Stata's ologit. For data
+    with a formula see `fit_formula(..., method="ordered")`.
 
     Args:
         X: shape (n, d), dense or sparse, or a frame, whose columns have names.
@@ -149,8 +149,8 @@ def fit_ordered(
         order: the classes from the lowest to the highest; needed unless y holds numbers, or is a
             categorical column.
         weights: the weight of each row.
-        weights_are: "frequencies" (a row stands for so many equal ones) or "importance"; needed with
-            weights.
+        weights_are: "frequencies" (a row stands for so many equal ones) or "importance"; needed
+            with weights.
 
     Raises:
         ArgumentError: an argument has a value that cannot be used.
@@ -165,8 +165,8 @@ def fit_ordered(
         >>> result.predict_proba([[3.0]]).round(3)
         array([[0.355, 0.622, 0.023]])
 
-    References: McCullagh, Regression models for ordinal data, Journal of the Royal Statistical Society
-    B 42, 1980; Agresti, Analysis of Ordinal Categorical Data, 2010, chapter 3.
+    References: McCullagh, Regression models for ordinal data, Journal of the Royal Statistical
+    Society B 42, 1980; Agresti, Analysis of Ordinal Categorical Data, 2010, chapter 3.
     """
     check_weights_known(weights, weights_are)
     given = getattr(getattr(y, "cat", y), "categories", None)
