@@ -390,10 +390,10 @@ class _Minimization:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            # Where only rounding keeps an estimate from holding, no iterate will be better.
-            only_rounding_is_left = (
-                certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
-            )
+            # Where only rounding keeps an estimate from holding, or a proof that no careful sums are
+            # made for, no iterate will be better.
+            is_final = certificate.kind == "estimate" or self.objective.penalty.has_rest
+            only_rounding_is_left = is_final and certificate.exact <= self.tol * certificate.null_objective
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
             if self.tol < _DEFAULT_TOLERANCE:

@@ -221,6 +221,20 @@ class ExactData:
             self._constants[ctx.prec] = total, divisors
         return self._constants[ctx.prec]
 
+    def spreads(self) -> list[Ball]:
+        """No less than how far a column's values are from one that an intercept may subtract, in the
+        root mean square; without an intercept from 0."""
+        total = self.total_weight
+        if self.fit_intercept:
+            return self._deviations(total)
+        squares = [arb(0)] * self.X.shape[1]
+        for block in self.blocks():
+            rows = block.X if isinstance(block.X, list) else (list(enumerate(row)) for row in block.X.tolist())
+            for s, row in zip(block.weight, rows, strict=True):
+                for j, x in row:
+                    squares[j] += s * x * x
+        return [(square / total).sqrt() for square in squares]
+
     def _deviations(self, total: Ball) -> list[Ball]:
         """Weighted standard deviations; 1 for a constant column. Dense ones around a row, so that
         little cancels."""
