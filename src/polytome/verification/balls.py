@@ -100,8 +100,8 @@ class BallProblem(ExactData):
             ratio = arb(float(self.l1_ratio))
             if self.groups is not None:
                 table = [[d * w for w in row] for d, row in zip(self.divisors, W.tolist(), strict=True)]
-                for root, weight, norm_square in self.grouped(table).values():
-                    found += strength * ratio * weight * root * norm_square.sqrt()
+                for root, weight, norm in self.grouped(table).values():
+                    found += strength * ratio * weight * root * norm
                 return found
             for size, row in zip(self.sizes, W.tolist(), strict=True):
                 found += strength * ratio * size * sum((abs(w) for w in row), arb(0))
@@ -189,8 +189,8 @@ class BallProblem(ExactData):
                 found[j] = [is_inside and j not in free for is_inside in inside]
             return found
         moved = self.grouped([[each] for each in away])
-        for group, (root, weight, norm_square) in self.grouped(slopes).items():
-            is_inside = norm_square.sqrt() + moved[group][2].sqrt() < corner * root * weight
+        for group, (root, weight, norm) in self.grouped(slopes).items():
+            is_inside = norm + moved[group][2] < corner * root * weight
             found[[j for j, own in enumerate(self.groups) if own == group]] = bool(is_inside)
         return found
 
@@ -201,8 +201,8 @@ class BallProblem(ExactData):
         squares, steepest = arb(0), arb(0)
         if self.groups is not None:
             table = [[g / d for g in row] for d, row in zip(self.divisors, G, strict=True)]
-            for root, weight, norm_square in self.grouped(table).values():
-                beyond = norm_square.sqrt() - strength * ratio * weight * root
+            for root, weight, norm in self.grouped(table).values():
+                beyond = norm - strength * ratio * weight * root
                 if not beyond < 0:
                     beyond = beyond.upper()
                     steepest = max(steepest, (beyond / (weight * root)).upper())

@@ -41,6 +41,11 @@ def precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
+def _root(square: Ball) -> Ball:
+    """The root of a number that is not negative, even if its ball is so in part."""
+    return square.sqrt() if square >= 0 else arb(0, square.abs_upper().sqrt())
+
+
 def exact(number: float) -> Ball:
     """The rational number that a float is.
 
@@ -181,7 +186,7 @@ class ExactData:
 
     def grouped(self, table: list[list[Ball]]) -> dict[int, tuple[Ball, Ball, Ball]]:
         """For each group whose norm is penalised the root of the number of its columns, its
-        weight, and the sum of squares of its rows of a table."""
+        weight, and the norm of its rows of a table."""
         assert self.groups is not None
         found: dict[int, tuple[Ball, Ball, Ball]] = {}
         sizes, weights = Counter(self.groups), self._weights
@@ -190,7 +195,7 @@ class ExactData:
                 size = arb(sizes[group]).sqrt() if group not in found else found[group][0]
                 squares = sum((entry * entry for entry in table[j]), arb(0))
                 found[group] = size, weight, squares + (found[group][2] if group in found else 0)
-        return found
+        return {group: (size, weight, _root(squares)) for group, (size, weight, squares) in found.items()}
 
     @property
     def _weights(self) -> list[Ball]:
