@@ -390,8 +390,8 @@ class _Minimization:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            # Where only rounding keeps an estimate from holding, no iterate will be better; nor where
-            # no careful sums are made for a proof, and the objective falls no more.
+            # Where only rounding keeps an estimate from holding, no iterate will be better; nor
+            # where no careful sums are made for a proof, and the objective falls no more.
             is_final = certificate.kind == "estimate" or (self.objective.penalty.has_rest and self._falls_no_more())
             only_rounding_is_left = is_final and certificate.exact <= self.tol * certificate.null_objective
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None

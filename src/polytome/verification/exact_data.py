@@ -227,8 +227,8 @@ class ExactData:
         return self._constants[ctx.prec]
 
     def spreads(self) -> list[Ball]:
-        """No less than how far a column's values are from one that an intercept may subtract, in the
-        root mean square; without an intercept from 0."""
+        """No less than how far a column's values are from one that an intercept may subtract, in
+        the root mean square; without an intercept from 0."""
         total = self.total_weight
         if self.fit_intercept:
             return self._deviations(total)
