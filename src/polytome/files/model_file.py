@@ -301,7 +301,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
-    if kind == "LogisticRegression" and saved["objective"]["l1_ratio"] > 0:
+    if "objective" in saved and saved["objective"]["l1_ratio"] > 0:
         needed |= {"proved_zero"}
     if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")

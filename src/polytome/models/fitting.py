@@ -32,7 +32,7 @@ from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_par
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
 from polytome.models.groups import groups_of, groups_text
-from polytome.models.peer_settings import l1_ratio_of, peer_warning
+from polytome.models.peer_settings import check_ratio, l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import separation_of, separation_sentence, unpenalised_columns, why_not_looked_for
 from polytome.models.settings import check_common_settings, real_number
@@ -175,6 +175,8 @@ def check_settings(estimator: Any) -> None:
     check_common_settings(estimator)
     check_scale(estimator.scale)
     check_penalty_weights(estimator.penalty_weights)
+    if "l1_ratio" in vars(estimator) and "penalty" not in vars(estimator):
+        check_ratio(estimator)
 
 
 def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:

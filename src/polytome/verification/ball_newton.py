@@ -155,8 +155,8 @@ def _add_rest(
     table = [[d * w for w in row] for d, row in zip(divisors, W.tolist(), strict=True)]
     sums = problem.grouped(table)
     for place, j, k in penalised:
-        root, weight, square = sums[problem.groups[j]]
-        corner, norm, along = strength * weight * root, square.sqrt(), divisors[j] * table[j][k]
+        root, weight, norm = sums[problem.groups[j]]
+        corner, along = strength * weight * root, divisors[j] * table[j][k]
         gradient[place][0] = (gradient[place][0] + corner * along / norm).mid()
         hessian[place][place] = (hessian[place][place] + corner * divisors[j] ** 2 / norm).mid()
         for other, i, m in penalised:

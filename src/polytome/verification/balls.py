@@ -74,11 +74,13 @@ from scipy.special import expit, logsumexp, softmax
 from polytome.verification.ball_tilt import Tilt
 from polytome.verification.exact_data import Ball, Block, ExactData
 
+__all__ = ["BallProblem", "DualPoint"]
+
 Array = NDArray[Any]
+DualPoint = tuple[Ball, list[list[Ball]]]
+"""The mean entropy of predictions, and the gradient that their residuals have, row by row."""
 _LEAST_BESIDE_OFFSETS = 1e-9  # nats
 _NULL_STEPS = 10
-
-__all__ = ["BallProblem"]
 
 
 class BallProblem(ExactData):
@@ -106,8 +108,8 @@ class BallProblem(ExactData):
             ratio = arb(float(self.l1_ratio))
             if self.groups is not None:
                 table = [[d * w for w in row] for d, row in zip(self.divisors, W.tolist(), strict=True)]
-                for root, weight, norm_square in self.grouped(table).values():
-                    found += strength * ratio * weight * root * norm_square.sqrt()
+                for root, weight, norm in self.grouped(table).values():
+                    found += strength * ratio * weight * root * norm
                 return found
             for size, row in zip(self.sizes, W.tolist(), strict=True):
                 found += strength * ratio * size * sum((abs(w) for w in row), arb(0))
@@ -124,11 +126,19 @@ class BallProblem(ExactData):
             b: its intercepts.
             reached: a value that P has somewhere; that at the witness if None.
         """
-        mixing, tilt, free = [(arb(0), arb(0))] * self.n_outputs, None, set(self.free)
-        if free:
+        dual = self.dual_point(W, b)
+        if dual is None:
+            return arb("-inf")
+        return self.value_of(dual, self.value(W, b).upper() if reached is None and self.l1_ratio > 0 else reached)
+
+    def dual_point(self, W: Ball, b: list[Ball]) -> DualPoint | None:
+        """The mean entropy of those predictions, and their gradient; None where no such change is
+        found."""
+        mixing, tilt = [(arb(0), arb(0))] * self.n_outputs, None
+        if self.free:
             tilt = Tilt.of(self, lambda block: self.predictions(block, W, b))
             if tilt is None:
-                return arb("-inf")
+                return None
         elif self.fit_intercept:
             mixing = self._mixing(W, b)
         entropy, G = arb(0), [[arb(0)] * self.n_outputs for _ in range(self.X.shape[1])]
@@ -140,7 +150,7 @@ class BallProblem(ExactData):
                 others = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(rest, mixing, strict=True)]
                 if tilt is not None:
                     if (tilted := tilt.moved(block, i, p, rest)) is None:
-                        return arb("-inf")
+                        return None
                     q, others = tilted
                 if self.softmax:
                     entropy += s * sum((_entropy_term(qk) for qk in q), arb(0))
@@ -151,14 +161,48 @@ class BallProblem(ExactData):
                 if block.offset is not None:
                     entropy += sum((r * o for r, o in zip(residuals[-1], block.offset[i], strict=True)), arb(0))
             _add_products(G, block.X, residuals)
-        total, squares = self.total_weight, arb(0)
+        total = self.total_weight
+        return entropy / total, [[g / total for g in row] for row in G]
+
+    def value_of(self, dual: DualPoint, reached: Ball) -> Ball:
+        """D at a dual point; see `bound`."""
+        (entropy, G), free = dual, set(self.free)
+        if self.l1_ratio > 0:
+            return entropy - self._gains(G, free, reached)
+        squares = arb(0)
         for j, (ridge, row) in enumerate(zip(self.ridges, G, strict=True)):
             if j not in free:
                 squares += sum((g * g for g in row), arb(0)) / ridge
-        if self.l1_ratio > 0:
-            reached = self.value(W, b).upper() if reached is None else reached
-            return entropy / total - self._gains([[g / total for g in row] for row in G], free, reached)
-        return entropy / total - squares / (total * total * 2 * self.strength)
+        return entropy - squares / (2 * self.strength)
+
+    def zeros(self, dual: DualPoint, excess: Ball) -> Array:
+        """Which coefficients are 0 wherever P is least, (d, m), boolean.
+
+        As the loss is smooth with the constant L (1/2 of a softmax, 1/4 of a sigmoid), D falls from
+        its maximum at least as `||q - q*||^2 / (2 L)`, of which the mean over the rows is taken. So
+        `||q - q*||^2 <= 2 L excess`, and by the inequality of Cauchy and Schwarz the gradient at
+        the optimum is within the root of that times the columns' deviations. A coefficient whose
+        gradient there is less than its corner is 0, and so is a group.
+
+        Args:
+            dual: a dual point.
+            excess: how far D is, at most, from a value that P has somewhere.
+        """
+        found = np.zeros((self.X.shape[1], self.n_outputs), dtype=bool)
+        radius = (2 * excess.upper() * arb(1) / (2 if self.softmax else 4)).sqrt() if excess.upper() > 0 else arb(0)
+        corner, spreads, free = self.strength * arb(float(self.l1_ratio)), self.spreads(), set(self.free)
+        away = [radius * spread / d for spread, d in zip(spreads, self.divisors, strict=True)]
+        slopes = [[g / d for g in row] for row, d in zip(dual[1], self.divisors, strict=True)]
+        if self.groups is None:
+            for j, (size, d) in enumerate(zip(self.sizes, self.divisors, strict=True)):
+                inside = [bool(abs(g) + away[j] < corner * size / d) for g in slopes[j]]
+                found[j] = [is_inside and j not in free for is_inside in inside]
+            return found
+        moved = self.grouped([[each] for each in away])
+        for group, (root, weight, norm) in self.grouped(slopes).items():
+            is_inside = norm + moved[group][2] < corner * root * weight
+            found[[j for j, own in enumerate(self.groups) if own == group]] = bool(is_inside)
+        return found
 
     def _gains(self, G: list[list[Ball]], free: set[int], reached: Ball) -> Ball:
         """What coefficients can gain from a gradient, at most, under a penalty of absolute values:
@@ -167,8 +211,8 @@ class BallProblem(ExactData):
         squares, steepest = arb(0), arb(0)
         if self.groups is not None:
             table = [[g / d for g in row] for d, row in zip(self.divisors, G, strict=True)]
-            for root, weight, norm_square in self.grouped(table).values():
-                beyond = norm_square.sqrt() - strength * ratio * weight * root
+            for root, weight, norm in self.grouped(table).values():
+                beyond = norm - strength * ratio * weight * root
                 if not beyond < 0:
                     beyond = beyond.upper()
                     steepest = max(steepest, (beyond / (weight * root)).upper())
@@ -246,7 +290,8 @@ class BallProblem(ExactData):
         """The least objective of intercepts beside the offsets, or 1e-9 nats if that is more: what
         intercepts found in floats reach, and a lower bound, in one ball."""
         W, b = arb_mat(1, self.n_outputs), self._null_intercepts(offset)
-        alone = replace(self, X=np.zeros((self.X.shape[0], 1)), scale=None, penalty_weights=None, C=1.0, l1_ratio=0.0)
+        of_penalty = {"scale": None, "penalty_weights": None, "groups": None, "C": 1.0, "l1_ratio": 0.0}
+        alone = replace(self, X=np.zeros((self.X.shape[0], 1)), **of_penalty)
         reached = alone.value(W, b)
         found = reached.union(alone.bound(W, b)) if self.fit_intercept else reached
         least = arb(_LEAST_BESIDE_OFFSETS)

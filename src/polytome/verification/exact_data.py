@@ -41,6 +41,11 @@ def precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
+def _root(square: Ball) -> Ball:
+    """The root of a number that is not negative, even if its ball is so in part."""
+    return square.sqrt() if square >= 0 else arb(0, square.abs_upper().sqrt())
+
+
 def exact(number: float) -> Ball:
     """The rational number that a float is.
 
@@ -185,7 +190,7 @@ class ExactData:
 
     def grouped(self, table: list[list[Ball]]) -> dict[int, tuple[Ball, Ball, Ball]]:
         """For each group whose norm is penalised the root of the number of its columns, its
-        weight, and the sum of squares of its rows of a table."""
+        weight, and the norm of its rows of a table."""
         assert self.groups is not None
         found: dict[int, tuple[Ball, Ball, Ball]] = {}
         sizes, weights = Counter(self.groups), self._weights
@@ -194,7 +199,7 @@ class ExactData:
                 size = arb(sizes[group]).sqrt() if group not in found else found[group][0]
                 squares = sum((entry * entry for entry in table[j]), arb(0))
                 found[group] = size, weight, squares + (found[group][2] if group in found else 0)
-        return found
+        return {group: (size, weight, _root(squares)) for group, (size, weight, squares) in found.items()}
 
     @property
     def _weights(self) -> list[Ball]:
@@ -224,6 +229,20 @@ class ExactData:
                 divisors = [arb(v) for v in np.asarray(self.scale, dtype=np.float64).tolist()]
             self._constants[ctx.prec] = total, divisors
         return self._constants[ctx.prec]
+
+    def spreads(self) -> list[Ball]:
+        """No less than how far a column's values are from one that an intercept may subtract, in
+        the root mean square; without an intercept from 0."""
+        total = self.total_weight
+        if self.fit_intercept:
+            return self._deviations(total)
+        squares = [arb(0)] * self.X.shape[1]
+        for block in self.blocks():
+            rows = block.X if isinstance(block.X, list) else (list(enumerate(row)) for row in block.X.tolist())
+            for s, row in zip(block.weight, rows, strict=True):
+                for j, x in row:
+                    squares[j] += s * x * x
+        return [(square / total).sqrt() for square in squares]
 
     def _deviations(self, total: Ball) -> list[Ball]:
         """Weighted standard deviations; 1 for a constant column. Dense ones around a row, so that
