@@ -290,7 +290,7 @@ class BallProblem(ExactData):
         """The least objective of intercepts beside the offsets, or 1e-9 nats if that is more: what
         intercepts found in floats reach, and a lower bound, in one ball."""
         W, b = arb_mat(1, self.n_outputs), self._null_intercepts(offset)
-        of_penalty = {"scale": None, "penalty_weights": None, "groups": None, "C": 1.0, "l1_ratio": 0.0}
+        of_penalty: dict[str, Any] = {"scale": None, "penalty_weights": None, "groups": None, "C": 1.0, "l1_ratio": 0.0}
         alone = replace(self, X=np.zeros((self.X.shape[0], 1)), **of_penalty)
         reached = alone.value(W, b)
         found = reached.union(alone.bound(W, b)) if self.fit_intercept else reached
