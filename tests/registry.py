@@ -18,7 +18,7 @@ from scipy import sparse
 from column_store import ColumnStore, ColumnStoreRows
 from polytome.losses import IndependentSigmoids, Logistic, Loss, Softmax, Squared
 from polytome.losses.pairwise import PairwiseSigmoids
-from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2
+from polytome.penalties import L2, ElasticNet, GroupLasso, NoPenalty, Penalty, WeightedL2
 from polytome.rows import ArrayRows, DeviceMatrix, SparseRows, Storage, TensorRows, as_rows
 from polytome.solvers import LBFGS, GradientDescent, Newton, RowSpace, Solver, StochasticGradientDescent
 
@@ -92,6 +92,8 @@ PENALTIES_WITH_REST: dict[str, Penalty] = {
     "elastic-net-unpenalised": ElasticNet(0.5, 0.2, [1.0, 0.0, 2.0, 0.0]),
     "lasso": ElasticNet(0.5, 1.0),
     "lasso-unpenalised": ElasticNet(0.5, 1.0, [1.0, 0.0, 2.0, 0.0]),
+    "group-lasso": GroupLasso(0.5, 1.0, [0, 1, 1, 2]),
+    "grouped-elastic-net-weighted": GroupLasso(0.5, 0.9, [7, 3, 3, 5], [4.0, 0.25, 0.25, 0.0]),
 }
 
 # Each is exact on every objective that has a minimum; the last two take many passes.

@@ -11,12 +11,12 @@ from polytome.certificates.certificate import certify
 from polytome.certificates.fenchel import proved_zeros
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective
-from polytome.penalties import ElasticNet
+from polytome.penalties import ElasticNet, GroupLasso
 from polytome.rows import as_rows
 from polytome.solvers import ProximalNewton, minimize
 
 
-def random_problem(seed):
+def random_problem(seed, grouped=False):
     """Data, settings and the objective of a tiny fit."""
     rng = np.random.default_rng(seed)
     n_classes, d = int(rng.integers(2, 5)), int(rng.integers(1, 7))
@@ -28,7 +28,11 @@ def random_problem(seed):
     ratio, C = float(rng.choice([1.0, 1.0, 0.99, 0.5, 0.05])), 10.0 ** rng.uniform(-2, 3)
     weights = rng.choice([0.0, 0.5, 1, 3], size=d) if rng.random() < 0.4 else np.ones(d)
     weights = weights if weights.any() else np.ones(d)
-    penalty = ElasticNet(1 / (C * weight.sum()), ratio, weights)
+    strength = 1 / (C * weight.sum())
+    penalty = ElasticNet(strength, ratio, weights)
+    if grouped:
+        groups = rng.integers(0, min(3, d), d)
+        penalty = GroupLasso(strength, ratio, groups, weights[groups] if weights[groups].any() else None)
     loss = Logistic() if n_classes == 2 else Softmax(n_classes)
     return rng, Objective(loss, penalty, as_rows(X, y, weight), bool(rng.random() < 0.8)), (X, y, weight)
 
@@ -44,16 +48,22 @@ def exact_objective(objective, data, W):
             scores = [mpmath.mpf(0), *scores] if len(scores) == 1 else scores
             loss += s * (mpmath.log(mpmath.fsum(mpmath.exp(z) for z in scores)) - scores[label])
         ratio, value = mpmath.mpf(penalty.l1_ratio), mpmath.mpf(0)
-        for w, row in zip(penalty.weights[:, 0].tolist(), W[:-1].tolist(), strict=True):
-            for v in row:
-                size = abs(mpmath.mpf(v))
-                value += w * (ratio * size + (1 - ratio) / 2 * size * size)
+        weights = np.broadcast_to(penalty.weights, (len(W) - 1, 1))[:, 0].tolist()
+        groups = getattr(penalty, "groups", np.arange(len(weights)))
+        for w, row in zip(weights, W[:-1].tolist(), strict=True):
+            value += w * (1 - ratio) / 2 * mpmath.fsum(mpmath.mpf(v) ** 2 for v in row)
+            if isinstance(penalty, ElasticNet):
+                value += w * ratio * mpmath.fsum(abs(mpmath.mpf(v)) for v in row)
+        for g in range(groups.max() + 1) if isinstance(penalty, GroupLasso) else ():
+            own = np.flatnonzero(groups == g)
+            squares = mpmath.fsum(mpmath.mpf(v) ** 2 for v in W[own].ravel().tolist())
+            value += weights[own[0]] * ratio * mpmath.sqrt(len(own) * squares)
         return loss / total + penalty.strength * value
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_gaps_are_above_the_distance_and_proved_zeros_are_zero(seed):
-    rng, objective, data = random_problem(seed)
+@pytest.mark.parametrize(("seed", "grouped"), [*((k, False) for k in range(60)), *((k, True) for k in range(40))])
+def test_gaps_are_above_the_distance_and_proved_zeros_are_zero(seed, grouped):
+    rng, objective, data = random_problem(seed, grouped)
     fine = minimize(objective, ProximalNewton(), tol=1e-13, max_iter=200)
     minimum = exact_objective(objective, data, fine.coefficients)
     has_optimum = fine.certificate.relative_gap < 1e-7  # a column without a penalty may tell classes apart

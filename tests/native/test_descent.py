@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from polytome import native
-from polytome.native.descent import descend
+from polytome.native.descent import Groups, descend, descend_in_groups
 
 
 def model(rng, size):
@@ -39,6 +39,56 @@ def test_what_it_finds_is_least(rng):
     assert (w == 0).any()
 
 
+def groups_of(rng, size):
+    starts = [0, *sorted(rng.choice(np.arange(1, size), size // 3, replace=False)), size] if size > 1 else [0, 1]
+    return np.array(starts, dtype=np.int64)
+
+
+@pytest.mark.skipif(not native.instruction_sets(), reason="the extension is not built")
+@pytest.mark.parametrize("size", [1, 2, 7, 40])
+def test_compiled_code_and_numpy_agree_on_groups(rng, size):
+    H, gradient, _, start = model(rng, size)
+    starts = groups_of(rng, size)
+    groups, corner, found = Groups.of(H, starts), rng.uniform(0.5, 3, len(starts) - 1), []
+    for compiled in (False, True):
+        w, g = start.copy(), gradient.copy()
+        sweeps = descend_in_groups(compiled, H, groups, corner, g, w, 3, 0.0)
+        found.append((w, g, sweeps))
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-10)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-10)
+    assert_array_equal(found[0][0] == 0, found[1][0] == 0)
+    assert found[0][2] == found[1][2]
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_what_it_finds_in_groups_is_least(rng, flat):
+    H, gradient, _, start = model(rng, 12)
+    if flat:
+        H[:3, :3] = 1.0  # one direction of the first group has curvature
+        H[:3, 3:] = H[3:, :3] = 0.0
+        gradient[:3] = -9.0
+    starts = np.array([0, 3, 4, 8, 12])
+    corner, w, g = np.array([0.5, 2.0, 90.0, 1.0]), start.copy(), gradient.copy()
+    native.group_descent(H, Groups.of(H, starts), corner, g, w, 3000, 1e-13)
+    np.testing.assert_allclose(g, gradient + H @ (w - start), atol=1e-9)
+    for first, end, c in zip(starts, starts[1:], corner, strict=False):
+        norm = np.linalg.norm(w[first:end])
+        if norm == 0:
+            assert np.linalg.norm(g[first:end]) <= c + 1e-9
+        else:
+            np.testing.assert_allclose(g[first:end], -c * w[first:end] / norm, atol=1e-6)
+    assert not w[4:8].any()
+    assert w[:3].any()
+
+
+def test_a_group_of_one_is_a_coordinate(rng):
+    H, gradient, corner, start = model(rng, 9)
+    one, other = (start.copy(), gradient.copy()), (start.copy(), gradient.copy())
+    native.gram_descent(H, corner, one[1], one[0], 4, 0.0)
+    native.group_descent(H, Groups.of(H, np.arange(10)), corner, other[1], other[0], 4, 0.0)
+    np.testing.assert_allclose(one[0], other[0], atol=1e-12)
+
+
 def test_a_coordinate_without_curvature_stays(rng):
     w, g = np.array([2.0, 1.0]), np.array([1.0, 1.0])
     assert native.gram_descent(np.diag([0.0, 2.0]), np.zeros(2), g, w, 3, 0.0) == 2
@@ -53,6 +103,10 @@ def test_arrays_of_other_shapes_are_refused():
     for H, corner, g, w in [(np.eye(3), two, two, two), (np.eye(2), three, two, two), (np.ones((2, 3)), two, two, two)]:
         with pytest.raises(ValueError, match="need one side"):
             _passes.gram_descent(H, corner, g, w, 1, 0.0)
+    for starts, bases in [([0, 1], np.ones(1)), ([0, 2, 2], np.ones(4)), ([1, 2], np.ones(1)), ([0, 2], np.ones(1))]:
+        places, corner = np.array(starts, dtype=np.int64), np.ones(len(starts) - 1)
+        with pytest.raises(ValueError, match="starts"):
+            _passes.group_descent(np.eye(2), places, corner, bases, two.copy(), two.copy(), two.copy(), 1, 0.0)
     frozen = np.zeros(2)
     frozen.flags.writeable = False
     with pytest.raises(TypeError):

@@ -15,7 +15,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.objective import Objective
-from polytome.penalties import L2, ElasticNet
+from polytome.penalties import L2, ElasticNet, GroupLasso
 from polytome.rows import as_rows
 from polytome.solvers import LBFGS, Newton, ProximalNewton, Stop, minimize
 
@@ -65,6 +65,39 @@ def test_twenty_by_twenty_is_certified_in_few_steps():
             steps.append(len(solution.history) - 1)
     assert max(steps) <= 20
     assert np.median(steps) <= 9
+
+
+def test_groups_of_twenty_by_twenty_are_certified_in_few_steps():
+    steps = []
+    for seed, n_classes in itertools.product(range(2), (2, 3, 10)):
+        X, y = twenty_by_twenty(seed, n_classes)
+        loss = Logistic() if n_classes == 2 else Softmax(n_classes)
+        for C, ratio, size in [(0.01, 1.0, 1), (1.0, 1.0, 4), (10.0, 1.0, 1), (1000.0, 1.0, 4), (10.0, 0.5, 1)]:
+            penalty = GroupLasso(1 / (C * len(y)), ratio, np.arange(20) // size)
+            solution = minimize(Objective(loss, penalty, as_rows(X, y)), ProximalNewton(), tol=1e-8)
+            assert solution.stop is Stop.CERTIFIED
+            steps.append(len(solution.history) - 1)
+    assert max(steps) <= 20
+    assert np.median(steps) <= 9
+
+
+@pytest.mark.parametrize("loss", ["sigmoids", "softmax"])
+def test_a_small_working_set_of_groups_reaches_the_same_minimum(rng, loss):
+    """Where a group is larger than the working set, it is worked on alone."""
+    X = rng.normal(size=(50, 120))
+    y = (X[:, :3] + 0.5 * rng.normal(size=(50, 3))).argmax(axis=1)
+    penalty, own = (
+        GroupLasso(0.03, 1.0, np.arange(120) // 2),
+        Softmax(3) if loss == "softmax" else IndependentSigmoids(3),
+    )
+    objective = Objective(own, penalty, as_rows(X, y if loss == "softmax" else np.eye(3)[y]))
+    whole = minimize(objective, ProximalNewton(), tol=1e-9)
+    assert whole.stop is Stop.CERTIFIED
+    assert np.count_nonzero(penalty.norms(whole.coefficients[:-1])) > 4
+    for largest in (24, 2):
+        few = minimize(objective, ProximalNewton(largest=largest), tol=1e-5)
+        assert few.stop is Stop.CERTIFIED
+        assert few.certificate.objective - whole.certificate.objective < 1e-4
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

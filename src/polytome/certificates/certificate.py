@@ -90,7 +90,8 @@ class Certificate:
         distance: without a penalty, a proved bound on the distance of the coefficients from the
             optimal ones; `inf` if unknown, and with a penalty, where `coefficient_bound` follows
             from the gap.
-        l1_ratio: the share of absolute values in the penalty, the rest being squares.
+        l1_ratio: the share of absolute values, or of norms of groups, in the penalty, the rest
+            being squares.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))

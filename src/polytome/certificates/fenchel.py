@@ -17,7 +17,8 @@ costs a little, and no dual point has to be shrunk until it is feasible.
 *Zeros.* Losses are smooth with a constant L, so -D is strongly convex in R: the optimal residuals
 R* are unique, with `sum_i s_i ||R_i - R*_i||^2 / S <= 2 L (P - D)`. Entry jk of G is therefore no
 farther from that of G* than `sqrt(2 L gap)` times the deviation of column j. Where it stays inside
-the corner, the coefficient is 0 at every optimum.
+the corner, the coefficient is 0 at every optimum. The same holds of a group's norm: its gradient is
+no farther than that times the root of the sum of its columns' squared deviations.
 
 References: Ndiaye, Fercoq, Gramfort and Salmon, Gap safe screening rules for sparsity enforcing
 penalties, Journal of Machine Learning Research 18, 2017; Boyd and Vandenberghe, Convex
@@ -36,7 +37,7 @@ from numpy.typing import NDArray
 from polytome.certificates.rounding import UNIT, Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import Equations, solve_equations
 from polytome.objective import Objective
-from polytome.penalties import ElasticNet
+from polytome.penalties import ElasticNet, GroupLasso
 
 Array = NDArray[Any]
 
@@ -167,7 +168,7 @@ def proved_zeros(objective: Objective, W: Array, tol: float) -> Array:
     """
     objective, penalty = objective.at(np.float64), objective.penalty
     nowhere = np.zeros((objective.shape[0] - 1, objective.shape[1]), dtype=bool)
-    if not isinstance(penalty, ElasticNet):
+    if not isinstance(penalty, ElasticNet | GroupLasso):
         return nowhere
     value, gradient = objective.value_and_gradient(W)
     equations = None
@@ -181,10 +182,7 @@ def proved_zeros(objective: Objective, W: Array, tol: float) -> Array:
         return nowhere
     rows, sizes = objective.rows, objective.sizes
     deviations = rows.columns.scale * rows.lengths(rows.moments()[0]) if objective.fit_intercept else sizes.summed
-    radius = math.sqrt(2 * loss.smoothness * gap) * (1 + growth(20)) * deviations[:, None]
-    farthest = np.abs(point.gradient) + point.error + radius
-    corner = np.broadcast_to(penalty.corner, farthest.shape)
     # Deviations that columns are divided by are rounded, and so is the strength.
-    slack = 1 - growth(2 * rows.n_rows + 200)
-    found: Array = (corner > 0) & (farthest * (1 + growth(20)) < corner * slack)
-    return found
+    slack = 1 + 2 * growth(2 * rows.n_rows + 200)
+    radius = math.sqrt(2 * loss.smoothness * gap) * slack * deviations
+    return penalty.proved_zeros(point.gradient * slack, point.error * slack, radius)

@@ -21,7 +21,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Loss
 from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
-from polytome.native.descent import descend
+from polytome.native.descent import Groups, descend, descend_in_groups
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
@@ -35,11 +35,13 @@ if _passes is not None:
 __all__ = [
     "DualSteps",
     "EachBlock",
+    "Groups",
     "Link",
     "StoredRows",
     "Whole",
     "dual_steps",
     "gram_descent",
+    "group_descent",
     "instruction_set",
     "instruction_sets",
     "linked_scores",
@@ -190,3 +192,13 @@ def gram_descent(H: Array, corner: Array, gradient: Array, coefficients: Array, 
     """Sweeps of coordinate descent on a quadratic model with absolute values, in place; see
     `polytome.native.descent`."""
     return descend(instruction_set() is not None, H, corner, gradient, coefficients, sweeps, tolerance)
+
+
+def group_descent(
+    H: Array, groups: Groups, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float
+) -> int:
+    """Sweeps over the groups of a quadratic model with norms, in place; see
+    `polytome.native.descent`."""
+    return descend_in_groups(
+        instruction_set() is not None, H, groups, corner, gradient, coefficients, sweeps, tolerance
+    )

@@ -12,6 +12,17 @@ def gram_descent(
     sweeps: int,
     tolerance: float,
 ) -> int: ...
+def group_descent(
+    H: NDArray[Any],
+    starts: NDArray[Any],
+    corner: NDArray[Any],
+    bases: NDArray[Any],
+    curvatures: NDArray[Any],
+    gradient: NDArray[Any],
+    coefficients: NDArray[Any],
+    sweeps: int,
+    tolerance: float,
+) -> int: ...
 def forget_other_threads() -> None: ...
 def predict_dense(
     set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int

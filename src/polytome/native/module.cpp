@@ -365,6 +365,28 @@ int descend(const Matrix& H, const Numbers& l1, const Sums& gradient, const Sums
     return gram_descent(H.data(), size, l1.data(), gradient.data(), coefficients.data(), sweeps, tolerance);
 }
 
+int descend_in_groups(const Matrix& H, const Bounds& starts, const Numbers& corner, const Numbers& bases,
+                      const Numbers& curvatures, const Sums& gradient, const Sums& coefficients, int sweeps,
+                      double tolerance) {
+    const std::size_t size = H.shape(0), groups = corner.shape(0);
+    require(H.shape(1) == size && curvatures.shape(0) == size && gradient.shape(0) == size &&
+                coefficients.shape(0) == size && starts.shape(0) == groups + 1,
+            "H, starts, corner, curvatures, gradient, coefficients: need one side, and as many entries");
+    std::size_t entries = 0;
+    std::int64_t before = 0;
+    for (std::size_t group = 0; group < groups; ++group) {
+        const std::int64_t start = starts.data()[group], end = starts.data()[group + 1];
+        require(start == before && end > start, "starts: need to grow from 0 on");
+        entries += static_cast<std::size_t>((end - start) * (end - start));
+        before = end;
+    }
+    require(static_cast<std::size_t>(before) == size && bases.shape(0) == entries,
+            "starts, bases: need to end with H, and one matrix for each group");
+    const InterpreterReleased released;
+    return group_descent(H.data(), size, starts.data(), groups, corner.data(), bases.data(), curvatures.data(),
+                         gradient.data(), coefficients.data(), sweeps, tolerance);
+}
+
 }  // namespace
 
 NB_MODULE(_passes, module) {
@@ -374,6 +396,9 @@ NB_MODULE(_passes, module) {
     module.def("end_passes", &end_passes);
     module.def("forget_other_threads", &forget_other_threads);
     module.def("gram_descent", &descend, "H"_a.noconvert(), "l1"_a.noconvert(), "gradient"_a.noconvert(),
+               "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);
+    module.def("group_descent", &descend_in_groups, "H"_a.noconvert(), "starts"_a.noconvert(), "corner"_a.noconvert(),
+               "bases"_a.noconvert(), "curvatures"_a.noconvert(), "gradient"_a.noconvert(),
                "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);
     module.def("predict_dense", &predict_dense, "set"_a, "X"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(),
                "result"_a.noconvert(), "threads"_a);

@@ -3,7 +3,18 @@ file."""
 
 from polytome.penalties.contract import Penalty, by_column
 from polytome.penalties.elastic_net import ElasticNet, strength_and_ratio
+from polytome.penalties.group_lasso import GroupLasso, group_lasso_text
 from polytome.penalties.nothing import NoPenalty
 from polytome.penalties.ridge import L2, WeightedL2
 
-__all__ = ["L2", "ElasticNet", "NoPenalty", "Penalty", "WeightedL2", "by_column", "strength_and_ratio"]
+__all__ = [
+    "L2",
+    "ElasticNet",
+    "GroupLasso",
+    "NoPenalty",
+    "Penalty",
+    "WeightedL2",
+    "by_column",
+    "group_lasso_text",
+    "strength_and_ratio",
+]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
 from polytome.penalties.contract import Penalty
+from polytome.penalties.group_lasso import GroupLasso
 
 Array = NDArray[Any]
 
@@ -174,6 +175,20 @@ class ElasticNet:
         by_size = max(by_size, 0.0) + (rounding - 1) * scale
         return min(by_squares, by_size) * rounding
 
+    def proved_zeros(self, gradient: Array, error: Array, radius: Array) -> Array:
+        """Which coefficients are 0 at every minimum, if the loss's gradient there is near; boolean.
+
+        Args:
+            gradient: of the loss, near that of a dual point, (n_features, n_outputs).
+            error: how far the dual point's may be from it, entry by entry.
+            radius: how far in all outputs together a column's gradient at the minimum may be from
+                the dual point's, in the Euclidean norm, (n_features,).
+        """
+        farthest = (np.abs(gradient) + error + radius[:, None]) * (1 + 24 * _UNIT)
+        corner = np.broadcast_to(self.corner, farthest.shape)
+        found: Array = (corner > 0) & (farthest < corner)
+        return found
+
     def centre(self, coefficients: Array) -> Array:
         """The median, or what is between it and the mean; the mean where a column has no weight.
 
@@ -195,13 +210,13 @@ class ElasticNet:
 
 
 def strength_and_ratio(penalty: Penalty) -> tuple[float, float]:
-    """The strength of a penalty, 0 of none, and the share of absolute values in it.
+    """The strength of a penalty, 0 of none, and the share of absolute values, or of norms, in it.
 
     Example:
         >>> strength_and_ratio(ElasticNet(0.5, 0.25))
         (0.5, 0.25)
     """
-    if isinstance(penalty, ElasticNet):
+    if isinstance(penalty, ElasticNet | GroupLasso):
         return penalty.strength, penalty.l1_ratio
     return penalty.modulus, 0.0
 

@@ -14,6 +14,7 @@ from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
+from polytome.penalties import GroupLasso
 from polytome.rows import in_memory
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution
@@ -95,6 +96,12 @@ def choose_solver(objective: Objective) -> Choice:
         Newton(sample=None)
     """
     n, d = objective.rows.n_rows, objective.rows.n_features
+    if isinstance(objective.penalty, GroupLasso):
+        # One group and what has no penalty are worked on at once, however large they are.
+        largest = (int(np.bincount(objective.penalty.groups).max()) + 1) * objective.loss.n_outputs
+        largest += len(objective.unpenalised) * objective.loss.n_outputs
+        solver = ProximalNewton(max(ProximalNewton.largest, largest))
+        return Choice(solver, f"a penalty with norms of groups, {d:,} columns, {n:,} rows")
     if objective.penalty.has_rest:
         return Choice(ProximalNewton(), f"a penalty with absolute values, {d:,} columns, {n:,} rows")
     resident, alike = objective.rows.facts.is_resident, objective.penalty.is_rotation_invariant

@@ -216,7 +216,7 @@ def _check_minimises(solver: Solver, penalty: Penalty) -> None:
     if not solver.minimises(penalty):
         raise ArgumentError(
             f"{type(solver).__name__} does not minimise the penalty {penalty.text}: use ProximalNewton (solver='auto') "
-            "for an ElasticNet, the others for L2, WeightedL2 and NoPenalty"
+            "for an ElasticNet or GroupLasso, the others for L2, WeightedL2 and NoPenalty"
         )
 
 
@@ -390,10 +390,10 @@ class _Minimization:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
-            # Where only rounding keeps an estimate from holding, no iterate will be better.
-            only_rounding_is_left = (
-                certificate.kind == "estimate" and certificate.exact <= self.tol * certificate.null_objective
-            )
+            # Where only rounding keeps an estimate from holding, no iterate will be better; nor
+            # where no careful sums are made for a proof, and the objective falls no more.
+            is_final = certificate.kind == "estimate" or (self.objective.penalty.has_rest and self._falls_no_more())
+            only_rounding_is_left = is_final and certificate.exact <= self.tol * certificate.null_objective
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
             if self.tol < _DEFAULT_TOLERANCE:
@@ -403,6 +403,13 @@ class _Minimization:
             self._prove(iterate)
         assert self.certified is not None
         return _outcome(self.certified.certificate)
+
+    def _falls_no_more(self) -> bool:
+        """Whether the last iterates had one objective, but for its rounding."""
+        if len(self.lowest) <= _MAX_REFUSED:
+            return False
+        before, now = self.lowest[-1 - _MAX_REFUSED], self.lowest[-1]
+        return before - now <= 8 * float(np.finfo(np.float64).eps) * abs(now)
 
     def _prove(self, iterate: Iterate) -> None:
         """Newton's steps until the curvature proves the estimate, where a Hessian can be formed."""

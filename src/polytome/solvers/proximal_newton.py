@@ -17,7 +17,7 @@ from polytome.certificates.rounding import UNIT
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores
-from polytome.penalties import ElasticNet, Penalty
+from polytome.penalties import ElasticNet, GroupLasso, Penalty
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -33,6 +33,8 @@ _FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it ta
 _ALWAYS_WHOLE = 300  # coefficients: fewer are one working set
 _LEAST_ADDED = 50  # coefficients that join a working set at a time, if so many would move
 _ROUNDS, _SWEEPS = 60, 30  # of the model: sweeps, and then a step of all coefficients that are not 0
+_GROUP_SWEEPS = 5  # over groups, before such a step: a sweep over groups takes many times as long
+_MAX_HALVINGS = 30
 _MODEL_ACCURACY = 3e-3  # times the gap's part of the objective: of a corner, what a slope may exceed it by
 _FLAT = 1e-13  # of the largest eigenvalue, or of the diagonal: rounding
 
@@ -45,11 +47,13 @@ class ProximalNewton(Solver):
     0 or would move, all classes together: class by class, or with a bound in the place of the
     Hessian, the method takes hundreds of steps where it now takes ten. What is not penalised is
     eliminated from the model; then sweeps of coordinate descent find which coefficients stay 0, and
-    a factor of the others' Hessian finds how large those are. A line search guarantees descent. The
+    a factor of the others' Hessian finds how large those are. Groups of coefficients take the place
+    of single ones where the penalty has norms. A line search guarantees descent. The
     Hessian is kept while the gap falls to a tenth with each step.
 
     Args:
-        largest: coefficients of a working set, at most: the side of the Hessian.
+        largest: coefficients of a working set, at most: the side of the Hessian. One group is in it
+            in any case.
 
     Example:
         >>> ProximalNewton()
@@ -64,8 +68,9 @@ class ProximalNewton(Solver):
     largest: int = 2000
 
     def minimises(self, penalty: Penalty) -> bool:
-        """Whether the penalty is made of absolute values, and squares if it has any."""
-        return isinstance(penalty, ElasticNet)
+        """Whether the penalty is made of absolute values, or of norms of groups, and squares if it
+        has any."""
+        return isinstance(penalty, ElasticNet | GroupLasso)
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
@@ -88,9 +93,10 @@ class _Descent:
     def __init__(self, objective: Objective, largest: int, start: Array) -> None:
         self.objective, self.largest, self.passes = objective, largest, 1.0
         penalty = objective.penalty
-        assert isinstance(penalty, ElasticNet)
+        assert isinstance(penalty, ElasticNet | GroupLasso)
         shape = objective.shape[0] - 1, objective.shape[1]
         self.penalty, self.corner = penalty, np.zeros(objective.shape)
+        self.groups = penalty.groups if isinstance(penalty, GroupLasso) else None
         self.corner[:-1] = np.broadcast_to(penalty.corner, shape)
         self.is_free = self.corner == 0
         self.is_free[-1] = objective.fit_intercept
@@ -122,7 +128,7 @@ class _Descent:
     def _form_model(self, chosen: Array) -> None:
         self.passes += 1
         self.is_fresh = True
-        self.model = _Model.at(self.objective, self.W, chosen, self.is_free)
+        self.model = _Model.at(self.objective, self.W, chosen, self.is_free, self.groups)
 
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
@@ -135,6 +141,9 @@ class _Descent:
             return chosen
         slopes = self.gradient[:-1] - self.penalty.quadratic * self.W[:-1]
         excess = self.penalty.distance(slopes, self.W[:-1])
+        if isinstance(self.penalty, GroupLasso):
+            chosen[:-1] |= self._groups_to_choose(self.penalty, excess)[self.penalty.groups][:, None]
+            return chosen
         moving = (excess > 0) & ~chosen[:-1]
         urgency = np.zeros(self.W.shape)
         urgency[:-1] = excess / np.maximum(self.corner[:-1], np.finfo(float).tiny)
@@ -144,6 +153,21 @@ class _Descent:
         found: Array = self.is_free | _first(chosen & ~self.is_free, urgency, room)
         return found
 
+    def _groups_to_choose(self, penalty: GroupLasso, excess: Array) -> Array:
+        """Of the groups those that are not 0 and those that would move, not more coefficients than
+        the largest Hessian has, but at least one group."""
+        is_penalised, is_zero = penalty.group_corner > 0, penalty.norms(self.W[:-1]) == 0
+        urgency = np.divide(excess, penalty.group_corner, out=np.zeros_like(excess), where=is_penalised)
+        sizes = np.bincount(penalty.groups) * self.objective.shape[1]
+        chosen: Array = is_penalised & ~is_zero
+        count = max(int(chosen.sum()), _LEAST_ADDED * self.objective.shape[1] // int(sizes.min()))
+        chosen |= _first(is_penalised & is_zero & (excess > 0), urgency, count)
+        order = np.argsort(np.where(chosen, -urgency, np.inf), kind="stable")
+        room = np.cumsum(sizes[order]) <= self.largest - int(self.is_free.sum())
+        room[:1] = True
+        chosen[order[~room]] = False
+        return chosen
+
     def _moved(self) -> bool:
         """Goes to where the model is least, or as far on the way as the objective allows."""
         assert self.model is not None
@@ -151,12 +175,12 @@ class _Descent:
         target = self.model.least(self.W, self.gradient, self.corner, accuracy)
         direction = target - self.W
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
-        corners = self.corner * np.abs(self.W)
+        corners = self._corners(self.W)
         length = 1.0
         for _ in range(_MAX_TRIES):
             W = target if length == 1 else self.W + length * direction
             slope = float(np.vdot(self.gradient, direction)) * length
-            predicted = slope + float((self.corner * np.abs(W) - corners).sum())
+            predicted = slope + float((self._corners(W) - corners).sum())
             W = self.objective.canonical(W)
             self.passes += 1
             value, gradient = self.objective.value_and_gradient(W)
@@ -170,6 +194,12 @@ class _Descent:
                 return moved
             length /= 2
         return False
+
+    def _corners(self, W: Array) -> Array:
+        """The parts of the penalty that are not squares: of each coefficient, or of each group."""
+        if isinstance(self.penalty, GroupLasso):
+            return np.asarray(self.penalty.group_corner * self.penalty.norms(W[:-1]))
+        return np.asarray(self.corner * np.abs(W))
 
 
 def _first(offered: Array, urgency: Array, count: int) -> Array:
@@ -196,7 +226,7 @@ class _Model:
     blocks: tuple[_BlockModel, ...]
 
     @classmethod
-    def at(cls, objective: Objective, W: Array, chosen: Array, is_free: Array) -> _Model:
+    def at(cls, objective: Objective, W: Array, chosen: Array, is_free: Array, groups: Array | None) -> _Model:
         """The model at a point: a pass over the rows."""
         (n_columns, _), loss = objective.shape, objective.loss
         features = np.flatnonzero(chosen[:-1].any(axis=1))
@@ -214,7 +244,13 @@ class _Model:
             hessians = [H[np.ix_(own, own)] for own, H in zip(within, whole, strict=True)]
         else:
             hessians = _chosen_hessians(objective, W, features, places, numbers)
-        blocks = [_BlockModel.of(own, H, is_free.T.ravel()[own]) for own, H in zip(numbers, hessians, strict=True)]
+        if groups is not None and len(numbers) > 1:
+            # A group has coefficients of all outputs, even if the loss has an output to itself.
+            numbers, hessians = [np.concatenate(numbers)], [block_diag(*hessians)]
+        blocks = []
+        for own, H in zip(numbers, hessians, strict=True):
+            of_own = None if groups is None else np.append(groups, -1)[own % n_columns]
+            blocks.append(_BlockModel.of(own, H, is_free.T.ravel()[own], of_own))
         return cls(chosen, tuple(blocks))
 
     def least(self, W: Array, gradient: Array, corner: Array, accuracy: float) -> Array:
@@ -251,10 +287,13 @@ class _BlockModel:
     S: Array
     inverse: Array
     mixed: Array
+    groups: native.Groups | None
 
     @classmethod
-    def of(cls, numbers: Array, H: Array, is_free: Array) -> _BlockModel:
+    def of(cls, numbers: Array, H: Array, is_free: Array, groups: Array | None) -> _BlockModel:
         p, f = np.flatnonzero(~is_free), np.flatnonzero(is_free)
+        if groups is not None:
+            p = p[np.argsort(groups[p], kind="stable")]
         mixed, S = H[np.ix_(f, p)], H[np.ix_(p, p)]
         inverse = np.zeros((len(f), len(f)))
         if len(f):
@@ -263,14 +302,23 @@ class _BlockModel:
             kept = eigenvalues > _FLAT * max(float(eigenvalues.max()), 0.0)
             inverse = (directions[:, kept] / eigenvalues[kept]) @ directions[:, kept].T
             S = S - mixed.T @ (inverse @ mixed)
-        return cls(numbers[p], numbers[f], np.ascontiguousarray(S), inverse, mixed)
+        S = np.ascontiguousarray(S)
+        found = None
+        if groups is not None:
+            starts = np.flatnonzero(np.diff(groups[p], prepend=-2))
+            found = native.Groups.of(S, np.append(starts, len(p)))
+        return cls(numbers[p], numbers[f], S, inverse, mixed, found)
 
     def go_to_least(self, target: Array, gradient: Array, corner: Array, accuracy: float) -> None:
         """Changes the coefficients of this block in place."""
         free = gradient[self.free]
         reduced = gradient[self.penalised] - self.mixed.T @ (self.inverse @ free)
         before = target[self.penalised]
-        w = _least_with_corners(self.S, reduced, before, corner[self.penalised], accuracy)
+        if self.groups is None:
+            w = _least_with_corners(self.S, reduced, before, corner[self.penalised], accuracy)
+        else:
+            corners = corner[self.penalised][self.groups.starts[:-1]]
+            w = _least_with_norms(self.S, reduced, before, self.groups, corners, accuracy)
         target[self.penalised] = w
         target[self.free] -= self.inverse @ (free + self.mixed @ (w - before))
 
@@ -326,6 +374,68 @@ def _go_on_support(H: Array, g: Array, w: Array, corner: Array) -> None:
             w[support[zeros]] = 0.0
             g += moved
             return
+
+
+def _least_with_norms(
+    H: Array, gradient: Array, start: Array, groups: native.Groups, corner: Array, accuracy: float
+) -> Array:
+    """The same with the sum of `corner ||w_g||` over groups in the place of absolute values."""
+    w, g = start.copy(), gradient.copy()
+    if not len(w):
+        return w
+    for _ in range(_ROUNDS):
+        native.group_descent(H, groups, corner, g, w, _GROUP_SWEEPS, accuracy / 4)
+        if _excess_of_norms(g, w, groups, corner) <= accuracy:
+            break
+        _go_on_groups(H, g, w, groups, corner)
+        if _excess_of_norms(g, w, groups, corner) <= accuracy:
+            break
+    return w
+
+
+def _norms(values: Array, groups: native.Groups) -> Array:
+    return np.asarray(np.sqrt(np.add.reduceat(values * values, groups.starts[:-1])))
+
+
+def _excess_of_norms(g: Array, w: Array, groups: native.Groups, corner: Array) -> float:
+    """How far a slope's norm is from what its corner allows, at most, as a part of that."""
+    sizes, counts = _norms(w, groups), np.diff(groups.starts)
+    towards = np.divide(corner, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    left = _norms(g + np.repeat(towards, counts) * w, groups)
+    return float((np.where(sizes == 0, left - corner, left) / corner).max())
+
+
+def _go_on_groups(H: Array, g: Array, w: Array, groups: native.Groups, corner: Array) -> None:
+    """A step of Newton's method of the groups that are not 0, whose norms are smooth, or as long a
+    part of it as is descent; in place."""
+    sizes, counts = _norms(w, groups), np.diff(groups.starts)
+    is_active = sizes > 0
+    if not is_active.any():
+        return
+    support = np.flatnonzero(np.repeat(is_active, counts))
+    inside, own_w = np.append(0, np.cumsum(counts[is_active])), w[support]
+    own = H[np.ix_(support, support)]
+    diagonal = np.diag_indices_from(own)
+    own[diagonal] += _FLAT * own[diagonal].max() + np.repeat(corner[is_active] / sizes[is_active], counts[is_active])
+    for first, end, size, of_group in zip(inside, inside[1:], sizes[is_active], corner[is_active], strict=False):
+        along = own_w[first:end] / size
+        own[first:end, first:end] -= of_group / size * np.outer(along, along)
+    factor, failed = lapack.dpotrf(own, lower=True, overwrite_a=True)
+    if failed:
+        return
+    slope = g[support] + np.repeat(corner[is_active] / sizes[is_active], counts[is_active]) * own_w
+    step, _ = lapack.dpotrs(factor, -slope, lower=True)
+    moved = H[:, support] @ step
+    along, bend = float(g[support] @ step), float(step @ moved[support])
+    for _ in range(_MAX_HALVINGS):
+        trial = own_w + step
+        norms = np.sqrt(np.add.reduceat(trial * trial, inside[:-1]))
+        change = along + 0.5 * bend + float((corner[is_active] * (norms - sizes[is_active])).sum())
+        if np.isfinite(change) and change < 0:
+            w[support] = trial
+            g += moved
+            return
+        step, moved, along, bend = step / 2, moved / 2, along / 2, bend / 4
 
 
 @dataclass(frozen=True, eq=False)
