@@ -15,6 +15,7 @@ __all__ = [
     "ClassWeight",
     "DataFolder",
     "Drop",
+    "GroupsName",
     "Header",
     "Host",
     "Intercept",
@@ -206,6 +207,15 @@ L1Ratio = Annotated[
         metavar="NUMBER",
         help="The share of absolute values in the penalty, the rest being squares: 0 for L2, 1 for L1. Above 0 "
         "coefficients that do not pay for themselves are exactly 0.",
+    ),
+]
+GroupsName = Annotated[
+    str | None,
+    typer.Option(
+        "--groups",
+        metavar="none|classes|columns",
+        help="With --l1-ratio above 0, which coefficients are 0 together: those of a feature, of all classes "
+        "(classes), or those of all features that a column became (columns), such as the levels of a category.",
     ),
 ]
 Scale = Annotated[

@@ -14,6 +14,7 @@ from polytome.cli.options import (
     ClassWeight,
     DataFolder,
     Drop,
+    GroupsName,
     Header,
     Intercept,
     InverseStrength,
@@ -32,7 +33,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
-from polytome.cli.train import refuse_beside_streams, scale_of, weights_of
+from polytome.cli.train import groups_from, refuse_beside_streams, scale_of, weights_of
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -92,6 +93,7 @@ def plan(
     disk: Disk = None,
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
+    groups: GroupsName = None,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
@@ -128,7 +130,7 @@ def plan(
     from polytome.tables.streams.memory import bytes_of
 
     settings: dict[str, Any] = {"C": C, "l1_ratio": l1_ratio, "scale": scale_of(scale), "class_weight": class_weight}
-    settings |= {"penalty_weights": weights_of(penalty_weights)}
+    settings |= {"penalty_weights": weights_of(penalty_weights), "groups": groups_from(groups)}
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))

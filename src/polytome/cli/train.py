@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ from polytome.cli.options import (
     ClassWeight,
     DataFolder,
     Drop,
+    GroupsName,
     Header,
     Intercept,
     InverseStrength,
@@ -59,7 +60,15 @@ if TYPE_CHECKING:
     from polytome.solvers import Progress
     from polytome.tables.streams.table import StreamedTable
 
-__all__ = ["coefficients_title", "model_line", "refuse_beside_streams", "scale_of", "train", "weights_of"]
+__all__ = [
+    "coefficients_title",
+    "groups_from",
+    "model_line",
+    "refuse_beside_streams",
+    "scale_of",
+    "train",
+    "weights_of",
+]
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
@@ -75,6 +84,7 @@ def train(
     seed: Seed = 0,
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
+    groups: GroupsName = None,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
@@ -127,6 +137,7 @@ def train(
     settings: dict[str, Any] = {
         "C": C,
         "l1_ratio": l1_ratio,
+        "groups": groups_from(groups),
         "scale": scale_of(scale),
         "penalty_weights": weights_of(penalty_weights),
         "class_weight": class_weight,
@@ -440,6 +451,17 @@ def scale_of(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
+def groups_from(text: str | None) -> Literal["classes", "columns"] | None:
+    """The option `--groups` as the estimator takes it."""
+    if text in (None, "none"):
+        return None
+    if text == "classes":
+        return "classes"
+    if text == "columns":
+        return "columns"
+    raise typer.BadParameter(f"{text!r} is not 'none', 'classes' or 'columns'", param_hint="'--groups'")
+
+
 def weights_of(texts: list[str] | None) -> dict[str, float] | None:
     """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part
     of it."""
@@ -568,7 +590,10 @@ def model_line(model: Fitted) -> str:
     strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"
     if model.objective_.l1_ratio > 0:
         zeros = int((model.coef_ == 0).sum())
-        strength += f", l1_ratio = {model.objective_.l1_ratio:g}: {zeros:,} of {model.coef_.size:,} coefficients are 0"
+        strength += f", l1_ratio = {model.objective_.l1_ratio:g}"
+        if model.objective_.groups != "none":
+            strength += f", groups = {model.objective_.groups}"
+        strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
     return f"{model.kind}, {size}, {strength}"
 
 

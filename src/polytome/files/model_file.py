@@ -276,7 +276,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
-    if kind == "LogisticRegression" and saved["objective"]["l1_ratio"] > 0:
+    if "objective" in saved and saved["objective"]["l1_ratio"] > 0:
         needed |= {"proved_zero"}
     if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
@@ -464,18 +464,23 @@ def _check_claims(model: Any, kind: str) -> None:
 
 
 def _check_weights(model: Any) -> None:
-    """Refuse weights of columns in the penalty that are none of these columns, or that the
-    objective does not have."""
+    """Refuse weights or groups of columns in the penalty that are none of these columns, or that
+    the objective does not have."""
+    from polytome.models.groups import groups_of, groups_text
     from polytome.models.penalty_weights import penalty_weights_of, weights_text
 
     try:
         weights = penalty_weights_of(model, model.n_features_in_, model.source_.encoder)
+        groups = groups_of(model, model.n_features_in_, model.source_.encoder)
     except ArgumentError as error:
         refuse(str(error))
     formula = model.objective_
     expected = weights_text(weights) if formula.strength > 0 else "none"
     if formula.penalty_weights != expected:
         refuse(f"the objective has the penalty weights {brief(formula.penalty_weights)}, the settings {expected}")
+    expected = groups_text(groups) if formula.l1_ratio > 0 else "none"
+    if formula.groups != expected:
+        refuse(f"the objective has the groups {brief(formula.groups)}, the settings {expected}")
 
 
 def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:

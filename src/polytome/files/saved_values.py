@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
+from polytome.models.groups import group_labels
 from polytome.plain.kinds import (
     LARGEST,
     LARGEST_COUNT,
@@ -83,6 +84,7 @@ def _nothing(value: Any, what: str) -> Any:
 _PARAMETERS: dict[str, Kind] = {
     "C": real(_SMALLEST, np.inf),
     "l1_ratio": optional(real(0, 1)),
+    "groups": optional(either(choice("classes", "columns"), listed(either(_SEED, text(nul=True))))),
     "fit_intercept": either(flag, whole(0, 1)),
     "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
     "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
@@ -97,7 +99,7 @@ _PARAMETERS: dict[str, Kind] = {
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
 """Settings that may hold one number for each column, and the least that it may be: those are
 tensors in a file."""
-_OF_ONE_MODEL = ("l1_ratio", "class_weight", "warm_start")
+_OF_ONE_MODEL = ("groups", "class_weight", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
     "epochs": whole(1, LARGEST_COUNT),
@@ -120,6 +122,7 @@ _FORMULA: dict[str, Kind] = {
     "value": real(0, np.inf, nan=True),
     "penalty_weights": text(100),
     "l1_ratio": real(0, 1),
+    "groups": text(100),
 }
 _CERTIFICATE: dict[str, Kind] = {
     "objective": real(0, np.inf, nan=True),
@@ -156,7 +159,7 @@ _MODEL: dict[str, Kind] = {
     "checksum": text(64),
     "library_version": text(100),
     "kind": text(100),
-    "parameters": record(_PARAMETERS, {"penalty_weights": None}),
+    "parameters": record(_PARAMETERS, {"penalty_weights": None, "groups": None}),
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
@@ -179,7 +182,7 @@ _SEPARATION: dict[str, Kind] = {
 }
 _CERTIFIED = _MODEL | {
     "classes": _anything,
-    "objective": record(_FORMULA, {"penalty_weights": "none", "l1_ratio": 0.0}),
+    "objective": record(_FORMULA, {"penalty_weights": "none", "l1_ratio": 0.0, "groups": "none"}),
     "certificate": record(
         {name: _CERTIFICATE[name] for name in _CERTIFICATE_FIELDS},
         {name: value for name, value in _CERTIFICATE_FIELDS.items() if name in _LATER},
@@ -189,7 +192,7 @@ _CERTIFIED = _MODEL | {
     "solver": text(),
     "separation": optional(record(_SEPARATION)),
 }
-_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS)}
+_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS, {"l1_ratio": 0.0})}
 _NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}
 PARTIAL = "PartialLogisticRegression"
 """The kind of a `LogisticRegression` that `partial_fit` has made: it has a state, and no
@@ -308,6 +311,8 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
         kept["class_weight"] = [list(pair) for pair in weights.items()]
     if isinstance(weights := kept.get("penalty_weights"), Mapping):
         kept["penalty_weights"] = [[name, float(weight)] for name, weight in weights.items()]
+    if kept.get("groups") is not None:
+        kept["groups"] = group_labels(kept["groups"])
     tensors = {}
     for name in OF_COLUMNS:
         if name in kept and np.ndim(parameters[name]) > 0:

@@ -81,6 +81,7 @@ class BinaryModels(CertifiedClassifier):
         self,
         *,
         C: float = 1.0,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
@@ -92,6 +93,7 @@ class BinaryModels(CertifiedClassifier):
         callback: Callback | None = None,
     ) -> None:
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.scale = scale
         self.penalty_weights = penalty_weights

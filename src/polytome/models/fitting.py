@@ -31,12 +31,13 @@ from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.peer_settings import l1_ratio_of, peer_warning
+from polytome.models.groups import groups_of, groups_text
+from polytome.models.peer_settings import check_ratio, l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import Separation, separation_of, separation_sentence, unpenalised_columns
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
-from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2, strength_and_ratio
+from polytome.penalties import L2, ElasticNet, GroupLasso, NoPenalty, Penalty, WeightedL2, strength_and_ratio
 from polytome.rows import Rows, Stream
 from polytome.solvers import Choice, Progress, Solution, Stop, minimize
 from polytome.solvers.driver import Callback, check_limits
@@ -50,6 +51,7 @@ __all__ = [
     "Problem",
     "check_certified",
     "check_settings",
+    "is_penalised",
     "keep_fit",
     "keep_solution",
     "minimum_of",
@@ -168,6 +170,8 @@ def check_settings(estimator: Any) -> None:
     check_common_settings(estimator)
     check_scale(estimator.scale)
     check_penalty_weights(estimator.penalty_weights)
+    if "l1_ratio" in vars(estimator) and "penalty" not in vars(estimator):
+        check_ratio(estimator)
 
 
 def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
@@ -175,16 +179,43 @@ def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
     disables C.
 
     Raises:
-        ArgumentError: `penalty_weights` do not fit the columns.
+        ArgumentError: `penalty_weights` or `groups` do not fit the columns.
     """
-    weights = penalty_weights_of(estimator, n_features)
-    is_void = np.isinf(estimator.C) or vars(estimator).get("penalty", "l2") is None
-    if is_void or (weights is not None and not weights.any()):
+    weights, groups = penalty_weights_of(estimator, n_features), groups_of(estimator, n_features)
+    if groups is not None and weights is not None:
+        _check_weights_of_groups(weights, groups)
+    if not is_penalised(estimator) or (weights is not None and not weights.any()):
         return NoPenalty()
     strength = 1 / (estimator.C * total_weight)
     if ratio := l1_ratio_of(estimator):
+        if groups is not None:
+            return GroupLasso(strength, ratio, groups, weights)
         return ElasticNet(strength, ratio, weights)
     return L2(strength) if weights is None else WeightedL2(strength, weights)
+
+
+def is_penalised(estimator: Any) -> bool:
+    """Whether the settings ask for a penalty; `penalty=None` disables C.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> is_penalised(LogisticRegression()), is_penalised(LogisticRegression(C=np.inf))
+        (True, False)
+    """
+    return not np.isinf(estimator.C) and vars(estimator).get("penalty", "l2") is not None
+
+
+def _check_weights_of_groups(weights: Array, groups: Array) -> None:
+    """Raises ArgumentError where columns of one group have different weights."""
+    _, first = np.unique(groups, return_index=True)
+    differs = weights != weights[first][groups]
+    if differs.any():
+        column = int(np.argmax(differs))
+        other = int(first[groups[column]])
+        raise ArgumentError(
+            f"penalty_weights[{column}] is {weights[column]:g} and penalty_weights[{other}] is {weights[other]:g}, but "
+            "both columns are in one group, whose norm has one weight: give them the same"
+        )
 
 
 def reporter_of(estimator: Any) -> Callback | None:
@@ -279,6 +310,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         value=estimator.certificate_.objective,
         penalty_weights=weights_text(objective.penalty.weights),
         l1_ratio=l1_ratio,
+        groups=groups_text(objective.penalty.groups if isinstance(objective.penalty, GroupLasso) else None),
     )
     estimator.separation_ = _separation(objective, solution, outputs)
     sentence = separation_sentence(estimator)

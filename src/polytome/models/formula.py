@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from polytome.penalties import L2, ElasticNet, Penalty, WeightedL2
+from polytome.penalties import L2, ElasticNet, Penalty, WeightedL2, group_lasso_text
 from polytome.plain.values import plain
 
 __all__ = ["Formula"]
@@ -27,7 +27,10 @@ class Formula:
             penalty.
         value: of the objective at the fitted coefficients, in nats.
         penalty_weights: "none", or what each column's part of the penalty is multiplied by.
-        l1_ratio: the share of absolute values in the penalty; the rest are squares.
+        l1_ratio: the share of absolute values, or of norms of groups, in the penalty; the rest are
+            squares.
+        groups: "none", "classes" (the coefficients of each column are a group), or how many groups
+            of columns there are.
 
     Example:
         >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
@@ -45,6 +48,7 @@ class Formula:
     value: float
     penalty_weights: str = "none"
     l1_ratio: float = 0.0
+    groups: str = "none"
 
     @property
     def C(self) -> float:
@@ -58,13 +62,20 @@ class Formula:
         text = f"(1/{self.total_weight:.10g}) sum_i {weights}{self.loss}_loss({scores}, y_i)"
         if self.strength > 0:
             weighted = self.penalty_weights != "none"
-            penalty: Penalty = WeightedL2(self.strength, 1.0) if weighted else L2(self.strength)
-            if self.l1_ratio > 0:
-                penalty = ElasticNet(self.strength, self.l1_ratio, 1.0 if weighted else None)
-            text += f" + {penalty.text}" + (f", w {self.penalty_weights}" if weighted else "")
+            text += f" + {self._penalty_text(weighted)}" + (f", w {self.penalty_weights}" if weighted else "")
+            if self.groups not in ("none", "classes"):
+                text += f", {self.groups}, p_g of them in group g"
         if self.scale != "none":
             text += f", x divided by {'its standard deviation' if self.scale == 'standard' else self.scale}"
         return text
+
+    def _penalty_text(self, weighted: bool) -> str:
+        if self.groups != "none":
+            return group_lasso_text(self.strength, self.l1_ratio, self.groups == "classes", weighted)
+        penalty: Penalty = WeightedL2(self.strength, 1.0) if weighted else L2(self.strength)
+        if self.l1_ratio > 0:
+            penalty = ElasticNet(self.strength, self.l1_ratio, 1.0 if weighted else None)
+        return penalty.text
 
     def to_json(self) -> dict[str, Any]:
         """The numbers and the text as plain values for JSON; what is infinite or NaN, as C without

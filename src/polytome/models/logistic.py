@@ -19,7 +19,8 @@ from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
-from polytome.models.fitting import Plan, Problem, check_settings, keep_fit, moved, planned, reporter_of
+from polytome.models.fitting import Plan, Problem, check_settings, is_penalised, keep_fit, moved, planned, reporter_of
+from polytome.models.groups import Groups, check_groups
 from polytome.models.labels import (
     Labels,
     class_weights,
@@ -30,7 +31,7 @@ from polytome.models.labels import (
 )
 from polytome.models.partial import OF_FIT, PartialState, distance_to_batch, learn_batch, suits_partial_fit
 from polytome.models.partitions import by_partition
-from polytome.models.peer_settings import check_peer_classes, check_peer_settings, threads_of
+from polytome.models.peer_settings import check_peer_classes, check_peer_settings, l1_ratio_of, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import dense_coefficients, log_probabilities_of, probabilities_of
 from polytome.models.streamed import encoder_in, keep_encoder, opened, streamed_data
@@ -60,6 +61,11 @@ class LogisticRegression(CertifiedClassifier):
         C: inverse strength of the penalty; `numpy.inf` for none. The intercept is never penalised.
         l1_ratio: the share of absolute values in the penalty: 0 for L2, 1 for L1, between them the
             elastic net. Above 0 coefficients that do not pay for themselves are exactly 0.
+        groups: which coefficients are 0 together: the norms of groups take the place of absolute
+            values. None: each by itself. "classes": those of a column, of all classes. "columns":
+            those of all features that a column of a table became. Or one label (a whole number or
+            text) for each column: those of all columns with the same label, of all classes. A
+            group of p columns counts `sqrt(p)` times its norm.
         dual: accepted where scikit-learn accepts it; the minimum is the same.
         fit_intercept: whether to fit an intercept.
         intercept_scaling: accepted, and without effect: the intercept is not penalised.
@@ -132,6 +138,7 @@ class LogisticRegression(CertifiedClassifier):
         *,
         C: float = 1.0,
         l1_ratio: float | None = 0.0,
+        groups: Groups = None,
         dual: bool = False,
         fit_intercept: bool = True,
         intercept_scaling: float = 1.0,
@@ -151,6 +158,7 @@ class LogisticRegression(CertifiedClassifier):
         self.penalty = penalty
         self.C = C
         self.l1_ratio = l1_ratio
+        self.groups = groups
         self.dual = dual
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
@@ -360,6 +368,7 @@ class LogisticRegression(CertifiedClassifier):
     def _check_settings(self) -> None:
         check_settings(self)
         check_peer_settings(self)
+        check_groups(self.groups, l1_ratio_of(self), is_penalised(self))
 
     def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
         """The labels of the classes that count, and the outputs of these; without intercepts all

@@ -29,8 +29,10 @@ class MultilabelLogistic(BinaryModels):
     `sum_i s_i loss(x_i w_l + b_l, y_il) / S + ||w_l||^2 / (2 C S)`, all together.
 
     Args:
-        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never
+        C: inverse strength of each model's penalty; `numpy.inf` for none. Intercepts are never
             penalised.
+        l1_ratio: the share of absolute values in the penalty, as in `LogisticRegression`; the rest
+            are squares. Above 0 there is a `proved_zero_`.
         fit_intercept: whether to fit intercepts.
         scale: what columns are divided by before their coefficients are penalised, as in
             `LogisticRegression`.

@@ -33,8 +33,10 @@ class OneVsRest(BinaryModels):
     together, in one pass over X per step. Two classes need one model only.
 
     Args:
-        C: inverse strength of each model's L2 penalty; `numpy.inf` for none. Intercepts are never
+        C: inverse strength of each model's penalty; `numpy.inf` for none. Intercepts are never
             penalised.
+        l1_ratio: the share of absolute values in the penalty, as in `LogisticRegression`; the rest
+            are squares. Above 0 there is a `proved_zero_`.
         fit_intercept: whether to fit intercepts.
         scale: what columns are divided by before their coefficients are penalised, as in
             `LogisticRegression`.

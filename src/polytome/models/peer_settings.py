@@ -15,7 +15,15 @@ import numpy as np
 from polytome.errors import ArgumentError
 from polytome.threads import available_threads
 
-__all__ = ["check_peer_classes", "check_peer_settings", "l1_ratio_of", "own_settings", "peer_warning", "threads_of"]
+__all__ = [
+    "check_peer_classes",
+    "check_peer_settings",
+    "check_ratio",
+    "l1_ratio_of",
+    "own_settings",
+    "peer_warning",
+    "threads_of",
+]
 
 _RATIO = "a number from 0 (L2) to 1 (L1), the share of absolute values in the penalty"
 _L2_ONLY = ("lbfgs", "newton-cg", "newton-cholesky", "sag")
@@ -55,6 +63,19 @@ def check_peer_settings(estimator: Any) -> None:
         raise ArgumentError(f"n_jobs={n_jobs!r}: needs None, a number of threads, or -1 for all cores")
     if estimator.multi_class not in _WAYS:
         raise ArgumentError(f"multi_class={estimator.multi_class!r}: needs 'auto'; more than two classes are softmax")
+
+
+def check_ratio(estimator: Any) -> None:
+    """Raises ArgumentError where the `l1_ratio` of an estimator without a setting `penalty` cannot
+    be used, or its solver minimises squares alone.
+
+    Example:
+        >>> from polytome import OneVsRest
+        >>> check_ratio(OneVsRest(l1_ratio=2))
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: l1_ratio=2: needs a number from 0 (L2) to 1 (L1), the share of absolute ...
+    """
+    _check_penalty("deprecated", estimator.l1_ratio, estimator.C, estimator.solver)
 
 
 def _check_penalty(penalty: Any, l1_ratio: Any, C: Any, solver: Any) -> None:
@@ -98,7 +119,7 @@ def l1_ratio_of(estimator: Any) -> float:
         (1.0, 0.5)
     """
     settings = vars(estimator)
-    return _ratio(settings.get("penalty", "l2"), settings.get("l1_ratio"))
+    return _ratio(settings.get("penalty", "deprecated"), settings.get("l1_ratio"))
 
 
 def _ratio(penalty: Any, l1_ratio: Any) -> float:
@@ -136,7 +157,7 @@ def own_settings(estimator: Any) -> dict[str, Any]:
     settings = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _NAMES}
     if vars(estimator).get("penalty", "l2") is None:
         settings["C"] = float("inf")
-    if "l1_ratio" in settings and vars(estimator)["penalty"] != "deprecated":
+    if "l1_ratio" in settings and vars(estimator).get("penalty", "deprecated") != "deprecated":
         settings["l1_ratio"] = l1_ratio_of(estimator)
     return settings
 

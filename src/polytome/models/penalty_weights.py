@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
 from polytome.models.fitted import feature_names_in
+from polytome.models.groups import groups_of
 from polytome.models.settings import real_number
 from polytome.tables.frames import listing
 
@@ -116,17 +117,23 @@ def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None 
 @contextmanager
 def numbered_weights(estimator: Any, encoder: Encoder | None) -> Iterator[None]:
     """For a fit to what an encoder made of a table: weights by the names of its columns are one
-    number per feature."""
-    given = vars(estimator).get("penalty_weights")
-    if encoder is None or not isinstance(given, Mapping):
+    number per feature, and so are groups that are its columns."""
+    given, groups = (vars(estimator).get(name) for name in ("penalty_weights", "groups"))
+    has_names, has_columns = isinstance(given, Mapping), isinstance(groups, str) and groups == "columns"
+    if encoder is None or not (has_names or has_columns):
         yield
         return
     check_penalty_weights(given)
-    estimator.penalty_weights = penalty_weights_of(estimator, len(encoder.feature_names), encoder)
+    if has_names:
+        estimator.penalty_weights = penalty_weights_of(estimator, len(encoder.feature_names), encoder)
+    if has_columns:
+        estimator.groups = groups_of(estimator, len(encoder.feature_names), encoder)
     try:
         yield
     finally:
         estimator.penalty_weights = given
+        if has_columns:
+            estimator.groups = groups
 
 
 def weights_text(weights: float | Array | None) -> str:

@@ -46,7 +46,12 @@ def objective_facts(model: Fitted) -> Facts:
     weighted = "" if formula.penalty_weights == "none" else f", each times its column's weight ({_weights(model)})"
     ratio = formula.l1_ratio
     sums = f"({number(ratio)} of the sum of absolute and {number(1 - ratio)} of half the sum of squared coefficients)"
-    if ratio in (0, 1):
+    if formula.groups != "none":
+        of = "each column" if formula.groups == "classes" else f"{formula.groups}, each times the root of its size"
+        sums = f"the sum of the norms of the coefficients of {of}"
+        if ratio < 1:
+            sums = f"({number(ratio)} of {sums}, and {number(1 - ratio)} of half the sum of squared coefficients)"
+    elif ratio in (0, 1):
         sums = "the sum of absolute coefficients" if ratio else "half the sum of squared coefficients"
     penalty = f"{number(formula.strength)} times {sums}{weighted} (C = {number(formula.C)})"
     return [

@@ -229,8 +229,9 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
         )
     if certificate.l1_ratio == 1:
         coefficients = (
-            "Not proved: how far the coefficients are from optimal ones. Under a penalty of absolute values alone "
-            "there can be others that are as good."
+            "Not proved: how far the coefficients are from optimal ones. Under a penalty of "
+            f"{'absolute values' if model.objective_.groups == 'none' else 'norms of groups'} alone there can be "
+            "others that are as good."
         )
     if model.objective_.loss not in ("softmax", "logistic"):
         return [coefficients]
