@@ -15,7 +15,7 @@ import signal
 import time
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,14 @@ from polytome.verification.ball_curvature import excess_by_curvature
 from polytome.verification.ball_newton import _derivatives, newton, zero_start
 from polytome.verification.balls import BallProblem
 from polytome.verification.exact_data import exact, precision
+from polytome.verification.polish import polished_with_corners
 
 KINDS = (
     *("mild", "scales", "outliers", "offsets", "weights", "class_weights", "collinear", "strengths", "mixed"),
-    *("unpenalised", "penalty_weights"),
+    *("unpenalised", "penalty_weights", "corners", "groups"),
 )
+WITH_REST = ("corners", "groups")
+"""Kinds under absolute values, or norms of groups, with any of the difficulties of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
 STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
 SLOWEST = 5.0  # seconds of the processor; a fit that takes longer is ended
@@ -72,7 +75,13 @@ def make_case(kind: str, number: int) -> Case:
     if model in ("binary", "soft binary") or (model == "imported" and rng.random() < 0.5):
         n_classes = 2
     n = max(n, n_classes)
-    does = {name: kind == name or (kind == "mixed" and rng.random() < 0.35) for name in KINDS[:-1]}
+    difficulties = KINDS[: KINDS.index("penalty_weights")]
+    does = {name: kind == name or (kind == "mixed" and rng.random() < 0.35) for name in difficulties}
+    if kind in WITH_REST:
+        model = "softmax" if n_classes > 2 else "binary"
+        if rng.random() < 0.2:
+            model = "soft" if n_classes > 2 else "soft binary"
+        does = {name: rng.random() < 0.2 for name in (*difficulties, "extremes")}
     X = _features(rng, n, d, does)
     X, storage = _stored(rng, X)
     y = _labels(rng, model, n, n_classes, X)
@@ -85,7 +94,12 @@ def make_case(kind: str, number: int) -> Case:
         settings["C"] = float(10 ** rng.uniform(-8, 8))
     if does["unpenalised"] and kind == "unpenalised":
         settings["C"] = np.inf
-    _solver(rng, settings, model, storage)
+    if kind in WITH_REST:
+        _corners(rng, settings, kind, d)
+    if kind not in WITH_REST:
+        _solver(rng, settings, model, storage)
+    elif rng.random() < 0.3:
+        settings["max_iter"] = int(rng.choice([1, 2, 3, 5, 10]))
     chance = rng.random()
     if chance < 0.25 and model != "imported":
         settings["scale"] = "standard"
@@ -95,6 +109,9 @@ def make_case(kind: str, number: int) -> Case:
         chance = rng.random(d)
         weights = np.where(chance < 0.3, 0.0, np.where(chance < 0.6, 1.0, 10 ** rng.uniform(-8, 8, d)))
         settings["penalty_weights"] = weights
+    if kind in WITH_REST and rng.random() < 0.25:
+        weights = np.where(rng.random(d) < 0.3, 0.0, 10 ** rng.uniform(-8, 8, d))
+        settings["penalty_weights"] = weights[_numbers(settings.get("groups"), d)]
     weight = None if rng.random() < 0.7 else rng.integers(1, 5, n).astype(float)
     if does["weights"]:
         weight = 10 ** rng.uniform(-12, 12, n)
@@ -109,6 +126,19 @@ def make_case(kind: str, number: int) -> Case:
             weight = ratios[rng.integers(0, n_classes, n)]
     warm = model in ("binary", "softmax", "soft") and rng.random() < 0.15
     return Case(kind, number, model, X, y, weight, settings, warm)
+
+
+def _corners(rng: np.random.Generator, settings: dict[str, Any], kind: str, d: int) -> None:
+    """A share of absolute values, or of norms of groups."""
+    settings["C"] = float(10 ** rng.uniform(-2, 3))
+    settings["l1_ratio"] = 1.0 if rng.random() < 0.5 else float(rng.choice([0.01, 0.5, 0.9, 0.999]))
+    if kind == "groups":
+        settings["groups"] = "classes" if rng.random() < 0.4 else rng.integers(0, max(1, d // 2), d).tolist()
+
+
+def _numbers(groups: Any, d: int) -> Any:
+    """The number of each column's group."""
+    return np.arange(d) if groups is None or groups == "classes" else np.asarray(groups)
 
 
 def _features(rng: np.random.Generator, n: int, d: int, does: dict[str, bool]) -> Any:
@@ -129,6 +159,8 @@ def _features(rng: np.random.Generator, n: int, d: int, does: dict[str, bool]) -
                 X[:, j] = X[:, other] * rng.normal() + 10 ** -rng.uniform(1, 15) * rng.normal(size=n)
     if does["scales"]:
         X = X * 10 ** rng.uniform(-8, 8, d)
+    if does.get("extremes"):
+        X = X * 10 ** rng.uniform(-150, 150, d)
     if does["offsets"]:
         X = 10 ** rng.uniform(-2, 2, d) * (X + 10 ** rng.uniform(0, 14, d) * rng.choice([-1, 1], d))
     if does["outliers"]:
@@ -141,7 +173,7 @@ def _stored(rng: np.random.Generator, X: Any) -> tuple[Any, str]:
     """The features as one of the types and layouts that a fit takes."""
     storage = str(rng.choice(STORAGES))
     if storage == "float32":
-        X = X.astype(np.float32)
+        X = np.clip(X, -1e38, 1e38).astype(np.float32)
     elif storage == "integer":
         X = np.clip(np.rint(X), -(2.0**53), 2.0**53).astype(np.int64)
     elif storage == "fortran":
@@ -212,6 +244,10 @@ def problem_of(case: Case) -> BallProblem:
     weights, C = case.settings.get("penalty_weights"), case.settings["C"]
     if weights is not None:
         settings["penalty_weights"], C = weights.tolist(), C if weights.any() else np.inf
+    if np.isfinite(C) and (ratio := case.settings.get("l1_ratio", 0.0)) > 0:
+        settings["l1_ratio"] = ratio
+        if (groups := case.settings.get("groups")) is not None:
+            settings["groups"] = _numbers(groups, X.shape[1]).tolist()
     y, own, softmax = np.asarray(case.y), None, False
     if y.ndim == 1:
         n_classes = int(y.max()) + 1
@@ -258,6 +294,27 @@ class Truth:
     value: float = np.nan
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    near: list[Any] | None = None
+
+    def nearby(self, problem: BallProblem) -> list[Any]:
+        """Coefficients and intercepts near the optimum under a penalty with corners: those of the
+        same fit to the last digit that it reaches, and of proximal gradient steps."""
+        if self.near is None:
+            self.near = []
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                changes = {"tol": 1e-14, "max_iter": 60}
+                try:
+                    fine = fit(replace(self.case, settings=self.case.settings | changes, warm=False))
+                    self.near.append((np.asarray(fine.coef_, float), np.asarray(fine.intercept_, float)))
+                except PolytomeError:
+                    pass
+                for start in [*self.near, (self.model.coef_.astype(float), self.model.intercept_.astype(float))]:
+                    found = polished_with_corners(problem, *start, lambda _: None)
+                    if all(np.isfinite(part).all() for part in found):
+                        self.near.append(found)
+                        break
+        return self.near
 
     def __str__(self) -> str:
         """One line."""
@@ -318,7 +375,7 @@ def judge(truth: Truth, problem: BallProblem) -> None:
             truth.value = float(value)
             decided = _excess(truth, problem, point, value)
             if decided:
-                _numbers(truth, problem, value)
+                _check_claims(truth, problem, value)
                 if not np.isfinite(problem.C) and claim.kind == "proof" and not claim.is_of_separation:
                     _beside_the_minimum(truth, problem, point)
                 return
@@ -345,7 +402,11 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
             return True
     enough = (value * arb(2) ** -(ctx.prec // 2)).mid()
     least = arb(0)
-    for start in (point, zero_start(problem)) if penalised else (point,):
+    starts = [point, zero_start(problem)] if penalised else [point]
+    if problem.l1_ratio > 0:
+        starts = [_as_point(coefficients) for coefficients in truth.nearby(problem)]
+        starts.append(point)
+    for start in starts:
         W, b, _ = newton(problem, *start, enough, max_iterations=100 if penalised else 30)
         least = max(least, value - problem.value(W, b))
         if penalised:
@@ -366,7 +427,12 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
     return truth.most <= claim.gap + (claim.gap == 0 and ctx.prec > 600) * float(value) * 2.0**-300
 
 
-def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
+def _as_point(found: Any) -> Any:
+    """Coefficients and intercepts as balls."""
+    return arb_mat(found[0].T.tolist()), [arb(entry) for entry in found[1].tolist()]
+
+
+def _check_claims(truth: Truth, problem: BallProblem, value: Any) -> None:
     """The other numbers of a certificate."""
     claim = truth.model.certificate_
     if abs(value - arb(claim.objective)) > arb(claim.gap) + SLACK * value:
@@ -378,7 +444,8 @@ def _numbers(truth: Truth, problem: BallProblem, value: Any) -> None:
     if np.isfinite(problem.C) and abs(problem.strength - arb(claim.strength)) > SLACK * problem.strength:
         truth.faults.append("strength off")
     if claim.kind == "proof" and np.isfinite(problem.C) and np.isfinite(claim.gap):
-        distance = (2 * arb(claim.gap) / problem.strength).sqrt()
+        modulus = problem.strength * (1 - arb(float(problem.l1_ratio)))
+        distance = (2 * arb(claim.gap) / modulus).sqrt() if problem.l1_ratio < 1 else arb("inf")
         if distance > arb(claim.coefficient_bound) * (1 + SLACK):
             truth.faults.append("coefficient bound too small")
     if truth.model.stop_ is Stop.CERTIFIED and not claim.holds:
@@ -495,7 +562,7 @@ def statistics(kind: str, first: int, count: int, show: bool) -> str:
 def _is_default(case: Case) -> bool:
     """Whether the fit is one that should reach its tolerance: at least 1e-4, a penalty, the
     automatic solver."""
-    chosen = case.settings.get("solver") is not None or case.model == "imported"
+    chosen = {"solver", "max_iter"} & set(case.settings) or case.model == "imported"
     return not chosen and case.settings["tol"] >= 1e-4 and np.isfinite(case.settings["C"])
 
 

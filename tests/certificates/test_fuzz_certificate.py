@@ -18,7 +18,7 @@ import pytest
 
 pytest.importorskip("flint", reason="python-flint is absent")
 
-from refuter import KINDS, Truth, examine, judge, make_case, problem_of
+from refuter import KINDS, WITH_REST, Truth, examine, judge, make_case, problem_of
 
 FIXED = 12  # cases of each kind
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="no alarm to end a fit that hangs")
@@ -32,7 +32,7 @@ SECONDS = float(os.environ.get("POLYTOME_FUZZ_SECONDS", "0"))
 def _complaints(truth: Truth) -> list[str]:
     # Where unpenalised columns tell some classes apart, balls have no bound of their own: only
     # lower values refute.
-    can_decide = not (truth.case.kind == "penalty_weights" and problem_of(truth.case).free)
+    can_decide = not (truth.case.kind in ("penalty_weights", *WITH_REST) and problem_of(truth.case).free)
     return [str(truth)] if truth.faults or ("undecided" in truth.notes and can_decide) else []
 
 

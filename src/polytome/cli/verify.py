@@ -93,6 +93,11 @@ def _show(found: Verification) -> None:
         "Arithmetic": f"balls of {found.bits} bits",
         "Rows": f"{found.n_rows:,}, checked in {found.seconds:.1f} s",
     }
+    if found.claimed_zeros:
+        facts["Zeros"] = (
+            f"{found.confirmed_zeros:,} of {found.claimed_zeros:,} coefficients that are said to be 0 at every optimum "
+            "are proved to be"
+        )
     if found.margin is not None:
         facts["Margin"] = f"{found.margin:.6g}, the smallest of all rows"
     show_facts(console, facts)

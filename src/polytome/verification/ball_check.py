@@ -51,6 +51,9 @@ class BallCheck:
         self.excess_lower, self.excess_upper = arb(0), arb("inf")
         self.nearest, self.farthest = arb(0), arb("inf")
         self.margin: Ball = None
+        claimed = vars(model).get("proved_zero_")
+        self.claimed_zeros = np.zeros(coefficients.T.shape, dtype=bool) if claimed is None else np.asarray(claimed).T
+        self.doubtful_zeros = self.claimed_zeros.copy()
         self.witness, self.bits = "the model's own coefficients", _PRECISIONS_IN_BITS[0]
 
     def run(self) -> None:
@@ -86,12 +89,14 @@ class BallCheck:
         if self.penalised and self.value.upper() < self.excess_upper:
             self.excess_upper, self.witness = self.value.upper(), "losses, which are not negative"
         for name, point, is_own in self._witnesses():
+            there = self.value
             if not is_own:
                 self._stage(f"the objective at {name}")
-                self._raise_lower(self.value - self.problem.value(*point))
+                there = self.problem.value(*point)
+                self._raise_lower(self.value - there)
             if self.penalised or self.is_small:
                 self._stage(f"the bound from {name}")
-                lower_bound = self._lower_bound(point)
+                lower_bound = self._lower_bound(point, there)
                 if lower_bound < 0 and not lower_bound.is_finite():
                     continue  # this witness has no bound, or the curvature proves nothing here
                 excess = self.value - lower_bound
@@ -100,15 +105,25 @@ class BallCheck:
                 if excess < self.excess_upper:
                     self.excess_upper, self.witness = excess.upper(), name
             decided = bool(self.excess_upper <= self._gap or self.excess_lower > self._gap)
+            if self.doubtful_zeros.any() and self.excess_lower <= self._gap:
+                continue  # a better witness may prove the zeros too
             if decided and (self.penalised or self.farthest <= self._distance or self.nearest > self._distance):
                 return True
         # More bits make a better witness of a small model only.
         return decided or not (self.claim.kind == "proof" and self.is_small)
 
-    def _lower_bound(self, point: Point) -> Ball:
-        """What no coefficients bring the objective below, as a witness proves it."""
+    def _lower_bound(self, point: Point, there: Ball) -> Ball:
+        """What no coefficients bring the objective below, as a witness with this objective proves
+        it; with the zeros that it proves."""
         if self.penalised:
-            return self.problem.bound(*point, self.value.upper())
+            dual = self.problem.dual_point(*point)
+            if dual is None:
+                return arb("-inf")
+            least = self.problem.value_of(dual, min(self.value.upper(), there.upper()))
+            excess = there - least
+            if self.doubtful_zeros.any() and excess.is_finite():
+                self.doubtful_zeros &= ~self.problem.zeros(dual, excess)
+            return least
         excess, radius = excess_by_curvature(self.problem, *point)
         if radius.is_finite():
             away = self._away(point[0])
@@ -139,8 +154,14 @@ class BallCheck:
         yield "the model's own coefficients", self.point, True
         start = self.point
         if self.problem.l1_ratio > 0:
+            starts = [self.point]
             if (better := self._polished) is not None:
+                starts.insert(0, better)
                 yield "coefficients of proximal gradient steps", better, False
+            for start in starts if self.is_small else ():
+                self._stage("Newton steps in balls")
+                W, b, _ = newton(self.problem, *start, (self.value * arb(2) ** (-self.bits // 2)).mid())
+                yield "coefficients of Newton steps in many digits", (W, b), False
             return
         if not (self.is_small and self.is_quick) and (better := self._polished) is not None:
             start = better
@@ -194,6 +215,10 @@ class BallCheck:
             verdict: Literal["confirmed", "refuted", "undecided"] = "refuted" if reasons else "confirmed"
             if not reasons and (self.claim.kind != "proof" or not self.excess_upper <= self._gap):
                 verdict, reasons = "undecided", [self._doubt()]
+            if not reasons and self.doubtful_zeros.any():
+                of_all = f"{int(self.doubtful_zeros.sum()):,} of {int(self.claimed_zeros.sum()):,}"
+                reasons = [f"{of_all} coefficients that are said to be 0 at every optimum could not be shown to be"]
+                verdict = "undecided"
             modulus = self.strength * (1 - arb(float(self.problem.l1_ratio)))
             bound = self.farthest
             if self.penalised:
@@ -210,6 +235,8 @@ class BallCheck:
                 null_objective=float(self.null),
                 tol=self.claim.tol,
                 coefficient_bound=_above(bound),
+                claimed_zeros=int(self.claimed_zeros.sum()),
+                confirmed_zeros=int((self.claimed_zeros & ~self.doubtful_zeros).sum()),
                 margin=None if self.margin is None else float(self.margin),
                 witness=self.witness,
                 bits=self.bits,
@@ -228,6 +255,12 @@ class BallCheck:
             found.append(f"{excess}, and the certificate claims at most {claimed_gap}")
         elif claim.kind == "estimate" and claim.holds and self.excess_lower > max(gap, arb(claim.tol) * self.null):
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
+        if (self.given[0].T[self.claimed_zeros] != 0).any():
+            column, output = np.argwhere(self.claimed_zeros & (self.given[0].T != 0))[0].tolist()
+            found.append(
+                f"the coefficient of column {column} (output {output}) is said to be 0 at every optimum, and it is "
+                f"{self.given[0][output, column]:g}"
+            )
         if not self.penalised and claim.kind == "proof" and self.nearest > self._distance:
             lower, claimed_gap = _distinct(self.nearest, self._distance)
             found.append(

@@ -29,6 +29,9 @@ def newton(
     """Coefficients whose halved Newton decrement is below `distance`, or the last ones, with
     intercepts and P.
 
+    Under a penalty of absolute values or norms those that are 0 stay so, and of the others none
+    passes 0: what it would change its sign with is 0 from then on.
+
     Args:
         problem: the problem to minimise.
         W: coefficients to start from, (d, m).
@@ -47,9 +50,11 @@ def newton(
             break
         changes = [entry.mid() for entry in step.entries()]
         decrement = sum((g * m for g, m in zip(gradient.entries(), changes, strict=True)), arb(0)).mid() / 2
-        length = arb(1)
-        for _ in range(_MAX_HALVINGS):
+        length, end = _first_end(problem, W, unknowns, changes)
+        for halvings in range(_MAX_HALVINGS):
             new_W, new_b = _moved(W, b, unknowns, changes, length)
+            if end is not None and halvings == 0:
+                new_W[end[1], end[0]] = arb(0)
             new_value = problem.value(new_W, new_b).mid()
             if new_value.is_finite() and new_value <= value - decrement * length / 4:
                 break
@@ -57,9 +62,24 @@ def newton(
         else:
             break
         W, b, value = new_W, new_b, new_value
-        if decrement < distance:
+        if decrement < distance and end is None:
             break
     return W, b, value
+
+
+def _first_end(
+    problem: BallProblem, W: Ball, unknowns: list[tuple[int, int]], changes: list[Ball]
+) -> tuple[Ball, tuple[int, int] | None]:
+    """How long a step may be, and which coefficient is 0 there, if absolute values end it before
+    its end."""
+    length, end = arb(1), None
+    if problem.l1_ratio > 0 and problem.groups is None:
+        for (k, j), change in zip(unknowns, changes, strict=True):
+            if j < problem.X.shape[1] and j not in problem.free and abs(change) > abs(W[j, k]):
+                part = (W[j, k] / change).mid()
+                if part > 0 and part < length:
+                    length, end = part, (k, j)
+    return length, end
 
 
 def _moved(
@@ -82,6 +102,8 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
     n_features, penalised = problem.X.shape[1], not np.isinf(problem.C)
     is_penalised = [penalised and j not in problem.free for j in range(n_features)] + [False]
     unknowns = [(k, j) for k in range(problem.n_outputs) for j in range(slopes.nrows())]
+    if problem.l1_ratio > 0:
+        unknowns = [(k, j) for k, j in unknowns if not is_penalised[j] or _is_active(problem, W, j, k)]
     if problem.softmax:  # a number added to the scores of all classes changes nothing: keep those of the last class
         last = problem.n_outputs - 1
         unknowns = [(k, j) for k, j in unknowns if k < last or is_penalised[j]]
@@ -101,7 +123,46 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
             row[place] = (row[place] * (1 + arb(2) ** -(ctx.prec // 3))).mid() if row[place] > 0 else arb(1)
         gradient.append([slope.mid()])
         hessian.append(row)
+    if problem.l1_ratio > 0:
+        _add_rest(problem, W, unknowns, gradient, hessian)
     return arb_mat(gradient), arb_mat(hessian), unknowns
+
+
+def _is_active(problem: BallProblem, W: Ball, j: int, k: int) -> bool:
+    """Whether a coefficient is not 0, or its group."""
+    if problem.groups is None:
+        return bool(W[j, k] != 0)
+    own = [i for i, group in enumerate(problem.groups) if group == problem.groups[j]]
+    return any(W[i, m] != 0 for i in own for m in range(problem.n_outputs))
+
+
+def _add_rest(
+    problem: BallProblem,
+    W: Ball,
+    unknowns: list[tuple[int, int]],
+    gradient: list[list[Ball]],
+    hessian: list[list[Ball]],
+) -> None:
+    """The derivatives of absolute values, or of norms, where these are not 0; in place."""
+    strength, divisors = problem.strength * arb(float(problem.l1_ratio)), problem.divisors
+    penalised = [(place, j, k) for place, (k, j) in enumerate(unknowns) if j < len(divisors) and j not in problem.free]
+    if problem.groups is None:
+        for place, j, k in penalised:
+            gradient[place][0] = (gradient[place][0] + strength * problem.sizes[j] * W[j, k].sgn()).mid()
+            # Beside absolute values alone coefficients can be many that are as good.
+            hessian[place][place] = (hessian[place][place] * (1 + arb(2) ** -(ctx.prec // 3))).mid()
+        return
+    table = [[d * w for w in row] for d, row in zip(divisors, W.tolist(), strict=True)]
+    sums = problem.grouped(table)
+    for place, j, k in penalised:
+        root, weight, norm = sums[problem.groups[j]]
+        corner, along = strength * weight * root, divisors[j] * table[j][k]
+        gradient[place][0] = (gradient[place][0] + corner * along / norm).mid()
+        hessian[place][place] = (hessian[place][place] + corner * divisors[j] ** 2 / norm).mid()
+        for other, i, m in penalised:
+            if problem.groups[i] == problem.groups[j]:
+                product = corner * along * divisors[i] * table[i][m] / norm**3
+                hessian[place][other] = (hessian[place][other] - product).mid()
 
 
 def hessian_sums(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, dict[tuple[int, int], Ball]]:

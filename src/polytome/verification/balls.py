@@ -35,6 +35,11 @@ a) w_j d_j^2)`. And as losses are not negative, only coefficients with `strength
 `e_jk / (w_j d_j)` times that value over `strength a`. D has the smaller of the two in the place of
 the squares.
 
+With groups the norm of `d_j W_jk` over the p columns and all outputs of a group, times `sqrt(p)`,
+takes the place of its absolute values, and `e_g`, the norm of `G_jk / d_j` less `strength a w_g
+sqrt(p)`, that of the e_jk: at most `e_g^2 / (2 strength (1 - a) w_g)` is gained with squares, and
+by size the largest `e_g / (w_g sqrt(p))` counts.
+
 *The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
 `r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take
 
@@ -58,11 +63,16 @@ from typing import Any
 
 import numpy as np
 from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
 
 from polytome.verification.ball_tilt import Tilt
 from polytome.verification.exact_data import Ball, Block, ExactData
 
-__all__ = ["BallProblem"]
+__all__ = ["BallProblem", "DualPoint"]
+
+Array = NDArray[Any]
+DualPoint = tuple[Ball, list[list[Ball]]]
+"""The mean entropy of predictions, and the gradient that their residuals have, row by row."""
 
 
 class BallProblem(ExactData):
@@ -88,6 +98,11 @@ class BallProblem(ExactData):
         found = strength / 2 * squares
         if self.l1_ratio > 0:
             ratio = arb(float(self.l1_ratio))
+            if self.groups is not None:
+                table = [[d * w for w in row] for d, row in zip(self.divisors, W.tolist(), strict=True)]
+                for root, weight, norm in self.grouped(table).values():
+                    found += strength * ratio * weight * root * norm
+                return found
             for size, row in zip(self.sizes, W.tolist(), strict=True):
                 found += strength * ratio * size * sum((abs(w) for w in row), arb(0))
         return found
@@ -103,11 +118,19 @@ class BallProblem(ExactData):
             b: its intercepts.
             reached: a value that P has somewhere; that at the witness if None.
         """
-        mixing, tilt, free = [(arb(0), arb(0))] * self.n_outputs, None, set(self.free)
-        if free:
+        dual = self.dual_point(W, b)
+        if dual is None:
+            return arb("-inf")
+        return self.value_of(dual, self.value(W, b).upper() if reached is None and self.l1_ratio > 0 else reached)
+
+    def dual_point(self, W: Ball, b: list[Ball]) -> DualPoint | None:
+        """The mean entropy of those predictions, and their gradient; None where no such change is
+        found."""
+        mixing, tilt = [(arb(0), arb(0))] * self.n_outputs, None
+        if self.free:
             tilt = Tilt.of(self, lambda block: self.predictions(block, W, b))
             if tilt is None:
-                return arb("-inf")
+                return None
         elif self.fit_intercept:
             mixing = self._mixing(W, b)
         entropy, G = arb(0), [[arb(0)] * self.n_outputs for _ in range(self.X.shape[1])]
@@ -119,7 +142,7 @@ class BallProblem(ExactData):
                 others = [(1 - t) * pk + t * (1 - v) for pk, (t, v) in zip(rest, mixing, strict=True)]
                 if tilt is not None:
                     if (tilted := tilt.moved(block, i, p, rest)) is None:
-                        return arb("-inf")
+                        return None
                     q, others = tilted
                 if self.softmax:
                     entropy += s * sum((_entropy_term(qk) for qk in q), arb(0))
@@ -128,20 +151,63 @@ class BallProblem(ExactData):
                     entropy += s * sum((_entropy_term(q[k]) + _entropy_term(others[k]) for k in own), arb(0))
                 residuals.append([s * block.takes_part(i, k) * (q[k] - y[k]) for k in range(self.n_outputs)])
             _add_products(G, block.X, residuals)
-        total, squares = self.total_weight, arb(0)
+        total = self.total_weight
+        return entropy / total, [[g / total for g in row] for row in G]
+
+    def value_of(self, dual: DualPoint, reached: Ball) -> Ball:
+        """D at a dual point; see `bound`."""
+        (entropy, G), free = dual, set(self.free)
+        if self.l1_ratio > 0:
+            return entropy - self._gains(G, free, reached)
+        squares = arb(0)
         for j, (ridge, row) in enumerate(zip(self.ridges, G, strict=True)):
             if j not in free:
                 squares += sum((g * g for g in row), arb(0)) / ridge
-        if self.l1_ratio > 0:
-            reached = self.value(W, b).upper() if reached is None else reached
-            return entropy / total - self._gains([[g / total for g in row] for row in G], free, reached)
-        return entropy / total - squares / (total * total * 2 * self.strength)
+        return entropy - squares / (2 * self.strength)
+
+    def zeros(self, dual: DualPoint, excess: Ball) -> Array:
+        """Which coefficients are 0 wherever P is least, (d, m), boolean.
+
+        As the loss is smooth with the constant L (1/2 of a softmax, 1/4 of a sigmoid), D falls from
+        its maximum at least as `||q - q*||^2 / (2 L)`, of which the mean over the rows is taken. So
+        `||q - q*||^2 <= 2 L excess`, and by the inequality of Cauchy and Schwarz the gradient at
+        the optimum is within the root of that times the columns' deviations. A coefficient whose
+        gradient there is less than its corner is 0, and so is a group.
+
+        Args:
+            dual: a dual point.
+            excess: how far D is, at most, from a value that P has somewhere.
+        """
+        found = np.zeros((self.X.shape[1], self.n_outputs), dtype=bool)
+        radius = (2 * excess.upper() * arb(1) / (2 if self.softmax else 4)).sqrt() if excess.upper() > 0 else arb(0)
+        corner, spreads, free = self.strength * arb(float(self.l1_ratio)), self.spreads(), set(self.free)
+        away = [radius * spread / d for spread, d in zip(spreads, self.divisors, strict=True)]
+        slopes = [[g / d for g in row] for row, d in zip(dual[1], self.divisors, strict=True)]
+        if self.groups is None:
+            for j, (size, d) in enumerate(zip(self.sizes, self.divisors, strict=True)):
+                inside = [bool(abs(g) + away[j] < corner * size / d) for g in slopes[j]]
+                found[j] = [is_inside and j not in free for is_inside in inside]
+            return found
+        moved = self.grouped([[each] for each in away])
+        for group, (root, weight, norm) in self.grouped(slopes).items():
+            is_inside = norm + moved[group][2] < corner * root * weight
+            found[[j for j, own in enumerate(self.groups) if own == group]] = bool(is_inside)
+        return found
 
     def _gains(self, G: list[list[Ball]], free: set[int], reached: Ball) -> Ball:
         """What coefficients can gain from a gradient, at most, under a penalty of absolute values:
         by the squares beside them, or by the bound on their sizes that a value of P is."""
         ratio, strength = arb(float(self.l1_ratio)), self.strength
         squares, steepest = arb(0), arb(0)
+        if self.groups is not None:
+            table = [[g / d for g in row] for d, row in zip(self.divisors, G, strict=True)]
+            for root, weight, norm in self.grouped(table).values():
+                beyond = norm - strength * ratio * weight * root
+                if not beyond < 0:
+                    beyond = beyond.upper()
+                    steepest = max(steepest, (beyond / (weight * root)).upper())
+                    squares += beyond * beyond / (2 * strength * (1 - ratio) * weight) if ratio < 1 else arb("inf")
+            return min(squares.upper(), (steepest * reached / (strength * ratio)).upper())
         for j, (size, ridge) in enumerate(zip(self.sizes, self.ridges, strict=True)):
             if j in free:
                 continue

@@ -8,6 +8,7 @@ from floats in balls.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ def precision(bits: int) -> Iterator[None]:
         yield
     finally:
         ctx.prec = before
+
+
+def _root(square: Ball) -> Ball:
+    """The root of a number that is not negative, even if its ball is so in part."""
+    return square.sqrt() if square >= 0 else arb(0, square.abs_upper().sqrt())
 
 
 def exact(number: float) -> Ball:
@@ -98,7 +104,10 @@ class ExactData:
         scale: None, "standard", or positive numbers (d,).
         penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None
             for 1.
-        l1_ratio: the share of absolute values in the penalty; the rest are squares.
+        l1_ratio: the share of absolute values, or of norms of groups, in the penalty; the rest are
+            squares.
+        groups: for each column the number of its group, whose norm takes the place of absolute
+            values, (d,); None where there are none.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -114,6 +123,7 @@ class ExactData:
     scale: Any = None
     penalty_weights: list[float] | None = None
     l1_ratio: float = 0.0
+    groups: list[int] | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -174,6 +184,19 @@ class ExactData:
         strength."""
         return [w * d for w, d in zip(self._weights, self.divisors, strict=True)]
 
+    def grouped(self, table: list[list[Ball]]) -> dict[int, tuple[Ball, Ball, Ball]]:
+        """For each group whose norm is penalised the root of the number of its columns, its
+        weight, and the norm of its rows of a table."""
+        assert self.groups is not None
+        found: dict[int, tuple[Ball, Ball, Ball]] = {}
+        sizes, weights = Counter(self.groups), self._weights
+        for j, group in enumerate(self.groups):
+            if (weight := weights[j]) > 0:
+                size = arb(sizes[group]).sqrt() if group not in found else found[group][0]
+                squares = sum((entry * entry for entry in table[j]), arb(0))
+                found[group] = size, weight, squares + (found[group][2] if group in found else 0)
+        return {group: (size, weight, _root(squares)) for group, (size, weight, squares) in found.items()}
+
     @property
     def _weights(self) -> list[Ball]:
         """w_j, as balls."""
@@ -202,6 +225,20 @@ class ExactData:
                 divisors = [arb(v) for v in np.asarray(self.scale, dtype=np.float64).tolist()]
             self._constants[ctx.prec] = total, divisors
         return self._constants[ctx.prec]
+
+    def spreads(self) -> list[Ball]:
+        """No less than how far a column's values are from one that an intercept may subtract, in
+        the root mean square; without an intercept from 0."""
+        total = self.total_weight
+        if self.fit_intercept:
+            return self._deviations(total)
+        squares = [arb(0)] * self.X.shape[1]
+        for block in self.blocks():
+            rows = block.X if isinstance(block.X, list) else (list(enumerate(row)) for row in block.X.tolist())
+            for s, row in zip(block.weight, rows, strict=True):
+                for j, x in row:
+                    squares[j] += s * x * x
+        return [(square / total).sqrt() for square in squares]
 
     def _deviations(self, total: Ball) -> list[Ball]:
         """Weighted standard deviations; 1 for a constant column. Dense ones around a row, so that

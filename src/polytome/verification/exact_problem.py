@@ -65,6 +65,8 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any) -> BallProblem
         settings |= {"C": np.inf, "penalty_weights": None}
     if np.isinf(settings["C"]):
         settings["l1_ratio"] = 0.0
+    if settings["l1_ratio"] > 0:
+        settings["groups"] = _groups(model, X.shape[1])
     if isinstance(model, MultilabelLogistic):
         return BallProblem(rows, _label_table(y, n_rows, len(model.labels_)), weight, softmax=False, **settings)
     n_classes = len(model.classes_)
@@ -116,6 +118,20 @@ def _penalty_weights(model: Any, n_features: int) -> list[float] | None:
     else:
         names = list(model.feature_names_in_)
     return [float(given.get(name, 1.0)) for name in names]
+
+
+def _groups(model: Any, n_features: int) -> list[int] | None:
+    """The number of each column's group, or None."""
+    given = vars(model).get("groups")
+    if given is None:
+        return None
+    encoder = source_of(model).encoder
+    if isinstance(given, str) and given == "columns" and encoder is not None:
+        return [place for place, column in enumerate(encoder.columns) for _ in range(column.width)]
+    if isinstance(given, str):
+        return list(range(n_features))
+    numbers = {label: number for number, label in enumerate(sorted({str(label) for label in given}))}
+    return [numbers[str(label)] for label in given]
 
 
 def _codes(y: Any, classes: Array, weight: Array) -> Array:

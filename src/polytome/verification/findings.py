@@ -29,6 +29,8 @@ class Verification:
         tol: the tolerance that was asked for, relative to the null model.
         coefficient_bound: the Frobenius distance of the coefficients (as the penalty sees them)
             from the optimal ones is at most this; `inf` where nothing is proved.
+        claimed_zeros: how many coefficients are claimed to be 0 at every optimum.
+        confirmed_zeros: of how many of them that is proved here.
         margin: for classes that are claimed to be separated, the smallest score by which a row of
             positive weight is on its right side; None for other certificates.
         witness: which coefficients the bound comes from.
@@ -48,6 +50,8 @@ class Verification:
     null_objective: float
     tol: float
     coefficient_bound: float
+    claimed_zeros: int
+    confirmed_zeros: int
     margin: float | None
     witness: str
     bits: int

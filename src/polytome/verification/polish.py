@@ -90,9 +90,20 @@ def polished_with_corners(
     floats = _Floats(problem)
     sizes = np.array([float(size) for size in problem.sizes]) * float(problem.strength) * problem.l1_ratio
     corner = np.append(sizes / floats.size, 0.0)[:, None]
+    groups = None if problem.groups is None else np.append(problem.groups, max(problem.groups) + 1)
+    if groups is not None:
+        corner *= np.sqrt(np.bincount(groups))[groups][:, None]
+
+    def norms(W: Array) -> Array:
+        """What corners are multiplied by: absolute values, or of each column its group's norm."""
+        if groups is None:
+            return np.abs(W)
+        return np.asarray(np.sqrt(np.bincount(groups, (W * W).sum(axis=1)))[groups][:, None])
+
+    parts = 1.0 if groups is None else 1 / np.bincount(groups)[groups][:, None]  # each group counts once
 
     def whole(iterate: _Iterate) -> float:
-        return iterate.value + float((corner * np.abs(iterate.W)).sum())
+        return iterate.value + float((parts * corner * norms(iterate.W)).sum())
 
     best = last = floats.at(floats.scaled(coefficients, intercepts))
     ahead, momentum, length = last, 1.0, 1.0
@@ -101,7 +112,9 @@ def polished_with_corners(
             say(f"proximal gradient step {step}")
         for _ in range(60):
             W = ahead.W - length * ahead.gradient
-            new = floats.at(np.sign(W) * np.maximum(np.abs(W) - length * corner, 0.0))
+            size_of = norms(W)
+            left = np.maximum(size_of - length * corner, 0.0)
+            new = floats.at(W * np.divide(left, size_of, out=np.zeros_like(left), where=size_of > 0))
             apart = new.W - ahead.W
             size = float((apart * apart).sum())
             if new.value <= ahead.value + float((ahead.gradient * apart).sum()) + size / (2 * length) + 1e-16:
@@ -136,6 +149,12 @@ class _Floats:
             self.mean = np.sum([self.weight[rows, 0] @ X for rows, X in self._blocks()], axis=0)
         largest = np.max([np.ravel(_dense(abs(X).max(axis=0))) for _, X in self._blocks()], axis=0)
         self.size = np.where(largest > 0, largest, 1.0)
+        if problem.groups is not None and problem.l1_ratio > 0:
+            # Columns of a group keep the proportions that its norm sees.
+            divisors = np.array([float(divisor) for divisor in problem.divisors])
+            of_group = np.zeros(max(problem.groups) + 1)
+            np.maximum.at(of_group, problem.groups, self.size / divisors)
+            self.size = divisors * of_group[problem.groups]
         ridges = np.array([float(ridge) for ridge in problem.ridges])
         self.ridge = np.append(float(problem.strength) * ridges / self.size**2, 0.0)[:, None]
 
