@@ -285,5 +285,5 @@ class Objective:
             part = slice(start, start + 65_536)
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
             total += float(weight[part] @ value)
-        value = total / self.total_weight
-        return W, max(value, _LEAST_BESIDE_OFFSETS) if offset_of(self.rows.target) is not None else value
+        least = 0.0 if offset_of(self.rows.target) is None else _LEAST_BESIDE_OFFSETS
+        return W, max(total / self.total_weight, least)
