@@ -296,5 +296,5 @@ class Objective:
             part = slice(start, start + 65_536)
             value, _ = self.loss.value_and_gradient(np.tile(scores, (len(weight[part]), 1)), target[part])
             total += float(weight[part] @ value)
-        average = total / self.total_weight
-        return W, average if offset_of(self.rows.target) is None else max(average, _LEAST_BESIDE_OFFSETS)
+        least = 0.0 if offset_of(self.rows.target) is None else _LEAST_BESIDE_OFFSETS
+        return W, max(total / self.total_weight, least)
