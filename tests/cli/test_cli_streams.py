@@ -14,7 +14,7 @@ from commands import done, run
 from polytome import LogisticRegression, load, open_rows
 from polytome.errors import DataError
 from polytome.files.sources import fit_source, hold_out, open_source
-from polytome.files.streamed import fit_streamed, hold_out_streamed, read_files, why_streamed
+from polytome.files.streamed import _bytes_in_memory, fit_streamed, hold_out_streamed, read_files, why_streamed
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -286,3 +286,11 @@ def test_many_rows_of_files_are_drawn_for_a_report(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("polytome.files.streamed.memory_left", lambda: 1_000)
     with pytest.raises(DataError, match="all rows are needed in memory: give fewer files"):
         read_files(model, [str(tmp_path)])
+
+
+def test_labels_count_for_what_rows_take_in_memory(tmp_path: Path) -> None:
+    """Many short rows: their labels take more than the file does."""
+    np.save(tmp_path / "rows.npy", np.zeros((100_000, 2), dtype=np.uint8))
+    parquet.write_table(pyarrow.table({"x": np.zeros(100_000), "y": ["a", "b"] * 50_000}), tmp_path / "rows.parquet")
+    for name, least in (("rows.npy", 200_000), ("rows.parquet", 100_000 * 2 * 8 * 3)):
+        assert _bytes_in_memory(tmp_path / name, {"rows.npy": "npy"}.get(name, "Parquet"), 10**9) >= least + 12_800_000

@@ -38,6 +38,7 @@ from polytome.tables.frames import listing
 from polytome.tables.readers.columnar import VALUE_BYTES
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists
+from polytome.tables.streams.arrays import NpyFile
 from polytome.tables.streams.learning import learn_from_fewer_frames
 from polytome.tables.streams.memory import bytes_of
 from polytome.tables.streams.opening import EncodedPart, open_pieces, stream_kind
@@ -69,6 +70,7 @@ __all__ = [
 _CHANGE_NO_BIT = ("callback", "verbose", "n_jobs")
 _BY_WORKERS = "by workers"
 _DRAWN_BYTES = 2**27
+_BYTES_OF_LABEL = 128  # in memory: as it is read, sorted into classes, and weighed
 _READINGS = 3  # as a table, as cells and as features
 _TIMES_ITS_TEXT = 6  # what text takes when it is read: itself, cells, and numbers of eight bytes
 
@@ -130,10 +132,10 @@ def why_streamed(
 def _bytes_in_memory(path: Path, kind: str, limit: int | None) -> int:
     """About what it takes to read a file whole."""
     if kind == "npy":  # without a limit a large one is mapped, and the system reads it as it is used
-        return 0 if limit is None else path.stat().st_size
+        return 0 if limit is None else path.stat().st_size + NpyFile.of(path, None).shape[0] * _BYTES_OF_LABEL
     if kind == "Parquet":
         file = ParquetFile.of(path)
-        return sum(file.groups) * len(file.kinds) * VALUE_BYTES * _READINGS
+        return sum(file.groups) * (len(file.kinds) * VALUE_BYTES * _READINGS + _BYTES_OF_LABEL)
     return _TIMES_ITS_TEXT * unbounded(path).unpacked_size()
 
 
