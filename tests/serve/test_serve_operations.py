@@ -103,9 +103,19 @@ def test_large_requests_leave_small_ones_their_turn(iris_path):
     assert np.median(waits) < sum(waits) / 8  # or they would wait for the large ones to end
 
 
-def start(*options, **settings):
+# A server that has minutes to stop: on a busy machine twenty seconds may be too few for what waits.
+PATIENT = """
+from polytome.cli import main
+from polytome.serve import listening
+
+listening._FINISHING, listening._STOPPING = 250, 300
+main()
+"""
+
+
+def start(*options, program="from polytome.cli import main; main()", **settings):
     """The command in a process of its own, and the address that it prints."""
-    command = [sys.executable, "-m", "polytome", "serve", *options]
+    command = [sys.executable, "-c", program, "serve", *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings)
     line = server.stdout.readline()
     found = re.search(r"http://(127\.0\.0\.1:\d+) ", line)
@@ -117,7 +127,7 @@ def start(*options, **settings):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_finishes_what_was_accepted(iris_path, number):
-    server, address, line = start(str(iris_path), "--port", "0")
+    server, address, line = start(str(iris_path), "--port", "0", program=PATIENT)
     assert line.strip() == f"iris.safetensors is served at http://{address} (Ctrl-C stops)."
     host, port = address.split(":")
     body = b'{"rows": [[5.9, 3.0, 5.1, 1.8]]}'
@@ -223,7 +233,7 @@ def waiting_to_be_accepted(server, address, count):
 
 
 def test_a_stop_answers_what_waits_to_be_accepted(iris_path):
-    server, address, _ = start(str(iris_path), "--port", "0")
+    server, address, _ = start(str(iris_path), "--port", "0", program=PATIENT)
     connections = waiting_to_be_accepted(server, address, 150)
     late = socket.create_connection(tuple(address.split(":")), timeout=PATIENCE)  # it says something after the signal
     server.send_signal(signal.SIGTERM)
