@@ -59,7 +59,8 @@ class Recession:
     Attributes:
         direction: whole numbers for raw columns, intercept last, (n_features + 1, K); the first
             class has 0.
-        spanning: whole numbers, directions of which all are sums, (n, n_features + 1, K).
+        spanning: whole numbers, directions of which all are sums: of the used columns, and of the
+            intercept where there is one, (n, n_used + 1, K).
         separated: numbers of the rows whose own class it puts strictly above some other.
         is_complete: whether it puts each row of positive weight strictly above every other class.
         signs: of what coefficients of class `a` less those of class `b` do along all directions,
@@ -114,7 +115,7 @@ def recession_of(
         zero = (cone.kinds > 0) & ~positive
         return Recession(
             direction=cone.spread(exact[0]),
-            spanning=np.array([cone.spread(each) for each in exact[1]]),
+            spanning=exact[1],
             separated=np.flatnonzero(positive.any(axis=1)),
             is_complete=not zero.any(),
             signs=_signs(cone, exact[1], positive),

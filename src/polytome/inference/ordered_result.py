@@ -255,7 +255,7 @@ def _covariance(likelihood: OrderedLikelihood, best: Ascended[Derived], recessio
     if recession is None:
         spread: Array = to_given @ solved(best.derived.information, np.eye(likelihood.size)) @ to_given.T
         return spread
-    directions = (recession.spanning[:, :-1, 1] - recession.spanning[:, :-1, 0]).astype(np.float64)
+    directions = (recession.spanning[:, :, 1] - recession.spanning[:, :, 0]).astype(np.float64)
     directions /= np.abs(directions).max(axis=1, keepdims=True)
     dropped = qr(directions, mode="r", pivoting=True)[1][: len(directions)]
     rest = np.setdiff1d(np.arange(likelihood.size), dropped)
