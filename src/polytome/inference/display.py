@@ -124,15 +124,21 @@ class Summary:
         )
 
     def _repr_html_(self) -> str:
-        parts = [f"<table><caption>{escape(self.title)}<br>{'<br>'.join(map(escape, self.facts))}</caption>"]
+        parts = [*(f"<p>{escape(fact)}</p>" for fact in self.facts)]
+        parts.append(f'<table><caption style="text-align:left">{escape(self.title)}</caption>')
         for heading, rows in self.groups:
-            cells = "".join(f"<th>{escape(each)}</th>" for each in (heading or self.columns[0], *self.columns[1:]))
-            parts.append(f"<tbody><tr>{cells}</tr>")
+            cells = "".join(_cell("th", each, "col", "right") for each in self.columns[1:])
+            parts.append(f"<tbody><tr>{_cell('th', heading or self.columns[0], 'col', 'left')}{cells}</tr>")
             for row in rows:
-                values = "".join(f'<td style="text-align:right">{escape(each)}</td>' for each in row[1:])
-                parts.append(f'<tr><th style="text-align:left">{escape(row[0])}</th>{values}</tr>')
+                values = "".join(_cell("td", each, None, "right") for each in row[1:])
+                parts.append(f"<tr>{_cell('th', row[0], 'row', 'left')}{values}</tr>")
             parts.append("</tbody>")
         return "".join([*parts, "</table>", *(f"<p>{escape(note)}</p>" for note in self.notes)])
+
+
+def _cell(kind: str, text: str, scope: str | None, side: str) -> str:
+    about = f' scope="{scope}"' if scope else ""
+    return f'<{kind}{about} style="text-align:{side}">{escape(text)}</{kind}>'
 
 
 def _line(row: Sequence[str], name: int, widths: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib.resources import files
 from typing import Protocol
 
 from polytome.pages import base_styles, document
@@ -34,8 +35,9 @@ def statistics_report(title: str, tables: Sequence[tuple[str, Shown]], sentences
     """
     parts = []
     for place, (heading, table) in enumerate(tables):
-        parts.append(f'<h2>{escape(heading)}</h2>\n<div class="scroll">{table._repr_html_()}</div>')
+        parts.append(f'<h2>{escape(heading)}</h2>\n<div class="wide">{table._repr_html_()}</div>')
         if place == 0 and sentences:
             parts.append("<h2>Tests</h2>\n<ul>" + "".join(f"<li>{escape(each)}</li>" for each in sentences) + "</ul>")
-    head = f"<style>\n{base_styles()}\ncaption {{ text-align: left; }}\n</style>"
+    sheet = files("polytome.report").joinpath("report.css").read_text(encoding="utf-8")
+    head = f"<style>\n{base_styles()}{sheet}</style>"
     return Report(document(title, "Coefficients with standard errors.", "\n".join(parts), head=head))
