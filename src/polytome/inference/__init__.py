@@ -5,12 +5,12 @@ from polytome.inference.brant import BrantTest
 from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_firth
+from polytome.inference.fitted_classifier import summarize
 from polytome.inference.formula import diagnose_formula, fit_formula
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.ordered_result import OrderedResult, fit_ordered
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
-from polytome.inference.summarize import summarize
 from polytome.inference.tested import Test
 
 __all__ = [
