@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from polytome import LogisticRegression, load, load_dataset
-from polytome.errors import ArgumentError, DataError, FileError
+from polytome.errors import ArgumentError, FileError
 from polytome.solvers import ProximalNewton
 
 iris = load_dataset("iris")
@@ -189,12 +189,3 @@ def test_statsmodels_prints_the_same_numbers():
         settings = {"l1_ratio": 1, "tol": 1e-9, "penalty_weights": alpha, "fit_intercept": False}
         found = LogisticRegression(**settings).fit(with_ones, target).coef_[0]
         assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_cells_of_columns_that_are_left_out_are_looked_at_too() -> None:
-    X = np.random.default_rng(0).normal(size=(10, 3))
-    model = LogisticRegression(C=1e-3, l1_ratio=1.0).fit(X, [0, 1] * 5)
-    assert not model.coef_.any()
-    X[1, 2] = np.nan
-    with pytest.raises(DataError, match="X contains NaN at row 1, column 2"):
-        model.predict(X)

@@ -8,7 +8,8 @@ stands `_Penalised`: mean loss plus
 
     sum_j (l1 w_j |d_j b_j| + l2 / 2 w_j (d_j b_j)^2)
 
-with d_j the deviation (with 1/n) of column j where columns are standardised, else 1.
+with d_j the deviation (with 1/n) of column j where columns are standardised, else 1. Where the
+classes of a column are a group, the norm of their coefficients takes the place of absolute values.
 
 References: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via
 coordinate descent, Journal of Statistical Software 33, 2010, section 2; Fan, Chang, Hsieh, Wang and
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
+from polytome.models.groups import group_labels
 from polytome.models.labels import row_weights
 from polytome.models.logistic import LogisticRegression
 from polytome.models.peer_settings import l1_ratio_of, own_settings
@@ -68,6 +70,7 @@ class _Penalised:
     weights: Any = None
     fit_intercept: bool = True
     label_smoothing: float = 0.0
+    groups: Any = None
 
     @property
     def strength(self) -> float:
@@ -84,6 +87,7 @@ class _Penalised:
             "l1_ratio": self.l1_ratio,
             "scale": "standard" if self.is_standardised else self.divisors,
             "penalty_weights": self.weights,
+            "groups": self.groups,
             "fit_intercept": self.fit_intercept,
             "label_smoothing": self.label_smoothing,
         }
@@ -223,11 +227,11 @@ def explain_objective(
         formula = vars(model).get("objective_")
         if formula is None:
             sizes = _given_sizes(n_rows, sample_weight, n_classes)
-            return _in_words(_own(model, 1 / (float(own_settings(model)["C"]) * sizes.total)), sizes)
+            return _in_words(_own(model, 1 / (float(own_settings(model)["C"]) * sizes.total), sizes), sizes)
         unit = formula.n_rows if formula.total_weight == formula.n_rows and sample_weight is None else None
         squares = unit if sample_weight is None else float((row_weights(sample_weight, formula.n_rows) ** 2).sum())
         sizes = _Sizes(formula.total_weight, squares, formula.n_classes)
-        return _in_words(_own(model, formula.strength), sizes)
+        return _in_words(_own(model, formula.strength, sizes), sizes)
     if type(model).__module__.startswith("sklearn.") and type(model).__name__ == "LogisticRegression":
         classes = getattr(model, "classes_", None)
         n_classes = n_classes if classes is None or n_classes is not None else len(classes)
@@ -240,7 +244,7 @@ def explain_objective(
     )
 
 
-def _own(model: LogisticRegression, strength: float) -> _Penalised:
+def _own(model: LogisticRegression, strength: float, sizes: _Sizes) -> _Penalised:
     """The penalty of a model of Polytome."""
     ratio = l1_ratio_of(model)
     weights: Any = model.penalty_weights
@@ -256,7 +260,22 @@ def _own(model: LogisticRegression, strength: float) -> _Penalised:
         weights,
         bool(model.fit_intercept),
         float(model.label_smoothing),
+        _groups_of(model, sizes) if strength * ratio else None,
     )
+
+
+def _groups_of(model: LogisticRegression, sizes: _Sizes) -> Any:
+    """Its groups: "classes" where each column is one, and None where each coefficient is."""
+    if model.groups is None:
+        return None
+    labels, formula = group_labels(model.groups), vars(model).get("objective_")
+    if formula is not None:
+        is_classes = formula.groups == "classes"
+    else:
+        is_classes = labels == "classes" or (not isinstance(labels, str) and len(set(labels)) == len(labels))
+    if is_classes:
+        return "classes" if sizes.n_classes > 2 else None
+    return labels
 
 
 def _n_classes(y: Any) -> int:
@@ -343,10 +362,14 @@ def _choice(values: Mapping[str, Any], name: str, *allowed: Any) -> Any:
 
 def _of_family(found: _Penalised, family: Any, sizes: _Sizes) -> _Penalised:
     """Of two classes a "multinomial" has a score for each: halves of one score, which have half its
-    squares, and its absolute values."""
-    if family == "binomial" and sizes.n_classes > 2:
-        raise ArgumentError(f"family='binomial': y has {sizes.n_classes} classes; use 'multinomial'")
-    return replace(found, l2=found.l2 / 2) if family == "multinomial" and sizes.n_classes == 2 else found
+    squares, its absolute values, and the norm of a group over the root of 2."""
+    if sizes.n_classes > 2:
+        if family == "binomial":
+            raise ArgumentError(f"family='binomial': y has {sizes.n_classes} classes; use 'multinomial'")
+        return found
+    if family != "multinomial":
+        return replace(found, groups=None)
+    return replace(found, l1=found.l1 / (1.0 if found.groups is None else np.sqrt(2)), l2=found.l2 / 2, groups=None)
 
 
 def _from_sklearn(values: Mapping[str, Any], sizes: _Sizes) -> _Penalised:
@@ -363,7 +386,7 @@ def _from_glmnet(values: Mapping[str, Any], sizes: _Sizes) -> _Penalised:
     if values["lambda_"] is None:
         raise ArgumentError("glmnet fits a path; give the lambda_ of one of its points")
     strength, ratio = _number(values, "lambda_"), _number(values, "alpha", 1.0)
-    _choice(values, "type_multinomial", "ungrouped")
+    is_grouped = _choice(values, "type_multinomial", "ungrouped", "grouped") == "grouped"
     weights = values["penalty_factor"]
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
@@ -376,6 +399,7 @@ def _from_glmnet(values: Mapping[str, Any], sizes: _Sizes) -> _Penalised:
         bool(values["standardize"]),
         weights=weights,
         fit_intercept=bool(values["intercept"]),
+        groups="classes" if is_grouped and strength * ratio else None,
     )
     return _of_family(found, _choice(values, "family", None, "binomial", "multinomial"), sizes)
 
@@ -460,6 +484,8 @@ def _in_words(found: _Penalised, sizes: _Sizes) -> ObjectiveInWords:
         try:
             if found.label_smoothing and name != "PyTorch":
                 raise _LacksError("it does not smooth labels: give rows of probabilities, where it takes them")
+            if found.groups is not None and name != "glmnet":
+                raise _LacksError("it has no norms of groups of coefficients")
             parameters[name], note = write(found, sizes)
         except _LacksError as reason:
             note = str(reason)
@@ -486,12 +512,15 @@ def _to_sklearn(found: _Penalised, sizes: _Sizes) -> tuple[dict[str, Any], str]:
 def _to_glmnet(found: _Penalised, sizes: _Sizes) -> tuple[dict[str, Any], str]:
     if found.divisors is not None:
         raise _LacksError("it has no divisors of columns: divide X by them first, and give standardize=FALSE")
+    if found.groups not in (None, "classes"):
+        raise _LacksError("it groups the classes of each column, but no columns")
     weights = None if found.weights is None else np.asarray(found.weights, dtype=np.float64)
     strength = found.strength * (1.0 if weights is None else float(weights.mean()))
     family = "binomial" if sizes.n_classes == 2 else "multinomial"
     written = {"family": family, "alpha": found.l1_ratio, "lambda_": strength, "standardize": found.is_standardised}
     written |= {} if found.fit_intercept else {"intercept": False}
     written |= {} if weights is None else {"penalty_factor": weights.tolist()}
+    written |= {} if found.groups is None else {"type_multinomial": "grouped"}
     return written, ""
 
 
@@ -566,7 +595,7 @@ def _told(values: Mapping[str, Any]) -> str:
         if isinstance(value, str | bool) or value is None:
             return repr(value)
         if np.ndim(value) > 0:
-            return f"[{', '.join(f'{each:.10g}' for each in np.ravel(value).tolist())}]"
+            return f"[{', '.join(told(each) for each in np.ravel(value).tolist())}]"
         return f"{value:.10g}" if isinstance(value, float | int | np.number) else str(value)
 
     return ", ".join(f"{name}={told(value)}" for name, value in values.items())

@@ -76,8 +76,6 @@ def _linked_scores(estimator: Any, X: Any, link: _Wanted, offset: Any = None) ->
         check_is_fitted(estimator)
     refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
-    if "proved_zero_" in vars(estimator):  # products may skip zeros, and what they would be multiplied by
-        refuse_nonfinite(X, estimator)
     known = offset_rows(estimator, offset, X.shape[0])
     if known is None:
         linked = _linked(estimator, X, _coefficients(estimator), link)
@@ -92,6 +90,8 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
+    if not coefficients[:, :-1].any():  # of which no product is made, so that NaN would not be seen
+        refuse_nonfinite(X, estimator)
     if native.makes_predictions(X):
         try:
             finite, linked = native.linked_scores(X, coefficients, link)
@@ -100,6 +100,8 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
             raise
         if finite:
             return linked
+    if not coefficients[:, :-1].any(axis=0).all():  # a library's product may skip zeros
+        refuse_nonfinite(X, estimator)
     # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies
     # as its fit left it.
     raw = np.ascontiguousarray(coefficients).T
