@@ -129,3 +129,23 @@ def test_zeros_of_tiny_columns_are_not_proved_too_early(seed, scale):
         coarse = LogisticRegression(**settings, max_iter=1, tol=1e-12).fit(X * 1e-165, y)
     assert not (coarse.proved_zero_ & (fine.coef_ != 0)).any()
     assert verify(fine, X * 1e-165, y).verdict == "confirmed"
+
+
+@pytest.mark.parametrize("seed", [6, 24])
+def test_a_far_intercept_leaves_no_rounding_behind(seed):
+    """Scores beside an intercept of a million have lost digits, which the best intercept does not
+    give back."""
+    rng = np.random.default_rng(seed + 99)
+    n = int(rng.integers(4, 12))
+    X, y = rng.normal(size=(n, 4)), np.arange(n) % 2
+    for ratio in (0.5, 1.0):
+        objective = Objective(Logistic(), ElasticNet(0.3, ratio), as_rows(X, y))
+        optimum = minimize(objective, ProximalNewton(), tol=1e-15, max_iter=60).coefficients
+        least, _ = objective.value_and_gradient(optimum)
+        for far in (1e4, 1e5, 1e6, 1e7):
+            W = optimum.copy()
+            W[-1] += far
+            found, exact = certify(objective, W, 1e-4)
+            value, _ = objective.value_and_gradient(exact)
+            assert abs(found.objective - value) <= found.gap
+            assert found.objective - found.gap <= least + 1e-15

@@ -189,3 +189,17 @@ def test_statsmodels_prints_the_same_numbers():
         settings = {"l1_ratio": 1, "tol": 1e-9, "penalty_weights": alpha, "fit_intercept": False}
         found = LogisticRegression(**settings).fit(with_ones, target).coef_[0]
         assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("groups", [None, "classes", [0, 0, 1, 1]])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_coefficient_that_is_not_0_is_not_said_to_be(groups, n_classes, rng):
+    """From coefficients near zeros of the optimum a fit may end before it has reached them."""
+    noise, labels = rng.normal(size=(60, 4)), np.arange(60) % n_classes
+    model = LogisticRegression(C=0.05, l1_ratio=1.0, groups=groups, tol=0.01, warm_start=True).fit(noise, labels)
+    zeros = model.proved_zero_
+    assert zeros.any()
+    model.coef_ = model.coef_ + 1e-6 * rng.normal(size=zeros.shape)
+    model.fit(noise, labels)
+    assert (model.coef_[zeros] != 0).any()  # or nothing is tested
+    assert_array_equal(model.coef_[model.proved_zero_], 0)

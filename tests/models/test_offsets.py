@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import minimize
 
-from polytome import LogisticRegression, PolytomeError, load
+from polytome import LogisticRegression, PolytomeError, load, verify
 from polytome.errors import DataError
 from polytome.models.labels import Labels, smoothed
 
@@ -167,6 +167,27 @@ def test_an_offset_in_columns_predicts_the_same_and_is_kept(which, tmp_path, req
     assert_array_equal(kept.predict_proba(X, offset=offset), model.predict_proba(X, offset=offset))
     with pytest.raises(PolytomeError, match="without an offset, or has it in columns already"):
         wide.offset_as_columns()
+
+
+@pytest.mark.parametrize("groups", [None, "classes", "columns", [0, 0, 1], ["b", "a", "b"]], ids=str)
+@pytest.mark.parametrize("which", ["two", "three"])
+def test_zeros_and_groups_beside_an_offset_in_columns_are_kept_and_confirmed(which, groups, tmp_path, request):
+    X, y, offset = request.getfixturevalue(which)
+    model = LogisticRegression(C=0.03, l1_ratio=1.0, groups=groups).fit(X, y, offset=offset)
+    assert model.proved_zero_.any()
+    columns = offset.reshape(200, -1)
+    places = list(range(1, 1 + columns.shape[1]))
+    wide = model.offset_as_columns(places=places)
+    both = np.hstack([X[:, :1], columns, X[:, 1:]])
+    for each in (wide, _again(wide, tmp_path)):
+        found = verify(each, both, y)
+        assert found.verdict == "confirmed", found.reasons
+        assert found.confirmed_zeros == model.proved_zero_.sum()
+    wide.proved_zero_ = np.ones_like(wide.proved_zero_)
+    with pytest.raises(DataError, match="proved_zero_ has columns of the offset"):
+        verify(wide, both, y)
+    with pytest.raises(PolytomeError, match="proved_zero has columns of the offset"):
+        wide.save(tmp_path / "other.safetensors")
 
 
 def _again(model, folder):

@@ -515,6 +515,8 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
     exact: Array = W.copy()
     intercept = exact_intercept(objective, scores)
     exact[-1] += intercept
+    if np.abs(intercept).max() > 1 + np.abs(exact[-1]).max():
+        return _from_scores(objective, exact)  # scores beside a larger intercept have its rounding
     loss, _, residuals = KnownScores(objective, scores).loss_slope_and_residuals(intercept)
     # Where coefficients are zero, the residuals of the squared loss are minus its targets.
     minus_residuals = np.negative(residuals, out=residuals)

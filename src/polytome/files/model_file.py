@@ -387,6 +387,8 @@ def _offset_from_saved(model: Any, places: list[int]) -> None:
     is_possible = formula.has_offset and len(set(places)) == n_outputs == len(places) and max(places) < n_features
     if not is_possible or not np.array_equal(model.coef_[:, places], np.eye(n_outputs)):
         refuse(f"offset_columns are {brief(places)}, not a column with the coefficient 1 for each score")
+    if "proved_zero_" in vars(model) and model.proved_zero_[:, places].any():
+        refuse("proved_zero has columns of the offset, which are not learned")
     model.offset_columns_ = tuple(places)
 
 

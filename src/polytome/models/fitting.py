@@ -355,7 +355,8 @@ def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, output
     if objective.penalty.has_rest:
         zeros = proved_zeros(objective, solution.coefficients, solution.certificate.tol)
         everywhere, _ = outputs.spread(zeros.T, np.zeros(len(outputs.learned)))
-        estimator.proved_zero_ = everywhere.astype(bool)
+        # From elsewhere a fit may end next to a 0 of the optimum: such a coefficient is not one.
+        estimator.proved_zero_ = everywhere.astype(bool) & (estimator.coef_ == 0)
 
 
 def _numbers(scale: Any) -> str:

@@ -107,8 +107,8 @@ class LogisticRegression(CertifiedClassifier):
         classes_: the labels, sorted, shape (K,).
         coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and
             the certificate holds for coefficients so short.
-        proved_zero_: where `l1_ratio` is above 0, which coefficients are proved to be 0 at every
-            optimum, boolean, of the shape of `coef_`.
+        proved_zero_: where `l1_ratio` is above 0, which coefficients are 0, and are proved to be so
+            at every optimum, boolean, of the shape of `coef_`.
         intercept_: (1,) or (K,).
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.

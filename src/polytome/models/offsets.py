@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError, DataError
 from polytome.models.cells import vector
 from polytome.models.fitted import feature_names_in
+from polytome.models.groups import groups_of, groups_text
 from polytome.models.penalty_weights import penalty_weights_of, weights_text
 from polytome.rows import DeviceMatrix, Stream, on_host
 from polytome.tables.streams.frames import is_spread
@@ -150,12 +151,17 @@ def offset_columns(model: Any, names: Sequence[str] | None, places: Sequence[int
         if np.ndim(given := getattr(model, setting)) > 0:
             setattr(twin, setting, wide(np.asarray(given, dtype=np.float64), 1.0))
     twin.n_features_in_, twin.needs_offset_, twin.offset_columns_ = width, False, tuple(chosen)
+    numbers = groups_of(model, coef.shape[1], model.source_.encoder)
+    if numbers is not None and not (isinstance(model.groups, str) and len(np.unique(numbers)) == len(numbers)):
+        twin.groups = wide(numbers, len(numbers) + np.arange(n_outputs)).tolist()
     if (found := vars(model).get("separation_")) is not None:
         moved = tuple(replace(each, column=int(others[each.column])) for each in found.infinite)
         twin.separation_ = replace(found, infinite=moved)
     # No image any more, and no record of columns that it does not have.
     twin.source_ = replace(model.source_, encoder=None, image_shape=None, training=None)
     twin.objective_ = replace(model.objective_, n_features=width)
+    if model.objective_.groups != "none":
+        twin.objective_ = replace(twin.objective_, groups=groups_text(groups_of(twin, width)))
     if model.objective_.penalty_weights != "none":
         twin.objective_ = replace(twin.objective_, penalty_weights=weights_text(penalty_weights_of(twin, width)))
     return twin

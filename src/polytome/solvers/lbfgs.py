@@ -115,7 +115,7 @@ class LBFGS(Solver):
 
     def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay | None]:
         """Iterates from `start`; each step counts the passes of its line search."""
-        return (yield from self.steps(objective, start, Curvature()))
+        return self.steps(objective, start, Curvature())
 
     def steps(
         self, objective: Objective, start: Array, curvature: Curvature

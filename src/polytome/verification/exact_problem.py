@@ -108,6 +108,13 @@ def without_offset_columns(model: Any, X: Any, offset: Any) -> tuple[Any, Any, A
     twin.coef_, twin.n_features_in_, twin.needs_offset_ = model.coef_[:, rest], len(rest), True
     vars(twin).pop("offset_columns_")
     vars(twin).pop("feature_names_in_", None)
+    if "proved_zero_" in vars(model):
+        if model.proved_zero_[:, places].any():
+            raise DataError("proved_zero_ has columns of the offset, whose coefficients are no part of the optimum")
+        twin.proved_zero_ = model.proved_zero_[:, rest]
+    if vars(model).get("groups") is not None:
+        groups = _groups(model, X.shape[1]) or []
+        twin.groups = [groups[place] for place in rest]
     for setting in ("scale", "penalty_weights"):
         given = getattr(model, setting)
         if setting == "penalty_weights" and isinstance(given, Mapping):
