@@ -50,7 +50,7 @@ __all__ = ["COVARIANCES", "Clusters", "ScoreProducts", "clusters_from", "covaria
 COVARIANCES = ("observed", "HC0", "HC1", "HC2", "HC3", "robust", "cluster", "cluster-HC1")
 """The names of covariances."""
 _POWERS = {"HC2": 0.5, "HC3": 1.0}
-_NOTHING_LEFT = 1e-10
+_NOTHING_LEFT = 1e-4
 """`1 - leverage` of a row that its own coefficients fit: its residual is 0, and stays that."""
 _MOST_SUMS = 2**24
 """Sums of scores by cluster that are in memory at a time, 128 MiB."""

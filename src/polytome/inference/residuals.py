@@ -43,7 +43,7 @@ __all__ = [
     "residuals_of",
 ]
 
-_NOTHING_LEFT = 1e-10
+_NOTHING_LEFT = 1e-4
 """`1 - leverage` of a row that its own coefficients fit: without it there are none."""
 _SAME = 1e-10
 """Of probabilities: what rounding makes of equal rows."""
@@ -132,7 +132,7 @@ def _changes(
         H = W @ G
         weight = 1.0 if counts else rows.weight[:, None]
         rest = np.eye(H.shape[1]) - H
-        fits_itself = ~(np.linalg.det(rest) > _NOTHING_LEFT)
+        fits_itself = ~(np.linalg.eigvals(rest).real.min(axis=1) > _NOTHING_LEFT)
         rest[fits_itself] = np.eye(H.shape[1])
         left = np.linalg.solve(rest, (rows.residual * weight)[:, :, None])
         left[fits_itself] = np.nan
