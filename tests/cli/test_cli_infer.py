@@ -131,3 +131,21 @@ def test_firth_and_ordered_classes(file: Path, tmp_path: Path) -> None:
         assert text in ended.stderr
     assert run("infer", file, "vote ~ age", "--firth", "--ordered").exit_code == 2
     assert run("infer", file, "vote ~ age", *order, "--effects").exit_code == 2
+
+
+def test_the_page_never_replaces_the_data(file: Path, tmp_path: Path) -> None:
+    data = tmp_path / "people.html"
+    data.write_bytes(file.read_bytes())
+    said = run("infer", data, "vote ~ town", "--report", data)
+    assert said.exit_code == 1
+    assert "which this command reads" in said.output
+    assert data.read_bytes() == file.read_bytes()
+    assert "not a .csv file" in run("infer", file, "vote ~ town", "--report", tmp_path / "page.csv").output
+
+
+def test_json_has_the_level_that_is_asked_for(file: Path) -> None:
+    ends = [json.loads(done("infer", file, "vote ~ age", "--json", "--level", level)) for level in ("0.5", "0.95")]
+    assert [each["level"] for each in ends] == [0.5, 0.95]
+    widths = [each["coefficients"][1]["upper"] - each["coefficients"][1]["lower"] for each in ends]
+    assert widths[0] < 0.5 * widths[1]
+    assert "level=2.0: needs a number between 0 and 1" in run("infer", "no such file.csv", "a ~ b", "--level", 2).output

@@ -12,8 +12,9 @@ import pytest
 import polytome
 from commands import done, run
 from polytome import LogisticRegressionCV
+from polytome.errors import DataError
 from polytome.files.sources import open_source
-from polytome.files.tuned import tune_source
+from polytome.files.tuned import order_of_times, tune_source
 
 
 def people(path: Path, n: int = 60, gaps: bool = False) -> Path:
@@ -129,3 +130,12 @@ def test_a_group_that_is_missing(tmp_path: Path) -> None:
     result = run("tune", table, "--target", "ill", "--groups", "person", "--drop", "day")
     assert "the cell is missing, and --groups needs it" in " ".join(result.stderr.split())
     assert "--groups person: iris is a built-in data set" in run("tune", "iris", "--groups", "person").stderr
+
+
+def test_times_whose_order_is_not_that_of_the_alphabet_are_refused() -> None:
+    times = np.array(["2026-02-01", "2025-12-31", "2026-01-31"])
+    assert order_of_times(times).tolist() == [1, 2, 0]
+    assert order_of_times(np.array(["2026-02-01 12:00", "2026-02-01 09:30"])).tolist() == [1, 0]
+    for text in ("mon", "31.01.2026", "2026-1-31", "01/31/2026"):
+        with pytest.raises(DataError, match="whose order in time is not known"):
+            order_of_times(np.array(["2026-02-01", text]))

@@ -294,3 +294,42 @@ def test_what_is_not_valid_is_refused_by_name() -> None:
         summarize(model, X, y, covariance="HC9")
     with pytest.raises(DataError, match="8 coefficients for 7 rows"):
         tabled(np.random.default_rng(0).normal(size=(7, 7)), [0, 1, 0, 1, 1, 0, 1])
+
+
+def test_clusters_of_any_values_none_of_which_is_missing() -> None:
+    X, y, rng = drawn(2)
+    codes = rng.integers(0, 3, len(y))
+    expected = tabled(X, y, clusters=codes)
+    mixed = np.array([1, "a", 2.5], dtype=object)[codes]
+    assert_same_covariance(tabled_covariance(tabled(X, y, clusters=mixed)), tabled_covariance(expected))
+    for gap in (None, np.nan, float("nan")):
+        broken = mixed.copy()
+        broken[7] = gap
+        with pytest.raises(DataError, match="clusters is missing in row 7"):
+            tabled(X, y, clusters=broken)
+    with pytest.raises(DataError, match="clusters is missing in row 7"):
+        tabled(X, y, clusters=np.where(np.arange(len(y)) == 7, np.nan, codes))
+    # A row that does not count needs no cluster.
+    weight = (np.arange(len(y)) != 7).astype(float)
+    broken = tabled(X, y, weight, weights_are="frequencies", clusters=np.where(weight == 0, np.nan, codes))
+    assert np.isfinite(broken.standard_errors).all()
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("kind", ["HC2", "HC3"])
+def test_a_row_that_has_a_column_to_itself_changes_no_robust_error(kind: str, K: int) -> None:
+    X, y, _ = drawn(K)
+    own = np.zeros((len(y), 1))
+    own[3] = 1.0
+    with_it = tabled(np.hstack([X, own]), y, covariance=kind)
+    without = tabled(np.delete(X, 3, axis=0), np.delete(y, 3), covariance=kind)
+    assert_allclose(with_it.standard_errors[:, :-1], without.standard_errors, rtol=1e-5)
+    assert np.isnan(with_it.standard_errors[:, -1]).all()
+
+
+@pytest.mark.parametrize("kind", ["HC1", "cluster-HC1"])
+def test_a_factor_that_has_no_degrees_of_freedom_is_refused(kind: str) -> None:
+    X, y = np.array([[1.0, 0.0], [2.0, 1.0], [1.0, 5.0]]), np.array([0, 1, 1])
+    clusters = {"clusters": [1, 2, 3]} if kind == "cluster-HC1" else {}
+    with pytest.raises(DataError, match="divides by n - k"):
+        tabled(X, y, covariance=kind, **clusters)

@@ -10,6 +10,7 @@ from scipy.stats import chi2
 from inference_data import people
 from polytome.errors import ArgumentError
 from polytome.inference import LogisticResult, fit_formula
+from polytome.inference.residuals import rounded
 
 FORMULA = "vote ~ town + age"
 
@@ -154,3 +155,28 @@ def test_classes_as_they_are_predicted(two: LogisticResult, three: LogisticResul
 def test_what_has_no_meaning_is_refused(three: LogisticResult, call: object, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         call(three)  # type: ignore[operator]
+
+
+def test_equal_rows_are_in_one_group_whatever_rounding_makes_of_them() -> None:
+    rng = np.random.default_rng(0)
+    exact = rng.choice(np.array([0.1, 0.3, 0.55, 0.7, 0.9]), 500)
+    noisy = exact * (1 + 4e-16 * rng.integers(-2, 3, 500))
+    assert len(np.unique(noisy)) > 5
+    assert_allclose(rounded(noisy), exact, rtol=1e-14)
+    assert len(np.unique(rounded(noisy))) == 5
+    assert (rounded(exact) == exact).all()
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_row_that_fits_itself_has_no_influence_that_could_be_told(K: int) -> None:
+    frame = people()
+    frame["alone"] = (np.arange(len(frame)) == 5).astype(float)
+    if K == 2:
+        frame["vote"] = frame["vote"] == "no"
+    result = fit_formula("vote ~ age + alone", frame)
+    cook = np.asarray(result.influence()["cook"])
+    assert np.flatnonzero(np.isnan(cook)).tolist() == [5]
+    assert np.isnan(result.dfbeta()[5]).all()
+    assert np.nanmax(cook) < 1
+    if K == 2:
+        assert np.flatnonzero(np.isnan(result.residuals("standardised"))).tolist() == [5]

@@ -256,3 +256,61 @@ def test_a_result_needs_no_rows() -> None:
     assert "Some model: y = cut" in str(result)
     with pytest.raises(ArgumentError, match="needs the fit to be repeated"):
         result.test("a", "score")
+
+
+def test_where_an_estimate_is_infinite_a_robust_table_says_what_it_lacks() -> None:
+    frame = pd.DataFrame({"y": [0, 0, 0, 1, 1, 1], "x": [1.0, 2, 3, 4, 5, 6], "g": [1, 2, 1, 2, 3, 3]})
+    for asked in (
+        *({"covariance": kind} for kind in ("HC0", "HC1", "HC2", "HC3", "robust")),
+        {"clusters": "g"},
+        {"weights": "g", "weights_are": "sampling"},
+    ):
+        said = " ".join(str(fit_formula("y ~ x", frame, **asked)).split())
+        assert "No test against intercepts alone" in said
+        assert "nor are there profile intervals or likelihood-ratio tests, as" in said
+    assert "profile intervals and likelihood-ratio tests hold." in " ".join(str(fit_formula("y ~ x", frame)).split())
+    # Of several columns, one of which is infinite, no test is called that of all.
+    frame = people()
+    frame["yes"] = (frame["vote"] == "yes") & (frame["age"] > 40)
+    assert "No test against intercepts alone" in str(
+        fit_formula("vote ~ age + yes", frame[frame["vote"] != "blank"], covariance="HC1")
+    )
+
+
+def test_a_hypothesis_without_equations_is_refused(two: LogisticResult) -> None:
+    with pytest.raises(ArgumentError, match="a row for each equation"):
+        two.test(np.zeros((0, two.coefficients.size)))
+
+
+def test_a_covariance_that_is_no_covariance_tests_nothing() -> None:
+    spread = np.array([[1.0, 2.0], [2.0, 1.0]])  # as two-way clustering can make
+    estimate = Estimate(("a", "b"), ("yes",), np.array([[1.0, -1.0]]), spread, 0.0)
+    result = Result(estimate, About("A", "y"), FitStatistics(-1.0, -2.0, 10, 2, 0), None)
+    with pytest.raises(ArgumentError, match="no positive variance"):
+        result.test(["a", "b"])
+    assert result.test("a").statistic == 1.0
+
+
+def test_measures_of_sampling_weights_do_not_depend_on_their_scale() -> None:
+    frame = people()
+
+    def fitted(scale: float) -> LogisticResult:
+        weights = frame["count"] * scale
+        return fit_formula(FORMULA, frame, weights=weights, weights_are="sampling")
+
+    one, many = fitted(1.0), fitted(1000.0)
+    for name in ("mcfadden", "cox_snell", "nagelkerke"):
+        assert_allclose(getattr(many.statistics, name), getattr(one.statistics, name), rtol=1e-9)
+    repeated = fit_formula(FORMULA, frame, weights="count", weights_are="frequencies").statistics
+    assert_allclose(one.statistics.cox_snell, repeated.cox_snell, rtol=1e-9)
+    assert np.isnan([one.statistics.aic, one.statistics.bic]).all()
+    assert "AIC" not in str(one)
+    assert json.loads(json.dumps(one.to_json()))["statistics"]["aic"] is None
+
+
+def test_intervals_for_programs_have_their_level(two: LogisticResult) -> None:
+    found = two.to_json(0.9)
+    ends = two.confidence_intervals(0.9)
+    assert found["level"] == 0.9
+    assert_allclose([row["lower"] for row in found["coefficients"]], ends["lower"])
+    assert_allclose([row["upper"] for row in found["coefficients"]], ends["upper"])

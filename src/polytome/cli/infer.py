@@ -9,6 +9,7 @@ import typer
 
 from polytome.cli.options import Categories, Header, Json, MissingMark, ReadLimit, choice
 from polytome.cli.output import live_line, make_console, print_json, printable, show_notes
+from polytome.cli.outputs import check_outputs
 
 __all__ = ["infer"]
 
@@ -139,8 +140,11 @@ def infer(
     Exit status: 0 also where estimates are infinite.
     """
     from polytome.inference.formula import fit_formula
+    from polytome.inference.result import check_level
     from polytome.tables.columns import read_columns
 
+    check_level(level)
+    check_outputs([source], {"--report": (report, ".html .htm")})
     if robust is not None and cluster:
         raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
     ordered = ordered or brant or order is not None
@@ -180,7 +184,7 @@ def infer(
             [str(test) for test in (*tests, *([proportional] if proportional is not None else []))],
         ).save(report)
     if as_json:
-        shown = {"source": source, **result.to_json(), "tests": [test.to_json() for test in tests]}
+        shown = {"source": source, **result.to_json(level), "tests": [test.to_json() for test in tests]}
         if profile:
             ends = result.confidence_intervals(level, method="profile")
             shown["profile"] = {name: list(ends[name]) for name in ("equation", "term", "lower", "upper")}

@@ -3,6 +3,7 @@ fold."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +31,9 @@ from polytome.tables.table import kind_of_file
 Array = NDArray[Any]
 
 __all__ = ["column_of_rows", "order_of_times", "path_of_source", "tune_source"]
+
+_TIME = re.compile(r"\d{4}[-/.](\d\d|Q[1-4]|W\d\d)([-/.]\d\d([T ]\d\d:\d\d.*)?)?")
+"""Text that sorts as time does: the year first, and the same number of digits in each."""
 
 
 def tune_source(
@@ -127,10 +131,20 @@ def column_of_rows(source: Source, name: str, option: str, *, header: str = "aut
 def order_of_times(times: Array) -> Array:
     """The numbers of the rows from the earliest to the latest; equal ones as they stand.
 
+    Raises:
+        DataError: text that is not in the order of time when it is in that of the alphabet.
+
     Example:
         >>> order_of_times(np.array([3.0, 1.0, 2.0]))
         array([1, 2, 0])
     """
+    if times.dtype.kind == "U":
+        unlike = next((text for text in times.tolist() if not _TIME.fullmatch(text)), None)
+        if unlike is not None:
+            raise DataError(
+                f"--time: {unlike!r} is text whose order in time is not known; write times as numbers, or as "
+                "2026-01-31 or 2026-01-31 12:00"
+            )
     return np.argsort(times, kind="stable")
 
 

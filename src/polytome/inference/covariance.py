@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.errors import ArgumentError
+from polytome.errors import ArgumentError, DataError
 from polytome.inference.likelihood import AtRows, Likelihood, Maximum, at_block
 from polytome.losses import Loss
 from polytome.passes import Block, Columns, Sums
@@ -50,7 +50,8 @@ __all__ = ["COVARIANCES", "Clusters", "ScoreProducts", "clusters_from", "covaria
 COVARIANCES = ("observed", "HC0", "HC1", "HC2", "HC3", "robust", "cluster", "cluster-HC1")
 """The names of covariances."""
 _POWERS = {"HC2": 0.5, "HC3": 1.0}
-_SMALLEST = 1e-300
+_NOTHING_LEFT = 1e-4
+"""`1 - leverage` of a row that its own coefficients fit: its residual is 0, and stays that."""
 _MOST_SUMS = 2**24
 """Sums of scores by cluster that are in memory at a time, 128 MiB."""
 
@@ -133,11 +134,19 @@ def covariance_of(
         counts_rows: whether weights are frequencies.
         n_observations: rows, or the sum of frequencies.
         clusters: for the kinds that have them.
+
+    Raises:
+        DataError: HC1 of as many coefficients as rows.
     """
     V = likelihood.covariance(best.derived)
     if kind == "observed":
         return V
     n, k = n_observations, likelihood.size
+    if kind.endswith("HC1") and n <= k:
+        raise DataError(
+            f"covariance={kind!r} divides by n - k, rows less coefficients, and there are {n:,.10g} rows for {k:,} "
+            "coefficients; leave columns out"
+        )
     if clusters is not None:
         meat = np.zeros_like(V)
         for codes, sign in clusters.ways():
@@ -145,7 +154,7 @@ def covariance_of(
             factor = G / (G - 1) * ((n - 1) / (n - k) if kind == "cluster-HC1" else 1.0)
             meat += sign * factor * _sums_by_cluster(likelihood, best.at, codes, G)
         return V @ meat @ V
-    factor = {"HC1": n / (n - k) if n > k else np.inf, "robust": n / (n - 1)}.get(kind, 1.0)
+    factor = n / (n - 1) if kind == "robust" else n / (n - k) if kind == "HC1" else 1.0
     columns, power = likelihood.rows.columns, _POWERS.get(kind, 0.0)
     a_pass = ScoreProducts(
         likelihood.loss,
@@ -179,16 +188,21 @@ def _adjusted(rows: AtRows, covariance: Array, counts_rows: bool, power: float) 
     """Residuals divided by a power of `I - W_i G_i`."""
     W, G = leverages(rows, covariance, counts_rows)
     if W.shape[1] == 1:
-        adjusted: Array = rows.residual / np.maximum(1 - (W * G)[:, :, 0], _SMALLEST) ** power
+        adjusted: Array = rows.residual / _left(1 - (W * G)[:, :, 0]) ** power
         return adjusted
     # W G is similar to the symmetric L' W L with G = L L': its eigenvalues are real, and at most 1.
     has_columns = np.asarray(rows.X.any(axis=1))[:, None, None]
     L = np.linalg.cholesky(np.where(has_columns, G, np.eye(W.shape[1])))
     T = np.swapaxes(L, 1, 2)
     values, vectors = np.linalg.eigh(T @ W @ L)
-    roots = np.maximum(1 - values, _SMALLEST)[:, :, None] ** -power
+    roots = _left(1 - values)[:, :, None] ** -power
     turned = roots * (np.swapaxes(vectors, 1, 2) @ (T @ rows.residual[:, :, None]))
     return np.asarray(np.linalg.solve(T, vectors @ turned)[:, :, 0])
+
+
+def _left(rest: Array) -> Array:
+    """What residuals are divided by; 1 for a row of leverage 1."""
+    return np.where(rest > _NOTHING_LEFT, rest, 1.0)
 
 
 def _sums_by_cluster(likelihood: Likelihood, at: Array, codes: Array, n_clusters: int) -> Array:
@@ -211,21 +225,44 @@ def _sums_by_cluster(likelihood: Likelihood, at: Array, codes: Array, n_clusters
     return meat
 
 
-def clusters_from(columns: Sequence[Array], names: Sequence[str], weight: Array) -> Clusters:
-    """Clusters of rows from one or two columns of any values.
+def clusters_from(columns: Sequence[Array], names: Sequence[str], counting: Array) -> Clusters:
+    """Clusters of the rows that count, from one column or two of any values.
 
     Raises:
         ArgumentError: there are more than two columns, or all rows are in one cluster.
+        DataError: the cluster of a row is missing.
     """
     if len(columns) > 2:
         raise ArgumentError(f"clusters has {len(columns)} columns: errors are clustered one way or two")
     codes = []
     for name, column in zip(names, columns, strict=True):
-        found = np.zeros(len(weight), dtype=np.intp)  # rows without weight have scores of zero in any cluster
-        found[weight > 0] = np.unique(np.asarray(column)[weight > 0], return_inverse=True)[1].ravel()
+        values = np.asarray(column)
+        gaps = np.flatnonzero(_gaps(values) & counting)
+        if len(gaps):
+            raise DataError(
+                f"{name} is missing in row {gaps[0]}: every row needs a cluster; name it, or leave the row out"
+            )
+        found = _places(values[counting])
         if found.max() == 0:
             raise ArgumentError(
                 f"clusters: all rows have the same {name}; errors clustered by it need several clusters"
             )
         codes.append(found)
     return Clusters(tuple(names), tuple(codes))
+
+
+def _gaps(values: Array) -> Array:
+    """Which values are missing: NaN, NaT, None, or what is not equal to itself."""
+    if values.dtype.kind in "fcmM":
+        return np.asarray(np.isnan(values))
+    if values.dtype.kind != "O":
+        return np.zeros(len(values), dtype=bool)
+    return np.array([value is None or (value == value) is not True for value in values.tolist()], dtype=bool)
+
+
+def _places(values: Array) -> Array:
+    """The place of each value among those that differ, of whatever types."""
+    if values.dtype.kind != "O":
+        return np.asarray(np.unique(values, return_inverse=True)[1].ravel())
+    places: dict[object, int] = {}
+    return np.array([places.setdefault(value, len(places)) for value in values.tolist()], dtype=np.intp)

@@ -195,5 +195,4 @@ def _clusters(clusters: Any, counting: Array) -> Any:
     names = [f"clusters[{j}]" for j in range(values.shape[1])] if columns is None else [str(each) for each in columns]
     if len(names) == 1:
         names = [str(getattr(clusters, "name", None) or "clusters")]
-    kept = values[counting]
-    return clusters_from(list(kept.T), names, np.ones(len(kept)))
+    return clusters_from(list(values.T), names, counting)

@@ -444,7 +444,7 @@ def _complete(
     if wrong.any() and missing == "error":
         row, column = map(int, np.argwhere(gaps)[0])
         raise DataError(
-            f"{frame.columns[column]!r} is missing in row {row} ({int(wrong.sum()):,} rows have gaps): fill it in, or "
+            f"{frame.columns[column]!r} is missing in row {row} (rows with gaps: {int(wrong.sum()):,}): fill it in, or "
             "leave such rows out with missing='drop'"
         )
     given = np.asarray(frame[weights], dtype=object) if isinstance(weights, str) else weights
@@ -459,7 +459,7 @@ def _complete(
         values = np.asarray(frame[one]) if isinstance(one, str) else np.asarray(one)
         if values.shape != (len(frame),):
             raise DataError(f"clusters has shape {values.shape}: give one value for each of {len(frame):,} rows")
-        columns.append(values[keep])
+        columns.append(values)
         names.append(one if isinstance(one, str) else f"clusters[{j}]")
     frame = frame[keep].reset_index(drop=True)
     for name in frame.columns:
@@ -467,7 +467,7 @@ def _complete(
             frame[name] = frame[name].cat.remove_unused_categories()
         else:
             frame[name] = _plain(frame[name])
-    grouped = clusters_from(columns, names, weight[keep]) if columns else None
+    grouped = clusters_from(columns, names, keep) if columns else None
     return frame, np.flatnonzero(keep), weight[keep], grouped
 
 

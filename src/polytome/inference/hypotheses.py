@@ -94,14 +94,15 @@ def _matrix_of(given: Any, estimate: Estimate) -> tuple[Array, Array]:
         raise ArgumentError("hypothesis: give text, or a matrix with a column for each coefficient") from error
     if (
         A.ndim != 2
+        or A.shape[0] == 0
         or A.shape[1] != size
         or b.shape != (len(A),)
         or not np.isfinite(A).all()
         or not np.isfinite(b).all()
     ):
         raise ArgumentError(
-            f"hypothesis has shape {A.shape} and {b.size} right sides: it needs finite numbers, a column for each of "
-            f"{size} coefficients and a right side for each row"
+            f"hypothesis has shape {A.shape} and {b.size} right sides: it needs finite numbers, a row for each "
+            f"equation with its right side, and a column for each of {size} coefficients"
         )
     return A, b
 

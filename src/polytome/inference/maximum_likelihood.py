@@ -173,16 +173,16 @@ def maximum_likelihood(
     best = likelihood.maximum(start)
     estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, kept, K))
     intercept = int(sample.fit_intercept)
-    notes = (
-        _about_optimum(certificate, best, sample, separation),
-        *_about_separation(separation, kept, sample),
-        *_about_aliases(aliases, sample),
-        *_about_variances(estimate),
-    )
     sampled = sample.weights_are == "sampling"
     only_wald = "sampling weights make a pseudo-likelihood" if sampled else ""
     if asked.covariance != "observed" and not sampled:
         only_wald = f"{asked.covariance} errors allow for rows that the likelihood does not describe"
+    notes = (
+        _about_optimum(certificate, best, sample, separation),
+        *_about_separation(separation, kept, sample, only_wald),
+        *_about_aliases(aliases, sample),
+        *_about_variances(estimate),
+    )
     about = About(
         title="Logistic regression" if K == 2 else "Softmax regression",
         response=asked.response,
@@ -204,6 +204,7 @@ def maximum_likelihood(
         n_coefficients=likelihood.size,
         n_null=(K - 1) * intercept,
         tjur=_tjur(likelihood, best) if K == 2 else None,
+        population=float(sample.weight.sum()) if sampled else None,
     )
     return LogisticResult(estimate, about, statistics, sample, likelihood, best, asked.design)
 
@@ -339,7 +340,7 @@ def _about_optimum(
     return f"Proved: the log-likelihood is within {gap:.1e} of {of}."
 
 
-def _about_separation(separation: Separation | None, columns: Array, sample: Sample) -> list[str]:
+def _about_separation(separation: Separation | None, columns: Array, sample: Sample, only_wald: str) -> list[str]:
     if separation is None:
         return []
     infinite = tuple(replace(each, column=int(columns[each.column])) for each in separation.infinite)
@@ -347,9 +348,12 @@ def _about_separation(separation: Separation | None, columns: Array, sample: Sam
     either = " (either is told with the sign that this fit has)" if any(each.sign == 0 for each in infinite) else ""
     lines = str(Diagnosis(sample.n_rows, sample.names, sample.classes, (), found)).splitlines()
     told = "; ".join(" ".join(line.split()) for line in lines[2:])
+    holds = "profile intervals and likelihood-ratio tests hold"
+    if only_wald:
+        holds = f"nor are there profile intervals or likelihood-ratio tests, as {only_wald}"
     return [
         f"{lines[0]} No finite estimate: {told}{either}. An infinite estimate has neither a standard error nor a Wald "
-        "test; profile intervals and likelihood-ratio tests hold."
+        f"test; {holds}."
     ]
 
 

@@ -43,6 +43,10 @@ __all__ = [
     "residuals_of",
 ]
 
+_NOTHING_LEFT = 1e-4
+"""`1 - leverage` of a row that its own coefficients fit: without it there are none."""
+_SAME = 1e-10
+"""Of probabilities: what rounding makes of equal rows."""
 RESIDUALS = ("deviance", "pearson", "standardised", "standardised-pearson", "quantile")
 """The kinds of residuals."""
 
@@ -68,7 +72,8 @@ def residuals_of(likelihood: Likelihood, best: Maximum, sample: Sample, kind: st
             )
         own = residuals_of(likelihood, best, sample, "pearson" if kind.endswith("pearson") else "deviance", seed)
         left = 1 - influence_of(likelihood, best, sample)[0]
-        return np.asarray(own / np.sqrt(np.maximum(left, 1e-300)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(own / np.sqrt(np.where(left > _NOTHING_LEFT, left, np.nan)))
     residuals = np.concatenate([_of_block(rows, kind, sample) for rows in likelihood.at_rows(best.at)])
     if kind != "quantile":
         return residuals
@@ -126,7 +131,11 @@ def _changes(
         W, G = leverages(rows, V, counts)
         H = W @ G
         weight = 1.0 if counts else rows.weight[:, None]
-        left = np.linalg.solve(np.eye(H.shape[1]) - H, (rows.residual * weight)[:, :, None])
+        rest = np.eye(H.shape[1]) - H
+        fits_itself = ~(np.linalg.eigvals(rest).real.min(axis=1) > _NOTHING_LEFT)
+        rest[fits_itself] = np.eye(H.shape[1])
+        left = np.linalg.solve(rest, (rows.residual * weight)[:, :, None])
+        left[fits_itself] = np.nan
         cook = (np.swapaxes(left, 1, 2) @ G @ left)[:, 0, 0] / likelihood.size
         yield rows, np.trace(H, axis1=1, axis2=2), left[:, :, 0], cook
 
@@ -138,7 +147,7 @@ def hosmer_lemeshow_of(likelihood: Likelihood, best: Maximum, sample: Sample, gr
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 3:
         raise ArgumentError(f"groups={groups!r}: needs a whole number, 3 or more")
     P, codes = _counted(likelihood, best, sample, "Hosmer and Lemeshow's test")
-    other = 1 - P[:, 0] if K > 2 else P[:, 1]
+    other = rounded(1 - P[:, 0] if K > 2 else P[:, 1])
     ends = np.unique(np.quantile(other, np.linspace(0, 1, groups + 1)))
     place = np.clip(np.searchsorted(ends, other, side="left") - 1, 0, len(ends) - 2)
     n_groups = len(ends) - 1
@@ -148,6 +157,16 @@ def hosmer_lemeshow_of(likelihood: Likelihood, best: Maximum, sample: Sample, gr
     expected = np.array([np.bincount(place, P[:, k], n_groups) for k in range(K)])
     statistic = float(((observed - expected) ** 2 / np.maximum(expected, 1e-300)).sum())
     return Test.of("Hosmer and Lemeshow", f"the fit in {n_groups} groups", statistic, (n_groups - 2) * (K - 1))
+
+
+def rounded(values: Array) -> Array:
+    """With the smallest of those that differ by rounding alone for each of them."""
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    starts = np.append(True, np.diff(ranked) > _SAME * ranked[1:])
+    rounded = np.empty_like(values)
+    rounded[order] = ranked[starts][starts.cumsum() - 1]
+    return rounded
 
 
 def pearson_of(likelihood: Likelihood, best: Maximum, sample: Sample) -> Test:

@@ -60,6 +60,12 @@ class About:
     only_wald: str = ""
 
 
+def check_level(level: Any) -> None:
+    """Raises ArgumentError unless this is a level of confidence."""
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        raise ArgumentError(f"level={level!r}: needs a number between 0 and 1, such as 0.95")
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A table of coefficients: prints in 80 columns, and shows itself in notebooks.
@@ -242,9 +248,13 @@ class Result:
         text = smaller.about.formula or f"the model of {smaller.statistics.n_coefficients} coefficients"
         return Test.of("likelihood ratio", text, statistic, df)
 
-    def to_json(self) -> dict[str, Any]:
-        """The table and all about it, for programs."""
-        lower, upper = self._wald_ends(0.95)
+    def to_json(self, level: float = 0.95) -> dict[str, Any]:
+        """The table and all about it, for programs.
+
+        Args:
+            level: of the intervals.
+        """
+        lower, upper = self._ends(level, "wald")
         values = (self.coefficients, self.standard_errors, self.z, self.p_values, lower, upper)
         names = ("coefficient", "std_error", "z", "p_value", "lower", "upper")
         rows = [
@@ -261,6 +271,7 @@ class Result:
             "method": about.method,
             "covariance_kind": about.covariance,
             "n_dropped": about.n_dropped,
+            "level": level,
             "statistics": plain(self.statistics.to_json()),
             "coefficients": rows,
             "covariance": plain(self.covariance),
@@ -290,8 +301,7 @@ class Result:
         return np.unique(chosen)
 
     def _ends(self, level: float, method: str, chosen: Array | None = None) -> tuple[Array, Array]:
-        if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-            raise ArgumentError(f"level={level!r}: needs a number between 0 and 1, such as 0.95")
+        check_level(level)
         if method == "wald":
             return self._wald_ends(level)
         if method != "profile":
@@ -333,7 +343,7 @@ class Result:
             found = f"chi2({s.df}) = {s.likelihood_ratio:.2f}, p {p_text(s.p_value)}"
             return f"Likelihood ratio against intercepts alone: {found}"
         values = self.coefficients.ravel()
-        slopes = [j for j, (_, term) in enumerate(self.labels) if term != "Intercept" and np.isfinite(values[j])]
+        slopes = [j for j, (_, term) in enumerate(self.labels) if term != "Intercept" and not np.isnan(values[j])]
         try:
             test = self.test(np.eye(values.size)[slopes])
         except ArgumentError:
@@ -345,11 +355,11 @@ class Result:
         rows = f"{s.n_observations:,.10g} rows"
         if about.n_dropped:
             rows += f", {about.n_dropped:,} more left out as something is missing"
-        pseudo = "pseudo log-likelihood" if about.weights.startswith("Sampling") else "log-likelihood"
-        fits = (
-            f"{rows}; {pseudo} {s.log_likelihood:.4f}, {s.null_log_likelihood:.4f} with intercepts alone; "
-            f"AIC {s.aic:.3f}, BIC {s.bic:.3f}"
-        )
+        fits = f"{s.log_likelihood:.4f}, {s.null_log_likelihood:.4f} with intercepts alone"
+        if s.is_pseudo:
+            fits = f"{rows}; pseudo log-likelihood {fits}"
+        else:
+            fits = f"{rows}; log-likelihood {fits}; AIC {s.aic:.3f}, BIC {s.bic:.3f}"
         measures = f"McFadden {s.mcfadden:.4f}, Cox and Snell {s.cox_snell:.4f}, Nagelkerke {s.nagelkerke:.4f}"
         if s.tjur is not None:
             measures += f", Tjur {s.tjur:.4f}"

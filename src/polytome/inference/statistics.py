@@ -23,6 +23,8 @@ class FitStatistics:
         n_null: those of the null model.
         tjur: the mean probability of the second class among its rows, less that among the others;
             None for more than two classes.
+        population: the sum of sampling weights, by which the log-likelihoods, that are pseudo ones,
+            grow; None of other rows.
 
     Example:
         >>> statistics = FitStatistics(-12.8896334653335, -20.5917292, 32, 4, 1)
@@ -41,6 +43,12 @@ class FitStatistics:
     n_coefficients: int
     n_null: int
     tjur: float | None = None
+    population: float | None = None
+
+    @property
+    def is_pseudo(self) -> bool:
+        """Whether the log-likelihoods are not those of so many rows, but of sampling weights."""
+        return self.population is not None
 
     @property
     def deviance(self) -> float:
@@ -54,13 +62,17 @@ class FitStatistics:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion, `2 k - 2 log L`."""
-        return 2 * self.n_coefficients - 2 * self.log_likelihood
+        """Akaike's criterion, `2 k - 2 log L`; NaN of a pseudo-likelihood, which has none."""
+        return np.nan if self.is_pseudo else 2 * self.n_coefficients - 2 * self.log_likelihood
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion, `k log n - 2 log L`."""
-        return float(self.n_coefficients * np.log(self.n_observations) - 2 * self.log_likelihood)
+        """Schwarz's criterion, `k log n - 2 log L`; NaN of a pseudo-likelihood."""
+        return (
+            np.nan
+            if self.is_pseudo
+            else float(self.n_coefficients * np.log(self.n_observations) - 2 * self.log_likelihood)
+        )
 
     @property
     def likelihood_ratio(self) -> float:
@@ -84,13 +96,17 @@ class FitStatistics:
 
     @property
     def cox_snell(self) -> float:
-        """`1 - (L_0 / L)^(2/n)`."""
-        return float(-np.expm1(2 * (self.null_log_likelihood - self.log_likelihood) / self.n_observations))
+        """`1 - (L_0 / L)^(2/n)`, with the sum of sampling weights for n."""
+        return float(-np.expm1(2 * (self.null_log_likelihood - self.log_likelihood) / self._size))
 
     @property
     def nagelkerke(self) -> float:
         """Cox and Snell's over the largest that it can be."""
-        return self.cox_snell / float(-np.expm1(2 * self.null_log_likelihood / self.n_observations))
+        return self.cox_snell / float(-np.expm1(2 * self.null_log_likelihood / self._size))
+
+    @property
+    def _size(self) -> float:
+        return self.n_observations if self.population is None else self.population
 
     def to_json(self) -> dict[str, Any]:
         """All of them for programs."""

@@ -95,10 +95,10 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
     if not (size > 0).all():
         raise ArgumentError(f"hypothesis {hypothesis.text!r}: the covariance has no variance for it")
     scaled, rest = spread / np.outer(size, size), rest / size
-    if np.linalg.matrix_rank(scaled, tol=1e-12, hermitian=True) < len(rest):
+    if not np.linalg.eigvalsh(scaled)[0] > 1e-12:
         raise ArgumentError(
-            f"hypothesis {hypothesis.text!r}: the covariance has a lower rank than its {len(rest)} equations, as with "
-            "fewer clusters than these; test fewer"
+            f"hypothesis {hypothesis.text!r}: the covariance has no positive variance for each of its {len(rest)} "
+            "equations, as with few clusters; test fewer"
         )
     return Test.of("Wald", hypothesis.text, float(rest @ np.linalg.solve(scaled, rest)), len(rest))
 
