@@ -94,7 +94,7 @@ def test_the_grids_are_those_of_glmnet(name):
 @pytest.mark.parametrize("name", CROSSINGS)
 def test_cross_validation_scores_and_chooses_as_glmnet(name):
     """glmnet keeps lambda in the folds, where C, as in scikit-learn, is kept here: lambda is
-    `1 / (C S)` with S the weight of the training rows, which all folds of the fixture have alike."""
+    `1 / (C S)` with S the weight of the training rows, alike in all folds of the fixture."""
     crossing = CROSSINGS[name]
     data = {key: np.array(value) for key, value in GLMNET["data"][crossing["data"]].items()}
     X, y, folds = data["x"], data["y"], data["foldid"]

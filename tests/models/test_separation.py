@@ -167,3 +167,14 @@ def test_what_cannot_be_diagnosed_is_refused() -> None:
         diagnose([[np.nan], [1.0]], [0, 1])
     with pytest.raises(DataError, match="class"):
         diagnose([[0.0], [1.0]], [1, 1])
+
+
+def test_whole_numbers_that_float64_rounds_are_not_accused():
+    """2**53 and 2**53 + 1 tell the classes apart the other way round than their roundings do."""
+    X = np.array([[2**53 + 1], [2**53 + 3], [2**53 + 2], [2**53 + 4], [2**53 + 1]])
+    model = LogisticRegression(C=np.inf, max_iter=3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, [0, 0, 1, 1, 1])
+    assert model.separation_ is None
+    assert any("float64 rounds" in str(each.message) for each in caught)

@@ -42,7 +42,7 @@ from polytome.threads import kept
 
 Array = NDArray[Any]
 
-__all__ = ["CurvatureBound", "curvature_bound"]
+__all__ = ["CurvatureBound", "curvature_bound", "is_exact_in_float64"]
 
 _NUMBERS_AT_ONCE = 2**22  # numbers: 32 MiB
 _MIN_CURVATURE_LEFT = 0.1  # of the curvature that was computed: where rounding leaves less, nothing is proved
@@ -100,7 +100,7 @@ def curvature_bound(objective: Objective, W: Array, blocks: Array, free: Array |
         >>> found.objective - least <= found.gap <= 1.01 * (found.objective - least)
         True
     """
-    if not _bends_slowly(objective.loss) or not _is_exact(objective.rows):
+    if not _bends_slowly(objective.loss) or not is_exact_in_float64(objective.rows):
         return None
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         if free is not None:
@@ -119,7 +119,7 @@ def _bends_slowly(loss: Loss) -> bool:
     return known and (loss.separable or loss.is_cross_entropy)
 
 
-def _is_exact(rows: Rows) -> bool:
+def is_exact_in_float64(rows: Rows) -> bool:
     """Whether float64 holds all entries."""
     if rows.facts.dtype not in (np.int64, np.uint64):
         return bool(np.can_cast(rows.facts.dtype, np.float64))

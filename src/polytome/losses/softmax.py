@@ -11,6 +11,7 @@ from scipy.special import xlogy
 
 from polytome.numerics import softmax
 from polytome.numerics.exact_sums import exact_difference, exact_products
+from polytome.numerics.totals import class_totals
 
 Array = NDArray[Any]
 
@@ -107,10 +108,7 @@ class Softmax:
 
     def room(self, target: Array, weight: Array) -> Array:
         """The frequency of each class."""
-        if target.ndim == 1:
-            frequency = np.bincount(target, weights=weight, minlength=self.n_outputs)
-        else:
-            frequency = weight @ target
+        frequency = class_totals(target, weight, self.n_outputs) if target.ndim == 1 else weight @ target
         found: Array = frequency / frequency.sum()
         return found
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import column_or_1d
 from polytome.errors import ArgumentError, DataError
 from polytome.models.cells import is_missing, masked_place, vector
 from polytome.models.settings import real_number
+from polytome.numerics.totals import class_totals
 from polytome.rows import on_host
 
 Array = NDArray[Any]
@@ -52,10 +53,7 @@ class Labels:
 
         Rows of weight zero may get another class. All as they are where every class has weight.
         """
-        if self.is_soft:
-            totals = weight @ self.target
-        else:
-            totals = np.bincount(self.target, weights=weight, minlength=len(self.classes))
+        totals = weight @ self.target if self.is_soft else class_totals(self.target, weight, len(self.classes))
         places = np.flatnonzero(totals > 0)
         if len(places) == len(self.classes):
             return self, places

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certain_classes import labels_by_output
+from polytome.certificates.curvature_proof import is_exact_in_float64
 from polytome.certificates.recession import ANY_SIGN, recession_of
 from polytome.certificates.recession_cone import MOST_UNKNOWNS
 from polytome.losses import labels_of, offset_of
@@ -159,6 +160,8 @@ def why_not_looked_for(objective: Objective, aliases: tuple[Alias, ...] | None =
         return f"{free:,} columns have no penalty, and at most {_MOST_COLUMNS} are looked at"
     if not isinstance(rows, Storage | StreamedRows):
         return "the rows are not in the memory of this machine"
+    if free and not is_exact_in_float64(rows):
+        return "float64 rounds some of the numbers in the columns, and a proof would be of rounded ones"
     n_labels = rows.n_rows * n_classes
     if n_labels > _MOST_LABELS:
         return f"{rows.n_rows:,} rows times {n_classes} classes are more than the {_MOST_LABELS:,} that are looked at"

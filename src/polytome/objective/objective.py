@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from polytome.losses import Loss, labels_of, offset_of
+from polytome.numerics.totals import class_totals
 from polytome.passes import Columns, Derivatives, HessianOfScores, HessianProduct, RowSquares, Scores, ValueAndGradient
 from polytome.penalties import Penalty, by_column
 from polytome.rows import Rows
@@ -289,7 +290,7 @@ class Objective:
         W = np.zeros(self.shape)
         W[-1] = scores
         if target.ndim == 1 and target.dtype.kind == "i":  # rows of one class have one loss
-            weight = np.bincount(target, weights=weight)
+            weight = class_totals(target, weight, int(target.max()) + 1)
             target = np.arange(len(weight))
         total = 0.0
         for start in range(0, len(weight), 65_536):
