@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from polytome.errors import DataError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
 from polytome.penalties import L2
-from polytome.rows import Stream, StreamedRows, as_rows
+from polytome.rows import as_rows
 from polytome.solvers import (
     LBFGS,
     Choice,
@@ -244,24 +243,3 @@ def test_the_reason_says_what_took_over(rng: np.random.Generator) -> None:
         exact = LogisticRegression(tol=1e-17, solver="lbfgs").fit(X.astype(np.float32), rng.permutation(y))
     assert "; float64 took over at iteration " in exact.solver_.reason
     assert forecast(Objective(Logistic(), L2(1.0), as_rows(X, y)), LBFGS()) > 0
-
-
-def test_labels_of_rows_in_files_take_less_than_those_in_memory() -> None:
-    """Rows that are read piece by piece bring their classes, so that nothing is sorted."""
-
-    class Few:
-        n_rows = 10**6
-
-        def read(self) -> Any:
-            raise AssertionError("was read")
-
-    stream, y = (
-        Stream(tuple(Few() for _ in range(20)), 4, 2**16, False, 8 * 10**7, np.dtype(float)),
-        np.zeros(2 * 10**7),
-    )
-    needed = {}
-    for name, weight in (("equal", None), ("weighted", np.ones(len(y)))):
-        rows = StreamedRows.of(stream, y.astype(np.int8), weight, n_threads=1)
-        needed[name] = forecast(Objective(Softmax(3), L2(1.0), rows), LBFGS())
-    assert needed["weighted"] - needed["equal"] == 2 * 8 * len(y)
-    assert 3 * 8 * len(y) < needed["equal"] < 6 * 8 * len(y)

@@ -17,7 +17,6 @@ from typing import Any
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.errors import DataError
 from polytome.objective import Objective
-from polytome.rows import Rows
 from polytome.solvers import LBFGS, Choice, DualCoordinateAscent, Newton, Solver, named_solver
 from polytome.solvers.choose import chooses
 from polytome.solvers.size import BYTES_OF_NUMBER, Size
@@ -83,20 +82,12 @@ def forecast(objective: Objective, solver: Solver) -> int:
         True
     """
     size = Size.of(objective)
-    labels = _numbers_of_labels(objective.rows) * size.rows
+    labels = 6 * size.rows  # classes, targets, weights, and what it takes to sort them
     has_hessian = objective.penalty.is_nothing and size.hessian <= LARGEST_HESSIAN**2
     certificate = Newton().numbers_held(size) if has_hessian else 0
     return int(
         BYTES_OF_NUMBER * (_NUMBERS_AT_START + labels + size.passes + max(solver.numbers_held(size), certificate))
     )
-
-
-def _numbers_of_labels(rows: Rows) -> int:
-    """How many numbers a fit takes for each row's label and weight, at the most at a time."""
-    if rows.facts.is_resident:
-        return 6  # classes, targets, weights, and what it takes to sort them
-    # Classes are known; they are counted as whole numbers with weights, and samples are drawn.
-    return 3 if rows.weight.strides == (0,) else 5
 
 
 def available_memory() -> int | None:
