@@ -46,7 +46,7 @@ def test_every_kind_of_frame_gives_the_same_table_and_its_own_kind_of_frame(kind
     assert_allclose(result.coefficients, whole.coefficients, rtol=1e-9)
     home = type(result.table).__module__.split(".")[0]
     assert home == ("pandas" if kind == "mapping" else kind)
-    with pytest.raises(DataError, match=r"'wage' is missing in row 3 \(3 rows have gaps\)|'town'|'age'"):
+    with pytest.raises(DataError, match=r"'wage' is missing in row 3 \(rows with gaps: 3\)|'town'|'age'"):
         fit_formula("vote ~ town * log(wage) + age + member", given, missing="error")
 
 
