@@ -125,7 +125,7 @@ class LogisticRegressionCV(CertifiedClassifier):
         >>> iris = load_dataset("iris")
         >>> search = LogisticRegressionCV(Cs=5, l1_ratios=[0, 1], cv=5, rule="1se").fit(iris.X, iris.y)
         >>> search.scores_.shape, search.l1_ratio_, search.certificate_.holds
-        ((5, 2, 5), 1.0, True)
+        ((5, 2, 5), 0.0, True)
 
     References: Stone, Cross-validatory choice and assessment of statistical predictions, Journal of
     the Royal Statistical Society B 36, 1974; Hastie, Tibshirani and Friedman, The Elements of
