@@ -75,12 +75,7 @@ class FirthResult(LogisticResult):
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows.
         """
-        if isinstance(smaller, str):
-            if self.design is None:
-                raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
-            smaller = self.design.fit_smaller(self, smaller)
-        if not isinstance(smaller, Result):
-            raise ArgumentError(f"smaller is {type(smaller).__name__}: give the result of another fit")
+        smaller = self._fitted(smaller)
         if smaller.sample is None or self.sample is None:
             raise ArgumentError("smaller: the rows of a fit are not known, so that nothing says they are the same")
         refuse_unless_nested(smaller.sample, self.sample)
@@ -211,7 +206,7 @@ def firth(sample: Sample, asked: Asked) -> FirthResult:
         sample,
         likelihood,
         Maximum(best.at, best.derived.plain, best.last_step),
-        asked.design,
+        design=asked.design,
     )
 
 

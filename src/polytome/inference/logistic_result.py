@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.errors import ArgumentError
-from polytome.inference.design import Design
 from polytome.inference.effects import Effects, effects_of, predictions_of
 from polytome.inference.frames import frame_of
 from polytome.inference.likelihood import Likelihood, Maximum
@@ -41,31 +39,11 @@ class LogisticResult(Result):
         sample: these rows.
         likelihood: theirs, with the columns that are estimated.
         best: its maximum.
-        design: how columns are made of data; None for a model of columns.
     """
 
     sample: Sample
     likelihood: Likelihood
     best: Maximum
-    design: Design | None = None
-
-    def compare(self, smaller: Result | str) -> Test:
-        """The likelihood-ratio test of a smaller model, which is a special case of this one.
-
-        Args:
-            smaller: the result of another fit to the same rows; or its formula, which is then
-                fitted to the rows of this one.
-
-        Raises:
-            ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
-        """
-        if isinstance(smaller, str):
-            if self.design is None:
-                raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
-            if self.about.only_wald:
-                raise ArgumentError(f"smaller: likelihoods cannot be compared, {self.about.only_wald}; test(...) can")
-            return super().compare(self.design.fit_smaller(self, smaller))
-        return super().compare(smaller)
 
     def effects(self, variables: str | Sequence[str] | None = None, *, at: Any = "average") -> Effects:
         """What a change of a variable does to the probability of each class.

@@ -206,7 +206,7 @@ def maximum_likelihood(
         tjur=_tjur(likelihood, best) if K == 2 else None,
         population=float(sample.weight.sum()) if sampled else None,
     )
-    return LogisticResult(estimate, about, statistics, sample, likelihood, best, asked.design)
+    return LogisticResult(estimate, about, statistics, sample, likelihood, best, design=asked.design)
 
 
 def _refuse_too_many(sample: Sample, K: int, p: int) -> None:

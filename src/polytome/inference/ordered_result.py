@@ -15,7 +15,6 @@ from polytome.errors import ArgumentError, DataError
 from polytome.inference.arrays import sample_of
 from polytome.inference.ascent import Ascended
 from polytome.inference.brant import BrantTest, brant_test
-from polytome.inference.design import Design
 from polytome.inference.display import Summary
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.firth_result import (
@@ -32,7 +31,6 @@ from polytome.inference.ordered import OrderedLikelihood, class_probabilities
 from polytome.inference.result import About, Result
 from polytome.inference.sample import Sample
 from polytome.inference.statistics import FitStatistics
-from polytome.inference.tested import Test
 from polytome.models.features import refuse_nonfinite
 from polytome.tables.frames import listing
 
@@ -55,14 +53,12 @@ class OrderedResult(Result):
         likelihood: theirs, with the columns that are estimated.
         best: its maximum.
         kept: the places of these columns.
-        design: how columns are made of data; None for a model of columns.
     """
 
     sample: Sample
     likelihood: OrderedLikelihood
     best: Ascended[Derived]
     kept: Array
-    design: Design | None = None
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, in order: (n, n_classes).
@@ -100,22 +96,6 @@ class OrderedResult(Result):
             ArgumentError: there are two classes only, or the classes are separated at a threshold.
         """
         return brant_test(self.sample, self.kept, self.estimate.terms[len(self.sample.names) :])
-
-    def compare(self, smaller: Result | str) -> Test:
-        """The likelihood-ratio test of a smaller model, which is a special case of this one.
-
-        Args:
-            smaller: the result of another fit to the same rows; or its formula, which is then
-                fitted to the rows of this one.
-
-        Raises:
-            ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
-        """
-        if isinstance(smaller, str):
-            if self.design is None:
-                raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
-            smaller = self.design.fit_smaller(self, smaller)
-        return super().compare(smaller)
 
     def summary(self, *, odds_ratios: bool = False, level: float = 0.95, intervals: str = "wald") -> Summary:
         """The table to be shown, as `Result.summary`; with odds ratios without the thresholds,
@@ -244,7 +224,7 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
         likelihood,
         best,
         kept,
-        asked.design,
+        design=asked.design,
     )
 
 

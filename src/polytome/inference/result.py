@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from polytome.errors import ArgumentError
+from polytome.inference.design import Design
 from polytome.inference.display import Summary, number, p_text
 from polytome.inference.estimate import Estimate, Refitter
 from polytome.inference.frames import frame_of
@@ -75,12 +76,14 @@ class Result:
         about: what the table says about itself.
         statistics: how well the model fits.
         sample: the rows it is about; None where they are not kept.
+        design: how columns are made of data; None for a model of columns.
     """
 
     estimate: Estimate
     about: About
     statistics: FitStatistics
     sample: Sample | None
+    design: Design | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -225,11 +228,14 @@ class Result:
     def compare(self, smaller: Result | str) -> Test:
         """The likelihood-ratio test of a smaller model, which is a special case of this one.
 
+        Args:
+            smaller: the result of another fit to the same rows; or its formula, which is then
+                fitted to the rows of this one.
+
         Raises:
             ArgumentError: it is not nested in this model, or was fitted to other rows or otherwise.
         """
-        if not isinstance(smaller, Result):
-            raise ArgumentError(f"smaller is {smaller!r:.60}: give the result of another fit")
+        smaller = self._fitted(smaller)
         for result in (self, smaller):
             if result.about.only_wald:
                 raise ArgumentError(f"smaller: likelihoods cannot be compared, {result.about.only_wald}; test(...) can")
@@ -247,6 +253,18 @@ class Result:
         statistic = 2 * (self.estimate.log_likelihood - smaller.estimate.log_likelihood)
         text = smaller.about.formula or f"the model of {smaller.statistics.n_coefficients} coefficients"
         return Test.of("likelihood ratio", text, statistic, df)
+
+    def _fitted(self, smaller: Result | str) -> Result:
+        """The result that is meant; that of a formula is fitted to the rows of this one."""
+        if isinstance(smaller, str) and self.design is not None:
+            if self.about.only_wald:
+                raise ArgumentError(f"smaller: likelihoods cannot be compared, {self.about.only_wald}; test(...) can")
+            smaller = self.design.fit_smaller(self, smaller)
+        if isinstance(smaller, str):
+            raise ArgumentError("smaller is a formula, and this model has none: give the result of another fit")
+        if not isinstance(smaller, Result):
+            raise ArgumentError(f"smaller is {smaller!r:.60}: give the result of another fit")
+        return smaller
 
     def to_json(self, level: float = 0.95) -> dict[str, Any]:
         """The table and all about it, for programs.
