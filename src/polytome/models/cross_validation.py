@@ -116,9 +116,8 @@ class LogisticRegressionCV(CertifiedClassifier):
             several times.
         folds_: the training rows and held-out rows of each fold.
         n_folds_done_: folds that the choice rests on: all, unless it was stopped.
-        classes_, coef_, intercept_, certificate_, stop_, history_, objective_, solver_,
-            separation_, proved_zero_, n_features_in_, feature_names_in_: of the chosen model,
-            fitted to all rows, as in `LogisticRegression`.
+        coef_, intercept_, certificate_: of the chosen model, fitted to all rows, like all other
+            attributes of `LogisticRegression`.
 
     Example:
         >>> from polytome import load_dataset
