@@ -45,6 +45,7 @@ __all__ = [
     "Target",
     "TestFraction",
     "Tolerance",
+    "TunedScale",
     "Unknown",
     "WeightColumn",
     "WorkersName",
@@ -259,6 +260,16 @@ Scale = Annotated[
         show_default=False,
         help="What each column is divided by before its coefficient is penalised: nothing, its standard deviation, or "
         "a number (default: none; for the built-in images, their largest pixel value).",
+    ),
+]
+TunedScale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="none|standard|NUMBER",
+        show_default=False,
+        help="What each column is divided by before its coefficient is penalised: its standard deviation, so that one "
+        "strength suits columns in all units, nothing, or a number (default: standard; for the built-in images, their "
+        "largest pixel value).",
     ),
 ]
 PenaltyWeights = Annotated[

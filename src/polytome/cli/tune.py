@@ -24,12 +24,12 @@ from polytome.cli.options import (
     Positive,
     ReadLimit,
     ReportOut,
-    Scale,
     Seed,
     SolverName,
     SourceNames,
     Target,
     Tolerance,
+    TunedScale,
     Unknown,
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
@@ -122,7 +122,7 @@ def tune(
     metric: Metric = "log-loss",
     positive: Positive = None,
     seed: Seed = 0,
-    scale: Scale = None,
+    scale: TunedScale = None,
     penalty_weights: PenaltyWeights = None,
     class_weight: ClassWeight = None,
     intercept: Intercept = True,
@@ -189,7 +189,7 @@ def tune(
         raise ArgumentError(_said_of_columns(str(error), left_out)) from error
     show_notes(rows.notes)
     if scale is None:
-        settings["scale"] = rows.scale
+        settings["scale"] = "standard" if rows.scale is None else rows.scale
     if settings["scoring"] == _AUC:
         settings["scoring"] = _auc_of(rows)
     settings["cv"], group_of_row = _folds(rows, folds, seed, groups, order_by, header)
@@ -419,7 +419,7 @@ def _show_doubts(tuned: Tuned) -> None:
     if tuned.at_end:
         show_warning(
             f"the best C, {number(float(search.Cs_[-1]))}, is the largest that was tried: a weaker penalty may be "
-            "better; give larger ones with --C"
+            f"better; give larger ones with --C{'' if search.scale == 'standard' else ', or --scale standard'}"
         )
 
 
