@@ -22,6 +22,7 @@ from polytome.losses import Loss
 from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
 from polytome.native.descent import Groups, descend, descend_in_groups
+from polytome.native.entries import PRODUCT_IN_OPERATIONS, products_pay
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
@@ -42,6 +43,7 @@ __all__ = [
     "dual_steps",
     "gram_descent",
     "group_descent",
+    "hessian_operations",
     "instruction_set",
     "instruction_sets",
     "linked_scores",
@@ -186,6 +188,20 @@ def makes_derivatives(n_columns: int, n_coefficients: int) -> bool:
     """Whether compiled code forms Hessians of this many columns, the intercept's included, and
     coefficients."""
     return instruction_set() is not None and forms_derivatives(n_columns, n_coefficients)
+
+
+def hessian_operations(rows: StoredRows, n_columns: int, n_sums: int) -> float | None:
+    """Operations, as many as fit into its time, of a Hessian that is made of products of entries;
+    None where dense blocks cost less, or all there are.
+
+    Args:
+        rows: the rows.
+        n_columns: the intercept's included.
+        n_sums: entries of the Hessian of a row's scores.
+    """
+    if instruction_set() is None or not products_pay(rows, n_columns, n_sums):
+        return None
+    return 2.0 * PRODUCT_IN_OPERATIONS * n_sums * rows.entry_products
 
 
 def gram_descent(H: Array, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float) -> int:

@@ -95,6 +95,9 @@ class SparseRows:
         intercept: bool,
         sums: NDArray[Any],
     ) -> float: ...
+    def entry_derivatives(
+        self, set: str, loss: str, coefficients: NDArray[Any], ends: NDArray[Any], sums: NDArray[Any]
+    ) -> float: ...
     def grams(
         self, set: str, shift: NDArray[Any], scale: NDArray[Any], intercept: bool, grams: NDArray[Any]
     ) -> None: ...

@@ -210,6 +210,24 @@ double sparse_derivatives(const SparseRows& rows, const std::string& set, const 
     return shared_derivatives(named(set).sparse_derivatives, rows, loss, coefficients, shift, scale, intercept, sums);
 }
 
+// Value, gradient and, for raw columns, what the Hessian is made of; `sums` receives the gradient,
+// of the shape of the coefficients, and behind it the products of columns. The blocks end where
+// `ends` says: sums as long as these are worth fewer blocks than other passes have.
+double entry_derivatives(const SparseRows& rows, const std::string& set, const std::string& loss,
+                         const Matrix& coefficients, const Bounds& ends, const Sums& sums) {
+    const auto columns = static_cast<std::size_t>(rows.block.columns), outputs = coefficients.shape(1);
+    const Gradient gradient(sums.data(), {coefficients.shape(0), outputs});
+    require(coefficients.shape(0) == columns + 1, "coefficients: need (columns + 1, outputs)");
+    Shared shared = rows.shared;
+    shared.ends = ends;
+    shared.check(rows.block.rows);
+    const Task task = checked_task(loss, shared, rows.block.rows, coefficients, gradient, outputs);
+    const std::size_t each = is_softmax(task.loss) ? outputs * (outputs + 1) / 2 : outputs;
+    require(sums.shape(0) == coefficients.size() + each * (columns + 1) * (columns + 1),
+            "sums: need room for the gradient and the products of columns");
+    return shared_pass(named(set).entry_derivatives, rows.block, task, sums.shape(0), shared);
+}
+
 // A Gram matrix of standardised rows for each of the blocks.
 template <class Rows, class Block>
 void shared_grams(void (*pass)(const Block&, const double*, const Columns&, double*), const Rows& rows,
@@ -433,6 +451,8 @@ NB_MODULE(_passes, module) {
              "gradient"_a.noconvert())
         .def("derivatives", &sparse_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
              "scale"_a.noconvert(), "intercept"_a, "sums"_a.noconvert())
+        .def("entry_derivatives", &entry_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(),
+             "ends"_a.noconvert(), "sums"_a.noconvert())
         .def("grams", &sparse_grams, "set"_a, "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
              "grams"_a.noconvert())
         .def("moments", &sparse_moments, "set"_a, "near"_a.noconvert(), "sums"_a.noconvert())

@@ -8,6 +8,7 @@
 #include "scores.hpp"
 #include "shifted.hpp"
 #include "sparse.hpp"
+#include "sparse_hessian.hpp"
 #include "sparse_moments.hpp"
 #include "traces.hpp"
 
@@ -17,7 +18,7 @@ extern const InstructionSet POLYTOME_INSTRUCTION_SET;
 const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, dense_pass<double>, sparse_pass,
                                                dense_scores, sparse_scores, dense_traces<float>, dense_traces<double>,
                                                shifted_loss, dense_moments, dense_squares,
-                                               derivatives<DenseBlock>, derivatives<SparseBlock>, gram<DenseBlock>,
+                                               derivatives<DenseBlock>, derivatives<SparseBlock>, entry_derivatives, gram<DenseBlock>,
                                                gram<SparseBlock>, sparse_moments, has_duplicates,
                                                dual_pass<float>, dual_pass<double>};
 

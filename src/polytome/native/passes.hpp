@@ -163,6 +163,9 @@ struct InstructionSet {
     void (*squares)(const DenseBlock&, const Columns&, double*);  // of each row's implicit columns, their sum
     double (*dense_derivatives)(const DenseBlock&, const Task&, const Columns&);
     double (*sparse_derivatives)(const SparseBlock&, const Task&, const Columns&);
+    // Of raw columns. Behind the gradient, a sum for each entry of the Hessians of scores, side by
+    // side, of the products of two columns: the lower triangle.
+    double (*entry_derivatives)(const SparseBlock&, const Task&);
     // Of implicit columns, `X' diag(weight) X`: (columns + 1, columns + 1), written.
     void (*dense_gram)(const DenseBlock&, const double* weight, const Columns&, double*);
     void (*sparse_gram)(const SparseBlock&, const double* weight, const Columns&, double*);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,21 @@ class StoredRows:
     def is_csr(self) -> bool:
         """Whether they are a CSR matrix that compiled code reads."""
         return is_csr(self.block.stored)
+
+    def parts(self) -> Iterator[Block]:
+        """The blocks."""
+        block = self.block
+        for start, stop in pairwise([0, *self.ends.tolist()]):
+            part = slice(start, stop)
+            yield Block(block.stored[part], block.precision, block.target[part], block.weight[part])
+
+    @property
+    @kept
+    def entry_products(self) -> int:
+        """Products of two entries of the same row of a CSR matrix, squares included."""
+        matrix: Any = self.block.stored
+        counts = np.diff(matrix.indptr).astype(np.float64)
+        return int(counts @ (counts + 1) / 2)
 
     @property
     @kept

@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.losses import Squared
 from polytome.native.arrays import doubles, link_name, loss_name, reads_as_is
+from polytome.native.entries import derivatives_of_entries, products_pay
 from polytome.native.stored_rows import StoredRows
 from polytome.passes import (
     Block,
     CentredSquares,
     CentredSums,
     Derivatives,
+    Gram,
     Grams,
     LossOfScores,
     OffsetsOfEntries,
@@ -32,6 +35,7 @@ from polytome.passes import (
     Sums,
     Traces,
     ValueAndGradient,
+    added_up,
     curvature_of,
     weight_of_absent,
 )
@@ -110,10 +114,32 @@ def _transposed(gradient: Array) -> Array:
 
 
 def _suits_derivatives(a_pass: Derivatives, rows: StoredRows) -> bool:
-    return forms_derivatives(len(a_pass.W), a_pass.W.size) and _knows_loss(a_pass, rows)
+    return (_forms_derivatives(a_pass) or _products_pay(a_pass, rows)) and _knows_loss(a_pass, rows)
+
+
+def _forms_derivatives(a_pass: Derivatives) -> bool:
+    return forms_derivatives(len(a_pass.W), a_pass.W.size)
+
+
+def _products_pay(a_pass: Derivatives, rows: StoredRows) -> bool:
+    n_columns, n_outputs = a_pass.W.shape
+    return products_pay(rows, n_columns, n_outputs if a_pass.loss.separable else n_outputs * (n_outputs + 1) // 2)
 
 
 def _derivatives(instructions: str, a_pass: Derivatives, rows: StoredRows) -> Whole:
+    if not _products_pay(a_pass, rows):
+        return _dense_derivatives(instructions, a_pass, rows)
+
+    def dense() -> Sums:
+        if _forms_derivatives(a_pass):
+            work = _dense_derivatives(instructions, a_pass, rows)
+            return work.results(work.compute())
+        return added_up(map(a_pass.of_block, rows.parts()))
+
+    return Whole(*derivatives_of_entries(instructions, a_pass, rows, dense))
+
+
+def _dense_derivatives(instructions: str, a_pass: Derivatives, rows: StoredRows) -> Whole:
     (n_columns, n_outputs), size = a_pass.W.shape, a_pass.W.size
     shape = (n_outputs, n_columns, n_columns) if a_pass.loss.separable else (1, size, size)
     sums = np.zeros(size + shape[0] * shape[1] ** 2)
@@ -165,6 +191,20 @@ def _loss_of_scores(instructions: str, a_pass: LossOfScores, rows: StoredRows) -
     compute = partial(rows.bound.loss_of_scores, instructions, name, intercepts, slope, residuals)
     joined = (residuals,) if a_pass.with_residuals else ()
     return Whole(compute, lambda value: (np.asarray(value), slope[0], *joined))
+
+
+def _suits_gram(a_pass: Gram, rows: StoredRows) -> bool:
+    return products_pay(rows, len(a_pass.columns.shift) + 1, 1)
+
+
+def _gram(instructions: str, a_pass: Gram, rows: StoredRows) -> Whole:
+    """That of squared errors is their Hessian."""
+    block, n_columns = rows.block, len(a_pass.columns.shift) + 1
+    weight = block.weight * block.target if a_pass.by_target else block.weight
+    of_squares = replace(rows, block=replace(block, target=np.zeros(len(weight)), weight=weight))
+    squares = Derivatives(Squared(), np.zeros((n_columns, 1)), a_pass.columns, a_pass.fit_intercept)
+    work = _derivatives(instructions, squares, of_squares)
+    return Whole(work.compute, lambda value: (work.results(value)[2][0],))
 
 
 def _suits_grams(a_pass: Grams, rows: StoredRows) -> bool:
@@ -245,6 +285,7 @@ TWINS: Mapping[type, Twin] = {
     CentredSquares: Twin(_reads_csr, _centred_squares),
     CentredSums: Twin(_reads_dense, _centred_sums),
     Derivatives: Twin(_suits_derivatives, _derivatives),
+    Gram: Twin(_suits_gram, _gram),
     Grams: Twin(_suits_grams, _grams),
     LossOfScores: Twin(_suits_loss_of_scores, _loss_of_scores),
     OffsetsOfEntries: Twin(_reads_csr, _offsets_of_entries),

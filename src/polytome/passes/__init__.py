@@ -16,7 +16,7 @@ from polytome.passes.curvature import (
     curvature_of,
     hessian_of_scores,
 )
-from polytome.passes.gradients import Derivatives, Grams, ProductOfColumns, ValueAndGradient, kronecker_rows
+from polytome.passes.gradients import Derivatives, Gram, Grams, ProductOfColumns, ValueAndGradient, kronecker_rows
 from polytome.passes.moments import (
     CentredSquares,
     CentredSums,
@@ -35,6 +35,7 @@ __all__ = [
     "Columns",
     "CurvatureSums",
     "Derivatives",
+    "Gram",
     "Grams",
     "HessianOfKnownScores",
     "HessianOfScores",

@@ -17,7 +17,7 @@ from polytome.passes.scores import block_scores
 
 Array = NDArray[Any]
 
-__all__ = ["Derivatives", "Grams", "ProductOfColumns", "ValueAndGradient", "kronecker_rows"]
+__all__ = ["Derivatives", "Gram", "Grams", "ProductOfColumns", "ValueAndGradient", "kronecker_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,28 @@ class ProductOfColumns:
     def of_block(self, block: Block) -> Sums:
         """One matrix product."""
         return (np.asarray(block.X.T @ block.target),)
+
+
+@dataclass(frozen=True, eq=False)
+class Gram:
+    """`X' diag(weight) X` of standardised columns, the intercept's last.
+
+    Args:
+        columns: how the columns are standardised.
+        fit_intercept: without, the intercept's column is zero.
+        by_target: the weight is that of the rows times their target, (n,).
+    """
+
+    columns: Columns
+    fit_intercept: bool
+    by_target: bool = False
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        """One matrix product."""
+        X = self.columns.with_intercept(block, self.fit_intercept)
+        weight = block.weight * block.target if self.by_target else block.weight
+        return ((X * weight[:, None]).T @ X,)
 
 
 @dataclass(frozen=True, eq=False)

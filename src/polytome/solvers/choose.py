@@ -15,7 +15,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
 from polytome.penalties import GroupLasso
-from polytome.rows import Rows, in_memory
+from polytome.rows import Rows, Storage, in_memory
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution
 from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_squares
@@ -75,7 +75,8 @@ def choose_solver(objective: Objective) -> Choice:
 
     A pass takes about `4 n d K` operations and L-BFGS some hundred of them; a Hessian takes
     `n (d K)^2`, its factor `(d K)^3 / 3` (for a separable loss, K times those of one output), and
-    Newton's method needs about ten. Where L-BFGS reaches no certificate in the time that the rest
+    Newton's method needs about ten. Of rows of few entries, a Hessian takes no more than their
+    products. Where L-BFGS reaches no certificate in the time that the rest
     of Newton's method would take (nearly separable classes under a weak penalty), that takes over
     if its Hessian fits, from a sample of many rows: so neither wrong guess costs more than twice
     the better solver. Where pairs of classes are cheaper (many classes), a sample of them takes
@@ -122,8 +123,10 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     size = n_columns * n_outputs
     # The sides of the Hessian's blocks, and how many there are.
     side, blocks = (n_columns, n_outputs) if objective.loss.separable else (size, 1)
-    one_pass = 4 * n * size
-    newton = 10 * blocks * (n * side**2 + side**3 / 3)
+    one_pass, hessian = 4 * n * size, float(blocks * n * side**2)
+    if (products := _products_of_entries(objective, n_columns)) is not None:
+        one_pass, hessian = 4 * (objective.rows.facts.n_entries + n) * n_outputs, products
+    newton = 10 * (hessian + blocks * side**3 / 3)
     fits = blocks * side**2 <= LARGEST_HESSIAN**2
     size_in_words = f"{size:,} coefficients, {n:,} rows"
     cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_LBFGS_PASSES}"
@@ -144,6 +147,16 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     patience = max(_MIN_PATIENCE_ITERATIONS, int(_REMAINING_NEWTON_STEPS * by_rows / (_HESSIAN_SPEEDUP * one_pass)))
     then = Newton(sample=sample if sample < n // 2 else None)
     return Choice(LBFGS(then=then, then_after=patience), f"{size_in_words}: {cost}")
+
+
+def _products_of_entries(objective: Objective, n_columns: int) -> float | None:
+    """Operations of a Hessian that is made of products of entries, where that costs less than dense
+    blocks."""
+    rows, n_outputs = objective.rows, objective.loss.n_outputs
+    if n_columns != objective.shape[0] or not isinstance(rows, Storage):
+        return None
+    n_sums = n_outputs if objective.loss.separable else n_outputs * (n_outputs + 1) // 2
+    return native.hessian_operations(rows.stored_rows, n_columns, n_sums)
 
 
 def _dual_curvature(objective: Objective) -> float:

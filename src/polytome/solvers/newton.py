@@ -16,7 +16,7 @@ from polytome.curvature.hessian_factor import factor_hessian
 from polytome.curvature.sampling import sampled_hessian
 from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.passes import Block, Columns, Sums, block_scores
+from polytome.passes import Block, Gram, Sums, block_scores
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -295,7 +295,7 @@ def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
     rows = objective.rows
     assert extra is not None
     chosen = np.flatnonzero(extra)
-    one_pass = _Gram(rows.columns, objective.fit_intercept)
+    one_pass = Gram(rows.columns, objective.fit_intercept)
     if len(chosen) > rows.facts.most_copied:
         (gram,) = rows.with_target(extra).reduce(replace(one_pass, by_target=True))
     else:
@@ -322,21 +322,3 @@ class _Excess:
         curvature = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
         excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * curvature
         return (2 * excess / np.maximum((change * change).sum(axis=1), 1e-300),)
-
-
-@dataclass(frozen=True, eq=False)
-class _Gram:
-    """`X' diag(weight) X` of standardised columns, the intercept's last, summed over the rows.
-
-    The weight is that of the rows, or it times their target.
-    """
-
-    columns: Columns
-    fit_intercept: bool
-    by_target: bool = False
-    joined = 0
-
-    def of_block(self, block: Block) -> Sums:
-        X = self.columns.with_intercept(block, self.fit_intercept)
-        weight = block.weight * block.target if self.by_target else block.weight
-        return ((X * weight[:, None]).T @ X,)
