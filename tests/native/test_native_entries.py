@@ -143,4 +143,4 @@ def test_dense_rows_in_a_sparse_matrix_stay_in_dense_blocks(
     assert dense.entry_products == N * D * (D + 1) // 2
     assert native.hessian_operations(dense, D + 1, 1) is None
     few = as_rows(few_entries(rng), np.zeros(N)).stored_rows
-    assert native.hessian_operations(few, D + 1, 2) == 32 * few.entry_products
+    assert native.hessian_operations(few, D + 1, 2) == 24 * few.entry_products

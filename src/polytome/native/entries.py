@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 __all__ = ["PRODUCT_IN_OPERATIONS", "derivatives_of_entries", "products_pay"]
 
-PRODUCT_IN_OPERATIONS = 8
+PRODUCT_IN_OPERATIONS = 6
 """Operations of dense blocks, which stay in registers, in the time in which a product is added to
 memory."""
 _FEW_OPERATIONS = 1e7  # of dense blocks: a millisecond, as turning sums of raw columns into standard ones takes
