@@ -439,7 +439,8 @@ def _train(
     evaluation = None
     if not interrupted:
         held_out = rows.X_test is not None
-        evaluation = evaluate(model, *((rows.X_test, rows.y_test) if held_out else (rows.X, rows.y)))
+        judged = (rows.X_test, rows.y_test, rows.weight_test) if held_out else (rows.X, rows.y, rows.weight)
+        evaluation = evaluate(model, *judged)
         _show_quality(console, model, evaluation, held_out)
     kept = None if failed else out
     if kept is not None or out is None:
