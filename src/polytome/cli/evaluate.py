@@ -19,6 +19,7 @@ from polytome.cli.options import (
     Split,
     Target,
     Unknown,
+    Unweighted,
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
@@ -42,13 +43,16 @@ def evaluate(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    unweighted: Unweighted = False,
     as_json: Json = False,
 ) -> None:
     """Compare a model's predictions with true labels.
 
     The null model predicts the frequencies of the classes in these same rows: no
     other constant prediction does better. Labels that training never saw are
-    counted and reported separately.
+    counted and reported separately. Intervals are 95 % intervals. Of two classes F1
+    and average precision are those of the positive class, of more the mean of all
+    classes, and AUC the mean of each class against the rest.
 
     A model of images takes a folder of images (see: polytome predict --help); the
     name of a subfolder is the label of the images in it.
@@ -67,14 +71,16 @@ def evaluate(
     from polytome.files.streamed import named, why_read_piecewise
 
     fitted = open_model(model)
+    weights = not unweighted
     if (why := why_read_piecewise(sources)) is not None:
         refused = {"--split": split, "--data": data, "--read-limit": read_limit}
-        options = {"target": target, "missing": missing, "unknown": unknown, "header": header}
+        options = {"target": target, "missing": missing, "unknown": unknown, "header": header, "weights": weights}
         evaluation, notes = _evaluate_piecewise(fitted, sources, why, refused, options)
     else:
         _refuse_several(sources)
-        rows = read_labelled(fitted, sources[0], split, data, target, missing, unknown, header, read_limit)
-        evaluation, notes = metrics.evaluate(fitted, rows.X, rows.y), rows.notes
+        options = (split, data, target, missing, unknown, header, read_limit)
+        rows = read_labelled(fitted, sources[0], *options, weights=weights)
+        evaluation, notes = metrics.evaluate(fitted, rows.X, rows.y, rows.weight), rows.notes
     source = named(sources)
     if as_json:
         print_json(

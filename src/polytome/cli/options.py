@@ -46,6 +46,7 @@ __all__ = [
     "TestFraction",
     "Tolerance",
     "Unknown",
+    "Unweighted",
     "WeightColumn",
     "WorkersName",
     "choice",
@@ -108,6 +109,13 @@ WeightColumn = Annotated[
         metavar="COLUMN",
         show_default=False,
         help="A column of numbers by which the rows are weighted: 2 equals the row twice, 0 its absence.",
+    ),
+]
+Unweighted = Annotated[
+    bool,
+    typer.Option(
+        "--unweighted",
+        help="Count each row once, even if training weighted rows by a column, by which they count here otherwise.",
     ),
 ]
 Missing = Annotated[

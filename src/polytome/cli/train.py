@@ -604,10 +604,12 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
     from polytome.report import make_report
 
     if rows.X_test is None:
-        make_report(model, rows.X, rows.y, name=f"the training rows, {rows.name}").save(report)
+        name = f"the training rows, {rows.name}"
+        make_report(model, rows.X, rows.y, name=name, sample_weight=rows.weight).save(report)
     else:
         name = f"rows of {rows.name} that were held out"
-        make_report(model, rows.X_test, rows.y_test, name=name, row_names=rows.test_names).save(report)
+        how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test}
+        make_report(model, rows.X_test, rows.y_test, name=name, **how).save(report)
 
 
 def model_line(model: Fitted) -> str:

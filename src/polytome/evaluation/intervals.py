@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from polytome.errors import ArgumentError
+from polytome.errors import ArgumentError, DataError
 
 Array = NDArray[Any]
 
 __all__ = [
     "ClassQuality",
     "Estimate",
+    "Mean",
     "Quality",
     "class_qualities",
     "mean_interval",
@@ -117,18 +118,23 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> Estimate
     return Estimate(share, low, 1.0 if successes == n else float(middle + half))
 
 
-def mean_interval(values: Array, level: float = 0.95) -> Estimate:
+def mean_interval(values: Array, level: float = 0.95, weight: Array | None = None) -> Estimate:
     """A mean with Student's interval.
 
     Args:
         values: one per row, shape (n,).
         level: how often the interval is to cover the true mean, between 0 and 1.
+        weight: of each row; None for equal ones.
 
     Example:
         >>> print(*(round(number, 3) for number in mean_interval(np.array([1.0, 2.0, 3.0]))))
         2.0 -0.484 4.484
     """
     values = np.asarray(values, dtype=np.float64)
+    if weight is not None:
+        mean = Mean()
+        mean.add(values, weight)
+        return mean.interval(level)
     spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     return student_interval(float(values.mean()), spread / np.sqrt(len(values)), len(values), level)
 
@@ -152,7 +158,9 @@ def student_interval(mean: float, standard_error: float, n: float, level: float 
     return Estimate(mean, mean - half, mean + half)
 
 
-def quality(codes: Array, log_probabilities: Array, predicted: Array | None = None) -> Quality:
+def quality(
+    codes: Array, log_probabilities: Array, predicted: Array | None = None, weight: Array | None = None
+) -> Quality:
     """Accuracy and log loss with intervals, and what the model gains over the null model of the
     same rows.
 
@@ -160,6 +168,7 @@ def quality(codes: Array, log_probabilities: Array, predicted: Array | None = No
         codes: true classes as positions, shape (n,).
         log_probabilities: natural logarithms, shape (n, K).
         predicted: predicted classes as positions, shape (n,); None for the most probable ones.
+        weight: of each row, shape (n,); None for equal ones.
 
     Example:
         >>> found = quality(np.array([0, 0, 1, 1]), np.log([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7], [0.6, 0.4]]))
@@ -167,18 +176,24 @@ def quality(codes: Array, log_probabilities: Array, predicted: Array | None = No
         (0.75, 0.25, 0.191)
     """
     n_rows = len(codes)
-    counts = np.bincount(codes)
+    counts = np.bincount(codes, weight)
     right = (log_probabilities.argmax(axis=1) if predicted is None else predicted) == codes
     null_right = codes == counts.argmax()
     loss = -log_probabilities[np.arange(n_rows), codes]
-    null_loss = -np.log(counts[codes] / n_rows)
-    mean_loss = mean_interval(loss)
+    with np.errstate(divide="ignore"):
+        null_loss = -np.log(counts / counts.sum())[codes]
+    if weight is not None:  # a class whose rows have no weight would be infinitely improbable
+        null_loss = np.where(weight > 0, null_loss, 0.0)
+    accuracy = wilson_interval(int(right.sum()), n_rows)
+    if weight is not None:
+        accuracy = weighted_share(float(weight[right].sum()), float(weight.sum()), float((weight**2).sum()))
+    mean_loss = mean_interval(loss, weight=weight)
     return Quality(
         n_rows=n_rows,
-        accuracy=wilson_interval(int(right.sum()), n_rows),
-        accuracy_gain=mean_interval(right.astype(np.float64) - null_right),
+        accuracy=accuracy,
+        accuracy_gain=mean_interval(right.astype(np.float64) - null_right, weight=weight),
         log_loss=mean_loss._replace(low=max(0.0, mean_loss.low)),  # a log loss is never negative
-        log_loss_gain=mean_interval(null_loss - loss),
+        log_loss_gain=mean_interval(null_loss - loss, weight=weight),
     )
 
 
@@ -233,6 +248,55 @@ def weighted_share(right: float, total: float, squares: float) -> Estimate:
     n = total if total == squares else total**2 / squares
     share = min(right / total, 1.0)
     return wilson_interval(right if total == squares else share * n, n)._replace(value=float(share))
+
+
+class Mean:
+    """A weighted mean of one number per row, added up over pieces of rows.
+
+    Example:
+        >>> mean = Mean()
+        >>> mean.add(np.array([1.0, 2.0, 3.0]), np.ones(3))
+        >>> mean.interval() == mean_interval(np.array([1.0, 2.0, 3.0]))
+        True
+    """
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(5)
+
+    def add(self, values: Array, weight: Array) -> None:
+        """Count some rows."""
+        squares = weight**2
+        self._sums += [
+            weight.sum(),
+            (weight * values).sum(),
+            squares.sum(),
+            (squares * values).sum(),
+            (squares * values**2).sum(),
+        ]
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+        if not self._sums[0] > 0:
+            raise DataError("every row has the weight 0: at least one row must count")
+        return float(self._sums[1] / self._sums[0])
+
+    @property
+    def n_effective(self) -> float:
+        """Kish's effective number of rows, `(sum w)^2 / sum w^2`."""
+        return float(self._sums[0] ** 2 / self._sums[2])
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, `sqrt(sum w^2 (x - mean)^2) / sum w` times `sqrt(n / (n - 1))`, n the
+        effective number of rows; NaN for a single one."""
+        total, _, squares, first, second = self._sums
+        spread, n = max(second - 2 * self.value * first + self.value**2 * squares, 0.0), self.n_effective
+        return float(np.sqrt(spread * n / (n - 1)) / total) if n > 1 else float("nan")
+
+    def interval(self, level: float = 0.95) -> Estimate:
+        """The mean with Student's interval."""
+        return student_interval(self.value, self.standard_error, self.n_effective, level)
 
 
 def _normal_quantile(level: float) -> float:

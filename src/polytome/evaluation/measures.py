@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.errors import DataError
+from polytome.evaluation.intervals import Mean
 
 Array = NDArray[Any]
 
@@ -264,42 +264,3 @@ class Tally:
         each = np.array([ranking(codes == k, scores[:, k], weight) for k in range(self._n_classes)])
         known = each[~np.isnan(each[:, 0])]
         return Ranking(*map(float, known.mean(axis=0))) if len(known) else Ranking(np.nan, np.nan)
-
-
-class Mean:
-    """A weighted mean of one number per row with the variance of that mean, added up over pieces of
-    rows."""
-
-    def __init__(self) -> None:
-        self._sums = np.zeros(5)
-
-    def add(self, values: Array, weight: Array) -> None:
-        """Count some rows."""
-        squares = weight**2
-        self._sums += [
-            weight.sum(),
-            (weight * values).sum(),
-            squares.sum(),
-            (squares * values).sum(),
-            (squares * values**2).sum(),
-        ]
-
-    @property
-    def value(self) -> float:
-        """The mean."""
-        if not self._sums[0] > 0:
-            raise DataError("every row has the weight 0: at least one row must count")
-        return float(self._sums[1] / self._sums[0])
-
-    @property
-    def n_effective(self) -> float:
-        """Kish's effective number of rows, `(sum w)^2 / sum w^2`."""
-        return float(self._sums[0] ** 2 / self._sums[2])
-
-    @property
-    def standard_error(self) -> float:
-        """Of the mean, `sqrt(sum w^2 (x - mean)^2) / sum w` times `sqrt(n / (n - 1))`, n the
-        effective number of rows; NaN for a single one."""
-        total, _, squares, first, second = self._sums
-        spread, n = max(second - 2 * self.value * first + self.value**2 * squares, 0.0), self.n_effective
-        return float(np.sqrt(spread * n / (n - 1)) / total) if n > 1 else float("nan")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from polytome.errors import DataError
-from polytome.evaluation.intervals import ClassQuality, Estimate, class_qualities, student_interval, weighted_share
+from polytome.evaluation.intervals import ClassQuality, Estimate, class_qualities, weighted_share
 from polytome.evaluation.measures import Tally, balanced_accuracy, f1, matthews
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
@@ -59,7 +59,7 @@ class ConfusedPair(NamedTuple):
 
     true: Any
     predicted: Any
-    n_rows: int
+    n_rows: float
     share: float
     """Share of all rows of the true class."""
 
@@ -353,7 +353,7 @@ def _of_probabilities(tally: Tally | None) -> dict[str, Any]:
         names = ("log_loss", "log_loss_interval", "brier_score", "calibration_error", "auc", "average_precision")
         return dict.fromkeys(names) | {"top_k": {}}
     loss, rankings = tally.loss, tally.rankings()
-    interval = student_interval(loss.value, loss.standard_error, loss.n_effective)
+    interval = loss.interval()
     known = rankings is not None and not np.isnan(rankings.auc)
     return {
         "log_loss": loss.value,
@@ -495,7 +495,7 @@ def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[Con
     classes.
 
     Args:
-        confusion: counts, shape (K, K), true classes in rows.
+        confusion: counts or weights of rows, shape (K, K), true classes in rows.
         classes: their labels, shape (K,).
         most: the most pairs.
 
@@ -508,7 +508,7 @@ def confused_pairs(confusion: Array, classes: Array, most: int = 10) -> list[Con
     worst = largest(errors.ravel(), most)
     pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in worst]
     return [
-        ConfusedPair(labels[i], labels[j], int(errors[i, j]), float(errors[i, j] / totals[i]))
+        ConfusedPair(labels[i], labels[j], errors[i, j].item(), float(errors[i, j] / totals[i]))
         for i, j in pairs
         if errors[i, j] > 0
     ]
