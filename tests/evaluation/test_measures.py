@@ -160,7 +160,7 @@ def test_a_class_alone_has_no_ranking(two):
 
 def test_rankings_of_too_many_rows_are_left_out(monkeypatch):
     monkeypatch.setattr("polytome.evaluation.measures._MOST_KEPT", 3)
-    tally = Tally(2, 1)
+    tally = Tally(2)
     tally.add(np.array([0, 1]), np.log([[0.8, 0.2], [0.4, 0.6]]), np.ones(2))
     assert tally.rankings() is not None
     tally.add(np.array([0, 1]), np.log([[0.8, 0.2], [0.4, 0.6]]), np.ones(2))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.console import Console
 
+from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
 from polytome.cli.options import (
     Cache,
@@ -114,6 +115,9 @@ def train(
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
+    threshold: Threshold = None,
+    costs: Costs = None,
+    prefer: Prefer = None,
     as_json: Json = False,
 ) -> None:
     """Train a model and say how far it is from the optimum.
@@ -128,6 +132,9 @@ def train(
     text tables, libsvm text and .npy. With --workers processes or machines share
     the work: again the same model, bit by bit.
 
+    A model predicts the most probable class. Where mistakes differ, --threshold,
+    --costs or --prefer decide otherwise: kept in the model, for every later use.
+
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
 
@@ -136,12 +143,14 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
+      polytome train churn.csv --target left --test-fraction 0.3 --prefer recall=0.9
       polytome train counts.csv --target survived --weight cases
       polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
+    from polytome.evaluation.metrics import class_counts
     from polytome.models.penalty_weights import check_named_weights
 
     settings: dict[str, Any] = {
@@ -159,9 +168,11 @@ def train(
         "random_state": seed,
     }
     check_outputs(
-        [*sources, target],
+        [*sources, target, costs],
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
+    wanted = Wanted(threshold, costs, prefer)
+    wanted.check()
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     table |= {"weight": weight}
@@ -173,9 +184,11 @@ def train(
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
+        if prefer is not None:
+            _refuse_without_test_rows(prefer, bool(test_fraction))
         with _workers(workers) as asked["workers"]:
             _train_streamed(
-                sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json
+                sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json, wanted
             )
         return
     source = sources[0]
@@ -183,10 +196,13 @@ def train(
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
     check_named_weights(settings["penalty_weights"], rows.encoder)
+    wanted.check_classes(sorted(class_counts(rows.y)))
+    if prefer is not None:
+        _refuse_without_test_rows(prefer, rows.X_test is not None)
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
-    _train(rows, settings, command_line(context), out, report, as_json, offset or ())
+    _train(rows, settings, command_line(context), out, report, as_json, offset or (), wanted)
 
 
 def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
@@ -226,6 +242,17 @@ def check_solver_beside_streams(sources: list[str], why: str, solver: str) -> No
         raise ArgumentError(
             f"--solver dual: dual coordinate ascent needs rows in memory, and {sources[0]} is read piece by piece "
             f"({why}); use --solver auto"
+        )
+
+
+def _refuse_without_test_rows(prefer: str, has_test_rows: bool) -> None:
+    """Refuse to choose a cut-off on training rows, where probabilities are too sure."""
+    from polytome.errors import ArgumentError
+
+    if not has_test_rows:
+        raise ArgumentError(
+            f"--prefer {prefer}: a cut-off is chosen on rows that were not trained on; hold some out with "
+            "--test-fraction, or choose it on other rows: polytome evaluate MODEL ROWS --prefer ... --out MODEL"
         )
 
 
@@ -294,6 +321,7 @@ def _train_streamed(
     report: Path | None,
     checkpoint: Path | None,
     as_json: bool,
+    wanted: Wanted,
 ) -> None:
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
     from polytome.files.streamed import evaluate_test_rows, fit_streamed
@@ -311,16 +339,19 @@ def _train_streamed(
             seconds = time.perf_counter() - began
             table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
+        wanted.check_classes(table.classes.tolist())
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
         _show_streamed(console, table, counts, why, seconds)
         keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
         model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
     interrupted, failed = interruption.requested, list[Exception]()
+    undecided = _decide(wanted, model, lambda: _streamed_test_rows(table))
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
     _show_warnings(model, interrupted)
+    _show_decision(console, model)
     evaluation = None
     if not interrupted:
         evaluation = evaluate_test_rows(model, table)
@@ -340,6 +371,8 @@ def _train_streamed(
         print_json(_summary(shown, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
+    if undecided is not None:
+        raise undecided
     if interrupted:
         if checkpoint is not None:
             console.print(f"The same command goes on from {checkpoint}.", soft_wrap=True)
@@ -354,10 +387,11 @@ def _write_streamed_report(model: LogisticRegression, table: StreamedTable, repo
     from polytome.files.streamed import sample_of_test_rows
     from polytome.report import make_report
 
-    X, y, numbers = sample_of_test_rows(table, table.seed or 0)
+    X, y, numbers, weight = sample_of_test_rows(table, table.seed or 0)
     n_rows = 0 if table.test is None else table.test.n_rows
     drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
-    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", row_names=numbers).save(report)
+    how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
+    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", **how).save(report)
 
 
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
@@ -421,6 +455,7 @@ def _train(
     report: Path | None,
     as_json: bool,
     offset: Sequence[str],
+    wanted: Wanted,
 ) -> None:
     """Fit, save, evaluate; show each result as soon as it is available."""
     from polytome.evaluation.metrics import class_counts, evaluate
@@ -432,10 +467,12 @@ def _train(
         model = _fit(rows, settings, command, interruption, offset)
     interrupted = interruption.requested
     failed: list[Exception] = []
+    undecided = _decide(wanted, model, lambda: (rows.X_test, rows.y_test, rows.weight_test))
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
     _show_warnings(model, interrupted)
+    _show_decision(console, model)
     evaluation = None
     if not interrupted:
         held_out = rows.X_test is not None
@@ -453,8 +490,39 @@ def _train(
         print_json(_summary(shown, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
+    if undecided is not None:
+        raise undecided
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _decide(
+    wanted: Wanted, model: LogisticRegression, test_rows: Callable[[], tuple[Any, Any, Any]]
+) -> Exception | None:
+    """Let a model predict by the rule that is wanted; an error where none does so is shown after
+    the results of the fit, of which nothing is lost."""
+    from polytome.errors import ArgumentError, DataError
+
+    if not wanted.is_asked:
+        return None
+    try:
+        rows = test_rows() if wanted.prefer is not None else (None, None, None)
+        model.decision_ = wanted.rule(model, *rows, "rows that were held out")
+    except (ArgumentError, DataError) as error:
+        return error
+    return None
+
+
+def _streamed_test_rows(table: StreamedTable) -> tuple[Any, Any, Any]:
+    from polytome.files.streamed import sample_of_test_rows
+
+    X, y, _, weight = sample_of_test_rows(table, table.seed or 0)
+    return X, y, weight
+
+
+def _show_decision(console: Console, model: LogisticRegression) -> None:
+    if model.decision_ is not None:
+        show_facts(console, {"Decision": model.decision_.sentence(model.classes_.tolist())})
 
 
 def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
@@ -682,6 +750,7 @@ def _summary(
         "objective": model.objective_.to_json(),
         "certificate": model.certificate_.to_json(),
         "stop": {"name": model.stop_.name, "message": model.stop_.value},
+        "decision": None if model.decision_ is None else model.decision_.to_json(),
         "separation": separation_to_json(model),
         "metrics": metrics,
         "model": {

@@ -184,18 +184,17 @@ class Tally:
     """What a model's probabilities are worth, added up over pieces of rows.
 
     Args:
-        n_classes: K.
-        positive: of two classes the place of the positive one.
+        n_classes: K; of two the second is the positive one.
 
     Example:
-        >>> tally = Tally(2, 1)
+        >>> tally = Tally(2)
         >>> tally.add(np.array([0, 1]), np.log([[0.8, 0.2], [0.4, 0.6]]), np.ones(2))
         >>> round(tally.brier_score, 3), tally.rankings().auc, round(tally.calibration_error, 3)
         (0.1, 1.0, 0.3)
     """
 
-    def __init__(self, n_classes: int, positive: int) -> None:
-        self._n_classes, self._positive = n_classes, positive
+    def __init__(self, n_classes: int) -> None:
+        self._n_classes = n_classes
         self.loss = Mean()
         self._squares = Mean()
         self._bins = np.zeros((3, CALIBRATION_BINS))
@@ -215,7 +214,7 @@ class Tally:
         probabilities = np.exp(log_probabilities)
         self._squares.add(brier_scores(codes, probabilities), weight)
         if self._n_classes == 2:
-            happened, predicted = codes == self._positive, probabilities[:, self._positive]
+            happened, predicted = codes == 1, probabilities[:, 1]
         else:
             happened, predicted = log_probabilities.argmax(axis=1) == codes, probabilities.max(axis=1)
         place = bin_of(predicted, CALIBRATION_BINS)
@@ -229,7 +228,7 @@ class Tally:
     def _keep(self, codes: Array, log_probabilities: Array, weight: Array) -> None:
         if self._kept is None:
             return
-        scores = log_probabilities[:, [self._positive]] if self._n_classes == 2 else log_probabilities
+        scores = log_probabilities[:, [1]] if self._n_classes == 2 else log_probabilities
         if sum(each.size for _, each, _ in self._kept) + scores.size > _MOST_KEPT:
             self._kept = None  # a ranking needs all rows at once
         else:
@@ -260,7 +259,7 @@ class Tally:
             return None
         codes, scores, weight = (np.concatenate(each) for each in zip(*self._kept, strict=True))
         if self._n_classes == 2:
-            return ranking(codes == self._positive, scores[:, 0], weight)
+            return ranking(codes == 1, scores[:, 0], weight)
         each = np.array([ranking(codes == k, scores[:, k], weight) for k in range(self._n_classes)])
         known = each[~np.isnan(each[:, 0])]
         return Ranking(*map(float, known.mean(axis=0))) if len(known) else Ranking(np.nan, np.nan)

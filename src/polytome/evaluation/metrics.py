@@ -26,7 +26,6 @@ from polytome.evaluation.intervals import ClassQuality, Estimate, class_qualitie
 from polytome.evaluation.measures import Tally, balanced_accuracy, f1, matthews
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
-from polytome.models.fitted_source import source_of
 from polytome.models.labels import row_weights
 from polytome.plain.values import plain
 from polytome.tables.streams.frames import refuse_spread
@@ -50,7 +49,6 @@ __all__ = [
     "log_loss",
     "null_log_loss",
     "one_label_each",
-    "positive_place",
 ]
 
 
@@ -94,7 +92,7 @@ class Evaluation:
         classes: shape (K,).
         confusion: (K, K) counts, or weights of rows; true classes in rows, predicted in columns.
         confusion_squares: (K, K) sums of squared weights; equal to `confusion` without weights.
-        positive: of two classes the one that F1 and average precision are of; None for more.
+        positive: of two classes the second, which F1 and average precision are of; None for more.
         log_loss_interval: the log loss with its 95 % interval.
         brier_score: mean squared error of the probabilities: of two classes that of one of them, of
             more the sum over all.
@@ -165,7 +163,7 @@ class Evaluation:
 
     @property
     def _positive_place(self) -> int | None:
-        return None if self.positive is None else self.classes.tolist().index(self.positive)
+        return 1 if len(self.classes) == 2 else None
 
     def metrics(self) -> list[Metric]:
         """All measures in the order in which they are shown: of decisions, of the ranking of rows,
@@ -300,8 +298,7 @@ def evaluate_pieces(model: Fitted, pieces: Iterable[tuple[Any, Array, Array | No
     """
     refuse_without_classes(model, "rows are judged by one label each")
     n_classes, n_rows, weighted = len(model.classes_), 0, False
-    place = positive_place(model)
-    tally = Tally(n_classes, place)
+    tally = Tally(n_classes)
     first: list[Any] = []
     weights, squares = np.zeros((n_classes, n_classes)), np.zeros((n_classes, n_classes))
     unseen: dict[Any, int] = {}
@@ -342,7 +339,7 @@ def evaluate_pieces(model: Fitted, pieces: Iterable[tuple[Any, Array, Array | No
         classes=model.classes_,
         confusion=weights,
         confusion_squares=squares,
-        positive=model.classes_.tolist()[place] if n_classes == 2 else None,
+        positive=model.classes_.tolist()[1] if n_classes == 2 else None,
         **_of_probabilities(tally if model.has_probabilities else None),
     )
 
@@ -364,20 +361,6 @@ def _of_probabilities(tally: Tally | None) -> dict[str, Any]:
         "average_precision": rankings.average_precision if rankings is not None and known else None,
         "top_k": tally.top_k,
     }
-
-
-def positive_place(model: Any) -> int:
-    """The place of the positive class of two: the one that the model distinguishes from all others,
-    or the second.
-
-    Example:
-        >>> from polytome.models.logistic import LogisticRegression
-        >>> positive_place(LogisticRegression().fit([[0.0], [1.0]], ["no", "yes"]))
-        1
-    """
-    label = source_of(model).positive
-    places = [place for place, each in enumerate(model.classes_.tolist()) if str(each) == label]
-    return places[0] if label is not None and places else min(1, len(model.classes_) - 1)
 
 
 def one_label_each(y: Any, n_rows: int) -> Array:

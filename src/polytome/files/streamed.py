@@ -373,16 +373,17 @@ def evaluate_test_rows(model: Fitted, table: StreamedTable) -> Evaluation:
     return evaluate_pieces(model, labelled())
 
 
-def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Array]:
-    """Features, labels and numbers from 1 of test rows: of all, or of as many as are in memory at a
-    time, drawn at random."""
+def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Array, Array | None]:
+    """Features, labels, numbers from 1 and weights of test rows: of all, or of as many as are in
+    memory at a time, drawn at random."""
     rows = table if table.test is None else table.test
     stream = StreamedRows.of(rows.X, rows.codes)
     size = min(stream.n_rows, stream.facts.most_copied)
     chosen = np.sort(np.random.default_rng(seed).permutation(stream.n_rows)[:size])
     X = stream.subset(chosen, stream.weight[chosen]).X
     numbers = chosen if rows.rows is None else rows.rows[chosen]
-    return X, rows.classes[rows.codes[chosen]], numbers + 1
+    weight = None if rows.weight is None else rows.weight[chosen]
+    return X, rows.classes[rows.codes[chosen]], numbers + 1, weight
 
 
 def read_files(

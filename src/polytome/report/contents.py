@@ -309,6 +309,7 @@ def judge(
         X, y, codes, names = _rows(X, known), y[known], codes[known], names[known]
         weight = None if weight is None else weight[known]
     log_probabilities = model.predict_log_proba(X)
+    decided = class_codes(model.predict(X), model.classes_)
     show = _Window(model, X, names)
     bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
@@ -316,15 +317,15 @@ def judge(
         name=name,
         training_rows=training_rows,
         evaluation=evaluation,
-        quality=quality(codes, log_probabilities, class_codes(model.predict(X), model.classes_), weight),
+        quality=quality(codes, log_probabilities, decided, weight),
         classes=evaluation.per_class,
-        pairs=_pairs(model, evaluation, codes, log_probabilities, show),
+        pairs=_pairs(evaluation, codes, log_probabilities, decided, show),
         bins=bins,
         event_class=event_class,
         roc=roc,
         precision_recall=precision_recall,
-        least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
-        confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES)),
+        least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES, decided)),
+        confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES, decided)),
         n_settled=int(settled_rows(model, X).sum()) if source_of(model).training is not None else None,
     )
 
@@ -396,12 +397,14 @@ def _rows(X: Any, rows: Any) -> Any:
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
-def _pairs(model: Fitted, evaluation: Evaluation, codes: Array, log_probabilities: Array, show: _Window) -> list[Pair]:
+def _pairs(
+    evaluation: Evaluation, codes: Array, log_probabilities: Array, decided: Array, show: _Window
+) -> list[Pair]:
     found = []
-    for pair in confused_pairs(evaluation.confusion, model.classes_, most=_PAIRS):
-        labels = model.classes_.tolist()
+    for pair in confused_pairs(evaluation.confusion, evaluation.classes, most=_PAIRS):
+        labels = evaluation.classes.tolist()
         true, predicted = labels.index(pair.true), labels.index(pair.predicted)
-        found.append(Pair(pair, show.all(confused_rows(codes, log_probabilities, true, predicted))))
+        found.append(Pair(pair, show.all(confused_rows(codes, log_probabilities, true, predicted, decided=decided))))
     return found
 
 
