@@ -126,7 +126,7 @@ def test_pieces_give_what_all_rows_give(many):
 
 
 def test_the_null_model_is_what_a_constant_prediction_reaches(two):
-    model, X, y = two
+    _, X, y = two
     constant = LogisticRegression(C=1e-12).fit(X, y)
     constant.coef_ = np.zeros_like(constant.coef_)
     found = {each.name: each for each in evaluate(constant, X, y).metrics()}

@@ -1,5 +1,7 @@
 """Cut-offs do what is preferred, and costs decide for the class of the smallest expected cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as peer
@@ -78,7 +80,7 @@ def test_weights_count_as_repeated_rows(cancer, model):
 
 
 def test_costs_of_two_classes_are_a_cut_off(cancer, model):
-    X, y = cancer
+    X, _ = cancer
     costs = np.array([[0.0, 2.0], [18.0, 0.0]])
     rule = choose_threshold(model, costs=costs)
     assert rule.threshold == pytest.approx(0.1)
@@ -149,8 +151,6 @@ def test_another_fit_starts_without_a_rule(cancer, model):
 def test_settled_rows_are_those_of_the_cut_off():
     iris = open_source("iris")
     y = np.where(iris.y == "virginica", "virginica", "not virginica")
-    from dataclasses import replace
-
     source = replace(iris, y=y)
     loose = fit_source(LogisticRegression(C=1.0, tol=1e-2), source)
     tight = fit_source(LogisticRegression(C=1.0, tol=1e-10), source)

@@ -98,10 +98,10 @@ def evaluate(
         evaluation, notes = _evaluate_piecewise(fitted, sources, why, refused, options)
     else:
         _refuse_several(sources)
-        options = (split, data, target, missing, unknown, header, read_limit)
-        rows = read_labelled(fitted, sources[0], *options, weights=weights)
+        how = (split, data, target, missing, unknown, header, read_limit)
+        rows = read_labelled(fitted, sources[0], *how, weights=weights)
         if prefer is not None:
-            if are_training_rows(fitted, rows.X, rows.y):
+            if rows.y is not None and are_training_rows(fitted, rows.X, rows.y):
                 raise ArgumentError(
                     f"--prefer {prefer}: {sources[0]} has the rows that the model was trained on, where probabilities "
                     "are too sure; choose a cut-off on others"
@@ -142,7 +142,7 @@ def _decide(fitted: Any, wanted: Wanted, out: Path | None) -> None:
 
     if not wanted.is_asked:
         if out is not None:
-            raise ArgumentError(f"--out {out}: saves a model that decides by --threshold, --costs or --prefer; give one")
+            raise ArgumentError(f"--out {out}: saves a model with another rule; give --threshold, --costs or --prefer")
         return
     refuse_without_classes(fitted, "a rule decides between classes")
     if not isinstance(fitted, LogisticRegression):

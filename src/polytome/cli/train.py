@@ -506,8 +506,8 @@ def _decide(
     if not wanted.is_asked:
         return None
     try:
-        rows = test_rows() if wanted.prefer is not None else (None, None, None)
-        model.decision_ = wanted.rule(model, *rows, "rows that were held out")
+        X, y, weight = test_rows() if wanted.prefer is not None else (None, None, None)
+        model.decision_ = wanted.rule(model, X, y, weight, "rows that were held out")
     except (ArgumentError, DataError) as error:
         return error
     return None

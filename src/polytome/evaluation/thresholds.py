@@ -71,7 +71,9 @@ class Preference:
             least = np.nan
         if name in ("recall", "precision") and 0 < least <= 1:
             return cls("recall" if name == "recall" else "precision", least)
-        raise ArgumentError(f"prefer={text!r}: needs f1, recall=SHARE or precision=SHARE, a share above 0 and at most 1")
+        raise ArgumentError(
+            f"prefer={text!r}: needs f1, recall=SHARE or precision=SHARE, a share above 0 and at most 1"
+        )
 
     def __str__(self) -> str:
         """As a sentence names it."""
@@ -263,5 +265,7 @@ def _places(path: Any, where: str, names: list[str], labels: list[str]) -> list[
         if names.count(name) > 1:
             raise DataError(f"{path}, {where}: the class {name!r} is named twice")
     if missing := [label for label in labels if label not in names]:
-        raise DataError(f"{path}, {where}: lacks the class {missing[0]!r}; give every class of {', '.join(labels[:12])}")
+        raise DataError(
+            f"{path}, {where}: lacks the class {missing[0]!r}; give every class of {', '.join(labels[:12])}"
+        )
     return [labels.index(name) for name in names]

@@ -117,8 +117,8 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
     if rule is not None and (rule.costs is not None or not decides):
         what = "costs" if rule.costs is not None else f"a cut-off of {rule.threshold:g}"
         raise ArgumentError(
-            f"the model cannot be exported: it decides by {what}, and labels would be those of the most probable class; "
-            f"{'' if decides else 'export to ONNX, C or SQL, or '}set model.decision_ = None and decide by the "
+            f"the model cannot be exported: it decides by {what}, and labels would be those of the most probable "
+            f"class; {'' if decides else 'export to ONNX, C or SQL, or '}set model.decision_ = None and decide by the "
             "probabilities that the export gives"
         )
     coefficients, intercepts = (
@@ -143,7 +143,17 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
     else:
         classes = _labels(model.classes_.tolist())
     _check_texts(classes, columns)
-    return Form(classes, columns, coefficients, intercepts, unknown, link, _facts(model, link), marks, None if rule is None else rule.log_odds)
+    return Form(
+        classes,
+        columns,
+        coefficients,
+        intercepts,
+        unknown,
+        link,
+        _facts(model, link),
+        marks,
+        None if rule is None else rule.log_odds,
+    )
 
 
 def _refuse_other_forms(model: Any) -> None:

@@ -254,7 +254,7 @@ def _prediction(form: Form) -> str:
     values = [_text(label) if isinstance(label, str) else str(label) for label in form.classes]
     if form.cut is not None:
         return (
-            f'CASE WHEN s_1 >= {_number(form.cut)} THEN {values[1]} WHEN s_1 < {_number(form.cut)} THEN {values[0]} '
+            f"CASE WHEN s_1 >= {_number(form.cut)} THEN {values[1]} WHEN s_1 < {_number(form.cut)} THEN {values[0]} "
             'END AS "prediction"'
         )
     cases = " ".join(f"WHEN s_{k} = largest THEN {value}" for k, value in enumerate(values))

@@ -299,7 +299,13 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     kind = _saved_kind(saved)
     if kind == PATH_KIND:
         return path_from_saved(record(PATH)(saved, WHOLE), tensors, _from_saved)
-    absent = {"training": None, "kind": kind, "separation": None, "offset_columns": [], "decision": None}
+    absent: dict[str, Any] = {
+        "training": None,
+        "kind": kind,
+        "separation": None,
+        "offset_columns": [],
+        "decision": None,
+    }
     saved = record(MODELS[kind], absent)(saved, WHOLE)
     of_kind = {"LinearRegression": ["singular"], PARTIAL: [name for name in tensors if name in STATE_TENSORS]}
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}

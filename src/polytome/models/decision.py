@@ -99,8 +99,8 @@ class DecisionRule:
                     f"{names[place]!r}, so that {other!r} would always be predicted; give mistakes larger costs"
                 )
         reason = (
-            f"the smallest expected cost, where {names[1]!r} for a row of {names[0]!r} costs {wrong[0]:g} more than the "
-            f"right class, and {names[0]!r} for a row of {names[1]!r} {wrong[1]:g} more"
+            f"the smallest expected cost, where {names[1]!r} for a row of {names[0]!r} costs {wrong[0]:g} more than "
+            f"the right class, and {names[0]!r} for a row of {names[1]!r} {wrong[1]:g} more"
         )
         return cls(threshold=float(wrong[0] / (wrong[0] + wrong[1])), reason=reason)
 

@@ -32,9 +32,7 @@ from polytome.report.wording import (
     listing,
     number,
     percent,
-    points,
     prediction_sentences,
-    short_number,
     verdict,
 )
 
@@ -172,7 +170,13 @@ def _metrics(judged: Judged | None) -> list[str]:
         "all": " They are the training rows, which flatters the model.",
     }[judged.training_rows]
     rows = [
-        (each.name, each.model, each.interval, each.null, f"{each.gain} ({each.gain_interval})" if each.gain != "-" else "-")
+        (
+            each.name,
+            each.model,
+            each.interval,
+            each.null,
+            f"{each.gain} ({each.gain_interval})" if each.gain != "-" else "-",
+        )
         for each in metric_lines(judged)
     ]
     parts = [

@@ -147,7 +147,9 @@ def metric_lines(judged: Judged) -> list[Line]:
     gains = {"accuracy": (found.accuracy_gain, points), "log loss, nats": (found.log_loss_gain, short_number)}
     for each in judged.evaluation.metrics():
         form = percent if each.name.startswith(_SHARES) else number
-        ends = "-" if each.low is None or each.high is None else interval(Estimate(each.value, each.low, each.high), form)
+        ends = (
+            "-" if each.low is None or each.high is None else interval(Estimate(each.value, each.low, each.high), form)
+        )
         gain, gain_interval = "-", "-"
         if each.name in gains:
             estimate, gain_form = gains[each.name]
@@ -271,9 +273,7 @@ def _of_numbers(model: Any, predicted: Array, y: Any) -> list[Measure]:
     return found
 
 
-def judge(
-    model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None, sample_weight: Any = None
-) -> Judged:
+def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None, sample_weight: Any = None) -> Judged:
     """Compute everything that a report says about rows with known labels.
 
     Args:
@@ -397,9 +397,7 @@ def _rows(X: Any, rows: Any) -> Any:
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
-def _pairs(
-    evaluation: Evaluation, codes: Array, log_probabilities: Array, decided: Array, show: _Window
-) -> list[Pair]:
+def _pairs(evaluation: Evaluation, codes: Array, log_probabilities: Array, decided: Array, show: _Window) -> list[Pair]:
     found = []
     for pair in confused_pairs(evaluation.confusion, evaluation.classes, most=_PAIRS):
         labels = evaluation.classes.tolist()

@@ -75,7 +75,11 @@ def objective_facts(model: Fitted) -> Facts:
         ("Intercept", "fitted, not penalised" if formula.fit_intercept else "none"),
         ("Value reached", f"{number(formula.value, 6)} nats"),
         ("Null model", f"{number(model.certificate_.null_objective, 6)} nats, with the best intercept alone"),
-        *([] if rule is None else [("Decision", f"not part of the objective: {rule.sentence(model.classes_.tolist())}")]),
+        *(
+            []
+            if rule is None
+            else [("Decision", f"not part of the objective: {rule.sentence(model.classes_.tolist())}")]
+        ),
     ]
 
 
