@@ -104,7 +104,7 @@ def test_whole_weights_are_repeated_rows(two):
         assert one.value == pytest.approx(other.value, rel=1e-10)
         assert one.null == pytest.approx(other.null) if one.null is not None else other.null is None
     assert weighted.n_rows == len(y)
-    # Repeated rows bring no knowledge: the interval is not narrower than that of the rows themselves.
+    # Repeated rows bring no knowledge: the interval of weights is the wider one.
     assert weighted.accuracy_interval.low < repeated.accuracy_interval.low
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from polytome._version import __version__
 from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
+from polytome.cli.compare import compare
 from polytome.cli.datasets import datasets
 from polytome.cli.diagnose import diagnose
 from polytome.cli.evaluate import evaluate
@@ -96,6 +97,7 @@ _COMMANDS = (
         plan,
         predict,
         evaluate,
+        compare,
         explain,
         diagnose,
         infer,

@@ -105,8 +105,8 @@ def matthews(confusion: Array) -> float:
 
 
 def brier_scores(codes: Array, probabilities: Array) -> Array:
-    """The squared error of each row's probabilities, shape (n,): of two classes that of one, of more
-    the sum over the classes.
+    """The squared error of each row's probabilities, shape (n,): of two classes that of one, of
+    more the sum over the classes.
 
     Args:
         codes: true classes as positions, shape (n,).
@@ -157,7 +157,8 @@ def ranking(belongs: Array, scores: Array, weight: Array | None = None) -> Ranki
 
 
 def bin_of(probabilities: Array, bins: int) -> NDArray[np.intp]:
-    """The bin of equal width that each probability lies in, counted from 0; a bin has its upper end.
+    """The bin of equal width that each probability lies in, counted from 0; a bin has its upper
+    end.
 
     Args:
         probabilities: shape (n,).

@@ -90,7 +90,8 @@ def choose_threshold(
     sample_weight: Any = None,
     name: str = "held-out rows",
 ) -> DecisionRule:
-    """Choose by which rule a model predicts classes; `model.decision_ = rule` keeps it in the model.
+    """Choose by which rule a model predicts classes; `model.decision_ = rule` keeps it in the
+    model.
 
     Args:
         model: a fitted classifier with probabilities.
