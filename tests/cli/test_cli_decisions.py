@@ -57,7 +57,7 @@ def test_a_cut_off_is_chosen_on_held_out_rows_and_kept(people, tmp_path):
     found = parsed(*words)
     assert found["metrics"]["per_class"][1]["label"] == "high"
     assert found["metrics"]["per_class"][1]["recall"]["value"] >= 0.9
-    assert "recall of at least 0.9 on 200 rows that were held out" in found["decision"]["reason"]
+    assert "recall of at least 0.9 on 200 rows that were not trained on" in found["decision"]["reason"]
     kept = load(out)
     assert kept.decision_.threshold == found["decision"]["threshold"]
     said = predictions(out, people)
@@ -160,7 +160,7 @@ def test_a_wish_that_cannot_be_met_loses_nothing(people, tmp_path):
     words = ("train", people, "--target", "income", "--drop", "age", "--drop", "hours", "--test-fraction", 0.5)
     result = run(*words, "--prefer", "precision=1", "--out", out)
     assert result.exit_code == 1
-    assert "no cut-off reaches it on rows that were held out; the largest precision is" in result.stderr
+    assert "no cut-off reaches it on rows that were not trained on; the largest precision is" in result.stderr
     assert "accuracy" in result.stdout
     assert load(out).decision_ is None
 
@@ -172,7 +172,7 @@ def test_three_classes_have_no_cut_off(tmp_path):
 
 def test_evaluate_refuses_what_means_nothing(people, model, tmp_path):
     out = tmp_path / "m.safetensors"
-    assert "give one" in refused("evaluate", model, people, "--out", out)
+    assert "saves a model with another rule" in refused("evaluate", model, people, "--out", out)
     assert "has the rows that the model was trained on" in refused("evaluate", model, people, "--prefer", "f1")
     assert "which this command reads" in refused("evaluate", model, people, "--threshold", 0.3, "--out", model)
     costs = tmp_path / "costs.csv"

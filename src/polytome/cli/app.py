@@ -85,8 +85,8 @@ def polytome(
       polytome train mnist --data DIR --out mnist.safetensors
       polytome predict mnist.safetensors new.npy --out predictions.csv
 
-    Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 130
-    stopped by Ctrl-C.
+    Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 3 no
+    certificate that holds (train --strict), 130 stopped by Ctrl-C.
     """
 
 

@@ -36,10 +36,11 @@ Prefer = Annotated[
     str | None,
     typer.Option(
         "--prefer",
-        metavar="f1|recall=SHARE|precision=SHARE",
+        metavar="GOAL",
         show_default=False,
-        help="Choose the cut-off of two classes on held-out rows: for the largest F1 of the second class, or for the "
-        "best precision with at least this recall, or the best recall with at least this precision.",
+        help="Choose the cut-off of two classes on held-out rows: f1 for the largest F1 of the second class, "
+        "recall=SHARE for the best precision with at least this recall, precision=SHARE for the best recall with at "
+        "least this precision.",
     ),
 ]
 

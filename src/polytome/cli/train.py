@@ -39,21 +39,24 @@ from polytome.cli.options import (
     Offset,
     PenaltyWeights,
     Positive,
+    Quiet,
     ReadLimit,
     ReportOut,
     Scale,
     Seed,
     SolverName,
     SourceNames,
+    Strict,
     Target,
+    TestFile,
     TestFraction,
     Tolerance,
     Unknown,
     WeightColumn,
     WorkersName,
 )
-from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
-from polytome.cli.outputs import check_outputs
+from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
+from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ __all__ = [
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
+_NOT_CERTIFIED = 3
 _WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan),", re.DOTALL)
 
 
@@ -87,6 +91,7 @@ def train(
     target: Target = None,
     positive: Positive = None,
     test_fraction: TestFraction = None,
+    test: TestFile = None,
     seed: Seed = 0,
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
@@ -118,6 +123,8 @@ def train(
     threshold: Threshold = None,
     costs: Costs = None,
     prefer: Prefer = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Train a model and say how far it is from the optimum.
@@ -153,6 +160,8 @@ def train(
     from polytome.evaluation.metrics import class_counts
     from polytome.models.penalty_weights import check_named_weights
 
+    if quiet:
+        context.with_resource(quietly())
     settings: dict[str, Any] = {
         "C": C,
         "l1_ratio": l1_ratio,
@@ -168,7 +177,7 @@ def train(
         "random_state": seed,
     }
     check_outputs(
-        [*sources, target, costs],
+        [*sources, target, costs, test],
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
     wanted = Wanted(threshold, costs, prefer)
@@ -178,7 +187,8 @@ def train(
     table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
-        refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit, "--offset": offset})
+        refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--test": test}
+        refuse_beside_streams(sources, why, refused)
         check_solver_beside_streams(sources, why, solver)
         _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
@@ -187,14 +197,17 @@ def train(
         if prefer is not None:
             _refuse_without_test_rows(prefer, bool(test_fraction))
         with _workers(workers) as asked["workers"]:
-            _train_streamed(
+            model = _train_streamed(
                 sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json, wanted
             )
+        _hold_to(strict, model)
         return
     source = sources[0]
     _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
+    if test is not None:
+        rows = _with_test_rows(rows, test, read_limit)
     check_named_weights(settings["penalty_weights"], rows.encoder)
     wanted.check_classes(sorted(class_counts(rows.y)))
     if prefer is not None:
@@ -202,7 +215,47 @@ def train(
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
-    _train(rows, settings, command_line(context), out, report, as_json, offset or (), wanted)
+    _hold_to(strict, _train(rows, settings, command_line(context), out, report, as_json, offset or (), wanted))
+
+
+def _hold_to(strict: bool, model: LogisticRegression) -> None:
+    """End with an exit status of its own where a certificate is required and does not hold."""
+    if strict and not model.certificate_.holds:
+        show_warning("the certificate does not hold, which --strict requires.")
+        raise typer.Exit(_NOT_CERTIFIED)
+
+
+def _with_test_rows(rows: Source, test: str, read_limit: float | None) -> Source:
+    """The rows with those of another file as test rows, read in the same way."""
+    from polytome.errors import ArgumentError
+    from polytome.files.sources import against_rest, is_dataset
+    from polytome.tables.table import read_table
+
+    if rows.X_test is not None:
+        whose = "--test-fraction holds some out" if rows.test_fraction else f"{rows.name} brings its own"
+        raise ArgumentError(f"--test {test}: there are test rows already ({whose}); leave one of them out")
+    if rows.encoder is None or is_dataset(test):
+        raise ArgumentError(
+            f"--test {test}: is for a table beside a table; evaluate on other rows with polytome evaluate MODEL {test}"
+        )
+    if is_same_file(test, rows.name):
+        raise ArgumentError(f"--test {test}: is {rows.name}, which is trained on; give rows that are not")
+    read = read_table(test, encoder=rows.encoder, read_limit=read_limit)
+    if read.y is None:
+        raise ArgumentError(f"--test {test}: has no labels to compare the predictions with")
+    import numpy as np
+
+    labels = read.y if rows.positive is None else against_rest(read.y, rows.positive)
+    numbers = np.arange(1, len(labels) + 1) if read.kept is None else np.flatnonzero(read.kept) + 1
+    return replace(
+        rows,
+        X_test=read.X,
+        y_test=labels,
+        weight_test=read.weight,
+        test_names=numbers,
+        test_source=test,
+        notes=(*rows.notes, *read.notes),
+    )
 
 
 def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
@@ -322,7 +375,7 @@ def _train_streamed(
     checkpoint: Path | None,
     as_json: bool,
     wanted: Wanted,
-) -> None:
+) -> LogisticRegression:
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
     from polytome.files.streamed import evaluate_test_rows, fit_streamed
     from polytome.models.penalty_weights import check_named_weights
@@ -379,6 +432,7 @@ def _train_streamed(
         raise typer.Exit(_INTERRUPTED)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
+    return model
 
 
 def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
@@ -456,7 +510,7 @@ def _train(
     as_json: bool,
     offset: Sequence[str],
     wanted: Wanted,
-) -> None:
+) -> LogisticRegression:
     """Fit, save, evaluate; show each result as soon as it is available."""
     from polytome.evaluation.metrics import class_counts, evaluate
 
@@ -478,7 +532,7 @@ def _train(
         held_out = rows.X_test is not None
         judged = (rows.X_test, rows.y_test, rows.weight_test) if held_out else (rows.X, rows.y, rows.weight)
         evaluation = evaluate(model, *judged)
-        _show_quality(console, model, evaluation, held_out)
+        _show_quality(console, model, evaluation, held_out, rows.test_source)
     kept = None if failed else out
     if kept is not None or out is None:
         _show_place(console, model, rows.name, kept, interrupted)
@@ -494,6 +548,7 @@ def _train(
         raise undecided
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+    return model
 
 
 def _decide(
@@ -507,7 +562,7 @@ def _decide(
         return None
     try:
         X, y, weight = test_rows() if wanted.prefer is not None else (None, None, None)
-        model.decision_ = wanted.rule(model, X, y, weight, "rows that were held out")
+        model.decision_ = wanted.rule(model, X, y, weight, "rows that were not trained on")
     except (ArgumentError, DataError) as error:
         return error
     return None
@@ -648,8 +703,11 @@ def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
         show_warning(sentence)
 
 
-def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
+def _show_quality(
+    console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool, test: str | None = None
+) -> None:
     what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
+    what = what if test is None else f"rows of {test}"
     show_evaluation(console, evaluation, what)
     _show_coefficients(console, model)
 
@@ -675,7 +733,7 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
         name = f"the training rows, {rows.name}"
         make_report(model, rows.X, rows.y, name=name, sample_weight=rows.weight).save(report)
     else:
-        name = f"rows of {rows.name} that were held out"
+        name = f"rows of {rows.name} that were held out" if rows.test_source is None else rows.test_source
         how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test}
         make_report(model, rows.X_test, rows.y_test, name=name, **how).save(report)
 

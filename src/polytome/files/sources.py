@@ -84,6 +84,7 @@ class Source:
             other data.
         weight: `(n,)` weights of the rows in X; None for equal ones.
         weight_test: `(m,)` weights of its test rows, likewise.
+        test_source: the path of the file that the test rows come from, where it is another one.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Source:
     frame: Frame | None = None
     weight: Array | None = None
     weight_test: Array | None = None
+    test_source: str | None = None
 
 
 def is_dataset(name: str) -> bool:
