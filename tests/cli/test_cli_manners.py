@@ -78,7 +78,6 @@ def test_test_files_that_cannot_be_used_are_refused(files, words, message):
 
 def test_a_file_of_other_columns_is_refused(files):
     assert "lacks the column 'sepal length (cm)'" in run("train", "iris", "--test", files / "test.csv").stderr
-    assert "is for a table beside a table" in run("train", "digits", "--test", files / "test.csv").stderr
 
 
 def test_quiet_commands_write_files_and_nothing_else(files, tmp_path):

@@ -150,7 +150,7 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
-      polytome train churn.csv --target left --test-fraction 0.3 --prefer recall=0.9
+      polytome train churn.csv --target left --test june.csv --prefer recall=0.9
       polytome train counts.csv --target survived --weight cases
       polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB

@@ -154,8 +154,8 @@ def compare(first: Fitted, second: Fitted, X: Any, y: Any, *, seed: int = 0) -> 
         >>> X, y = np.arange(8.0)[:, None], np.array([0, 0, 0, 1, 0, 1, 1, 1])
         >>> weak, strong = LogisticRegression(C=1e-6).fit(X, y), LogisticRegression().fit(X, y)
         >>> found = compare(weak, strong, X, y)
-        >>> found.n_rows, found.n_first_right, found.differences[0].name
-        (8, 0, 'accuracy')
+        >>> found.n_rows, found.n_second_right, found.differences[0].name
+        (8, 3, 'accuracy')
     """
     return compare_opinions(Opinion.of(first, X, y), Opinion.of(second, X, y), seed=seed)
 
