@@ -75,7 +75,7 @@ def evaluate(
     Examples:
       polytome evaluate mnist.safetensors mnist --data DIR
       polytome evaluate people.safetensors more-people.csv
-      polytome evaluate churn.safetensors june.csv --prefer recall=0.9 --out churn-90.safetensors
+      polytome evaluate a.safetensors june.csv --prefer f1 --out b.safetensors
       polytome evaluate mnist.safetensors my-digits
     """
     from polytome.errors import ArgumentError
