@@ -51,6 +51,9 @@ PUBLIC = {
     "Statistics": ["polytome.inference"],
     "Judge and explain": [
         "polytome.evaluation.metrics",
+        "polytome.evaluation.measures",
+        "polytome.evaluation.thresholds",
+        "polytome.evaluation.comparison",
         "polytome.evaluation.intervals",
         "polytome.evaluation.curves",
         "polytome.evaluation.sweeps",

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from polytome.certificates.certificate import Certificate
     from polytome.configuration import show_config
     from polytome.errors import PolytomeError
+    from polytome.evaluation.comparison import Comparison, compare
+    from polytome.evaluation.metrics import evaluate
+    from polytome.evaluation.thresholds import choose_threshold
     from polytome.files.model_file import load
     from polytome.models.cross_validation import LogisticRegressionCV
+    from polytome.models.decision import DecisionRule
     from polytome.models.diagnose import Diagnosis, diagnose
     from polytome.models.engines import explain_objective, fit_like
     from polytome.models.linear import LinearRegression
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Adaline",
     "Certificate",
+    "Comparison",
+    "DecisionRule",
     "Diagnosis",
     "LinearRegression",
     "LogisticRegression",
@@ -46,7 +52,10 @@ __all__ = [
     "SigmoidNeuron",
     "Stop",
     "Verification",
+    "choose_threshold",
+    "compare",
     "diagnose",
+    "evaluate",
     "explain_objective",
     "fit_like",
     "load",
@@ -60,6 +69,8 @@ __all__ = [
 _HOMES = {
     "Adaline": "polytome.models.neurons",
     "Certificate": "polytome.certificates.certificate",
+    "Comparison": "polytome.evaluation.comparison",
+    "DecisionRule": "polytome.models.decision",
     "Diagnosis": "polytome.models.diagnose",
     "LinearRegression": "polytome.models.linear",
     "LogisticRegression": "polytome.models.logistic",
@@ -74,7 +85,10 @@ _HOMES = {
     "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
     "Verification": "polytome.verification.findings",
+    "choose_threshold": "polytome.evaluation.thresholds",
+    "compare": "polytome.evaluation.comparison",
     "diagnose": "polytome.models.diagnose",
+    "evaluate": "polytome.evaluation.metrics",
     "explain_objective": "polytome.models.engines",
     "fit_like": "polytome.models.engines",
     "load": "polytome.files.model_file",

@@ -79,8 +79,8 @@ def test_train_shows_data_formula_certificate_metrics_confusion_coefficients_and
         "the certificate holds",
         "Proved: the objective 0.192575",
         "150 rows of the training data (nothing was held out)",
-        "accuracy        0.9733  0.3333",
-        "log loss, nats  0.1197  1.0986",
+        "0.9733  0.3333",
+        "0.1197  1.0986",
         "versicolor       0          47          3",
         "petal length (cm)        2.723",
         "Not saved: add --out iris.safetensors",
@@ -105,7 +105,17 @@ def test_train_on_one_class_against_the_rest(tmp_path: Path) -> None:
 def test_train_json_has_its_keys_and_finite_numbers(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     found = parsed("train", "iris", "--test-fraction", "0.2", "--out", path)
-    assert list(found) == ["data", "objective", "certificate", "stop", "separation", "metrics", "model", "seconds"]
+    assert list(found) == [
+        "data",
+        "objective",
+        "certificate",
+        "stop",
+        "decision",
+        "separation",
+        "metrics",
+        "model",
+        "seconds",
+    ]
     assert found["data"]["balance"] == {"setosa": 40, "versicolor": 40, "virginica": 40}
     assert found["data"]["n_test_rows"] == 30
     assert found["objective"]["C"] == 1
@@ -263,7 +273,7 @@ def test_a_table_with_text_columns(people: Path, tmp_path: Path) -> None:
     encoder = load(tmp_path / "m.safetensors").encoder_
     assert encoder.target == "income"
     assert [column.kind for column in encoder.columns] == ["category", "category"]
-    assert "age" not in done("train", people, "--target", "income", "--drop", "age")
+    assert re.search(r"\bage\b", done("train", people, "--target", "income", "--drop", "age")) is None
 
 
 def test_notes_go_to_stderr(tmp_path: Path) -> None:
@@ -458,7 +468,7 @@ def test_evaluate_agrees_with_train(iris_model: Path) -> None:
     trained, evaluated = parsed("train", "iris")["metrics"], parsed("evaluate", iris_model, "iris")["metrics"]
     assert trained.pop("rows") == "training"
     assert trained == evaluated
-    assert "accuracy        0.9733  0.3333" in done("evaluate", iris_model, "iris")
+    assert "0.9733  0.3333" in done("evaluate", iris_model, "iris")
 
 
 def test_evaluate_reports_labels_that_training_never_saw(people: Path, tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ def test_hubs_can_read_the_metrics(iris):
     assert result["metrics"] == [
         {"type": "accuracy", "value": judged.evaluation.accuracy},
         {"type": "log_loss", "value": judged.evaluation.log_loss},
+        {"type": "roc_auc", "value": judged.evaluation.auc},
+        {"type": "f1", "value": judged.evaluation.f1},
+        {"type": "brier_score", "value": judged.evaluation.brier_score},
     ]
 
 

@@ -113,8 +113,12 @@ def test_metrics_equal_those_of_scikit_learn(iris, iris_html):
     rows = table(tables, "The model beside the null model")
     assert rows[1][:3] == ["Accuracy", percent(right / 45), interval(wilson_interval(right, 45), percent)]
     assert rows[1][3] == "33.3 %"
-    assert rows[2][1] == f"{log_loss(source.y_test, p):.4g}"
-    assert rows[2][3] == f"{np.log(3):.4g}"
+    loss = next(row for row in rows if row[0] == "Log loss, nats")
+    assert loss[1] == f"{log_loss(source.y_test, p):.4g}"
+    assert loss[3] == f"{np.log(3):.4g}"
+    brier = next(row for row in rows if row[0] == "Brier score")
+    assert brier[1] == f"{((p - np.eye(3)[np.searchsorted(model.classes_, source.y_test)]) ** 2).sum(1).mean():.4g}"
+    assert "Calibration error: the mean difference" in text
     assert f"{percent(right / 45)} correct" in text
 
 

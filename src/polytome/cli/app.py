@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from polytome._version import __version__
 from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
+from polytome.cli.compare import compare
 from polytome.cli.datasets import datasets
 from polytome.cli.diagnose import diagnose
 from polytome.cli.evaluate import evaluate
@@ -84,8 +85,8 @@ def polytome(
       polytome train mnist --data DIR --out mnist.safetensors
       polytome predict mnist.safetensors new.npy --out predictions.csv
 
-    Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 130
-    stopped by Ctrl-C.
+    Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 3 no
+    certificate that holds (train --strict), 130 stopped by Ctrl-C.
     """
 
 
@@ -96,6 +97,7 @@ _COMMANDS = (
         plan,
         predict,
         evaluate,
+        compare,
         explain,
         diagnose,
         infer,

@@ -20,6 +20,7 @@ from polytome.cli.options import (
     Split,
     Target,
     Unknown,
+    Unweighted,
 )
 from polytome.cli.output import make_console, print_json
 from polytome.cli.outputs import check_outputs
@@ -41,6 +42,7 @@ def card(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    unweighted: Unweighted = False,
     as_json: Json = False,
 ) -> None:
     """Write a model card: data, objective, certificate, metrics and limits.
@@ -64,8 +66,8 @@ def card(
     judged = None
     if sources:
         options = (split, data, target, missing, unknown, header, read_limit)
-        rows, name = rows_for_model(fitted, sources, *options, draws=True)
-        judged = judge_any(fitted, rows.X, rows.y, name=name)
+        rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, draws=True)
+        judged = judge_any(fitted, rows.X, rows.y, name=name, sample_weight=rows.weight)
     text = model_card(fitted, judged, name=model.stem)
     if out is not None:
         with atomic_output(out) as stream:

@@ -34,6 +34,7 @@ __all__ = [
     "PenaltyWeights",
     "Port",
     "Positive",
+    "Quiet",
     "ReadLimit",
     "ReportOut",
     "Scale",
@@ -42,11 +43,14 @@ __all__ = [
     "SourceName",
     "SourceNames",
     "Split",
+    "Strict",
     "Target",
+    "TestFile",
     "TestFraction",
     "Tolerance",
     "TunedScale",
     "Unknown",
+    "Unweighted",
     "WeightColumn",
     "WorkersName",
     "choice",
@@ -109,6 +113,13 @@ WeightColumn = Annotated[
         metavar="COLUMN",
         show_default=False,
         help="A column of numbers by which the rows are weighted: 2 equals the row twice, 0 its absence.",
+    ),
+]
+Unweighted = Annotated[
+    bool,
+    typer.Option(
+        "--unweighted",
+        help="Count each row once, even if training weighted rows by a column, by which they count here otherwise.",
     ),
 ]
 Missing = Annotated[
@@ -210,6 +221,17 @@ TestFraction = Annotated[
     float | None,
     typer.Option(metavar="F", show_default=False, help="Hold out this share of each class and evaluate on it."),
 ]
+TestFile = Annotated[
+    str | None,
+    typer.Option(
+        "--test",
+        metavar="FILE",
+        show_default=False,
+        help="Evaluate on the rows of this table, which has the same columns and is not trained on.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Write no results and no notes, but warnings and errors.")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with exit status 3 where the certificate does not hold.")]
 Seed = Annotated[
     int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Seed of the held-out rows and of --solver sgd.")
 ]

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import typer
@@ -17,9 +18,19 @@ from rich.text import Text
 
 from polytome.plain.values import plain
 
-__all__ = ["command_line", "live_line", "make_console", "print_json", "printable", "show_notes", "show_warning"]
+__all__ = [
+    "command_line",
+    "live_line",
+    "make_console",
+    "print_json",
+    "printable",
+    "quietly",
+    "show_notes",
+    "show_warning",
+]
 
 _WIDEST = 100
+_IS_QUIET = ContextVar("_IS_QUIET", default=False)
 
 
 def command_line(context: typer.Context) -> str:
@@ -32,7 +43,18 @@ def make_console(stderr: bool = False) -> Console:
     terminal."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.width = min(console.width, _WIDEST)
+    console.quiet = _IS_QUIET.get() and not stderr
     return console
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Write no results, notes and progress while the context lasts; warnings and errors remain."""
+    before = _IS_QUIET.set(True)
+    try:
+        yield
+    finally:
+        _IS_QUIET.reset(before)
 
 
 def printable(value: object) -> str:
@@ -48,7 +70,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 def show_notes(notes: Iterable[str]) -> None:
     """Print what was noticed while a table was read."""
-    for note in notes:
+    for note in () if _IS_QUIET.get() else notes:
         print(f"Note: {printable(note)}", file=sys.stderr)
 
 
@@ -62,7 +84,7 @@ def live_line() -> Iterator[Callable[[str], None]]:
     """A line on stderr that is overwritten as work goes on; nothing where stderr is not a
     terminal."""
     console = make_console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or _IS_QUIET.get():
         yield lambda _: None
         return
     with Live(Text(""), console=console, transient=True, refresh_per_second=8) as live:

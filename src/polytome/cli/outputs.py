@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["check_outputs"]
+__all__ = ["check_outputs", "is_same_file"]
 
 _ENDINGS = frozenset(
     [
@@ -80,10 +80,10 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
             continue
         check_writable(path)
         for other in read:
-            if _is_same(path, other):
+            if is_same_file(path, other):
                 raise ArgumentError(f"{option} {path}: is {other}, which this command reads; choose another name")
         for name, other in written.items():
-            if _is_same(path, other) and not _is_device(path):
+            if is_same_file(path, other) and not _is_device(path):
                 raise ArgumentError(f"{option} {path}: is also the file of {name}; choose another name for one of them")
         ending = path.suffix.lower()
         if (ending in _ENDINGS and ending not in endings.split()) or is_idx_name(path):
@@ -92,8 +92,14 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
         written[option] = path
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, however they are spelled."""
+def is_same_file(path: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to one file, however they are spelled.
+
+    Example:
+        >>> is_same_file("a/../b.csv", Path("b.csv"))
+        True
+    """
+    path, other = Path(path), Path(other)
     with suppress(OSError):  # one of them does not exist, or cannot
         return path.samefile(other) and not _is_device(path)
     return os.path.realpath(path) == os.path.realpath(other)

@@ -19,6 +19,7 @@ from polytome.cli.options import (
     Split,
     Target,
     Unknown,
+    Unweighted,
 )
 from polytome.cli.output import make_console, print_json
 from polytome.cli.outputs import check_outputs
@@ -42,6 +43,7 @@ def report(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    unweighted: Unweighted = False,
     as_json: Json = False,
 ) -> None:
     """Write a report on a model: one HTML file that needs no network.
@@ -72,8 +74,8 @@ def report(
         finished = make_report(fitted)
     else:
         options = (split, data, target, missing, unknown, header, read_limit)
-        rows, name = rows_for_model(fitted, sources, *options, draws=True)
-        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=rows.test_names)
+        rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, draws=True)
+        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=rows.test_names, sample_weight=rows.weight)
     finished.save(place)
     if as_json:
         print_json({"model": str(model), "source": source, "split": split, "out": str(place)})

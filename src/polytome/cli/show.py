@@ -14,11 +14,13 @@ from polytome.cli.output import printable
 if TYPE_CHECKING:
     from polytome.certificates.certificate import Certificate
     from polytome.evaluation.explain import Coefficient
+    from polytome.evaluation.intervals import Estimate
     from polytome.evaluation.metrics import Evaluation
 
 __all__ = ["balance", "show_certificate", "show_coefficients", "show_evaluation", "show_facts", "show_table"]
 
 _FEW_CLASSES = 8
+_MOST_CLASSES = 20
 
 
 def show_facts(console: Console, facts: Mapping[str, str | Text]) -> None:
@@ -64,15 +66,15 @@ def balance(counts: Mapping[Any, int]) -> str:
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None:
-    """Print accuracy and log loss beside those of the null model, unseen labels, and what is
-    confused with what."""
+    """Print all metrics beside those of the null model, unseen labels, the quality of classes, and
+    what is confused with what."""
     known = evaluation.n_rows - evaluation.n_unseen
-    log_loss = "-" if evaluation.log_loss is None else f"{evaluation.log_loss:.4f}"
     rows = [
-        ("accuracy", f"{evaluation.accuracy:.4f}", f"{evaluation.null_accuracy:.4f}"),
-        ("log loss, nats", log_loss, f"{evaluation.null_log_loss:.4f}"),
+        (printable(each.name), f"{each.value:.4f}", _decimals(each.null), _interval(each.low, each.high))
+        for each in evaluation.metrics()
     ]
-    show_table(console, f"On {known:,} {what}", ("", "model", "null model"), rows)
+    weighted = ", each with its weight" if evaluation.confusion.dtype.kind == "f" else ""
+    show_table(console, f"On {known:,} {what}{weighted}", ("", "model", "null model", "95 % interval"), rows)
     if evaluation.n_unseen:
         labels = ", ".join(f"{label} {count:,}" for label, count in list(evaluation.unseen.items())[:_FEW_CLASSES])
         more = len(evaluation.unseen) - _FEW_CLASSES
@@ -83,7 +85,35 @@ def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None
                 f"{evaluation.accuracy_of_all:.4f}."
             )
         )
+    _show_classes(console, evaluation)
     _show_confusion(console, evaluation)
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None or value != value else f"{value:.4f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or low != low else f"{low:.4f} to {high:.4f}"
+
+
+def _show_classes(console: Console, evaluation: Evaluation) -> None:
+    """Print the quality of each class, or of many of those with the lowest recall."""
+    found = [each for each in evaluation.per_class if each.n_rows or each.n_predicted]
+    title = "Each class, with 95 % intervals"
+    if len(found) > _MOST_CLASSES:
+        found = sorted((each for each in found if each.n_rows), key=lambda each: each.recall.value)[:_FEW_CLASSES]
+        title = f"The {len(found)} of {len(evaluation.classes)} classes with the lowest recall, with 95 % intervals"
+    rows = [
+        (str(each.label), each.n_rows, _share(each.precision), _share(each.recall), f"{each.f1:.3f}") for each in found
+    ]
+    show_table(console, title, ("class", "rows", "precision", "recall", "F1"), rows)
+
+
+def _share(estimate: Estimate) -> str:
+    if estimate.value != estimate.value:
+        return "-"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _show_confusion(console: Console, evaluation: Evaluation) -> None:
@@ -92,7 +122,7 @@ def _show_confusion(console: Console, evaluation: Evaluation) -> None:
 
     labels = [printable(label) for label in evaluation.classes.tolist()]
     counts = evaluation.confusion.tolist()
-    largest = max(len(str(count)) for row in counts for count in row)
+    largest = max(len(_cell(count)) for row in counts for count in row)
     if max(map(len, labels)) + 2 + sum(max(len(label), largest) + 2 for label in labels) <= console.width:
         rows = [(label, *row) for label, row in zip(labels, counts, strict=True)]
         show_table(console, "Confusion: true classes in rows, predicted in columns", ("", *labels), rows)

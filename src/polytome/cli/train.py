@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.console import Console
 
+from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
 from polytome.cli.options import (
     Cache,
@@ -38,21 +39,24 @@ from polytome.cli.options import (
     Offset,
     PenaltyWeights,
     Positive,
+    Quiet,
     ReadLimit,
     ReportOut,
     Scale,
     Seed,
     SolverName,
     SourceNames,
+    Strict,
     Target,
+    TestFile,
     TestFraction,
     Tolerance,
     Unknown,
     WeightColumn,
     WorkersName,
 )
-from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
-from polytome.cli.outputs import check_outputs
+from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
+from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
 
 if TYPE_CHECKING:
@@ -77,6 +81,7 @@ __all__ = [
 
 _FEW_CLASSES = 10
 _INTERRUPTED = 130
+_NOT_CERTIFIED = 3
 _WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan),", re.DOTALL)
 
 
@@ -86,6 +91,7 @@ def train(
     target: Target = None,
     positive: Positive = None,
     test_fraction: TestFraction = None,
+    test: TestFile = None,
     seed: Seed = 0,
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
@@ -114,6 +120,11 @@ def train(
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
+    threshold: Threshold = None,
+    costs: Costs = None,
+    prefer: Prefer = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Train a model and say how far it is from the optimum.
@@ -128,6 +139,9 @@ def train(
     text tables, libsvm text and .npy. With --workers processes or machines share
     the work: again the same model, bit by bit.
 
+    A model predicts the most probable class. Where mistakes differ, --threshold,
+    --costs or --prefer decide otherwise: kept in the model, for every later use.
+
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
 
@@ -136,14 +150,18 @@ def train(
       polytome train iris
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
+      polytome train churn.csv --target left --test june.csv --prefer recall=0.9
       polytome train counts.csv --target survived --weight cases
       polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
+    from polytome.evaluation.metrics import class_counts
     from polytome.models.penalty_weights import check_named_weights
 
+    if quiet:
+        context.with_resource(quietly())
     settings: dict[str, Any] = {
         "C": C,
         "l1_ratio": l1_ratio,
@@ -159,34 +177,85 @@ def train(
         "random_state": seed,
     }
     check_outputs(
-        [*sources, target],
+        [*sources, target, costs, test],
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
+    wanted = Wanted(threshold, costs, prefer)
+    wanted.check()
     _check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
-        refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit, "--offset": offset})
+        refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--test": test}
+        refuse_beside_streams(sources, why, refused)
         check_solver_beside_streams(sources, why, solver)
         _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
         asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
+        if prefer is not None:
+            _refuse_without_test_rows(prefer, bool(test_fraction))
         with _workers(workers) as asked["workers"]:
-            _train_streamed(
-                sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json
+            model = _train_streamed(
+                sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json, wanted
             )
+        _hold_to(strict, model)
         return
     source = sources[0]
     _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     rows = _read(source, data, {**table, **chosen})
     rows = _prepared(rows, positive, test_fraction, seed)
+    if test is not None:
+        rows = _with_test_rows(rows, test, read_limit)
     check_named_weights(settings["penalty_weights"], rows.encoder)
+    wanted.check_classes(sorted(class_counts(rows.y)))
+    if prefer is not None:
+        _refuse_without_test_rows(prefer, rows.X_test is not None)
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
-    _train(rows, settings, command_line(context), out, report, as_json, offset or ())
+    _hold_to(strict, _train(rows, settings, command_line(context), out, report, as_json, offset or (), wanted))
+
+
+def _hold_to(strict: bool, model: LogisticRegression) -> None:
+    """End with an exit status of its own where a certificate is required and does not hold."""
+    if strict and not model.certificate_.holds:
+        show_warning("the certificate does not hold, which --strict requires.")
+        raise typer.Exit(_NOT_CERTIFIED)
+
+
+def _with_test_rows(rows: Source, test: str, read_limit: float | None) -> Source:
+    """The rows with those of another file as test rows, read in the same way."""
+    from polytome.errors import ArgumentError
+    from polytome.files.sources import against_rest, is_dataset
+    from polytome.tables.table import read_table
+
+    if rows.X_test is not None:
+        whose = "--test-fraction holds some out" if rows.test_fraction else f"{rows.name} brings its own"
+        raise ArgumentError(f"--test {test}: there are test rows already ({whose}); leave one of them out")
+    if rows.encoder is None or is_dataset(test):
+        raise ArgumentError(
+            f"--test {test}: is for a table beside a table; evaluate on other rows with polytome evaluate MODEL {test}"
+        )
+    if is_same_file(test, rows.name):
+        raise ArgumentError(f"--test {test}: is {rows.name}, which is trained on; give rows that are not")
+    read = read_table(test, encoder=rows.encoder, read_limit=read_limit)
+    if read.y is None:
+        raise ArgumentError(f"--test {test}: has no labels to compare the predictions with")
+    import numpy as np
+
+    labels = read.y if rows.positive is None else against_rest(read.y, rows.positive)
+    numbers = np.arange(1, len(labels) + 1) if read.kept is None else np.flatnonzero(read.kept) + 1
+    return replace(
+        rows,
+        X_test=read.X,
+        y_test=labels,
+        weight_test=read.weight,
+        test_names=numbers,
+        test_source=test,
+        notes=(*rows.notes, *read.notes),
+    )
 
 
 def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
@@ -226,6 +295,17 @@ def check_solver_beside_streams(sources: list[str], why: str, solver: str) -> No
         raise ArgumentError(
             f"--solver dual: dual coordinate ascent needs rows in memory, and {sources[0]} is read piece by piece "
             f"({why}); use --solver auto"
+        )
+
+
+def _refuse_without_test_rows(prefer: str, has_test_rows: bool) -> None:
+    """Refuse to choose a cut-off on training rows, where probabilities are too sure."""
+    from polytome.errors import ArgumentError
+
+    if not has_test_rows:
+        raise ArgumentError(
+            f"--prefer {prefer}: a cut-off is chosen on rows that were not trained on; hold some out with "
+            "--test-fraction, or choose it on other rows: polytome evaluate MODEL ROWS --prefer ... --out MODEL"
         )
 
 
@@ -294,7 +374,8 @@ def _train_streamed(
     report: Path | None,
     checkpoint: Path | None,
     as_json: bool,
-) -> None:
+    wanted: Wanted,
+) -> LogisticRegression:
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
     from polytome.files.streamed import evaluate_test_rows, fit_streamed
     from polytome.models.penalty_weights import check_named_weights
@@ -311,16 +392,19 @@ def _train_streamed(
             seconds = time.perf_counter() - began
             table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
+        wanted.check_classes(table.classes.tolist())
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
         _show_streamed(console, table, counts, why, seconds)
         keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
         model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
     interrupted, failed = interruption.requested, list[Exception]()
+    undecided = _decide(wanted, model, lambda: _streamed_test_rows(table))
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
     _show_warnings(model, interrupted)
+    _show_decision(console, model)
     evaluation = None
     if not interrupted:
         evaluation = evaluate_test_rows(model, table)
@@ -340,12 +424,15 @@ def _train_streamed(
         print_json(_summary(shown, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
+    if undecided is not None:
+        raise undecided
     if interrupted:
         if checkpoint is not None:
             console.print(f"The same command goes on from {checkpoint}.", soft_wrap=True)
         raise typer.Exit(_INTERRUPTED)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
+    return model
 
 
 def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
@@ -354,10 +441,11 @@ def _write_streamed_report(model: LogisticRegression, table: StreamedTable, repo
     from polytome.files.streamed import sample_of_test_rows
     from polytome.report import make_report
 
-    X, y, numbers = sample_of_test_rows(table, table.seed or 0)
+    X, y, numbers, weight = sample_of_test_rows(table, table.seed or 0)
     n_rows = 0 if table.test is None else table.test.n_rows
     drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
-    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", row_names=numbers).save(report)
+    how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
+    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", **how).save(report)
 
 
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
@@ -421,7 +509,8 @@ def _train(
     report: Path | None,
     as_json: bool,
     offset: Sequence[str],
-) -> None:
+    wanted: Wanted,
+) -> LogisticRegression:
     """Fit, save, evaluate; show each result as soon as it is available."""
     from polytome.evaluation.metrics import class_counts, evaluate
 
@@ -432,15 +521,18 @@ def _train(
         model = _fit(rows, settings, command, interruption, offset)
     interrupted = interruption.requested
     failed: list[Exception] = []
+    undecided = _decide(wanted, model, lambda: (rows.X_test, rows.y_test, rows.weight_test))
     if out is not None:
         _try_to(partial(model.save, out), failed)
     _show_fit(console, model)
     _show_warnings(model, interrupted)
+    _show_decision(console, model)
     evaluation = None
     if not interrupted:
         held_out = rows.X_test is not None
-        evaluation = evaluate(model, *((rows.X_test, rows.y_test) if held_out else (rows.X, rows.y)))
-        _show_quality(console, model, evaluation, held_out)
+        judged = (rows.X_test, rows.y_test, rows.weight_test) if held_out else (rows.X, rows.y, rows.weight)
+        evaluation = evaluate(model, *judged)
+        _show_quality(console, model, evaluation, held_out, rows.test_source)
     kept = None if failed else out
     if kept is not None or out is None:
         _show_place(console, model, rows.name, kept, interrupted)
@@ -452,8 +544,40 @@ def _train(
         print_json(_summary(shown, counts, model, evaluation, kept))
     if failed:
         raise failed[0]
+    if undecided is not None:
+        raise undecided
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+    return model
+
+
+def _decide(
+    wanted: Wanted, model: LogisticRegression, test_rows: Callable[[], tuple[Any, Any, Any]]
+) -> Exception | None:
+    """Let a model predict by the rule that is wanted; an error where none does so is shown after
+    the results of the fit, of which nothing is lost."""
+    from polytome.errors import ArgumentError, DataError
+
+    if not wanted.is_asked:
+        return None
+    try:
+        X, y, weight = test_rows() if wanted.prefer is not None else (None, None, None)
+        model.decision_ = wanted.rule(model, X, y, weight, "rows that were not trained on")
+    except (ArgumentError, DataError) as error:
+        return error
+    return None
+
+
+def _streamed_test_rows(table: StreamedTable) -> tuple[Any, Any, Any]:
+    from polytome.files.streamed import sample_of_test_rows
+
+    X, y, _, weight = sample_of_test_rows(table, table.seed or 0)
+    return X, y, weight
+
+
+def _show_decision(console: Console, model: LogisticRegression) -> None:
+    if model.decision_ is not None:
+        show_facts(console, {"Decision": model.decision_.sentence(model.classes_.tolist())})
 
 
 def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
@@ -579,8 +703,11 @@ def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
         show_warning(sentence)
 
 
-def _show_quality(console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool) -> None:
+def _show_quality(
+    console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool, test: str | None = None
+) -> None:
     what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
+    what = what if test is None else f"rows of {test}"
     show_evaluation(console, evaluation, what)
     _show_coefficients(console, model)
 
@@ -603,10 +730,12 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
     from polytome.report import make_report
 
     if rows.X_test is None:
-        make_report(model, rows.X, rows.y, name=f"the training rows, {rows.name}").save(report)
+        name = f"the training rows, {rows.name}"
+        make_report(model, rows.X, rows.y, name=name, sample_weight=rows.weight).save(report)
     else:
-        name = f"rows of {rows.name} that were held out"
-        make_report(model, rows.X_test, rows.y_test, name=name, row_names=rows.test_names).save(report)
+        name = f"rows of {rows.name} that were held out" if rows.test_source is None else rows.test_source
+        how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test}
+        make_report(model, rows.X_test, rows.y_test, name=name, **how).save(report)
 
 
 def model_line(model: Fitted) -> str:
@@ -679,6 +808,7 @@ def _summary(
         "objective": model.objective_.to_json(),
         "certificate": model.certificate_.to_json(),
         "stop": {"name": model.stop_.name, "message": model.stop_.value},
+        "decision": None if model.decision_ is None else model.decision_.to_json(),
         "separation": separation_to_json(model),
         "metrics": metrics,
         "model": {

@@ -368,7 +368,7 @@ def _tune(
     _show_doubts(tuned)
     evaluation = None
     if rows.X_test is not None:
-        evaluation = evaluate(model, rows.X_test, rows.y_test)
+        evaluation = evaluate(model, rows.X_test, rows.y_test, rows.weight_test)
         show_evaluation(console, evaluation, "rows that were held out of all this")
     if out is not None:
         console.print(f"\nThe model is in {out}.", soft_wrap=True)

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
 from polytome.errors import ArgumentError, DataError
+from polytome.evaluation.measures import bin_of
 from polytome.evaluation.metrics import class_codes
-
-if TYPE_CHECKING:
-    pass
 
 Array = NDArray[Any]
 
@@ -130,7 +128,7 @@ def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 
     if bins < 1:
         raise ArgumentError(f"bins={bins}: give at least 1")
     edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], p)
+    place = bin_of(p, bins)
     n = np.bincount(place, minlength=bins)
     hits, total = (np.bincount(place, weights, minlength=bins) for weights in (event, p))
     return tuple(

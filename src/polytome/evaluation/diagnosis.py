@@ -39,17 +39,20 @@ class JudgedRow(NamedTuple):
     p_true: float
     """Probability of the true class."""
     runner_up: int
-    """The second most probable class."""
+    """The most probable of the other classes."""
     p_runner_up: float
 
 
-def least_certain_rows(codes: Array, log_probabilities: Array, most: int = 8) -> list[JudgedRow]:
+def least_certain_rows(
+    codes: Array, log_probabilities: Array, most: int = 8, decided: Array | None = None
+) -> list[JudgedRow]:
     """The rows whose two most probable classes are closest, the closest first.
 
     Args:
         codes: true classes as positions, -1 where unknown, shape (n,).
         log_probabilities: shape (n, K).
         most: the most rows.
+        decided: predicted classes as positions; None for the most probable ones.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.55, 0.45], [0.2, 0.8]])
@@ -57,10 +60,13 @@ def least_certain_rows(codes: Array, log_probabilities: Array, most: int = 8) ->
         [1, 2]
     """
     second, first = np.sort(log_probabilities, axis=1)[:, -2:].T
-    return _judged(codes, log_probabilities, largest(1 - (np.exp(first) - np.exp(second)), most))
+    decided = log_probabilities.argmax(axis=1) if decided is None else decided
+    return _judged(codes, log_probabilities, largest(1 - (np.exp(first) - np.exp(second)), most), decided)
 
 
-def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8) -> list[JudgedRow]:
+def confidently_wrong_rows(
+    codes: Array, log_probabilities: Array, most: int = 8, decided: Array | None = None
+) -> list[JudgedRow]:
     """The misclassified rows to whose true class the model gave the least probability, the worst
     first.
 
@@ -68,18 +74,22 @@ def confidently_wrong_rows(codes: Array, log_probabilities: Array, most: int = 8
         codes: true classes as positions, -1 where unknown, shape (n,).
         log_probabilities: shape (n, K).
         most: the most rows.
+        decided: predicted classes as positions; None for the most probable ones.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]])
         >>> [found.row for found in confidently_wrong_rows(np.array([0, 0, 0]), np.log(p))]
         [2, 1]
     """
-    wrong = np.flatnonzero((log_probabilities.argmax(axis=1) != codes) & (codes >= 0))
+    decided = log_probabilities.argmax(axis=1) if decided is None else decided
+    wrong = np.flatnonzero((decided != codes) & (codes >= 0))
     cost = -log_probabilities[wrong, codes[wrong]]
-    return _judged(codes, log_probabilities, wrong[largest(cost, most)])
+    return _judged(codes, log_probabilities, wrong[largest(cost, most)], decided)
 
 
-def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: int, most: int = 6) -> list[JudgedRow]:
+def confused_rows(
+    codes: Array, log_probabilities: Array, true: int, predicted: int, most: int = 6, decided: Array | None = None
+) -> list[JudgedRow]:
     """Rows of one class that were predicted as another, the most confident errors first.
 
     Args:
@@ -88,14 +98,16 @@ def confused_rows(codes: Array, log_probabilities: Array, true: int, predicted: 
         true: position of the one class.
         predicted: position of the other.
         most: the most rows.
+        decided: predicted classes as positions; None for the most probable ones.
 
     Example:
         >>> p = np.array([[0.4, 0.6], [0.9, 0.1], [0.2, 0.8]])
         >>> [found.row for found in confused_rows(np.array([0, 0, 0]), np.log(p), 0, 1)]
         [2, 0]
     """
-    rows = np.flatnonzero((codes == true) & (log_probabilities.argmax(axis=1) == predicted))
-    return _judged(codes, log_probabilities, rows[largest(np.exp(log_probabilities[rows, predicted]), most)])
+    decided = log_probabilities.argmax(axis=1) if decided is None else decided
+    rows = np.flatnonzero((codes == true) & (decided == predicted))
+    return _judged(codes, log_probabilities, rows[largest(np.exp(log_probabilities[rows, predicted]), most)], decided)
 
 
 class Effect(NamedTuple):
@@ -157,11 +169,11 @@ def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
     return found
 
 
-def _judged(codes: Array, log_probabilities: Array, rows: Array) -> list[JudgedRow]:
+def _judged(codes: Array, log_probabilities: Array, rows: Array, decided: Array) -> list[JudgedRow]:
     found = []
     for row in rows.tolist():
         p, true = np.exp(log_probabilities[row]), int(codes[row])
-        predicted = int(log_probabilities[row].argmax())
+        predicted = int(decided[row])
         runner_up = next(k for k in largest(p, 2).tolist() if k != predicted)
         p_true = float(p[true]) if true >= 0 else float("nan")
         found.append(JudgedRow(row, true, predicted, float(p[predicted]), p_true, runner_up, float(p[runner_up])))

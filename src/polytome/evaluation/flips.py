@@ -27,6 +27,7 @@ from polytome.certificates.rounding import growth
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import dense_rows, feature_names, first_features, refuse_other_scores
 from polytome.evaluation.ordering import largest
+from polytome.models.decision import decision_of
 from polytome.models.fitted import nameless
 from polytome.models.fitted_source import source_of
 from polytome.models.predictions import dense_coefficients
@@ -83,7 +84,8 @@ def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]
 
     Raises:
         DataError: x cannot be used; the message names the place.
-        ArgumentError: x is more than one row, or the scores of the model do not belong to classes.
+        ArgumentError: x is more than one row, the scores of the model do not belong to classes, or
+            costs decide which one is predicted.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -93,6 +95,11 @@ def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]
         ('feature_0', 2.5, 1.5, 'no', 'no')
     """
     refuse_other_scores(model)
+    if (rule := decision_of(model)) is not None and rule.costs is not None:
+        raise ArgumentError(
+            "model.decision_ is a rule of costs: where it changes its class, no difference of two scores says; set it "
+            "to None for the most probable class"
+        )
     here = _Here.of(model, _one_row(model, x))
     encoder = source_of(model).encoder
     columns = [Column(name, "number") for name in feature_names(model)] if encoder is None else list(encoder.columns)
@@ -121,6 +128,8 @@ class _Here:
         coef, intercept = dense_coefficients(model), model.intercept_
         if len(coef) == 1:  # the first class has the score 0
             coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.concatenate([[0.0], intercept])
+        if (rule := decision_of(model)) is not None and rule.costs is None:
+            intercept = intercept - np.array([0.0, rule.log_odds])  # a cut-off is where this score is 0
         model = nameless(model)
         return cls(model, row, coef, intercept, model.classes_.tolist().index(model.predict(row[None]).tolist()[0]))
 

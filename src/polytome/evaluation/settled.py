@@ -294,7 +294,8 @@ def settled_scores(log_probabilities: Array, reach: Array, bounds: Array, roundi
 
 
 def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
-    """Which rows, new or not, are proved to get the same class at the exact minimum.
+    """Which rows, new or not, are proved to get the same class at the exact minimum, by the model's
+    cut-off if it has one.
 
     Args:
         model: with a record of its training (`training_`), which holds the bounds at the centre.
@@ -302,7 +303,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
 
     Returns:
         Shape (n,); all false where nothing is proved, for example where no finite coefficients are
-        optimal.
+        optimal, or where costs decide.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -311,6 +312,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
         >>> int(settled_rows(fit_source(LogisticRegression(), iris), iris.X).sum())
         150
     """
+    from polytome.models.decision import decision_of
     from polytome.models.features import checked_rows
     from polytome.models.fitted_source import source_of
     from polytome.models.predictions import dense_coefficients
@@ -318,12 +320,18 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
     log_probabilities, certificate, record = model.predict_log_proba(X), model.certificate_, source_of(model).training
     if record is None or record.centre_bounds.size == 0:
         return np.zeros(len(log_probabilities), dtype=np.bool_)
+    shift = np.zeros(len(model.classes_))
+    if (rule := decision_of(model)) is not None:
+        if rule.costs is not None:  # no difference of two scores decides
+            return np.zeros(len(log_probabilities), dtype=np.bool_)
+        shift[1] = rule.log_odds
     centre = record.mean if model.objective_.fit_intercept else np.zeros_like(record.mean)
     X = checked_rows(model, X)
     coef = dense_coefficients(model)
     reach = score_radius(certificate.coefficient_bound, len(coef)) * centred_lengths(X, centre, record.divisor)
     rounding = prediction_rounding(coef, model.intercept_, X)
-    return settled_scores(log_probabilities, reach, record.centre_bounds, rounding)
+    rounding = rounding + _growth(_ELEMENTARY) * np.abs(shift).max()
+    return settled_scores(log_probabilities - shift, reach, record.centre_bounds, rounding)
 
 
 def _growth(n: float) -> float:

@@ -93,7 +93,8 @@ def checked_agreement(
         return agreement
     expected = model.predict_proba(rows)
     # Classes that tie in float64 may come in another order; that misleads nobody.
-    best = np.sort(expected, axis=1)[:, -2:]
+    near = expected if form.cut is None else expected * np.exp([form.cut / 2, -form.cut / 2])
+    best = np.sort(near, axis=1)[:, -2:]
     differs = np.array([str(label) for label in labels]) != model.predict(rows).astype(np.str_)
     difference = np.abs(expected - probabilities).max()
     agreement = Agreement(runtime, len(expected), float(difference), int(differs.sum()))

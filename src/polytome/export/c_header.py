@@ -131,7 +131,7 @@ _SOFTMAX = """\
     }}
     for (k = 0; k < {guard}_CLASSES; k++)
         probabilities[k] = refused ? NAN : probabilities[k] / total;
-    return refused ? -1 : best;
+    return refused ? -1 : {decided};
 """
 
 _REST = """\
@@ -159,6 +159,11 @@ static inline int {prefix}_predict(const double *row, double *{results})
 
 #endif
 """
+
+
+def _decided(form: Form) -> str:
+    """The place of the predicted class: of the largest score, or on its side of a cut-off."""
+    return "best" if form.cut is None else f"scores[1] >= {_hexadecimal(form.cut)}"
 
 
 def write_c(model: Fitted, path: str | PathLike[str], *, prefix: str = "polytome") -> None:
@@ -196,7 +201,7 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
     """
     if not _PREFIX.fullmatch(prefix):
         raise ArgumentError(f"prefix={prefix!r}: needs a letter, followed by letters, digits and underscores")
-    form = form_of(model)
+    form = form_of(model, decides=True)
     if form.coefficients.size > _MOST_COEFFICIENTS:
         raise ArgumentError(
             f"{form.coefficients.size:,} coefficients are too many for a program in text (at most "
@@ -220,7 +225,7 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
         "best": "" if is_number else ", best = 0",
     }
     rest = _REST.format(**names) if form.link == "rest" else ""
-    end = (_IDENTITY if is_number else _SOFTMAX).format(rest=rest, **names)
+    end = (_IDENTITY if is_number else _SOFTMAX).format(rest=rest, decided=_decided(form), **names)
     return "".join(
         [
             _head(form, names, is_table),

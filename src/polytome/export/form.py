@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from polytome._version import __version__
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names
+from polytome.models.decision import decision_of
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.models.model import Model
@@ -51,6 +52,8 @@ class Form:
         facts: sentences about the model by name: version, shape of its images, objective and
             certificate.
         marks: words that mark a missing cell in a column of text.
+        cut: of two classes the second's score from which on it is the label; None for the class of
+            the largest score.
     """
 
     classes: tuple[int, ...] | tuple[str, ...]
@@ -61,6 +64,7 @@ class Form:
     link: Link
     facts: dict[str, str]
     marks: tuple[str, ...] = ()
+    cut: float | None = None
 
     @property
     def is_matrix(self) -> bool:
@@ -82,8 +86,12 @@ class Form:
         return np.array([np.nan if fill is None else fill for fill in numbers], dtype=np.float64)
 
 
-def form_of(model: Fitted) -> Form:
+def form_of(model: Fitted, *, decides: bool = False) -> Form:
     """The form of a fitted model.
+
+    Args:
+        model: fitted.
+        decides: whether what is exported chooses labels by a cut-off, if the model has one.
 
     Raises:
         ArgumentError: this is not a model of Polytome, its predictions have no such form, or a
@@ -104,6 +112,14 @@ def form_of(model: Fitted) -> Form:
         raise ArgumentError(
             "the model cannot be exported: its rows bring an offset beside their columns; export "
             "model.offset_as_columns(), which has it among them"
+        )
+    rule = decision_of(model)
+    if rule is not None and (rule.costs is not None or not decides):
+        what = "costs" if rule.costs is not None else f"a cut-off of {rule.threshold:g}"
+        raise ArgumentError(
+            f"the model cannot be exported: it decides by {what}, and labels would be those of the most probable "
+            f"class; {'' if decides else 'export to ONNX, C or SQL, or '}set model.decision_ = None and decide by the "
+            "probabilities that the export gives"
         )
     coefficients, intercepts = (
         np.atleast_2d(np.asarray(dense_coefficients(model), np.float64)),
@@ -127,7 +143,17 @@ def form_of(model: Fitted) -> Form:
     else:
         classes = _labels(model.classes_.tolist())
     _check_texts(classes, columns)
-    return Form(classes, columns, coefficients, intercepts, unknown, link, _facts(model, link), marks)
+    return Form(
+        classes,
+        columns,
+        coefficients,
+        intercepts,
+        unknown,
+        link,
+        _facts(model, link),
+        marks,
+        None if rule is None else rule.log_odds,
+    )
 
 
 def _refuse_other_forms(model: Any) -> None:
@@ -184,6 +210,8 @@ def _facts(model: Fitted, link: Link) -> dict[str, str]:
         facts["image"] = f"each row is an image of {height} x {width} pixels, row after row"
     if (certificate := certificate_of(model)) is not None:
         facts |= {"objective": str(model.objective_), "certificate": str(certificate)}
+    if (rule := decision_of(model)) is not None:
+        facts["decision"] = rule.sentence(model.classes_.tolist())
     marks = [] if source.encoder is None else sorted(set(source.encoder.marks) - MISSING_WORDS)
     if marks:
         facts["missing"] = (

@@ -85,7 +85,7 @@ def write_onnx(
         (True, 0)
     """
     path = check_writable(path)
-    form = form_of(model)
+    form = form_of(model, decides=True)
     proto = to_onnx(model, precision=precision)
     runtime = _import("onnxruntime")
     cells = sample_cells(model, form) if rows is None else given_cells(model, form, rows)
@@ -118,7 +118,7 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
     """
     if precision not in _ALLOWED:
         raise ArgumentError(f"precision={precision!r}: choose 'float64' or 'float32'")
-    form = form_of(model)
+    form = form_of(model, decides=True)
     size = form.coefficients.size * np.dtype(precision).itemsize
     if size > _LARGEST_FILE:
         raise ArgumentError(
@@ -193,7 +193,10 @@ class _Graph:
         if form.link == "rest":
             linked = self._log_sigmoids()
         self.node("Softmax", [linked], "probabilities", axis=1)
-        best = self.node("ArgMax", ["scores"], "best", axis=1, keepdims=0)
+        compared = "scores"
+        if form.cut is not None:
+            compared = self.node("Sub", ["scores", self.constant(np.array([0.0, form.cut]), "cut")], "compared")
+        best = self.node("ArgMax", [compared], "best", axis=1, keepdims=0)
         total = self.node("ReduceSum", ["scores", self.axis], "total", keepdims=0)
         refused = self.node("IsNaN", [total], "refused")
         last = self.constant(np.array(len(form.classes)), "last")

@@ -69,7 +69,7 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
         >>> query.splitlines()[-2:]
         ['  e_1 / (e_0 + e_1) AS "probability_yes"', 'FROM exponentials;']
     """
-    form = form_of(model)
+    form = form_of(model, decides=True)
     if len(form.columns) > _MOST_COLUMNS:
         raise ArgumentError(
             f"{len(form.columns):,} columns are more than a table of a database holds ({_MOST_COLUMNS:,}): export to "
@@ -132,7 +132,7 @@ def write_sql(
     """
     path = check_writable(path)
     text = to_sql(model, table=table, keep=keep)
-    agreement = _agreement(model, form_of(model))
+    agreement = _agreement(model, form_of(model, decides=True))
     with atomic_output(path) as stream:
         stream.write(text.encode())
     return agreement
@@ -249,8 +249,14 @@ def _log_sigmoid(score: str) -> str:
 
 
 def _prediction(form: Form) -> str:
-    """The first class with the largest score; NULL where there is none."""
+    """The first class with the largest score, or the one on its side of a cut-off; NULL where there
+    is none."""
     values = [_text(label) if isinstance(label, str) else str(label) for label in form.classes]
+    if form.cut is not None:
+        return (
+            f"CASE WHEN s_1 >= {_number(form.cut)} THEN {values[1]} WHEN s_1 < {_number(form.cut)} THEN {values[0]} "
+            'END AS "prediction"'
+        )
     cases = " ".join(f"WHEN s_{k} = largest THEN {value}" for k, value in enumerate(values))
     return f'CASE {cases} END AS "prediction"'
 

@@ -53,6 +53,7 @@ from polytome.files.saved_values import (
     parameters_to_saved,
 )
 from polytome.files.tensor_files import Tensors, read_tensors
+from polytome.models.decision import DecisionRule, decision_of
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
@@ -164,7 +165,7 @@ def load(path: str | PathLike[str]) -> Any:
             saved,
             names if saved["format_version"] > 1 else names - _OF_FORMAT_2,
             WHOLE,
-            absent={"kind", "separation", "offset_columns"},
+            absent={"kind", "separation", "offset_columns", "decision"},
         )
         if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
@@ -235,6 +236,10 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         saved["separation"] = vars(model).get("separation_unknown_") if found is None else plain(asdict(found))
     if kind == "LogisticRegression":
         saved["offset_columns"] = list(offset_places(model))
+        if (rule := decision_of(model)) is not None:  # without one, files stay as they were
+            saved["decision"] = {"threshold": rule.threshold, "reason": rule.reason}
+            if rule.costs is not None:
+                tensors["costs"] = rule.costs
     if kind == "LinearRegression":
         saved["rank"], saved["condition"] = int(model.rank_), plain(float(model.condition_), words=True)
         tensors["singular"] = model.singular_
@@ -294,15 +299,22 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     kind = _saved_kind(saved)
     if kind == PATH_KIND:
         return path_from_saved(record(PATH)(saved, WHOLE), tensors, _from_saved)
-    saved = record(MODELS[kind], {"training": None, "kind": kind, "separation": None, "offset_columns": []})(
-        saved, WHOLE
-    )
+    absent: dict[str, Any] = {
+        "training": None,
+        "kind": kind,
+        "separation": None,
+        "offset_columns": [],
+        "decision": None,
+    }
+    saved = record(MODELS[kind], absent)(saved, WHOLE)
     of_kind = {"LinearRegression": ["singular"], PARTIAL: [name for name in tensors if name in STATE_TENSORS]}
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
     if "objective" in saved and saved["objective"]["l1_ratio"] > 0:
         needed |= {"proved_zero"}
+    if (decision := saved.get("decision")) is not None and decision["threshold"] is None:
+        needed |= {"costs"}
     if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
@@ -338,6 +350,11 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     )
     if "certificate" in MODELS[kind]:
         _check_weights(model)
+    if decision is not None:
+        try:
+            model.decision_ = DecisionRule(decision["threshold"], tensors.get("costs"), decision["reason"])
+        except ArgumentError as error:
+            refuse(f"its decision cannot be used: {error}")
     return model
 
 

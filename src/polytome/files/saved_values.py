@@ -209,7 +209,11 @@ PARTIAL = "PartialLogisticRegression"
 """The kind of a `LogisticRegression` that `partial_fit` has made: it has a state, and no
 certificate."""
 MODELS: dict[str, dict[str, Kind]] = {
-    "LogisticRegression": _CERTIFIED | {"offset_columns": listed(whole(0, LARGEST_COUNT))},
+    "LogisticRegression": _CERTIFIED
+    | {
+        "offset_columns": listed(whole(0, LARGEST_COUNT)),
+        "decision": optional(record({"threshold": optional(real(0, 1)), "reason": text(1_000_000)})),
+    },
     PARTIAL: _MODEL | {"classes": _anything, "state": _anything, "training": _nothing},
     "OneVsRest": _BINARY,
     "OneVsOne": _BINARY,

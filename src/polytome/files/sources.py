@@ -83,6 +83,8 @@ class Source:
         frame: the columns of the rows in X as they were read from a table to train on; None for
             other data.
         weight: `(n,)` weights of the rows in X; None for equal ones.
+        weight_test: `(m,)` weights of its test rows, likewise.
+        test_source: the path of the file that the test rows come from, where it is another one.
     """
 
     name: str
@@ -102,6 +104,8 @@ class Source:
     files: tuple[str, ...] | None = None
     frame: Frame | None = None
     weight: Array | None = None
+    weight_test: Array | None = None
+    test_source: str | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -440,6 +444,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         X_test=X_test,
         y_test=source.y[test],
         weight=None if source.weight is None else source.weight[train],
+        weight_test=None if source.weight is None else source.weight[test],
         encoder=encoder,
         notes=notes,
         test_fraction=fraction,

@@ -14,7 +14,7 @@ from polytome.models.fitted_source import source_of
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
-__all__ = ["choose_held_out", "rows_of_training"]
+__all__ = ["are_training_rows", "choose_held_out", "rows_of_training"]
 
 _BETTER = "it may do better on them than on new ones"
 
@@ -41,6 +41,23 @@ def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.b
         rows = random.permutation(np.flatnonzero(y == label))
         is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
     return is_test
+
+
+def are_training_rows(model: Fitted, X: Any, y: NDArray[Any]) -> bool:
+    """Whether these are all the rows that a model was trained on, in the same order.
+
+    Args:
+        model: fitted.
+        X: (n, d) rows.
+        y: (n,) their labels.
+
+    Example:
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> are_training_rows(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), np.eye(2), np.array([0, 1]))
+        False
+    """
+    record = source_of(model).training
+    return record is not None and len(y) == record.n_rows and data_hash(X, y) == record.data_sha256
 
 
 def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
@@ -71,7 +88,7 @@ def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
     record = source_of(model).training
     if record is None:
         return ""
-    if len(y) == record.n_rows and data_hash(X, y) == record.data_sha256:
+    if are_training_rows(model, X, y):
         return f"these are the rows that the model was trained on: {_BETTER}"
     if record.test_fraction and record.seed is not None and len(y) == record.n_rows + record.n_test_rows:
         train = np.flatnonzero(~choose_held_out(y, record.test_fraction, record.seed))

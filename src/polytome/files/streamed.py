@@ -309,6 +309,7 @@ def evaluate_streamed(
     missing: str | None = None,
     unknown: str | None = None,
     header: str = "auto",
+    weights: bool = True,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Evaluation, tuple[str, ...]]:
     """Compare a model's predictions with the labels of files that are read piece by piece.
@@ -320,6 +321,7 @@ def evaluate_streamed(
         missing: as for `read_table`.
         unknown: as for `read_table`.
         header: as for `read_table`.
+        weights: whether rows count with the weights that a column gave them in training.
         progress: called with the rows read so far, and about their number.
 
     Returns:
@@ -330,12 +332,12 @@ def evaluate_streamed(
         FileError: a file is missing or damaged, or lacks a column.
     """
     refuse_without_classes(model, "rows of a file or data set have one label each")
-    n_rows, pieces = _pieces(model, source, target, missing, unknown, header, labels=True)
+    n_rows, pieces = _pieces(model, source, target, missing, unknown, header, labels=True, weights=weights)
     positive, done = source_of(model).positive, 0
 
-    def labelled() -> Iterator[tuple[Any, Array]]:
+    def labelled() -> Iterator[tuple[Any, Array, Array | None]]:
         nonlocal done
-        for X, y, _ in pieces:
+        for X, y, weight in pieces:
             if y is None:
                 encoder = source_of(model).encoder
                 where = "say where they are with --target" if encoder is None else f"column {encoder.target!r} has none"
@@ -343,7 +345,7 @@ def evaluate_streamed(
             done += len(y)
             if progress is not None:
                 progress(done, max(n_rows, done))
-            yield X, y if positive is None else against_rest(y, positive)
+            yield X, y if positive is None else against_rest(y, positive), weight
 
     evaluation = evaluate_pieces(model, labelled())
     record = source_of(model).training
@@ -361,25 +363,27 @@ def evaluate_test_rows(model: Fitted, table: StreamedTable) -> Evaluation:
     were, of the training rows: one reading."""
     rows = table if table.test is None else table.test
 
-    def labelled() -> Iterator[tuple[Any, Array]]:
+    def labelled() -> Iterator[tuple[Any, Array, Array | None]]:
         row = 0
         for _, X in rows.X.pieces(range(len(rows.X.parts))):
-            yield X, rows.classes[rows.codes[row : row + X.shape[0]]]
+            part = slice(row, row + X.shape[0])
+            yield X, rows.classes[rows.codes[part]], None if rows.weight is None else rows.weight[part]
             row += X.shape[0]
 
     return evaluate_pieces(model, labelled())
 
 
-def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Array]:
-    """Features, labels and numbers from 1 of test rows: of all, or of as many as are in memory at a
-    time, drawn at random."""
+def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Array, Array | None]:
+    """Features, labels, numbers from 1 and weights of test rows: of all, or of as many as are in
+    memory at a time, drawn at random."""
     rows = table if table.test is None else table.test
     stream = StreamedRows.of(rows.X, rows.codes)
     size = min(stream.n_rows, stream.facts.most_copied)
     chosen = np.sort(np.random.default_rng(seed).permutation(stream.n_rows)[:size])
     X = stream.subset(chosen, stream.weight[chosen]).X
     numbers = chosen if rows.rows is None else rows.rows[chosen]
-    return X, rows.classes[rows.codes[chosen]], numbers + 1
+    weight = None if rows.weight is None else rows.weight[chosen]
+    return X, rows.classes[rows.codes[chosen]], numbers + 1, weight
 
 
 def read_files(

@@ -13,9 +13,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from polytome.certificates.certificate import Certificate
+from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, WithOffset, with_offset
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
+from polytome.models.decision import DecisionRule, decision_of
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
@@ -242,6 +244,7 @@ class LogisticRegression(CertifiedClassifier):
         keep_fit(self, plan, self._minimum(plan, data))
         self.needs_offset_ = offset is not None
         self.__dict__.pop("offset_columns_", None)
+        self.__dict__.pop("_decision", None)
         self.__dict__.pop("state_", None)
         keep_encoder(self, given)
         return self
@@ -381,7 +384,10 @@ class LogisticRegression(CertifiedClassifier):
 
     @by_partition
     def predict(self, X: Any, offset: Any = None) -> Array:
-        """The class with the largest score, shape (n,)."""
+        """The class with the largest score, or the one that `decision_` chooses, shape (n,)."""
+        if (rule := decision_of(self)) is not None:
+            decided: Array = self.classes_[rule.codes(self.predict_proba(X, offset))]
+            return decided
         return classes_of(self, scores_of(self, X, offset))
 
     @by_partition
@@ -432,6 +438,38 @@ class LogisticRegression(CertifiedClassifier):
         from sklearn.metrics import accuracy_score
 
         return float(accuracy_score(y, self.predict(X, offset=offset), sample_weight=sample_weight))
+
+    @property
+    def decision_(self) -> DecisionRule | None:
+        """The rule by which `predict` chooses classes; None for the most probable class.
+
+        It is kept in files, and gone after another fit. Probabilities do not depend on it.
+
+        Example:
+            >>> from polytome.models.decision import DecisionRule
+            >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
+            >>> model.decision_ = DecisionRule(threshold=0.99)
+            >>> model.predict([[2.0]])
+            array(['no'], dtype='<U3')
+        """
+        return decision_of(self)
+
+    @decision_.setter
+    def decision_(self, rule: DecisionRule | None) -> None:
+        if rule is None:
+            self.__dict__.pop("_decision", None)
+            return
+        if not isinstance(rule, DecisionRule):
+            raise ArgumentError(f"decision_ is a {type(rule).__name__}: give a DecisionRule, or None")
+        check_is_fitted(self, "coef_")
+        if learns_in_parts(self):
+            raise ArgumentError("decision_: the model learns by partial_fit, after which a rule no longer suits it")
+        if rule.n_classes != len(self.classes_):
+            raise ArgumentError(
+                f"decision_ is of {rule.n_classes} classes, and the model has {len(self.classes_)}: give "
+                f"{'a threshold' if len(self.classes_) == 2 else 'costs for each of them'}"
+            )
+        self.__dict__["_decision"] = rule
 
     if not TYPE_CHECKING:  # mypy would take every name for an attribute
 

@@ -53,6 +53,7 @@ def make_report(
     *,
     name: str = "rows given in Python",
     row_names: Any = None,
+    sample_weight: Any = None,
     title: str | None = None,
     path: RegularizationPath | None = None,
 ) -> Report:
@@ -67,6 +68,7 @@ def make_report(
         name: where these rows come from.
         row_names: the number of each row in its file, or the name of its own file; None counts them
             from 1.
+        sample_weight: of each of these rows, for the metrics; None for equal ones.
         title: the title of the page; None makes one from the data.
         path: of a `LogisticRegressionCV` the path on all rows with the chosen l1_ratio, to be
             drawn.
@@ -98,7 +100,7 @@ def make_report(
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
-        judged = judge_any(model, X, y, name=name, row_names=row_names)
+        judged = judge_any(model, X, y, name=name, row_names=row_names, sample_weight=sample_weight)
     return Report(report_page(model, judged, title or _title(model), tuned))
 
 

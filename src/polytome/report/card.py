@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from polytome.evaluation.explain import feature_names
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import source_of
-from polytome.report.contents import Judged, Measured
+from polytome.report.contents import Judged, Measured, metric_lines
 from polytome.report.facts import (
     data_facts,
     fit_in_python,
@@ -32,9 +32,7 @@ from polytome.report.wording import (
     listing,
     number,
     percent,
-    points,
     prediction_sentences,
-    short_number,
     verdict,
 )
 
@@ -107,7 +105,10 @@ def _front_matter(model: Fitted, judged: Judged | None, name: str) -> str:
         data = json.dumps(judged.name)
         lines += ["model-index:", f"- name: {json.dumps(name)}", "  results:", "  - task:", f"      type: {task}"]
         lines += ["    dataset:", f"      name: {data}", f"      type: {data}", "    metrics:"]
-        for kind, value in (("accuracy", judged.evaluation.accuracy), ("log_loss", judged.evaluation.log_loss)):
+        for kind in ("accuracy", "log_loss", "roc_auc", "f1", "brier_score"):
+            value = getattr(judged.evaluation, {"roc_auc": "auc"}.get(kind, kind))
+            if value is None:
+                continue
             lines += [f"    - type: {kind}", f"      value: {value!r}"]
     return "\n".join([*lines, "---", ""])
 
@@ -163,7 +164,6 @@ def _data(model: Fitted) -> list[str]:
 def _metrics(judged: Judged | None) -> list[str]:
     if judged is None:
         return ["None: the model was not evaluated on rows with known labels.\n"]
-    found, evaluation = judged.quality, judged.evaluation
     warning = {
         "none": "",
         "some": " They include the training rows, which flatters the model.",
@@ -171,19 +171,13 @@ def _metrics(judged: Judged | None) -> list[str]:
     }[judged.training_rows]
     rows = [
         (
-            "Accuracy",
-            percent(found.accuracy.value),
-            interval(found.accuracy, percent),
-            percent(evaluation.null_accuracy),
-            f"{points(found.accuracy_gain.value)} ({interval(found.accuracy_gain, points)})",
-        ),
-        (
-            "Log loss, nats",
-            number(found.log_loss.value),
-            interval(found.log_loss, short_number),
-            number(evaluation.null_log_loss),
-            f"{number(found.log_loss_gain.value)} ({interval(found.log_loss_gain, short_number)})",
-        ),
+            each.name,
+            each.model,
+            each.interval,
+            each.null,
+            f"{each.gain} ({each.gain_interval})" if each.gain != "-" else "-",
+        )
+        for each in metric_lines(judged)
     ]
     parts = [
         f"On {count(judged.n_known, 'row')}: {_plain(judged.name)}.{warning} Intervals are 95 % intervals; the null "
@@ -194,7 +188,7 @@ def _metrics(judged: Judged | None) -> list[str]:
         qualities = [
             (
                 str(each.label),
-                f"{each.n_rows:,}",
+                number(each.n_rows),
                 f"{percent(each.recall.value)} ({interval(each.recall, percent)})",
                 f"{percent(each.precision.value)} ({interval(each.precision, percent)})",
             )
@@ -231,7 +225,7 @@ def _limits_of_quality(judged: Judged) -> list[str]:
     worst = min((each for each in judged.classes if each.n_rows), key=lambda each: each.recall.value)
     limits.append(
         f"The class found least often is {worst.label}: {percent(worst.recall.value)} of its "
-        f"{count(worst.n_rows, 'row')} ({interval(worst.recall, percent)})."
+        f"{number(worst.n_rows)} {'row' if worst.n_rows == 1 else 'rows'} ({interval(worst.recall, percent)})."
     )
     outside = sum(not each.lower <= each.mean_probability <= each.upper for each in judged.bins)
     limits.append(

@@ -14,16 +14,16 @@ from polytome.errors import DataError
 from polytome.evaluation import curves
 from polytome.evaluation.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
 from polytome.evaluation.explain import contributions, output_names
-from polytome.evaluation.intervals import ClassQuality, Quality, class_qualities, quality
+from polytome.evaluation.intervals import ClassQuality, Estimate, Quality, class_qualities, quality
 from polytome.evaluation.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate, one_label_each
 from polytome.evaluation.ordering import largest
 from polytome.evaluation.settled import settled_rows
 from polytome.files.training_record import data_hash
 from polytome.models.features import checked_rows
 from polytome.models.fitted_source import source_of
-from polytome.models.labels import label_table
+from polytome.models.labels import label_table, row_weights
 from polytome.models.linear import targets
-from polytome.report.wording import number, percent
+from polytome.report.wording import interval, number, percent, points, short_number
 
 if TYPE_CHECKING:
     from polytome.evaluation.curves import Bin, Curve
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Judged", "Measured", "Pair", "Reason", "Shown", "judge", "judge_any", "measure"]
+__all__ = ["Judged", "Line", "Measured", "Pair", "Reason", "Shown", "judge", "judge_any", "measure", "metric_lines"]
 
 _PAIRS = 8
 _EXAMPLES = 8
@@ -122,6 +122,43 @@ class Judged:
         return self.evaluation.n_rows - self.evaluation.n_unseen
 
 
+class Line(NamedTuple):
+    """A line of the table of metrics, as text; what there is nothing of is a dash."""
+
+    name: str
+    model: str
+    interval: str
+    null: str
+    gain: str
+    gain_interval: str
+
+
+_SHARES = ("accuracy", "balanced accuracy", "top-")
+
+
+def metric_lines(judged: Judged) -> list[Line]:
+    """The table of metrics: the model beside the null model, with what is gained where rows are
+    paired.
+
+    Args:
+        judged: a model on rows with known labels.
+    """
+    found, lines = judged.quality, []
+    gains = {"accuracy": (found.accuracy_gain, points), "log loss, nats": (found.log_loss_gain, short_number)}
+    for each in judged.evaluation.metrics():
+        form = percent if each.name.startswith(_SHARES) else number
+        ends = (
+            "-" if each.low is None or each.high is None else interval(Estimate(each.value, each.low, each.high), form)
+        )
+        gain, gain_interval = "-", "-"
+        if each.name in gains:
+            estimate, gain_form = gains[each.name]
+            gain, gain_interval = gain_form(estimate.value), interval(estimate, gain_form)
+        null = "-" if each.null is None else form(each.null)
+        lines.append(Line(f"{each.name[0].upper()}{each.name[1:]}", form(each.value), ends, null, gain, gain_interval))
+    return lines
+
+
 class Measure(NamedTuple):
     """One measure of how good predictions are, as text."""
 
@@ -149,7 +186,9 @@ class Measured:
     measures: tuple[Measure, ...]
 
 
-def judge_any(model: Any, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged | Measured:
+def judge_any(
+    model: Any, X: Any, y: Any, *, name: str, row_names: Any = None, sample_weight: Any = None
+) -> Judged | Measured:
     """What there is to say of any model on rows with known labels, or numbers.
 
     Args:
@@ -158,9 +197,10 @@ def judge_any(model: Any, X: Any, y: Any, *, name: str, row_names: Any = None) -
         y: what was to be predicted, as in `fit`.
         name: where the rows come from.
         row_names: as in `judge`.
+        sample_weight: as in `judge`; for classifiers alone.
     """
     if model.outputs == "classes" and model.has_probabilities:
-        return judge(model, X, y, name=name, row_names=row_names)
+        return judge(model, X, y, name=name, row_names=row_names, sample_weight=sample_weight)
     return measure(model, X, y, name=name)
 
 
@@ -233,7 +273,7 @@ def _of_numbers(model: Any, predicted: Array, y: Any) -> list[Measure]:
     return found
 
 
-def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) -> Judged:
+def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None, sample_weight: Any = None) -> Judged:
     """Compute everything that a report says about rows with known labels.
 
     Args:
@@ -243,6 +283,8 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) ->
         name: where they come from.
         row_names: the number of each row in its file, or the name of its own file; None counts them
             from 1.
+        sample_weight: of each row, shape (n,), for metrics and their intervals; None for equal
+            ones. Curves and bins count each row once.
 
     Raises:
         DataError: X does not suit the model, or no label is one of its classes.
@@ -258,13 +300,16 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) ->
     X = X if hasattr(X, "shape") else np.asarray(X)
     y = one_label_each(y, X.shape[0])
     training_rows = _training_rows(model, X, y, name)
-    evaluation = evaluate(model, X, y)
+    weight = None if sample_weight is None else row_weights(sample_weight, X.shape[0])
+    evaluation = evaluate(model, X, y, weight)
     codes = class_codes(y, model.classes_)
     known = np.flatnonzero(codes >= 0)
     names = np.arange(1, len(y) + 1) if row_names is None else np.asarray(row_names)
     if len(known) < len(y):
         X, y, codes, names = _rows(X, known), y[known], codes[known], names[known]
+        weight = None if weight is None else weight[known]
     log_probabilities = model.predict_log_proba(X)
+    decided = class_codes(model.predict(X), model.classes_)
     show = _Window(model, X, names)
     bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
@@ -272,15 +317,15 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None) ->
         name=name,
         training_rows=training_rows,
         evaluation=evaluation,
-        quality=quality(codes, log_probabilities),
-        classes=class_qualities(evaluation.confusion, model.classes_),
-        pairs=_pairs(model, evaluation, codes, log_probabilities, show),
+        quality=quality(codes, log_probabilities, decided, weight),
+        classes=evaluation.per_class,
+        pairs=_pairs(evaluation, codes, log_probabilities, decided, show),
         bins=bins,
         event_class=event_class,
         roc=roc,
         precision_recall=precision_recall,
-        least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES)),
-        confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES)),
+        least_certain=show.all(least_certain_rows(codes, log_probabilities, _EXAMPLES, decided)),
+        confidently_wrong=show.all(confidently_wrong_rows(codes, log_probabilities, _EXAMPLES, decided)),
         n_settled=int(settled_rows(model, X).sum()) if source_of(model).training is not None else None,
     )
 
@@ -352,12 +397,12 @@ def _rows(X: Any, rows: Any) -> Any:
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
-def _pairs(model: Fitted, evaluation: Evaluation, codes: Array, log_probabilities: Array, show: _Window) -> list[Pair]:
+def _pairs(evaluation: Evaluation, codes: Array, log_probabilities: Array, decided: Array, show: _Window) -> list[Pair]:
     found = []
-    for pair in confused_pairs(evaluation.confusion, model.classes_, most=_PAIRS):
-        labels = model.classes_.tolist()
+    for pair in confused_pairs(evaluation.confusion, evaluation.classes, most=_PAIRS):
+        labels = evaluation.classes.tolist()
         true, predicted = labels.index(pair.true), labels.index(pair.predicted)
-        found.append(Pair(pair, show.all(confused_rows(codes, log_probabilities, true, predicted))))
+        found.append(Pair(pair, show.all(confused_rows(codes, log_probabilities, true, predicted, decided=decided))))
     return found
 
 

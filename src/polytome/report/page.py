@@ -17,7 +17,7 @@ from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.pages import base_styles, document
 from polytome.report import wording
-from polytome.report.contents import Judged, Measured
+from polytome.report.contents import Judged, Measured, metric_lines
 from polytome.report.facts import (
     data_facts,
     fit_in_python,
@@ -75,6 +75,7 @@ def report_page(model: Fitted, found: Judged | Measured | None, title: str, tune
         columns=_columns(model),
         effects=_effects(model),
         class_table=_class_table(judged),
+        metric_lines=[] if judged is None else metric_lines(judged),
         ink=lambda shown: _ink(model, shown),
         source=Path(record.source).name if record is not None and record.source else "",
         labels=[str(label) for label in output_labels(model)],

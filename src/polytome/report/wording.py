@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.settled import mean_variation_bound
+from polytome.models.decision import decision_of
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
 from polytome.models.separation import separation_sentence
@@ -240,9 +241,22 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
         "Proved: on average over the training rows, each with its weight, the predicted probabilities differ from "
         f"those of the exact minimum by at most {average} percentage points (total variation)."
     ]
-    if record is not None and record.could_change is not None:
+    rule = decision_of(model)
+    if rule is not None:
+        what = "costs" if rule.costs is not None else "cut-off"
+        told.append(
+            f"Not proved: that training rows keep their class by the {what} in force, which was chosen after the fit; "
+            "probabilities do not depend on it."
+        )
+    elif record is not None and record.could_change is not None:
         told.append(_training_sentence(record.could_change, record.n_rows))
-    if record is not None and record.centre_bounds.size and n_settled is not None and n_rows:
+    if (
+        record is not None
+        and record.centre_bounds.size
+        and n_settled is not None
+        and n_rows
+        and (rule is None or rule.costs is None)
+    ):
         told.append(_new_rows_sentence(n_settled, n_rows))
     told.append(coefficients)
     if certificate.estimate is not None and certificate.estimate < certificate.gap:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from polytome.evaluation.explain import Contributions, contributions
 from polytome.evaluation.flips import smallest_flips
 from polytome.files.predictions import predict_rows
+from polytome.models.decision import decision_of
 from polytome.plain.values import plain
 from polytome.serve.bodies import ARROW, CSV, JSON, Rows
 from polytome.serve.exchange import Refusal
@@ -107,12 +108,14 @@ def explanation(
 def _explained_rows(model: Fitted, X: Any, found: Contributions, most_flips: int | None) -> list[dict[str, Any]]:
     """The part of the answer about each row."""
     predictions, probabilities = model.predict(X), model.predict_proba(X)
+    rule = decision_of(model)
+    flips = rule is None or rule.costs is None  # where costs decide, no difference of two scores does
     return [
         {
             "prediction": predictions[row].item(),
             "probabilities": probabilities[row].tolist(),
             "contributions": plain(found.values[row]),
-            "flips": [plain(flip._asdict()) for flip in smallest_flips(model, X[[row]], most_flips)],
+            "flips": [plain(flip._asdict()) for flip in smallest_flips(model, X[[row]], most_flips)] if flips else [],
         }
         for row in range(len(predictions))
     ]

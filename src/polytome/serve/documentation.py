@@ -99,6 +99,7 @@ _MODEL = _object(
         "full": {"type": ["number", "null"], "description": "The pixel value of full ink."},
         "objective": {"type": "object"},
         "certificate": {"type": "object"},
+        "decision": {"type": ["object", "null"]},
         "trained_on": {"type": "object"},
         "version": {"type": "string"},
         "loaded_at": {"type": "string", "format": "date-time"},

@@ -238,7 +238,8 @@ class Encoder:
         if self.weight not in frame.names:
             raise DataError(
                 f"{frame.source}: lacks the column {self.weight!r}, by which the rows were weighted in training; found "
-                f"{listing(frame.names)}; name the columns as in training"
+                f"{listing(frame.names)}; name the columns as in training, or count each row once with "
+                "--unweighted where a command has this option"
             )
         return read_weights(frame, self.weight, self.marks)
 

@@ -62,4 +62,4 @@ def check_some_weight(weight: NDArray[np.float64], source: str, name: str) -> No
 
 def weight_note(name: str) -> str:
     """What a user should know of weights."""
-    return f"column {name!r} weighs the rows in the fit; counts of rows and metrics count each row once"
+    return f"column {name!r} weighs the rows in the fit and in metrics; counts of rows count each row once"
