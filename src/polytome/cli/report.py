@@ -73,7 +73,8 @@ def report(
     else:
         options = (split, data, target, missing, unknown, header, read_limit)
         rows, name = rows_for_model(fitted, sources, *options, draws=True)
-        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=rows.test_names)
+        named_rows = {"name": name, "row_names": rows.test_names, "texts": rows.texts}
+        finished = make_report(fitted, rows.X, rows.y, **named_rows)
     finished.save(place)
     if as_json:
         print_json({"model": str(model), "source": source, "split": split, "out": str(place)})

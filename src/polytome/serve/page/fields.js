@@ -14,7 +14,7 @@ export function beginning(feature) {
 
 /** What is wrong with a text as the value of a feature; empty where nothing is. */
 export function faultIn(feature, text) {
-  if (feature.kind === "text") return "";
+  if (feature.kind === "text") return text.trim() === "" ? "Needs a text." : "";
   if (feature.kind === "category") {
     const isKnown = feature.levels.includes(text);
     return isKnown ? "" : `\u201c${text}\u201d is not one of its levels: ${listed(feature.levels, 8)}.`;

@@ -117,7 +117,8 @@ export class TableInput {
 
 export class TableReasons {
   constructor(model, input) {
-    this.start = hasMeans(model) ? "At the training average" : "With zeros everywhere";
+    const isText = model.features.every((feature) => feature.kind === "text");
+    this.start = isText ? "Without any words" : hasMeans(model) ? "At the training average" : "With zeros everywhere";
     this.input = input;
     document.querySelector("#reasons").append(document.querySelector("#table-reasons").content.cloneNode(true));
   }
