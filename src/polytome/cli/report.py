@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +73,7 @@ def report(
     else:
         options = (split, data, target, missing, unknown, header, read_limit)
         rows, name = rows_for_model(fitted, sources, *options, draws=True)
-        named_rows = {"name": name, "row_names": rows.test_names, "texts": rows.texts}
+        named_rows: dict[str, Any] = {"name": name, "row_names": rows.test_names, "texts": rows.texts}
         finished = make_report(fitted, rows.X, rows.y, **named_rows)
     finished.save(place)
     if as_json:

@@ -6,8 +6,9 @@ and `penalty_weights`, under a penalty of absolute values `proved_zero`, `text_.
 text, and `training_...` where the training was recorded) and one entry of text metadata,
 `polytome`: JSON with a format version, the kind of the model, everything that is not a tensor, and
 a SHA-256 checksum of both. Format 1 has no record of the training; formats 1 and 2 know one kind,
-`LogisticRegression`. The kind of one that learns by `partial_fit` is named `PartialLogisticRegression`: it has the state (`state`, and tensors
-`state_...`) in the place of certificate and history.
+`LogisticRegression`. The kind of one that learns by `partial_fit` is named
+`PartialLogisticRegression`: it has the state (`state`, and tensors `state_...`) in the place of
+certificate and history.
 
 A path of fits, kind `RegularizationPath`, keeps what its points have in common once, and of each
 point what differs, in tensors of one more dimension.

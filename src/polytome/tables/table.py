@@ -224,7 +224,12 @@ def read_table(
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
-            rules = {"missing": missing or "error", "unknown": unknown or "error", "drop": drop, "weight": weight}
+            rules: dict[str, Any] = {
+                "missing": missing or "error",
+                "unknown": unknown or "error",
+                "drop": drop,
+                "weight": weight,
+            }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
             if text_options is not None and not text:
                 raise ArgumentError(f"{path}: options of texts are given, and no column of text; name it with --text")

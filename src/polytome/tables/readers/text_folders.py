@@ -91,7 +91,7 @@ def read_text_folder(path: str | PathLike[str], encoding: str | None = None, rea
         text, is_second = _decoded(file, encoding)
         texts.append(text)
         others += [file] if is_second else []
-    notes = ()
+    notes: tuple[str, ...] = ()
     if others:
         notes = (
             f"{len(others):,} of {len(files):,} files are not UTF-8, such as {others[0].relative_to(folder)}, and are "
