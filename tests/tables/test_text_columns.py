@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -15,11 +15,13 @@ from polytome import LogisticRegression, load
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.evaluation.explain import contributions
 from polytome.files.sources import fit_source, hold_out, open_source, read_for_model
+from polytome.tables import text_tokens
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame, TextCells
 from polytome.tables.schemas import learn_encoder
 from polytome.tables.table import read_table
 from polytome.tables.text_columns import TextOptions, TextTerms, learn_terms, looks_like_text
+from polytome.tables.text_tokens import numbered_tokens
 
 SPAM = [
     "WINNER! Claim your free prize now, text CLAIM to 80222",
@@ -85,6 +87,7 @@ def test_a_column_becomes_the_matrix_of_scikit_learns_vectorizer(own, given):
         assert terms.words == tuple(vectorizer.get_feature_names_out())
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=8), st.sampled_from(["word", "char", "char_wb"]))
 def test_any_text_becomes_the_matrix_of_scikit_learns_vectorizer(texts, analyzer):
     cells = TextCells.of(texts)
@@ -101,11 +104,42 @@ def test_any_text_becomes_the_matrix_of_scikit_learns_vectorizer(texts, analyzer
     assert_same_matrix(terms.encode(cells), expected)
 
 
+WORDS = st.sampled_from(
+    ["a", "go", "_x", "Ab1", "eightsss", "ninessssx", "s" * 16, "s" * 17, "s" * 40, "Grüße", "x\x1cy"]
+)
+GAPS = st.sampled_from([" ", "\n", "-", "", "é", "!\t"])
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.tuples(WORDS, GAPS), max_size=12), min_size=1, max_size=6), st.booleans())
+def test_words_of_every_length_are_those_of_scikit_learns_analyzer(parts, lowercase):
+    texts = ["".join(word + gap for word, gap in text) for text in parts]
+    analyze = CountVectorizer(lowercase=lowercase).build_analyzer()
+    seen: dict[str, int] = {}
+    places, ids = numbered_tokens(
+        texts,
+        analyze,
+        lambda tokens: [seen.setdefault(token, len(seen)) for token in tokens],
+        are_words=True,
+        lowercase=lowercase,
+    )
+    expected = [(place, seen[token]) for place, text in enumerate(texts) for token in analyze(text)]
+    assert sorted(zip(places.tolist(), ids.tolist(), strict=True)) == sorted(expected)
+
+
+def test_tokens_whose_hashes_are_equal_are_told_apart(monkeypatch):
+    monkeypatch.setattr(text_tokens, "_ODD", np.zeros(2, dtype=np.uint64))
+    cells = TextCells.of(MESSAGES)
+    terms = learn_terms(cells, TextOptions(tfidf=False), "here")
+    assert_same_matrix(terms.encode(cells), CountVectorizer().fit_transform(MESSAGES))
+
+
 @pytest.mark.data
 def test_sms_becomes_the_matrix_of_scikit_learns_vectorizer(data):
     lines = (data / "text" / "SMSSpamCollection").read_text("utf-8").splitlines()
     texts = [line.split("\t", 1)[1].strip() for line in lines]
     cells = TextCells.of(texts)
+    assert_same_matrix(learn_terms(cells, TextOptions(), "sms").encode(cells), TfidfVectorizer().fit_transform(texts))
     expected = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts)
     assert_same_matrix(learn_terms(cells, TextOptions(ngrams=(1, 2), min_count=2), "sms").encode(cells), expected)
 

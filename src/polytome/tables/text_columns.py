@@ -26,6 +26,7 @@ from scipy import sparse
 from polytome.errors import ArgumentError, DataError
 from polytome.plain.kinds import LARGEST_COUNT, brief, choice, flag, listed, optional, record, refuse, whole
 from polytome.tables.frames import Cells
+from polytome.tables.text_tokens import Numbers, numbered_tokens
 
 __all__ = ["ANALYZERS", "TextOptions", "TextTerms", "is_text_tensor", "learn_terms", "looks_like_text", "text_tensors"]
 
@@ -44,7 +45,6 @@ _KINDS = {
     "hashing": optional(whole(1, _MOST_HASHES)),
     "tfidf": flag,
 }
-_BLOCK_TEXTS = 256
 _LOOKED_AT = 1000
 _FEWEST_BLANKS = 2
 _PARTS = ("words", "ends", "idf")
@@ -189,10 +189,9 @@ class TextTerms:
         if self.options.hashing is not None:
             return _hashed(self._vectorizer, texts)
         place = self._places
-        ids, ends = _token_ids(texts, self._analyze, lambda tokens: map(place.get, tokens, repeat(-1)))
+        rows, ids = _numbered(texts, self.options, self._analyze, lambda tokens: map(place.get, tokens, repeat(-1)))
         known = ids >= 0
-        before = np.concatenate([[0], np.cumsum(known)])
-        return _counts(ids[known], before[ends], self.width)
+        return _counts(rows[known], ids[known], (len(texts), self.width))
 
     @cached_property
     def _vectorizer(self) -> Any:
@@ -315,8 +314,7 @@ def _tensor(place: int, part: str) -> str:
 def _learned(texts: Sequence[str], options: TextOptions, where: str) -> tuple[tuple[str, ...], sparse.csr_array]:
     """The terms that are kept, sorted, and their counts.
 
-    Terms are those of scikit-learn's analyzer; its loop over them, which this replaces, takes twice
-    the time for the same matrix.
+    Terms are those of scikit-learn's analyzer; see `numbered_tokens` for how they are counted.
     """
     place: dict[str, int] = {}
 
@@ -324,14 +322,14 @@ def _learned(texts: Sequence[str], options: TextOptions, where: str) -> tuple[tu
         place.update(zip(set(tokens).difference(place), count(len(place)), strict=False))
         return map(place.__getitem__, tokens)
 
-    ids, ends = _token_ids(texts, options.vectorizer().build_analyzer(), numbered)
+    rows, ids = _numbered(texts, options, options.vectorizer().build_analyzer(), numbered)
     if not place:
         what = "word of two letters or more" if options.analyzer == "word" else "run of so many characters"
         raise DataError(f"{where}: no text holds a {what}; is it the right column? Characters: --analyzer char_wb")
     terms = sorted(place)  # whatever order a set gave them
     recode = np.empty(len(terms), dtype=np.intc)
     recode[np.fromiter(map(place.__getitem__, terms), dtype=np.intc)] = np.arange(len(terms), dtype=np.intc)
-    X = _counts(recode[ids], ends, len(terms))
+    X = _counts(rows, recode[ids], (len(texts), len(terms)))
     keep = np.ones(len(terms), dtype=np.bool_)
     if options.min_count > 1:
         keep = np.bincount(X.indices, minlength=len(terms)) >= options.min_count
@@ -349,24 +347,12 @@ def _learned(texts: Sequence[str], options: TextOptions, where: str) -> tuple[tu
     return words, X if keep.all() else sparse.csr_array(X[:, np.flatnonzero(keep)])
 
 
-def _token_ids(
-    texts: Sequence[str], analyze: Callable[[str], list[str]], numbered: Callable[[list[str]], Iterable[int]]
-) -> tuple[NDArray[np.intc], NDArray[np.int64]]:
-    """A number for each token of the texts, one after the other, and where each text ends.
-
-    Some texts at a time, so that no step of Python is made for a token, and few of them are in
-    memory.
-    """
-    ids: list[NDArray[np.intc]] = [np.empty(0, dtype=np.intc)]
-    lengths: list[int] = [0]
-    for top in range(0, len(texts), _BLOCK_TEXTS):
-        tokens: list[str] = []
-        for text in texts[top : top + _BLOCK_TEXTS]:
-            before = len(tokens)
-            tokens += analyze(text)
-            lengths.append(len(tokens) - before)
-        ids.append(np.fromiter(numbered(tokens), dtype=np.intc, count=len(tokens)))
-    return np.concatenate(ids), np.cumsum(lengths, dtype=np.int64)
+def _numbered(
+    texts: Sequence[str], options: TextOptions, analyze: Callable[[str], list[str]], numbers: Numbers
+) -> tuple[NDArray[np.int64], NDArray[np.intc]]:
+    """The place of a text and a number, for each of its terms."""
+    are_words = options.analyzer == "word" and options.ngrams == (1, 1)
+    return numbered_tokens(texts, analyze, numbers, are_words=are_words, lowercase=options.lowercase)
 
 
 def _refuse_unwritable(words: Sequence[str], where: str) -> None:
@@ -380,14 +366,12 @@ def _refuse_unwritable(words: Sequence[str], where: str) -> None:
         ) from None
 
 
-def _counts(ids: NDArray[np.intc], ends: NDArray[np.int64], width: int) -> sparse.csr_array:
-    """Terms one after the other, and where each text ends, as how often each text has each term."""
-    short = len(ids) <= np.iinfo(np.int32).max
-    X: Any = sparse.csr_array(
-        (np.ones(len(ids)), ids, ends.astype(np.int32 if short else np.int64)), shape=(len(ends) - 1, width)
-    )
-    X.sum_duplicates()
-    counts: sparse.csr_array = X
+def _counts(rows: NDArray[np.int64], ids: NDArray[np.intc], shape: tuple[int, int]) -> sparse.csr_array:
+    """How often each text has each term, from a pair for each occurrence."""
+    short = max(len(ids), *shape) <= np.iinfo(np.int32).max
+    X: Any = sparse.coo_array((np.ones(len(ids)), (rows.astype(np.int32 if short else np.int64), ids)), shape=shape)
+    counts: sparse.csr_array = X.tocsr()
+    counts.sort_indices()
     return counts
 
 
