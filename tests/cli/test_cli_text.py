@@ -117,6 +117,12 @@ def test_a_folder_of_texts_is_trained_on_and_predicted_by_file(tmp_path):
     assert lines[0] == "file,prediction"
     assert [Path(line.split(",")[0]).name for line in lines[1:]] == [f"{place}.txt" for place in range(4)]
     assert {line.split(",")[1] for line in lines[1:]} == {"bad"}
+    metrics = json.loads(done("evaluate", out, tmp_path / "all", "--encoding", "ascii", "--json"))["metrics"]
+    assert metrics["accuracy"] == 1.0
+    (tmp_path / "all" / "bad" / "0.txt").write_bytes(b"caf\xe9")
+    result = run("predict", out, tmp_path / "all", "--encoding", "ascii")
+    assert result.exit_code == 1
+    assert "0.txt: byte 4, 0xe9, is not ascii; name the encoding" in " ".join(result.output.split())
 
 
 @pytest.mark.data

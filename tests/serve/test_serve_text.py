@@ -13,15 +13,20 @@ TEXTS += [("dinner at home tonight?", "ham")]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    from polytome.serve.app import create_app
-
+def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
     lines = [f'"{text}",{label}' for text, label in TEXTS]
     (folder / "t.csv").write_text("\n".join(["message,y", *lines]) + "\n")
     source = open_source(str(folder / "t.csv"), target="y", text=["message"])
     fit_source(LogisticRegression(scale=source.scale), source).save(folder / "m.safetensors")
-    with testclient.TestClient(create_app(folder / "m.safetensors"), base_url="http://127.0.0.1:8000") as found:
+    return folder / "m.safetensors"
+
+
+@pytest.fixture(scope="module")
+def client(saved):
+    from polytome.serve.app import create_app
+
+    with testclient.TestClient(create_app(saved), base_url="http://127.0.0.1:8000") as found:
         yield found
 
 

@@ -22,6 +22,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_evaluation, show_facts
+from polytome.cli.text_options import Encoding
 from polytome.cli.train import refuse_beside_streams
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def evaluate(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
     """Compare a model's predictions with true labels.
@@ -50,8 +52,9 @@ def evaluate(
     other constant prediction does better. Labels that training never saw are
     counted and reported separately.
 
-    A model of images takes a folder of images (see: polytome predict --help); the
-    name of a subfolder is the label of the images in it.
+    A model of images takes a folder of images (see: polytome predict --help), one
+    of texts in a folder another such folder; the name of a subfolder is the label
+    of what is in it.
 
     Several files of one kind, and one that does not fit into memory, are read piece
     by piece.
@@ -68,12 +71,13 @@ def evaluate(
 
     fitted = open_model(model)
     if (why := why_read_piecewise(sources)) is not None:
-        refused = {"--split": split, "--data": data, "--read-limit": read_limit}
+        refused = {"--split": split, "--data": data, "--read-limit": read_limit, "--encoding": encoding}
         options = {"target": target, "missing": missing, "unknown": unknown, "header": header}
         evaluation, notes = _evaluate_piecewise(fitted, sources, why, refused, options)
     else:
         _refuse_several(sources)
-        rows = read_labelled(fitted, sources[0], split, data, target, missing, unknown, header, read_limit)
+        how = (split, data, target, missing, unknown, header, read_limit)
+        rows = read_labelled(fitted, sources[0], *how, encoding=encoding)
         evaluation, notes = metrics.evaluate(fitted, rows.X, rows.y), rows.notes
     source = named(sources)
     if as_json:
@@ -167,6 +171,7 @@ def read_labelled(
     read_limit: float | None,
     *,
     weights: bool = False,
+    encoding: str | None = None,
 ) -> Source:
     """Rows with labels for a model, read or downloaded with progress shown.
 
@@ -193,13 +198,14 @@ def read_labelled(
             unknown=unknown,
             header=header,
             read_limit=read_limit,
+            encoding=encoding,
             weights=weights,
         )
     show_notes(rows.notes)
     if rows.y is None:
         encoder = source_of(fitted).encoder
         if rows.files is not None:
-            wanted = "put the images of each class into a subfolder named after the class"
+            wanted = "put the files of each class into a subfolder named after the class"
         elif encoder is None:
             wanted = "say where they are with --target"
         else:

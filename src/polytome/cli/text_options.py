@@ -108,7 +108,6 @@ Encoding = Annotated[
         metavar="NAME",
         show_default=False,
         help="How the texts of a folder are encoded (default: UTF-8, and Latin-1 for a file that is not).",
-        rich_help_panel=_PANEL,
     ),
 ]
 

@@ -24,14 +24,14 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.errors import ArgumentError, DataError
+from polytome.errors import ArgumentError, DataError, FileError
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import label_kind, read_labels
 from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
-from polytome.tables.readers.idx import images_and_labels, is_idx_name, read_idx_pair
+from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_name, read_idx_pair
 from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
@@ -273,8 +273,9 @@ def kind_of_file(file: InputFile) -> str:
 def _labels_of(frame: Frame) -> str:
     """The column of labels of a folder of texts."""
     if LABEL_COLUMN not in frame.names:
-        raise DataError(
-            f"{frame.source}: its texts have no labels; put those of each class into a subfolder named after it"
+        raise FileError(
+            f"{frame.source}: holds texts without labels, such as {frame.locate(0)}; put those of each class into a "
+            f"subfolder named after it (images of IDX files are read from {IDX_FILES[0]} and the like)"
         )
     return LABEL_COLUMN
 

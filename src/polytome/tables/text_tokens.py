@@ -29,7 +29,8 @@ Numbers = Callable[[list[str]], Iterable[int]]
 def numbered_tokens(
     texts: Sequence[str], analyze: Callable[[str], list[str]], numbers: Numbers, *, are_words: bool, lowercase: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.intc]]:
-    """The tokens of texts as the place of the text and a number for each token, in no certain order.
+    """The tokens of texts as the place of the text and a number for each token, in no certain
+    order.
 
     Args:
         texts: n texts.

@@ -69,8 +69,9 @@ export class Field {
   #judge(text) {
     const fault = faultIn(this.feature, text);
     this.note.textContent = fault || this.#remark(Number(text));
-    this.note.classList.toggle("error", fault !== "");
-    this.control.setAttribute("aria-invalid", String(fault !== ""));
+    const isWrong = fault !== "" && this.feature.kind !== "text"; // a text that is not there yet is not wrong
+    this.note.classList.toggle("error", isWrong);
+    this.control.setAttribute("aria-invalid", String(isWrong));
     if (this.slider && fault === "") this.slider.value = text;
   }
 

@@ -23,8 +23,8 @@ _SECOND = "latin-1"  # in which every byte is a letter
 
 
 def is_text_folder(path: str | PathLike[str]) -> bool:
-    """Whether this is a folder with text files, or with subfolders of them, and no tables, arrays or
-    images.
+    """Whether this is a folder with text files, or with subfolders of them, and no tables, arrays
+    or images.
 
     Example:
         >>> import tempfile
