@@ -208,6 +208,16 @@ def test_tfidf_alone_suits_a_scale_of_one_quarter_and_others_their_own(messages)
     assert mixed.scale[0] == 1.0
 
 
+def test_an_offset_beside_texts_leaves_each_column_its_scale(messages):
+    source = open_source(str(messages), target="label", text=["message"])
+    model = fit_source(LogisticRegression(scale=source.scale), source, offset=["length"])
+    assert model.coef_[0, 0] == 1.0
+    np.testing.assert_array_equal(model.scale, source.scale)
+    X, length = source.X[:, 1:], source.X[:, [0]].toarray()
+    same = LogisticRegression(scale=0.25).fit(X, source.y, offset=length)
+    np.testing.assert_allclose(model.coef_[0, 1:], same.coef_[0], rtol=1e-6, atol=1e-9)
+
+
 def test_only_words_that_occur_contribute(messages):
     source = open_source(str(messages), target="label", text=["message"])
     model = fit_source(LogisticRegression(scale=source.scale), source)

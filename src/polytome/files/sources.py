@@ -399,10 +399,13 @@ def _fitted_with_offset(model: Any, source: Source, y: Any, offset: Sequence[str
         raise ArgumentError(f"offset={list(offset)!r}: {source.name} has no other columns to learn from")
     X = source.X.tocsc() if hasattr(source.X, "tocsc") else source.X
     known: Any = X[:, places]
-    given = model.penalty_weights
+    given, scale = model.penalty_weights, model.scale
+    if np.ndim(scale) > 0:  # one number for each feature of the source
+        model.scale = np.asarray(scale, dtype=np.float64)[others]
     with numbered_weights(model, rest):
         model.fit(X[:, others], y, offset=known.toarray() if hasattr(known, "toarray") else known, **weights)
         wide = model.offset_as_columns(list(offset), places)
+    model.scale = scale
     wide.penalty_weights = wide.penalty_weights if np.ndim(given) else given
     return wide
 
