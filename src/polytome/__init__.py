@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from polytome.tables.datasets import load_dataset
     from polytome.tables.streams.opening import open_rows
     from polytome.tables.table import read_table
+    from polytome.tables.text_columns import TextOptions
     from polytome.verification.checker import verify
     from polytome.verification.findings import Verification
 
@@ -51,6 +52,7 @@ __all__ = [
     "RegularizationPath",
     "SigmoidNeuron",
     "Stop",
+    "TextOptions",
     "Verification",
     "choose_threshold",
     "compare",
@@ -84,6 +86,7 @@ _HOMES = {
     "RegularizationPath": "polytome.models.path",
     "SigmoidNeuron": "polytome.models.neurons",
     "Stop": "polytome.solvers",
+    "TextOptions": "polytome.tables.text_columns",
     "Verification": "polytome.verification.findings",
     "choose_threshold": "polytome.evaluation.thresholds",
     "compare": "polytome.evaluation.comparison",

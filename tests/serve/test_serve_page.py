@@ -467,3 +467,20 @@ def test_the_page_is_valid_html_with_what_its_script_adds(chromium, iris):
         page.locator("#flips").wait_for()
         page.locator("#contributions-rows tr").first.wait_for()
         assert html_faults(page.content()) == []
+
+
+def test_the_page_has_a_field_for_the_text_and_shows_the_words_that_count(chromium, tmp_path_factory, tmp_path):
+    (tmp_path / "t.csv").write_text("message,y\na free prize,spam\nfree cash,spam\ndinner at home,ham\nsee you,ham\n")
+    source = open_source(str(tmp_path / "t.csv"), target="y", text=["message"])
+    with serving(saved(tmp_path_factory, "texts", source).path) as server, visit(chromium, server.address) as page:
+        page.get_by_text("Write a text, and the answer follows.").wait_for()
+        written = page.get_by_label("message")
+        assert written.get_attribute("aria-invalid") == "false"
+        written.fill("<b>free</b> dinner, free")
+        rows = page.locator("#contributions-rows tr")
+        rows.first.wait_for()
+        names = [rows.nth(place).locator("th").inner_text() for place in range(rows.count())]
+        assert names == ["message: free", "message: dinner", "Without any words", "Together"]
+        written.fill(" ")
+        page.get_by_text("Write a text, and the answer follows.").wait_for()
+        assert accessibility_faults(page) == []

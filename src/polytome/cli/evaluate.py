@@ -26,6 +26,7 @@ from polytome.cli.options import (
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import show_evaluation, show_facts
+from polytome.cli.text_options import Encoding
 from polytome.cli.train import refuse_beside_streams
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def evaluate(
     costs: Costs = None,
     prefer: Prefer = None,
     out: ModelOut = None,
+    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
     """Compare a model's predictions with true labels.
@@ -65,8 +67,9 @@ def evaluate(
     --out this model is saved, and decides so wherever it is used. A cut-off that
     --prefer chooses on these rows looks a little better on them than on new ones.
 
-    A model of images takes a folder of images (see: polytome predict --help); the
-    name of a subfolder is the label of the images in it.
+    A model of images takes a folder of images (see: polytome predict --help), one
+    of texts in a folder another such folder; the name of a subfolder is the label
+    of what is in it.
 
     Several files of one kind, and one that does not fit into memory, are read piece
     by piece.
@@ -94,12 +97,13 @@ def evaluate(
     _decide(fitted, wanted, out)
     if (why := why_read_piecewise(sources)) is not None:
         refused = {"--split": split, "--data": data, "--read-limit": read_limit, "--prefer": prefer}
+        refused["--encoding"] = encoding
         options = {"target": target, "missing": missing, "unknown": unknown, "header": header, "weights": weights}
         evaluation, notes = _evaluate_piecewise(fitted, sources, why, refused, options)
     else:
         _refuse_several(sources)
         how = (split, data, target, missing, unknown, header, read_limit)
-        rows = read_labelled(fitted, sources[0], *how, weights=weights)
+        rows = read_labelled(fitted, sources[0], *how, weights=weights, encoding=encoding)
         if prefer is not None:
             if rows.y is not None and are_training_rows(fitted, rows.X, rows.y):
                 raise ArgumentError(
@@ -230,6 +234,7 @@ def read_labelled(
     read_limit: float | None,
     *,
     weights: bool = False,
+    encoding: str | None = None,
 ) -> Source:
     """Rows with labels for a model, read or downloaded with progress shown.
 
@@ -256,13 +261,14 @@ def read_labelled(
             unknown=unknown,
             header=header,
             read_limit=read_limit,
+            encoding=encoding,
             weights=weights,
         )
     show_notes(rows.notes)
     if rows.y is None:
         encoder = source_of(fitted).encoder
         if rows.files is not None:
-            wanted = "put the images of each class into a subfolder named after the class"
+            wanted = "put the files of each class into a subfolder named after the class"
         elif encoder is None:
             wanted = "say where they are with --target"
         else:

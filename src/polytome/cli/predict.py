@@ -12,6 +12,8 @@ from polytome.cli.options import Header, Json, Missing, ModelPath, ReadLimit, Un
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance
+from polytome.cli.text_options import Encoding
+from polytome.cli.train import refuse_beside_streams
 
 __all__ = ["predict"]
 
@@ -21,7 +23,7 @@ def predict(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", show_default=False, help="The rows to predict, or images and folders of them."
+            metavar="FILE...", show_default=False, help="The rows to predict, or images or texts and folders of them."
         ),
     ],
     out: Annotated[
@@ -43,6 +45,7 @@ def predict(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
     """Predict each row of a file, as CSV.
@@ -53,6 +56,9 @@ def predict(
     labels or numbers has one column prediction_NAME for each, and a model without
     probabilities has none. If rows were left out (--missing drop), the column row
     says which ones are there.
+
+    A model of texts in a folder takes folders of text files, and the column file
+    gives the name of each.
 
     A model of images (trained on mnist, fashion-mnist, digits or a folder) takes
     PNG, JPEG, GIF, BMP and WebP files and folders of them. The drawing on each is
@@ -78,6 +84,7 @@ def predict(
     check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
     fitted = open_model(model)
     if (why := why_read_piecewise(files)) is not None:
+        refuse_beside_streams(files, why, {"--encoding": encoding})
         if out is None or out.suffix.lower() != ".parquet":
             raise ArgumentError(
                 f"{files[0]}: is read piece by piece ({why}), and its predictions are written as Parquet: give "
@@ -88,9 +95,8 @@ def predict(
         return
     with live_line() as say:
         say(f"reading {' '.join(files)}")
-        rows = read_for_model(
-            fitted, files, missing=missing, unknown=unknown, header=header, labels=False, read_limit=read_limit
-        )
+        how: dict[str, Any] = {"missing": missing, "unknown": unknown, "header": header, "read_limit": read_limit}
+        rows = read_for_model(fitted, files, labels=False, encoding=encoding, **how)
     show_notes(rows.notes)
     found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
     counts = found.counts()

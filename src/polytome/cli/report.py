@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,7 +75,8 @@ def report(
     else:
         options = (split, data, target, missing, unknown, header, read_limit)
         rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, draws=True)
-        finished = make_report(fitted, rows.X, rows.y, name=name, row_names=rows.test_names, sample_weight=rows.weight)
+        named_rows: dict[str, Any] = {"name": name, "row_names": rows.test_names, "texts": rows.texts}
+        finished = make_report(fitted, rows.X, rows.y, sample_weight=rows.weight, **named_rows)
     finished.save(place)
     if as_json:
         print_json({"model": str(model), "source": source, "split": split, "out": str(place)})

@@ -58,6 +58,19 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
+from polytome.cli.text_options import (
+    Analyzer,
+    Encoding,
+    Hashing,
+    Lowercase,
+    MaxFeatures,
+    MinCount,
+    Ngrams,
+    TextColumns,
+    Tfidf,
+    check_text_beside_streams,
+    text_options_of,
+)
 
 if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
@@ -126,12 +139,23 @@ def train(
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
+    text: TextColumns = None,
+    analyzer: Analyzer = None,
+    ngrams: Ngrams = None,
+    min_count: MinCount = None,
+    max_features: MaxFeatures = None,
+    hashing: Hashing = None,
+    lowercase: Lowercase = None,
+    tfidf: Tfidf = None,
+    encoding: Encoding = None,
 ) -> None:
     """Train a model and say how far it is from the optimum.
 
     SOURCE is a built-in data set (see: polytome datasets) or a file: CSV, TSV,
     Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
-    of images with a subfolder for each class.
+    of images or of text files with a subfolder for each class.
+
+    A column of text (--text) becomes a feature for each word, weighted by tf-idf.
 
     Files that do not fit into memory (see --memory), and several of one kind (named
     one after the other, a folder, or a pattern), are read piece by piece in each
@@ -151,6 +175,7 @@ def train(
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train churn.csv --target left --test june.csv --prefer recall=0.9
+      polytome train messages.tsv --target label --text message
       polytome train counts.csv --target survived --weight cases
       polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
@@ -183,12 +208,14 @@ def train(
     wanted = Wanted(threshold, costs, prefer)
     wanted.check()
     _check_settings(settings, test_fraction)
+    text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
-        refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--test": test}
-        refuse_beside_streams(sources, why, refused)
+        refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
+        refuse_beside_streams(sources, why, {**refused, "--test": test})
+        check_text_beside_streams(sources, why, text, text_options)
         check_solver_beside_streams(sources, why, solver)
         _check_beside_streams(cache, checkpoint, solver)
         _refuse_report_without_test_rows(report, test_fraction)
@@ -204,7 +231,8 @@ def train(
         return
     source = sources[0]
     _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
-    rows = _read(source, data, {**table, **chosen})
+    texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
+    rows = _read(source, data, {**table, **chosen, **texts})
     rows = _prepared(rows, positive, test_fraction, seed)
     if test is not None:
         rows = _with_test_rows(rows, test, read_limit)
@@ -734,7 +762,7 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
         make_report(model, rows.X, rows.y, name=name, sample_weight=rows.weight).save(report)
     else:
         name = f"rows of {rows.name} that were held out" if rows.test_source is None else rows.test_source
-        how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test}
+        how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test, "texts": rows.texts}
         make_report(model, rows.X_test, rows.y_test, name=name, **how).save(report)
 
 

@@ -35,6 +35,18 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, show_certificate, show_evaluation, show_facts, show_table
+from polytome.cli.text_options import (
+    Analyzer,
+    Encoding,
+    Hashing,
+    Lowercase,
+    MaxFeatures,
+    MinCount,
+    Ngrams,
+    TextColumns,
+    Tfidf,
+    text_options_of,
+)
 from polytome.cli.train import model_line, scale_of, weights_of
 
 if TYPE_CHECKING:
@@ -140,6 +152,15 @@ def tune(
     out: ModelOut = None,
     report: ReportOut = None,
     as_json: Json = False,
+    text: TextColumns = None,
+    analyzer: Analyzer = None,
+    ngrams: Ngrams = None,
+    min_count: MinCount = None,
+    max_features: MaxFeatures = None,
+    hashing: Hashing = None,
+    lowercase: Lowercase = None,
+    tfidf: Tfidf = None,
+    encoding: Encoding = None,
 ) -> None:
     """Choose the penalty by cross-validation, and train the model with it.
 
@@ -147,7 +168,8 @@ def tune(
     penalty the model is fitted to the others, with its certificate, and judged on
     the fold. The chosen model is then fitted to all rows. What is learned from rows
     (--scale standard, --class-weight, means that fill missing cells) is learned in
-    each fold from its training rows. SOURCE is what polytome train takes, in memory.
+    each fold from its training rows; the terms of texts and how rare they are come
+    from all rows, without their labels. SOURCE is what polytome train takes, in memory.
 
     Ctrl-C: the choice rests on the folds that are finished, if they are two or more,
     and the exit status is 130. A second Ctrl-C stops at once.
@@ -158,6 +180,7 @@ def tune(
       polytome tune people.csv --target income --l1-ratio 1 --rule 1se
       polytome tune visits.csv --target ill --groups patient --metric auc
       polytome tune sales.csv --target bought --time date --folds 5
+      polytome tune messages.tsv --target label --text message
       polytome tune people.csv --target income --out best.safetensors --report tune.html
     """
     from polytome.errors import ArgumentError
@@ -182,9 +205,11 @@ def tune(
     left_out = {name: option for name, option in ((groups, "groups"), (order_by, "time")) if name is not None}
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
+    options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
+    texts = {"text": text or (), "text_options": options, "encoding": encoding}
     _refuse_columns_of_data_sets(source, left_out)
     try:
-        rows = _read(source, data, {**table, **chosen}, positive)
+        rows = _read(source, data, {**table, **chosen, **texts}, positive)
     except ArgumentError as error:
         raise ArgumentError(_said_of_columns(str(error), left_out)) from error
     show_notes(rows.notes)

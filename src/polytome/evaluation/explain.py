@@ -37,6 +37,7 @@ Array = NDArray[Any]
 __all__ = [
     "Coefficient",
     "Contributions",
+    "cells_of",
     "contributions",
     "dense_rows",
     "feature_names",
@@ -116,7 +117,7 @@ class Contributions:
 
     def by_column(self, encoder: Encoder) -> Contributions:
         """Contributions of the columns of a table: the contributions of the levels of a category
-        are added up.
+        are added up. A column of text has those of its terms, as far as they are not all zero.
 
         Args:
             encoder: of the model.
@@ -129,6 +130,8 @@ class Contributions:
                 f"encoder makes {len(encoder.feature_names)} features that are not the {len(self.features)} of these "
                 "contributions: give the model's own, model.encoder_"
             )
+        if encoder.has_text:
+            return self._by_column_and_term(encoder)
         starts = first_features(encoder.columns)
         is_number = np.array([column.kind == "number" for column in encoder.columns])
         return replace(
@@ -136,6 +139,25 @@ class Contributions:
             features=tuple(column.name for column in encoder.columns),
             values=np.add.reduceat(self.values, starts, axis=2),
             reference=np.where(is_number, self.reference[starts], np.nan),
+        )
+
+    def _by_column_and_term(self, encoder: Encoder) -> Contributions:
+        names: list[str] = []
+        values, reference = [], []
+        for column, start in zip(encoder.columns, first_features(encoder.columns).tolist(), strict=True):
+            part = self.values[:, :, start : start + column.width]
+            if column.terms is None:
+                names.append(column.name)
+                values.append(part.sum(axis=2, keepdims=True))
+                reference.append([self.reference[start] if column.kind == "number" else np.nan])
+                continue
+            spoke = np.flatnonzero(part.any(axis=(0, 1)))
+            of_terms = column.feature_names
+            names += [of_terms[j] for j in spoke]
+            values.append(part[:, :, spoke])
+            reference.append(self.reference[start + spoke])
+        return replace(
+            self, features=tuple(names), values=np.concatenate(values, axis=2), reference=np.concatenate(reference)
         )
 
     def _position(self, label: Any) -> int:
@@ -244,7 +266,8 @@ def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> 
         model: a fitted classifier with one score per class, or one for two classes.
         X: (n, d) rows, dense or sparse. The result has n times d numbers for each output.
         reference: (d,) the row to measure from; by default the means of the training data if the
-            model has a record of them, else zeros.
+            model has a record of them, else zeros. Of a column of text the default is an empty
+            text, so that only terms that occur contribute.
 
     Raises:
         DataError: X cannot be used; the message names the place.
@@ -283,13 +306,48 @@ def _reference(model: Fitted, reference: ArrayLike | None) -> Array:
     """The row from which contributions are measured."""
     if reference is None:
         record = source_of(model).training
-        reference = np.zeros(model.n_features_in_) if record is None else record.mean
+        reference = np.zeros(model.n_features_in_) if record is None else _without_texts(model, record.mean)
     start = np.asarray(reference, dtype=np.float64)
     if start.shape != (model.n_features_in_,) or not np.isfinite(start).all():
         raise ArgumentError(
             f"reference has shape {start.shape}: needs {model.n_features_in_} finite numbers, one for each feature"
         )
     return start
+
+
+def _without_texts(model: Fitted, means: Array) -> Array:
+    """The means of features, those of the terms of a text being zero."""
+    encoder = source_of(model).encoder
+    if encoder is None or not encoder.has_text:
+        return means
+    is_term = np.repeat([column.kind == "text" for column in encoder.columns], [c.width for c in encoder.columns])
+    return np.where(is_term, 0.0, means)
+
+
+def cells_of(encoder: Encoder, row: Array) -> dict[str, float | str]:
+    """A row as it was in its table, by the names that `Contributions.by_column` gives: the level of
+    each category instead of zeros and ones, and of a text the number of each of its terms.
+
+    Args:
+        encoder: of the model.
+        row: (d,) features.
+
+    Example:
+        >>> columns = (Column("age", "number"), Column("colour", "category", ("blue", "red")))
+        >>> cells_of(Encoder(columns, None, missing="error", unknown="zero"), np.array([25.0, 0.0, 0.0]))
+        {'age': 25.0, 'colour': 'none of its levels'}
+    """
+    cells: dict[str, float | str] = {}
+    for column, start in zip(encoder.columns, first_features(encoder.columns).tolist(), strict=True):
+        part = row[start : start + column.width]
+        if column.terms is not None:
+            names = column.feature_names
+            cells |= {names[j]: float(part[j]) for j in np.flatnonzero(part)}
+        elif column.kind == "number":
+            cells[column.name] = float(part[0])
+        else:
+            cells[column.name] = column.levels[int(part.argmax())] if part.any() else "none of its levels"
+    return cells
 
 
 def first_features(columns: Sequence[Column]) -> Array:

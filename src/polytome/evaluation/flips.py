@@ -72,7 +72,7 @@ def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]
 
     Changes stay within the range of the feature in training (widened to the current value) if the
     model has a record of it. For a category each other level is tried, and each level that changes
-    the class is a separate flip.
+    the class is a separate flip. A column of text has none.
 
     Args:
         model: a fitted classifier with one score per class, or one for two classes.
@@ -218,7 +218,7 @@ def _level_flips(here: _Here, columns: Sequence[Column]) -> list[Flip]:
     label_now = here.model.classes_.tolist()[here.predicted]
     scores = here.coef @ here.row + here.intercept
     for column, start in zip(columns, first_features(columns), strict=True):
-        if column.kind == "number":
+        if column.kind != "category":
             continue
         block = slice(start, start + column.width)
         now = column.levels[int(here.row[block].argmax())] if here.row[block].any() else None

@@ -134,6 +134,11 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
         coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
         intercepts = np.array([0.0, *intercepts])
     encoder = source_of(model).encoder
+    if encoder is not None and (text := next((column for column in encoder.columns if column.terms), None)):
+        raise ArgumentError(
+            f"the model cannot be exported: column {text.name!r} is text, whose terms no other form finds as the model "
+            "does; predict with polytome predict, polytome serve, or the model itself"
+        )
     names = feature_names(model)
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)

@@ -2,12 +2,13 @@
 unchecked.
 
 The file holds tensors (`coef`, `intercept`, `history`, where they are numbers `classes`, `scale`
-and `penalty_weights`, under a penalty of absolute values `proved_zero`, and `training_...` where
-the training was recorded) and one entry of text metadata, `polytome`: JSON with a format version,
-the kind of the model, everything that is not a tensor, and a SHA-256 checksum of both. Format 1 has
-no record of the training; formats 1 and 2 know one kind, `LogisticRegression`. The kind of one that
-learns by `partial_fit` is named `PartialLogisticRegression`: it has the state (`state`, and tensors
-`state_...`) in the place of certificate and history.
+and `penalty_weights`, under a penalty of absolute values `proved_zero`, `text_...` of columns of
+text, and `training_...` where the training was recorded) and one entry of text metadata,
+`polytome`: JSON with a format version, the kind of the model, everything that is not a tensor, and
+a SHA-256 checksum of both. Format 1 has no record of the training; formats 1 and 2 know one kind,
+`LogisticRegression`. The kind of one that learns by `partial_fit` is named
+`PartialLogisticRegression`: it has the state (`state`, and tensors `state_...`) in the place of
+certificate and history.
 
 A path of fits, kind `RegularizationPath`, keeps what its points have in common once, and of each
 point what differs, in tensors of one more dimension.
@@ -62,6 +63,7 @@ from polytome.plain.kinds import DAMAGED, LARGEST_COUNT, WHOLE, brief, members, 
 from polytome.plain.values import plain, refuse_constant
 from polytome.solvers import Progress, Stop
 from polytome.solvers.driver import Epoch
+from polytome.tables.text_columns import is_text_tensor
 
 if TYPE_CHECKING:
     from polytome.models.model import Model
@@ -200,6 +202,7 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
     from polytome.models.predictions import dense_coefficients
 
     parameters, tensors_of_columns = parameters_to_saved(own_settings(model))
+    of_texts: Tensors = {}
     names, source = feature_names_in(model), model.source_
     saved: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -207,12 +210,12 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         "kind": kind,
         "parameters": parameters,
         "feature_names": None if names is None else [str(name) for name in names],
-        "encoder": None if source.encoder is None else source.encoder.to_json(),
+        "encoder": None if source.encoder is None else source.encoder.to_json(of_texts),
         "image_shape": None if source.image_shape is None else [int(side) for side in source.image_shape],
         "positive": source.positive,
     }
     tensors = {"coef": dense_coefficients(model), "intercept": np.atleast_1d(model.intercept_)}
-    tensors |= tensors_of_columns
+    tensors |= tensors_of_columns | of_texts
     if kind == PARTIAL:
         saved["state"], of_state = state_to_saved(model.state_, model.classes_)
         saved["state"] = plain(saved["state"], words=True)
@@ -315,7 +318,8 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         needed |= {"proved_zero"}
     if (decision := saved.get("decision")) is not None and decision["threshold"] is None:
         needed |= {"costs"}
-    if not needed <= set(tensors) <= needed | {"classes", *OF_COLUMNS}:
+    given = {name for name in tensors if not is_text_tensor(name)}  # those the encoder checks
+    if not needed <= given <= needed | {"classes", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
         refuse(f"checksum is {brief(saved['checksum'])}")
@@ -343,7 +347,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     if saved["training"] is not None:
         training = training_from_saved(saved["training"], tensors, len(model.classes_), n_features)
     model.source_ = FittedSource(
-        encoder=_encoder(saved["encoder"], n_features),
+        encoder=_encoder(saved["encoder"], tensors, n_features),
         image_shape=_image_shape(saved["image_shape"], n_features),
         positive=_positive(saved["positive"], [] if kind == "LinearRegression" else model.classes_.tolist()),
         training=training,
@@ -584,12 +588,14 @@ def _epochs(tensor: NDArray[Any]) -> tuple[Epoch, ...]:
     )
 
 
-def _encoder(saved: Any, n_features: int) -> Encoder | None:
+def _encoder(saved: Any, tensors: Tensors, n_features: int) -> Encoder | None:
     from polytome.tables.encoder import Encoder
 
     if saved is None:
+        if texts := sorted(filter(is_text_tensor, tensors)):
+            refuse(f"it has no encoder, and the tensors {brief(texts)} of one")
         return None
-    encoder = Encoder.from_json(saved)
+    encoder = Encoder.from_json(saved, tensors)
     if (width := sum(column.width for column in encoder.columns)) != n_features:
         refuse(f"its encoder makes {width} features, its coefficients need {n_features}")
     return encoder

@@ -34,13 +34,15 @@ from polytome.tables.encoder import Column, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists, is_folder
+from polytome.tables.readers.text_folders import is_text_folder
 from polytome.tables.schemas import learn_from_fewer
-from polytome.tables.table import RowOptions, TableOptions, read_table
+from polytome.tables.table import RowOptions, Table, TableOptions, read_table
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
+_SCALE_OF_TFIDF = 0.25
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
@@ -70,7 +72,8 @@ class Source:
         X_test: `(m, d)` rows that are not trained on, or None.
         y_test: `(m,)` their labels, or None.
         encoder: how the columns of a table become features; None for files without named columns.
-        scale: the number that suits the data as the estimator's `scale`; None for none.
+        scale: what suits the data as the estimator's `scale`, a number or one for each feature;
+            None for none.
         image_shape: height and width when each row is an image.
         notes: sentences that the user should see.
         kept: which rows of the file are in X, as booleans; None when all are.
@@ -79,12 +82,14 @@ class Source:
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
-        files: the names of the image files, one for each row; None for other data.
+        files: the names of the image or text files, one for each row; None for other data.
         frame: the columns of the rows in X as they were read from a table to train on; None for
             other data.
         weight: `(n,)` weights of the rows in X; None for equal ones.
         weight_test: `(m,)` weights of its test rows, likewise.
         test_source: the path of the file that the test rows come from, where it is another one.
+        texts: the text of each row that is not trained on, or that a model is to judge; None where
+            no column is text.
     """
 
     name: str
@@ -93,7 +98,7 @@ class Source:
     X_test: Any = None
     y_test: Array | None = None
     encoder: Encoder | None = None
-    scale: float | None = None
+    scale: float | Array | None = None
     image_shape: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     kept: NDArray[np.bool_] | None = None
@@ -106,6 +111,7 @@ class Source:
     weight: Array | None = None
     weight_test: Array | None = None
     test_source: str | None = None
+    texts: tuple[str, ...] | None = None
 
 
 def is_dataset(name: str) -> bool:
@@ -165,6 +171,7 @@ def open_source(
         kept=table.kept,
         frame=table.frame,
         weight=table.weight,
+        scale=suited_scale(table.encoder),
     )
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
@@ -228,7 +235,15 @@ def read_for_model(
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
         table = read_table(source, encoder=encoder, labels=labels, **options)
         found = Source(
-            source, table.X, table.y, encoder=encoder, notes=table.notes, kept=table.kept, weight=table.weight
+            source,
+            table.X,
+            table.y,
+            encoder=encoder,
+            notes=table.notes,
+            kept=table.kept,
+            weight=table.weight,
+            files=_text_files(table) if is_text_folder(source) else None,
+            texts=None if table.frame is None else _texts(encoder, table.frame),
         )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -237,6 +252,44 @@ def read_for_model(
     if positive is None or found.y is None:
         return found
     return replace(found, y=against_rest(found.y, positive), positive=positive)
+
+
+def _text_files(table: Table) -> tuple[str, ...]:
+    """The file of each row of a table that was a folder of texts."""
+    assert table.frame is not None
+    frame = table.frame
+    rows = range(frame.n_rows) if frame.rows is None else frame.rows.tolist()
+    return tuple(str(Path(table.source) / frame.locate(row)) for row in rows)
+
+
+def _texts(encoder: Encoder, frame: Frame) -> tuple[str, ...] | None:
+    """The texts of the rows of a frame, those of several columns one after the other; None where no
+    column is text."""
+    columns = [frame[column.name] for column in encoder.columns if column.kind == "text"]
+    if not columns:
+        return None
+    return tuple(" / ".join(cells.text(row) for cells in columns) for row in range(frame.n_rows))
+
+
+def suited_scale(encoder: Encoder | None) -> Any:
+    """The estimator's `scale` that suits a table with columns of text; None for others.
+
+    The features of a text by tf-idf have the norm 1, so each is small, and at C = 1 the penalty
+    would be too strong for them: each is divided by 1/4.
+
+    Returns:
+        A number, or where other columns have features too, one for each feature.
+    """
+    if encoder is None or not any(_is_tfidf(column) for column in encoder.columns):
+        return None
+    if all(_is_tfidf(column) for column in encoder.columns):
+        return _SCALE_OF_TFIDF
+    scales = [_SCALE_OF_TFIDF if _is_tfidf(column) else 1.0 for column in encoder.columns]
+    return np.repeat(scales, [column.width for column in encoder.columns])
+
+
+def _is_tfidf(column: Column) -> bool:
+    return column.terms is not None and column.terms.options.tfidf
 
 
 def encoder_of(model: Fitted) -> Encoder:
@@ -350,10 +403,13 @@ def _fitted_with_offset(model: Any, source: Source, y: Any, offset: Sequence[str
         raise ArgumentError(f"offset={list(offset)!r}: {source.name} has no other columns to learn from")
     X = source.X.tocsc() if hasattr(source.X, "tocsc") else source.X
     known: Any = X[:, places]
-    given = model.penalty_weights
+    given, scale = model.penalty_weights, model.scale
+    if np.ndim(scale) > 0:  # one number for each feature of the source
+        model.scale = np.asarray(scale, dtype=np.float64)[others]
     with numbered_weights(model, rest):
         model.fit(X[:, others], y, offset=known.toarray() if hasattr(known, "toarray") else known, **weights)
         wide = model.offset_as_columns(list(offset), places)
+    model.scale = scale
     wide.penalty_weights = wide.penalty_weights if np.ndim(given) else given
     return wide
 
@@ -432,9 +488,12 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
     X, X_test, encoder, notes = source.X[train], source.X[test], source.encoder, source.notes
+    scale, texts = source.scale, None
     if source.frame is not None and source.encoder is not None:
         train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
         encoder = learn_from_fewer(source.encoder, train_frame)
+        scale = suited_scale(encoder) if source.encoder.has_text else scale
+        texts = _texts(encoder, test_frame)
         X, X_test = encoder.encode(train_frame), replace(encoder, unknown="zero").encode(test_frame)
         notes += only_held_out(source.encoder, encoder)
     return replace(
@@ -446,11 +505,13 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         weight=None if source.weight is None else source.weight[train],
         weight_test=None if source.weight is None else source.weight[test],
         encoder=encoder,
+        scale=scale,
         notes=notes,
         test_fraction=fraction,
         seed=seed,
         test_names=names[test],
         frame=None,
+        texts=texts,
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from polytome.errors import ArgumentError
-from polytome.evaluation.explain import Contributions, contributions
+from polytome.evaluation.explain import Contributions, cells_of, contributions
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted_source import source_of
 from polytome.numerics import sigmoid
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from polytome.models.fitted import Fitted
-    from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
 
@@ -114,7 +113,8 @@ class ContributionsDisplay(Display):
         row = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, np.float64)[0]
         shape, encoder = source_of(model).image_shape, source_of(model).encoder
         if encoder is not None and shape is None:
-            found, texts = found.by_column(encoder), _texts(encoder, row)
+            found, cells = found.by_column(encoder), cells_of(encoder, row)
+            texts = [_text(cells[name]) for name in found.features]
         else:
             texts = [short(value) for value in row]
         names = [f"{name} = {text}" for name, text in zip(found.features, texts, strict=True)]
@@ -177,14 +177,5 @@ def _one(found: Contributions) -> tuple[Array, float]:
     return found.values[0, 0], float(found.baseline[0])
 
 
-def _texts(encoder: Encoder, row: Array) -> list[str]:
-    """The value of each column of a table, as it was before it was encoded."""
-    texts, start = [], 0
-    for column in encoder.columns:
-        block = row[start : start + column.width]
-        start += column.width
-        if column.kind == "number":
-            texts.append(short(float(block[0])))
-        else:
-            texts.append(column.levels[int(block.argmax())] if block.any() else "none of its levels")
-    return texts
+def _text(cell: float | str) -> str:
+    return cell if isinstance(cell, str) else short(cell)

@@ -3,6 +3,7 @@ and on paper."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -56,6 +57,7 @@ def make_report(
     sample_weight: Any = None,
     title: str | None = None,
     path: RegularizationPath | None = None,
+    texts: Sequence[str] | None = None,
 ) -> Report:
     """Write the report on a fitted model.
 
@@ -72,6 +74,8 @@ def make_report(
         title: the title of the page; None makes one from the data.
         path: of a `LogisticRegressionCV` the path on all rows with the chosen l1_ratio, to be
             drawn.
+        texts: of a model of texts the text of each row, to be shown with the rows that are judged
+            worst; None for none.
 
     Raises:
         ArgumentError: the model is of another kind, or only one of X and y is given.
@@ -100,7 +104,8 @@ def make_report(
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None
     if X is not None:
-        judged = judge_any(model, X, y, name=name, row_names=row_names, sample_weight=sample_weight)
+        how: dict[str, Any] = {"row_names": row_names, "sample_weight": sample_weight, "texts": texts}
+        judged = judge_any(model, X, y, name=name, **how)
     return Report(report_page(model, judged, title or _title(model), tuned))
 
 

@@ -248,6 +248,11 @@ def _limits_of_data(model: Fitted) -> list[str]:
             if encoder.unknown == "error"
             else "A level of a category that training never saw counts as none of the known levels."
         )
+    if encoder is not None and encoder.has_text:
+        limits.append(
+            "Of a text it knows which terms occur and how often, not their order or meaning; terms that training never "
+            "saw count for nothing."
+        )
     if encoder is not None and encoder.missing == "mean":
         limits.append(
             "A missing number is replaced by its mean in training, a missing category is treated as a separate level."

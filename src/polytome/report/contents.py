@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polytome.errors import DataError
 from polytome.evaluation import curves
 from polytome.evaluation.diagnosis import JudgedRow, confidently_wrong_rows, confused_rows, least_certain_rows
-from polytome.evaluation.explain import contributions, output_names
+from polytome.evaluation.explain import cells_of, contributions, output_names
 from polytome.evaluation.intervals import ClassQuality, Estimate, Quality, class_qualities, quality
 from polytome.evaluation.metrics import ConfusedPair, Evaluation, class_codes, confused_pairs, evaluate, one_label_each
 from polytome.evaluation.ordering import largest
@@ -28,7 +28,6 @@ from polytome.report.wording import interval, number, percent, points, short_num
 if TYPE_CHECKING:
     from polytome.evaluation.curves import Bin, Curve
     from polytome.models.fitted import Fitted
-    from polytome.tables.encoder import Encoder
 
 Array = NDArray[Any]
 
@@ -37,6 +36,7 @@ __all__ = ["Judged", "Line", "Measured", "Pair", "Reason", "Shown", "judge", "ju
 _PAIRS = 8
 _EXAMPLES = 8
 _REASONS = 4
+_LONGEST_TEXT = 300  # characters
 _MOST_MEASURED = 40
 
 
@@ -63,6 +63,7 @@ class Shown:
         reasons: the largest contributions between these two classes, largest first; none for
             images.
         values: its features if it is an image, else None.
+        text: the text that it is, shortened; None for other rows.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Shown:
     other: int
     reasons: tuple[Reason, ...]
     values: Array | None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,14 @@ class Measured:
 
 
 def judge_any(
-    model: Any, X: Any, y: Any, *, name: str, row_names: Any = None, sample_weight: Any = None
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    name: str,
+    row_names: Any = None,
+    sample_weight: Any = None,
+    texts: Sequence[str] | None = None,
 ) -> Judged | Measured:
     """What there is to say of any model on rows with known labels, or numbers.
 
@@ -198,9 +207,10 @@ def judge_any(
         name: where the rows come from.
         row_names: as in `judge`.
         sample_weight: as in `judge`; for classifiers alone.
+        texts: as in `judge`.
     """
     if model.outputs == "classes" and model.has_probabilities:
-        return judge(model, X, y, name=name, row_names=row_names, sample_weight=sample_weight)
+        return judge(model, X, y, name=name, row_names=row_names, sample_weight=sample_weight, texts=texts)
     return measure(model, X, y, name=name)
 
 
@@ -273,7 +283,16 @@ def _of_numbers(model: Any, predicted: Array, y: Any) -> list[Measure]:
     return found
 
 
-def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None, sample_weight: Any = None) -> Judged:
+def judge(
+    model: Fitted,
+    X: Any,
+    y: Any,
+    *,
+    name: str,
+    row_names: Any = None,
+    sample_weight: Any = None,
+    texts: Sequence[str] | None = None,
+) -> Judged:
     """Compute everything that a report says about rows with known labels.
 
     Args:
@@ -285,6 +304,7 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None, sa
             from 1.
         sample_weight: of each row, shape (n,), for metrics and their intervals; None for equal
             ones. Curves and bins count each row once.
+        texts: what each row is, in words; None for rows that are no texts.
 
     Raises:
         DataError: X does not suit the model, or no label is one of its classes.
@@ -305,12 +325,15 @@ def judge(model: Fitted, X: Any, y: Any, *, name: str, row_names: Any = None, sa
     codes = class_codes(y, model.classes_)
     known = np.flatnonzero(codes >= 0)
     names = np.arange(1, len(y) + 1) if row_names is None else np.asarray(row_names)
+    if texts is not None and len(texts) != len(y):
+        raise DataError(f"texts has {len(texts)} texts for {len(y)} rows: give one for each")
     if len(known) < len(y):
         X, y, codes, names = _rows(X, known), y[known], codes[known], names[known]
         weight = None if weight is None else weight[known]
+        texts = None if texts is None else [texts[row] for row in known.tolist()]
     log_probabilities = model.predict_log_proba(X)
     decided = class_codes(model.predict(X), model.classes_)
-    show = _Window(model, X, names)
+    show = _Window(model, X, names, texts)
     bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
     roc, precision_recall = _curves(model, X, y)
     return Judged(
@@ -348,6 +371,7 @@ class _Window:
     model: Fitted
     X: Any
     names: Array
+    texts: Sequence[str] | None
 
     def all(self, judged: list[JudgedRow]) -> tuple[Shown, ...]:
         return tuple(self._one(each) for each in judged)
@@ -359,7 +383,8 @@ class _Window:
         name = str(name) if isinstance(name, str) else f"row {name:,}"
         if source_of(self.model).image_shape is not None:
             return Shown(name, judged, other, (), np.asarray(row, dtype=np.float64).ravel())
-        return Shown(name, judged, other, self._reasons(row, judged.predicted, other), None)
+        text = None if self.texts is None else _shortened(self.texts[judged.row])
+        return Shown(name, judged, other, self._reasons(row, judged.predicted, other), None, text)
 
     def _reasons(self, row: Any, predicted: int, other: int) -> tuple[Reason, ...]:
         labels, encoder = self.model.classes_.tolist(), source_of(self.model).encoder
@@ -367,25 +392,17 @@ class _Window:
         given = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
         cells: Sequence[float | str] = given.tolist()
         if encoder is not None:
-            found, cells = found.by_column(encoder), _cells(encoder, given)
+            found, known = found.by_column(encoder), cells_of(encoder, given)
+            cells = [known[name] for name in found.features]
         values = found.values[0, 0]
         chosen = largest(np.abs(values), _REASONS, found.features).tolist()
         return tuple(Reason(found.features[j], _text(cells[j]), float(values[j])) for j in chosen if values[j] != 0)
 
 
-def _cells(encoder: Encoder, given: Array) -> list[float | str]:
-    """A row as it was in its table: the level of each category instead of zeros and ones."""
-    cells: list[float | str] = []
-    place = 0
-    for column in encoder.columns:
-        part = given[place : place + column.width]
-        cells.append(float(part[0]) if column.kind == "number" else _level(column.levels, part))
-        place += column.width
-    return cells
-
-
-def _level(levels: tuple[str, ...], part: Array) -> str:
-    return levels[int(part.argmax())] if part.any() else "none of its levels"
+def _shortened(text: str) -> str:
+    """A text in one line, cut where it is long."""
+    line = " ".join(text[: 2 * _LONGEST_TEXT].split())
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]} ..."
 
 
 def _text(cell: float | str) -> str:

@@ -88,7 +88,8 @@ def explanation(
     """
     model = served.model
     rows = rows_of()
-    _check_size(rows, len(model.classes_) * len(served.encoder.columns))
+    encoder = served.encoder  # of a text any of its terms may count
+    _check_size(rows, len(model.classes_) * (model.n_features_in_ if encoder.has_text else len(encoder.columns)))
     found = contributions(model, rows.X).by_column(served.encoder)
     if of is not None or against is not None:
         found = found.between(_label(model.classes_, "of", of), _label(model.classes_, "against", against))

@@ -67,7 +67,9 @@ def _features(model: Fitted, training: Any) -> list[dict[str, Any]]:
         facts: dict[str, Any] = dict.fromkeys(("low", "mean", "high", "usual"))
         if training is not None and is_number:
             facts.update({end: float(getattr(training, end)[start]) for end in ("low", "mean", "high")})
-        elif training is not None:  # the mean of a level's feature is its share of the rows
+        elif (
+            training is not None and column.kind == "category"
+        ):  # the mean of a level's feature is its share of the rows
             facts["usual"] = column.levels[int(np.argmax(training.mean[start : start + column.width]))]
         found.append({"name": column.name, "kind": column.kind, "levels": list(column.levels), **facts})
         start += column.width

@@ -85,7 +85,7 @@ _MODEL = _object(
             "items": _object(
                 {
                     "name": {"type": "string"},
-                    "kind": {"enum": ["number", "category"]},
+                    "kind": {"enum": ["number", "category", "text"]},
                     "levels": {"type": "array", "items": {"type": "string"}},
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
                     "usual": {
@@ -208,12 +208,17 @@ def _value_schema(column: Column) -> Json:
     gap = ["null"] if column.fill is not None else []
     if column.kind == "number":
         return {"type": ["number", *gap]}
+    if column.kind == "text":
+        return {"type": ["string", *gap], "description": "A text; only the terms that training saw count."}
     return {"type": ["string", *gap], "description": f"One of the {len(column.levels)} levels that GET /model lists."}
 
 
 def _example(served: ServedModel) -> dict[str, Any]:
-    """A row that the model takes: zeros, and the first level of each category."""
-    return {column.name: column.levels[0] if column.levels else 0.0 for column in served.encoder.columns}
+    """A row that the model takes: zeros, the first level of each category, and some text."""
+    return {
+        column.name: "some text" if column.kind == "text" else column.levels[0] if column.levels else 0.0
+        for column in served.encoder.columns
+    }
 
 
 def _cell(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 Numbers stay as they are. A category with levels a, b, c becomes three columns of zeros and ones,
 named `colour=a`, `colour=b`, `colour=c` (one-hot coding). No level is dropped: with a penalty the
-coefficients are unique nevertheless, and no level is favoured by being the reference.
+coefficients are unique nevertheless, and no level is favoured by being the reference. A text
+becomes a column for each of its terms (see `polytome.tables.text_columns`).
 
 Reference:
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 2.2 and
@@ -11,7 +12,9 @@ Reference:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -35,6 +38,7 @@ from polytome.plain.kinds import (
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.text_columns import TextTerms, is_text_tensor, text_tensors
 from polytome.tables.weight_columns import read_weights
 
 __all__ = [
@@ -72,21 +76,33 @@ class Column:
 
     Attributes:
         name: its name in the header, or `column_3` without one.
-        kind: "number" or "category".
-        levels: the levels of a category, sorted; empty for numbers.
+        kind: "number", "category" or "text".
+        levels: the levels of a category, sorted; empty for others.
         fill: what replaces a missing cell: a number's training mean, `MISSING_LEVEL` for a
-            category, None for nothing.
+            category, the empty text for a text, None for nothing.
+        terms: what a column of text has taught; None for others.
     """
 
     name: str
-    kind: Literal["number", "category"]
+    kind: Literal["number", "category", "text"]
     levels: tuple[str, ...] = ()
     fill: float | str | None = None
+    terms: TextTerms | None = None
 
     @property
     def width(self) -> int:
         """The number of encoded columns it becomes."""
+        if self.terms is not None:
+            return self.terms.width
         return 1 if self.kind == "number" else len(self.levels)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the encoded columns; those of a category are `column=level`, those of a text
+        `column: term`."""
+        if self.terms is not None:
+            return self.terms.names(self.name)
+        return (self.name,) if self.kind == "number" else tuple(f"{self.name}={level}" for level in self.levels)
 
 
 @dataclass(frozen=True)
@@ -127,20 +143,19 @@ class Encoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of the encoded columns; those of a category are `column=level`."""
-        return tuple(
-            name
-            for column in self.columns
-            for name in (
-                [column.name] if column.kind == "number" else [f"{column.name}={level}" for level in column.levels]
-            )
-        )
+        """The names of the encoded columns, see `Column.feature_names`."""
+        return tuple(name for column in self.columns for name in column.feature_names)
 
     @property
     def is_sparse(self) -> bool:
         """Whether encoded rows are sparse: where the columns of categories leave most entries
-        zero."""
-        return len(self.columns) < SPARSE_BELOW * sum(column.width for column in self.columns)
+        zero, and where a column is text."""
+        return self.has_text or len(self.columns) < SPARSE_BELOW * sum(column.width for column in self.columns)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a column is text."""
+        return any(column.terms is not None for column in self.columns)
 
     def align(self, frame: Frame) -> Frame:
         """Find this encoder's columns in a frame.
@@ -183,7 +198,8 @@ class Encoder:
 
         Returns:
             `(n_rows, len(feature_names))` float64: a CSR array where the columns of categories
-            leave most entries zero (this depends on the encoder alone), otherwise dense.
+            leave most entries zero or one is text (this depends on the encoder alone), otherwise
+            dense.
 
         Raises:
             DataError: a column is missing, a cell is missing or is not a number, or a level was
@@ -191,6 +207,8 @@ class Encoder:
                 value.
         """
         frame = self.align(frame)
+        if self.has_text:
+            return self._beside_texts(frame)
         width = sum(column.width for column in self.columns)
         blocks = [
             self._numbers(frame, column) if column.kind == "number" else self._codes(frame, column)
@@ -243,12 +261,29 @@ class Encoder:
             )
         return read_weights(frame, self.weight, self.marks)
 
+    def _beside_texts(self, frame: Frame) -> sparse.csr_array:
+        """Encode texts one by one, and the columns between them together."""
+        parts: list[Any] = []
+        for terms, group in groupby(self.columns, lambda column: column.terms):
+            columns = tuple(group)
+            if terms is None:
+                parts.append(sparse.csr_array(replace(self, columns=columns, target=None, weight=None).encode(frame)))
+                continue
+            for column in columns:
+                cells = frame[column.name]
+                if column.fill is None:
+                    refuse_first(frame, column.name, is_missing(cells, "text"), MISSING_REMEDY)
+                parts.append(terms.encode(cells))
+        return parts[0] if len(parts) == 1 else sparse.csr_array(sparse.hstack(parts, format="csr"))
+
     def incomplete(self, frame: Frame) -> NDArray[np.bool_]:
         """Tell which rows of a frame lack a cell in one of this encoder's columns; `(n_rows,)`."""
         frame = self.align(frame)
         gaps: NDArray[np.bool_] = np.any(
             [
-                np.isnan(self._plain_numbers(frame, column))
+                is_missing(frame[column.name], "text")
+                if column.kind == "text"
+                else np.isnan(self._plain_numbers(frame, column))
                 if column.kind == "number"
                 else self._positions(frame, column) == _GAP
                 for column in self.columns
@@ -270,10 +305,20 @@ class Encoder:
         levels = np.bincount(found[found >= 0], minlength=len(column.levels))
         return np.array([(found == _GAP).sum(), *levels]), 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values from which `from_json` makes an equal encoder."""
-        plain = asdict(self)
-        plain["columns"] = [{**column, "levels": list(column["levels"])} for column in plain["columns"]]
+    def to_json(self, tensors: dict[str, NDArray[Any]] | None = None) -> dict[str, Any]:
+        """Return plain JSON values from which `from_json` makes an equal encoder.
+
+        Args:
+            tensors: receives the arrays that columns of text need besides; None where there are no
+                such columns, or these arrays do not matter.
+        """
+        plain = asdict(replace(self, columns=()))
+        found = {} if tensors is None else tensors
+        plain["columns"] = [
+            {"name": column.name, "kind": column.kind, "levels": list(column.levels), "fill": column.fill}
+            | ({} if column.terms is None else {"terms": column.terms.to_json(place, found)})
+            for place, column in enumerate(self.columns)
+        ]
         if self.marks == MISSING_MARKS:
             del plain["marks"]  # as in files that are older than this member
         else:
@@ -283,11 +328,12 @@ class Encoder:
         return plain
 
     @classmethod
-    def from_json(cls, data: object) -> Encoder:
+    def from_json(cls, data: object, tensors: Mapping[str, NDArray[Any]] | None = None) -> Encoder:
         """Rebuild an encoder from what `to_json` returned, checking everything.
 
         Args:
             data: parsed JSON.
+            tensors: the arrays that came with it, perhaps among others.
 
         Raises:
             FileError: something is absent, superfluous, of the wrong type, contradictory or not
@@ -299,9 +345,11 @@ class Encoder:
             True
         """
         found = _ENCODER(data, "encoder")
-        columns = tuple(
-            _column_of(column, f"encoder.columns[{place}]") for place, column in enumerate(found["columns"])
-        )
+        given = {name: tensor for name, tensor in (tensors or {}).items() if is_text_tensor(name)}
+        columns = tuple(_column_of(column, place, given) for place, column in enumerate(found["columns"]))
+        used = {name for place, column in enumerate(columns) if column.terms for name in text_tensors(place)}
+        if unused := given.keys() - used:
+            refuse(f"the tensors {brief(sorted(unused))} belong to no column of text")
         names = [column.name for column in columns]
         if not names:
             refuse("encoder.columns is empty: a table has at least one column")
@@ -433,10 +481,12 @@ _TEXT = text(LARGEST_COUNT, nul=True)
 _COLUMN = record(
     {
         "name": _TEXT,
-        "kind": choice("number", "category"),
+        "kind": choice("number", "category", "text"),
         "levels": listed(_TEXT),
-        "fill": optional(either(choice(MISSING_LEVEL), real(-LARGEST, LARGEST))),
-    }
+        "fill": optional(either(choice(MISSING_LEVEL, ""), real(-LARGEST, LARGEST))),
+        "terms": lambda value, what: value,  # checked by `TextTerms.from_json`
+    },
+    {"terms": None},
 )
 _ENCODER = record(
     {
@@ -452,9 +502,16 @@ _ENCODER = record(
 )
 
 
-def _column_of(found: dict[str, Any], what: str) -> Column:
+def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:
     """A column whose parts agree with each other."""
-    name, levels, fill = found["name"], tuple(found["levels"]), found["fill"]
+    what, name, levels, fill = f"encoder.columns[{place}]", found["name"], tuple(found["levels"]), found["fill"]
+    if found["kind"] == "text":
+        if levels or fill not in (None, ""):
+            refuse(f"{what} has levels or a fill of {brief(fill)}: a column of text has none")
+        terms = TextTerms.from_json(found["terms"], name, place, tensors, f"{what}.terms")
+        return Column(name, "text", (), fill, terms)
+    if found["terms"] is not None:
+        refuse(f"{what}.terms is {brief(found['terms'])}: a column of a {found['kind']} has none")
     if found["kind"] == "number":
         if levels:
             refuse(f"{what}.levels is {brief(found['levels'])}: a column of numbers has none")

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
-from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, Column, Encoder, is_missing
+from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, MISSING_REMEDY, Column, Encoder, is_missing
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.text_columns import TextOptions, TextTerms, learn_terms, looks_like_text
 from polytome.tables.weight_columns import weight_note
 
 __all__ = [
@@ -106,6 +107,8 @@ def learn_encoder(
     categories: Sequence[str] = (),
     marks: Sequence[str] = MISSING_MARKS,
     weight: str | None = None,
+    text: Sequence[str] = (),
+    text_options: TextOptions | None = None,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -125,6 +128,9 @@ def learn_encoder(
             are.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of the weights of rows; as the target.
+        text: columns of which the terms are counted. In them only an empty cell is missing; with
+            "mean" it is an empty text.
+        text_options: how; None for `TextOptions()`.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -140,12 +146,13 @@ def learn_encoder(
         ('age', 'colour=blue', 'colour=red')
     """
     notes = list(frame.notes)
-    note_positions(frame.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
+    note_positions(frame.names, [target, *drop, *categories, *text, *([] if weight is None else [weight])], notes)
     target = find_column(frame, target, "target")
     dropped = {find_column(frame, name, "drop") for name in drop}
     forced = {find_column(frame, name, "categories") for name in categories}
     weight = find_weight(frame, weight, target, {*dropped, *forced})
-    index = [name for name in frame.index if name not in {target, weight, *dropped, *forced}]
+    texts = _find_texts(frame, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
+    index = [name for name in frame.index if name not in {target, weight, *dropped, *forced, *texts}]
     left_out = {target, weight, *dropped, *index}
     names = [name for name in frame.names if name not in left_out]
     if not names:
@@ -160,8 +167,9 @@ def learn_encoder(
     ]
     notes += [] if weight is None else [weight_note(weight)]
     for name in (target, *names):
-        frame = frame.without(name, set(marks) - MISSING_WORDS)
-    kinds = {name: column_kind(frame, name, forced, marks, notes) for name in names}
+        if name not in texts:
+            frame = frame.without(name, set(marks) - MISSING_WORDS)
+    kinds = {name: "text" if name in texts else column_kind(frame, name, forced, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
     if weight is not None:
@@ -171,7 +179,13 @@ def learn_encoder(
         frame = _drop_gaps(frame, {**kinds, target: "category", **weighed}, notes)
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
-    columns = tuple(_learn_column(frame, name, kinds[name], missing, name in forced) for name in names)
+    options = text_options or TextOptions()
+    columns = tuple(
+        _learn_text(frame, name, missing, options)
+        if name in texts
+        else _learn_column(frame, name, kinds[name], missing, name in forced)
+        for name in names
+    )
     encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
@@ -196,9 +210,38 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
         ('age', 'hue=blue')
     """
     columns = tuple(
-        _learn_column(frame, column.name, column.kind, encoder.missing, forced=True) for column in encoder.columns
+        _learn_text(frame, column.name, encoder.missing, column.terms.options)
+        if column.terms is not None
+        else _learn_column(frame, column.name, column.kind, encoder.missing, forced=True)
+        for column in encoder.columns
     )
     return replace(encoder, columns=columns)
+
+
+def _find_texts(
+    frame: Frame, wanted: Sequence[str], taken: Mapping[str, str], forced: Collection[str], weight: str | None
+) -> set[str]:
+    """The names of the columns of text, which no other option may name."""
+    found = {find_column(frame, name, "text") for name in wanted}
+    others = {**taken, **dict.fromkeys(forced, "categories"), **({} if weight is None else {weight: "weight"})}
+    if both := sorted(found & others.keys()):
+        raise ArgumentError(f"text={both[0]!r}: is also named by --{others[both[0]]}; name the column once")
+    return found
+
+
+def _learn_text(frame: Frame, name: str, missing: str, options: TextOptions) -> Column:
+    """Learn the terms of a column of text."""
+    cells = frame[name]
+    gaps = is_missing(cells, "text")
+    if gaps.all():
+        raise DataError(
+            f"{frame.source}, column {name!r}: every cell of the rows to learn from is missing; "
+            f"leave the column out with --drop {name}"
+        )
+    if missing != "mean":
+        refuse_first(frame, name, gaps, MISSING_REMEDY)
+    terms: TextTerms = learn_terms(cells, options, f"{frame.source}, column {name!r}")
+    return Column(name, "text", fill="" if missing == "mean" else None, terms=terms)
 
 
 def column_kind(
@@ -290,11 +333,7 @@ def refuse_equal_names(source: str, encoder: Encoder) -> None:
     `b`."""
     name, count = Counter(encoder.feature_names).most_common(1)[0]
     if count > 1:
-        makers = [
-            column.name
-            for column in encoder.columns
-            if name in ([column.name] if column.kind == "number" else [f"{column.name}={x}" for x in column.levels])
-        ]
+        makers = [column.name for column in encoder.columns if name in column.feature_names]
         raise DataError(
             f"{source}: the columns {listing(makers)} both make a feature named {name!r}; rename one of them"
         )
@@ -319,7 +358,7 @@ def note_fills(gaps: Mapping[str, int], notes: list[str]) -> None:
         )
 
 
-def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], missing: str, forced: bool) -> Column:
+def _learn_column(frame: Frame, name: str, kind: str, missing: str, forced: bool) -> Column:
     """Learn the mean of a number column, or the levels of a category."""
     cells = frame[name]
     gaps = is_missing(cells, kind)
@@ -329,7 +368,7 @@ def _learn_column(frame: Frame, name: str, kind: Literal["number", "category"], 
             f"leave the column out with --drop {name}"
         )
     if kind == "number":
-        return Column(name, kind, fill=float(cells.numbers()[~gaps].mean()) if missing == "mean" else None)
+        return Column(name, "number", fill=float(cells.numbers()[~gaps].mean()) if missing == "mean" else None)
     n_gaps = int(gaps.sum())
     return category_column(frame.source, name, cells.words()[1], len(gaps) - n_gaps, n_gaps, missing, forced)
 
@@ -348,9 +387,14 @@ def category_column(
         reason = (
             f"{n_present / len(words):.1f} rows for each are few" if rare else f"{size:,} bytes are too many to keep"
         )
+        holds = f"{source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, such as "
+        if looks_like_text(words):
+            raise DataError(
+                f"{holds}{reprlib.repr(words[0])}; learn from their words with --text {name}, or leave the column out "
+                f"with --drop {name}"
+            )
         raise DataError(
-            f"{source}, column {name!r}: holds {len(words)} different texts in {n_present} cells, "
-            f"such as {reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or learn from it "
+            f"{holds}{reprlib.repr(words[0])}; {reason}; leave the column out with --drop {name}, or learn from it "
             f"anyway with --categories {name}"
         )
     extra = {MISSING_LEVEL} if missing == "mean" and n_gaps else set()

@@ -7,6 +7,7 @@
 | `.npy` `.npz` | NumPy arrays |
 | `.svm` `.libsvm` `.svmlight` | libsvm text |
 | `*-idx3-ubyte` or a folder of IDX files | images such as MNIST |
+| a folder with a subfolder of text files for each class | texts |
 | anything else, such as a pipe | whatever its first bytes show |
 
 A file may be compressed with gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
@@ -23,17 +24,19 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.errors import ArgumentError, DataError
+from polytome.errors import ArgumentError, DataError, FileError
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import label_kind, read_labels
 from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
-from polytome.tables.readers.idx import images_and_labels, is_idx_name, read_idx_pair
+from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_name, read_idx_pair
 from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
+from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
 from polytome.tables.schemas import learn_encoder
+from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
 __all__ = [
@@ -75,6 +78,7 @@ class RowOptions(TypedDict, total=False):
     unknown: str | None
     header: str
     read_limit: float | None
+    encoding: str | None
 
 
 class TableOptions(RowOptions, total=False):
@@ -84,6 +88,8 @@ class TableOptions(RowOptions, total=False):
     categories: Sequence[str]
     marks: Sequence[str] | None
     weight: str | None
+    text: Sequence[str]
+    text_options: TextOptions | None
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,11 @@ def read_table(
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
     weight: str | None = None,
+    text: Sequence[str] = (),
+    text_options: TextOptions | None = None,
     labels: bool = True,
     read_limit: float | None = None,
+    encoding: str | None = None,
 ) -> Table:
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
 
@@ -156,11 +165,14 @@ def read_table(
             among numbers in any case.
         weight: a column of numbers by which the rows are weighted in training; by name or position.
             A weight of 2 equals the row twice, 0 its absence. With an encoder it knows its own.
+        text: columns of text, of which the terms are counted; by name or position.
+        text_options: how; None for `TextOptions()`.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
             very large one, and one index makes libsvm text as wide as it says. None: 1.07 (2^30
             bytes), or 100 times the file's size where that is more.
+        encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
 
     Returns:
         The table.
@@ -194,23 +206,40 @@ def read_table(
     kind = kind_of_file(file)
     if header != "auto" and kind != "delimited":
         raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
-    if kind in ("delimited", "columnar"):
+    if encoding is not None and kind != "texts":
+        raise ArgumentError(f"encoding={encoding!r}: {path} is not a folder of texts; leave the option out")
+    if kind in ("delimited", "columnar", "texts"):
         expected = {column.name for column in encoder.columns} if encoder else names_expected(target)
         is_text = kind == "delimited"
-        frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        if encoder is not None and (drop or categories or marks or weight or target not in (None, encoder.target)):
+        if kind == "texts":
+            frame = read_text_folder(path, encoding, read_limit)
+            text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
+        else:
+            frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
+        options = drop or categories or marks or weight or text_options
+        if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{path}: target, weight, drop, categories and marks are for training; the model knows its columns"
+                f"{path}: target, weight, drop, categories, marks and text are for training; the model knows its "
+                "columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
-            table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks, weight)
+            rules: dict[str, Any] = {
+                "missing": missing or "error",
+                "unknown": unknown or "error",
+                "drop": drop,
+                "weight": weight,
+            }
+            rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
+            if text_options is not None and not text:
+                raise ArgumentError(f"{path}: options of texts are given, and no column of text; name it with --text")
+            table = _train(frame, target, rules)
         else:
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if drop or marks or categories or weight or missing in ("drop", "mean") or unknown == "zero":
+        if drop or marks or categories or weight or text or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{path}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
+                f"{path}: drop, categories, marks, weight, text, missing and unknown need named columns; this has none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
@@ -229,6 +258,8 @@ def names_expected(target: str | None) -> set[str]:
 
 def kind_of_file(file: InputFile) -> str:
     """Tell the kind of a file by its ending, or else by its first bytes."""
+    if is_text_folder(file.path):
+        return "texts"
     if is_folder(file.path) or is_idx_name(file.path):
         return "idx"
     kind = _ENDINGS.get(Path(plain_name(file.path)).suffix)
@@ -239,26 +270,25 @@ def kind_of_file(file: InputFile) -> str:
     return marked or ("libsvm" if looks_like_libsvm(start) else "delimited")
 
 
-def _train(
-    frame: Frame,
-    target: str | None,
-    missing: str,
-    unknown: str,
-    drop: Sequence[str],
-    categories: Sequence[str],
-    marks: Sequence[str],
-    weight: str | None,
-) -> Table:
-    """Learn an encoder from the frame and apply it."""
+def _labels_of(frame: Frame) -> str:
+    """The column of labels of a folder of texts."""
+    if LABEL_COLUMN not in frame.names:
+        raise FileError(
+            f"{frame.source}: holds texts without labels, such as {frame.locate(0)}; put those of each class into a "
+            f"subfolder named after it (images of IDX files are read from {IDX_FILES[0]} and the like)"
+        )
+    return LABEL_COLUMN
+
+
+def _train(frame: Frame, target: str | None, rules: dict[str, Any]) -> Table:
+    """Learn an encoder from the frame by the arguments of `learn_encoder`, and apply it."""
     if target is None:
         raise ArgumentError(
             f"{frame.source}: say which column holds the labels with --target NAME (or target=NAME); "
             f"its columns are {listing(frame.names)}"
         )
     n_rows = frame.n_rows
-    encoder, frame, notes = learn_encoder(
-        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks, weight=weight
-    )
+    encoder, frame, notes = learn_encoder(frame, target, **rules)
     table = _encoded(frame, encoder, n_rows, notes)
     if table.weight is not None:
         check_some_weight(table.weight, frame.source, str(encoder.weight))

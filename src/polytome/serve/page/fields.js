@@ -14,7 +14,7 @@ export function beginning(feature) {
 
 /** What is wrong with a text as the value of a feature; empty where nothing is. */
 export function faultIn(feature, text) {
-  if (feature.kind === "text") return "";
+  if (feature.kind === "text") return text.trim() === "" ? "Needs a text." : "";
   if (feature.kind === "category") {
     const isKnown = feature.levels.includes(text);
     return isKnown ? "" : `\u201c${text}\u201d is not one of its levels: ${listed(feature.levels, 8)}.`;
@@ -69,8 +69,9 @@ export class Field {
   #judge(text) {
     const fault = faultIn(this.feature, text);
     this.note.textContent = fault || this.#remark(Number(text));
-    this.note.classList.toggle("error", fault !== "");
-    this.control.setAttribute("aria-invalid", String(fault !== ""));
+    const isWrong = fault !== "" && this.feature.kind !== "text"; // a text that is not there yet is not wrong
+    this.note.classList.toggle("error", isWrong);
+    this.control.setAttribute("aria-invalid", String(isWrong));
     if (this.slider && fault === "") this.slider.value = text;
   }
 

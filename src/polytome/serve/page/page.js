@@ -73,7 +73,9 @@ function introduce(model) {
   const { rows, source } = model.trained_on;
   const inputs = model.image_shape
     ? `in images of ${model.image_shape.join(" \u00d7 ")} pixels`
-    : `by ${count(model.features.length, "feature")}`;
+    : model.features.every((feature) => feature.kind === "text")
+      ? "by the words of a text"
+      : `by ${count(model.features.length, "feature")}`;
   const origin = source === null ? "" : ` of ${source.split(/[\\/]/).at(-1)}`;
   document.querySelector("#facts").textContent =
     `${kind} regression. It distinguishes ${listed(model.classes)} ${inputs}, ` +

@@ -17,6 +17,10 @@ export class TableInput {
   constructor(model, changed) {
     this.features = model.features;
     this.changed = changed;
+    if (this.features.every((feature) => feature.kind === "text")) {
+      this.heading = "Write a text";
+      this.waiting = "Write a text, and the answer follows.";
+    }
     this.fields = new Map();
     document.querySelector("#input").append(document.querySelector("#table-input").content.cloneNode(true));
     this.texts = this.features.map(beginning);
@@ -24,7 +28,10 @@ export class TableInput {
     this.#listen();
   }
 
-  isEmpty = false;
+  /** Whether there is nothing to ask about yet: a text that nobody has written. */
+  get isEmpty() {
+    return this.features.some((feature, place) => feature.kind === "text" && this.texts[place].trim() === "");
+  }
 
   /** What to ask the server about; null where a value cannot be sent. */
   async question() {
@@ -117,7 +124,8 @@ export class TableInput {
 
 export class TableReasons {
   constructor(model, input) {
-    this.start = hasMeans(model) ? "At the training average" : "With zeros everywhere";
+    const isText = model.features.every((feature) => feature.kind === "text");
+    this.start = isText ? "Without any words" : hasMeans(model) ? "At the training average" : "With zeros everywhere";
     this.input = input;
     document.querySelector("#reasons").append(document.querySelector("#table-reasons").content.cloneNode(true));
   }

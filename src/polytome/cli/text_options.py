@@ -1,0 +1,164 @@
+"""Options of columns of text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polytome.cli.options import choice
+
+if TYPE_CHECKING:
+    from polytome.tables.text_columns import TextOptions
+
+__all__ = [
+    "Analyzer",
+    "Encoding",
+    "Hashing",
+    "Lowercase",
+    "MaxFeatures",
+    "MinCount",
+    "Ngrams",
+    "TextColumns",
+    "Tfidf",
+    "check_text_beside_streams",
+    "text_options_of",
+]
+
+_PANEL = "Options of texts"
+
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="COLUMN",
+        show_default=False,
+        help="Count the terms of this column of text; may be given several times.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Analyzer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="word|char|char_wb",
+        callback=choice("word", "char", "char_wb"),
+        show_default=False,
+        help="What terms are made of: words (the default), characters, or characters of one word.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Ngrams = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH",
+        show_default=False,
+        help="The shortest and the longest run of words, or characters, that is a term, such as 1,2 (default: 1,1).",
+        rich_help_panel=_PANEL,
+    ),
+]
+MinCount = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        show_default=False,
+        help="Leave out terms that occur in fewer of the training texts (default: 1).",
+        rich_help_panel=_PANEL,
+    ),
+]
+MaxFeatures = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        show_default=False,
+        help="Keep only so many terms, those that occur most often (default: all).",
+        rich_help_panel=_PANEL,
+    ),
+]
+Hashing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|2^BITS",
+        show_default=False,
+        help="Hash terms to so many features instead of keeping a list of them, such as 2^18.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Lowercase = Annotated[
+    bool | None,
+    typer.Option(
+        "--lowercase/--no-lowercase",
+        show_default=False,
+        help="Whether upper and lower case are the same (default: yes).",
+        rich_help_panel=_PANEL,
+    ),
+]
+Tfidf = Annotated[
+    bool | None,
+    typer.Option(
+        "--tfidf/--no-tfidf",
+        show_default=False,
+        help="Weight terms by how rare they are, and texts by their length; or count (default: weight).",
+        rich_help_panel=_PANEL,
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default=False,
+        help="How the texts of a folder are encoded (default: UTF-8, and Latin-1 for a file that is not).",
+    ),
+]
+
+
+def text_options_of(
+    analyzer: str | None,
+    ngrams: str | None,
+    min_count: int | None,
+    max_features: int | None,
+    hashing: str | None,
+    lowercase: bool | None,
+    tfidf: bool | None,
+) -> TextOptions | None:
+    """The options of texts; None where none was given."""
+    from polytome.tables.text_columns import TextOptions
+
+    given: dict[str, Any] = {
+        "analyzer": analyzer,
+        "ngrams": None if ngrams is None else _pair(ngrams),
+        "min_count": min_count,
+        "max_features": max_features,
+        "hashing": None if hashing is None else _number(hashing),
+        "lowercase": lowercase,
+        "tfidf": tfidf,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    return TextOptions(**given) if given else None
+
+
+def check_text_beside_streams(sources: list[str], why: str, text: list[str] | None, options: object) -> None:
+    """Refuse, before the first reading, columns of text in rows that are read piece by piece."""
+    from polytome.errors import ArgumentError
+
+    if text or options is not None:
+        raise ArgumentError(
+            f"--text: {sources[0]} is read piece by piece ({why}), where terms are not counted; give one file that "
+            "fits into memory, or make its features beforehand"
+        )
+
+
+def _pair(text: str) -> tuple[int, int]:
+    """`1,2`, or `2` for both."""
+    if not (match := re.fullmatch(r"(\d{1,9})(?:,(\d{1,9}))?", text.replace(" ", ""))):
+        raise typer.BadParameter(f"{text!r} is not LOW,HIGH, such as 1,2", param_hint="'--ngrams'")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _number(text: str) -> int:
+    """`262144` or `2^18`."""
+    if match := re.fullmatch(r"2(?:\^|\*\*)(\d{1,2})", text):
+        return int(2 ** int(match[1]))
+    if not re.fullmatch(r"\d{1,12}", text):
+        raise typer.BadParameter(f"{text!r} is not a number of features, such as 2^18", param_hint="'--hashing'")
+    return int(text)
