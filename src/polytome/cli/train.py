@@ -235,7 +235,7 @@ def train(
     rows = _read(source, data, {**table, **chosen, **texts})
     rows = _prepared(rows, positive, test_fraction, seed)
     if test is not None:
-        rows = _with_test_rows(rows, test, read_limit)
+        rows = _with_test_rows(rows, test, read_limit, encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
     wanted.check_classes(sorted(class_counts(rows.y)))
     if prefer is not None:
@@ -253,10 +253,10 @@ def _hold_to(strict: bool, model: LogisticRegression) -> None:
         raise typer.Exit(_NOT_CERTIFIED)
 
 
-def _with_test_rows(rows: Source, test: str, read_limit: float | None) -> Source:
+def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding: str | None) -> Source:
     """The rows with those of another file as test rows, read in the same way."""
     from polytome.errors import ArgumentError
-    from polytome.files.sources import against_rest, is_dataset
+    from polytome.files.sources import against_rest, is_dataset, texts_of
     from polytome.tables.table import read_table
 
     if rows.X_test is not None:
@@ -268,7 +268,7 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None) -> Source
         )
     if is_same_file(test, rows.name):
         raise ArgumentError(f"--test {test}: is {rows.name}, which is trained on; give rows that are not")
-    read = read_table(test, encoder=rows.encoder, read_limit=read_limit)
+    read = read_table(test, encoder=rows.encoder, read_limit=read_limit, encoding=encoding)
     if read.y is None:
         raise ArgumentError(f"--test {test}: has no labels to compare the predictions with")
     import numpy as np
@@ -282,6 +282,7 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None) -> Source
         weight_test=read.weight,
         test_names=numbers,
         test_source=test,
+        texts=None if read.frame is None else texts_of(rows.encoder, read.frame),
         notes=(*rows.notes, *read.notes),
     )
 

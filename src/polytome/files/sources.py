@@ -58,6 +58,7 @@ __all__ = [
     "open_model",
     "open_source",
     "read_for_model",
+    "texts_of",
 ]
 
 
@@ -243,7 +244,7 @@ def read_for_model(
             kept=table.kept,
             weight=table.weight,
             files=_text_files(table) if is_text_folder(source) else None,
-            texts=None if table.frame is None else _texts(encoder, table.frame),
+            texts=None if table.frame is None else texts_of(encoder, table.frame),
         )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -262,7 +263,7 @@ def _text_files(table: Table) -> tuple[str, ...]:
     return tuple(str(Path(table.source) / frame.locate(row)) for row in rows)
 
 
-def _texts(encoder: Encoder, frame: Frame) -> tuple[str, ...] | None:
+def texts_of(encoder: Encoder, frame: Frame) -> tuple[str, ...] | None:
     """The texts of the rows of a frame, those of several columns one after the other; None where no
     column is text."""
     columns = [frame[column.name] for column in encoder.columns if column.kind == "text"]
@@ -493,7 +494,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
         encoder = learn_from_fewer(source.encoder, train_frame)
         scale = suited_scale(encoder) if source.encoder.has_text else scale
-        texts = _texts(encoder, test_frame)
+        texts = texts_of(encoder, test_frame)
         X, X_test = encoder.encode(train_frame), replace(encoder, unknown="zero").encode(test_frame)
         notes += only_held_out(source.encoder, encoder)
     return replace(
