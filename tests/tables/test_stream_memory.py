@@ -1,5 +1,5 @@
-"""Rows that are read piece by piece: memory grows with them by a few bytes each, and with passes not
-at all."""
+"""Rows that are read piece by piece: memory grows with them by a few bytes each, and with passes
+not at all."""
 
 from __future__ import annotations
 
