@@ -19,6 +19,7 @@ from polytome.errors import DataError
 from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.rows.arrays import ArrayRows, block_rows
 from polytome.rows.blocks import Array, Facts, Moments, Standardised, Storage, submitted, weighted_moments
+from polytome.rows.freed_memory import return_freed_memory
 from polytome.rows.journal import Journal
 from polytome.rows.sparse import SparseRows
 from polytome.threads import available_threads, kept
@@ -90,6 +91,7 @@ class Stream:
     def pieces(self, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
         """The pieces of the parts of these numbers, each with its number, read ahead of their use
         by other threads."""
+        return_freed_memory()
         waiting = iter(numbers)
         reading: deque[tuple[int, Iterator[Any], Future[Any]]] = deque()
         with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:

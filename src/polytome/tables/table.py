@@ -370,6 +370,30 @@ def array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, note
             f"{source}: labels of shape {y.shape} for {n_rows} rows; one label per row is needed, {(n_rows,)} "
             "(argmax(axis=1) turns one-hot rows into labels)"
         )
+    frame = _label_frame(y, source)
+    return read_labels(frame, "label", label_kind(frame, "label", training=training, notes=notes))
+
+
+def labels_that_occur(
+    y: NDArray[Any], source: str, firsts: Sequence[int], n_rows: int, notes: list[str]
+) -> NDArray[Any]:
+    """Check labels for training of which each is named once, as those of all rows are checked.
+
+    Args:
+        y: the labels.
+        source: what messages call the rows.
+        firsts: the row in which each occurs first, counted from 0.
+        n_rows: how many rows they stand for.
+        notes: receives a sentence if they hardly look like classes.
+    """
+    frame = replace(_label_frame(y, source), rows=np.array(firsts, dtype=np.intp))
+    found = read_labels(frame, "label", label_kind(frame, "label", notes=notes, n_rows=n_rows))
+    assert found is not None  # there are at least two classes
+    return found
+
+
+def _label_frame(y: NDArray[Any], source: str) -> Frame:
+    """The labels as the only column of a table."""
     cells: Cells
     if y.dtype.kind in "iu" and max(abs(int(y.max())), abs(int(y.min()))) > EXACT:
         cells = TextCells.of([str(label) for label in y.tolist()])  # float64 would merge neighbours
@@ -379,8 +403,7 @@ def array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, note
         cells = TextCells.of(plain_texts(y, source))
     else:
         raise DataError(f"{source}: labels of type {y.dtype}; whole numbers or text are needed")
-    frame = Frame(("label",), (cells,), source)
-    return read_labels(frame, "label", label_kind(frame, "label", training=training, notes=notes))
+    return Frame(("label",), (cells,), source)
 
 
 def _check_choice(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:

@@ -16,12 +16,13 @@ from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows import Stream
 from polytome.rows.stream import Workers
 from polytome.tables.readers.arrays import COLUMN_BYTES, load_npy, numpy_errors, position_of, refuse_value
-from polytome.tables.readers.libsvm import Lines, joined_labels, parse_lines
+from polytome.tables.readers.libsvm import Lines, parse_lines
 from polytome.tables.readers.opening import Allowance, InputFile, kind_of_bytes
-from polytome.tables.streams.each_row import chosen_of, composed, smallest
+from polytome.tables.streams.each_row import chosen_of, composed
 from polytome.tables.streams.lines import PIECE_BYTES, Range, ranges_of
 from polytome.tables.streams.memory import check_memory
 from polytome.tables.streams.places import SeenFile, unbounded
+from polytome.tables.streams.seen_labels import SeenLabels
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.table import array_labels
 
@@ -123,8 +124,8 @@ def open_arrays(
     parts = [part for file in files for part in file.parts(piece_rows)]
     n_rows = sum(part.n_rows for part in parts)
     held_bytes = max(file.held_bytes for file in files)
-    check_memory(2 * n_rows, piece_rows if width else 0, width or 0, held_bytes, limit)
-    labels: list[Array] = []
+    check_memory(n_rows, piece_rows if width else 0, width or 0, held_bytes, limit)
+    labels = SeenLabels(name)
     counts: list[int] = []
     done, n_entries, n_features = 0, 0, width or 0
     for part in parts:
@@ -133,26 +134,24 @@ def open_arrays(
             done += piece.shape[0]
             n_entries += piece.nnz if width is None else piece.size
             n_features = max(n_features, piece.shape[1])
-            labels += [] if y is None else [y]
+            if y is not None:
+                labels.see(y)
             if progress is not None:
                 progress(done, max(n_rows, done))
         counts.append(done - before)
     if not done:
         raise DataError(f"{name}: holds no row; there is nothing to learn from")
-    if not labels:
+    if not labels.n_rows:
         raise DataError(f"{name}: has no labels to learn from; say where they are with --target (or target=...)")
     if not n_features:
         raise DataError(f"{name}: every row is empty; each line needs the form 'label index:value ...'")
     notes: list[str] = []
-    found = joined_labels(unbounded(files[0].files[0].path), labels)
-    y = array_labels(found, done, name, True, notes)
-    assert y is not None
-    classes, codes = np.unique(y, return_inverse=True)
+    classes, codes = labels.coded(unbounded(files[0].files[0].path), notes)
     pairs = zip(parts, counts, strict=True)
     checked = tuple(part.checked(count, n_features) for part, count in pairs if count)
     X = Stream(checked, n_features, piece_rows, width is None, n_entries, files[0].dtype, limit, workers=workers)
     seen = tuple(one for file in files for one in file.files)
-    return StreamedTable(name, X, codes.astype(smallest(len(classes))), classes, None, seen, tuple(notes))
+    return StreamedTable(name, X, codes, classes, None, seen, tuple(notes))
 
 
 def array_pieces(
@@ -321,9 +320,10 @@ class NpyPart:
         """
         array = self.array
         beside = None if array.beside is None else _labels_beside(array.beside.path)
-        if beside is not None and beside.shape[:1] != array.shape[:1]:
+        if beside is not None and beside.shape != array.shape[:1]:
             raise DataError(
-                f"{array.beside}: labels of shape {beside.shape} for {array.shape[0]} rows; one label per row is needed"
+                f"{array.beside}: labels of shape {beside.shape} for {array.shape[0]} rows; one label per row is "
+                f"needed, {array.shape[:1]} (argmax(axis=1) turns one-hot rows into labels)"
             )
         for row, block in self._blocks():
             X, y = self._divided(block)

@@ -31,7 +31,7 @@ from polytome.tables.schemas import (
     refuse_marked_numbers,
     without_gap_words,
 )
-from polytome.tables.streams.each_row import smallest
+from polytome.tables.streams.each_row import joined, smallest
 from polytome.tables.weight_columns import read_weights, weight_note
 
 __all__ = ["MOST_WORDS", "Learner", "learn_from_fewer_frames"]
@@ -70,7 +70,7 @@ class Learner:
         self.missing, self.unknown, self.forced, self.marks = missing, unknown, forced, tuple(marks)
         self.columns = {name: _Seen(self, name, name in forced) for name in names}
         self.labels = _Seen(self, target, forced=True)
-        self.codes: list[NDArray[np.int32]] = []
+        self.codes: list[NDArray[np.signedinteger[Any]]] = []
         self.weights: list[NDArray[np.float64]] = []
         self.n_rows = 0
         self._begins: list[int] = []
@@ -88,7 +88,7 @@ class Learner:
         for name, seen in (*self.columns.items(), (self.target, self.labels)):
             cells = frame[name]
             seen.see(cells.without(marks) if marks else cells, self.n_rows)
-        self.codes.append(self.labels.last_codes)
+        self.codes.append(self.labels.last_codes.astype(smallest(len(self.labels.counts))))
         if self.weight is not None:
             drops = self.missing == "drop"
             self.weights.append(read_weights(frame, self.weight, self.marks, may_be_missing=drops))
@@ -150,14 +150,14 @@ class Learner:
         return classes, found
 
     def labelled(self, kind: Literal["integer", "text"]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The labels that occur, sorted, and which of them each row has, in the smallest type."""
+        """The labels that occur, sorted, and which of them each row has, in the smallest type; what
+        was kept for each row is given away."""
         classes, meant = self.classes(kind)
-        meant = meant.astype(smallest(len(classes)))  # there is one for each row
-        return classes, np.concatenate([meant[each] for each in self.codes])
+        return classes, joined(self.codes, meant.astype(smallest(len(classes))))
 
     def weighed(self) -> NDArray[np.float64] | None:
-        """The weight of each row; None where they are equal."""
-        return None if self.weight is None else np.concatenate(self.weights)
+        """The weight of each row, which is given away; None where they are equal."""
+        return None if self.weight is None else joined(self.weights)
 
 
 def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: str) -> Encoder:

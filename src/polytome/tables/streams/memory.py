@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from polytome.errors import ArgumentError, DataError
+from polytome.rows.freed_memory import return_freed_memory
 from polytome.solvers.memory import memory_left
 
 __all__ = ["bytes_of", "check_memory"]
@@ -43,7 +44,8 @@ def bytes_of(memory: str | float | None, name: str = "memory") -> int | None:
 
 
 def check_memory(n_rows: int, piece_rows: int, n_columns: int, held_bytes: int, limit: int | None) -> None:
-    """Refuse rows that need more memory than there is, even piece by piece.
+    """Refuse rows that need more memory than there is, even piece by piece; from now on what
+    pieces took is given back to the system.
 
     Args:
         n_rows: how many there are.
@@ -55,6 +57,7 @@ def check_memory(n_rows: int, piece_rows: int, n_columns: int, held_bytes: int, 
     Raises:
         DataError: there is too little.
     """
+    return_freed_memory()
     needed = n_rows * _BYTES_OF_ROW + piece_rows * n_columns * _BYTES_OF_VALUE + held_bytes + _BYTES_ALWAYS
     left = memory_left(limit)
     if left is not None and needed > left:

@@ -235,9 +235,10 @@ def open_rows(
                 progress(learner.n_rows, max(n_rows, learner.n_rows))
         counted.append(part.checked(learner.n_rows - before, names))
     encoder, more = learner.learned()
+    has_gaps = learner.has_gaps()
     classes, codes = learner.labelled(encoder.label_kind)
     encoded, weights = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows], learner.weighed()
-    if missing == "drop" and learner.has_gaps():
+    if missing == "drop" and has_gaps:
         encoded, codes, weights, note = _without_incomplete(name, encoded, codes, weights)
         more = (*more, note)
     if weights is not None:
