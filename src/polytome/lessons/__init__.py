@@ -43,6 +43,8 @@ _IN_ORDER = (
     "softmax-pytorch",
     "many-classes",
     "mnist",
+    "penalties",
+    "inference",
     "linked-notebooks",
     "notation",
     "quizzes",
