@@ -77,7 +77,7 @@ def fit_table(table: Array) -> LogisticResult:
 
 
 def rows_of(table: Array) -> tuple[Array, Array, Array]:
-    """A row for each cell that is not empty: in the first row or not, happened or not, how often."""
+    """For each cell that is not empty: in the first row or not, happened or not, how often."""
     in_first_row, happened = np.array([[1.0], [1.0], [0.0], [0.0]]), np.array([1, 0, 1, 0])
     counted = table.ravel() > 0
     return in_first_row[counted], happened[counted], table.ravel()[counted]

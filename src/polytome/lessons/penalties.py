@@ -134,8 +134,8 @@ def flat_valley(page: Page, iris: Dataset) -> None:
         Without a penalty the coefficients wander along the valley. Sample D has no minimum at all: its flowers can be
         told apart perfectly, so larger coefficients are always better. Where the program stopped, the other flowers
         cost {rows[-1][2]} nats each; a coin would cost {np.log(2):.2f}. With the penalty all four samples nearly
-        agree. That has a price: where the valley was steep enough, these coefficients are too small, and
-        predict a little worse. How strong a penalty should be is a question for later.
+        agree. That has a price: for A, B and C this strength is a little too much, and the other flowers are predicted
+        a little worse. How strong a penalty should be is a question for later.
     """)
 
 
@@ -330,7 +330,7 @@ def path_of_iris(page: Page, iris: Dataset) -> None:
     """)
     page.figure(
         "path-of-iris",
-        lambda: path.plot().figure_,
+        lambda: draw_path_of(path, measurements(iris)),
         "The path from the strongest penalty (left) to a weak one. Above, how many of twelve coefficients are not 0.",
         "Norms of the coefficients of four measurements against C and against their sum: petal length leaves zero "
         "first, then petal width, sepal width, and late sepal length.",
@@ -417,9 +417,9 @@ def choosing(page: Page) -> None:
     )
     page.code(one_standard_error)
     page.table(
-        ("rule", "C", "held-out log loss", "its standard error", "columns kept, mean of the folds"),
+        ("rule", "C", "held-out log loss", "standard error", "columns kept (mean)"),
         [
-            (name, float(search.Cs_[at]), float(means[at]), float(errors[at]), kept)
+            (name, f"{search.Cs_[at]:.3f}", f"{means[at]:.4f}", f"{errors[at]:.4f}", kept)
             for name, at, kept in zip(("min", "1se"), (best, chosen), n_kept, strict=True)
         ],
     )
@@ -488,7 +488,7 @@ def misreadings(page: Page, iris: Dataset) -> None:
     page.table(
         ("measurement", "all in cm", "sepal width in mm"),
         [
-            (name, float(one), float(other))
+            (name, f"{one:.4f}", f"{other:.4f}")
             for name, one, other in zip(names, entry_strengths(raw), entry_strengths(in_mm), strict=True)
         ],
         "Strength at which each measurement comes in",
@@ -552,10 +552,10 @@ def draw_valley(X: Array, y: Array, free: Array, held: Array) -> Figure:
     from polytome.plots.drawing import PALETTE, new_figure
 
     figure, panels = new_figure(width=7.0, height=3.6, columns=2)
-    across, up, points = plane((-20, 45), (-20, 45))
+    across, up, points = plane((-6, 30), (-14, 22))
     loss = mean_log_loss(points, X, y)
     penalised = loss + (points**2).sum(axis=1) / (2 * len(y))
-    steps = [0.02, 0.06, 0.2, 0.6, 2.0, 6.0, 20.0]
+    steps = [0.005, 0.02, 0.06, 0.2, 0.6, 2.0, 6.0]
     for panel, heights, best, title in zip(
         panels, (loss, penalised), (free, held), ("loss alone", "loss and penalty"), strict=True
     ):
@@ -572,7 +572,7 @@ def draw_budgets(X: Array, y: Array, free: Array, lasso: Array, ridge: Array) ->
     from polytome.plots.drawing import PALETTE, new_figure, tint
 
     figure, panels = new_figure(width=7.0, height=3.9, columns=2)
-    across, up, points = plane((-0.9, 1.9), (-1.1, 1.3), n=121)
+    across, up, points = plane((-0.9, 2.3), (-1.3, 1.5), n=121)
     heights = mean_log_loss(points, X, y)
     lowest = float(mean_log_loss(free[None], X, y)[0])
     angle = np.linspace(0, 2 * np.pi, 200)
@@ -592,6 +592,14 @@ def draw_budgets(X: Array, y: Array, free: Array, lasso: Array, ridge: Array) ->
         panel.set(title=name, xlabel="coefficient of sepal length", aspect="equal")
     panels[0].set_ylabel("coefficient of sepal width")
     return figure
+
+
+def draw_path_of(path: RegularizationPath, names: list[str]) -> Figure:
+    """The path, with the names of its columns."""
+    from polytome.plots.paths import PathDisplay
+
+    norms = np.linalg.norm(path.coefs_ * path.divisors_, axis=1)
+    return PathDisplay(path.Cs_, norms, path.n_active_, names, "norm of a column's coefficients").plot().figure_
 
 
 def draw_thresholds(strength: float) -> Figure:

@@ -43,7 +43,10 @@ def index_page(lessons: list[Lesson]) -> str:
         f'<li><a href="{lesson.name}.html">{escape(lesson.title)}</a><br>{inline_html(lesson.summary)}</li>'
         for lesson in lessons
     )
-    text = "Everything in five source documents on logistic and softmax regression, recomputed."
+    text = (
+        "Everything in five source documents on logistic and softmax regression, recomputed; and what comes next, "
+        "penalties and inference."
+    )
     named = "\n".join(f"<li>{number}: {escape(title)}</li>" for number, title in DOCUMENTS.items())
     body = f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>'
     return _document("Lessons", text, "", f"{body}\n<h2>The documents</h2>\n<ul>\n{named}\n</ul>")
