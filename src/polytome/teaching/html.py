@@ -141,17 +141,17 @@ def _(block: blocks.Question) -> str:
     options = "".join(f"<li>{inline_html(option)}</li>" for option in block.options)
     answer = f"<b>{letters[block.answer]})</b> " if block.options else ""
     return (
-        f'<section class="question"><p><b>{inline_html(block.prompt)}</b></p>'
+        f'<div class="question"><p><b>{inline_html(block.prompt)}</b></p>'
         + (f'<ol type="a">{options}</ol>' if options else "")
-        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p></details></section>"
+        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p></details></div>"
     )
 
 
 @_shown.register
 def _(block: blocks.Flashcard) -> str:
     return (
-        f'<section class="question">{html(block.front)}<details><summary>Turn the card</summary>{html(block.back)}'
-        "</details></section>"
+        f'<div class="question">{html(block.front)}<details><summary>Turn the card</summary>{html(block.back)}'
+        "</details></div>"
     )
 
 
