@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from polytome.models.one_vs_one import OneVsOne
     from polytome.models.one_vs_rest import OneVsRest
     from polytome.models.path import RegularizationPath
+    from polytome.models.relaxed import relaxed_refit
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.streams.opening import open_rows
@@ -53,6 +54,7 @@ __all__ = [
     "load_dataset",
     "open_rows",
     "read_table",
+    "relaxed_refit",
     "show_config",
     "verify",
 ]
@@ -81,6 +83,7 @@ _HOMES = {
     "load_dataset": "polytome.tables.datasets",
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
+    "relaxed_refit": "polytome.models.relaxed",
     "show_config": "polytome.configuration",
     "verify": "polytome.verification.checker",
 }

@@ -520,7 +520,7 @@ def draw_profile(slope: float, error: float) -> Figure:
     at = np.linspace(-1.2, 4.8, 241)
     top = best_given(slope)
     series = {
-        "profile": (at, [best_given(float(value)) - top for value in at]),
+        "profile": (at, np.array([best_given(float(value)) - top for value in at])),
         "Wald": (at, -(((at - slope) / error) ** 2) / 2),
     }
     level = {f"{chi2.ppf(LEVEL, 1) / 2:.2f} below the top": -chi2.ppf(LEVEL, 1) / 2}

@@ -610,7 +610,7 @@ def draw_thresholds(strength: float) -> Figure:
     series = {
         "no penalty": (a, a),
         "squares": (a, a / (1 + strength)),
-        "absolute values": (a, [soft_threshold(value, strength) for value in a]),
+        "absolute values": (a, np.array([soft_threshold(float(value), strength) for value in a])),
     }
     return curves(series, x_label="$a$, where the loss alone has its minimum", y_label="$w$, the penalised minimum")
 
