@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from polytome.models.one_vs_rest import OneVsRest
     from polytome.models.path import RegularizationPath
     from polytome.models.relaxed import relaxed_refit
+    from polytome.models.stability import StabilitySelection
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.streams.opening import open_rows
@@ -45,6 +46,7 @@ __all__ = [
     "Progress",
     "RegularizationPath",
     "SigmoidNeuron",
+    "StabilitySelection",
     "Stop",
     "Verification",
     "diagnose",
@@ -74,6 +76,7 @@ _HOMES = {
     "Progress": "polytome.solvers",
     "RegularizationPath": "polytome.models.path",
     "SigmoidNeuron": "polytome.models.neurons",
+    "StabilitySelection": "polytome.models.stability",
     "Stop": "polytome.solvers",
     "Verification": "polytome.verification.findings",
     "diagnose": "polytome.models.diagnose",
