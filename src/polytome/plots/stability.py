@@ -96,7 +96,7 @@ class StabilityDisplay(Display):
     def title(self) -> str:
         """What the picture shows."""
         n = int((self.frequencies[-1] >= self.threshold - 1e-9).sum())
-        return f"{counted(n, 'column')} came in in at least {percent(self.threshold)} of the half samples"
+        return f"At least {percent(self.threshold)} of half samples choose {counted(n, 'column')}"
 
     def description(self) -> str:
         """Which columns are selected."""
@@ -104,7 +104,9 @@ class StabilityDisplay(Display):
         chosen = [f"{self.names[j]} ({percent(last[j])})" for j in np.argsort(-last, kind="stable")]
         n = int((last >= self.threshold - 1e-9).sum())
         which = f": {', '.join(chosen[: min(n, _NAMED)])}" if n else ""
-        return f"Of {counted(len(last), 'column')} {n} came in in at least {percent(self.threshold)} of halves{which}."
+        return (
+            f"At least {percent(self.threshold)} of half samples choose {n} of {counted(len(last), 'column')}{which}."
+        )
 
 
 def draw_stability(selection: StabilitySelection, *, ax: Any = None) -> StabilityDisplay:
