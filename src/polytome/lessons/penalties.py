@@ -563,6 +563,7 @@ def draw_valley(X: Array, y: Array, free: Array, held: Array) -> Figure:
         panel.plot(*best, "*", color=PALETTE[1], markersize=13)
         panel.set(title=title, xlabel="coefficient of petal length", aspect="equal")
     panels[0].set_ylabel("coefficient of petal width")
+    panels[1].tick_params(labelleft=False)  # as on the left
     return figure
 
 
@@ -591,6 +592,7 @@ def draw_budgets(X: Array, y: Array, free: Array, lasso: Array, ridge: Array) ->
         panel.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
         panel.set(title=name, xlabel="coefficient of sepal length", aspect="equal")
     panels[0].set_ylabel("coefficient of sepal width")
+    panels[1].tick_params(labelleft=False)  # as on the left
     return figure
 
 
