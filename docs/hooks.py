@@ -194,7 +194,8 @@ def add_lessons(files: Files, config: Any) -> None:
     rows = [f"{place}. [{each.title}]({each.name}.md): {each.summary}" for place, each in enumerate(catalogue(), 1)]
     text = [
         "# Lessons",
-        "Everything in five source documents on logistic and softmax regression, recomputed.",
+        "Everything in five source documents on logistic and softmax regression, recomputed; and what comes next, "
+        "penalties and inference.",
         "`polytome lesson` prints them in a terminal; `polytome check-sources` compares them with the documents.",
         "",
         *rows,

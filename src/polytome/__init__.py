@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from polytome.models.one_vs_one import OneVsOne
     from polytome.models.one_vs_rest import OneVsRest
     from polytome.models.path import RegularizationPath
+    from polytome.models.relaxed import relaxed_refit
+    from polytome.models.stability import StabilitySelection
     from polytome.solvers import Progress, Stop
     from polytome.tables.datasets import load_dataset
     from polytome.tables.streams.opening import open_rows
@@ -51,6 +53,7 @@ __all__ = [
     "Progress",
     "RegularizationPath",
     "SigmoidNeuron",
+    "StabilitySelection",
     "Stop",
     "TextOptions",
     "Verification",
@@ -64,6 +67,7 @@ __all__ = [
     "load_dataset",
     "open_rows",
     "read_table",
+    "relaxed_refit",
     "show_config",
     "verify",
 ]
@@ -85,6 +89,7 @@ _HOMES = {
     "Progress": "polytome.solvers",
     "RegularizationPath": "polytome.models.path",
     "SigmoidNeuron": "polytome.models.neurons",
+    "StabilitySelection": "polytome.models.stability",
     "Stop": "polytome.solvers",
     "TextOptions": "polytome.tables.text_columns",
     "Verification": "polytome.verification.findings",
@@ -98,6 +103,7 @@ _HOMES = {
     "load_dataset": "polytome.tables.datasets",
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
+    "relaxed_refit": "polytome.models.relaxed",
     "show_config": "polytome.configuration",
     "verify": "polytome.verification.checker",
 }

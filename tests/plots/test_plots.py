@@ -22,7 +22,14 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 
 import polytome
-from polytome import LogisticRegression, LogisticRegressionCV, RegularizationPath, load_dataset, plots
+from polytome import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    RegularizationPath,
+    StabilitySelection,
+    load_dataset,
+    plots,
+)
 from polytome.errors import ArgumentError, DataError, MissingExtraError
 from polytome.evaluation.curves import binomial_interval
 from polytome.evaluation.explain import contributions
@@ -117,6 +124,7 @@ DRAW: dict[str, Callable[[], plots.display.Display]] = {
     "cross-validation": lambda: plots.CrossValidationDisplay.from_search(
         LogisticRegressionCV(Cs=4, l1_ratios=[0, 1], cv=3).fit(*iris()[:2])
     ),
+    "stability-2": lambda: StabilitySelection(n_pairs=3, n_strengths=12, scale="standard").fit(*cancer()[:2]).plot(),
     "precision-10": lambda: plots.PrecisionRecallDisplay.from_estimator(digits()[2], *digits()[:2]),
     "why-2": lambda: why(cancer, 3),
     "why-3": lambda: why(iris, 40),

@@ -1,4 +1,4 @@
-"""Lessons: everything in the source documents, recomputed.
+"""Lessons: everything in the source documents, recomputed, and what they leave out.
 
 There is one file for each lesson. Its docstring begins with "Title: what it shows."; its function
 `lesson(page)` computes and fills a page. A file can be run as a script,
@@ -43,6 +43,8 @@ _IN_ORDER = (
     "softmax-pytorch",
     "many-classes",
     "mnist",
+    "penalties",
+    "inference",
     "linked-notebooks",
     "notation",
     "quizzes",

@@ -1,9 +1,10 @@
 """Flashcards: the field in questions and answers, to be learned with Anki.
 
-Document 004 (three cards), and what the other lessons compute for documents 000 to 003. Method: one
-question, one answer, as in Wozniak, Effective learning: twenty rules of formulating
-knowledge, 1999. Formulas: Murphy, Probabilistic Machine Learning: An Introduction, 2022, chapters 6
-and 10; Cover and Thomas, Elements of Information Theory, 2006, chapters 2, 5 and 8.
+Document 004 (three cards), and what the other lessons compute, for documents 000 to 003 and beyond
+them. Method: one question, one answer, as in Wozniak, Effective learning: twenty rules of
+formulating knowledge, 1999. Formulas: Murphy, Probabilistic Machine Learning: An Introduction,
+2022, chapters 6 and 10; Cover and Thomas, Elements of Information Theory, 2006, chapters 2, 5 and
+8.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections import Counter
 from string import Template
 
 import numpy as np
+from scipy.stats import chi2
 
 from polytome import numerics
+from polytome.lessons.penalties import soft_threshold
 from polytome.teaching.page import Flashcard, Page
 
 
@@ -72,6 +75,10 @@ def computed() -> dict[str, str]:
         "most": f"{-math.log(1e-8):.2f}",
         "wrong": f"{wrong:g}",
         "rewarded": f"{math.log1p(-wrong):.2f}",
+        "shrunk": f"{soft_threshold(0.8, 0.5):.1f}",
+        "stopped": f"{soft_threshold(0.3, 0.5):g}",
+        "drop": f"{chi2.ppf(0.95, 1) / 2:.2f}",
+        "often": f"{1 - 0.95**20:.0%}",
         "punished": f"{-math.log1p(-wrong):.2f}",
     }
 
@@ -336,6 +343,72 @@ $n$ samples is scikit-learn's $C$?
 [training] What proves that a fit is good although the minimum $P^*$ is not known?
     A lower bound $D$ on the minimum. The objective $P$ that was reached satisfies $P - P^* \le P - D$, the duality gap.
     Polytome prints it as the certificate of a fit.
+
+## Penalties
+
+[definition penalties] What do L1 (lasso), L2 (ridge) and the elastic net add to the mean loss?
+    $$\lambda \left( a \sum_j |w_j| + \frac{1 - a}{2} \sum_j w_j^2 \right)$$
+
+    with $a = 1$ for L1, $a = 0$ for L2, and $a$ between them for the elastic net.
+
+[meaning penalties] Why does a lasso make coefficients exactly 0, and ridge does not?
+    The set $\sum_j |w_j| \le t$ is a diamond with corners on the axes, and a contour of the loss often meets it at a
+    corner. $\sum_j w_j^2 \le t$ is a disc without corners.
+
+[identity penalties] Which $w$ minimises $\frac{1}{2} (w - a)^2 + \lambda |w|$?
+    Soft thresholding: $a - \lambda$ if $a > \lambda$, $a + \lambda$ if $a < -\lambda$, else 0. So 0.8 becomes
+    @shrunk at $\lambda = 0.5$, and 0.3 becomes @stopped.
+
+[penalties derivative] At the minimum of a loss with the penalty $\lambda \sum_j |w_j|$: what is the loss's slope $g_j$?
+    $-\lambda$ times the sign of $w_j$ where $w_j \ne 0$; between $-\lambda$ and $\lambda$ where $w_j = 0$.
+
+[penalties] From which strength on does a lasso of two classes leave no coefficient?
+    $\lambda_{\max} = \max_j |\frac{1}{n} \sum_i x_{ij} (y_i - \bar y)|$: the strongest pull of a column when all
+    coefficients are 0.
+
+[penalties] What is the rule of one standard error?
+    Take the strongest penalty whose mean held-out loss is within one standard error of the smallest one.
+
+[trap penalties] A lasso leaves out a column. Has it no effect?
+    That is not said. It was not needed beside the other columns, at this price. A column that says almost the same may
+    have taken its place.
+
+[trap penalties units] Why does the unit of a column matter under a penalty?
+    In a smaller unit its numbers are larger, the coefficient that it needs is smaller, and so is its price.
+    Standardise.
+
+## Inference
+
+[definition inference] A 2 x 2 table with the counts $a, b$ in one row and $c, d$ in the other: the odds ratio?
+    $\frac{a / b}{c / d} = \frac{a d}{b c}$. Its logarithm is the coefficient of a logistic model with one 0/1 column.
+
+[inference] What is the standard error of a log odds ratio?
+    $\sqrt{\frac{1}{a} + \frac{1}{b} + \frac{1}{c} + \frac{1}{d}}$ (Woolf). The smallest counts decide.
+
+[definition inference] What is the information matrix of logistic regression, and what does its inverse give?
+    $\sum_i p_i (1 - p_i) x_i x_i^\top$. Its inverse is the covariance of the coefficients; the roots of its diagonal
+    are their standard errors.
+
+[inference] Wald, likelihood ratio, score: where does each of the three tests look?
+    Wald from the maximum, in standard errors. The likelihood ratio at both heights. Score at the null hypothesis, at
+    the slope there.
+
+[inference] What is a profile interval?
+    All values of a coefficient that a likelihood-ratio test does not reject: fixed there, with the others at their
+    best, the log-likelihood loses at most @drop (at 95 %).
+
+[trap inference] A program prints a coefficient of 18 with a standard error of 3,000. What has happened?
+    Separation: the estimate is infinite, and the program stopped on its way. Wald's test is useless then; the
+    likelihood-ratio test is not.
+
+[inference] What does Firth's method do to a 2 x 2 table?
+    It adds one half to every cell, which keeps the log odds ratio finite and takes away its first-order bias.
+
+[inference] What is an average marginal effect of a column?
+    The mean over the rows of $p_i (1 - p_i) w_j$: what one unit more does to the probability.
+
+[trap inference] The best of 20 columns of noise is tested on the rows that chose it. How often is p below 5 %?
+    In about @often of such studies, not in 5 %: $1 - 0.95^{20}$. Test on other rows.
 
 ## Shapes
 

@@ -14,6 +14,7 @@ __all__ = ["higher"]
 
 _HOMES = {
     "draw_path": "polytome.plots.paths",
+    "draw_stability": "polytome.plots.stability",
     "make_report": "polytome.report",
     "record_training": "polytome.files.training_record",
     "save": "polytome.files.model_file",

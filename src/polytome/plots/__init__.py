@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay
     from polytome.plots.ranking import PrecisionRecallDisplay, RocDisplay
     from polytome.plots.reasons import ContributionsDisplay
+    from polytome.plots.stability import StabilityDisplay
     from polytome.plots.training import ConvergenceDisplay, LearningRatesDisplay, RegularizationDisplay
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "RocDisplay",
     "SigmoidDisplay",
     "SimplexDisplay",
+    "StabilityDisplay",
 ]
 
 _HOMES = {
@@ -47,6 +49,7 @@ _HOMES = {
     "RocDisplay": "ranking",
     "SigmoidDisplay": "boundaries",
     "SimplexDisplay": "boundaries",
+    "StabilityDisplay": "stability",
 }
 
 

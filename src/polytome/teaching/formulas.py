@@ -46,6 +46,8 @@ def plain(latex: str) -> str:
     latex = latex.strip().replace(r"\operatorname", r"\mathrm")
     latex = re.sub(r"\\ne(?![a-zA-Z])", r"\\neq", latex)
     latex = re.sub(r"(\\(?:log|ln|exp|max|min|arg))\s*(?=[a-zA-Z\\])(?!\\left)", r"\1\\ ", latex)
+    latex = re.sub(r"(\\[a-zA-Z]+) (?=[=<>])", r"\1\\ ", latex)  # a macro takes the space behind it
+    latex = re.sub(r"(\\(?:le|ge|leq|geq|neq|approx|pm)) ", r"\1\\ ", latex)
     text: str = _converter().latex_to_text(latex)
     text = re.sub(r"_(\w|\{[\w+\-=()]{1,3}\})", lambda found: _small(found, _LOWERED, "_"), text)
     text = re.sub(r"\^(\w|⊤|\{[\w+\-=()]{1,3}\})", lambda found: _small(found, _RAISED, "^"), text)

@@ -43,7 +43,10 @@ def index_page(lessons: list[Lesson]) -> str:
         f'<li><a href="{lesson.name}.html">{escape(lesson.title)}</a><br>{inline_html(lesson.summary)}</li>'
         for lesson in lessons
     )
-    text = "Everything in five source documents on logistic and softmax regression, recomputed."
+    text = (
+        "Everything in five source documents on logistic and softmax regression, recomputed; and what comes next, "
+        "penalties and inference."
+    )
     named = "\n".join(f"<li>{number}: {escape(title)}</li>" for number, title in DOCUMENTS.items())
     body = f'<p class="summary">{text}</p>\n<ol class="contents">\n{entries}\n</ol>'
     return _document("Lessons", text, "", f"{body}\n<h2>The documents</h2>\n<ul>\n{named}\n</ul>")
@@ -138,17 +141,17 @@ def _(block: blocks.Question) -> str:
     options = "".join(f"<li>{inline_html(option)}</li>" for option in block.options)
     answer = f"<b>{letters[block.answer]})</b> " if block.options else ""
     return (
-        f'<section class="question"><p><b>{inline_html(block.prompt)}</b></p>'
+        f'<div class="question"><p><b>{inline_html(block.prompt)}</b></p>'
         + (f'<ol type="a">{options}</ol>' if options else "")
-        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p></details></section>"
+        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p></details></div>"
     )
 
 
 @_shown.register
 def _(block: blocks.Flashcard) -> str:
     return (
-        f'<section class="question">{html(block.front)}<details><summary>Turn the card</summary>{html(block.back)}'
-        "</details></section>"
+        f'<div class="question">{html(block.front)}<details><summary>Turn the card</summary>{html(block.back)}'
+        "</details></div>"
     )
 
 
