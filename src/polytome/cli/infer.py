@@ -139,6 +139,8 @@ def infer(
 
     Exit status: 0 also where estimates are infinite.
     """
+    import numpy as np
+
     from polytome.inference.formula import fit_formula
     from polytome.inference.result import check_level
     from polytome.tables.columns import read_columns
@@ -177,26 +179,37 @@ def infer(
     if report is not None:
         from polytome.report.statistics_page import statistics_report
 
-        tables = [("Coefficients", summary), *([("Effects", found.summary())] if found is not None else [])]
         statistics_report(
-            f"{formula}, in {Path(source).name}",
-            tables,
-            [str(test) for test in (*tests, *([proportional] if proportional is not None else []))],
+            result,
+            title=f"{formula}, in {Path(source).name}",
+            odds_ratios=odds_ratios,
+            level=level,
+            intervals=intervals,
+            tests=(*tests, *([proportional] if proportional is not None else [])),
+            effects=found,
         ).save(report)
     if as_json:
-        shown = {"source": source, **result.to_json(level), "tests": [test.to_json() for test in tests]}
+        shown = {
+            "source": source,
+            **result.to_json(level, odds_ratios=odds_ratios),
+            "tests": [test.to_json() for test in tests],
+        }
         if profile:
             ends = result.confidence_intervals(level, method="profile")
             shown["profile"] = {name: list(ends[name]) for name in ("equation", "term", "lower", "upper")}
+            if odds_ratios:
+                for side in ("lower", "upper"):
+                    with np.errstate(over="ignore"):
+                        shown["profile"][f"odds_ratio_{side}"] = np.exp(list(ends[side])).tolist()
         if proportional is not None:
             shown["brant"] = proportional.to_json()
         if found is not None:
-            shown["effects"] = found.to_json()["effects"]
+            shown["effects"] = found.to_json(level)["effects"]
         print_json(shown)
         return
     show_notes(data.notes)
     console = make_console()
-    for part in (summary, *tests, proportional, found):
+    for part in (summary, *tests, proportional, None if found is None else found.summary(level)):
         if part is not None:
             console.print(printable_lines(str(part)), soft_wrap=True)
             console.print()

@@ -33,12 +33,14 @@ from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Effects", "effects_of", "predictions_of"]
+__all__ = ["Effects", "effects_of", "predictions_of", "variable_of", "variables_of"]
 
 _BLOCK_ENTRIES = 2**20
 _SMALL_STEP = 1e-4
 """Of a standard deviation: between the values by which a transformation is differentiated."""
 _MOST_VALUES = 500
+_NEGLIGIBLE = 0.1
+"""Of a standard error: by how much infinite estimates may change a value that has one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,15 +114,19 @@ class Effects:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def to_json(self) -> dict[str, Any]:
-        """The same for programs."""
-        columns = self._columns()
+    def to_json(self, level: float = 0.95) -> dict[str, Any]:
+        """The same for programs.
+
+        Args:
+            level: of the intervals.
+        """
+        columns = self._columns(level)
         effects = [
             {"variable": variable, "contrast": contrast, "class": plain(each)}
             | {name: plain(values[i]) for name, values in columns.items()}
             for i, (variable, contrast, each) in enumerate(self.rows)
         ]
-        return {"title": self.title, "effects": effects}
+        return {"title": self.title, "level": level, "effects": effects}
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +177,22 @@ def effects_of(
 def predictions_of(estimate: Estimate, sample: Sample, design: Design | None, at: Any, about: About) -> Effects:
     """The probabilities of the classes."""
     return _computed(estimate, _Source(sample, design), [_Change("probability", "")], at, about, "The probability")
+
+
+def variables_of(sample: Sample, design: Design | None) -> list[str]:
+    """The names of the variables."""
+    return _Source(sample, design).names
+
+
+def variable_of(sample: Sample, design: Design | None, name: str) -> tuple[list[Any] | None, Any]:
+    """The levels of a variable, or None of a number; and its value in each row.
+
+    Raises:
+        ArgumentError: there is no such variable.
+    """
+    source = _Source(sample, design)
+    source.check(name)
+    return source.levels(name), source.values(name)
 
 
 class _Source:
@@ -238,7 +260,8 @@ class _Source:
             data = self.design.data.iloc[piece].copy()
             for name, value in settings.items():
                 data[name] = _like(data[name], value)
-            return self.design.columns_of(data)
+            made, offset = self.design.columns_of(data), self.design.offset_of(data)
+            return made if offset is None else np.column_stack([made, offset])
         block: Any = self.sample.X[piece]
         made = np.array(block.toarray() if hasattr(block, "toarray") else block, dtype=np.float64)
         for name, value in settings.items():
@@ -283,22 +306,34 @@ def _computed(
     classes = source.sample.classes
     shown = [1] if len(classes) == 2 else list(range(len(classes)))
     rows: list[tuple[str, str, Any]] = []
-    values, jacobians = [], []
+    values, jacobians, rests = [], [], []
+    # With an estimate that is infinite no error comes from it where it matters for few rows, even if
+    # it were 0.
+    finite = np.where(np.isinf(estimate.coefficients), 0.0, beta)
+    is_endless = bool(np.isinf(estimate.coefficients).any())
     for setting, name in zip(settings, names, strict=True):
         for change in changes:
             if change.variable in setting and not change.is_derivative and change.contrast:
                 continue
-            value, jacobian = _effect(beta, source, setting, change, at_means=isinstance(at, str) and at == "means")
+            at_means = isinstance(at, str) and at == "means"
+            value, jacobian = _effect(beta, source, setting, change, at_means=at_means)
+            without = _effect(finite, source, setting, change, at_means=at_means)[0] if is_endless else value
             for k in shown:
                 contrast = change.contrast if name == "" else f"{change.contrast} at {name}".strip()
                 rows.append((change.variable, contrast, classes[k]))
                 values.append(value[k])
                 jacobians.append(jacobian[k])
+                rests.append(abs(without[k] - value[k]))
     if not rows:
         raise ArgumentError("at: it sets all the variables whose effects are asked for")
     J = np.array(jacobians)
-    estimated = estimate.estimated
-    covariance = J[:, estimated] @ estimate.covariance[np.ix_(estimated, estimated)] @ J[:, estimated].T
+    used = estimate.estimated
+    if is_endless:
+        used = used[np.isfinite(estimate.coefficients.ravel()[used])]
+    covariance = J[:, used] @ estimate.covariance[np.ix_(used, used)] @ J[:, used].T
+    with np.errstate(invalid="ignore"):
+        lost = np.array(rests) > _NEGLIGIBLE * np.sqrt(np.diag(covariance))
+    covariance[lost] = covariance[:, lost] = np.nan
     where = {"average": "averaged over the rows", "means": "at the means of the variables"}
     place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
     of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
@@ -352,6 +387,8 @@ def _effect(
     blocks = source.blocks(settings, change)
     if at_means:
         blocks = iter([_averaged(blocks)])
+    if source.sample.offset is not None:  # a column whose coefficient is 1
+        beta = np.column_stack([beta, np.ones(len(beta))])
     K, total = len(beta) + 1, 0.0
     value, jacobian = np.zeros(K), np.zeros((K, *beta.shape))
     for weight, low, high, slope in blocks:
@@ -374,6 +411,8 @@ def _effect(
                 jacobian[:, m - 1] += sign * (turned * weight[:, None]).T @ X
     if total == 0:
         raise DataError("effects: no row has weight")
+    if source.sample.offset is not None:
+        jacobian = jacobian[:, :, :-1]
     return value / total, jacobian.reshape(K, -1) / total
 
 

@@ -175,6 +175,8 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
     """
     if not sample.fit_intercept:
         raise ArgumentError("ordered classes have thresholds in the place of an intercept: leave it in the formula")
+    if sample.offset is not None:
+        raise ArgumentError("offset() with method='ordered' is not there: leave it out, or fit two classes")
     K, p = len(sample.classes), sample.X.shape[1]
     kept, aliases = estimable(sample)
     likelihood = OrderedLikelihood.of(sample.X[:, kept], sample.codes, K, sample.weight)
