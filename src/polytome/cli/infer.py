@@ -87,6 +87,17 @@ def infer(
     profile: Annotated[bool, typer.Option("--profile", help="Intervals by the profile likelihood.")] = False,
     level: Annotated[float, typer.Option(metavar="NUMBER", help="Of confidence.")] = 0.95,
     effects: Annotated[bool, typer.Option("--effects", help="Show average marginal effects, too.")] = False,
+    resamples: Annotated[
+        int | None,
+        typer.Option(
+            "--bootstrap",
+            metavar="N",
+            min=2,
+            show_default=False,
+            help="Fit again to N resamples of rows, with --cluster of clusters, and show BCa intervals.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Of the resamples.")] = 0,
     hypotheses: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,12 +146,14 @@ def infer(
       polytome infer people.csv "income ~ age + town" --odds-ratios
       polytome infer people.csv "income ~ age * town" --robust HC1 --test town
       polytome infer people.csv "ill ~ marker + age" --firth --profile
+      polytome infer people.csv "ill ~ marker" --cluster town --bootstrap 2000
       polytome infer people.csv "health ~ age" --order poor,fair,good --brant
 
     Exit status: 0 also where estimates are infinite.
     """
     import numpy as np
 
+    from polytome.inference.bootstrap import bootstrap
     from polytome.inference.formula import fit_formula
     from polytome.inference.result import check_level
     from polytome.tables.columns import read_columns
@@ -150,9 +163,8 @@ def infer(
     if robust is not None and cluster:
         raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
     ordered = ordered or brant or order is not None
-    if ordered and (firth or effects):
-        other = "--firth" if firth else "--effects"
-        raise typer.BadParameter(f"--ordered and {other} exclude each other")
+    if ordered and firth:
+        raise typer.BadParameter("--ordered and --firth exclude each other")
     with live_line() as say:
         say(f"reading {source}")
         data = read_columns(
@@ -176,6 +188,15 @@ def infer(
             tests.append(result.compare(compare))
         found = result.effects() if effects else None
         proportional = result.brant() if brant else None
+        again = None
+        if resamples is not None:
+
+            def told(done: int, total: int) -> None:
+                if done % 20 == 0:
+                    say(f"fitting again, {done:,} of {total:,} (Ctrl-C keeps what is done)")
+
+            again = bootstrap(result, n=resamples, level=level, seed=seed, progress=told)
+        repeated = None if again is None else again.summary(odds_ratios=odds_ratios)
     if report is not None:
         from polytome.report.statistics_page import statistics_report
 
@@ -187,6 +208,7 @@ def infer(
             intervals=intervals,
             tests=(*tests, *([proportional] if proportional is not None else [])),
             effects=found,
+            resampled=again,
         ).save(report)
     if as_json:
         shown = {
@@ -205,11 +227,13 @@ def infer(
             shown["brant"] = proportional.to_json()
         if found is not None:
             shown["effects"] = found.to_json(level)["effects"]
+        if again is not None:
+            shown["bootstrap"] = again.to_json()
         print_json(shown)
         return
     show_notes(data.notes)
     console = make_console()
-    for part in (summary, *tests, proportional, None if found is None else found.summary(level)):
+    for part in (summary, *tests, proportional, None if found is None else found.summary(level), repeated):
         if part is not None:
             console.print(printable_lines(str(part)), soft_wrap=True)
             console.print()

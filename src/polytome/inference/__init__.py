@@ -1,6 +1,7 @@
 """Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
 intervals and effects."""
 
+from polytome.inference.bootstrap import Bootstrap, bootstrap
 from polytome.inference.brant import BrantTest
 from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit
@@ -15,6 +16,7 @@ from polytome.inference.tested import Test
 
 __all__ = [
     "About",
+    "Bootstrap",
     "BrantTest",
     "Effects",
     "Estimate",
@@ -26,6 +28,7 @@ __all__ = [
     "Refit",
     "Result",
     "Test",
+    "bootstrap",
     "diagnose_formula",
     "fit_firth",
     "fit_formula",

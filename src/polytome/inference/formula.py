@@ -270,6 +270,7 @@ def fit_formula(
         numbers,
         weights_are,
         _offset(design, formula),
+        grouped.codes[0] if grouped is not None and len(grouped.codes) == 1 else None,
     )
     n_dropped, frame_kind = n_rows - len(frame), kind_of_frame(data)
     asked = Asked(response, kind, grouped, formula, terms, frame_kind, n_dropped, design, ", ".join(offsets))
@@ -324,7 +325,7 @@ def diagnose_formula(formula: str, data: Any) -> Diagnosis:
     frame = _pandas(data, list(dict.fromkeys([response, *variables])))
     frame = _complete(frame, formula, "drop", None, None, None)[0]
     classes, codes = _response(frame, response)
-    design, X, columns, _ = _columns(right, frame[variables], formula)
+    design, X, columns, _ = _columns(right, frame[variables], formula, offsets)
     found = diagnose(_pandas_library().DataFrame(X, columns=columns), codes, fit_intercept=design.has_intercept)
     return replace(found, classes=tuple(classes))
 

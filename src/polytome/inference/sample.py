@@ -39,6 +39,7 @@ class Sample:
         weights_are: "frequencies", "importance" or "sampling"; None without weights.
         offset: what is added to the log odds of each row, of each class against the first; None
             without an offset.
+        clusters: the place of each row's cluster, of errors by one way of clustering; else None.
     """
 
     X: Any
@@ -50,6 +51,7 @@ class Sample:
     numbers: Array
     weights_are: str | None = None
     offset: Array | None = None
+    clusters: Array | None = None
 
     @property
     def n_rows(self) -> int:

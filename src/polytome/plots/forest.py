@@ -152,7 +152,7 @@ class ForestDisplay(Display):
         turned = np.exp if self.odds_ratios else np.asarray
         if self.odds_ratios:
             panel.set_xscale("log")
-        panel.set_xlim(turned(low), turned(high))
+        panel.set_xlim(float(turned(low)), float(turned(high)))
         panel.axvline(1.0 if self.odds_ratios else 0.0, **REFERENCE)
         shown = [np.clip(each, low, high) for each in (self.lower, self.upper)]
         centre = np.where(np.isfinite(self.coefficients), self.coefficients, np.nan)
@@ -228,13 +228,13 @@ class ForestDisplay(Display):
         shown = np.isfinite(self.lower) | np.isfinite(self.upper)
         excluding = (self.lower > 0) | (self.upper < 0)
         none = "an odds ratio of 1" if self.odds_ratios else "a coefficient of 0"
-        told = f"{int(excluding.sum())} of {counted(int(shown.sum()), 'interval')} exclude {none}"
+        told = f"{int(excluding.sum())} of {counted(int(shown.sum()), 'interval')} without {none}"
         finite = np.where(np.isfinite(self.coefficients), np.abs(self.coefficients), -1.0)
-        e, j = np.unravel_index(int(finite.argmax()), finite.shape)
+        e, j = divmod(int(finite.argmax()), finite.shape[1])
         farthest = ""
         if finite[e, j] >= 0:
             of = f" for {self.equations[e]}" if len(self.equations) > 1 else ""
-            farthest = f"; the farthest from it is that of {self.names[j]}{of}, {self._numbers(int(e), int(j))}"
+            farthest = f"; the farthest from it is that of {self.names[j]}{of}, {self._numbers(e, j)}"
         endless = int(np.isinf(self.coefficients).sum())
         more = f" {counted(endless, 'coefficient')} without a finite estimate." if endless else ""
         what = "Odds ratios" if self.odds_ratios else "Coefficients"
@@ -344,7 +344,7 @@ def log_ticks(low: float, high: float, most: int) -> Array:
 
     Example:
         >>> log_ticks(0.3, 4.0, 5).tolist(), log_ticks(1e-4, 1e5, 6).tolist()
-        ([0.5, 1.0, 2.0], [0.001, 0.1, 10.0, 1000.0, 100000.0])
+        ([0.5, 1.0, 2.0], [0.0001, 0.01, 1.0, 100.0, 10000.0])
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -262,8 +262,8 @@ class InfluenceDisplay(Display):
         """The rows of the largest Cook's distances."""
         lost = int((~np.isfinite(self.cook)).sum())
         rows = [
-            f"row {self.numbers[i]} ({self.classes[self.codes[i]]}, leverage {short(self.leverage[i])}, Cook's distance "
-            f"{short(self.cook[i])})"
+            f"row {self.numbers[i]} ({self.classes[self.codes[i]]}, leverage {short(self.leverage[i])}, Cook's "
+            f"distance {short(self.cook[i])})"
             for i in self._worst()[:3]
             if np.isfinite(self.cook[i])
         ]

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from polytome.errors import ArgumentError
+from polytome.inference.bootstrap import Bootstrap
 from polytome.inference.effects import Effects, variable_of, variables_of
 from polytome.inference.firth_result import FirthResult
 from polytome.inference.logistic_result import LogisticResult
@@ -43,6 +44,7 @@ def statistics_report(
     variables: Sequence[str] | None = None,
     tests: Sequence[Any] = (),
     effects: Effects | None = None,
+    resampled: Bootstrap | None = None,
 ) -> Report:
     """Write the page about a table: the table, tests, a forest plot, adjusted predictions,
     residuals and influence.
@@ -58,6 +60,7 @@ def statistics_report(
         variables: along which predictions are drawn; the first eight, if None.
         tests: tests of the result, to be shown with it.
         effects: effects of the result, to be shown with it.
+        resampled: what resamples of the rows say.
 
     Raises:
         ArgumentError: `result` is not a table of coefficients, or has no such variable.
@@ -67,7 +70,7 @@ def statistics_report(
         >>> from polytome.inference import fit_formula
         >>> data = {"passed": ["no", "no", "yes", "no", "yes", "yes"], "hours": [1, 2, 3, 4, 5, 6]}
         >>> page = statistics_report(fit_formula("passed ~ hours", data), title="Who passes")
-        >>> "<h1>Who passes</h1>" in page.html and "Leverage and influence of 6 rows" in page.html
+        >>> "<h1>Who passes</h1>" in page.html and "<h2>Influence</h2>" in page.html
         True
     """
     from polytome.plots import EffectDisplay, ForestDisplay, InfluenceDisplay, ResidualsDisplay
@@ -83,6 +86,9 @@ def statistics_report(
         parts.append(_section("Tests", "<ul>" + "".join(f"<li>{_lines(each)}</li>" for each in tests) + "</ul>"))
     if effects is not None:
         parts.append(_section("Effects", f'<div class="wide">{effects.summary(level)._repr_html_()}</div>'))
+    if resampled is not None:
+        again = resampled.summary(odds_ratios=odds_ratios and resampled.are_coefficients)
+        parts.append(_section("Bootstrap", f'<div class="wide">{again._repr_html_()}</div>'))
     chosen, left_out = _variables(result, variables)
     if chosen:
         drawn = [EffectDisplay.from_result(result, name, level=level) for name in chosen]
