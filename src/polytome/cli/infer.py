@@ -39,6 +39,10 @@ def infer(
         bool,
         typer.Option("--firth", help="Bias-reduced estimates, which are finite also where classes are separated."),
     ] = False,
+    median: Annotated[
+        bool,
+        typer.Option("--median", help="Finite estimates of two classes that are as often too large as too small."),
+    ] = False,
     ordered: Annotated[
         bool,
         typer.Option("--ordered", help="The classes have an order: proportional odds. Numbers have their own."),
@@ -163,15 +167,16 @@ def infer(
     if robust is not None and cluster:
         raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
     ordered = ordered or brant or order is not None
-    if ordered and firth:
-        raise typer.BadParameter("--ordered and --firth exclude each other")
+    methods = {"--ordered": ordered, "--firth": firth, "--median": median}
+    if sum(methods.values()) > 1:
+        raise typer.BadParameter(f"{' and '.join(name for name, is_on in methods.items() if is_on)} exclude each other")
     with live_line() as say:
         say(f"reading {source}")
         data = read_columns(
             source, header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
         )
         asked: dict[str, Any] = {
-            "method": "firth" if firth else "ordered" if ordered else "maximum-likelihood",
+            "method": "firth" if firth else "median" if median else "ordered" if ordered else "maximum-likelihood",
             "reference": reference,
             "order": None if order is None else [name.strip() for name in order.split(",")],
             "weights": weights,

@@ -9,6 +9,7 @@ from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_fi
 from polytome.inference.fitted_classifier import summarize
 from polytome.inference.formula import diagnose_formula, fit_formula
 from polytome.inference.logistic_result import LogisticResult
+from polytome.inference.median_result import MedianResult
 from polytome.inference.ordered_result import OrderedResult, fit_ordered
 from polytome.inference.result import About, Result
 from polytome.inference.statistics import FitStatistics
@@ -24,6 +25,7 @@ __all__ = [
     "FirthStatistics",
     "FitStatistics",
     "LogisticResult",
+    "MedianResult",
     "OrderedResult",
     "Refit",
     "Result",

@@ -269,20 +269,20 @@ def bootstrap(
     without, stopped = every_fit(fit, lambda k: left_out[k][0], len(left_out), n_threads, told)
     if stopped:
         raise KeyboardInterrupt
-    found: list[Refitted] = []
-    interrupted = False
+
+    def some(first: int, last: int) -> tuple[list[Refitted], bool]:
+        def weights(number: int) -> Array:
+            return units.drawn(seed, first + number)
+
+        return every_fit(fit, weights, last - first, n_threads, lambda done: told(len(left_out) + first + done))
+
     # Where few resamples have estimates that is said after the first ones, not after all.
-    for first, last in ((0, min(n, _FIRST)), (_FIRST, n)):
-        if first < last and not interrupted:
-            more, interrupted = every_fit(
-                fit,
-                lambda k, first=first: units.drawn(seed, first + k),
-                last - first,
-                n_threads,
-                lambda done, first=first: told(len(left_out) + first + done),
-            )
-            found += more
-            _refuse_few(found, interrupted)
+    found, interrupted = some(0, min(n, _FIRST))
+    _refuse_few(found, interrupted)
+    if n > _FIRST and not interrupted:
+        more, interrupted = some(_FIRST, n)
+        found += more
+        _refuse_few(found, False)
     kept = [each.values for each in found if each.values is not None]
     lost = Counter(each.lost for each in found if each.values is None)
     return Bootstrap(
@@ -336,7 +336,7 @@ def bca_ends(
         acceleration = repeated @ change**3 / (6 * (repeated @ change**2) ** 1.5)
     acceleration = np.nan_to_num(acceleration)
     ends = []
-    for z in norm.ppf([(1 - level) / 2, (1 + level) / 2]):
+    for z in (float(norm.ppf((1 - level) / 2)), float(norm.ppf((1 + level) / 2))):
         moved = norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
         ends.append(np.array([np.quantile(replicates[:, j], p) for j, p in enumerate(moved)]))
     return ends[0], ends[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,8 @@ class FirthStatistics(FitStatistics):
 class FirthResult(LogisticResult):
     """A table of bias-reduced coefficients: tests and profile intervals are of the penalised
     likelihood."""
+
+    has_influence: ClassVar[bool] = False
 
     def compare(self, smaller: Result | str) -> Test:
         """The penalised likelihood-ratio test of a smaller model, whose columns are some of this

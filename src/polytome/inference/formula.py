@@ -27,6 +27,7 @@ from polytome.inference.maximum_likelihood import (
     refuse_one_class,
     weights_checked,
 )
+from polytome.inference.median_result import median
 from polytome.inference.ordered_result import OrderedResult, order_of, ordered
 from polytome.inference.sample import Sample
 from polytome.models.diagnose import Diagnosis, diagnose
@@ -202,7 +203,9 @@ def fit_formula(
             than two classes to those of each class against the reference.
         data: a frame of pandas, polars or Arrow, or a mapping from names to columns.
         method: "maximum-likelihood"; "firth" for bias-reduced estimates, which are finite where
-            classes are separated; "ordered" for ordered classes with proportional odds.
+            classes are separated; "median" for such with medians at the truth instead of means, of
+            two classes, with Wald tests alone; "ordered" for ordered classes with proportional
+            odds.
         reference: the class that the others are compared with; the first, if None.
         order: with method="ordered" the classes from the lowest to the highest; needed unless the
             response holds numbers, or is categorical.
@@ -281,6 +284,7 @@ def fit_formula(
 _METHODS: dict[str, Callable[[Sample, Asked], Any]] = {
     "maximum-likelihood": maximum_likelihood,
     "firth": firth,
+    "median": median,
     "ordered": ordered,
 }
 

@@ -29,6 +29,8 @@ from polytome.inference.firth import JeffreysLikelihood
 from polytome.inference.firth_result import FirthResult
 from polytome.inference.likelihood import Likelihood
 from polytome.inference.logistic_result import LogisticResult
+from polytome.inference.median_bias import median_bias_reduced
+from polytome.inference.median_result import MedianResult
 from polytome.inference.ordered_result import OrderedResult
 from polytome.inference.result import Result
 from polytome.models.fitted import certificate_of, feature_names_in
@@ -259,15 +261,18 @@ class _OfResult:
         size = np.sqrt(np.maximum(np.diag(information), 0.0))
         if not (size > 0).all() or np.linalg.eigvalsh(information / np.outer(size, size))[0] < _FULL_RANK:
             return Refitted(None, COLLINEAR)
-        if isinstance(result, LogisticResult) and not isinstance(result, FirthResult):
+        if isinstance(result, MedianResult):
+            found: Any = median_bias_reduced(own, result.best.at)
+            at, step, has_converged = found.at, found.last_step, found.has_converged
+        elif isinstance(result, LogisticResult) and not isinstance(result, FirthResult):
             best = own.maximum(result.best.at)
             at, step, has_converged = best.at, best.last_step, True
         else:
             derive: Any = JeffreysLikelihood(own).derived if isinstance(own, Likelihood) else own.derived
-            found: Any = ascend(derive, result.best.at)
+            found = ascend(derive, result.best.at)
             at, step, has_converged = found.at, found.last_step, found.has_converged
         if np.abs(step).max(initial=0.0) > _MOVES:
-            return Refitted(None, UNFINISHED if isinstance(result, FirthResult) else SEPARATED)
+            return Refitted(None, UNFINISHED if isinstance(result, FirthResult | MedianResult) else SEPARATED)
         if not has_converged:
             return Refitted(None, UNFINISHED)
         values = own.to_given @ at

@@ -10,7 +10,6 @@ from typing import Any
 from polytome.errors import ArgumentError
 from polytome.inference.bootstrap import Bootstrap
 from polytome.inference.effects import Effects, variable_of, variables_of
-from polytome.inference.firth_result import FirthResult
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import Result
 from polytome.pages import base_styles, document
@@ -96,7 +95,7 @@ def statistics_report(
         parts.append(_pictures("Adjusted predictions", "effects", drawn, more))
     if isinstance(result, LogisticResult):
         parts.append(_pictures("Residuals", "residuals", [ResidualsDisplay.from_result(result)]))
-        if not isinstance(result, FirthResult):
+        if result.has_influence:
             parts.append(_pictures("Influence", "influence", [InfluenceDisplay.from_result(result)]))
     sheet = files("polytome.report").joinpath("report.css").read_text(encoding="utf-8")
     head = f"<style>\n{base_styles()}{sheet}</style>"
