@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from polytome import LogisticRegression, OneVsRest
+from polytome import LinearRegression, LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest
 from polytome.errors import ArgumentError, DataError
 from polytome.inference import LogisticResult, bootstrap, fit_firth, fit_formula, fit_ordered, summarize
 from polytome.inference.bootstrap import bca_ends
@@ -160,6 +160,19 @@ def test_frequencies_are_so_many_rows() -> None:
     assert_allclose(found.standard_errors, same.standard_errors, rtol=0.4)
     ends = [bca_ends(same.values, same.replicates, each.left_out, 0.95, each.left_out_counts) for each in (found, same)]
     assert_allclose(ends[0], ends[1], rtol=1e-7)
+
+
+def test_any_model_has_names_and_finite_numbers() -> None:
+    X, k = rows()[["x"]], rows()["k"].to_numpy()
+    pairs = bootstrap(OneVsOne(C=1.0).fit(X, k), X, k, n=4, method="percentile")
+    assert pairs.names[0] == "[1 against 0]Intercept"
+    both = np.column_stack([k > 0, k > 1]).astype(int)
+    labels = bootstrap(MultilabelLogistic(C=1.0).fit(X, both), X, both, n=4, method="percentile")
+    assert labels.replicates.shape == (4, 4)
+    line = bootstrap(LinearRegression().fit(X, X["x"] * 2), X, X["x"] * 2, n=4, method="percentile")
+    assert_allclose(line.replicates, [[0, 2]] * 4, atol=1e-6)
+    of = bootstrap(LogisticRegression().fit(X, k), X, k, n=4, method="percentile", statistic=lambda m: m.score(X, k))
+    assert of.names == ("statistic",)
 
 
 def test_separated_resamples_are_counted_and_told() -> None:

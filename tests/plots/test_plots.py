@@ -548,6 +548,22 @@ def test_a_forest_leaves_out_the_least_certain_and_takes_terms_in_their_order() 
     np.testing.assert_array_less(chosen.lower, chosen.coefficients)
 
 
+@pytest.mark.parametrize("odds_ratios", [True, False])
+def test_a_forest_of_nothing_finite_and_of_endless_intervals_is_drawn(odds_ratios: bool) -> None:
+    nothing = np.full((1, 2), np.nan)
+    endless = plots.ForestDisplay([[np.inf, np.nan]], nothing, nothing, ["a", "b"], ["y"], "y", odds_ratios).plot()
+    assert "1 coefficient without a finite estimate" in endless.description()
+    texts = [text.get_text() for text in endless.ax_.texts]
+    assert texts == ["∞ (no interval)", "not estimated"]
+    zero = plots.ForestDisplay([[0.0]], [[0.0]], [[0.0]], ["a"], ["y"], "y", odds_ratios).plot()
+    low, high = zero.ax_.get_xlim()
+    assert low < (1 if odds_ratios else 0) < high
+    wide = plots.ForestDisplay([[3, -2.0]], [[-400, -3]], [[460, -1]], ["a", "b"], ["y"], "y", odds_ratios).plot()
+    low, high = np.log(wide.ax_.get_xlim()) if odds_ratios else wide.ax_.get_xlim()
+    assert high < (25 if odds_ratios else 1000)
+    assert low < -3
+
+
 def test_an_effect_is_the_mean_prediction_with_the_errors_of_the_table() -> None:
     result = graded("grade")
     display = plots.EffectDisplay.from_result(result, "taught")

@@ -202,19 +202,20 @@ def infer(
 
             again = bootstrap(result, n=resamples, level=level, seed=seed, progress=told)
         repeated = None if again is None else again.summary(odds_ratios=odds_ratios)
-    if report is not None:
-        from polytome.report.statistics_page import statistics_report
+        if report is not None:
+            from polytome.report.statistics_page import statistics_report
 
-        statistics_report(
-            result,
-            title=f"{formula}, in {Path(source).name}",
-            odds_ratios=odds_ratios,
-            level=level,
-            intervals=intervals,
-            tests=(*tests, *([proportional] if proportional is not None else [])),
-            effects=found,
-            resampled=again,
-        ).save(report)
+            say("drawing the page")
+            statistics_report(
+                result,
+                title=f"{formula}, in {Path(source).name}",
+                odds_ratios=odds_ratios,
+                level=level,
+                intervals=intervals,
+                tests=(*tests, *([proportional] if proportional is not None else [])),
+                effects=found,
+                resampled=again,
+            ).save(report)
     if as_json:
         shown = {
             "source": source,

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import has_fit_parameter
 
@@ -316,7 +316,8 @@ class _OfModel:
         if labels.shape[:1] != (n,):
             raise DataError(f"y has {len(labels):,} labels for {n:,} rows of X: give one for each")
         weight = np.ones(n) if sample_weight is None else sample_weight
-        codes = np.unique(labels, return_inverse=True)[1].ravel() if labels.ndim == 1 else None
+        has_classes = labels.ndim == 1 and is_classifier(model)
+        codes = np.unique(labels, return_inverse=True)[1].ravel() if has_classes else None
         base = _again(model, None)
         with _quiet():
             base.fit(X, y, sample_weight=weight)
@@ -374,9 +375,17 @@ def _names(model: Any) -> tuple[str, ...]:
     terms = ["Intercept", *features]
     if len(coef) == 1:
         return tuple(terms)
-    classes = getattr(model, "classes_", None)
-    outputs: Sequence[Any] = classes.tolist() if classes is not None and len(classes) == len(coef) else range(len(coef))
-    return tuple(f"[{output}]{term}" for output in outputs for term in terms)
+    return tuple(f"[{output}]{term}" for output in _outputs(model, len(coef)) for term in terms)
+
+
+def _outputs(model: Any, n: int) -> Sequence[Any]:
+    """What each row of coefficients counts for."""
+    kind, classes = getattr(model, "outputs", "classes"), getattr(model, "classes_", None)
+    if kind == "pairs":
+        return [f"{second} against {first}" for first, second in model.classes_[model.pairs_].tolist()]
+    if kind == "labels":
+        return list(model.labels_.tolist())
+    return classes.tolist() if kind == "classes" and classes is not None and len(classes) == n else range(n)
 
 
 def _numbered(n: int) -> tuple[str, ...]:

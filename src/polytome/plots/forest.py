@@ -26,6 +26,7 @@ __all__ = ["ForestDisplay", "draw_intervals", "intervals_height", "result_of"]
 
 _NAME_WIDTH = 28  # characters of a line of a name
 _FARTHEST = 2.0  # how far an interval is drawn beyond the estimates, in spans of these
+_FARTHEST_LOGARITHM = float(np.log(1e6))  # and of odds ratios at most
 
 
 @dataclass
@@ -175,9 +176,12 @@ class ForestDisplay(Display):
         first, last = min(values.min(initial=0.0), 0.0), max(values.max(initial=0.0), 0.0)
         widths = (self.upper - self.lower)[np.isfinite(self.upper - self.lower)]
         span = max(last - first, float(np.median(widths)) if len(widths) else 0.0) or 1.0
-        low = max(first - _FARTHEST * span, min(ends.min(initial=first), first))
-        high = min(last + _FARTHEST * span, max(ends.max(initial=last), last))
-        room = 0.04 * (high - low)
+        beyond = _FARTHEST * span
+        if self.odds_ratios:
+            beyond = min(beyond, _FARTHEST_LOGARITHM)
+        low = max(first - beyond, min(ends.min(initial=first), first))
+        high = min(last + beyond, max(ends.max(initial=last), last))
+        room = 0.04 * (high - low) or 0.5
         return low - room, high + room
 
     def _mark_the_endless(self, panel: Axes, low: float, high: float, turned: Any) -> None:
