@@ -58,6 +58,7 @@ class Bootstrap:
         of: what was fitted.
         is_interrupted: whether Ctrl-C ended it before the resamples that were asked for.
         frame: the library of the data's frame.
+        are_coefficients: whether the numbers are coefficients, and not those of a statistic.
     """
 
     names: tuple[str, ...]
