@@ -15,7 +15,7 @@ from scipy import stats
 from polytome import LinearRegression, LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest
 from polytome.errors import ArgumentError, DataError
 from polytome.inference import LogisticResult, bootstrap, fit_firth, fit_formula, fit_ordered, summarize
-from polytome.inference.bootstrap import bca_ends
+from polytome.inference.bootstrapping import bca_ends
 from polytome.inference.resampling import SEPARATED, Units
 from polytome.models.diagnose import diagnose
 

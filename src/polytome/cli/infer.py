@@ -157,7 +157,7 @@ def infer(
     """
     import numpy as np
 
-    from polytome.inference.bootstrap import bootstrap
+    from polytome.inference.bootstrapping import bootstrap
     from polytome.inference.formula import fit_formula
     from polytome.inference.result import check_level
     from polytome.tables.columns import read_columns

@@ -1,7 +1,7 @@
 """Statistics of fits without a penalty: tables of coefficients with standard errors, tests,
 intervals and effects."""
 
-from polytome.inference.bootstrap import Bootstrap, bootstrap
+from polytome.inference.bootstrapping import Bootstrap, bootstrap
 from polytome.inference.brant import BrantTest
 from polytome.inference.effects import Effects
 from polytome.inference.estimate import Estimate, Refit

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from polytome.errors import ArgumentError
-from polytome.inference.bootstrap import Bootstrap
+from polytome.inference.bootstrapping import Bootstrap
 from polytome.inference.effects import Effects, variable_of, variables_of
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import Result
