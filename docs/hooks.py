@@ -69,6 +69,7 @@ PUBLIC = {
         "polytome.plots.drawing",
         "polytome.report",
         "polytome.report.card",
+        "polytome.report.statistics_page",
         "polytome.export",
         "polytome.serve.app",
         "polytome.play.app",

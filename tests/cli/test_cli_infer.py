@@ -115,6 +115,8 @@ def test_firth_and_ordered_classes(file: Path, tmp_path: Path) -> None:
     found = json.loads(done("infer", file, "vote ~ age", *order, "--brant", "--json"))
     assert found["brant"]["df"] == 1
     assert [row["term"] for row in found["coefficients"]] == ["age", "no|blank", "blank|yes"]
+    effects = json.loads(done("infer", file, "vote ~ age", *order, "--effects", "--json"))["effects"]
+    assert sum(each["effect"] for each in effects) == pytest.approx(0)
     assert "count, 1 < 2 < 3" in done("infer", file, "count ~ age", "--ordered")
     path = tmp_path / "ill.csv"
     path.write_text("ill,exposed\n" + "no,a\n" * 3 + "yes,a\n" * 2 + "yes,b\n" * 3)
@@ -130,7 +132,26 @@ def test_firth_and_ordered_classes(file: Path, tmp_path: Path) -> None:
         assert ended.exit_code == 1
         assert text in ended.stderr
     assert run("infer", file, "vote ~ age", "--firth", "--ordered").exit_code == 2
-    assert run("infer", file, "vote ~ age", *order, "--effects").exit_code == 2
+    assert run("infer", file, "vote ~ age", *order, "--firth").exit_code == 2
+
+
+def test_resamples_odds_ratios_and_the_level_of_effects(file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    asked = ["--odds-ratios", "--bootstrap", "30", "--seed", "3", "--effects", "--level", "0.8", "--cluster", "town"]
+    said = done("infer", file, "member ~ age", *asked, "--report", page)
+    assert "BCa 80 % from" in said
+    assert said.count("80 % from") == 3
+    assert "resamples of 3 clusters, seed 3" in said
+    assert "<h2>Bootstrap</h2>" in page.read_text(encoding="utf-8")
+    found = json.loads(done("infer", file, "member ~ age", *asked[:-2], "--json"))
+    row = found["coefficients"][1]
+    assert row["odds_ratio"] == pytest.approx(np.exp(row["coefficient"]))
+    assert row["odds_ratio_upper"] == pytest.approx(np.exp(row["upper"]))
+    assert found["bootstrap"]["n"] == 30
+    again = fit_formula("member ~ age", people()).effects()
+    assert found["effects"][0]["upper"] == pytest.approx(
+        again.values[0] + 1.2815515655446004 * again.standard_errors[0]
+    )
 
 
 def test_the_page_never_replaces_the_data(file: Path, tmp_path: Path) -> None:

@@ -126,7 +126,6 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("log(vote) ~ age", {}, "its left side must be the name of a column"),
     ("vote ~ age**", {}, "formula 'vote ~ age[*][*]'"),
     ("vote ~ age | town", {}, "'[|]' has no meaning"),
-    ("vote ~ offset(age)", {}, "offset"),
     ("vote ~ open('x')", {}, "there is no function 'open'"),
     ("vote ~ log(age).shape", {}, "Missing operator"),
     ("vote ~ np.load(age)", {}, "np.load is not one of its functions"),

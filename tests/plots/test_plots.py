@@ -33,6 +33,7 @@ from polytome import (
 from polytome.errors import ArgumentError, DataError, MissingExtraError
 from polytome.evaluation.curves import binomial_interval
 from polytome.evaluation.explain import contributions
+from polytome.inference import fit_firth, fit_formula, fit_ordered
 from polytome.numerics import sigmoid
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -94,6 +95,27 @@ def rates(solver: Any = "gradient-descent") -> plots.LearningRatesDisplay:
     return plots.LearningRatesDisplay.from_estimator(model, X, y, [0.01, 0.1, 1000.0], epochs=8, solver=solver)
 
 
+@cache
+def grades() -> dict[str, Any]:
+    """A table of two variables and three classes."""
+    random = np.random.default_rng(3)
+    hours, group = random.uniform(0, 10, 240).round(1), random.integers(0, 3, 240)
+    place = (0.5 * hours + group + random.logistic(size=240) > np.array([[2.0], [5.0]])).sum(axis=0)
+    names = ["without any teaching at all", "an_evening_course_without_blanks", "day ($20)"]
+    return {
+        "grade": np.array(["fails", "passes", "excels"])[place].tolist(),
+        "passed": np.where(place > 0, "yes", "no").tolist(),
+        "hours of study": hours.tolist(),
+        "taught": [names[k] for k in group],
+        "rare": np.where((place > 0) & (np.arange(240) % 9 == 0), 1, 0).tolist(),
+    }
+
+
+@cache
+def graded(response: str = "passed", more: str = "", **asked: Any) -> Any:
+    return fit_formula(f"{response} ~ `hours of study` + taught{more}", grades(), **asked)
+
+
 DRAW: dict[str, Callable[[], plots.display.Display]] = {
     "convergence": lambda: plots.ConvergenceDisplay.from_estimator(digits()[2]),
     "rates": rates,
@@ -126,11 +148,35 @@ DRAW: dict[str, Callable[[], plots.display.Display]] = {
     ),
     "stability-2": lambda: StabilitySelection(n_pairs=3, n_strengths=12, scale="standard").fit(*cancer()[:2]).plot(),
     "precision-10": lambda: plots.PrecisionRecallDisplay.from_estimator(digits()[2], *digits()[:2]),
+    "forest-2": lambda: plots.ForestDisplay.from_result(graded(), intervals="profile"),
+    "forest-3": lambda: plots.ForestDisplay.from_result(graded("grade"), odds_ratios=False),
+    "forest-infinite": lambda: plots.ForestDisplay.from_result(graded(more=" + rare")),
+    "forest-40": lambda: plots.ForestDisplay(
+        *(np.linspace(-3, 3, 40) + each for each in (0, -0.5, 0.5)),
+        [f"a rather_long_name {j}" for j in range(40)],
+        ["y"],
+        "y = 1 against 0",
+    ).plot(),
+    "effect-2": lambda: plots.EffectDisplay.from_result(graded(), "hours of study"),
+    "effect-3": lambda: plots.EffectDisplay.from_result(graded("grade"), "hours of study", at={"taught": "day ($20)"}),
+    "effect-levels": lambda: plots.EffectDisplay.from_result(graded("grade"), "taught"),
+    "effect-infinite": lambda: plots.EffectDisplay.from_result(graded(more=" + rare"), "rare"),
+    "residuals-2": lambda: plots.ResidualsDisplay.from_result(graded()),
+    "residuals-3": lambda: plots.ResidualsDisplay.from_result(graded("grade")),
+    "influence-2": lambda: plots.InfluenceDisplay.from_result(graded()),
+    "influence-3": lambda: plots.InfluenceDisplay.from_result(graded("grade")),
     "why-2": lambda: why(cancer, 3),
     "why-3": lambda: why(iris, 40),
     "why-image": lambda: why(digits, 5, label=8, against=3),
 }
-LARGE = {"confusion-26": 260, "confusion-10": 110, "confusion-100": 110, "regions-10": 120, "regions-2": 90}
+LARGE = {
+    "forest-40": 160,
+    "confusion-26": 260,
+    "confusion-10": 110,
+    "confusion-100": 110,
+    "regions-10": 120,
+    "regions-2": 90,
+}
 
 
 def again(display: plots.display.Display) -> plots.display.Display:
@@ -485,6 +531,88 @@ class NearestCentroidLike(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
+def test_a_forest_has_the_table_s_numbers_on_a_logarithmic_axis() -> None:
+    result = graded()
+    display = plots.ForestDisplay.from_result(result, level=0.9)
+    shown = result.confidence_intervals(0.9)
+    assert next(tick.get_text().replace("\n", " ") for tick in display.ax_.get_yticklabels()) == "hours of study"
+    for line, low, high in zip(display.ax_.lines[1:4], shown["lower"][1:], shown["upper"][1:], strict=True):
+        np.testing.assert_allclose(line.get_xdata(), np.exp([low, high]))
+    np.testing.assert_allclose(display.ax_.lines[4].get_xdata(), np.exp(result.coefficients[0, 1:]))
+    assert display.ax_.get_xscale() == "log"
+    assert "90 % Wald" in display.ax_.get_xlabel()
+    assert list(display.ax_.lines[0].get_xdata()) == [1.0, 1.0]
+
+
+def test_a_forest_leaves_out_the_least_certain_and_takes_terms_in_their_order() -> None:
+    result = graded("grade")
+    some = plots.ForestDisplay.from_result(result, most=1)
+    assert list(some.names) == ["hours of study"]
+    assert "1 most certain of 3" in some.title()
+    chosen = plots.ForestDisplay.from_result(result, terms=["taught", "hours of study"])
+    assert [*chosen.names][2] == "hours of study"
+    assert len(chosen.names) == 3
+    np.testing.assert_array_equal(chosen.coefficients[:, 2], result.coefficients[:, 1])
+    np.testing.assert_array_less(chosen.lower, chosen.coefficients)
+
+
+@pytest.mark.parametrize("odds_ratios", [True, False])
+def test_a_forest_of_nothing_finite_and_of_endless_intervals_is_drawn(odds_ratios: bool) -> None:
+    nothing = np.full((1, 2), np.nan)
+    endless = plots.ForestDisplay([[np.inf, np.nan]], nothing, nothing, ["a", "b"], ["y"], "y", odds_ratios).plot()
+    assert "1 coefficient without a finite estimate" in endless.description()
+    texts = [text.get_text() for text in endless.ax_.texts]
+    assert texts == ["∞ (no interval)", "not estimated"]
+    zero = plots.ForestDisplay([[0.0]], [[0.0]], [[0.0]], ["a"], ["y"], "y", odds_ratios).plot()
+    low, high = zero.ax_.get_xlim()
+    assert low < (1 if odds_ratios else 0) < high
+    wide = plots.ForestDisplay([[3, -2.0]], [[-400, -3]], [[460, -1]], ["a", "b"], ["y"], "y", odds_ratios).plot()
+    low, high = np.log(wide.ax_.get_xlim()) if odds_ratios else wide.ax_.get_xlim()
+    assert high < (25 if odds_ratios else 1000)
+    assert low < -3
+
+
+def test_an_effect_is_the_mean_prediction_with_the_errors_of_the_table() -> None:
+    result = graded("grade")
+    display = plots.EffectDisplay.from_result(result, "taught")
+    found = result.predictions(at={"taught": list(display.values)})
+    np.testing.assert_allclose(display.probabilities.ravel(), found.values)
+    np.testing.assert_allclose(display.probabilities.sum(axis=1), 1)
+    wide = np.minimum(found.values + 1.959963984540054 * found.standard_errors, 1)
+    np.testing.assert_allclose(display.upper.ravel(), wide)
+    assert plots.EffectDisplay.from_result(graded(), "hours of study").rows is not None
+
+
+def test_infinite_estimates_take_the_interval_where_they_matter_alone() -> None:
+    result = graded(more=" + rare")
+    assert np.isinf(result.coefficients).any()
+    display = plots.EffectDisplay.from_result(result, "rare")
+    assert np.isnan(display.lower[1, 0])
+    assert "infinite" in display.description()
+    forest = plots.ForestDisplay.from_result(result)
+    assert "without a finite estimate" in forest.description()
+
+
+def test_groups_of_residuals_are_observed_less_predicted() -> None:
+    result = graded()
+    display = plots.ResidualsDisplay.from_result(result, bins=2)
+    p = np.concatenate([rows.mean[:, 1] for rows in result.likelihood.at_rows(result.best.at)])
+    upper = p > np.median(p)
+    happened = result.sample.codes == 1
+    assert display.residuals[0][1] == pytest.approx((happened - p)[upper].mean())
+    assert display.errors[0][1] == pytest.approx(np.sqrt((p * (1 - p))[upper].sum()) / upper.sum())
+    assert display.means[0][1] == pytest.approx(p[upper].mean())
+
+
+def test_influence_names_the_rows_of_the_largest_distances() -> None:
+    result = graded()
+    frame = result.influence()
+    worst = int(np.argmax(np.asarray(frame["cook"])))
+    display = plots.InfluenceDisplay.from_result(result)
+    assert f"row {worst} (" in display.description()
+    assert f"row {worst}" in [text.get_text() for text in display.ax_.texts]
+
+
 def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
     X, y, three = iris()
     two_X, two_y, two = cancer()
@@ -553,6 +681,34 @@ def refused() -> dict[str, tuple[Callable[[], Any], type[Exception], str]]:
             lambda: plots.DecisionRegionsDisplay.from_estimator(fresh, X, y),
             NotFittedError,
             "not fitted",
+        ),
+        "no-table": (lambda: plots.ForestDisplay.from_result(three), ArgumentError, "result is LogisticRegression"),
+        "no-term": (
+            lambda: plots.ForestDisplay.from_result(graded(), terms="hour of study"),
+            ArgumentError,
+            "did you mean 'hours of study'",
+        ),
+        "no-slopes": (
+            lambda: plots.ForestDisplay.from_result(fit_formula("passed ~ 1", grades())),
+            ArgumentError,
+            "no coefficients beside",
+        ),
+        "no-variable": (lambda: plots.EffectDisplay.from_result(graded(), "hour"), ArgumentError, "no variable is"),
+        "no-level": (
+            lambda: plots.EffectDisplay.from_result(graded(), "hours of study", at={"taught": "night"}),
+            ArgumentError,
+            "no level 'night'",
+        ),
+        "bins": (lambda: plots.ResidualsDisplay.from_result(graded(), bins=1), ArgumentError, "bins=1"),
+        "ordered": (
+            lambda: plots.InfluenceDisplay.from_result(fit_ordered([[0], [1], [2], [1]], [0, 0, 1, 2])),
+            ArgumentError,
+            "OrderedResult, which has no influence",
+        ),
+        "firth": (
+            lambda: plots.InfluenceDisplay.from_result(fit_firth([[0], [1], [2], [1]], [0, 0, 1, 1])),
+            ArgumentError,
+            "Firth",
         ),
         "unfitted-quality": (lambda: plots.RocDisplay.from_estimator(fresh, X, y), NotFittedError, "not fitted"),
     }

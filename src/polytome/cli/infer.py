@@ -39,6 +39,10 @@ def infer(
         bool,
         typer.Option("--firth", help="Bias-reduced estimates, which are finite also where classes are separated."),
     ] = False,
+    median: Annotated[
+        bool,
+        typer.Option("--median", help="Finite estimates of two classes that are as often too large as too small."),
+    ] = False,
     ordered: Annotated[
         bool,
         typer.Option("--ordered", help="The classes have an order: proportional odds. Numbers have their own."),
@@ -87,6 +91,17 @@ def infer(
     profile: Annotated[bool, typer.Option("--profile", help="Intervals by the profile likelihood.")] = False,
     level: Annotated[float, typer.Option(metavar="NUMBER", help="Of confidence.")] = 0.95,
     effects: Annotated[bool, typer.Option("--effects", help="Show average marginal effects, too.")] = False,
+    resamples: Annotated[
+        int | None,
+        typer.Option(
+            "--bootstrap",
+            metavar="N",
+            min=2,
+            show_default=False,
+            help="Fit again to N resamples of rows, with --cluster of clusters, and show BCa intervals.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Of the resamples.")] = 0,
     hypotheses: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,10 +150,14 @@ def infer(
       polytome infer people.csv "income ~ age + town" --odds-ratios
       polytome infer people.csv "income ~ age * town" --robust HC1 --test town
       polytome infer people.csv "ill ~ marker + age" --firth --profile
+      polytome infer people.csv "ill ~ marker" --cluster town --bootstrap 2000
       polytome infer people.csv "health ~ age" --order poor,fair,good --brant
 
     Exit status: 0 also where estimates are infinite.
     """
+    import numpy as np
+
+    from polytome.inference.bootstrapping import bootstrap
     from polytome.inference.formula import fit_formula
     from polytome.inference.result import check_level
     from polytome.tables.columns import read_columns
@@ -148,16 +167,16 @@ def infer(
     if robust is not None and cluster:
         raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
     ordered = ordered or brant or order is not None
-    if ordered and (firth or effects):
-        other = "--firth" if firth else "--effects"
-        raise typer.BadParameter(f"--ordered and {other} exclude each other")
+    methods = {"--ordered": ordered, "--firth": firth, "--median": median}
+    if sum(methods.values()) > 1:
+        raise typer.BadParameter(f"{' and '.join(name for name, is_on in methods.items() if is_on)} exclude each other")
     with live_line() as say:
         say(f"reading {source}")
         data = read_columns(
             source, header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
         )
         asked: dict[str, Any] = {
-            "method": "firth" if firth else "ordered" if ordered else "maximum-likelihood",
+            "method": "firth" if firth else "median" if median else "ordered" if ordered else "maximum-likelihood",
             "reference": reference,
             "order": None if order is None else [name.strip() for name in order.split(",")],
             "weights": weights,
@@ -174,29 +193,53 @@ def infer(
             tests.append(result.compare(compare))
         found = result.effects() if effects else None
         proportional = result.brant() if brant else None
-    if report is not None:
-        from polytome.report.statistics_page import statistics_report
+        again = None
+        if resamples is not None:
 
-        tables = [("Coefficients", summary), *([("Effects", found.summary())] if found is not None else [])]
-        statistics_report(
-            f"{formula}, in {Path(source).name}",
-            tables,
-            [str(test) for test in (*tests, *([proportional] if proportional is not None else []))],
-        ).save(report)
+            def told(done: int, total: int) -> None:
+                if done % 20 == 0:
+                    say(f"fitting again, {done:,} of {total:,} (Ctrl-C keeps what is done)")
+
+            again = bootstrap(result, n=resamples, level=level, seed=seed, progress=told)
+        repeated = None if again is None else again.summary(odds_ratios=odds_ratios)
+        if report is not None:
+            from polytome.report.statistics_page import statistics_report
+
+            say("drawing the page")
+            statistics_report(
+                result,
+                title=f"{formula}, in {Path(source).name}",
+                odds_ratios=odds_ratios,
+                level=level,
+                intervals=intervals,
+                tests=(*tests, *([proportional] if proportional is not None else [])),
+                effects=found,
+                resampled=again,
+            ).save(report)
     if as_json:
-        shown = {"source": source, **result.to_json(level), "tests": [test.to_json() for test in tests]}
+        shown = {
+            "source": source,
+            **result.to_json(level, odds_ratios=odds_ratios),
+            "tests": [test.to_json() for test in tests],
+        }
         if profile:
             ends = result.confidence_intervals(level, method="profile")
             shown["profile"] = {name: list(ends[name]) for name in ("equation", "term", "lower", "upper")}
+            if odds_ratios:
+                for side in ("lower", "upper"):
+                    with np.errstate(over="ignore"):
+                        shown["profile"][f"odds_ratio_{side}"] = np.exp(list(ends[side])).tolist()
         if proportional is not None:
             shown["brant"] = proportional.to_json()
         if found is not None:
-            shown["effects"] = found.to_json()["effects"]
+            shown["effects"] = found.to_json(level)["effects"]
+        if again is not None:
+            shown["bootstrap"] = again.to_json()
         print_json(shown)
         return
     show_notes(data.notes)
     console = make_console()
-    for part in (summary, *tests, proportional, found):
+    for part in (summary, *tests, proportional, None if found is None else found.summary(level), repeated):
         if part is not None:
             console.print(printable_lines(str(part)), soft_wrap=True)
             console.print()

@@ -24,6 +24,10 @@ class Design(Protocol):
         """The columns, without the intercept's, of such a frame."""
         ...
 
+    def offset_of(self, data: Any) -> Array | None:
+        """The offset of such a frame; None of a model without one."""
+        ...
+
     def columns_of_new(self, data: Any) -> Array:
         """The same of rows that were not fitted, in a frame of any library, which are checked."""
         ...

@@ -12,7 +12,7 @@ command to estimate and interpret adjusted predictions and marginal effects, Sta
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -26,19 +26,23 @@ from polytome.inference.display import Summary, number, p_text
 from polytome.inference.estimate import Estimate
 from polytome.inference.frames import frame_of
 from polytome.inference.hypotheses import nearest
+from polytome.inference.ordered import class_probabilities
 from polytome.inference.result import About
 from polytome.inference.sample import Sample
+from polytome.numerics import sigmoid
 from polytome.plain.values import plain
 from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Effects", "effects_of", "predictions_of"]
+__all__ = ["Effects", "effects_of", "predictions_of", "variable_of", "variables_of"]
 
 _BLOCK_ENTRIES = 2**20
 _SMALL_STEP = 1e-4
 """Of a standard deviation: between the values by which a transformation is differentiated."""
 _MOST_VALUES = 500
+_NEGLIGIBLE = 0.1
+"""Of a standard error: by how much infinite estimates may change a value that has one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,15 +116,19 @@ class Effects:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def to_json(self) -> dict[str, Any]:
-        """The same for programs."""
-        columns = self._columns()
+    def to_json(self, level: float = 0.95) -> dict[str, Any]:
+        """The same for programs.
+
+        Args:
+            level: of the intervals.
+        """
+        columns = self._columns(level)
         effects = [
             {"variable": variable, "contrast": contrast, "class": plain(each)}
             | {name: plain(values[i]) for name, values in columns.items()}
             for i, (variable, contrast, each) in enumerate(self.rows)
         ]
-        return {"title": self.title, "effects": effects}
+        return {"title": self.title, "level": level, "effects": effects}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +155,8 @@ def effects_of(
     variables: Sequence[str] | None,
     at: Any,
     about: About,
+    *,
+    is_ordered: bool = False,
 ) -> Effects:
     """The effects of variables.
 
@@ -157,6 +167,7 @@ def effects_of(
         variables: of which; all, if None.
         at: "average", "means", or values of variables.
         about: what the table says about itself.
+        is_ordered: whether the classes are in order, with thresholds between them.
     """
     source = _Source(sample, design)
     chosen = source.names if variables is None else list(variables)
@@ -165,12 +176,31 @@ def effects_of(
     changes = [change for name in chosen for change in source.changes(name)]
     if not changes:
         raise ArgumentError("effects: the model has no variable")
-    return _computed(estimate, source, changes, at, about, "Effects on the probability")
+    return _computed(estimate, source, changes, at, about, "Effects on the probability", is_ordered)
 
 
-def predictions_of(estimate: Estimate, sample: Sample, design: Design | None, at: Any, about: About) -> Effects:
+def predictions_of(
+    estimate: Estimate, sample: Sample, design: Design | None, at: Any, about: About, *, is_ordered: bool = False
+) -> Effects:
     """The probabilities of the classes."""
-    return _computed(estimate, _Source(sample, design), [_Change("probability", "")], at, about, "The probability")
+    change = _Change("probability", "")
+    return _computed(estimate, _Source(sample, design), [change], at, about, "The probability", is_ordered)
+
+
+def variables_of(sample: Sample, design: Design | None) -> list[str]:
+    """The names of the variables."""
+    return _Source(sample, design).names
+
+
+def variable_of(sample: Sample, design: Design | None, name: str) -> tuple[list[Any] | None, Any]:
+    """The levels of a variable, or None of a number; and its value in each row.
+
+    Raises:
+        ArgumentError: there is no such variable.
+    """
+    source = _Source(sample, design)
+    source.check(name)
+    return source.levels(name), source.values(name)
 
 
 class _Source:
@@ -238,7 +268,8 @@ class _Source:
             data = self.design.data.iloc[piece].copy()
             for name, value in settings.items():
                 data[name] = _like(data[name], value)
-            return self.design.columns_of(data)
+            made, offset = self.design.columns_of(data), self.design.offset_of(data)
+            return made if offset is None else np.column_stack([made, offset])
         block: Any = self.sample.X[piece]
         made = np.array(block.toarray() if hasattr(block, "toarray") else block, dtype=np.float64)
         for name, value in settings.items():
@@ -276,29 +307,49 @@ def _level(value: Any) -> str:
 
 
 def _computed(
-    estimate: Estimate, source: _Source, changes: Sequence[_Change], at: Any, about: About, what: str
+    estimate: Estimate,
+    source: _Source,
+    changes: Sequence[_Change],
+    at: Any,
+    about: About,
+    what: str,
+    is_ordered: bool,
 ) -> Effects:
     settings, names = _settings(source, at)
     beta = estimate.coefficients if estimate.finite is None else estimate.finite
     classes = source.sample.classes
     shown = [1] if len(classes) == 2 else list(range(len(classes)))
     rows: list[tuple[str, str, Any]] = []
-    values, jacobians = [], []
+    values, jacobians, rests = [], [], []
+    # An infinite estimate has no error: a value has one where it would be nearly the same if such
+    # an estimate were 0, as it matters for few rows.
+    link = _Ordered(beta[0], len(classes)) if is_ordered else _Multinomial(beta, source.sample.offset is not None)
+    nearly = np.where(np.isinf(estimate.coefficients), 0.0, beta)
+    other = replace(link, beta=nearly[0] if is_ordered else nearly)
+    is_endless = bool(np.isinf(estimate.coefficients).any())
     for setting, name in zip(settings, names, strict=True):
         for change in changes:
             if change.variable in setting and not change.is_derivative and change.contrast:
                 continue
-            value, jacobian = _effect(beta, source, setting, change, at_means=isinstance(at, str) and at == "means")
+            at_means = isinstance(at, str) and at == "means"
+            value, jacobian = _effect(link, source, setting, change, at_means=at_means)
+            without = _effect(other, source, setting, change, at_means=at_means)[0] if is_endless else value
             for k in shown:
                 contrast = change.contrast if name == "" else f"{change.contrast} at {name}".strip()
                 rows.append((change.variable, contrast, classes[k]))
                 values.append(value[k])
                 jacobians.append(jacobian[k])
+                rests.append(abs(without[k] - value[k]))
     if not rows:
         raise ArgumentError("at: it sets all the variables whose effects are asked for")
     J = np.array(jacobians)
-    estimated = estimate.estimated
-    covariance = J[:, estimated] @ estimate.covariance[np.ix_(estimated, estimated)] @ J[:, estimated].T
+    used = estimate.estimated
+    if is_endless:
+        used = used[np.isfinite(estimate.coefficients.ravel()[used])]
+    covariance = J[:, used] @ estimate.covariance[np.ix_(used, used)] @ J[:, used].T
+    with np.errstate(invalid="ignore"):
+        lost = np.array(rests) > _NEGLIGIBLE * np.sqrt(np.diag(covariance))
+    covariance[lost] = covariance[:, lost] = np.nan
     where = {"average": "averaged over the rows", "means": "at the means of the variables"}
     place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
     of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
@@ -343,38 +394,123 @@ def _number(name: str, value: Any) -> float:
     return number
 
 
+@dataclass(frozen=True, eq=False)
+class _Multinomial:
+    """Probabilities of classes against the first.
+
+    Attributes:
+        beta: (n_equations, n_terms).
+        has_offset: whether the columns end with the offset, whose coefficient is 1.
+    """
+
+    beta: Array
+    has_offset: bool
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.beta) + 1
+
+    @property
+    def _whole(self) -> Array:
+        return np.column_stack([self.beta, np.ones(len(self.beta))]) if self.has_offset else self.beta
+
+    def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
+        """The sum of the probabilities of each class, and its derivatives."""
+        beta = self._whole
+        P, jacobian = _probabilities(X, beta), np.zeros((self.n_classes, *beta.shape))
+        for m in range(1, self.n_classes):
+            turned = P * ((np.arange(self.n_classes) == m) - P[:, [m]])
+            jacobian[:, m - 1] = (turned * weight[:, None]).T @ X
+        return weight @ P, self._flat(jacobian)
+
+    def derivative(self, weight: Array, X: Array, slope: Array) -> tuple[Array, Array]:
+        """The same of what the probabilities change by where columns change by a slope."""
+        beta, K = self._whole, self.n_classes
+        P, jacobian = _probabilities(X, beta), np.zeros((K, *beta.shape))
+        own = np.column_stack([np.zeros(len(slope)), slope @ beta.T])
+        away = own - (P * own).sum(axis=1, keepdims=True)
+        for m in range(1, K):
+            turned = P * ((np.arange(K) == m) - P[:, [m]])
+            by_score = turned * away - P * (P[:, m] * away[:, m])[:, None]
+            jacobian[:, m - 1] = (by_score * weight[:, None]).T @ X + (turned * weight[:, None]).T @ slope
+        return weight @ (P * away), self._flat(jacobian)
+
+    def _flat(self, jacobian: Array) -> Array:
+        kept = jacobian[:, :, :-1] if self.has_offset else jacobian
+        return kept.reshape(self.n_classes, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ordered:
+    """Probabilities of ordered classes: `P(class <= j) = sigmoid(t_j - x'b)`.
+
+    Attributes:
+        beta: the coefficients of the columns, which begin with one that is not used (the
+            intercept's), then the thresholds t.
+        n_classes: the classes.
+    """
+
+    beta: Array
+    n_classes: int
+
+    def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
+        """The sum of the probabilities of each class, and its derivatives."""
+        X, _, first, _ = self._at(X)
+        slopes, thresholds = self.beta[: X.shape[1]], self.beta[X.shape[1] :]
+        P = class_probabilities(X @ slopes, thresholds)
+        by_score = -np.diff(first, axis=1)
+        jacobian = np.column_stack([(by_score * weight[:, None]).T @ X, self._by_thresholds(weight @ first[:, 1:-1])])
+        return weight @ P, jacobian
+
+    def derivative(self, weight: Array, X: Array, slope: Array) -> tuple[Array, Array]:
+        """The same of what the probabilities change by where columns change by a slope."""
+        X, slope, first, second = self._at(X, slope)
+        change = slope @ self.beta[: X.shape[1]]
+        by_score, twice = -np.diff(first, axis=1), np.diff(second, axis=1)
+        scaled = weight * change
+        to_slopes = (twice * scaled[:, None]).T @ X + (by_score * weight[:, None]).T @ slope
+        return scaled @ by_score, np.column_stack([to_slopes, -self._by_thresholds(scaled @ second[:, 1:-1])])
+
+    def _at(self, X: Array, slope: Array | None = None) -> tuple[Array, Array, Array, Array]:
+        """Columns without the intercept's, and the first and second derivatives of the sigmoid at
+        each threshold, 0 beyond the outer ones."""
+        X = X[:, 1:]
+        u = self.beta[X.shape[1] :] - (X @ self.beta[: X.shape[1]])[:, None]
+        first = sigmoid(u) * sigmoid(-u)
+        second = first * (sigmoid(-u) - sigmoid(u))
+        nothing = np.zeros((len(X), 1))
+        padded = [np.hstack([nothing, each, nothing]) for each in (first, second)]
+        return X, X if slope is None else slope[:, 1:], padded[0], padded[1]
+
+    def _by_thresholds(self, sums: Array) -> Array:
+        """A threshold moves the classes below and above it against each other."""
+        K = self.n_classes
+        return np.asarray(np.eye(K, K - 1) * sums - np.eye(K, K - 1, -1) * sums)
+
+
 def _effect(
-    beta: Array, source: _Source, settings: Mapping[str, Any], change: _Change, *, at_means: bool
+    link: _Multinomial | _Ordered, source: _Source, settings: Mapping[str, Any], change: _Change, *, at_means: bool
 ) -> tuple[Array, Array]:
-    """The value for each class, and its derivatives with respect to all coefficients, (K, E p)."""
+    """The value for each class, and its derivatives with respect to all coefficients."""
     if at_means:
         settings = {**_means(source, change), **settings}
     blocks = source.blocks(settings, change)
     if at_means:
         blocks = iter([_averaged(blocks)])
-    K, total = len(beta) + 1, 0.0
-    value, jacobian = np.zeros(K), np.zeros((K, *beta.shape))
+    total, value, jacobian = 0.0, np.zeros(link.n_classes), np.zeros((link.n_classes, 1))
     for weight, low, high, slope in blocks:
         total += float(weight.sum())
-        P = _probabilities(low, beta)
         if change.is_derivative:
-            own = np.column_stack([np.zeros(len(slope)), slope @ beta.T])
-            away = own - (P * own).sum(axis=1, keepdims=True)
-            value += weight @ (P * away)
-            for m in range(1, K):
-                turned = P * ((np.arange(K) == m) - P[:, [m]])
-                by_score = turned * away - P * (P[:, m] * away[:, m])[:, None]
-                jacobian[:, m - 1] += (by_score * weight[:, None]).T @ low + (turned * weight[:, None]).T @ slope
-            continue
-        sides = [(low, P, 1.0)] if change.contrast == "" else [(high, _probabilities(high, beta), 1.0), (low, P, -1.0)]
-        for X, p, sign in sides:
-            value += sign * (weight @ p)
-            for m in range(1, K):
-                turned = p * ((np.arange(K) == m) - p[:, [m]])
-                jacobian[:, m - 1] += sign * (turned * weight[:, None]).T @ X
+            parts = [(1.0, link.derivative(weight, low, slope))]
+        else:
+            parts = [(1.0, link.mean(weight, high))]
+            if change.contrast:
+                parts.append((-1.0, link.mean(weight, low)))
+        for sign, (own, by_coefficients) in parts:
+            value, jacobian = value + sign * own, jacobian + sign * by_coefficients
     if total == 0:
         raise DataError("effects: no row has weight")
-    return value / total, jacobian.reshape(K, -1) / total
+    return value / total, jacobian / total
 
 
 def _probabilities(X: Array, beta: Array) -> Array:

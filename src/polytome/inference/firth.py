@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from polytome.inference.ascent import Ascended, ascend, refitted
 from polytome.inference.estimate import Refit
-from polytome.inference.likelihood import Derived, Likelihood, solved
+from polytome.inference.likelihood import Derived, Likelihood, solved, with_offsets
 from polytome.passes import block_scores
 from polytome.threads import one_blas_thread
 
@@ -108,7 +108,7 @@ class JeffreysLikelihood:
         for block in likelihood.rows.blocks():
             X = columns.dense(block)
             X = np.column_stack([np.ones(len(X)), X]) if likelihood.fit_intercept else X
-            p = loss.mean(block_scores(block, raw))[:, int(E > 1) :]
+            p = loss.mean(with_offsets(block_scores(block, raw), block))[:, int(E > 1) :]
             Q = np.empty((len(X), E, E))
             for a in range(E):
                 for b in range(a + 1):

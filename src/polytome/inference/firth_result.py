@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from polytome.inference.firth import JeffreysLikelihood, Penalised
 from polytome.inference.frames import kind_of_frame
 from polytome.inference.likelihood import Likelihood, Maximum, solved
 from polytome.inference.logistic_result import LogisticResult
-from polytome.inference.maximum_likelihood import Asked
+from polytome.inference.maximum_likelihood import Asked, about_offset
 from polytome.inference.result import About, Result
 from polytome.inference.sample import Sample, refuse_unless_nested
 from polytome.inference.statistics import FitStatistics
@@ -30,6 +30,11 @@ from polytome.tables.frames import listing
 Array = NDArray[Any]
 
 __all__ = ["FirthResult", "FirthStatistics", "firth", "fit_firth"]
+
+_NO_INFLUENCE = (
+    "Cook's distance and dfbeta are those of maximum likelihood, and Firth's penalty changes with each row that is "
+    "left out; fit again without the row, or look at residuals('standardised')"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class FirthStatistics(FitStatistics):
 class FirthResult(LogisticResult):
     """A table of bias-reduced coefficients: tests and profile intervals are of the penalised
     likelihood."""
+
+    has_influence: ClassVar[bool] = False
 
     def compare(self, smaller: Result | str) -> Test:
         """The penalised likelihood-ratio test of a smaller model, whose columns are some of this
@@ -99,6 +106,22 @@ class FirthResult(LogisticResult):
         found = self.test(np.eye(values)[chosen], "likelihood-ratio")
         text = smaller.about.formula or f"the model without {listing(left_out)}"
         return Test.of("penalised likelihood ratio", text, found.statistic, found.df)
+
+    def influence(self) -> Any:
+        """Refused: the penalty changes with each row that is left out.
+
+        Raises:
+            ArgumentError: always.
+        """
+        raise ArgumentError(_NO_INFLUENCE)
+
+    def dfbeta(self, *, standardised: bool = False) -> Array:
+        """Refused: the penalty changes with each row that is left out.
+
+        Raises:
+            ArgumentError: always.
+        """
+        raise ArgumentError(_NO_INFLUENCE)
 
     def _against_null(self) -> str:
         s = self.statistics
@@ -181,7 +204,8 @@ def firth(sample: Sample, asked: Asked) -> FirthResult:
     """
     K, p, first = len(sample.classes), sample.X.shape[1], int(sample.fit_intercept)
     kept, aliases = estimable(sample)
-    likelihood = Likelihood.of(sample.X[:, kept], sample.codes, K, sample.weight, sample.fit_intercept)
+    X = sample.X[:, kept]
+    likelihood = Likelihood.of(X, sample.codes, K, sample.weight, sample.fit_intercept, sample.offset)
     own = JeffreysLikelihood(likelihood)
     best = own.maximum()
     turned, E = likelihood.to_given, K - 1
@@ -266,6 +290,7 @@ def _about(sample: Sample, asked: Asked, best: Ascended[Penalised], aliases: tup
         n_dropped=asked.n_dropped,
         notes=(
             about_convergence("the modified score", best) + " That no other maximum exists is not proved.",
+            *about_offset(asked, sample),
             *about_aliases(aliases, sample),
         ),
         terms={name: tuple(j + first for j in places) for name, places in asked.terms.items()},

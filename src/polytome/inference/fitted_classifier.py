@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,8 @@ def summarize(
     )
     given = _coefficients_at(model, sample)
     grouped = None if clusters is None else _clusters(clusters, counting)
+    if grouped is not None and len(grouped.codes) == 1:
+        sample = replace(sample, clusters=grouped.codes[0])
     asked = Asked("y", kind, grouped, terms={name: (j,) for j, name in enumerate(names)}, frame=frame)
     return maximum_likelihood(sample, asked, model, given)
 
@@ -142,8 +145,11 @@ def _check_model(model: Any) -> None:
     if model.objective_.strength > 0:
         raise ArgumentError(
             f"model has a penalty (C={model.C:g}): its coefficients are biased towards 0, and standard errors, tests "
-            "and intervals of maximum likelihood are not valid for them; fit with C=numpy.inf"
+            "and intervals of maximum likelihood are not valid for them; fit with C=numpy.inf, or use bootstrap(model, "
+            "X, y), which says how far they vary"
         )
+    if vars(model).get("needs_offset_", False):
+        raise ArgumentError("model was fitted with an offset, which this table has not: use fit_formula with offset()")
     if model.class_weight is not None:
         raise ArgumentError("model has class_weight, which is not the likelihood of these rows; fit without it")
     if not model.certificate_.holds and model.separation_ is None:

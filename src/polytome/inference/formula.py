@@ -15,7 +15,7 @@ from polytome.errors import ArgumentError, DataError, MissingExtraError
 from polytome.inference.arrays import places_in_order
 from polytome.inference.covariance import clusters_from
 from polytome.inference.firth_result import FirthResult, check_covariance_known, check_weights_known, firth
-from polytome.inference.formula_text import names_in, refuse_code, short_name
+from polytome.inference.formula_text import inside_offset, names_in, refuse_code, short_name
 from polytome.inference.frames import kind_of_frame
 from polytome.inference.hypotheses import nearest
 from polytome.inference.logistic_result import LogisticResult
@@ -27,6 +27,7 @@ from polytome.inference.maximum_likelihood import (
     refuse_one_class,
     weights_checked,
 )
+from polytome.inference.median_result import median
 from polytome.inference.ordered_result import OrderedResult, order_of, ordered
 from polytome.inference.sample import Sample
 from polytome.models.diagnose import Diagnosis, diagnose
@@ -49,11 +50,13 @@ class FormulaDesign:
         spec: formulaic's, with the levels and the knots that it has learned.
         data: the variables of the rows that were used, a pandas frame.
         has_intercept: whether the first column is the intercept's.
+        offsets: of each `offset(...)` what stands in it, and how it is made.
     """
 
     spec: Any
     data: Any
     has_intercept: bool
+    offsets: tuple[tuple[str, Any], ...] = ()
 
     def columns_of(self, data: Any) -> Array:
         """The columns, without the intercept's, of other values of the variables."""
@@ -61,6 +64,15 @@ class FormulaDesign:
             warnings.simplefilter("ignore")
             made = np.asarray(self.spec.get_model_matrix(data, context=_context()), dtype=np.float64)
         return made[:, int(self.has_intercept) :]
+
+    def offset_of(self, data: Any) -> Array | None:
+        """The offset of other values of the variables; None of a model without one."""
+        if not self.offsets:
+            return None
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = [spec.get_model_matrix(data, context=_context()) for _, spec in self.offsets]
+        return np.asarray(sum(np.asarray(each, dtype=np.float64)[:, 0] for each in made))
 
     def columns_of_new(self, data: Any) -> Array:
         """The columns, without the intercept's, of rows that were not fitted: a frame of any
@@ -111,25 +123,27 @@ class FormulaDesign:
 
     def fit_smaller(self, result: Any, formula: str) -> Any:
         """The result of another formula of the same variables, for the same rows."""
-        response, right = _parsed(formula, list(self.data.columns))
+        response, right, offsets = _parsed(formula, list(self.data.columns))
         if response != result.about.response:
             raise ArgumentError(f"formula {formula!r}: it predicts {response!r}, this model {result.about.response!r}")
-        variables = _variables(right, formula)
+        variables = _variables(right, formula, offsets)
         for name in variables:
             if name not in self.data.columns:
                 raise ArgumentError(
                     f"formula {formula!r}: {name!r} is not a variable of this model, in which it must be nested"
                     f"{nearest(name, list(self.data.columns))}"
                 )
-        design, X, columns, terms = _columns(right, self.data[variables], formula)
-        sample = replace(result.sample, X=X, names=columns, fit_intercept=design.has_intercept)
+        design, X, columns, terms = _columns(right, self.data[variables], formula, offsets)
+        offset = _offset(design, formula)
+        sample = replace(result.sample, X=X, names=columns, fit_intercept=design.has_intercept, offset=offset)
         fit = {FirthResult: firth, OrderedResult: ordered}.get(type(result), maximum_likelihood)
-        return fit(sample, Asked(response, formula=formula, terms=terms, design=design))
+        return fit(sample, Asked(response, formula=formula, terms=terms, design=design, offset=", ".join(offsets)))
 
     def _codes(self) -> list[tuple[str, list[str]]]:
         """The factors of the terms that are more than a name, with their variables."""
         factors = {factor.expr: factor for term in self.spec.formula for factor in term.factors}
         codes = [code for code, factor in factors.items() if factor.eval_method.value == "python"]
+        codes += [f"I({code})" for code, _ in self.offsets if code not in self.data.columns]
         return [(code, _names_of(code, "")) for code in codes]
 
 
@@ -184,10 +198,14 @@ def fit_formula(
         formula: `"response ~ terms"`: names of columns, `a:b` and `a*b` for interactions, `log(a)`,
             `I(a**2)`, `poly(a, 2)`, splines `bs(a, df=4)`, `cr(a, df=4)`, categories
             `C(a, Treatment("low"))` or with the contrasts `Sum`, `Helmert`, `Poly`, `Diff`; `.` for
-            all other columns; names with blanks in backticks; `0` or `-1` for no intercept.
+            all other columns; names with blanks in backticks; `0` or `-1` for no intercept;
+            `offset(log(time))` for what is added with the coefficient 1 to the log odds, of more
+            than two classes to those of each class against the reference.
         data: a frame of pandas, polars or Arrow, or a mapping from names to columns.
         method: "maximum-likelihood"; "firth" for bias-reduced estimates, which are finite where
-            classes are separated; "ordered" for ordered classes with proportional odds.
+            classes are separated; "median" for such with medians at the truth instead of means, of
+            two classes, with Wald tests alone; "ordered" for ordered classes with proportional
+            odds.
         reference: the class that the others are compared with; the first, if None.
         order: with method="ordered" the classes from the lowest to the highest; needed unless the
             response holds numbers, or is categorical.
@@ -227,8 +245,8 @@ def fit_formula(
     names = _column_names(data)
     beside = [name for name in (weights, *_listed(clusters)) if isinstance(name, str)]
     others = data.variables if isinstance(data, NamedColumns) else names
-    response, right = _parsed(formula, [name for name in others if name not in beside])
-    variables = _variables(right, formula)
+    response, right, offsets = _parsed(formula, [name for name in others if name not in beside])
+    variables = _variables(right, formula, offsets)
     _refuse_unknown([response, *variables], names, "formula")
     for what, given in (("weights", [weights]), ("clusters", _listed(clusters))):
         _refuse_unknown([name for name in given if isinstance(name, str)], names, what)
@@ -244,7 +262,7 @@ def fit_formula(
         places = places_after(classes, reference, response)
     place = np.empty(len(places), dtype=np.intp)
     place[places] = np.arange(len(places))
-    design, X, columns, terms = _columns(right, frame[variables], formula)
+    design, X, columns, terms = _columns(right, frame[variables], formula, offsets)
     sample = Sample(
         X,
         columns,
@@ -254,9 +272,11 @@ def fit_formula(
         weight,
         numbers,
         weights_are,
+        _offset(design, formula),
+        grouped.codes[0] if grouped is not None and len(grouped.codes) == 1 else None,
     )
-    n_dropped = n_rows - len(frame)
-    asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design)
+    n_dropped, frame_kind = n_rows - len(frame), kind_of_frame(data)
+    asked = Asked(response, kind, grouped, formula, terms, frame_kind, n_dropped, design, ", ".join(offsets))
     result: LogisticResult | OrderedResult = _METHODS[method](sample, asked)
     return result
 
@@ -264,6 +284,7 @@ def fit_formula(
 _METHODS: dict[str, Callable[[Sample, Asked], Any]] = {
     "maximum-likelihood": maximum_likelihood,
     "firth": firth,
+    "median": median,
     "ordered": ordered,
 }
 
@@ -302,13 +323,13 @@ def diagnose_formula(formula: str, data: Any) -> Diagnosis:
     """
     data = _collected(data)
     names = _column_names(data)
-    response, right = _parsed(formula, list(data.variables if isinstance(data, NamedColumns) else names))
-    variables = _variables(right, formula)
+    response, right, offsets = _parsed(formula, list(data.variables if isinstance(data, NamedColumns) else names))
+    variables = _variables(right, formula, offsets)
     _refuse_unknown([response, *variables], names, "formula")
     frame = _pandas(data, list(dict.fromkeys([response, *variables])))
     frame = _complete(frame, formula, "drop", None, None, None)[0]
     classes, codes = _response(frame, response)
-    design, X, columns, _ = _columns(right, frame[variables], formula)
+    design, X, columns, _ = _columns(right, frame[variables], formula, offsets)
     found = diagnose(_pandas_library().DataFrame(X, columns=columns), codes, fit_intercept=design.has_intercept)
     return replace(found, classes=tuple(classes))
 
@@ -333,8 +354,8 @@ def _context() -> dict[str, Any]:
     return {"sqrt": np.sqrt, "log1p": np.log1p, "abs": np.abs}
 
 
-def _parsed(formula: Any, available: list[str]) -> tuple[str, Any]:
-    """The response's column, and the terms."""
+def _parsed(formula: Any, available: list[str]) -> tuple[str, Any, list[str]]:
+    """The response's column, the terms, and what stands in each `offset(...)`."""
     library = _formulaic()
     if not isinstance(formula, str) or formula.count("~") != 1:
         raise ArgumentError(f"formula={formula!r}: needs the form 'response ~ terms'")
@@ -355,15 +376,21 @@ def _parsed(formula: Any, available: list[str]) -> tuple[str, Any]:
         terms = library.Formula(right, _context={"__formulaic_variables_available__": others})
     except Exception as error:  # formulaic raises errors of many kinds for what cannot be read
         raise ArgumentError(f"formula {formula!r}: {_first_line(error)}") from error
+    offsets, others = [], []
     for term in terms:
-        for factor in term.factors:
-            if factor.eval_method.value == "python":
-                refuse_code(factor.expr, formula)
-    return response, terms
+        codes = [factor.expr for factor in term.factors if factor.eval_method.value == "python"]
+        offset = inside_offset(codes[0], formula) if codes and len(term.factors) == 1 else None
+        for code in codes if offset is None else [offset]:
+            refuse_code(code, formula)
+        if offset is None:
+            others.append(term)
+        else:
+            offsets.append(offset)
+    return response, library.Formula(others) if offsets else terms, offsets
 
 
-def _variables(terms: Any, formula: str) -> list[str]:
-    """The columns that terms use, in their order."""
+def _variables(terms: Any, formula: str, offsets: Sequence[str]) -> list[str]:
+    """The columns that terms and offsets use, in their order."""
     found: dict[str, None] = {}
     for term in terms:
         for factor in term.factors:
@@ -371,6 +398,8 @@ def _variables(terms: Any, formula: str) -> list[str]:
                 found[factor.expr] = None
             elif factor.eval_method.value == "python":
                 found |= dict.fromkeys(_names_of(factor.expr, formula))
+    for code in offsets:
+        found |= dict.fromkeys(_names_of(code, formula))
     return list(found)
 
 
@@ -379,8 +408,21 @@ def _names_of(code: str, formula: str) -> list[str]:
     return [*re.findall(r"`([^`]*)`", code), *(name for name in names_in(code, formula) if name != "_")]
 
 
+def _offset(design: FormulaDesign, formula: str) -> Array | None:
+    """The offset of the rows that are used, which must be finite."""
+    offset = design.offset_of(design.data)
+    if offset is not None and not np.isfinite(offset).all():
+        row = int(np.argmin(np.isfinite(offset)))
+        of = ", ".join(code for code, _ in design.offsets)
+        raise DataError(
+            f"formula {formula!r}: the offset {of} is {offset[row]} in row {row} of those used; every value must be a "
+            "finite number, such as the logarithm of a time above 0"
+        )
+    return offset
+
+
 def _columns(
-    terms: Any, data: Any, formula: str
+    terms: Any, data: Any, formula: str, offsets: Sequence[str]
 ) -> tuple[FormulaDesign, Array, tuple[str, ...], dict[str, Sequence[int]]]:
     """The design, its columns without the intercept's, their names and the places of terms."""
     library = _formulaic()
@@ -411,7 +453,28 @@ def _columns(
     for name, column in zip(names, X.T, strict=True):
         if np.abs(column).max() > _LARGEST:
             raise DataError(f"formula {formula!r}: {name!r} is too large: squares of its values overflow; rescale it")
-    return FormulaDesign(spec, data, has_intercept), np.ascontiguousarray(X), tuple(names), places
+    made_offsets = tuple((code, _offset_spec(code, data, formula)) for code in offsets)
+    return FormulaDesign(spec, data, has_intercept, made_offsets), np.ascontiguousarray(X), tuple(names), places
+
+
+def _offset_spec(code: str, data: Any, formula: str) -> Any:
+    """How an offset is made: formulaic's, of one column of numbers."""
+    names = _names_of(code, formula)
+    if words := [name for name in names if name in data.columns and data[name].dtype.kind not in "biuf"]:
+        raise ArgumentError(f"formula {formula!r}: offset({code}) needs numbers, and {words[0]!r} holds categories")
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = _formulaic().model_matrix(
+                f"0 + I({code})", data, output="numpy", context=_context(), na_action="ignore"
+            )
+    except Exception as error:  # what evaluates a formula raises errors of many kinds
+        raise ArgumentError(f"formula {formula!r}: offset({code}): {_first_line(error)}") from error
+    if made.shape[1] != 1:
+        raise ArgumentError(
+            f"formula {formula!r}: offset({code}) makes {made.shape[1]} columns; it needs one of numbers"
+        )
+    return made.model_spec
 
 
 def _response(frame: Any, name: str) -> tuple[list[Any], Array]:

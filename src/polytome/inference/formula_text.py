@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from polytome.errors import ArgumentError
 from polytome.inference.hypotheses import nearest
 
-__all__ = ["FUNCTIONS", "names_in", "refuse_code", "short_name"]
+__all__ = ["FUNCTIONS", "inside_offset", "names_in", "refuse_code", "short_name"]
 
 FUNCTIONS = (
     *("abs", "bs", "C", "cc", "center", "cr", "cs", "Diff", "exp", "Helmert", "I", "log", "log10", "log1p", "log2"),
@@ -71,12 +71,27 @@ def refuse_code(code: str, formula: str) -> None:
             _refuse(formula, f"{home}.{name} is not one of its functions")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id == "offset":
-                _refuse(formula, "offset() is not there yet: a column cannot be added with a coefficient of 1")
+                _refuse(formula, "offset() stands by itself between plus signs, as in 'y ~ x + offset(log(t))'")
             if node.func.id not in FUNCTIONS:
                 _refuse(formula, f"there is no function {node.func.id!r}{nearest(node.func.id, FUNCTIONS)}")
             allowed.add(id(node.func))
         elif not isinstance(node, _NODES):
             _refuse(formula, f"{ast.unparse(node) if isinstance(node, ast.expr) else code!r} cannot stand in it")
+
+
+def inside_offset(code: str, formula: str) -> str | None:
+    """What stands in the brackets of `offset(...)`; None of another factor.
+
+    Example:
+        >>> inside_offset("offset(log(time))", ""), inside_offset("log(time)", "")
+        ('log(time)', None)
+    """
+    node = _tree(code, formula).body
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "offset"):
+        return None
+    if len(node.args) != 1 or node.keywords:
+        _refuse(formula, "offset() takes one column, or a function of columns")
+    return code.strip()[len("offset") :].strip()[1:-1].strip()
 
 
 def short_name(name: str) -> str:

@@ -21,7 +21,7 @@ from scipy.linalg import LinAlgError, block_diag, cho_factor, cho_solve, null_sp
 
 from polytome.errors import DataError
 from polytome.inference.estimate import Refit
-from polytome.losses import Logistic, Loss, Softmax
+from polytome.losses import Logistic, Loss, Softmax, WithOffset, labels_of, offset_of, with_offset
 from polytome.passes import Block, Columns, Derivatives, block_scores
 from polytome.rows import as_rows
 from polytome.rows.blocks import Storage
@@ -29,7 +29,7 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["AtRows", "Derived", "Likelihood", "Maximum", "at_block", "solved"]
+__all__ = ["AtRows", "Derived", "Likelihood", "Maximum", "at_block", "offset_columns", "solved", "with_offsets"]
 
 _CONVERGED = 1e-13
 """The predicted gain of a step, in nats for each nat of the log-likelihood, after which one more
@@ -93,7 +93,8 @@ class Likelihood:
     """Rows, their classes as places (0 is the reference), and which columns there are.
 
     Attributes:
-        rows: columns of full rank, centred and scaled implicitly; targets are whole numbers.
+        rows: columns of full rank, centred and scaled implicitly; targets are whole numbers, with
+            offsets where there are some.
         n_equations: classes less one.
         fit_intercept: whether there is one.
 
@@ -114,14 +115,22 @@ class Likelihood:
 
     def __post_init__(self) -> None:
         loss: Loss = Logistic() if self.n_equations == 1 else Softmax(self.n_equations + 1)
-        object.__setattr__(self, "loss", loss)
+        object.__setattr__(self, "loss", loss if offset_of(self.rows.target) is None else WithOffset(loss))
 
     @classmethod
     def of(
-        cls, X: Any, codes: Array, n_classes: int, weight: Array | None = None, fit_intercept: bool = True
+        cls,
+        X: Any,
+        codes: Array,
+        n_classes: int,
+        weight: Array | None = None,
+        fit_intercept: bool = True,
+        offset: Array | None = None,
     ) -> Likelihood:
-        """Of a matrix, dense or sparse, and the place of each row's class."""
-        rows = as_rows(X, codes, weight).at(np.float64)
+        """Of a matrix, dense or sparse, and the place of each row's class; an offset, (n,), is
+        added to the log odds of each class against the reference."""
+        target = codes if offset is None else with_offset(codes, offset_columns(offset, n_classes))
+        rows = as_rows(X, target, weight).at(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             mean, deviation = rows.moments()
         wrong = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation)))
@@ -222,12 +231,16 @@ class Likelihood:
         at = np.zeros((self.n_equations, self.n_terms))
         if self.fit_intercept:
             at[:, 0] = self.null_intercepts
+            offset = offset_of(self.rows.target)
+            if offset is not None:
+                scores = self.loss.null_scores(self.rows.target, self.rows.weight)
+                at[:, 0] = scores if len(scores) == 1 else scores[1:] - scores[0]
         return at.ravel()
 
     @property
     def shares(self) -> Array:
         """The share of each class in the weight, the reference first."""
-        totals: Array = np.bincount(self.rows.target, self.rows.weight, self.n_equations + 1)
+        totals: Array = np.bincount(labels_of(self.rows.target), self.rows.weight, self.n_equations + 1)
         shares: Array = totals / totals.sum()
         return shares
 
@@ -240,7 +253,12 @@ class Likelihood:
 
     @property
     def null_value(self) -> float:
-        """The log-likelihood with intercepts alone."""
+        """The log-likelihood with intercepts alone, beside offsets where there are some."""
+        offset = offset_of(self.rows.target)
+        if offset is not None:
+            scores = self.loss.null_scores(self.rows.target, self.rows.weight)
+            value = self.loss.value_and_gradient(np.tile(scores, (len(offset), 1)), self.rows.target)[0]
+            return -float(self.rows.weight @ value)
         shares = self.shares
         return float(self.rows.weight.sum() * (shares @ np.log(shares)))
 
@@ -302,8 +320,27 @@ def at_block(block: Block, loss: Loss, raw: Array, columns: Columns, fit_interce
         curvature -= u[:, first:, None] * u[:, None, first:]
     X = columns.dense(block)
     X = np.column_stack([np.ones(len(X)), X]) if fit_intercept else X
-    mean = loss.mean(scores) if first else loss.mean(np.hstack([-scores, scores]))
-    return AtRows(start, X, block.weight, block.target, -residual[:, first:], mean, value, curvature)
+    sums = with_offsets(scores, block)
+    mean = loss.mean(sums) if first else loss.mean(np.hstack([-sums, sums]))
+    return AtRows(start, X, block.weight, labels_of(block.target), -residual[:, first:], mean, value, curvature)
+
+
+def offset_columns(offset: Array, n_classes: int) -> Array:
+    """An offset as one of scores: none is added to the reference's.
+
+    Example:
+        >>> offset_columns(np.array([0.5]), 3)
+        array([[0. , 0.5, 0.5]])
+    """
+    if n_classes == 2:
+        return offset[:, None]
+    return np.column_stack([np.zeros(len(offset)), *[offset] * (n_classes - 1)])
+
+
+def with_offsets(scores: Array, block: Block) -> Array:
+    """The scores of a block with its offsets, if it has any."""
+    offset = offset_of(block.target)
+    return scores if offset is None else scores + offset
 
 
 def _newton_step(now: Derived, basis: Array | None, damping: float = 0.0) -> tuple[Array, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,10 @@ class LogisticResult(Result):
         sample: these rows.
         likelihood: theirs, with the columns that are estimated.
         best: its maximum.
+        has_influence: whether what each row does to the fit is known.
     """
 
+    has_influence: ClassVar[bool] = True
     sample: Sample
     likelihood: Likelihood
     best: Maximum

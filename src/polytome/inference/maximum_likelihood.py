@@ -18,7 +18,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.inference.covariance import COVARIANCES, Clusters, covariance_of
 from polytome.inference.design import Design
 from polytome.inference.estimate import Estimate, Refit
-from polytome.inference.likelihood import Likelihood, Maximum
+from polytome.inference.likelihood import Likelihood, Maximum, offset_columns
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About
 from polytome.inference.sample import Sample
@@ -32,7 +32,7 @@ from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Asked", "check_asked", "maximum_likelihood", "places_after", "weights_checked"]
+__all__ = ["Asked", "about_offset", "check_asked", "maximum_likelihood", "places_after", "weights_checked"]
 
 _TOL = 1e-9
 _FULL_RANK = 1e-7
@@ -59,6 +59,7 @@ class Asked:
         frame: the library of the data's frame.
         n_dropped: rows that were left out.
         design: how columns are made of data.
+        offset: what the offset is, as the formula has it; empty without one.
     """
 
     response: str
@@ -69,6 +70,7 @@ class Asked:
     frame: str | None = None
     n_dropped: int = 0
     design: Design | None = None
+    offset: str = ""
 
 
 def check_asked(covariance: Any, clusters: Any, weights: Any, weights_are: Any) -> str:
@@ -163,7 +165,7 @@ def maximum_likelihood(
     aliases = _aliases(sample)
     kept = np.setdiff1d(np.arange(p), [alias.column for alias in aliases])
     X = sample.X if not aliases else sample.X[:, kept]
-    likelihood = Likelihood.of(X, sample.codes, K, sample.weight, sample.fit_intercept)
+    likelihood = Likelihood.of(X, sample.codes, K, sample.weight, sample.fit_intercept, sample.offset)
     if model is None:
         model, start = _fitted(likelihood, X, sample)
     else:
@@ -179,6 +181,7 @@ def maximum_likelihood(
         only_wald = f"{asked.covariance} errors allow for rows that the likelihood does not describe"
     notes = (
         _about_optimum(certificate, best, sample, separation),
+        *about_offset(asked, sample),
         *_about_separation(separation, kept, sample, only_wald),
         *_about_aliases(aliases, sample),
         *_about_variances(estimate),
@@ -240,7 +243,8 @@ def _fitted(likelihood: Likelihood, X: Any, sample: Sample) -> tuple[LogisticReg
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the table says it
         warnings.simplefilter("ignore", UserWarning)
-        model.fit(X, sample.codes, weight)
+        offset = None if sample.offset is None else offset_columns(sample.offset, len(sample.classes))
+        model.fit(X, sample.codes, weight, offset=offset)
     own = np.column_stack([model.intercept_, model.coef_])
     own = own if len(sample.classes) == 2 else own[1:] - own[0]
     return model, likelihood.from_given(own[:, 0 if sample.fit_intercept else 1 :].ravel())
@@ -328,6 +332,8 @@ def _about_optimum(
     certificate: Certificate | None, best: Maximum, sample: Sample, separation: Separation | None
 ) -> str:
     """What is proved of the maximum."""
+    if certificate is None and sample.offset is not None:
+        return "Computed by Newton's method to the limit of rounding; the log-likelihood is concave."
     if certificate is None:
         return "Exact: the coefficients have a closed form."
     total = float(sample.weight.sum())
@@ -338,6 +344,14 @@ def _about_optimum(
         return f"Estimated, not proved: the log-likelihood is within {gap:.1e} of its maximum."
     of = "its supremum, which no coefficients reach" if separation is not None else "its maximum"
     return f"Proved: the log-likelihood is within {gap:.1e} of {of}."
+
+
+def about_offset(asked: Asked, sample: Sample) -> list[str]:
+    """A sentence about the offset, if there is one."""
+    if sample.offset is None:
+        return []
+    of = "the log odds" if len(sample.classes) == 2 else f"the log odds of each class against {sample.classes[0]}"
+    return [f"Offset: {asked.offset or 'given'} is added to {of}, with the coefficient 1."]
 
 
 def _about_separation(separation: Separation | None, columns: Array, sample: Sample, only_wald: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from polytome.inference.arrays import sample_of
 from polytome.inference.ascent import Ascended
 from polytome.inference.brant import BrantTest, brant_test
 from polytome.inference.display import Summary
+from polytome.inference.effects import Effects, effects_of, predictions_of
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.firth_result import (
     about_aliases,
@@ -88,6 +90,25 @@ class OrderedResult(Result):
         found = self.likelihood.to_given @ self.best.at
         n_kept = len(self.kept)
         return class_probabilities(np.asarray(values[:, self.kept] @ found[:n_kept]).ravel(), found[n_kept:])
+
+    def effects(self, variables: str | Sequence[str] | None = None, *, at: Any = "average") -> Effects:
+        """What a change of a variable does to the probability of each class: one for each, which
+        sum to zero, as `LogisticResult.effects` has them.
+
+        Args:
+            variables: of which; all, if None.
+            at: "average" over the rows as they are, at the "means" of the variables, or values that
+                some are set to, as in `{"age": [30, 50]}`, the others being as they are.
+
+        Raises:
+            ArgumentError: there is no such variable, level or place.
+        """
+        chosen = [variables] if isinstance(variables, str) else variables
+        return effects_of(self.estimate, self.sample, self.design, chosen, at, self.about, is_ordered=True)
+
+    def predictions(self, *, at: Any = "average") -> Effects:
+        """The mean probability of each class, with the variables as `effects` has them."""
+        return predictions_of(self.estimate, self.sample, self.design, at, self.about, is_ordered=True)
 
     def brant(self) -> BrantTest:
         """Brant's test of proportional odds: whether slopes are the same at each threshold.
@@ -175,6 +196,8 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
     """
     if not sample.fit_intercept:
         raise ArgumentError("ordered classes have thresholds in the place of an intercept: leave it in the formula")
+    if sample.offset is not None:
+        raise ArgumentError("offset() with method='ordered' is not there: leave it out, or fit two classes")
     K, p = len(sample.classes), sample.X.shape[1]
     kept, aliases = estimable(sample)
     likelihood = OrderedLikelihood.of(sample.X[:, kept], sample.codes, K, sample.weight)

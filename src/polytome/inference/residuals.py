@@ -173,6 +173,8 @@ def pearson_of(likelihood: Likelihood, best: Maximum, sample: Sample) -> Test:
     """Observed and expected numbers for each pattern of columns."""
     P, codes = _counted(likelihood, best, sample, "Pearson's test")
     columns = np.concatenate([block for _, block in sample.blocks()])
+    if sample.offset is not None:
+        columns = np.column_stack([columns, sample.offset])
     if sample.weights_are == "frequencies":
         columns = np.repeat(columns, sample.weight.astype(np.intp), axis=0)
     _, first, pattern = np.unique(columns, axis=0, return_index=True, return_inverse=True)

@@ -266,15 +266,22 @@ class Result:
             raise ArgumentError(f"smaller is {smaller!r:.60}: give the result of another fit")
         return smaller
 
-    def to_json(self, level: float = 0.95) -> dict[str, Any]:
+    def to_json(self, level: float = 0.95, *, odds_ratios: bool = False) -> dict[str, Any]:
         """The table and all about it, for programs.
 
         Args:
             level: of the intervals.
+            odds_ratios: whether `exp` of coefficients and of their intervals is given too, with
+                standard errors by the delta method.
         """
         lower, upper = self._ends(level, "wald")
-        values = (self.coefficients, self.standard_errors, self.z, self.p_values, lower, upper)
-        names = ("coefficient", "std_error", "z", "p_value", "lower", "upper")
+        values = [self.coefficients, self.standard_errors, self.z, self.p_values, lower, upper]
+        names = ["coefficient", "std_error", "z", "p_value", "lower", "upper"]
+        if odds_ratios:
+            names += ["odds_ratio", "odds_ratio_std_error", "odds_ratio_lower", "odds_ratio_upper"]
+            with np.errstate(over="ignore", invalid="ignore"):
+                ratios = np.exp(self.coefficients)
+                values += [ratios, ratios * self.standard_errors, np.exp(lower), np.exp(upper)]
         rows = [
             {"equation": plain(equation), "term": term}
             | {name: plain(value.ravel()[i], words=True) for name, value in zip(names, values, strict=True)}

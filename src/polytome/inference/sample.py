@@ -37,6 +37,9 @@ class Sample:
         weight: of each row.
         numbers: which rows of the data these are.
         weights_are: "frequencies", "importance" or "sampling"; None without weights.
+        offset: what is added to the log odds of each row, of each class against the first; None
+            without an offset.
+        clusters: the place of each row's cluster, of errors by one way of clustering; else None.
     """
 
     X: Any
@@ -47,6 +50,8 @@ class Sample:
     weight: Array
     numbers: Array
     weights_are: str | None = None
+    offset: Array | None = None
+    clusters: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -86,6 +91,9 @@ def refuse_unless_nested(smaller: Sample, larger: Sample) -> None:
         raise ArgumentError("smaller: its rows have other classes than those of this model; fit both to the same rows")
     if smaller.weights_are != larger.weights_are or not np.array_equal(smaller.weight, larger.weight):
         raise ArgumentError("smaller: its rows have other weights than those of this model")
+    own, theirs = (np.zeros(len(each.weight)) if each.offset is None else each.offset for each in (smaller, larger))
+    if not np.array_equal(own, theirs):
+        raise ArgumentError("smaller: it has another offset than this model; both need the same offset()")
     outside = _outside(smaller, larger)
     if outside:
         raise ArgumentError(

@@ -7,6 +7,7 @@ profile-likelihood-based confidence intervals, Applied Statistics 37, 1988.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.stats import chi2
+from sklearn.exceptions import ConvergenceWarning
 
 from polytome.errors import ArgumentError
 from polytome.inference.estimate import Estimate, Refitter
@@ -119,7 +121,7 @@ def score(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter) -> Test:
 
 def profile_interval(estimate: Estimate, place: int, level: float, refit: Refitter) -> tuple[float, float]:
     """The values of one coefficient that a likelihood-ratio test does not reject; an end without a
-    limit is infinite.
+    limit is infinite, and one that is not found NaN, with a ConvergenceWarning.
 
     Args:
         estimate: of all coefficients.
@@ -152,6 +154,14 @@ def profile_interval(estimate: Estimate, place: int, level: float, refit: Refitt
         # From an infinite estimate the way leads back through where the log-likelihood is flat.
         flat = 2 * abs(centre) if np.isinf(best) else 8 * unit
         ends.append(side * np.inf if best == side * np.inf else _end(profile, centre, side, unit, threshold, flat))
+    if np.isnan(ends).any():
+        equation, term = estimate.labels[place]
+        warnings.warn(
+            f"profile interval of {term!r} of {equation!r}: no end was found in {_MOST_STEPS} steps; it is told as "
+            "missing (NA)",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return ends[0], ends[1]
 
 
@@ -165,7 +175,8 @@ def _end(
 ) -> float:
     """Where the signed root of the profile's drop, which is nearly linear, reaches a threshold:
     Newton's method between the values that are known to be too near and too far. Beyond the
-    distance `flat` a log-likelihood that does not fall has come to its limit."""
+    distance `flat` a log-likelihood that does not fall has come to its limit. NaN where no end is
+    found."""
     near, far = 0.0, np.inf
     distance = threshold * unit
     for _ in range(_MOST_STEPS):
@@ -186,7 +197,7 @@ def _end(
         if abs(wanted - distance) <= _END * distance or (far < np.inf and far - near <= _END * far):
             return centre + side * wanted
         distance = wanted
-    return centre + side * distance
+    return np.nan
 
 
 def _independent(hypothesis: Hypothesis) -> tuple[Array, Array]:

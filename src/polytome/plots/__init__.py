@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polytome.plots.boundaries import DecisionRegionsDisplay, SigmoidDisplay, SimplexDisplay
     from polytome.plots.coefficients import CoefficientsDisplay
+    from polytome.plots.effects import EffectDisplay
+    from polytome.plots.forest import ForestDisplay
+    from polytome.plots.influence import InfluenceDisplay, ResidualsDisplay
     from polytome.plots.paths import CrossValidationDisplay, PathDisplay
     from polytome.plots.quality import CalibrationDisplay, ConfusionDisplay
     from polytome.plots.ranking import PrecisionRecallDisplay, RocDisplay
@@ -24,10 +27,14 @@ __all__ = [
     "ConvergenceDisplay",
     "CrossValidationDisplay",
     "DecisionRegionsDisplay",
+    "EffectDisplay",
+    "ForestDisplay",
+    "InfluenceDisplay",
     "LearningRatesDisplay",
     "PathDisplay",
     "PrecisionRecallDisplay",
     "RegularizationDisplay",
+    "ResidualsDisplay",
     "RocDisplay",
     "SigmoidDisplay",
     "SimplexDisplay",
@@ -42,10 +49,14 @@ _HOMES = {
     "ConvergenceDisplay": "training",
     "CrossValidationDisplay": "paths",
     "DecisionRegionsDisplay": "boundaries",
+    "EffectDisplay": "effects",
+    "ForestDisplay": "forest",
+    "InfluenceDisplay": "influence",
     "LearningRatesDisplay": "training",
     "PathDisplay": "paths",
     "PrecisionRecallDisplay": "ranking",
     "RegularizationDisplay": "training",
+    "ResidualsDisplay": "influence",
     "RocDisplay": "ranking",
     "SigmoidDisplay": "boundaries",
     "SimplexDisplay": "boundaries",
