@@ -21,7 +21,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Loss
 from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
-from polytome.native.descent import Groups, descend, descend_in_groups
+from polytome.native.descent import Box, Groups, descend, descend_in_groups
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
@@ -35,6 +35,7 @@ if _passes is not None:
 __all__ = [
     "DualSteps",
     "EachBlock",
+    "Box",
     "Groups",
     "Link",
     "StoredRows",
@@ -188,10 +189,18 @@ def makes_derivatives(n_columns: int, n_coefficients: int) -> bool:
     return instruction_set() is not None and forms_derivatives(n_columns, n_coefficients)
 
 
-def gram_descent(H: Array, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float) -> int:
+def gram_descent(
+    H: Array,
+    corner: Array,
+    gradient: Array,
+    coefficients: Array,
+    sweeps: int,
+    tolerance: float,
+    box: Box | None = None,
+) -> int:
     """Sweeps of coordinate descent on a quadratic model with absolute values, in place; see
     `polytome.native.descent`."""
-    return descend(instruction_set() is not None, H, corner, gradient, coefficients, sweeps, tolerance)
+    return descend(instruction_set() is not None, H, corner, gradient, coefficients, sweeps, tolerance, box)
 
 
 def group_descent(
