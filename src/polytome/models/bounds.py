@@ -39,6 +39,7 @@ __all__ = [
     "within_bounds",
 ]
 
+_NO_BOUNDS = (-np.inf, np.inf)
 _NEEDS = (
     "needs None, a pair (low, high), one pair for each column (n_features, 2), or pairs by the names or places of "
     "columns"
@@ -203,8 +204,8 @@ def check_bounds_of_certain(estimator: Any, n_features: int, outputs: Outputs) -
     if is_past.any():
         column = int(np.argmax(is_past))
         raise ArgumentError(
-            f"bounds of column {_name(estimator, column)} are from {found[0][column]:g} to {found[1][column]:g}, without "
-            "0, and a class has no rows of positive weight, so that its coefficients would be 0: leave that class out"
+            f"bounds of column {_name(estimator, column)} are from {found[0][column]:g} to {found[1][column]:g}, "
+            "without 0, and a class has no rows of positive weight, so that its coefficients would be 0: leave that class out"
         )
 
 
@@ -252,14 +253,14 @@ def _table(given: Any) -> tuple[Array, Array]:
             low, high = _pair(given, "bounds")
             return np.array([low]), np.array([high])
         try:
-            ends = [np.ravel(_numbers(each, infinite)) for each, infinite in zip(given, (-np.inf, np.inf), strict=True)]
+            ends = [np.ravel(_numbers(each, infinite)) for each, infinite in zip(given, _NO_BOUNDS, strict=True)]
             low, high = np.broadcast_arrays(*ends)
         except (ValueError, TypeError) as error:
             raise ArgumentError(f"bounds={given!r}: {_NEEDS}") from error
     else:
         try:
             rows = [tuple(row) for row in given]
-            ends = [_numbers([row[place] for row in rows], infinite) for place, infinite in ((0, -np.inf), (1, np.inf))]
+            ends = [_numbers([row[place] for row in rows], infinite) for place, infinite in enumerate(_NO_BOUNDS)]
             low, high = ends
         except (ValueError, TypeError, IndexError) as error:
             raise ArgumentError(f"bounds={given!r}: {_NEEDS}") from error
@@ -283,7 +284,7 @@ def _pair(given: Any, what: str) -> tuple[float, float]:
     """A lower and an upper bound, None being no bound."""
     if isinstance(given, str) or not hasattr(given, "__len__") or len(given) != 2:
         raise ArgumentError(f"{what} is {given!r}: needs a pair (low, high), None being no bound")
-    ends = [infinite if each is None else real_number(each) for each, infinite in zip(given, (-np.inf, np.inf))]
+    ends = [infinite if each is None else real_number(each) for each, infinite in zip(given, _NO_BOUNDS, strict=True)]
     if any(isinstance(each, bool) for each in given) or any(np.isnan(ends)):
         raise ArgumentError(f"{what} is {given!r}: needs a pair of numbers (low, high), None being no bound")
     _check_pair(*ends, what)

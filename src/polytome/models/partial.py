@@ -107,8 +107,8 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         )
     if vars(estimator).get("bounds") is not None:
         raise ArgumentError(
-            "bounds: partial_fit learns coefficients without any, since its steps are those of a quadratic model; leave "
-            "bounds out, or use fit"
+            "bounds: partial_fit learns coefficients without any, as its steps are those of a quadratic model; leave "
+            "them out, or use fit"
         )
     if estimator.label_smoothing:
         raise ArgumentError(

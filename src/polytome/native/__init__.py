@@ -33,9 +33,9 @@ if _passes is not None:
         os.register_at_fork(after_in_child=_passes.forget_other_threads)
 
 __all__ = [
+    "Box",
     "DualSteps",
     "EachBlock",
-    "Box",
     "Groups",
     "Link",
     "StoredRows",

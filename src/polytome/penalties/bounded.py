@@ -261,7 +261,7 @@ def _part(W: Array, G: Array, lower: Array, upper: Array, corner: Array, quadrat
     V = _least(G, lower, upper, corner, quadratic)
     c = np.where(V == 0, np.clip(-G, -corner, corner), corner * np.sign(V))
     with np.errstate(invalid="ignore", over="ignore"):
-        at_bound = (V == lower) | (V == upper)
+        at_bound = (lower == V) | (upper == V)
         slope = np.where(at_bound, G + quadratic * V + c, 0.0)
         # At a bound that V has without being kept there the slope is rounding, of either sign.
         outward = np.maximum(slope * (W - V), 0.0) + 4 * _UNIT * np.abs(W - V) * at_bound * (

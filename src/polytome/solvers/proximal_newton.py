@@ -174,7 +174,7 @@ class Descent:
         not more than the largest Hessian has, those that would move fastest first."""
         chosen: Array = (self.W != 0) | self.is_free
         if self.limits is not None:
-            chosen &= (self.W > self.limits[0]) & (self.W < self.limits[1])
+            chosen &= (self.limits[0] < self.W) & (self.limits[1] > self.W)
         if not self.objective.fit_intercept:
             chosen[-1] = False
         if self.W.size <= min(_ALWAYS_WHOLE, self.largest):
