@@ -205,7 +205,8 @@ def check_bounds_of_certain(estimator: Any, n_features: int, outputs: Outputs) -
         column = int(np.argmax(is_past))
         raise ArgumentError(
             f"bounds of column {_name(estimator, column)} are from {found[0][column]:g} to {found[1][column]:g}, "
-            "without 0, and a class has no rows of positive weight, so that its coefficients would be 0: leave that class out"
+            "without 0, and a class has no rows of positive weight, so that its coefficients would be 0: leave that "
+            "class out"
         )
 
 
