@@ -289,7 +289,7 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
         # One as large as the objective would prove nothing.
         if bound is not None and gap <= tol * null and gap < bound.objective:
             rounding = gap - min(bound.exact, gap)
-            parts = {"rounding": rounding, "distance": bound.distance}
+            parts: dict[str, Any] = {"rounding": rounding, "distance": bound.distance}
             return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
         for left_out in sorted({min(times * decrement, tol * null / 2) for times in _MORE}) if bound is None else ():
             if (least := least_of_the_rest(objective, W, left_out)) is not None:
@@ -392,7 +392,7 @@ def _proved(
     with rounding as far as it moves gradients; what it adds besides is added here."""
     exact, balanced, total = bounds
     (strength, l1_ratio), null = strength_and_ratio(objective.penalty), objective.null[1]
-    stated = {"l1_ratio": l1_ratio, "has_bounds": isinstance(objective.penalty, Bounded)}
+    stated: dict[str, Any] = {"l1_ratio": l1_ratio, "has_bounds": isinstance(objective.penalty, Bounded)}
     with np.errstate(over="ignore", invalid="ignore"):
         total += rounding.divergence + rounding.objective + rounding.strength
         total *= 1 + growth(objective.rows.n_rows + 100)

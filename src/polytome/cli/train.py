@@ -640,7 +640,7 @@ def model_line(model: Fitted) -> str:
             strength += f", groups = {model.objective_.groups}"
         strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
     if model.objective_.bounds != "none":
-        strength += f", {model.objective_.bounds}: {int(model.at_bound_.sum()):,} coefficients are at a bound"
+        strength += f", {model.objective_.bounds}: {int(vars(model)['at_bound_'].sum()):,} coefficients are at a bound"
     return f"{model.kind}, {size}, {strength}"
 
 

@@ -15,7 +15,7 @@ from polytome.models.certain_outputs import Outputs
 from polytome.models.fitted import feature_names_in
 from polytome.models.settings import real_number
 from polytome.passes import Columns
-from polytome.penalties import Bounded, GroupLasso, Penalty
+from polytome.penalties import L2, Bounded, ElasticNet, NoPenalty, Penalty, WeightedL2
 from polytome.tables.frames import listing
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def bounded(estimator: Any, penalty: Penalty, n_features: int, columns: Columns 
     """
     if (found := bounds_of(estimator, n_features)) is None:
         return penalty
-    assert not isinstance(penalty, GroupLasso)
+    assert isinstance(penalty, NoPenalty | L2 | WeightedL2 | ElasticNet)  # groups are refused beside bounds
     low, high = found
     own = np.broadcast_to(np.asarray(penalty.weights).reshape(-1), (n_features,))
     is_half = (own == 0) & (np.isfinite(low) != np.isfinite(high))
@@ -251,8 +251,8 @@ def _table(given: Any) -> tuple[Array, Array]:
         raise ArgumentError(f"bounds={given!r}: {_NEEDS}")
     if isinstance(given, tuple) and len(given) == 2:
         if all(each is None or np.ndim(each) == 0 for each in given):
-            low, high = _pair(given, "bounds")
-            return np.array([low]), np.array([high])
+            pair = _pair(given, "bounds")
+            return np.array(pair[:1]), np.array(pair[1:])
         try:
             ends = [np.ravel(_numbers(each, infinite)) for each, infinite in zip(given, _NO_BOUNDS, strict=True)]
             low, high = np.broadcast_arrays(*ends)
@@ -267,8 +267,8 @@ def _table(given: Any) -> tuple[Array, Array]:
             raise ArgumentError(f"bounds={given!r}: {_NEEDS}") from error
         if not rows or any(len(row) != 2 for row in rows):
             raise ArgumentError(f"bounds has shape {np.shape(given)}: {_NEEDS}")
-    for column, pair in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-        _check_pair(*pair, f"bounds of column {column}")
+    for column, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        _check_pair(least, most, f"bounds of column {column}")
     return low, high
 
 
@@ -288,7 +288,7 @@ def _pair(given: Any, what: str) -> tuple[float, float]:
     ends = [infinite if each is None else real_number(each) for each, infinite in zip(given, _NO_BOUNDS, strict=True)]
     if any(isinstance(each, bool) for each in given) or any(np.isnan(ends)):
         raise ArgumentError(f"{what} is {given!r}: needs a pair of numbers (low, high), None being no bound")
-    _check_pair(*ends, what)
+    _check_pair(ends[0], ends[1], what)
     return ends[0], ends[1]
 
 

@@ -73,7 +73,7 @@ class _Penalised:
     fit_intercept: bool = True
     label_smoothing: float = 0.0
     groups: Any = None
-    bounds: tuple[Any, Any] | None = None
+    bounds: Any = None
 
     @property
     def strength(self) -> float:
@@ -283,7 +283,7 @@ def _groups_of(model: LogisticRegression, sizes: _Sizes) -> Any:
     return labels
 
 
-def _bounds_of(model: LogisticRegression) -> tuple[Any, Any] | None:
+def _bounds_of(model: LogisticRegression) -> Any:
     """Its bounds: a number for all columns, or one for each."""
     if model.bounds is None or (isinstance(model.bounds, Mapping) and "n_features_in_" not in vars(model)):
         return model.bounds

@@ -248,8 +248,8 @@ class LogisticRegression(CertifiedClassifier):
         known = None if offset is None else checked_offset(offset, len(weight), len(labels.classes))
         with numbered_weights(self, encoder_in(given)):
             plan = planned(self, X, self._problem(X, labels, weight, known))
-        data = {"X": X, "y": y, "metadata": _metadata(sample_weight, offset)}
-        keep_fit(self, plan, self._minimum(plan, data))
+            data = {"X": X, "y": y, "metadata": _metadata(sample_weight, offset)}
+            keep_fit(self, plan, self._minimum(plan, data))
         self.needs_offset_ = offset is not None
         self.__dict__.pop("offset_columns_", None)
         self.__dict__.pop("state_", None)

@@ -215,6 +215,7 @@ def _bounds(model: Any, n_features: int) -> list[tuple[float, float]] | None:
     found = [(-np.inf, np.inf)] * n_features
     if isinstance(given, Mapping):
         encoder, names = source_of(model).encoder, list(vars(model).get("feature_names_in_", ()))
+        owners: list[tuple[Any, int]]
         if encoder is not None:
             owners = [(column.name, place) for place, column in enumerate(encoder.columns) for _ in range(column.width)]
         else:
