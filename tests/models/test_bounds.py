@@ -194,7 +194,7 @@ def test_a_category_has_its_bounds_in_every_level_and_the_command_line_gives_the
     asked = ["train", str(file), "--target", "label", "--out", str(out), "--bounds", "colour=-0.2:0.1,size, or so=:0"]
     result = CliRunner().invoke(app, asked)
     assert result.exit_code == 0, result.output
-    assert "coefficients are at a bound" in result.output
+    assert "coefficients at a bound" in " ".join(result.output.split())
     assert_array_equal(load(out).coef_, model.coef_)
     pytest.importorskip("flint")
     from polytome import verify

@@ -640,7 +640,8 @@ def model_line(model: Fitted) -> str:
             strength += f", groups = {model.objective_.groups}"
         strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
     if model.objective_.bounds != "none":
-        strength += f", {model.objective_.bounds}: {int(vars(model)['at_bound_'].sum()):,} coefficients are at a bound"
+        at_bound = int(vars(model)["at_bound_"].sum())
+        strength += f", {model.objective_.bounds}: {at_bound:,} of {model.coef_.size:,} coefficients at a bound"
     return f"{model.kind}, {size}, {strength}"
 
 
