@@ -39,8 +39,8 @@ KINDS = (
     "bounds",
 )
 WITH_REST = ("corners", "groups", "bounds")
-"""Kinds under absolute values, or norms of groups, or within bounds, with any of the difficulties of
-the others."""
+"""Kinds under absolute values, or norms of groups, or within bounds, with any of the difficulties
+of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
 STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
 SLOWEST = 5.0  # seconds of the processor; a fit that takes longer is ended

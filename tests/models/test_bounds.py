@@ -165,14 +165,14 @@ def test_rows_in_files_and_starts_from_elsewhere_have_one_minimum(tmp_path):
     frame.to_csv(file, index=False)
     from polytome import open_rows
 
-    settings = {"bounds": {"a": (None, 0), "d": (0, 1)}, "C": 3.0, "tol": 1e-10}
+    settings = {"bounds": {"a": (None, 0), "d": (0, 1)}, "C": 3.0, "tol": 1e-9}
     expected = LogisticRegression(**settings).fit(frame.drop(columns="label"), y)
     streamed = LogisticRegression(**settings).fit(open_rows(file, target="label"))
     assert streamed.certificate_.holds
-    assert_allclose(streamed.coef_, expected.coef_, atol=4e-4)
+    assert_allclose(streamed.coef_, expected.coef_, atol=2e-3)
     warm = LogisticRegression(C=3.0, warm_start=True).fit(X, y)
-    warm.set_params(bounds={0: (None, 0), 3: (0, 1)}, tol=1e-10).fit(X, y)
-    assert_allclose(warm.coef_, expected.coef_, atol=4e-4)
+    warm.set_params(bounds={0: (None, 0), 3: (0, 1)}, tol=1e-9).fit(X, y)
+    assert_allclose(warm.coef_, expected.coef_, atol=2e-3)
     started = LogisticRegression(bounds=(1, 2), max_iter=0)
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         assert_array_equal(started.fit(X, y).coef_, 1.0)

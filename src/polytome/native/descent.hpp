@@ -11,10 +11,10 @@
 namespace polytome {
 
 // Minimises `g' d + d' H d / 2 + sum_a l1_a |w_a + d_a|` where `lower <= w + d <= upper`, one
-// coordinate after the other, and changes in place the coefficients w to w + d and the gradient g to
-// g + H d. Sweeps end when no step of the last one changed its own slope, by `H_aa d_a`, by more than
-// `tolerance` times its scale. Returns how many were made. Products and sums are rounded one by one,
-// as NumPy's are.
+// coordinate after the other, and changes in place the coefficients w to w + d and the gradient g
+// to g + H d. Sweeps end when no step of the last one changed its own slope, by `H_aa d_a`, by more
+// than `tolerance` times its scale. Returns how many were made. Products and sums are rounded one
+// by one, as NumPy's are.
 inline int gram_descent(const double* H, std::size_t size, const double* l1, const double* lower, const double* upper,
                         const double* scale, double* gradient, double* coefficients, int sweeps, double tolerance) {
     for (int sweep = 1; sweep <= sweeps; ++sweep) {

@@ -6,9 +6,9 @@ A coefficient W gains from a slope g at most the largest value, within its bound
     -g W - c |W| - a / 2 W^2        c = strength a' w_j d_j,   a = strength r_j
 
 with a' the share of absolute values and r_j as in `polytome.verification.balls`. It is concave on
-each side of 0, and so below its tangent at any point that is tried, less `a / 2` times the square of
-the distance. Where a bound is infinite and there are no squares, only coefficients whose absolute
-values cost no more than a known value of P matter, as there.
+each side of 0, and so below its tangent at any point that is tried, less `a / 2` times the square
+of the distance. Where a bound is infinite and there are no squares, only coefficients whose
+absolute values cost no more than a known value of P matter, as there.
 
 Reference: Boyd and Vandenberghe, Convex Optimization, 2004, section 3.1.3 (the first-order
 condition).
@@ -95,7 +95,8 @@ def _columns(problem: ExactData, G: list[list[Ball]]) -> Iterator[tuple[list[Bal
 
 
 def _most(slope: Ball, a: Ball, near: Ball, far: Ball) -> Ball:
-    """No less than `slope w - a / 2 w^2` from a number of 0 or more to a larger one, or infinity."""
+    """No less than `slope w - a / 2 w^2` from a number of 0 or more to a larger one, or to
+    infinity."""
     tried = near
     if a > 0:
         tried = (slope / a).mid()
