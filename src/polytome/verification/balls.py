@@ -133,7 +133,8 @@ class BallProblem(ExactData):
         dual = self.dual_point(W, b)
         if dual is None:
             return arb("-inf")
-        return self.value_of(dual, self.value(W, b).upper() if reached is None else reached)
+        is_asked = reached is None and (self.l1_ratio > 0 or self.bounds is not None)
+        return self.value_of(dual, self.value(W, b).upper() if is_asked else reached)
 
     def dual_point(self, W: Ball, b: list[Ball]) -> DualPoint | None:
         """The mean entropy of those predictions, and their gradient; None where no such change is
