@@ -175,7 +175,8 @@ def _box(rng: np.random.Generator, settings: dict[str, Any], X: Any) -> Any:
         settings |= {"l1_ratio": 0.0, "C": np.inf}
     largest = np.maximum(np.abs(X.toarray() if sparse.issparse(X) else np.asarray(X, float)).max(axis=0), 1e-300)
     size = np.where(rng.random(d) < 0.7, 1 / largest, 1.0) * 10 ** rng.uniform(-3, 3, d)
-    ends = np.sort(size[:, None] * rng.normal(size=(d, 2)), axis=1)
+    # Beyond, squares of coefficients that may not be 0 are refused as infinite.
+    ends = np.clip(np.sort(size[:, None] * rng.normal(size=(d, 2)), axis=1), -1e60, 1e60)
     chance = rng.random(d)
     low = np.where(chance < 0.3, 0.0, np.where(chance < 0.5, -np.inf, ends[:, 0]))
     high = np.where(rng.random(d) < 0.3, np.inf, np.where(chance < 0.3, np.abs(ends[:, 1]), ends[:, 1]))
