@@ -93,7 +93,7 @@ def test_the_bound_is_below_the_objective_and_meets_it_at_the_minimum(kind):
             lowest = problem.bound(W, b)
             value = problem.value(W, b) if value is None else value
             assert lowest <= value or lowest.overlaps(problem.value(W, b))
-            # Beside corners these steps leave zeros where they are, and there are none within bounds.
+            # Beside corners these steps leave zeros where they are; within bounds there are none.
             if problem.l1_ratio == 0 and problem.bounds is None:
                 assert value - lowest <= value * arb("1e-9")
             anywhere = within(problem, arb_mat(rng.normal(size=(problem.X.shape[1], problem.n_outputs)).tolist()))
